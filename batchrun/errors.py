@@ -1,0 +1,98 @@
+"""What can go wrong, as the user meets it.
+
+::
+
+    BatchrunError                 exit code
+    ├── UsageError                2   an option or argument can't be used
+    ├── InputError                2   the list can't be used: what, where, what to do
+    ├── OutputError               2   the workbook can't be written there
+    ├── WorkflowError             2   no such workflow, or it is not active
+    ├── JournalError              2   the journal can't be opened, or has no such batch
+    ├── ServiceError              4   the service can't be reached or makes no sense now
+    └── KeyRefusedError           5   no key, a wrong key (401), or one without the scope (403)
+
+Each says what happened, where, and what to do next, in one or two lines. Rows that fail are not
+errors: they are outcomes (see ``batchrun.model.Outcome``).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How the command ended, for scripts."""
+
+    COMPLETED = 0
+    """All rows completed."""
+    UNEXPECTED = 1
+    """A defect in batchrun, or a fault of the machine nobody foresaw."""
+    UNUSABLE = 2
+    """Wrong usage or unusable input; nothing was triggered."""
+    INCOMPLETE = 3
+    """Finished, but some rows are not completed."""
+    PAUSED = 4
+    """Paused or interrupted; `batchrun resume` goes on."""
+    KEY_REFUSED = 5
+    """The service refused the key."""
+
+
+class BatchrunError(Exception):
+    """Any error batchrun explains to its user.
+
+    Args:
+        what: What happened and where, one sentence.
+        hint: What to do next, one sentence; may be empty.
+    """
+
+    exit_code: ExitCode = ExitCode.UNEXPECTED
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.hint}" if self.hint else self.what
+
+
+class UsageError(BatchrunError):
+    """An option or argument can't be used."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+class InputError(BatchrunError):
+    """The input list can't be used."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+class OutputError(BatchrunError):
+    """The workbook can't be written where it was asked for."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+class WorkflowError(BatchrunError):
+    """There is no such workflow, or it is not active."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+class JournalError(BatchrunError):
+    """The journal can't be opened, is from a newer batchrun, or has no such batch."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+class ServiceError(BatchrunError):
+    """The service can't be reached, or its answer makes no sense."""
+
+    exit_code = ExitCode.PAUSED
+
+
+class KeyRefusedError(BatchrunError):
+    """There is no key, or the service refuses it (401) or what it may do (403)."""
+
+    exit_code = ExitCode.KEY_REFUSED

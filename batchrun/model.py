@@ -1,0 +1,255 @@
+"""The values that travel between batchrun's stages: load → plan → trigger → poll → write.
+
+All are frozen; none does input or output. A package gives and takes these and nothing of its
+own insides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Cell: TypeAlias = str | int | float | bool | datetime | date | time | timedelta | None
+"""One cell of a table, exactly as the file holds it. An empty CSV field is ``""``, an empty
+workbook cell ``None``."""
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
+"""Any JSON value, as the standard library's ``json`` reads it."""
+
+
+class Outcome(StrEnum):
+    """What became of a row; exactly one for each row of the input."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    INVALID = "invalid"
+    TIMED_OUT = "timed out"
+    IN_DOUBT = "in doubt"
+    PENDING = "pending"
+
+
+class Role(StrEnum):
+    """What an identifier column means to the service; the value is the trigger body's key."""
+
+    COMPANY = "company_id"
+    CONTACT = "contact_id"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """Where a table came from and how its bytes were read.
+
+    Attributes:
+        name: File name (or a caller's name for a DataFrame), as users know it.
+        path: Absolute path of the file; ``None`` for a DataFrame.
+        format: ``"csv"``, ``"xlsx"`` or ``"dataframe"``.
+        sheet: Sheet name for a workbook, else ``None``.
+        encoding: Encoding of a text file (``"utf-8"``, ``"utf-8-sig"``, ``"cp1252"``), else
+            ``None``.
+        delimiter: Field delimiter of a text file, else ``None``.
+        notices: What the user should be told of how the file was read, one sentence each.
+    """
+
+    name: str
+    path: str | None = None
+    format: str = "dataframe"
+    sheet: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    notices: tuple[str, ...] = ()
+
+    def place(self, line: int) -> str:
+        """Name a line as users find it, such as ``accounts.xlsx, sheet Export, line 7``."""
+        sheet = f", sheet {self.sheet}" if self.sheet else ""
+        return f"{self.name}{sheet}, line {line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        line: Line number as Excel or an editor shows it (1 is the first line of the file).
+        cells: One cell per column of the table's header.
+    """
+
+    line: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An input list: a header and rows whose cells are exactly as they were in the file.
+
+    Attributes:
+        source: Where it came from.
+        header: Column names as they stand in the file; names may repeat or be blank.
+        frame: The cells, object dtype, shape (rows, columns); columns are 0, 1, …, the index
+            holds each row's line number.
+    """
+
+    source: TableSource
+    header: tuple[str, ...]
+    frame: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in file order."""
+        for line, *cells in self.frame.itertuples(name=None):
+            yield Row(line, tuple(cells))
+
+    def column(self, name: str) -> int:
+        """Position of the only column with this exact name; ``ValueError`` when there is none."""
+        return self.header.index(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow as the service lists it."""
+
+    id: str
+    name: str
+    description: str = ""
+    status: str = "active"
+
+
+class ExecutionStatus(StrEnum):
+    """Where an execution stands. A word never heard of is ``UNKNOWN``: not finished."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution as the service tells it.
+
+    Attributes:
+        id: The service's execution id.
+        status: Where it stands.
+        created_at: When it was accepted; aware, UTC; ``None`` when not told.
+        started_at: When it began to run.
+        completed_at: When it ended.
+        result: Its result, any JSON; ``None`` while there is none.
+        message: The service's own words for a failure or an unknown status, else ``""``.
+    """
+
+    id: str
+    status: ExecutionStatus
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    result: JSON = None
+    message: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to poll for."""
+        return self.status in {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One row on its way out: the input row, its outcome and its result.
+
+    Attributes:
+        row: The input row.
+        outcome: What became of it.
+        message: Why, in plain words; ``""`` for a completed row.
+        company_id: The company id that was (or would be) sent, canonical, else ``None``.
+        contact_id: The contact id likewise.
+        execution_id: The service's execution id, ``None`` when there is none.
+        triggered_at: When the execution was accepted; aware, UTC.
+        started_at: When it began to run.
+        finished_at: When it ended.
+        result: The execution's result as the service sent it; ``None`` without one.
+    """
+
+    row: Row
+    outcome: Outcome
+    message: str = ""
+    company_id: str | None = None
+    contact_id: str | None = None
+    execution_id: str | None = None
+    triggered_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    result: JSON = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the execution ran, in seconds; ``None`` when not known."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """A batch as a whole, for the Summary sheet, ``status`` and ``batches``.
+
+    Attributes:
+        batch_id: Short id such as ``1123-accounts-7f3a``.
+        workflow: The workflow that was run.
+        source: The input list.
+        parameters: Constant parameters sent with each trigger.
+        created_at: When the batch was planned; aware, UTC.
+        updated_at: When its journal last changed; aware, UTC.
+        counts: Rows by outcome; every outcome is a key, the values add up to the rows.
+        jobs: Distinct trigger bodies.
+        requests: HTTP requests spent so far, all kinds.
+        estimated_seconds: What the plan said it would take, in seconds.
+        output: Path of the workbook last written, ``None`` before.
+        note: Why it stands where it stands (paused, stopped), else ``""``.
+    """
+
+    batch_id: str
+    workflow: Workflow
+    source: TableSource
+    parameters: Mapping[str, JSON]
+    created_at: datetime
+    updated_at: datetime
+    counts: Mapping[Outcome, int]
+    jobs: int
+    requests: int
+    estimated_seconds: float
+    output: str | None = None
+    note: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the input list."""
+        return sum(self.counts.values())
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether ``resume`` would have something to do."""
+        return bool(self.counts[Outcome.PENDING] or self.counts[Outcome.TIMED_OUT])
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResults:
+    """Everything a workbook is made of.
+
+    Attributes:
+        summary: The batch as a whole.
+        header: The input's column names, as they were.
+        rows: The rows in input order; may be iterated more than once.
+    """
+
+    summary: BatchSummary
+    header: tuple[str, ...]
+    rows: Iterable[ResultRow]
+    roles: Mapping[Role, int] = field(default_factory=dict)
