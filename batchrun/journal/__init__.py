@@ -1,0 +1,7 @@
+"""The journal: durable state of batches, rows, jobs, results, and of the requests spent."""
+
+from batchrun.journal.jobs import BatchJobs, Job
+from batchrun.journal.journal import Journal
+from batchrun.journal.lease import hold_batch
+
+__all__ = ["BatchJobs", "Job", "Journal", "hold_batch"]

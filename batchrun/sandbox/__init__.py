@@ -1,0 +1,44 @@
+"""The sandbox: the PG:AI service imitated, for trying and testing without a key or a cent.
+
+::
+
+    model.py      what the service would answer; pure: every method is given the virtual time
+    ├── body.py       reading a trigger's body as strictly as the service might
+    ├── quota.py      the key's windows of a minute and a day
+    └── results.py    run times, failures and results, drawn from the seed and the body
+    app.py        the model over HTTP (Starlette), and the virtual clock
+    server.py     the app on a socket: `serve` for people, `running` for programs
+    demo_list.py  an invented CRM export to run against it
+
+The contract it keeps to stands once, in ``openapi.yaml`` beside this file.
+"""
+
+from batchrun.sandbox.app import SandboxClock, create_app
+from batchrun.sandbox.demo_list import DEMO_HEADER, demo_rows, write_demo_list
+from batchrun.sandbox.model import (
+    DEFAULT_KEYS,
+    WORKFLOWS,
+    Answer,
+    LoggedTrigger,
+    SandboxService,
+    SandboxSettings,
+    Scope,
+)
+from batchrun.sandbox.server import running, serve
+
+__all__ = [
+    "DEFAULT_KEYS",
+    "DEMO_HEADER",
+    "WORKFLOWS",
+    "Answer",
+    "LoggedTrigger",
+    "SandboxClock",
+    "SandboxService",
+    "SandboxSettings",
+    "Scope",
+    "create_app",
+    "demo_rows",
+    "running",
+    "serve",
+    "write_demo_list",
+]

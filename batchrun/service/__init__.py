@@ -1,0 +1,39 @@
+"""The service's API: one client, answers as types, errors by what they let one do next."""
+
+from batchrun.service.answers import (
+    Accepted,
+    Doubtful,
+    KeyRefused,
+    NotSent,
+    PollAnswer,
+    QuotaReading,
+    Rejected,
+    Throttled,
+    Told,
+    TriggerAnswer,
+    Unclear,
+    Unknown,
+    WorkflowList,
+)
+from batchrun.service.choice import choose_workflow
+from batchrun.service.client import Client
+from batchrun.service.headers import read_quota
+
+__all__ = [
+    "Accepted",
+    "Client",
+    "Doubtful",
+    "KeyRefused",
+    "NotSent",
+    "PollAnswer",
+    "QuotaReading",
+    "Rejected",
+    "Throttled",
+    "Told",
+    "TriggerAnswer",
+    "Unclear",
+    "Unknown",
+    "WorkflowList",
+    "choose_workflow",
+    "read_quota",
+]

@@ -1,0 +1,71 @@
+"""Commands about the journal's batches: `batches`, `status`, `export`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batchrun.cli.options import AsJson, Batch, JournalAt, settings_from
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(export)
+    app.command()(status)
+    app.command("batches")(list_batches)
+
+
+def export(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to: .xlsx, .csv, .jsonl.")],
+    batch: Batch = None,
+    journal: JournalAt = None,
+) -> None:
+    """Write a batch's results as they stand, also while it runs."""
+    from batchrun.batch import export as export_batch
+
+    written = export_batch(batch, output, settings_from(journal=journal))
+    typer.echo(f"Workbook: {written}")
+
+
+def status(batch: Batch = None, journal: JournalAt = None, as_json: AsJson = False) -> None:
+    """Show where a batch stands."""
+    from batchrun.cli.wording import counts, duration, summary_json
+    from batchrun.journal import Journal
+
+    with Journal(settings_from(journal=journal).journal) as opened:
+        summary = opened.resolve(batch)
+    if as_json:
+        typer.echo(json.dumps(summary_json(summary)))
+        return
+    age = (datetime.now(UTC) - summary.updated_at).total_seconds()
+    typer.echo(f"Batch:     {summary.batch_id}")
+    typer.echo(f"List:      {summary.source.name}")
+    typer.echo(f"Workflow:  {summary.workflow.name} ({summary.workflow.id})")
+    typer.echo(f"Rows:      {counts(summary)}")
+    typer.echo(f"Requests:  {summary.requests:,}, the last {duration(age)} ago")
+    if summary.note:
+        typer.echo(f"Note:      {summary.note}")
+    if summary.output:
+        typer.echo(f"Workbook:  {summary.output}")
+    if summary.unfinished:
+        typer.echo(f"Go on:     batchrun resume {summary.batch_id}")
+
+
+def list_batches(journal: JournalAt = None, as_json: AsJson = False) -> None:
+    """List all batches, newest first."""
+    from batchrun.cli.wording import counts, summary_json
+    from batchrun.journal import Journal
+
+    with Journal(settings_from(journal=journal).journal) as opened:
+        found = opened.batches()
+    if as_json:
+        typer.echo(json.dumps([summary_json(summary) for summary in found]))
+        return
+    for summary in found:
+        typer.echo(f"{summary.batch_id}  {summary.workflow.name}  {counts(summary)}")
+    if not found:
+        typer.echo("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")

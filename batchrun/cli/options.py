@@ -1,0 +1,77 @@
+"""The options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from batchrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from batchrun.settings import Settings
+
+BaseUrl: TypeAlias = Annotated[
+    str | None, typer.Option(help="Where the service is. [env: BATCHRUN_BASE_URL]")
+]
+JournalAt: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--journal", help="Path or URL of the journal. [env: BATCHRUN_JOURNAL]"),
+]
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+]
+Batch: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(help="Id of the batch, or its beginning; without it, the newest batch."),
+]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where the results go: .xlsx, .csv or .jsonl. "
+        "Without it, NAME.results.xlsx beside the list.",
+    ),
+]
+Rate: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="N/min", help="Requests a minute, such as 120/min. [env: BATCHRUN_RATE]"),
+]
+Daily: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Requests a day. [env: BATCHRUN_DAILY]"),
+]
+Limit: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Trigger only the next N jobs; resume does the rest."),
+]
+
+
+def settings_from(
+    *,
+    base_url: str | None = None,
+    journal: str | None = None,
+    rate: str | None = None,
+    daily: int | None = None,
+    **others: object,
+) -> Settings:
+    """The settings with a command's options over them."""
+    from batchrun.settings import load_settings
+
+    return load_settings(
+        base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
+    )
+
+
+def _rate(text: str | None) -> int | None:
+    if text is None:
+        return None
+    number = text.strip().removesuffix("/min")
+    if not number.isdecimal() or int(number) < 1:
+        raise UsageError(
+            f"--rate {text} is not a number of requests a minute.",
+            "Write it as --rate 120 or --rate 120/min.",
+        )
+    return int(number)

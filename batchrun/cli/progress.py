@@ -1,0 +1,77 @@
+"""Progress: a tqdm bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from batchrun.model import Outcome
+
+if TYPE_CHECKING:
+    from batchrun.engine import Progress
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class ProgressPrinter:
+    """Shows progress on standard error; used as a context.
+
+    Args:
+        rows: Rows of the batch.
+    """
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._last_line = time.monotonic()
+        self._last_notice = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, progress: Progress) -> None:
+        """Show where the batch stands now."""
+        done = sum(progress.counts.values()) - progress.counts[Outcome.PENDING]
+        words = _words(progress)
+        if sys.stderr.isatty():
+            self._show_bar(done, sum(progress.counts.values()), words)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            print(f"{done:,} of {sum(progress.counts.values()):,} rows; {words}", file=sys.stderr)
+        if progress.notice and progress.notice != self._last_notice:
+            self._last_notice = progress.notice
+            self.say(progress.notice)
+
+    def say(self, text: str) -> None:
+        """Print a line without breaking the bar."""
+        if self._bar is None:
+            print(text, file=sys.stderr)
+        else:
+            self._bar.write(text, file=sys.stderr)
+
+    def _show_bar(self, done: int, rows: int, words: str) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=rows, unit="row", dynamic_ncols=True, file=sys.stderr)
+        self._bar.set_postfix_str(words, refresh=False)
+        self._bar.n = done
+        self._bar.refresh()
+
+
+def _words(progress: Progress) -> str:
+    shown = [
+        f"{number:,} {outcome}"
+        for outcome, number in progress.counts.items()
+        if number and outcome not in {Outcome.COMPLETED, Outcome.PENDING}
+    ]
+    shown.append(f"{progress.in_flight:,} running")
+    shown.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
+    if not math.isinf(progress.requests_left_today):
+        shown.append(f"{progress.requests_left_today:,.0f} today")
+    return ", ".join(shown)

@@ -1,0 +1,59 @@
+"""Commands about the service: `workflows`, and the service imitated: `sandbox`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+
+from batchrun.cli.options import AsJson, BaseUrl, settings_from
+
+DEFAULT_PORT = 8020
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(workflows)
+    app.command()(sandbox)
+
+
+def workflows(base_url: BaseUrl = None, as_json: AsJson = False) -> None:
+    """List the workflows that can be run."""
+    from batchrun.batch import list_workflows
+
+    found = asyncio.run(list_workflows(settings_from(base_url=base_url)))
+    if as_json:
+        fields = ("id", "name", "description", "status")
+        typer.echo(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
+        return
+    width = max((len(one.name) for one in found), default=0)
+    for one in found:
+        inactive = "" if one.status == "active" else f"  [{one.status}]"
+        typer.echo(f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip())
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = DEFAULT_PORT,
+    rate: Annotated[int, typer.Option(min=0, help="Requests a minute; 0 for no limit.")] = 60,
+    daily: Annotated[int, typer.Option(min=0, help="Requests a day; 0 for no limit.")] = 10_000,
+    slots: Annotated[int, typer.Option(min=0, help="Executions at once; 0 for no limit.")] = 0,
+    speed: Annotated[float, typer.Option(min=0.001, help="Seconds that pass in one.")] = 1.0,
+    fail: Annotated[float, typer.Option(min=0, max=1, help="Share of executions that fail.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same run times and results.")] = 0,
+) -> None:
+    """Serve an imitation of PG:AI on this machine, to try things without a key or cost."""
+    from batchrun.sandbox import SandboxSettings, serve
+
+    settings = SandboxSettings(
+        rate_per_minute=rate or None, daily=daily or None, slots=slots or None, fail=fail, seed=seed
+    )
+
+    def announce(url: str) -> None:
+        typer.echo(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
+        typer.echo(
+            f"  export BATCHRUN_BASE_URL={url} PGAI_API_KEY=sandbox BATCHRUN_SPEED={speed:g}"
+        )
+
+    serve(settings, port=port, speed=speed, on_ready=announce)

@@ -1,0 +1,111 @@
+"""How plans, batches and times are put into words. Pure: values in, text out."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from batchrun.model import BatchSummary, Outcome
+
+if TYPE_CHECKING:
+    from batchrun.plan import Estimate, Plan
+
+REASONS_SHOWN = 10
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter, such as ``3 h 20 min``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    shown = [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join(shown[:2]) or "0 s"
+
+
+def plural(number: int, noun: str) -> str:
+    """A counted noun, such as ``1 row`` or ``12,000 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def counts(summary: BatchSummary) -> str:
+    """A batch's outcomes in one line; those that don't occur are left out."""
+    parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
+    return f"{plural(summary.rows, 'row')}: {', '.join(parts) or 'none'}"
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """A plan as `check` and `run` show it."""
+    source, invalid = plan.table.source, plan.invalid
+    sheet = f", sheet {source.sheet}" if source.sheet else ""
+    columns = [
+        f"{role.name.lower()} id from column {plan.table.header[at] or at + 1!r}"
+        for role, at in plan.roles.items()
+    ]
+    lines = [
+        f"List:      {source.name}{sheet}",
+        *(f"           {notice}" for notice in source.notices),
+        f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
+        f"Columns:   {', '.join(columns)}",
+        f"Rows:      {len(plan.rows):,}, of them {len(invalid):,} invalid",
+    ]
+    lines += [f"           line {row.row.line}: {row.reason}" for row in invalid[:REASONS_SHOWN]]
+    if len(invalid) > REASONS_SHOWN:
+        lines.append(f"           … and {len(invalid) - REASONS_SHOWN:,} more")
+    folded = plural(plan.duplicates, "duplicate row") + " folded in"
+    lines.append(f"Jobs:      {len(plan.bodies):,} to trigger, {folded}")
+    lines.append(f"Cost:      {estimate_words(plan.estimate)}")
+    if plan.bodies:
+        lines.append(f"First:     {plan.bodies[0]}")
+    return lines
+
+
+def estimate_words(estimate: Estimate) -> str:
+    """What an estimate says, in one line."""
+    rate = (
+        "no rate limit"
+        if math.isinf(estimate.requests_per_minute)
+        else f"{estimate.requests_per_minute:,.0f} requests a minute"
+    )
+    words = f"about {plural(estimate.requests, 'request')}, {duration(estimate.seconds)} at {rate}"
+    if estimate.daily is not None:
+        enough = "enough" if estimate.requests <= estimate.daily else "not enough for one day"
+        words += f"; day quota of {estimate.daily:,} {enough}"
+    return words
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan for machines."""
+    return {
+        "list": plan.table.source.name,
+        "sheet": plan.table.source.sheet,
+        "notices": list(plan.table.source.notices),
+        "workflow": {"id": plan.workflow.id, "name": plan.workflow.name},
+        "columns": {role.value: plan.table.header[at] for role, at in plan.roles.items()},
+        "rows": len(plan.rows),
+        "invalid": [{"line": row.row.line, "reason": row.reason} for row in plan.invalid],
+        "duplicates": plan.duplicates,
+        "jobs": len(plan.bodies),
+        "requests": plan.estimate.requests,
+        "seconds": plan.estimate.seconds,
+        "first_body": json.loads(plan.bodies[0]) if plan.bodies else None,
+    }
+
+
+def summary_json(summary: BatchSummary) -> dict[str, Any]:
+    """A batch for machines."""
+    return {
+        "batch": summary.batch_id,
+        "list": summary.source.name,
+        "workflow": {"id": summary.workflow.id, "name": summary.workflow.name},
+        "created_at": summary.created_at.isoformat(),
+        "updated_at": summary.updated_at.isoformat(),
+        "rows": summary.rows,
+        "outcomes": {outcome.value: summary.counts[outcome] for outcome in Outcome},
+        "jobs": summary.jobs,
+        "requests": summary.requests,
+        "unfinished": summary.unfinished,
+        "output": summary.output,
+        "note": summary.note,
+    }

@@ -1,0 +1,399 @@
+"""The engine: triggers a batch's jobs and polls their executions over one quota.
+
+Machinery only: `schedule` decides what a request is spent on, `quota` when it may leave,
+`forecast` when an execution has probably ended, `service` what an answer means, and the journal
+remembers each step before the next one is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from batchrun.engine.schedule import Done, PollNext, TriggerNext, Wait, next_step
+from batchrun.errors import KeyRefusedError
+from batchrun.model import Execution, ExecutionStatus, Outcome
+from batchrun.service import (
+    Accepted,
+    Client,
+    Doubtful,
+    KeyRefused,
+    NotSent,
+    PollAnswer,
+    Rejected,
+    Throttled,
+    Told,
+    TriggerAnswer,
+    Unclear,
+    Unknown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from batchrun.engine.clock import Clock
+    from batchrun.engine.forecast import DuePoll, Forecast
+    from batchrun.engine.quota import Quota
+    from batchrun.journal import BatchJobs, Job
+
+JOBS_AT_ONCE = 500
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 60.0
+
+
+class Ending(StrEnum):
+    """Why the engine stopped."""
+
+    FINISHED = "finished"
+    LIMIT = "limit"
+    INTERRUPTED = "interrupted"
+    QUOTA = "quota"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds the engine.
+
+    Attributes:
+        max_in_flight: Executions at once.
+        max_requests_at_once: Requests on the wire at once.
+        jobs: Jobs to trigger in this run; ``None`` for all.
+        patience_seconds: How long one execution is polled before it is timed out.
+        drain_seconds: How long an interrupted run still collects, in seconds.
+        longest_pause_seconds: The longest wait for the quota before the batch pauses.
+        unreachable_seconds: How long the service may be unreachable before the batch pauses.
+    """
+
+    max_in_flight: int = 60
+    max_requests_at_once: int = 20
+    jobs: int | None = None
+    patience_seconds: float = 1800.0
+    drain_seconds: float = 60.0
+    longest_pause_seconds: float = 300.0
+    unreachable_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a batch stands while it runs; all of it is in the journal already.
+
+    Attributes:
+        counts: Rows by outcome.
+        in_flight: Executions being waited for.
+        requests: Requests sent by this run.
+        requests_left_this_minute: What the quota still gives this minute.
+        requests_left_today: The same for today; infinite where no limit is known.
+        notice: Something the user should read now, else ``""``.
+    """
+
+    counts: Mapping[Outcome, int]
+    in_flight: int
+    requests: int
+    requests_left_this_minute: float
+    requests_left_today: float
+    notice: str = ""
+
+
+class Engine:
+    """Works on the jobs of one batch until none is left or something stops it.
+
+    Args:
+        client: The service.
+        jobs: The batch's jobs in the journal.
+        counts: Rows by outcome at the start.
+        quota: The one quota of triggers and polls.
+        forecast: When to poll.
+        clock: The engine's time.
+        limits: What bounds it.
+        on_progress: Called after each step that the journal has kept.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        jobs: BatchJobs,
+        counts: Mapping[Outcome, int],
+        *,
+        quota: Quota,
+        forecast: Forecast,
+        clock: Clock,
+        limits: Limits,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._client = client
+        self._jobs = jobs
+        self._counts = Counter(counts)
+        self._quota = quota
+        self._forecast = forecast
+        self._clock = clock
+        self._limits = limits
+        self._on_progress = on_progress
+        self._feed: deque[Job] = deque()
+        self._last_fed = -1
+        self._triggers_left = math.inf if limits.jobs is None else limits.jobs
+        self._watched: dict[int, tuple[Job, float]] = {}
+        self._outstanding = 0
+        self._requests = 0
+        self._setbacks = 0
+        self._reachable_at = 0.0
+        self._stop_at: float | None = None
+        self._ending: Ending | None = None
+        self._failure: Exception | None = None
+        self._wake = asyncio.Event()
+
+    async def work(self) -> Ending:
+        """Trigger and poll until all is done or something stops it.
+
+        Raises:
+            KeyRefusedError: The service refuses the key; nothing is lost.
+            JournalError: The journal can't be written.
+        """
+        now = self._clock.now()
+        self._reachable_at = now
+        for job in self._jobs.in_flight():
+            self._watch(job, now)
+        async with asyncio.TaskGroup() as group:
+            while self._failure is None and self._ending is None:
+                self._wake.clear()
+                await self._step(group)
+        if self._failure is not None:
+            raise self._failure
+        assert self._ending is not None
+        return self._ending
+
+    def stop(self) -> None:
+        """No more triggers; what is in flight is collected for a while."""
+        if self._stop_at is None:
+            self._stop_at = self._clock.now() + self._limits.drain_seconds
+            self._wake.set()
+
+    @property
+    def _waits_for_something(self) -> bool:
+        return bool(self._watched or self._outstanding)
+
+    def _may_trigger(self) -> bool:
+        return self._stop_at is None and self._triggers_left > 0 and self._has_pending()
+
+    def _has_pending(self) -> bool:
+        """Whether a job is left to trigger; reads the next ones from the journal when needed."""
+        if not self._feed:
+            self._feed.extend(self._jobs.pending(after=self._last_fed, limit=JOBS_AT_ONCE))
+            if self._feed:
+                self._last_fed = self._feed[-1].number
+        return bool(self._feed)
+
+    def _watch(self, job: Job, now: float) -> None:
+        self._watched[job.number] = (job, now)
+        self._forecast.triggered(job.number, now)
+
+    # one step
+
+    async def _step(self, group: asyncio.TaskGroup) -> None:
+        now = self._clock.now()
+        if self._stop_at is not None and (now >= self._stop_at or not self._waits_for_something):
+            self._ending = Ending.INTERRUPTED
+            return
+        if now - self._reachable_at > self._limits.unreachable_seconds and self._setbacks:
+            self._ending = Ending.UNREACHABLE
+            return
+        if self._outstanding >= self._limits.max_requests_at_once:
+            await self._pause(math.inf, now)
+            return
+        step = next_step(
+            may_trigger=self._may_trigger(),
+            in_flight=len(self._watched),
+            max_in_flight=self._limits.max_in_flight,
+            outstanding=self._outstanding,
+            due=self._forecast.next_poll(),
+            requests_left=self._quota.daily_left,
+            now=now,
+        )
+        match step:
+            case Done():
+                self._ending = Ending.LIMIT if self._has_pending() else Ending.FINISHED
+            case Wait(seconds):
+                await self._pause(seconds, now)
+            case PollNext() | TriggerNext():
+                delay = self._quota.delay(now)
+                if delay > 0:
+                    await self._pause(delay, now)
+                else:
+                    self._send(group, step, now)
+            case _:
+                assert_never(step)
+
+    async def _pause(self, seconds: float, now: float) -> None:
+        """Wait for an answer, at most so long; a wait beyond all patience pauses the batch."""
+        if seconds > self._limits.longest_pause_seconds and not self._outstanding:
+            self._ending = Ending.QUOTA
+            return
+        if self._stop_at is not None:
+            seconds = min(seconds, self._stop_at - now)
+        await self._clock.wait(self._wake, seconds)
+
+    def _send(self, group: asyncio.TaskGroup, step: PollNext | TriggerNext, now: float) -> None:
+        self._quota.take(now)
+        self._outstanding += 1
+        self._requests += 1
+        match step:
+            case PollNext():
+                poll = self._forecast.take_poll()
+                group.create_task(self._guarded(self._poll(poll)))
+            case TriggerNext():
+                self._triggers_left -= 1
+                group.create_task(self._guarded(self._trigger(self._feed.popleft())))
+            case _:
+                assert_never(step)
+
+    async def _guarded(self, request: Coroutine[None, None, None]) -> None:
+        """Keep the first failure and let the other requests come home before it is raised."""
+        try:
+            await request
+        except Exception as error:  # raised again by work()
+            self._failure = self._failure or error
+        finally:
+            self._outstanding -= 1
+            self._wake.set()
+
+    # triggers
+
+    async def _trigger(self, job: Job) -> None:
+        if not await self._jobs.intend(job):
+            self._quota.answered(None, self._clock.now())
+            return
+        answer = await self._client.trigger(job.request())
+        now = self._clock.now()
+        self._quota.answered(answer.quota, now)
+        await self._settle_trigger(job, answer, now)
+
+    async def _settle_trigger(self, job: Job, answer: TriggerAnswer, now: float) -> None:
+        match answer:
+            case Accepted(execution):
+                self._reached(now)
+                await self._jobs.accept(job, execution, datetime.now(UTC))
+                self._watch(replace(job, execution_id=execution.id), now)
+                self._report()
+            case Rejected(_, reason):
+                self._reached(now)
+                await self._jobs.reject(job, reason)
+                self._count(job, Outcome.REJECTED)
+            case Doubtful(reason):
+                await self._jobs.doubt(job, reason)
+                self._count(job, Outcome.IN_DOUBT)
+            case NotSent(reason):
+                self._back_off(now)
+                await self._return(job, reason)
+            case Throttled(reason):
+                self._quota.refused(answer.quota, now)
+                await self._return(job, reason)
+            case KeyRefused(_, reason):
+                await self._return(job, reason)
+                raise _key_refused(reason)
+            case _:
+                assert_never(answer)
+
+    async def _return(self, job: Job, reason: str) -> None:
+        """The job surely wasn't accepted: it is the next to be triggered again."""
+        await self._jobs.release(job, reason)
+        self._triggers_left += 1
+        self._feed.appendleft(job)
+        self._report(reason)
+
+    # polls
+
+    async def _poll(self, poll: DuePoll) -> None:
+        job, _ = self._watched[poll.job]
+        assert job.execution_id is not None
+        await self._jobs.count_poll()
+        answer = await self._client.poll(job.execution_id)
+        now = self._clock.now()
+        self._quota.answered(answer.quota, now)
+        await self._settle_poll(job, poll, answer, now)
+
+    async def _settle_poll(self, job: Job, poll: DuePoll, answer: PollAnswer, now: float) -> None:
+        match answer:
+            case Told(execution) if execution.ended:
+                self._reached(now)
+                await self._jobs.finish(job, execution, datetime.now(UTC))
+                del self._watched[job.number]
+                self._forecast.ended(job.number, execution, now)
+                completed = execution.status is ExecutionStatus.COMPLETED
+                self._count(job, Outcome.COMPLETED if completed else Outcome.FAILED)
+            case Told(execution):
+                self._reached(now)
+                await self._keep_polling(job, execution, execution.message, now)
+            case Unknown(reason):
+                self._reached(now)
+                await self._keep_polling(job, None, reason, now)
+            case Unclear(reason):
+                self._back_off(now)
+                await self._keep_polling(job, None, reason, now)
+            case Throttled(reason):
+                self._quota.refused(answer.quota, now)
+                self._forecast.put_back(poll)
+                self._report(reason)
+            case KeyRefused(_, reason):
+                self._forecast.put_back(poll)
+                raise _key_refused(reason)
+            case _:
+                assert_never(answer)
+
+    async def _keep_polling(
+        self, job: Job, execution: Execution | None, reason: str, now: float
+    ) -> None:
+        """Plan the next poll, unless patience is over."""
+        _, since = self._watched[job.number]
+        if now - since < self._limits.patience_seconds:
+            self._forecast.still_running(job.number, execution, now)
+            self._report(reason)
+            return
+        minutes = self._limits.patience_seconds / 60
+        told = f" ({reason})" if reason else ""
+        await self._jobs.time_out(job, f"not finished after {minutes:.0f} minutes{told}")
+        del self._watched[job.number]
+        self._forecast.dropped(job.number)
+        self._count(job, Outcome.TIMED_OUT)
+
+    # what answers teach
+
+    def _reached(self, now: float) -> None:
+        self._reachable_at, self._setbacks = now, 0
+        self._quota.accepted()
+
+    def _back_off(self, now: float) -> None:
+        """Exponential backoff with full jitter, for all requests: the way is bad for all."""
+        self._setbacks += 1
+        ceiling = min(FIRST_BACKOFF_SECONDS * 2**self._setbacks, LONGEST_BACKOFF_SECONDS)
+        self._quota.pause(random.uniform(0, ceiling), now)
+
+    def _count(self, job: Job, outcome: Outcome) -> None:
+        self._counts[Outcome.PENDING] -= job.rows
+        self._counts[outcome] += job.rows
+        self._report()
+
+    def _report(self, notice: str = "") -> None:
+        now = self._clock.now()
+        self._on_progress(
+            Progress(
+                counts=dict(self._counts),
+                in_flight=len(self._watched),
+                requests=self._requests,
+                requests_left_this_minute=self._quota.window_left(now),
+                requests_left_today=self._quota.daily_left,
+                notice=notice,
+            )
+        )
+
+
+def _key_refused(reason: str) -> KeyRefusedError:
+    return KeyRefusedError(
+        f"The service refuses the key: {reason}.",
+        "Nothing is lost. Set PGAI_API_KEY to a key that may do this, then run: batchrun resume",
+    )

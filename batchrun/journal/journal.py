@@ -1,0 +1,324 @@
+"""The journal: the only memory of all batches of a user."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import Connection, Select, func, insert, select, update
+
+from batchrun.errors import JournalError
+from batchrun.journal.database import open_database
+from batchrun.journal.encoding import decode_cells, decode_result, decode_time, encode_cells
+from batchrun.journal.jobs import BatchJobs
+from batchrun.journal.schema import JobState, batches, jobs, meta, rows
+from batchrun.journal.writer import JournalWriter
+from batchrun.model import (
+    BatchResults,
+    BatchSummary,
+    Outcome,
+    ResultRow,
+    Role,
+    Row,
+    TableSource,
+    Workflow,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from batchrun.plan import Plan
+
+ROWS_AT_ONCE = 1_000
+
+
+class Journal:
+    """All batches of a user, in one database.
+
+    Args:
+        location: Path of a SQLite file, or a database URL.
+
+    Raises:
+        JournalError: The journal can't be opened.
+    """
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self._engine = open_database(location)
+        self._writer = JournalWriter(self._engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commit what is left and close the database."""
+        self._writer.close()
+        self._engine.dispose()
+
+    # batches
+
+    def create(self, plan: Plan, base_url: str) -> str:
+        """Keep a plan as a new batch: all of it or nothing.
+
+        Returns:
+            The new batch's id.
+        """
+        now = datetime.now(UTC)
+        batch_id = _batch_id(plan.table.source.name, now)
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(batches).values(
+                    id=batch_id,
+                    fingerprint=plan.fingerprint(),
+                    created_at=now.timestamp(),
+                    updated_at=now.timestamp(),
+                    workflow=json.dumps(asdict(plan.workflow)),
+                    source=json.dumps(asdict(plan.table.source)),
+                    header=json.dumps(plan.table.header),
+                    roles=json.dumps({role.value: at for role, at in plan.roles.items()}),
+                    parameters=json.dumps(dict(plan.parameters.constant)),
+                    base_url=base_url,
+                    estimated_seconds=plan.estimate.seconds,
+                )
+            )
+            sharing = [0] * len(plan.bodies)
+            _insert_many(connection, rows, _planned_rows(batch_id, plan, sharing))
+            _insert_many(
+                connection,
+                jobs,
+                (
+                    {
+                        "batch_id": batch_id,
+                        "number": number,
+                        "body": body,
+                        "rows": sharing[number],
+                        "state": JobState.PENDING,
+                    }
+                    for number, body in enumerate(plan.bodies)
+                ),
+            )
+        return batch_id
+
+    def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
+        """The newest batch of the same rows, workflow and parameters at the same service."""
+        return self._newest(
+            select(batches.c.id).where(
+                batches.c.fingerprint == fingerprint, batches.c.base_url == base_url
+            )
+        )
+
+    def resolve(self, batch_id: str | None) -> BatchSummary:
+        """The batch of this id (or of the only id that begins so), or the newest one.
+
+        Raises:
+            JournalError: There is none, or several begin so.
+        """
+        if batch_id is None:
+            newest = self._newest(select(batches.c.id))
+            if newest is None:
+                raise JournalError(
+                    f"The journal {self.location} holds no batch yet.",
+                    "Start one with: batchrun run FILE -w WORKFLOW",
+                )
+            return newest
+        with self._engine.connect() as connection:
+            known = connection.scalars(
+                select(batches.c.id).where(batches.c.id.startswith(batch_id, autoescape=True))
+            ).all()
+        if batch_id in known:
+            return self.summary(batch_id)
+        if len(known) != 1:
+            what = "No batch is" if not known else f"{len(known)} batches are"
+            raise JournalError(
+                f"{what} called {batch_id} in the journal {self.location}.",
+                "List them with: batchrun batches",
+            )
+        return self.summary(known[0])
+
+    def batches(self) -> list[BatchSummary]:
+        """All batches, newest first."""
+        with self._engine.connect() as connection:
+            ids = connection.scalars(select(batches.c.id).order_by(batches.c.created_at.desc()))
+            return [self._summary(connection, batch_id) for batch_id in ids.all()]
+
+    def summary(self, batch_id: str) -> BatchSummary:
+        """A batch as it stands now; its counts add up to its rows."""
+        with self._engine.connect() as connection:
+            return self._summary(connection, batch_id)
+
+    def base_url(self, batch_id: str) -> str:
+        """Where the batch's service is."""
+        with self._engine.connect() as connection:
+            found = connection.scalar(select(batches.c.base_url).where(batches.c.id == batch_id))
+        return str(found)
+
+    def jobs(self, batch_id: str, key: str) -> BatchJobs:
+        """The batch's jobs, to be worked on with this key."""
+        return BatchJobs(self._engine, self._writer, batch_id, self._key_hash(key))
+
+    def set_output(self, batch_id: str, output: str) -> None:
+        """Keep where the workbook was written last."""
+        self._writer.submit(
+            update(batches).where(batches.c.id == batch_id).values(output=output)
+        ).result()
+
+    # results
+
+    @contextmanager
+    def results(self, batch_id: str) -> Iterator[BatchResults]:
+        """A batch's rows with their outcomes and results, all of one moment.
+
+        The rows can be iterated more than once until the context ends, also while the batch runs.
+        """
+        with self._engine.connect() as connection, connection.begin():
+            header, roles = connection.execute(
+                select(batches.c.header, batches.c.roles).where(batches.c.id == batch_id)
+            ).one()
+            yield BatchResults(
+                summary=self._summary(connection, batch_id),
+                header=tuple(json.loads(header)),
+                rows=_ResultRows(connection, batch_id),
+                roles={Role(role): column for role, column in json.loads(roles).items()},
+            )
+
+    # reading
+
+    def _newest(self, ids: Select[tuple[Any]]) -> BatchSummary | None:
+        with self._engine.connect() as connection:
+            batch_id = connection.scalar(ids.order_by(batches.c.created_at.desc()).limit(1))
+            return None if batch_id is None else self._summary(connection, batch_id)
+
+    def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
+        found = connection.execute(select(batches).where(batches.c.id == batch_id)).one()
+        states = connection.execute(
+            select(jobs.c.state, func.count(), func.sum(jobs.c.rows))
+            .where(jobs.c.batch_id == batch_id)
+            .group_by(jobs.c.state)
+        ).all()
+        counts = dict.fromkeys(Outcome, 0)
+        for state, _, sharing in states:
+            counts[JobState(state).outcome] += int(sharing)
+        counts[Outcome.INVALID] = (
+            connection.scalar(
+                select(func.count())
+                .select_from(rows)
+                .where(rows.c.batch_id == batch_id, rows.c.job.is_(None))
+            )
+            or 0
+        )
+        source = json.loads(found.source)
+        return BatchSummary(
+            batch_id=batch_id,
+            workflow=Workflow(**json.loads(found.workflow)),
+            source=TableSource(**source | {"notices": tuple(source["notices"])}),
+            parameters=json.loads(found.parameters),
+            created_at=datetime.fromtimestamp(found.created_at, UTC),
+            updated_at=datetime.fromtimestamp(found.updated_at, UTC),
+            counts=counts,
+            jobs=sum(count for _, count, _ in states),
+            requests=found.requests,
+            estimated_seconds=found.estimated_seconds,
+            output=found.output,
+            note=found.note,
+        )
+
+    def _key_hash(self, key: str) -> str:
+        """A name for the key that can't be turned back into it."""
+        with self._engine.begin() as connection:
+            salt = connection.scalar(select(meta.c.value).where(meta.c.name == "salt"))
+            if salt is None:
+                salt = secrets.token_hex(16)
+                connection.execute(insert(meta).values(name="salt", value=salt))
+        return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
+
+
+class _ResultRows:
+    """The rows of a batch in input order, read afresh at each iteration."""
+
+    def __init__(self, connection: Connection, batch_id: str) -> None:
+        self._connection = connection
+        self._query = (
+            select(
+                *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id, rows.c.reason),
+                *(jobs.c.state, jobs.c.message, jobs.c.execution_id, jobs.c.result),
+                *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
+            )
+            .select_from(
+                rows.outerjoin(
+                    jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
+                )
+            )
+            .where(rows.c.batch_id == batch_id)
+            .order_by(rows.c.number)
+            .execution_options(yield_per=ROWS_AT_ONCE)
+        )
+
+    def __iter__(self) -> Iterator[ResultRow]:
+        for found in self._connection.execute(self._query):
+            state = None if found.state is None else JobState(found.state)
+            yield ResultRow(
+                row=Row(found.line, decode_cells(found.cells)),
+                outcome=Outcome.INVALID if state is None else state.outcome,
+                message=found.reason if state is None else _message(state, found.message),
+                company_id=found.company_id,
+                contact_id=found.contact_id,
+                execution_id=found.execution_id,
+                triggered_at=decode_time(found.triggered_at),
+                started_at=decode_time(found.started_at),
+                finished_at=decode_time(found.finished_at),
+                result=decode_result(found.result),
+            )
+
+
+def _message(state: JobState, kept: str) -> str:
+    match state:
+        case JobState.PENDING:
+            return f"not sent yet: {kept}" if kept else "not sent yet"
+        case JobState.SENDING:
+            return "the trigger is on its way"
+        case JobState.IN_FLIGHT:
+            return "triggered; its result has not been collected yet"
+        case _:
+            return kept
+
+
+def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[Mapping[str, Any]]:
+    """The plan's rows as the journal keeps them; counts in ``sharing`` the rows of each job."""
+    for number, planned in enumerate(plan.rows):
+        if planned.job is not None:
+            sharing[planned.job] += 1
+        yield {
+            "batch_id": batch_id,
+            "number": number,
+            "line": planned.row.line,
+            "cells": encode_cells(planned.row.cells),
+            "job": planned.job,
+            "company_id": planned.company_id,
+            "contact_id": planned.contact_id,
+            "reason": planned.reason,
+        }
+
+
+def _insert_many(connection: Connection, table: Any, values: Iterable[Mapping[str, Any]]) -> None:
+    batch: list[Mapping[str, Any]] = []
+    for value in values:
+        batch.append(value)
+        if len(batch) == ROWS_AT_ONCE:
+            connection.execute(insert(table), batch)
+            batch = []
+    if batch:
+        connection.execute(insert(table), batch)
+
+
+def _batch_id(name: str, now: datetime) -> str:
+    stem = re.sub(r"[^a-z0-9]+", "-", name.rsplit(".", 1)[0].lower()).strip("-")[:24].strip("-")
+    return f"{now:%m%d}-{stem or 'batch'}-{secrets.token_hex(2)}"

@@ -1,0 +1,255 @@
+"""Plan: what a batch would send, and what that costs. Pure but for reading a parameter file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, assert_never
+
+from batchrun.errors import UsageError
+from batchrun.model import JSON, Cell, Role, Row, Table, Workflow
+from batchrun.tables.ids import DamagedId, MissingId, ValidId, parse_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What goes into the trigger body's ``parameters``.
+
+    Attributes:
+        constant: Sent with every row.
+        columns: Parameter name → position of the column its value comes from. An empty cell
+            leaves the parameter out; a column wins over a constant of the same name.
+    """
+
+    constant: Mapping[str, JSON] = field(default_factory=dict)
+    columns: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One row of the input and what is to be done about it.
+
+    Attributes:
+        row: The row.
+        job: Number of its job, ``None`` when it is invalid.
+        company_id: Canonical company id, if any.
+        contact_id: Canonical contact id, if any.
+        reason: Why it is invalid, ``""`` when it is not.
+    """
+
+    row: Row
+    job: int | None
+    company_id: str | None
+    contact_id: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a batch is expected to cost.
+
+    Attributes:
+        requests: HTTP requests of all kinds.
+        seconds: Time from the first trigger to the last result, in seconds.
+        requests_per_minute: The rate it was reckoned with.
+        daily: Requests a day it was reckoned with, ``None`` for no limit known.
+    """
+
+    requests: int
+    seconds: float
+    requests_per_minute: float
+    daily: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A table turned into jobs.
+
+    Attributes:
+        workflow: What is triggered.
+        table: The input.
+        roles: Which column holds which identifier.
+        parameters: What is sent beside the identifiers.
+        rows: One entry a row, in input order.
+        bodies: The distinct trigger bodies as JSON text; a job's number is its position.
+        estimate: Requests and time.
+    """
+
+    workflow: Workflow
+    table: Table
+    roles: Mapping[Role, int]
+    parameters: Parameters
+    rows: tuple[PlannedRow, ...]
+    bodies: tuple[str, ...]
+    estimate: Estimate
+
+    @property
+    def invalid(self) -> list[PlannedRow]:
+        """The rows that can't be sent, in input order."""
+        return [row for row in self.rows if row.job is None]
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that share the job of an earlier row."""
+        return sum(row.job is not None for row in self.rows) - len(self.bodies)
+
+    def fingerprint(self) -> str:
+        """Same rows, workflow and parameters: same fingerprint."""
+        digest = hashlib.sha256(self.workflow.id.encode())
+        digest.update(json.dumps(dict(self.parameters.constant), sort_keys=True).encode())
+        digest.update(repr(sorted(self.parameters.columns.items())).encode())
+        digest.update(repr((self.table.header, sorted(self.roles.items()))).encode())
+        for planned in self.rows:
+            digest.update(repr(planned.row).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+
+def make_plan(
+    table: Table,
+    workflow: Workflow,
+    roles: Mapping[Role, int],
+    parameters: Parameters,
+    estimate: EstimateRates,
+) -> Plan:
+    """Turn each row into a job or an invalid row; rows with the same body share one job.
+
+    Args:
+        table: The input list.
+        workflow: What to trigger.
+        roles: Column position of each identifier; at least one.
+        parameters: Constant and per-row parameters.
+        estimate: The quota and the requests a job takes, to reckon with.
+    """
+    jobs: dict[str, int] = {}
+    rows = tuple(_plan_row(row, workflow, roles, parameters, jobs) for row in table.rows())
+    return Plan(workflow, table, roles, parameters, rows, tuple(jobs), estimate.of(len(jobs)))
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateRates:
+    """What an estimate is reckoned with.
+
+    Attributes:
+        requests_per_minute: The quota's rate; ``math.inf`` for none.
+        requests_per_job: Trigger and polls of one job.
+        seconds_per_execution: How long one execution takes.
+        daily: Requests a day, ``None`` for no limit known.
+    """
+
+    requests_per_minute: float
+    requests_per_job: float
+    seconds_per_execution: float
+    daily: int | None = None
+
+    def of(self, jobs: int) -> Estimate:
+        """Estimate so many jobs."""
+        requests = math.ceil(jobs * self.requests_per_job)
+        sending = requests / self.requests_per_minute * 60
+        if self.daily:
+            # Each full day's quota puts what is left off until the next midnight, at worst a day.
+            sending += (requests - 1) // self.daily * 86_400 if requests else 0
+        seconds = sending + self.seconds_per_execution if jobs else 0.0
+        return Estimate(requests, seconds, self.requests_per_minute, self.daily)
+
+
+def _plan_row(
+    row: Row,
+    workflow: Workflow,
+    roles: Mapping[Role, int],
+    parameters: Parameters,
+    jobs: dict[str, int],
+) -> PlannedRow:
+    ids: dict[Role, str] = {}
+    reasons: list[str] = []
+    for role, column in roles.items():
+        match parse_id(row.cells[column]):
+            case ValidId(value):
+                ids[role] = value
+            case DamagedId(reason):
+                reasons.append(f"{_ROLE_WORDS[role]}: {reason}")
+            case MissingId():
+                pass
+            case other:
+                assert_never(other)
+    company, contact = ids.get(Role.COMPANY), ids.get(Role.CONTACT)
+    if not ids and not reasons:
+        reasons.append(f"no {' and no '.join(_ROLE_WORDS[role] for role in roles)}")
+    values = dict(parameters.constant)
+    for name, column in parameters.columns.items():
+        cell = row.cells[column]
+        if isinstance(cell, float) and not math.isfinite(cell):
+            reasons.append(f"parameter {name}: {cell} is not a number JSON can carry")
+        elif cell is not None and cell != "":
+            values[name] = _json_value(cell)
+    if reasons:
+        return PlannedRow(row, None, company, contact, "; ".join(reasons))
+    body: dict[str, JSON] = {"workflow_id": workflow.id}
+    body.update({role.value: value for role, value in ids.items()})
+    if values:
+        body["parameters"] = values
+    text = json.dumps(body, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    return PlannedRow(row, jobs.setdefault(text, len(jobs)), company, contact)
+
+
+_ROLE_WORDS = {Role.COMPANY: "company id", Role.CONTACT: "contact id"}
+
+
+def _json_value(cell: Cell) -> JSON:
+    """A cell as JSON: dates and times in ISO 8601, durations in seconds, the rest as it is."""
+    match cell:
+        case datetime() | date() | time():
+            return cell.isoformat()
+        case timedelta():
+            return cell.total_seconds()
+        case None | str() | bool() | int() | float():
+            return cell
+        case _:
+            assert_never(cell)
+
+
+def parse_parameter(text: str) -> tuple[str, JSON]:
+    """Read ``name=value``: JSON where the value is JSON, else text.
+
+    Raises:
+        UsageError: There is no ``=`` or no name before it.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(
+            f"The parameter {text} has no value.", "Write it as --param depth=comprehensive."
+        )
+    try:
+        return name.strip(), json.loads(value, parse_constant=_refuse_constant)
+    except ValueError:
+        return name.strip(), value
+
+
+def read_parameters(path: Path) -> dict[str, JSON]:
+    """Read parameters for all rows from a JSON file that holds one object.
+
+    Raises:
+        UsageError: It can't be read, or is not an object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise UsageError(f"The parameter file {path} can't be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"The parameter file {path} is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise UsageError(
+            f"The parameter file {path} does not hold an object.",
+            'Write it as {"depth": "comprehensive"}.',
+        )
+    return found
+
+
+def _refuse_constant(name: str) -> JSON:
+    raise ValueError(name)  # NaN and Infinity are words, not JSON

@@ -1,0 +1,132 @@
+"""The sandbox's model over HTTP.
+
+Beside the contract's paths under ``/v1`` there are two for people and tests, which need no key,
+count nowhere and are not in the contract: ``GET /sandbox/report`` tells what the sandbox has seen
+(`SandboxService.report`), ``GET /sandbox/openapi.yaml`` gives the contract itself.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from importlib.resources import files
+from typing import TYPE_CHECKING, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from batchrun.sandbox.model import Answer, SandboxService
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+Clock: TypeAlias = Callable[[], float]
+"""Tells the virtual time, in Unix seconds."""
+
+
+class SandboxClock:
+    """Virtual time: begins as the real time and passes ``speed`` times as fast.
+
+    Args:
+        speed: Virtual seconds in a real second, above 0.
+        origin: Virtual time at the beginning, Unix seconds; the real time if not given.
+        monotonic: Real seconds from any beginning.
+    """
+
+    def __init__(
+        self,
+        speed: float = 1.0,
+        origin: float | None = None,
+        monotonic: Clock = time.monotonic,
+    ) -> None:
+        if not speed > 0:
+            raise ValueError(f"speed must be above 0, not {speed}")
+        self.speed = speed
+        self.origin = time.time() if origin is None else origin
+        self._monotonic = monotonic
+        self._began = monotonic()
+
+    def __call__(self) -> float:
+        """The virtual time now, in Unix seconds."""
+        return self.origin + (self._monotonic() - self._began) * self.speed
+
+
+def create_app(service: SandboxService, clock: Clock) -> Starlette:
+    """Serve a sandbox over ASGI.
+
+    Args:
+        service: The model that answers.
+        clock: Tells the virtual time, which the ``Date`` header of every answer shows.
+    """
+    endpoints = _Endpoints(service, clock)
+    app = Starlette(
+        routes=[
+            Route("/v1/health", endpoints.health),
+            Route("/v1/workflows", endpoints.workflows),
+            Route("/v1/workflows/trigger", endpoints.trigger, methods=["POST"]),
+            Route("/v1/workflows/executions/{execution_id}", endpoints.execution),
+            Route("/sandbox/report", endpoints.report),
+            Route("/sandbox/openapi.yaml", endpoints.contract),
+        ],
+        exception_handlers={HTTPException: endpoints.misdirected, Exception: endpoints.defect},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Endpoints:
+    def __init__(self, service: SandboxService, clock: Clock) -> None:
+        self._service = service
+        self._clock = clock
+
+    async def health(self, _: Request) -> Response:
+        return self._respond(self._service.health())
+
+    async def workflows(self, request: Request) -> Response:
+        return self._respond(self._service.workflows(_key(request), self._clock()))
+
+    async def trigger(self, request: Request) -> Response:
+        body = await request.body()
+        content_type = request.headers.get("content-type", "")
+        return self._respond(
+            self._service.trigger(_key(request), body, self._clock(), content_type)
+        )
+
+    async def execution(self, request: Request) -> Response:
+        execution_id = request.path_params["execution_id"]
+        return self._respond(self._service.execution(_key(request), execution_id, self._clock()))
+
+    async def report(self, _: Request) -> Response:
+        return self._respond(Answer(200, self._service.report(self._clock())))
+
+    async def contract(self, _: Request) -> Response:
+        text = files("batchrun.sandbox").joinpath("openapi.yaml").read_bytes()
+        return Response(text, media_type="application/yaml", headers=self._date())
+
+    async def misdirected(self, _: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        answer = Answer(error.status_code, {"error": error.detail.lower()}, error.headers or {})
+        return self._respond(answer)
+
+    async def defect(self, _: Request, __: Exception) -> Response:
+        return self._respond(Answer(500, {"error": "internal error"}))
+
+    def _respond(self, answer: Answer) -> Response:
+        # ASCII: a lone surrogate in a user's parameters has no UTF-8, but it has an escape.
+        return Response(
+            json.dumps(answer.body, allow_nan=False),
+            status_code=answer.status,
+            headers={**self._date(), **answer.headers},
+            media_type="application/json",
+        )
+
+    def _date(self) -> dict[str, str]:
+        return {"Date": formatdate(self._clock(), usegmt=True)}
+
+
+def _key(request: Request) -> str | None:
+    return request.headers.get("x-api-key")

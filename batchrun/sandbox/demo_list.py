@@ -1,0 +1,71 @@
+"""An invented CRM export for `batchrun demo`: mostly clean, as real ones are."""
+
+from __future__ import annotations
+
+import csv
+from random import Random
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DEMO_HEADER = ("Company ID", "Company name", "Domain", "Owner", "ARR", "Postal code")
+"""Column names of the demo list."""
+
+_DAMAGED_ID = "0015g00000XyZabAAB"  # a Salesforce ID where the company's UUID should stand
+_FIRST_WORDS = ("Alpenglow", "Bluefin", "Cobalt", "Driftwood", "Ember", "Fjord", "Granite", "Höhe")
+_SECOND_WORDS = ("Logistics", "Robotics", "Foods", "Energy", "Health", "Studios", "Systems")
+_ENDINGS = ("Inc.", "GmbH", "Ltd", "S.A.")
+_OWNERS = ("Amélie Roux", "Ben Carter", "Chiara Rossi", "Dana Novák")
+
+
+def demo_rows(count: int = 40, seed: int = 0) -> Iterator[tuple[str, ...]]:
+    """Yield the demo list's rows, in the columns of `DEMO_HEADER`.
+
+    One row repeats the first row's company under another owner; one has an ID that is no UUID.
+
+    Args:
+        count: Number of rows, at least 3.
+        seed: The same seed gives the same list.
+    """
+    if count < 3:
+        raise ValueError("the demo list needs at least 3 rows: a good, a repeated, a damaged one")
+    random = Random(seed)
+    first, *rest = (_account(random) for _ in range(count))
+    yield first
+    for position, account in enumerate(rest, start=1):
+        if position == count // 3:
+            yield (*first[:3], account[3], *first[4:])
+        elif position == 2 * count // 3:
+            yield (_DAMAGED_ID, *account[1:])
+        else:
+            yield account
+
+
+def write_demo_list(path: Path, count: int = 40, seed: int = 0) -> None:
+    """Write the demo list as CSV in UTF-8; an existing file is replaced.
+
+    Args:
+        path: Where to write it.
+        count: Number of rows below the header, at least 3.
+        seed: The same seed gives the same list.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(DEMO_HEADER)
+        writer.writerows(demo_rows(count, seed))
+
+
+def _account(random: Random) -> tuple[str, ...]:
+    first, second = random.choice(_FIRST_WORDS), random.choice(_SECOND_WORDS)
+    domain = f"{first}-{second}.example".lower().replace("ö", "oe")
+    return (
+        str(UUID(int=random.getrandbits(128), version=4)),
+        f"{first} {second} {random.choice(_ENDINGS)}",
+        domain,
+        random.choice(_OWNERS),
+        str(random.randrange(0, 500_000, 500)),
+        f"{random.randrange(100, 9_999):05d}",
+    )

@@ -1,0 +1,317 @@
+"""The service imitated, as a pure model: no clock, no socket, no global randomness.
+
+Every method is given ``now``, the virtual time in Unix seconds, which never goes back between
+calls. Each answers as the service would, in this order: 401 for an unknown key, 429 for a spent
+quota, 403 for a missing scope, then what the request itself deserves. Whatever gets past the
+quota counts against it; a 401 and a 429 do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from heapq import heappush, heapreplace
+from typing import TYPE_CHECKING
+
+from batchrun.model import ExecutionStatus, Workflow
+from batchrun.sandbox.body import RefusedError, read_trigger
+from batchrun.sandbox.quota import KeyQuota
+from batchrun.sandbox.results import canonical, draw_fate, draw_result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchrun.model import JSON
+
+WORKFLOWS = (
+    Workflow("wf_account_research", "Account Research", "Research one company in depth."),
+    Workflow("wf_contact_research", "Contact Research", "Research one person at a company."),
+    Workflow("wf_account_plan", "Account Plan", "Draft a plan for winning one company."),
+    Workflow("wf_legacy_scoring", "Legacy Scoring", "Replaced by Account Research.", "inactive"),
+)
+"""The workflows the sandbox has."""
+
+_WORKFLOW_CREATED_AT = "2025-06-02T09:00:00.000Z"
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    READ = "workflows:read"
+    EXECUTE = "workflows:execute"
+
+
+DEFAULT_KEYS: Mapping[str, frozenset[Scope]] = {
+    "sandbox": frozenset(Scope),
+    "sandbox-read": frozenset({Scope.READ}),
+    "sandbox-execute": frozenset({Scope.EXECUTE}),
+}
+"""The keys the sandbox knows, and what each may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """How the imitated service behaves.
+
+    Attributes:
+        rate_per_minute: Requests a minute for each key; ``None`` for no quota at all, the day's
+            included, and no X-RateLimit headers.
+        daily: Requests a day for each key; ``None`` for no such limit.
+        slots: Executions that run at once, the others queue in order; ``None`` for all.
+        fail: Share of bodies whose execution fails, 0 to 1.
+        seed: Drawn from it and the body: run time, failure and result.
+        run_median_seconds: Median of the log-normal run time, in virtual seconds.
+        run_sigma: Standard deviation of the run time's logarithm.
+        run_cap_seconds: The longest run time, in virtual seconds.
+        retry_after: Whether a 429 carries ``Retry-After``, which the service does not document.
+        keys: The keys it knows, and the scopes of each.
+    """
+
+    rate_per_minute: int | None = 60
+    daily: int | None = 10_000
+    slots: int | None = None
+    fail: float = 0.0
+    seed: int = 0
+    run_median_seconds: float = 45.0
+    run_sigma: float = 0.35
+    run_cap_seconds: float = 120.0
+    retry_after: bool = False
+    keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
+
+    def __post_init__(self) -> None:
+        for name in ("rate_per_minute", "daily", "slots"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise ValueError(f"{name} must be at least 1, not {count}")
+        if not 0 <= self.fail <= 1:
+            raise ValueError(f"fail must be from 0 to 1, not {self.fail}")
+        for name in ("run_median_seconds", "run_sigma", "run_cap_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: status, JSON body and the headers beyond the usual."""
+
+    status: int
+    body: JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedTrigger:
+    """A trigger the sandbox accepted: when (Unix seconds, virtual), as what, and its body."""
+
+    at: float
+    execution_id: str
+    body: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class _Execution:
+    trigger: LoggedTrigger
+    workflow: Workflow
+    starts_at: float
+    ends_at: float
+    error: str | None
+
+    def status(self, now: float) -> ExecutionStatus:
+        if now < self.starts_at:
+            return ExecutionStatus.QUEUED
+        if now < self.ends_at:
+            return ExecutionStatus.RUNNING
+        return ExecutionStatus.COMPLETED if self.error is None else ExecutionStatus.FAILED
+
+
+class SandboxService:
+    """The service, its executions and what it has been asked.
+
+    Args:
+        settings: How it behaves.
+        started_at: When it began, Unix seconds (virtual); makes execution IDs differ from those
+            of an earlier sandbox.
+    """
+
+    def __init__(self, settings: SandboxSettings, started_at: float) -> None:
+        self.settings = settings
+        self.log: list[LoggedTrigger] = []
+        self._started_at = started_at
+        self._workflows = {workflow.id: workflow for workflow in WORKFLOWS}
+        self._executions: dict[str, _Execution] = {}
+        self._slots_free_at: list[float] = []
+        self._requests: Counter[str] = Counter()
+        self._quotas: dict[str, KeyQuota] = {}
+        if settings.rate_per_minute is not None:
+            self._quotas = {
+                key: KeyQuota(settings.rate_per_minute, settings.daily) for key in settings.keys
+            }
+
+    def workflows(self, key: str | None, now: float) -> Answer:
+        """Answer ``GET /v1/workflows``."""
+        return self._answer("lists", key, Scope.READ, now, lambda: Answer(200, _workflow_list()))
+
+    def trigger(
+        self, key: str | None, body: bytes, now: float, content_type: str = "application/json"
+    ) -> Answer:
+        """Answer ``POST /v1/workflows/trigger``.
+
+        Args:
+            key: The ``x-api-key`` header, ``None`` without one.
+            body: The request's body as it came.
+            now: Unix seconds (virtual).
+            content_type: The ``Content-Type`` header.
+        """
+        return self._answer(
+            "trigger_requests",
+            key,
+            Scope.EXECUTE,
+            now,
+            lambda: self._accept(read_trigger(body, content_type), now),
+        )
+
+    def execution(self, key: str | None, execution_id: str, now: float) -> Answer:
+        """Answer ``GET /v1/workflows/executions/{execution_id}``."""
+        return self._answer("polls", key, Scope.READ, now, lambda: self._tell(execution_id, now))
+
+    def health(self) -> Answer:
+        """Answer ``GET /v1/health``: no key, no quota."""
+        return Answer(200, {"status": "ok"})
+
+    def report(self, now: float) -> dict[str, JSON]:
+        """What the sandbox has seen, for tests; no part of the contract.
+
+        ``requests`` is the sum of ``lists``, ``trigger_requests``, ``polls`` (each counted against
+        a quota), ``refused`` (429) and ``unauthorized`` (401).
+        """
+        triggered = Counter(canonical(trigger.body) for trigger in self.log)
+        firsts = {canonical(trigger.body): dict(trigger.body) for trigger in reversed(self.log)}
+        statuses = Counter(execution.status(now) for execution in self._executions.values())
+        kinds = ("lists", "trigger_requests", "polls", "refused", "unauthorized")
+        return {
+            "requests": self._requests.total(),
+            **{kind: self._requests[kind] for kind in kinds},
+            "triggers_accepted": len(self.log),
+            "triggered_more_than_once": [
+                firsts[body] for body, times in triggered.items() if times > 1
+            ],
+            "executions": {
+                status.value: statuses[status]
+                for status in ExecutionStatus
+                if status is not ExecutionStatus.UNKNOWN
+            },
+        }
+
+    def _answer(
+        self, kind: str, key: str | None, scope: Scope, now: float, serve: Callable[[], Answer]
+    ) -> Answer:
+        if key is None or key not in self.settings.keys:
+            self._requests["unauthorized"] += 1
+            return _error(401, "missing or invalid API key")
+        quota = self._quotas.get(key)
+        if quota is not None and not quota.take(now):
+            self._requests["refused"] += 1
+            return self._over_quota(quota, now)
+        self._requests[kind] += 1
+        if scope in self.settings.keys[key]:
+            answer = _served(serve)
+        else:
+            answer = _error(403, f"the API key lacks the scope {scope}")
+        return Answer(answer.status, answer.body, quota.headers() if quota else {})
+
+    def _over_quota(self, quota: KeyQuota, now: float) -> Answer:
+        headers = quota.headers()
+        if self.settings.retry_after:
+            headers["Retry-After"] = str(quota.seconds_to_reset(now))
+        return _error(429, "rate limit exceeded", headers)
+
+    def _accept(self, body: dict[str, JSON], now: float) -> Answer:
+        workflow = self._workflows.get(str(body["workflow_id"]))
+        if workflow is None:
+            raise RefusedError(404, "workflow not found")
+        if workflow.status != "active":
+            raise RefusedError(400, f"workflow {workflow.id} is not active")
+        trigger = LoggedTrigger(now, self._new_id(), body)
+        self.log.append(trigger)
+        self._executions[trigger.execution_id] = self._schedule(trigger, workflow)
+        return Answer(
+            202,
+            {
+                "execution_id": trigger.execution_id,
+                "workflow_id": workflow.id,
+                "status": ExecutionStatus.QUEUED.value,
+                "created_at": _timestamp(now),
+            },
+        )
+
+    def _schedule(self, trigger: LoggedTrigger, workflow: Workflow) -> _Execution:
+        settings = self.settings
+        fate = draw_fate(
+            canonical(trigger.body),
+            seed=settings.seed,
+            fail=settings.fail,
+            median_seconds=settings.run_median_seconds,
+            sigma=settings.run_sigma,
+            cap_seconds=settings.run_cap_seconds,
+        )
+        # First come, first served: the next execution gets the slot that is free first, so its
+        # start is known as soon as it is triggered.
+        free_at = self._slots_free_at
+        queued = settings.slots is not None and len(free_at) >= settings.slots
+        starts_at = max(trigger.at, free_at[0]) if queued else trigger.at
+        ends_at = starts_at + fate.run_seconds
+        if queued:
+            heapreplace(free_at, ends_at)
+        elif settings.slots is not None:
+            heappush(free_at, ends_at)
+        return _Execution(trigger, workflow, starts_at, ends_at, fate.error)
+
+    def _tell(self, execution_id: str, now: float) -> Answer:
+        execution = self._executions.get(execution_id)
+        if execution is None:
+            raise RefusedError(404, "execution not found")
+        status = execution.status(now)
+        started = status is not ExecutionStatus.QUEUED
+        ended = status in {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED}
+        body: dict[str, JSON] = {
+            "execution_id": execution_id,
+            "workflow_id": execution.workflow.id,
+            "status": status.value,
+            "started_at": _timestamp(execution.starts_at) if started else None,
+            "completed_at": _timestamp(execution.ends_at) if ended else None,
+            "result": None,
+        }
+        if status is ExecutionStatus.COMPLETED:
+            body["result"] = draw_result(
+                execution.workflow.name, execution.trigger.body, seed=self.settings.seed
+            )
+        elif status is ExecutionStatus.FAILED:
+            body["error"] = execution.error
+        return Answer(200, body)
+
+    def _new_id(self) -> str:
+        name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"
+        return f"exec_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def _workflow_list() -> JSON:
+    return [{**asdict(workflow), "created_at": _WORKFLOW_CREATED_AT} for workflow in WORKFLOWS]
+
+
+def _served(serve: Callable[[], Answer]) -> Answer:
+    try:
+        return serve()
+    except RefusedError as refused:
+        return _error(refused.status, refused.text)
+
+
+def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, {"error": text}, headers or {})
+
+
+def _timestamp(seconds: float) -> str:
+    instant = datetime.fromtimestamp(seconds, UTC)
+    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03d}Z"

@@ -1,0 +1,156 @@
+"""What an execution comes to: drawn from the seed and the body, so order changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from datetime import date, timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchrun.model import JSON
+
+_FAILURES = (
+    "No public information was found for this company.",
+    "The research step timed out after 3 attempts.",
+    "The company record has no domain to research.",
+)
+_INDUSTRIES = ("Logistics", "Medical devices", "Software", "Renewable energy", "Food & beverage")
+_CITIES = (("São Paulo", "BR"), ("Zürich", "CH"), ("Austin", "US"), ("Łódź", "PL"), ("Osaka", "JP"))
+_TECHNOLOGIES = ("Salesforce", "HubSpot", "Snowflake", "AWS", "SAP S/4HANA", "Marketo", "Slack")
+_NEWS = (
+    "+12 % headcount in a year",
+    "New VP of Sales joined from a competitor",
+    "Opened a second plant; hiring for operations",
+    "Cites “data quality” as a risk in the annual report",
+    "Moved its CRM to the cloud",
+    "Announced a partnership in Asia-Pacific",
+)
+_PEOPLE = ("Zoë Müller", "Ana Conceição", "Takashi Ōno", "Grace O'Neil", "Sam Lee", "Ilse Bäck")
+_POSITIONS = ("VP Sales", "Chief Revenue Officer", "Head of RevOps", "Director, Marketing")
+_FIRST_DAY = date(2025, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """How an execution will go.
+
+    Attributes:
+        run_seconds: How long it runs once started, in seconds.
+        error: Why it fails; ``None`` when it completes.
+    """
+
+    run_seconds: float
+    error: str | None
+
+
+def canonical(body: Mapping[str, JSON]) -> str:
+    """Spell a body so that equal bodies are equal strings."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def draw_fate(
+    body: str, *, seed: int, fail: float, median_seconds: float, sigma: float, cap_seconds: float
+) -> Fate:
+    """Draw how the execution of a body goes.
+
+    Args:
+        body: The canonical body.
+        seed: The sandbox's seed.
+        fail: Share of bodies that fail, 0 to 1.
+        median_seconds: Median of the log-normal run time, in seconds.
+        sigma: Standard deviation of the run time's logarithm.
+        cap_seconds: The longest run time, in seconds.
+    """
+    random = _random(seed, "fate", body)
+    run_seconds = min(cap_seconds, median_seconds * math.exp(random.gauss(0, sigma)))
+    failing = random.random() < fail
+    return Fate(run_seconds, random.choice(_FAILURES) if failing else None)
+
+
+def draw_result(workflow: str, body: Mapping[str, JSON], *, seed: int) -> dict[str, JSON]:
+    """Draw the result of a completed execution: nested, uneven and not all ASCII, as real ones.
+
+    Args:
+        workflow: The workflow's name.
+        body: The trigger's body; its two IDs come back in the result.
+        seed: The sandbox's seed.
+    """
+    random = _random(seed, "result", canonical(body))
+    insights = _insights(random)
+    city, country = random.choice(_CITIES)
+    report_id = f"rpt_{random.getrandbits(32):08x}"
+    result: dict[str, JSON] = {
+        "summary": _summary(workflow, city, insights),
+        "company_id": body.get("company_id"),
+        "contact_id": body.get("contact_id"),
+        "outputs": {
+            "report_id": report_id,
+            "report_url": f"https://reports.example/{report_id}",
+            "insights_count": len(insights),
+            "fit_score": round(random.uniform(0.2, 0.99), 2),
+            "researched_on": _day(random),
+        },
+        "company": {
+            "industry": random.choice(_INDUSTRIES),
+            "employees": random.randrange(20, 20_000),
+            "headquarters": {"city": city, "country": country},
+            "founded": random.choice((None, random.randrange(1890, 2022))),
+            "last_funding": _funding(random),
+        },
+        "technologies": [*random.sample(_TECHNOLOGIES, random.randrange(5))],
+        "insights": [*insights],
+        "contacts": [_contact(random) for _ in range(random.randrange(4))],
+    }
+    if random.random() < 0.05:
+        result["caveat"] = "Sources disagree about the number of employees."
+    return result
+
+
+def _random(seed: int, purpose: str, body: str) -> Random:
+    digest = hashlib.sha256(f"{seed}\n{purpose}\n{body}".encode()).digest()
+    return Random(int.from_bytes(digest[:16], "big"))
+
+
+def _insights(random: Random) -> list[dict[str, JSON]]:
+    return [
+        {
+            "title": title,
+            "score": random.randrange(1, 101),
+            "url": f"https://news.example/{random.getrandbits(24):06x}",
+            "published_on": random.choice((_day(random), _day(random), None)),
+        }
+        for title in random.sample(_NEWS, random.randrange(1, len(_NEWS)))
+    ]
+
+
+def _contact(random: Random) -> dict[str, JSON]:
+    contact: dict[str, JSON] = {
+        "name": random.choice(_PEOPLE),
+        "title": random.choice(_POSITIONS),
+        "score": round(random.random(), 3),
+        "email": None,
+    }
+    if random.random() < 0.7:
+        contact["email"] = f"person{random.randrange(1000)}@company.example"
+    return contact
+
+
+def _funding(random: Random) -> JSON:
+    if random.random() < 0.5:
+        return None
+    return {"amount_usd": random.randrange(1, 400) * 250_000, "on": _day(random)}
+
+
+def _day(random: Random) -> str:
+    return (_FIRST_DAY + timedelta(days=random.randrange(300))).isoformat()
+
+
+def _summary(workflow: str, city: str, insights: list[dict[str, JSON]]) -> str:
+    points = "\n".join(f"- **{insight['title']}** ({insight['score']})" for insight in insights)
+    return f"## {workflow}\n\nBased in {city}. What matters now:\n\n{points}"

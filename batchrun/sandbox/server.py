@@ -1,0 +1,131 @@
+"""The sandbox on a socket: `serve` blocks for people, `running` lives beside a program."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from batchrun.errors import UsageError
+from batchrun.sandbox.app import SandboxClock, create_app
+from batchrun.sandbox.model import SandboxService, SandboxSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_LOOPBACK = "127.0.0.1"
+_GRACE_SECONDS = 5
+
+
+def serve(
+    settings: SandboxSettings | None = None,
+    host: str = _LOOPBACK,
+    port: int = 0,
+    speed: float = 1.0,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve a sandbox until Ctrl-C.
+
+    Args:
+        settings: How it behaves; as the service's standard plan if not given.
+        host: Address to listen on.
+        port: TCP port; 0 for any that is free.
+        speed: Virtual seconds in a real second.
+        on_ready: Called with the base URL once requests are answered.
+
+    Raises:
+        UsageError: The address can't be listened on.
+    """
+    with closing(_listen(host, port)) as listener:
+        url = _base_url(listener)
+        server = _server(settings, speed, lambda: on_ready(url) if on_ready else None)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+
+
+@contextmanager
+def running(settings: SandboxSettings | None = None, speed: float = 1.0) -> Iterator[str]:
+    """Run a sandbox in a thread, on a free port of this machine, while the block lasts.
+
+    Args:
+        settings: How it behaves; as the service's standard plan if not given.
+        speed: Virtual seconds in a real second.
+
+    Yields:
+        The base URL, such as ``http://127.0.0.1:49152/v1``.
+    """
+    up_or_dead = threading.Event()
+    with (
+        closing(_listen(_LOOPBACK, 0)) as listener,
+        ThreadPoolExecutor(1, thread_name_prefix="sandbox") as thread,
+    ):
+        server = _server(settings, speed, up_or_dead.set)
+        life = thread.submit(server.run, sockets=[listener])
+        life.add_done_callback(lambda _: up_or_dead.set())
+        try:
+            up_or_dead.wait()
+            if not life.done():
+                yield _base_url(listener)
+        finally:
+            server.should_exit = True
+            life.result()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+
+def _server(
+    settings: SandboxSettings | None, speed: float, on_started: Callable[[], None]
+) -> _Server:
+    clock = SandboxClock(speed)
+    service = SandboxService(settings or SandboxSettings(), started_at=clock())
+    config = uvicorn.Config(
+        create_app(service, clock),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    return _Server(config, on_started)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio sets TCP_NODELAY only where it is: without it each
+    # answer waits 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise UsageError(
+            f"The sandbox can't listen on {host}, port {port}: {error}.",
+            "Choose another port, or 0 for any that is free.",
+        ) from error
+    return listener
+
+
+def _base_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"

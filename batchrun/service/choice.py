@@ -1,0 +1,53 @@
+"""Find the workflow a user means. Pure."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from batchrun.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchrun.model import Workflow
+
+ACTIVE = "active"
+
+
+def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
+    """The workflow of this id, or of this name in any case.
+
+    Raises:
+        WorkflowError: There is none (close matches are offered), several have the name, or it is
+            not active.
+    """
+    name = " ".join(wanted.split()).casefold()
+    found = [workflow for workflow in workflows if workflow.id == wanted] or [
+        workflow for workflow in workflows if " ".join(workflow.name.split()).casefold() == name
+    ]
+    if not found:
+        raise WorkflowError(f'There is no workflow "{wanted}".', _suggestion(workflows, name))
+    active = [workflow for workflow in found if workflow.status.casefold() == ACTIVE]
+    if not active:
+        raise WorkflowError(
+            f'The workflow "{found[0].name}" ({found[0].id}) is {found[0].status}, not active.',
+            "Activate it in PG:AI, or choose another: batchrun workflows",
+        )
+    if len(active) > 1:
+        ids = ", ".join(workflow.id for workflow in active)
+        raise WorkflowError(
+            f'{len(active)} workflows are called "{wanted}": {ids}.',
+            "Name the one you mean by its id with -w.",
+        )
+    return active[0]
+
+
+def _suggestion(workflows: Sequence[Workflow], name: str) -> str:
+    names = {workflow.name.casefold(): workflow.name for workflow in workflows}
+    ids = {workflow.id.casefold(): workflow.id for workflow in workflows}
+    known = names | ids
+    close = [f'"{known[match]}"' for match in get_close_matches(name, known, n=3, cutoff=0.5)]
+    if close:
+        return f"Did you mean {' or '.join(close)}? All of them: batchrun workflows"
+    return "See which there are with: batchrun workflows"

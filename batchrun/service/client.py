@@ -1,0 +1,207 @@
+"""The client: three calls, each sent once and answered with a type. It never retries or waits."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
+
+import httpx
+
+from batchrun import __version__
+from batchrun.errors import KeyRefusedError, ServiceError, UsageError
+from batchrun.service.address import checked_base_url, checked_key, is_loopback
+from batchrun.service.answers import PollAnswer, TriggerAnswer, Unknown, WorkflowList
+from batchrun.service.classify import (
+    NoReply,
+    Reply,
+    classify_poll,
+    classify_trigger,
+    explain_reply,
+)
+from batchrun.service.parsing import UnusableAnswerError, is_usable_id, read_workflows, tidy
+from batchrun.service.wire import exchange
+from batchrun.settings import DEFAULT_BASE_URL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from batchrun.model import JSON
+
+# An idle connection that the server closes just as a trigger goes out leaves that trigger in
+# doubt, so connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75).
+_KEEPALIVE_SECONDS = 3.0
+
+# A whole exchange may take this many times the timeout of its single steps (waiting for a free
+# connection, connecting, TLS, first byte): only an answer that trickles takes longer.
+_DEADLINE_FACTOR = 4
+
+_BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
+
+
+class Client:
+    """Speaks to the service with one key.
+
+    Use as an async context manager. Redirects are never followed: the key goes to no other host.
+
+    Args:
+        key: The API key.
+        base_url: Where the service is; plain http only on this machine.
+        transport: Another httpx transport to send with; ``None`` for httpx's own, which honours
+            the environment's proxies (not for this machine).
+        timeout_seconds: How long a single step (connecting, sending, the next bytes of an answer)
+            may take, in seconds.
+        max_connections: The most connections at once.
+
+    Raises:
+        KeyRefusedError: There is no key, or it can't be one.
+        UsageError: The base URL, or a proxy or certificate set in the environment, can't be used.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        base_url: str = DEFAULT_BASE_URL,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_seconds: float = 30.0,
+        max_connections: int = 20,
+    ) -> None:
+        self._key = checked_key(key)
+        self.base_url = checked_base_url(base_url)
+        self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
+        try:
+            self._http = httpx.AsyncClient(
+                headers={
+                    "x-api-key": self._key,
+                    "User-Agent": f"batchrun/{__version__}",
+                    "Accept": "application/json",
+                },
+                timeout=timeout_seconds,
+                limits=httpx.Limits(
+                    max_connections=max_connections,
+                    max_keepalive_connections=max_connections,
+                    keepalive_expiry=_KEEPALIVE_SECONDS,
+                ),
+                transport=transport,
+                trust_env=not is_loopback(self.base_url),
+                follow_redirects=False,
+            )
+        except (httpx.InvalidURL, ValueError, OSError, ImportError):
+            # Not the value: a proxy's address often holds a password.
+            raise UsageError(
+                "A proxy or certificate file set in the environment can't be used.",
+                "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"Client(base_url={self.base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def workflows(self) -> WorkflowList:
+        """List the workflows.
+
+        Raises:
+            KeyRefusedError: The service refuses the key.
+            ServiceError: The service can't be reached, or what answers is not the service.
+        """
+        reply = await self._exchange("GET", "/workflows")
+        if isinstance(reply, NoReply):
+            raise ServiceError(
+                tidy(
+                    f"The service at {self.base_url} can't be reached: {reply.reason}.", self._key
+                ),
+                "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL).",
+            )
+        if reply.status != 200:
+            raise self._error(reply)
+        try:
+            workflows, more = read_workflows(reply.document())
+        except UnusableAnswerError as error:
+            raise ServiceError(
+                f"What answers at {self.base_url} is not the service: {error}.", _BASE_URL_HINT
+            ) from None
+        return WorkflowList(workflows, reply.quota, more)
+
+    async def trigger(self, body: Mapping[str, JSON]) -> TriggerAnswer:
+        """Send one trigger, once.
+
+        Args:
+            body: The whole body: ``workflow_id`` and what else the trigger carries.
+
+        Raises:
+            ValueError: The body holds NaN or an infinity, which JSON lacks; nothing was sent.
+        """
+        content = json.dumps(body, allow_nan=False).encode("ascii")
+        reply = await self._exchange("POST", "/workflows/trigger", content)
+        return classify_trigger(reply, self._key)
+
+    async def poll(self, execution_id: str) -> PollAnswer:
+        """Ask once where an execution stands."""
+        if not is_usable_id(execution_id):
+            return Unknown("execution id of an unusable shape")
+        path = f"/workflows/executions/{quote(execution_id, safe='')}"
+        return classify_poll(await self._exchange("GET", path), execution_id, self._key)
+
+    async def _exchange(
+        self, method: str, path: str, content: bytes | None = None
+    ) -> Reply | NoReply:
+        request = self._http.build_request(
+            method,
+            self.base_url + path,
+            content=content,
+            headers=None if content is None else {"Content-Type": "application/json"},
+        )
+        return await exchange(self._http, request, deadline_seconds=self._deadline_seconds)
+
+    def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
+        """What a reply other than 200 to the list of workflows means to the user."""
+        reason = explain_reply(reply, self._key)
+        match reply.status:
+            case 401:
+                return KeyRefusedError(
+                    f"The service at {self.base_url} refuses the key: {reason}.",
+                    "Check that PGAI_API_KEY is your current key.",
+                )
+            case 403:
+                return KeyRefusedError(
+                    f"The service at {self.base_url} keeps workflows from this key: {reason}.",
+                    "The key needs the scopes workflows:read and workflows:execute.",
+                )
+            case 429:
+                wait = _wait_seconds(reply)
+                return ServiceError(
+                    f"The key's quota at {self.base_url} is spent: {reason}.",
+                    f"Try again in {wait:.0f} seconds." if wait else "Try again later.",
+                )
+            case status if status >= 500:
+                return ServiceError(
+                    f"The service at {self.base_url} is in trouble: {reason}.", "Try again later."
+                )
+            case _:
+                return ServiceError(
+                    f"What answers at {self.base_url} is not the service: {reason}.",
+                    _BASE_URL_HINT,
+                )
+
+
+def _wait_seconds(reply: Reply) -> float | None:
+    """How long a throttled answer asks to wait, in seconds."""
+    if reply.quota is None:
+        return None
+    return reply.quota.retry_after_seconds or reply.quota.reset_seconds

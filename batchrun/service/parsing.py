@@ -1,0 +1,262 @@
+"""The service's bytes as batchrun's values, in all the shapes the vendor's pages show. Pure."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import NoReturn
+
+from batchrun.model import JSON, Execution, ExecutionStatus, Workflow
+
+REASON_CHARACTERS = 300
+"""The longest reason, in characters."""
+
+_ID_CHARACTERS = 200
+_EXCERPT_CHARACTERS = 20_000  # enough for an error's words or a page's title
+_FIRST_MILLISECONDS = 1e11  # as Unix seconds this would be the year 5138
+
+_LIST_KEYS = ("data", "items", "workflows")
+_WORD_KEYS = ("error", "message", "detail", "errors", "code", "type")
+_UNIX_TIME = re.compile(r"\d{9,14}(?:\.\d+)?", re.ASCII)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+
+
+class UnusableAnswerError(ValueError):
+    """An answer that makes no sense; the text says why, in plain words."""
+
+
+def read_json(body: bytes) -> JSON:
+    """Read a body as JSON.
+
+    Raises:
+        UnusableAnswerError: It is not JSON, or holds NaN, an infinity or a nesting too deep.
+    """
+    try:
+        document: JSON = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise UnusableAnswerError("the answer is not JSON") from None
+    return document
+
+
+def read_workflows(document: JSON) -> tuple[tuple[Workflow, ...], bool]:
+    """Workflows from a bare or wrapped list, and whether the service says that there are more.
+
+    Raises:
+        UnusableAnswerError: There is no list, or nothing in it is a workflow.
+    """
+    entries, more = document, False
+    if isinstance(document, dict):
+        entries = next((document[k] for k in _LIST_KEYS if isinstance(document.get(k), list)), None)
+        more = _has_next_page(document)
+    if not isinstance(entries, list):
+        raise UnusableAnswerError("the answer holds no list of workflows")
+    workflows = tuple(found for entry in entries if (found := _workflow(entry)) is not None)
+    if entries and not workflows:
+        raise UnusableAnswerError("the answer lists things that are not workflows")
+    return workflows, more
+
+
+def read_accepted(document: JSON) -> Execution:
+    """Read the execution that a trigger's answer tells of.
+
+    Raises:
+        UnusableAnswerError: It has no execution id, or one that no request could carry.
+    """
+    fields = _unwrapped(document)
+    execution_id = _id(fields, "execution_id", "id")
+    if execution_id is None:
+        raise UnusableAnswerError("the answer has no execution id")
+    if not is_usable_id(execution_id):
+        raise UnusableAnswerError("the answer has an execution id of an unusable shape")
+    return _execution(execution_id, fields)
+
+
+def read_polled(document: JSON, asked_id: str) -> Execution:
+    """Read the execution that was asked for.
+
+    Raises:
+        UnusableAnswerError: It has no status, or tells of another execution.
+    """
+    fields = _unwrapped(document)
+    if "status" not in fields:
+        raise UnusableAnswerError("the answer has no status")
+    told_id = _id(fields, "execution_id", "id")
+    if told_id is not None and told_id.casefold() != asked_id.casefold():
+        raise UnusableAnswerError("the answer tells of another execution")
+    return _execution(asked_id, fields)
+
+
+def is_usable_id(execution_id: str) -> bool:
+    """Whether an id can be asked for: one segment of a path, visible, of sane length."""
+    return (
+        0 < len(execution_id) <= _ID_CHARACTERS
+        and execution_id.isprintable()
+        and execution_id == execution_id.strip()
+        and execution_id not in {".", ".."}
+    )
+
+
+def read_time(value: JSON) -> datetime | None:
+    """A timestamp as an aware moment in UTC; ``None`` for anything that is none.
+
+    Understands ISO 8601 with ``Z``, an offset or neither (then UTC), and Unix time in seconds or
+    milliseconds. What lies before 1970 is the zero of some language, not a time.
+    """
+    if isinstance(value, str) and _UNIX_TIME.fullmatch(value):
+        value = float(value)
+    try:
+        match value:
+            case bool():
+                return None
+            case int() | float():
+                seconds = value / 1000 if value >= _FIRST_MILLISECONDS else value
+                return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
+            case str():
+                moment = datetime.fromisoformat(value.strip())
+                aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                return aware.astimezone(UTC) if aware.year >= 1970 else None
+            case _:
+                return None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def explain(status: int, body: bytes, key: str = "") -> str:
+    """Say in one line what an error answer means, with the service's own words.
+
+    Args:
+        status: The HTTP status.
+        body: The body, whole or not.
+        key: What must not appear, even if the service repeats it.
+    """
+    words = _body_words(body[:_EXCERPT_CHARACTERS])
+    if not words:
+        known = status in HTTPStatus.__members__.values()
+        words = HTTPStatus(status).phrase if known else "no explanation"
+    return tidy(f"HTTP {status}: {words}", key)
+
+
+def tidy(text: str, key: str = "", characters: int = REASON_CHARACTERS) -> str:
+    """Text on one line, without control characters and the key, at most so many characters."""
+    if key:
+        text = text.replace(key, "[key]")
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= characters else line[: characters - 1] + "…"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number beyond what a float holds")
+    return number
+
+
+def _workflow(entry: JSON) -> Workflow | None:
+    if not isinstance(entry, dict):
+        return None
+    workflow_id = _id(entry, "id", "workflow_id")
+    if not workflow_id:
+        return None
+    name, description, status = entry.get("name"), entry.get("description"), entry.get("status")
+    return Workflow(
+        id=workflow_id,
+        name=name if isinstance(name, str) and name.strip() else workflow_id,
+        description=description if isinstance(description, str) else "",
+        status=status.strip().lower() if isinstance(status, str) else "active",
+    )
+
+
+def _has_next_page(document: dict[str, JSON]) -> bool:
+    pagination = document.get("pagination")
+    places = [document, pagination] if isinstance(pagination, dict) else [document]
+    return any(
+        place.get(name)
+        for place in places
+        for name in ("nextPage", "next_page", "next", "has_more", "hasMore")
+    )
+
+
+def _unwrapped(document: JSON) -> dict[str, JSON]:
+    """The execution's own fields, out of ``{"data": {...}}`` if they are wrapped so."""
+    if not isinstance(document, dict):
+        raise UnusableAnswerError("the answer is not a JSON object")
+    inner = document.get("data")
+    wrapped = isinstance(inner, dict) and not document.keys() & {"execution_id", "id", "status"}
+    return inner if wrapped and isinstance(inner, dict) else document
+
+
+def _id(fields: dict[str, JSON], *names: str) -> str | None:
+    """Take the first of these fields that holds text or a whole number, as text."""
+    for name in names:
+        match fields.get(name):
+            case str() as text:
+                return text
+            case int() as number if not isinstance(number, bool):
+                return str(number)
+    return None
+
+
+def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
+    status, message = _status(fields.get("status"))
+    if status is ExecutionStatus.FAILED:
+        message = _failure_words(fields)
+    return Execution(
+        id=execution_id,
+        status=status,
+        created_at=read_time(fields.get("created_at")),
+        started_at=read_time(fields.get("started_at")),
+        completed_at=read_time(fields.get("completed_at")),
+        result=fields.get("result"),
+        message=message,
+    )
+
+
+def _status(word: JSON) -> tuple[ExecutionStatus, str]:
+    """The status, and for one never heard of the words to say so."""
+    if isinstance(word, str):
+        try:
+            return ExecutionStatus(word.strip().lower()), ""
+        except ValueError:
+            pass
+    return ExecutionStatus.UNKNOWN, tidy(f"unknown status {word!r}")
+
+
+def _failure_words(fields: dict[str, JSON]) -> str:
+    result = fields.get("result")
+    nested = result.get("error") or result.get("message") if isinstance(result, dict) else result
+    for source in (fields.get("error"), fields.get("message"), nested):
+        if words := _words(source):
+            return tidy(words)
+    return "the service gives no reason"
+
+
+def _words(value: JSON) -> str:
+    """The words in an error of any known shape; ``""`` where there are none."""
+    match value:
+        case str():
+            return value.strip()
+        case dict():
+            return next((words for k in _WORD_KEYS if (words := _words(value.get(k)))), "")
+        case list():
+            return "; ".join(words for entry in value if (words := _words(entry)))
+        case _:
+            return ""
+
+
+def _body_words(excerpt: bytes) -> str:
+    try:
+        return _words(read_json(excerpt))
+    except UnusableAnswerError:
+        text = excerpt.decode("utf-8", "replace").strip()
+    if not text.startswith("<"):
+        return text
+    title = _TITLE.search(text)
+    return f"HTML page: {html.unescape(title[1])}" if title else "HTML page"

@@ -1,0 +1,103 @@
+"""Settings: from arguments, else the environment, else a ``.env`` file, else the defaults here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from batchrun.errors import UsageError
+
+DEFAULT_BASE_URL = "https://api.pipelinegeneration.ai/v1"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _variable(name: str) -> AliasChoices:
+    """Accept a setting by its own name in code and by its variable in the environment."""
+    return AliasChoices(name.removeprefix("BATCHRUN_").removeprefix("PGAI_").lower(), name)
+
+
+class Settings(BaseSettings):
+    """Everything that is the same for every batch of a user.
+
+    Attributes:
+        api_key: The service's key (``PGAI_API_KEY``).
+        base_url: Where the service is (``BATCHRUN_BASE_URL``).
+        journal: Path or database URL of the journal (``BATCHRUN_JOURNAL``).
+        rate: Requests a minute; ``None`` follows the service's headers, else 60
+            (``BATCHRUN_RATE``).
+        daily: Requests a day, all batches of this key; ``None`` for no limit of our own
+            (``BATCHRUN_DAILY``).
+        max_in_flight: Executions at once; ``None`` lets the rate decide
+            (``BATCHRUN_MAX_IN_FLIGHT``).
+        patience_seconds: How long to poll one execution before its rows are "timed out"
+            (``BATCHRUN_PATIENCE_SECONDS``).
+        drain_seconds: How long an interrupted batch still collects what is in flight, in seconds
+            (``BATCHRUN_DRAIN_SECONDS``).
+        longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
+            code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).
+        speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
+            that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    api_key: SecretStr | None = Field(None, validation_alias=_variable("PGAI_API_KEY"))
+    base_url: str = Field(DEFAULT_BASE_URL, validation_alias=_variable("BATCHRUN_BASE_URL"))
+    journal: str = Field(
+        default_factory=lambda: str(default_journal()),
+        validation_alias=_variable("BATCHRUN_JOURNAL"),
+    )
+    rate: Annotated[int | None, Field(ge=1)] = Field(
+        None, validation_alias=_variable("BATCHRUN_RATE")
+    )
+    daily: Annotated[int | None, Field(ge=1)] = Field(
+        None, validation_alias=_variable("BATCHRUN_DAILY")
+    )
+    max_in_flight: Annotated[int | None, Field(ge=1)] = Field(
+        None, validation_alias=_variable("BATCHRUN_MAX_IN_FLIGHT")
+    )
+    patience_seconds: Annotated[float, Field(gt=0)] = Field(
+        1800.0, validation_alias=_variable("BATCHRUN_PATIENCE_SECONDS")
+    )
+    drain_seconds: Annotated[float, Field(ge=0)] = Field(
+        60.0, validation_alias=_variable("BATCHRUN_DRAIN_SECONDS")
+    )
+    longest_pause_seconds: Annotated[float, Field(ge=0)] = Field(
+        300.0, validation_alias=_variable("BATCHRUN_LONGEST_PAUSE_SECONDS")
+    )
+    speed: Annotated[float, Field(gt=0)] = Field(1.0, validation_alias=_variable("BATCHRUN_SPEED"))
+
+
+def default_journal() -> Path:
+    """Where a user's journal is kept unless told otherwise."""
+    return user_data_path("batchrun", appauthor=False) / "journal.db"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; an override that is ``None`` counts as not given.
+
+    Raises:
+        UsageError: A setting has a value it can't have; the message names it.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+    except ValidationError as error:
+        first = error.errors()[0]
+        # Never the value itself: it might be a key put into the wrong variable.
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"The setting {name} can't be used: {first['msg']}.") from None
+    host = urlsplit(settings.base_url).hostname
+    if settings.speed != 1 and host not in LOOPBACK_HOSTS:
+        raise UsageError(
+            "BATCHRUN_SPEED other than 1 is for a sandbox on this machine.",
+            "Unset it to talk to the real service.",
+        )
+    return settings

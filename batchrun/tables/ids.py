@@ -1,0 +1,159 @@
+"""What a cell holds where an ID should be: an ID, nothing, or something damaged. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from batchrun.model import Cell
+
+SHOWN_CHARACTERS = 40
+"""How much of a damaged value a reason quotes."""
+
+UUID_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ValidId:
+    """A UUID in canonical form: lower case, five groups, hyphens."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedId:
+    """Something that is not a UUID.
+
+    Attributes:
+        reason: What it is and the likely cause, in plain words, the value quoted.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MissingId:
+    """An empty cell."""
+
+
+ParsedId: TypeAlias = ValidId | DamagedId | MissingId
+
+_HEX = "[0-9a-f]"
+_CANONICAL = re.compile(rf"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}")
+_PLAIN = re.compile(rf"{_HEX}{{32}}")
+_NOT_HEX = re.compile("[^0-9a-f-]")
+_SPACE = re.compile(r"\s")
+_EMBEDDED = re.compile(rf"(?<![0-9a-z-])(?:{_CANONICAL.pattern}|{_PLAIN.pattern})(?![0-9a-z-])")
+
+_SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+_AROUND = f"{_SPACES}{_INVISIBLE}{_QUOTES}{{}}"
+
+_PLACEHOLDERS = frozenset(
+    {"0", "-", "--", "---", ".", "?", "x", "n/a", "na", "n.a.", "n.a", "none", "null", "nil", "nan"}
+    | {"undefined", "unknown", "tbd", "(blank)"}
+)
+
+_CAUSES = (
+    (re.compile(r"#[\w/]+[!?]?"), "is the error of a broken formula"),
+    (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "is an e-mail address"),
+    (re.compile(r"[+-]?\d+([.,]\d+)?e[+-]?\d+"), "is a number: Excel turned the ID into one"),
+    (re.compile(r"\d{9,12}"), "looks like a HubSpot record number"),
+    (re.compile(r"[+-]?\d+([.,]\d+)*"), "is a number"),
+    (re.compile(r"00[a-z0-9]{13}([a-z0-9]{3})?"), "looks like a Salesforce ID"),
+    (re.compile(r"(https?://|www\.)\S*"), "is a web address without an ID in it"),
+    (re.compile(r"([a-z0-9-]+\.)+[a-z]{2,}"), "is a domain name"),
+)
+"""What a lower-cased text looks like and what to say of it; the first that fits is said."""
+
+_LIKE_A_UUID = range(28, 45)
+"""Lengths at which a text was probably meant as a UUID."""
+
+
+def parse_id(cell: Cell) -> ParsedId:
+    """Read a cell of an identifier column.
+
+    White space, zero-width characters, quotes, braces and ``urn:uuid:`` around a UUID are taken
+    off, upper case is lowered, missing hyphens are set, and a URL that holds one UUID gives it.
+    """
+    if isinstance(cell, str):
+        lowered = cell.lower()
+        return ValidId(lowered) if _CANONICAL.fullmatch(lowered) else _parse_text(cell)
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return MissingId()
+    return DamagedId(_typed_reason(cell))
+
+
+def _parse_text(text: str) -> ParsedId:
+    bare = text.strip(_AROUND)
+    lowered = bare.lower().removeprefix("urn:uuid:").strip(_AROUND)
+    if not lowered:
+        return MissingId()
+    if _CANONICAL.fullmatch(lowered) or _PLAIN.fullmatch(lowered):
+        return ValidId(_hyphenate(lowered))
+    found = {_hyphenate(each) for each in _EMBEDDED.findall(lowered)}
+    if len(found) == 1 and "/" in lowered:
+        return ValidId(found.pop())
+    return DamagedId(f"{_shown(bare)} {_text_reason(lowered, len(found))}")
+
+
+def _hyphenate(lowered: str) -> str:
+    digits = lowered.replace("-", "")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _text_reason(lowered: str, uuids_inside: int) -> str:
+    if uuids_inside:
+        return f"holds {uuids_inside} UUIDs" if uuids_inside > 1 else "holds more than the UUID"
+    if lowered in _PLACEHOLDERS:
+        return "stands for an empty cell, it is not an ID"
+    cause = next((words for pattern, words in _CAUSES if pattern.fullmatch(lowered)), None)
+    if cause:
+        return f"{cause}, not a UUID"
+    wrong = _NOT_HEX.search(lowered)
+    if wrong is None:
+        return _digits_reason(sum(character != "-" for character in lowered))
+    if len(lowered) in _LIKE_A_UUID and not _SPACE.search(lowered):
+        position = wrong.start() + 1
+        return f"is not a UUID: {_named(wrong[0])} at position {position} is not hexadecimal"
+    return "is not a UUID"
+
+
+def _digits_reason(digits: int) -> str:
+    if digits == UUID_DIGITS:
+        return "is not a UUID: its hyphens are in the wrong places"
+    if digits < UUID_DIGITS:
+        return f"is not a UUID: it has only {digits} of 32 hexadecimal digits, the rest is cut off"
+    return f"is not a UUID: it has {digits} hexadecimal digits instead of 32"
+
+
+def _typed_reason(cell: bool | float | date | time | timedelta) -> str:
+    if isinstance(cell, bool):
+        return f"{str(cell).upper()} is a yes/no value, not a UUID"
+    if isinstance(cell, int | float):
+        text = f"{cell:.15g}" if isinstance(cell, float) else str(cell)
+        return f"{_shown(text)} {_text_reason(text, 0)}"
+    if isinstance(cell, date):
+        return f"{_shown(str(cell))} is a date, not a UUID"
+    return f"{_shown(str(cell))} is a time, not a UUID"
+
+
+def _named(character: str) -> str:
+    if character.isprintable() and character not in _INVISIBLE and character.isascii():
+        return f"'{character}'"
+    name = unicodedata.name(character, "control character").lower()
+    return f"'{character}' ({name})" if character.isprintable() else name
+
+
+def _shown(text: str) -> str:
+    """A value in quotes, on one line and no longer than fits a message."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    if len(line) > SHOWN_CHARACTERS:
+        line = f"{line[: SHOWN_CHARACTERS - 1]}…"
+    return f'"{line}"'

@@ -1,0 +1,106 @@
+"""The quota: never more than a window holds, never idle for nothing."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchrun.engine.quota import MARGIN_SECONDS, WINDOW_SECONDS, Quota
+from batchrun.service import QuotaReading
+
+
+def send_all(quota: Quota, requests: int, start: float = 0.0) -> list[float]:
+    """Send requests as soon as the quota lets them; the moments at which they left."""
+    now, sent = start, []
+    for _ in range(requests):
+        now += quota.delay(now)
+        quota.take(now)
+        quota.answered(None, now)
+        sent.append(now)
+    return sent
+
+
+def test_without_settings_or_headers_sixty_requests_leave_a_minute() -> None:
+    sent = send_all(Quota(), 200)
+    assert Quota().rate == 60
+    assert 3 * 60 - 10 <= sent[-1] - sent[0] <= 3.4 * 60
+
+
+@given(
+    rate=st.integers(1, 600),
+    lulls=st.lists(st.floats(0, 200), min_size=1, max_size=300),
+)
+def test_no_window_of_a_minute_ever_holds_more_than_the_rate(rate: int, lulls: list[float]) -> None:
+    quota, now, sent = Quota(rate), 0.0, list[float]()
+    for lull in lulls:
+        now += lull if lull > 100 else 0.0
+        now += quota.delay(now)
+        quota.take(now)
+        quota.answered(None, now)
+        sent.append(now)
+    for i, first in enumerate(sent):
+        window = [at for at in sent[i:] if at < first + WINDOW_SECONDS]
+        assert len(window) <= rate
+
+
+@given(rate=st.integers(1, 600))
+def test_a_token_is_never_lost(rate: int) -> None:
+    """However many were sent, the next one is never more than a window away."""
+    quota = Quota(rate)
+    sent = send_all(quota, min(rate * 2, 200))
+    assert quota.delay(sent[-1]) <= WINDOW_SECONDS + MARGIN_SECONDS
+
+
+def test_the_headers_set_the_rate_unless_the_user_did() -> None:
+    reading = QuotaReading(limit=120, remaining=119, reset_seconds=30)
+    learning, told = Quota(), Quota(30)
+    for quota in (learning, told):
+        quota.take(0.0)
+        quota.answered(reading, 0.0)
+    assert learning.rate == 120
+    assert told.rate == 30
+
+
+def test_what_others_spent_of_the_key_is_waited_for_until_the_window_opens() -> None:
+    quota = Quota()
+    quota.take(0.0)
+    quota.answered(QuotaReading(limit=60, remaining=0, reset_seconds=42), 0.0)
+    assert quota.delay(0.0) == 42
+
+
+def test_a_refusal_pauses_everybody_until_the_reset() -> None:
+    quota = Quota()
+    quota.take(0.0)
+    quota.refused(QuotaReading(limit=60, remaining=0, reset_seconds=17), 0.0)
+    assert quota.delay(0.0) == 17
+
+
+def test_retry_after_wins_over_the_reset() -> None:
+    quota = Quota()
+    quota.take(0.0)
+    quota.refused(QuotaReading(reset_seconds=17, retry_after_seconds=33), 0.0)
+    assert quota.delay(0.0) == 33
+
+
+def test_a_reset_that_has_passed_already_still_pauses() -> None:
+    quota = Quota()
+    quota.take(0.0)
+    quota.refused(QuotaReading(reset_seconds=0.0), 0.0)
+    assert quota.delay(0.0) == 5
+
+
+def test_a_reset_far_away_describes_the_day_and_not_the_minute() -> None:
+    quota = Quota()
+    quota.take(0.0)
+    quota.answered(QuotaReading(limit=10_000, remaining=3, reset_seconds=40_000), 0.0)
+    assert quota.rate == 60
+    assert quota.daily_left == 3
+
+
+def test_when_todays_requests_are_spent_nothing_leaves() -> None:
+    quota = Quota()
+    quota.limit_today(2)
+    send_all(quota, 2)
+    assert math.isinf(quota.delay(10.0))

@@ -1,0 +1,50 @@
+"""The schedule: what the next request is spent on."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from batchrun.engine.forecast import DuePoll
+from batchrun.engine.schedule import Done, PollNext, Step, TriggerNext, Wait, next_step
+
+IDLE: dict[str, Any] = {
+    "may_trigger": True,
+    "in_flight": 0,
+    "max_in_flight": 60,
+    "outstanding": 0,
+    "due": None,
+    "requests_left": math.inf,
+    "now": 100.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("situation", "step"),
+    [
+        pytest.param({}, TriggerNext(), id="a job waits"),
+        pytest.param({"due": DuePoll(99.0, 1), "in_flight": 1}, PollNext(), id="a poll is due"),
+        pytest.param(
+            {"due": DuePoll(130.0, 1), "in_flight": 60}, Wait(30.0), id="enough is in flight"
+        ),
+        pytest.param(
+            {"may_trigger": False, "due": DuePoll(130.0, 1), "in_flight": 1},
+            Wait(30.0),
+            id="all is triggered",
+        ),
+        pytest.param({"may_trigger": False}, Done(), id="all has ended"),
+        pytest.param(
+            {"may_trigger": False, "outstanding": 1}, Wait(math.inf), id="an answer is awaited"
+        ),
+        pytest.param(
+            {"requests_left": 3, "in_flight": 2, "due": DuePoll(130.0, 1)},
+            Wait(30.0),
+            id="today's last requests are kept for polls",
+        ),
+        pytest.param({"requests_left": 1}, Wait(math.inf), id="no trigger without its poll"),
+    ],
+)
+def test_the_next_request_is_spent_on(situation: dict[str, Any], step: Step) -> None:
+    assert next_step(**IDLE | situation) == step

@@ -1,0 +1,164 @@
+"""A raw-socket server that answers, or misbehaves, exactly as a test scripts it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Behaviour: TypeAlias = "Callable[[Connection], None]"
+
+
+class Connection:
+    """One accepted connection, as a behaviour sees it."""
+
+    def __init__(self, server: ScriptedServer, sock: socket.socket) -> None:
+        self.server = server
+        self._socket = sock
+
+    def read_request(self) -> None:
+        """Read one whole request and note it at the server."""
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._receive()
+        head, _, body = received.partition(b"\r\n\r\n")
+        length = 0
+        for line in head.split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        while len(body) < length:
+            body += self._receive()
+        self.server.requests.append(head + b"\r\n\r\n" + body)
+
+    def send(self, content: bytes) -> None:
+        self._socket.sendall(content)
+
+    def await_first_byte(self) -> None:
+        """Wait until the client has sent something, and leave it unread."""
+        self._socket.recv(1, socket.MSG_PEEK)
+
+    def reset(self) -> None:
+        """Close with a TCP reset."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+    def hold_until_client_leaves(self) -> None:
+        """Say nothing more until the client closes the connection."""
+        with contextlib.suppress(OSError):
+            while self._socket.recv(65536):
+                pass
+
+    def _receive(self) -> bytes:
+        received = self._socket.recv(65536)
+        if not received:
+            raise ConnectionError("the client left")
+        return received
+
+
+class ScriptedServer:
+    """Plays one behaviour per connection, in order; the last one for all that follow."""
+
+    def __init__(self, *script: Behaviour) -> None:
+        self._stopping = False
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._script = script
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A listener that is merely closed does not wake the thread waiting in accept().
+        self._stopping = True
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            pass
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            sock, _ = self._listener.accept()
+            with sock:
+                if self._stopping:
+                    return
+                behaviour = self._script[min(self.connections, len(self._script) - 1)]
+                self.connections += 1
+                with contextlib.suppress(OSError):
+                    behaviour(Connection(self, sock))
+
+
+def raw_answer(
+    status: str, body: bytes, headers: Iterable[tuple[str, str]] = (), *, length: int | None = None
+) -> bytes:
+    """An HTTP answer as bytes; a ``length`` other than the body's is a lie on purpose."""
+    lines = [f"HTTP/1.1 {status}", "Connection: close"]
+    lines.append(f"Content-Length: {len(body) if length is None else length}")
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def answering(
+    status: str, body: Any = b"", headers: Iterable[tuple[str, str]] = (), length: int | None = None
+) -> Behaviour:
+    """Read the request, send this answer and close; a body that isn't bytes is sent as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = raw_answer(status, content, tuple(headers), length=length)
+
+    def play(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(answer)
+
+    return play
+
+
+def reset_unread(connection: Connection) -> None:
+    """Reset the connection when the first byte is there, before anything is read."""
+    connection.await_first_byte()
+    connection.reset()
+
+
+def plain_text_greeting(connection: Connection) -> None:
+    """Speak first, and not TLS."""
+    connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    connection.hold_until_client_leaves()
+
+
+def reset_after_request(connection: Connection) -> None:
+    """Take the whole request, then reset the connection."""
+    connection.read_request()
+    connection.reset()
+
+
+def silent(connection: Connection) -> None:
+    """Take the whole request and never answer."""
+    connection.read_request()
+    connection.hold_until_client_leaves()
+
+
+def endless(connection: Connection) -> None:
+    """Answer 202 with a body that never ends."""
+    connection.read_request()
+    connection.send(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    while True:
+        connection.send(chunk)
+
+
+def trickling(connection: Connection) -> None:
+    """Answer 202, then send nothing but single blanks, as fast as the client takes them in."""
+    connection.read_request()
+    connection.send(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.send(b"1\r\n \r\n")

@@ -1,0 +1,86 @@
+"""The quota read from headers, whatever the notation."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchrun.service import QuotaReading, read_quota
+
+NOW = 1_700_000_000.0
+DATE = "Tue, 14 Nov 2023 22:13:20 GMT"  # the same moment
+LATER = "Tue, 14 Nov 2023 22:13:50 GMT"
+
+
+def test_all_headers_in_any_case() -> None:
+    """Names are found in any case."""
+    headers = {"x-ratelimit-limit": "60", "X-RATELIMIT-REMAINING": "12", "Retry-after": "5"}
+
+    assert read_quota(headers, NOW) == QuotaReading(60, 12, None, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1700000030", 30.0),
+        ("1700000030000", 30.0),
+        ("1700000030.5", 30.5),
+        ("30", 30.0),
+        ("0", 0.0),
+        ("-5", 0.0),
+        ("1699999000", 0.0),
+        (LATER, 30.0),
+        ("30, 86400", 30.0),
+        ("soon", None),
+        ("", None),
+        ("nan", None),
+        ("inf", None),
+        ("1_000", None),
+        ("٣٠", None),
+        ("9" * 400, None),
+    ],
+)
+@pytest.mark.parametrize("name", ["X-RateLimit-Reset", "Retry-After"])
+def test_span_in_each_notation(name: str, text: str, seconds: float | None) -> None:
+    """Unix seconds, milliseconds, seconds to go and HTTP dates come out as seconds to go."""
+    reading = read_quota({name: text}, NOW) or QuotaReading()
+    found = reading.reset_seconds if name == "X-RateLimit-Reset" else reading.retry_after_seconds
+
+    assert found == seconds
+
+
+def test_date_of_the_answer_is_now() -> None:
+    """A laptop whose clock is a year off reads the same."""
+    headers = {"Date": DATE, "X-RateLimit-Reset": "1700000030", "Retry-After": LATER}
+
+    assert read_quota(headers, NOW - 31_536_000) == QuotaReading(None, None, 30.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("60", 60), (" 60 ", 60), ("60, 10000", 60), ("60;w=60", 60), ("-1", 0), ("sixty", None)],
+)
+def test_counts(text: str, count: int | None) -> None:
+    """A count is a whole number, the first of several."""
+    reading = read_quota({"X-RateLimit-Remaining": text}, NOW) or QuotaReading()
+
+    assert reading.remaining == count
+
+
+def test_nothing_usable_is_none() -> None:
+    """Headers that tell nothing of a quota are no reading."""
+    assert read_quota({"Date": DATE, "X-RateLimit-Limit": "?"}, NOW) is None
+
+
+@given(st.dictionaries(
+    st.sampled_from(
+        ["Date", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
+    ),
+    st.text() | st.integers().map(str) | st.floats().map(str) | st.datetimes().map(str),
+))  # fmt: skip
+def test_no_header_breaks_the_reader(headers: dict[str, str]) -> None:
+    """Whatever stands in the headers, a reading has no negative and no endless spans."""
+    reading = read_quota(headers, NOW) or QuotaReading()
+    for span in (reading.reset_seconds, reading.retry_after_seconds):
+        assert span is None or 0 <= span < float("inf")

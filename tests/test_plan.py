@@ -1,0 +1,147 @@
+"""Plan: rows become jobs, invalid rows or duplicates; nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from batchrun.errors import UsageError
+from batchrun.model import JSON, Role, Table, TableSource, Workflow
+from batchrun.plan import (
+    EstimateRates,
+    Parameters,
+    Plan,
+    make_plan,
+    parse_parameter,
+    read_parameters,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACME = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
+BETA = "b1b2c3d4-e5f6-7890-abcd-ef1234567890"
+RESEARCH = Workflow("wf_abc123", "Account Research")
+RATES = EstimateRates(requests_per_minute=60, requests_per_job=2, seconds_per_execution=45)
+
+
+def table_of(header: list[str], *rows: list[object]) -> Table:
+    frame = pd.DataFrame(rows, index=range(2, len(rows) + 2), dtype=object)
+    return Table(TableSource("accounts.csv"), tuple(header), frame)
+
+
+def plan_of(*ids: object, parameters: Parameters | None = None) -> Plan:
+    table = table_of(["Company ID"], *[[value] for value in ids])
+    return make_plan(table, RESEARCH, {Role.COMPANY: 0}, parameters or Parameters(), RATES)
+
+
+def test_rows_with_the_same_body_share_one_job() -> None:
+    plan = plan_of(ACME, BETA, ACME.upper(), f"{{{ACME}}}")
+    assert [row.job for row in plan.rows] == [0, 1, 0, 0]
+    assert plan.duplicates == 2
+    assert [json.loads(body) for body in plan.bodies] == [
+        {"workflow_id": "wf_abc123", "company_id": ACME},
+        {"workflow_id": "wf_abc123", "company_id": BETA},
+    ]
+
+
+def test_a_damaged_id_makes_its_row_invalid_and_the_others_go_on() -> None:
+    plan = plan_of(ACME, "0015g00000XyZabAAB", "", BETA)
+    assert [row.job for row in plan.rows] == [0, None, None, 1]
+    assert [row.row.line for row in plan.invalid] == [3, 4]
+    assert "Salesforce" in plan.invalid[0].reason
+    assert plan.invalid[1].reason == "no company id"
+
+
+def test_a_row_with_a_damaged_contact_is_not_sent_as_a_company_row() -> None:
+    table = table_of(["Company ID", "Contact ID"], [ACME, "12345"], [ACME, ""])
+    roles = {Role.COMPANY: 0, Role.CONTACT: 1}
+    plan = make_plan(table, RESEARCH, roles, Parameters(), RATES)
+    assert [row.job for row in plan.rows] == [None, 0]
+
+
+def test_parameters_come_from_constants_and_columns() -> None:
+    table = table_of(
+        ["Company ID", "Focus", "Seats", "Since"],
+        [ACME, "pricing", 12, datetime(2026, 3, 12)],  # as Excel holds it
+        [BETA, "", None, None],
+    )
+    parameters = Parameters(
+        {"depth": "comprehensive", "focus": "all"},
+        {
+            "focus": 1,
+            "seats": 2,
+            "since": 3,
+        },
+    )
+    plan = make_plan(table, RESEARCH, {Role.COMPANY: 0}, parameters, RATES)
+    sent = [json.loads(body)["parameters"] for body in plan.bodies]
+    assert sent == [
+        {"depth": "comprehensive", "focus": "pricing", "seats": 12, "since": "2026-03-12T00:00:00"},
+        {"depth": "comprehensive", "focus": "all"},
+    ]
+
+
+def test_a_number_json_cannot_carry_makes_the_row_invalid() -> None:
+    table = table_of(["Company ID", "Score"], [ACME, math.nan])
+    plan = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters({}, {"score": 1}), RATES)
+    assert "score" in plan.invalid[0].reason
+
+
+def test_the_estimate_counts_jobs_not_rows() -> None:
+    assert plan_of(*[ACME] * 50, BETA).estimate.requests == 4
+    assert RATES.of(0).seconds == 0
+
+
+def test_a_day_quota_stretches_the_estimate_over_days() -> None:
+    rates = EstimateRates(60, 2, 45, daily=1_000)
+    assert rates.of(400).seconds < 86_400 < rates.of(600).seconds < 2 * 86_400
+
+
+def test_a_changed_cell_makes_another_batch() -> None:
+    assert plan_of(ACME).fingerprint() == plan_of(ACME).fingerprint()
+    assert plan_of(ACME).fingerprint() != plan_of(BETA).fingerprint()
+    changed = plan_of(ACME, parameters=Parameters({"depth": "deep"}))
+    assert plan_of(ACME).fingerprint() != changed.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("text", "parameter"),
+    [
+        ("depth=comprehensive", ("depth", "comprehensive")),
+        ("n=3", ("n", 3)),
+        ("flag=true", ("flag", True)),
+        ("list=[1, 2]", ("list", [1, 2])),
+        ("zip=00123", ("zip", "00123")),
+        ("odd=NaN", ("odd", "NaN")),
+        ("formula=a=b", ("formula", "a=b")),
+        ("empty=", ("empty", "")),
+    ],
+)
+def test_a_parameter_is_json_where_it_can_be(text: str, parameter: tuple[str, JSON]) -> None:
+    assert parse_parameter(text) == parameter
+
+
+@pytest.mark.parametrize("text", ["depth", "=x", ""])
+def test_a_parameter_without_a_name_or_value_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--param depth=comprehensive"):
+        parse_parameter(text)
+
+
+def test_parameters_are_read_from_a_json_object(tmp_path: Path) -> None:
+    path = tmp_path / "parameters.json"
+    path.write_text('{"depth": "deep", "n": 2}', encoding="utf-8")
+    assert read_parameters(path) == {"depth": "deep", "n": 2}
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"a": NaN}'])
+def test_a_parameter_file_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "parameters.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"parameters\.json"):
+        read_parameters(path)
