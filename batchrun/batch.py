@@ -130,7 +130,8 @@ class _Run:
     control: Control | None
 
 
-def _ignore_progress(progress: Progress) -> None:
+def ignore_progress(progress: Progress) -> None:
+    """What is told of progress when nobody asked."""
     del progress
 
 
@@ -171,7 +172,7 @@ async def run(
     limit: int | None = None,
     again: bool = False,
     confirm: Callable[[Plan, BatchSummary | None], bool] = _always,
-    on_progress: Callable[[Progress], None] = _ignore_progress,
+    on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
 ) -> Report | None:
     """Run a workflow for each row of a list and write the workbook.
@@ -227,7 +228,7 @@ async def resume(
     *,
     output: Path | None = None,
     limit: int | None = None,
-    on_progress: Callable[[Progress], None] = _ignore_progress,
+    on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
 ) -> Report:
     """Go on with a batch where it stopped, whatever stopped it.
@@ -311,7 +312,7 @@ def _load(request: Request) -> tuple[Table, Mapping[Role, int], Parameters]:
         table, company_column=request.company_column, contact_column=request.contact_column
     )
     columns = {
-        name: tables.find_column(table, column)
+        name: tables.find_column(table, column, "--param-column")
         for name, column in request.parameter_columns.items()
     }
     return table, roles, Parameters(request.parameters, columns)

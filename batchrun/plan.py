@@ -193,8 +193,8 @@ def _plan_row(
     body: dict[str, JSON] = {"workflow_id": workflow.id}
     body.update({role.value: value for role, value in ids.items()})
     if values:
-        body["parameters"] = values
-    text = json.dumps(body, ensure_ascii=False, sort_keys=True, allow_nan=False)
+        body["parameters"] = dict(sorted(values.items()))
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
     return PlannedRow(row, jobs.setdefault(text, len(jobs)), company, contact)
 
 

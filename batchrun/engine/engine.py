@@ -311,7 +311,7 @@ class Engine:
     async def _poll(self, poll: DuePoll) -> None:
         job, _ = self._watched[poll.job]
         assert job.execution_id is not None
-        await self._jobs.count_poll()
+        await self._jobs.count_request()
         answer = await self._client.poll(job.execution_id)
         now = self._clock.now()
         self._quota.answered(answer.quota, now)

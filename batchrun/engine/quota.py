@@ -124,7 +124,7 @@ class Quota:
             if told is None:
                 told = reading.reset_seconds
         # A reset that has passed already says nothing about when to come back.
-        self.pause(told if told else guess, now)
+        self.pause(told or guess, now)
 
     def accepted(self) -> None:
         """The service took a request: earlier refusals are forgotten."""

@@ -140,8 +140,8 @@ class BatchJobs:
             message="",
         )
 
-    async def count_poll(self) -> None:
-        """Count a poll before it is sent."""
+    async def count_request(self) -> None:
+        """Count a request that is no trigger, before it is sent."""
         await self._writer.commit(*self._count())
 
     async def finish(self, job: Job, execution: Execution, now: datetime) -> None:

@@ -64,6 +64,10 @@ class Journal:
         self._writer.close()
         self._engine.dispose()
 
+    def connect(self) -> Connection:
+        """A connection of one's own, for questions the journal has no method for."""
+        return self._engine.connect()
+
     # batches
 
     def create(self, plan: Plan, base_url: str) -> str:

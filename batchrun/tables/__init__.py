@@ -3,13 +3,14 @@
 from batchrun.tables.files import load
 from batchrun.tables.frames import from_frame
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
-from batchrun.tables.roles import find_roles
+from batchrun.tables.roles import find_column, find_roles
 
 __all__ = [
     "DamagedId",
     "MissingId",
     "ParsedId",
     "ValidId",
+    "find_column",
     "find_roles",
     "from_frame",
     "load",

@@ -99,8 +99,9 @@ def detect_dialect(sample: str) -> Dialect:
 
     A ``sep=;`` line, as Excel writes and reads it, is believed. Otherwise each delimiter of the
     header is tried on the first records, quotes respected: the one that most often gives as many
-    fields as it gives in the header wins, then the one that gives more fields. When the header
-    holds no delimiter the list has a single column.
+    fields as it gives in the header wins, then the one that gives more fields, then any before the
+    comma, which is common in text and numbers. When the header holds no delimiter the list has a
+    single column.
 
     Args:
         sample: The beginning of the text, up to ``SAMPLE_CHARACTERS``.
@@ -110,7 +111,7 @@ def detect_dialect(sample: str) -> Dialect:
         return Dialect(declared[1], declared=True)
     widths = {delimiter: _record_widths(sample, delimiter) for delimiter in DELIMITERS}
     scores = {
-        delimiter: (counts.count(counts[0]), counts[0])
+        delimiter: (counts.count(counts[0]), counts[0], delimiter != ",")
         for delimiter, counts in widths.items()
         if counts and counts[0] > 1
     }

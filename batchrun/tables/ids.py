@@ -61,14 +61,14 @@ _PLACEHOLDERS = frozenset(
 )
 
 _CAUSES = (
-    (re.compile(r"#[\w/]+[!?]?"), "is the error of a broken formula"),
-    (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "is an e-mail address"),
-    (re.compile(r"[+-]?\d+([.,]\d+)?e[+-]?\d+"), "is a number: Excel turned the ID into one"),
-    (re.compile(r"\d{9,12}"), "looks like a HubSpot record number"),
-    (re.compile(r"[+-]?\d+([.,]\d+)*"), "is a number"),
-    (re.compile(r"00[a-z0-9]{13}([a-z0-9]{3})?"), "looks like a Salesforce ID"),
+    (re.compile(r"#[\w/]+[!?]?"), "is the error of a broken formula, not a UUID"),
+    (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "is an e-mail address, not a UUID"),
+    (re.compile(r"[+-]?\d+([.,]\d+)?e[+-]?\d+"), "is not a UUID: Excel turned this into a number"),
+    (re.compile(r"\d{9,12}"), "looks like a HubSpot record number, not a UUID"),
+    (re.compile(r"[+-]?\d+([.,]\d+)*"), "is a number, not a UUID"),
+    (re.compile(r"00[a-z0-9]{13}([a-z0-9]{3})?"), "looks like a Salesforce ID, not a UUID"),
     (re.compile(r"(https?://|www\.)\S*"), "is a web address without an ID in it"),
-    (re.compile(r"([a-z0-9-]+\.)+[a-z]{2,}"), "is a domain name"),
+    (re.compile(r"([a-z0-9-]+\.)+[a-z]{2,}"), "is a domain name, not a UUID"),
 )
 """What a lower-cased text looks like and what to say of it; the first that fits is said."""
 
@@ -115,7 +115,7 @@ def _text_reason(lowered: str, uuids_inside: int) -> str:
         return "stands for an empty cell, it is not an ID"
     cause = next((words for pattern, words in _CAUSES if pattern.fullmatch(lowered)), None)
     if cause:
-        return f"{cause}, not a UUID"
+        return cause
     wrong = _NOT_HEX.search(lowered)
     if wrong is None:
         return _digits_reason(sum(character != "-" for character in lowered))

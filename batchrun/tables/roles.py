@@ -67,7 +67,9 @@ def find_roles(
     """
     named = {Role.COMPANY: company_column, Role.CONTACT: contact_column}
     roles = {
-        role: _named_column(table, role, name) for role, name in named.items() if name is not None
+        role: find_column(table, name, OPTIONS[role])
+        for role, name in named.items()
+        if name is not None
     }
     if len(set(roles.values())) < len(roles):
         raise InputError(
@@ -131,7 +133,17 @@ def _mostly_uuids(table: Table, column: int) -> bool:
     return sum(sample) * 2 > len(sample)
 
 
-def _named_column(table: Table, role: Role, name: str) -> int:
+def find_column(table: Table, name: str, option: str) -> int:
+    """The position of the column a user means: by name, by normalised name, or by number from 1.
+
+    Args:
+        table: The list.
+        name: What the user wrote.
+        option: The option it was written with, for the error message.
+
+    Raises:
+        InputError: There is no such column, or there are several.
+    """
     wanted = normalise(name)
     matches = [column for column, each in enumerate(table.header) if each == name] or [
         column for column, each in enumerate(table.header) if wanted and normalise(each) == wanted
@@ -140,7 +152,7 @@ def _named_column(table: Table, role: Role, name: str) -> int:
         numbers = " or ".join(str(column + 1) for column in matches)
         raise InputError(
             f"{table.source.name} has {len(matches)} columns named {name!r}.",
-            f"Give the column's number instead: {OPTIONS[role]} {numbers}.",
+            f"Give the column's number instead: {option} {numbers}.",
         )
     if matches:
         return matches[0]
@@ -149,7 +161,7 @@ def _named_column(table: Table, role: Role, name: str) -> int:
     by_name = {normalise(each): column for column, each in enumerate(table.header)}
     close = [by_name[each] for each in difflib.get_close_matches(wanted, by_name)]
     hint = f"Did you mean {_quoted(table, close, ' or ')}?" if close else _columns_hint(table)
-    raise InputError(f"{table.source.name} has no column {name!r} ({OPTIONS[role]}).", hint)
+    raise InputError(f"{table.source.name} has no column {name!r} ({option}).", hint)
 
 
 def _nothing_found(table: Table, holds_ids: Callable[[int], bool]) -> InputError:

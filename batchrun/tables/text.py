@@ -145,8 +145,8 @@ def _explain_quote(text: str, record_line: int, source: TableSource) -> InputErr
     well_formed = re.compile(
         rf'(?:"[^"]*+(?:""[^"]*+)*+"|[^"\r\n{delimiter}][^\r\n{delimiter}]*+|){field_end}'
     )
-    line_ends = itertools.islice(LINE_END.finditer(text), record_line - 2, None)
-    start = position = next(line_ends).end() if record_line > 1 else 0
+    line_starts = itertools.chain([0], (end.end() for end in LINE_END.finditer(text)))
+    start = position = next(itertools.islice(line_starts, record_line - 1, None))
     while field := well_formed.match(text, position):
         if field.end() == position:
             break

@@ -92,9 +92,8 @@ def _named_sheet(wanted: str, visible: list[str], hidden: list[str], source: Tab
     names = [*visible, *hidden]
     if wanted in names:
         return wanted
-    folded = {
-        name.casefold(): name for name in names
-    }  # Excel allows no two that differ in case only
+    # Excel allows no two names that differ in case only
+    folded = {name.casefold(): name for name in names}
     if wanted.casefold() in folded:
         return folded[wanted.casefold()]
     if wanted.isdecimal() and 1 <= int(wanted) <= len(visible):

@@ -1,0 +1,174 @@
+"""batchrun for programs: what the command line does, as plain functions.
+
+Each is a thin door to its async namesake in `batchrun.batch`; call that one from async code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrun import batch
+from batchrun.batch import Control, Report, Request
+from batchrun.batch import export as export
+from batchrun.batch import results as results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pandas as pd
+
+    from batchrun.engine import Progress
+    from batchrun.model import JSON, Workflow
+    from batchrun.plan import Plan
+    from batchrun.settings import Settings
+
+__all__ = ["check", "export", "results", "resume", "run", "workflows"]
+
+
+def workflows(settings: Settings | None = None) -> list[Workflow]:
+    """The workflows the key may see.
+
+    Args:
+        settings: Key, address and so on; ``None`` reads them from the environment.
+
+    Raises:
+        BatchrunError: The key or the service can't be used.
+    """
+    return asyncio.run(batch.list_workflows(settings))
+
+
+def check(
+    source: Path | str | pd.DataFrame,
+    workflow: str,
+    *,
+    sheet: str | None = None,
+    company_column: str | None = None,
+    contact_column: str | None = None,
+    parameters: Mapping[str, JSON] | None = None,
+    parameter_columns: Mapping[str, str] | None = None,
+    settings: Settings | None = None,
+) -> Plan:
+    """What `run` would do and cost; nothing is triggered.
+
+    Args:
+        source: Path of a CSV or XLSX file, or a DataFrame.
+        workflow: Id or name of the workflow.
+        sheet: Sheet of a workbook; ``None`` for the first.
+        company_column: Name of the company id column; ``None`` to recognise it.
+        contact_column: Name of the contact id column; ``None`` to recognise it.
+        parameters: Sent with every row.
+        parameter_columns: Parameter name → name of the column its value comes from.
+        settings: Key, address and so on; ``None`` reads them from the environment.
+
+    Raises:
+        BatchrunError: The list, the workflow, the key or the service can't be used.
+    """
+    request = Request(
+        source,
+        workflow,
+        sheet,
+        company_column,
+        contact_column,
+        parameters or {},
+        parameter_columns or {},
+    )
+    return asyncio.run(batch.check(request, settings))
+
+
+def run(
+    source: Path | str | pd.DataFrame,
+    workflow: str,
+    *,
+    sheet: str | None = None,
+    company_column: str | None = None,
+    contact_column: str | None = None,
+    parameters: Mapping[str, JSON] | None = None,
+    parameter_columns: Mapping[str, str] | None = None,
+    output: Path | str | None = None,
+    limit: int | None = None,
+    again: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Run a workflow for each row of a list and write the workbook.
+
+    Spends without asking; look at `check` first.
+
+    Args:
+        source: Path of a CSV or XLSX file, or a DataFrame.
+        workflow: Id or name of the workflow.
+        sheet: Sheet of a workbook; ``None`` for the first.
+        company_column: Name of the company id column; ``None`` to recognise it.
+        contact_column: Name of the contact id column; ``None`` to recognise it.
+        parameters: Sent with every row.
+        parameter_columns: Parameter name → name of the column its value comes from.
+        output: Where the results go (.xlsx, .csv, .jsonl); ``None`` for ``NAME.results.xlsx``
+            beside the list, or for no file when the list is a DataFrame.
+        limit: Trigger at most so many jobs now.
+        again: Trigger everything anew although the same batch has finished before.
+        on_progress: Told of each step.
+        control: Stops it early, from another thread or a callback.
+        settings: Key, address and so on; ``None`` reads them from the environment.
+
+    Raises:
+        BatchrunError: Something can't be used; what was triggered is in the journal.
+    """
+    request = Request(
+        source,
+        workflow,
+        sheet,
+        company_column,
+        contact_column,
+        parameters or {},
+        parameter_columns or {},
+    )
+    report = asyncio.run(
+        batch.run(
+            request,
+            settings,
+            output=None if output is None else Path(output),
+            limit=limit,
+            again=again,
+            on_progress=on_progress or batch.ignore_progress,
+            control=control,
+        )
+    )
+    assert report is not None  # only a `confirm` that says no gives None
+    return report
+
+
+def resume(
+    batch_id: str | None = None,
+    *,
+    output: Path | str | None = None,
+    limit: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Go on with a batch where it stopped.
+
+    Args:
+        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
+        output: Where the results go; ``None`` for where they went before.
+        limit: Trigger at most so many jobs now.
+        on_progress: Told of each step.
+        control: Stops it early, from another thread or a callback.
+        settings: Key, address and so on; ``None`` reads them from the environment.
+
+    Raises:
+        BatchrunError: As in `run`.
+    """
+    return asyncio.run(
+        batch.resume(
+            batch_id,
+            settings,
+            output=None if output is None else Path(output),
+            limit=limit,
+            on_progress=on_progress or batch.ignore_progress,
+            control=control,
+        )
+    )

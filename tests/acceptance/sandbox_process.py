@@ -1,0 +1,88 @@
+"""The sandbox and the command line as processes, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "batchrun"]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxProcess:
+    """A running `batchrun sandbox`."""
+
+    base_url: str
+    speed: float
+
+    def report(self) -> dict[str, Any]:
+        """What the sandbox itself counted."""
+        root = self.base_url.removesuffix("/v1")
+        found: dict[str, Any] = httpx.get(f"{root}/sandbox/report", trust_env=False).json()
+        return found
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Variables for a command line that talks to this sandbox with a journal of its own."""
+        return clean_environment() | {
+            "PGAI_API_KEY": "sandbox",
+            "BATCHRUN_BASE_URL": self.base_url,
+            "BATCHRUN_SPEED": str(self.speed),
+            "BATCHRUN_JOURNAL": str(folder / "journal.db"),
+        }
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without anything batchrun reads."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("BATCHRUN_", "PGAI_"))
+    }
+
+
+@contextmanager
+def sandbox_process(*options: str, speed: float = 200.0) -> Iterator[SandboxProcess]:
+    """Start `batchrun sandbox` on a free port and stop it afterwards."""
+    command = [*COMMAND, "sandbox", "--port", "0", "--speed", str(speed), *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=clean_environment()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = re.search(r"http://\S+/v1", process.stdout.readline())
+            assert url is not None
+            yield SandboxProcess(url[0], speed)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def batchrun(*arguments: str, env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=env,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def status_of(env: dict[str, str], cwd: Path) -> dict[str, Any]:
+    """What `batchrun status --json` says."""
+    found: dict[str, Any] = json.loads(batchrun("status", "--json", env=env, cwd=cwd).stdout)
+    return found

@@ -1,0 +1,101 @@
+"""The whole way with real processes: killed in the middle, resumed, nothing lost or doubled."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from batchrun.sandbox import SandboxSettings, Scope, running
+from tests.acceptance.sandbox_process import (
+    COMMAND,
+    SandboxProcess,
+    batchrun,
+    sandbox_process,
+    status_of,
+)
+
+SAMPLE = Path(__file__).parents[2] / "sample_data" / "hubspot_contacts.xlsx"
+WORKFLOW = "Contact Research"
+
+
+def wait_for_triggers(sandbox: SandboxProcess, number: int, process: subprocess.Popen[str]) -> None:
+    """Return once the sandbox has accepted so many triggers."""
+    while sandbox.report()["triggers_accepted"] < number:
+        assert process.poll() is None, "the run ended before it could be killed"
+
+
+def cells(path: Path, columns: int) -> list[tuple[Any, ...]]:
+    """A sheet's first columns: value and type of each cell."""
+    sheet = openpyxl.load_workbook(path).worksheets[0]
+    return [
+        tuple((cell.value, type(cell.value)) for cell in row[:columns]) for row in sheet.iter_rows()
+    ]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_a_killed_run_is_resumed_without_a_second_trigger(tmp_path: Path) -> None:
+    accounts = shutil.copy(SAMPLE, tmp_path / "contacts.xlsx")
+    with sandbox_process("--rate", "60", speed=60.0) as sandbox:
+        env = sandbox.environment(tmp_path)
+        arguments = ["run", str(accounts), "-w", WORKFLOW, "--yes"]
+        with subprocess.Popen(
+            [*COMMAND, *arguments],
+            env=env,
+            cwd=tmp_path,
+            text=True,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        ) as process:
+            wait_for_triggers(sandbox, 10, process)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        killed = status_of(env, tmp_path)
+        assert killed["unfinished"]
+
+        resumed = batchrun("resume", env=env, cwd=tmp_path)
+        report = sandbox.report()
+
+    assert resumed.stderr == "" or "Error" not in resumed.stderr
+    finished = status_of(env, tmp_path)
+    doubt = finished["outcomes"]["in doubt"]
+    assert report["triggered_more_than_once"] == []
+    assert finished["outcomes"]["pending"] == 0
+    assert finished["rows"] == sum(finished["outcomes"].values())
+    assert resumed.returncode == (3 if doubt or finished["outcomes"]["invalid"] else 0)
+
+    output = tmp_path / "contacts.results.xlsx"
+    width = len(cells(accounts, 100)[0])
+    assert cells(output, width) == cells(accounts, width)
+
+
+def test_each_row_gets_its_own_result(tmp_path: Path) -> None:
+    accounts = shutil.copy(SAMPLE, tmp_path / "contacts.xlsx")
+    with sandbox_process("--rate", "0") as sandbox:
+        env = sandbox.environment(tmp_path)
+        ran = batchrun("run", str(accounts), "-w", WORKFLOW, "--yes", env=env, cwd=tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        batchrun("export", "-o", "out.jsonl", env=env, cwd=tmp_path)
+    sheet = openpyxl.load_workbook(tmp_path / "contacts.results.xlsx")["Results"]
+    header = [cell.value for cell in sheet[1]]
+    sent, told = header.index("Contact ID"), header.index("contact_id")
+    for row in sheet.iter_rows(min_row=2, values_only=True):
+        assert str(row[told]) == str(row[sent]).lower()
+
+
+def test_the_key_is_in_no_file_a_run_leaves(tmp_path: Path) -> None:
+    key = "sk-5up3r-s3cr3t-k3y"
+    shutil.copy(SAMPLE, tmp_path / "contacts.xlsx")
+    with running(SandboxSettings(rate_per_minute=None, keys={key: frozenset(Scope)}), 200) as url:
+        env = SandboxProcess(url, 200).environment(tmp_path) | {"PGAI_API_KEY": key}
+        ran = batchrun("run", "contacts.xlsx", "-w", WORKFLOW, "--yes", env=env, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) >= 3
+    assert not [path for path in written if key.encode() in path.read_bytes()]
+    assert key not in ran.stdout + ran.stderr

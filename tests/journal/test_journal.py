@@ -1,0 +1,216 @@
+"""The journal: what was committed is found again, and no step is taken twice."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from batchrun.errors import JournalError
+from batchrun.journal import Journal, hold_batch
+from batchrun.model import (
+    JSON,
+    Execution,
+    ExecutionStatus,
+    Outcome,
+    Role,
+    Table,
+    TableSource,
+    Workflow,
+)
+from batchrun.plan import EstimateRates, Parameters, Plan, make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(3)]
+URL = "https://api.example.com/v1"
+
+
+def plan_of(*ids: str) -> Plan:
+    frame = pd.DataFrame([[each, 7] for each in ids], index=range(2, len(ids) + 2), dtype=object)
+    table = Table(TableSource("Key Accounts.csv"), ("Company ID", "Seats"), frame)
+    rates = EstimateRates(60, 2, 45)
+    return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(str(tmp_path / "journal.db")) as opened:
+        yield opened
+
+
+def accepted(job: int) -> Execution:
+    return Execution(f"exec_{job}", ExecutionStatus.QUEUED, created_at=NOW)
+
+
+def completed(job: int, result: JSON) -> Execution:
+    return Execution(f"exec_{job}", ExecutionStatus.COMPLETED, NOW, NOW, NOW, result=result)
+
+
+def outcomes(journal: Journal, batch_id: str) -> list[Outcome]:
+    with journal.results(batch_id) as found:
+        return [row.outcome for row in found.rows]
+
+
+def test_a_batch_id_tells_the_day_and_the_list(journal: Journal) -> None:
+    batch_id = journal.create(plan_of(*IDS), URL)
+    assert batch_id.split("-", 1)[1].startswith("key-accounts-")
+
+
+def test_every_row_has_one_outcome_and_the_counts_add_up(journal: Journal) -> None:
+    batch_id = journal.create(plan_of(*IDS, IDS[0], "nonsense"), URL)
+    summary = journal.summary(batch_id)
+    assert summary.rows == 5
+    assert summary.jobs == 3
+    assert summary.counts[Outcome.PENDING] == 4
+    assert summary.counts[Outcome.INVALID] == 1
+
+
+def test_a_result_lands_on_every_row_of_its_job(journal: Journal) -> None:
+    batch_id = journal.create(plan_of(IDS[0], IDS[1], IDS[0]), URL)
+    jobs = journal.jobs(batch_id, "key")
+
+    async def finish_first() -> None:
+        job = jobs.pending()[0]
+        assert await jobs.intend(job)
+        await jobs.accept(job, accepted(0), NOW)
+        await jobs.finish(job, completed(0, {"score": 3}), NOW)
+
+    asyncio.run(finish_first())
+    with journal.results(batch_id) as found:
+        rows = list(found.rows)
+        again = list(found.rows)
+    assert rows == again
+    assert [row.result for row in rows] == [{"score": 3}, None, {"score": 3}]
+    assert [row.row.cells for row in rows] == [(IDS[0], 7), (IDS[1], 7), (IDS[0], 7)]
+    assert rows[0].triggered_at == NOW
+
+
+def test_a_job_that_was_being_sent_when_the_process_died_is_in_doubt(tmp_path: Path) -> None:
+    location = str(tmp_path / "journal.db")
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        jobs = journal.jobs(batch_id, "key")
+        asyncio.run(jobs.intend(jobs.pending()[1]))
+    with Journal(location) as journal:
+        jobs = journal.jobs(batch_id, "key")
+        assert asyncio.run(jobs.recover()) == 1
+        assert outcomes(journal, batch_id) == [Outcome.PENDING, Outcome.IN_DOUBT, Outcome.PENDING]
+        assert [job.number for job in jobs.pending()] == [0, 2]
+
+
+def test_a_job_can_be_taken_for_triggering_only_once(journal: Journal) -> None:
+    batch_id = journal.create(plan_of(*IDS), URL)
+    jobs = journal.jobs(batch_id, "key")
+    job = jobs.pending()[0]
+
+    async def take_twice() -> list[bool]:
+        return list(await asyncio.gather(jobs.intend(job), jobs.intend(job)))
+
+    assert sorted(asyncio.run(take_twice())) == [False, True]
+
+
+def test_requests_are_counted_for_the_batch_and_for_the_keys_day(journal: Journal) -> None:
+    first = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
+    second = journal.jobs(journal.create(plan_of(*IDS[:1]), URL), "key")
+    other = journal.jobs(journal.create(plan_of(*IDS[1:]), URL), "another key")
+    asyncio.run(first.count_request())
+    asyncio.run(second.count_request())
+    assert first.requests_today(datetime.now(UTC)) == 2
+    assert other.requests_today(datetime.now(UTC)) == 0
+    assert {summary.requests for summary in journal.batches()} == {0, 1}
+
+
+def test_a_timed_out_job_is_polled_on_by_the_next_process(journal: Journal) -> None:
+    batch_id = journal.create(plan_of(*IDS), URL)
+    jobs = journal.jobs(batch_id, "key")
+
+    async def time_out() -> None:
+        job = jobs.pending()[0]
+        await jobs.intend(job)
+        await jobs.accept(job, accepted(0), NOW)
+        await jobs.time_out(job, "not finished after 30 minutes")
+
+    asyncio.run(time_out())
+    assert outcomes(journal, batch_id)[0] is Outcome.TIMED_OUT
+    asyncio.run(jobs.recover())
+    assert [job.execution_id for job in jobs.in_flight()] == ["exec_0"]
+
+
+def test_a_batch_is_found_by_the_beginning_of_its_id(journal: Journal) -> None:
+    batch_id = journal.create(plan_of(*IDS), URL)
+    assert journal.resolve(batch_id[:-1]).batch_id == batch_id
+    assert journal.resolve(None).batch_id == batch_id
+    with pytest.raises(JournalError, match="batchrun batches"):
+        journal.resolve("nothing")
+
+
+def test_an_empty_journal_says_how_to_begin(journal: Journal) -> None:
+    with pytest.raises(JournalError, match="batchrun run FILE"):
+        journal.resolve(None)
+
+
+def test_the_same_list_is_found_again_at_the_same_service_only(journal: Journal) -> None:
+    plan = plan_of(*IDS)
+    batch_id = journal.create(plan, URL)
+    found = journal.find(plan.fingerprint(), URL)
+    assert found is not None
+    assert found.batch_id == batch_id
+    assert journal.find(plan.fingerprint(), "https://elsewhere.example.com/v1") is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+def test_nobody_else_can_read_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(str(path)) as journal:
+        journal.create(plan_of(*IDS), URL)
+        modes = {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    assert modes == {0o600}
+
+
+def test_a_commit_survives_a_power_loss(journal: Journal, tmp_path: Path) -> None:
+    """The settings SQLite's own guarantee of durability rests on."""
+    journal.create(plan_of(*IDS), URL)
+    with sqlite3.connect(tmp_path / "journal.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    with journal.connect() as opened:
+        assert opened.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+
+
+def test_a_journal_of_a_newer_batchrun_is_refused_with_words(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    Journal(str(path)).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+    connection.close()
+    with pytest.raises(JournalError, match="newer batchrun"):
+        Journal(str(path))
+
+
+def test_a_file_that_is_no_journal_is_refused_with_words(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_text("this is not a database, but long enough to look at " * 20, encoding="utf-8")
+    with pytest.raises(JournalError, match="can't be opened"):
+        Journal(str(path))
+
+
+def test_a_batch_is_worked_on_by_one_process_at_a_time(tmp_path: Path) -> None:
+    location = str(tmp_path / "journal.db")
+    with (
+        hold_batch(location, "1124-list-0000"),
+        pytest.raises(JournalError, match="Another batchrun"),
+        hold_batch(location, "1124-list-0000"),
+    ):
+        pass
+    with hold_batch(location, "1124-list-0000"):
+        pass

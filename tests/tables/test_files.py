@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from batchrun.errors import ExitCode, InputError
+from batchrun.tables import load
+from tests.tables.files import cells, load_bytes, write_workbook
+
+
+def test_a_workbook_named_csv_is_read_as_a_workbook(tmp_path: Path) -> None:
+    file = write_workbook(tmp_path / "a.csv", {"S": [["ID"], ["x"]]})
+    assert load(file).source.format == "xlsx"
+
+
+def test_text_named_xlsx_is_read_as_text(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "a,b\n1,2\n", "a.xlsx")
+    assert table.source.format == "csv"
+    assert cells(table) == [["1", "2"]]
+
+
+OLE = bytes.fromhex("D0CF11E0A1B11AE1")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (OLE + b"Workbook", r"an old Excel workbook \(\.xls\)"),
+        (OLE + "EncryptedPackage".encode("utf-16-le"), "protected by a password"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"\xef\xbb\xbf\r\n<HTML><table>", "a web page"),
+        (b'<!DOCTYPE html PUBLIC ""><html>', "a web page"),
+        ("<html>".encode("utf-16"), "a web page"),
+        (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">',
+         "an Excel 2003 XML"),
+        (b'{"doc_id": "1", "url": "https://docs.google.com/x"}', "a shortcut to a Google"),
+        (b"\x1f\x8b\x08", "a gzip"),
+    ],
+)  # fmt: skip
+def test_a_known_kind_that_is_not_supported_is_named(
+    tmp_path: Path, content: bytes, kind: str
+) -> None:
+    with pytest.raises(InputError, match=kind) as caught:
+        load_bytes(tmp_path, content, "list.xls")
+    assert "save it as .xlsx or CSV" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        (["xl/workbook.bin"], r"\.xlsb"),
+        (["mimetype", "content.xml"], r"\.ods"),
+        (["Index/Document.iwa"], "Numbers"),
+        (["word/document.xml"], "Word"),
+        (["accounts.csv"], "a ZIP archive"),
+    ],
+)
+def test_what_a_zip_archive_is_shows_in_its_parts(
+    tmp_path: Path, parts: list[str], kind: str
+) -> None:
+    file = tmp_path / "list.xlsx"
+    with zipfile.ZipFile(file, "w") as archive:
+        for part in parts:
+            archive.writestr(part, "")
+    with pytest.raises(InputError, match=kind):
+        load(file)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"There is no file .*gone\.csv") as caught:
+        load(tmp_path / "gone.csv")
+    assert caught.value.exit_code is ExitCode.UNUSABLE
+
+
+def test_a_folder_is_not_a_list(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        load(tmp_path)
+
+
+def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.csv"
+    file.touch()
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InputError, match="can't be read: Permission denied"):
+        load(file)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is empty"):
+        load_bytes(tmp_path, b"")
+
+
+def test_a_text_file_has_no_sheets(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="has no sheet 'S'"):
+        load(file, sheet="S")
+
+
+def test_the_package_is_light_to_import() -> None:
+    """`--help` must not wait for pandas."""
+    program = (
+        "import sys, batchrun.tables\n"
+        "sys.exit(bool({'pandas', 'numpy', 'python_calamine'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

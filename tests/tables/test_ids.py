@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import uuid
+from datetime import date, time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchrun.tables import DamagedId, MissingId, ValidId, parse_id
+from tests.tables.files import OTHER_UUID, UUID
+
+if TYPE_CHECKING:
+    from batchrun.model import Cell
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        UUID,
+        UUID.upper(),
+        f"{{{UUID}}}",
+        f"urn:uuid:{UUID}",
+        f"URN:UUID:{UUID.upper()}",
+        UUID.replace("-", ""),
+        f"  {UUID}\t\n",
+        f"\xa0{UUID}\u200b",
+        f"\ufeff{UUID}",
+        f'"{UUID}"',
+        f"'{UUID}",
+        f"“{UUID}”",
+        f"https://app.example.com/companies/{UUID}",
+        f"https://app.example.com/companies/{UUID.upper()}?tab=all#top",
+        f"app.example.com/{UUID}/edit",
+    ],
+)
+def test_every_spelling_of_a_uuid_is_the_same_id(spelling: str) -> None:
+    assert parse_id(spelling) == ValidId(UUID)
+
+
+@pytest.mark.parametrize("cell", [None, "", "   ", "\xa0\u200b", float("nan"), '""'])
+def test_an_empty_cell_is_missing(cell: Cell) -> None:
+    assert parse_id(cell) == MissingId()
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("0015g00000XyZab", "looks like a Salesforce ID"),
+        ("0015g00000XyZabAAB", "looks like a Salesforce ID"),
+        ("14829301754", "looks like a HubSpot record number"),
+        (14829301754, "looks like a HubSpot record number"),
+        ("1.23E+10", "Excel turned this into a number"),
+        ("1,23457E+11", "Excel turned this into a number"),
+        (1.2345e30, "Excel turned this into a number"),
+        ("42", "is a number"),
+        (4.5, "is a number"),
+        (UUID[:-5], "only 27 of 32 hexadecimal digits"),
+        (UUID + "0", "33 hexadecimal digits instead of 32"),
+        ("a1b2c3d4e5f6-7890-abcd-ef12-34567890", "hyphens are in the wrong places"),
+        (UUID.replace("f6", "g6"), "'g' at position 12"),
+        (UUID.replace("-", "\u2011", 1), "(non-breaking hyphen) at position 9"),
+        ("#N/A", "broken formula"),
+        ("#REF!", "broken formula"),
+        ("info@example.com", "e-mail address"),
+        ("example.com", "domain name"),
+        ("https://example.com/companies", "web address without an ID"),
+        ("n/a", "stands for an empty cell"),
+        ("NULL", "stands for an empty cell"),
+        ("-", "stands for an empty cell"),
+        (0, "stands for an empty cell"),
+        (f"{UUID};{OTHER_UUID}", "holds 2 UUIDs"),
+        (f"https://example.com/{UUID}/{OTHER_UUID}", "holds 2 UUIDs"),
+        (f"Acme ({UUID})", "holds more than the UUID"),
+        ("Acme Inc.", "is not a UUID"),
+        (True, "yes/no value"),
+        (date(2026, 3, 1), "is a date"),
+        (time(9), "is a time"),
+    ],
+)
+def test_damage_is_named_by_its_likely_cause(cell: Cell, words: str) -> None:
+    parsed = parse_id(cell)
+    assert isinstance(parsed, DamagedId)
+    assert words in parsed.reason
+
+
+def test_a_reason_quotes_the_value_on_one_line_and_not_whole() -> None:
+    parsed = parse_id("first\nsecond " + "x" * 500)
+    assert isinstance(parsed, DamagedId)
+    assert parsed.reason == f'"first second {"x" * 26}…" is not a UUID'
+
+
+@given(st.uuids())
+def test_any_uuid_is_read(value: uuid.UUID) -> None:
+    assert parse_id(str(value)) == parse_id(value.hex.upper()) == ValidId(str(value))
+
+
+@given(st.text() | st.floats() | st.integers() | st.datetimes() | st.timedeltas())
+def test_any_cell_gets_an_answer(cell: Cell) -> None:
+    """Whatever a cell holds, it is an ID, nothing, or damage with a reason; never an exception."""
+    parsed = parse_id(cell)
+    if isinstance(parsed, ValidId):
+        assert str(uuid.UUID(parsed.value)) == parsed.value
+    if isinstance(parsed, DamagedId):
+        assert "\n" not in parsed.reason

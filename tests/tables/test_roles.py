@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from batchrun.errors import InputError
+from batchrun.model import Role, Table
+from batchrun.tables import find_roles, from_frame
+from tests.tables.files import OTHER_UUID, UUID
+
+SALESFORCE_ID = "0015g00000XyZabAAB"
+
+
+def table(*columns: tuple[str, str]) -> Table:
+    """A table of two equal rows from (column name, cell) pairs."""
+    names = [name for name, _ in columns]
+    return from_frame(pd.DataFrame([[cell for _, cell in columns]] * 2, columns=names), "list.csv")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Company ID", "company_id", "COMPANY-ID", " Company\u200b  Id ", "CompanyId", "Cömpany ID"],
+)
+def test_a_known_name_is_found_however_it_is_written(name: str) -> None:
+    assert find_roles(table(("Name", "x"), (name, UUID))) == {Role.COMPANY: 1}
+
+
+def test_both_roles_are_used() -> None:
+    roles = find_roles(table(("Contact ID", UUID), ("Name", "x"), ("Account UUID", OTHER_UUID)))
+    assert roles == {Role.CONTACT: 0, Role.COMPANY: 2}
+
+
+def test_a_contact_column_alone_is_enough() -> None:
+    assert find_roles(table(("Person ID", UUID))) == {Role.CONTACT: 0}
+
+
+def test_a_weak_name_counts_when_its_cells_are_uuids() -> None:
+    assert find_roles(table(("Account ID", UUID))) == {Role.COMPANY: 0}
+    with pytest.raises(InputError, match="No column holds UUIDs"):
+        find_roles(table(("Account ID", SALESFORCE_ID)))
+
+
+def test_a_strong_name_wins_over_a_weak_one_whatever_they_hold() -> None:
+    """The rows are then invalid with a reason, which says more than a silent other choice."""
+    roles = find_roles(table(("Account ID", UUID), ("Company ID", SALESFORCE_ID)))
+    assert roles == {Role.COMPANY: 1}
+
+
+def test_of_two_strong_names_the_one_with_uuids_wins() -> None:
+    roles = find_roles(table(("Company ID", SALESFORCE_ID), ("Company UUID", UUID)))
+    assert roles == {Role.COMPANY: 1}
+
+
+@pytest.mark.parametrize("names", [("Company ID", "Company UUID"), ("Account ID", "AccountId")])
+def test_a_tie_is_refused_with_the_candidates(names: tuple[str, str]) -> None:
+    with pytest.raises(InputError, match=", ".join(names)) as caught:
+        find_roles(table((names[0], UUID), (names[1], OTHER_UUID)))
+    assert "--company-column" in caught.value.hint
+
+
+def test_an_id_of_nobody_knows_what_is_not_guessed() -> None:
+    with pytest.raises(InputError, match=r"UUIDs are in Id\. Its columns: Id, Name") as caught:
+        find_roles(table(("Id", UUID), ("Name", "x")))
+    assert caught.value.hint == "Say which it is with --company-column or --contact-column."
+
+
+def test_a_named_column_is_taken() -> None:
+    roles = find_roles(
+        table(("Id", UUID), ("Company ID", OTHER_UUID), ("Ref", UUID)), company_column="Ref"
+    )
+    assert roles == {Role.COMPANY: 2}
+
+
+def test_a_named_column_needs_not_be_written_exactly() -> None:
+    columns = table(("Partner_ID", UUID), ("partner id", UUID), ("Réf", UUID))
+    assert find_roles(columns, company_column="partner id") == {Role.COMPANY: 1}
+    assert find_roles(columns, contact_column="REF") == {Role.CONTACT: 2}
+
+
+def test_a_named_column_leaves_the_other_role_to_be_found() -> None:
+    roles = find_roles(table(("Ref", UUID), ("Contact ID", OTHER_UUID)), company_column="ref")
+    assert roles == {Role.COMPANY: 0, Role.CONTACT: 1}
+
+
+def test_a_repeated_name_is_told_apart_by_number() -> None:
+    columns = table(("Ref", UUID), ("Ref", OTHER_UUID))
+    with pytest.raises(InputError, match="2 columns named 'Ref'") as caught:
+        find_roles(columns, company_column="Ref")
+    assert "--company-column 1 or 2" in caught.value.hint
+    assert find_roles(columns, company_column="2") == {Role.COMPANY: 1}
+
+
+def test_an_unknown_column_offers_close_names() -> None:
+    with pytest.raises(InputError, match="no column 'Compny Ref'") as caught:
+        find_roles(table(("Company Ref", UUID), ("Name", "x")), company_column="Compny Ref")
+    assert caught.value.hint == "Did you mean Company Ref?"
+
+
+def test_one_column_can_not_have_both_roles() -> None:
+    with pytest.raises(InputError, match="can't be both"):
+        find_roles(table(("Ref", UUID)), company_column="Ref", contact_column="Ref")

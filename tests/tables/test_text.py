@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchrun.errors import InputError
+from tests.tables.files import cells, lines, load_bytes
+
+LITERAL_TEXTS = [
+    "00123", "NA", "NULL", "nan", "1E5", "12e34567", "123456789012345678", "  padded  ", "TRUE",
+    "2026-03-01", "1,5", 'say "hi"', "two\nlines", "two\r\nlines", "two\rlines", "'=1+1", "ä\u200b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LITERAL_TEXTS)
+def test_a_field_stays_the_text_it_is(tmp_path: Path, text: str) -> None:
+    quoted = text.replace('"', '""')
+    table = load_bytes(tmp_path, f'Company ID,Note\nx,"{quoted}"\n')
+    assert cells(table) == [["x", text]]
+
+
+def test_unquoted_fields_are_not_interpreted(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "a,b,c,d\n00123,NA,1E5, x \n")
+    assert cells(table) == [["00123", "NA", "1E5", " x "]]
+
+
+def records(width: int) -> st.SearchStrategy[list[list[str]]]:
+    text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+    record = st.lists(text, min_size=width, max_size=width)
+    filled = record.filter(any)
+    header = record.filter(lambda names: any(name.strip() for name in names))
+    return st.tuples(header, st.lists(filled, min_size=1, max_size=6)).map(
+        lambda parts: [parts[0], *parts[1]]
+    )
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@given(table=st.integers(1, 4).flatmap(records))
+def test_quoted_tables_come_back_equal(
+    delimiter: str, encoding: str, table: list[list[str]]
+) -> None:
+    """Any text survives the way through a fully quoted CSV file."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(table)
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = load_bytes(Path(folder), stream.getvalue().encode(encoding))
+    assert [list(loaded.header), *cells(loaded)] == table
+    assert loaded.source.notices == ()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
+    rows = [["Company ID", "Name", "Amount"], ["x", "Acme", "1"], ["y", "Öl", "2"]]
+    table = load_bytes(tmp_path, "\n".join(map(delimiter.join, rows)))
+    assert table.source.delimiter == delimiter
+    assert [list(table.header), *cells(table)] == rows
+
+
+def test_decimal_commas_do_not_pass_for_delimiters(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "Name, first;Amount\nAnna;1,5\nBen;2,5\n")
+    assert cells(table) == [["Anna", "1,5"], ["Ben", "2,5"]]
+
+
+def test_a_single_column_keeps_its_commas(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "Company\nAcme, Inc.\nBayview\n")
+    assert cells(table) == [["Acme, Inc."], ["Bayview"]]
+
+
+def test_a_sep_line_is_believed_and_counted(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "sep=|\r\na|b,c\r\n1|2\r\n")
+    assert table.header == ("a", "b,c")
+    assert lines(table) == [3]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("cp1252", "cp1252")],
+)
+def test_the_encoding_is_found(tmp_path: Path, encoding: str, told: str) -> None:
+    table = load_bytes(tmp_path, "Firma;Ort\nMüller €;Köln\n".encode(encoding))
+    assert table.source.encoding == told
+    assert table.header == ("Firma", "Ort")
+    assert cells(table) == [["Müller €", "Köln"]]
+
+
+def test_windows_1252_is_said_aloud(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "Firma\nMüller\n".encode("cp1252"))
+    assert table.source.notices == ("accounts.csv is not UTF-8; read as Windows-1252 (cp1252)",)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lines_are_numbered_as_an_editor_shows_them(tmp_path: Path, line_end: str) -> None:
+    """Blank lines and line breaks in quotes count."""
+    text = line_end.join(["", "a,b", "1,2", '"x', 'y",3', "", "4,5"])
+    table = load_bytes(tmp_path, text)
+    assert lines(table) == [3, 4, 7]
+    assert cells(table)[1] == [f"x{line_end}y", "3"]
+
+
+def test_blank_rows_are_skipped_and_counted(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, 'a,b\n1,2\n\n,\n"",""\n3,4\n\n\n')
+    assert cells(table) == [["1", "2"], ["3", "4"]]
+    assert table.source.notices == ("3 blank rows were skipped",)
+
+
+def test_short_rows_are_filled_and_said(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "a,b,c\n1,2,3\n4\n5,6\n")
+    assert cells(table) == [["1", "2", "3"], ["4", "", ""], ["5", "6", ""]]
+    assert "2 rows have fewer fields" in table.source.notices[0]
+    assert "line 3" in table.source.notices[0]
+
+
+def test_long_rows_keep_their_fields_in_columns_without_a_name(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "a,b\n1,2\n3,4,5,6\n7,8,9\n")
+    assert table.header == ("a", "b", "", "")
+    assert cells(table) == [["1", "2", "", ""], ["3", "4", "5", "6"], ["7", "8", "9", ""]]
+    assert "2 rows have more fields" in table.source.notices[0]
+    assert "line 3" in table.source.notices[0]
+
+
+def test_a_delimiter_at_the_end_of_each_line_makes_no_column(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, "a,b\n1,2,\n3,4,\n")
+    assert table.header == ("a", "b")
+    assert table.source.notices == ()
+
+
+def test_very_long_fields_are_kept_whole(tmp_path: Path) -> None:
+    text = "x, " * 100_000
+    assert cells(load_bytes(tmp_path, f'a,b\n1,"{text}"\n')) == [["1", text]]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('a,b\n1,2\n3,"never closed\n4,5\n', 3),
+        ('a,b\n"fine\nfine","never\nclosed\n4,5\n', 3),
+        ('a,b\n1,"closed" too early\n', 2),
+        ('"a,b\n1,2\n', 1),
+        ('sep=,\na,b\n1,"x\n', 3),
+    ],
+)
+def test_a_broken_quote_is_named_by_the_line_where_it_opens(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    with pytest.raises(InputError, match=f"accounts.csv, line {line}: a quote"):
+        load_bytes(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b\n1,2\n3,\x004\n", "line 3 holds a NUL"),
+        (b"a,b\n\xfc\x81,2\n", "line 2 holds the byte 0x81"),
+        (b"\xff\xfea\x00,\x00b", "is damaged or cut off"),
+        (b"\n\n\r\n", "nothing but blank lines"),
+        (b"\n , \n1,2\n", "line 2: the column names are missing"),
+        (b"a,b\n,\n", "line 1: there is a header row but no row"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_the_place(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_bytes(tmp_path, content)
+
+
+def test_more_rows_than_a_block_keep_their_order(tmp_path: Path) -> None:
+    count = 25_000
+    text = "a,b\n" + "".join(f"{number},x\n" for number in range(count)) + "last,x,extra\n"
+    table = load_bytes(tmp_path, text)
+    assert len(table) == count + 1
+    assert table.frame.iat[12_345, 0] == "12345"
+    assert list(table.frame[2].unique()) == ["", "extra"]
+    assert lines(table) == list(range(2, count + 3))

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import tempfile
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchrun.errors import InputError
+from batchrun.tables import load
+from tests.tables.files import cells, lines, load_bytes, write_workbook
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "00123", "NA", "1E5", "#N/A as text", " padded ", "two\nlines", 5, 0, -7, 5.5, 2.0**60,
+        True, False, date(2026, 3, 1), datetime.fromisoformat("2026-03-01T10:30"), time(9, 15),
+        timedelta(hours=30),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_cell_keeps_value_and_type(tmp_path: Path, value: Any) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"S": [["ID", "Value"], ["x", value]]})
+    [[_, read]] = cells(load(file))
+    assert read == value
+    assert type(read) is type(value)
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.none()
+            | st.booleans()
+            | st.integers(-(2**53) + 1, 2**53 - 1)
+            | st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=1),
+            min_size=3,
+            max_size=3,
+        ).map(lambda row: ["x", *row]),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_tables_come_back_equal(rows: list[list[Any]]) -> None:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.worksheets[0]
+    for number, row in enumerate([["a", "b", "c", "d"], *rows], start=1):
+        for column, value in enumerate(row, start=1):
+            cell = sheet.cell(number, column)
+            cell.value = value
+            if isinstance(value, str):
+                cell.data_type = "s"  # text that begins with = is text
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "a.xlsx"
+        workbook.save(file)
+        assert cells(load(file)) == rows
+
+
+def test_an_integral_number_is_an_integer_and_an_empty_cell_none(tmp_path: Path) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"S": [["ID", "n"], ["x", 5.0], ["y", None]]})
+    assert [type(row[1]) for row in cells(load(file))] == [int, type(None)]
+
+
+def test_error_cells_and_uncalculated_formulas_are_empty(tmp_path: Path) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"S": [["ID", "f"], ["x", "#N/A"], ["y", "=1+1"]]})
+    assert cells(load(file)) == [["x", None], ["y", None]]
+
+
+def test_rows_are_numbered_as_excel_does_wherever_the_table_starts(tmp_path: Path) -> None:
+    file = write_workbook(
+        tmp_path / "a.xlsx",
+        {"S": [[], [], [None, "ID", "Name"], [None, "x", "Acme"], [], [None, "y", "Bay"]]},
+    )
+    table = load(file)
+    assert table.header == ("ID", "Name")
+    assert lines(table) == [4, 6]
+    assert table.source.notices == ("1 blank row was skipped",)
+    assert table.source.place(4) == "a.xlsx, sheet S, line 4"
+
+
+def test_header_cells_become_text_and_empty_columns_at_the_end_are_dropped(tmp_path: Path) -> None:
+    file = write_workbook(
+        tmp_path / "a.xlsx",
+        {"S": [["ID", 2026, True, None, "Z", "", ""], ["x", 1, 2, 3, None, "", ""]]},
+    )
+    table = load(file)
+    assert table.header == ("ID", "2026", "TRUE", "", "Z")
+    assert cells(table) == [["x", 1, 2, 3, None]]
+
+
+ROWS = [["ID"], ["x"]]
+
+
+def test_the_only_sheet_with_cells_is_read(tmp_path: Path) -> None:
+    file = write_workbook(
+        tmp_path / "a.xlsx", {"Empty": [], "Data": ROWS, "Secret": ROWS}, hidden=("Secret",)
+    )
+    table = load(file)
+    assert table.source.sheet == "Data"
+    assert table.source.notices == ()
+
+
+def test_of_several_sheets_the_first_is_read_and_the_others_are_named(tmp_path: Path) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"One": ROWS, "Two": ROWS, "Three": ROWS})
+    table = load(file)
+    assert table.source.sheet == "One"
+    assert "Two, Three" in table.source.notices[0]
+
+
+@pytest.mark.parametrize("wanted", ["Two", "two", "2"])
+def test_a_sheet_is_found_by_name_or_number(tmp_path: Path, wanted: str) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"One": ROWS, "Two": [["ID"], ["from two"]]})
+    assert cells(load(file, sheet=wanted)) == [["from two"]]
+
+
+def test_a_sheet_named_like_a_number_is_found_by_its_name(tmp_path: Path) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"2": [["ID"], ["named 2"]], "Two": ROWS})
+    assert cells(load(file, sheet="2")) == [["named 2"]]
+
+
+def test_an_unknown_sheet_lists_the_sheets_and_the_closest(tmp_path: Path) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"Accounts": ROWS, "Contacts": ROWS})
+    with pytest.raises(InputError, match=r"no sheet 'acounts'") as caught:
+        load(file, sheet="acounts")
+    assert caught.value.hint == "Its sheets: Accounts, Contacts. Did you mean Accounts?"
+
+
+@pytest.mark.parametrize(
+    ("sheets", "wanted", "message"),
+    [
+        ({"One": []}, None, "no visible sheet that holds anything"),
+        ({"One": [], "Two": ROWS}, "One", "sheet One is empty"),
+        ({"One": [["ID"]]}, None, "sheet One, line 1: there is a header row but no row"),
+        ({"One": [["  "], ["x"]]}, None, "sheet One, line 1: the column names are missing"),
+    ],
+)
+def test_a_sheet_without_a_table_is_refused(
+    tmp_path: Path, sheets: dict[str, list[list[Any]]], wanted: str | None, message: str
+) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", sheets)
+    with pytest.raises(InputError, match=message):
+        load(file, sheet=wanted)
+
+
+def test_a_cut_off_workbook_is_refused_with_words(tmp_path: Path) -> None:
+    whole = write_workbook(tmp_path / "whole.xlsx", {"S": ROWS}).read_bytes()
+    with pytest.raises(InputError, match="damaged or cut off"):
+        load_bytes(tmp_path, whole[: len(whole) // 2], "half.xlsx")
