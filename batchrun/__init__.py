@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from batchrun.api import check, export, resume, results, run, workflows
+    from batchrun.api import check, export, results, resume, run, workflows
     from batchrun.batch import Control, Report
     from batchrun.errors import BatchrunError
     from batchrun.model import Outcome

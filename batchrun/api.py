@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import batch
-from batchrun.batch import Control, Report, Request
-from batchrun.batch import export as export
-from batchrun.batch import results as results
+from batchrun.batch import Control, Report, Request, export, results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

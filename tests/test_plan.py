@@ -68,7 +68,7 @@ def test_a_row_with_a_damaged_contact_is_not_sent_as_a_company_row() -> None:
 def test_parameters_come_from_constants_and_columns() -> None:
     table = table_of(
         ["Company ID", "Focus", "Seats", "Since"],
-        [ACME, "pricing", 12, datetime(2026, 3, 12)],  # as Excel holds it
+        [ACME, "pricing", 12, datetime.fromisoformat("2026-03-12")],  # as Excel holds it
         [BETA, "", None, None],
     )
     parameters = Parameters(

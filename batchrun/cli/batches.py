@@ -66,6 +66,6 @@ def list_batches(journal: JournalAt = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps([summary_json(summary) for summary in found]))
         return
     for summary in found:
-        typer.echo(f"{summary.batch_id}  {summary.workflow.name}  {counts(summary)}")
+        typer.echo(f"{summary.batch_id}  {summary.workflow.name}  rows: {counts(summary)}")
     if not found:
         typer.echo("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")

@@ -266,7 +266,7 @@ def _confirmed(plan: Plan, earlier: BatchSummary | None, *, yes: bool, to_stderr
     typer.echo("\n".join(wording.plan_lines(plan)), err=to_stderr)
     if earlier is not None:
         typer.echo(
-            f"Going on:  batch {earlier.batch_id} of the same list; {wording.counts(earlier)}",
+            f"Going on:  batch {earlier.batch_id} of this list; rows: {wording.counts(earlier)}",
             err=to_stderr,
         )
     if yes or not plan.bodies:

@@ -32,7 +32,7 @@ def plural(number: int, noun: str) -> str:
 def counts(summary: BatchSummary) -> str:
     """A batch's outcomes in one line; those that don't occur are left out."""
     parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
-    return f"{plural(summary.rows, 'row')}: {', '.join(parts) or 'none'}"
+    return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
 
 
 def plan_lines(plan: Plan) -> list[str]:

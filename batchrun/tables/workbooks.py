@@ -1,7 +1,8 @@
 """XLSX: bytes → `Table`, cells as Excel holds them.
 
 Read by calamine, which is nine times faster than openpyxl. What it can't tell apart: an error
-cell (``#N/A``), a formula that was never calculated and an empty text all come as empty cells.
+cell (``#N/A``), a formula that was never calculated, an empty text and a text of nothing but
+spaces, tabs or line breaks all come as empty cells.
 """
 
 from __future__ import annotations

@@ -1,0 +1,98 @@
+"""Where results go: refused early when it can't work, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrun.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENDINGS = (".xlsx", ".csv", ".jsonl")
+
+
+def check_target(target: Path, source: Path | None) -> None:
+    """Make sure that results can go there, before anything is spent.
+
+    Raises:
+        OutputError: They can't; it says why and what to do.
+    """
+    if target.suffix.lower() not in ENDINGS:
+        raise OutputError(
+            f"The output {target} has an ending batchrun does not write.",
+            f"End it in {', '.join(ENDINGS)}.",
+        )
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        raise OutputError(f"There is no folder {folder}.", "Make it first, or choose another -o.")
+    if target.is_dir():
+        raise OutputError(f"The output {target} is a folder.", "Name a file with -o.")
+    if source is not None and target.exists() and source.exists() and target.samefile(source):
+        raise OutputError(
+            f"The output {target} is the list itself.",
+            "The list is never overwritten: name another.",
+        )
+    if not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+        raise OutputError(
+            f"The output {target} can't be written: it is read-only.", "Choose another -o."
+        )
+
+
+class Place:
+    """Where a file that is being written is, and where it went."""
+
+    def __init__(self, temporary: Path, target: Path) -> None:
+        self.temporary = temporary
+        self.final = target
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Place]:
+    """A temporary file beside the target, which takes its place when all is written.
+
+    When a program such as Excel holds the target open, the file goes beside it under a new name;
+    ``final`` tells which.
+
+    Raises:
+        OutputError: The disk is full or the folder can't be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.stem}.", suffix=target.suffix, dir=target.absolute().parent
+        )
+        os.close(handle)
+        place = Place(Path(name), target)
+        try:
+            yield place
+            with place.temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+            place.final = _put(place.temporary, target)
+        finally:
+            place.temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The output {target} could not be written: {error.strerror or error}.",
+            "Nothing is lost: mend it, then run: batchrun export -o OUT",
+        ) from error
+
+
+def _put(temporary: Path, target: Path) -> Path:
+    for number in count(1):
+        suffix = "" if number == 1 else f" ({number})"
+        place = target.with_name(f"{target.stem}{suffix}{target.suffix}")
+        if number > 1 and place.exists():
+            continue
+        try:
+            temporary.replace(place)
+        except PermissionError:
+            if number > 9:
+                raise
+            continue
+        return place
+    raise AssertionError("count() does not end")
