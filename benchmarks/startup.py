@@ -1,4 +1,6 @@
-"""How long the command line takes to start: python benchmarks/startup.py
+"""How long the command line takes to start.
+
+Run it with `python benchmarks/startup.py`.
 
 Prints the median wall time and CPU time of `batchrun --help` over a number of runs.
 """

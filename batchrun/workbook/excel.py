@@ -14,7 +14,7 @@ from batchrun.workbook.layout import layout_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+    from openpyxl.worksheet.worksheet import Worksheet
 
     from batchrun.model import BatchResults, Cell
     from batchrun.workbook.layout import Layout
@@ -53,13 +53,14 @@ def write_excel(results: BatchResults, path: Path) -> None:
     workbook.save(path)
 
 
-def _results(sheet: WriteOnlyWorksheet, results: BatchResults, layout: Layout) -> None:
-    from openpyxl.formatting.rule import CellIsRule
+def _results(sheet: Worksheet, results: BatchResults, layout: Layout) -> None:
+    from openpyxl.formatting import rule
     from openpyxl.styles import PatternFill
     from openpyxl.utils import get_column_letter
 
     header = layout.header
     rows = results.summary.rows
+    color_rule: Any = rule.CellIsRule  # untyped in its stubs
     status = get_column_letter(len(layout.original) + 1)
     last = get_column_letter(len(header))
     _start(sheet, [max(10, min(len(name) + 3, WIDEST)) for name in header])
@@ -68,14 +69,14 @@ def _results(sheet: WriteOnlyWorksheet, results: BatchResults, layout: Layout) -
         fill = PatternFill("solid", bgColor=color)
         sheet.conditional_formatting.add(
             f"{status}2:{status}{rows + 1}",
-            CellIsRule(operator="equal", formula=[f'"{outcome.value}"'], fill=fill),
+            color_rule(operator="equal", formula=[f'"{outcome.value}"'], fill=fill),
         )
     _head(sheet, header)
     for row in results.rows:
         sheet.append([_cell(sheet, value) for value in layout.values(row)])
 
 
-def _attention(sheet: WriteOnlyWorksheet, results: BatchResults) -> None:
+def _attention(sheet: Worksheet, results: BatchResults) -> None:
     _start(sheet, [8, 40, 40, 12, 60, 70])
     _head(sheet, ["line", "company id", "contact id", "outcome", "reason", "what to do"])
     if results.summary.counts[Outcome.COMPLETED] == results.summary.rows:
@@ -92,7 +93,7 @@ def _attention(sheet: WriteOnlyWorksheet, results: BatchResults) -> None:
                 sheet.append([_cell(sheet, value) for value in values])
 
 
-def _summary(sheet: WriteOnlyWorksheet, results: BatchResults) -> None:
+def _summary(sheet: Worksheet, results: BatchResults) -> None:
     from openpyxl.chart import BarChart, Reference
 
     summary = results.summary
@@ -152,7 +153,7 @@ def _advice(outcome: Outcome, batch_id: str) -> str:
             assert_never(outcome)
 
 
-def _start(sheet: WriteOnlyWorksheet, widths: list[int]) -> None:
+def _start(sheet: Worksheet, widths: list[int]) -> None:
     from openpyxl.utils import get_column_letter
 
     sheet.freeze_panes = "A2"
@@ -160,7 +161,7 @@ def _start(sheet: WriteOnlyWorksheet, widths: list[int]) -> None:
         sheet.column_dimensions[get_column_letter(position)].width = width
 
 
-def _head(sheet: WriteOnlyWorksheet, names: list[str]) -> None:
+def _head(sheet: Worksheet, names: list[str]) -> None:
     from openpyxl.styles import Font
 
     cells = [_cell(sheet, name) for name in names]
@@ -169,7 +170,7 @@ def _head(sheet: WriteOnlyWorksheet, names: list[str]) -> None:
     sheet.append(cells)
 
 
-def _cell(sheet: WriteOnlyWorksheet, value: Cell) -> Any:
+def _cell(sheet: Worksheet, value: Any) -> Any:
     """A cell that shows the value and is never a formula."""
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE

@@ -40,7 +40,7 @@ def cells(path: Path, columns: int) -> list[tuple[Any, ...]]:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_a_killed_run_is_resumed_without_a_second_trigger(tmp_path: Path) -> None:
-    accounts = shutil.copy(SAMPLE, tmp_path / "contacts.xlsx")
+    accounts = Path(shutil.copy(SAMPLE, tmp_path / "contacts.xlsx"))
     with sandbox_process("--rate", "60", speed=60.0) as sandbox:
         env = sandbox.environment(tmp_path)
         arguments = ["run", str(accounts), "-w", WORKFLOW, "--yes"]
@@ -75,7 +75,7 @@ def test_a_killed_run_is_resumed_without_a_second_trigger(tmp_path: Path) -> Non
 
 
 def test_each_row_gets_its_own_result(tmp_path: Path) -> None:
-    accounts = shutil.copy(SAMPLE, tmp_path / "contacts.xlsx")
+    accounts = Path(shutil.copy(SAMPLE, tmp_path / "contacts.xlsx"))
     with sandbox_process("--rate", "0") as sandbox:
         env = sandbox.environment(tmp_path)
         ran = batchrun("run", str(accounts), "-w", WORKFLOW, "--yes", env=env, cwd=tmp_path)
