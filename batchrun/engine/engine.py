@@ -294,7 +294,7 @@ class Engine:
                 self._quota.refused(answer.quota, now)
                 await self._return(job, reason)
             case KeyRefused(_, reason):
-                await self._return(job, reason)
+                await self._jobs.release(job, reason)
                 raise _key_refused(reason)
             case _:
                 assert_never(answer)

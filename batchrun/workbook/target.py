@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 from itertools import count
@@ -38,9 +39,11 @@ def check_target(target: Path, source: Path | None) -> None:
             f"The output {target} is the list itself.",
             "The list is never overwritten: name another.",
         )
-    if not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+    # The mode, not os.access: a file somebody has marked read-only stays, for an administrator too.
+    read_only = target.exists() and not target.stat().st_mode & stat.S_IWUSR
+    if read_only or not os.access(folder, os.W_OK):
         raise OutputError(
-            f"The output {target} can't be written: it is read-only.", "Choose another -o."
+            f"The output {target} can't be written: it is read-only.", "Choose another with -o."
         )
 
 

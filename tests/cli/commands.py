@@ -1,0 +1,46 @@
+"""The command line, called in this process as a user would call it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A folder of one's own, an environment without anybody's settings, and the command."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str) -> Ended:
+        self.monkeypatch.setattr(sys, "argv", ["batchrun", *arguments])
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = self.capsys.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
+
+    def connect(self, base_url: str, key: str = "sandbox", speed: float = 300.0) -> None:
+        """Talk to this service from now on."""
+        self.monkeypatch.setenv("BATCHRUN_BASE_URL", base_url)
+        self.monkeypatch.setenv("BATCHRUN_SPEED", str(speed))
+        self.monkeypatch.setenv("PGAI_API_KEY", key)

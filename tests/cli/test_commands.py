@@ -1,0 +1,184 @@
+"""The commands: what a user sees, what the files then hold, how they end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import openpyxl
+
+from batchrun import __version__
+from batchrun.errors import ExitCode
+from tests.cli.conftest import ACME, BETA
+from tests.cli.test_bad_input import triggers_accepted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
+
+
+def test_help_imports_no_pandas() -> None:
+    script = (
+        "import sys; from batchrun.cli import app, main\n"
+        "sys.argv = ['batchrun', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'pandas', 'numpy', 'openpyxl', 'httpx', 'sqlalchemy', 'pydantic'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_importing_batchrun_is_light() -> None:
+    script = "import batchrun, sys; sys.exit('pandas' in sys.modules or 'httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_version_is_told(batchrun: CommandLine) -> None:
+    assert batchrun("--version").stdout == f"batchrun {__version__}\n"
+
+
+def test_workflows_are_listed_for_people_and_for_machines(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    assert "Account Research" in batchrun("workflows").stdout
+    listed = json.loads(batchrun("workflows", "--json").stdout)
+    assert {"id", "name", "description", "status"} == set(listed[0])
+
+
+def test_check_shows_the_plan_and_triggers_nothing(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    shown = batchrun("check", "accounts.csv", "-w", "account research", "--param", "depth=2")
+    assert shown.exit_code == ExitCode.COMPLETED
+    for words in (
+        "4, of them 1 invalid",
+        "line 5",
+        "2 to trigger",
+        "1 duplicate row",
+        '"depth": 2',
+    ):
+        assert words in shown.stdout
+    plan = json.loads(
+        batchrun("check", "accounts.csv", "-w", "wf_account_research", "--json").stdout
+    )
+    assert plan["jobs"] == 2
+    assert plan["first_body"] == {"workflow_id": "wf_account_research", "company_id": ACME}
+    assert triggers_accepted(sandbox) == 0
+
+
+def test_a_run_writes_one_row_for_each_row_and_ends_with_the_workbooks_path(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun(*RUN)
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    output = batchrun.folder / "accounts.results.xlsx"
+    assert ended.stdout.rstrip().endswith(str(output))
+    header, *rows = openpyxl.load_workbook(output)["Results"].iter_rows(values_only=True)
+    assert header[:4] == ("Company ID", "Name", "Code", "batchrun status")
+    assert [row[:4] for row in rows] == [
+        (ACME, "Acme", "00123", "completed"),
+        (BETA, "Beta", "=1+1", "completed"),
+        (ACME.upper(), "Acme", None, "completed"),
+        ("12345678901", "Gamma", None, "invalid"),
+    ]
+    assert triggers_accepted(sandbox) == 2
+
+
+def test_a_pilot_is_not_triggered_again_by_resume(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    pilot = batchrun(*RUN, "--limit", "1")
+    assert pilot.exit_code == ExitCode.PAUSED
+    assert "batchrun resume" in pilot.stdout
+    assert triggers_accepted(sandbox) == 1
+    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert triggers_accepted(sandbox) == 2
+
+
+def test_the_same_list_goes_on_where_it_stopped(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--limit", "1")
+    again = batchrun(*RUN)
+    assert "Going on" in again.stdout
+    assert triggers_accepted(sandbox) == 2
+    assert len(json.loads(batchrun("batches", "--json").stdout)) == 1
+
+
+def test_a_finished_list_is_only_paid_for_again_when_told_so(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN)
+    refused = batchrun(*RUN)
+    assert refused.exit_code == ExitCode.UNUSABLE
+    assert "--again" in refused.stderr
+    assert triggers_accepted(sandbox) == 2
+    batchrun(*RUN, "--again")
+    assert triggers_accepted(sandbox) == 4
+    assert (batchrun.folder / "accounts.results (2).xlsx").exists()
+
+
+def test_json_is_all_that_is_on_standard_output(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun(*RUN, "--json")
+    summary = json.loads(ended.stdout)
+    assert summary["exit_code"] == ended.exit_code == ExitCode.INCOMPLETE
+    assert summary["rows"] == sum(summary["outcomes"].values()) == 4
+
+
+def test_results_are_exported_as_csv_and_json_lines(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN)
+    batchrun("export", "-o", "out.csv")
+    batchrun("export", "-o", "out.jsonl")
+    with (batchrun.folder / "out.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["Code"] for row in rows] == ["00123", "'=1+1", "", ""]
+    lines = (batchrun.folder / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert [entry["line"] for entry in entries] == [2, 3, 4, 5]
+    assert entries[0]["result"] == entries[2]["result"]
+
+
+def test_status_tells_where_a_batch_stands(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--limit", "1")
+    shown = batchrun("status").stdout
+    assert "2 completed, 1 invalid, 1 pending" in shown
+    assert "batchrun resume" in shown
+
+
+def test_a_list_without_a_single_valid_row_still_gives_its_workbook(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    (batchrun.folder / "bad.csv").write_text("Company ID\n12345678901\n", encoding="utf-8")
+    ended = batchrun("run", "bad.csv", "-w", "account research", "--yes")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert (batchrun.folder / "bad.results.xlsx").exists()
+
+
+def test_the_demo_needs_nothing(batchrun: CommandLine) -> None:
+    ended = batchrun("demo")
+    assert ended.exit_code == ExitCode.INCOMPLETE  # its list has a damaged id
+    assert (batchrun.folder / "batchrun-demo.results.xlsx").exists()
+
+
+def test_a_key_from_a_dotenv_file_is_enough(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun.monkeypatch.delenv("PGAI_API_KEY")
+    (batchrun.folder / ".env").write_text("PGAI_API_KEY=sandbox\n", encoding="utf-8")
+    assert batchrun("workflows").exit_code == ExitCode.COMPLETED
