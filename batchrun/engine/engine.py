@@ -198,7 +198,8 @@ class Engine:
     async def _step(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now()
         if self._stop_at is not None and (now >= self._stop_at or not self._waits_for_something):
-            self._ending = Ending.INTERRUPTED
+            left = self._waits_for_something or self._has_pending()
+            self._ending = Ending.INTERRUPTED if left else Ending.FINISHED
             return
         if now - self._reachable_at > self._limits.unreachable_seconds and self._setbacks:
             self._ending = Ending.UNREACHABLE

@@ -24,7 +24,7 @@ from batchrun.sandbox.model import (
     SandboxSettings,
     Scope,
 )
-from batchrun.sandbox.server import running, serve
+from batchrun.sandbox.server import running, running_app, serve
 
 __all__ = [
     "DEFAULT_KEYS",
@@ -39,6 +39,7 @@ __all__ = [
     "create_app",
     "demo_rows",
     "running",
+    "running_app",
     "serve",
     "write_demo_list",
 ]

@@ -18,6 +18,8 @@ from batchrun.sandbox.model import SandboxService, SandboxSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from starlette.types import ASGIApp
+
 _LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = 5
 
@@ -43,7 +45,7 @@ def serve(
     """
     with closing(_listen(host, port)) as listener:
         url = _base_url(listener)
-        server = _server(settings, speed, lambda: on_ready(url) if on_ready else None)
+        server = _server(_app(settings, speed), lambda: on_ready(url) if on_ready else None)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -59,12 +61,19 @@ def running(settings: SandboxSettings | None = None, speed: float = 1.0) -> Iter
     Yields:
         The base URL, such as ``http://127.0.0.1:49152/v1``.
     """
+    with running_app(_app(settings, speed)) as url:
+        yield url
+
+
+@contextmanager
+def running_app(app: ASGIApp) -> Iterator[str]:
+    """As `running`, for an app of one's own, such as the sandbox's with faults around it."""
     up_or_dead = threading.Event()
     with (
         closing(_listen(_LOOPBACK, 0)) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="sandbox") as thread,
     ):
-        server = _server(settings, speed, up_or_dead.set)
+        server = _server(app, up_or_dead.set)
         life = thread.submit(server.run, sockets=[listener])
         life.add_done_callback(lambda _: up_or_dead.set())
         try:
@@ -88,13 +97,14 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-def _server(
-    settings: SandboxSettings | None, speed: float, on_started: Callable[[], None]
-) -> _Server:
+def _app(settings: SandboxSettings | None, speed: float) -> ASGIApp:
     clock = SandboxClock(speed)
-    service = SandboxService(settings or SandboxSettings(), started_at=clock())
+    return create_app(SandboxService(settings or SandboxSettings(), started_at=clock()), clock)
+
+
+def _server(app: ASGIApp, on_started: Callable[[], None]) -> _Server:
     config = uvicorn.Config(
-        create_app(service, clock),
+        app,
         log_config=None,
         log_level="warning",
         access_log=False,
