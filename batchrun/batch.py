@@ -7,6 +7,7 @@ journal, so `resume` is `run` with less left to do.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from batchrun import tables, workbook
 from batchrun.engine import Clock, Ending, Engine, Limits, Progress, Quota, TimedForecast
 from batchrun.errors import BatchrunError, ExitCode, UsageError
-from batchrun.journal import Journal, hold_batch
+from batchrun.journal import Journal
 from batchrun.model import JSON, BatchSummary, Outcome, Role, Table, TableSource, Workflow
 from batchrun.plan import EstimateRates, Parameters, Plan, make_plan
 from batchrun.service import Client, choose_workflow
@@ -336,7 +337,7 @@ async def _preflight(desk: _Desk, wanted: str) -> tuple[Workflow, EstimateRates]
 async def _work(desk: _Desk, journal: Journal, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, batch_id = desk.settings, run_now.batch_id
-    with hold_batch(settings.journal, batch_id):
+    with journal.hold(batch_id):
         jobs = journal.jobs(batch_id, desk.key)
         await jobs.recover()
         if settings.daily is not None:
@@ -363,8 +364,9 @@ async def _work(desk: _Desk, journal: Journal, run_now: _Run) -> Report:
         try:
             ending = await engine.work()
         except BatchrunError as error:
-            await jobs.note(error.what)
-            _write(journal, run_now)
+            with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
+                await jobs.note(error.what)
+                _write(journal, run_now)
             raise
         await jobs.note(_NOTES[ending])
         output = _write(journal, run_now)

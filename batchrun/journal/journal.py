@@ -6,17 +6,20 @@ import hashlib
 import json
 import re
 import secrets
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from batchrun.errors import JournalError
-from batchrun.journal.database import open_database
+from batchrun.journal.database import WRITING, compact, open_database
 from batchrun.journal.encoding import decode_cells, decode_result, decode_time, encode_cells
 from batchrun.journal.jobs import BatchJobs
+from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
+from batchrun.journal.rescue import RescueFiles
+from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.schema import JobState, batches, jobs, meta, rows
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
@@ -32,6 +35,7 @@ from batchrun.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from batchrun.plan import Plan
 
@@ -51,7 +55,8 @@ class Journal:
     def __init__(self, location: str) -> None:
         self.location = location
         self._engine = open_database(location)
-        self._writer = JournalWriter(self._engine)
+        self._writer = JournalWriter(self._engine, location)
+        self._token = secrets.token_hex(8)  # under which this process holds batches
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +83,7 @@ class Journal:
         """
         now = datetime.now(UTC)
         batch_id = _batch_id(plan.table.source.name, now)
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(
                 insert(batches).values(
                     id=batch_id,
@@ -167,7 +172,44 @@ class Journal:
 
     def jobs(self, batch_id: str, key: str) -> BatchJobs:
         """The batch's jobs, to be worked on with this key."""
-        return BatchJobs(self._engine, self._writer, batch_id, self._key_hash(key))
+        return BatchJobs(
+            self._engine,
+            self._writer,
+            batch_id,
+            self._key_hash(key),
+            holder=self._token,
+            rescue=self._rescue(batch_id),
+        )
+
+    # who works on a batch
+
+    def hold(self, batch_id: str) -> AbstractContextManager[None]:
+        """Hold a batch while working on it.
+
+        Raises:
+            JournalError: Another process works on it; it says which.
+        """
+        return hold_batch(self._engine, self._writer, self.location, batch_id, self._token)
+
+    def holder(self, batch_id: str) -> Holder | None:
+        """Who works on a batch, or did until it died without a word."""
+        return find_holder(self._engine, batch_id)
+
+    def rescued(self, batch_id: str) -> list[Path]:
+        """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
+        return self._rescue(batch_id).found()
+
+    def forget(self, batch_id: str) -> None:
+        """Erase a batch: its rows, results and rescue files, from the journal's files too.
+
+        Raises:
+            JournalError: Another process works on it, or on the journal.
+        """
+        with self.hold(batch_id):
+            self._rescue(batch_id).discard()
+            self._writer.submit(delete(batches).where(batches.c.id == batch_id)).result()
+            lock_path(self.location, batch_id).unlink(missing_ok=True)
+        compact(self._engine)
 
     def set_output(self, batch_id: str, output: str) -> None:
         """Keep where the workbook was written last."""
@@ -235,9 +277,20 @@ class Journal:
             note=found.note,
         )
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with (
+            self._engine.connect().execution_options(**WRITING) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def _rescue(self, batch_id: str) -> RescueFiles:
+        return RescueFiles(rescue_folders(self.location), batch_id)
+
     def _key_hash(self, key: str) -> str:
         """A name for the key that can't be turned back into it."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             salt = connection.scalar(select(meta.c.value).where(meta.c.name == "salt"))
             if salt is None:
                 salt = secrets.token_hex(16)
