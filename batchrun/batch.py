@@ -22,11 +22,14 @@ from batchrun.model import JSON, BatchSummary, Outcome, Role, Table, TableSource
 from batchrun.plan import EstimateRates, Parameters, Plan, make_plan
 from batchrun.service import Client, choose_workflow
 from batchrun.settings import Settings, load_settings
+from batchrun.takeover import hold_doubts, retriable, take_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import pandas as pd
+
+    from batchrun.takeover import Decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ class _Run:
     limit: int | None
     on_progress: Callable[[Progress], None]
     control: Control | None
+    retry: Collection[Outcome] = ()
+    decide: Decide = hold_doubts
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -229,6 +234,8 @@ async def resume(
     *,
     output: Path | None = None,
     limit: int | None = None,
+    retry: Collection[Outcome] = (),
+    decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
 ) -> Report:
@@ -240,6 +247,8 @@ async def resume(
             words.
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
+        retry: Outcomes whose jobs are sent again first.
+        decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
 
@@ -258,7 +267,9 @@ async def resume(
             workbook.check_target(target, source)
         desk = _Desk.of(settings)
         async with desk.client:
-            again = _Run(summary.batch_id, target, limit, on_progress, control)
+            again = _Run(
+                summary.batch_id, target, limit, on_progress, control, retriable(retry), decide
+            )
             return await _work(desk, journal, again)
 
 
@@ -339,7 +350,7 @@ async def _work(desk: _Desk, journal: Journal, run_now: _Run) -> Report:
     settings, batch_id = desk.settings, run_now.batch_id
     with journal.hold(batch_id):
         jobs = journal.jobs(batch_id, desk.key)
-        await jobs.recover()
+        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide)
         if settings.daily is not None:
             desk.quota.limit_today(settings.daily - jobs.requests_today(datetime.now(UTC)))
         engine = Engine(

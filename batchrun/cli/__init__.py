@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from batchrun.cli import batches, running, service
+from batchrun.cli import batches, deciding, running, service
 from batchrun.errors import BatchrunError, ExitCode
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def batchrun(
     """Run a PG:AI workflow for every row of a spreadsheet and get a finished workbook back."""
 
 
-for family in (service, running, batches):
+for family in (service, running, deciding, batches):
     family.add_commands(app)
 
 

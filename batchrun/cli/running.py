@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
+from batchrun.cli.deciding import Doubts, about_doubts
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -22,6 +23,7 @@ from batchrun.cli.options import (
     Limit,
     Output,
     Rate,
+    Yes,
     settings_from,
 )
 from batchrun.errors import ExitCode, UsageError
@@ -64,7 +66,6 @@ Params: TypeAlias = Annotated[
 Sandbox: TypeAlias = Annotated[
     bool, typer.Option("--sandbox", help="Run against an imitation of the service; no key needed.")
 ]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before spending.")]
 Again: TypeAlias = Annotated[
     bool, typer.Option("--again", help="Trigger it all anew although it was done before.")
 ]
@@ -140,6 +141,7 @@ def resume(
     batch: Batch = None,
     output: Output = None,
     limit: Limit = None,
+    in_doubt: Doubts = None,
     rate: Rate = None,
     daily: Daily = None,
     base_url: BaseUrl = None,
@@ -147,19 +149,18 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
-    from batchrun import batch as batches
-
     settings = settings_from(base_url=base_url, rate=rate, daily=daily, journal=journal)
+    decide = about_doubts(in_doubt)
+    go_on(batch, settings, output=output, limit=limit, decide=decide, as_json=as_json)
+
+
+def go_on(batch: str | None, settings: Settings, *, as_json: bool, **how: Any) -> None:
+    """Go on with a batch on the screen, and end the command as it ends."""
+    from batchrun.batch import resume as resume_batch
+
     with _showing() as (on_progress, control):
         report = _in_loop(
-            batches.resume(
-                batch,
-                settings,
-                output=output,
-                limit=limit,
-                on_progress=on_progress,
-                control=control,
-            )
+            resume_batch(batch, settings, on_progress=on_progress, control=control, **how)
         )
     _end(report, as_json)
 

@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from batchrun.errors import JournalError
 from batchrun.journal.database import WRITING, compact, open_database
-from batchrun.journal.encoding import decode_cells, decode_result, decode_time, encode_cells
+from batchrun.journal.encoding import decode_time, encode_cells
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
+from batchrun.journal.results import ResultRows
 from batchrun.journal.schema import JobState, batches, jobs, meta, rows
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
@@ -28,7 +29,6 @@ from batchrun.model import (
     Outcome,
     ResultRow,
     Role,
-    Row,
     TableSource,
     Workflow,
 )
@@ -195,6 +195,14 @@ class Journal:
         """Who works on a batch, or did until it died without a word."""
         return find_holder(self._engine, batch_id)
 
+    def oldest_in_flight(self, batch_id: str) -> datetime | None:
+        """When the execution was triggered that has been waited for longest."""
+        query = select(func.min(jobs.c.triggered_at)).where(
+            jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
+        )
+        with self._engine.connect() as connection:
+            return decode_time(connection.scalar(query))
+
     def rescued(self, batch_id: str) -> list[Path]:
         """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
         return self._rescue(batch_id).found()
@@ -232,9 +240,14 @@ class Journal:
             yield BatchResults(
                 summary=self._summary(connection, batch_id),
                 header=tuple(json.loads(header)),
-                rows=_ResultRows(connection, batch_id),
+                rows=ResultRows(connection, batch_id),
                 roles={Role(role): column for role, column in json.loads(roles).items()},
             )
+
+    def undecided(self, batch_id: str) -> list[ResultRow]:
+        """The rows in doubt that the user has not decided about, in input order."""
+        with self._engine.connect() as connection, connection.begin():
+            return list(ResultRows(connection, batch_id, state=JobState.IN_DOUBT))
 
     # reading
 
@@ -296,56 +309,6 @@ class Journal:
                 salt = secrets.token_hex(16)
                 connection.execute(insert(meta).values(name="salt", value=salt))
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
-
-
-class _ResultRows:
-    """The rows of a batch in input order, read afresh at each iteration."""
-
-    def __init__(self, connection: Connection, batch_id: str) -> None:
-        self._connection = connection
-        self._query = (
-            select(
-                *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id, rows.c.reason),
-                *(jobs.c.state, jobs.c.message, jobs.c.execution_id, jobs.c.result),
-                *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
-            )
-            .select_from(
-                rows.outerjoin(
-                    jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
-                )
-            )
-            .where(rows.c.batch_id == batch_id)
-            .order_by(rows.c.number)
-            .execution_options(yield_per=ROWS_AT_ONCE)
-        )
-
-    def __iter__(self) -> Iterator[ResultRow]:
-        for found in self._connection.execute(self._query):
-            state = None if found.state is None else JobState(found.state)
-            yield ResultRow(
-                row=Row(found.line, decode_cells(found.cells)),
-                outcome=Outcome.INVALID if state is None else state.outcome,
-                message=found.reason if state is None else _message(state, found.message),
-                company_id=found.company_id,
-                contact_id=found.contact_id,
-                execution_id=found.execution_id,
-                triggered_at=decode_time(found.triggered_at),
-                started_at=decode_time(found.started_at),
-                finished_at=decode_time(found.finished_at),
-                result=decode_result(found.result),
-            )
-
-
-def _message(state: JobState, kept: str) -> str:
-    match state:
-        case JobState.PENDING:
-            return f"not sent yet: {kept}" if kept else "not sent yet"
-        case JobState.SENDING:
-            return "the trigger is on its way"
-        case JobState.IN_FLIGHT:
-            return "triggered; its result has not been collected yet"
-        case _:
-            return kept
 
 
 def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[Mapping[str, Any]]:
