@@ -86,6 +86,11 @@ class Control:
         self._stop: Callable[[], object] | None = None
         self.stopped = False
 
+    @property
+    def working(self) -> bool:
+        """Whether the batch is being worked on; before, nothing has been triggered."""
+        return self._stop is not None
+
     def stop(self) -> None:
         """No more triggers; what is in flight is collected for a while, then the workbook."""
         self.stopped = True

@@ -150,8 +150,8 @@ def _asked() -> InDoubt:
     while True:
         try:
             word = typer.prompt(f"Now [{choices}]", default=InDoubt.HOLD.value, err=True)
-        except typer.Abort:
-            return InDoubt.HOLD
+        except typer.Abort:  # Ctrl-C or Ctrl-D: not now, and nothing else either
+            raise KeyboardInterrupt from None
         if word.strip().lower() in set(InDoubt):
             return InDoubt(word.strip().lower())
 
