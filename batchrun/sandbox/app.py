@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -98,7 +99,10 @@ class _Endpoints:
         return self._respond(self._service.workflows(_key(request), self._clock()))
 
     async def trigger(self, request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
         content_type = request.headers.get("content-type", "")
         return self._respond(
             self._service.trigger(_key(request), body, self._clock(), content_type)
