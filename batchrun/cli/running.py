@@ -22,6 +22,7 @@ from batchrun.cli.options import (
     Limit,
     Output,
     Rate,
+    Wait,
     Yes,
     settings_from,
 )
@@ -120,6 +121,7 @@ def run(
     limit: Limit = None,
     rate: Rate = None,
     daily: Daily = None,
+    wait: Wait = False,
     yes: Yes = False,
     again: Again = False,
     use_sandbox: Sandbox = False,
@@ -132,7 +134,12 @@ def run(
         file, workflow, sheet, company_column, contact_column, param, param_column, params
     )
     with _settings(
-        use_sandbox, base_url=base_url, rate=rate, daily=daily, journal=journal
+        use_sandbox,
+        base_url=base_url,
+        rate=rate,
+        daily=daily,
+        wait=wait or None,
+        journal=journal,
     ) as settings:
         _run(request, settings, output, limit, yes=yes, again=again, as_json=as_json)
 
@@ -144,12 +151,15 @@ def resume(
     in_doubt: Doubts = None,
     rate: Rate = None,
     daily: Daily = None,
+    wait: Wait = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
-    settings = settings_from(base_url=base_url, rate=rate, daily=daily, journal=journal)
+    settings = settings_from(
+        base_url=base_url, rate=rate, daily=daily, wait=wait or None, journal=journal
+    )
     decide = about_doubts(in_doubt)
     go_on(batch, settings, output=output, limit=limit, decide=decide, as_json=as_json)
 
@@ -322,11 +332,13 @@ def _end(report: Report, as_json: bool) -> None:
     summary = report.summary
     if as_json:
         exit_code = int(report.exit_code)
-        tell(json.dumps(wording.summary_json(summary) | {"exit_code": exit_code}))
+        resume_at = None if report.resume_at is None else report.resume_at.isoformat()
+        ending = {"exit_code": exit_code, "resume_at": resume_at}
+        tell(json.dumps(wording.summary_json(summary) | ending))
         raise typer.Exit(exit_code)
     tell(f"\nBatch:     {summary.batch_id}")
     tell(f"Rows:      {wording.counts(summary)}")
-    tell(f"Requests:  {summary.requests:,}")
+    tell(f"Requests:  {wording.effort(summary)}")
     if summary.note:
         tell(f"Note:      {summary.note}")
     if summary.unfinished:

@@ -3,5 +3,6 @@
 from batchrun.journal.jobs import BatchJobs, Job
 from batchrun.journal.journal import Journal
 from batchrun.journal.lease import Holder
+from batchrun.journal.ledger import QuotaLedger, Turns
 
-__all__ = ["BatchJobs", "Holder", "Job", "Journal"]
+__all__ = ["BatchJobs", "Holder", "Job", "Journal", "QuotaLedger", "Turns"]

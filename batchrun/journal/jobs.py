@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, Executable, exists, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, Executable, exists, func, insert, literal, select, update
 
 from batchrun.errors import JournalError, JournalWriteError
 from batchrun.journal.encoding import encode_result, encode_time
+from batchrun.journal.ledger import counted
 from batchrun.journal.rescue import RescueFiles, Step
-from batchrun.journal.schema import JobState, attempts, batches, jobs, leases, spending
+from batchrun.journal.schema import JobState, attempts, batches, jobs, leases
 from batchrun.model import JSON, Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
     from sqlalchemy import Exists
 
@@ -39,12 +39,14 @@ class Job:
         body: The trigger body as JSON text.
         rows: How many rows of the input share it.
         execution_id: The service's id once it is accepted.
+        triggered_at: When it was accepted, in Unix seconds.
     """
 
     number: int
     body: str
     rows: int
     execution_id: str | None = None
+    triggered_at: float | None = None
 
     def request(self) -> dict[str, JSON]:
         """The trigger body as values."""
@@ -91,17 +93,21 @@ class BatchJobs:
         """The jobs that were accepted and whose end is not known."""
         return self._read(JobState.IN_FLIGHT)
 
-    def requests_today(self, now: datetime) -> int:
-        """Requests counted under this key since midnight UTC, all batches of this journal."""
-        query = select(spending.c.requests).where(
-            spending.c.key_hash == self._key_hash, spending.c.day == _day(now)
+    def count_pending(self) -> int:
+        """How many jobs are left to trigger."""
+        query = (
+            select(func.count())
+            .select_from(jobs)
+            .where(jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING)
         )
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
     def _read(self, state: JobState, after: int = -1, limit: int | None = None) -> list[Job]:
         query = (
-            select(jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id)
+            select(
+                jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id, jobs.c.triggered_at
+            )
             .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
             .where(jobs.c.number > after)
             .order_by(jobs.c.number)
@@ -246,10 +252,22 @@ class BatchJobs:
         """Patience is over; the execution id is kept and `resume` polls on."""
         await self._move(job, _ACCEPTED, JobState.TIMED_OUT, message=message)
 
-    async def note(self, text: str) -> None:
-        """Keep why the batch stands where it stands."""
+    async def worked(self, note: str, seconds: float, quota_seconds: float) -> None:
+        """Keep how a run or resume ended.
+
+        Args:
+            note: Why the batch stands where it stands.
+            seconds: How long it was worked on.
+            quota_seconds: How much of that it only waited for the quota.
+        """
         await self._writer.commit(
-            update(batches).where(batches.c.id == self._batch_id).values(note=text)
+            update(batches)
+            .where(batches.c.id == self._batch_id)
+            .values(
+                note=note,
+                worked_seconds=batches.c.worked_seconds + seconds,
+                quota_seconds=batches.c.quota_seconds + quota_seconds,
+            )
         )
 
     # statements
@@ -301,18 +319,11 @@ class BatchJobs:
     def _count(self) -> tuple[Executable, Executable]:
         """Count one request for the batch and for the key's day."""
         now = time.time()
-        upsert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        counted = upsert(spending).values(
-            key_hash=self._key_hash, day=_day(datetime.fromtimestamp(now, UTC)), requests=1
-        )
         return (
             update(batches)
             .where(batches.c.id == self._batch_id)
             .values(requests=batches.c.requests + 1, updated_at=now),
-            counted.on_conflict_do_update(
-                index_elements=["key_hash", "day"],
-                set_={"requests": spending.c.requests + 1},
-            ),
+            counted(self._engine, self._key_hash),
         )
 
 
@@ -322,7 +333,3 @@ def _closing_words(execution: Execution) -> str:
         return execution.message or "the service gave no reason"
     nothing = execution.result is None or execution.result in ("", {}, [])
     return "completed, but the service sent no result" if nothing else ""
-
-
-def _day(now: datetime) -> str:
-    return now.astimezone(UTC).date().isoformat()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from batchrun.errors import JournalError
-from batchrun.journal.schema import SCHEMA_VERSION, attempts, leases, meta, metadata
+from batchrun.journal.schema import SCHEMA_VERSION, attempts, leases, meta, metadata, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,11 +53,17 @@ def _version(connection: Connection, location: str) -> int:
     return int(found)
 
 
-def _leases_and_attempts(connection: Connection) -> None:
-    """Who works on a batch, and what became of a job before `retry`."""
-    leases.create(connection)
-    attempts.create(connection)
+def _to_version_2(connection: Connection) -> None:
+    """Who works on a batch, what became of a job before `retry`, whose turn it is, the effort."""
+    for table in (leases, attempts, turns):
+        table.create(connection)
+    for column in (
+        "estimated_requests INTEGER NOT NULL DEFAULT 0",
+        "worked_seconds FLOAT NOT NULL DEFAULT 0",
+        "quota_seconds FLOAT NOT NULL DEFAULT 0",
+    ):
+        connection.execute(text(f"ALTER TABLE batches ADD COLUMN {column}"))
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _leases_and_attempts}
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _to_version_2}
 """What each schema version needs to become the next one."""

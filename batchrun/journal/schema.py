@@ -58,7 +58,10 @@ batches = Table(
     Column("parameters", Text, nullable=False),  # JSON: the constant ones
     Column("base_url", String, nullable=False),
     Column("estimated_seconds", Float, nullable=False),
+    Column("estimated_requests", Integer, nullable=False),
     Column("requests", Integer, nullable=False, default=0),
+    Column("worked_seconds", Float, nullable=False, default=0.0),
+    Column("quota_seconds", Float, nullable=False, default=0.0),  # waited for the quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
 )
@@ -123,6 +126,13 @@ attempts = Table(
     Column("triggered_at", Float),
     Column("message", Text, nullable=False),
     Column("result", LargeBinary),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("key_hash", String, primary_key=True),
+    Column("next_at", Float, nullable=False),  # when the key's next request may leave
 )
 
 

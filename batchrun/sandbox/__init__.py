@@ -26,6 +26,7 @@ from batchrun.sandbox.model import (
     SandboxSettings,
     Scope,
 )
+from batchrun.sandbox.results import RunTimeKind
 from batchrun.sandbox.server import running, running_app, serve
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "FaultKind",
     "Faults",
     "LoggedTrigger",
+    "RunTimeKind",
     "SandboxClock",
     "SandboxService",
     "SandboxSettings",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from batchrun.estimate import EstimateRates
 from batchrun.model import (
     JSON,
     Execution,
@@ -17,7 +18,7 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
-from batchrun.plan import EstimateRates, Parameters, Plan, make_plan
+from batchrun.plan import Parameters, Plan, make_plan
 
 if TYPE_CHECKING:
     from batchrun.journal import Journal
@@ -30,7 +31,7 @@ URL = "https://api.example.com/v1"
 def plan_of(*ids: str) -> Plan:
     frame = pd.DataFrame([[each, 7] for each in ids], index=range(2, len(ids) + 2), dtype=object)
     table = Table(TableSource("Key Accounts.csv"), ("Company ID", "Seats"), frame)
-    rates = EstimateRates(60, 2, 45)
+    rates = EstimateRates(60, 45)
     return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import stat
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,11 +88,11 @@ def test_a_job_can_be_taken_for_triggering_only_once(journal: Journal) -> None:
 def test_requests_are_counted_for_the_batch_and_for_the_keys_day(journal: Journal) -> None:
     first = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
     second = journal.jobs(journal.create(plan_of(*IDS[:1]), URL), "key")
-    other = journal.jobs(journal.create(plan_of(*IDS[1:]), URL), "another key")
+    journal.create(plan_of(*IDS[1:]), URL)
     asyncio.run(first.count_request())
     asyncio.run(second.count_request())
-    assert first.requests_today(datetime.now(UTC)) == 2
-    assert other.requests_today(datetime.now(UTC)) == 0
+    assert journal.ledger("key").take_turns(0, 0, 0).requests_today == 2
+    assert journal.ledger("another key").take_turns(0, 0, 0).requests_today == 0
     assert {summary.requests for summary in journal.batches()} == {0, 1}
 
 
