@@ -1,7 +1,7 @@
 """The polling benchmark over real HTTP: the sandbox and the command line as two processes.
 
-    python benchmarks/live.py                        600 rows, 60 times as fast as life
-    python benchmarks/live.py --run-times bimodal --slots 10
+    python -m benchmarks.live                       600 rows, 60 times as fast as life
+    python -m benchmarks.live --run-times bimodal --slots 10
 
 Prints what the sandbox counted beside what the simulation of `polling.py` foretells for the same
 bodies and run times.
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from polling import START, Cell, Simulation, bodies, forecast_of, oracle
 
 from batchrun.sandbox import RunTimeKind
+from benchmarks.polling import START, Cell, Simulation, bodies, forecast_of, oracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
