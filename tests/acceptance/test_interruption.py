@@ -185,7 +185,7 @@ def test_a_key_refused_in_the_middle_is_asked_for_anew(
         stderr=its,
     ) as process:
         os.close(its)
-        seen = read_terminal_until(ours, b"Another key")
+        seen = read_terminal_until(ours, b"to stop): ")  # the last blank: now it listens
         os.write(ours, f"{answer}\n".encode())
         seen += read_terminal_until(ours, b"Workbook:" if answer else b"Error:")
         process.wait()
