@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from batchrun.sandbox import Faults
 
 DEFAULT_PORT = 8020
+RunTimes: TypeAlias = Literal["lognormal", "bimodal", "uniform", "short", "none"]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -45,6 +46,7 @@ def sandbox(
     daily: Annotated[int, typer.Option(min=0, help="Requests a day; 0 for no limit.")] = 10_000,
     slots: Annotated[int, typer.Option(min=0, help="Executions at once; 0 for no limit.")] = 0,
     speed: Annotated[float, typer.Option(min=0.001, help="Seconds that pass in one.")] = 1.0,
+    run_times: Annotated[RunTimes, typer.Option(help="How run times are spread.")] = "lognormal",
     fail: Annotated[float, typer.Option(min=0, max=1, help="Share of executions that fail.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Same seed, same run times and results.")] = 0,
     fault: Annotated[
@@ -64,12 +66,13 @@ def sandbox(
     ] = False,
 ) -> None:
     """Serve an imitation of PG:AI on this machine, to try things without a key or cost."""
-    from batchrun.sandbox import SandboxSettings, serve
+    from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
 
     settings = SandboxSettings(
         rate_per_minute=rate or None,
         daily=daily or None,
         slots=slots or None,
+        run_times=RunTimeKind(run_times),
         fail=fail,
         seed=seed,
         faults=replace(
