@@ -374,6 +374,7 @@ def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
 
 def _end(report: Report, as_json: bool) -> None:
     from batchrun.cli import wording
+    from batchrun.model import Outcome
 
     summary = report.summary
     if as_json:
@@ -389,6 +390,8 @@ def _end(report: Report, as_json: bool) -> None:
         tell(f"Note:      {summary.note}")
     if summary.unfinished:
         tell(f"Go on:     batchrun resume {summary.batch_id}")
+    elif summary.counts[Outcome.IN_DOUBT]:
+        tell(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")
     if report.output is not None:
         tell(f"Workbook:  {report.output}")
     raise typer.Exit(report.exit_code)
