@@ -35,6 +35,7 @@ class Faults:
         slow_seconds: How late, in virtual seconds.
         wrapped_list: The list of workflows comes as ``{"data": [...], "pagination": ...}``.
         object_errors: Errors come as ``{"error": {"type", "code", "message"}}``.
+        silent_quota: No answer carries X-RateLimit headers, though the quota holds.
     """
 
     reset: float = 0.0
@@ -45,6 +46,7 @@ class Faults:
     slow_seconds: float = 60.0
     wrapped_list: bool = False
     object_errors: bool = False
+    silent_quota: bool = False
 
     def __post_init__(self) -> None:
         shares = self._shares
