@@ -107,14 +107,16 @@ class Engine:
             KeyRefusedError: The service refuses the key; nothing is lost.
             JournalError: The journal can't be written.
         """
-        now = self._clock.now()
-        self._started_at = now
+        now = self._started_at = self._clock.now()
         for job in sorted(self._jobs.in_flight(), key=lambda job: job.triggered_at or 0.0):
             self._watch(job, _moment(job.triggered_at), now)
         async with asyncio.TaskGroup() as group:
             while self._failure is None and self._ending is None:
                 self._wake.clear()
-                await self._step(group)
+                try:
+                    await self._step(group)
+                except Exception as error:  # raised again below, when all answers are home
+                    self._failure = error
         if self._failure is not None:
             raise self._failure
         assert self._ending is not None
@@ -350,11 +352,9 @@ class Engine:
     # what answers teach
 
     def _settled(self, job: Job, outcome: Outcome, reason: str) -> None:
-        stopped_before = self.stopped_because
         self._failures.settled(outcome, reason)
-        self._tally.settled(job.rows, outcome)
-        if self.stopped_because != stopped_before:
-            self._tally.report(f"No more triggers: {self.stopped_because}")
+        stopped = self.stopped_because
+        self._tally.settled(job.rows, outcome, f"No more triggers: {stopped}" if stopped else "")
 
     def _reached(self, now: float) -> None:
         self._reach.answered()

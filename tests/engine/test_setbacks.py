@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import batchrun
 from batchrun import Outcome
-from batchrun.engine import Ending
+from batchrun.engine import Ending, QuotaShare
 from batchrun.engine.setbacks import LONGEST_BACKOFF_SECONDS, FailureWatch, Reach
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, JournalWriteError
 from tests.engine.faults import Fault, faulty_sandbox
 from tests.engine.test_engine import accounts_of, outcomes, settings_for
 
@@ -126,6 +126,32 @@ def test_an_outage_leaves_few_in_doubt_however_many_are_left_to_trigger(tmp_path
         report = batchrun.run(accounts_of(200), WORKFLOW, settings=settings)
     assert report.ending is Ending.FAILURES
     assert report.summary.counts[Outcome.IN_DOUBT] == len(sandbox.bodies()) <= 30
+
+
+def test_a_journal_that_fails_between_requests_lets_the_answers_under_way_come_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, must_ask, full = QuotaShare.ask, QuotaShare.must_ask, threading.Event()
+    with faulty_sandbox(triggers=[Fault(202, until=full)] * 40) as (url, sandbox):
+        settings = settings_for(url, tmp_path)
+
+        async def fails_while_a_trigger_is_out(share: QuotaShare) -> None:
+            if sandbox.held:
+                full.set()
+                raise JournalWriteError("The journal can't be written: the disk is full.")
+            await ask(share)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(QuotaShare, "ask", fails_while_a_trigger_is_out)
+            patched.setattr(
+                QuotaShare, "must_ask", lambda share, now: sandbox.held or must_ask(share, now)
+            )
+            with pytest.raises(JournalWriteError, match="disk is full"):
+                batchrun.run(accounts_of(40), WORKFLOW, settings=settings)
+        assert 0 < len(sandbox.bodies()) < 40
+        report = batchrun.resume(settings=settings)
+    assert report.exit_code is ExitCode.COMPLETED
+    assert len(set(sandbox.bodies())) == len(sandbox.bodies()) == 40
 
 
 class Network:
