@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import tables, workbook
-from batchrun.engine import Ending, Engine, Limits, Progress
+from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, UsageError
 from batchrun.journal import Journal
 from batchrun.model import JSON, BatchSummary, Outcome, Role, Table, TableSource, Workflow
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from batchrun.control import Control
     from batchrun.journal import BatchJobs
     from batchrun.takeover import Decide
 
@@ -82,31 +83,6 @@ class Report:
             return ExitCode.INCOMPLETE if finished else ExitCode.PAUSED
         completed = self.summary.counts[Outcome.COMPLETED] == self.summary.rows
         return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
-
-
-class Control:
-    """Stops a running batch from a signal handler, another thread or a callback."""
-
-    def __init__(self) -> None:
-        self._stop: Callable[[], object] | None = None
-        self.stopped = False
-
-    @property
-    def working(self) -> bool:
-        """Whether the batch is being worked on; before, nothing has been triggered."""
-        return self._stop is not None
-
-    def stop(self) -> None:
-        """No more triggers; what is in flight is collected for a while, then the workbook."""
-        self.stopped = True
-        if self._stop is not None:
-            self._stop()
-
-    def attach(self, stop: Callable[[], object]) -> None:
-        """Give it what to call; called by the batch when it begins to work."""
-        self._stop = stop
-        if self.stopped:
-            stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +304,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         )
         if run_now.control is not None:
             loop = asyncio.get_running_loop()
-            run_now.control.attach(lambda: loop.call_soon_threadsafe(engine.stop))
+            run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
         try:
             ending = await engine.work()
         except BatchrunError as error:
@@ -339,7 +315,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         resume_at = None
         if ending is Ending.QUOTA:
             resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
-        await _keep(jobs, _note(ending, resume_at), engine)
+        await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
         output = _write(journal, run_now)
         return Report(journal.summary(batch_id), ending, output, resume_at)
 
@@ -355,10 +331,14 @@ def _limits(settings: Settings, jobs: int | None) -> Limits:
         patience_seconds=settings.patience_seconds,
         drain_seconds=settings.drain_seconds,
         longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
+        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
+        stop_after_failures=settings.stop_after_failures,
     )
 
 
-def _note(ending: Ending, resume_at: datetime | None) -> str:
+def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
+    if ending is Ending.FAILURES:
+        return f"{_NOTES[ending]} {stopped_because}."
     if resume_at is None:
         return _NOTES[ending]
     return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
@@ -370,6 +350,7 @@ _NOTES = {
     Ending.INTERRUPTED: "It was interrupted.",
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",
+    Ending.FAILURES: "Nothing more was triggered:",
 }
 
 

@@ -108,7 +108,8 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
         )
     key = settings.api_key.get_secret_value()
     clock, quota = Clock(settings.speed), Quota(settings.rate)
-    async with Client(key, settings.base_url) as client:
+    timeout = settings.timeout_seconds
+    async with Client(key, settings.base_url, timeout_seconds=timeout) as client:
         with Journal(settings.journal) as journal:
             share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
             yield Session(settings, key, client, quota, share, clock, journal)

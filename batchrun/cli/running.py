@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
@@ -22,20 +22,24 @@ from batchrun.cli.options import (
     Limit,
     Output,
     Rate,
+    StopAfterFailures,
     Wait,
     Yes,
     settings_from,
 )
 from batchrun.cli.stopping import Stopper, tell
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, KeyRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.batch import Control, Report, Request
+    from batchrun.batch import Report, Request
     from batchrun.cli.progress import ProgressPrinter
+    from batchrun.control import Control
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
     from batchrun.settings import Settings
     from batchrun.takeover import Decide
+
+Ended = TypeVar("Ended")
 
 SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
@@ -122,6 +126,7 @@ def run(
     rate: Rate = None,
     daily: Daily = None,
     wait: Wait = False,
+    stop_after_failures: StopAfterFailures = None,
     yes: Yes = False,
     again: Again = False,
     use_sandbox: Sandbox = False,
@@ -139,6 +144,7 @@ def run(
         rate=rate,
         daily=daily,
         wait=wait or None,
+        stop_after_failures=stop_after_failures,
         journal=journal,
     ) as settings:
         _run(request, settings, output, limit, yes=yes, again=again, as_json=as_json)
@@ -152,13 +158,19 @@ def resume(
     rate: Rate = None,
     daily: Daily = None,
     wait: Wait = False,
+    stop_after_failures: StopAfterFailures = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
     settings = settings_from(
-        base_url=base_url, rate=rate, daily=daily, wait=wait or None, journal=journal
+        base_url=base_url,
+        rate=rate,
+        daily=daily,
+        wait=wait or None,
+        stop_after_failures=stop_after_failures,
+        journal=journal,
     )
     decide = about_doubts(in_doubt)
     go_on(batch, settings, output=output, limit=limit, decide=decide, as_json=as_json)
@@ -176,16 +188,19 @@ def go_on(
             with stopper.asking():
                 return decide(rows)
 
-        report = stopper.run(
-            resume_batch(
+        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
+            # Whoever is here a second time has taken over already.
+            first = how if control.batch_id is None else how | {"retry": ()}
+            return resume_batch(
                 batch,
                 settings,
                 decide=decided,
                 on_progress=printer.show,
                 control=control,
-                **how,
+                **first,
             )
-        )
+
+        report = _with_a_key(settings, work, stopper)
     _end(report, as_json)
 
 
@@ -223,22 +238,53 @@ def _run(
             with stopper.asking():
                 return _confirmed(plan, earlier, yes=yes, to_stderr=as_json)
 
-        report = stopper.run(
-            batch.run(
-                request,
-                settings,
-                output=output,
-                limit=limit,
-                again=again,
-                confirm=confirm,
-                on_progress=printer.show,
-                control=control,
-            )
-        )
+        def work(settings: Settings) -> Coroutine[Any, Any, Report | None]:
+            shown: dict[str, Any] = {
+                "output": output,
+                "on_progress": printer.show,
+                "control": control,
+            }
+            if control.batch_id is not None:  # never a second batch, not even with --again
+                return batch.resume(control.batch_id, settings, limit=limit, **shown)
+            return batch.run(request, settings, limit=limit, again=again, confirm=confirm, **shown)
+
+        report = _with_a_key(settings, work, stopper)
     if report is None:
         typer.echo("Nothing was triggered.", err=as_json)
         raise typer.Exit(ExitCode.COMPLETED)
     _end(report, as_json)
+
+
+def _with_a_key(
+    settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, Ended]], stopper: Stopper
+) -> Ended:
+    """Do the work; where the service refuses the key, ask for another one on a terminal."""
+    from pydantic import SecretStr
+
+    while True:
+        try:
+            return stopper.run(work(settings))
+        except KeyRefusedError as error:
+            if not sys.stdin.isatty():
+                raise
+            tell(f"{error.what}\nNothing is lost.", err=True)
+            with stopper.asking():
+                key = _another_key()
+            if not key:
+                raise
+            settings = settings.model_copy(update={"api_key": SecretStr(key)})
+
+
+def _another_key() -> str:
+    """A key typed by the user, unseen; ``""`` for none."""
+    question = "Another key (not shown; empty to stop)"
+    try:
+        typed: str = typer.prompt(
+            question, hide_input=True, default="", show_default=False, err=True
+        )
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        return ""
+    return typed.strip()
 
 
 # what the user gives
@@ -316,8 +362,8 @@ def plural_jobs(plan: Plan) -> str:
 @contextmanager
 def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
     """Progress on the screen, and Ctrl-C as the way to stop."""
-    from batchrun.batch import Control
     from batchrun.cli.progress import ProgressPrinter
+    from batchrun.control import Control
 
     control = Control()
     with ProgressPrinter() as printer:
@@ -328,6 +374,7 @@ def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
 
 def _end(report: Report, as_json: bool) -> None:
     from batchrun.cli import wording
+    from batchrun.model import Outcome
 
     summary = report.summary
     if as_json:
@@ -343,6 +390,8 @@ def _end(report: Report, as_json: bool) -> None:
         tell(f"Note:      {summary.note}")
     if summary.unfinished:
         tell(f"Go on:     batchrun resume {summary.batch_id}")
+    elif summary.counts[Outcome.IN_DOUBT]:
+        tell(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")
     if report.output is not None:
         tell(f"Workbook:  {report.output}")
     raise typer.Exit(report.exit_code)

@@ -160,7 +160,18 @@ class BatchJobs:
         Returns:
             How many jobs.
         """
-        states = [state for state in JobState if state.outcome in outcomes]
+        states = {state for state in JobState if state.outcome in outcomes}
+        return await self._retry(states - {JobState.SENDING})
+
+    async def retry_doubts(self) -> int:
+        """Make the jobs pending again that are in doubt and not dropped.
+
+        Returns:
+            How many jobs.
+        """
+        return await self._retry({JobState.IN_DOUBT})
+
+    async def _retry(self, states: Collection[JobState]) -> int:
         chosen = (jobs.c.batch_id == self._batch_id) & jobs.c.state.in_(states)
         kept = (jobs.c.state, jobs.c.execution_id, jobs.c.triggered_at, jobs.c.message)
         return await self._writer.commit(

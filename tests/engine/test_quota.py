@@ -185,3 +185,10 @@ def test_a_token_that_was_not_used_is_given_back() -> None:
     quota.take(due)
     quota.give_back(due, due)
     assert quota.delay(due) == 0
+
+
+def test_refusals_that_have_nothing_to_do_with_the_rate_leave_a_quarter_of_it() -> None:
+    quota = Quota(60)
+    for number in range(100):
+        quota.refused(None, number * 100.0)
+    assert quota.rate == 15
