@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_target", "flatten", "to_frame", "write"]
 
-_WRITERS = {".xlsx": write_excel, ".csv": write_csv, ".jsonl": write_json_lines}
-
 
 def write(results: BatchResults, target: Path) -> Path:
     """Write results; the target's ending decides the format.
@@ -31,8 +29,19 @@ def write(results: BatchResults, target: Path) -> Path:
     Raises:
         OutputError: They could not be written; nothing half-written is left.
     """
+    whole = target.with_suffix(".whole.jsonl")
+    shortened = 0
     with whole_file(target) as place:
-        _WRITERS[target.suffix.lower()](results, place.temporary)
+        match target.suffix.lower():
+            case ".xlsx":
+                shortened = write_excel(results, place.temporary, whole_name=whole.name)
+            case ".csv":
+                write_csv(results, place.temporary)
+            case _:
+                write_json_lines(results, place.temporary)
+        if shortened:
+            with whole_file(whole) as beside:
+                write_json_lines(results, beside.temporary)
     return place.final
 
 
