@@ -1,0 +1,87 @@
+"""Every workbook of these tests is opened by LibreOffice; this module runs last."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.model import JSON, Cell, Outcome
+from batchrun.workbook.cells import Fitter
+from batchrun.workbook.layout import layout_of
+from batchrun.workbook.limits import EXCEL
+from tests.workbook.batches import batch, row
+from tests.workbook.office import ALL_SHEETS, convert, csv_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.workbook.office import Shelf
+
+EVERYTHING: JSON = {
+    "text": "Größe: 3 < 4 & 5 > 4",
+    "lines": "one\ntwo\n\nfour",
+    "formula": "=1+1",
+    "number": 12.5,
+    "whole": 123456789012345,
+    "long number": 1234567890123456789,
+    "yes": True,
+    "day": "2026-05-01",
+    "moment": "2026-05-01T10:11:12Z",
+    "spaces": "  kept  ",
+    "escape": "_x0041_",
+}
+
+
+@pytest.fixture
+def everything(written: Callable[..., Path]) -> Path:
+    """At least one workbook, also when this module runs alone."""
+    return written(batch([row(0, EVERYTHING), row(1, None, Outcome.FAILED, message="no domain")]))
+
+
+@pytest.mark.usefixtures("everything")
+def test_every_workbook_becomes_a_pdf(shelf: Shelf, tmp_path: Path) -> None:
+    convert(list(shelf.held), "pdf", tmp_path / "pdf")
+    for path in shelf.held:
+        page = tmp_path / "pdf" / f"{path.stem}.pdf"
+        assert page.read_bytes().startswith(b"%PDF"), path
+
+
+@pytest.mark.usefixtures("everything")
+def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> None:
+    convert(list(shelf.held), ALL_SHEETS, tmp_path / "csv")
+    for path, (results, shape, limits) in shelf.held.items():
+        if limits != EXCEL:
+            continue  # a table over several sheets: its own test puts it together again
+        layout = layout_of(results, shape)
+        meant: list[list[Cell]] = [[*layout.header], *map(layout.values, results.rows)]
+        found = csv_cells(tmp_path / "csv" / f"{path.stem}-Results.csv")
+        assert len(found) == len(meant), path
+        for cells, values in zip(found, meant, strict=True):
+            assert [
+                each for each, value in zip(cells, values, strict=True) if not same(each, value)
+            ] == []
+
+
+def same(cell: str, meant: Cell) -> bool:
+    """Whether a cell of LibreOffice's CSV is this value; its locale is the United States."""
+    fitted = Fitter(EXCEL, "OUT.jsonl").fit(meant)
+    if isinstance(fitted, (int, float)) and not isinstance(fitted, bool):
+        return math.isclose(float(cell), fitted, rel_tol=1e-9)
+    match fitted:
+        case str():
+            spelled = re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), fitted)
+            return cell.replace("\r", "") == spelled.replace("\r", "")
+        case datetime():
+            spelled = f"{fitted:%Y-%m-%d %H:%M:%S}"
+        case date():
+            spelled = f"{fitted:%Y-%m-%d}"
+        case time():
+            spelled = f"{fitted:%I:%M:%S %p}"
+        case _:
+            spelled = "" if fitted is None else str(fitted).upper()
+    return cell == spelled
