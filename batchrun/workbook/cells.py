@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from batchrun.workbook.limits import EXACT_DIGITS, SHEET_NAME
+from batchrun.workbook.limits import EXACT_DIGITS, LARGEST_NUMBER, SHEET_NAME, SMALLEST_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -55,7 +54,7 @@ class Fitter:
             case int():
                 fits = abs(value) < 10**EXACT_DIGITS
             case float():
-                fits = math.isfinite(value)
+                fits = value == 0 or SMALLEST_NUMBER <= abs(value) <= LARGEST_NUMBER
             case datetime():
                 fits = value.year >= _EXCELS_FIRST_YEAR and value.tzinfo is None
             case date():

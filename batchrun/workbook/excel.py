@@ -81,7 +81,7 @@ def _results_sheets(book: Book, results: BatchResults, layout: Layout) -> TableS
             Head.STATUS,
             wrap=title == "batchrun message",
             group=title in STATUS_COLUMNS[_TECHNICAL],
-            formats={float: "0.0"},
+            formats={"float": "0.0"},
         )
         for title, width in zip(STATUS_COLUMNS, _STATUS_WIDTHS, strict=True)
     ]

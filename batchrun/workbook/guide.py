@@ -39,7 +39,7 @@ def guide_sheets(book: Book, layout: Layout) -> TableSheets:
         Look("what it is", 44, Head.STATUS),
         Look("type", 22, Head.RESULT),
         Look("filled", 10, Head.RESULT),
-        Look("filled share", 10, Head.RESULT, formats={float: "0%"}),
+        Look("filled share", 10, Head.RESULT, formats={"float": "0%"}),
         Look("example", 52, Head.RESULT),
     ]
     return TableSheets(book, TITLE, looks, len(layout.header), frozen=2)

@@ -71,6 +71,8 @@ class ResultColumn:
     def value(self, flat: Flat) -> Cell:
         """Its value in a flattened result."""
         value = flat.values.get(self.path)
+        if not self.counts and self.path in flat.items:  # there were too many lists for sheets
+            return as_json([*flat.items[self.path]])
         if self.moments is not None and isinstance(value, str):
             found = moment_of(value)
             return value if found is None else found[1]

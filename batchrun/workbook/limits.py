@@ -31,5 +31,8 @@ EXCEL = Limits()
 EXACT_DIGITS = 15
 """Digits of a number that Excel shows; a longer integer is kept as text."""
 
+SMALLEST_NUMBER, LARGEST_NUMBER = 2.2251e-308, 9.99999999999999e307
+"""The numbers Excel has, but for their sign and 0; others are kept as text."""
+
 SHEET_NAME = 31
 """UTF-16 code units in a sheet's name."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell as ExcelCell
+from openpyxl.cell.rich_text import CellRichText
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.xml.constants import XML_NS
+from openpyxl.xml.functions import Element, SubElement
 
 from batchrun.workbook.cells import reference, sheet_name
 from batchrun.workbook.styles import NUMBER_FORMATS, Head, Styles, color_outcomes
@@ -36,16 +38,19 @@ ROW_HEIGHTS = {
     lines: {"ht": str(lines * LINE_POINTS), "customHeight": "1"}
     for lines in range(2, MOST_LINES + 1)
 }
-_KINDS: Mapping[type, str] = {
-    str: "s",
-    bool: "b",
-    int: "n",
-    float: "n",
-    datetime: "d",
-    date: "d",
-    time: "d",
-    timedelta: "d",
+_KINDS = {
+    "str": "s",
+    "link": "s",
+    "number link": "n",
+    "bool": "b",
+    "int": "n",
+    "float": "n",
+    "datetime": "d",
+    "date": "d",
+    "time": "d",
+    "timedelta": "d",
 }
+"""How openpyxl calls the types of cells, by the key of `ColumnCells`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Look:
         head: Whose it is.
         wrap: Whether its texts are broken into lines.
         group: Whether it belongs to the columns that one click folds away.
-        formats: Number formats by the type of the value, where they are not the usual ones.
+        formats: Number formats by the name of the value's type, where they are not the usual ones.
     """
 
     title: str
@@ -66,7 +71,7 @@ class Look:
     head: Head = Head.RESULT
     wrap: bool = True
     group: bool = False
-    formats: Mapping[type, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 def look_of(title: str, survey: ColumnSurvey, head: Head, **more: Any) -> Look:
@@ -111,6 +116,16 @@ class Book:
         return sheet
 
 
+class _White(CellRichText):
+    """Text that is white space only: openpyxl would write it so that XML readers drop it."""
+
+    def to_tree(self) -> Element:
+        """The text as XML that says that white space counts."""
+        inline = Element("is")
+        SubElement(inline, "t", {f"{{{XML_NS}}}space": "preserve"}).text = str(self)
+        return inline
+
+
 class PreparedCell(ExcelCell):
     """A cell that is used for one row after another: its style is numbered and kept.
 
@@ -146,9 +161,37 @@ class PreparedCell(ExcelCell):
 
     def holding(self, value: Cell, link: Hyperlink | None = None) -> PreparedCell:
         """Itself with this value, which has to fit and to be of its kind."""
-        self._value = value
+        # openpyxl would write 16 digits of a number; every double is told apart by repr's 17.
+        held: Any = repr(value) if type(value) is float else value
+        self._value = _White(held) if type(value) is str and not value.strip() else held
         self._hyperlink = link
         return self
+
+
+class ColumnCells(dict[str, PreparedCell]):
+    """The prepared cells of a column, each made when it is first needed.
+
+    The key is the name of a value's type; ``link`` and ``number link`` are values that lead
+    somewhere.
+    """
+
+    def __init__(self, sheet: Worksheet, column: int, look: Look, styles: Styles) -> None:
+        super().__init__()
+        self._sheet, self._column, self._look, self._styles = sheet, column, look, styles
+
+    def __missing__(self, key: str) -> PreparedCell:
+        wrap, styles = self._look.wrap, self._styles
+        match key:
+            case "link" | "str":
+                style = styles.text(wrap=wrap, link=key == "link")
+            case "number link":
+                style = styles.number("General", link=True)
+            case _:
+                usual = NUMBER_FORMATS.get(key, "General")
+                style = styles.number(self._look.formats.get(key, usual))
+        cell = PreparedCell(self._sheet, self._column, _KINDS[key], style)
+        self[key] = cell
+        return cell
 
 
 class TableSheets:
@@ -185,7 +228,7 @@ class TableSheets:
             _dress(sheet, looks, count, frozen, outcome)
         self._appended = 0
         self._links = 0
-        self._cells: list[dict[type | str, PreparedCell]] = []
+        self._cells: list[ColumnCells] = []
 
     def place(self, number: int) -> str:
         """Where the row is that is appended as this number, counted from 0."""
@@ -226,7 +269,7 @@ class TableSheets:
                 link = self._link(location=inside[position])
             prepared = self._cells[position]
             if link is None:
-                cells.append(prepared[type(fitted)].holding(fitted))
+                cells.append(prepared[type(fitted).__name__].holding(fitted))
             else:
                 kind = "link" if type(fitted) is str else "number link"
                 cells.append(prepared[kind].holding(fitted, link))
@@ -244,7 +287,9 @@ class TableSheets:
     def _begin(self, sheet: Any) -> None:
         styles = self._book.styles
         self._links = 0
-        self._cells = [_prepared(sheet, at, look, styles) for at, look in enumerate(self._looks, 1)]
+        self._cells = [
+            ColumnCells(sheet, at, look, styles) for at, look in enumerate(self._looks, 1)
+        ]
         sheet.row_dimensions[1] = ROW_HEIGHTS[2]
         text = self._book.fitter.text
         sheet.append(
@@ -278,21 +323,6 @@ def lines_of(text: str, width: int) -> int:
         return 1
     parts = text[: width * MOST_LINES].split("\n")
     return sum(-(-len(part) // width) or 1 for part in parts)
-
-
-def _prepared(
-    sheet: Worksheet, column: int, look: Look, styles: Styles
-) -> dict[type | str, PreparedCell]:
-    cells: dict[type | str, PreparedCell] = {}
-    for kind, letter in _KINDS.items():
-        number_format = look.formats.get(kind) or NUMBER_FORMATS.get(kind, "General")
-        style = styles.text(wrap=look.wrap) if kind is str else styles.number(number_format)
-        cells[kind] = PreparedCell(sheet, column, letter, style)
-    link = styles.text(wrap=look.wrap, link=True)
-    cells["link"] = PreparedCell(sheet, column, "s", link)
-    number_link = styles.number("General", link=True)
-    cells["number link"] = PreparedCell(sheet, column, "n", number_link)
-    return cells
 
 
 def _dress(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +37,13 @@ CHART_COLORS: Mapping[Outcome, str] = {
     Outcome.PENDING: "5B9BD5",
 }
 
-NUMBER_FORMATS: Mapping[type, str] = {
-    datetime: "yyyy-mm-dd hh:mm:ss",
-    date: "yyyy-mm-dd",
-    time: "hh:mm:ss",
-    timedelta: "[h]:mm:ss",
+NUMBER_FORMATS: Mapping[str, str] = {
+    "datetime": "yyyy-mm-dd hh:mm:ss",
+    "date": "yyyy-mm-dd",
+    "time": "hh:mm:ss",
+    "timedelta": "[h]:mm:ss",
 }
+"""By the name of the value's type."""
 
 
 class Head(Enum):
@@ -55,6 +55,19 @@ class Head(Enum):
 
 
 FONT = "Calibri"
+
+
+def _font(size: int = 11, **more: Any) -> Font:
+    return Font(name=FONT, size=size, family=2, **more)  # 2: without serifs
+
+
+_PLAIN = _font()
+_LINK = _font(color="0563C1", underline="single")
+_HEAD = _font(bold=True, color="FFFFFF")
+_WRAPPED = Alignment(horizontal="left", vertical="top", wrap_text=True, indent=1)
+_ON_ONE_LINE = Alignment(horizontal="left", vertical="top", indent=1)
+_RIGHT = Alignment(horizontal="right", vertical="top")
+_HEADING = Alignment(horizontal="left", vertical="center", wrap_text=True, indent=1)
 
 
 class Styles:
@@ -70,22 +83,19 @@ class Styles:
 
     def text(self, *, wrap: bool = True, link: bool = False) -> int:
         """Text in a table, a little apart from the number to the left of it."""
-        font = _font(color="0563C1", underline="single") if link else _font()
-        align = Alignment(horizontal="left", vertical="top", wrap_text=wrap, indent=1)
-        return self._number(("text", wrap, link), font, align)
+        align = _WRAPPED if wrap else _ON_ONE_LINE
+        return self._number(("text", wrap, link), _LINK if link else _PLAIN, align)
 
     def number(self, number_format: str, *, link: bool = False) -> int:
         """A number, date or truth value in a table."""
-        font = _font(color="0563C1", underline="single") if link else _font()
-        align = Alignment(horizontal="right", vertical="top")
         key = ("number", number_format, link)
-        return self._number(key, font, align, number_format=number_format)
+        font = _LINK if link else _PLAIN
+        return self._number(key, font, _RIGHT, number_format=number_format)
 
     def head(self, head: Head) -> int:
         """The head of a column."""
         fill = PatternFill("solid", fgColor=head.value)
-        align = Alignment(horizontal="left", vertical="center", wrap_text=True, indent=1)
-        return self._number((head,), _font(bold=True, color="FFFFFF"), align, fill=fill)
+        return self._number((head,), _HEAD, _HEADING, fill=fill)
 
     def title(self) -> int:
         """The first line of a sheet that is no table."""
@@ -95,8 +105,7 @@ class Styles:
         """The line over a group of facts."""
         line = Border(bottom=Side(style="medium", color="1F5C8B"))
         font = _font(12, bold=True, color="1F5C8B")
-        align = Alignment(horizontal="left")
-        return self._number(("section",), font, align, border=line)
+        return self._number(("section",), font, Alignment(horizontal="left"), border=line)
 
     def note(self) -> int:
         """A remark."""
@@ -105,9 +114,8 @@ class Styles:
     def fact(self, number_format: str = "General", *, wrap: bool = False) -> int:
         """A fact's name or value: on the left, whatever its type."""
         align = Alignment(horizontal="left", vertical="top", wrap_text=wrap)
-        return self._number(
-            ("fact", number_format, wrap), _font(), align, number_format=number_format
-        )
+        key = ("fact", number_format, wrap)
+        return self._number(key, _PLAIN, align, number_format=number_format)
 
     def _number(
         self,
@@ -128,10 +136,6 @@ class Styles:
                 cell.border = border
             self._known[key] = cell.style_id
         return self._known[key]
-
-
-def _font(size: int = 11, **more: Any) -> Font:
-    return Font(name=FONT, size=size, family=2, **more)  # 2: without serifs
 
 
 def color_outcomes(sheet: Worksheet, cells: str) -> None:

@@ -121,7 +121,7 @@ class SummarySheet:
 
     def _fact(self, name: str, value: Cell, share: float | None = None) -> None:
         styles = self._book.styles
-        number_format = NUMBER_FORMATS.get(type(value), "General")
+        number_format = NUMBER_FORMATS.get(type(value).__name__, "General")
         if isinstance(value, int):
             number_format = "#,##0"
         elif isinstance(value, float):

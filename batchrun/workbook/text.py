@@ -27,6 +27,9 @@ _FORMULA = re.compile(
     r"\A(?=[\t\r\n])|\A[\s\"']*(?=[=+\-@＝＋－＠])|(?<=[;\t\r\n])[\s\"']*(?=[=@＝＠]|[+\-＋－]\S)"  # noqa: RUF001
 )
 
+_LINE_BREAKS = {sign: f"\\u{sign:04x}" for sign in (0x85, 0x2028, 0x2029)}
+"""Where some programs break lines that JSON Lines does not."""
+
 
 def write_csv(
     results: BatchResults, path: Path, shape: Shape | None = None, *, plain: bool = False
@@ -95,7 +98,7 @@ def _line(entry: dict[str, JSON]) -> str:
         return json.dumps(entry)
     except ValueError:  # NaN and Infinity are Python's words, not JSON's
         return json.dumps(_finite(entry))
-    return text
+    return text.translate(_LINE_BREAKS)
 
 
 def _finite(value: JSON) -> JSON:

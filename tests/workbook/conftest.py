@@ -32,8 +32,14 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 def written(shelf: Shelf) -> Callable[..., Path]:
     """Writes a batch as a workbook, holds it to Excel's rules and puts it on the shelf."""
 
-    def write(results: BatchResults, shape: Shape | None = None, limits: Limits = EXCEL) -> Path:
-        path = shelf.place(Held(results, shape or Shape(), limits))
+    def write(
+        results: BatchResults,
+        shape: Shape | None = None,
+        limits: Limits = EXCEL,
+        *,
+        printed: bool = True,
+    ) -> Path:
+        path = shelf.place(Held(results, shape or Shape(), limits, printed))
         write_excel(results, path, shape, limits=limits)
         check_workbook(path)
         return path

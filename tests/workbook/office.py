@@ -25,11 +25,12 @@ REQUIRED = "BATCHRUN_TESTS_NEED_OFFICE"
 
 
 class Held(NamedTuple):
-    """What a workbook was written from."""
+    """What a workbook was written from, and whether it is to be printed too."""
 
     results: BatchResults
     shape: Shape
     limits: Limits
+    printed: bool
 
 
 @dataclass(slots=True)

@@ -192,7 +192,7 @@ def _check_cell(cell: ET.Element) -> None:
         case "inlineStr":
             text = "".join(cell.itertext())
             assert _units(re.sub("_x[0-9A-F]{4}_", "x", text)) <= 32_767
-            assert text == text.strip() or any(
+            assert text == text.strip(" \t\r\n") or any(
                 each.get("{http://www.w3.org/XML/1998/namespace}space") for each in cell.iter()
             ), "white space at an end that would be dropped"
         case other:
