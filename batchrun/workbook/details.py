@@ -55,11 +55,6 @@ class DetailSheets:
                 self._add_items(table, items, (row, place), "")
         return first
 
-    def close(self) -> None:
-        """Finish sheets that got no line."""
-        for sheets in self._sheets.values():
-            sheets.close()
-
     def _add_items(
         self,
         table: DetailTable,

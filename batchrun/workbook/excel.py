@@ -12,7 +12,6 @@ from batchrun.workbook.layout import MORE, STATUS_COLUMNS, layout_of
 from batchrun.workbook.limits import EXCEL, Limits
 from batchrun.workbook.sheets import Book, Look, TableSheets, look_of
 from batchrun.workbook.styles import Head
-from batchrun.workbook.summary import TITLE as SUMMARY
 from batchrun.workbook.summary import SummarySheet
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def write_excel(
     whole_name: str = "OUT.jsonl",
     limits: Limits = EXCEL,
 ) -> int:
-    """Write the workbook in openpyxl's write-only mode: memory does not grow with the rows.
+    """Write the workbook; its rows are streamed, so that memory does not grow with them.
 
     Args:
         results: What to write.
@@ -48,23 +47,26 @@ def write_excel(
     """
     layout = layout_of(results, shape, limits)
     fitter = Fitter(limits, whole_name)
-    book = Book(limits, fitter)
-    book.workbook.properties.creator = "batchrun"
-    book.workbook.properties.title = (
-        f"{results.summary.workflow.name}: {results.summary.source.name}"
-    )
-    book.workbook.properties.created = results.summary.created_at.replace(tzinfo=None)
-    rows = _results_sheets(book, results, layout)
-    attention = attention_sheets(book, results, layout.names)
-    details = DetailSheets(book, layout)
-    summary = SummarySheet(book, book.sheet(SUMMARY))
-    guide = guide_sheets(book, layout)
-    _write_rows(rows, details, results, layout)
-    write_attention(attention, results, layout.names, rows)
-    summary.write(results.summary, layout)
-    write_guide(guide, layout, results)
-    book.workbook.save(path)
+    with Book(limits, fitter) as book:
+        _describe(book, results)
+        rows = _results_sheets(book, results, layout)
+        attention = attention_sheets(book, results, layout.names)
+        details = DetailSheets(book, layout)
+        summary = SummarySheet(book)
+        guide = guide_sheets(book, layout)
+        _write_rows(rows, details, results, layout)
+        write_attention(attention, results, layout.names, rows)
+        summary.write(results.summary, layout)
+        write_guide(guide, layout, results)
+        book.save(path)
     return fitter.shortened + layout.overflow
+
+
+def _describe(book: Book, results: BatchResults) -> None:
+    properties = book.workbook.properties
+    properties.creator = "batchrun"
+    properties.title = f"{results.summary.workflow.name}: {results.summary.source.name}"
+    properties.created = results.summary.created_at.replace(tzinfo=None)
 
 
 def _results_sheets(book: Book, results: BatchResults, layout: Layout) -> TableSheets:
@@ -113,5 +115,3 @@ def _write_rows(
         lists = details.add(row, flat, rows.place(number)) if flat.items else {}
         inside = {first_result + position: place for position, place in lists.items()}
         rows.append(layout.values(row, flat), inside)
-    rows.close()
-    details.close()

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from openpyxl import Workbook
-from openpyxl.cell.cell import Cell as ExcelCell
-from openpyxl.cell.rich_text import CellRichText
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.hyperlink import Hyperlink
-from openpyxl.xml.constants import XML_NS
-from openpyxl.xml.functions import Element, SubElement
 
 from batchrun.workbook.cells import reference, sheet_name
+from batchrun.workbook.rows import SheetRows, cell_xml, save
 from batchrun.workbook.styles import NUMBER_FORMATS, Head, Styles, color_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from openpyxl.worksheet.worksheet import Worksheet
 
@@ -33,24 +31,7 @@ LETTERS_PER_WIDTH = 1.1
 MOST_LINES = 5
 """Lines of text a row is high at most; the rest is in the cell, and shows when it is clicked."""
 
-LINE_POINTS = 15
-ROW_HEIGHTS = {
-    lines: {"ht": str(lines * LINE_POINTS), "customHeight": "1"}
-    for lines in range(2, MOST_LINES + 1)
-}
-_KINDS = {
-    "str": "s",
-    "link": "s",
-    "number link": "n",
-    "bool": "b",
-    "int": "n",
-    "float": "n",
-    "datetime": "d",
-    "date": "d",
-    "time": "d",
-    "timedelta": "d",
-}
-"""How openpyxl calls the types of cells, by the key of `ColumnCells`."""
+LINE_POINTS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +67,7 @@ def look_of(title: str, survey: ColumnSurvey, head: Head, **more: Any) -> Look:
 
 
 class Book:
-    """The workbook that is being written.
+    """The workbook that is being written; a context that owns its temporary files.
 
     Args:
         limits: What fits.
@@ -95,103 +76,50 @@ class Book:
 
     def __init__(self, limits: Limits, fitter: Fitter) -> None:
         self.workbook = Workbook(write_only=True)
+        self.styles = Styles(self.workbook)
         self.limits = limits
         self.fitter = fitter
-        self._names: set[str] = set()
-        self._styles: Styles | None = None
+        self._rows: dict[str, SheetRows] = {}
+        self._files = ExitStack()
 
-    @property
-    def styles(self) -> Styles:
-        """Its styles; there has to be a sheet."""
-        assert self._styles is not None
-        return self._styles
-
-    def sheet(self, wanted: str) -> Worksheet:
-        """A new sheet after the others, under a name Excel allows."""
-        name = sheet_name(wanted, self._names)
-        self._names.add(name.casefold())
-        sheet: Worksheet = self.workbook.create_sheet(name)
-        if self._styles is None:
-            self._styles = Styles(sheet)
-        return sheet
-
-
-class _White(CellRichText):
-    """Text that is white space only: openpyxl would write it so that XML readers drop it."""
-
-    def to_tree(self) -> Element:
-        """The text as XML that says that white space counts."""
-        inline = Element("is")
-        SubElement(inline, "t", {f"{{{XML_NS}}}space": "preserve"}).text = str(self)
-        return inline
-
-
-class PreparedCell(ExcelCell):
-    """A cell that is used for one row after another: its style is numbered and kept.
-
-    openpyxl writes a cell as soon as its row is appended, so one for each column and type is
-    enough, and finding its style anew for each row (half of the writing time) is not needed.
-    """
-
-    __slots__ = ("_letter", "_style_number")
-
-    def __init__(self, sheet: Worksheet, column: int, kind: str, style_number: int) -> None:
-        super().__init__(sheet, row=1, column=column)
-        self.data_type = kind
-        self._letter = get_column_letter(column)
-        self._style_number = style_number
-
-    def __repr__(self) -> str:
-        return "PreparedCell"  # openpyxl spells each cell it meets into an error it then ignores
-
-    @property
-    def has_style(self) -> bool:
-        """Whether it has one: always."""
-        return True
-
-    @property
-    def style_id(self) -> int:
-        """The style's number in the workbook."""
-        return self._style_number
-
-    @property
-    def coordinate(self) -> str:
-        """Such as ``B7``."""
-        return f"{self._letter}{self.row}"
-
-    def holding(self, value: Cell, link: Hyperlink | None = None) -> PreparedCell:
-        """Itself with this value, which has to fit and to be of its kind."""
-        # openpyxl would write 16 digits of a number; every double is told apart by repr's 17.
-        held: Any = repr(value) if type(value) is float else value
-        self._value = _White(held) if type(value) is str and not value.strip() else held
-        self._hyperlink = link
+    def __enter__(self) -> Self:
         return self
 
+    def __exit__(self, *_exception: object) -> None:
+        self._files.close()
 
-class ColumnCells(dict[str, PreparedCell]):
-    """The prepared cells of a column, each made when it is first needed.
+    def sheet(self, wanted: str) -> tuple[Worksheet, SheetRows]:
+        """A new sheet after the others, under a name Excel allows, and its rows."""
+        name = sheet_name(wanted, {title.casefold() for title in self._rows})
+        self._rows[name] = SheetRows(self._files)
+        return self.workbook.create_sheet(name), self._rows[name]
 
-    The key is the name of a value's type; ``link`` and ``number link`` are values that lead
-    somewhere.
+    def save(self, path: Path) -> None:
+        """Put it together."""
+        save(self.workbook, self._rows, path)
+
+
+class ColumnStyles(dict[str, int]):
+    """The styles of a column's cells by the name of a value's type, each made when needed.
+
+    ``link`` and ``number link`` are those of a value that leads somewhere.
     """
 
-    def __init__(self, sheet: Worksheet, column: int, look: Look, styles: Styles) -> None:
+    def __init__(self, look: Look, styles: Styles) -> None:
         super().__init__()
-        self._sheet, self._column, self._look, self._styles = sheet, column, look, styles
+        self._look, self._styles = look, styles
 
-    def __missing__(self, key: str) -> PreparedCell:
-        wrap, styles = self._look.wrap, self._styles
+    def __missing__(self, key: str) -> int:
         match key:
             case "link" | "str":
-                style = styles.text(wrap=wrap, link=key == "link")
+                style = self._styles.text(wrap=self._look.wrap, link=key == "link")
             case "number link":
-                style = styles.number("General", link=True)
+                style = self._styles.number("General", link=True)
             case _:
                 usual = NUMBER_FORMATS.get(key, "General")
-                style = styles.number(self._look.formats.get(key, usual))
-        cell = PreparedCell(self._sheet, self._column, _KINDS[key], style)
-        self[key] = cell
-        return cell
+                style = self._styles.number(self._look.formats.get(key, usual))
+        self[key] = style
+        return style
 
 
 class TableSheets:
@@ -216,24 +144,30 @@ class TableSheets:
         frozen: int = 0,
         outcome: int | None = None,
     ) -> None:
-        self._book = book
-        self._looks = looks
-        self._widths = [
-            int(look.width * LETTERS_PER_WIDTH) if look.wrap else None for look in looks
-        ]
+        self._fitter, self._limits = book.fitter, book.limits
         self._room = book.limits.rows - 1
-        counts = [min(self._room, rows - first) for first in range(0, rows, self._room)] or [0]
-        self._sheets = [book.sheet(name) for _ in counts]
-        for sheet, count in zip(self._sheets, counts, strict=True):
-            _dress(sheet, looks, count, frozen, outcome)
+        self._columns = [
+            (
+                get_column_letter(position),
+                ColumnStyles(look, book.styles),
+                int(look.width * LETTERS_PER_WIDTH) if look.wrap else None,
+            )
+            for position, look in enumerate(looks, 1)
+        ]
+        self._names: list[str] = []
+        self._sheets: list[SheetRows] = []
+        for first in range(0, max(rows, 1), self._room):
+            sheet, sheet_rows = book.sheet(name)
+            _dress(sheet, looks, min(self._room, rows - first), frozen, outcome)
+            self._names.append(sheet.title)
+            self._sheets.append(sheet_rows)
+            self._add_head(sheet_rows, looks, book.styles)
         self._appended = 0
-        self._links = 0
-        self._cells: list[ColumnCells] = []
 
     def place(self, number: int) -> str:
         """Where the row is that is appended as this number, counted from 0."""
         sheet, row = divmod(number, self._room)
-        return reference(str(self._sheets[sheet].title), row + 2)
+        return reference(self._names[sheet], row + 2)
 
     @property
     def next_place(self) -> str:
@@ -247,74 +181,54 @@ class TableSheets:
             values: One value a column.
             inside: Column position → the place in this workbook it leads to.
         """
-        number, row = divmod(self._appended, self._room)
-        sheet: Any = self._sheets[number]
-        if row == 0:
-            self._begin(sheet)
+        rows = self._sheets[self._appended // self._room]
+        row = rows.count + 1
         lines = 1
-        cells: list[PreparedCell | None] = []
+        cells: list[str] = []
         for position, value in enumerate(values):
             if value is None or value == "":
-                cells.append(None)
                 continue
-            fitted = self._book.fitter.fit(value)
-            if type(fitted) is str:
-                width = self._widths[position]
+            letter, styles, width = self._columns[position]
+            fitted = self._fitter.fit(value)
+            key = type(fitted).__name__
+            if inside and position in inside:
+                if self._link(rows, f"{letter}{row}", location=inside[position]):
+                    key = "link" if key == "str" else "number link"
+            elif type(fitted) is str:
                 if width is not None and lines < MOST_LINES:
                     lines = max(lines, lines_of(fitted, width))
-                link = self._link_text(fitted)
-            else:
-                link = None
-            if inside and position in inside:
-                link = self._link(location=inside[position])
-            prepared = self._cells[position]
-            if link is None:
-                cells.append(prepared[type(fitted).__name__].holding(fitted))
-            else:
-                kind = "link" if type(fitted) is str else "number link"
-                cells.append(prepared[kind].holding(fitted, link))
-        if lines > 1:
-            sheet.row_dimensions[row + 2] = ROW_HEIGHTS[min(lines, MOST_LINES)]
-        sheet.append(cells)
-        sheet.row_dimensions.pop(row + 2, None)  # it is written: nothing may grow with the rows
+                address = str(value) if fitted.startswith("http") else ""
+                if self._is_address(address) and self._link(rows, f"{letter}{row}", target=address):
+                    key = "link"
+            cells.append(cell_xml(f"{letter}{row}", styles[key], fitted))
+        rows.add(cells, LINE_POINTS * min(lines, MOST_LINES) if lines > 1 else None)
         self._appended += 1
 
-    def close(self) -> None:
-        """Give a table without rows its head."""
-        if not self._appended:
-            self._begin(self._sheets[0])
-
-    def _begin(self, sheet: Any) -> None:
-        styles = self._book.styles
-        self._links = 0
-        self._cells = [
-            ColumnCells(sheet, at, look, styles) for at, look in enumerate(self._looks, 1)
-        ]
-        sheet.row_dimensions[1] = ROW_HEIGHTS[2]
-        text = self._book.fitter.text
-        sheet.append(
-            [
-                PreparedCell(sheet, at, "s", styles.head(look.head)).holding(text(look.title))
-                for at, look in enumerate(self._looks, 1)
-            ]
+    def _add_head(self, rows: SheetRows, looks: Sequence[Look], styles: Styles) -> None:
+        rows.add(
+            (
+                cell_xml(f"{column[0]}1", styles.head(look.head), self._fitter.text(look.title))
+                for column, look in zip(self._columns, looks, strict=True)
+            ),
+            2 * LINE_POINTS,
         )
-        sheet.row_dimensions.pop(1)
 
-    def _link_text(self, text: str) -> Hyperlink | None:
-        if not text.startswith(("https://", "http://")) or len(text) > self._book.limits.link_text:
-            return None
-        # Excel repairs a workbook whose link has a space or a control character in it.
-        return self._link(target=text) if text.isascii() and _is_address(text) else None
+    def _is_address(self, text: str) -> bool:
+        """Whether it is an address and nothing else, such as Excel takes for a link."""
+        return (
+            text.startswith(("https://", "http://"))
+            and len(text) <= self._limits.link_text
+            and text.isascii()
+            and text.isprintable()
+            and not any(mark in text for mark in ' "<>\\^`{|}')
+        )
 
-    def _link(self, **where: str) -> Hyperlink | None:
-        if self._links >= self._book.limits.links:
-            return None
-        self._links += 1
-        return Hyperlink(ref="", **where)
-
-
-def _is_address(text: str) -> bool:
-    return text.isprintable() and not any(mark in text for mark in ' "<>\\^`{|}')
+    def _link(self, rows: SheetRows, place: str, *, target: str = "", location: str = "") -> bool:
+        """Let a cell lead somewhere, as long as Excel takes more links."""
+        if rows.links >= self._limits.links:
+            return False
+        rows.link(place, target=target, location=location)
+        return True
 
 
 def lines_of(text: str, width: int) -> int:

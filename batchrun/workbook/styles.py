@@ -14,6 +14,7 @@ from batchrun.model import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from openpyxl import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
 
 COLORS: Mapping[Outcome, tuple[str, str]] = {
@@ -70,15 +71,22 @@ _RIGHT = Alignment(horizontal="right", vertical="top")
 _HEADING = Alignment(horizontal="left", vertical="center", wrap_text=True, indent=1)
 
 
+class _Parent:
+    """What a cell asks for its styles: a sheet that is nobody's."""
+
+    def __init__(self, workbook: Workbook) -> None:
+        self.parent = workbook
+
+
 class Styles:
     """Styles as openpyxl numbers them, each made once.
 
     Args:
-        sheet: Any sheet of the workbook.
+        workbook: The workbook.
     """
 
-    def __init__(self, sheet: Worksheet) -> None:
-        self._sheet = sheet
+    def __init__(self, workbook: Workbook) -> None:
+        self._sheet: Any = _Parent(workbook)
         self._known: dict[tuple[Any, ...], int] = {}
 
     def text(self, *, wrap: bool = True, link: bool = False) -> int:

@@ -13,7 +13,8 @@ from openpyxl.chart.marker import DataPoint
 from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.workbook.layout import naive
-from batchrun.workbook.sheets import MOST_LINES, ROW_HEIGHTS, PreparedCell, lines_of
+from batchrun.workbook.rows import cell_xml
+from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES, lines_of
 from batchrun.workbook.styles import CHART_COLORS, NUMBER_FORMATS, color_outcomes
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MOST_REASONS_SHOWN = 10
 BINS = 12
 _CHART_COLUMN = "E"
 _NAME_WIDTH = 48
-_SECTION_HEIGHT = {"ht": "21", "customHeight": "1"}
+_SECTION_HEIGHT = 21.0
 
 
 class SummarySheet:
@@ -38,13 +39,12 @@ class SummarySheet:
 
     Args:
         book: The workbook.
-        sheet: The empty sheet.
     """
 
-    def __init__(self, book: Book, sheet: Worksheet) -> None:
+    def __init__(self, book: Book) -> None:
         self._book = book
-        self._sheet: Any = sheet
-        self._line = 0
+        sheet, self._rows = book.sheet(TITLE)
+        self._sheet = sheet
         for letter, width in zip("ABCD", (_NAME_WIDTH, 22, 10, 16), strict=True):
             sheet.column_dimensions[letter].width = width
         sheet.sheet_view.showGridLines = False
@@ -98,10 +98,10 @@ class SummarySheet:
         if not bins:
             return
         self._section("Seconds per execution", "executions")
-        first = self._line + 1
+        first = self._rows.count + 1
         for words, number in bins:
             self._fact(words, number)
-        chart = _bars("Seconds per execution", self._sheet, (first, self._line))
+        chart = _bars("Seconds per execution", self._sheet, (first, self._rows.count))
         chart.type, chart.gapWidth = "col", 10
         self._sheet.add_chart(chart, f"{_CHART_COLUMN}20")
 
@@ -113,11 +113,10 @@ class SummarySheet:
                 self._fact(name, value)
 
     def _section(self, *titles: str) -> None:
-        if self._line > 3:
+        if self._rows.count > 3:
             self._append([])
         style = self._book.styles.section()
-        self._sheet.row_dimensions[self._line + 1] = _SECTION_HEIGHT
-        self._append([(title, style) for title in (*titles, "", "", "")[:3]])
+        self._append([(title, style) for title in (*titles, None, None)[:3]], _SECTION_HEIGHT)
 
     def _fact(self, name: str, value: Cell, share: float | None = None) -> None:
         styles = self._book.styles
@@ -129,19 +128,19 @@ class SummarySheet:
         told = [(name, styles.fact(wrap=True)), (value, styles.fact(number_format))]
         self._append([*told, (share, styles.fact("0%"))] if share is not None else told)
 
-    def _append(self, cells: Sequence[tuple[Cell, int]]) -> None:
-        kinds = {str: "s", bool: "b", int: "n", float: "n"}
-        row: list[PreparedCell] = []
-        for column, (value, style) in enumerate(cells, 1):
-            fitted = self._book.fitter.fit(value)
-            kind = kinds.get(type(fitted), "d")
-            row.append(PreparedCell(self._sheet, column, kind, style).holding(fitted))
-        self._line += 1
-        if cells and self._line > 3 and isinstance(cells[0][0], str):
-            lines = min(lines_of(cells[0][0], _NAME_WIDTH), MOST_LINES)
-            if lines > 1:
-                self._sheet.row_dimensions[self._line] = ROW_HEIGHTS[lines]
-        self._sheet.append(row)
+    def _append(self, cells: Sequence[tuple[Cell, int]], height: float | None = None) -> None:
+        row = self._rows.count + 1
+        name = cells[0][0] if cells else None
+        if height is None and row > 3 and isinstance(name, str):
+            lines = min(lines_of(name, _NAME_WIDTH), MOST_LINES)
+            height = LINE_POINTS * lines if lines > 1 else None
+        self._rows.add(
+            (
+                cell_xml(f"{letter}{row}", style, self._book.fitter.fit(value))
+                for letter, (value, style) in zip("ABC", cells, strict=False)
+            ),
+            height,
+        )
 
 
 def histogram(ordered: Sequence[float]) -> list[tuple[str, int]]:
