@@ -7,25 +7,29 @@ journal, so `resume` is `run` with less left to do.
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import tables, workbook
-from batchrun.engine import Clock, Ending, Engine, Limits, Progress, Quota, TimedForecast
+from batchrun.engine import Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, UsageError
 from batchrun.journal import Journal, hold_batch
 from batchrun.model import JSON, BatchSummary, Outcome, Role, Table, TableSource, Workflow
-from batchrun.plan import EstimateRates, Parameters, Plan, make_plan
-from batchrun.service import Client, choose_workflow
+from batchrun.plan import Parameters, Plan, make_plan
+from batchrun.service import choose_workflow
+from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pandas as pd
+
+    from batchrun.journal import BatchJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,13 @@ class Report:
         summary: The batch as it stands now.
         ending: Why the engine stopped.
         output: The workbook that was written; ``None`` when none was asked for.
+        resume_at: When the quota opens again, where it is spent; aware, UTC.
     """
 
     summary: BatchSummary
     ending: Ending
     output: Path | None
+    resume_at: datetime | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -96,30 +102,6 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """What a batch is worked on with."""
-
-    settings: Settings
-    key: str
-    client: Client
-    quota: Quota
-    clock: Clock
-
-    @classmethod
-    def of(cls, settings: Settings | None) -> _Desk:
-        settings = settings or load_settings()
-        if settings.api_key is None or not settings.api_key.get_secret_value():
-            raise UsageError(
-                "There is no API key.",
-                "Put it into the environment variable PGAI_API_KEY or into a .env file here; "
-                "to try without one, add --sandbox.",
-            )
-        key = settings.api_key.get_secret_value()
-        client = Client(key, settings.base_url)
-        return cls(settings, key, client, Quota(settings.rate), Clock(settings.speed))
-
-
-@dataclass(frozen=True, slots=True)
 class _Run:
     """One run or resume of a batch."""
 
@@ -146,9 +128,8 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
     Raises:
         BatchrunError: The key or the service can't be used.
     """
-    desk = _Desk.of(settings)
-    async with desk.client:
-        return list((await desk.client.workflows()).workflows)
+    async with open_session(settings or load_settings()) as session:
+        return list(await session.workflows())
 
 
 async def check(request: Request, settings: Settings | None = None) -> Plan:
@@ -157,11 +138,10 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
-    desk = _Desk.of(settings)
     table, roles, parameters = _load(request)
-    async with desk.client:
-        workflow, rates = await _preflight(desk, request.workflow)
-    return make_plan(table, workflow, roles, parameters, rates)
+    async with open_session(settings or load_settings()) as session:
+        workflow = choose_workflow(await session.workflows(), request.workflow)
+        return make_plan(table, workflow, roles, parameters, session.rates(workflow.id))
 
 
 async def run(
@@ -195,31 +175,28 @@ async def run(
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
-    desk = _Desk.of(settings)
     table, roles, parameters = _load(request)
     source = _path(table.source)
     if output is not None:
         workbook.check_target(output, source)
-    base_url = desk.settings.base_url
-    async with desk.client:
-        workflow, rates = await _preflight(desk, request.workflow)
-        plan = make_plan(table, workflow, roles, parameters, rates)
-        with Journal(desk.settings.journal) as journal:
-            earlier = None if again else journal.find(plan.fingerprint(), base_url)
-            if earlier is not None and not earlier.unfinished:
-                raise UsageError(
-                    f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
-                    f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                    "To trigger and pay for it all once more, add --again.",
-                )
-            target = output or _default_output(source, earlier)
-            if target is not None:
-                workbook.check_target(target, source)
-            if not confirm(plan, earlier):
-                return None
-            batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
-            run_now = _Run(batch_id, target, limit, on_progress, control)
-            return await _work(desk, journal, run_now)
+    async with open_session(settings or load_settings()) as session:
+        workflow = choose_workflow(await session.workflows(), request.workflow)
+        plan = make_plan(table, workflow, roles, parameters, session.rates(workflow.id))
+        journal, base_url = session.journal, session.settings.base_url
+        earlier = None if again else journal.find(plan.fingerprint(), base_url)
+        if earlier is not None and not earlier.unfinished:
+            raise UsageError(
+                f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
+                f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
+                "To trigger and pay for it all once more, add --again.",
+            )
+        target = output or _default_output(source, earlier)
+        if target is not None:
+            workbook.check_target(target, source)
+        if not confirm(plan, earlier):
+            return None
+        batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
+        return await _work(session, _Run(batch_id, target, limit, on_progress, control))
 
 
 async def resume(
@@ -251,14 +228,12 @@ async def resume(
         if "base_url" not in settings.model_fields_set:
             base_url = journal.base_url(summary.batch_id)
             settings = settings.model_copy(update={"base_url": base_url})
-        source = _path(summary.source)
-        target = output or _default_output(source, summary)
-        if target is not None:
-            workbook.check_target(target, source)
-        desk = _Desk.of(settings)
-        async with desk.client:
-            again = _Run(summary.batch_id, target, limit, on_progress, control)
-            return await _work(desk, journal, again)
+    source = _path(summary.source)
+    target = output or _default_output(source, summary)
+    if target is not None:
+        workbook.check_target(target, source)
+    async with open_session(settings) as session:
+        return await _work(session, _Run(summary.batch_id, target, limit, on_progress, control))
 
 
 def export(batch_id: str | None, output: Path, settings: Settings | None = None) -> Path:
@@ -318,43 +293,22 @@ def _load(request: Request) -> tuple[Table, Mapping[Role, int], Parameters]:
     return table, roles, Parameters(request.parameters, columns)
 
 
-async def _preflight(desk: _Desk, wanted: str) -> tuple[Workflow, EstimateRates]:
-    """Find the workflow; its answer also tells the quota."""
-    desk.quota.take(desk.clock.now())
-    listed = await desk.client.workflows()
-    desk.quota.answered(listed.quota, desk.clock.now())
-    forecast = TimedForecast()
-    rates = EstimateRates(
-        requests_per_minute=desk.quota.rate,
-        requests_per_job=forecast.requests_per_job,
-        seconds_per_execution=forecast.seconds_per_execution,
-        daily=desk.settings.daily,
-    )
-    return choose_workflow(listed.workflows, wanted), rates
-
-
-async def _work(desk: _Desk, journal: Journal, run_now: _Run) -> Report:
+async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
-    settings, batch_id = desk.settings, run_now.batch_id
+    settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
     with hold_batch(settings.journal, batch_id):
-        jobs = journal.jobs(batch_id, desk.key)
+        jobs = journal.jobs(batch_id, session.key)
         await jobs.recover()
-        if settings.daily is not None:
-            desk.quota.limit_today(settings.daily - jobs.requests_today(datetime.now(UTC)))
+        before = journal.summary(batch_id)
         engine = Engine(
-            desk.client,
+            session.client,
             jobs,
-            journal.summary(batch_id).counts,
-            quota=desk.quota,
-            forecast=TimedForecast(),
-            clock=desk.clock,
-            limits=Limits(
-                max_in_flight=settings.max_in_flight or desk.quota.rate,
-                jobs=run_now.limit,
-                patience_seconds=settings.patience_seconds,
-                drain_seconds=settings.drain_seconds,
-                longest_pause_seconds=settings.longest_pause_seconds,
-            ),
+            before.counts,
+            quota=session.quota,
+            share=session.share,
+            forecast=session.forecast(before.workflow.id),
+            clock=session.clock,
+            limits=_limits(settings, run_now.limit),
             on_progress=run_now.on_progress,
         )
         if run_now.control is not None:
@@ -363,12 +317,35 @@ async def _work(desk: _Desk, journal: Journal, run_now: _Run) -> Report:
         try:
             ending = await engine.work()
         except BatchrunError as error:
-            await jobs.note(error.what)
+            await _keep(jobs, error.what, engine)
             _write(journal, run_now)
             raise
-        await jobs.note(_NOTES[ending])
+        resume_at = None
+        if ending is Ending.QUOTA:
+            resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
+        await _keep(jobs, _note(ending, resume_at), engine)
         output = _write(journal, run_now)
-        return Report(journal.summary(batch_id), ending, output)
+        return Report(journal.summary(batch_id), ending, output, resume_at)
+
+
+async def _keep(jobs: BatchJobs, note: str, engine: Engine) -> None:
+    await jobs.worked(note, engine.effort.seconds, engine.effort.quota_seconds)
+
+
+def _limits(settings: Settings, jobs: int | None) -> Limits:
+    return Limits(
+        max_in_flight=settings.max_in_flight or math.inf,
+        jobs=jobs,
+        patience_seconds=settings.patience_seconds,
+        drain_seconds=settings.drain_seconds,
+        longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
+    )
+
+
+def _note(ending: Ending, resume_at: datetime | None) -> str:
+    if resume_at is None:
+        return _NOTES[ending]
+    return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
 
 
 _NOTES = {

@@ -212,6 +212,9 @@ class BatchSummary:
         jobs: Distinct trigger bodies.
         requests: HTTP requests spent so far, all kinds.
         estimated_seconds: What the plan said it would take, in seconds.
+        estimated_requests: How many requests the plan said it would take.
+        worked_seconds: How long it was worked on, all runs together.
+        quota_seconds: How much of that was only waiting for the quota.
         output: Path of the workbook last written, ``None`` before.
         note: Why it stands where it stands (paused, stopped), else ``""``.
     """
@@ -226,6 +229,9 @@ class BatchSummary:
     jobs: int
     requests: int
     estimated_seconds: float
+    estimated_requests: int = 0
+    worked_seconds: float = 0.0
+    quota_seconds: float = 0.0
     output: str | None = None
     note: str = ""
 

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from batchrun.cli.wording import duration
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
@@ -58,7 +59,13 @@ class ProgressPrinter:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=rows, unit="row", dynamic_ncols=True, file=sys.stderr)
+            self._bar = tqdm(
+                total=rows,
+                unit="row",
+                dynamic_ncols=True,
+                file=sys.stderr,
+                bar_format="{l_bar}{bar}| {n:,}/{total:,}{postfix}",  # our forecast, not tqdm's
+            )
         self._bar.set_postfix_str(words, refresh=False)
         self._bar.n = done
         self._bar.refresh()
@@ -71,7 +78,10 @@ def _words(progress: Progress) -> str:
         if number and outcome not in {Outcome.COMPLETED, Outcome.PENDING}
     ]
     shown.append(f"{progress.in_flight:,} running")
-    shown.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
+    if not math.isinf(progress.requests_left_this_minute):
+        shown.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
     if not math.isinf(progress.requests_left_today):
         shown.append(f"{progress.requests_left_today:,.0f} today")
+    if progress.seconds_left:
+        shown.append(f"about {duration(progress.seconds_left)} left")
     return ", ".join(shown)

@@ -22,6 +22,7 @@ from batchrun.cli.options import (
     Limit,
     Output,
     Rate,
+    Wait,
     settings_from,
 )
 from batchrun.errors import ExitCode, UsageError
@@ -119,6 +120,7 @@ def run(
     limit: Limit = None,
     rate: Rate = None,
     daily: Daily = None,
+    wait: Wait = False,
     yes: Yes = False,
     again: Again = False,
     use_sandbox: Sandbox = False,
@@ -131,7 +133,12 @@ def run(
         file, workflow, sheet, company_column, contact_column, param, param_column, params
     )
     with _settings(
-        use_sandbox, base_url=base_url, rate=rate, daily=daily, journal=journal
+        use_sandbox,
+        base_url=base_url,
+        rate=rate,
+        daily=daily,
+        wait=wait or None,
+        journal=journal,
     ) as settings:
         _run(request, settings, output, limit, yes=yes, again=again, as_json=as_json)
 
@@ -142,6 +149,7 @@ def resume(
     limit: Limit = None,
     rate: Rate = None,
     daily: Daily = None,
+    wait: Wait = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
@@ -149,7 +157,9 @@ def resume(
     """Go on with a batch where it stopped, whatever stopped it."""
     from batchrun import batch as batches
 
-    settings = settings_from(base_url=base_url, rate=rate, daily=daily, journal=journal)
+    settings = settings_from(
+        base_url=base_url, rate=rate, daily=daily, wait=wait or None, journal=journal
+    )
     with _showing() as (on_progress, control):
         report = _in_loop(
             batches.resume(
@@ -328,11 +338,13 @@ def _end(report: Report, as_json: bool) -> None:
     summary = report.summary
     if as_json:
         exit_code = int(report.exit_code)
-        typer.echo(json.dumps(wording.summary_json(summary) | {"exit_code": exit_code}))
+        resume_at = None if report.resume_at is None else report.resume_at.isoformat()
+        ending = {"exit_code": exit_code, "resume_at": resume_at}
+        typer.echo(json.dumps(wording.summary_json(summary) | ending))
         raise typer.Exit(exit_code)
     typer.echo(f"\nBatch:     {summary.batch_id}")
     typer.echo(f"Rows:      {wording.counts(summary)}")
-    typer.echo(f"Requests:  {summary.requests:,}")
+    typer.echo(f"Requests:  {wording.effort(summary)}")
     if summary.note:
         typer.echo(f"Note:      {summary.note}")
     if summary.unfinished:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, Executable, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, Executable, func, select, update
 
 from batchrun.journal.encoding import encode_result, encode_time
-from batchrun.journal.schema import JobState, batches, jobs, spending
+from batchrun.journal.ledger import counted
+from batchrun.journal.schema import JobState, batches, jobs
 from batchrun.model import JSON, Execution, ExecutionStatus
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from batchrun.journal.writer import JournalWriter
 
 
@@ -28,12 +29,14 @@ class Job:
         body: The trigger body as JSON text.
         rows: How many rows of the input share it.
         execution_id: The service's id once it is accepted.
+        triggered_at: When it was accepted, in Unix seconds.
     """
 
     number: int
     body: str
     rows: int
     execution_id: str | None = None
+    triggered_at: float | None = None
 
     def request(self) -> dict[str, JSON]:
         """The trigger body as values."""
@@ -67,17 +70,21 @@ class BatchJobs:
         """The jobs that were accepted and whose end is not known."""
         return self._read(JobState.IN_FLIGHT)
 
-    def requests_today(self, now: datetime) -> int:
-        """Requests counted under this key since midnight UTC, all batches of this journal."""
-        query = select(spending.c.requests).where(
-            spending.c.key_hash == self._key_hash, spending.c.day == _day(now)
+    def count_pending(self) -> int:
+        """How many jobs are left to trigger."""
+        query = (
+            select(func.count())
+            .select_from(jobs)
+            .where(jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING)
         )
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
     def _read(self, state: JobState, after: int = -1, limit: int | None = None) -> list[Job]:
         query = (
-            select(jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id)
+            select(
+                jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id, jobs.c.triggered_at
+            )
             .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
             .where(jobs.c.number > after)
             .order_by(jobs.c.number)
@@ -161,10 +168,22 @@ class BatchJobs:
         """Patience is over; the execution id is kept and `resume` polls on."""
         await self._move(job, JobState.IN_FLIGHT, JobState.TIMED_OUT, message=message)
 
-    async def note(self, text: str) -> None:
-        """Keep why the batch stands where it stands."""
+    async def worked(self, note: str, seconds: float, quota_seconds: float) -> None:
+        """Keep how a run or resume ended.
+
+        Args:
+            note: Why the batch stands where it stands.
+            seconds: How long it was worked on.
+            quota_seconds: How much of that it only waited for the quota.
+        """
         await self._writer.commit(
-            update(batches).where(batches.c.id == self._batch_id).values(note=text)
+            update(batches)
+            .where(batches.c.id == self._batch_id)
+            .values(
+                note=note,
+                worked_seconds=batches.c.worked_seconds + seconds,
+                quota_seconds=batches.c.quota_seconds + quota_seconds,
+            )
         )
 
     # statements
@@ -184,20 +203,9 @@ class BatchJobs:
     def _count(self) -> tuple[Executable, Executable]:
         """Count one request for the batch and for the key's day."""
         now = time.time()
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        counted = insert(spending).values(
-            key_hash=self._key_hash, day=_day(datetime.fromtimestamp(now, UTC)), requests=1
-        )
         return (
             update(batches)
             .where(batches.c.id == self._batch_id)
             .values(requests=batches.c.requests + 1, updated_at=now),
-            counted.on_conflict_do_update(
-                index_elements=["key_hash", "day"],
-                set_={"requests": spending.c.requests + 1},
-            ),
+            counted(self._engine, self._key_hash),
         )
-
-
-def _day(now: datetime) -> str:
-    return now.astimezone(UTC).date().isoformat()

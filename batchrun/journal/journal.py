@@ -17,6 +17,7 @@ from batchrun.errors import JournalError
 from batchrun.journal.database import open_database
 from batchrun.journal.encoding import decode_cells, decode_result, decode_time, encode_cells
 from batchrun.journal.jobs import BatchJobs
+from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.schema import JobState, batches, jobs, meta, rows
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
@@ -92,6 +93,7 @@ class Journal:
                     parameters=json.dumps(dict(plan.parameters.constant)),
                     base_url=base_url,
                     estimated_seconds=plan.estimate.seconds,
+                    estimated_requests=plan.estimate.requests,
                 )
             )
             sharing = [0] * len(plan.bodies)
@@ -169,6 +171,37 @@ class Journal:
         """The batch's jobs, to be worked on with this key."""
         return BatchJobs(self._engine, self._writer, batch_id, self._key_hash(key))
 
+    def ledger(self, key: str) -> QuotaLedger:
+        """What all processes that use the key have spent, and whose turn it is."""
+        return QuotaLedger(self._engine, self._key_hash(key))
+
+    def run_seconds(self, workflow_id: str, base_url: str, limit: int) -> list[float]:
+        """How long the last executions of a workflow ran, in seconds, oldest first.
+
+        Args:
+            workflow_id: Which workflow.
+            base_url: Of which service.
+            limit: At most so many executions.
+        """
+        found: list[float] = []
+        newest = (
+            select(batches.c.id, batches.c.workflow)
+            .where(batches.c.base_url == base_url)
+            .order_by(batches.c.created_at.desc())
+        )
+        with self._engine.connect() as connection:
+            for batch_id, workflow in connection.execute(newest).all():
+                if json.loads(workflow)["id"] != workflow_id or len(found) >= limit:
+                    continue
+                found += connection.scalars(
+                    select(jobs.c.finished_at - jobs.c.started_at)
+                    .where(jobs.c.batch_id == batch_id, jobs.c.state == JobState.COMPLETED)
+                    .where(jobs.c.finished_at >= jobs.c.started_at)
+                    .order_by(jobs.c.number.desc())
+                    .limit(limit - len(found))
+                )
+        return found[::-1]
+
     def set_output(self, batch_id: str, output: str) -> None:
         """Keep where the workbook was written last."""
         self._writer.submit(
@@ -231,17 +264,21 @@ class Journal:
             jobs=sum(count for _, count, _ in states),
             requests=found.requests,
             estimated_seconds=found.estimated_seconds,
+            estimated_requests=found.estimated_requests,
+            worked_seconds=found.worked_seconds,
+            quota_seconds=found.quota_seconds,
             output=found.output,
             note=found.note,
         )
 
     def _key_hash(self, key: str) -> str:
         """A name for the key that can't be turned back into it."""
+        salted = inserter(self._engine)(meta).values(name="salt", value=secrets.token_hex(16))
         with self._engine.begin() as connection:
-            salt = connection.scalar(select(meta.c.value).where(meta.c.name == "salt"))
-            if salt is None:
-                salt = secrets.token_hex(16)
-                connection.execute(insert(meta).values(name="salt", value=salt))
+            connection.execute(salted.on_conflict_do_nothing())
+            salt = connection.execute(
+                select(meta.c.value).where(meta.c.name == "salt")
+            ).scalar_one()
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
 
 

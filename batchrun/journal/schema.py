@@ -56,7 +56,10 @@ batches = Table(
     Column("parameters", Text, nullable=False),  # JSON: the constant ones
     Column("base_url", String, nullable=False),
     Column("estimated_seconds", Float, nullable=False),
+    Column("estimated_requests", Integer, nullable=False),
     Column("requests", Integer, nullable=False, default=0),
+    Column("worked_seconds", Float, nullable=False, default=0.0),
+    Column("quota_seconds", Float, nullable=False, default=0.0),  # waited for the quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
 )
@@ -97,6 +100,13 @@ spending = Table(
     Column("key_hash", String, primary_key=True),  # salted; the key itself is never kept
     Column("day", String, primary_key=True),  # UTC, 2026-11-24
     Column("requests", Integer, nullable=False),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("key_hash", String, primary_key=True),
+    Column("next_at", Float, nullable=False),  # when the key's next request may leave
 )
 
 

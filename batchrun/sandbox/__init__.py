@@ -24,6 +24,7 @@ from batchrun.sandbox.model import (
     SandboxSettings,
     Scope,
 )
+from batchrun.sandbox.results import RunTimeKind
 from batchrun.sandbox.server import running, running_app, serve
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "WORKFLOWS",
     "Answer",
     "LoggedTrigger",
+    "RunTimeKind",
     "SandboxClock",
     "SandboxService",
     "SandboxSettings",

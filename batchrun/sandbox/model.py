@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 from batchrun.model import ExecutionStatus, Workflow
 from batchrun.sandbox.body import RefusedError, read_trigger
 from batchrun.sandbox.quota import KeyQuota
-from batchrun.sandbox.results import canonical, draw_fate, draw_result
+from batchrun.sandbox.results import (
+    RunTimeKind,
+    RunTimeSpread,
+    canonical,
+    draw_fate,
+    draw_result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +69,7 @@ class SandboxSettings:
         slots: Executions that run at once, the others queue in order; ``None`` for all.
         fail: Share of bodies whose execution fails, 0 to 1.
         seed: Drawn from it and the body: run time, failure and result.
+        run_times: How run times are spread; the next three are for ``lognormal``.
         run_median_seconds: Median of the log-normal run time, in virtual seconds.
         run_sigma: Standard deviation of the run time's logarithm.
         run_cap_seconds: The longest run time, in virtual seconds.
@@ -75,6 +82,7 @@ class SandboxSettings:
     slots: int | None = None
     fail: float = 0.0
     seed: int = 0
+    run_times: RunTimeKind = RunTimeKind.LOGNORMAL
     run_median_seconds: float = 45.0
     run_sigma: float = 0.35
     run_cap_seconds: float = 120.0
@@ -140,6 +148,12 @@ class SandboxService:
         self.settings = settings
         self.log: list[LoggedTrigger] = []
         self._started_at = started_at
+        self._run_times = RunTimeSpread(
+            settings.run_times,
+            settings.run_median_seconds,
+            settings.run_sigma,
+            settings.run_cap_seconds,
+        )
         self._workflows = {workflow.id: workflow for workflow in WORKFLOWS}
         self._executions: dict[str, _Execution] = {}
         self._slots_free_at: list[float] = []
@@ -253,9 +267,7 @@ class SandboxService:
             canonical(trigger.body),
             seed=settings.seed,
             fail=settings.fail,
-            median_seconds=settings.run_median_seconds,
-            sigma=settings.run_sigma,
-            cap_seconds=settings.run_cap_seconds,
+            run_times=self._run_times,
         )
         # First come, first served: the next execution gets the slot that is free first, so its
         # start is known as soon as it is triggered.

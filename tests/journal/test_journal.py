@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from batchrun.errors import JournalError
+from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal, hold_batch
 from batchrun.model import (
     JSON,
@@ -24,7 +25,7 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
-from batchrun.plan import EstimateRates, Parameters, Plan, make_plan
+from batchrun.plan import Parameters, Plan, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ URL = "https://api.example.com/v1"
 def plan_of(*ids: str) -> Plan:
     frame = pd.DataFrame([[each, 7] for each in ids], index=range(2, len(ids) + 2), dtype=object)
     table = Table(TableSource("Key Accounts.csv"), ("Company ID", "Seats"), frame)
-    rates = EstimateRates(60, 2, 45)
+    rates = EstimateRates(60, 45)
     return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
 
 
@@ -122,11 +123,11 @@ def test_a_job_can_be_taken_for_triggering_only_once(journal: Journal) -> None:
 def test_requests_are_counted_for_the_batch_and_for_the_keys_day(journal: Journal) -> None:
     first = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
     second = journal.jobs(journal.create(plan_of(*IDS[:1]), URL), "key")
-    other = journal.jobs(journal.create(plan_of(*IDS[1:]), URL), "another key")
+    journal.create(plan_of(*IDS[1:]), URL)
     asyncio.run(first.count_request())
     asyncio.run(second.count_request())
-    assert first.requests_today(datetime.now(UTC)) == 2
-    assert other.requests_today(datetime.now(UTC)) == 0
+    assert journal.ledger("key").take_turns(0, 0, 0).requests_today == 2
+    assert journal.ledger("another key").take_turns(0, 0, 0).requests_today == 0
     assert {summary.requests for summary in journal.batches()} == {0, 1}
 
 
