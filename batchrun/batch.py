@@ -23,6 +23,7 @@ from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
+from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,6 +111,7 @@ class _Run:
     limit: int | None
     on_progress: Callable[[Progress], None]
     control: Control | None
+    form: workbook.Form
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -154,6 +156,7 @@ async def run(
     confirm: Callable[[Plan, BatchSummary | None], bool] = _always,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
+    form: workbook.Form | None = None,
 ) -> Report | None:
     """Run a workflow for each row of a list and write the workbook.
 
@@ -168,6 +171,7 @@ async def run(
             anything is spent.
         on_progress: Told of each step.
         control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
 
     Returns:
         The report, or ``None`` when ``confirm`` said no.
@@ -196,7 +200,8 @@ async def run(
         if not confirm(plan, earlier):
             return None
         batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
-        return await _work(session, _Run(batch_id, target, limit, on_progress, control))
+        form = form or workbook.Form()
+        return await _work(session, _Run(batch_id, target, limit, on_progress, control, form))
 
 
 async def resume(
@@ -207,6 +212,7 @@ async def resume(
     limit: int | None = None,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
+    form: workbook.Form | None = None,
 ) -> Report:
     """Go on with a batch where it stopped, whatever stopped it.
 
@@ -218,6 +224,7 @@ async def resume(
         limit: Trigger at most so many jobs now.
         on_progress: Told of each step.
         control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
 
     Raises:
         BatchrunError: As in `run`.
@@ -233,16 +240,25 @@ async def resume(
     if target is not None:
         workbook.check_target(target, source)
     async with open_session(settings) as session:
-        return await _work(session, _Run(summary.batch_id, target, limit, on_progress, control))
+        run_now = _Run(
+            summary.batch_id, target, limit, on_progress, control, form or workbook.Form()
+        )
+        return await _work(session, run_now)
 
 
-def export(batch_id: str | None, output: Path, settings: Settings | None = None) -> Path:
+def export(
+    batch_id: str | None,
+    output: Path,
+    settings: Settings | None = None,
+    form: workbook.Form | None = None,
+) -> Path:
     """Write a batch's results as they stand; also while it runs.
 
     Args:
         batch_id: Which batch; ``None`` for the newest.
         output: Where to; its ending decides the format.
         settings: As in `run`.
+        form: As in `run`.
 
     Returns:
         The path that was written.
@@ -255,7 +271,9 @@ def export(batch_id: str | None, output: Path, settings: Settings | None = None)
     with Journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
         workbook.check_target(output, _path(summary.source))
-        return _export(journal, summary.batch_id, output)
+        written = write_results(journal, summary.batch_id, output, form or workbook.Form())
+        assert written is not None  # it was said where to
+        return written
 
 
 def results(batch_id: str | None = None, settings: Settings | None = None) -> pd.DataFrame:
@@ -315,16 +333,17 @@ async def _work(session: Session, run_now: _Run) -> Report:
             loop = asyncio.get_running_loop()
             run_now.control.attach(lambda: loop.call_soon_threadsafe(engine.stop))
         try:
-            ending = await engine.work()
+            async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                ending = await engine.work()
         except BatchrunError as error:
             await _keep(jobs, error.what, engine)
-            _write(journal, run_now)
+            write_results(journal, batch_id, run_now.target, run_now.form)
             raise
         resume_at = None
         if ending is Ending.QUOTA:
             resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
         await _keep(jobs, _note(ending, resume_at), engine)
-        output = _write(journal, run_now)
+        output = write_results(journal, batch_id, run_now.target, run_now.form)
         return Report(journal.summary(batch_id), ending, output, resume_at)
 
 
@@ -355,19 +374,6 @@ _NOTES = {
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",
 }
-
-
-def _write(journal: Journal, run_now: _Run) -> Path | None:
-    if run_now.target is None:
-        return None
-    return _export(journal, run_now.batch_id, run_now.target)
-
-
-def _export(journal: Journal, batch_id: str, target: Path) -> Path:
-    with journal.results(batch_id) as found:
-        written = workbook.write(found, target)
-    journal.set_output(batch_id, str(written))
-    return written
 
 
 # where things are

@@ -13,6 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
+from batchrun.cli.forms import (
+    Columns,
+    CsvPlain,
+    FlatDepth,
+    Mapping,
+    Rename,
+    WriteEvery,
+    form_from,
+)
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary
     from batchrun.plan import Plan
     from batchrun.settings import Settings
+    from batchrun.workbook import Form
 
 SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
@@ -123,12 +133,21 @@ def run(
     wait: Wait = False,
     yes: Yes = False,
     again: Again = False,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    mapping: Mapping = None,
+    csv_plain: CsvPlain = False,
+    write_every: WriteEvery = None,
     use_sandbox: Sandbox = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow for each row of a list and write the workbook."""
+    form = form_from(
+        columns, rename, flat_depth, mapping, csv_plain=csv_plain, write_every=write_every
+    )
     request = _request(
         file, workflow, sheet, company_column, contact_column, param, param_column, params
     )
@@ -140,7 +159,7 @@ def run(
         wait=wait or None,
         journal=journal,
     ) as settings:
-        _run(request, settings, output, limit, yes=yes, again=again, as_json=as_json)
+        _run(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
 
 
 def resume(
@@ -153,10 +172,19 @@ def resume(
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    mapping: Mapping = None,
+    csv_plain: CsvPlain = False,
+    write_every: WriteEvery = None,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
     from batchrun import batch as batches
 
+    form = form_from(
+        columns, rename, flat_depth, mapping, csv_plain=csv_plain, write_every=write_every
+    )
     settings = settings_from(
         base_url=base_url, rate=rate, daily=daily, wait=wait or None, journal=journal
     )
@@ -169,6 +197,7 @@ def resume(
                 limit=limit,
                 on_progress=on_progress,
                 control=control,
+                form=form,
             )
         )
     _end(report, as_json)
@@ -187,7 +216,7 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with _settings(use_sandbox=True, journal=journal) as settings:
-        _run(Request(source, DEMO_WORKFLOW), settings, None, None, yes=True)
+        _run(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True)
 
 
 def _run(
@@ -195,6 +224,7 @@ def _run(
     settings: Settings,
     output: Path | None,
     limit: int | None,
+    form: Form | None,
     *,
     yes: bool,
     again: bool = False,
@@ -216,6 +246,7 @@ def _run(
                 confirm=confirm,
                 on_progress=on_progress,
                 control=control,
+                form=form,
             )
         )
     if report is None:

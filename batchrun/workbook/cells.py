@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from batchrun.workbook.limits import EXACT_DIGITS, LARGEST_NUMBER, SHEET_NAME, SMALLEST_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from batchrun.model import Cell
     from batchrun.workbook.limits import Limits
@@ -109,6 +109,18 @@ def sheet_name(wanted: str, taken: Container[str]) -> str:
         shown = _first_units(name, SHEET_NAME - len(suffix)) + suffix
         number += 1
     return shown
+
+
+def unlike(header: Sequence[str]) -> list[str]:
+    """The titles of columns where two can't have one name, and none is blank."""
+    titles: dict[str, None] = {}
+    for position, name in enumerate(header, 1):
+        title = wanted = name if name.strip() else f"column {position}"
+        number = 2
+        while title in titles:
+            title, number = f"{wanted} ({number})", number + 1
+        titles[title] = None
+    return list(titles)
 
 
 def reference(sheet: str, row: int, column: str = "A") -> str:

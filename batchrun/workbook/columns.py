@@ -58,10 +58,11 @@ class ColumnSurvey:
         kinds: The Python types of what they hold.
         width: Characters of the longest line.
         example: The first that holds something.
+        largest: The largest whole number, whatever its sign.
         spaced: Whether a text has a space or line break, where it could be wrapped.
     """
 
-    __slots__ = ("_moments", "example", "filled", "kinds", "nulls", "spaced", "width")
+    __slots__ = ("_moments", "example", "filled", "kinds", "largest", "nulls", "spaced", "width")
 
     def __init__(self) -> None:
         self.filled = 0
@@ -69,6 +70,7 @@ class ColumnSurvey:
         self.kinds: set[type] = set()
         self.width = 0
         self.example: Cell = None
+        self.largest = 0
         self.spaced = False
         self._moments: set[Moments] | None = set()
 
@@ -91,7 +93,10 @@ class ColumnSurvey:
         self.kinds.add(kind)
         if kind is str:
             self._see_text(value)  # type: ignore[arg-type]  # its type was just looked at
-        elif self.width < 20:
+            return
+        if isinstance(value, int):
+            self.largest = max(self.largest, abs(value))
+        if self.width < 20:
             self.width = max(self.width, len(str(value)))
 
     def _see_text(self, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -124,7 +123,7 @@ class Layout:
         names: Positions of the input's columns that name a row.
         roles: The input's ID columns.
         reasons: Messages of rows not completed, most frequent first.
-        seconds: How long the executions ran, in order.
+        seconds: How long the executions ran, to a tenth of a second, and how many ran so long.
         flat_depth: The most keys in a path.
     """
 
@@ -136,7 +135,7 @@ class Layout:
     names: tuple[int, ...]
     roles: Mapping[Role, int]
     reasons: tuple[tuple[str, int], ...]
-    seconds: array[float]
+    seconds: tuple[tuple[float, int], ...]
     flat_depth: int
 
     @property
@@ -177,14 +176,14 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
     survey = TableSurvey(room, limits.details)
     originals = tuple(ColumnSurvey() for _ in results.header)
     reasons: Counter[str] = Counter()
-    seconds = array("d")
+    seconds: Counter[float] = Counter()
     for row in results.rows:
         for column, cell in zip(originals, row.row.cells, strict=True):
             column.see(cell)
         if row.result is not None:
             _see(survey, flatten(row.result, shape.flat_depth), shape.flat_depth)
         if row.seconds is not None:
-            seconds.append(row.seconds)
+            seconds[round(row.seconds, 1)] += 1
         if row.outcome is not Outcome.COMPLETED:
             full = len(reasons) >= MOST_REASONS and row.message not in reasons
             reasons["others" if full else row.message or row.outcome.value] += 1
@@ -199,7 +198,7 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
         names=names,
         roles=results.roles,
         reasons=tuple(reasons.most_common()),
-        seconds=array("d", sorted(seconds)),
+        seconds=tuple(sorted(seconds.items())),
         flat_depth=shape.flat_depth,
     )
 

@@ -143,35 +143,40 @@ class SummarySheet:
         )
 
 
-def histogram(ordered: Sequence[float]) -> list[tuple[str, int]]:
+def histogram(counted: Sequence[tuple[float, int]]) -> list[tuple[str, int]]:
     """Bins of equal, round width, and how many values are in each.
 
     Args:
-        ordered: The values, ascending.
+        counted: The values, ascending, and how many there are of each.
     """
-    if not ordered:
+    if not counted:
         return []
-    highest = ordered[-1]
+    highest = counted[-1][0]
     width = next(
         step
         for power in range(-2, 12)
         for step in (10**power, 2 * 10**power, 5 * 10**power)
         if step * BINS > highest
     )
-    counts = [0] * (int(highest / width) + 1)
-    for value in ordered:
-        counts[max(0, min(int(value / width), len(counts) - 1))] += 1
-    first = next(position for position, number in enumerate(counts) if number)
+    bins = [0] * (int(highest / width) + 1)
+    for value, number in counted:
+        bins[max(0, min(int(value / width), len(bins) - 1))] += number
+    first = next(position for position, number in enumerate(bins) if number)
     return [
         (f"{position * width:g} to {(position + 1) * width:g}", number)
-        for position, number in enumerate(counts)
+        for position, number in enumerate(bins)
         if position >= first
     ]
 
 
-def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """The value below which this share of the others is."""
-    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else None
+def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
+    """The value that so much of all is not above; see `histogram` for the argument."""
+    left = share * sum(number for _, number in counted)
+    for value, number in counted:
+        left -= number
+        if left <= 0:
+            return value
+    return None
 
 
 def _bars(title: str, sheet: Worksheet, lines: tuple[int, int]) -> Any:

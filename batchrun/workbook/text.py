@@ -9,6 +9,7 @@ import re
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from batchrun.workbook.cells import unlike
 from batchrun.workbook.layout import layout_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def write_table(
 
 def write_json_lines(results: BatchResults, path: Path) -> None:
     """One object a row, the result whole as the service sent it."""
-    keys = _unlike(results.header)
+    keys = unlike(results.header)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in results.rows:
             entry: dict[str, JSON] = {
@@ -111,17 +112,6 @@ def _finite(value: JSON) -> JSON:
             return str(value)
         case _:
             return value
-
-
-def _unlike(header: Sequence[str]) -> list[str]:
-    keys: dict[str, None] = {}
-    for position, name in enumerate(header, 1):
-        key = wanted = name if name.strip() else f"column {position}"
-        number = 2
-        while key in keys:
-            key, number = f"{wanted} ({number})", number + 1
-        keys[key] = None
-    return list(keys)
 
 
 def _json(cell: Cell) -> JSON:

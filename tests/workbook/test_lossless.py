@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrun import workbook
+from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
 from batchrun.model import (
     JSON,
@@ -25,7 +26,7 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
-from batchrun.plan import EstimateRates, Parameters, make_plan
+from batchrun.plan import Parameters, make_plan
 from batchrun.workbook.excel import write_excel
 from batchrun.workbook.layout import layout_of
 from tests.workbook.batches import batch_of, company, sheet, sheet_names
@@ -162,7 +163,7 @@ def plan_of(rows: int) -> Any:
         [[company(number)] for number in range(rows)], index=range(2, rows + 2), dtype=object
     )
     table = Table(TableSource("accounts.csv"), ("Company ID",), frame)
-    rates = EstimateRates(60, 2, 45)
+    rates = EstimateRates(60, 45)
     return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
 
 

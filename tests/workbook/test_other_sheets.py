@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import openpyxl
 
 from batchrun.model import Outcome
-from batchrun.workbook.summary import histogram
+from batchrun.workbook.summary import histogram, quantile
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
 if TYPE_CHECKING:
@@ -89,15 +89,23 @@ def test_a_batch_in_which_nothing_ran_has_a_summary_all_the_same(written: Write)
 
 
 def test_a_histogram_has_round_bins_and_loses_nothing() -> None:
-    seconds = sorted([12.0, 29.9, 30.0, 31.5, 88.0, 120.0])
+    seconds = [(12.0, 1), (29.9, 1), (30.0, 2), (31.5, 1), (88.0, 1), (120.0, 1)]
 
     bins = histogram(seconds)
 
-    assert sum(number for _, number in bins) == len(seconds)
-    assert bins[0] == ("0 to 20", 1)
+    assert bins[:2] == [("0 to 20", 1), ("20 to 40", 4)]
     assert bins[-1] == ("120 to 140", 1)
+    assert sum(number for _, number in bins) == 7
     assert histogram([]) == []
-    assert histogram([0.0]) == [("0 to 0.01", 1)]
+    assert histogram([(0.0, 3)]) == [("0 to 0.01", 3)]
+
+
+def test_quantiles_are_values_that_occurred() -> None:
+    seconds = [(10.0, 5), (20.0, 4), (90.0, 1)]
+
+    assert (quantile(seconds, 0.5), quantile(seconds, 0.9)) == (10.0, 20.0)
+    assert quantile(seconds, 1.0) == 90.0
+    assert quantile([], 0.5) is None
 
 
 def test_columns_says_of_each_column_what_it_is(written: Write) -> None:
