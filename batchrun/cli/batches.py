@@ -14,7 +14,7 @@ from batchrun.cli.forms import (
     CsvPlain,
     FlatDepth,
     ForCrm,
-    Mapping,
+    LayoutFile,
     Rename,
     form_from,
 )
@@ -40,7 +40,7 @@ def export(
     columns: Columns = None,
     rename: Rename = None,
     flat_depth: FlatDepth = None,
-    mapping: Mapping = None,
+    layout: LayoutFile = None,
     csv_plain: CsvPlain = False,
     crm: ForCrm = None,
     journal: JournalAt = None,
@@ -48,7 +48,7 @@ def export(
     """Write a batch's results as they stand, also while it runs."""
     from batchrun.batch import export as export_batch
 
-    form = form_from(columns, rename, flat_depth, mapping, csv_plain=csv_plain, crm=crm)
+    form = form_from(columns, rename, flat_depth, layout, csv_plain=csv_plain, crm=crm)
     if crm is not None and output.suffix.lower() != ".csv":
         raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
     settings = settings_from(journal=journal)

@@ -26,9 +26,11 @@ FlatDepth: TypeAlias = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="The most keys in a column's name; deeper is JSON."),
 ]
-Mapping: TypeAlias = Annotated[
+LayoutFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.json", help="Keeps the columns for the next batch, or gives them."),
+    typer.Option(
+        "--layout", metavar="FILE.json", help="Keeps the columns for the next batch, or gives them."
+    ),
 ]
 CsvPlain: TypeAlias = Annotated[
     bool, typer.Option("--csv-plain", help="CSV for machines: no BOM, no escapes.")
@@ -49,7 +51,7 @@ def form_from(
     columns: list[str] | None = None,
     rename: list[str] | None = None,
     flat_depth: int | None = None,
-    mapping: Path | None = None,
+    layout: Path | None = None,
     *,
     csv_plain: bool = False,
     crm: str | None = None,
@@ -68,7 +70,7 @@ def form_from(
         columns or (),
         rename or (),
         flat_depth,
-        mapping,
+        layout,
         csv_plain=csv_plain,
         crm=None if crm is None else Crm(crm.lower()),
         write_every_seconds=None if write_every is None else _seconds(write_every),

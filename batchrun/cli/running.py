@@ -17,7 +17,7 @@ from batchrun.cli.forms import (
     Columns,
     CsvPlain,
     FlatDepth,
-    Mapping,
+    LayoutFile,
     Rename,
     WriteEvery,
     form_from,
@@ -136,7 +136,7 @@ def run(
     columns: Columns = None,
     rename: Rename = None,
     flat_depth: FlatDepth = None,
-    mapping: Mapping = None,
+    layout: LayoutFile = None,
     csv_plain: CsvPlain = False,
     write_every: WriteEvery = None,
     use_sandbox: Sandbox = False,
@@ -146,7 +146,7 @@ def run(
 ) -> None:
     """Run a workflow for each row of a list and write the workbook."""
     form = form_from(
-        columns, rename, flat_depth, mapping, csv_plain=csv_plain, write_every=write_every
+        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
     )
     request = _request(
         file, workflow, sheet, company_column, contact_column, param, param_column, params
@@ -175,7 +175,7 @@ def resume(
     columns: Columns = None,
     rename: Rename = None,
     flat_depth: FlatDepth = None,
-    mapping: Mapping = None,
+    layout: LayoutFile = None,
     csv_plain: CsvPlain = False,
     write_every: WriteEvery = None,
 ) -> None:
@@ -183,7 +183,7 @@ def resume(
     from batchrun import batch as batches
 
     form = form_from(
-        columns, rename, flat_depth, mapping, csv_plain=csv_plain, write_every=write_every
+        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
     )
     settings = settings_from(
         base_url=base_url, rate=rate, daily=daily, wait=wait or None, journal=journal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batchrun.workbook.crm import write_crm
 from batchrun.workbook.excel import write_excel
 from batchrun.workbook.flatten import flatten
-from batchrun.workbook.form import Crm, Form, form_of, keep_mapping
+from batchrun.workbook.form import Crm, Form, form_of, keep_layout
 from batchrun.workbook.layout import layout_of
 from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.target import check_target, whole_file
@@ -46,7 +46,7 @@ def write(
     with whole_file(target, beside=beside) as place:
         shortened = _write(results, place.temporary, target, form)
         if not results.summary.unfinished:
-            keep_mapping(results, form)
+            keep_layout(results, form)
         if shortened:
             with whole_file(_whole(target)) as whole:
                 write_json_lines(results, whole.temporary)

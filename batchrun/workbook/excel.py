@@ -11,6 +11,7 @@ from batchrun.workbook.guide import guide_sheets, write_guide
 from batchrun.workbook.layout import MORE, STATUS_COLUMNS, layout_of
 from batchrun.workbook.limits import EXCEL, Limits
 from batchrun.workbook.sheets import Book, Look, TableSheets, look_of
+from batchrun.workbook.source import SourceLook, source_looks
 from batchrun.workbook.styles import Head
 from batchrun.workbook.summary import SummarySheet
 
@@ -70,12 +71,7 @@ def _describe(book: Book, results: BatchResults) -> None:
 
 
 def _results_sheets(book: Book, results: BatchResults, layout: Layout) -> TableSheets:
-    looks = [
-        look_of(title, survey, Head.LIST)
-        for title, survey in zip(layout.original, layout.original_surveys, strict=True)
-    ]
-    for position in results.roles.values():
-        looks[position] = Look(looks[position].title, 16, Head.LIST, wrap=False)
+    looks = _list_looks(results, layout)
     looks += [
         Look(
             title,
@@ -98,6 +94,24 @@ def _results_sheets(book: Book, results: BatchResults, layout: Layout) -> TableS
         frozen=_frozen(layout, looks),
         outcome=len(layout.original),
     )
+
+
+def _list_looks(results: BatchResults, layout: Layout) -> list[Look]:
+    """The list's own columns: as they were in a workbook, else as their content asks for."""
+    before = source_looks(results)
+    looks = []
+    for position, (title, survey) in enumerate(
+        zip(layout.original, layout.original_surveys, strict=True)
+    ):
+        was = before.get(position, SourceLook())
+        if was.width is not None:
+            look = Look(title, was.width, Head.LIST, wrap=False, formats=was.formats)
+        elif position in results.roles.values():
+            look = Look(title, 16, Head.LIST, wrap=False, formats=was.formats)
+        else:
+            look = look_of(title, survey, Head.LIST, formats=was.formats)
+        looks.append(look)
+    return looks
 
 
 def _frozen(layout: Layout, looks: list[Look]) -> int:

@@ -33,7 +33,7 @@ class Form:
         shape: Which result columns, in which order, under which names.
         csv_plain: A CSV is for machines: no BOM, no escapes.
         crm: A CSV is for this CRM's import.
-        mapping: Where the shape is kept for the next batch; written once all is finished, when
+        layout: Where the shape is kept for the next batch; written once all is finished, when
             there is no such file.
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
     """
@@ -41,7 +41,7 @@ class Form:
     shape: Shape = field(default_factory=Shape)
     csv_plain: bool = False
     crm: Crm | None = None
-    mapping: Path | None = None
+    layout: Path | None = None
     write_every_seconds: float | None = None
 
 
@@ -49,19 +49,19 @@ def form_of(
     columns: Sequence[str] = (),
     rename: Sequence[str] = (),
     flat_depth: int | None = None,
-    mapping: Path | None = None,
+    layout: Path | None = None,
     *,
     csv_plain: bool = False,
     crm: Crm | None = None,
     write_every_seconds: float | None = None,
 ) -> Form:
-    """A form from options; they win over a mapping that is there.
+    """A form from options; they win over a layout that is there.
 
     Args:
         columns: Dotted names, also several in one with commas between; ``*`` stands for anything.
         rename: Each ``name=title``.
         flat_depth: The most keys in a dotted name.
-        mapping: A file that a batch before has kept its columns in, or where to keep them.
+        layout: A file that a batch before has kept its columns in, or where to keep them.
         csv_plain: As in `Form`.
         crm: As in `Form`.
         write_every_seconds: As in `Form`.
@@ -69,7 +69,7 @@ def form_of(
     Raises:
         UsageError: One of them can't be used.
     """
-    kept = _read_mapping(mapping) if mapping is not None and mapping.exists() else Shape()
+    kept = _read_layout(layout) if layout is not None and layout.exists() else Shape()
     picked = tuple(name.strip() for given in columns for name in given.split(",") if name.strip())
     titles = dict(kept.rename)
     for given in rename:
@@ -80,16 +80,16 @@ def form_of(
             )
         titles[name.strip()] = title.strip()
     shape = Shape(picked or kept.columns, titles, flat_depth or kept.flat_depth)
-    return Form(shape, csv_plain, crm, mapping, write_every_seconds)
+    return Form(shape, csv_plain, crm, layout, write_every_seconds)
 
 
-def keep_mapping(results: BatchResults, form: Form) -> None:
+def keep_layout(results: BatchResults, form: Form) -> None:
     """Keep the columns of these results for the next batch, unless a file keeps some already.
 
     Raises:
         OSError: It can't be written.
     """
-    if form.mapping is None or form.mapping.exists():
+    if form.layout is None or form.layout.exists():
         return
     columns = form.shape.columns
     if columns is None:
@@ -101,12 +101,12 @@ def keep_mapping(results: BatchResults, form: Form) -> None:
         "flat_depth": form.shape.flat_depth,
     }
     text = json.dumps(kept, ensure_ascii=False, indent=2) + "\n"
-    form.mapping.write_text(text, encoding="utf-8")
+    form.layout.write_text(text, encoding="utf-8")
 
 
-def _read_mapping(path: Path) -> Shape:
+def _read_layout(path: Path) -> Shape:
     problem = UsageError(
-        f"The mapping {path} is not one that batchrun has written.",
+        f"The layout {path} is not one that batchrun has written.",
         "Give another, or the name of a file that is not there yet.",
     )
     try:

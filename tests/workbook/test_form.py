@@ -75,43 +75,43 @@ def test_a_title_for_nothing_is_refused(rename: str) -> None:
         form_of(rename=[rename])
 
 
-def test_a_mapping_keeps_the_columns_from_month_to_month(tmp_path: Path) -> None:
-    mapping = tmp_path / "mapping.json"
+def test_a_layout_keeps_the_columns_from_month_to_month(tmp_path: Path) -> None:
+    layout = tmp_path / "layout.json"
     march, april = tmp_path / "march.xlsx", tmp_path / "april.xlsx"
-    form = form_of(rename=["a.x=The X"], mapping=mapping)
+    form = form_of(rename=["a.x=The X"], layout=layout)
     workbook.write(batch_of({"a": {"x": 1}, "b": 2}), march, form)
 
-    again = form_of(mapping=mapping)
+    again = form_of(layout=layout)
     workbook.write(batch_of({"new": 1, "b": 3}, {"a": {"x": 4}}), april, again)
 
     assert sheet(march)[0] == sheet(april)[0]
     assert [cells[FIRST:] for cells in sheet(april)] == [["The X", "b"], ["", 3], [4, ""]]
 
 
-def test_a_mapping_is_kept_only_when_all_is_finished(tmp_path: Path) -> None:
-    form = form_of(mapping=tmp_path / "mapping.json")
+def test_a_layout_is_kept_only_when_all_is_finished(tmp_path: Path) -> None:
+    form = form_of(layout=tmp_path / "layout.json")
     unfinished = batch([row(0, {"a": 1}), row(1, None, Outcome.PENDING)])
 
     workbook.write(unfinished, tmp_path / "out.xlsx", form)
 
-    assert not (tmp_path / "mapping.json").exists()
+    assert not (tmp_path / "layout.json").exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"columns": "a"}', "{}", "\x00"])
-def test_a_mapping_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    mapping = tmp_path / "mapping.json"
-    mapping.write_text(text, encoding="utf-8")
+def test_a_layout_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    layout = tmp_path / "layout.json"
+    layout.write_text(text, encoding="utf-8")
 
     with pytest.raises(UsageError, match="is not one that batchrun has written"):
-        form_of(mapping=mapping)
+        form_of(layout=layout)
 
 
 def test_options_win_over_a_mapping(tmp_path: Path) -> None:
-    mapping = tmp_path / "mapping.json"
+    layout = tmp_path / "layout.json"
     kept = {"columns": ["a"], "rename": {"a": "A", "b": "B"}, "flat_depth": 2}
-    mapping.write_text(json.dumps(kept), encoding="utf-8")
+    layout.write_text(json.dumps(kept), encoding="utf-8")
 
-    form = form_of(["b"], ["b=Bee"], mapping=mapping)
+    form = form_of(["b"], ["b=Bee"], layout=layout)
 
     assert form.shape == Shape(("b",), {"a": "A", "b": "Bee"}, 2)
 

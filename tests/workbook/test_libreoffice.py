@@ -57,8 +57,8 @@ def test_every_workbook_becomes_a_pdf(shelf: Shelf, tmp_path: Path) -> None:
 def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> None:
     convert(list(shelf.held), ALL_SHEETS, tmp_path / "csv")
     for path, (results, shape, limits, _) in shelf.held.items():
-        if limits != EXCEL:
-            continue  # a table over several sheets: its own test puts it together again
+        if limits != EXCEL or results.summary.source.format == "xlsx":
+            continue  # several sheets, or a list's own formats: those have tests of their own
         layout = layout_of(results, shape)
         meant: list[list[Cell]] = [[*layout.header], *map(layout.values, results.rows)]
         found = csv_cells(tmp_path / "csv" / f"{path.stem}-Results.csv")
