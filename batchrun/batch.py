@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,20 +18,22 @@ from typing import TYPE_CHECKING
 from batchrun import tables, workbook
 from batchrun.engine import Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, UsageError
-from batchrun.journal import Journal, hold_batch
+from batchrun.journal import Journal
 from batchrun.model import JSON, BatchSummary, Outcome, Role, Table, TableSource, Workflow
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
+from batchrun.takeover import hold_doubts, retriable, take_over
 from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import pandas as pd
 
     from batchrun.journal import BatchJobs
+    from batchrun.takeover import Decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,11 @@ class Control:
         self._stop: Callable[[], object] | None = None
         self.stopped = False
 
+    @property
+    def working(self) -> bool:
+        """Whether the batch is being worked on; before, nothing has been triggered."""
+        return self._stop is not None
+
     def stop(self) -> None:
         """No more triggers; what is in flight is collected for a while, then the workbook."""
         self.stopped = True
@@ -111,7 +119,9 @@ class _Run:
     limit: int | None
     on_progress: Callable[[Progress], None]
     control: Control | None
-    form: workbook.Form
+    retry: Collection[Outcome] = ()
+    decide: Decide = hold_doubts
+    form: workbook.Form = field(default_factory=workbook.Form)
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -201,7 +211,7 @@ async def run(
             return None
         batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
         form = form or workbook.Form()
-        return await _work(session, _Run(batch_id, target, limit, on_progress, control, form))
+        return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
 
 
 async def resume(
@@ -210,6 +220,8 @@ async def resume(
     *,
     output: Path | None = None,
     limit: int | None = None,
+    retry: Collection[Outcome] = (),
+    decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
     form: workbook.Form | None = None,
@@ -222,6 +234,8 @@ async def resume(
             words.
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
+        retry: Outcomes whose jobs are sent again first.
+        decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
@@ -239,10 +253,17 @@ async def resume(
     target = output or _default_output(source, summary)
     if target is not None:
         workbook.check_target(target, source)
+    run_now = _Run(
+        summary.batch_id,
+        target,
+        limit,
+        on_progress,
+        control,
+        retriable(retry),
+        decide,
+        form or workbook.Form(),
+    )
     async with open_session(settings) as session:
-        run_now = _Run(
-            summary.batch_id, target, limit, on_progress, control, form or workbook.Form()
-        )
         return await _work(session, run_now)
 
 
@@ -314,9 +335,9 @@ def _load(request: Request) -> tuple[Table, Mapping[Role, int], Parameters]:
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
-    with hold_batch(settings.journal, batch_id):
+    with journal.hold(batch_id):
         jobs = journal.jobs(batch_id, session.key)
-        await jobs.recover()
+        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide)
         before = journal.summary(batch_id)
         engine = Engine(
             session.client,
@@ -336,8 +357,9 @@ async def _work(session: Session, run_now: _Run) -> Report:
             async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
                 ending = await engine.work()
         except BatchrunError as error:
-            await _keep(jobs, error.what, engine)
-            write_results(journal, batch_id, run_now.target, run_now.form)
+            with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
+                await _keep(jobs, error.what, engine)
+                write_results(journal, batch_id, run_now.target, run_now.form)
             raise
         resume_at = None
         if ending is Ending.QUOTA:

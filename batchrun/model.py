@@ -36,6 +36,17 @@ class Outcome(StrEnum):
     PENDING = "pending"
 
 
+class InDoubt(StrEnum):
+    """What the user decides about triggers that may or may not have been accepted."""
+
+    HOLD = "hold"
+    """Leave them in doubt and ask again next time."""
+    RETRY = "retry"
+    """Send them again; those that were accepted are then paid for twice."""
+    DROP = "drop"
+    """Never send them; they stay in doubt and nobody asks again."""
+
+
 class Role(StrEnum):
     """What an identifier column means to the service; the value is the trigger body's key."""
 

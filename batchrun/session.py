@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.engine import (
@@ -46,7 +46,7 @@ class Session:
     """
 
     settings: Settings
-    key: str
+    key: str = field(repr=False)
     client: Client
     quota: Quota
     share: QuotaShare

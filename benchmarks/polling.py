@@ -1,8 +1,8 @@
 """Requests per row and makespan of the real quota, forecast and schedule, in virtual time.
 
-    python benchmarks/polling.py                  every cell; under a minute
-    python benchmarks/polling.py --rows 1000      one size only
-    python benchmarks/polling.py --plot FILE.png  requests over time, beside a 5-second poller
+    python -m benchmarks.polling                  every cell; under a minute
+    python -m benchmarks.polling --rows 1000      one size only
+    python -m benchmarks.polling --plot FILE.png  requests over time, beside a 5-second poller
 
 Each cell is a batch against the sandbox's model (its quota, its queue, its run times), without a
 socket or a clock: an answer takes no time. It prints requests per row, how long the batch took

@@ -56,6 +56,7 @@ Limit: TypeAlias = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Trigger only the next N jobs; resume does the rest."),
 ]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")]
 
 
 def settings_from(

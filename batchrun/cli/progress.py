@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from batchrun.cli.stopping import nobody_reads, tell
 from batchrun.cli.wording import duration
 from batchrun.model import Outcome
 
@@ -33,10 +35,17 @@ class ProgressPrinter:
 
     def __exit__(self, *_exception: object) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()
 
     def show(self, progress: Progress) -> None:
-        """Show where the batch stands now."""
+        """Show where the batch stands now; nothing where the terminal has been closed."""
+        try:
+            self._show(progress)
+        except OSError:
+            nobody_reads(sys.stderr)
+
+    def _show(self, progress: Progress) -> None:
         done = sum(progress.counts.values()) - progress.counts[Outcome.PENDING]
         words = _words(progress)
         if sys.stderr.isatty():
@@ -51,9 +60,12 @@ class ProgressPrinter:
     def say(self, text: str) -> None:
         """Print a line without breaking the bar."""
         if self._bar is None:
-            print(text, file=sys.stderr)
-        else:
+            tell(text, err=True)
+            return
+        try:
             self._bar.write(text, file=sys.stderr)
+        except OSError:
+            nobody_reads(sys.stderr)
 
     def _show_bar(self, done: int, rows: int, words: str) -> None:
         if self._bar is None:

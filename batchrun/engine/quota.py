@@ -24,7 +24,7 @@ DEFAULT_RATE = 60
 """Requests a minute until settings or headers say otherwise: the standard plan (API.md)."""
 
 WINDOW_SECONDS = 60.0
-MARGIN_SECONDS = 0.6
+MARGIN_SECONDS = 0.3
 """Requests don't travel equally fast: those sent a window apart may arrive closer together."""
 
 BURST_SECONDS = 2.0
@@ -61,7 +61,7 @@ class Quota:
         self._day_limit = math.inf
         self._sent: deque[float] = deque()
         self._even = -math.inf  # when the next request is due at an even spread
-        self._window_left = math.inf
+        self._window_left: float = math.inf
         self._window_ends = -math.inf
         self._paused_until = -math.inf
         self._refusals = 0
@@ -158,10 +158,10 @@ class Quota:
             return
         self._learned_rate = max(reading.limit, 1)
         if reading.remaining is not None and reset is not None:
-            left: float = reading.remaining - self._outstanding
-            if now < self._window_ends:
-                left = min(left, self._window_left)
-            self._window_left, self._window_ends = left, now + reset
+            # The last answer speaks, not the least: `Date` has whole seconds, so a window that
+            # has just begun can't be told from one that is about to end, nor from a sliding one.
+            self._window_left = reading.remaining - self._outstanding
+            self._window_ends = now + reset
 
     def refused(self, reading: QuotaReading | None, now: float) -> None:
         """A 429 (or 503 with Retry-After): everybody waits until the window opens."""

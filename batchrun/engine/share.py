@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from batchrun.journal import QuotaLedger
 
 AHEAD_SECONDS = 0.5
-"""Turns are taken for so long at once, so that a high rate doesn't wait for the disk each time."""
+"""Turns are taken for so many seconds of the machine's clock at once, so that a high rate doesn't
+wait for the disk each time."""
 
-LATE_SECONDS = MARGIN_SECONDS / 2
-"""A turn may be used so late: turns are spaced for a window that much longer and more."""
+LATE_SECONDS = MARGIN_SECONDS
+"""A turn may be used so late."""
+
+SPACED_SECONDS = WINDOW_SECONDS + MARGIN_SECONDS + LATE_SECONDS
+"""As many turns as the rate fall into so long: those of a window fit, however late each is, and
+the quota's own bound never makes a turn later than it was."""
 
 
 class QuotaShare:
@@ -66,8 +71,9 @@ class QuotaShare:
         if math.isinf(rate):
             requests, spacing = 0, 0.0
         else:
-            requests = max(math.floor(rate / WINDOW_SECONDS * AHEAD_SECONDS), 1)
-            spacing = (WINDOW_SECONDS + MARGIN_SECONDS) / rate
+            ahead = AHEAD_SECONDS * self._clock.speed
+            requests = max(math.floor(rate / WINDOW_SECONDS * ahead), 1)
+            spacing = SPACED_SECONDS / rate
         asked_at, shared_now = self._clock.now(), self._shared_now()
         taken = await asyncio.to_thread(self._ledger.take_turns, requests, spacing, shared_now)
         now = self._clock.now()

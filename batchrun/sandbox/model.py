@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.model import ExecutionStatus, Workflow
 from batchrun.sandbox.body import RefusedError, read_trigger
+from batchrun.sandbox.faults import Faults
 from batchrun.sandbox.quota import KeyQuota
 from batchrun.sandbox.results import (
     RunTimeKind,
@@ -75,6 +76,7 @@ class SandboxSettings:
         run_cap_seconds: The longest run time, in virtual seconds.
         retry_after: Whether a 429 carries ``Retry-After``, which the service does not document.
         keys: The keys it knows, and the scopes of each.
+        faults: What goes wrong on the way to it and back.
     """
 
     rate_per_minute: int | None = 60
@@ -88,6 +90,7 @@ class SandboxSettings:
     run_cap_seconds: float = 120.0
     retry_after: bool = False
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
+    faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         for name in ("rate_per_minute", "daily", "slots"):
@@ -166,7 +169,9 @@ class SandboxService:
 
     def workflows(self, key: str | None, now: float) -> Answer:
         """Answer ``GET /v1/workflows``."""
-        return self._answer("lists", key, Scope.READ, now, lambda: Answer(200, _workflow_list()))
+        wrapped = self.settings.faults.wrapped_list
+        listed = _wrapped_list() if wrapped else _workflow_list()
+        return self._answer("lists", key, Scope.READ, now, lambda: Answer(200, listed))
 
     def trigger(
         self, key: str | None, body: bytes, now: float, content_type: str = "application/json"
@@ -311,6 +316,10 @@ class SandboxService:
 
 def _workflow_list() -> JSON:
     return [{**asdict(workflow), "created_at": _WORKFLOW_CREATED_AT} for workflow in WORKFLOWS]
+
+
+def _wrapped_list() -> JSON:
+    return {"data": _workflow_list(), "pagination": {"nextPage": None}}
 
 
 def _served(serve: Callable[[], Answer]) -> Answer:

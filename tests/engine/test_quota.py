@@ -70,6 +70,29 @@ def test_what_others_spent_of_the_key_is_waited_for_until_the_window_opens() -> 
     assert quota.delay(0.0) == 42
 
 
+def test_a_new_window_counts_although_the_old_one_seems_to_last_a_second_more() -> None:
+    """`Date` has whole seconds: a window's end, measured by it, is up to a second late."""
+    quota = Quota()
+    quota.take(0.0)
+    quota.answered(QuotaReading(limit=60, remaining=1, reset_seconds=0.9), 0.0)
+    quota.take(0.5)
+    quota.answered(QuotaReading(limit=60, remaining=59, reset_seconds=60), 0.5)
+    assert quota.window_left(0.5) == 58
+    quota.take(1.0)
+    quota.take(2.0)
+    assert quota.delay(3.0) == 0
+
+
+def test_a_sliding_window_never_makes_one_wait_for_its_whole_length() -> None:
+    """Its reset is always a minute away, and what is left grows again."""
+    quota, now = Quota(), 0.0
+    for _ in range(200):
+        now += quota.delay(now)
+        quota.take(now)
+        quota.answered(QuotaReading(limit=60, remaining=5, reset_seconds=60), now)
+    assert now < 205
+
+
 def test_a_refusal_pauses_everybody_until_the_reset() -> None:
     quota = Quota()
     quota.take(0.0)

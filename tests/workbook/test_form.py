@@ -106,7 +106,7 @@ def test_a_layout_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
         form_of(layout=layout)
 
 
-def test_options_win_over_a_mapping(tmp_path: Path) -> None:
+def test_options_win_over_a_layout(tmp_path: Path) -> None:
     layout = tmp_path / "layout.json"
     kept = {"columns": ["a"], "rename": {"a": "A", "b": "B"}, "flat_depth": 2}
     layout.write_text(json.dumps(kept), encoding="utf-8")
