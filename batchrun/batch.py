@@ -122,6 +122,7 @@ class _Run:
     retry: Collection[Outcome] = ()
     decide: Decide = hold_doubts
     form: workbook.Form = field(default_factory=workbook.Form)
+    again: Collection[int] = ()
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -221,6 +222,7 @@ async def resume(
     output: Path | None = None,
     limit: int | None = None,
     retry: Collection[Outcome] = (),
+    again: Collection[int] = (),
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
@@ -235,6 +237,7 @@ async def resume(
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
         retry: Outcomes whose jobs are sent again first.
+        again: Numbers of jobs that are sent again first, whatever has become of them.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
@@ -262,6 +265,7 @@ async def resume(
         retriable(retry),
         decide,
         form or workbook.Form(),
+        again,
     )
     async with open_session(settings) as session:
         return await _work(session, run_now)
@@ -337,7 +341,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
     with journal.hold(batch_id):
         jobs = journal.jobs(batch_id, session.key)
-        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide)
+        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
         engine = Engine(
             session.client,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.again import is_given_back, run_marked
 from batchrun.cli.deciding import Doubts, about_doubts
 from batchrun.cli.forms import (
     Columns,
@@ -53,6 +54,15 @@ DEMO_WORKFLOW = "Account Research"
 List: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="The list: CSV or XLSX.")]
 Workflow: TypeAlias = Annotated[
     str, typer.Option("--workflow", "-w", help="Id or name of the workflow, any case.")
+]
+WorkflowUnlessMarked: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow",
+        "-w",
+        help="Id or name of the workflow, any case; not needed for a workbook that batchrun wrote "
+        'and whose column "run again" says what to send.',
+    ),
 ]
 Sheet: TypeAlias = Annotated[
     str | None, typer.Option(help="Sheet of a workbook; without it, the first.")
@@ -120,7 +130,7 @@ def check(
 
 def run(
     file: List,
-    workflow: Workflow,
+    workflow: WorkflowUnlessMarked = None,
     output: Output = None,
     sheet: Sheet = None,
     company_column: CompanyColumn = None,
@@ -149,6 +159,19 @@ def run(
     form = form_from(
         columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
     )
+    if is_given_back(file):
+        with _settings(
+            use_sandbox,
+            base_url=base_url,
+            rate=rate,
+            daily=daily,
+            wait=wait or None,
+            journal=journal,
+        ) as settings:
+            run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
+        return
+    if workflow is None:
+        raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
     request = _request(
         file, workflow, sheet, company_column, contact_column, param, param_column, params
     )

@@ -10,6 +10,7 @@ from batchrun.workbook.details import DetailSheets
 from batchrun.workbook.guide import guide_sheets, write_guide
 from batchrun.workbook.layout import MORE, STATUS_COLUMNS, layout_of
 from batchrun.workbook.limits import EXCEL, Limits
+from batchrun.workbook.marks import AGAIN, SHEET, sign
 from batchrun.workbook.sheets import Book, Look, TableSheets, look_of
 from batchrun.workbook.source import SourceLook, source_looks
 from batchrun.workbook.styles import Head
@@ -67,6 +68,7 @@ def _describe(book: Book, results: BatchResults) -> None:
     properties = book.workbook.properties
     properties.creator = "batchrun"
     properties.title = f"{results.summary.workflow.name}: {results.summary.source.name}"
+    sign(book.workbook, results.summary.batch_id)
     properties.created = results.summary.created_at.replace(tzinfo=None)
 
 
@@ -83,12 +85,13 @@ def _results_sheets(book: Book, results: BatchResults, layout: Layout) -> TableS
         )
         for title, width in zip(STATUS_COLUMNS, _STATUS_WIDTHS, strict=True)
     ]
+    looks.insert(_again_at(layout), Look(AGAIN, 11, Head.ASKED))
     looks += [look_of(each.title, each.survey, Head.RESULT) for each in layout.results]
     if layout.overflow:
         looks.append(Look(MORE, 52))
     return TableSheets(
         book,
-        "Results",
+        SHEET,
         looks,
         results.summary.rows,
         frozen=_frozen(layout, looks),
@@ -123,9 +126,17 @@ def _frozen(layout: Layout, looks: list[Look]) -> int:
 def _write_rows(
     rows: TableSheets, details: DetailSheets, results: BatchResults, layout: Layout
 ) -> None:
-    first_result = len(layout.original) + len(STATUS_COLUMNS)
+    first_result = len(layout.original) + len(STATUS_COLUMNS) + 1
+    again = _again_at(layout)
     for number, row in enumerate(results.rows):
         flat = layout.flat(row.result)
         lists = details.add(row, flat, rows.place(number)) if flat.items else {}
         inside = {first_result + position: place for position, place in lists.items()}
-        rows.append(layout.values(row, flat), inside)
+        values = layout.values(row, flat)
+        values.insert(again, None)
+        rows.append(values, inside)
+
+
+def _again_at(layout: Layout) -> int:
+    """Where the column "run again" is: beside what became of the row, and why."""
+    return len(layout.original) + 2

@@ -9,6 +9,7 @@ from openpyxl.utils import get_column_letter
 from batchrun.workbook.columns import shown
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import MORE, STATUS_COLUMNS
+from batchrun.workbook.marks import AGAIN
 from batchrun.workbook.sheets import Look, TableSheets
 from batchrun.workbook.styles import Head
 
@@ -22,6 +23,7 @@ TITLE = "Columns"
 _STATUS_WORDS = {
     "batchrun status": ("text", "what became of the row; see the sheet Summary"),
     "batchrun message": ("text", "why, for a row that is not completed"),
+    AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
     "execution id": ("text", "the execution in PG:AI"),
     "triggered (UTC)": ("date and time (UTC)", "when PG:AI accepted it"),
     "started (UTC)": ("date and time (UTC)", "when it began to run"),
@@ -42,7 +44,7 @@ def guide_sheets(book: Book, layout: Layout) -> TableSheets:
         Look("filled share", 10, Head.RESULT, formats={"float": "0%"}),
         Look("example", 52, Head.RESULT),
     ]
-    return TableSheets(book, TITLE, looks, len(layout.header), frozen=2)
+    return TableSheets(book, TITLE, looks, len(layout.header) + 1, frozen=2)
 
 
 def write_guide(sheets: TableSheets, layout: Layout, results: BatchResults) -> None:
@@ -51,7 +53,7 @@ def write_guide(sheets: TableSheets, layout: Layout, results: BatchResults) -> N
     lines: list[tuple[str, str, str, ColumnSurvey | None, str]] = []
     for title, survey in zip(layout.original, layout.original_surveys, strict=True):
         lines.append((title, "your list", "unchanged", survey, ""))
-    for title in STATUS_COLUMNS:
+    for title in (*STATUS_COLUMNS[:2], AGAIN, *STATUS_COLUMNS[2:]):
         kind, words = _STATUS_WORDS[title]
         lines.append((title, "batchrun", words, None, kind))
     lines += [

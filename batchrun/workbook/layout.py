@@ -172,7 +172,7 @@ class Layout:
 def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits = EXCEL) -> Layout:
     """Look at all rows once and lay out their columns; the same rows give the same layout."""
     shape = shape or Shape()
-    room = max(limits.columns - len(results.header) - len(STATUS_COLUMNS) - 1, 0)
+    room = max(limits.columns - len(results.header) - len(STATUS_COLUMNS) - 2, 0)
     survey = TableSurvey(room, limits.details)
     originals = tuple(ColumnSurvey() for _ in results.header)
     reasons: Counter[str] = Counter()

@@ -48,11 +48,12 @@ NUMBER_FORMATS: Mapping[str, str] = {
 
 
 class Head(Enum):
-    """Whose column it is; the value is the colour of its head."""
+    """Whose column it is (``ASKED``: the user's to fill); the value is the colour of its head."""
 
     LIST = "44546A"
     STATUS = "2E7D6B"
     RESULT = "1F5C8B"
+    ASKED = "BF8F00"
 
 
 FONT = "Calibri"

@@ -18,6 +18,8 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
+from batchrun.workbook.layout import STATUS_COLUMNS
+from batchrun.workbook.marks import AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 BEGAN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 HEADER = ("Company ID", "Account Name")
+STATUS = (*STATUS_COLUMNS[:2], AGAIN, *STATUS_COLUMNS[2:])
+"""What stands between the list and the results on the sheet Results."""
 
 
 def company(number: int) -> str:

@@ -14,8 +14,8 @@ from batchrun import workbook
 from batchrun.errors import OutputError, UsageError
 from batchrun.model import Outcome
 from batchrun.workbook import Crm, Form, form_of
-from batchrun.workbook.layout import STATUS_COLUMNS, Shape
-from tests.workbook.batches import HEADER, batch, batch_of, row, sheet, sheet_names
+from batchrun.workbook.layout import Shape
+from tests.workbook.batches import HEADER, STATUS, batch, batch_of, row, sheet, sheet_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ RESULT: JSON = {
     "outputs": {"id": "x", "score": 0.5, "deep": {"er": {"est": 1}}},
     "people": [{"name": "Ann"}],
 }
-FIRST = len(HEADER) + len(STATUS_COLUMNS)
+FIRST = len(HEADER) + len(STATUS)
 
 
 @pytest.mark.parametrize(

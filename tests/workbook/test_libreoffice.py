@@ -13,6 +13,7 @@ from batchrun.model import JSON, Cell, Outcome
 from batchrun.workbook.cells import Fitter
 from batchrun.workbook.layout import layout_of
 from batchrun.workbook.limits import EXCEL
+from batchrun.workbook.marks import AGAIN
 from tests.workbook.batches import batch, row
 from tests.workbook.office import ALL_SHEETS, convert, csv_cells
 
@@ -61,6 +62,8 @@ def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> No
             continue  # several sheets, or a list's own formats: those have tests of their own
         layout = layout_of(results, shape)
         meant: list[list[Cell]] = [[*layout.header], *map(layout.values, results.rows)]
+        for values, cell in zip(meant, [AGAIN, *[None] * len(meant)], strict=False):
+            values.insert(len(layout.original) + 2, cell)
         found = csv_cells(tmp_path / "csv" / f"{path.stem}-Results.csv")
         assert len(found) == len(meant), path
         for cells, values in zip(found, meant, strict=True):

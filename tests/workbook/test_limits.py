@@ -12,9 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.workbook.cells import Fitter, sheet_name
-from batchrun.workbook.layout import MORE, STATUS_COLUMNS
+from batchrun.workbook.layout import MORE
 from batchrun.workbook.limits import EXCEL, Limits
-from tests.workbook.batches import HEADER, batch, batch_of, company, row, sheet, sheet_names, table
+from tests.workbook.batches import (
+    HEADER,
+    STATUS,
+    batch,
+    batch_of,
+    company,
+    row,
+    sheet,
+    sheet_names,
+    table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +124,7 @@ def test_values_at_the_limits_are_read_back_as_they_are(written: Write) -> None:
 
 def test_results_beyond_the_last_column_are_together_in_one(written: Write) -> None:
     result: JSON = {f"key{number}": number for number in range(20)}
-    limits = Limits(columns=len(HEADER) + len(STATUS_COLUMNS) + 6)
+    limits = Limits(columns=len(HEADER) + len(STATUS) + 6)
 
     path = written(batch_of(result, {"later": 1}), limits=limits)
 
@@ -141,7 +151,7 @@ def test_more_links_than_excel_allows_stay_text(written: Write) -> None:
 
     opened = openpyxl.load_workbook(written(results, limits=Limits(links=5)))["Results"]
 
-    cells = [opened.cell(line, 10) for line in range(2, 11)]
+    cells = [opened.cell(line, 11) for line in range(2, 11)]
     assert [cell.hyperlink is not None for cell in cells] == [True] * 5 + [False] * 4
     assert [cell.value for cell in cells] == [f"https://x.example/{number}" for number in range(9)]
 
@@ -160,8 +170,8 @@ def test_more_links_than_excel_allows_stay_text(written: Write) -> None:
 def test_what_would_break_or_harm_as_a_link_stays_text(written: Write, address: str) -> None:
     results = openpyxl.load_workbook(written(batch_of({"url": address})))["Results"]
 
-    assert results["J2"].hyperlink is None
-    assert results["J2"].value == address
+    assert results["K2"].hyperlink is None
+    assert results["K2"].value == address
 
 
 def test_lists_without_number_do_not_become_sheets_without_number(written: Write) -> None:

@@ -73,7 +73,7 @@ def test_every_value_is_in_its_cell_or_in_the_file_beside(found: list[JSON]) -> 
 def check_cells(target: Path, found: list[JSON]) -> None:
     layout = layout_of(batch_of(*found))
     flats = [layout.flat(result) for result in found]
-    first = len(layout.header) - len(layout.results)
+    first = len(layout.header) - len(layout.results) + 1
     assert {
         path for flat in flats for path, value in flat.values.items() if value not in {None, ""}
     } <= {column.path for column in layout.results}

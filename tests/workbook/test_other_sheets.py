@@ -145,7 +145,7 @@ def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(writte
     ]  # fmt: skip
     opened = openpyxl.load_workbook(path)
     back = opened["people"]["A4"].hyperlink
-    forth = opened["Results"]["J4"].hyperlink
+    forth = opened["Results"]["K4"].hyperlink
     assert back is not None
     assert forth is not None
     assert (back.location, forth.location) == ("'Results'!A4", "'people'!A4")

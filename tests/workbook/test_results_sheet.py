@@ -10,9 +10,18 @@ import openpyxl
 
 from batchrun import tables
 from batchrun.model import Outcome
-from batchrun.workbook.layout import STATUS_COLUMNS
 from batchrun.workbook.limits import Limits
-from tests.workbook.batches import HEADER, batch, batch_of, company, row, sheet, sheet_names, table
+from tests.workbook.batches import (
+    HEADER,
+    STATUS,
+    batch,
+    batch_of,
+    company,
+    row,
+    sheet,
+    sheet_names,
+    table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,13 +63,13 @@ def test_a_header_that_repeats_or_is_blank_stays_as_it_is(written: Write) -> Non
     header = ("Company ID", "Name", "Name", "", "batchrun status")
     path = written(batch([row(0, {"Name": 1}, cells=(company(0), "a", "b", "c", "d"))], header))
 
-    assert sheet(path)[0] == [*header, *STATUS_COLUMNS, "Name (2)"]
+    assert sheet(path)[0] == [*header, *STATUS, "Name (2)"]
 
 
 def test_the_status_stands_between_the_list_and_the_results(written: Write) -> None:
     found = table(written(batch([row(3, {"answer": 42})])))[0]
 
-    assert list(found) == [*HEADER, *STATUS_COLUMNS, "answer"]
+    assert list(found) == [*HEADER, *STATUS, "answer"]
     assert found["execution id"] == "exec_3"
     assert found["triggered (UTC)"] == datetime(2026, 11, 24, 9, 0, 3)
     assert found["seconds"] == 33.0
@@ -85,7 +94,7 @@ def test_the_order_of_columns_is_that_of_the_rows_with_siblings_together(written
         )
     )
 
-    assert sheet(path)[0][len(HEADER) + len(STATUS_COLUMNS) :] == [
+    assert sheet(path)[0][len(HEADER) + len(STATUS) :] == [
         "b", "company.name", "company.city", "last.on", "a",
     ]  # fmt: skip
 
@@ -119,10 +128,10 @@ def test_long_text_is_wrapped_in_a_row_of_sane_height(written: Write) -> None:
     opened = openpyxl.load_workbook(written(batch_of({"text": "word " * 5_000}, {"text": "word"})))
     results = opened["Results"]
 
-    assert results["J2"].alignment.wrap_text
+    assert results["K2"].alignment.wrap_text
     assert results.row_dimensions[2].height == 75
     assert results.row_dimensions[3].height is None
-    assert 40 < results.column_dimensions["J"].width <= 60
+    assert 40 < results.column_dimensions["K"].width <= 60
 
 
 def test_the_head_is_frozen_and_can_be_filtered_and_colours_follow_the_outcome(
@@ -131,7 +140,7 @@ def test_the_head_is_frozen_and_can_be_filtered_and_colours_follow_the_outcome(
     results = openpyxl.load_workbook(written(batch_of({"a": 1}, {"a": 2})))["Results"]
 
     assert results.freeze_panes == "C2"  # the row's name stays in sight too
-    assert results.auto_filter.ref == "A1:J3"
+    assert results.auto_filter.ref == "A1:K3"
     ranges = [str(each.sqref) for each in results.conditional_formatting]
     assert ranges == ["C2:C3"]
 
@@ -140,9 +149,9 @@ def test_an_address_is_a_link_and_only_an_address(written: Write) -> None:
     path = written(batch_of({"a": "https://x.example/a?b=1#c", "b": "see https://x.example"}))
     results = openpyxl.load_workbook(path)["Results"]
 
-    assert results["J2"].hyperlink is not None
-    assert results["J2"].hyperlink.target == "https://x.example/a?b=1#c"
-    assert results["K2"].hyperlink is None
+    assert results["K2"].hyperlink is not None
+    assert results["K2"].hyperlink.target == "https://x.example/a?b=1#c"
+    assert results["L2"].hyperlink is None
 
 
 def parts(path: Path) -> dict[str, bytes]:
