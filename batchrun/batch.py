@@ -25,6 +25,7 @@ from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
 from batchrun.takeover import hold_doubts, retriable, take_over
+from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -96,6 +97,8 @@ class _Run:
     control: Control | None
     retry: Collection[Outcome] = ()
     decide: Decide = hold_doubts
+    form: workbook.Form = field(default_factory=workbook.Form)
+    again: Collection[int] = ()
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -140,6 +143,7 @@ async def run(
     confirm: Callable[[Plan, BatchSummary | None], bool] = _always,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
+    form: workbook.Form | None = None,
 ) -> Report | None:
     """Run a workflow for each row of a list and write the workbook.
 
@@ -154,6 +158,7 @@ async def run(
             anything is spent.
         on_progress: Told of each step.
         control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
 
     Returns:
         The report, or ``None`` when ``confirm`` said no.
@@ -182,7 +187,8 @@ async def run(
         if not confirm(plan, earlier):
             return None
         batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
-        return await _work(session, _Run(batch_id, target, limit, on_progress, control))
+        form = form or workbook.Form()
+        return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
 
 
 async def resume(
@@ -192,9 +198,11 @@ async def resume(
     output: Path | None = None,
     limit: int | None = None,
     retry: Collection[Outcome] = (),
+    again: Collection[int] = (),
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
+    form: workbook.Form | None = None,
 ) -> Report:
     """Go on with a batch where it stopped, whatever stopped it.
 
@@ -205,9 +213,11 @@ async def resume(
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
         retry: Outcomes whose jobs are sent again first.
+        again: Numbers of jobs that are sent again first, whatever has become of them.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
 
     Raises:
         BatchrunError: As in `run`.
@@ -222,18 +232,34 @@ async def resume(
     target = output or _default_output(source, summary)
     if target is not None:
         workbook.check_target(target, source)
-    run_now = _Run(summary.batch_id, target, limit, on_progress, control, retriable(retry), decide)
+    run_now = _Run(
+        summary.batch_id,
+        target,
+        limit,
+        on_progress,
+        control,
+        retriable(retry),
+        decide,
+        form or workbook.Form(),
+        again,
+    )
     async with open_session(settings) as session:
         return await _work(session, run_now)
 
 
-def export(batch_id: str | None, output: Path, settings: Settings | None = None) -> Path:
+def export(
+    batch_id: str | None,
+    output: Path,
+    settings: Settings | None = None,
+    form: workbook.Form | None = None,
+) -> Path:
     """Write a batch's results as they stand; also while it runs.
 
     Args:
         batch_id: Which batch; ``None`` for the newest.
         output: Where to; its ending decides the format.
         settings: As in `run`.
+        form: As in `run`.
 
     Returns:
         The path that was written.
@@ -246,7 +272,9 @@ def export(batch_id: str | None, output: Path, settings: Settings | None = None)
     with Journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
         workbook.check_target(output, _path(summary.source))
-        return _export(journal, summary.batch_id, output)
+        written = write_results(journal, summary.batch_id, output, form or workbook.Form())
+        assert written is not None  # it was said where to
+        return written
 
 
 def results(batch_id: str | None = None, settings: Settings | None = None) -> pd.DataFrame:
@@ -289,7 +317,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
     with journal.hold(batch_id):
         jobs = journal.jobs(batch_id, session.key)
-        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide)
+        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
         engine = Engine(
             session.client,
@@ -306,17 +334,18 @@ async def _work(session: Session, run_now: _Run) -> Report:
             loop = asyncio.get_running_loop()
             run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
         try:
-            ending = await engine.work()
+            async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                ending = await engine.work()
         except BatchrunError as error:
             with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
                 await _keep(jobs, error.what, engine)
-                _write(journal, run_now)
+                write_results(journal, batch_id, run_now.target, run_now.form)
             raise
         resume_at = None
         if ending is Ending.QUOTA:
             resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
         await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
-        output = _write(journal, run_now)
+        output = write_results(journal, batch_id, run_now.target, run_now.form)
         return Report(journal.summary(batch_id), ending, output, resume_at)
 
 
@@ -352,19 +381,6 @@ _NOTES = {
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
 }
-
-
-def _write(journal: Journal, run_now: _Run) -> Path | None:
-    if run_now.target is None:
-        return None
-    return _export(journal, run_now.batch_id, run_now.target)
-
-
-def _export(journal: Journal, batch_id: str, target: Path) -> Path:
-    with journal.results(batch_id) as found:
-        written = workbook.write(found, target)
-    journal.set_output(batch_id, str(written))
-    return written
 
 
 # where things are

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
+from batchrun.cli.again import is_given_back, run_marked
 from batchrun.cli.deciding import Doubts, about_doubts
+from batchrun.cli.forms import (
+    Columns,
+    CsvPlain,
+    FlatDepth,
+    LayoutFile,
+    Rename,
+    WriteEvery,
+    form_from,
+)
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -38,6 +48,7 @@ if TYPE_CHECKING:
     from batchrun.plan import Plan
     from batchrun.settings import Settings
     from batchrun.takeover import Decide
+    from batchrun.workbook import Form
 
 Ended = TypeVar("Ended")
 
@@ -47,6 +58,15 @@ DEMO_WORKFLOW = "Account Research"
 List: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="The list: CSV or XLSX.")]
 Workflow: TypeAlias = Annotated[
     str, typer.Option("--workflow", "-w", help="Id or name of the workflow, any case.")
+]
+WorkflowUnlessMarked: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow",
+        "-w",
+        help="Id or name of the workflow, any case; not needed for a workbook that batchrun wrote "
+        'and whose column "run again" says what to send.',
+    ),
 ]
 Sheet: TypeAlias = Annotated[
     str | None, typer.Option(help="Sheet of a workbook; without it, the first.")
@@ -114,7 +134,7 @@ def check(
 
 def run(
     file: List,
-    workflow: Workflow,
+    workflow: WorkflowUnlessMarked = None,
     output: Output = None,
     sheet: Sheet = None,
     company_column: CompanyColumn = None,
@@ -129,12 +149,34 @@ def run(
     stop_after_failures: StopAfterFailures = None,
     yes: Yes = False,
     again: Again = False,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    layout: LayoutFile = None,
+    csv_plain: CsvPlain = False,
+    write_every: WriteEvery = None,
     use_sandbox: Sandbox = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow for each row of a list and write the workbook."""
+    form = form_from(
+        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
+    )
+    if is_given_back(file):
+        with _settings(
+            use_sandbox,
+            base_url=base_url,
+            rate=rate,
+            daily=daily,
+            wait=wait or None,
+            journal=journal,
+        ) as settings:
+            run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
+        return
+    if workflow is None:
+        raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
     request = _request(
         file, workflow, sheet, company_column, contact_column, param, param_column, params
     )
@@ -147,7 +189,7 @@ def run(
         stop_after_failures=stop_after_failures,
         journal=journal,
     ) as settings:
-        _run(request, settings, output, limit, yes=yes, again=again, as_json=as_json)
+        _run(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
 
 
 def resume(
@@ -162,8 +204,17 @@ def resume(
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    layout: LayoutFile = None,
+    csv_plain: CsvPlain = False,
+    write_every: WriteEvery = None,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
+    form = form_from(
+        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
+    )
     settings = settings_from(
         base_url=base_url,
         rate=rate,
@@ -173,7 +224,7 @@ def resume(
         journal=journal,
     )
     decide = about_doubts(in_doubt)
-    go_on(batch, settings, output=output, limit=limit, decide=decide, as_json=as_json)
+    go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
 
 
 def go_on(
@@ -217,7 +268,7 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with _settings(use_sandbox=True, journal=journal) as settings:
-        _run(Request(source, DEMO_WORKFLOW), settings, None, None, yes=True)
+        _run(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True)
 
 
 def _run(
@@ -225,6 +276,7 @@ def _run(
     settings: Settings,
     output: Path | None,
     limit: int | None,
+    form: Form | None,
     *,
     yes: bool,
     again: bool = False,
@@ -243,6 +295,7 @@ def _run(
                 "output": output,
                 "on_progress": printer.show,
                 "control": control,
+                "form": form,
             }
             if control.batch_id is not None:  # never a second batch, not even with --again
                 return batch.resume(control.batch_id, settings, limit=limit, **shown)
