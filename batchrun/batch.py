@@ -33,13 +33,19 @@ class Request:
     """What the user wants done.
 
     Attributes:
-        source: The list: path of a CSV or XLSX file, or a DataFrame.
+        source: The list: path of a file, or a DataFrame.
         workflow: Id or name of the workflow.
         sheet: Sheet of a workbook; ``None`` for the first.
         company_column: Name of the company id column; ``None`` to recognise it.
         contact_column: Name of the contact id column; ``None`` to recognise it.
         parameters: Sent with every row.
         parameter_columns: Parameter name → name of the column its value comes from.
+        header_row: Line of the column names; ``None`` to find it.
+        visible_only: Leave out rows that are hidden or filtered out.
+        lenient_ids: Send what merely looks like a UUID.
+        mapping: File with the choices made for an earlier export of the same shape.
+        save_mapping: Where to keep the choices made for this one.
+        ask: Puts to the user which column holds the IDs; ``None`` when nobody is there.
     """
 
     source: Path | str | pd.DataFrame
@@ -49,6 +55,12 @@ class Request:
     contact_column: str | None = None
     parameters: Mapping[str, JSON] = field(default_factory=dict)
     parameter_columns: Mapping[str, str] = field(default_factory=dict)
+    header_row: int | None = None
+    visible_only: bool = False
+    lenient_ids: bool = False
+    mapping: Path | None = None
+    save_mapping: Path | None = None
+    ask: tables.Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +132,22 @@ class _Desk:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """A list as it was loaded for a request."""
+
+    table: Table
+    roles: Mapping[Role, int]
+    parameters: Parameters
+    lenient_ids: bool
+
+    def plan(self, workflow: Workflow, rates: EstimateRates) -> Plan:
+        """What to do with it."""
+        return make_plan(
+            self.table, workflow, self.roles, self.parameters, rates, lenient_ids=self.lenient_ids
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """One run or resume of a batch."""
 
@@ -158,10 +186,10 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
     desk = _Desk.of(settings)
-    table, roles, parameters = _load(request)
+    loaded = _load(request, desk.settings)
     async with desk.client:
         workflow, rates = await _preflight(desk, request.workflow)
-    return make_plan(table, workflow, roles, parameters, rates)
+    return loaded.plan(workflow, rates)
 
 
 async def run(
@@ -196,14 +224,14 @@ async def run(
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
     desk = _Desk.of(settings)
-    table, roles, parameters = _load(request)
-    source = _path(table.source)
+    loaded = _load(request, desk.settings)
+    source = _path(loaded.table.source)
     if output is not None:
         workbook.check_target(output, source)
     base_url = desk.settings.base_url
     async with desk.client:
         workflow, rates = await _preflight(desk, request.workflow)
-        plan = make_plan(table, workflow, roles, parameters, rates)
+        plan = loaded.plan(workflow, rates)
         with Journal(desk.settings.journal) as journal:
             earlier = None if again else journal.find(plan.fingerprint(), base_url)
             if earlier is not None and not earlier.unfinished:
@@ -303,19 +331,52 @@ def results(batch_id: str | None = None, settings: Settings | None = None) -> pd
 # the stages
 
 
-def _load(request: Request) -> tuple[Table, Mapping[Role, int], Parameters]:
+def _load(request: Request, settings: Settings) -> Loaded:
+    choices = tables.Choices(
+        sheet=request.sheet,
+        header_row=request.header_row,
+        visible_only=request.visible_only,
+        company_column=request.company_column,
+        contact_column=request.contact_column,
+        lenient_ids=request.lenient_ids,
+        parameter_columns=request.parameter_columns,
+    )
+    if request.mapping is not None:
+        choices = tables.read_choices(request.mapping).overridden_by(choices)
     if isinstance(request.source, (str, Path)):
-        table = tables.load(Path(request.source), sheet=request.sheet)
+        table = tables.load(
+            Path(request.source),
+            sheet=choices.sheet,
+            header_row=choices.header_row,
+            visible_only=choices.visible_only,
+            limits=_limits(settings),
+        )
     else:
         table = tables.from_frame(request.source)
+    table = choices.check_shape(table)
     roles = tables.find_roles(
-        table, company_column=request.company_column, contact_column=request.contact_column
+        table,
+        company_column=choices.company_column,
+        contact_column=choices.contact_column,
+        lenient=choices.lenient_ids,
+        ask=request.ask,
     )
     columns = {
         name: tables.find_column(table, column, "--param-column")
-        for name, column in request.parameter_columns.items()
+        for name, column in choices.parameter_columns.items()
     }
-    return table, roles, Parameters(request.parameters, columns)
+    if request.save_mapping is not None:
+        tables.save_choices(request.save_mapping, choices.made(table, roles))
+    return Loaded(table, roles, Parameters(request.parameters, columns), choices.lenient_ids)
+
+
+def _limits(settings: Settings) -> tables.LoadLimits:
+    return tables.LoadLimits(
+        file_bytes=settings.largest_file_mb * 1024**2,
+        unpacked_bytes=settings.largest_unpacked_mb * 1024**2,
+        cells=settings.most_cells,
+        sheets=settings.most_sheets,
+    )
 
 
 async def _preflight(desk: _Desk, wanted: str) -> tuple[Workflow, EstimateRates]:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary
     from batchrun.plan import Plan
     from batchrun.settings import Settings
+    from batchrun.tables import Ask
 
 SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
 Ended = TypeVar("Ended")
 
-List: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="The list: CSV or XLSX.")]
+List: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The list: a workbook or CSV.")
+]
 Workflow: TypeAlias = Annotated[
     str, typer.Option("--workflow", "-w", help="Id or name of the workflow, any case.")
 ]
@@ -61,6 +65,21 @@ ParamColumn: TypeAlias = Annotated[
 Params: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="FILE.json", help="Parameters for all rows from a file.")
 ]
+HeaderRow: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Line with the column names.")
+]
+VisibleOnly: TypeAlias = Annotated[
+    bool, typer.Option("--visible-only", help="Leave out rows that are hidden or filtered out.")
+]
+LenientIds: TypeAlias = Annotated[
+    bool, typer.Option("--lenient-ids", help="Send what merely looks like a UUID.")
+]
+MappingFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--mapping", metavar="FILE.toml", help="Read columns as saved there.")
+]
+SaveMapping: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE.toml", help="Keep this choice of columns there.")
+]
 Sandbox: TypeAlias = Annotated[
     bool, typer.Option("--sandbox", help="Run against an imitation of the service; no key needed.")
 ]
@@ -80,8 +99,13 @@ def check(
     file: List,
     workflow: Workflow,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    visible_only: VisibleOnly = False,
     company_column: CompanyColumn = None,
     contact_column: ContactColumn = None,
+    lenient_ids: LenientIds = False,
+    mapping: MappingFile = None,
+    save_mapping: SaveMapping = None,
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
@@ -95,8 +119,16 @@ def check(
     from batchrun import batch
     from batchrun.cli import wording
 
-    request = _request(
-        file, workflow, sheet, company_column, contact_column, param, param_column, params
+    request = replace(
+        _request(
+            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        ),
+        header_row=header_row,
+        visible_only=visible_only,
+        lenient_ids=lenient_ids,
+        mapping=mapping,
+        save_mapping=save_mapping,
+        ask=_ask_if_somebody_is_here(),
     )
     with _settings(use_sandbox, base_url=base_url, rate=rate, daily=daily) as settings:
         plan = asyncio.run(batch.check(request, settings))
@@ -111,8 +143,13 @@ def run(
     workflow: Workflow,
     output: Output = None,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    visible_only: VisibleOnly = False,
     company_column: CompanyColumn = None,
     contact_column: ContactColumn = None,
+    lenient_ids: LenientIds = False,
+    mapping: MappingFile = None,
+    save_mapping: SaveMapping = None,
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
@@ -127,8 +164,16 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow for each row of a list and write the workbook."""
-    request = _request(
-        file, workflow, sheet, company_column, contact_column, param, param_column, params
+    request = replace(
+        _request(
+            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        ),
+        header_row=header_row,
+        visible_only=visible_only,
+        lenient_ids=lenient_ids,
+        mapping=mapping,
+        save_mapping=save_mapping,
+        ask=_ask_if_somebody_is_here(),
     )
     with _settings(
         use_sandbox, base_url=base_url, rate=rate, daily=daily, journal=journal
@@ -255,6 +300,14 @@ def _settings(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
             given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
         yield settings_from(**given)
+
+
+def _ask_if_somebody_is_here() -> Ask | None:
+    if not sys.stdin.isatty():
+        return None
+    from batchrun.cli.asking import ask_for_column
+
+    return ask_for_column
 
 
 # what the user sees
