@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from batchrun.api import check, export, results, resume, run, workflows
+    from batchrun.api import check, export, forget, results, resume, retry, run, workflows
     from batchrun.batch import Control, Report
     from batchrun.errors import BatchrunError
     from batchrun.model import Outcome
@@ -27,15 +27,20 @@ __all__ = [
     "Settings",
     "check",
     "export",
+    "forget",
     "load_settings",
     "results",
     "resume",
+    "retry",
     "run",
     "workflows",
 ]
 
 _HOMES = {
-    "batchrun.api": ("check", "export", "results", "resume", "run", "workflows"),
+    "batchrun.api": (
+        *("check", "export", "forget", "results"),
+        *("resume", "retry", "run", "workflows"),
+    ),
     "batchrun.batch": ("Control", "Report"),
     "batchrun.errors": ("BatchrunError",),
     "batchrun.model": ("Outcome",),

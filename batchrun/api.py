@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from batchrun import batch
-from batchrun.batch import Control, Report, Request, export, results
+from batchrun.batch import Control, Report, export, results
+from batchrun.journal import Journal
+from batchrun.model import InDoubt
+from batchrun.request import Request
+from batchrun.settings import load_settings
+from batchrun.takeover import RETRIED_BY_ITSELF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import pandas as pd
 
     from batchrun.engine import Progress
-    from batchrun.model import JSON, Workflow
+    from batchrun.model import JSON, Outcome, Workflow
     from batchrun.plan import Plan
     from batchrun.settings import Settings
 
-__all__ = ["check", "export", "results", "resume", "run", "workflows"]
+__all__ = ["check", "export", "forget", "results", "resume", "retry", "run", "workflows"]
 
 
 def workflows(settings: Settings | None = None) -> list[Workflow]:
@@ -161,6 +166,7 @@ def resume(
     *,
     output: Path | str | None = None,
     limit: int | None = None,
+    in_doubt: Literal["hold", "retry", "drop"] = "hold",
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     settings: Settings | None = None,
@@ -171,6 +177,8 @@ def resume(
         batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
+        in_doubt: What to do with triggers that may or may not have been accepted: leave them,
+            send them again (and perhaps pay twice), or never send them.
         on_progress: Told of each step.
         control: Stops it early, from another thread or a callback.
         settings: Key, address and so on; ``None`` reads them from the environment.
@@ -186,5 +194,59 @@ def resume(
             limit=limit,
             on_progress=on_progress or batch.ignore_progress,
             control=control,
+            decide=lambda _: InDoubt(in_doubt),
         )
     )
+
+
+def retry(
+    batch_id: str | None = None,
+    *,
+    outcomes: Collection[Outcome] = RETRIED_BY_ITSELF,
+    output: Path | str | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Send jobs of a batch again that ended without a result, and pay for them again.
+
+    What had become of them is kept in the journal.
+
+    Args:
+        batch_id: Which batch; ``None`` for the newest.
+        outcomes: The outcomes to send again.
+        output: Where the results go; ``None`` for where they went before.
+        on_progress: Told of each step.
+        control: Stops it early, from another thread or a callback.
+        settings: Key, address and so on; ``None`` reads them from the environment.
+
+    Raises:
+        BatchrunError: As in `run`; an outcome that can't be retried.
+    """
+    return asyncio.run(
+        batch.resume(
+            batch_id,
+            settings,
+            output=None if output is None else Path(output),
+            retry=outcomes,
+            on_progress=on_progress or batch.ignore_progress,
+            control=control,
+        )
+    )
+
+
+def forget(batch_id: str, *, settings: Settings | None = None) -> None:
+    """Erase a batch from the journal: its rows, results and all that was noted of it.
+
+    Workbooks that were written stay. A later `run` of the same list knows nothing of it, and
+    triggers everything again.
+
+    Args:
+        batch_id: Which batch (the beginning of its id is enough).
+        settings: As in `run`.
+
+    Raises:
+        JournalError: There is no such batch, or another process works on it.
+    """
+    with Journal((settings or load_settings()).journal) as journal:
+        journal.forget(journal.resolve(batch_id).batch_id)

@@ -7,60 +7,33 @@ journal, so `resume` is `run` with less left to do.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun import tables, workbook
-from batchrun.engine import Clock, Ending, Engine, Limits, Progress, Quota, TimedForecast
+from batchrun import workbook
+from batchrun.engine import Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, UsageError
-from batchrun.journal import Journal, hold_batch
-from batchrun.model import JSON, BatchSummary, Outcome, Role, Table, TableSource, Workflow
-from batchrun.plan import EstimateRates, Parameters, Plan, make_plan
-from batchrun.service import Client, choose_workflow
+from batchrun.journal import Journal
+from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
+from batchrun.request import Request, load_request
+from batchrun.service import choose_workflow
+from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
+from batchrun.takeover import hold_doubts, retriable, take_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection
 
     import pandas as pd
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user wants done.
-
-    Attributes:
-        source: The list: path of a file, or a DataFrame.
-        workflow: Id or name of the workflow.
-        sheet: Sheet of a workbook; ``None`` for the first.
-        company_column: Name of the company id column; ``None`` to recognise it.
-        contact_column: Name of the contact id column; ``None`` to recognise it.
-        parameters: Sent with every row.
-        parameter_columns: Parameter name → name of the column its value comes from.
-        header_row: Line of the column names; ``None`` to find it.
-        visible_only: Leave out rows that are hidden or filtered out.
-        lenient_ids: Send what merely looks like a UUID.
-        mapping: File with the choices made for an earlier export of the same shape.
-        save_mapping: Where to keep the choices made for this one.
-        ask: Puts to the user which column holds the IDs; ``None`` when nobody is there.
-    """
-
-    source: Path | str | pd.DataFrame
-    workflow: str
-    sheet: str | None = None
-    company_column: str | None = None
-    contact_column: str | None = None
-    parameters: Mapping[str, JSON] = field(default_factory=dict)
-    parameter_columns: Mapping[str, str] = field(default_factory=dict)
-    header_row: int | None = None
-    visible_only: bool = False
-    lenient_ids: bool = False
-    mapping: Path | None = None
-    save_mapping: Path | None = None
-    ask: tables.Ask | None = None
+    from batchrun.journal import BatchJobs
+    from batchrun.plan import Plan
+    from batchrun.takeover import Decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +44,13 @@ class Report:
         summary: The batch as it stands now.
         ending: Why the engine stopped.
         output: The workbook that was written; ``None`` when none was asked for.
+        resume_at: When the quota opens again, where it is spent; aware, UTC.
     """
 
     summary: BatchSummary
     ending: Ending
     output: Path | None
+    resume_at: datetime | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -94,6 +69,11 @@ class Control:
         self._stop: Callable[[], object] | None = None
         self.stopped = False
 
+    @property
+    def working(self) -> bool:
+        """Whether the batch is being worked on; before, nothing has been triggered."""
+        return self._stop is not None
+
     def stop(self) -> None:
         """No more triggers; what is in flight is collected for a while, then the workbook."""
         self.stopped = True
@@ -108,46 +88,6 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """What a batch is worked on with."""
-
-    settings: Settings
-    key: str
-    client: Client
-    quota: Quota
-    clock: Clock
-
-    @classmethod
-    def of(cls, settings: Settings | None) -> _Desk:
-        settings = settings or load_settings()
-        if settings.api_key is None or not settings.api_key.get_secret_value():
-            raise UsageError(
-                "There is no API key.",
-                "Put it into the environment variable PGAI_API_KEY or into a .env file here; "
-                "to try without one, add --sandbox.",
-            )
-        key = settings.api_key.get_secret_value()
-        client = Client(key, settings.base_url)
-        return cls(settings, key, client, Quota(settings.rate), Clock(settings.speed))
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A list as it was loaded for a request."""
-
-    table: Table
-    roles: Mapping[Role, int]
-    parameters: Parameters
-    lenient_ids: bool
-
-    def plan(self, workflow: Workflow, rates: EstimateRates) -> Plan:
-        """What to do with it."""
-        return make_plan(
-            self.table, workflow, self.roles, self.parameters, rates, lenient_ids=self.lenient_ids
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class _Run:
     """One run or resume of a batch."""
 
@@ -156,6 +96,8 @@ class _Run:
     limit: int | None
     on_progress: Callable[[Progress], None]
     control: Control | None
+    retry: Collection[Outcome] = ()
+    decide: Decide = hold_doubts
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -174,9 +116,8 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
     Raises:
         BatchrunError: The key or the service can't be used.
     """
-    desk = _Desk.of(settings)
-    async with desk.client:
-        return list((await desk.client.workflows()).workflows)
+    async with open_session(settings or load_settings()) as session:
+        return list(await session.workflows())
 
 
 async def check(request: Request, settings: Settings | None = None) -> Plan:
@@ -185,11 +126,11 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
-    desk = _Desk.of(settings)
-    loaded = _load(request, desk.settings)
-    async with desk.client:
-        workflow, rates = await _preflight(desk, request.workflow)
-    return loaded.plan(workflow, rates)
+    settings = settings or load_settings()
+    loaded = load_request(request, settings)
+    async with open_session(settings) as session:
+        workflow = choose_workflow(await session.workflows(), request.workflow)
+        return loaded.plan(workflow, session.rates(workflow.id))
 
 
 async def run(
@@ -223,31 +164,29 @@ async def run(
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
-    desk = _Desk.of(settings)
-    loaded = _load(request, desk.settings)
+    settings = settings or load_settings()
+    loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if output is not None:
         workbook.check_target(output, source)
-    base_url = desk.settings.base_url
-    async with desk.client:
-        workflow, rates = await _preflight(desk, request.workflow)
-        plan = loaded.plan(workflow, rates)
-        with Journal(desk.settings.journal) as journal:
-            earlier = None if again else journal.find(plan.fingerprint(), base_url)
-            if earlier is not None and not earlier.unfinished:
-                raise UsageError(
-                    f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
-                    f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                    "To trigger and pay for it all once more, add --again.",
-                )
-            target = output or _default_output(source, earlier)
-            if target is not None:
-                workbook.check_target(target, source)
-            if not confirm(plan, earlier):
-                return None
-            batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
-            run_now = _Run(batch_id, target, limit, on_progress, control)
-            return await _work(desk, journal, run_now)
+    async with open_session(settings) as session:
+        workflow = choose_workflow(await session.workflows(), request.workflow)
+        plan = loaded.plan(workflow, session.rates(workflow.id))
+        journal, base_url = session.journal, session.settings.base_url
+        earlier = None if again else journal.find(plan.fingerprint(), base_url)
+        if earlier is not None and not earlier.unfinished:
+            raise UsageError(
+                f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
+                f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
+                "To trigger and pay for it all once more, add --again.",
+            )
+        target = output or _default_output(source, earlier)
+        if target is not None:
+            workbook.check_target(target, source)
+        if not confirm(plan, earlier):
+            return None
+        batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
+        return await _work(session, _Run(batch_id, target, limit, on_progress, control))
 
 
 async def resume(
@@ -256,6 +195,8 @@ async def resume(
     *,
     output: Path | None = None,
     limit: int | None = None,
+    retry: Collection[Outcome] = (),
+    decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
 ) -> Report:
@@ -267,6 +208,8 @@ async def resume(
             words.
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
+        retry: Outcomes whose jobs are sent again first.
+        decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
 
@@ -279,14 +222,13 @@ async def resume(
         if "base_url" not in settings.model_fields_set:
             base_url = journal.base_url(summary.batch_id)
             settings = settings.model_copy(update={"base_url": base_url})
-        source = _path(summary.source)
-        target = output or _default_output(source, summary)
-        if target is not None:
-            workbook.check_target(target, source)
-        desk = _Desk.of(settings)
-        async with desk.client:
-            again = _Run(summary.batch_id, target, limit, on_progress, control)
-            return await _work(desk, journal, again)
+    source = _path(summary.source)
+    target = output or _default_output(source, summary)
+    if target is not None:
+        workbook.check_target(target, source)
+    run_now = _Run(summary.batch_id, target, limit, on_progress, control, retriable(retry), decide)
+    async with open_session(settings) as session:
+        return await _work(session, run_now)
 
 
 def export(batch_id: str | None, output: Path, settings: Settings | None = None) -> Path:
@@ -331,91 +273,22 @@ def results(batch_id: str | None = None, settings: Settings | None = None) -> pd
 # the stages
 
 
-def _load(request: Request, settings: Settings) -> Loaded:
-    choices = tables.Choices(
-        sheet=request.sheet,
-        header_row=request.header_row,
-        visible_only=request.visible_only,
-        company_column=request.company_column,
-        contact_column=request.contact_column,
-        lenient_ids=request.lenient_ids,
-        parameter_columns=request.parameter_columns,
-    )
-    if request.mapping is not None:
-        choices = tables.read_choices(request.mapping).overridden_by(choices)
-    if isinstance(request.source, (str, Path)):
-        table = tables.load(
-            Path(request.source),
-            sheet=choices.sheet,
-            header_row=choices.header_row,
-            visible_only=choices.visible_only,
-            limits=_limits(settings),
-        )
-    else:
-        table = tables.from_frame(request.source)
-    table = choices.check_shape(table)
-    roles = tables.find_roles(
-        table,
-        company_column=choices.company_column,
-        contact_column=choices.contact_column,
-        lenient=choices.lenient_ids,
-        ask=request.ask,
-    )
-    columns = {
-        name: tables.find_column(table, column, "--param-column")
-        for name, column in choices.parameter_columns.items()
-    }
-    if request.save_mapping is not None:
-        tables.save_choices(request.save_mapping, choices.made(table, roles))
-    return Loaded(table, roles, Parameters(request.parameters, columns), choices.lenient_ids)
-
-
-def _limits(settings: Settings) -> tables.LoadLimits:
-    return tables.LoadLimits(
-        file_bytes=settings.largest_file_mb * 1024**2,
-        unpacked_bytes=settings.largest_unpacked_mb * 1024**2,
-        cells=settings.most_cells,
-        sheets=settings.most_sheets,
-    )
-
-
-async def _preflight(desk: _Desk, wanted: str) -> tuple[Workflow, EstimateRates]:
-    """Find the workflow; its answer also tells the quota."""
-    desk.quota.take(desk.clock.now())
-    listed = await desk.client.workflows()
-    desk.quota.answered(listed.quota, desk.clock.now())
-    forecast = TimedForecast()
-    rates = EstimateRates(
-        requests_per_minute=desk.quota.rate,
-        requests_per_job=forecast.requests_per_job,
-        seconds_per_execution=forecast.seconds_per_execution,
-        daily=desk.settings.daily,
-    )
-    return choose_workflow(listed.workflows, wanted), rates
-
-
-async def _work(desk: _Desk, journal: Journal, run_now: _Run) -> Report:
+async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
-    settings, batch_id = desk.settings, run_now.batch_id
-    with hold_batch(settings.journal, batch_id):
-        jobs = journal.jobs(batch_id, desk.key)
-        await jobs.recover()
-        if settings.daily is not None:
-            desk.quota.limit_today(settings.daily - jobs.requests_today(datetime.now(UTC)))
+    settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
+    with journal.hold(batch_id):
+        jobs = journal.jobs(batch_id, session.key)
+        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide)
+        before = journal.summary(batch_id)
         engine = Engine(
-            desk.client,
+            session.client,
             jobs,
-            journal.summary(batch_id).counts,
-            quota=desk.quota,
-            forecast=TimedForecast(),
-            clock=desk.clock,
-            limits=Limits(
-                max_in_flight=settings.max_in_flight or desk.quota.rate,
-                jobs=run_now.limit,
-                patience_seconds=settings.patience_seconds,
-                drain_seconds=settings.drain_seconds,
-                longest_pause_seconds=settings.longest_pause_seconds,
-            ),
+            before.counts,
+            quota=session.quota,
+            share=session.share,
+            forecast=session.forecast(before.workflow.id),
+            clock=session.clock,
+            limits=_limits(settings, run_now.limit),
             on_progress=run_now.on_progress,
         )
         if run_now.control is not None:
@@ -424,12 +297,36 @@ async def _work(desk: _Desk, journal: Journal, run_now: _Run) -> Report:
         try:
             ending = await engine.work()
         except BatchrunError as error:
-            await jobs.note(error.what)
-            _write(journal, run_now)
+            with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
+                await _keep(jobs, error.what, engine)
+                _write(journal, run_now)
             raise
-        await jobs.note(_NOTES[ending])
+        resume_at = None
+        if ending is Ending.QUOTA:
+            resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
+        await _keep(jobs, _note(ending, resume_at), engine)
         output = _write(journal, run_now)
-        return Report(journal.summary(batch_id), ending, output)
+        return Report(journal.summary(batch_id), ending, output, resume_at)
+
+
+async def _keep(jobs: BatchJobs, note: str, engine: Engine) -> None:
+    await jobs.worked(note, engine.effort.seconds, engine.effort.quota_seconds)
+
+
+def _limits(settings: Settings, jobs: int | None) -> Limits:
+    return Limits(
+        max_in_flight=settings.max_in_flight or math.inf,
+        jobs=jobs,
+        patience_seconds=settings.patience_seconds,
+        drain_seconds=settings.drain_seconds,
+        longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
+    )
+
+
+def _note(ending: Ending, resume_at: datetime | None) -> str:
+    if resume_at is None:
+        return _NOTES[ending]
+    return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
 
 
 _NOTES = {

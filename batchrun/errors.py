@@ -8,6 +8,7 @@
     ├── OutputError               2   the workbook can't be written there
     ├── WorkflowError             2   no such workflow, or it is not active
     ├── JournalError              2   the journal can't be opened, or has no such batch
+    │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
     ├── ServiceError              4   the service can't be reached or makes no sense now
     └── KeyRefusedError           5   no key, a wrong key (401), or one without the scope (403)
 
@@ -84,6 +85,12 @@ class JournalError(BatchrunError):
     """The journal can't be opened, is from a newer batchrun, or has no such batch."""
 
     exit_code = ExitCode.UNUSABLE
+
+
+class JournalWriteError(JournalError):
+    """The journal can't be written any more: the batch pauses where it is."""
+
+    exit_code = ExitCode.PAUSED
 
 
 class ServiceError(BatchrunError):

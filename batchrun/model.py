@@ -36,6 +36,17 @@ class Outcome(StrEnum):
     PENDING = "pending"
 
 
+class InDoubt(StrEnum):
+    """What the user decides about triggers that may or may not have been accepted."""
+
+    HOLD = "hold"
+    """Leave them in doubt and ask again next time."""
+    RETRY = "retry"
+    """Send them again; those that were accepted are then paid for twice."""
+    DROP = "drop"
+    """Never send them; they stay in doubt and nobody asks again."""
+
+
 class Role(StrEnum):
     """What an identifier column means to the service; the value is the trigger body's key."""
 
@@ -212,6 +223,9 @@ class BatchSummary:
         jobs: Distinct trigger bodies.
         requests: HTTP requests spent so far, all kinds.
         estimated_seconds: What the plan said it would take, in seconds.
+        estimated_requests: How many requests the plan said it would take.
+        worked_seconds: How long it was worked on, all runs together.
+        quota_seconds: How much of that was only waiting for the quota.
         output: Path of the workbook last written, ``None`` before.
         note: Why it stands where it stands (paused, stopped), else ``""``.
     """
@@ -226,6 +240,9 @@ class BatchSummary:
     jobs: int
     requests: int
     estimated_seconds: float
+    estimated_requests: int = 0
+    worked_seconds: float = 0.0
+    quota_seconds: float = 0.0
     output: str | None = None
     note: str = ""
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from batchrun.estimate import Estimate, EstimateRates
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -50,23 +52,6 @@ class PlannedRow:
     company_id: str | None
     contact_id: str | None
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a batch is expected to cost.
-
-    Attributes:
-        requests: HTTP requests of all kinds.
-        seconds: Time from the first trigger to the last result, in seconds.
-        requests_per_minute: The rate it was reckoned with.
-        daily: Requests a day it was reckoned with, ``None`` for no limit known.
-    """
-
-    requests: int
-    seconds: float
-    requests_per_minute: float
-    daily: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +115,7 @@ def make_plan(
         workflow: What to trigger.
         roles: Column position of each identifier; at least one.
         parameters: Constant and per-row parameters.
-        estimate: The quota and the requests a job takes, to reckon with.
+        estimate: The quota and the time an execution takes, to reckon with.
         lenient_ids: Whether what merely looks like a UUID is sent.
     """
     jobs: dict[str, int] = {}
@@ -140,33 +125,6 @@ def make_plan(
     )
     cost = estimate.of(len(jobs))
     return Plan(workflow, table, roles, parameters, rows, tuple(jobs), cost, lenient_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class EstimateRates:
-    """What an estimate is reckoned with.
-
-    Attributes:
-        requests_per_minute: The quota's rate; ``math.inf`` for none.
-        requests_per_job: Trigger and polls of one job.
-        seconds_per_execution: How long one execution takes.
-        daily: Requests a day, ``None`` for no limit known.
-    """
-
-    requests_per_minute: float
-    requests_per_job: float
-    seconds_per_execution: float
-    daily: int | None = None
-
-    def of(self, jobs: int) -> Estimate:
-        """Estimate so many jobs."""
-        requests = math.ceil(jobs * self.requests_per_job)
-        sending = requests / self.requests_per_minute * 60
-        if self.daily:
-            # Each full day's quota puts what is left off until the next midnight, at worst a day.
-            sending += (requests - 1) // self.daily * 86_400 if requests else 0
-        seconds = sending + self.seconds_per_execution if jobs else 0.0
-        return Estimate(requests, seconds, self.requests_per_minute, self.daily)
 
 
 def _plan_row(

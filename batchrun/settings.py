@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from batchrun.errors import UsageError
@@ -21,6 +22,23 @@ def _variable(name: str) -> AliasChoices:
     return AliasChoices(name.removeprefix("BATCHRUN_").removeprefix("PGAI_").lower(), name)
 
 
+def read_rate(rate: object) -> object:
+    """A rate as people write it: ``120``, ``120/min``, ``unlimited``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(rate, str):
+        return rate
+    text = rate.strip().lower()
+    if text == "unlimited":
+        return math.inf
+    number = text.removesuffix("/min").rstrip()
+    if not number.isdecimal() or int(number) < 1:
+        raise ValueError("it is written 120, 120/min or unlimited")
+    return int(number)
+
+
 class Settings(BaseSettings):
     """Everything that is the same for every batch of a user.
 
@@ -28,7 +46,8 @@ class Settings(BaseSettings):
         api_key: The service's key (``PGAI_API_KEY``).
         base_url: Where the service is (``BATCHRUN_BASE_URL``).
         journal: Path or database URL of the journal (``BATCHRUN_JOURNAL``).
-        rate: Requests a minute; ``None`` follows the service's headers, else 60
+        rate: Requests a minute (``120``, ``"120/min"``); ``None`` follows the service's headers,
+            else 60; ``"unlimited"`` follows them too, else sends as fast as it can
             (``BATCHRUN_RATE``).
         daily: Requests a day, all batches of this key; ``None`` for no limit of our own
             (``BATCHRUN_DAILY``).
@@ -46,6 +65,8 @@ class Settings(BaseSettings):
         most_cells: Cells of a sheet, blank ones between filled ones included
             (``BATCHRUN_MOST_CELLS``).
         most_sheets: Sheets of a workbook (``BATCHRUN_MOST_SHEETS``).
+        wait: Whether a batch waits for the quota however long it takes, across midnight UTC too
+            (``BATCHRUN_WAIT``).
         speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
             that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
     """
@@ -60,7 +81,7 @@ class Settings(BaseSettings):
         default_factory=lambda: str(default_journal()),
         validation_alias=_variable("BATCHRUN_JOURNAL"),
     )
-    rate: Annotated[int | None, Field(ge=1)] = Field(
+    rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = Field(
         None, validation_alias=_variable("BATCHRUN_RATE")
     )
     daily: Annotated[int | None, Field(ge=1)] = Field(
@@ -90,6 +111,7 @@ class Settings(BaseSettings):
     most_sheets: Annotated[int, Field(ge=1)] = Field(
         500, validation_alias=_variable("BATCHRUN_MOST_SHEETS")
     )
+    wait: bool = Field(False, validation_alias=_variable("BATCHRUN_WAIT"))
     speed: Annotated[float, Field(gt=0)] = Field(1.0, validation_alias=_variable("BATCHRUN_SPEED"))
 
 

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from batchrun.errors import UsageError
+from batchrun.estimate import EstimateRates
 from batchrun.model import JSON, Role, Table, TableSource, Workflow
 from batchrun.plan import (
-    EstimateRates,
     Parameters,
     Plan,
     make_plan,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ACME = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 BETA = "b1b2c3d4-e5f6-7890-abcd-ef1234567890"
 RESEARCH = Workflow("wf_abc123", "Account Research")
-RATES = EstimateRates(requests_per_minute=60, requests_per_job=2, seconds_per_execution=45)
+RATES = EstimateRates(requests_per_minute=60, seconds_per_execution=45)
 
 
 def table_of(header: list[str], *rows: list[object]) -> Table:
@@ -94,13 +94,23 @@ def test_a_number_json_cannot_carry_makes_the_row_invalid() -> None:
 
 
 def test_the_estimate_counts_jobs_not_rows() -> None:
-    assert plan_of(*[ACME] * 50, BETA).estimate.requests == 4
+    assert plan_of(*[ACME] * 50, BETA).estimate.requests == 5
     assert RATES.of(0).seconds == 0
 
 
 def test_a_day_quota_stretches_the_estimate_over_days() -> None:
-    rates = EstimateRates(60, 2, 45, daily=1_000)
-    assert rates.of(400).seconds < 86_400 < rates.of(600).seconds < 2 * 86_400
+    rates = EstimateRates(60, 45, daily=1_000, daily_left=1_000, seconds_to_next_day=3_600)
+    assert rates.of(400).seconds < 3_600 < rates.of(600).seconds < 2 * 3_600
+    assert 86_400 < rates.of(1_100).seconds < 2 * 86_400
+
+
+def test_what_was_spent_today_already_puts_the_rest_off_until_midnight() -> None:
+    rates = EstimateRates(60, 45, daily=1_000, daily_left=0, seconds_to_next_day=7_200)
+    assert 7_200 < rates.of(10).seconds < 7_300
+
+
+def test_executions_that_run_already_cost_their_polls_only() -> None:
+    assert RATES.of(0, in_flight=10).requests == 11
 
 
 def test_a_changed_cell_makes_another_batch() -> None:

@@ -11,7 +11,8 @@ import sys
 
 import typer
 
-from batchrun.cli import batches, running, service
+from batchrun.cli import batches, deciding, running, service
+from batchrun.cli.stopping import nobody_reads, tell
 from batchrun.errors import BatchrunError, ExitCode
 
 app = typer.Typer(
@@ -41,7 +42,7 @@ def batchrun(
     """Run a PG:AI workflow for every row of a spreadsheet and get a finished workbook back."""
 
 
-for family in (service, running, batches):
+for family in (service, running, deciding, batches):
     family.add_commands(app)
 
 
@@ -54,11 +55,11 @@ def main() -> None:
     try:
         app()
     except BatchrunError as error:
-        typer.echo(f"Error: {error}", err=True)
+        tell(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # Whoever read the output has gone (`| head`): nothing is wrong here.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads(sys.stdout)
         sys.exit(ExitCode.COMPLETED)
     except Exception as error:
         if os.environ.get("BATCHRUN_DEBUG"):

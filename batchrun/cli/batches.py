@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from batchrun.cli.options import AsJson, Batch, JournalAt, settings_from
+from batchrun.model import Outcome
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -38,21 +39,41 @@ def status(batch: Batch = None, journal: JournalAt = None, as_json: AsJson = Fal
 
     with Journal(settings_from(journal=journal).journal) as opened:
         summary = opened.resolve(batch)
+        holder = opened.holder(summary.batch_id)
+        rescued = opened.rescued(summary.batch_id)
+        waiting_since = opened.oldest_in_flight(summary.batch_id)
+    now = datetime.now(UTC)
     if as_json:
-        typer.echo(json.dumps(summary_json(summary)))
+        more = {
+            "working": None if holder is None or holder.silent(now) else holder.words(),
+            "rescue_files": [str(path) for path in rescued],
+        }
+        typer.echo(json.dumps(summary_json(summary) | more))
         return
-    age = (datetime.now(UTC) - summary.updated_at).total_seconds()
-    typer.echo(f"Batch:     {summary.batch_id}")
+
+    def ago(moment: datetime) -> str:
+        return f"{duration((now - moment).total_seconds())} ago"
+
+    typer.echo(f"Batch:     {summary.batch_id}, planned {ago(summary.created_at)}")
     typer.echo(f"List:      {summary.source.name}")
     typer.echo(f"Workflow:  {summary.workflow.name} ({summary.workflow.id})")
     typer.echo(f"Rows:      {counts(summary)}")
-    typer.echo(f"Requests:  {summary.requests:,}, the last {duration(age)} ago")
+    typer.echo(f"Requests:  {summary.requests:,}, the last {ago(summary.updated_at)}")
+    if waiting_since is not None:
+        typer.echo(f"Running:   the oldest execution was triggered {ago(waiting_since)}")
+    if holder is not None:
+        gone = f"; last heard of {ago(holder.beat_at)}" if holder.silent(now) else ""
+        typer.echo(f"Worked on: {holder.words()}{gone}")
+    for path in rescued:
+        typer.echo(f"Rescued:   results wait in {path}; batchrun resume takes them in")
     if summary.note:
         typer.echo(f"Note:      {summary.note}")
     if summary.output:
         typer.echo(f"Workbook:  {summary.output}")
     if summary.unfinished:
         typer.echo(f"Go on:     batchrun resume {summary.batch_id}")
+    elif summary.counts[Outcome.IN_DOUBT]:
+        typer.echo(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")
 
 
 def list_batches(journal: JournalAt = None, as_json: AsJson = False) -> None:

@@ -37,16 +37,26 @@ Output: TypeAlias = Annotated[
 ]
 Rate: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="N/min", help="Requests a minute, such as 120/min. [env: BATCHRUN_RATE]"),
+    typer.Option(
+        metavar="N/min",
+        help="Requests a minute, such as 120/min, or unlimited. [env: BATCHRUN_RATE]",
+    ),
 ]
 Daily: TypeAlias = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Requests a day. [env: BATCHRUN_DAILY]"),
 ]
+Wait: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--wait", help="Wait for the quota, also until tomorrow, instead of pausing with code 4."
+    ),
+]
 Limit: TypeAlias = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Trigger only the next N jobs; resume does the rest."),
 ]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")]
 
 
 def settings_from(
@@ -65,13 +75,13 @@ def settings_from(
     )
 
 
-def _rate(text: str | None) -> int | None:
-    if text is None:
-        return None
-    number = text.strip().removesuffix("/min")
-    if not number.isdecimal() or int(number) < 1:
+def _rate(text: str | None) -> object:
+    from batchrun.settings import read_rate
+
+    try:
+        return read_rate(text)
+    except ValueError:
         raise UsageError(
             f"--rate {text} is not a number of requests a minute.",
-            "Write it as --rate 120 or --rate 120/min.",
-        )
-    return int(number)
+            "Write it as --rate 120, --rate 120/min or --rate unlimited.",
+        ) from None

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from batchrun.cli.stopping import nobody_reads, tell
+from batchrun.cli.wording import duration
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
@@ -32,10 +35,17 @@ class ProgressPrinter:
 
     def __exit__(self, *_exception: object) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()
 
     def show(self, progress: Progress) -> None:
-        """Show where the batch stands now."""
+        """Show where the batch stands now; nothing where the terminal has been closed."""
+        try:
+            self._show(progress)
+        except OSError:
+            nobody_reads(sys.stderr)
+
+    def _show(self, progress: Progress) -> None:
         done = sum(progress.counts.values()) - progress.counts[Outcome.PENDING]
         words = _words(progress)
         if sys.stderr.isatty():
@@ -50,15 +60,24 @@ class ProgressPrinter:
     def say(self, text: str) -> None:
         """Print a line without breaking the bar."""
         if self._bar is None:
-            print(text, file=sys.stderr)
-        else:
+            tell(text, err=True)
+            return
+        try:
             self._bar.write(text, file=sys.stderr)
+        except OSError:
+            nobody_reads(sys.stderr)
 
     def _show_bar(self, done: int, rows: int, words: str) -> None:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=rows, unit="row", dynamic_ncols=True, file=sys.stderr)
+            self._bar = tqdm(
+                total=rows,
+                unit="row",
+                dynamic_ncols=True,
+                file=sys.stderr,
+                bar_format="{l_bar}{bar}| {n:,}/{total:,}{postfix}",  # our forecast, not tqdm's
+            )
         self._bar.set_postfix_str(words, refresh=False)
         self._bar.n = done
         self._bar.refresh()
@@ -71,7 +90,10 @@ def _words(progress: Progress) -> str:
         if number and outcome not in {Outcome.COMPLETED, Outcome.PENDING}
     ]
     shown.append(f"{progress.in_flight:,} running")
-    shown.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
+    if not math.isinf(progress.requests_left_this_minute):
+        shown.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
     if not math.isinf(progress.requests_left_today):
         shown.append(f"{progress.requests_left_today:,.0f} today")
+    if progress.seconds_left:
+        shown.append(f"about {duration(progress.seconds_left)} left")
     return ", ".join(shown)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.deciding import Doubts, about_doubts
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -23,21 +23,32 @@ from batchrun.cli.options import (
     Limit,
     Output,
     Rate,
+    Wait,
+    Yes,
     settings_from,
 )
+from batchrun.cli.reading import (
+    HeaderRow,
+    LenientIds,
+    MappingFile,
+    SaveMapping,
+    VisibleOnly,
+    ask_if_somebody_is_here,
+)
+from batchrun.cli.stopping import Stopper, tell
 from batchrun.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.batch import Control, Report, Request
-    from batchrun.engine import Progress
-    from batchrun.model import BatchSummary
+    from batchrun.batch import Control, Report
+    from batchrun.cli.progress import ProgressPrinter
+    from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
+    from batchrun.request import Request
     from batchrun.settings import Settings
-    from batchrun.tables import Ask
+    from batchrun.takeover import Decide
 
 SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
-Ended = TypeVar("Ended")
 
 List: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="The list: a workbook or CSV.")
@@ -65,25 +76,9 @@ ParamColumn: TypeAlias = Annotated[
 Params: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="FILE.json", help="Parameters for all rows from a file.")
 ]
-HeaderRow: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Line with the column names.")
-]
-VisibleOnly: TypeAlias = Annotated[
-    bool, typer.Option("--visible-only", help="Leave out rows that are hidden or filtered out.")
-]
-LenientIds: TypeAlias = Annotated[
-    bool, typer.Option("--lenient-ids", help="Send what merely looks like a UUID.")
-]
-MappingFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--mapping", metavar="FILE.toml", help="Read columns as saved there.")
-]
-SaveMapping: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FILE.toml", help="Keep this choice of columns there.")
-]
 Sandbox: TypeAlias = Annotated[
     bool, typer.Option("--sandbox", help="Run against an imitation of the service; no key needed.")
 ]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before spending.")]
 Again: TypeAlias = Annotated[
     bool, typer.Option("--again", help="Trigger it all anew although it was done before.")
 ]
@@ -128,7 +123,7 @@ def check(
         lenient_ids=lenient_ids,
         mapping=mapping,
         save_mapping=save_mapping,
-        ask=_ask_if_somebody_is_here(),
+        ask=ask_if_somebody_is_here(),
     )
     with _settings(use_sandbox, base_url=base_url, rate=rate, daily=daily) as settings:
         plan = asyncio.run(batch.check(request, settings))
@@ -156,6 +151,7 @@ def run(
     limit: Limit = None,
     rate: Rate = None,
     daily: Daily = None,
+    wait: Wait = False,
     yes: Yes = False,
     again: Again = False,
     use_sandbox: Sandbox = False,
@@ -173,10 +169,15 @@ def run(
         lenient_ids=lenient_ids,
         mapping=mapping,
         save_mapping=save_mapping,
-        ask=_ask_if_somebody_is_here(),
+        ask=ask_if_somebody_is_here(),
     )
     with _settings(
-        use_sandbox, base_url=base_url, rate=rate, daily=daily, journal=journal
+        use_sandbox,
+        base_url=base_url,
+        rate=rate,
+        daily=daily,
+        wait=wait or None,
+        journal=journal,
     ) as settings:
         _run(request, settings, output, limit, yes=yes, again=again, as_json=as_json)
 
@@ -185,25 +186,42 @@ def resume(
     batch: Batch = None,
     output: Output = None,
     limit: Limit = None,
+    in_doubt: Doubts = None,
     rate: Rate = None,
     daily: Daily = None,
+    wait: Wait = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
-    from batchrun import batch as batches
+    settings = settings_from(
+        base_url=base_url, rate=rate, daily=daily, wait=wait or None, journal=journal
+    )
+    decide = about_doubts(in_doubt)
+    go_on(batch, settings, output=output, limit=limit, decide=decide, as_json=as_json)
 
-    settings = settings_from(base_url=base_url, rate=rate, daily=daily, journal=journal)
-    with _showing() as (on_progress, control):
-        report = _in_loop(
-            batches.resume(
+
+def go_on(
+    batch: str | None, settings: Settings, *, decide: Decide, as_json: bool, **how: Any
+) -> None:
+    """Go on with a batch on the screen, and end the command as it ends."""
+    from batchrun.batch import resume as resume_batch
+
+    with _showing() as (printer, control, stopper):
+
+        def decided(rows: Sequence[ResultRow]) -> InDoubt:
+            with stopper.asking():
+                return decide(rows)
+
+        report = stopper.run(
+            resume_batch(
                 batch,
                 settings,
-                output=output,
-                limit=limit,
-                on_progress=on_progress,
+                decide=decided,
+                on_progress=printer.show,
                 control=control,
+                **how,
             )
         )
     _end(report, as_json)
@@ -211,7 +229,7 @@ def resume(
 
 def demo(journal: JournalAt = None) -> None:
     """Run an invented list through the whole way against the sandbox: no key, no cost."""
-    from batchrun.batch import Request
+    from batchrun.request import Request
     from batchrun.sandbox import write_demo_list
 
     source = Path("batchrun-demo.csv").resolve()
@@ -237,11 +255,13 @@ def _run(
 ) -> None:
     from batchrun import batch
 
-    def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
-        return _confirmed(plan, earlier, yes=yes, to_stderr=as_json)
+    with _showing() as (printer, control, stopper):
 
-    with _showing() as (on_progress, control):
-        report = _in_loop(
+        def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
+            with stopper.asking():
+                return _confirmed(plan, earlier, yes=yes, to_stderr=as_json)
+
+        report = stopper.run(
             batch.run(
                 request,
                 settings,
@@ -249,7 +269,7 @@ def _run(
                 limit=limit,
                 again=again,
                 confirm=confirm,
-                on_progress=on_progress,
+                on_progress=printer.show,
                 control=control,
             )
         )
@@ -272,8 +292,8 @@ def _request(
     param_column: list[str] | None,
     params: Path | None,
 ) -> Request:
-    from batchrun.batch import Request
     from batchrun.plan import parse_parameter, read_parameters
+    from batchrun.request import Request
 
     parameters = {} if params is None else read_parameters(params)
     parameters |= dict(parse_parameter(text) for text in param or [])
@@ -302,14 +322,6 @@ def _settings(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
         yield settings_from(**given)
 
 
-def _ask_if_somebody_is_here() -> Ask | None:
-    if not sys.stdin.isatty():
-        return None
-    from batchrun.cli.asking import ask_for_column
-
-    return ask_for_column
-
-
 # what the user sees
 
 
@@ -326,7 +338,10 @@ def _confirmed(plan: Plan, earlier: BatchSummary | None, *, yes: bool, to_stderr
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    return typer.confirm(f"Trigger {plural_jobs(plan)} now?", err=to_stderr)
+    try:
+        return typer.confirm(f"Trigger {plural_jobs(plan)} now?", err=to_stderr)
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        return False
 
 
 def plural_jobs(plan: Plan) -> str:
@@ -337,42 +352,16 @@ def plural_jobs(plan: Plan) -> str:
 
 
 @contextmanager
-def _showing() -> Iterator[tuple[Callable[[Progress], None], Control]]:
-    """Progress on the screen, and Ctrl-C as the way to stop: once gently, twice at once."""
+def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
+    """Progress on the screen, and Ctrl-C as the way to stop."""
     from batchrun.batch import Control
     from batchrun.cli.progress import ProgressPrinter
 
     control = Control()
     with ProgressPrinter() as printer:
-
-        def stop(*_signal: object) -> None:
-            if control.stopped:
-                raise KeyboardInterrupt
-            printer.say(
-                "Stopping: no more triggers; collecting what is in flight for up to a minute. "
-                "Ctrl-C again to stop at once; nothing is lost either way."
-            )
-            control.stop()
-
-        before = {number: signal.signal(number, stop) for number in _stop_signals()}
-        try:
-            yield printer.show, control
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _stop_signals() -> list[signal.Signals]:
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last is Windows' own
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]
-
-
-def _in_loop(work: Coroutine[Any, Any, Ended]) -> Ended:
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        typer.echo("Stopped. Nothing is lost; go on with: batchrun resume", err=True)
-        raise typer.Exit(ExitCode.PAUSED) from None
+        stopper = Stopper(control, printer.say)
+        with stopper.listening():
+            yield printer, control, stopper
 
 
 def _end(report: Report, as_json: bool) -> None:
@@ -381,15 +370,17 @@ def _end(report: Report, as_json: bool) -> None:
     summary = report.summary
     if as_json:
         exit_code = int(report.exit_code)
-        typer.echo(json.dumps(wording.summary_json(summary) | {"exit_code": exit_code}))
+        resume_at = None if report.resume_at is None else report.resume_at.isoformat()
+        ending = {"exit_code": exit_code, "resume_at": resume_at}
+        tell(json.dumps(wording.summary_json(summary) | ending))
         raise typer.Exit(exit_code)
-    typer.echo(f"\nBatch:     {summary.batch_id}")
-    typer.echo(f"Rows:      {wording.counts(summary)}")
-    typer.echo(f"Requests:  {summary.requests:,}")
+    tell(f"\nBatch:     {summary.batch_id}")
+    tell(f"Rows:      {wording.counts(summary)}")
+    tell(f"Requests:  {wording.effort(summary)}")
     if summary.note:
-        typer.echo(f"Note:      {summary.note}")
+        tell(f"Note:      {summary.note}")
     if summary.unfinished:
-        typer.echo(f"Go on:     batchrun resume {summary.batch_id}")
+        tell(f"Go on:     batchrun resume {summary.batch_id}")
     if report.output is not None:
-        typer.echo(f"Workbook:  {report.output}")
+        tell(f"Workbook:  {report.output}")
     raise typer.Exit(report.exit_code)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
 from batchrun.cli.options import AsJson, BaseUrl, settings_from
+from batchrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from batchrun.sandbox import Faults
 
 DEFAULT_PORT = 8020
+RunTimes: TypeAlias = Literal["lognormal", "bimodal", "uniform", "short", "none"]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -40,14 +46,41 @@ def sandbox(
     daily: Annotated[int, typer.Option(min=0, help="Requests a day; 0 for no limit.")] = 10_000,
     slots: Annotated[int, typer.Option(min=0, help="Executions at once; 0 for no limit.")] = 0,
     speed: Annotated[float, typer.Option(min=0.001, help="Seconds that pass in one.")] = 1.0,
+    run_times: Annotated[RunTimes, typer.Option(help="How run times are spread.")] = "lognormal",
     fail: Annotated[float, typer.Option(min=0, max=1, help="Share of executions that fail.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Same seed, same run times and results.")] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=SHARE",
+            help="Let a share of the requests go wrong: reset, error, throttle, garbage or slow, "
+            "such as --fault reset=0.05. Repeatable.",
+        ),
+    ] = None,
+    slow_seconds: Annotated[float, typer.Option(min=0, help="How late slow answers are.")] = 60.0,
+    wrapped_list: Annotated[
+        bool, typer.Option("--wrapped-list", help="List workflows inside an object.")
+    ] = False,
+    object_errors: Annotated[
+        bool, typer.Option("--object-errors", help="Tell errors as objects.")
+    ] = False,
 ) -> None:
     """Serve an imitation of PG:AI on this machine, to try things without a key or cost."""
-    from batchrun.sandbox import SandboxSettings, serve
+    from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
 
     settings = SandboxSettings(
-        rate_per_minute=rate or None, daily=daily or None, slots=slots or None, fail=fail, seed=seed
+        rate_per_minute=rate or None,
+        daily=daily or None,
+        slots=slots or None,
+        run_times=RunTimeKind(run_times),
+        fail=fail,
+        seed=seed,
+        faults=replace(
+            _shares(fault or []),
+            slow_seconds=slow_seconds,
+            wrapped_list=wrapped_list,
+            object_errors=object_errors,
+        ),
     )
 
     def announce(url: str) -> None:
@@ -57,3 +90,20 @@ def sandbox(
         )
 
     serve(settings, port=port, speed=speed, on_ready=announce)
+
+
+def _shares(words: list[str]) -> Faults:
+    from batchrun.sandbox import FaultKind, Faults
+
+    shares: dict[str, Any] = {}
+    try:
+        for word in words:
+            kind, _, share = word.partition("=")
+            shares[FaultKind(kind.strip())] = float(share)
+        return Faults(**shares)
+    except ValueError:
+        raise UsageError(
+            f"--fault {' '.join(words)} can't be used.",
+            f"Kinds: {', '.join(FaultKind)}; shares from 0 to 1, together at most 1, such as "
+            "--fault reset=0.05 --fault slow=0.1.",
+        ) from None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from batchrun.model import BatchSummary, Outcome
 
 if TYPE_CHECKING:
-    from batchrun.plan import Estimate, Plan
+    from batchrun.estimate import Estimate
+    from batchrun.plan import Plan
 
 REASONS_SHOWN = 10
 
@@ -24,15 +25,27 @@ def duration(seconds: float) -> str:
     return " ".join(shown[:2]) or "0 s"
 
 
-def plural(number: int, noun: str) -> str:
+def plural(number: int, noun: str, several: str = "") -> str:
     """A counted noun, such as ``1 row`` or ``12,000 rows``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 def counts(summary: BatchSummary) -> str:
     """A batch's outcomes in one line; those that don't occur are left out."""
     parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
     return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
+
+
+def effort(summary: BatchSummary) -> str:
+    """What a batch took, beside what was estimated."""
+    triggered = summary.rows - summary.counts[Outcome.PENDING] - summary.counts[Outcome.INVALID]
+    per_row = f", {summary.requests / triggered:.2f} a row" if triggered > 0 else ""
+    return (
+        f"{summary.requests:,}{per_row} (estimated {summary.estimated_requests:,}) "
+        f"in {duration(summary.worked_seconds)} "
+        f"(estimated {duration(summary.estimated_seconds)}), "
+        f"{duration(summary.quota_seconds)} of it waiting for the quota"
+    )
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -79,9 +92,10 @@ def estimate_words(estimate: Estimate) -> str:
         else f"{estimate.requests_per_minute:,.0f} requests a minute"
     )
     words = f"about {plural(estimate.requests, 'request')}, {duration(estimate.seconds)} at {rate}"
-    if estimate.daily is not None:
-        enough = "enough" if estimate.requests <= estimate.daily else "not enough for one day"
-        words += f"; day quota of {estimate.daily:,} {enough}"
+    if math.isfinite(estimate.daily_left):
+        left = max(estimate.daily_left, 0)
+        enough = "enough" if estimate.requests <= left else "not enough for today"
+        words += f"; day quota {enough} ({left:,.0f} left)"
     return words
 
 
@@ -116,6 +130,10 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
         "outcomes": {outcome.value: summary.counts[outcome] for outcome in Outcome},
         "jobs": summary.jobs,
         "requests": summary.requests,
+        "estimated_requests": summary.estimated_requests,
+        "seconds": summary.worked_seconds,
+        "estimated_seconds": summary.estimated_seconds,
+        "quota_seconds": summary.quota_seconds,
         "unfinished": summary.unfinished,
         "output": summary.output,
         "note": summary.note,

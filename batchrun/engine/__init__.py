@@ -1,18 +1,27 @@
 """Trigger and poll: a batch's jobs over one quota, with a forecast of when executions end."""
 
 from batchrun.engine.clock import Clock
-from batchrun.engine.engine import Ending, Engine, Limits, Progress
-from batchrun.engine.forecast import Forecast, TimedForecast
+from batchrun.engine.engine import Engine
+from batchrun.engine.forecast import Forecast, LearnedForecast
+from batchrun.engine.limits import Ending, Limits
+from batchrun.engine.progress import Effort, Progress
 from batchrun.engine.quota import DEFAULT_RATE, Quota
+from batchrun.engine.runtimes import REMEMBERED, RunTime, RunTimes
+from batchrun.engine.share import QuotaShare
 
 __all__ = [
     "DEFAULT_RATE",
+    "REMEMBERED",
     "Clock",
+    "Effort",
     "Ending",
     "Engine",
     "Forecast",
+    "LearnedForecast",
     "Limits",
     "Progress",
     "Quota",
-    "TimedForecast",
+    "QuotaShare",
+    "RunTime",
+    "RunTimes",
 ]

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections import Counter, deque
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from batchrun.engine.schedule import Done, PollNext, TriggerNext, Wait, next_step
+from batchrun.engine.limits import Ending, Limits
+from batchrun.engine.progress import Effort, Progress, Tally
+from batchrun.engine.schedule import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
 from batchrun.errors import KeyRefusedError
+from batchrun.estimate import EstimateRates
 from batchrun.model import Execution, ExecutionStatus, Outcome
 from batchrun.service import (
     Accepted,
@@ -40,65 +42,18 @@ if TYPE_CHECKING:
     from batchrun.engine.clock import Clock
     from batchrun.engine.forecast import DuePoll, Forecast
     from batchrun.engine.quota import Quota
+    from batchrun.engine.schedule import Step
+    from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs, Job
+    from batchrun.service.answers import QuotaReading
 
 JOBS_AT_ONCE = 500
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
-
-
-class Ending(StrEnum):
-    """Why the engine stopped."""
-
-    FINISHED = "finished"
-    LIMIT = "limit"
-    INTERRUPTED = "interrupted"
-    QUOTA = "quota"
-    UNREACHABLE = "unreachable"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds the engine.
-
-    Attributes:
-        max_in_flight: Executions at once.
-        max_requests_at_once: Requests on the wire at once.
-        jobs: Jobs to trigger in this run; ``None`` for all.
-        patience_seconds: How long one execution is polled before it is timed out.
-        drain_seconds: How long an interrupted run still collects, in seconds.
-        longest_pause_seconds: The longest wait for the quota before the batch pauses.
-        unreachable_seconds: How long the service may be unreachable before the batch pauses.
-    """
-
-    max_in_flight: int = 60
-    max_requests_at_once: int = 20
-    jobs: int | None = None
-    patience_seconds: float = 1800.0
-    drain_seconds: float = 60.0
-    longest_pause_seconds: float = 300.0
-    unreachable_seconds: float = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a batch stands while it runs; all of it is in the journal already.
-
-    Attributes:
-        counts: Rows by outcome.
-        in_flight: Executions being waited for.
-        requests: Requests sent by this run.
-        requests_left_this_minute: What the quota still gives this minute.
-        requests_left_today: The same for today; infinite where no limit is known.
-        notice: Something the user should read now, else ``""``.
-    """
-
-    counts: Mapping[Outcome, int]
-    in_flight: int
-    requests: int
-    requests_left_this_minute: float
-    requests_left_today: float
-    notice: str = ""
+FASTEST_PER_SECOND = 1_000.0
+"""More requests a second than this one process doesn't send, whatever the quota."""
+NAP_SECONDS = 30.0
+"""No wait is longer than this on the machine's clock: the machine may have slept meanwhile."""
 
 
 class Engine:
@@ -109,6 +64,7 @@ class Engine:
         jobs: The batch's jobs in the journal.
         counts: Rows by outcome at the start.
         quota: The one quota of triggers and polls.
+        share: What this process may spend of it.
         forecast: When to poll.
         clock: The engine's time.
         limits: What bounds it.
@@ -122,6 +78,7 @@ class Engine:
         counts: Mapping[Outcome, int],
         *,
         quota: Quota,
+        share: QuotaShare,
         forecast: Forecast,
         clock: Clock,
         limits: Limits,
@@ -129,18 +86,19 @@ class Engine:
     ) -> None:
         self._client = client
         self._jobs = jobs
-        self._counts = Counter(counts)
         self._quota = quota
+        self._share = share
         self._forecast = forecast
         self._clock = clock
         self._limits = limits
-        self._on_progress = on_progress
+        self._tally = Tally(counts, on_progress, self._standing)
         self._feed: deque[Job] = deque()
         self._last_fed = -1
         self._triggers_left = math.inf if limits.jobs is None else limits.jobs
         self._watched: dict[int, tuple[Job, float]] = {}
+        self._pending = 0
         self._outstanding = 0
-        self._requests = 0
+        self._started_at = 0.0
         self._setbacks = 0
         self._reachable_at = 0.0
         self._stop_at: float | None = None
@@ -156,9 +114,10 @@ class Engine:
             JournalError: The journal can't be written.
         """
         now = self._clock.now()
-        self._reachable_at = now
-        for job in self._jobs.in_flight():
-            self._watch(job, now)
+        self._reachable_at = self._started_at = now
+        self._pending = self._jobs.count_pending()
+        for job in sorted(self._jobs.in_flight(), key=lambda job: job.triggered_at or 0.0):
+            self._watch(job, _moment(job.triggered_at), now)
         async with asyncio.TaskGroup() as group:
             while self._failure is None and self._ending is None:
                 self._wake.clear()
@@ -175,6 +134,16 @@ class Engine:
             self._wake.set()
 
     @property
+    def effort(self) -> Effort:
+        """What the work has taken until now."""
+        seconds = self._clock.now() - self._started_at
+        return Effort(self._tally.requests, seconds, self._tally.quota_seconds)
+
+    @property
+    def _requests_per_second(self) -> float:
+        return min(self._quota.rate / 60, FASTEST_PER_SECOND)
+
+    @property
     def _waits_for_something(self) -> bool:
         return bool(self._watched or self._outstanding)
 
@@ -189,9 +158,13 @@ class Engine:
                 self._last_fed = self._feed[-1].number
         return bool(self._feed)
 
-    def _watch(self, job: Job, now: float) -> None:
+    def _watch(self, job: Job, created_at: datetime | None, now: float) -> None:
+        """Wait for an execution; one that another run triggered is as old as it says."""
         self._watched[job.number] = (job, now)
-        self._forecast.triggered(job.number, now)
+        age = 0.0
+        if job.triggered_at is not None:
+            age = max(datetime.now(UTC).timestamp() - job.triggered_at, 0.0)
+        self._forecast.triggered(job.number, created_at, now - age)
 
     # one step
 
@@ -207,49 +180,64 @@ class Engine:
         if self._outstanding >= self._limits.max_requests_at_once:
             await self._pause(math.inf, now)
             return
-        step = next_step(
-            may_trigger=self._may_trigger(),
-            in_flight=len(self._watched),
-            max_in_flight=self._limits.max_in_flight,
-            outstanding=self._outstanding,
-            due=self._forecast.next_poll(),
-            requests_left=self._quota.daily_left,
-            now=now,
-        )
+        step = self._decide(now)
         match step:
             case Done():
                 self._ending = Ending.LIMIT if self._has_pending() else Ending.FINISHED
             case Wait(seconds):
                 await self._pause(seconds, now)
+            case DaySpent():
+                await self._pause_for_quota(self._quota.seconds_to_next_day(now), now)
+            case PollNext() | TriggerNext() if self._share.must_ask(now):
+                await self._share.ask()  # the world goes on meanwhile: decide anew
             case PollNext() | TriggerNext():
-                delay = self._quota.delay(now)
+                delay = max(self._quota.delay(now), self._share.delay(now))
                 if delay > 0:
-                    await self._pause(delay, now)
+                    await self._pause_for_quota(delay, now)
                 else:
                     self._send(group, step, now)
             case _:
                 assert_never(step)
 
-    async def _pause(self, seconds: float, now: float) -> None:
-        """Wait for an answer, at most so long; a wait beyond all patience pauses the batch."""
+    def _decide(self, now: float) -> Step:
+        wanted = self._forecast.in_flight_wanted(self._requests_per_second)
+        return next_step(
+            may_trigger=self._may_trigger(),
+            in_flight=len(self._watched),
+            max_in_flight=min(wanted, self._limits.max_in_flight),
+            outstanding=self._outstanding,
+            due=self._forecast.next_poll(self._requests_per_second, now),
+            requests_left=self._quota.daily_left,
+            now=now,
+        )
+
+    async def _pause_for_quota(self, seconds: float, now: float) -> None:
+        """Wait until a request may leave; a wait beyond all patience pauses the batch."""
         if seconds > self._limits.longest_pause_seconds and not self._outstanding:
             self._ending = Ending.QUOTA
             return
+        await self._pause(seconds, now)
+        self._tally.quota_seconds += self._clock.now() - now
+
+    async def _pause(self, seconds: float, now: float) -> None:
+        """Wait for an answer, at most so long."""
         if self._stop_at is not None:
             seconds = min(seconds, self._stop_at - now)
-        await self._clock.wait(self._wake, seconds)
+        await self._clock.wait(self._wake, min(seconds, NAP_SECONDS * self._clock.speed))
 
     def _send(self, group: asyncio.TaskGroup, step: PollNext | TriggerNext, now: float) -> None:
         self._quota.take(now)
+        self._share.take()
         self._outstanding += 1
-        self._requests += 1
+        self._tally.requests += 1
         match step:
-            case PollNext():
-                poll = self._forecast.take_poll()
+            case PollNext(poll):
+                self._forecast.take_poll(poll)
                 group.create_task(self._guarded(self._poll(poll)))
             case TriggerNext():
                 self._triggers_left -= 1
-                group.create_task(self._guarded(self._trigger(self._feed.popleft())))
+                self._pending -= 1
+                group.create_task(self._guarded(self._trigger(self._feed.popleft(), now)))
             case _:
                 assert_never(step)
 
@@ -265,9 +253,9 @@ class Engine:
 
     # triggers
 
-    async def _trigger(self, job: Job) -> None:
+    async def _trigger(self, job: Job, taken_at: float) -> None:
         if not await self._jobs.intend(job):
-            self._quota.answered(None, self._clock.now())
+            self._quota.give_back(taken_at, self._clock.now())
             return
         answer = await self._client.trigger(job.request())
         now = self._clock.now()
@@ -279,20 +267,20 @@ class Engine:
             case Accepted(execution):
                 self._reached(now)
                 await self._jobs.accept(job, execution, datetime.now(UTC))
-                self._watch(replace(job, execution_id=execution.id), now)
-                self._report()
+                self._watch(replace(job, execution_id=execution.id), execution.created_at, now)
+                self._tally.report()
             case Rejected(_, reason):
                 self._reached(now)
                 await self._jobs.reject(job, reason)
-                self._count(job, Outcome.REJECTED)
+                self._tally.settled(job.rows, Outcome.REJECTED)
             case Doubtful(reason):
                 await self._jobs.doubt(job, reason)
-                self._count(job, Outcome.IN_DOUBT)
+                self._tally.settled(job.rows, Outcome.IN_DOUBT)
             case NotSent(reason):
                 self._back_off(now)
                 await self._return(job, reason)
             case Throttled(reason):
-                self._quota.refused(answer.quota, now)
+                await self._refused(answer.quota, now)
                 await self._return(job, reason)
             case KeyRefused(_, reason):
                 await self._jobs.release(job, reason)
@@ -304,8 +292,9 @@ class Engine:
         """The job surely wasn't accepted: it is the next to be triggered again."""
         await self._jobs.release(job, reason)
         self._triggers_left += 1
+        self._pending += 1
         self._feed.appendleft(job)
-        self._report(reason)
+        self._tally.report(reason)
 
     # polls
 
@@ -326,7 +315,7 @@ class Engine:
                 del self._watched[job.number]
                 self._forecast.ended(job.number, execution, now)
                 completed = execution.status is ExecutionStatus.COMPLETED
-                self._count(job, Outcome.COMPLETED if completed else Outcome.FAILED)
+                self._tally.settled(job.rows, Outcome.COMPLETED if completed else Outcome.FAILED)
             case Told(execution):
                 self._reached(now)
                 await self._keep_polling(job, execution, execution.message, now)
@@ -337,9 +326,9 @@ class Engine:
                 self._back_off(now)
                 await self._keep_polling(job, None, reason, now)
             case Throttled(reason):
-                self._quota.refused(answer.quota, now)
+                await self._refused(answer.quota, now)
                 self._forecast.put_back(poll)
-                self._report(reason)
+                self._tally.report(reason)
             case KeyRefused(_, reason):
                 self._forecast.put_back(poll)
                 raise _key_refused(reason)
@@ -353,20 +342,20 @@ class Engine:
         _, since = self._watched[job.number]
         if now - since < self._limits.patience_seconds:
             self._forecast.still_running(job.number, execution, now)
-            self._report(reason)
+            self._tally.report(reason)
             return
         minutes = self._limits.patience_seconds / 60
         told = f" ({reason})" if reason else ""
         await self._jobs.time_out(job, f"not finished after {minutes:.0f} minutes{told}")
         del self._watched[job.number]
         self._forecast.dropped(job.number)
-        self._count(job, Outcome.TIMED_OUT)
+        self._tally.settled(job.rows, Outcome.TIMED_OUT)
 
     # what answers teach
 
     def _reached(self, now: float) -> None:
         self._reachable_at, self._setbacks = now, 0
-        self._quota.accepted()
+        self._quota.accepted(now)
 
     def _back_off(self, now: float) -> None:
         """Exponential backoff with full jitter, for all requests: the way is bad for all."""
@@ -374,23 +363,32 @@ class Engine:
         ceiling = min(FIRST_BACKOFF_SECONDS * 2**self._setbacks, LONGEST_BACKOFF_SECONDS)
         self._quota.pause(random.uniform(0, ceiling), now)
 
-    def _count(self, job: Job, outcome: Outcome) -> None:
-        self._counts[Outcome.PENDING] -= job.rows
-        self._counts[outcome] += job.rows
-        self._report()
+    async def _refused(self, reading: QuotaReading | None, now: float) -> None:
+        self._quota.refused(reading, now)
+        await self._share.hold(self._quota.delay(now))
 
-    def _report(self, notice: str = "") -> None:
+    def _standing(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:
         now = self._clock.now()
-        self._on_progress(
-            Progress(
-                counts=dict(self._counts),
-                in_flight=len(self._watched),
-                requests=self._requests,
-                requests_left_this_minute=self._quota.window_left(now),
-                requests_left_today=self._quota.daily_left,
-                notice=notice,
-            )
+        rates = EstimateRates(
+            requests_per_minute=self._quota.rate,
+            seconds_per_execution=self._forecast.seconds_per_execution,
+            daily_left=self._quota.daily_left,
+            seconds_to_next_day=self._quota.seconds_to_next_day(now),
         )
+        jobs = 0 if self._stop_at is not None else min(self._pending, self._triggers_left)
+        return Progress(
+            counts=counts,
+            in_flight=len(self._watched),
+            requests=requests,
+            requests_left_this_minute=self._quota.window_left(now),
+            requests_left_today=self._quota.daily_left,
+            seconds_left=rates.of(int(jobs), len(self._watched)).seconds,
+            notice=notice,
+        )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _key_refused(reason: str) -> KeyRefusedError:

@@ -6,44 +6,94 @@ Pure policy, given the time. The engine knows only the `Forecast` interface.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from batchrun.engine.queueing import Queue
+from batchrun.engine.runtimes import EXPLAINED_SHARE, RunTimes
+from batchrun.model import ExecutionStatus
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from batchrun.model import Execution
 
-FIRST_POLL_SECONDS = 20.0
-GROWTH = 1.5
-LONGEST_INTERVAL_SECONDS = 120.0
+FIRST_SHARE = 0.96
+"""The first poll of an execution comes when so many of its kind have ended."""
+EAGER_SHARE = 0.92
+"""The same while more executions wait to be polled than there is time for: a request not spent
+now is lost, so a less sure poll is better than none."""
+EAGER_BACKLOG = 0.5
+"""That is when polling all takes at least this part of the time until the last one is due."""
+NEXT_SHARE = 0.85
+"""The next ones when so many of those have ended that ran as long."""
+LAST_FEW = 0.04
+LAST_SHARE = 0.5
+LAST_GROWTH = 1.08
+"""Of the last executions of all, so few that the polls hardly count, each is asked sooner: the
+whole batch waits for them."""
+IN_FLIGHT_SHARE = 0.97
+"""Executions in flight keep every token busy until so many of the last ones have ended."""
+
+EARLY_PROBE_SECONDS = 3.5
+FIRST_PROBE_SECONDS = 20.0
+PROBE_GROWTH = 1.4
+"""While nothing is known, one execution is asked at 3.5 s (cached answers come that fast), one at
+20 s, one at 28 s, …"""
+NEXT_PROBE_GROWTH = 1.2
+"""While those that ended don't explain the others, steps are shorter: more is waiting for it."""
+FIRST_RESULT_SHARE = 0.7
+"""Where an earlier batch tells how long they take, the first result is asked for when so many of
+its kind have ended."""
+
+QUEUE_AHEAD = 3.0
+"""On a service that queues, as many executions are in flight as it starts in so many run times."""
+LEAST_IN_FLIGHT = 4
+SHORTEST_INTERVAL_SECONDS = 2.0
+LONGEST_RUN_SECONDS = 86_400.0
+"""A run time above a day is a broken timestamp."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DuePoll:
-    """A poll of a job's execution, worth its request from ``at`` on (seconds of the clock)."""
+    """A poll of a job's execution, worth its request from ``at`` on (seconds of the clock).
+
+    Attributes:
+        at: When.
+        job: Whose.
+        probe: Whether it is sent to learn how long executions take, ahead of triggers.
+    """
 
     at: float
     job: int
+    probe: bool = field(default=False, compare=False)
 
 
 class Forecast(Protocol):
     """What the engine asks, and what it tells; executions go by their job's number."""
 
-    @property
-    def requests_per_job(self) -> float:
-        """Requests a job is expected to take, its trigger included."""
+    def in_flight_wanted(self, requests_per_second: float) -> float:
+        """How many executions in flight keep every request of the quota busy to the end."""
 
     @property
     def seconds_per_execution(self) -> float:
-        """How long an execution is expected to take from trigger to end, in seconds."""
+        """How long the slower executions take, in seconds."""
 
-    def triggered(self, job: int, now: float) -> None:
-        """A job's execution began to be watched."""
+    def triggered(self, job: int, created_at: datetime | None, now: float) -> None:
+        """A job's execution began to be watched.
 
-    def next_poll(self) -> DuePoll | None:
+        Args:
+            job: The job.
+            created_at: When the service says it accepted it.
+            now: The same moment on the engine's clock, in seconds.
+        """
+
+    def next_poll(self, requests_per_second: float, now: float) -> DuePoll | None:
         """The poll due first; ``None`` when nothing is watched but what is being polled."""
 
-    def take_poll(self) -> DuePoll:
-        """The poll due first is sent now: one of the calls below must follow."""
+    def take_poll(self, poll: DuePoll) -> None:
+        """The poll given by `next_poll` is sent now: one of the calls below must follow."""
 
     def put_back(self, poll: DuePoll) -> None:
         """The poll was turned away unanswered: it is due as before."""
@@ -58,47 +108,207 @@ class Forecast(Protocol):
         """The execution isn't watched any more, though its end is not known."""
 
 
-class TimedForecast:
-    """Polls on a timer: first after 20 s, then each time half as long again."""
+@dataclass(slots=True)
+class _Watched:
+    turn: int
+    triggered_at: float
+    created_at: datetime | None
+    started_at: float | None = None
+    seen_running: float = 0.0  # seconds it had run when it was last seen running
 
-    requests_per_job = 3.4
-    """One trigger and, at 45 s median (lognormal, sigma 0.35), 2.4 polls at 20, 50, 95 … s."""
-    seconds_per_execution = 60.0
 
-    def __init__(self) -> None:
-        self._intervals: dict[int, float] = {}
-        self._due: list[DuePoll] = []
+class LearnedForecast:
+    """Polls when an execution has probably ended, by what earlier ones said.
 
-    def triggered(self, job: int, now: float) -> None:
+    Executions not polled yet wait in the order in which they start (`Queue`), since the one that
+    started first is the likeliest to have ended. An execution seen running gets a moment of its
+    own, by the run times (`RunTimes`) of those that ran as long.
+
+    Args:
+        run_times: What is known of the workflow from earlier batches.
+    """
+
+    def __init__(self, run_times: RunTimes | None = None) -> None:
+        self._run_times = run_times or RunTimes()
+        self._queue = Queue()
+        self._turns = 0
+        self._ended = 0
+        self._last_triggered_at = -math.inf
+        self._watched: dict[int, _Watched] = {}
+        self._fresh: list[tuple[int, int]] = []  # heap of (turn, job)
+        self._again: list[DuePoll] = []  # heap
+        self._again_version = 0
+        self._last_few = False
+        self._probe_seconds = EARLY_PROBE_SECONDS
+
+    @property
+    def run_times(self) -> RunTimes:
+        """What has been learned."""
+        return self._run_times
+
+    def in_flight_wanted(self, requests_per_second: float) -> float:
         """See `Forecast`."""
-        self._plan(job, FIRST_POLL_SECONDS, now)
+        longest = self._run_times.quantile(IN_FLIGHT_SHARE)
+        pace = requests_per_second
+        if self._queue.waits:
+            pace = min(pace, QUEUE_AHEAD * self._queue.pace(self._run_times.mean))
+        return max(pace * longest, LEAST_IN_FLIGHT)
 
-    def next_poll(self) -> DuePoll | None:
+    @property
+    def seconds_per_execution(self) -> float:
         """See `Forecast`."""
-        return self._due[0] if self._due else None
+        return self._run_times.quantile(IN_FLIGHT_SHARE)
 
-    def take_poll(self) -> DuePoll:
+    def triggered(self, job: int, created_at: datetime | None, now: float) -> None:
         """See `Forecast`."""
-        return heapq.heappop(self._due)
+        self._watched[job] = _Watched(self._turns, now, created_at)
+        heapq.heappush(self._fresh, (self._turns, job))
+        self._turns += 1
+        self._last_triggered_at = now
+
+    def next_poll(self, requests_per_second: float, now: float) -> DuePoll | None:
+        """See `Forecast`."""
+        share = EAGER_SHARE if self._backlogged(requests_per_second, now) else FIRST_SHARE
+        again = self._next_again(last_few=self._is_last_few(now))
+        due = [poll for poll in (self._next_fresh(share), again) if poll is not None]
+        if due and not self._has_seen_ends:
+            due.append(self._probe())
+        return min(due, default=None)
+
+    def take_poll(self, poll: DuePoll) -> None:
+        """See `Forecast`."""
+        if poll.probe:
+            self._probe_seconds = self._next_probe(self._probe_seconds)
+        if self._fresh and poll.job == self._fresh[0][1]:
+            heapq.heappop(self._fresh)
+        else:
+            self._again = [other for other in self._again if other.job != poll.job]
+            heapq.heapify(self._again)
 
     def put_back(self, poll: DuePoll) -> None:
         """See `Forecast`."""
-        heapq.heappush(self._due, poll)
+        watched = self._watched[poll.job]
+        if watched.seen_running:
+            heapq.heappush(self._again, poll)
+        else:
+            heapq.heappush(self._fresh, (watched.turn, poll.job))
 
     def still_running(self, job: int, execution: Execution | None, now: float) -> None:
         """See `Forecast`."""
-        del execution
-        self._plan(job, min(self._intervals[job] * GROWTH, LONGEST_INTERVAL_SECONDS), now)
+        watched = self._watched[job]
+        if execution is not None and execution.status is ExecutionStatus.QUEUED:
+            self._queue.still_queued(watched.turn, now)
+            heapq.heappush(self._fresh, (watched.turn, job))
+            return
+        if execution is not None and execution.started_at is not None:
+            self._learn_start(watched, execution.started_at)
+        start = self._start(watched)
+        if execution is not None and execution.status is ExecutionStatus.RUNNING:
+            self._run_times.running(job, now - start)
+        watched.seen_running = max(now - start, 0.1)
+        heapq.heappush(self._again, DuePoll(max(self._due_again(watched), now), job))
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
         """See `Forecast`."""
-        del execution, now
-        self.dropped(job)
+        watched = self._watched.pop(job)
+        self._ended += 1
+        if execution.started_at is not None:
+            self._learn_start(watched, execution.started_at)
+        seconds = _run_seconds(execution)
+        if seconds is not None:
+            self._run_times.ended(job, seconds)
+        elif not self._run_times.known or now - self._start(watched) < self._run_times.mean:
+            # Without timestamps a late poll says little, and taken for the end it would make the
+            # next one later still.
+            self._run_times.ended(job, now - self._start(watched))
+        else:
+            self._run_times.dropped(job)
 
     def dropped(self, job: int) -> None:
         """See `Forecast`."""
-        del self._intervals[job]
+        del self._watched[job]
+        self._run_times.dropped(job)
 
-    def _plan(self, job: int, interval: float, now: float) -> None:
-        self._intervals[job] = interval
-        heapq.heappush(self._due, DuePoll(now + interval, job))
+    # when
+
+    def _backlogged(self, requests_per_second: float, now: float) -> bool:
+        if not self._fresh:
+            return False
+        last_due = self._last_triggered_at + self._run_times.quantile(FIRST_SHARE)
+        if self._queue.waits:
+            last_due += len(self._watched) / self._queue.pace(self._run_times.mean)
+        return len(self._watched) / requests_per_second >= EAGER_BACKLOG * (last_due - now)
+
+    def _next_fresh(self, share: float) -> DuePoll | None:
+        if not self._fresh:
+            return None
+        _, job = self._fresh[0]
+        start = self._start(self._watched[job])
+        return DuePoll(start + self._run_times.quantile(share), job)
+
+    @property
+    def _has_seen_ends(self) -> bool:
+        """Whether a result is there, and run times are known."""
+        return self._ended > 0 and self._run_times.explained >= EXPLAINED_SHARE
+
+    def _is_last_few(self, now: float) -> bool:
+        few = len(self._watched) <= max(LAST_FEW * self._turns, 1)
+        return few and now - self._last_triggered_at > self._run_times.quantile(LAST_SHARE)
+
+    def _next_again(self, *, last_few: bool) -> DuePoll | None:
+        known = self._again_version == self._run_times.version and self._last_few == last_few
+        if self._again and not known:
+            self._again_version, self._last_few = self._run_times.version, last_few
+            self._again = [
+                DuePoll(self._due_again(self._watched[poll.job]), poll.job) for poll in self._again
+            ]
+            heapq.heapify(self._again)
+        return self._again[0] if self._again else None
+
+    def _probe(self) -> DuePoll:
+        """The execution that is best asked to learn how long they take: the one started first."""
+        job = (
+            self._fresh[0][1]
+            if self._fresh
+            else min(self._again, key=lambda poll: self._start(self._watched[poll.job])).job
+        )
+        watched, after = self._watched[job], self._probe_seconds
+        if self._run_times.explained >= EXPLAINED_SHARE:
+            after = self._run_times.quantile(FIRST_RESULT_SHARE, beyond=watched.seen_running)
+        return DuePoll(self._start(watched) + after, job, probe=True)
+
+    def _next_probe(self, seconds: float) -> float:
+        if seconds < FIRST_PROBE_SECONDS and not self._run_times.known:
+            return FIRST_PROBE_SECONDS
+        return seconds * (NEXT_PROBE_GROWTH if self._run_times.known else PROBE_GROWTH)
+
+    def _due_again(self, watched: _Watched) -> float:
+        """When an execution that was seen running is worth another poll."""
+        ran = watched.seen_running
+        share = LAST_SHARE if self._last_few else NEXT_SHARE
+        after = self._run_times.quantile(share, beyond=ran)
+        if self._last_few:
+            after = min(after, ran * LAST_GROWTH)
+        return self._start(watched) + max(after, ran + SHORTEST_INTERVAL_SECONDS)
+
+    def _start(self, watched: _Watched) -> float:
+        if watched.started_at is not None:
+            return watched.started_at
+        return self._queue.start(watched.turn, watched.triggered_at, self._run_times.mean)
+
+    def _learn_start(self, watched: _Watched, started_at: datetime) -> None:
+        """Both moments are the service's own, so its clock may be wrong."""
+        waited = 0.0
+        if watched.created_at is not None:
+            waited = max((started_at - watched.created_at).total_seconds(), 0.0)
+        if watched.started_at is None and waited < LONGEST_RUN_SECONDS:
+            watched.started_at = watched.triggered_at + waited
+            self._queue.started(watched.turn, watched.triggered_at, watched.started_at)
+
+
+def _run_seconds(execution: Execution) -> float | None:
+    """How long an execution ran by its own timestamps; ``None`` when they can't be true."""
+    if execution.started_at is None or execution.completed_at is None:
+        return None
+    seconds = (execution.completed_at - execution.started_at).total_seconds()
+    return seconds if 0 <= seconds < LONGEST_RUN_SECONDS and math.isfinite(seconds) else None

@@ -19,6 +19,8 @@ class TriggerNext:
 class PollNext:
     """Poll the execution that is due first."""
 
+    poll: DuePoll
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -32,14 +34,19 @@ class Done:
     """There is nothing left to send and nothing to wait for."""
 
 
-Step: TypeAlias = TriggerNext | PollNext | Wait | Done
+@dataclass(frozen=True, slots=True)
+class DaySpent:
+    """What is left of today's quota isn't enough for a trigger and its poll."""
+
+
+Step: TypeAlias = TriggerNext | PollNext | Wait | DaySpent | Done
 
 
 def next_step(
     *,
     may_trigger: bool,
     in_flight: int,
-    max_in_flight: int,
+    max_in_flight: float,
     outstanding: int,
     due: DuePoll | None,
     requests_left: float,
@@ -47,27 +54,28 @@ def next_step(
 ) -> Step:
     """Decide what the next token is spent on.
 
-    A poll that is due comes first: an execution that has probably ended is a result, and its
-    place is free for the next trigger. A trigger comes next, as long as every execution in
-    flight, and the new one, keep a request of today's quota for their poll.
+    A probe comes first: it tells how long executions take, and brings the first results. A trigger
+    comes next, as long as fewer are in flight than wanted: what is in flight has more time to end,
+    so that its poll is a sure one, and every token is busy to the end. A poll that is due comes
+    then. Every execution in flight, and the new one, keep a request of today's quota for
+    their poll.
 
     Args:
         may_trigger: Whether there is a job to trigger and nothing forbids it.
         in_flight: Executions accepted and not ended.
-        max_in_flight: How many may be.
+        max_in_flight: How many are wanted.
         outstanding: Requests on the wire.
         due: The poll due first, if any.
         requests_left: What is left of today's quota; infinite for no limit.
         now: Seconds of the engine's clock.
     """
-    if due is not None and due.at <= now:
-        return PollNext()
+    if due is not None and due.probe and due.at <= now:
+        return PollNext(due)
     room = in_flight + outstanding < max_in_flight
     if may_trigger and room and requests_left >= in_flight + outstanding + 2:
         return TriggerNext()
     if due is not None:
-        return Wait(due.at - now)
+        return PollNext(due) if due.at <= now else Wait(due.at - now)
     if outstanding:
         return Wait(math.inf)
-    # A trigger that may not leave although nothing is in flight: today's quota is spent.
-    return Wait(math.inf) if may_trigger else Done()
+    return DaySpent() if may_trigger else Done()

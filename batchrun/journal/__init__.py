@@ -2,6 +2,7 @@
 
 from batchrun.journal.jobs import BatchJobs, Job
 from batchrun.journal.journal import Journal
-from batchrun.journal.lease import hold_batch
+from batchrun.journal.lease import Holder
+from batchrun.journal.ledger import QuotaLedger, Turns
 
-__all__ = ["BatchJobs", "Job", "Journal", "hold_batch"]
+__all__ = ["BatchJobs", "Holder", "Job", "Journal", "QuotaLedger", "Turns"]

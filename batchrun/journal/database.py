@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from batchrun.errors import JournalError
-from batchrun.journal.schema import SCHEMA_VERSION, meta, metadata
+from batchrun.journal import places
+from batchrun.journal.faults import unusable
+from batchrun.journal.migrations import bring_up_to_date
 
-BUSY_SECONDS = 30
+BUSY_SECONDS = 30.0
+
+WRITING = {"batchrun_writes": True}
+"""Execution options of a connection that will write: it takes its turn before it reads."""
 
 
 def open_database(location: str) -> Engine:
     """Open the journal, creating it when there is none.
+
+    Whatever goes wrong with it later, too, is raised as a `JournalError`.
 
     Args:
         location: Path of a SQLite file, or a database URL.
@@ -27,32 +33,60 @@ def open_database(location: str) -> Engine:
     """
     try:
         engine = create_engine(_url(location))
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", _make_durable)
-            event.listen(engine, "begin", _begin)
-        metadata.create_all(engine)
-        version = _schema_version(engine)
-    except (SQLAlchemyError, ArgumentError, ImportError, OSError, sqlite3.Error) as error:
-        raise JournalError(
-            f"The journal {location} can't be opened: {getattr(error, 'orig', None) or error}.",
-            "Name another with --journal or BATCHRUN_JOURNAL.",
-        ) from error
-    if version > SCHEMA_VERSION:
+    except (SQLAlchemyError, ArgumentError, ImportError, OSError) as error:
+        raise unusable(location, error) from error
+
+    def in_words(context: ExceptionContext) -> JournalError | None:
+        error = context.original_exception
+        return unusable(location, error) if _is_databases_own(engine, error) else None
+
+    event.listen(engine, "handle_error", in_words, retval=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _make_durable)
+        event.listen(engine, "begin", _begin)
+    try:
+        with engine.connect().execution_options(**WRITING) as connection, connection.begin():
+            bring_up_to_date(connection, location)
+    except sqlite3.Error as error:
         engine.dispose()
-        raise JournalError(
-            f"The journal {location} was written by a newer batchrun (schema {version}).",
-            "Update batchrun: pip install --upgrade batchrun",
-        )
+        raise unusable(location, error) from error
+    except JournalError:
+        engine.dispose()
+        raise
     return engine
+
+
+def compact(engine: Engine) -> None:
+    """Give back what deleted rows took, so that they are in no file of the journal any more.
+
+    Raises:
+        JournalError: Another process has the journal open at this moment.
+    """
+    if engine.dialect.name != "sqlite":
+        return  # the server's own housekeeping does it
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("VACUUM")
+        blocked = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        cursor.close()
+    except sqlite3.Error as error:
+        raise unusable(str(engine.url.database), error) from error
+    finally:
+        connection.close()
+    if blocked:
+        raise JournalError(
+            "The batch is forgotten, but another program reads the journal: traces stay in its "
+            "log until it has ended.",
+            "Run batchrun forget once more then.",
+        )
 
 
 def _url(location: str) -> URL:
     if "://" in location:
         return make_url(location)
     path = Path(location).expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Made here, so that it is never readable by others, not even for a moment.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    places.prepare(path)
     return URL.create("sqlite", database=str(path))
 
 
@@ -61,24 +95,37 @@ def _make_durable(connection: Any, _record: Any) -> None:
     # The driver would begin a transaction only at the first write; see _begin.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")
+    mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     cursor.execute("PRAGMA synchronous=FULL")
+    # macOS: fsync alone leaves data in the drive's own cache.
+    cursor.execute("PRAGMA fullfsync=ON")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+    if mode not in {"wal", "memory"}:
+        raise JournalError(
+            "The journal's disk can't keep a write-ahead log (a network drive?).",
+            "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
+        )
+
+
+def _is_databases_own(engine: Engine, error: BaseException) -> bool:
+    """Whether it is the database that fails, not a statement it was given."""
+    driver: Any = engine.dialect.loaded_dbapi
+    of_statements = (
+        driver.InterfaceError,
+        driver.ProgrammingError,
+        driver.DataError,
+        driver.IntegrityError,
+    )
+    nonsense = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return isinstance(error, driver.Error) and not (nonsense or isinstance(error, of_statements))
 
 
 def _begin(connection: Connection) -> None:
-    """Begin in so many words, so that a reader sees one state of the journal until it ends."""
-    connection.exec_driver_sql("BEGIN")
+    """Begin in so many words, so that a reader sees one state of the journal until it ends.
 
-
-def _schema_version(engine: Engine) -> int:
-    with engine.begin() as connection:
-        found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-        if found is None:
-            connection.execute(
-                insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION))
-            )
-            return SCHEMA_VERSION
-        return int(found)
+    A writer waits for its turn here: once it has read, SQLite can't let it wait any more.
+    """
+    writes = connection.get_execution_options().get("batchrun_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

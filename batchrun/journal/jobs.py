@@ -5,18 +5,29 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, Executable, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, Executable, exists, func, insert, literal, select, update
 
+from batchrun.errors import JournalError, JournalWriteError
 from batchrun.journal.encoding import encode_result, encode_time
-from batchrun.journal.schema import JobState, batches, jobs, spending
-from batchrun.model import JSON, Execution, ExecutionStatus
+from batchrun.journal.ledger import counted
+from batchrun.journal.rescue import RescueFiles, Step
+from batchrun.journal.schema import JobState, attempts, batches, jobs, leases
+from batchrun.model import JSON, Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from sqlalchemy import Exists
+
     from batchrun.journal.writer import JournalWriter
+
+# Until its answer is known. Another process that has taken the batch over meanwhile may have
+# called it in doubt; who holds the answer knows better.
+_UNANSWERED = (JobState.SENDING, JobState.IN_DOUBT)
+_ACCEPTED = (JobState.IN_FLIGHT, JobState.TIMED_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +39,14 @@ class Job:
         body: The trigger body as JSON text.
         rows: How many rows of the input share it.
         execution_id: The service's id once it is accepted.
+        triggered_at: When it was accepted, in Unix seconds.
     """
 
     number: int
     body: str
     rows: int
     execution_id: str | None = None
+    triggered_at: float | None = None
 
     def request(self) -> dict[str, JSON]:
         """The trigger body as values."""
@@ -49,13 +62,26 @@ class BatchJobs:
         writer: The database's writer.
         batch_id: Which batch.
         key_hash: Under which name requests are counted for the day.
+        holder: Under which name this process holds the batch.
+        rescue: Where steps go that can't be committed.
     """
 
-    def __init__(self, engine: Engine, writer: JournalWriter, batch_id: str, key_hash: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        writer: JournalWriter,
+        batch_id: str,
+        key_hash: str,
+        *,
+        holder: str,
+        rescue: RescueFiles,
+    ) -> None:
         self._engine = engine
         self._writer = writer
         self._batch_id = batch_id
         self._key_hash = key_hash
+        self._holder = holder
+        self._rescue = rescue
 
     # reading
 
@@ -67,17 +93,21 @@ class BatchJobs:
         """The jobs that were accepted and whose end is not known."""
         return self._read(JobState.IN_FLIGHT)
 
-    def requests_today(self, now: datetime) -> int:
-        """Requests counted under this key since midnight UTC, all batches of this journal."""
-        query = select(spending.c.requests).where(
-            spending.c.key_hash == self._key_hash, spending.c.day == _day(now)
+    def count_pending(self) -> int:
+        """How many jobs are left to trigger."""
+        query = (
+            select(func.count())
+            .select_from(jobs)
+            .where(jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING)
         )
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
     def _read(self, state: JobState, after: int = -1, limit: int | None = None) -> list[Job]:
         query = (
-            select(jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id)
+            select(
+                jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id, jobs.c.triggered_at
+            )
             .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
             .where(jobs.c.number > after)
             .order_by(jobs.c.number)
@@ -91,20 +121,65 @@ class BatchJobs:
     async def recover(self) -> int:
         """Take over where another process stopped.
 
-        A job that was being sent is in doubt; one that timed out is polled on.
+        What a rescue file kept is taken in. A job that was being sent is in doubt; one that timed
+        out is polled on.
 
         Returns:
             How many jobs are newly in doubt.
         """
-        doubtful = await self._move(
-            None,
-            JobState.SENDING,
+        steps = [self._statement(step) for step in self._rescue.steps()]
+        if steps:
+            await self._writer.commit(*steps)
+            self._rescue.discard()
+        doubtful = await self._move_all(
+            {JobState.SENDING},
             JobState.IN_DOUBT,
             message="batchrun was stopped while the trigger was on its way; "
             "it may have been accepted",
         )
-        await self._move(None, JobState.TIMED_OUT, JobState.IN_FLIGHT, message="")
+        await self._move_all({JobState.TIMED_OUT}, JobState.IN_FLIGHT, message="")
         return doubtful
+
+    # what the user decides
+
+    async def drop_doubts(self) -> int:
+        """Leave what is in doubt as it is, for good.
+
+        Returns:
+            How many jobs.
+        """
+        return await self._move_all(
+            {JobState.IN_DOUBT},
+            JobState.DROPPED,
+            message="it may have been accepted; by your word it is not sent again",
+        )
+
+    async def retry(self, outcomes: Collection[Outcome]) -> int:
+        """Make ended jobs pending again; what had become of them is kept beside.
+
+        Returns:
+            How many jobs.
+        """
+        states = [state for state in JobState if state.outcome in outcomes]
+        chosen = (jobs.c.batch_id == self._batch_id) & jobs.c.state.in_(states)
+        kept = (jobs.c.state, jobs.c.execution_id, jobs.c.triggered_at, jobs.c.message)
+        return await self._writer.commit(
+            insert(attempts).from_select(
+                ["batch_id", "number", "retried_at", *(c.name for c in kept), "result"],
+                select(
+                    jobs.c.batch_id, jobs.c.number, literal(time.time()), *kept, jobs.c.result
+                ).where(chosen),
+            ),
+            update(jobs)
+            .where(chosen)
+            .values(
+                state=JobState.PENDING,
+                message="",
+                **dict.fromkeys(
+                    ("execution_id", "triggered_at", "started_at", "finished_at", "result")
+                ),
+            ),
+        )
 
     # one job's way
 
@@ -113,27 +188,43 @@ class BatchJobs:
 
         Returns:
             Whether the job is ours to send: ``False`` when it is no longer pending.
+
+        Raises:
+            JournalError: Another process has taken the batch over; nothing may be sent.
         """
-        statement = self._change(job, JobState.PENDING, JobState.SENDING, message="")
-        return await self._writer.commit(statement, *self._count()) == 1
+        statement = (
+            update(jobs)
+            .where(jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING)
+            .where(jobs.c.number == job.number, ~self._held_by_another())
+            .values(state=JobState.SENDING, message="")
+        )
+        if await self._writer.commit(statement, *self._count()) == 1:
+            return True
+        with self._engine.connect() as connection:
+            if connection.scalar(select(self._held_by_another())):
+                raise JournalError(
+                    f"Another batchrun has taken over batch {self._batch_id}.",
+                    f"Watch it with: batchrun status {self._batch_id}",
+                )
+        return False
 
     async def release(self, job: Job, message: str) -> None:
         """The trigger surely wasn't accepted: the job is pending again."""
-        await self._move(job, JobState.SENDING, JobState.PENDING, message=message)
+        await self._move(job, _UNANSWERED, JobState.PENDING, message=message)
 
     async def reject(self, job: Job, message: str) -> None:
         """The service said no; nothing ran."""
-        await self._move(job, JobState.SENDING, JobState.REJECTED, message=message)
+        await self._move(job, _UNANSWERED, JobState.REJECTED, message=message)
 
     async def doubt(self, job: Job, message: str) -> None:
         """The trigger may have been accepted; nobody but the user can settle it."""
-        await self._move(job, JobState.SENDING, JobState.IN_DOUBT, message=message)
+        await self._move(job, _UNANSWERED, JobState.IN_DOUBT, message=message)
 
     async def accept(self, job: Job, execution: Execution, now: datetime) -> None:
         """The service accepted the trigger under an execution id."""
         await self._move(
             job,
-            JobState.SENDING,
+            _UNANSWERED,
             JobState.IN_FLIGHT,
             execution_id=execution.id,
             triggered_at=encode_time(execution.created_at or now),
@@ -149,55 +240,96 @@ class BatchJobs:
         completed = execution.status is ExecutionStatus.COMPLETED
         await self._move(
             job,
-            JobState.IN_FLIGHT,
+            _ACCEPTED,
             JobState.COMPLETED if completed else JobState.FAILED,
             started_at=encode_time(execution.started_at),
             finished_at=encode_time(execution.completed_at or now),
-            message="" if completed else execution.message or "the service gave no reason",
+            message=_closing_words(execution),
             result=None if execution.result is None else encode_result(execution.result),
         )
 
     async def time_out(self, job: Job, message: str) -> None:
         """Patience is over; the execution id is kept and `resume` polls on."""
-        await self._move(job, JobState.IN_FLIGHT, JobState.TIMED_OUT, message=message)
+        await self._move(job, _ACCEPTED, JobState.TIMED_OUT, message=message)
 
-    async def note(self, text: str) -> None:
-        """Keep why the batch stands where it stands."""
+    async def worked(self, note: str, seconds: float, quota_seconds: float) -> None:
+        """Keep how a run or resume ended.
+
+        Args:
+            note: Why the batch stands where it stands.
+            seconds: How long it was worked on.
+            quota_seconds: How much of that it only waited for the quota.
+        """
         await self._writer.commit(
-            update(batches).where(batches.c.id == self._batch_id).values(note=text)
+            update(batches)
+            .where(batches.c.id == self._batch_id)
+            .values(
+                note=note,
+                worked_seconds=batches.c.worked_seconds + seconds,
+                quota_seconds=batches.c.quota_seconds + quota_seconds,
+            )
         )
 
     # statements
 
-    async def _move(self, job: Job | None, old: JobState, new: JobState, **values: object) -> int:
-        return await self._writer.commit(self._change(job, old, new, **values))
+    async def _move(
+        self, job: Job, old: tuple[JobState, ...], new: JobState, **values: object
+    ) -> None:
+        """Take one step of a job; nothing where it isn't in one of the old states.
 
-    def _change(
-        self, job: Job | None, old: JobState, new: JobState, **values: object
-    ) -> Executable:
-        """One step of a job (or of all jobs in a state); nothing where it isn't in ``old``."""
-        statement = update(jobs).where(jobs.c.batch_id == self._batch_id, jobs.c.state == old)
-        if job is not None:
-            statement = statement.where(jobs.c.number == job.number)
-        return statement.values(state=new, **values)
+        Raises:
+            JournalWriteError: It can't be committed; it is in a rescue file, and the error says
+                where.
+        """
+        step = Step(job.number, old, new, values)
+        try:
+            await self._writer.commit(self._statement(step))
+        except JournalWriteError as error:
+            raise self._kept(job, step, error) from error
+
+    async def _move_all(self, old: set[JobState], new: JobState, **values: object) -> int:
+        """Take a step of all jobs in a state; how many there were."""
+        return await self._writer.commit(
+            update(jobs)
+            .where(jobs.c.batch_id == self._batch_id, jobs.c.state.in_(old))
+            .values(state=new, **values)
+        )
+
+    def _statement(self, step: Step) -> Executable:
+        return (
+            update(jobs)
+            .where(jobs.c.batch_id == self._batch_id, jobs.c.number == step.job)
+            .where(jobs.c.state.in_(step.old))
+            .values(state=step.new, **step.values)
+        )
+
+    def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
+        """Put a step where it isn't lost; the error that says where."""
+        path = self._rescue.keep(step)
+        if path is not None:
+            what = f"What was in hand is kept in {path}, and the next resume takes it in."
+        else:
+            known = step.values.get("execution_id") or job.execution_id
+            what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
+        return JournalWriteError(f"{error.what} {what}", error.hint)
+
+    def _held_by_another(self) -> Exists:
+        return exists().where(leases.c.batch_id == self._batch_id, leases.c.holder != self._holder)
 
     def _count(self) -> tuple[Executable, Executable]:
         """Count one request for the batch and for the key's day."""
         now = time.time()
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        counted = insert(spending).values(
-            key_hash=self._key_hash, day=_day(datetime.fromtimestamp(now, UTC)), requests=1
-        )
         return (
             update(batches)
             .where(batches.c.id == self._batch_id)
             .values(requests=batches.c.requests + 1, updated_at=now),
-            counted.on_conflict_do_update(
-                index_elements=["key_hash", "day"],
-                set_={"requests": spending.c.requests + 1},
-            ),
+            counted(self._engine, self._key_hash),
         )
 
 
-def _day(now: datetime) -> str:
-    return now.astimezone(UTC).date().isoformat()
+def _closing_words(execution: Execution) -> str:
+    """What a row of an ended execution says: nothing where all is as it should be."""
+    if execution.status is not ExecutionStatus.COMPLETED:
+        return execution.message or "the service gave no reason"
+    nothing = execution.result is None or execution.result in ("", {}, [])
+    return "completed, but the service sent no result" if nothing else ""

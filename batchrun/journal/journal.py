@@ -6,17 +6,22 @@ import hashlib
 import json
 import re
 import secrets
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from batchrun.errors import JournalError
-from batchrun.journal.database import open_database
-from batchrun.journal.encoding import decode_cells, decode_result, decode_time, encode_cells
+from batchrun.journal.database import WRITING, compact, open_database
+from batchrun.journal.encoding import decode_time, encode_cells
 from batchrun.journal.jobs import BatchJobs
+from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
+from batchrun.journal.ledger import QuotaLedger, inserter
+from batchrun.journal.rescue import RescueFiles
+from batchrun.journal.rescue import folders as rescue_folders
+from batchrun.journal.results import ResultRows
 from batchrun.journal.schema import JobState, batches, jobs, meta, rows
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
@@ -25,13 +30,13 @@ from batchrun.model import (
     Outcome,
     ResultRow,
     Role,
-    Row,
     TableSource,
     Workflow,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from batchrun.plan import Plan
 
@@ -51,7 +56,8 @@ class Journal:
     def __init__(self, location: str) -> None:
         self.location = location
         self._engine = open_database(location)
-        self._writer = JournalWriter(self._engine)
+        self._writer = JournalWriter(self._engine, location)
+        self._token = secrets.token_hex(8)  # under which this process holds batches
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +84,7 @@ class Journal:
         """
         now = datetime.now(UTC)
         batch_id = _batch_id(plan.table.source.name, now)
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(
                 insert(batches).values(
                     id=batch_id,
@@ -92,6 +98,7 @@ class Journal:
                     parameters=json.dumps(dict(plan.parameters.constant)),
                     base_url=base_url,
                     estimated_seconds=plan.estimate.seconds,
+                    estimated_requests=plan.estimate.requests,
                 )
             )
             sharing = [0] * len(plan.bodies)
@@ -167,7 +174,83 @@ class Journal:
 
     def jobs(self, batch_id: str, key: str) -> BatchJobs:
         """The batch's jobs, to be worked on with this key."""
-        return BatchJobs(self._engine, self._writer, batch_id, self._key_hash(key))
+        return BatchJobs(
+            self._engine,
+            self._writer,
+            batch_id,
+            self._key_hash(key),
+            holder=self._token,
+            rescue=self._rescue(batch_id),
+        )
+
+    # who works on a batch
+
+    def hold(self, batch_id: str) -> AbstractContextManager[None]:
+        """Hold a batch while working on it.
+
+        Raises:
+            JournalError: Another process works on it; it says which.
+        """
+        return hold_batch(self._engine, self._writer, self.location, batch_id, self._token)
+
+    def holder(self, batch_id: str) -> Holder | None:
+        """Who works on a batch, or did until it died without a word."""
+        return find_holder(self._engine, batch_id)
+
+    def oldest_in_flight(self, batch_id: str) -> datetime | None:
+        """When the execution was triggered that has been waited for longest."""
+        query = select(func.min(jobs.c.triggered_at)).where(
+            jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
+        )
+        with self._engine.connect() as connection:
+            return decode_time(connection.scalar(query))
+
+    def rescued(self, batch_id: str) -> list[Path]:
+        """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
+        return self._rescue(batch_id).found()
+
+    def forget(self, batch_id: str) -> None:
+        """Erase a batch: its rows, results and rescue files, from the journal's files too.
+
+        Raises:
+            JournalError: Another process works on it, or on the journal.
+        """
+        with self.hold(batch_id):
+            self._rescue(batch_id).discard()
+            self._writer.submit(delete(batches).where(batches.c.id == batch_id)).result()
+            lock_path(self.location, batch_id).unlink(missing_ok=True)
+        compact(self._engine)
+
+    def ledger(self, key: str) -> QuotaLedger:
+        """What all processes that use the key have spent, and whose turn it is."""
+        return QuotaLedger(self._engine, self._key_hash(key))
+
+    def run_seconds(self, workflow_id: str, base_url: str, limit: int) -> list[float]:
+        """How long the last executions of a workflow ran, in seconds, oldest first.
+
+        Args:
+            workflow_id: Which workflow.
+            base_url: Of which service.
+            limit: At most so many executions.
+        """
+        found: list[float] = []
+        newest = (
+            select(batches.c.id, batches.c.workflow)
+            .where(batches.c.base_url == base_url)
+            .order_by(batches.c.created_at.desc())
+        )
+        with self._engine.connect() as connection:
+            for batch_id, workflow in connection.execute(newest).all():
+                if json.loads(workflow)["id"] != workflow_id or len(found) >= limit:
+                    continue
+                found += connection.scalars(
+                    select(jobs.c.finished_at - jobs.c.started_at)
+                    .where(jobs.c.batch_id == batch_id, jobs.c.state == JobState.COMPLETED)
+                    .where(jobs.c.finished_at >= jobs.c.started_at)
+                    .order_by(jobs.c.number.desc())
+                    .limit(limit - len(found))
+                )
+        return found[::-1]
 
     def set_output(self, batch_id: str, output: str) -> None:
         """Keep where the workbook was written last."""
@@ -190,9 +273,14 @@ class Journal:
             yield BatchResults(
                 summary=self._summary(connection, batch_id),
                 header=tuple(json.loads(header)),
-                rows=_ResultRows(connection, batch_id),
+                rows=ResultRows(connection, batch_id),
                 roles={Role(role): column for role, column in json.loads(roles).items()},
             )
+
+    def undecided(self, batch_id: str) -> list[ResultRow]:
+        """The rows in doubt that the user has not decided about, in input order."""
+        with self._engine.connect() as connection, connection.begin():
+            return list(ResultRows(connection, batch_id, state=JobState.IN_DOUBT))
 
     # reading
 
@@ -231,68 +319,33 @@ class Journal:
             jobs=sum(count for _, count, _ in states),
             requests=found.requests,
             estimated_seconds=found.estimated_seconds,
+            estimated_requests=found.estimated_requests,
+            worked_seconds=found.worked_seconds,
+            quota_seconds=found.quota_seconds,
             output=found.output,
             note=found.note,
         )
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with (
+            self._engine.connect().execution_options(**WRITING) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def _rescue(self, batch_id: str) -> RescueFiles:
+        return RescueFiles(rescue_folders(self.location), batch_id)
+
     def _key_hash(self, key: str) -> str:
         """A name for the key that can't be turned back into it."""
-        with self._engine.begin() as connection:
-            salt = connection.scalar(select(meta.c.value).where(meta.c.name == "salt"))
-            if salt is None:
-                salt = secrets.token_hex(16)
-                connection.execute(insert(meta).values(name="salt", value=salt))
+        salted = inserter(self._engine)(meta).values(name="salt", value=secrets.token_hex(16))
+        with self._writing() as connection:
+            connection.execute(salted.on_conflict_do_nothing())
+            salt = connection.execute(
+                select(meta.c.value).where(meta.c.name == "salt")
+            ).scalar_one()
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
-
-
-class _ResultRows:
-    """The rows of a batch in input order, read afresh at each iteration."""
-
-    def __init__(self, connection: Connection, batch_id: str) -> None:
-        self._connection = connection
-        self._query = (
-            select(
-                *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id, rows.c.reason),
-                *(jobs.c.state, jobs.c.message, jobs.c.execution_id, jobs.c.result),
-                *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
-            )
-            .select_from(
-                rows.outerjoin(
-                    jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
-                )
-            )
-            .where(rows.c.batch_id == batch_id)
-            .order_by(rows.c.number)
-            .execution_options(yield_per=ROWS_AT_ONCE)
-        )
-
-    def __iter__(self) -> Iterator[ResultRow]:
-        for found in self._connection.execute(self._query):
-            state = None if found.state is None else JobState(found.state)
-            yield ResultRow(
-                row=Row(found.line, decode_cells(found.cells)),
-                outcome=Outcome.INVALID if state is None else state.outcome,
-                message=found.reason if state is None else _message(state, found.message),
-                company_id=found.company_id,
-                contact_id=found.contact_id,
-                execution_id=found.execution_id,
-                triggered_at=decode_time(found.triggered_at),
-                started_at=decode_time(found.started_at),
-                finished_at=decode_time(found.finished_at),
-                result=decode_result(found.result),
-            )
-
-
-def _message(state: JobState, kept: str) -> str:
-    match state:
-        case JobState.PENDING:
-            return f"not sent yet: {kept}" if kept else "not sent yet"
-        case JobState.SENDING:
-            return "the trigger is on its way"
-        case JobState.IN_FLIGHT:
-            return "triggered; its result has not been collected yet"
-        case _:
-            return kept
 
 
 def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[Mapping[str, Any]]:

@@ -1,45 +1,180 @@
-"""One batch is worked on by one process at a time."""
+"""One batch is worked on by one process at a time: a lease in the journal, with a heartbeat.
+
+On this machine a file lock tells whether the holder lives, since the system lets go of it when
+the process dies, however it dies. A journal on a server is shared with other machines: there the
+lease's heartbeat tells, and a holder that has been silent for a minute is taken over. A holder
+that was only asleep (a closed laptop) finds its lease gone and triggers nothing more.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
+from sqlalchemy import Engine, delete, insert, select, update
 
 from batchrun.errors import JournalError
+from batchrun.journal.faults import unusable
+from batchrun.journal.schema import leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from batchrun.journal.writer import JournalWriter
+
+HEARTBEAT_SECONDS = 15.0
+SILENCE_SECONDS = 60.0
+"""A holder on another machine that has been silent for so long is taken for dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who works on a batch.
+
+    Attributes:
+        token: Random name of the holder, one for each opened journal.
+        pid: Its process id.
+        host: Its machine.
+        since: When it began; aware, UTC.
+        beat_at: When it was last heard of; aware, UTC.
+    """
+
+    token: str
+    pid: int
+    host: str
+    since: datetime
+    beat_at: datetime
+
+    def silent(self, now: datetime) -> bool:
+        """Whether nothing was heard of it for longer than a living one would stay silent."""
+        return (now - self.beat_at).total_seconds() > SILENCE_SECONDS
+
+    def words(self) -> str:
+        """It as users can find it."""
+        return f"process {self.pid} on {self.host}, since {self.since.astimezone():%d %b %H:%M}"
+
+
+def find_holder(engine: Engine, batch_id: str) -> Holder | None:
+    """Who holds a batch according to the journal, dead or alive."""
+    query = select(
+        leases.c.holder, leases.c.pid, leases.c.host, leases.c.since, leases.c.beat_at
+    ).where(leases.c.batch_id == batch_id)
+    with engine.connect() as connection:
+        found = connection.execute(query).one_or_none()
+    if found is None:
+        return None
+    token, pid, host, since, beat_at = found
+    return Holder(
+        token, pid, host, datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(beat_at, UTC)
+    )
+
 
 @contextmanager
-def hold_batch(location: str, batch_id: str) -> Iterator[None]:
-    """Hold a batch while working on it; the system lets go of it when the process dies.
+def hold_batch(
+    engine: Engine, writer: JournalWriter, location: str, batch_id: str, token: str
+) -> Iterator[None]:
+    """Hold a batch while working on it.
 
     Args:
+        engine: The journal's database.
+        writer: Its writer.
         location: The journal's path or URL.
         batch_id: Which batch.
+        token: The name to hold it under.
 
     Raises:
-        JournalError: Another process works on it.
+        JournalError: Another process works on it; it says which.
     """
+    with _locked(lock_path(location, batch_id), engine, batch_id):
+        holder = find_holder(engine, batch_id)
+        if holder is not None and _lives_elsewhere(engine, holder):
+            raise _held(batch_id, holder)
+        now = time.time()
+        writer.submit(
+            delete(leases).where(leases.c.batch_id == batch_id),
+            insert(leases).values(
+                batch_id=batch_id,
+                holder=token,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                since=now,
+                beat_at=now,
+            ),
+        ).result()
+        with _beating(writer, batch_id, token):
+            yield
+
+
+def lock_path(location: str, batch_id: str) -> Path:
+    """The file whose lock the holder on this machine has."""
     if "://" in location:
         folder = user_data_path("batchrun", appauthor=False) / "locks"
     else:
         folder = Path(location).expanduser().with_name("locks")
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{batch_id}.lock", timeout=0, mode=0o600)
+    return folder / f"{batch_id}.lock"
+
+
+@contextmanager
+def _locked(path: Path, engine: Engine, batch_id: str) -> Iterator[None]:
+    lock = FileLock(path, timeout=0, mode=0o600)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire()
     except Timeout:
-        raise JournalError(
-            f"Another batchrun is working on batch {batch_id}.",
-            f"Watch it with: batchrun status {batch_id}",
-        ) from None
+        raise _held(batch_id, find_holder(engine, batch_id)) from None
+    except (OSError, NotImplementedError) as error:
+        raise unusable(str(path.parent), error) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _lives_elsewhere(engine: Engine, holder: Holder) -> bool:
+    """Whether another machine's process holds the batch; on this one the lock has spoken."""
+    if _is_on_this_machine_alone(engine) or holder.host == socket.gethostname():
+        return False
+    return not holder.silent(datetime.now(UTC))
+
+
+def _is_on_this_machine_alone(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite"  # network drives are refused
+
+
+def _held(batch_id: str, holder: Holder | None) -> JournalError:
+    who = f": {holder.words()}" if holder else ""
+    return JournalError(
+        f"Another batchrun is working on batch {batch_id}{who}.",
+        f"Watch it with: batchrun status {batch_id}",
+    )
+
+
+@contextmanager
+def _beating(writer: JournalWriter, batch_id: str, token: str) -> Iterator[None]:
+    """Renew the lease until the block ends, in a thread: a long export is no silence."""
+    mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(HEARTBEAT_SECONDS):
+            with suppress(JournalError):  # the work itself meets it, and says so
+                writer.submit(update(leases).where(mine).values(beat_at=time.time())).result()
+
+    thread = threading.Thread(target=beat, name="lease-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        with suppress(JournalError):  # it is free once the lock is, or the silence long enough
+            writer.submit(delete(leases).where(mine)).result()

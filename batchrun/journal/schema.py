@@ -4,8 +4,10 @@ A job's way::
 
     pending ──► sending ──► in flight ──► completed | failed
        ▲           │            └───────► timed out ──► in flight   (resume polls on)
-       │           ├──► rejected | in doubt
+       │           ├──► rejected | in doubt ──► dropped   (by the user's word)
        └───────────┘   surely not accepted: goes back
+
+`retry` makes an ended job pending again and keeps in ``attempts`` what had become of it.
 
 `sending` is committed before the trigger is on the wire. A journal that still says so when it is
 opened again tells of a crash at that moment: the job is in doubt.
@@ -31,7 +33,7 @@ from sqlalchemy import (
 
 from batchrun.model import Outcome
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -56,7 +58,10 @@ batches = Table(
     Column("parameters", Text, nullable=False),  # JSON: the constant ones
     Column("base_url", String, nullable=False),
     Column("estimated_seconds", Float, nullable=False),
+    Column("estimated_requests", Integer, nullable=False),
     Column("requests", Integer, nullable=False, default=0),
+    Column("worked_seconds", Float, nullable=False, default=0.0),
+    Column("quota_seconds", Float, nullable=False, default=0.0),  # waited for the quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
 )
@@ -99,6 +104,37 @@ spending = Table(
     Column("requests", Integer, nullable=False),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
+    Column("holder", String, nullable=False),  # random, one for each opened journal
+    Column("pid", Integer, nullable=False),
+    Column("host", String, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("beat_at", Float, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # the job's
+    Column("retried_at", Float, primary_key=True),
+    Column("state", String, nullable=False),  # as the job's columns were before `retry`
+    Column("execution_id", String),
+    Column("triggered_at", Float),
+    Column("message", Text, nullable=False),
+    Column("result", LargeBinary),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("key_hash", String, primary_key=True),
+    Column("next_at", Float, nullable=False),  # when the key's next request may leave
+)
+
 
 class JobState(StrEnum):
     """Where a job stands in the journal."""
@@ -111,6 +147,8 @@ class JobState(StrEnum):
     REJECTED = "rejected"
     TIMED_OUT = "timed out"
     IN_DOUBT = "in doubt"
+    DROPPED = "dropped"
+    """In doubt, and the user has decided to leave it so."""
 
     @property
     def outcome(self) -> Outcome:
@@ -118,7 +156,7 @@ class JobState(StrEnum):
         match self:
             case JobState.PENDING | JobState.IN_FLIGHT:
                 return Outcome.PENDING
-            case JobState.SENDING | JobState.IN_DOUBT:
+            case JobState.SENDING | JobState.IN_DOUBT | JobState.DROPPED:
                 return Outcome.IN_DOUBT
             case JobState.COMPLETED:
                 return Outcome.COMPLETED

@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, JournalWriteError
+from batchrun.journal.database import WRITING
+from batchrun.journal.faults import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +36,15 @@ class JournalWriter:
 
     Args:
         engine: The database.
+        location: What the journal is called in errors.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, location: str) -> None:
         self._engine = engine
+        self._location = location
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
 
@@ -49,10 +53,13 @@ class JournalWriter:
 
         Returns:
             A future that is done when they are on disk; it holds how many rows the first one
-            changed, or raises `JournalError`.
+            changed, or raises `JournalWriteError`.
         """
         write = _Write(statements)
-        self._queue.put(write)
+        with self._closing:  # nothing may be queued behind the end, where nobody would commit it
+            if self._closed:
+                raise JournalWriteError(f"The journal {self._location} is closed.")
+            self._queue.put(write)
         return write.committed
 
     async def commit(self, *statements: Executable) -> int:
@@ -61,7 +68,10 @@ class JournalWriter:
 
     def close(self) -> None:
         """Commit what is left and end the thread."""
-        self._queue.put(None)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -81,19 +91,30 @@ class JournalWriter:
                 return
 
     def _commit(self, group: list[_Write]) -> None:
+        """Commit a group and tell each what came of it; nothing that is raised ends the thread."""
         try:
-            with self._engine.begin() as connection:
-                changed = [
-                    [connection.execute(statement).rowcount for statement in write.statements]
-                    for write in group
-                ]
-        except SQLAlchemyError as error:
-            failure = JournalError(
-                f"The journal could not be written: {getattr(error, 'orig', None) or error}.",
-                "Free some space or check the disk, then run: batchrun resume",
-            )
+            changed = self._execute(group)
+        except Exception as error:
+            # A statement the database can't take must not spoil those it was grouped with.
+            # A fault of the database itself is everybody's.
+            if len(group) > 1 and not isinstance(error, JournalError):
+                for write in group:
+                    self._commit([write])
+                return
+            failure = unwritable(self._location, error)
+            failure.__cause__ = error
             for write in group:
                 write.committed.set_exception(failure)
         else:
             for write, counts in zip(group, changed, strict=True):
                 write.committed.set_result(counts[0])
+
+    def _execute(self, group: list[_Write]) -> list[list[int]]:
+        with (
+            self._engine.connect().execution_options(**WRITING) as connection,
+            connection.begin(),
+        ):
+            return [
+                [connection.execute(statement).rowcount for statement in write.statements]
+                for write in group
+            ]

@@ -6,6 +6,7 @@
     ├── body.py       reading a trigger's body as strictly as the service might
     ├── quota.py      the key's windows of a minute and a day
     └── results.py    run times, failures and results, drawn from the seed and the body
+    faults.py     what goes wrong on the way to it and back
     app.py        the model over HTTP (Starlette), and the virtual clock
     server.py     the app on a socket: `serve` for people, `running` for programs
     demo_list.py  an invented CRM export to run against it
@@ -15,6 +16,7 @@ The contract it keeps to stands once, in ``openapi.yaml`` beside this file.
 
 from batchrun.sandbox.app import SandboxClock, create_app
 from batchrun.sandbox.demo_list import DEMO_HEADER, demo_rows, write_demo_list
+from batchrun.sandbox.faults import FaultKind, Faults
 from batchrun.sandbox.model import (
     DEFAULT_KEYS,
     WORKFLOWS,
@@ -24,6 +26,7 @@ from batchrun.sandbox.model import (
     SandboxSettings,
     Scope,
 )
+from batchrun.sandbox.results import RunTimeKind
 from batchrun.sandbox.server import running, running_app, serve
 
 __all__ = [
@@ -31,7 +34,10 @@ __all__ = [
     "DEMO_HEADER",
     "WORKFLOWS",
     "Answer",
+    "FaultKind",
+    "Faults",
     "LoggedTrigger",
+    "RunTimeKind",
     "SandboxClock",
     "SandboxService",
     "SandboxSettings",

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from importlib.resources import files
 from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -23,6 +24,8 @@ from batchrun.sandbox.model import Answer, SandboxService
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from batchrun.model import JSON
 
 Clock: TypeAlias = Callable[[], float]
 """Tells the virtual time, in Unix seconds."""
@@ -55,14 +58,17 @@ class SandboxClock:
         return self.origin + (self._monotonic() - self._began) * self.speed
 
 
-def create_app(service: SandboxService, clock: Clock) -> Starlette:
+def create_app(
+    service: SandboxService, clock: Clock, faults_played: Mapping[str, int] | None = None
+) -> Starlette:
     """Serve a sandbox over ASGI.
 
     Args:
         service: The model that answers.
         clock: Tells the virtual time, which the ``Date`` header of every answer shows.
+        faults_played: How often which fault was played around it, for the report.
     """
-    endpoints = _Endpoints(service, clock)
+    endpoints = _Endpoints(service, clock, {} if faults_played is None else faults_played)
     app = Starlette(
         routes=[
             Route("/v1/health", endpoints.health),
@@ -79,9 +85,12 @@ def create_app(service: SandboxService, clock: Clock) -> Starlette:
 
 
 class _Endpoints:
-    def __init__(self, service: SandboxService, clock: Clock) -> None:
+    def __init__(
+        self, service: SandboxService, clock: Clock, faults_played: Mapping[str, int]
+    ) -> None:
         self._service = service
         self._clock = clock
+        self._faults_played = faults_played
 
     async def health(self, _: Request) -> Response:
         return self._respond(self._service.health())
@@ -90,7 +99,10 @@ class _Endpoints:
         return self._respond(self._service.workflows(_key(request), self._clock()))
 
     async def trigger(self, request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
         content_type = request.headers.get("content-type", "")
         return self._respond(
             self._service.trigger(_key(request), body, self._clock(), content_type)
@@ -101,7 +113,9 @@ class _Endpoints:
         return self._respond(self._service.execution(_key(request), execution_id, self._clock()))
 
     async def report(self, _: Request) -> Response:
-        return self._respond(Answer(200, self._service.report(self._clock())))
+        faults: dict[str, JSON] = {**self._faults_played}
+        report = self._service.report(self._clock()) | {"faults": faults}
+        return self._respond(Answer(200, report))
 
     async def contract(self, _: Request) -> Response:
         text = files("batchrun.sandbox").joinpath("openapi.yaml").read_bytes()
@@ -116,9 +130,12 @@ class _Endpoints:
         return self._respond(Answer(500, {"error": "internal error"}))
 
     def _respond(self, answer: Answer) -> Response:
+        body = answer.body
+        if self._service.settings.faults.object_errors and isinstance(body, dict):
+            body = _error_object(body)
         # ASCII: a lone surrogate in a user's parameters has no UTF-8, but it has an escape.
         return Response(
-            json.dumps(answer.body, allow_nan=False),
+            json.dumps(body, allow_nan=False),
             status_code=answer.status,
             headers={**self._date(), **answer.headers},
             media_type="application/json",
@@ -126,6 +143,13 @@ class _Endpoints:
 
     def _date(self) -> dict[str, str]:
         return {"Date": formatdate(self._clock(), usegmt=True)}
+
+
+def _error_object(body: dict[str, JSON]) -> JSON:
+    """The other shape of errors that the vendor's pages show."""
+    if body.keys() != {"error"}:
+        return body
+    return {"error": {"type": "error", "code": "refused", "message": body["error"]}}
 
 
 def _key(request: Request) -> str | None:

@@ -18,8 +18,15 @@ from typing import TYPE_CHECKING
 
 from batchrun.model import ExecutionStatus, Workflow
 from batchrun.sandbox.body import RefusedError, read_trigger
+from batchrun.sandbox.faults import Faults
 from batchrun.sandbox.quota import KeyQuota
-from batchrun.sandbox.results import canonical, draw_fate, draw_result
+from batchrun.sandbox.results import (
+    RunTimeKind,
+    RunTimeSpread,
+    canonical,
+    draw_fate,
+    draw_result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,11 +70,13 @@ class SandboxSettings:
         slots: Executions that run at once, the others queue in order; ``None`` for all.
         fail: Share of bodies whose execution fails, 0 to 1.
         seed: Drawn from it and the body: run time, failure and result.
+        run_times: How run times are spread; the next three are for ``lognormal``.
         run_median_seconds: Median of the log-normal run time, in virtual seconds.
         run_sigma: Standard deviation of the run time's logarithm.
         run_cap_seconds: The longest run time, in virtual seconds.
         retry_after: Whether a 429 carries ``Retry-After``, which the service does not document.
         keys: The keys it knows, and the scopes of each.
+        faults: What goes wrong on the way to it and back.
     """
 
     rate_per_minute: int | None = 60
@@ -75,11 +84,13 @@ class SandboxSettings:
     slots: int | None = None
     fail: float = 0.0
     seed: int = 0
+    run_times: RunTimeKind = RunTimeKind.LOGNORMAL
     run_median_seconds: float = 45.0
     run_sigma: float = 0.35
     run_cap_seconds: float = 120.0
     retry_after: bool = False
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
+    faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         for name in ("rate_per_minute", "daily", "slots"):
@@ -140,6 +151,12 @@ class SandboxService:
         self.settings = settings
         self.log: list[LoggedTrigger] = []
         self._started_at = started_at
+        self._run_times = RunTimeSpread(
+            settings.run_times,
+            settings.run_median_seconds,
+            settings.run_sigma,
+            settings.run_cap_seconds,
+        )
         self._workflows = {workflow.id: workflow for workflow in WORKFLOWS}
         self._executions: dict[str, _Execution] = {}
         self._slots_free_at: list[float] = []
@@ -152,7 +169,9 @@ class SandboxService:
 
     def workflows(self, key: str | None, now: float) -> Answer:
         """Answer ``GET /v1/workflows``."""
-        return self._answer("lists", key, Scope.READ, now, lambda: Answer(200, _workflow_list()))
+        wrapped = self.settings.faults.wrapped_list
+        listed = _wrapped_list() if wrapped else _workflow_list()
+        return self._answer("lists", key, Scope.READ, now, lambda: Answer(200, listed))
 
     def trigger(
         self, key: str | None, body: bytes, now: float, content_type: str = "application/json"
@@ -253,9 +272,7 @@ class SandboxService:
             canonical(trigger.body),
             seed=settings.seed,
             fail=settings.fail,
-            median_seconds=settings.run_median_seconds,
-            sigma=settings.run_sigma,
-            cap_seconds=settings.run_cap_seconds,
+            run_times=self._run_times,
         )
         # First come, first served: the next execution gets the slot that is free first, so its
         # start is known as soon as it is triggered.
@@ -299,6 +316,10 @@ class SandboxService:
 
 def _workflow_list() -> JSON:
     return [{**asdict(workflow), "created_at": _WORKFLOW_CREATED_AT} for workflow in WORKFLOWS]
+
+
+def _wrapped_list() -> JSON:
+    return {"data": _workflow_list(), "pagination": {"nextPage": None}}
 
 
 def _served(serve: Callable[[], Answer]) -> Answer:

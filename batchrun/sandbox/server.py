@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from batchrun.errors import UsageError
 from batchrun.sandbox.app import SandboxClock, create_app
+from batchrun.sandbox.faults import FaultyApp
 from batchrun.sandbox.model import SandboxService, SandboxSettings
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
     from starlette.types import ASGIApp
@@ -43,9 +48,11 @@ def serve(
     Raises:
         UsageError: The address can't be listened on.
     """
+    connections = Connections()
+    app = _app(settings, speed, connections)
     with closing(_listen(host, port)) as listener:
         url = _base_url(listener)
-        server = _server(_app(settings, speed), lambda: on_ready(url) if on_ready else None)
+        server = _server(app, lambda: on_ready(url) if on_ready else None, connections)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -61,19 +68,20 @@ def running(settings: SandboxSettings | None = None, speed: float = 1.0) -> Iter
     Yields:
         The base URL, such as ``http://127.0.0.1:49152/v1``.
     """
-    with running_app(_app(settings, speed)) as url:
+    connections = Connections()
+    with running_app(_app(settings, speed, connections), connections) as url:
         yield url
 
 
 @contextmanager
-def running_app(app: ASGIApp) -> Iterator[str]:
-    """As `running`, for an app of one's own, such as the sandbox's with faults around it."""
+def running_app(app: ASGIApp, connections: Connections | None = None) -> Iterator[str]:
+    """As `running`, for an app of one's own, which may reset ``connections``."""
     up_or_dead = threading.Event()
     with (
         closing(_listen(_LOOPBACK, 0)) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="sandbox") as thread,
     ):
-        server = _server(app, up_or_dead.set)
+        server = _server(app, up_or_dead.set, connections)
         life = thread.submit(server.run, sockets=[listener])
         life.add_done_callback(lambda _: up_or_dead.set())
         try:
@@ -97,14 +105,59 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-def _app(settings: SandboxSettings | None, speed: float) -> ASGIApp:
-    clock = SandboxClock(speed)
-    return create_app(SandboxService(settings or SandboxSettings(), started_at=clock()), clock)
+class Connections:
+    """The sandbox's open connections, so that a fault can reset one."""
+
+    def __init__(self) -> None:
+        self._transports: dict[tuple[str, int], asyncio.Transport] = {}
+
+    def protocol(self) -> type[asyncio.Protocol]:
+        """Give uvicorn's protocol, telling its connections."""
+        transports = self._transports
+
+        class Told(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # chosen at run time
+            def connection_made(self, transport: asyncio.Transport) -> None:
+                self.peer = tuple(transport.get_extra_info("peername")[:2])
+                transports[self.peer] = transport
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                transports.pop(self.peer, None)
+                super().connection_lost(exc)
+
+        return Told
+
+    def reset(self, client: tuple[str, int]) -> None:
+        """Reset a client's connection; what was sent on it and not read yet is lost."""
+        transport = self._transports[client]
+        lost = struct.pack("ii", 1, 0)  # close with RST, not FIN
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lost)
+        transport.abort()
 
 
-def _server(app: ASGIApp, on_started: Callable[[], None]) -> _Server:
+def _app(settings: SandboxSettings | None, speed: float, connections: Connections) -> ASGIApp:
+    settings, clock = settings or SandboxSettings(), SandboxClock(speed)
+    service = SandboxService(settings, started_at=clock())
+    played: Counter[str] = Counter()
+    app = create_app(service, clock, played)
+    if not settings.faults.any:
+        return app
+    return FaultyApp(
+        app,
+        settings.faults,
+        seed=settings.seed,
+        speed=speed,
+        reset=connections.reset,
+        played=played,
+    )
+
+
+def _server(
+    app: ASGIApp, on_started: Callable[[], None], connections: Connections | None = None
+) -> _Server:
     config = uvicorn.Config(
         app,
+        http=connections.protocol() if connections else "auto",
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchrun.service.answers import (
@@ -109,7 +109,9 @@ def classify_poll(reply: Reply | NoReply, asked_id: str, key: str) -> PollAnswer
         return Unclear(tidy(reply.reason, key))
     if 200 <= reply.status < 300:
         try:
-            return Told(read_polled(reply.document(), asked_id), reply.quota)
+            execution = read_polled(reply.document(), asked_id)
+            # The service's words for a failure may repeat the key.
+            return Told(replace(execution, message=tidy(execution.message, key)), reply.quota)
         except UnusableAnswerError as error:
             return Unclear(_doubt(reply, error, key), reply.quota)
     refused = _refused(reply, key)

@@ -11,7 +11,6 @@ from typing import Any
 import openpyxl
 import pytest
 
-from batchrun.sandbox import SandboxSettings, Scope, running
 from tests.acceptance.sandbox_process import (
     COMMAND,
     SandboxProcess,
@@ -86,16 +85,3 @@ def test_each_row_gets_its_own_result(tmp_path: Path) -> None:
     sent, told = header.index("Contact ID"), header.index("contact_id")
     for row in sheet.iter_rows(min_row=2, values_only=True):
         assert str(row[told]) == str(row[sent]).lower()
-
-
-def test_the_key_is_in_no_file_a_run_leaves(tmp_path: Path) -> None:
-    key = "sk-5up3r-s3cr3t-k3y"
-    shutil.copy(SAMPLE, tmp_path / "contacts.xlsx")
-    with running(SandboxSettings(rate_per_minute=None, keys={key: frozenset(Scope)}), 200) as url:
-        env = SandboxProcess(url, 200).environment(tmp_path) | {"PGAI_API_KEY": key}
-        ran = batchrun("run", "contacts.xlsx", "-w", WORKFLOW, "--yes", env=env, cwd=tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) >= 3
-    assert not [path for path in written if key.encode() in path.read_bytes()]
-    assert key not in ran.stdout + ran.stderr

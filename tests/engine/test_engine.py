@@ -157,7 +157,7 @@ def test_a_key_that_is_refused_in_the_middle_stops_the_batch_and_loses_nothing(
 
 def test_an_execution_that_never_ends_is_timed_out_and_resume_polls_on(tmp_path: Path) -> None:
     running = Fault(200, {"status": "running"})
-    with faulty_sandbox(polls=[running] * 2) as (url, sandbox):
+    with faulty_sandbox(polls=[running] * 8) as (url, sandbox):
         settings = settings_for(url, tmp_path, patience_seconds=30)
         report = batchrun.run(accounts(1), WORKFLOW, settings=settings)
         assert report.summary.counts[Outcome.TIMED_OUT] == 1

@@ -70,6 +70,29 @@ def test_what_others_spent_of_the_key_is_waited_for_until_the_window_opens() -> 
     assert quota.delay(0.0) == 42
 
 
+def test_a_new_window_counts_although_the_old_one_seems_to_last_a_second_more() -> None:
+    """`Date` has whole seconds: a window's end, measured by it, is up to a second late."""
+    quota = Quota()
+    quota.take(0.0)
+    quota.answered(QuotaReading(limit=60, remaining=1, reset_seconds=0.9), 0.0)
+    quota.take(0.5)
+    quota.answered(QuotaReading(limit=60, remaining=59, reset_seconds=60), 0.5)
+    assert quota.window_left(0.5) == 58
+    quota.take(1.0)
+    quota.take(2.0)
+    assert quota.delay(3.0) == 0
+
+
+def test_a_sliding_window_never_makes_one_wait_for_its_whole_length() -> None:
+    """Its reset is always a minute away, and what is left grows again."""
+    quota, now = Quota(), 0.0
+    for _ in range(200):
+        now += quota.delay(now)
+        quota.take(now)
+        quota.answered(QuotaReading(limit=60, remaining=5, reset_seconds=60), now)
+    assert now < 205
+
+
 def test_a_refusal_pauses_everybody_until_the_reset() -> None:
     quota = Quota()
     quota.take(0.0)
@@ -101,6 +124,64 @@ def test_a_reset_far_away_describes_the_day_and_not_the_minute() -> None:
 
 def test_when_todays_requests_are_spent_nothing_leaves() -> None:
     quota = Quota()
-    quota.limit_today(2)
+    quota.limit_today(2, spent=0, seconds_left=3_600, now=0.0)
     send_all(quota, 2)
-    assert math.isinf(quota.delay(10.0))
+    assert quota.delay(10.0) == 3_590
+
+
+def test_at_midnight_the_days_budget_begins_anew() -> None:
+    quota = Quota()
+    quota.limit_today(2, spent=1, seconds_left=100, now=0.0)
+    send_all(quota, 1)
+    assert quota.delay(50.0) == 50
+    assert quota.delay(100.0) == 0
+    assert quota.daily_left == 2
+
+
+def test_a_second_refusal_lowers_the_rate_and_a_quiet_time_restores_it() -> None:
+    quota = Quota(100)
+    for now in (0.0, 30.0):
+        quota.take(now)
+        quota.answered(None, now)
+        quota.refused(QuotaReading(retry_after_seconds=10), now)
+    assert quota.rate == 80
+    quota.accepted(1_000.0)
+    assert quota.rate == 100
+
+
+def test_requests_that_are_refused_together_count_once() -> None:
+    quota = Quota(100)
+    for _ in range(5):
+        quota.take(0.0)
+    for _ in range(5):
+        quota.answered(None, 1.0)
+        quota.refused(QuotaReading(retry_after_seconds=10), 1.0)
+    assert quota.rate == 100
+    assert quota.delay(1.0) == 10
+
+
+def test_without_a_limit_nothing_is_waited_for_until_the_service_says_one() -> None:
+    quota = Quota(math.inf)
+    assert send_all(quota, 5_000)[-1] == 0.0
+    quota.take(0.0)
+    quota.answered(QuotaReading(limit=600, remaining=599, reset_seconds=60), 0.0)
+    assert quota.rate == 600
+
+
+def test_without_a_limit_refusals_teach_one() -> None:
+    quota = Quota(math.inf)
+    for now in (0.0, 100.0):
+        for _ in range(100):
+            quota.take(now)
+            quota.answered(None, now)
+        quota.refused(None, now)
+    assert quota.rate == 80
+
+
+def test_a_token_that_was_not_used_is_given_back() -> None:
+    quota = Quota(60)
+    sent = send_all(quota, 60)
+    due = sent[-1] + quota.delay(sent[-1])
+    quota.take(due)
+    quota.give_back(due, due)
+    assert quota.delay(due) == 0

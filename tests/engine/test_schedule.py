@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from batchrun.engine.forecast import DuePoll
-from batchrun.engine.schedule import Done, PollNext, Step, TriggerNext, Wait, next_step
+from batchrun.engine.schedule import DaySpent, Done, PollNext, Step, TriggerNext, Wait, next_step
 
 IDLE: dict[str, Any] = {
     "may_trigger": True,
@@ -25,7 +25,21 @@ IDLE: dict[str, Any] = {
     ("situation", "step"),
     [
         pytest.param({}, TriggerNext(), id="a job waits"),
-        pytest.param({"due": DuePoll(99.0, 1), "in_flight": 1}, PollNext(), id="a poll is due"),
+        pytest.param(
+            {"due": DuePoll(99.0, 1), "in_flight": 1},
+            TriggerNext(),
+            id="a trigger comes before a poll",
+        ),
+        pytest.param(
+            {"due": DuePoll(99.0, 1, probe=True), "in_flight": 1},
+            PollNext(DuePoll(99.0, 1, probe=True)),
+            id="a probe comes before a trigger",
+        ),
+        pytest.param(
+            {"due": DuePoll(99.0, 1), "in_flight": 60},
+            PollNext(DuePoll(99.0, 1)),
+            id="a poll is due and enough is in flight",
+        ),
         pytest.param(
             {"due": DuePoll(130.0, 1), "in_flight": 60}, Wait(30.0), id="enough is in flight"
         ),
@@ -43,7 +57,7 @@ IDLE: dict[str, Any] = {
             Wait(30.0),
             id="today's last requests are kept for polls",
         ),
-        pytest.param({"requests_left": 1}, Wait(math.inf), id="no trigger without its poll"),
+        pytest.param({"requests_left": 1}, DaySpent(), id="no trigger without its poll"),
     ],
 )
 def test_the_next_request_is_spent_on(situation: dict[str, Any], step: Step) -> None:

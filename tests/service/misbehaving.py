@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+import trustme
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 Behaviour: TypeAlias = "Callable[[Connection], None]"
 
@@ -43,6 +46,15 @@ class Connection:
     def await_first_byte(self) -> None:
         """Wait until the client has sent something, and leave it unread."""
         self._socket.recv(1, socket.MSG_PEEK)
+
+    def peek_request_line(self) -> bytes:
+        """The request's first line, left unread."""
+        seen = b""
+        while b"\r\n" not in seen:
+            seen = self._socket.recv(4096, socket.MSG_PEEK)
+            if not seen:
+                raise ConnectionError("the client left")
+        return seen.partition(b"\r\n")[0]
 
     def reset(self) -> None:
         """Close with a TCP reset."""
@@ -162,3 +174,24 @@ def trickling(connection: Connection) -> None:
     connection.send(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
         connection.send(b"1\r\n \r\n")
+
+
+@contextlib.contextmanager
+def untrusted_server() -> Iterator[tuple[str, list[bytes]]]:
+    """A TLS server whose certificate nobody knows; its base URL, and what it was told."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    seen: list[bytes] = []
+
+    def shake_hands(listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        with contextlib.suppress(OSError), context.wrap_socket(sock, server_side=True) as wrapped:
+            seen.append(wrapped.recv(65536))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=shake_hands, args=(listener,))
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}/v1", seen
+        finally:
+            thread.join()

@@ -35,6 +35,7 @@ from .misbehaving import (
     reset_unread,
     silent,
     trickling,
+    untrusted_server,
 )
 
 
@@ -280,6 +281,26 @@ def test_key_repeated_by_the_service_is_not_passed_on(status: str) -> None:
 
     assert "[key]" in answers
     assert KEY not in answers + str(raised.value)
+
+
+def test_key_repeated_in_a_failure_is_not_passed_on() -> None:
+    """Nor does it get into the words of a failed execution."""
+    body = EXECUTION | {"status": "failed", "error": f"{KEY} has no credits"}
+    with ScriptedServer(answering("200 OK", body)) as server:
+        answer = poll(server.url)
+
+    assert isinstance(answer, Told)
+    assert answer.execution.message == "[key] has no credits"
+
+
+def test_certificate_that_nobody_trusts_is_not_talked_to() -> None:
+    """Whoever answers with a certificate of their own never sees the request."""
+    with untrusted_server() as (url, seen):
+        answer = trigger(url)
+
+    assert isinstance(answer, NotSent)
+    assert answer.reason.startswith("the service's certificate is not trusted")
+    assert seen == []
 
 
 def test_key_is_not_in_repr() -> None:

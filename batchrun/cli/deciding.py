@@ -1,0 +1,198 @@
+"""Commands that carry out a user's decision: `retry`, `forget`; and the question about doubts."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from batchrun.cli.options import AsJson, BaseUrl, Batch, JournalAt, Output, Yes, settings_from
+from batchrun.errors import ExitCode, UsageError
+from batchrun.model import InDoubt, Outcome
+
+if TYPE_CHECKING:
+    from batchrun.model import BatchSummary, ResultRow
+    from batchrun.takeover import Decide
+
+ROWS_SHOWN = 10
+
+Doubts: TypeAlias = Annotated[
+    InDoubt | None,
+    typer.Option(
+        "--in-doubt",
+        help="What to do with triggers that may have been accepted: hold them, retry them (and "
+        "perhaps pay twice), or drop them. Asked on a terminal, else hold.",
+    ),
+]
+Outcomes: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--outcome",
+        metavar="OUTCOME",
+        help="What to send again: failed, rejected, timed-out, in-doubt. Repeatable. "
+        "Without it, failed and rejected.",
+    ),
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(retry)
+    app.command()(forget)
+
+
+def retry(
+    batch: Batch = None,
+    outcome: Outcomes = None,
+    output: Output = None,
+    yes: Yes = False,
+    base_url: BaseUrl = None,
+    journal: JournalAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send rows again that ended without a result; each is paid for again."""
+    from batchrun.cli.running import go_on
+    from batchrun.journal import Journal
+    from batchrun.takeover import RETRIED_BY_ITSELF, retriable
+
+    chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
+    settings = settings_from(base_url=base_url, journal=journal)
+    with Journal(settings.journal) as opened:
+        summary = opened.resolve(batch)
+    _confirm_retry(summary, chosen, yes=yes)
+    go_on(
+        summary.batch_id,
+        settings,
+        output=output,
+        retry=chosen,
+        decide=about_doubts(InDoubt.HOLD),
+        as_json=as_json,
+    )
+
+
+def forget(
+    batch: Annotated[str | None, typer.Argument(help="Id of the batch, or its beginning.")] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="All batches not worked on for so long, such as 90d."),
+    ] = None,
+    yes: Yes = False,
+    journal: JournalAt = None,
+) -> None:
+    """Erase a batch from the journal, its rows and results included; workbooks stay."""
+    from batchrun.cli.wording import counts, plural
+    from batchrun.journal import Journal
+
+    if (batch is None) == (older_than is None):
+        raise UsageError(
+            "Name a batch, or an age with --older-than.", "List the batches with: batchrun batches"
+        )
+    with Journal(settings_from(journal=journal).journal) as opened:
+        if older_than is None:
+            chosen = [opened.resolve(batch)]
+        else:
+            before = datetime.now(UTC) - _age(older_than)
+            chosen = [one for one in opened.batches() if one.updated_at < before]
+        for one in chosen:
+            typer.echo(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}")
+        if not chosen:
+            typer.echo(f"No batch is older than {older_than}.")
+            return
+        question = f"Erase {plural(len(chosen), 'batch', 'batches')} for good?"
+        if not _agreed(question, yes=yes):
+            raise typer.Exit(ExitCode.COMPLETED)
+        for one in chosen:
+            opened.forget(one.batch_id)
+    typer.echo(f"Forgotten: {plural(len(chosen), 'batch', 'batches')}")
+
+
+def about_doubts(given: InDoubt | None) -> Decide:
+    """Decide as told; if nothing was, ask on a terminal and else change nothing."""
+
+    def decide(rows: Sequence[ResultRow]) -> InDoubt:
+        if given in {InDoubt.RETRY, InDoubt.DROP}:
+            return given
+        _show_doubts(rows)
+        if given is not None or not sys.stdin.isatty():
+            return InDoubt.HOLD
+        return _asked()
+
+    return decide
+
+
+def _show_doubts(rows: Sequence[ResultRow]) -> None:
+    from batchrun.cli.wording import plural
+
+    are = "is" if len(rows) == 1 else "are"
+    typer.echo(
+        f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
+        "accepted, and only you can settle it.",
+        err=True,
+    )
+    for row in rows[:ROWS_SHOWN]:
+        ids = ", ".join(filter(None, (row.company_id, row.contact_id)))
+        typer.echo(f"  line {row.row.line}: {ids}: {row.message}", err=True)
+    if len(rows) > ROWS_SHOWN:
+        typer.echo(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
+    typer.echo(
+        "Settle it with: batchrun resume --in-doubt retry (sends them, perhaps a second time) "
+        "or --in-doubt drop (never sends them)",
+        err=True,
+    )
+
+
+def _asked() -> InDoubt:
+    choices = "/".join(InDoubt)
+    while True:
+        try:
+            word = typer.prompt(f"Now [{choices}]", default=InDoubt.HOLD.value, err=True)
+        except typer.Abort:  # Ctrl-C or Ctrl-D: not now, and nothing else either
+            raise KeyboardInterrupt from None
+        if word.strip().lower() in set(InDoubt):
+            return InDoubt(word.strip().lower())
+
+
+def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: bool) -> None:
+    from batchrun.cli.wording import plural
+
+    found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
+    if not any(found.values()):
+        words = " or ".join(found)
+        raise UsageError(
+            f"Batch {summary.batch_id} has no row that is {words}.",
+            f"See where it stands with: batchrun status {summary.batch_id}",
+        )
+    shown = " and ".join(f"{plural(number, 'row')} {word}" for word, number in found.items())
+    if not _agreed(f"Send {shown} of batch {summary.batch_id} again, and pay again?", yes=yes):
+        typer.echo("Nothing was triggered.", err=True)
+        raise typer.Exit(ExitCode.COMPLETED)
+
+
+def _agreed(question: str, *, yes: bool) -> bool:
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is here to confirm it.", "Add --yes to do it unasked.")
+    return typer.confirm(question, err=True)
+
+
+def _outcome(word: str) -> Outcome:
+    try:
+        return Outcome(word.strip().lower().replace("-", " "))
+    except ValueError:
+        raise UsageError(
+            f"There is no outcome {word}.",
+            "Outcomes that can be sent again: failed, rejected, timed-out, in-doubt.",
+        ) from None
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
+    if found is None:
+        raise UsageError(f"--older-than {text} is no age.", "Write it as 90d, 12w or 48h.")
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
+    return timedelta(**{unit: int(found[1])})

@@ -1,0 +1,110 @@
+"""Stopping a running batch from outside: Ctrl-C once and twice, SIGTERM, a closed terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from batchrun.errors import ExitCode
+
+if TYPE_CHECKING:
+    from batchrun.batch import Control
+
+Ended = TypeVar("Ended")
+
+_GENTLY = (
+    "Stopping: no more triggers; collecting what is in flight for up to a minute. "
+    "Ctrl-C again to stop at once; nothing is lost either way."
+)
+
+
+class Stopper:
+    """Turns signals into stops: gently first, then at once, then the hard way.
+
+    Before anything is triggered the first one stops at once. A hang-up is never more than
+    gentle: a closing terminal sends several.
+
+    Args:
+        control: Stops the batch gently.
+        say: Tells the user.
+    """
+
+    def __init__(self, control: Control, say: Callable[[str], None]) -> None:
+        self._control = control
+        self._say = say
+        self._asking = False
+        self._cancelled = False
+        self._cancel: Callable[[], object] | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to the signals until the block ends."""
+        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last is Windows' own
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        before = {number: signal.signal(number, self._stop) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While the user is asked, Ctrl-C is an answer: `KeyboardInterrupt`."""
+        self._asking = True
+        try:
+            yield
+        finally:
+            self._asking = False
+
+    def run(self, work: Coroutine[Any, Any, Ended]) -> Ended:
+        """Run to the end, or until it is stopped at once: then the command ends as paused."""
+
+        async def cancellable() -> Ended:
+            task, loop = asyncio.current_task(), asyncio.get_running_loop()
+            assert task is not None
+            self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+            return await work
+
+        try:
+            return asyncio.run(cancellable())
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            tell("Stopped. Nothing is lost; go on with: batchrun resume", err=True)
+            raise typer.Exit(ExitCode.PAUSED) from None
+
+    def _stop(self, number: int, _frame: object) -> None:
+        if self._asking or self._cancel is None or self._cancelled:
+            raise KeyboardInterrupt
+        if self._control.working and not self._control.stopped:
+            # The signal may have come while something was being printed.
+            with suppress(RuntimeError):
+                self._say(_GENTLY)
+            self._control.stop()
+        elif number != getattr(signal, "SIGHUP", None) or not self._control.working:
+            self._cancelled = True
+            self._control.stop()
+            self._cancel()
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Print a line, if anybody is still there to read it."""
+    try:
+        typer.echo(text, err=err)
+        (sys.stderr if err else sys.stdout).flush()
+    except OSError:
+        nobody_reads(sys.stderr if err else sys.stdout)
+
+
+def nobody_reads(stream: Any) -> None:
+    """Let what is still written to a stream go nowhere: its terminal is closed."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -1,0 +1,41 @@
+"""What bounds the engine, and why it stops."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Ending(StrEnum):
+    """Why the engine stopped."""
+
+    FINISHED = "finished"
+    LIMIT = "limit"
+    INTERRUPTED = "interrupted"
+    QUOTA = "quota"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds the engine.
+
+    Attributes:
+        max_in_flight: Executions at once; infinite lets the forecast decide.
+        max_requests_at_once: Requests on the wire at once.
+        jobs: Jobs to trigger in this run; ``None`` for all.
+        patience_seconds: How long one execution is polled before it is timed out.
+        drain_seconds: How long an interrupted run still collects, in seconds.
+        longest_pause_seconds: The longest wait for the quota before the batch pauses; infinite
+            to wait for the next day.
+        unreachable_seconds: How long the service may be unreachable before the batch pauses.
+    """
+
+    max_in_flight: float = math.inf
+    max_requests_at_once: int = 20
+    jobs: int | None = None
+    patience_seconds: float = 1800.0
+    drain_seconds: float = 60.0
+    longest_pause_seconds: float = 300.0
+    unreachable_seconds: float = 600.0

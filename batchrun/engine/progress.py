@@ -1,0 +1,82 @@
+"""Where a batch stands while it runs, as the user is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchrun.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a batch stands while it runs; all of it is in the journal already.
+
+    Attributes:
+        counts: Rows by outcome.
+        in_flight: Executions being waited for.
+        requests: Requests sent by this run.
+        requests_left_this_minute: What the quota still gives this minute; infinite for no limit.
+        requests_left_today: The same for today; infinite where no limit is known.
+        seconds_left: How long what is left to do probably takes, in seconds.
+        notice: Something the user should read now, else ``""``.
+    """
+
+    counts: Mapping[Outcome, int]
+    in_flight: int
+    requests: int
+    requests_left_this_minute: float
+    requests_left_today: float
+    seconds_left: float = 0.0
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a run or resume took.
+
+    Attributes:
+        requests: Requests sent.
+        seconds: From its start to its end.
+        quota_seconds: How much of that it only waited for the quota.
+    """
+
+    requests: int
+    seconds: float
+    quota_seconds: float
+
+
+class Tally:
+    """Counts what has been done, and reports it.
+
+    Args:
+        counts: Rows by outcome at the start.
+        on_progress: Told of each step.
+        standing: The rest of a progress, when asked.
+    """
+
+    def __init__(
+        self,
+        counts: Mapping[Outcome, int],
+        on_progress: Callable[[Progress], None],
+        standing: Callable[[Mapping[Outcome, int], int, str], Progress],
+    ) -> None:
+        self._counts = Counter(counts)
+        self._on_progress = on_progress
+        self._standing = standing
+        self.requests = 0
+        self.quota_seconds = 0.0
+
+    def settled(self, rows: int, outcome: Outcome) -> None:
+        """So many rows that were pending have an outcome now."""
+        self._counts[Outcome.PENDING] -= rows
+        self._counts[outcome] += rows
+        self.report()
+
+    def report(self, notice: str = "") -> None:
+        """Tell where the batch stands."""
+        self._on_progress(self._standing(dict(self._counts), self.requests, notice))

@@ -1,0 +1,222 @@
+"""Run times: how long executions take, learned from those that ended and those that had not yet.
+
+Pure statistics. An execution seen running at 30 s says that it takes longer than 30 s (a censored
+observation), which the product-limit estimator of Kaplan and Meier (1958) puts to use: executions
+known to have ended, alone, would make the service look faster than it is. While little is known, a
+log-normal curve around what is known fills in; before anything is known, the prior.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import deque
+from dataclasses import dataclass
+from operator import mul
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PRIOR_MEDIAN_SECONDS = 45.0
+PRIOR_SIGMA = 0.45
+LONGEST_SECONDS = 120.0
+"""An execution takes up to two minutes (API.md); the prior goes no further."""
+
+REMEMBERED = 400
+"""Observations kept: recent enough to follow a service whose speed drifts during the day."""
+
+PRIOR_MEDIAN_WEIGHT = 0.25
+PRIOR_SIGMA_WEIGHT = 4.0
+CURVE_WEIGHT = 1.5
+CURVE_POINTS = 15
+"""The curve counts as so many observations, spread over so many points of equal weight."""
+
+GROWTH_BEYOND = 1.15
+"""Past two minutes and everything ever seen, the next guess is so many times later."""
+
+LEAST_GROWTH = 1.05
+SHORTEST_SECONDS = 0.05
+
+EXPLAINED_SHARE = 0.85
+"""Run times are known when those that ended explain so many; else there may be a second kind of
+execution, much slower."""
+
+_PLACES = [(i + 0.5) / CURVE_POINTS for i in range(CURVE_POINTS)]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """One observation: an execution ran so long, and had ended or (censored) had not.
+
+    Attributes:
+        seconds: From its start to its end, or to the moment it was seen running.
+        ended: Whether that was its end.
+    """
+
+    seconds: float
+    ended: bool = True
+
+
+class RunTimes:
+    """The distribution of run times.
+
+    Args:
+        observed: What is known from before, oldest first.
+    """
+
+    def __init__(self, observed: Iterable[RunTime] = ()) -> None:
+        self._ended: deque[float] = deque(maxlen=REMEMBERED)
+        self._running: dict[int, float] = {}
+        self.version = 0
+        """Rises when the answers below may have changed."""
+        self._fitted_for = -1
+        self._times: list[float] = []
+        self._shares: list[float] = []
+        self._explained = 0.0
+        self._mean = PRIOR_MEDIAN_SECONDS
+        self._longest_seen = 0.0
+        self._fitted = _curve(())
+        self._unfitted = 0
+        for one in observed:
+            if one.ended:
+                self._ended.append(max(one.seconds, 0.0))
+
+    @property
+    def known(self) -> int:
+        """Executions whose run time is known."""
+        return len(self._ended)
+
+    @property
+    def observed(self) -> Sequence[RunTime]:
+        """What is worth remembering for the next batch, oldest first."""
+        return [RunTime(seconds) for seconds in self._ended]
+
+    @property
+    def explained(self) -> float:
+        """Share of the executions whose run time the known ones explain, 0 to 1.
+
+        What is missing are executions that run longer than any that ended.
+        """
+        self._fit()
+        return self._explained
+
+    @property
+    def mean(self) -> float:
+        """The average run time in seconds."""
+        self._fit()
+        return self._mean
+
+    def ended(self, job: int, seconds: float) -> None:
+        """An execution ended after so many seconds."""
+        self._running.pop(job, None)
+        self._ended.append(max(seconds, 0.0))
+        self._changed()
+
+    def running(self, job: int, seconds: float) -> None:
+        """An execution was seen running after so many seconds."""
+        self._running[job] = max(seconds, self._running.get(job, 0.0))
+        self._changed()
+
+    def dropped(self, job: int) -> None:
+        """An execution is watched no more."""
+        if self._running.pop(job, None) is not None:
+            self._changed()
+
+    def quantile(self, share: float, beyond: float = -math.inf) -> float:
+        """Seconds after which this share of the executions has ended.
+
+        Args:
+            share: 0 to 1.
+            beyond: Only of those that had not ended after so many seconds.
+        """
+        self._fit()
+        before = bisect_right(self._times, beyond)
+        passed = self._shares[before - 1] if before else 0.0
+        left = 1.0 - passed
+        wanted = passed + share * left
+        place = bisect_left(self._shares, wanted - 1e-9)
+        if place < len(self._times):
+            return max(self._times[place], beyond)
+        known = self._shares[-1]
+        return self._tail(max(self._longest_seen, beyond), (wanted - known) / (1.0 - known))
+
+    def _tail(self, seen: float, share: float) -> float:
+        """After how long this share has ended of those that ran longer than any that ended."""
+        latest = max(LONGEST_SECONDS, seen * GROWTH_BEYOND)
+        if self._explained < EXPLAINED_SHARE:
+            return latest
+        curve = self._fitted
+        passed = curve.cdf(math.log(max(seen, SHORTEST_SECONDS)))
+        place = min(passed + share * (1.0 - passed), 1.0 - 1e-9)
+        return min(max(math.exp(curve.inv_cdf(place)), seen * LEAST_GROWTH), latest)
+
+    def _changed(self) -> None:
+        # A fit costs a sort; with many observations one more changes little.
+        self._unfitted += 1
+        if self._unfitted * 16 >= len(self._ended):
+            self._unfitted = 0
+            self.version += 1
+
+    def _fit(self) -> None:
+        if self._fitted_for == self.version:
+            return
+        self._fitted_for = self.version
+        ended, running = sorted(self._ended), sorted(self._running.values())
+        self._longest_seen = max(ended[-1:] + running[-1:], default=0.0)
+        known = [(time, 1.0) for time in ended]
+        _, shares = _product_limit(known, running)
+        self._explained = shares[-1] if shares else 0.0
+        self._fitted = _curve(ended)
+        longest = max(LONGEST_SECONDS, self._longest_seen)
+        curve = [
+            (min(math.exp(self._fitted.inv_cdf(place)), longest), CURVE_WEIGHT / CURVE_POINTS)
+            for place in _PLACES
+        ]
+        self._times, self._shares = _product_limit(sorted(known + curve), running)
+        steps = zip(self._shares, [0.0, *self._shares], strict=False)
+        weights = [share - before for share, before in steps]
+        self._mean = sum(map(mul, self._times, weights)) / self._shares[-1]
+
+
+def _product_limit(
+    ended: Sequence[tuple[float, float]], running: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """Share of executions that have ended by each time at which one did.
+
+    Args:
+        ended: Seconds and weight of each that ended, ascending.
+        running: Seconds after which others had not ended, ascending.
+    """
+    at_risk = sum(weight for _, weight in ended) + len(running)
+    times: list[float] = []
+    shares: list[float] = []
+    survival, seen_running = 1.0, 0
+    for time, weight in ended:
+        while seen_running < len(running) and running[seen_running] < time:
+            seen_running += 1
+            at_risk -= 1.0
+        survival *= max(1.0 - weight / at_risk, 0.0)
+        at_risk -= weight
+        times.append(time)
+        shares.append(1.0 - survival)
+    return times, shares
+
+
+def _curve(ended: Sequence[float]) -> NormalDist:
+    """The logarithm of the run time: normal, by what is known, by the prior where little is."""
+    number = len(ended)
+    if not number:
+        return NormalDist(math.log(PRIOR_MEDIAN_SECONDS), PRIOR_SIGMA)
+    logs = [math.log(max(time, SHORTEST_SECONDS)) for time in ended]
+    prior = math.log(PRIOR_MEDIAN_SECONDS)
+    average = sum(logs) / number
+    weight = PRIOR_MEDIAN_WEIGHT + number
+    spread = sum((log - average) ** 2 for log in logs)
+    spread += PRIOR_MEDIAN_WEIGHT * number / weight * (average - prior) ** 2
+    variance = PRIOR_SIGMA_WEIGHT * PRIOR_SIGMA**2 + spread
+    return NormalDist(
+        (PRIOR_MEDIAN_WEIGHT * prior + sum(logs)) / weight,
+        math.sqrt(variance / (PRIOR_SIGMA_WEIGHT + number) * (1 + 1 / weight)),
+    )

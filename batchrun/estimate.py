@@ -1,0 +1,68 @@
+"""The estimate: what a batch, or what is left of one, costs in requests and time. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+REQUESTS_PER_JOB = 2.05
+"""A trigger and a well-timed poll, and now and then one more (docs/benchmarks.md)."""
+
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a batch is expected to cost.
+
+    Attributes:
+        requests: HTTP requests of all kinds.
+        seconds: Time from the first request to the last result, in seconds.
+        requests_per_minute: The rate it was reckoned with; infinite for none.
+        daily: Requests a day it was reckoned with, ``None`` for no limit known.
+        daily_left: How many of those are left today; infinite for no limit known.
+    """
+
+    requests: int
+    seconds: float
+    requests_per_minute: float
+    daily: int | None = None
+    daily_left: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateRates:
+    """What an estimate is reckoned with.
+
+    Attributes:
+        requests_per_minute: The quota's rate; ``math.inf`` for none.
+        seconds_per_execution: How long the slower executions take.
+        daily: Requests a day, ``None`` for no limit known.
+        daily_left: How many of those are left today.
+        seconds_to_next_day: Until the day's quota begins anew.
+    """
+
+    requests_per_minute: float
+    seconds_per_execution: float
+    daily: int | None = None
+    daily_left: float = math.inf
+    seconds_to_next_day: float = DAY_SECONDS
+
+    def of(self, jobs: int, in_flight: int = 0) -> Estimate:
+        """Estimate so many jobs to trigger, and so many executions that are running already."""
+        requests = math.ceil(jobs * REQUESTS_PER_JOB + in_flight * (REQUESTS_PER_JOB - 1))
+        seconds = self._sending(requests) + self.seconds_per_execution if requests else 0.0
+        return Estimate(requests, seconds, self.requests_per_minute, self.daily, self.daily_left)
+
+    def _sending(self, requests: int) -> float:
+        """Seconds until so many requests have left."""
+        left = max(self.daily_left, 0)
+        if requests <= left:
+            return requests / self.requests_per_minute * 60
+        a_day = self.daily or max(left, 1)
+        full_days, last = divmod(requests - left - 1, a_day)
+        return (
+            self.seconds_to_next_day
+            + full_days * DAY_SECONDS
+            + (last + 1) / self.requests_per_minute * 60
+        )

@@ -1,0 +1,66 @@
+"""What goes wrong with a database, in words a user can act on. Pure."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+
+from batchrun.errors import JournalError, JournalWriteError
+
+_ELSEWHERE = "Name a journal elsewhere with --journal or BATCHRUN_JOURNAL."
+_NOTHING_LOST = "Nothing that was committed is lost; then run: batchrun resume"
+
+# Primary result codes, https://www.sqlite.org/rescode.html; an extended one holds it in 8 bits.
+_SQLITE_WORDS = {
+    sqlite3.SQLITE_FULL: ("the disk is full", f"Free some space. {_NOTHING_LOST}"),
+    sqlite3.SQLITE_READONLY: ("it is read-only", _ELSEWHERE),
+    sqlite3.SQLITE_PERM: ("you may not open it", _ELSEWHERE),
+    sqlite3.SQLITE_CANTOPEN: (
+        "it, or a file beside it, can't be opened",
+        f"Its folder must be writable. {_ELSEWHERE}",
+    ),
+    sqlite3.SQLITE_BUSY: (
+        "another program keeps it locked",
+        f"Close what has it open (a database viewer, a backup). {_NOTHING_LOST}",
+    ),
+    sqlite3.SQLITE_LOCKED: ("another program keeps it locked", _NOTHING_LOST),
+    sqlite3.SQLITE_CORRUPT: (
+        "it is damaged",
+        f"Keep it: `sqlite3 JOURNAL .recover` may save most of it. {_ELSEWHERE}",
+    ),
+    sqlite3.SQLITE_NOTADB: ("it is not a journal of batchrun", _ELSEWHERE),
+    sqlite3.SQLITE_IOERR: ("the disk reports an error", f"Check the disk. {_NOTHING_LOST}"),
+}
+_ERRNO_WORDS = {
+    errno.ENOSPC: _SQLITE_WORDS[sqlite3.SQLITE_FULL],
+    errno.EDQUOT: ("your disk quota is used up", f"Free some space. {_NOTHING_LOST}"),
+    errno.EROFS: ("its disk is read-only", _ELSEWHERE),
+    errno.EACCES: ("you may not write there", _ELSEWHERE),
+    errno.EPERM: ("you may not write there", _ELSEWHERE),
+    errno.EISDIR: ("it is a folder", _ELSEWHERE),
+    errno.ENOTDIR: ("its folder is a file", _ELSEWHERE),
+    errno.EEXIST: ("its folder is a file", _ELSEWHERE),
+}
+
+
+def unusable(location: str, error: BaseException) -> JournalError:
+    """The error for a journal that can't be opened or read."""
+    words, hint = _words(error)
+    return JournalError(f"The journal {location} can't be used: {words}.", hint)
+
+
+def unwritable(location: str, error: BaseException) -> JournalWriteError:
+    """The error for a journal that could be opened and now can't be written."""
+    words, hint = _words(error.__cause__ or error if isinstance(error, JournalError) else error)
+    return JournalWriteError(f"The journal {location} can't be written: {words}.", hint)
+
+
+def _words(error: BaseException) -> tuple[str, str]:
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _SQLITE_WORDS:
+        return _SQLITE_WORDS[code & 0xFF]
+    if isinstance(cause, OSError) and cause.errno in _ERRNO_WORDS:
+        return _ERRNO_WORDS[cause.errno]
+    text = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
+    return text, _ELSEWHERE

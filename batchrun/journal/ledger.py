@@ -1,0 +1,120 @@
+"""The quota's ledger: batchrun processes that use the same key spend from one quota.
+
+Each asks for turns, moments at which it may send a request, and gets the next ones that are free:
+the generic cell rate algorithm (ITU-T I.371, annex A) with the cell in the database. One
+statement takes them, so two processes never get the same. A process that dies leaves nothing
+behind but a turn unused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from batchrun.journal.schema import spending, turns
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Engine, Executable
+
+LONGEST_QUEUE_SECONDS = 300.0
+"""A next turn further ahead than this was reckoned with another clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Turns that were taken.
+
+    Attributes:
+        first_at: When the first one is, on the clock the caller gave.
+        requests_today: What was spent under the key since midnight UTC.
+    """
+
+    first_at: float
+    requests_today: int
+
+
+class QuotaLedger:
+    """The turns of one key.
+
+    Args:
+        engine: The journal's database.
+        key_hash: The key, salted and hashed.
+    """
+
+    def __init__(self, engine: Engine, key_hash: str) -> None:
+        self._engine = engine
+        self._key_hash = key_hash
+        self._insert = inserter(engine)
+
+    def take_turns(self, requests: int, spacing: float, now: float) -> Turns:
+        """Take the next free turns.
+
+        Args:
+            requests: How many; none only reads what was spent today.
+            spacing: Seconds between two.
+            now: The time on a clock that all processes share.
+
+        Raises:
+            JournalError: The journal can't be written.
+        """
+        length = requests * spacing
+        free = case((self._ahead(now, now), turns.c.next_at), else_=now)
+        taken = self._upsert(now + length, free + length).returning(turns.c.next_at)
+        today = select(spending.c.requests).where(
+            spending.c.key_hash == self._key_hash, spending.c.day == _today()
+        )
+        with self._engine.begin() as connection:
+            first_at = connection.execute(taken).scalar_one() - length if requests else now
+            return Turns(first_at, connection.scalar(today) or 0)
+
+    def hold(self, seconds: float, now: float) -> None:
+        """No turn for anybody for so many seconds, at most five minutes.
+
+        Raises:
+            JournalError: The journal can't be written.
+        """
+        until = now + min(seconds, LONGEST_QUEUE_SECONDS)
+        latest = case((self._ahead(until, now), turns.c.next_at), else_=until)
+        with self._engine.begin() as connection:
+            connection.execute(self._upsert(until, latest))
+
+    def count(self) -> None:
+        """Count a request that belongs to no batch.
+
+        Raises:
+            JournalError: The journal can't be written.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(counted(self._engine, self._key_hash))
+
+    def _ahead(self, since: float, now: float) -> ColumnElement[bool]:
+        return turns.c.next_at.between(since, now + LONGEST_QUEUE_SECONDS)
+
+    def _upsert(self, first: float, later: ColumnElement[Any]) -> Any:
+        return (
+            self._insert(turns)
+            .values(key_hash=self._key_hash, next_at=first)
+            .on_conflict_do_update(index_elements=["key_hash"], set_={"next_at": later})
+        )
+
+
+def counted(engine: Engine, key_hash: str) -> Executable:
+    """The statement that counts one request under a key today."""
+    one = inserter(engine)(spending).values(key_hash=key_hash, day=_today(), requests=1)
+    more: Executable = one.on_conflict_do_update(
+        index_elements=["key_hash", "day"], set_={"requests": spending.c.requests + 1}
+    )
+    return more
+
+
+def inserter(engine: Engine) -> Any:
+    """The database's own ``insert``, which knows ``on conflict``."""
+    return postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()

@@ -1,0 +1,69 @@
+"""The journal's schema: made new, or brought from any earlier version to this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, insert, inspect, select, text, update
+
+from batchrun.errors import JournalError
+from batchrun.journal.schema import SCHEMA_VERSION, attempts, leases, meta, metadata, turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def bring_up_to_date(connection: Connection, location: str) -> None:
+    """Make the tables, or migrate them, within the connection's transaction: all or nothing.
+
+    Raises:
+        JournalError: The journal is from a newer batchrun, or is none.
+    """
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        metadata.create_all(connection)
+        connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+        return
+    if "meta" not in tables or "jobs" not in tables:
+        raise JournalError(
+            f"The database {location} is not a journal of batchrun.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
+        )
+    version = _version(connection, location)
+    if version > SCHEMA_VERSION:
+        raise JournalError(
+            f"The journal {location} was written by a newer batchrun (schema {version}).",
+            "Update batchrun: pip install --upgrade batchrun",
+        )
+    for step in range(version, SCHEMA_VERSION):
+        _STEPS[step](connection)
+    if version < SCHEMA_VERSION:
+        connection.execute(
+            update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA_VERSION))
+        )
+
+
+def _version(connection: Connection, location: str) -> int:
+    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+    if found is None or not found.isdecimal():
+        raise JournalError(
+            f"The journal {location} doesn't tell its schema's version.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
+        )
+    return int(found)
+
+
+def _to_version_2(connection: Connection) -> None:
+    """Who works on a batch, what became of a job before `retry`, whose turn it is, the effort."""
+    for table in (leases, attempts, turns):
+        table.create(connection)
+    for column in (
+        "estimated_requests INTEGER NOT NULL DEFAULT 0",
+        "worked_seconds FLOAT NOT NULL DEFAULT 0",
+        "quota_seconds FLOAT NOT NULL DEFAULT 0",
+    ):
+        connection.execute(text(f"ALTER TABLE batches ADD COLUMN {column}"))
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _to_version_2}
+"""What each schema version needs to become the next one."""

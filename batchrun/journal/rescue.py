@@ -1,0 +1,134 @@
+"""Where steps go that the journal can't take, so that what was paid for isn't lost.
+
+A full disk or a damaged journal must not cost a result, or worse the id of an execution that
+nobody could find again. A step that can't be committed is appended to a file beside the journal,
+or where that fails, in another folder of the user; the next process that works on the batch
+takes it into the journal.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from platformdirs import user_data_path
+
+from batchrun.journal.schema import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_BYTES = "base64"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of one job: from one of these states to another, with further columns' values."""
+
+    job: int
+    old: tuple[JobState, ...]
+    new: JobState
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def folders(location: str) -> list[Path]:
+    """Where a rescue file may be, the best place first."""
+    own = user_data_path("batchrun", appauthor=False)
+    beside = own if "://" in location else Path(location).expanduser().parent
+    places = [beside, own, Path.home(), Path(tempfile.gettempdir())]
+    return list(dict.fromkeys(places))
+
+
+class RescueFiles:
+    """The rescue files of one batch.
+
+    Args:
+        places: Folders to try, the best first.
+        batch_id: Which batch.
+    """
+
+    def __init__(self, places: Iterable[Path], batch_id: str) -> None:
+        self._candidates = [folder / f"batchrun-{batch_id}.rescue.jsonl" for folder in places]
+
+    def keep(self, step: Step) -> Path | None:
+        """Append a step and sync it to disk; ``None`` where no folder takes it."""
+        line = json.dumps(_to_json(step)).encode("ascii") + b"\n"
+        for path in self._candidates:
+            try:
+                _append(path, line)
+            except OSError:
+                continue
+            return path
+        return None
+
+    def found(self) -> list[Path]:
+        """The rescue files that there are, and that are this user's own."""
+        return [path for path in self._candidates if _is_own_file(path)]
+
+    def steps(self) -> Iterator[Step]:
+        """What was kept; a line that broke off is no step."""
+        for path in self.found():
+            for line in path.read_bytes().splitlines():
+                try:
+                    yield _from_json(json.loads(line))
+                except (ValueError, KeyError, TypeError):
+                    continue
+
+    def discard(self) -> None:
+        """Erase the files, once their steps are in the journal."""
+        for path in self.found():
+            path.unlink(missing_ok=True)
+
+
+def _append(path: Path, line: bytes) -> None:
+    # O_NOFOLLOW: in a folder for everybody, nobody else decides where this goes.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    handle = os.open(path, flags, 0o600)
+    try:
+        if not _is_own_file(path):
+            raise PermissionError(path)
+        length = os.fstat(handle).st_size
+        try:
+            written = os.write(handle, line)
+            os.fsync(handle)
+        except OSError:
+            written = 0
+        if written < len(line):
+            os.ftruncate(handle, length)
+            if length == 0:
+                path.unlink(missing_ok=True)
+            raise OSError("no space for the whole line")
+    finally:
+        os.close(handle)
+
+
+def _is_own_file(path: Path) -> bool:
+    """Whether it is a plain file of this user: another's must not tell us what became of a job."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    owner_fits = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+    return path.is_file() and not path.is_symlink() and owner_fits
+
+
+def _to_json(step: Step) -> dict[str, Any]:
+    values = {
+        name: {_BYTES: base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+        for name, value in step.values.items()
+    }
+    return {"job": step.job, "old": list(step.old), "new": step.new, "values": values}
+
+
+def _from_json(kept: Any) -> Step:
+    values = {
+        name: base64.b64decode(value[_BYTES]) if isinstance(value, dict) else value
+        for name, value in kept["values"].items()
+    }
+    old = tuple(JobState(state) for state in kept["old"])
+    return Step(int(kept["job"]), old, JobState(kept["new"]), values)

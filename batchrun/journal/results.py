@@ -1,0 +1,70 @@
+"""A batch's rows on their way out: each with its outcome and result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, true
+
+from batchrun.journal.encoding import decode_cells, decode_result, decode_time
+from batchrun.journal.schema import JobState, jobs, rows
+from batchrun.model import Outcome, ResultRow, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+ROWS_AT_ONCE = 1_000
+
+
+class ResultRows:
+    """The rows of a batch in input order, read afresh at each iteration; of one state or all."""
+
+    def __init__(
+        self, connection: Connection, batch_id: str, state: JobState | None = None
+    ) -> None:
+        self._connection = connection
+        self._query = (
+            select(
+                *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id, rows.c.reason),
+                *(jobs.c.state, jobs.c.message, jobs.c.execution_id, jobs.c.result),
+                *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
+            )
+            .select_from(
+                rows.outerjoin(
+                    jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
+                )
+            )
+            .where(rows.c.batch_id == batch_id, true() if state is None else jobs.c.state == state)
+            .order_by(rows.c.number)
+            .execution_options(yield_per=ROWS_AT_ONCE)
+        )
+
+    def __iter__(self) -> Iterator[ResultRow]:
+        for found in self._connection.execute(self._query):
+            state = None if found.state is None else JobState(found.state)
+            yield ResultRow(
+                row=Row(found.line, decode_cells(found.cells)),
+                outcome=Outcome.INVALID if state is None else state.outcome,
+                message=found.reason if state is None else _message(state, found.message),
+                company_id=found.company_id,
+                contact_id=found.contact_id,
+                execution_id=found.execution_id,
+                triggered_at=decode_time(found.triggered_at),
+                started_at=decode_time(found.started_at),
+                finished_at=decode_time(found.finished_at),
+                result=decode_result(found.result),
+            )
+
+
+def _message(state: JobState, kept: str) -> str:
+    match state:
+        case JobState.PENDING:
+            return f"not sent yet: {kept}" if kept else "not sent yet"
+        case JobState.SENDING:
+            return "the trigger is on its way"
+        case JobState.IN_FLIGHT:
+            return "triggered; its result has not been collected yet"
+        case _:
+            return kept

@@ -1,0 +1,219 @@
+"""Faults on the way to the sandbox and back: drawn by a pure policy, played around the app.
+
+A fault belongs to a request (its path and body) and to how often that was sent, so the same seed
+gives the same faults whatever the order of arrival.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How often what goes wrong: shares of the triggers and polls, together at most 1.
+
+    Attributes:
+        reset: The connection is reset, half of the time after the service took the request.
+        error: A 500, 502 (HTML) or 504, half of the time after the service took the request.
+        throttle: A 429 that the quota knows nothing of, in each notation of when to come again.
+        garbage: The service took the request, but what it answers makes no sense.
+        slow: The answer comes ``slow_seconds`` late.
+        slow_seconds: How late, in virtual seconds.
+        wrapped_list: The list of workflows comes as ``{"data": [...], "pagination": ...}``.
+        object_errors: Errors come as ``{"error": {"type", "code", "message"}}``.
+    """
+
+    reset: float = 0.0
+    error: float = 0.0
+    throttle: float = 0.0
+    garbage: float = 0.0
+    slow: float = 0.0
+    slow_seconds: float = 60.0
+    wrapped_list: bool = False
+    object_errors: bool = False
+
+    def __post_init__(self) -> None:
+        shares = self._shares
+        if any(not 0 <= share <= 1 for share in shares) or sum(shares) > 1:
+            raise ValueError("shares of faults are from 0 to 1, together at most 1")
+        if self.slow_seconds < 0:
+            raise ValueError("slow_seconds must not be negative")
+
+    @property
+    def any(self) -> bool:
+        """Whether anything goes wrong at all."""
+        return sum(self._shares) > 0
+
+    @property
+    def _shares(self) -> list[float]:
+        return [self.reset, self.error, self.throttle, self.garbage, self.slow]
+
+
+class FaultKind(StrEnum):
+    """What can go wrong; the value is the name of its share."""
+
+    RESET = "reset"
+    ERROR = "error"
+    THROTTLE = "throttle"
+    GARBAGE = "garbage"
+    SLOW = "slow"
+
+
+assert {kind.value for kind in FaultKind} < {field.name for field in fields(Faults)}
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnFault:
+    """A fault of one request.
+
+    Attributes:
+        kind: What goes wrong.
+        taken: Whether the service took the request all the same.
+        variant: A number that chooses among the ways it can go wrong so.
+    """
+
+    kind: FaultKind
+    taken: bool
+    variant: int
+
+
+_ERRORS = (
+    Response('{"error": "internal error"}', 500, media_type="application/json"),
+    Response("<html><title>502 Bad Gateway</title></html>", 502, media_type="text/html"),
+    Response("", 504),
+)
+_THROTTLES: tuple[dict[str, str], ...] = (
+    {},
+    {"Retry-After": "2"},
+    {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1500000000"},
+)
+_GARBAGE = (b"{", b"", b"<html><title>Log in</title></html>", b'"ok"', b'{"status": 7}')
+
+
+def draw_fault(faults: Faults, seed: int, request: str, times: int) -> DrawnFault | None:
+    """The fault of a request sent for the so manieth time; ``None`` for none. Pure."""
+    digest = hashlib.sha256(f"{seed} {times} {request}".encode("utf-8", "replace")).digest()
+    drawn = int.from_bytes(digest[:8]) / 2**64
+    for kind in FaultKind:
+        share = float(getattr(faults, kind))
+        if drawn < share:
+            taken = kind in {FaultKind.GARBAGE, FaultKind.SLOW} or (
+                kind is not FaultKind.THROTTLE and bool(digest[8] & 1)
+            )
+            return DrawnFault(kind, taken, digest[9])
+        drawn -= share
+    return None
+
+
+class FaultyApp:
+    """An app with faults around it.
+
+    Args:
+        app: What answers where nothing goes wrong.
+        faults: How often what goes wrong.
+        seed: What the faults are drawn from.
+        speed: Virtual seconds in a real second.
+        reset: Resets the connection of a client, told by its address and port.
+        played: Counts the faults by kind.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        faults: Faults,
+        *,
+        seed: int,
+        speed: float,
+        reset: Callable[[tuple[str, int]], None],
+        played: Counter[str],
+    ) -> None:
+        self._app = app
+        self._faults = faults
+        self._seed = seed
+        self._speed = speed
+        self._reset = reset
+        self._times: Counter[str] = Counter()
+        self._played = played
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or play its fault."""
+        path = str(scope["path"])
+        if not path.startswith(("/v1/workflows/trigger", "/v1/workflows/executions/")):
+            await self._app(scope, receive, send)
+            return
+        body = await _body(receive)
+        request = f"{path} {body.decode('utf-8', 'replace')}"
+        self._times[request] += 1
+        fault = draw_fault(self._faults, self._seed, request, self._times[request])
+        replayed = _Replay(body, receive)
+        if fault is None:
+            await self._app(scope, replayed, send)
+            return
+        self._played[fault.kind] += 1
+        if fault.kind is FaultKind.SLOW:
+            await asyncio.sleep(self._faults.slow_seconds / self._speed)
+            await self._app(scope, replayed, send)
+            return
+        if fault.taken:
+            await self._app(scope, replayed, _swallow)
+        await self._play(fault, scope, receive, send)
+
+    async def _play(self, fault: DrawnFault, scope: Scope, receive: Receive, send: Send) -> None:
+        match fault.kind:
+            case FaultKind.RESET:
+                self._reset(tuple(scope["client"]))
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+            case FaultKind.ERROR:
+                await _ERRORS[fault.variant % len(_ERRORS)](scope, receive, send)
+            case FaultKind.THROTTLE:
+                headers = _THROTTLES[fault.variant % len(_THROTTLES)]
+                refusal = json.dumps({"error": "rate limit exceeded"})
+                await Response(refusal, 429, headers)(scope, receive, send)
+            case FaultKind.GARBAGE:
+                status = 202 if scope["method"] == "POST" else 200
+                garbage = _GARBAGE[fault.variant % len(_GARBAGE)]
+                await Response(garbage, status)(scope, receive, send)
+            case FaultKind.SLOW:
+                raise AssertionError("a slow answer is the app's own")
+
+
+class _Replay:
+    """A request's body once more, then whatever comes after it."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+async def _body(receive: Receive) -> bytes:
+    content = b""
+    while True:
+        message = await receive()
+        content += bytes(message.get("body", b""))
+        if not message.get("more_body", False):
+            return content
+
+
+async def _swallow(message: Message) -> None:
+    del message

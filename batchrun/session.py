@@ -1,0 +1,114 @@
+"""A session with the service: one key, one client, one quota, and the journal to remember it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchrun.engine import (
+    REMEMBERED,
+    Clock,
+    LearnedForecast,
+    Quota,
+    QuotaShare,
+    RunTime,
+    RunTimes,
+)
+from batchrun.errors import UsageError
+from batchrun.estimate import EstimateRates
+from batchrun.journal import Journal
+from batchrun.service import Client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from batchrun.engine import Forecast
+    from batchrun.model import Workflow
+    from batchrun.settings import Settings
+
+LONGEST_TURN_SECONDS = 60.0
+"""The list of workflows is asked for after so long, whatever other processes still send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a batch is worked on with.
+
+    Attributes:
+        settings: Address, rate and so on.
+        key: The API key.
+        client: The service.
+        quota: The key's quota.
+        share: What this process may spend of it.
+        clock: The time.
+        journal: The memory.
+    """
+
+    settings: Settings
+    key: str = field(repr=False)
+    client: Client
+    quota: Quota
+    share: QuotaShare
+    clock: Clock
+    journal: Journal
+
+    async def workflows(self) -> tuple[Workflow, ...]:
+        """The workflows that the key may see; the answer also tells the quota.
+
+        Raises:
+            BatchrunError: The key or the service can't be used.
+        """
+        await self.share.ask()
+        await self.clock.sleep(min(self.share.delay(self.clock.now()), LONGEST_TURN_SECONDS))
+        self.share.take()
+        await self.share.count()
+        self.quota.take(self.clock.now())
+        listed = await self.client.workflows()
+        self.quota.answered(listed.quota, self.clock.now())
+        return listed.workflows
+
+    def forecast(self, workflow_id: str) -> Forecast:
+        """When executions of a workflow end, by what the journal's earlier batches tell."""
+        base_url = self.settings.base_url
+        seconds = self.journal.run_seconds(workflow_id, base_url, limit=REMEMBERED)
+        return LearnedForecast(RunTimes(RunTime(one) for one in seconds))
+
+    def rates(self, workflow_id: str) -> EstimateRates:
+        """What a batch of a workflow is reckoned with now."""
+        return EstimateRates(
+            requests_per_minute=self.quota.rate,
+            seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
+            daily=self.settings.daily,
+            daily_left=self.quota.daily_left,
+            seconds_to_next_day=self.quota.seconds_to_next_day(self.clock.now()),
+        )
+
+    def seconds_to_quota(self) -> float:
+        """Seconds of the machine's clock until the quota lets a request leave again."""
+        now = self.clock.now()
+        spent = self.quota.daily_left < 2  # a trigger and its poll
+        seconds = self.quota.seconds_to_next_day(now) if spent else self.quota.delay(now)
+        return seconds / self.clock.speed
+
+
+@asynccontextmanager
+async def open_session(settings: Settings) -> AsyncIterator[Session]:
+    """Open the journal and a client.
+
+    Raises:
+        UsageError: There is no key, or the address can't be used.
+        JournalError: The journal can't be opened.
+    """
+    if settings.api_key is None or not settings.api_key.get_secret_value():
+        raise UsageError(
+            "There is no API key.",
+            "Put it into the environment variable PGAI_API_KEY or into a .env file here; "
+            "to try without one, add --sandbox.",
+        )
+    key = settings.api_key.get_secret_value()
+    clock, quota = Clock(settings.speed), Quota(settings.rate)
+    async with Client(key, settings.base_url) as client:
+        with Journal(settings.journal) as journal:
+            share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
+            yield Session(settings, key, client, quota, share, clock, journal)

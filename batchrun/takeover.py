@@ -1,0 +1,77 @@
+"""What comes first when a batch goes on: what a dead process left, what the user decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from batchrun.errors import UsageError
+from batchrun.model import InDoubt, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from batchrun.journal import BatchJobs, Journal
+    from batchrun.model import ResultRow
+
+    Decide: TypeAlias = Callable[[Sequence[ResultRow]], InDoubt]
+    """Decides about the rows in doubt."""
+
+RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
+"""What `retry` sends again unless told otherwise."""
+
+_WHY_NOT = {
+    Outcome.COMPLETED: "their results are there; --again on `batchrun run` pays for all anew",
+    Outcome.INVALID: "mend the list, then run it",
+    Outcome.PENDING: "`batchrun resume` sends them",
+}
+
+
+def hold_doubts(rows: Sequence[ResultRow]) -> InDoubt:
+    """Decide nothing: what is in doubt stays so."""
+    del rows
+    return InDoubt.HOLD
+
+
+def retriable(outcomes: Collection[Outcome]) -> frozenset[Outcome]:
+    """The outcomes to retry.
+
+    Raises:
+        UsageError: One of them can't be retried; it says why.
+    """
+    for outcome in outcomes:
+        if outcome in _WHY_NOT:
+            raise UsageError(f"Rows {outcome} are not retried: {_WHY_NOT[outcome]}.")
+    return frozenset(outcomes)
+
+
+async def take_over(
+    journal: Journal,
+    jobs: BatchJobs,
+    batch_id: str,
+    retry: Collection[Outcome],
+    decide: Decide,
+) -> None:
+    """Bring a batch that this process holds to where it can be worked on.
+
+    Args:
+        journal: The journal.
+        jobs: The batch's jobs.
+        batch_id: Which batch.
+        retry: Outcomes whose jobs are to be sent again.
+        decide: Asked about what is in doubt then, if anything is.
+    """
+    await jobs.recover()
+    if retry:
+        await jobs.retry(retry)
+    undecided = journal.undecided(batch_id)
+    if not undecided:
+        return
+    match decide(undecided):
+        case InDoubt.HOLD:
+            pass
+        case InDoubt.RETRY:
+            await jobs.retry({Outcome.IN_DOUBT})
+        case InDoubt.DROP:
+            await jobs.drop_doubts()
+        case never:
+            assert_never(never)

@@ -1,0 +1,306 @@
+"""kill -9 at any moment: is a trigger ever sent twice, a row lost, a result on the wrong row?
+
+    python -m benchmarks.crash                     200 random moments and each named point, thrice
+    python -m benchmarks.crash --runs 10 --times 1 the same in little
+
+Each run is a batch of its own against one sandbox: it is killed at a random moment, resumed,
+perhaps killed again, and resumed until it is done. Then its journal is held against what was
+sent, and in the end the sandbox's own count against all of them. Prints the counts; exits 1
+unless all three are zero. Needs fork (Linux, macOS).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchrun.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.acceptance.sandbox_process import SandboxProcess
+
+SPEED = 200.0
+ROWS = 40
+AT_ONCE = 2
+REHEARSALS = 2
+"""Batches that are run before, to know how long one takes."""
+RESUMES = 50
+"""A batch that is not done after so many resumes will never be."""
+
+POINTS: dict[str, tuple[str, str, str]] = {
+    "before the plan is kept": ("batchrun.journal.journal:Journal", "create", "before"),
+    "rows kept, jobs not": ("batchrun.journal.journal", "_insert_many", "after"),
+    "plan kept": ("batchrun.journal.journal:Journal", "create", "after"),
+    "batch held": ("batchrun.journal.jobs:BatchJobs", "recover", "before"),
+    "before the intent": ("batchrun.journal.jobs:BatchJobs", "intend", "before"),
+    "intent kept, not sent": ("batchrun.service.client:Client", "trigger", "before"),
+    "sent, answer not read": ("httpx:AsyncClient", "send", "after"),
+    "answer read, not kept": ("batchrun.service.client:Client", "trigger", "after"),
+    "before a commit": ("batchrun.journal.writer:JournalWriter", "_execute", "before"),
+    "written, not committed": ("sqlalchemy.engine.base:RootTransaction", "commit", "before"),
+    "committed, nobody told": ("batchrun.journal.writer:JournalWriter", "_execute", "after"),
+    "answer kept": ("batchrun.journal.jobs:BatchJobs", "accept", "after"),
+    "poll answered, not kept": ("batchrun.service.client:Client", "poll", "after"),
+    "result kept": ("batchrun.journal.jobs:BatchJobs", "finish", "after"),
+    "workbook written, not in place": ("batchrun.workbook.target", "_put", "before"),
+    "workbook in place": ("batchrun.workbook.target", "_put", "after"),
+    "all done, journal open": ("batchrun.journal.journal:Journal", "close", "before"),
+}
+"""Named points of the code: what has happened → module and class, function, which side of it."""
+
+NOT_COUNTED = {"sent, answer not read": 1}
+"""Passes that are not meant: the first request of all asks for the list of workflows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """When a process is killed: after some seconds, or when it passes a point for the nth time."""
+
+    seconds: float | None = None
+    point: str = ""
+    passes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one batch."""
+
+    kills: int
+    outcomes: Counter[str]
+    wrong: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """All batches: killed at random, at named points, and those nobody killed."""
+
+    at_random: list[Verdict]
+    at_points: list[Verdict]
+    unkilled: list[Verdict]
+
+    def count(self, outcome: str) -> int:
+        """Rows of an outcome, over all batches."""
+        everything = self.at_random + self.at_points + self.unkilled
+        return sum(verdict.outcomes[outcome] for verdict in everything)
+
+
+def command(arguments: Sequence[str], folder: Path, env: dict[str, str], kill: Kill) -> None:
+    """What a killed process does: the real command line, in a fork that has it imported."""
+    from batchrun.cli import main
+
+    os.chdir(folder)
+    os.environ.update(env)
+    said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    if kill.point:
+        inject(kill.point, kill.passes)
+    sys.argv = ["batchrun", *arguments]
+    main()
+
+
+def inject(point: str, passes: int) -> None:
+    """Let this process kill itself when it passes a point for the nth time."""
+    place, name, side = POINTS[point]
+    module, _, owner_name = place.partition(":")
+    owner: Any = __import__(module, fromlist=["_"])
+    owner = getattr(owner, owner_name) if owner_name else owner
+    function: Callable[..., Any] = getattr(owner, name)
+    seen = 0
+
+    def die(when: str) -> None:
+        nonlocal seen
+        seen += when == side
+        if when == side and seen == passes + NOT_COUNTED.get(point, 0):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @functools.wraps(function)
+    def plain(*arguments: Any, **named: Any) -> Any:
+        die("before")
+        found = function(*arguments, **named)
+        die("after")
+        return found
+
+    @functools.wraps(function)
+    async def awaited(*arguments: Any, **named: Any) -> Any:
+        die("before")
+        found = await function(*arguments, **named)
+        die("after")
+        return found
+
+    setattr(owner, name, awaited if asyncio.iscoroutinefunction(function) else plain)
+
+
+class Workshop:
+    """Runs batches against one sandbox, each in a folder of its own.
+
+    Args:
+        sandbox: The sandbox.
+        folder: Where the batches' folders are made.
+        seed: What the random moments are drawn from.
+    """
+
+    def __init__(self, sandbox: SandboxProcess, folder: Path, seed: int) -> None:
+        self._sandbox = sandbox
+        self._folder = folder
+        self._seed = seed
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload(
+            [
+                *("batchrun.batch", "batchrun.cli", "batchrun.cli.progress"),
+                *("openpyxl", "pandas", "sqlalchemy.dialects.sqlite", "uvicorn"),
+            ]
+        )
+        self.seconds = 1.0
+        self.unkilled: list[Verdict] = []
+
+    def calibrate(self) -> None:
+        """Find out how long a run takes that nobody kills."""
+        for number in range(REHEARSALS):  # the first one also warms up
+            began = time.perf_counter()
+            self.unkilled.append(self.batch(90_000 + number, Kill()))
+            self.seconds = time.perf_counter() - began
+
+    def at_random(self, number: int) -> Verdict:
+        """A batch killed at a random moment of its run, drawn until it is not over by then."""
+        for attempt in range(100):
+            drawn = random.Random(f"{self._seed} {number} {attempt}")
+            moment = drawn.uniform(0, self.seconds)
+            verdict = self.batch(number * 100 + attempt, Kill(moment), drawn)
+            if verdict.kills:
+                return verdict
+            self.unkilled.append(verdict)
+        raise AssertionError("no kill ever met a living process")
+
+    def batch(self, number: int, kill: Kill, drawn: random.Random | None = None) -> Verdict:
+        """A batch from its first run to its end, killed as told and later perhaps again."""
+        folder = self._folder / f"{number}"
+        folder.mkdir()
+        ids = [f"{number:08x}-e5f6-7890-abcd-{row:012x}" for row in range(ROWS)]
+        (folder / "list.csv").write_text("\n".join(["Company ID", *ids]), encoding="utf-8")
+        kills = 0
+        for _ in range(RESUMES):
+            code = self._command(folder, kill)
+            kills += code == -signal.SIGKILL
+            if code in {ExitCode.COMPLETED, ExitCode.INCOMPLETE}:
+                return self._judge(folder, ids, kills)
+            if code not in {-signal.SIGKILL, ExitCode.PAUSED}:
+                said = (folder / "said.txt").read_text(encoding="utf-8", errors="replace")
+                raise AssertionError(f"exit code {code}:\n{said}")
+            again = drawn is not None and drawn.random() < 0.5
+            kill = Kill(drawn.uniform(0, self.seconds)) if drawn and again else Kill()
+        raise AssertionError(f"not done after {RESUMES} resumes")
+
+    def _command(self, folder: Path, kill: Kill) -> int:
+        """Run or resume; the exit code, negative for a signal."""
+        env = self._sandbox.environment(folder) | {"HOME": str(folder)}
+        arguments = ["resume"] if self._has_batch(folder) else ["run", "list.csv"]
+        if arguments[0] == "run":
+            arguments += ["-w", "Account Research", "--yes"]
+        process = self._processes.Process(target=command, args=(arguments, folder, env, kill))
+        process.start()
+        if kill.seconds is not None:
+            process.join(kill.seconds)
+            process.kill()
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode
+
+    def _has_batch(self, folder: Path) -> bool:
+        from batchrun.journal import Journal
+
+        if not (folder / "journal.db").exists():
+            return False
+        with Journal(str(folder / "journal.db")) as journal:
+            return bool(journal.batches())
+
+    def _judge(self, folder: Path, ids: list[str], kills: int) -> Verdict:
+        from batchrun.journal import Journal
+
+        with Journal(str(folder / "journal.db")) as journal:
+            [summary] = journal.batches()
+            with journal.results(summary.batch_id) as found:
+                rows = list(found.rows)
+        wrong = sum(
+            row.outcome == "completed" and row.result.get("company_id") != sent  # type: ignore[union-attr]
+            for row, sent in zip(rows, ids, strict=True)
+        )
+        return Verdict(kills, Counter(row.outcome.value for row in rows), wrong)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    from tests.acceptance.sandbox_process import sandbox_process
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--runs", type=int, default=200, help="kills at random moments")
+    parser.add_argument("--times", type=int, default=3, help="kills at each named point")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
+    options = parser.parse_args(arguments)
+    began = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sandbox_process("--rate", "0", speed=SPEED) as sandbox,
+        ThreadPoolExecutor(AT_ONCE) as threads,
+    ):
+        workshop = Workshop(sandbox, Path(folder), options.seed)
+        workshop.calibrate()
+        at_random = list(threads.map(workshop.at_random, range(options.runs)))
+        points = [(point, passes) for point in POINTS for passes in range(1, options.times + 1)]
+        at_points = list(
+            threads.map(
+                lambda each: workshop.batch(
+                    80_000 + points.index(each), Kill(point=each[0], passes=each[1])
+                ),
+                points,
+            )
+        )
+        report = sandbox.report()
+    for (point, passes), verdict in zip(points, at_points, strict=True):
+        doubt = verdict.outcomes["in doubt"]
+        killed = "killed" if verdict.kills else "never passed so often"
+        print(f"{point:32} pass {passes}: {killed}, {doubt} in doubt")
+    tried = Tried(at_random, at_points, workshop.unkilled)
+    return conclude(options, tried, report, time.perf_counter() - began)
+
+
+def conclude(
+    options: argparse.Namespace, tried: Tried, report: dict[str, Any], seconds: float
+) -> int:
+    """Print the counts; 0 when nothing was doubled, lost or mixed up."""
+    at_random, at_points = tried.at_random, tried.at_points
+    accepted, twice = report["triggers_accepted"], len(report["triggered_more_than_once"])
+    completed, lost = tried.count("completed"), tried.count("pending")
+    wrong = sum(verdict.wrong for verdict in at_random + at_points)
+    unknown = max(0, accepted - completed - tried.count("in doubt"), completed - accepted)
+    doubts = [verdict.outcomes["in doubt"] for verdict in at_random]
+    print(
+        f"{sum(verdict.kills for verdict in at_random)} kills at random moments of "
+        f"{len(at_random)} batches, {sum(verdict.kills for verdict in at_points)} at "
+        f"{len(POINTS)} named points; {ROWS} rows each; seed {options.seed}; {seconds:.0f} s\n"
+        f"bodies accepted twice    {twice}\n"
+        f"rows without an outcome  {lost}\n"
+        f"results on a wrong row   {wrong}\n"
+        f"triggers nobody knows of {unknown} of {accepted} accepted\n"
+        f"rows in doubt            {sum(doubts)} of {len(doubts) * ROWS} after random kills, "
+        f"at most {max(doubts, default=0)} in a batch"
+    )
+    return int(bool(twice or lost or wrong or unknown))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

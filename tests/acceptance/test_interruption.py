@@ -1,0 +1,183 @@
+"""Stopped from outside: Ctrl-C once and twice, SIGTERM, a closed terminal, a machine that slept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.errors import ExitCode
+from tests.acceptance.sandbox_process import (
+    COMMAND,
+    SandboxProcess,
+    batchrun,
+    sandbox_process,
+    status_of,
+)
+from tests.acceptance.verdict import WORKFLOW, assert_nothing_lost_or_doubled, write_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+ROWS = 50
+RUN = ["run", "accounts.csv", "-w", WORKFLOW, "--yes"]
+IN_OWN_TERMINAL = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Makes standard input the controlling terminal, as a terminal window does, and runs the rest."""
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
+    """A sandbox that takes a request in 1/60 s, so that a run takes some seconds."""
+    write_list(tmp_path / "accounts.csv", ROWS)
+    with sandbox_process("--rate", "60", speed=60.0) as process:
+        yield process
+
+
+@contextmanager
+def running(sandbox: SandboxProcess, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run in the middle of its work."""
+    with subprocess.Popen(
+        [*COMMAND, *RUN],
+        env=sandbox.environment(folder),
+        cwd=folder,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_for_triggers(sandbox, 15, process)
+        yield process
+
+
+def wait_for_triggers(sandbox: SandboxProcess, number: int, process: subprocess.Popen[str]) -> None:
+    """Return once the sandbox has accepted so many triggers."""
+    while sandbox.report()["triggers_accepted"] < number:
+        assert process.poll() is None, "the run ended too early"
+
+
+def read_until(stream: object, words: str) -> str:
+    """Read lines until one holds these words."""
+    for line in stream:  # type: ignore[attr-defined]  # an open text stream
+        if words in line:
+            return str(line)
+    raise AssertionError(f"the stream ended without {words!r}")
+
+
+def resume_to_the_end(sandbox: SandboxProcess, folder: Path) -> int:
+    """Resume, hold the whole against the sandbox; how many rows are in doubt."""
+    env = sandbox.environment(folder)
+    resumed = batchrun("resume", env=env, cwd=folder)
+    assert resumed.returncode in {ExitCode.COMPLETED, ExitCode.INCOMPLETE}, resumed.stderr
+    return assert_nothing_lost_or_doubled(sandbox, env, folder, ROWS)["in doubt"]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_one_signal_stops_gently_with_the_workbook_written(
+    sandbox: SandboxProcess, tmp_path: Path, name: str
+) -> None:
+    with running(sandbox, tmp_path) as process:
+        process.send_signal(getattr(signal, name))
+        if name == "SIGHUP":
+            process.send_signal(signal.SIGHUP)  # a shell and the kernel both send it
+        stdout, stderr = process.communicate()
+    assert process.returncode == ExitCode.PAUSED, stderr
+    assert "Stopping: no more triggers" in stderr
+    assert "batchrun resume" in stdout
+    assert "It was interrupted" in stdout
+    assert (tmp_path / "accounts.results.xlsx").exists()
+    stopped = status_of(sandbox.environment(tmp_path), tmp_path)
+    assert 0 < stopped["outcomes"]["completed"] < ROWS
+    assert stopped["outcomes"]["in doubt"] == 0
+    assert sandbox.report()["triggers_accepted"] < ROWS
+    assert resume_to_the_end(sandbox, tmp_path) == 0
+
+
+def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
+    sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    with running(sandbox, tmp_path) as process:
+        process.send_signal(signal.SIGINT)
+        read_until(process.stderr, "Stopping")
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
+    assert process.returncode == ExitCode.PAUSED
+    assert "go on with: batchrun resume" in stderr
+    assert "Traceback" not in stderr
+    at_most_on_the_wire = 20
+    assert resume_to_the_end(sandbox, tmp_path) <= at_most_on_the_wire
+
+
+def test_a_terminal_that_is_closed_stops_gently(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    import pty
+
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", IN_OWN_TERMINAL, *COMMAND, *RUN],
+        env=sandbox.environment(tmp_path),
+        cwd=tmp_path,
+        text=True,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    ) as process:
+        os.close(its)
+        while sandbox.report()["triggers_accepted"] < 15:
+            assert process.poll() is None
+        os.close(ours)
+        process.wait()
+    assert process.returncode == ExitCode.PAUSED
+    assert (tmp_path / "accounts.results.xlsx").exists()
+    assert resume_to_the_end(sandbox, tmp_path) == 0
+
+
+def test_ctrl_c_at_the_question_triggers_nothing(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    import pty
+
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *RUN[:-1]],
+        env=sandbox.environment(tmp_path),
+        cwd=tmp_path,
+        text=True,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    ) as process:
+        os.close(its)
+        seen = b""
+        while b"now?" not in seen:
+            seen += os.read(ours, 1000)
+        process.send_signal(signal.SIGINT)
+        while b"Nothing was triggered" not in seen:
+            seen += os.read(ours, 1000)
+        process.wait()
+    os.close(ours)
+    assert process.returncode == ExitCode.COMPLETED
+    assert sandbox.report()["triggers_accepted"] == 0
+
+
+def test_a_machine_that_slept_goes_on(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """Stopped and continued: to the process a closed laptop is the same."""
+    with running(sandbox, tmp_path) as process:
+        process.send_signal(signal.SIGSTOP)
+        while (executions := sandbox.report()["executions"])["queued"] + executions["running"]:
+            pass
+        process.send_signal(signal.SIGCONT)
+        _, stderr = process.communicate()
+    assert process.returncode == ExitCode.COMPLETED, stderr
+    outcomes = assert_nothing_lost_or_doubled(
+        sandbox, sandbox.environment(tmp_path), tmp_path, ROWS
+    )
+    assert outcomes == Counter(completed=ROWS)

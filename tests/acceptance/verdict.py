@@ -1,0 +1,51 @@
+"""Whether a batch lost, doubled or mixed up anything, held against the sandbox's own count."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tests.acceptance.sandbox_process import batchrun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.acceptance.sandbox_process import SandboxProcess
+
+WORKFLOW = "Account Research"
+
+
+def write_list(path: Path, rows: int) -> Path:
+    """A list of so many companies."""
+    lines = [f"a1b2c3d4-e5f6-7890-abcd-{number:012x},Company {number}" for number in range(rows)]
+    path.write_text("\n".join(["Company ID,Name", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def exported(env: Mapping[str, str], cwd: Path) -> list[dict[str, Any]]:
+    """The newest batch's rows, as `batchrun export` gives them."""
+    ended = batchrun("export", "-o", "verdict.jsonl", env=dict(env), cwd=cwd)
+    assert ended.returncode == 0, ended.stderr
+    lines = (cwd / "verdict.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def assert_nothing_lost_or_doubled(
+    sandbox: SandboxProcess, env: Mapping[str, str], cwd: Path, rows: int
+) -> Counter[str]:
+    """Hold a finished batch against what the sandbox saw; its rows by outcome."""
+    found = exported(env, cwd)
+    outcomes = Counter(row["outcome"] for row in found)
+    assert len(found) == outcomes.total() == rows
+    assert outcomes["pending"] == 0
+    for row in found:
+        if row["outcome"] == "completed":
+            assert row["result"]["company_id"] == row["input"]["Company ID"]
+    report = sandbox.report()
+    assert report["triggered_more_than_once"] == []
+    # Whatever was accepted is there, or known to be in doubt.
+    assert outcomes["completed"] <= report["triggers_accepted"]
+    assert report["triggers_accepted"] <= outcomes["completed"] + outcomes["in doubt"]
+    return outcomes

@@ -1,0 +1,196 @@
+"""`resume --in-doubt`, `retry`, `forget`, and what `status` tells."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchrun.errors import ExitCode
+from batchrun.journal import Journal
+from tests.cli.conftest import ACME, BETA, SPEED
+from tests.engine.faults import Fault, FaultySandbox, faulty_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
+LOST_ANSWER = Fault(502, "<html>", accepted=True)
+REFUSED = Fault(400, {"error": "company is archived"})
+
+
+class Terminal(io.StringIO):
+    """A terminal at which somebody has typed already."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def doubtful(batchrun: CommandLine, accounts: Path) -> Iterator[FaultySandbox]:
+    """A batch whose first row (two lines share its job) is in doubt."""
+    with faulty_sandbox(triggers=[LOST_ANSWER]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        yield sandbox
+
+
+def outcomes(batchrun: CommandLine) -> dict[str, int]:
+    found: dict[str, Any] = json.loads(batchrun("status", "--json").stdout)
+    return {outcome: number for outcome, number in found["outcomes"].items() if number}
+
+
+def in_doubt(sandbox: FaultySandbox) -> str:
+    """The company the doubt is about: the first the sandbox accepted."""
+    company: str = json.loads(sandbox.bodies()[0])["company_id"]
+    return company
+
+
+def test_resume_shows_what_is_in_doubt_and_by_itself_changes_nothing(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    ended = batchrun("resume")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "in doubt" in ended.stderr
+    assert f"line {2 if in_doubt(doubtful) == ACME else 3}: {in_doubt(doubtful)}" in ended.stderr
+    assert "--in-doubt retry" in ended.stderr
+    assert "--in-doubt drop" in ended.stderr
+    assert len(doubtful.bodies()) == 2
+
+
+def test_by_the_users_word_what_is_in_doubt_is_sent_again(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    ended = batchrun("resume", "--in-doubt", "retry")
+    assert ended.exit_code == ExitCode.INCOMPLETE  # the list has a damaged id
+    assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
+    assert len(doubtful.bodies()) == 3
+    assert doubtful.bodies()[0] == doubtful.bodies()[2]
+
+
+def test_by_the_users_word_what_is_in_doubt_is_never_asked_about_again(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    batchrun("resume", "--in-doubt", "drop")
+    again = batchrun("resume")
+    assert "in doubt: the trigger" not in again.stderr
+    assert outcomes(batchrun)["in doubt"] == (2 if in_doubt(doubtful) == ACME else 1)
+    assert len(doubtful.bodies()) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "triggers"),
+    [("retry\n", 3), ("hold\n", 2), ("\n", 2), ("what?\ndrop\n", 2), ("", 2)],
+    ids=["retry", "hold", "enter", "nonsense first", "end of input"],
+)
+def test_on_a_terminal_the_user_is_asked(
+    batchrun: CommandLine, doubtful: FaultySandbox, typed: str, triggers: int
+) -> None:
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    ended = batchrun("resume")
+    assert "hold/retry/drop" in ended.stderr
+    assert len(doubtful.bodies()) == triggers
+
+
+def test_rejected_rows_are_sent_again_by_retry(batchrun: CommandLine, accounts: Path) -> None:
+    with faulty_sandbox(triggers=[REFUSED, REFUSED]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        assert outcomes(batchrun) == {"rejected": 3, "invalid": 1}
+        unasked = batchrun("retry")
+        assert unasked.exit_code == ExitCode.UNUSABLE
+        assert "--yes" in unasked.stderr
+        assert sandbox.bodies() == []
+        ended = batchrun("retry", "--yes")
+        assert ended.exit_code == ExitCode.INCOMPLETE
+        assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
+        assert len(sandbox.bodies()) == 2
+
+
+def test_retry_takes_only_the_outcomes_it_is_told(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    none = batchrun("retry", "--yes")
+    assert none.exit_code == ExitCode.UNUSABLE
+    assert "no row that is failed or rejected" in none.stderr
+    assert len(doubtful.bodies()) == 2
+    batchrun("retry", "--outcome", "in-doubt", "--yes")
+    assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
+
+
+@pytest.mark.parametrize("outcome", ["completed", "invalid", "pending", "nonsense"])
+def test_what_cannot_be_retried_is_refused_with_the_reason(
+    batchrun: CommandLine, doubtful: FaultySandbox, outcome: str
+) -> None:
+    ended = batchrun("retry", "--outcome", outcome, "--yes")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert outcome in ended.stderr
+    assert len(doubtful.bodies()) == 2
+
+
+def test_a_batch_goes_on_although_its_list_is_gone(batchrun: CommandLine, accounts: Path) -> None:
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN, "--limit", "1")
+        accounts.unlink()
+        ended = batchrun("resume")
+        assert ended.exit_code == ExitCode.INCOMPLETE
+        assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
+        assert len(sandbox.bodies()) == 2
+    batchrun("export", "-o", "out.jsonl")
+    lines = (batchrun.folder / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["input"]["Name"] for line in lines] == [
+        "Acme",
+        "Beta",
+        "Acme",
+        "Gamma",
+    ]
+
+
+def test_a_forgotten_batch_is_gone_and_its_workbook_stays(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    [batch] = json.loads(batchrun("batches", "--json").stdout)
+    assert batchrun("forget", batch["batch"]).exit_code == ExitCode.UNUSABLE  # nobody to ask
+    ended = batchrun("forget", batch["batch"], "--yes")
+    assert "Forgotten: 1 batch" in ended.stdout
+    assert json.loads(batchrun("batches", "--json").stdout) == []
+    assert (batchrun.folder / "accounts.results.xlsx").exists()
+    journal = batchrun.folder.parent / "journal"
+    contents = b"".join(path.read_bytes() for path in journal.rglob("*") if path.is_file())
+    assert BETA.encode() not in contents
+
+
+def test_batches_of_a_certain_age_are_forgotten(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    assert "No batch is older than 90d" in batchrun("forget", "--older-than", "90d").stdout
+    ended = batchrun("forget", "--older-than", "0h", "--yes")
+    assert "Forgotten: 1 batch" in ended.stdout
+    assert json.loads(batchrun("batches", "--json").stdout) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["x", "--older-than", "1d"], ["--older-than", "soon"]])
+def test_forget_wants_a_batch_or_an_age(batchrun: CommandLine, arguments: list[str]) -> None:
+    assert batchrun("forget", *arguments, "--yes").exit_code == ExitCode.UNUSABLE
+
+
+def test_status_tells_ages_and_who_works_on_the_batch(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    shown = batchrun("status").stdout
+    assert "planned" in shown
+    assert "--in-doubt retry|drop" in shown
+    with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
+        batch_id = journal.resolve(None).batch_id
+        with journal.hold(batch_id):
+            assert f"process {os.getpid()} on" in batchrun("status").stdout
+            assert batchrun("resume").exit_code == ExitCode.UNUSABLE
+    assert "process" not in batchrun("status").stdout

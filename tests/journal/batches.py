@@ -1,0 +1,48 @@
+"""Plans, executions and questions that the journal's tests share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from batchrun.estimate import EstimateRates
+from batchrun.model import (
+    JSON,
+    Execution,
+    ExecutionStatus,
+    Outcome,
+    Role,
+    Table,
+    TableSource,
+    Workflow,
+)
+from batchrun.plan import Parameters, Plan, make_plan
+
+if TYPE_CHECKING:
+    from batchrun.journal import Journal
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(3)]
+URL = "https://api.example.com/v1"
+
+
+def plan_of(*ids: str) -> Plan:
+    frame = pd.DataFrame([[each, 7] for each in ids], index=range(2, len(ids) + 2), dtype=object)
+    table = Table(TableSource("Key Accounts.csv"), ("Company ID", "Seats"), frame)
+    rates = EstimateRates(60, 45)
+    return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
+
+
+def accepted(job: int) -> Execution:
+    return Execution(f"exec_{job}", ExecutionStatus.QUEUED, created_at=NOW)
+
+
+def completed(job: int, result: JSON) -> Execution:
+    return Execution(f"exec_{job}", ExecutionStatus.COMPLETED, NOW, NOW, NOW, result=result)
+
+
+def outcomes(journal: Journal, batch_id: str) -> list[Outcome]:
+    with journal.results(batch_id) as found:
+        return [row.outcome for row in found.rows]

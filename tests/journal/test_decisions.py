@@ -1,0 +1,112 @@
+"""What the user decides: send again, never send, forget."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select
+
+from batchrun.errors import JournalError
+from batchrun.journal import Journal
+from batchrun.journal.schema import attempts
+from batchrun.model import Execution, ExecutionStatus, Outcome
+
+from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchrun.journal import BatchJobs
+
+FAILED, DOUBTFUL, FINE = range(3)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(str(tmp_path / "journal.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def jobs(journal: Journal) -> BatchJobs:
+    """A batch of which one job failed, one is in doubt and one is completed."""
+    batch_jobs = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
+
+    async def work() -> None:
+        for job in batch_jobs.pending():
+            assert await batch_jobs.intend(job)
+            if job.number == DOUBTFUL:
+                await batch_jobs.doubt(job, "no answer")
+                continue
+            await batch_jobs.accept(job, accepted(job.number), NOW)
+            done = completed(job.number, {"score": 3})
+            if job.number == FAILED:
+                done = Execution("exec_0", ExecutionStatus.FAILED, message="no such company")
+            await batch_jobs.finish(job, done, NOW)
+
+    asyncio.run(work())
+    return batch_jobs
+
+
+def test_retried_jobs_are_pending_and_what_had_become_of_them_is_kept(
+    journal: Journal, jobs: BatchJobs
+) -> None:
+    assert asyncio.run(jobs.retry({Outcome.FAILED})) == 1
+    [summary] = journal.batches()
+    assert outcomes(journal, summary.batch_id) == [
+        Outcome.PENDING,
+        Outcome.IN_DOUBT,
+        Outcome.COMPLETED,
+    ]
+    [job] = jobs.pending()
+    assert (job.number, job.execution_id) == (FAILED, None)
+    with journal.connect() as connection:
+        [kept] = connection.execute(select(attempts)).all()
+    assert (kept.number, kept.state, kept.execution_id) == (FAILED, "failed", "exec_0")
+    assert kept.message == "no such company"
+
+
+def test_dropped_doubts_stay_in_doubt_and_are_not_asked_about_again(
+    journal: Journal, jobs: BatchJobs
+) -> None:
+    [summary] = journal.batches()
+    [row] = journal.undecided(summary.batch_id)
+    assert row.company_id == IDS[DOUBTFUL]
+    assert asyncio.run(jobs.drop_doubts()) == 1
+    assert journal.undecided(summary.batch_id) == []
+    assert outcomes(journal, summary.batch_id)[DOUBTFUL] is Outcome.IN_DOUBT
+    # The user may still change their mind.
+    assert asyncio.run(jobs.retry({Outcome.IN_DOUBT})) == 1
+    assert [job.number for job in jobs.pending()] == [DOUBTFUL]
+
+
+def test_a_forgotten_batch_is_in_no_file_of_the_journal(
+    journal: Journal, jobs: BatchJobs, tmp_path: Path
+) -> None:
+    [forgotten] = journal.batches()
+    kept = journal.create(plan_of(IDS[0]), URL)
+    assert _files_with(tmp_path, IDS[FINE]) != []
+    journal.forget(forgotten.batch_id)
+    assert _files_with(tmp_path, IDS[FINE]) == []
+    assert _files_with(tmp_path, forgotten.batch_id) == []
+    assert [summary.batch_id for summary in journal.batches()] == [kept]
+
+
+def test_a_batch_that_is_being_worked_on_is_not_forgotten(tmp_path: Path) -> None:
+    location = str(tmp_path / "journal.db")
+    with Journal(location) as journal, Journal(location) as other:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with other.hold(batch_id), pytest.raises(JournalError, match="working on batch"):
+            journal.forget(batch_id)
+        assert outcomes(journal, batch_id) == [Outcome.PENDING] * 3
+
+
+def _files_with(folder: Path, text: str) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*")
+        if text in path.name or (path.is_file() and text.encode() in path.read_bytes())
+    ]

@@ -1,0 +1,143 @@
+"""One batch, one process: the second is told who works on it, a dead one is taken over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import update
+
+from batchrun.errors import JournalError
+from batchrun.journal import Journal, lease
+from batchrun.journal.schema import leases
+from batchrun.model import Outcome
+
+from .batches import IDS, NOW, URL, accepted, outcomes, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOLD = """
+import sys
+from batchrun.journal import Journal
+with Journal(sys.argv[1]) as journal, journal.hold(sys.argv[2]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_process(location: str, batch_id: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a batch until the block ends or it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, location, batch_id],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+
+
+def test_the_second_process_is_told_who_works_on_the_batch(tmp_path: Path) -> None:
+    location = str(tmp_path / "journal.db")
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with another_process(location, batch_id) as process:
+            with pytest.raises(JournalError) as refused, journal.hold(batch_id):
+                pass
+            assert f"process {process.pid} on {socket.gethostname()}, since" in str(refused.value)
+            assert f"batchrun status {batch_id}" in str(refused.value)
+        with journal.hold(batch_id):  # it has ended meanwhile
+            pass
+
+
+def test_a_dead_holder_is_taken_over_at_once(tmp_path: Path) -> None:
+    location = str(tmp_path / "journal.db")
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with another_process(location, batch_id) as process:
+            process.kill()
+        left = journal.holder(batch_id)
+        assert left is not None
+        assert left.pid == process.pid
+        with journal.hold(batch_id):
+            taken = journal.holder(batch_id)
+            assert taken is not None
+            assert taken.pid == os.getpid()
+        assert journal.holder(batch_id) is None
+
+
+def test_two_batches_are_worked_on_at_once(tmp_path: Path) -> None:
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        first, second = (journal.create(plan_of(each), URL) for each in IDS[:2])
+        with journal.hold(first), journal.hold(second):
+            assert journal.holder(first) is not None
+            assert journal.holder(second) is not None
+
+
+def test_a_holder_is_heard_of_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.001)
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with journal.hold(batch_id):
+            first = journal.holder(batch_id)
+            while journal.holder(batch_id) == first:
+                pass
+        assert "lease-heartbeat" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_holder_on_another_machine_counts_as_long_as_it_is_heard_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal on a server is shared by machines; no lock reaches from one to the other."""
+    monkeypatch.setattr(
+        lease, "_is_on_this_machine_alone", lambda engine: engine.dialect.name != "sqlite"
+    )
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with journal.hold(batch_id):
+            _pretend(journal, holder="x", host="elsewhere", age=timedelta(seconds=5))
+        with pytest.raises(JournalError, match="on elsewhere"), journal.hold(batch_id):
+            pass
+        _pretend(journal, host="elsewhere", age=timedelta(seconds=lease.SILENCE_SECONDS + 1))
+        with journal.hold(batch_id):
+            pass
+
+
+def test_who_has_been_taken_over_triggers_nothing_more(tmp_path: Path) -> None:
+    """A laptop that slept while another machine went on with its batch."""
+    location = str(tmp_path / "journal.db")
+    with Journal(location) as slept, Journal(location) as other:
+        batch_id = slept.create(plan_of(*IDS), URL)
+        ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
+        first, second, _ = ours.pending()
+        with slept.hold(batch_id):
+            assert asyncio.run(ours.intend(first))
+            _pretend(slept, holder=other._token)
+            asyncio.run(theirs.recover())
+            assert outcomes(other, batch_id)[0] is Outcome.IN_DOUBT
+            with pytest.raises(JournalError, match="taken over"):
+                asyncio.run(ours.intend(second))
+            # The answer that was under way all the time settles the doubt.
+            asyncio.run(ours.accept(first, accepted(0), NOW))
+        assert [job.execution_id for job in theirs.in_flight()] == ["exec_0"]
+        assert asyncio.run(theirs.intend(second))
+
+
+def _pretend(journal: Journal, *, age: timedelta = timedelta(), **values: str) -> None:
+    """Make the journal's one lease look like another's."""
+    beat_at = (datetime.now(UTC) - age).timestamp()
+    journal._writer.submit(update(leases).values(beat_at=beat_at, **values)).result()

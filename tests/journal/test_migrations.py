@@ -1,0 +1,105 @@
+"""A journal of any earlier version is brought to this one with nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+from batchrun.errors import JournalError
+from batchrun.journal import Journal
+from batchrun.journal.schema import SCHEMA_VERSION, attempts, metadata
+from batchrun.model import Outcome
+
+from .batches import outcomes
+
+SCHEMAS = Path(__file__).parent / "schemas"
+"""A journal of each version as SQL: two rows of one completed job, one row being sent, one
+pending, one invalid. Made with that version's own code by ``sqlite3.Connection.iterdump``."""
+VERSIONS = range(1, SCHEMA_VERSION)
+
+
+def journal_of_version(version: int, folder: Path) -> str:
+    path = folder / "journal.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((SCHEMAS / f"version_{version}.sql").read_text(encoding="utf-8"))
+    return str(path)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_journal_of_an_earlier_version_goes_on(version: int, tmp_path: Path) -> None:
+    location = journal_of_version(version, tmp_path)
+    with Journal(location) as journal:
+        [summary] = journal.batches()
+        jobs = journal.jobs(summary.batch_id, "key")
+        with journal.hold(summary.batch_id):
+            assert asyncio.run(jobs.recover()) == 1
+            assert asyncio.run(jobs.retry({Outcome.IN_DOUBT})) == 1
+            assert [job.number for job in jobs.pending()] == [1, 2]
+        assert outcomes(journal, summary.batch_id) == [
+            Outcome.COMPLETED,
+            Outcome.PENDING,
+            Outcome.PENDING,
+            Outcome.COMPLETED,
+            Outcome.INVALID,
+        ]
+        with journal.results(summary.batch_id) as found:
+            assert next(iter(found.rows)).result == {"score": 3}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_migrated_journal_has_the_tables_of_a_new_one(version: int, tmp_path: Path) -> None:
+    with Journal(journal_of_version(version, tmp_path)) as journal:
+        with journal.connect() as connection:
+            found = inspect(connection)
+            columns = {
+                table: {column["name"] for column in found.get_columns(table)}
+                for table in found.get_table_names()
+            }
+            stored = connection.exec_driver_sql(
+                "SELECT value FROM meta WHERE name = 'schema_version'"
+            ).scalar()
+        assert stored == str(SCHEMA_VERSION)
+    assert columns == {table.name: set(table.columns.keys()) for table in metadata.sorted_tables}
+
+
+def test_a_migration_that_fails_in_the_middle_leaves_the_journal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = journal_of_version(1, tmp_path)
+
+    def break_off(*_: object, **__: object) -> None:
+        raise JournalError("the power failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(attempts, "create", break_off)
+        with pytest.raises(JournalError, match="power"):
+            Journal(location)
+    with closing(sqlite3.connect(location)) as connection:
+        names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        assert "leases" not in names
+    Journal(location).close()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "photos.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE photos (name)")
+    with pytest.raises(JournalError, match="not a journal"):
+        Journal(str(path))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("photos",)]
+
+
+def test_many_processes_may_open_a_new_journal_at_once(tmp_path: Path) -> None:
+    script = "import sys; from batchrun.journal import Journal; Journal(sys.argv[1]).batches()"
+    command = [sys.executable, "-c", script, str(tmp_path / "new" / "journal.db")]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, errors

@@ -1,0 +1,144 @@
+"""Results in hand that can't be committed go to a rescue file, and come back from it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.errors import JournalWriteError
+from batchrun.journal import Journal, database
+from batchrun.journal.rescue import RescueFiles, Step
+from batchrun.journal.schema import JobState
+from batchrun.model import JSON, Outcome
+
+from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchrun.journal import BatchJobs, Job
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
+
+
+def locked_out(path: Path) -> closing[sqlite3.Connection]:
+    """Another program that keeps the journal locked."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    return closing(other)
+
+
+def test_a_result_the_journal_cannot_take_is_kept_beside_it_and_taken_in_later(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.db"
+    result: JSON = {"score": 3, "text": "Überall \ud800"}
+    with Journal(str(path)) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        jobs = journal.jobs(batch_id, "key")
+        first, second, third = jobs.pending()
+        for job in (first, second, third):
+            assert asyncio.run(jobs.intend(job))
+        asyncio.run(jobs.accept(first, accepted(0), NOW))
+        with locked_out(path):
+            for step in (
+                jobs.finish(first, completed(0, result), NOW),
+                jobs.accept(second, accepted(1), NOW),
+                jobs.reject(third, "no such company"),
+            ):
+                with pytest.raises(JournalWriteError) as told:
+                    asyncio.run(step)
+        [kept] = journal.rescued(batch_id)
+        assert str(kept) in str(told.value)
+        assert "locked" in str(told.value)
+        assert kept.parent == tmp_path
+        if sys.platform != "win32":
+            assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+    with Journal(str(path)) as journal:  # the next process
+        jobs = journal.jobs(batch_id, "key")
+        assert asyncio.run(jobs.recover()) == 0
+        assert outcomes(journal, batch_id) == [
+            Outcome.COMPLETED,
+            Outcome.PENDING,
+            Outcome.REJECTED,
+        ]
+        assert [job.execution_id for job in jobs.in_flight()] == ["exec_1"]
+        with journal.results(batch_id) as found:
+            assert next(iter(found.rows)).result == result
+        assert journal.rescued(batch_id) == []
+
+
+def test_a_step_taken_in_twice_changes_nothing_the_second_time(tmp_path: Path) -> None:
+    """The process that takes a file in may die before the file is gone."""
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS[:1]), URL)
+        jobs = journal.jobs(batch_id, "key")
+        [job] = jobs.pending()
+        asyncio.run(jobs.intend(job))
+        files = RescueFiles([tmp_path], batch_id)
+        step = Step(0, (JobState.SENDING,), JobState.IN_FLIGHT, {"execution_id": "exec_0"})
+        files.keep(step)
+        asyncio.run(jobs.recover())
+        asyncio.run(_finish(jobs))
+        files.keep(step)
+        asyncio.run(jobs.recover())
+        assert outcomes(journal, batch_id) == [Outcome.COMPLETED]
+
+
+async def _finish(jobs: BatchJobs) -> None:
+    job: Job
+    [job] = jobs.in_flight()
+    await jobs.finish(job, completed(0, 1), NOW)
+
+
+def test_where_no_folder_takes_the_file_the_error_names_the_execution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.db"
+    monkeypatch.setattr("batchrun.journal.journal.rescue_folders", lambda _: [tmp_path / "nowhere"])
+    with Journal(str(path)) as journal:
+        jobs = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
+        job = jobs.pending()[0]
+        asyncio.run(jobs.intend(job))
+        with locked_out(path), pytest.raises(JournalWriteError, match="exec_0"):
+            asyncio.run(jobs.accept(job, accepted(0), NOW))
+
+
+def test_the_next_folder_is_taken_when_the_first_takes_nothing(tmp_path: Path) -> None:
+    files = RescueFiles([tmp_path / "nowhere", tmp_path], "1124-list-0000")
+    step = Step(7, (JobState.SENDING,), JobState.IN_FLIGHT, {"execution_id": "e", "result": b"\0"})
+    assert files.keep(step) == tmp_path / "batchrun-1124-list-0000.rescue.jsonl"
+    assert list(files.steps()) == [step]
+
+
+def test_a_line_that_broke_off_is_no_step(tmp_path: Path) -> None:
+    files = RescueFiles([tmp_path], "1124-list-0000")
+    step = Step(7, (JobState.SENDING,), JobState.REJECTED, {"message": "no"})
+    path = files.keep(step)
+    assert path is not None
+    whole = path.read_bytes()
+    for length in range(len(whole) - 1):
+        path.write_bytes(whole + whole[:length])
+        assert list(files.steps()) == [step]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a right there")
+def test_a_link_laid_by_somebody_else_is_neither_followed_nor_believed(tmp_path: Path) -> None:
+    (tmp_path / "theirs").touch()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "batchrun-b.rescue.jsonl").symlink_to(tmp_path / "theirs")
+    files = RescueFiles([shared], "b")
+    assert files.keep(Step(0, (JobState.SENDING,), JobState.REJECTED)) is None
+    assert files.found() == []
+    assert (tmp_path / "theirs").read_bytes() == b""
