@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
@@ -37,15 +38,24 @@ from batchrun.cli.options import (
     Yes,
     settings_from,
 )
+from batchrun.cli.reading import (
+    HeaderRow,
+    LenientIds,
+    MappingFile,
+    SaveMapping,
+    VisibleOnly,
+    ask_if_somebody_is_here,
+)
 from batchrun.cli.stopping import Stopper, tell
 from batchrun.errors import ExitCode, KeyRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.batch import Report, Request
+    from batchrun.batch import Report
     from batchrun.cli.progress import ProgressPrinter
     from batchrun.control import Control
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
+    from batchrun.request import Request
     from batchrun.settings import Settings
     from batchrun.takeover import Decide
     from batchrun.workbook import Form
@@ -55,7 +65,9 @@ Ended = TypeVar("Ended")
 SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
 
-List: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="The list: CSV or XLSX.")]
+List: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The list: a workbook or CSV.")
+]
 Workflow: TypeAlias = Annotated[
     str, typer.Option("--workflow", "-w", help="Id or name of the workflow, any case.")
 ]
@@ -106,8 +118,13 @@ def check(
     file: List,
     workflow: Workflow,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    visible_only: VisibleOnly = False,
     company_column: CompanyColumn = None,
     contact_column: ContactColumn = None,
+    lenient_ids: LenientIds = False,
+    mapping: MappingFile = None,
+    save_mapping: SaveMapping = None,
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
@@ -121,8 +138,16 @@ def check(
     from batchrun import batch
     from batchrun.cli import wording
 
-    request = _request(
-        file, workflow, sheet, company_column, contact_column, param, param_column, params
+    request = replace(
+        _request(
+            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        ),
+        header_row=header_row,
+        visible_only=visible_only,
+        lenient_ids=lenient_ids,
+        mapping=mapping,
+        save_mapping=save_mapping,
+        ask=ask_if_somebody_is_here(),
     )
     with _settings(use_sandbox, base_url=base_url, rate=rate, daily=daily) as settings:
         plan = asyncio.run(batch.check(request, settings))
@@ -137,8 +162,13 @@ def run(
     workflow: WorkflowUnlessMarked = None,
     output: Output = None,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    visible_only: VisibleOnly = False,
     company_column: CompanyColumn = None,
     contact_column: ContactColumn = None,
+    lenient_ids: LenientIds = False,
+    mapping: MappingFile = None,
+    save_mapping: SaveMapping = None,
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
@@ -177,8 +207,16 @@ def run(
         return
     if workflow is None:
         raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
-    request = _request(
-        file, workflow, sheet, company_column, contact_column, param, param_column, params
+    request = replace(
+        _request(
+            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        ),
+        header_row=header_row,
+        visible_only=visible_only,
+        lenient_ids=lenient_ids,
+        mapping=mapping,
+        save_mapping=save_mapping,
+        ask=ask_if_somebody_is_here(),
     )
     with _settings(
         use_sandbox,
@@ -257,7 +295,7 @@ def go_on(
 
 def demo(journal: JournalAt = None) -> None:
     """Run an invented list through the whole way against the sandbox: no key, no cost."""
-    from batchrun.batch import Request
+    from batchrun.request import Request
     from batchrun.sandbox import write_demo_list
 
     source = Path("batchrun-demo.csv").resolve()
@@ -353,8 +391,8 @@ def _request(
     param_column: list[str] | None,
     params: Path | None,
 ) -> Request:
-    from batchrun.batch import Request
     from batchrun.plan import parse_parameter, read_parameters
+    from batchrun.request import Request
 
     parameters = {} if params is None else read_parameters(params)
     parameters |= dict(parse_parameter(text) for text in param or [])
