@@ -69,8 +69,8 @@ def test_the_summary_counts_every_row_and_names_the_reasons(written: Write) -> N
     assert facts["no domain"] == 3
     assert facts["go on with"] == "batchrun resume 1124-accounts-7f3a"
     assert facts["note"] == "It was interrupted."
-    assert facts["requests spent"] == 20
-    assert facts["requests per row"] == 2
+    assert facts["spent"] == 20
+    assert facts["spent per row"] == 2
     titles = [line[0] for line in cells]
     assert titles.index("no domain") < titles.index("not sent yet")
 
