@@ -61,7 +61,8 @@ def look_of(title: str, survey: ColumnSurvey, head: Head, **more: Any) -> Look:
     longest_word = max(map(len, title.split()), default=0)
     head_width = min(max(-(-len(title) // 2), longest_word) + 5, WIDEST_UNSPACED)
     if survey.spaced or survey.width <= WIDEST_UNSPACED:
-        content = survey.width if survey.moments is None else len("2026-11-24 10:00:00")
+        moment = head is Head.RESULT and survey.moments is not None
+        content = len("2026-11-24 10:00:00") if moment else survey.width
         return Look(title, max(min(content + 3, WIDEST), head_width, NARROWEST), head, **more)
     return Look(title, max(WIDEST_UNSPACED, head_width), head, wrap=False, **more)
 

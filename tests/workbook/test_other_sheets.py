@@ -123,6 +123,15 @@ def test_columns_says_of_each_column_what_it_is(written: Write) -> None:
     assert "sheet l" in by_name["l"]["what it is"]
 
 
+def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
+    rows = [row(0, {"when": "2026-05-01"}, cells=(company(0), "2026-05-01"))]
+
+    found = table(written(batch(rows, ("Company ID", "Closed"))), "Columns")
+
+    types = {each["name"]: each["type"] for each in found}
+    assert (types["Closed"], types["when"]) == ("text", "date")
+
+
 def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(written: Write) -> None:
     path = written(
         batch_of(
