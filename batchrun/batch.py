@@ -15,12 +15,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun import tables, workbook
-from batchrun.engine import Ending, Engine, Limits, Progress
+from batchrun import workbook
+from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, UsageError
 from batchrun.journal import Journal
-from batchrun.model import JSON, BatchSummary, Outcome, Role, Table, TableSource, Workflow
-from batchrun.plan import Parameters, Plan, make_plan
+from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
+from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
@@ -28,35 +28,14 @@ from batchrun.takeover import hold_doubts, retriable, take_over
 from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     import pandas as pd
 
+    from batchrun.control import Control
     from batchrun.journal import BatchJobs
+    from batchrun.plan import Plan
     from batchrun.takeover import Decide
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user wants done.
-
-    Attributes:
-        source: The list: path of a CSV or XLSX file, or a DataFrame.
-        workflow: Id or name of the workflow.
-        sheet: Sheet of a workbook; ``None`` for the first.
-        company_column: Name of the company id column; ``None`` to recognise it.
-        contact_column: Name of the contact id column; ``None`` to recognise it.
-        parameters: Sent with every row.
-        parameter_columns: Parameter name → name of the column its value comes from.
-    """
-
-    source: Path | str | pd.DataFrame
-    workflow: str
-    sheet: str | None = None
-    company_column: str | None = None
-    contact_column: str | None = None
-    parameters: Mapping[str, JSON] = field(default_factory=dict)
-    parameter_columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +62,6 @@ class Report:
             return ExitCode.INCOMPLETE if finished else ExitCode.PAUSED
         completed = self.summary.counts[Outcome.COMPLETED] == self.summary.rows
         return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
-
-
-class Control:
-    """Stops a running batch from a signal handler, another thread or a callback."""
-
-    def __init__(self) -> None:
-        self._stop: Callable[[], object] | None = None
-        self.stopped = False
-
-    @property
-    def working(self) -> bool:
-        """Whether the batch is being worked on; before, nothing has been triggered."""
-        return self._stop is not None
-
-    def stop(self) -> None:
-        """No more triggers; what is in flight is collected for a while, then the workbook."""
-        self.stopped = True
-        if self._stop is not None:
-            self._stop()
-
-    def attach(self, stop: Callable[[], object]) -> None:
-        """Give it what to call; called by the batch when it begins to work."""
-        self._stop = stop
-        if self.stopped:
-            stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +105,11 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
-    table, roles, parameters = _load(request)
-    async with open_session(settings or load_settings()) as session:
+    settings = settings or load_settings()
+    loaded = load_request(request, settings)
+    async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
-        return make_plan(table, workflow, roles, parameters, session.rates(workflow.id))
+        return loaded.plan(workflow, session.rates(workflow.id))
 
 
 async def run(
@@ -190,13 +145,14 @@ async def run(
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
-    table, roles, parameters = _load(request)
-    source = _path(table.source)
+    settings = settings or load_settings()
+    loaded = load_request(request, settings)
+    source = _path(loaded.table.source)
     if output is not None:
         workbook.check_target(output, source)
-    async with open_session(settings or load_settings()) as session:
+    async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
-        plan = make_plan(table, workflow, roles, parameters, session.rates(workflow.id))
+        plan = loaded.plan(workflow, session.rates(workflow.id))
         journal, base_url = session.journal, session.settings.base_url
         earlier = None if again else journal.find(plan.fingerprint(), base_url)
         if earlier is not None and not earlier.unfinished:
@@ -321,21 +277,6 @@ def results(batch_id: str | None = None, settings: Settings | None = None) -> pd
 # the stages
 
 
-def _load(request: Request) -> tuple[Table, Mapping[Role, int], Parameters]:
-    if isinstance(request.source, (str, Path)):
-        table = tables.load(Path(request.source), sheet=request.sheet)
-    else:
-        table = tables.from_frame(request.source)
-    roles = tables.find_roles(
-        table, company_column=request.company_column, contact_column=request.contact_column
-    )
-    columns = {
-        name: tables.find_column(table, column, "--param-column")
-        for name, column in request.parameter_columns.items()
-    }
-    return table, roles, Parameters(request.parameters, columns)
-
-
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
@@ -356,7 +297,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         )
         if run_now.control is not None:
             loop = asyncio.get_running_loop()
-            run_now.control.attach(lambda: loop.call_soon_threadsafe(engine.stop))
+            run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
         try:
             async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
                 ending = await engine.work()
@@ -368,7 +309,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         resume_at = None
         if ending is Ending.QUOTA:
             resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
-        await _keep(jobs, _note(ending, resume_at), engine)
+        await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
         output = write_results(journal, batch_id, run_now.target, run_now.form)
         return Report(journal.summary(batch_id), ending, output, resume_at)
 
@@ -384,10 +325,14 @@ def _limits(settings: Settings, jobs: int | None) -> Limits:
         patience_seconds=settings.patience_seconds,
         drain_seconds=settings.drain_seconds,
         longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
+        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
+        stop_after_failures=settings.stop_after_failures,
     )
 
 
-def _note(ending: Ending, resume_at: datetime | None) -> str:
+def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
+    if ending is Ending.FAILURES:
+        return f"{_NOTES[ending]} {stopped_because}."
     if resume_at is None:
         return _NOTES[ending]
     return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
@@ -399,6 +344,7 @@ _NOTES = {
     Ending.INTERRUPTED: "It was interrupted.",
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",
+    Ending.FAILURES: "Nothing more was triggered:",
 }
 
 

@@ -59,8 +59,18 @@ class Settings(BaseSettings):
             (``BATCHRUN_DRAIN_SECONDS``).
         longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
             code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).
+        largest_file_mb: The largest list that is opened, in MB (``BATCHRUN_LARGEST_FILE_MB``).
+        largest_unpacked_mb: The same for a workbook's parts, unpacked
+            (``BATCHRUN_LARGEST_UNPACKED_MB``).
+        most_cells: Cells of a sheet, blank ones between filled ones included
+            (``BATCHRUN_MOST_CELLS``).
+        most_sheets: Sheets of a workbook (``BATCHRUN_MOST_SHEETS``).
         wait: Whether a batch waits for the quota however long it takes, across midnight UTC too
             (``BATCHRUN_WAIT``).
+        stop_after_failures: Failures in a row, or among the first four times as many jobs, after
+            which nothing more is triggered; 0 for no such limit (``BATCHRUN_STOP_AFTER_FAILURES``).
+        timeout_seconds: How long the service may take for a single step of an answer
+            (``BATCHRUN_TIMEOUT_SECONDS``).
         speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
             that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
     """
@@ -93,7 +103,25 @@ class Settings(BaseSettings):
     longest_pause_seconds: Annotated[float, Field(ge=0)] = Field(
         300.0, validation_alias=_variable("BATCHRUN_LONGEST_PAUSE_SECONDS")
     )
+    largest_file_mb: Annotated[int, Field(ge=1)] = Field(
+        2048, validation_alias=_variable("BATCHRUN_LARGEST_FILE_MB")
+    )
+    largest_unpacked_mb: Annotated[int, Field(ge=1)] = Field(
+        4096, validation_alias=_variable("BATCHRUN_LARGEST_UNPACKED_MB")
+    )
+    most_cells: Annotated[int, Field(ge=1)] = Field(
+        50_000_000, validation_alias=_variable("BATCHRUN_MOST_CELLS")
+    )
+    most_sheets: Annotated[int, Field(ge=1)] = Field(
+        500, validation_alias=_variable("BATCHRUN_MOST_SHEETS")
+    )
     wait: bool = Field(False, validation_alias=_variable("BATCHRUN_WAIT"))
+    stop_after_failures: Annotated[int, Field(ge=0)] = Field(
+        10, validation_alias=_variable("BATCHRUN_STOP_AFTER_FAILURES")
+    )
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, validation_alias=_variable("BATCHRUN_TIMEOUT_SECONDS")
+    )
     speed: Annotated[float, Field(gt=0)] = Field(1.0, validation_alias=_variable("BATCHRUN_SPEED"))
 
 

@@ -74,7 +74,7 @@ async def take_over(
         case InDoubt.HOLD:
             pass
         case InDoubt.RETRY:
-            await jobs.retry({Outcome.IN_DOUBT})
+            await jobs.retry_doubts()
         case InDoubt.DROP:
             await jobs.drop_doubts()
         case never:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
@@ -32,26 +33,41 @@ from batchrun.cli.options import (
     Limit,
     Output,
     Rate,
+    StopAfterFailures,
     Wait,
     Yes,
     settings_from,
 )
+from batchrun.cli.reading import (
+    HeaderRow,
+    LenientIds,
+    MappingFile,
+    SaveMapping,
+    VisibleOnly,
+    ask_if_somebody_is_here,
+)
 from batchrun.cli.stopping import Stopper, tell
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, KeyRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.batch import Control, Report, Request
+    from batchrun.batch import Report
     from batchrun.cli.progress import ProgressPrinter
+    from batchrun.control import Control
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
+    from batchrun.request import Request
     from batchrun.settings import Settings
     from batchrun.takeover import Decide
     from batchrun.workbook import Form
 
+Ended = TypeVar("Ended")
+
 SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
 
-List: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="The list: CSV or XLSX.")]
+List: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The list: a workbook or CSV.")
+]
 Workflow: TypeAlias = Annotated[
     str, typer.Option("--workflow", "-w", help="Id or name of the workflow, any case.")
 ]
@@ -102,8 +118,13 @@ def check(
     file: List,
     workflow: Workflow,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    visible_only: VisibleOnly = False,
     company_column: CompanyColumn = None,
     contact_column: ContactColumn = None,
+    lenient_ids: LenientIds = False,
+    mapping: MappingFile = None,
+    save_mapping: SaveMapping = None,
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
@@ -117,8 +138,16 @@ def check(
     from batchrun import batch
     from batchrun.cli import wording
 
-    request = _request(
-        file, workflow, sheet, company_column, contact_column, param, param_column, params
+    request = replace(
+        _request(
+            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        ),
+        header_row=header_row,
+        visible_only=visible_only,
+        lenient_ids=lenient_ids,
+        mapping=mapping,
+        save_mapping=save_mapping,
+        ask=ask_if_somebody_is_here(),
     )
     with _settings(use_sandbox, base_url=base_url, rate=rate, daily=daily) as settings:
         plan = asyncio.run(batch.check(request, settings))
@@ -133,8 +162,13 @@ def run(
     workflow: WorkflowUnlessMarked = None,
     output: Output = None,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    visible_only: VisibleOnly = False,
     company_column: CompanyColumn = None,
     contact_column: ContactColumn = None,
+    lenient_ids: LenientIds = False,
+    mapping: MappingFile = None,
+    save_mapping: SaveMapping = None,
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
@@ -142,6 +176,7 @@ def run(
     rate: Rate = None,
     daily: Daily = None,
     wait: Wait = False,
+    stop_after_failures: StopAfterFailures = None,
     yes: Yes = False,
     again: Again = False,
     columns: Columns = None,
@@ -172,8 +207,16 @@ def run(
         return
     if workflow is None:
         raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
-    request = _request(
-        file, workflow, sheet, company_column, contact_column, param, param_column, params
+    request = replace(
+        _request(
+            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        ),
+        header_row=header_row,
+        visible_only=visible_only,
+        lenient_ids=lenient_ids,
+        mapping=mapping,
+        save_mapping=save_mapping,
+        ask=ask_if_somebody_is_here(),
     )
     with _settings(
         use_sandbox,
@@ -181,6 +224,7 @@ def run(
         rate=rate,
         daily=daily,
         wait=wait or None,
+        stop_after_failures=stop_after_failures,
         journal=journal,
     ) as settings:
         _run(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
@@ -194,6 +238,7 @@ def resume(
     rate: Rate = None,
     daily: Daily = None,
     wait: Wait = False,
+    stop_after_failures: StopAfterFailures = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
@@ -209,7 +254,12 @@ def resume(
         columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
     )
     settings = settings_from(
-        base_url=base_url, rate=rate, daily=daily, wait=wait or None, journal=journal
+        base_url=base_url,
+        rate=rate,
+        daily=daily,
+        wait=wait or None,
+        stop_after_failures=stop_after_failures,
+        journal=journal,
     )
     decide = about_doubts(in_doubt)
     go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
@@ -227,22 +277,25 @@ def go_on(
             with stopper.asking():
                 return decide(rows)
 
-        report = stopper.run(
-            resume_batch(
+        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
+            # Whoever is here a second time has taken over already.
+            first = how if control.batch_id is None else how | {"retry": ()}
+            return resume_batch(
                 batch,
                 settings,
                 decide=decided,
                 on_progress=printer.show,
                 control=control,
-                **how,
+                **first,
             )
-        )
+
+        report = _with_a_key(settings, work, stopper)
     _end(report, as_json)
 
 
 def demo(journal: JournalAt = None) -> None:
     """Run an invented list through the whole way against the sandbox: no key, no cost."""
-    from batchrun.batch import Request
+    from batchrun.request import Request
     from batchrun.sandbox import write_demo_list
 
     source = Path("batchrun-demo.csv").resolve()
@@ -275,23 +328,54 @@ def _run(
             with stopper.asking():
                 return _confirmed(plan, earlier, yes=yes, to_stderr=as_json)
 
-        report = stopper.run(
-            batch.run(
-                request,
-                settings,
-                output=output,
-                limit=limit,
-                again=again,
-                confirm=confirm,
-                on_progress=printer.show,
-                control=control,
-                form=form,
-            )
-        )
+        def work(settings: Settings) -> Coroutine[Any, Any, Report | None]:
+            shown: dict[str, Any] = {
+                "output": output,
+                "on_progress": printer.show,
+                "control": control,
+                "form": form,
+            }
+            if control.batch_id is not None:  # never a second batch, not even with --again
+                return batch.resume(control.batch_id, settings, limit=limit, **shown)
+            return batch.run(request, settings, limit=limit, again=again, confirm=confirm, **shown)
+
+        report = _with_a_key(settings, work, stopper)
     if report is None:
         typer.echo("Nothing was triggered.", err=as_json)
         raise typer.Exit(ExitCode.COMPLETED)
     _end(report, as_json)
+
+
+def _with_a_key(
+    settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, Ended]], stopper: Stopper
+) -> Ended:
+    """Do the work; where the service refuses the key, ask for another one on a terminal."""
+    from pydantic import SecretStr
+
+    while True:
+        try:
+            return stopper.run(work(settings))
+        except KeyRefusedError as error:
+            if not sys.stdin.isatty():
+                raise
+            tell(f"{error.what}\nNothing is lost.", err=True)
+            with stopper.asking():
+                key = _another_key()
+            if not key:
+                raise
+            settings = settings.model_copy(update={"api_key": SecretStr(key)})
+
+
+def _another_key() -> str:
+    """A key typed by the user, unseen; ``""`` for none."""
+    question = "Another key (not shown; empty to stop)"
+    try:
+        typed: str = typer.prompt(
+            question, hide_input=True, default="", show_default=False, err=True
+        )
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        return ""
+    return typed.strip()
 
 
 # what the user gives
@@ -307,8 +391,8 @@ def _request(
     param_column: list[str] | None,
     params: Path | None,
 ) -> Request:
-    from batchrun.batch import Request
     from batchrun.plan import parse_parameter, read_parameters
+    from batchrun.request import Request
 
     parameters = {} if params is None else read_parameters(params)
     parameters |= dict(parse_parameter(text) for text in param or [])
@@ -369,8 +453,8 @@ def plural_jobs(plan: Plan) -> str:
 @contextmanager
 def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
     """Progress on the screen, and Ctrl-C as the way to stop."""
-    from batchrun.batch import Control
     from batchrun.cli.progress import ProgressPrinter
+    from batchrun.control import Control
 
     control = Control()
     with ProgressPrinter() as printer:
@@ -381,6 +465,7 @@ def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
 
 def _end(report: Report, as_json: bool) -> None:
     from batchrun.cli import wording
+    from batchrun.model import Outcome
 
     summary = report.summary
     if as_json:
@@ -396,6 +481,8 @@ def _end(report: Report, as_json: bool) -> None:
         tell(f"Note:      {summary.note}")
     if summary.unfinished:
         tell(f"Go on:     batchrun resume {summary.batch_id}")
+    elif summary.counts[Outcome.IN_DOUBT]:
+        tell(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")
     if report.output is not None:
         tell(f"Workbook:  {report.output}")
     raise typer.Exit(report.exit_code)

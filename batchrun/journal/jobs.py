@@ -163,8 +163,16 @@ class BatchJobs:
         Returns:
             How many jobs.
         """
-        states = [state for state in JobState if state.outcome in outcomes]
-        return await self._send_again(jobs.c.state.in_(states))
+        states = {state for state in JobState if state.outcome in outcomes}
+        return await self._send_again(jobs.c.state.in_(states - {JobState.SENDING}))
+
+    async def retry_doubts(self) -> int:
+        """Make the jobs pending again that are in doubt and not dropped.
+
+        Returns:
+            How many jobs.
+        """
+        return await self._send_again(jobs.c.state == JobState.IN_DOUBT)
 
     async def again(self, numbers: Collection[int]) -> int:
         """Make these jobs pending again, those of them that have ended, as `retry` does."""
