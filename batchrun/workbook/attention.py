@@ -76,8 +76,8 @@ def _advice(outcome: Outcome, batch_id: str) -> str:
             )
         case Outcome.FAILED | Outcome.REJECTED:
             return (
-                'Read the reason. To send it again, write anything into its cell "run again" on '
-                f"{SHEET}, save, and: batchrun run THIS_FILE. For all: batchrun retry {batch_id}"
+                f'Read the reason. To send it again: an x under "run again" on {SHEET}, save, '
+                "then: batchrun run THIS_FILE"
             )
         case Outcome.TIMED_OUT | Outcome.PENDING:
             return f"Run: batchrun resume {batch_id}"
