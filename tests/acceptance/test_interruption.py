@@ -47,10 +47,10 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 
 @contextmanager
-def running(sandbox: SandboxProcess, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running(sandbox: SandboxProcess, folder: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
     """A run in the middle of its work."""
     with subprocess.Popen(
-        [*COMMAND, *RUN],
+        [*before, *COMMAND, *RUN],
         env=sandbox.environment(folder),
         cwd=folder,
         text=True,
@@ -103,6 +103,14 @@ def test_one_signal_stops_gently_with_the_workbook_written(
     assert stopped["outcomes"]["in doubt"] == 0
     assert sandbox.report()["triggers_accepted"] < ROWS
     assert resume_to_the_end(sandbox, tmp_path) == 0
+
+
+def test_a_run_under_nohup_outlives_its_terminal(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    with running(sandbox, tmp_path, "nohup") as process:
+        process.send_signal(signal.SIGHUP)
+        _, stderr = process.communicate()
+    assert process.returncode == ExitCode.COMPLETED, stderr
+    assert sandbox.report()["triggers_accepted"] == ROWS
 
 
 def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
