@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
-ROWS = 50
+ROWS = 30
 RUN = ["run", "accounts.csv", "-w", WORKFLOW, "--yes"]
 IN_OWN_TERMINAL = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
@@ -58,7 +58,7 @@ def running(sandbox: SandboxProcess, folder: Path, *before: str) -> Iterator[sub
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        wait_for_triggers(sandbox, 15, process)
+        wait_for_triggers(sandbox, 8, process)
         yield process
 
 
@@ -142,7 +142,7 @@ def test_a_terminal_that_is_closed_stops_gently(sandbox: SandboxProcess, tmp_pat
         stderr=its,
     ) as process:
         os.close(its)
-        while sandbox.report()["triggers_accepted"] < 15:
+        while sandbox.report()["triggers_accepted"] < 8:
             assert process.poll() is None
         os.close(ours)
         process.wait()
