@@ -49,7 +49,11 @@ def read_text(raw: bytes, file: Path, options: LoadOptions) -> Table:
     name = file.name
     encoding, notices = detect_encoding(raw, name)
     with io.TextIOWrapper(io.BytesIO(raw), encoding, newline="") as stream:
-        dialect = detect_dialect(stream.read(SAMPLE_CHARACTERS))
+        sample = stream.read(SAMPLE_CHARACTERS)
+    dialect = detect_dialect(sample)
+    if options.header_row is not None and not dialect.declared:
+        lines = list(io.StringIO(sample, newline=""))[options.header_row - 1 :]
+        dialect = detect_dialect("".join(lines))
     source = TableSource(
         name=name,
         path=str(file.absolute()),
