@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -70,18 +70,13 @@ def detect_encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     return encoding, ()
 
 
-def text_lines(raw: bytes, encoding: str) -> Iterator[str]:
-    """Decode, and cut into lines at CR, LF and CRLF, line ends kept.
-
-    As ``io.TextIOWrapper`` with ``newline=""`` does, but in large pieces, which is faster.
-    """
-    return itertools.chain.from_iterable(
-        io.StringIO(piece, newline="") for piece in _pieces(raw, encoding)
-    )
+def lines_of(pieces: Iterable[str]) -> Iterator[str]:
+    """Cut text into lines at CR, LF and CRLF, line ends kept; each piece ends with a line."""
+    return itertools.chain.from_iterable(io.StringIO(piece, newline="") for piece in pieces)
 
 
-def _pieces(raw: bytes, encoding: str) -> Iterator[str]:
-    """Decoded text in pieces that end with a line."""
+def text_pieces(raw: bytes, encoding: str) -> Iterator[str]:
+    """Decode in pieces that end with a line: faster, being larger, than ``io.TextIOWrapper``'s."""
     decoder = codecs.getincrementaldecoder(encoding)()
     view = memoryview(raw)
     pending: list[str] = []
