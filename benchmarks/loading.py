@@ -2,8 +2,8 @@
 
 Run it with `python -m benchmarks.loading` (`--rows 10000` for one size).
 
-Prints, for CSV and XLSX of 12 columns, the best wall and CPU time of some runs and the peak memory of
-a process of its own: of batchrun's `load`, and of pandas' C parser with text columns (CSV) or of
+Prints, for CSV and XLSX of 12 columns, the best wall and CPU time of some runs and the peak
+memory of a process of its own: of batchrun's `load`, and of pandas' C parser with text columns (CSV) or of
 calamine's rows (XLSX). The files are made first, the same in every run.
 """
 
@@ -111,7 +111,8 @@ def main() -> None:
                 other, other_cpu, other_peak = measure(alone, path, given.runs)
                 print(
                     f"| {kind} | {size:,} | {seconds:.2f} s | {cpu:.2f} s | {other:.2f} s |"
-                    f" {other_cpu:.2f} s | {seconds / other:.2f} | {cpu / other_cpu:.2f} | {peak:,.0f} MB | {other_peak:,.0f} MB |",
+                    f" {other_cpu:.2f} s | {seconds / other:.2f} | {cpu / other_cpu:.2f} |"
+                    f" {peak:,.0f} MB | {other_peak:,.0f} MB |",
                     flush=True,
                 )
 
