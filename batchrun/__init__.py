@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from batchrun.api import check, export, forget, results, resume, retry, run, workflows
-    from batchrun.batch import Control, Report
+    from batchrun.batch import Report
+    from batchrun.control import Control
     from batchrun.errors import BatchrunError
     from batchrun.model import Outcome
     from batchrun.service import Client
@@ -41,7 +42,8 @@ _HOMES = {
         *("check", "export", "forget", "results"),
         *("resume", "retry", "run", "workflows"),
     ),
-    "batchrun.batch": ("Control", "Report"),
+    "batchrun.batch": ("Report",),
+    "batchrun.control": ("Control",),
     "batchrun.errors": ("BatchrunError",),
     "batchrun.model": ("Outcome",),
     "batchrun.service": ("Client",),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from batchrun import batch
-from batchrun.batch import Control, Report, export, results
+from batchrun.batch import Report, export, results
 from batchrun.journal import Journal
 from batchrun.model import InDoubt
 from batchrun.request import Request
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from batchrun.control import Control
     from batchrun.engine import Progress
     from batchrun.model import JSON, Outcome, Workflow
     from batchrun.plan import Plan

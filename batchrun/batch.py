@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.engine import Ending, Engine, Limits, Progress
+from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, UsageError
 from batchrun.journal import Journal
 from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
@@ -25,12 +25,14 @@ from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
 from batchrun.takeover import hold_doubts, retriable, take_over
+from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     import pandas as pd
 
+    from batchrun.control import Control
     from batchrun.journal import BatchJobs
     from batchrun.plan import Plan
     from batchrun.takeover import Decide
@@ -62,31 +64,6 @@ class Report:
         return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
 
 
-class Control:
-    """Stops a running batch from a signal handler, another thread or a callback."""
-
-    def __init__(self) -> None:
-        self._stop: Callable[[], object] | None = None
-        self.stopped = False
-
-    @property
-    def working(self) -> bool:
-        """Whether the batch is being worked on; before, nothing has been triggered."""
-        return self._stop is not None
-
-    def stop(self) -> None:
-        """No more triggers; what is in flight is collected for a while, then the workbook."""
-        self.stopped = True
-        if self._stop is not None:
-            self._stop()
-
-    def attach(self, stop: Callable[[], object]) -> None:
-        """Give it what to call; called by the batch when it begins to work."""
-        self._stop = stop
-        if self.stopped:
-            stop()
-
-
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One run or resume of a batch."""
@@ -98,6 +75,8 @@ class _Run:
     control: Control | None
     retry: Collection[Outcome] = ()
     decide: Decide = hold_doubts
+    form: workbook.Form = field(default_factory=workbook.Form)
+    again: Collection[int] = ()
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -143,6 +122,7 @@ async def run(
     confirm: Callable[[Plan, BatchSummary | None], bool] = _always,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
+    form: workbook.Form | None = None,
 ) -> Report | None:
     """Run a workflow for each row of a list and write the workbook.
 
@@ -157,6 +137,7 @@ async def run(
             anything is spent.
         on_progress: Told of each step.
         control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
 
     Returns:
         The report, or ``None`` when ``confirm`` said no.
@@ -186,7 +167,8 @@ async def run(
         if not confirm(plan, earlier):
             return None
         batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
-        return await _work(session, _Run(batch_id, target, limit, on_progress, control))
+        form = form or workbook.Form()
+        return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
 
 
 async def resume(
@@ -196,9 +178,11 @@ async def resume(
     output: Path | None = None,
     limit: int | None = None,
     retry: Collection[Outcome] = (),
+    again: Collection[int] = (),
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
+    form: workbook.Form | None = None,
 ) -> Report:
     """Go on with a batch where it stopped, whatever stopped it.
 
@@ -209,9 +193,11 @@ async def resume(
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
         retry: Outcomes whose jobs are sent again first.
+        again: Numbers of jobs that are sent again first, whatever has become of them.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
 
     Raises:
         BatchrunError: As in `run`.
@@ -226,18 +212,34 @@ async def resume(
     target = output or _default_output(source, summary)
     if target is not None:
         workbook.check_target(target, source)
-    run_now = _Run(summary.batch_id, target, limit, on_progress, control, retriable(retry), decide)
+    run_now = _Run(
+        summary.batch_id,
+        target,
+        limit,
+        on_progress,
+        control,
+        retriable(retry),
+        decide,
+        form or workbook.Form(),
+        again,
+    )
     async with open_session(settings) as session:
         return await _work(session, run_now)
 
 
-def export(batch_id: str | None, output: Path, settings: Settings | None = None) -> Path:
+def export(
+    batch_id: str | None,
+    output: Path,
+    settings: Settings | None = None,
+    form: workbook.Form | None = None,
+) -> Path:
     """Write a batch's results as they stand; also while it runs.
 
     Args:
         batch_id: Which batch; ``None`` for the newest.
         output: Where to; its ending decides the format.
         settings: As in `run`.
+        form: As in `run`.
 
     Returns:
         The path that was written.
@@ -250,7 +252,9 @@ def export(batch_id: str | None, output: Path, settings: Settings | None = None)
     with Journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
         workbook.check_target(output, _path(summary.source))
-        return _export(journal, summary.batch_id, output)
+        written = write_results(journal, summary.batch_id, output, form or workbook.Form())
+        assert written is not None  # it was said where to
+        return written
 
 
 def results(batch_id: str | None = None, settings: Settings | None = None) -> pd.DataFrame:
@@ -278,7 +282,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
     with journal.hold(batch_id):
         jobs = journal.jobs(batch_id, session.key)
-        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide)
+        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
         engine = Engine(
             session.client,
@@ -293,19 +297,20 @@ async def _work(session: Session, run_now: _Run) -> Report:
         )
         if run_now.control is not None:
             loop = asyncio.get_running_loop()
-            run_now.control.attach(lambda: loop.call_soon_threadsafe(engine.stop))
+            run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
         try:
-            ending = await engine.work()
+            async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                ending = await engine.work()
         except BatchrunError as error:
             with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
                 await _keep(jobs, error.what, engine)
-                _write(journal, run_now)
+                write_results(journal, batch_id, run_now.target, run_now.form)
             raise
         resume_at = None
         if ending is Ending.QUOTA:
             resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
-        await _keep(jobs, _note(ending, resume_at), engine)
-        output = _write(journal, run_now)
+        await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
+        output = write_results(journal, batch_id, run_now.target, run_now.form)
         return Report(journal.summary(batch_id), ending, output, resume_at)
 
 
@@ -320,10 +325,14 @@ def _limits(settings: Settings, jobs: int | None) -> Limits:
         patience_seconds=settings.patience_seconds,
         drain_seconds=settings.drain_seconds,
         longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
+        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
+        stop_after_failures=settings.stop_after_failures,
     )
 
 
-def _note(ending: Ending, resume_at: datetime | None) -> str:
+def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
+    if ending is Ending.FAILURES:
+        return f"{_NOTES[ending]} {stopped_because}."
     if resume_at is None:
         return _NOTES[ending]
     return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
@@ -335,20 +344,8 @@ _NOTES = {
     Ending.INTERRUPTED: "It was interrupted.",
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",
+    Ending.FAILURES: "Nothing more was triggered:",
 }
-
-
-def _write(journal: Journal, run_now: _Run) -> Path | None:
-    if run_now.target is None:
-        return None
-    return _export(journal, run_now.batch_id, run_now.target)
-
-
-def _export(journal: Journal, batch_id: str, target: Path) -> Path:
-    with journal.results(batch_id) as found:
-        written = workbook.write(found, target)
-    journal.set_output(batch_id, str(written))
-    return written
 
 
 # where things are

@@ -80,14 +80,14 @@ class Session:
             requests_per_minute=self.quota.rate,
             seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
             daily=self.settings.daily,
-            daily_left=self.quota.daily_left,
+            daily_left=self.quota.left_today(self.clock.now()),
             seconds_to_next_day=self.quota.seconds_to_next_day(self.clock.now()),
         )
 
     def seconds_to_quota(self) -> float:
         """Seconds of the machine's clock until the quota lets a request leave again."""
         now = self.clock.now()
-        spent = self.quota.daily_left < 2  # a trigger and its poll
+        spent = self.quota.left_today(now) < 2  # a trigger and its poll
         seconds = self.quota.seconds_to_next_day(now) if spent else self.quota.delay(now)
         return seconds / self.clock.speed
 
@@ -108,7 +108,8 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
         )
     key = settings.api_key.get_secret_value()
     clock, quota = Clock(settings.speed), Quota(settings.rate)
-    async with Client(key, settings.base_url) as client:
+    timeout = settings.timeout_seconds
+    async with Client(key, settings.base_url, timeout_seconds=timeout) as client:
         with Journal(settings.journal) as journal:
             share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
             yield Session(settings, key, client, quota, share, clock, journal)

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
         most_sheets: Sheets of a workbook (``BATCHRUN_MOST_SHEETS``).
         wait: Whether a batch waits for the quota however long it takes, across midnight UTC too
             (``BATCHRUN_WAIT``).
+        stop_after_failures: Failures in a row, or among the first four times as many jobs, after
+            which nothing more is triggered; 0 for no such limit (``BATCHRUN_STOP_AFTER_FAILURES``).
+        timeout_seconds: How long the service may take for a single step of an answer
+            (``BATCHRUN_TIMEOUT_SECONDS``).
         speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
             that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
     """
@@ -112,6 +116,12 @@ class Settings(BaseSettings):
         500, validation_alias=_variable("BATCHRUN_MOST_SHEETS")
     )
     wait: bool = Field(False, validation_alias=_variable("BATCHRUN_WAIT"))
+    stop_after_failures: Annotated[int, Field(ge=0)] = Field(
+        10, validation_alias=_variable("BATCHRUN_STOP_AFTER_FAILURES")
+    )
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, validation_alias=_variable("BATCHRUN_TIMEOUT_SECONDS")
+    )
     speed: Annotated[float, Field(gt=0)] = Field(1.0, validation_alias=_variable("BATCHRUN_SPEED"))
 
 

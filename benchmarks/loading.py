@@ -3,8 +3,8 @@
 Run it with `python -m benchmarks.loading` (`--rows 10000` for one size).
 
 Prints, for CSV and XLSX of 12 columns, the best wall and CPU time of some runs and the peak
-memory of a process of its own: of batchrun's `load`, and of pandas' C parser with text columns (CSV) or of
-calamine's rows (XLSX). The files are made first, the same in every run.
+memory of a process of its own: of batchrun's `load`, and of pandas' C parser with text columns
+(CSV) or of calamine's rows (XLSX). The files are made first, the same in every run.
 """
 
 from __future__ import annotations

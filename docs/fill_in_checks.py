@@ -13,7 +13,7 @@ from batchrun.cli.wording import plan_lines
 from batchrun.estimate import EstimateRates
 from batchrun.model import Workflow
 from batchrun.request import Request, load_request
-from batchrun.settings import Settings
+from batchrun.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "loading.md"
@@ -24,7 +24,7 @@ PLACE = re.compile(r"(<!-- check (\S+) -->\n```console\n).*?(```\n)", re.DOTALL)
 def check(name: str) -> str:
     """What `batchrun check` says of a sample."""
     path = Path("sample_data") / name
-    loaded = load_request(Request(ROOT / path, "Account Research"), Settings(_env_file=None))
+    loaded = load_request(Request(ROOT / path, "Account Research"), load_settings())
     plan = loaded.plan(Workflow("wf_account_research", "Account Research"), EstimateRates(60, 60))
     lines = [line for line in plan_lines(plan) if not line.startswith(NOT_OF_THE_LIST)]
     return "\n".join([f'$ batchrun check {path.as_posix()} -w "Account Research"', *lines, ""])

@@ -56,6 +56,15 @@ Limit: TypeAlias = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Trigger only the next N jobs; resume does the rest."),
 ]
+StopAfterFailures: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Trigger nothing more after N failures in a row, or N among the first 4 N jobs; "
+        "0 for never. [default: 10; env: BATCHRUN_STOP_AFTER_FAILURES]",
+    ),
+]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")]
 
 

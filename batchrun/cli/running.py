@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
+from batchrun.cli.again import is_given_back, run_marked
 from batchrun.cli.deciding import Doubts, about_doubts
+from batchrun.cli.forms import (
+    Columns,
+    CsvPlain,
+    FlatDepth,
+    LayoutFile,
+    Rename,
+    WriteEvery,
+    form_from,
+)
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -23,6 +33,7 @@ from batchrun.cli.options import (
     Limit,
     Output,
     Rate,
+    StopAfterFailures,
     Wait,
     Yes,
     settings_from,
@@ -36,16 +47,20 @@ from batchrun.cli.reading import (
     ask_if_somebody_is_here,
 )
 from batchrun.cli.stopping import Stopper, tell
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, KeyRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.batch import Control, Report
+    from batchrun.batch import Report
     from batchrun.cli.progress import ProgressPrinter
+    from batchrun.control import Control
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
     from batchrun.request import Request
     from batchrun.settings import Settings
     from batchrun.takeover import Decide
+    from batchrun.workbook import Form
+
+Ended = TypeVar("Ended")
 
 SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
@@ -55,6 +70,15 @@ List: TypeAlias = Annotated[
 ]
 Workflow: TypeAlias = Annotated[
     str, typer.Option("--workflow", "-w", help="Id or name of the workflow, any case.")
+]
+WorkflowUnlessMarked: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow",
+        "-w",
+        help="Id or name of the workflow, any case; not needed for a workbook that batchrun wrote "
+        'and whose column "run again" says what to send.',
+    ),
 ]
 Sheet: TypeAlias = Annotated[
     str | None, typer.Option(help="Sheet of a workbook; without it, the first.")
@@ -135,7 +159,7 @@ def check(
 
 def run(
     file: List,
-    workflow: Workflow,
+    workflow: WorkflowUnlessMarked = None,
     output: Output = None,
     sheet: Sheet = None,
     header_row: HeaderRow = None,
@@ -152,14 +176,37 @@ def run(
     rate: Rate = None,
     daily: Daily = None,
     wait: Wait = False,
+    stop_after_failures: StopAfterFailures = None,
     yes: Yes = False,
     again: Again = False,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    layout: LayoutFile = None,
+    csv_plain: CsvPlain = False,
+    write_every: WriteEvery = None,
     use_sandbox: Sandbox = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow for each row of a list and write the workbook."""
+    form = form_from(
+        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
+    )
+    if is_given_back(file):
+        with _settings(
+            use_sandbox,
+            base_url=base_url,
+            rate=rate,
+            daily=daily,
+            wait=wait or None,
+            journal=journal,
+        ) as settings:
+            run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
+        return
+    if workflow is None:
+        raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
     request = replace(
         _request(
             file, workflow, sheet, company_column, contact_column, param, param_column, params
@@ -177,9 +224,10 @@ def run(
         rate=rate,
         daily=daily,
         wait=wait or None,
+        stop_after_failures=stop_after_failures,
         journal=journal,
     ) as settings:
-        _run(request, settings, output, limit, yes=yes, again=again, as_json=as_json)
+        _run(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
 
 
 def resume(
@@ -190,16 +238,31 @@ def resume(
     rate: Rate = None,
     daily: Daily = None,
     wait: Wait = False,
+    stop_after_failures: StopAfterFailures = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    layout: LayoutFile = None,
+    csv_plain: CsvPlain = False,
+    write_every: WriteEvery = None,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
+    form = form_from(
+        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
+    )
     settings = settings_from(
-        base_url=base_url, rate=rate, daily=daily, wait=wait or None, journal=journal
+        base_url=base_url,
+        rate=rate,
+        daily=daily,
+        wait=wait or None,
+        stop_after_failures=stop_after_failures,
+        journal=journal,
     )
     decide = about_doubts(in_doubt)
-    go_on(batch, settings, output=output, limit=limit, decide=decide, as_json=as_json)
+    go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
 
 
 def go_on(
@@ -214,16 +277,19 @@ def go_on(
             with stopper.asking():
                 return decide(rows)
 
-        report = stopper.run(
-            resume_batch(
+        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
+            # Whoever is here a second time has taken over already.
+            first = how if control.batch_id is None else how | {"retry": ()}
+            return resume_batch(
                 batch,
                 settings,
                 decide=decided,
                 on_progress=printer.show,
                 control=control,
-                **how,
+                **first,
             )
-        )
+
+        report = _with_a_key(settings, work, stopper)
     _end(report, as_json)
 
 
@@ -240,7 +306,7 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with _settings(use_sandbox=True, journal=journal) as settings:
-        _run(Request(source, DEMO_WORKFLOW), settings, None, None, yes=True)
+        _run(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True)
 
 
 def _run(
@@ -248,6 +314,7 @@ def _run(
     settings: Settings,
     output: Path | None,
     limit: int | None,
+    form: Form | None,
     *,
     yes: bool,
     again: bool = False,
@@ -261,22 +328,54 @@ def _run(
             with stopper.asking():
                 return _confirmed(plan, earlier, yes=yes, to_stderr=as_json)
 
-        report = stopper.run(
-            batch.run(
-                request,
-                settings,
-                output=output,
-                limit=limit,
-                again=again,
-                confirm=confirm,
-                on_progress=printer.show,
-                control=control,
-            )
-        )
+        def work(settings: Settings) -> Coroutine[Any, Any, Report | None]:
+            shown: dict[str, Any] = {
+                "output": output,
+                "on_progress": printer.show,
+                "control": control,
+                "form": form,
+            }
+            if control.batch_id is not None:  # never a second batch, not even with --again
+                return batch.resume(control.batch_id, settings, limit=limit, **shown)
+            return batch.run(request, settings, limit=limit, again=again, confirm=confirm, **shown)
+
+        report = _with_a_key(settings, work, stopper)
     if report is None:
         typer.echo("Nothing was triggered.", err=as_json)
         raise typer.Exit(ExitCode.COMPLETED)
     _end(report, as_json)
+
+
+def _with_a_key(
+    settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, Ended]], stopper: Stopper
+) -> Ended:
+    """Do the work; where the service refuses the key, ask for another one on a terminal."""
+    from pydantic import SecretStr
+
+    while True:
+        try:
+            return stopper.run(work(settings))
+        except KeyRefusedError as error:
+            if not sys.stdin.isatty():
+                raise
+            tell(f"{error.what}\nNothing is lost.", err=True)
+            with stopper.asking():
+                key = _another_key()
+            if not key:
+                raise
+            settings = settings.model_copy(update={"api_key": SecretStr(key)})
+
+
+def _another_key() -> str:
+    """A key typed by the user, unseen; ``""`` for none."""
+    question = "Another key (not shown; empty to stop)"
+    try:
+        typed: str = typer.prompt(
+            question, hide_input=True, default="", show_default=False, err=True
+        )
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        return ""
+    return typed.strip()
 
 
 # what the user gives
@@ -354,8 +453,8 @@ def plural_jobs(plan: Plan) -> str:
 @contextmanager
 def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
     """Progress on the screen, and Ctrl-C as the way to stop."""
-    from batchrun.batch import Control
     from batchrun.cli.progress import ProgressPrinter
+    from batchrun.control import Control
 
     control = Control()
     with ProgressPrinter() as printer:
@@ -366,6 +465,7 @@ def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
 
 def _end(report: Report, as_json: bool) -> None:
     from batchrun.cli import wording
+    from batchrun.model import Outcome
 
     summary = report.summary
     if as_json:
@@ -381,6 +481,8 @@ def _end(report: Report, as_json: bool) -> None:
         tell(f"Note:      {summary.note}")
     if summary.unfinished:
         tell(f"Go on:     batchrun resume {summary.batch_id}")
+    elif summary.counts[Outcome.IN_DOUBT]:
+        tell(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")
     if report.output is not None:
         tell(f"Workbook:  {report.output}")
     raise typer.Exit(report.exit_code)

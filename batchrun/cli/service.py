@@ -64,6 +64,9 @@ def sandbox(
     object_errors: Annotated[
         bool, typer.Option("--object-errors", help="Tell errors as objects.")
     ] = False,
+    silent_quota: Annotated[
+        bool, typer.Option("--silent-quota", help="Tell nothing of the quota in headers.")
+    ] = False,
 ) -> None:
     """Serve an imitation of PG:AI on this machine, to try things without a key or cost."""
     from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
@@ -80,6 +83,7 @@ def sandbox(
             slow_seconds=slow_seconds,
             wrapped_list=wrapped_list,
             object_errors=object_errors,
+            silent_quota=silent_quota,
         ),
     )
 

@@ -15,7 +15,7 @@ import typer
 from batchrun.errors import ExitCode
 
 if TYPE_CHECKING:
-    from batchrun.batch import Control
+    from batchrun.control import Control
 
 Ended = TypeVar("Ended")
 
@@ -82,12 +82,12 @@ class Stopper:
     def _stop(self, number: int, _frame: object) -> None:
         if self._asking or self._cancel is None or self._cancelled:
             raise KeyboardInterrupt
-        if self._control.working and not self._control.stopped:
+        if self._control.batch_id and not self._control.stopped:
             # The signal may have come while something was being printed.
             with suppress(RuntimeError):
                 self._say(_GENTLY)
             self._control.stop()
-        elif number != getattr(signal, "SIGHUP", None) or not self._control.working:
+        elif number != getattr(signal, "SIGHUP", None) or not self._control.batch_id:
             self._cancelled = True
             self._control.stop()
             self._cancel()

@@ -3,7 +3,7 @@
 from batchrun.engine.clock import Clock
 from batchrun.engine.engine import Engine
 from batchrun.engine.forecast import Forecast, LearnedForecast
-from batchrun.engine.limits import Ending, Limits
+from batchrun.engine.limits import UNREACHABLE_SECONDS, Ending, Limits
 from batchrun.engine.progress import Effort, Progress
 from batchrun.engine.quota import DEFAULT_RATE, Quota
 from batchrun.engine.runtimes import REMEMBERED, RunTime, RunTimes
@@ -12,6 +12,7 @@ from batchrun.engine.share import QuotaShare
 __all__ = [
     "DEFAULT_RATE",
     "REMEMBERED",
+    "UNREACHABLE_SECONDS",
     "Clock",
     "Effort",
     "Ending",

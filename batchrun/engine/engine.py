@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
-from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
+from batchrun.engine.feed import Feed
 from batchrun.engine.limits import Ending, Limits
 from batchrun.engine.progress import Effort, Progress, Tally
 from batchrun.engine.schedule import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
+from batchrun.engine.setbacks import FailureWatch, Reach
 from batchrun.errors import KeyRefusedError
 from batchrun.estimate import EstimateRates
 from batchrun.model import Execution, ExecutionStatus, Outcome
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from batchrun.journal import BatchJobs, Job
     from batchrun.service.answers import QuotaReading
 
-JOBS_AT_ONCE = 500
-FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 60.0
 FASTEST_PER_SECOND = 1_000.0
 """More requests a second than this one process doesn't send, whatever the quota."""
 NAP_SECONDS = 30.0
@@ -92,15 +89,12 @@ class Engine:
         self._clock = clock
         self._limits = limits
         self._tally = Tally(counts, on_progress, self._standing)
-        self._feed: deque[Job] = deque()
-        self._last_fed = -1
-        self._triggers_left = math.inf if limits.jobs is None else limits.jobs
+        self._feed = Feed(jobs, limits.jobs)
         self._watched: dict[int, tuple[Job, float]] = {}
-        self._pending = 0
         self._outstanding = 0
         self._started_at = 0.0
-        self._setbacks = 0
-        self._reachable_at = 0.0
+        self._reach = Reach(limits.unreachable_seconds)
+        self._failures = FailureWatch(limits.stop_after_failures)
         self._stop_at: float | None = None
         self._ending: Ending | None = None
         self._failure: Exception | None = None
@@ -113,15 +107,16 @@ class Engine:
             KeyRefusedError: The service refuses the key; nothing is lost.
             JournalError: The journal can't be written.
         """
-        now = self._clock.now()
-        self._reachable_at = self._started_at = now
-        self._pending = self._jobs.count_pending()
+        now = self._started_at = self._clock.now()
         for job in sorted(self._jobs.in_flight(), key=lambda job: job.triggered_at or 0.0):
             self._watch(job, _moment(job.triggered_at), now)
         async with asyncio.TaskGroup() as group:
             while self._failure is None and self._ending is None:
                 self._wake.clear()
-                await self._step(group)
+                try:
+                    await self._step(group)
+                except Exception as error:  # raised again below, when all answers are home
+                    self._failure = error
         if self._failure is not None:
             raise self._failure
         assert self._ending is not None
@@ -132,6 +127,11 @@ class Engine:
         if self._stop_at is None:
             self._stop_at = self._clock.now() + self._limits.drain_seconds
             self._wake.set()
+
+    @property
+    def stopped_because(self) -> str:
+        """Why nothing more is triggered although jobs are left; ``""`` where nothing forbids it."""
+        return self._failures.verdict
 
     @property
     def effort(self) -> Effort:
@@ -148,15 +148,13 @@ class Engine:
         return bool(self._watched or self._outstanding)
 
     def _may_trigger(self) -> bool:
-        return self._stop_at is None and self._triggers_left > 0 and self._has_pending()
+        forbidden = self._stop_at is not None or self.stopped_because
+        return not forbidden and self._feed.may_give()
 
-    def _has_pending(self) -> bool:
-        """Whether a job is left to trigger; reads the next ones from the journal when needed."""
-        if not self._feed:
-            self._feed.extend(self._jobs.pending(after=self._last_fed, limit=JOBS_AT_ONCE))
-            if self._feed:
-                self._last_fed = self._feed[-1].number
-        return bool(self._feed)
+    def _ending_when_done(self) -> Ending:
+        if not self._feed.has_pending():
+            return Ending.FINISHED
+        return Ending.FAILURES if self.stopped_because else Ending.LIMIT
 
     def _watch(self, job: Job, created_at: datetime | None, now: float) -> None:
         """Wait for an execution; one that another run triggered is as old as it says."""
@@ -171,19 +169,21 @@ class Engine:
     async def _step(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now()
         if self._stop_at is not None and (now >= self._stop_at or not self._waits_for_something):
-            left = self._waits_for_something or self._has_pending()
+            left = self._waits_for_something or self._feed.has_pending()
             self._ending = Ending.INTERRUPTED if left else Ending.FINISHED
             return
-        if now - self._reachable_at > self._limits.unreachable_seconds and self._setbacks:
+        if self._reach.given_up(now):
             self._ending = Ending.UNREACHABLE
             return
-        if self._outstanding >= self._limits.max_requests_at_once:
+        # While the way is bad one request at a time is enough: each trigger may end in doubt.
+        at_once = 1 if self._reach.troubled else self._limits.max_requests_at_once
+        if self._outstanding >= at_once:
             await self._pause(math.inf, now)
             return
         step = self._decide(now)
         match step:
             case Done():
-                self._ending = Ending.LIMIT if self._has_pending() else Ending.FINISHED
+                self._ending = self._ending_when_done()
             case Wait(seconds):
                 await self._pause(seconds, now)
             case DaySpent():
@@ -207,7 +207,7 @@ class Engine:
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
             due=self._forecast.next_poll(self._requests_per_second, now),
-            requests_left=self._quota.daily_left,
+            requests_left=self._quota.left_today(now),
             now=now,
         )
 
@@ -235,9 +235,7 @@ class Engine:
                 self._forecast.take_poll(poll)
                 group.create_task(self._guarded(self._poll(poll)))
             case TriggerNext():
-                self._triggers_left -= 1
-                self._pending -= 1
-                group.create_task(self._guarded(self._trigger(self._feed.popleft(), now)))
+                group.create_task(self._guarded(self._trigger(self._feed.give(), now)))
             case _:
                 assert_never(step)
 
@@ -272,10 +270,11 @@ class Engine:
             case Rejected(_, reason):
                 self._reached(now)
                 await self._jobs.reject(job, reason)
-                self._tally.settled(job.rows, Outcome.REJECTED)
+                self._settled(job, Outcome.REJECTED, reason)
             case Doubtful(reason):
+                self._back_off(now)
                 await self._jobs.doubt(job, reason)
-                self._tally.settled(job.rows, Outcome.IN_DOUBT)
+                self._settled(job, Outcome.IN_DOUBT, reason)
             case NotSent(reason):
                 self._back_off(now)
                 await self._return(job, reason)
@@ -291,9 +290,7 @@ class Engine:
     async def _return(self, job: Job, reason: str) -> None:
         """The job surely wasn't accepted: it is the next to be triggered again."""
         await self._jobs.release(job, reason)
-        self._triggers_left += 1
-        self._pending += 1
-        self._feed.appendleft(job)
+        self._feed.put_back(job)
         self._tally.report(reason)
 
     # polls
@@ -315,7 +312,8 @@ class Engine:
                 del self._watched[job.number]
                 self._forecast.ended(job.number, execution, now)
                 completed = execution.status is ExecutionStatus.COMPLETED
-                self._tally.settled(job.rows, Outcome.COMPLETED if completed else Outcome.FAILED)
+                outcome = Outcome.COMPLETED if completed else Outcome.FAILED
+                self._settled(job, outcome, execution.message)
             case Told(execution):
                 self._reached(now)
                 await self._keep_polling(job, execution, execution.message, now)
@@ -349,19 +347,22 @@ class Engine:
         await self._jobs.time_out(job, f"not finished after {minutes:.0f} minutes{told}")
         del self._watched[job.number]
         self._forecast.dropped(job.number)
-        self._tally.settled(job.rows, Outcome.TIMED_OUT)
+        self._settled(job, Outcome.TIMED_OUT, "not finished in time")
 
     # what answers teach
 
+    def _settled(self, job: Job, outcome: Outcome, reason: str) -> None:
+        self._failures.settled(outcome, reason)
+        stopped = self.stopped_because
+        self._tally.settled(job.rows, outcome, f"No more triggers: {stopped}" if stopped else "")
+
     def _reached(self, now: float) -> None:
-        self._reachable_at, self._setbacks = now, 0
+        self._reach.answered()
         self._quota.accepted(now)
 
     def _back_off(self, now: float) -> None:
-        """Exponential backoff with full jitter, for all requests: the way is bad for all."""
-        self._setbacks += 1
-        ceiling = min(FIRST_BACKOFF_SECONDS * 2**self._setbacks, LONGEST_BACKOFF_SECONDS)
-        self._quota.pause(random.uniform(0, ceiling), now)
+        """Leave the service alone for a while, with all requests: the way is bad for all."""
+        self._quota.pause(self._reach.set_back(now), now)
 
     async def _refused(self, reading: QuotaReading | None, now: float) -> None:
         self._quota.refused(reading, now)
@@ -372,17 +373,17 @@ class Engine:
         rates = EstimateRates(
             requests_per_minute=self._quota.rate,
             seconds_per_execution=self._forecast.seconds_per_execution,
-            daily_left=self._quota.daily_left,
+            daily_left=self._quota.left_today(now),
             seconds_to_next_day=self._quota.seconds_to_next_day(now),
         )
-        jobs = 0 if self._stop_at is not None else min(self._pending, self._triggers_left)
+        jobs = 0 if self._stop_at is not None or self.stopped_because else self._feed.left
         return Progress(
             counts=counts,
             in_flight=len(self._watched),
             requests=requests,
             requests_left_this_minute=self._quota.window_left(now),
-            requests_left_today=self._quota.daily_left,
-            seconds_left=rates.of(int(jobs), len(self._watched)).seconds,
+            requests_left_today=self._quota.left_today(now),
+            seconds_left=rates.of(jobs, len(self._watched)).seconds,
             notice=notice,
         )
 

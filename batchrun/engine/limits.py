@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+UNREACHABLE_SECONDS = 900.0
+"""A network that is gone for ten minutes is waited for."""
+
 
 class Ending(StrEnum):
     """Why the engine stopped."""
@@ -15,6 +18,7 @@ class Ending(StrEnum):
     INTERRUPTED = "interrupted"
     QUOTA = "quota"
     UNREACHABLE = "unreachable"
+    FAILURES = "failures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Limits:
         longest_pause_seconds: The longest wait for the quota before the batch pauses; infinite
             to wait for the next day.
         unreachable_seconds: How long the service may be unreachable before the batch pauses.
+        stop_after_failures: Failures in a row, or among the first four times as many jobs, after
+            which nothing more is triggered; 0 for no such limit.
     """
 
     max_in_flight: float = math.inf
@@ -38,4 +44,5 @@ class Limits:
     patience_seconds: float = 1800.0
     drain_seconds: float = 60.0
     longest_pause_seconds: float = 300.0
-    unreachable_seconds: float = 600.0
+    unreachable_seconds: float = UNREACHABLE_SECONDS
+    stop_after_failures: int = 10

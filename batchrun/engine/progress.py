@@ -71,11 +71,11 @@ class Tally:
         self.requests = 0
         self.quota_seconds = 0.0
 
-    def settled(self, rows: int, outcome: Outcome) -> None:
+    def settled(self, rows: int, outcome: Outcome, notice: str = "") -> None:
         """So many rows that were pending have an outcome now."""
         self._counts[Outcome.PENDING] -= rows
         self._counts[outcome] += rows
-        self.report()
+        self.report(notice)
 
     def report(self, notice: str = "") -> None:
         """Tell where the batch stands."""

@@ -42,6 +42,8 @@ SLOWER = 0.8
 """A second 429 within `MEMORY_SECONDS` makes the rate so much lower; so much time without one
 makes it as much higher again."""
 MEMORY_SECONDS = 600.0
+SLOWEST = 0.25
+"""A service that refuses a quarter of its own quota refuses for another reason than the rate."""
 
 
 class Quota:
@@ -77,9 +79,9 @@ class Quota:
             told = self._learned_rate or told or DEFAULT_RATE
         return told if self._slowed == 1.0 else max(told * self._slowed, 1.0)
 
-    @property
-    def daily_left(self) -> float:
+    def left_today(self, now: float) -> float:
         """Requests left today; infinite where nobody set a limit."""
+        self._turn_day(now)
         return self._daily_left
 
     def limit_today(self, limit: int, spent: int, seconds_left: float, now: float) -> None:
@@ -98,6 +100,7 @@ class Quota:
 
     def seconds_to_next_day(self, now: float) -> float:
         """Until the day's budget begins anew; 24 hours where nobody said when."""
+        self._turn_day(now)
         return self._day_ends - now if math.isfinite(self._day_ends) else DAY_SECONDS
 
     def window_left(self, now: float) -> float:
@@ -195,7 +198,9 @@ class Quota:
         if math.isinf(self.rate):
             # Nobody said how much is too much, but so many in a minute were.
             self._learned_rate = max(float(len(self._sent)), 1.0)
-        self._slowed *= SLOWER
+        # Who asked for no limit has no figure to keep a quarter of.
+        slowest = 0.0 if self._settings_rate == math.inf else SLOWEST
+        self._slowed = max(self._slowed * SLOWER, slowest)
 
     def _move_to(self, now: float) -> None:
         """Forget what a window ago was sent; begin a new day; bear a clock that went back."""

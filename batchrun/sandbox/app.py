@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
+from batchrun.sandbox.faults import ACCEPTED_UNHEARD
 from batchrun.sandbox.model import Answer, SandboxService
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ class _Endpoints:
 
     async def report(self, _: Request) -> Response:
         faults: dict[str, JSON] = {**self._faults_played}
-        report = self._service.report(self._clock()) | {"faults": faults}
+        unheard = faults.pop(ACCEPTED_UNHEARD, 0)
+        report = self._service.report(self._clock())
+        report |= {"faults": faults, "accepted_unheard": unheard}
         return self._respond(Answer(200, report))
 
     async def contract(self, _: Request) -> Response:

@@ -35,6 +35,7 @@ class Faults:
         slow_seconds: How late, in virtual seconds.
         wrapped_list: The list of workflows comes as ``{"data": [...], "pagination": ...}``.
         object_errors: Errors come as ``{"error": {"type", "code", "message"}}``.
+        silent_quota: No answer carries X-RateLimit headers, though the quota holds.
     """
 
     reset: float = 0.0
@@ -45,6 +46,7 @@ class Faults:
     slow_seconds: float = 60.0
     wrapped_list: bool = False
     object_errors: bool = False
+    silent_quota: bool = False
 
     def __post_init__(self) -> None:
         shares = self._shares
@@ -74,6 +76,10 @@ class FaultKind(StrEnum):
 
 
 assert {kind.value for kind in FaultKind} < {field.name for field in fields(Faults)}
+
+
+ACCEPTED_UNHEARD = "accepted unheard"
+"""Triggers the service accepted without the client ever being told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ class FaultyApp:
         seed: What the faults are drawn from.
         speed: Virtual seconds in a real second.
         reset: Resets the connection of a client, told by its address and port.
-        played: Counts the faults by kind.
+        played: Counts the faults by kind, and the triggers accepted unheard.
     """
 
     def __init__(
@@ -169,7 +175,9 @@ class FaultyApp:
             await self._app(scope, replayed, send)
             return
         if fault.taken:
-            await self._app(scope, replayed, _swallow)
+            unheard = _Unheard()
+            await self._app(scope, replayed, unheard)
+            self._played[ACCEPTED_UNHEARD] += unheard.status == 202
         await self._play(fault, scope, receive, send)
 
     async def _play(self, fault: DrawnFault, scope: Scope, receive: Receive, send: Send) -> None:
@@ -215,5 +223,11 @@ async def _body(receive: Receive) -> bytes:
             return content
 
 
-async def _swallow(message: Message) -> None:
-    del message
+class _Unheard:
+    """Takes an answer that nobody gets."""
+
+    def __init__(self) -> None:
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        self.status = message.get("status", self.status)

@@ -239,10 +239,12 @@ class SandboxService:
             answer = _served(serve)
         else:
             answer = _error(403, f"the API key lacks the scope {scope}")
-        return Answer(answer.status, answer.body, quota.headers() if quota else {})
+        tells = quota is not None and not self.settings.faults.silent_quota
+        headers = quota.headers() if quota is not None and tells else {}
+        return Answer(answer.status, answer.body, headers)
 
     def _over_quota(self, quota: KeyQuota, now: float) -> Answer:
-        headers = quota.headers()
+        headers = {} if self.settings.faults.silent_quota else quota.headers()
         if self.settings.retry_after:
             headers["Retry-After"] = str(quota.seconds_to_reset(now))
         return _error(429, "rate limit exceeded", headers)

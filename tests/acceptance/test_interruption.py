@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -156,16 +157,56 @@ def test_ctrl_c_at_the_question_triggers_nothing(sandbox: SandboxProcess, tmp_pa
         stderr=its,
     ) as process:
         os.close(its)
-        seen = b""
-        while b"now?" not in seen:
-            seen += os.read(ours, 1000)
+        read_terminal_until(ours, b"now?")
         process.send_signal(signal.SIGINT)
-        while b"Nothing was triggered" not in seen:
-            seen += os.read(ours, 1000)
+        read_terminal_until(ours, b"Nothing was triggered")
         process.wait()
     os.close(ours)
     assert process.returncode == ExitCode.COMPLETED
     assert sandbox.report()["triggers_accepted"] == 0
+
+
+@pytest.mark.parametrize("answer", ["sandbox", ""], ids=["another key", "none"])
+def test_a_key_refused_in_the_middle_is_asked_for_anew(
+    sandbox: SandboxProcess, tmp_path: Path, answer: str
+) -> None:
+    import pty
+
+    ours, its = pty.openpty()
+    # This key may list workflows, but not trigger them.
+    env = sandbox.environment(tmp_path) | {"PGAI_API_KEY": "sandbox-read"}
+    with subprocess.Popen(
+        [sys.executable, "-c", IN_OWN_TERMINAL, *COMMAND, *RUN, "--again"],
+        env=env,
+        cwd=tmp_path,
+        text=True,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    ) as process:
+        os.close(its)
+        seen = read_terminal_until(ours, b"to stop): ")  # the last blank: now it listens
+        os.write(ours, f"{answer}\n".encode())
+        seen += read_terminal_until(ours, b"Workbook:" if answer else b"Error:")
+        process.wait()
+    os.close(ours)
+    assert b"workflows:execute" in seen
+    env["PGAI_API_KEY"] = "sandbox"
+    if answer:
+        assert process.returncode == ExitCode.COMPLETED
+        assert assert_nothing_lost_or_doubled(sandbox, env, tmp_path, ROWS)["completed"] == ROWS
+        assert len(json.loads(batchrun("batches", "--json", env=env, cwd=tmp_path).stdout)) == 1
+    else:
+        assert process.returncode == ExitCode.KEY_REFUSED
+        assert sandbox.report()["triggers_accepted"] == 0
+
+
+def read_terminal_until(terminal: int, words: bytes) -> bytes:
+    """What is shown on a terminal until these words are."""
+    seen = b""
+    while words not in seen:
+        seen += os.read(terminal, 1000)
+    return seen
 
 
 def test_a_machine_that_slept_goes_on(sandbox: SandboxProcess, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from tests.service.misbehaving import (
     endless,
     reset_after_request,
     reset_unread,
+    silent,
+    trickling,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Case:
     outcome: str = "completed"
     message: str = ""
     posts: int = 1
+    timeout_seconds: float = 30.0
 
 
 def ended(**fields: Any) -> Behaviour:
@@ -85,6 +88,13 @@ CASES = {
         message="redirects to https://else.example/v1, not followed",
     ),
     "endless body": Case([endless], outcome="in doubt", message="larger than"),
+    "no answer at all": Case(
+        [silent], outcome="in doubt", message="no complete answer in time", timeout_seconds=0.5
+    ),
+    "an answer that trickles": Case(
+        [trickling], outcome="in doubt", message="no complete answer in time", timeout_seconds=0.5
+    ),
+    "polls without an answer": Case(polls=[silent, trickling, DONE], timeout_seconds=0.5),
     "429, then taken": Case([throttled(), TAKEN], posts=2),
     "429 with a reset in the past": Case(
         [throttled(("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "978307200")), TAKEN],
@@ -155,7 +165,11 @@ def test_each_misbehaviour_has_one_outcome_and_costs_one_trigger(
     monkeypatch.setattr("batchrun.service.wire.BODY_BYTES", 3_000_000)
     with ScriptedServer(Service(case)) as server:
         settings = batchrun.load_settings(
-            api_key="key", base_url=server.url, journal=str(tmp_path / "journal.db"), speed=200.0
+            api_key="key",
+            base_url=server.url,
+            journal=str(tmp_path / "journal.db"),
+            speed=200.0,
+            timeout_seconds=case.timeout_seconds,
         )
         frame = pd.DataFrame({"Company ID": [ACME]})
         batchrun.run(frame, "Research", settings=settings)

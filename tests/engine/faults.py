@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,12 +29,14 @@ class Fault:
         body: JSON, or text that is none.
         headers: Further headers.
         accepted: Whether the service took the request all the same, and only its answer is lost.
+        until: The service's own answer, but not before this has happened.
     """
 
     status: int
     body: Any = field(default_factory=lambda: {"error": "a fault of the test"})
     headers: dict[str, str] = field(default_factory=dict)
     accepted: bool = False
+    until: threading.Event | None = None
 
 
 class FaultySandbox:
@@ -49,11 +53,16 @@ class FaultySandbox:
         self.service = SandboxService(settings, started_at=time.time())
         self._app: ASGIApp = create_app(self.service, clock)
         self._triggers, self._polls = list(triggers), list(polls)
+        self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope["path"])
         faults = self._triggers if path.endswith("/trigger") else self._polls
         fault = faults.pop(0) if faults and path != "/v1/workflows" else None
+        if fault is not None and fault.until is not None:
+            self.held += 1
+            await asyncio.to_thread(fault.until.wait)
+            fault = None
         if fault is None:
             await self._app(scope, receive, send)
             return

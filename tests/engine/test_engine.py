@@ -37,6 +37,11 @@ def accounts(rows: int = 3) -> pd.DataFrame:
     return pd.DataFrame({"Company ID": IDS[:rows], "Seats": range(rows)})
 
 
+def accounts_of(rows: int) -> pd.DataFrame:
+    ids = [f"a1b2c3d4-e5f6-7890-abcd-{number:012x}" for number in range(rows)]
+    return pd.DataFrame({"Company ID": ids})
+
+
 def outcomes(settings: Settings) -> list[str]:
     return list(batchrun.results(settings=settings)["batchrun status"])
 

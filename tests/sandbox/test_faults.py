@@ -56,6 +56,7 @@ def test_a_reset_breaks_the_connection_whether_the_service_took_the_request_or_n
                 httpx.post(f"{url}/workflows/trigger", json=trigger_body(number), headers=HEADERS)
         assert report(url)["faults"] == {"reset": 20}
         assert 0 < report(url)["triggers_accepted"] < 20
+        assert report(url)["accepted_unheard"] == report(url)["triggers_accepted"]
         assert httpx.get(f"{url}/workflows", headers=HEADERS).status_code == 200
 
 
@@ -84,6 +85,7 @@ def test_a_slow_answer_is_a_whole_one() -> None:
         answer = httpx.post(f"{url}/workflows/trigger", json=trigger_body(), headers=HEADERS)
         assert answer.status_code == 202
         assert report(url)["faults"] == {"slow": 1}
+        assert report(url)["accepted_unheard"] == 0
 
 
 def test_lists_and_errors_come_in_the_other_shape_too() -> None:

@@ -1,0 +1,35 @@
+"""Stopping a batch from outside while it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Control:
+    """Stops a running batch from a signal handler, another thread or a callback.
+
+    Attributes:
+        stopped: Whether somebody has said stop.
+        batch_id: The batch that is worked on; ``None`` before, when nothing has been triggered.
+    """
+
+    def __init__(self) -> None:
+        self._stop: Callable[[], object] | None = None
+        self.stopped = False
+        self.batch_id: str | None = None
+
+    def stop(self) -> None:
+        """No more triggers; what is in flight is collected for a while, then the workbook."""
+        self.stopped = True
+        if self._stop is not None:
+            self._stop()
+
+    def attach(self, batch_id: str, stop: Callable[[], object]) -> None:
+        """Give it what to call; called by the batch when it begins to work."""
+        self.batch_id = batch_id
+        self._stop = stop
+        if self.stopped:
+            stop()

@@ -1,0 +1,44 @@
+"""Two batches at once on one key keep one quota together."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from tests.acceptance.sandbox_process import batchrun, sandbox_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = 45
+
+
+def write_list(path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Company ID"])
+        writer.writerows([str(uuid.uuid4())] for _ in range(ROWS))
+
+
+def test_two_processes_on_one_key_overrun_no_window_and_both_finish(tmp_path: Path) -> None:
+    """Slow enough that a busy machine's hiccups stay within the turns' margin.
+
+    The service says nothing of its quota, so that only the ledger can keep it.
+    """
+    with sandbox_process("--rate", "60", "--silent-quota", speed=10.0) as sandbox:
+        env = sandbox.environment(tmp_path)
+        for name in ("one", "two"):
+            write_list(tmp_path / f"{name}.csv")
+
+        def run(name: str) -> int:
+            line = ("run", f"{name}.csv", "-w", "Account Research", "--yes")
+            return batchrun(*line, env=env, cwd=tmp_path).returncode
+
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(run, ["one", "two"])) == [0, 0]
+        report = sandbox.report()
+    assert report["refused"] == 0
+    assert report["triggers_accepted"] == 2 * ROWS
+    assert report["lists"] == 2
