@@ -132,8 +132,10 @@ class RowCollector:
         if position == len(self._shared):
             self._shared.append(_worth_sharing(cells))
         shared = self._shared[position] if position < len(self._shared) else None
-        if shared is None or len(shared) > MOST_SHARED or set(map(type, cells)) != {str}:
+        if shared is None or len(shared) > MOST_SHARED:
             return cells
+        if self._filler is None and set(map(type, cells)) != {str}:
+            return cells  # in a workbook's column TRUE and 1 would be the same to a dict
         return list(map(shared.setdefault, cells, cells))
 
 

@@ -30,6 +30,7 @@ _TEXT = re.compile(rb"<(?:\w+:)?t>([^<]*)<")
 _REFERENCE = re.compile(rb'\sr\s*=\s*"([A-Z]+)(\d+)"')
 _FAR_COLUMN = re.compile(rb'r="([A-Z]{2,})')
 _FAR_ROW = re.compile(rb'r="[A-Z]*(\d{6,})')
+_VERY_FAR_ROW = re.compile(rb'r="[A-Z]*(\d{7,})')
 _FILLED_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*?\sr\s*=\s*[\"']([A-Z]+)(\d+)[\"'](?:[^>]*[^/>])?>")
 _BLANK_TEXT = re.compile(rb"<t>[ \t\r\n]+</t>")
 _ANY_REFERENCE = re.compile(rb"\sr\s*=\s*[\"']([A-Z0-9]*)[\"']")
@@ -144,8 +145,10 @@ def _read_extent(block: bytes, traits: SheetTraits) -> None:
     highest = max(map(int, rows), default=0)
     columns = set(_FAR_COLUMN.findall(block))
     traits.last_column = max(traits.last_column, *map(column_number, columns), 0)
-    if highest < 100_000:  # a cell may name another row than its own
-        highest = max(highest, *map(int, _FAR_ROW.findall(block)), 0)
+    # a cell may name another row than its own; of a long list's many cells, only those matter
+    # that name one of seven digits
+    far = _FAR_ROW if highest < 100_000 else _VERY_FAR_ROW
+    highest = max(highest, *map(int, set(far.findall(block))), 0)
     traits.last_row = max(traits.last_row, highest)
 
 

@@ -264,6 +264,7 @@ def hostile() -> Iterator[Case]:
         ("row-too-far", '<row r="9999999999"><c r="A9999999999"><v>1</v></c></row>', "reach to"),
         ("column-too-far", '<row r="9"><c r="AAAAA9"><v>1</v></c></row>', "reach to AAAAA9"),
         ("cell-in-another-row", '<row r="9"><c r="A9999999"><v>1</v></c></row>', "reach to"),
+        ("cell-below-a-far-row", '<row r="200000"><c r="A9999999"><v>1</v></c></row>', "reach to"),
         ("apostrophes", "<row r='9'><c r='XFD1048570'><v>1</v></c></row>", "reach to"),
     ):
         attack = xlsx_parts(small.replace("</sheetData>", where + "</sheetData>"))
