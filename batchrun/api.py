@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from batchrun import batch
-from batchrun.batch import Report, Request, export, results
+from batchrun.batch import Report, export, results
 from batchrun.journal import Journal
 from batchrun.model import InDoubt
+from batchrun.request import Request
 from batchrun.settings import load_settings
 from batchrun.takeover import RETRIED_BY_ITSELF
 
@@ -51,18 +52,24 @@ def check(
     contact_column: str | None = None,
     parameters: Mapping[str, JSON] | None = None,
     parameter_columns: Mapping[str, str] | None = None,
+    header_row: int | None = None,
+    visible_only: bool = False,
+    lenient_ids: bool = False,
     settings: Settings | None = None,
 ) -> Plan:
     """What `run` would do and cost; nothing is triggered.
 
     Args:
-        source: Path of a CSV or XLSX file, or a DataFrame.
+        source: Path of a list (a workbook or CSV), or a DataFrame.
         workflow: Id or name of the workflow.
         sheet: Sheet of a workbook; ``None`` for the first.
         company_column: Name of the company id column; ``None`` to recognise it.
         contact_column: Name of the contact id column; ``None`` to recognise it.
         parameters: Sent with every row.
         parameter_columns: Parameter name → name of the column its value comes from.
+        header_row: Line of the column names; ``None`` to find it.
+        visible_only: Leave out rows that are hidden or filtered out.
+        lenient_ids: Send what merely looks like a UUID.
         settings: Key, address and so on; ``None`` reads them from the environment.
 
     Raises:
@@ -76,6 +83,9 @@ def check(
         contact_column,
         parameters or {},
         parameter_columns or {},
+        header_row,
+        visible_only,
+        lenient_ids,
     )
     return asyncio.run(batch.check(request, settings))
 
@@ -89,6 +99,9 @@ def run(
     contact_column: str | None = None,
     parameters: Mapping[str, JSON] | None = None,
     parameter_columns: Mapping[str, str] | None = None,
+    header_row: int | None = None,
+    visible_only: bool = False,
+    lenient_ids: bool = False,
     output: Path | str | None = None,
     limit: int | None = None,
     again: bool = False,
@@ -101,13 +114,16 @@ def run(
     Spends without asking; look at `check` first.
 
     Args:
-        source: Path of a CSV or XLSX file, or a DataFrame.
+        source: Path of a list (a workbook or CSV), or a DataFrame.
         workflow: Id or name of the workflow.
         sheet: Sheet of a workbook; ``None`` for the first.
         company_column: Name of the company id column; ``None`` to recognise it.
         contact_column: Name of the contact id column; ``None`` to recognise it.
         parameters: Sent with every row.
         parameter_columns: Parameter name → name of the column its value comes from.
+        header_row: Line of the column names; ``None`` to find it.
+        visible_only: Leave out rows that are hidden or filtered out.
+        lenient_ids: Send what merely looks like a UUID.
         output: Where the results go (.xlsx, .csv, .jsonl); ``None`` for ``NAME.results.xlsx``
             beside the list, or for no file when the list is a DataFrame.
         limit: Trigger at most so many jobs now.
@@ -127,6 +143,9 @@ def run(
         contact_column,
         parameters or {},
         parameter_columns or {},
+        header_row,
+        visible_only,
+        lenient_ids,
     )
     report = asyncio.run(
         batch.run(

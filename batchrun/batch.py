@@ -15,48 +15,27 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun import tables, workbook
+from batchrun import workbook
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, UsageError
 from batchrun.journal import Journal
-from batchrun.model import JSON, BatchSummary, Outcome, Role, Table, TableSource, Workflow
-from batchrun.plan import Parameters, Plan, make_plan
+from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
+from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
 from batchrun.takeover import hold_doubts, retriable, take_over
+from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     import pandas as pd
 
     from batchrun.control import Control
     from batchrun.journal import BatchJobs
+    from batchrun.plan import Plan
     from batchrun.takeover import Decide
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user wants done.
-
-    Attributes:
-        source: The list: path of a CSV or XLSX file, or a DataFrame.
-        workflow: Id or name of the workflow.
-        sheet: Sheet of a workbook; ``None`` for the first.
-        company_column: Name of the company id column; ``None`` to recognise it.
-        contact_column: Name of the contact id column; ``None`` to recognise it.
-        parameters: Sent with every row.
-        parameter_columns: Parameter name → name of the column its value comes from.
-    """
-
-    source: Path | str | pd.DataFrame
-    workflow: str
-    sheet: str | None = None
-    company_column: str | None = None
-    contact_column: str | None = None
-    parameters: Mapping[str, JSON] = field(default_factory=dict)
-    parameter_columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +75,8 @@ class _Run:
     control: Control | None
     retry: Collection[Outcome] = ()
     decide: Decide = hold_doubts
+    form: workbook.Form = field(default_factory=workbook.Form)
+    again: Collection[int] = ()
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -124,10 +105,11 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
-    table, roles, parameters = _load(request)
-    async with open_session(settings or load_settings()) as session:
+    settings = settings or load_settings()
+    loaded = load_request(request, settings)
+    async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
-        return make_plan(table, workflow, roles, parameters, session.rates(workflow.id))
+        return loaded.plan(workflow, session.rates(workflow.id))
 
 
 async def run(
@@ -140,6 +122,7 @@ async def run(
     confirm: Callable[[Plan, BatchSummary | None], bool] = _always,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
+    form: workbook.Form | None = None,
 ) -> Report | None:
     """Run a workflow for each row of a list and write the workbook.
 
@@ -154,6 +137,7 @@ async def run(
             anything is spent.
         on_progress: Told of each step.
         control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
 
     Returns:
         The report, or ``None`` when ``confirm`` said no.
@@ -161,13 +145,14 @@ async def run(
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
-    table, roles, parameters = _load(request)
-    source = _path(table.source)
+    settings = settings or load_settings()
+    loaded = load_request(request, settings)
+    source = _path(loaded.table.source)
     if output is not None:
         workbook.check_target(output, source)
-    async with open_session(settings or load_settings()) as session:
+    async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
-        plan = make_plan(table, workflow, roles, parameters, session.rates(workflow.id))
+        plan = loaded.plan(workflow, session.rates(workflow.id))
         journal, base_url = session.journal, session.settings.base_url
         earlier = None if again else journal.find(plan.fingerprint(), base_url)
         if earlier is not None and not earlier.unfinished:
@@ -182,7 +167,8 @@ async def run(
         if not confirm(plan, earlier):
             return None
         batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
-        return await _work(session, _Run(batch_id, target, limit, on_progress, control))
+        form = form or workbook.Form()
+        return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
 
 
 async def resume(
@@ -192,9 +178,11 @@ async def resume(
     output: Path | None = None,
     limit: int | None = None,
     retry: Collection[Outcome] = (),
+    again: Collection[int] = (),
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
+    form: workbook.Form | None = None,
 ) -> Report:
     """Go on with a batch where it stopped, whatever stopped it.
 
@@ -205,9 +193,11 @@ async def resume(
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
         retry: Outcomes whose jobs are sent again first.
+        again: Numbers of jobs that are sent again first, whatever has become of them.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
 
     Raises:
         BatchrunError: As in `run`.
@@ -222,18 +212,34 @@ async def resume(
     target = output or _default_output(source, summary)
     if target is not None:
         workbook.check_target(target, source)
-    run_now = _Run(summary.batch_id, target, limit, on_progress, control, retriable(retry), decide)
+    run_now = _Run(
+        summary.batch_id,
+        target,
+        limit,
+        on_progress,
+        control,
+        retriable(retry),
+        decide,
+        form or workbook.Form(),
+        again,
+    )
     async with open_session(settings) as session:
         return await _work(session, run_now)
 
 
-def export(batch_id: str | None, output: Path, settings: Settings | None = None) -> Path:
+def export(
+    batch_id: str | None,
+    output: Path,
+    settings: Settings | None = None,
+    form: workbook.Form | None = None,
+) -> Path:
     """Write a batch's results as they stand; also while it runs.
 
     Args:
         batch_id: Which batch; ``None`` for the newest.
         output: Where to; its ending decides the format.
         settings: As in `run`.
+        form: As in `run`.
 
     Returns:
         The path that was written.
@@ -246,7 +252,9 @@ def export(batch_id: str | None, output: Path, settings: Settings | None = None)
     with Journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
         workbook.check_target(output, _path(summary.source))
-        return _export(journal, summary.batch_id, output)
+        written = write_results(journal, summary.batch_id, output, form or workbook.Form())
+        assert written is not None  # it was said where to
+        return written
 
 
 def results(batch_id: str | None = None, settings: Settings | None = None) -> pd.DataFrame:
@@ -269,27 +277,12 @@ def results(batch_id: str | None = None, settings: Settings | None = None) -> pd
 # the stages
 
 
-def _load(request: Request) -> tuple[Table, Mapping[Role, int], Parameters]:
-    if isinstance(request.source, (str, Path)):
-        table = tables.load(Path(request.source), sheet=request.sheet)
-    else:
-        table = tables.from_frame(request.source)
-    roles = tables.find_roles(
-        table, company_column=request.company_column, contact_column=request.contact_column
-    )
-    columns = {
-        name: tables.find_column(table, column, "--param-column")
-        for name, column in request.parameter_columns.items()
-    }
-    return table, roles, Parameters(request.parameters, columns)
-
-
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
     with journal.hold(batch_id):
         jobs = journal.jobs(batch_id, session.key)
-        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide)
+        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
         engine = Engine(
             session.client,
@@ -306,17 +299,18 @@ async def _work(session: Session, run_now: _Run) -> Report:
             loop = asyncio.get_running_loop()
             run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
         try:
-            ending = await engine.work()
+            async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                ending = await engine.work()
         except BatchrunError as error:
             with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
                 await _keep(jobs, error.what, engine)
-                _write(journal, run_now)
+                write_results(journal, batch_id, run_now.target, run_now.form)
             raise
         resume_at = None
         if ending is Ending.QUOTA:
             resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
         await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
-        output = _write(journal, run_now)
+        output = write_results(journal, batch_id, run_now.target, run_now.form)
         return Report(journal.summary(batch_id), ending, output, resume_at)
 
 
@@ -352,19 +346,6 @@ _NOTES = {
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
 }
-
-
-def _write(journal: Journal, run_now: _Run) -> Path | None:
-    if run_now.target is None:
-        return None
-    return _export(journal, run_now.batch_id, run_now.target)
-
-
-def _export(journal: Journal, batch_id: str, target: Path) -> Path:
-    with journal.results(batch_id) as found:
-        written = workbook.write(found, target)
-    journal.set_output(batch_id, str(written))
-    return written
 
 
 # where things are

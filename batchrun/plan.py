@@ -7,14 +7,15 @@ import json
 import math
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from batchrun.errors import UsageError
 from batchrun.model import JSON, Cell, Role, Row, Table, Workflow
-from batchrun.tables.ids import DamagedId, MissingId, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from batchrun.estimate import Estimate, EstimateRates
@@ -65,6 +66,7 @@ class Plan:
         rows: One entry a row, in input order.
         bodies: The distinct trigger bodies as JSON text; a job's number is its position.
         estimate: Requests and time.
+        lenient_ids: Whether what merely looks like a UUID is sent.
     """
 
     workflow: Workflow
@@ -74,6 +76,7 @@ class Plan:
     rows: tuple[PlannedRow, ...]
     bodies: tuple[str, ...]
     estimate: Estimate
+    lenient_ids: bool = False
 
     @property
     def invalid(self) -> list[PlannedRow]:
@@ -102,6 +105,8 @@ def make_plan(
     roles: Mapping[Role, int],
     parameters: Parameters,
     estimate: EstimateRates,
+    *,
+    lenient_ids: bool = False,
 ) -> Plan:
     """Turn each row into a job or an invalid row; rows with the same body share one job.
 
@@ -111,10 +116,15 @@ def make_plan(
         roles: Column position of each identifier; at least one.
         parameters: Constant and per-row parameters.
         estimate: The quota and the time an execution takes, to reckon with.
+        lenient_ids: Whether what merely looks like a UUID is sent.
     """
     jobs: dict[str, int] = {}
-    rows = tuple(_plan_row(row, workflow, roles, parameters, jobs) for row in table.rows())
-    return Plan(workflow, table, roles, parameters, rows, tuple(jobs), estimate.of(len(jobs)))
+    read = partial(parse_id, lenient=lenient_ids)
+    rows = tuple(
+        _plan_row(row, workflow, roles, parameters, jobs, read=read) for row in table.rows()
+    )
+    cost = estimate.of(len(jobs))
+    return Plan(workflow, table, roles, parameters, rows, tuple(jobs), cost, lenient_ids)
 
 
 def _plan_row(
@@ -123,11 +133,13 @@ def _plan_row(
     roles: Mapping[Role, int],
     parameters: Parameters,
     jobs: dict[str, int],
+    *,
+    read: Callable[[Cell], ParsedId],
 ) -> PlannedRow:
     ids: dict[Role, str] = {}
     reasons: list[str] = []
     for role, column in roles.items():
-        match parse_id(row.cells[column]):
+        match read(row.cells[column]):
             case ValidId(value):
                 ids[role] = value
             case DamagedId(reason):

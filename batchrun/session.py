@@ -80,14 +80,14 @@ class Session:
             requests_per_minute=self.quota.rate,
             seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
             daily=self.settings.daily,
-            daily_left=self.quota.daily_left,
+            daily_left=self.quota.left_today(self.clock.now()),
             seconds_to_next_day=self.quota.seconds_to_next_day(self.clock.now()),
         )
 
     def seconds_to_quota(self) -> float:
         """Seconds of the machine's clock until the quota lets a request leave again."""
         now = self.clock.now()
-        spent = self.quota.daily_left < 2  # a trigger and its poll
+        spent = self.quota.left_today(now) < 2  # a trigger and its poll
         seconds = self.quota.seconds_to_next_day(now) if spent else self.quota.delay(now)
         return seconds / self.clock.speed
 

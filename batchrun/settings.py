@@ -59,6 +59,12 @@ class Settings(BaseSettings):
             (``BATCHRUN_DRAIN_SECONDS``).
         longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
             code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).
+        largest_file_mb: The largest list that is opened, in MB (``BATCHRUN_LARGEST_FILE_MB``).
+        largest_unpacked_mb: The same for a workbook's parts, unpacked
+            (``BATCHRUN_LARGEST_UNPACKED_MB``).
+        most_cells: Cells of a sheet, blank ones between filled ones included
+            (``BATCHRUN_MOST_CELLS``).
+        most_sheets: Sheets of a workbook (``BATCHRUN_MOST_SHEETS``).
         wait: Whether a batch waits for the quota however long it takes, across midnight UTC too
             (``BATCHRUN_WAIT``).
         stop_after_failures: Failures in a row, or among the first four times as many jobs, after
@@ -96,6 +102,18 @@ class Settings(BaseSettings):
     )
     longest_pause_seconds: Annotated[float, Field(ge=0)] = Field(
         300.0, validation_alias=_variable("BATCHRUN_LONGEST_PAUSE_SECONDS")
+    )
+    largest_file_mb: Annotated[int, Field(ge=1)] = Field(
+        2048, validation_alias=_variable("BATCHRUN_LARGEST_FILE_MB")
+    )
+    largest_unpacked_mb: Annotated[int, Field(ge=1)] = Field(
+        4096, validation_alias=_variable("BATCHRUN_LARGEST_UNPACKED_MB")
+    )
+    most_cells: Annotated[int, Field(ge=1)] = Field(
+        50_000_000, validation_alias=_variable("BATCHRUN_MOST_CELLS")
+    )
+    most_sheets: Annotated[int, Field(ge=1)] = Field(
+        500, validation_alias=_variable("BATCHRUN_MOST_SHEETS")
     )
     wait: bool = Field(False, validation_alias=_variable("BATCHRUN_WAIT"))
     stop_after_failures: Annotated[int, Field(ge=0)] = Field(

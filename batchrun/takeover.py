@@ -50,6 +50,8 @@ async def take_over(
     batch_id: str,
     retry: Collection[Outcome],
     decide: Decide,
+    *,
+    again: Collection[int] = (),
 ) -> None:
     """Bring a batch that this process holds to where it can be worked on.
 
@@ -59,8 +61,10 @@ async def take_over(
         batch_id: Which batch.
         retry: Outcomes whose jobs are to be sent again.
         decide: Asked about what is in doubt then, if anything is.
+        again: Numbers of jobs that are to be sent again, whatever has become of them.
     """
     await jobs.recover()
+    await jobs.again(again)
     if retry:
         await jobs.retry(retry)
     undecided = journal.undecided(batch_id)

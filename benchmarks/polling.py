@@ -221,7 +221,7 @@ class Simulation:
             max_in_flight=self.forecast.in_flight_wanted(rate),
             outstanding=0,
             due=self.forecast.next_poll(rate, self.now),
-            requests_left=self.quota.daily_left,
+            requests_left=self.quota.left_today(self.now),
             now=self.now,
         )
 

@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchrun.cli.forms import (
+    Columns,
+    CsvPlain,
+    FlatDepth,
+    ForCrm,
+    LayoutFile,
+    Rename,
+    form_from,
+)
 from batchrun.cli.options import AsJson, Batch, JournalAt, settings_from
+from batchrun.errors import UsageError
 from batchrun.model import Outcome
+
+if TYPE_CHECKING:
+    from batchrun.settings import Settings
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -21,15 +34,41 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def export(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to: .xlsx, .csv, .jsonl.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to: .xlsx, .csv, .jsonl, .parquet.")
+    ],
     batch: Batch = None,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    layout: LayoutFile = None,
+    csv_plain: CsvPlain = False,
+    crm: ForCrm = None,
     journal: JournalAt = None,
 ) -> None:
     """Write a batch's results as they stand, also while it runs."""
     from batchrun.batch import export as export_batch
 
-    written = export_batch(batch, output, settings_from(journal=journal))
+    form = form_from(columns, rename, flat_depth, layout, csv_plain=csv_plain, crm=crm)
+    if crm is not None and output.suffix.lower() != ".csv":
+        raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
+    settings = settings_from(journal=journal)
+    written = export_batch(batch, output, settings, form)
     typer.echo(f"Workbook: {written}")
+    if crm is not None:
+        _tell_left_out(batch, settings)
+
+
+def _tell_left_out(batch: str | None, settings: Settings) -> None:
+    from batchrun.cli.wording import plural
+    from batchrun.journal import Journal
+    from batchrun.model import Outcome
+
+    with Journal(settings.journal) as opened:
+        summary = opened.resolve(batch)
+    left_out = summary.rows - summary.counts[Outcome.COMPLETED]
+    if left_out:
+        typer.echo(f"Left out: {plural(left_out, 'row')} not completed")
 
 
 def status(batch: Batch = None, journal: JournalAt = None, as_json: AsJson = False) -> None:

@@ -7,12 +7,23 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
+from batchrun.cli.again import is_given_back, run_marked
 from batchrun.cli.deciding import Doubts, about_doubts
+from batchrun.cli.forms import (
+    Columns,
+    CsvPlain,
+    FlatDepth,
+    LayoutFile,
+    Rename,
+    WriteEvery,
+    form_from,
+)
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -27,26 +38,47 @@ from batchrun.cli.options import (
     Yes,
     settings_from,
 )
+from batchrun.cli.reading import (
+    HeaderRow,
+    LenientIds,
+    MappingFile,
+    SaveMapping,
+    VisibleOnly,
+    ask_if_somebody_is_here,
+)
 from batchrun.cli.stopping import Stopper, tell
 from batchrun.errors import ExitCode, KeyRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.batch import Report, Request
+    from batchrun.batch import Report
     from batchrun.cli.progress import ProgressPrinter
     from batchrun.control import Control
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
+    from batchrun.request import Request
     from batchrun.settings import Settings
     from batchrun.takeover import Decide
+    from batchrun.workbook import Form
 
 Ended = TypeVar("Ended")
 
 SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
 
-List: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="The list: CSV or XLSX.")]
+List: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The list: a workbook or CSV.")
+]
 Workflow: TypeAlias = Annotated[
     str, typer.Option("--workflow", "-w", help="Id or name of the workflow, any case.")
+]
+WorkflowUnlessMarked: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow",
+        "-w",
+        help="Id or name of the workflow, any case; not needed for a workbook that batchrun wrote "
+        'and whose column "run again" says what to send.',
+    ),
 ]
 Sheet: TypeAlias = Annotated[
     str | None, typer.Option(help="Sheet of a workbook; without it, the first.")
@@ -86,8 +118,13 @@ def check(
     file: List,
     workflow: Workflow,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    visible_only: VisibleOnly = False,
     company_column: CompanyColumn = None,
     contact_column: ContactColumn = None,
+    lenient_ids: LenientIds = False,
+    mapping: MappingFile = None,
+    save_mapping: SaveMapping = None,
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
@@ -101,8 +138,16 @@ def check(
     from batchrun import batch
     from batchrun.cli import wording
 
-    request = _request(
-        file, workflow, sheet, company_column, contact_column, param, param_column, params
+    request = replace(
+        _request(
+            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        ),
+        header_row=header_row,
+        visible_only=visible_only,
+        lenient_ids=lenient_ids,
+        mapping=mapping,
+        save_mapping=save_mapping,
+        ask=ask_if_somebody_is_here(),
     )
     with _settings(use_sandbox, base_url=base_url, rate=rate, daily=daily) as settings:
         plan = asyncio.run(batch.check(request, settings))
@@ -114,11 +159,16 @@ def check(
 
 def run(
     file: List,
-    workflow: Workflow,
+    workflow: WorkflowUnlessMarked = None,
     output: Output = None,
     sheet: Sheet = None,
+    header_row: HeaderRow = None,
+    visible_only: VisibleOnly = False,
     company_column: CompanyColumn = None,
     contact_column: ContactColumn = None,
+    lenient_ids: LenientIds = False,
+    mapping: MappingFile = None,
+    save_mapping: SaveMapping = None,
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
@@ -129,14 +179,44 @@ def run(
     stop_after_failures: StopAfterFailures = None,
     yes: Yes = False,
     again: Again = False,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    layout: LayoutFile = None,
+    csv_plain: CsvPlain = False,
+    write_every: WriteEvery = None,
     use_sandbox: Sandbox = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow for each row of a list and write the workbook."""
-    request = _request(
-        file, workflow, sheet, company_column, contact_column, param, param_column, params
+    form = form_from(
+        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
+    )
+    if is_given_back(file):
+        with _settings(
+            use_sandbox,
+            base_url=base_url,
+            rate=rate,
+            daily=daily,
+            wait=wait or None,
+            journal=journal,
+        ) as settings:
+            run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
+        return
+    if workflow is None:
+        raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
+    request = replace(
+        _request(
+            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        ),
+        header_row=header_row,
+        visible_only=visible_only,
+        lenient_ids=lenient_ids,
+        mapping=mapping,
+        save_mapping=save_mapping,
+        ask=ask_if_somebody_is_here(),
     )
     with _settings(
         use_sandbox,
@@ -147,7 +227,7 @@ def run(
         stop_after_failures=stop_after_failures,
         journal=journal,
     ) as settings:
-        _run(request, settings, output, limit, yes=yes, again=again, as_json=as_json)
+        _run(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
 
 
 def resume(
@@ -162,8 +242,17 @@ def resume(
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
+    columns: Columns = None,
+    rename: Rename = None,
+    flat_depth: FlatDepth = None,
+    layout: LayoutFile = None,
+    csv_plain: CsvPlain = False,
+    write_every: WriteEvery = None,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
+    form = form_from(
+        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
+    )
     settings = settings_from(
         base_url=base_url,
         rate=rate,
@@ -173,7 +262,7 @@ def resume(
         journal=journal,
     )
     decide = about_doubts(in_doubt)
-    go_on(batch, settings, output=output, limit=limit, decide=decide, as_json=as_json)
+    go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
 
 
 def go_on(
@@ -206,7 +295,7 @@ def go_on(
 
 def demo(journal: JournalAt = None) -> None:
     """Run an invented list through the whole way against the sandbox: no key, no cost."""
-    from batchrun.batch import Request
+    from batchrun.request import Request
     from batchrun.sandbox import write_demo_list
 
     source = Path("batchrun-demo.csv").resolve()
@@ -217,7 +306,7 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with _settings(use_sandbox=True, journal=journal) as settings:
-        _run(Request(source, DEMO_WORKFLOW), settings, None, None, yes=True)
+        _run(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True)
 
 
 def _run(
@@ -225,6 +314,7 @@ def _run(
     settings: Settings,
     output: Path | None,
     limit: int | None,
+    form: Form | None,
     *,
     yes: bool,
     again: bool = False,
@@ -243,6 +333,7 @@ def _run(
                 "output": output,
                 "on_progress": printer.show,
                 "control": control,
+                "form": form,
             }
             if control.batch_id is not None:  # never a second batch, not even with --again
                 return batch.resume(control.batch_id, settings, limit=limit, **shown)
@@ -300,8 +391,8 @@ def _request(
     param_column: list[str] | None,
     params: Path | None,
 ) -> Request:
-    from batchrun.batch import Request
     from batchrun.plan import parse_parameter, read_parameters
+    from batchrun.request import Request
 
     parameters = {} if params is None else read_parameters(params)
     parameters |= dict(parse_parameter(text) for text in param or [])

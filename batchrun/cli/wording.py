@@ -61,6 +61,7 @@ def plan_lines(plan: Plan) -> list[str]:
         *(f"           {notice}" for notice in source.notices),
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Columns:   {', '.join(columns)}",
+        *(f"           {line}" for line in id_lines(plan)),
         f"Rows:      {len(plan.rows):,}, of them {len(invalid):,} invalid",
     ]
     lines += [f"           line {row.row.line}: {row.reason}" for row in invalid[:REASONS_SHOWN]]
@@ -72,6 +73,15 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.bodies:
         lines.append(f"First:     {plan.bodies[0]}")
     return lines
+
+
+def id_lines(plan: Plan) -> list[str]:
+    """What each column holds that is, or might have been, the one with the IDs."""
+    from batchrun.tables import candidate_contents, swap_notice
+
+    found = candidate_contents(plan.table, plan.roles, lenient=plan.lenient_ids)
+    swapped = swap_notice(plan.table, plan.roles)
+    return [f"{each.name}: {each.words}" for each in found] + ([swapped] if swapped else [])
 
 
 def estimate_words(estimate: Estimate) -> str:
@@ -97,6 +107,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "notices": list(plan.table.source.notices),
         "workflow": {"id": plan.workflow.id, "name": plan.workflow.name},
         "columns": {role.value: plan.table.header[at] for role, at in plan.roles.items()},
+        "ids": id_lines(plan),
         "rows": len(plan.rows),
         "invalid": [{"line": row.row.line, "reason": row.reason} for row in plan.invalid],
         "duplicates": plan.duplicates,

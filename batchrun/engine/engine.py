@@ -207,7 +207,7 @@ class Engine:
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
             due=self._forecast.next_poll(self._requests_per_second, now),
-            requests_left=self._quota.daily_left,
+            requests_left=self._quota.left_today(now),
             now=now,
         )
 
@@ -373,7 +373,7 @@ class Engine:
         rates = EstimateRates(
             requests_per_minute=self._quota.rate,
             seconds_per_execution=self._forecast.seconds_per_execution,
-            daily_left=self._quota.daily_left,
+            daily_left=self._quota.left_today(now),
             seconds_to_next_day=self._quota.seconds_to_next_day(now),
         )
         jobs = 0 if self._stop_at is not None or self.stopped_because else self._feed.left
@@ -382,7 +382,7 @@ class Engine:
             in_flight=len(self._watched),
             requests=requests,
             requests_left_this_minute=self._quota.window_left(now),
-            requests_left_today=self._quota.daily_left,
+            requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(jobs, len(self._watched)).seconds,
             notice=notice,
         )

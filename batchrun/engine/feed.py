@@ -24,6 +24,7 @@ class Feed:
         self._jobs = jobs
         self._ready: deque[Job] = deque()
         self._last_read = -1
+        self._read_all = False
         self._pending = jobs.count_pending()
         self._allowed = math.inf if limit is None else limit
 
@@ -34,8 +35,9 @@ class Feed:
 
     def has_pending(self) -> bool:
         """Whether a job is left at all, allowed or not."""
-        if not self._ready:
+        if not self._ready and not self._read_all:
             self._ready.extend(self._jobs.pending(after=self._last_read, limit=JOBS_AT_ONCE))
+            self._read_all = len(self._ready) < JOBS_AT_ONCE
             if self._ready:
                 self._last_read = self._ready[-1].number
         return bool(self._ready)

@@ -79,9 +79,9 @@ class Quota:
             told = self._learned_rate or told or DEFAULT_RATE
         return told if self._slowed == 1.0 else max(told * self._slowed, 1.0)
 
-    @property
-    def daily_left(self) -> float:
+    def left_today(self, now: float) -> float:
         """Requests left today; infinite where nobody set a limit."""
+        self._turn_day(now)
         return self._daily_left
 
     def limit_today(self, limit: int, spent: int, seconds_left: float, now: float) -> None:
@@ -100,6 +100,7 @@ class Quota:
 
     def seconds_to_next_day(self, now: float) -> float:
         """Until the day's budget begins anew; 24 hours where nobody said when."""
+        self._turn_day(now)
         return self._day_ends - now if math.isfinite(self._day_ends) else DAY_SECONDS
 
     def window_left(self, now: float) -> float:

@@ -24,6 +24,8 @@ AHEAD_SECONDS = 0.5
 """Turns are taken for so many seconds of the machine's clock at once, so that a high rate doesn't
 wait for the disk each time."""
 
+MOST_TURNS = 1_000
+
 LATE_SECONDS = MARGIN_SECONDS
 """A turn may be used so late."""
 
@@ -51,14 +53,17 @@ class QuotaShare:
         self._daily = daily
         self._turns: deque[float] = deque()
         self._asked_at = -math.inf
+        self._just_asked = False
         self._late = LATE_SECONDS
 
     def must_ask(self, now: float) -> bool:
         """Whether the ledger has to be asked before `delay` can tell."""
         if math.isinf(self._quota.rate):
             return self._daily is not None and now - self._asked_at >= AHEAD_SECONDS
-        while self._turns and now - self._turns[0] > self._late:
+        kept = 1 if self._just_asked else 0  # asking must lead to a request, however long it took
+        while len(self._turns) > kept and now - self._turns[0] > self._late:
             self._turns.popleft()
+        self._just_asked = False
         return not self._turns
 
     async def ask(self) -> None:
@@ -72,7 +77,7 @@ class QuotaShare:
             requests, spacing = 0, 0.0
         else:
             ahead = AHEAD_SECONDS * self._clock.speed
-            requests = max(math.floor(rate / WINDOW_SECONDS * ahead), 1)
+            requests = min(max(math.floor(rate / WINDOW_SECONDS * ahead), 1), MOST_TURNS)
             spacing = SPACED_SECONDS / rate
         asked_at, shared_now = self._clock.now(), self._shared_now()
         taken = await asyncio.to_thread(self._ledger.take_turns, requests, spacing, shared_now)
@@ -81,7 +86,7 @@ class QuotaShare:
         self._turns.extend(first + i * spacing for i in range(requests))
         # A ledger that answered late must not make every turn come too late.
         self._late = LATE_SECONDS + (now - asked_at)
-        self._asked_at = now
+        self._asked_at, self._just_asked = now, True
         if self._daily is not None:
             to_midnight = seconds_to_midnight(datetime.now(UTC)) * self._clock.speed
             self._quota.limit_today(self._daily, taken.requests_today, to_midnight, now)

@@ -13,20 +13,23 @@ from batchrun.errors import JournalError, JournalWriteError
 from batchrun.journal.encoding import encode_result, encode_time
 from batchrun.journal.ledger import counted
 from batchrun.journal.rescue import RescueFiles, Step
-from batchrun.journal.schema import JobState, attempts, batches, jobs, leases
+from batchrun.journal.schema import ENDED, JobState, attempts, batches, jobs, leases
 from batchrun.model import JSON, Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from sqlalchemy import Exists
+    from sqlalchemy import ColumnElement, Exists
 
     from batchrun.journal.writer import JournalWriter
 
 # Until its answer is known. Another process that has taken the batch over meanwhile may have
 # called it in doubt; who holds the answer knows better.
 _UNANSWERED = (JobState.SENDING, JobState.IN_DOUBT)
+JOBS_AT_ONCE = 500
+"""Jobs named in one statement; SQLite takes no more than some thousand."""
+
 _ACCEPTED = (JobState.IN_FLIGHT, JobState.TIMED_OUT)
 
 
@@ -161,7 +164,7 @@ class BatchJobs:
             How many jobs.
         """
         states = {state for state in JobState if state.outcome in outcomes}
-        return await self._retry(states - {JobState.SENDING})
+        return await self._send_again(jobs.c.state.in_(states - {JobState.SENDING}))
 
     async def retry_doubts(self) -> int:
         """Make the jobs pending again that are in doubt and not dropped.
@@ -169,10 +172,18 @@ class BatchJobs:
         Returns:
             How many jobs.
         """
-        return await self._retry({JobState.IN_DOUBT})
+        return await self._send_again(jobs.c.state == JobState.IN_DOUBT)
 
-    async def _retry(self, states: Collection[JobState]) -> int:
-        chosen = (jobs.c.batch_id == self._batch_id) & jobs.c.state.in_(states)
+    async def again(self, numbers: Collection[int]) -> int:
+        """Make these jobs pending again, those of them that have ended, as `retry` does."""
+        ordered, changed = sorted(numbers), 0
+        for first in range(0, len(ordered), JOBS_AT_ONCE):
+            some = jobs.c.number.in_(ordered[first : first + JOBS_AT_ONCE])
+            changed += await self._send_again(some & jobs.c.state.in_(ENDED))
+        return changed
+
+    async def _send_again(self, which: ColumnElement[bool]) -> int:
+        chosen = (jobs.c.batch_id == self._batch_id) & which
         kept = (jobs.c.state, jobs.c.execution_id, jobs.c.triggered_at, jobs.c.message)
         return await self._writer.commit(
             insert(attempts).from_select(

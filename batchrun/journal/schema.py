@@ -168,3 +168,11 @@ class JobState(StrEnum):
                 return Outcome.TIMED_OUT
             case _:
                 assert_never(self)
+
+
+ENDED = tuple(
+    state
+    for state in JobState
+    if state not in {JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT}
+)
+"""States in which nothing of a job is under way."""

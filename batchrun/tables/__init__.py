@@ -1,18 +1,44 @@
-"""Load: the bytes of a list become a `Table`, and its columns get their roles."""
+"""Load: the bytes of a list become a `Table`, and its columns get their roles.
 
+::
+
+    files.py           path → Table
+    ├── formats.py         what the bytes are
+    ├── text.py            CSV and its kin, with encoding.py and dialect.py
+    ├── pages.py           HTML that is named .xls
+    └── workbooks.py       XLSX by xlsx.py (archive.py, sheetxml.py), the others by foreign.py
+        gather.py          rows → Table, with frames.py; reports.py knows what is no row
+    roles.py           which column is which, with names.py and contents.py; ids.py reads a cell
+    choices.py         the user's choices, kept for the next export
+"""
+
+from batchrun.tables.choices import Choices, read_choices, save_choices
+from batchrun.tables.contents import Contents, candidate_contents, swap_notice
 from batchrun.tables.files import load
 from batchrun.tables.frames import from_frame
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
-from batchrun.tables.roles import find_column, find_roles
+from batchrun.tables.limits import LoadLimits
+from batchrun.tables.options import LoadOptions
+from batchrun.tables.roles import Ask, ColumnQuestion, find_column, find_roles
 
 __all__ = [
+    "Ask",
+    "Choices",
+    "ColumnQuestion",
+    "Contents",
     "DamagedId",
+    "LoadLimits",
+    "LoadOptions",
     "MissingId",
     "ParsedId",
     "ValidId",
+    "candidate_contents",
     "find_column",
     "find_roles",
     "from_frame",
     "load",
     "parse_id",
+    "read_choices",
+    "save_choices",
+    "swap_notice",
 ]

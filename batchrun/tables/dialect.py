@@ -1,35 +1,24 @@
-"""How a text file is written: its encoding and its delimiter. Pure."""
+"""How the fields of a text are told apart. Pure."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import itertools
 import re
+import statistics
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS = 256 * 1024
 SAMPLE_RECORDS = 200
 
-BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
 LINE_END = re.compile(r"\r\n|\r|\n")
-
-FIELD_SIZE_LIMIT = 2**31 - 1
-"""The csv module refuses fields over 131,072 characters unless told; this fits a C long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,50 +32,6 @@ class Dialect:
 
     delimiter: str
     declared: bool = False
-
-
-def detect_encoding(raw: bytes, name: str) -> str:
-    """Find the encoding: by BOM, else UTF-8 if it is, else Windows-1252.
-
-    Args:
-        raw: The whole file.
-        name: Its name, for messages.
-
-    Raises:
-        InputError: The bytes are none of these, or hold a NUL character.
-    """
-    encoding = next((codec for bom, codec in BOMS if raw.startswith(bom)), "utf-8")
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        if encoding != "utf-8":
-            raise InputError(
-                f"{name} announces {error.encoding.upper()} but is damaged or cut off"
-                f" (byte {error.start + 1:,}).",
-                "Export it again, as CSV in UTF-8 if you can choose.",
-            ) from error
-        encoding = "cp1252"
-        text = _decode_cp1252(raw, name)
-    nul = text.find("\0")
-    if nul >= 0:
-        raise InputError(
-            f"{name}, line {line_at(text, nul)} holds a NUL character: this is not a text file,"
-            " or it is damaged.",
-            "Export it again, as CSV in UTF-8 if you can choose.",
-        )
-    return encoding
-
-
-def _decode_cp1252(raw: bytes, name: str) -> str:
-    try:
-        return raw.decode("cp1252")
-    except UnicodeDecodeError as error:
-        line = line_at(raw[: error.start].decode("cp1252"), error.start)
-        raise InputError(
-            f"{name}, line {line} holds the byte 0x{raw[error.start]:02X},"
-            " which is neither UTF-8 nor Windows-1252.",
-            "Save the file as CSV in UTF-8.",
-        ) from error
 
 
 def line_at(text: str, position: int) -> int:
@@ -115,17 +60,39 @@ def detect_dialect(sample: str) -> Dialect:
         for delimiter, counts in widths.items()
         if counts and counts[0] > 1
     }
+    below = _below_preamble(widths)
+    if below is not None and (not scores or max(scores.values())[0] < below[1]):
+        return Dialect(below[0])
     if scores:
         return Dialect(max(scores, key=lambda delimiter: scores[delimiter]))
     unused = (delimiter for delimiter, counts in widths.items() if set(counts) == {1})
     return Dialect(next(unused, ","))
 
 
+def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
+    """The delimiter of a table of three and more columns below a report's title, and its rows."""
+    found = {}
+    for delimiter, counts in widths.items():
+        wide = [count for count in counts if count >= 3]
+        if wide and (mode := statistics.mode(wide)) and counts.count(mode) >= 2:
+            start = counts.index(mode)
+            steady = counts[start:].count(mode)
+            if start and steady * 2 > len(counts) - start:
+                found[delimiter] = (steady, mode, delimiter != ",")
+    if not found:
+        return None
+    best = max(found, key=lambda delimiter: found[delimiter])
+    return best, found[best][0]
+
+
 def _record_widths(sample: str, delimiter: str) -> list[int]:
     """Number of fields of the first records; as far as they can be read with this delimiter."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True)
     widths: list[int] = []
-    with unlimited_fields(), suppress(csv.Error):  # quotes that make no sense, or the sample's end
+    with (
+        field_limit(SAMPLE_CHARACTERS),
+        suppress(csv.Error),
+    ):  # quotes that make no sense, or the sample's end
         widths.extend(len(record) for record in itertools.islice(reader, SAMPLE_RECORDS) if record)
     if len(sample) >= SAMPLE_CHARACTERS and len(widths) > 1:
         widths.pop()  # the sample may end inside it
@@ -133,9 +100,12 @@ def _record_widths(sample: str, delimiter: str) -> list[int]:
 
 
 @contextmanager
-def unlimited_fields() -> Iterator[None]:
-    """Let the csv module read fields of any size for a while."""
-    before = csv.field_size_limit(FIELD_SIZE_LIMIT)
+def field_limit(characters: int) -> Iterator[None]:
+    """Let the csv module read fields of so many characters for a while; its own limit is 131,072.
+
+    A field that is longer is almost always a quote that was never closed.
+    """
+    before = csv.field_size_limit(characters)
     try:
         yield
     finally:

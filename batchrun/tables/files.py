@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from batchrun.errors import InputError
+from batchrun.tables.archive import RAISED
 from batchrun.tables.formats import Format, detect_format
+from batchrun.tables.options import LoadOptions
+from batchrun.tables.pages import read_page
 from batchrun.tables.text import read_text
 from batchrun.tables.workbooks import read_workbook
 
@@ -14,15 +18,20 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from batchrun.model import Table
+    from batchrun.tables.limits import LoadLimits
+
+DEFAULT = LoadOptions()
 
 
-def load(path: str | PathLike[str], *, sheet: str | None = None) -> Table:
-    """Read a list from a CSV or XLSX file; the bytes decide which it is, not the name.
+def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any) -> Table:
+    """Read a list from a file; the bytes decide what it is, not the name.
+
+    CSV and its kin, XLSX, XLSM, XLS, XLSB, ODS, and web pages with a table that CRMs name .xls.
 
     Args:
         path: The file.
-        sheet: Sheet of a workbook, by name or by its number among the visible sheets (``"1"``
-            is the first). Without it the first visible sheet that holds anything.
+        options: How to read it.
+        given: Fields of ``LoadOptions`` to set besides, such as ``sheet="Accounts"``.
 
     Returns:
         The table, each cell exactly as it is in the file.
@@ -30,24 +39,35 @@ def load(path: str | PathLike[str], *, sheet: str | None = None) -> Table:
     Raises:
         InputError: The file can't be read, is of a kind that is not supported, or is no table.
     """
+    options = replace(options, **given)
     file = Path(path)
-    raw = _read_bytes(file)
-    match detect_format(raw, file.name):
-        case Format.TEXT if sheet is not None:
+    raw = _read_bytes(file, options.limits)
+    file_format = detect_format(raw, file.name, options.limits)
+    match file_format:
+        case Format.TEXT | Format.HTML if options.sheet is not None:
             raise InputError(
-                f"{file.name} is a text file and has no sheet {sheet!r}.",
+                f"{file.name} is a text file and has no sheet {options.sheet!r}.",
                 "Leave the sheet out, or name the workbook.",
             )
         case Format.TEXT:
-            return read_text(raw, file)
-        case Format.XLSX:
-            return read_workbook(raw, file, sheet)
+            return read_text(raw, file, options)
+        case Format.HTML:
+            return read_page(raw, file, options)
+        case Format.XLSX | Format.XLS | Format.XLSB | Format.ODS:
+            return read_workbook(raw, file, file_format, options)
         case unexpected:
             assert_never(unexpected)
 
 
-def _read_bytes(file: Path) -> bytes:
+def _read_bytes(file: Path, limits: LoadLimits) -> bytes:
     try:
+        size = file.stat().st_size
+        if size > limits.file_bytes:
+            raise InputError(
+                f"{file.name} has {size / 1024**2:,.0f} MB,"
+                f" more than {limits.file_bytes / 1024**2:,.0f}.",
+                RAISED,
+            )
         raw = file.read_bytes()
     except FileNotFoundError as error:
         raise InputError(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-from enum import Enum, auto
+from enum import Enum
+from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
+from batchrun.tables.archive import Archive
+
+if TYPE_CHECKING:
+    from batchrun.tables.limits import LoadLimits
 
 ZIP_MAGIC = b"PK\x03\x04"
 OLE_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")  # [MS-CFB] 2.2
-ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")  # [MS-OFFCRYPTO] 2.3.4.4
 
 SAVE_AS = "Open it in the program it comes from and save it as .xlsx or CSV."
 
@@ -21,86 +23,130 @@ MAGIC_NAMES = (
     (b"SQLite format 3", "a SQLite database"),
     (b"{\\rtf", "a rich text document"),
     (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
     (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"\x09\x00\x04\x00", "an Excel workbook from before 1997"),  # BOF, [MS-XLS] 2.4.21
+    (b"\x09\x02\x06\x00", "an Excel workbook from before 1997"),
+    (b"\x09\x04\x06\x00", "an Excel workbook from before 1997"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"bplist00", "a shortcut or settings file of macOS"),
 )
 
-WEB_PAGE = "a web page (HTML), whatever its name says"
-
-TEXT_NAMES = tuple(
+_NOT_A_LIST = tuple(
     (re.compile(pattern, re.DOTALL), kind)
     for pattern, kind in (
-        (rb"(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|meta|table|style)\b", WEB_PAGE),
-        (rb"<\?xml\b.*?<html\b", WEB_PAGE),
         (rb"<\?xml\b.*?\burn:schemas-microsoft-com:office:spreadsheet", "an Excel 2003 XML file"),
+        (rb"<\?xml\b.*?<office:document\b", "a flat OpenDocument file (.fods)"),
         (rb"\{\s*\"(url|doc_id)\".*?docs\.google\.com", "a shortcut to a Google document"),
+        (rb"\[internetshortcut\]", "a shortcut to a web page"),
+        (rb"<\?xml\b.*?<plist\b", "a shortcut or settings file of macOS"),
+        (rb"(\[\s*)?\{\s*\"[^\"]*\"\s*:", "a JSON file"),
+        (rb"<\?xml\b", "an XML file"),
     )
 )
 """How supported text never begins, and what does; matched against lower-cased bytes."""
 
+_HTML = re.compile(
+    rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|meta|table|style|div)\b",
+    re.DOTALL,
+)
+
 HEAD_BYTES = 4096
+
+OLE_STREAMS = (
+    ("EncryptedPackage", None),  # [MS-OFFCRYPTO] 2.3.4.4
+    ("WordDocument", "a Word document"),
+    ("PowerPoint Document", "a PowerPoint document"),
+    ("__substg1.0_", "an Outlook message"),
+    ("VisioDocument", "a Visio drawing"),
+)
+"""Streams by which a compound file shows what it is; an old workbook has none of them."""
 
 
 class Format(Enum):
-    """The kinds of file that can be read."""
+    """The kinds of file that can be read; the value is what users see."""
 
-    TEXT = auto()
-    XLSX = auto()
+    TEXT = "csv"
+    XLSX = "xlsx"
+    XLS = "xls"
+    XLSB = "xlsb"
+    ODS = "ods"
+    HTML = "html"
 
 
-def detect_format(raw: bytes, name: str) -> Format:
+def detect_format(raw: bytes, name: str, limits: LoadLimits) -> Format:
     """Tell by its bytes how a file is to be read.
 
     Args:
         raw: The whole file.
         name: Its name, for messages only.
+        limits: What an archive is held to.
 
     Raises:
         InputError: It is something known that can't be read; the message says what.
     """
     if raw.startswith(ZIP_MAGIC):
-        return _detect_zip(raw, name)
-    kind = _unsupported_kind(raw)
+        return _detect_zip(Archive(raw, name, limits))
+    if raw.startswith(OLE_MAGIC):
+        return _detect_ole(raw, name)
+    kind = next((kind for magic, kind in MAGIC_NAMES if raw.startswith(magic)), None)
+    head = _ascii_head(raw)
+    if kind is None and _HTML.match(head):
+        return Format.HTML
+    kind = kind or next((kind for pattern, kind in _NOT_A_LIST if pattern.match(head)), None)
     if kind:
-        raise InputError(f"{name} is {kind}; it can't be read as a list.", SAVE_AS)
+        raise _not_a_list(name, kind)
     return Format.TEXT
 
 
-def _unsupported_kind(raw: bytes) -> str | None:
-    if raw.startswith(OLE_MAGIC):
-        if ENCRYPTED_STREAM in raw:
-            return "protected by a password"
-        return "an old Excel workbook (.xls)"
-    for magic, kind in MAGIC_NAMES:
-        if raw.startswith(magic):
-            return kind
+def _not_a_list(name: str, kind: str) -> InputError:
+    return InputError(f"{name} is {kind}; it can't be read as a list.", SAVE_AS)
+
+
+def protected(name: str) -> InputError:
+    """The error for a workbook that needs a password."""
+    return InputError(f"{name} is protected by a password.", "Save it without one, then try again.")
+
+
+def _ascii_head(raw: bytes) -> bytes:
+    """The beginning in lower case, enough of UTF-16 to see ASCII tags."""
     head = raw[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        head = head.replace(b"\0", b"")[2:]  # enough of UTF-16 to see ASCII tags
-    head = head.lstrip().lower()
-    return next((kind for pattern, kind in TEXT_NAMES if pattern.match(head)), None)
+        head = head.replace(b"\0", b"")[2:]
+    return head.lstrip().lower()
 
 
-def _detect_zip(raw: bytes, name: str) -> Format:
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            parts = set(archive.namelist())
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{name} begins like an Excel workbook but is damaged or cut off.",
-            "Download or export it again.",
-        ) from error
+def _detect_ole(raw: bytes, name: str) -> Format:
+    for stream, kind in OLE_STREAMS:
+        if stream.encode("utf-16-le") in raw:
+            raise protected(name) if kind is None else _not_a_list(name, kind)
+    return Format.XLS
+
+
+def _detect_zip(archive: Archive) -> Format:
+    parts = archive.parts
     if "xl/workbook.xml" in parts:
         return Format.XLSX
-    raise InputError(f"{name} is {_zip_kind(parts)}; it can't be read as a list.", SAVE_AS)
+    if "xl/workbook.bin" in parts:
+        return Format.XLSB
+    if {"mimetype", "content.xml"} <= parts and b"spreadsheet" in archive.beginning("mimetype"):
+        manifest = "META-INF/manifest.xml"
+        if manifest in parts and b":encryption-data" in archive.read(manifest):
+            raise protected(archive.name)
+        return Format.ODS
+    raise _not_a_list(archive.name, _zip_kind(parts))
 
 
 def _zip_kind(parts: set[str]) -> str:
-    if "xl/workbook.bin" in parts:
-        return "a binary Excel workbook (.xlsb)"
-    if {"Index/Document.iwa", "Index.zip"} & parts:
+    if any(part.startswith("Index/") or part == "Index.zip" for part in parts):
         return "an Apple Numbers, Pages or Keynote document"
     if {"mimetype", "content.xml"} <= parts:
-        return "an OpenDocument file (.ods)"
+        return "an OpenDocument text or drawing"
     if any(part.startswith(("word/", "ppt/")) for part in parts):
         return "a Word or PowerPoint document"
     return "a ZIP archive"

@@ -2,89 +2,178 @@
 
 from __future__ import annotations
 
-import itertools
-from array import array
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
-BLOCK_ROWS = 10_000
-"""Rows held as rows before they are turned into columns: many row lists cost much memory."""
+Cells: TypeAlias = "npt.NDArray[np.object_]"
+"""Cells as an array of (columns, rows)."""
+
+
+@dataclass(slots=True)
+class Ragged:
+    """Counts rows that are not as wide as the header, and the line of the first."""
+
+    count: int = 0
+    first_line: int = 0
+
+    def note(self, line: int) -> None:
+        """Count a row."""
+        self.count += 1
+        self.first_line = self.first_line or line
+
+    def notice(self, what: str) -> list[str]:
+        """Say it, if there was one."""
+        if not self.count:
+            return []
+        rows = "1 row has" if self.count == 1 else f"{self.count:,} rows have"
+        return [f"{rows} {what} (first: line {self.first_line})"]
 
 
 class RowCollector:
-    """Takes rows one by one and makes of them the frame of a `Table`.
+    """Takes rows block by block and makes of them columns.
 
     Args:
-        width: Number of columns of the header; wider rows widen the frame.
+        width: Number of columns of the header; wider rows add columns.
         filler: What a cell is that a row does not have.
 
     Attributes:
+        lines: Line number of each row kept.
+        after_blank: Positions of the rows with a blank row before them.
         blank_rows: Blank rows between others; those at the end of a file are nobody's concern.
+        short: Rows with fewer fields than the header.
+        long: Rows with more.
     """
 
     def __init__(self, width: int, filler: Cell) -> None:
+        self.lines: list[int] = []
+        self.after_blank: set[int] = set()
         self.blank_rows = 0
+        self.short, self.long = Ragged(), Ragged()
         self._trailing_blank_rows = 0
+        self._width = width
         self._filler = filler
-        self._lines = array("q")
-        self._block: list[Sequence[Cell]] = []
-        self._columns: list[list[Cell]] = [[] for _ in range(width)]
+        self._blocks: list[Cells] = []
+        self._shared: list[dict[Cell, Cell] | None] = []
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self.lines)
 
-    @property
-    def columns(self) -> list[list[Cell]]:
-        """The columns so far; a reader may replace a column by another of the same length."""
-        self._flush()
-        return self._columns
+    def add_block(self, lines: Sequence[int], rows: list[list[Cell]]) -> None:
+        """Take rows with their line numbers; blank ones are left out and counted."""
+        import numpy as np
 
-    def add(self, line: int, cells: Sequence[Cell]) -> None:
-        """Take a row that is not blank, with its line number."""
+        if set(map(len, rows)) != {self._width} or not all(map(any, rows)):
+            lines, rows = self._clean(lines, rows)
+        elif self._trailing_blank_rows:
+            self._end_blank(len(self.lines))
+        if not rows:
+            return
+        block = np.empty((len(rows[0]), len(rows)), dtype=object)
+        for position, cells in enumerate(zip(*rows, strict=True)):
+            block[position, :] = self._share(position, cells)
+        self._blocks.append(block)
+        self.lines.extend(lines)
+
+    def cells(self) -> Cells:
+        """Everything collected, an array of (columns, rows); the collector keeps no cell."""
+        import numpy as np
+
+        blocks, self._blocks = self._blocks, []
+        if not blocks:
+            return np.empty((self._width, 0), dtype=object)
+        width = max(len(block) for block in blocks)
+        for at, block in enumerate(blocks):
+            if len(block) < width:
+                blocks[at] = np.full((width, block.shape[1]), self._filler, dtype=object)
+                blocks[at][: len(block)] = block
+        return np.concatenate(blocks, axis=1)
+
+    def _clean(
+        self, lines: Sequence[int], rows: list[list[Cell]]
+    ) -> tuple[list[int], list[list[Cell]]]:
+        """Leave out blank rows and make the others equally wide."""
+        kept_lines: list[int] = []
+        kept: list[list[Cell]] = []
+        for line, row in zip(lines, rows, strict=True):
+            if is_blank(row):
+                self._trailing_blank_rows += 1
+                continue
+            if self._trailing_blank_rows:
+                self._end_blank(len(self.lines) + len(kept))
+            if len(row) < self._width:
+                self.short.note(line)
+            elif len(row) > self._width:
+                if is_blank(row[self._width :]):
+                    del row[self._width :]  # a delimiter at the end, and nothing behind it
+                else:
+                    self.long.note(line)
+            kept_lines.append(line)
+            kept.append(row)
+        width = max(map(len, kept), default=self._width)
+        width = max(width, self._width)
+        for row in kept:
+            if len(row) < width:
+                row.extend([self._filler] * (width - len(row)))
+        return kept_lines, kept
+
+    def _end_blank(self, position: int) -> None:
         self.blank_rows += self._trailing_blank_rows
         self._trailing_blank_rows = 0
-        self._lines.append(line)
-        self._block.append(cells)
-        if len(self._block) == BLOCK_ROWS:
-            self._flush()
+        self.after_blank.add(position)
 
-    def skip_blank(self) -> None:
-        """Leave out a blank row."""
-        self._trailing_blank_rows += 1
-
-    def frame(self) -> pd.DataFrame:
-        """Everything collected; the collector is empty afterwards."""
-        columns = self.columns
-        columns.reverse()
-        return _build_frame(self._lines, [columns.pop() for _ in range(len(columns))])
-
-    def _flush(self) -> None:
-        rows_before = len(self._lines) - len(self._block)
-        block = list(itertools.zip_longest(*self._block, fillvalue=self._filler))
-        for _ in range(len(block) - len(self._columns)):
-            self._columns.append([self._filler] * rows_before)
-        nothing = [self._filler] * len(self._block)
-        for column, cells in itertools.zip_longest(self._columns, block, fillvalue=nothing):
-            column.extend(cells)
-        self._block.clear()
+    def _share(self, position: int, cells: Sequence[Cell]) -> Sequence[Cell]:
+        """Let equal texts of a column that repeats itself be one object: it saves much memory."""
+        if position == len(self._shared):
+            self._shared.append(_worth_sharing(cells))
+        shared = self._shared[position] if position < len(self._shared) else None
+        if shared is None or len(shared) > MOST_SHARED or set(map(type, cells)) != {str}:
+            return cells
+        return list(map(shared.setdefault, cells, cells))
 
 
-def blank_rows_notice(collector: RowCollector) -> list[str]:
+MOST_SHARED = 20_000
+"""Different texts of a column that are remembered; with more, sharing costs more than it saves."""
+
+
+def _worth_sharing(cells: Sequence[Cell]) -> dict[Cell, Cell] | None:
+    if len(cells) < 100 or set(map(type, cells)) != {str}:
+        return None
+    return {} if len(set(cells)) * 4 <= len(cells) else None
+
+
+def frame_of(cells: Cells, lines: Sequence[int]) -> pd.DataFrame:
+    """The frame of a `Table`, of an array of (columns, rows)."""
+    import numpy as np
+    import pandas as pd
+
+    index = pd.Index(np.array(lines, dtype="int64"))
+    return pd.DataFrame(cells.T, index=index, dtype=object, copy=False)
+
+
+def is_blank(row: Iterable[Cell]) -> bool:
+    """Whether a row holds nothing; 0 and FALSE are something."""
+    return all(cell is None or cell == "" for cell in row)
+
+
+def blank_rows_notice(count: int) -> list[str]:
     """Say how many blank rows were left out, if any."""
-    match collector.blank_rows:
+    match count:
         case 0:
             return []
         case 1:
             return ["1 blank row was skipped"]
-        case count:
+        case _:
             return [f"{count:,} blank rows were skipped"]
 
 
@@ -121,20 +210,12 @@ def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
         raise InputError(f"{name} has no columns.", "Give a DataFrame with at least one ID column.")
     header = tuple(_column_name(label) for label in frame.columns)
     check_header(source, header, 1, len(frame))
-    columns = [_plain_cells(frame.iloc[:, position]) for position in range(frame.shape[1])]
-    return Table(source, header, _build_frame(range(2, len(frame) + 2), columns))
-
-
-def _build_frame(lines: Sequence[int], columns: list[list[Cell]]) -> pd.DataFrame:
     import numpy as np
-    import pandas as pd
 
-    cells = np.empty((len(columns), len(lines)), dtype=object)
-    for position in range(len(columns)):
-        cells[position, :] = columns[position]
-        columns[position] = []  # one copy less while the next column is laid out
-    index = pd.Index(np.array(lines, dtype="int64"))
-    return pd.DataFrame(cells.T, index=index, dtype=object, copy=False)
+    cells = np.empty((frame.shape[1], len(frame)), dtype=object)
+    for position in range(frame.shape[1]):
+        cells[position, :] = _plain_cells(frame.iloc[:, position])
+    return Table(source, header, frame_of(cells, range(2, len(frame) + 2)))
 
 
 def _column_name(label: Hashable) -> str:

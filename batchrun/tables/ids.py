@@ -7,6 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, time, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -18,9 +19,30 @@ SHOWN_CHARACTERS = 40
 UUID_DIGITS = 32
 
 
+class IdKind(StrEnum):
+    """What a cell that is not a UUID seems to hold; the value is its name in the singular."""
+
+    SALESFORCE = "Salesforce ID"
+    HUBSPOT = "HubSpot number"
+    SCIENTIFIC = "number that Excel shortened"
+    NUMBER = "number"
+    TRUNCATED = "truncated UUID"
+    MISTYPED = "mistyped UUID"
+    FORMULA_ERROR = "formula error"
+    EMAIL = "e-mail address"
+    DOMAIN = "domain name"
+    ADDRESS = "web address"
+    PLACEHOLDER = "placeholder"
+    SEVERAL = "cell with more than a UUID"
+    OTHER = "other value"
+
+
 @dataclass(frozen=True, slots=True)
 class ValidId:
-    """A UUID in canonical form: lower case, five groups, hyphens."""
+    """A UUID in canonical form: lower case, five groups, hyphens.
+
+    With lenient reading it may have letters beyond f, then just as it is written.
+    """
 
     value: str
 
@@ -31,9 +53,11 @@ class DamagedId:
 
     Attributes:
         reason: What it is and the likely cause, in plain words, the value quoted.
+        kind: What it seems to be.
     """
 
     reason: str
+    kind: IdKind = IdKind.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +70,7 @@ ParsedId: TypeAlias = ValidId | DamagedId | MissingId
 _HEX = "[0-9a-f]"
 _CANONICAL = re.compile(rf"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}")
 _PLAIN = re.compile(rf"{_HEX}{{32}}")
+_LIKE_CANONICAL = re.compile(r"[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}")
 _NOT_HEX = re.compile("[^0-9a-f-]")
 _SPACE = re.compile(r"\s")
 _EMBEDDED = re.compile(rf"(?<![0-9a-z-])(?:{_CANONICAL.pattern}|{_PLAIN.pattern})(?![0-9a-z-])")
@@ -61,46 +86,75 @@ _PLACEHOLDERS = frozenset(
 )
 
 _CAUSES = (
-    (re.compile(r"#[\w/]+[!?]?"), "is the error of a broken formula, not a UUID"),
-    (re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "is an e-mail address, not a UUID"),
-    (re.compile(r"[+-]?\d+([.,]\d+)?e[+-]?\d+"), "is not a UUID: Excel turned this into a number"),
-    (re.compile(r"\d{9,12}"), "looks like a HubSpot record number, not a UUID"),
-    (re.compile(r"[+-]?\d+([.,]\d+)*"), "is a number, not a UUID"),
-    (re.compile(r"00[a-z0-9]{13}([a-z0-9]{3})?"), "looks like a Salesforce ID, not a UUID"),
-    (re.compile(r"(https?://|www\.)\S*"), "is a web address without an ID in it"),
-    (re.compile(r"([a-z0-9-]+\.)+[a-z]{2,}"), "is a domain name, not a UUID"),
+    (IdKind.FORMULA_ERROR, r"#[\w/]+[!?]?", "is the error of a broken formula, not a UUID"),
+    (IdKind.EMAIL, r"[^@\s]+@[^@\s]+\.[^@\s]+", "is an e-mail address, not a UUID"),
+    (
+        IdKind.SCIENTIFIC,
+        r"[+-]?\d+([.,]\d+)?e[+-]?\d+",
+        "is not a UUID: Excel turned this into a number",
+    ),
+    (IdKind.HUBSPOT, r"\d{9,12}", "looks like a HubSpot record number, not a UUID"),
+    (IdKind.NUMBER, r"[+-]?\d+([.,]\d+)*", "is a number, not a UUID"),
+    (
+        IdKind.SALESFORCE,
+        r"(00|a0)[a-z0-9]{13}",
+        "looks like a Salesforce ID (15 characters), not a UUID",
+    ),
+    (
+        IdKind.SALESFORCE,
+        r"(00|a0)[a-z0-9]{16}",
+        "looks like a Salesforce ID (18 characters), not a UUID",
+    ),
+    (IdKind.ADDRESS, r"(https?://|www\.)\S*", "is a web address without an ID in it"),
+    (IdKind.DOMAIN, r"([a-z0-9-]+\.)+[a-z]{2,}", "is a domain name, not a UUID"),
 )
 """What a lower-cased text looks like and what to say of it; the first that fits is said."""
+
+_COMPILED_CAUSES = tuple((kind, re.compile(pattern), words) for kind, pattern, words in _CAUSES)
 
 _LIKE_A_UUID = range(28, 45)
 """Lengths at which a text was probably meant as a UUID."""
 
 
-def parse_id(cell: Cell) -> ParsedId:
+def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
     """Read a cell of an identifier column.
 
     White space, zero-width characters, quotes, braces and ``urn:uuid:`` around a UUID are taken
     off, upper case is lowered, missing hyphens are set, and a URL that holds one UUID gives it.
+
+    Args:
+        cell: The cell.
+        lenient: Take for an ID, just as it is written, what has the five groups of a UUID but
+            letters beyond f: the service's own documentation shows such a contact id.
     """
     if isinstance(cell, str):
         lowered = cell.lower()
-        return ValidId(lowered) if _CANONICAL.fullmatch(lowered) else _parse_text(cell)
+        if _CANONICAL.fullmatch(lowered):
+            return ValidId(lowered)
+        return _parse_text(cell, lenient=lenient)
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return MissingId()
-    return DamagedId(_typed_reason(cell))
+    return _damaged_value(cell)
 
 
-def _parse_text(text: str) -> ParsedId:
+def _parse_text(text: str, *, lenient: bool) -> ParsedId:
     bare = text.strip(_AROUND)
     lowered = bare.lower().removeprefix("urn:uuid:").strip(_AROUND)
     if not lowered:
         return MissingId()
     if _CANONICAL.fullmatch(lowered) or _PLAIN.fullmatch(lowered):
         return ValidId(_hyphenate(lowered))
+    if lenient and _LIKE_CANONICAL.fullmatch(lowered):
+        return ValidId(bare[-len(lowered) :])
+    return _search_text(bare, lowered)
+
+
+def _search_text(bare: str, lowered: str) -> ValidId | DamagedId:
     found = {_hyphenate(each) for each in _EMBEDDED.findall(lowered)}
     if len(found) == 1 and "/" in lowered:
         return ValidId(found.pop())
-    return DamagedId(f"{_shown(bare)} {_text_reason(lowered, len(found))}")
+    kind, words = _diagnosis(lowered, len(found))
+    return DamagedId(f"{_shown(bare)} {words}", kind)
 
 
 def _hyphenate(lowered: str) -> str:
@@ -108,40 +162,46 @@ def _hyphenate(lowered: str) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _text_reason(lowered: str, uuids_inside: int) -> str:
+def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str]:
     if uuids_inside:
-        return f"holds {uuids_inside} UUIDs" if uuids_inside > 1 else "holds more than the UUID"
+        inside = f"{uuids_inside} UUIDs" if uuids_inside > 1 else "more than the UUID"
+        return IdKind.SEVERAL, f"holds {inside}"
     if lowered in _PLACEHOLDERS:
-        return "stands for an empty cell, it is not an ID"
-    cause = next((words for pattern, words in _CAUSES if pattern.fullmatch(lowered)), None)
-    if cause:
-        return cause
+        return IdKind.PLACEHOLDER, "stands for an empty cell, it is not an ID"
+    for kind, pattern, words in _COMPILED_CAUSES:
+        if pattern.fullmatch(lowered):
+            return kind, words
     wrong = _NOT_HEX.search(lowered)
     if wrong is None:
-        return _digits_reason(sum(character != "-" for character in lowered))
+        return _count_digits(sum(character != "-" for character in lowered))
     if len(lowered) in _LIKE_A_UUID and not _SPACE.search(lowered):
         position = wrong.start() + 1
-        return f"is not a UUID: {_named(wrong[0])} at position {position} is not hexadecimal"
-    return "is not a UUID"
+        words = f"is not a UUID: {_named(wrong[0])} at position {position} is not hexadecimal"
+        if _LIKE_CANONICAL.fullmatch(lowered):
+            words += "; --lenient-ids would send it"
+        return IdKind.MISTYPED, words
+    return IdKind.OTHER, "is not a UUID"
 
 
-def _digits_reason(digits: int) -> str:
+def _count_digits(digits: int) -> tuple[IdKind, str]:
     if digits == UUID_DIGITS:
-        return "is not a UUID: its hyphens are in the wrong places"
+        return IdKind.MISTYPED, "is not a UUID: its hyphens are in the wrong places"
     if digits < UUID_DIGITS:
-        return f"is not a UUID: it has only {digits} of 32 hexadecimal digits, the rest is cut off"
-    return f"is not a UUID: it has {digits} hexadecimal digits instead of 32"
+        cut_off = f"it has only {digits} of 32 hexadecimal digits, the rest is cut off"
+        return IdKind.TRUNCATED, f"is not a UUID: {cut_off}"
+    return IdKind.MISTYPED, f"is not a UUID: it has {digits} hexadecimal digits instead of 32"
 
 
-def _typed_reason(cell: bool | float | date | time | timedelta) -> str:
+def _damaged_value(cell: bool | float | date | time | timedelta) -> DamagedId:
     if isinstance(cell, bool):
-        return f"{str(cell).upper()} is a yes/no value, not a UUID"
+        return DamagedId(f"{str(cell).upper()} is a yes/no value, not a UUID")
     if isinstance(cell, int | float):
         text = f"{cell:.15g}" if isinstance(cell, float) else str(cell)
-        return f"{_shown(text)} {_text_reason(text, 0)}"
+        kind, words = _diagnosis(text, 0)
+        return DamagedId(f"{_shown(text)} {words}", kind)
     if isinstance(cell, date):
-        return f"{_shown(str(cell))} is a date, not a UUID"
-    return f"{_shown(str(cell))} is a time, not a UUID"
+        return DamagedId(f"{_shown(str(cell))} is a date, not a UUID")
+    return DamagedId(f"{_shown(str(cell))} is a time, not a UUID")
 
 
 def _named(character: str) -> str:

@@ -3,56 +3,55 @@
 By header name first. A strong name, such as *Company ID*, is believed; a weak one, such as
 *Account ID*, only when most of its filled cells are UUIDs, since CRMs put their own numbers there.
 Of several columns with a strong name the only one that holds UUIDs wins. What stays undecided is
-refused with the candidates named, never guessed.
+asked, or refused with the candidates and samples of what they hold; never guessed.
 """
 
 from __future__ import annotations
 
 import difflib
-import itertools
-import unicodedata
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.errors import InputError
 from batchrun.model import Role, Table
-from batchrun.tables.ids import MissingId, ValidId, parse_id
+from batchrun.tables.contents import Contents, column_name, mostly_ids, read_contents
+from batchrun.tables.names import STRONG_NAMES, WEAK_NAMES, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
+SHOWN_CANDIDATES = 8
 
-STRONG_NAMES = {
-    Role.COMPANY: frozenset({
-        "company id", "companyid", "company uuid", "companyuuid", "pg company id",
-        "pgai company id", "pg ai company id", "account uuid", "organization id",
-        "organisation id", "organization uuid", "organisation uuid",
-    }),
-    Role.CONTACT: frozenset({
-        "contact id", "contactid", "contact uuid", "contactuuid", "pg contact id",
-        "pgai contact id", "pg ai contact id", "person id", "person uuid", "lead id",
-    }),
-}  # fmt: skip
 
-WEAK_NAMES = {
-    Role.COMPANY: frozenset({
-        "account id", "accountid", "associated company id", "associated company ids",
-        "record id company", "company record id",
-    }),
-    Role.CONTACT: frozenset({
-        "associated contact id", "associated contact ids", "record id contact",
-        "contact record id",
-    }),
-}  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class ColumnQuestion:
+    """A choice only the user can make.
 
-SAMPLED_CELLS = 1_000
-"""Filled cells of a column that are looked at to tell what it holds."""
+    Attributes:
+        text: The question.
+        roles: The roles the column may get.
+        candidates: The columns to choose from, and what they hold.
+    """
+
+    text: str
+    roles: tuple[Role, ...]
+    candidates: tuple[Contents, ...]
+
+
+Ask: TypeAlias = "Callable[[ColumnQuestion], tuple[Role, int] | None]"
+"""Puts a question; gives the role and the column's position, or ``None`` for no answer."""
 
 
 def find_roles(
-    table: Table, *, company_column: str | None = None, contact_column: str | None = None
+    table: Table,
+    *,
+    company_column: str | None = None,
+    contact_column: str | None = None,
+    lenient: bool = False,
+    ask: Ask | None = None,
 ) -> dict[Role, int]:
     """Find the position of each identifier column; one role is enough.
 
@@ -60,12 +59,41 @@ def find_roles(
         table: The list.
         company_column: Name of the company column, or its number from 1; ``None`` to find it.
         contact_column: The contact column likewise.
+        lenient: Whether what merely looks like a UUID counts as one.
+        ask: Puts a tie to the user; ``None`` when nobody is there.
 
     Raises:
         InputError: A named column does not exist, two columns may have the same role, or no
-            column has one.
+            column has one, and nobody could be asked.
     """
-    named = {Role.COMPANY: company_column, Role.CONTACT: contact_column}
+    roles = _named_roles(table, {Role.COMPANY: company_column, Role.CONTACT: contact_column})
+
+    @cache
+    def holds_ids(column: int) -> bool:
+        return mostly_ids(table, column, lenient=lenient)
+
+    for role in Role:
+        if role in roles:
+            continue
+        candidates = _candidates(table, role, roles, holds_ids)
+        if len(candidates) > 1:
+            question = _question(
+                table,
+                f"{table.source.name} has {len(candidates)} columns that may hold the"
+                f" {WORDS[role]} IDs",
+                (role,),
+                candidates,
+                lenient=lenient,
+            )
+            roles.update([_answer(question, ask, f"Say which with {OPTIONS[role]}.")])
+        else:
+            roles.update((role, column) for column in candidates)
+    if not roles:
+        roles.update([_ask_for_any(table, holds_ids, ask, lenient=lenient)])
+    return roles
+
+
+def _named_roles(table: Table, named: Mapping[Role, str | None]) -> dict[Role, int]:
     roles = {
         role: find_column(table, name, OPTIONS[role])
         for role, name in named.items()
@@ -77,36 +105,7 @@ def find_roles(
             " company and the contact column.",
             f"Name two columns, or only one of {' and '.join(OPTIONS.values())}.",
         )
-
-    @cache
-    def holds_ids(column: int) -> bool:
-        return _mostly_uuids(table, column)
-
-    for role in Role:
-        if role in roles:
-            continue
-        candidates = _candidates(table, role, roles, holds_ids)
-        if len(candidates) > 1:
-            raise InputError(
-                f"{table.source.name} has {len(candidates)} columns that may hold the"
-                f" {WORDS[role]} IDs: {_quoted(table, candidates)}.",
-                f"Say which with {OPTIONS[role]}.",
-            )
-        roles.update((role, column) for column in candidates)
-    if not roles:
-        raise _nothing_found(table, holds_ids)
     return roles
-
-
-def normalise(name: str) -> str:
-    """A header name without case, accents, punctuation and superfluous white space."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    kept = (
-        character if character.isalnum() else " "
-        for character in decomposed
-        if unicodedata.category(character) not in {"Mn", "Cf"}
-    )
-    return " ".join("".join(kept).split())
 
 
 def _candidates(
@@ -126,11 +125,43 @@ def _candidates(
     return [column for column, name in free if name in WEAK_NAMES[role] and holds_ids(column)]
 
 
-def _mostly_uuids(table: Table, column: int) -> bool:
-    parsed = map(parse_id, table.frame[column])
-    filled = (each for each in parsed if not isinstance(each, MissingId))
-    sample = [isinstance(each, ValidId) for each in itertools.islice(filled, SAMPLED_CELLS)]
-    return sum(sample) * 2 > len(sample)
+def _ask_for_any(
+    table: Table, holds_ids: Callable[[int], bool], ask: Ask | None, *, lenient: bool
+) -> tuple[Role, int]:
+    """No column is named like an ID: those that hold UUIDs are the candidates."""
+    holders = [column for column in range(len(table.header)) if holds_ids(column)]
+    what = f"{table.source.name}: no column is named like a company or contact ID"
+    hint = f"Say which it is with {' or '.join(OPTIONS.values())}."
+    if not holders:
+        raise InputError(f"{what}. No column holds UUIDs. {_columns_hint(table)}", hint)
+    text = f"{what}. UUIDs are in"
+    question = _question(table, text, tuple(Role), holders, lenient=lenient)
+    return _answer(question, ask, hint, _columns_hint(table))
+
+
+def _question(
+    table: Table, text: str, roles: tuple[Role, ...], columns: Sequence[int], *, lenient: bool
+) -> ColumnQuestion:
+    shown = columns[:SHOWN_CANDIDATES]
+    contents = tuple(read_contents(table, column, lenient=lenient) for column in shown)
+    return ColumnQuestion(text, roles, contents)
+
+
+def _answer(
+    question: ColumnQuestion, ask: Ask | None, hint: str, more: str = ""
+) -> tuple[Role, int]:
+    answer = None if ask is None else ask(question)
+    if answer is not None:
+        return answer
+    listed = "; ".join(map(candidate_words, question.candidates))
+    what = f"{question.text}: {listed}."
+    raise InputError(f"{what} {more}" if more else what, hint)
+
+
+def candidate_words(contents: Contents) -> str:
+    """A column that may be meant, with what it holds and samples."""
+    samples = ", ".join(contents.samples)
+    return f"{contents.name} (column {contents.position + 1}: {contents.words}, such as {samples})"
 
 
 def find_column(table: Table, name: str, option: str) -> int:
@@ -164,21 +195,9 @@ def find_column(table: Table, name: str, option: str) -> int:
     raise InputError(f"{table.source.name} has no column {name!r} ({option}).", hint)
 
 
-def _nothing_found(table: Table, holds_ids: Callable[[int], bool]) -> InputError:
-    columns = range(len(table.header))
-    holders = [column for column in columns if holds_ids(column)]
-    found = f"UUIDs are in {_quoted(table, holders)}" if holders else "No column holds UUIDs"
-    return InputError(
-        f"{table.source.name}: no column is named like a company or contact ID."
-        f" {found}. {_columns_hint(table)}",
-        f"Say which it is with {' or '.join(OPTIONS.values())}.",
-    )
-
-
 def _columns_hint(table: Table) -> str:
     return f"Its columns: {_quoted(table, range(len(table.header)))}."
 
 
 def _quoted(table: Table, columns: Iterable[int], separator: str = ", ") -> str:
-    names = (table.header[column].strip() or f"(column {column + 1})" for column in columns)
-    return separator.join(dict.fromkeys(names))
+    return separator.join(dict.fromkeys(column_name(table, column) for column in columns))

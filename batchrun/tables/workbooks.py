@@ -1,149 +1,158 @@
-"""XLSX: bytes → `Table`, cells as Excel holds them.
-
-Read by calamine, which is nine times faster than openpyxl. What it can't tell apart: an error
-cell (``#N/A``), a formula that was never calculated, an empty text and a text of nothing but
-spaces, tabs or line breaks all come as empty cells.
-"""
+"""Workbooks (XLSX, XLSM, XLS, XLSB, ODS): bytes → `Table`, cells as the program holds them."""
 
 from __future__ import annotations
 
-import difflib
-import io
-from dataclasses import replace
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.frames import RowCollector, blank_rows_notice, check_header
+from batchrun.tables import foreign, xlsx
+from batchrun.tables.formats import Format
+from batchrun.tables.gather import Block, Layout, gather
+from batchrun.tables.sheetxml import column_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from python_calamine import CalamineSheet, CalamineWorkbook
+    from batchrun.tables.options import LoadOptions
+    from batchrun.tables.sheets import Grid
+    from batchrun.tables.sheetxml import SheetTraits
 
 EXACT_INTEGERS = 2**53
 """Below this every integer has its own double, and Excel holds each number as a double."""
 
 
-def read_workbook(raw: bytes, file: Path, sheet: str | None) -> Table:
-    """Read a sheet of an XLSX workbook.
+def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOptions) -> Table:
+    """Read a sheet of a workbook.
 
     Args:
         raw: The whole file.
         file: Its path; only named, not opened.
-        sheet: The sheet's name or number, ``None`` for the first that holds anything.
+        file_format: What it is.
+        options: Which sheet and which rows.
 
     Raises:
         InputError: The workbook is damaged, has no such sheet, or the sheet holds no table.
     """
-    import python_calamine as calamine
-
-    source = TableSource(name=file.name, path=str(file.absolute()), format="xlsx")
-    try:
-        with calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw)) as workbook:
-            content, notices = _choose_sheet(workbook, sheet, source)
-            return _read_sheet(content, replace(source, sheet=content.name, notices=notices))
-    except calamine.PasswordError as error:
-        raise InputError(
-            f"{file.name} is protected by a password.", "Save it without one, then try again."
-        ) from error
-    except (calamine.CalamineError, OSError) as error:
-        raise InputError(
-            f"{file.name} is an Excel workbook that can't be read: {error}.",
-            "Open it in Excel and save it again as .xlsx.",
-        ) from error
-
-
-def _choose_sheet(
-    workbook: CalamineWorkbook, wanted: str | None, source: TableSource
-) -> tuple[CalamineSheet, tuple[str, ...]]:
-    """The sheet to read and what is to be said of the choice."""
-    visible, hidden = _sheet_names(workbook)
-    if wanted is not None:
-        content = workbook.get_sheet_by_name(_named_sheet(wanted, visible, hidden, source))
-        if content.start is None:
-            raise InputError(
-                f"{source.name}, sheet {content.name} is empty.",
-                f"Name another sheet: {_listed([*visible, *hidden])}.",
-            )
-        return content, ()
-    sheets = [workbook.get_sheet_by_name(name) for name in visible]
-    filled = [content for content in sheets if content.start is not None]
-    if not filled:
-        hint = f"Name a hidden sheet: {_listed(hidden)}." if hidden else "Export the list again."
-        raise InputError(f"{source.name} has no visible sheet that holds anything.", hint)
-    if len(filled) == 1:
-        return filled[0], ()
-    others = _listed(content.name for content in filled[1:])
-    return filled[0], (f"Sheet {filled[0].name} was read; not read, though not empty: {others}",)
-
-
-def _sheet_names(workbook: CalamineWorkbook) -> tuple[list[str], list[str]]:
-    """Names of the visible and of the hidden worksheets, charts left out."""
-    from python_calamine import SheetTypeEnum, SheetVisibleEnum
-
-    worksheets = [each for each in workbook.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
-    visible = [each.name for each in worksheets if each.visible == SheetVisibleEnum.Visible]
-    hidden = [each.name for each in worksheets if each.visible != SheetVisibleEnum.Visible]
-    return visible, hidden
-
-
-def _named_sheet(wanted: str, visible: list[str], hidden: list[str], source: TableSource) -> str:
-    names = [*visible, *hidden]
-    if wanted in names:
-        return wanted
-    # Excel allows no two names that differ in case only
-    folded = {name.casefold(): name for name in names}
-    if wanted.casefold() in folded:
-        return folded[wanted.casefold()]
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(visible):
-        return visible[int(wanted) - 1]
-    close = difflib.get_close_matches(wanted.casefold(), folded, n=1)
-    suggestion = f" Did you mean {folded[close[0]]}?" if close else ""
-    raise InputError(
-        f"{source.name} has no sheet {wanted!r}.", f"Its sheets: {_listed(names)}.{suggestion}"
+    if file_format is Format.XLSX:
+        grid = xlsx.read_grid(raw, file.name, options.sheet, options.limits)
+    else:
+        grid = foreign.read_grid(raw, file.name, file_format, options.sheet, options.limits)
+    notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
+    if options.visible_only and grid.traits is None:
+        notices += (
+            f"An .{file_format.value} file does not tell which rows are hidden; all are read",
+        )
+    source = TableSource(
+        name=file.name,
+        path=str(file.absolute()),
+        format=file_format.value,
+        sheet=grid.sheet,
+        notices=notices,
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
-def _read_sheet(content: CalamineSheet, source: TableSource) -> Table:
-    numbered = enumerate(content.iter_rows(), start=1)  # starts at row 1, wherever cells start
-    header_line, header_cells = next(
-        ((line, cells) for line, cells in numbered if _any_cell(cells)), (0, [])
+    layout = Layout(
+        filler=None,
+        header_row=options.header_row,
+        merged=grid.merged,
+        first_column=grid.first_column,
+        exact=_exact_ods_column if file_format is Format.ODS else _exact_column,
     )
-    if not header_line:
-        raise InputError(f"{source.place(1)}: every cell is empty.", "Name another sheet.")
-    rows = RowCollector(len(header_cells), filler=None)
-    for line, cells in numbered:
-        if _any_cell(cells):
-            rows.add(line, cells)
+    return gather(_numbered(grid, options), source, layout)
+
+
+def _numbered(grid: Grid, options: LoadOptions) -> Iterator[Block]:
+    """The rows with their numbers; what calamine took for empty is put back."""
+    start = 1
+    patches = _patches(grid.traits)
+    hidden = grid.traits.hidden_rows if grid.traits and options.visible_only else set[int]()
+    for rows in grid.blocks:
+        lines: Sequence[int] = range(start, start + len(rows))
+        start += len(rows)
+        if patches:
+            for line in lines:
+                for column, value in patches.get(line, ()):
+                    _put(rows[line - lines[0]], column - grid.first_column, value)
+        if hidden:
+            seen = [
+                (line, row) for line, row in zip(lines, rows, strict=True) if line not in hidden
+            ]
+            yield [line for line, _ in seen], [row for _, row in seen]
         else:
-            rows.skip_blank()
-    header = [_header_text(cell) for cell in header_cells]
-    columns = rows.columns
-    columns[:] = map(_exact_column, columns)
-    while header and not header[-1] and all(cell is None for cell in columns[-1]):
-        header.pop()
-        columns.pop()
-    check_header(source, tuple(header), header_line, len(rows))
-    notices = (*source.notices, *blank_rows_notice(rows))
-    return Table(replace(source, notices=notices), tuple(header), rows.frame())
+            yield lines, rows
 
 
-def _any_cell(cells: Sequence[Cell]) -> bool:
-    return any(cells) or any(cell != "" for cell in cells)  # 0 and FALSE are something
+def _put(row: list[Cell], column: int, value: str) -> None:
+    if 0 <= column < len(row):
+        row[column] = value
+
+
+def _patches(traits: SheetTraits | None) -> dict[int, list[tuple[int, str]]]:
+    by_row: dict[int, list[tuple[int, str]]] = {}
+    if traits is not None:
+        for found in (traits.errors, traits.blank_texts):
+            for (row, column), value in found.items():
+                by_row.setdefault(row, []).append((column, value))
+    return by_row
+
+
+def _trait_notices(traits: SheetTraits | None, visible_only: bool) -> list[str]:
+    if traits is None:
+        return []
+    notices = []
+    if traits.hidden_rows:
+        how = "filtered out" if traits.filtered else "hidden"
+        rows = _counted(len(traits.hidden_rows), "row is", "rows are")
+        fate = (
+            "and left out" if visible_only else "and were read too; --visible-only leaves them out"
+        )
+        notices.append(f"{rows} {how} {fate}")
+    if traits.hidden_columns:
+        letters = ", ".join(map(column_letters, traits.hidden_columns[:8]))
+        columns = _counted(len(traits.hidden_columns), "column is", "columns are")
+        notices.append(f"{columns} hidden and read too ({letters})")
+    if traits.errors:
+        (row, column), text = next(iter(traits.errors.items()))
+        cells = _counted(len(traits.errors), "cell holds", "cells hold")
+        place = f"{column_letters(column)}{row}"
+        notices.append(f"{cells} an error instead of a value (first: {text} in {place})")
+    if traits.uncalculated:
+        row, column = traits.uncalculated[0]
+        formulas = _counted(len(traits.uncalculated), "formula has", "formulas have")
+        place = f"{column_letters(column)}{row}"
+        notices.append(
+            f"{formulas} no stored value and count as empty (first: {place});"
+            " open the file in Excel and save it to have them calculated"
+        )
+    return notices
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"1 {one}" if number == 1 else f"{number:,} {many}"
 
 
 def _exact_column(column: list[Cell]) -> list[Cell]:
     """Undo what calamine's types lose: 5 is not 5.0, and an empty cell is not an empty text."""
     kinds = set(map(type, column))
-    if float not in kinds and str not in kinds:
-        return column
-    return [_exact_cell(cell) for cell in column]
+    if kinds == {float}:
+        return _exact_numbers(column)
+    if float in kinds:
+        return [_exact_cell(cell) for cell in column]
+    if str in kinds and "" in column:
+        return [None if cell == "" else cell for cell in column]
+    return column
+
+
+def _exact_numbers(column: list[Cell]) -> list[Cell]:
+    import numpy as np
+
+    numbers = np.array(column, dtype=float)
+    integral = (np.trunc(numbers) == numbers) & (np.abs(numbers) < EXACT_INTEGERS)
+    if integral.all():
+        exact: list[Cell] = numbers.astype(np.int64).tolist()
+        return exact
+    return [_exact_cell(cell) for cell in column] if integral.any() else column
 
 
 def _exact_cell(cell: Cell) -> Cell:
@@ -154,11 +163,19 @@ def _exact_cell(cell: Cell) -> Cell:
     return cell
 
 
-def _header_text(cell: Cell) -> str:
-    match _exact_cell(cell):
-        case None:
-            return ""
-        case bool(value):
-            return str(value).upper()
-        case value:
-            return str(value)
+def _exact_ods_column(column: list[Cell]) -> list[Cell]:
+    """The same for ODS, whose durations calamine leaves as ISO 8601 text."""
+    return [_duration(cell) if isinstance(cell, str) else cell for cell in _exact_column(column)]
+
+
+_ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d\d)M(\d\d(?:[.,]\d+)?)S")
+
+
+def _duration(text: str) -> Cell:
+    found = _ODS_DURATION.fullmatch(text)
+    if found is None:
+        return text
+    hours, minutes, seconds = found.groups()
+    return timedelta(
+        hours=int(hours), minutes=int(minutes), seconds=float(seconds.replace(",", "."))
+    )

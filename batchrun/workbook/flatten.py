@@ -1,56 +1,101 @@
-"""Flatten a result: nested JSON to dotted names, one value a column. Pure."""
+"""Flatten a result: nested JSON to paths with one value each. Pure."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from batchrun.model import JSON
 
 FlatValue: TypeAlias = str | int | float | bool | None
+Path: TypeAlias = tuple[str, ...]
+"""The keys from the result's root to a value. A path, not its dotted spelling, tells columns
+apart: ``{"a.b": 1}`` and ``{"a": {"b": 2}}`` are two."""
+
+DEEPEST = 6
+"""Keys in a path unless told otherwise; what is nested deeper stays together as JSON text."""
+
+NOT_AN_OBJECT: Path = ("result",)
+"""Where a result goes that is a list or a bare value."""
 
 
-def flatten(result: JSON) -> dict[str, FlatValue]:
-    """A result as named values, in the order the service sent them.
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A result as paths.
 
-    Nested objects become dotted names; a list of scalars is joined by line breaks; a list of
-    objects is counted; a mixed list is JSON text. A result that is no object is one value named
-    ``result``.
+    Attributes:
+        values: One value a path, in the order the service sent them. A list of objects is its
+            length here.
+        items: The lists of objects, by the same paths.
     """
-    if result is None:
-        return {}
-    flat: dict[str, FlatValue] = {}
+
+    values: dict[Path, FlatValue] = field(default_factory=dict)
+    items: dict[Path, list[dict[str, JSON]]] = field(default_factory=dict)
+
+
+def flatten(result: JSON, depth: int = DEEPEST) -> Flat:
+    """A result as paths with one value each.
+
+    Nested objects become longer paths, up to ``depth`` keys; what is deeper is JSON text. A list
+    of plain values is its items, one a line; a list of objects is counted and kept in ``items``;
+    any other list is JSON text. ``null``, ``{}`` and ``[]`` are ``None``; a key that is missing
+    has no path at all.
+
+    Args:
+        result: Any JSON value.
+        depth: The most keys in a path, at least 1.
+    """
+    flat = Flat()
     if isinstance(result, dict):
-        _add(flat, "", result)
-    else:
-        flat["result"] = _leaf(result)
+        _add(flat, (), result, depth)
+    elif result is not None:
+        _leaf(flat, NOT_AN_OBJECT, result)
     return flat
 
 
-def _add(flat: dict[str, FlatValue], prefix: str, values: dict[str, JSON]) -> None:
+def dotted(path: Path) -> str:
+    """A path as people read it; a blank key is named so that it can be seen."""
+    return ".".join(key if key.strip() else "(blank)" for key in path)
+
+
+def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:
     for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
-            _add(flat, f"{name}.", value)
-            continue
-        while name in flat:
-            name += " (2)"
-        flat[name] = _leaf(value)
+        path = (*prefix, key)
+        if isinstance(value, dict) and value and len(path) < depth:
+            _add(flat, path, value, depth)
+        else:
+            _leaf(flat, path, value)
 
 
-def _leaf(value: JSON) -> FlatValue:
-    if isinstance(value, list):
-        if not value:
-            return None
-        if all(isinstance(item, dict) for item in value):
-            return len(value)
-        if not any(isinstance(item, (dict, list)) for item in value):
-            return "\n".join(_text(item) for item in value)
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False) if value else None
-    return value
+def _leaf(flat: Flat, path: Path, value: JSON) -> None:
+    if not isinstance(value, (dict, list)):
+        flat.values[path] = value
+    elif not value:
+        flat.values[path] = None
+    elif isinstance(value, list):
+        objects = [item for item in value if isinstance(item, dict)]
+        if len(objects) == len(value):
+            flat.items[path] = objects
+            flat.values[path] = len(objects)
+        else:
+            flat.values[path] = _lines(value)
+    else:
+        flat.values[path] = as_json(value)
 
 
-def _text(item: JSON) -> str:
-    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+def _lines(values: list[JSON]) -> str:
+    """Items one a line where that can be read back, else JSON."""
+    if all(isinstance(item, str) for item in values):
+        texts = [item for item in values if isinstance(item, str)]
+        if all(text.strip() and "\n" not in text for text in texts):
+            return "\n".join(texts)
+    elif all(isinstance(item, (bool, int, float)) for item in values):
+        return "\n".join(as_json(item) for item in values)
+    return as_json(values)
+
+
+def as_json(value: JSON) -> str:
+    """JSON as people read it: no escapes but those JSON needs."""
+    return json.dumps(value, ensure_ascii=False)

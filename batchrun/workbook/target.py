@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
+from batchrun.workbook.parquet import require_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENDINGS = (".xlsx", ".csv", ".jsonl")
+ENDINGS = (".xlsx", ".csv", ".jsonl", ".parquet")
 
 
 def check_target(target: Path, source: Path | None) -> None:
@@ -29,6 +30,8 @@ def check_target(target: Path, source: Path | None) -> None:
             f"The output {target} has an ending batchrun does not write.",
             f"End it in {', '.join(ENDINGS)}.",
         )
+    if target.suffix.lower() == ".parquet":
+        require_parquet()
     folder = target.absolute().parent
     if not folder.is_dir():
         raise OutputError(f"There is no folder {folder}.", "Make it first, or choose another -o.")
@@ -56,11 +59,15 @@ class Place:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Place]:
+def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
     """A temporary file beside the target, which takes its place when all is written.
 
     When a program such as Excel holds the target open, the file goes beside it under a new name;
     ``final`` tells which.
+
+    Args:
+        target: Where the file is to be.
+        beside: Whether it may go beside a target that is held open; an error if not.
 
     Raises:
         OutputError: The disk is full or the folder can't be written.
@@ -75,7 +82,7 @@ def whole_file(target: Path) -> Iterator[Place]:
             yield place
             with place.temporary.open("rb+") as written:
                 os.fsync(written.fileno())
-            place.final = _put(place.temporary, target)
+            place.final = _put(place.temporary, target, most=9 if beside else 1)
         finally:
             place.temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -85,7 +92,7 @@ def whole_file(target: Path) -> Iterator[Place]:
         ) from error
 
 
-def _put(temporary: Path, target: Path) -> Path:
+def _put(temporary: Path, target: Path, most: int) -> Path:
     for number in count(1):
         suffix = "" if number == 1 else f" ({number})"
         place = target.with_name(f"{target.stem}{suffix}{target.suffix}")
@@ -94,7 +101,7 @@ def _put(temporary: Path, target: Path) -> Path:
         try:
             temporary.replace(place)
         except PermissionError:
-            if number > 9:
+            if number >= most:
                 raise
             continue
         return place

@@ -197,7 +197,7 @@ def test_an_unexpected_error_is_no_traceback(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun.monkeypatch.delenv("BATCHRUN_DEBUG")
-    batchrun.monkeypatch.setattr("batchrun.tables.load", lambda *_, **__: 1 / 0)
+    batchrun.monkeypatch.setattr("batchrun.request.load", lambda *_, **__: 1 / 0)
     ended = run(batchrun, "accounts.csv")
     assert_refused(ended, ExitCode.UNEXPECTED, "ZeroDivisionError")
     assert "Traceback" not in ended.stderr

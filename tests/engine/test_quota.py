@@ -119,7 +119,7 @@ def test_a_reset_far_away_describes_the_day_and_not_the_minute() -> None:
     quota.take(0.0)
     quota.answered(QuotaReading(limit=10_000, remaining=3, reset_seconds=40_000), 0.0)
     assert quota.rate == 60
-    assert quota.daily_left == 3
+    assert quota.left_today(0.0) == 3
 
 
 def test_when_todays_requests_are_spent_nothing_leaves() -> None:
@@ -135,7 +135,7 @@ def test_at_midnight_the_days_budget_begins_anew() -> None:
     send_all(quota, 1)
     assert quota.delay(50.0) == 50
     assert quota.delay(100.0) == 0
-    assert quota.daily_left == 2
+    assert quota.left_today(100.0) == 2
 
 
 def test_a_second_refusal_lowers_the_rate_and_a_quiet_time_restores_it() -> None:

@@ -91,10 +91,10 @@ class QuotaMachine(RuleBasedStateMachine):
     @rule()
     def take_and_give_back(self) -> None:
         """A token that is given back at once is there for the next."""
-        left = self.quota.window_left(self.now), self.quota.daily_left
+        left = self.quota.window_left(self.now), self.quota.left_today(self.now)
         self.quota.take(self.now)
         self.quota.give_back(self.now, self.now)
-        assert (self.quota.window_left(self.now), self.quota.daily_left) == left
+        assert (self.quota.window_left(self.now), self.quota.left_today(self.now)) == left
         assert self.quota.delay(self.now) <= 1e-6
 
     @rule(seconds=st.floats(0, 100_000))

@@ -70,7 +70,7 @@ def test_the_days_budget_is_what_all_processes_have_left(tmp_path: Path) -> None
         for _ in range(7):
             journal.ledger("key").count()
         asyncio.run(share_of(journal, quota, clock, daily=10).ask())
-    assert quota.daily_left == 3
+    assert quota.left_today(clock.now()) == 3
     assert 0 < quota.seconds_to_next_day(clock.now()) <= 86_400
 
 

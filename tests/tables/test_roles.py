@@ -53,13 +53,13 @@ def test_of_two_strong_names_the_one_with_uuids_wins() -> None:
 
 @pytest.mark.parametrize("names", [("Company ID", "Company UUID"), ("Account ID", "AccountId")])
 def test_a_tie_is_refused_with_the_candidates(names: tuple[str, str]) -> None:
-    with pytest.raises(InputError, match=", ".join(names)) as caught:
+    with pytest.raises(InputError, match=r"{}.*{}".format(*names)) as caught:
         find_roles(table((names[0], UUID), (names[1], OTHER_UUID)))
     assert "--company-column" in caught.value.hint
 
 
 def test_an_id_of_nobody_knows_what_is_not_guessed() -> None:
-    with pytest.raises(InputError, match=r"UUIDs are in Id\. Its columns: Id, Name") as caught:
+    with pytest.raises(InputError, match=r"UUIDs are in: Id .* Its columns: Id, Name") as caught:
         find_roles(table(("Id", UUID), ("Name", "x")))
     assert caught.value.hint == "Say which it is with --company-column or --contact-column."
 

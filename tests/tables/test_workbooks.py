@@ -67,11 +67,24 @@ def test_an_integral_number_is_an_integer_and_an_empty_cell_none(tmp_path: Path)
     assert [type(row[1]) for row in cells(load(file))] == [int, type(None)]
 
 
-@pytest.mark.parametrize("content", ["#N/A", "=1+1", " \t\n"])
-def test_what_calamine_does_not_give_is_an_empty_cell(tmp_path: Path, content: str) -> None:
-    """Error cells, formulas never calculated and cells of white space."""
+@pytest.mark.parametrize("content", ["#N/A", "#REF!", " \t\n", "  "])
+def test_error_cells_and_white_space_are_kept_as_text(tmp_path: Path, content: str) -> None:
     file = write_workbook(tmp_path / "a.xlsx", {"S": [["ID", "f"], ["x", content], ["y", 1]]})
-    assert cells(load(file)) == [["x", None], ["y", 1]]
+    assert cells(load(file)) == [["x", content], ["y", 1]]
+
+
+def test_an_error_cell_is_said_with_its_place(tmp_path: Path) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"S": [["ID", "f"], ["x", "#N/A"], ["y", "#REF!"]]})
+    [notice] = load(file).source.notices
+    assert notice == "2 cells hold an error instead of a value (first: #N/A in B2)"
+
+
+def test_a_formula_never_calculated_is_empty_and_said(tmp_path: Path) -> None:
+    file = write_workbook(tmp_path / "a.xlsx", {"S": [["ID", "f"], ["x", "=1+1"], ["y", 1]]})
+    table = load(file)
+    assert cells(table) == [["x", None], ["y", 1]]
+    assert "1 formula has no stored value" in table.source.notices[0]
+    assert "B2" in table.source.notices[0]
 
 
 def test_rows_are_numbered_as_excel_does_wherever_the_table_starts(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""What the user wants done, and the list it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrun.plan import Parameters, Plan, make_plan
+from batchrun.tables import (
+    Choices,
+    LoadLimits,
+    find_column,
+    find_roles,
+    from_frame,
+    load,
+    read_choices,
+    save_choices,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from batchrun.estimate import EstimateRates
+    from batchrun.model import JSON, Role, Table, Workflow
+    from batchrun.settings import Settings
+    from batchrun.tables import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user wants done.
+
+    Attributes:
+        source: The list: path of a file, or a DataFrame.
+        workflow: Id or name of the workflow.
+        sheet: Sheet of a workbook; ``None`` for the first.
+        company_column: Name of the company id column; ``None`` to recognise it.
+        contact_column: Name of the contact id column; ``None`` to recognise it.
+        parameters: Sent with every row.
+        parameter_columns: Parameter name → name of the column its value comes from.
+        header_row: Line of the column names; ``None`` to find it.
+        visible_only: Leave out rows that are hidden or filtered out.
+        lenient_ids: Send what merely looks like a UUID.
+        mapping: File with the choices made for an earlier export of the same shape.
+        save_mapping: Where to keep the choices made for this one.
+        ask: Puts to the user which column holds the IDs; ``None`` when nobody is there.
+    """
+
+    source: Path | str | pd.DataFrame
+    workflow: str
+    sheet: str | None = None
+    company_column: str | None = None
+    contact_column: str | None = None
+    parameters: Mapping[str, JSON] = field(default_factory=dict)
+    parameter_columns: Mapping[str, str] = field(default_factory=dict)
+    header_row: int | None = None
+    visible_only: bool = False
+    lenient_ids: bool = False
+    mapping: Path | None = None
+    save_mapping: Path | None = None
+    ask: Ask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A list as it was loaded for a request."""
+
+    table: Table
+    roles: Mapping[Role, int]
+    parameters: Parameters
+    lenient_ids: bool
+
+    def plan(self, workflow: Workflow, rates: EstimateRates) -> Plan:
+        """What to do with it."""
+        return make_plan(
+            self.table, workflow, self.roles, self.parameters, rates, lenient_ids=self.lenient_ids
+        )
+
+
+def load_request(request: Request, settings: Settings) -> Loaded:
+    """Load the list and find its columns.
+
+    Raises:
+        InputError: The list can't be used, or its columns can't be told.
+        UsageError: The mapping can't be used.
+        OutputError: The mapping can't be kept where it is wanted.
+    """
+    choices = Choices(
+        sheet=request.sheet,
+        header_row=request.header_row,
+        visible_only=request.visible_only,
+        company_column=request.company_column,
+        contact_column=request.contact_column,
+        lenient_ids=request.lenient_ids,
+        parameter_columns=request.parameter_columns,
+    )
+    if request.mapping is not None:
+        choices = read_choices(request.mapping).overridden_by(choices)
+    if isinstance(request.source, (str, Path)):
+        table = load(
+            Path(request.source),
+            sheet=choices.sheet,
+            header_row=choices.header_row,
+            visible_only=choices.visible_only,
+            limits=_limits(settings),
+        )
+    else:
+        table = from_frame(request.source)
+    table = choices.check_shape(table)
+    roles = find_roles(
+        table,
+        company_column=choices.company_column,
+        contact_column=choices.contact_column,
+        lenient=choices.lenient_ids,
+        ask=request.ask,
+    )
+    columns = {
+        name: find_column(table, column, "--param-column")
+        for name, column in choices.parameter_columns.items()
+    }
+    if request.save_mapping is not None:
+        save_choices(request.save_mapping, choices.made(table, roles))
+    return Loaded(table, roles, Parameters(request.parameters, columns), choices.lenient_ids)
+
+
+def _limits(settings: Settings) -> LoadLimits:
+    return LoadLimits(
+        file_bytes=settings.largest_file_mb * 1024**2,
+        unpacked_bytes=settings.largest_unpacked_mb * 1024**2,
+        cells=settings.most_cells,
+        sheets=settings.most_sheets,
+    )

@@ -1,0 +1,183 @@
+"""The ZIP archive that a workbook is, opened with suspicion. What it announces is not believed."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+from batchrun.errors import InputError
+from batchrun.tables.limits import RATIO_MATTERS_FROM, LoadLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK_BYTES = 1024**2
+PROLOG_BYTES = 64 * 1024
+LOCAL_HEADER_BYTES = 30  # APPNOTE 4.3.7
+RAISED = "A limit can be raised by a setting if you trust the file; see docs/loading.md."
+
+_DECLARATION = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
+_ROOT_ELEMENT = re.compile(rb"<[A-Za-z_]")
+
+
+class Archive:
+    """The parts of a workbook, each unpacked no further than it says and the limits allow.
+
+    Args:
+        raw: The whole file.
+        name: Its name, for messages.
+        limits: What it is held to.
+
+    Raises:
+        InputError: It is damaged, or built to do harm.
+    """
+
+    def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
+        self.name = name
+        self._raw = raw
+        try:
+            with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+                members = archive.infolist()
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
+            raise self.damaged() from error
+        self._members = {each.filename: each for each in members}
+        self._refuse_hostile(members, limits)
+
+    @property
+    def parts(self) -> set[str]:
+        """Names of the parts."""
+        return set(self._members)
+
+    def size(self, part: str) -> int:
+        """Unpacked size of a part as announced, in bytes; `chunks` gives no more than that."""
+        return self._members[part].file_size
+
+    def read(self, part: str) -> bytes:
+        """A whole part.
+
+        Raises:
+            InputError: It is damaged, or larger than it says.
+        """
+        return b"".join(self.chunks(part))
+
+    def chunks(self, part: str) -> Iterator[bytes]:
+        """Unpack a part piece by piece.
+
+        Raises:
+            InputError: It is damaged, or larger than it says.
+        """
+        member = self._members[part]
+        packed = self._packed(member)
+        if member.compress_type == zipfile.ZIP_STORED:
+            yield from (
+                bytes(packed[at : at + CHUNK_BYTES]) for at in range(0, len(packed), CHUNK_BYTES)
+            )
+            return
+        left = member.file_size
+        inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+        feed: bytes | memoryview = packed
+        try:
+            while not inflating.eof:
+                piece = inflating.decompress(feed, CHUNK_BYTES)
+                feed = inflating.unconsumed_tail
+                left -= len(piece)
+                if left < 0:
+                    raise self.refused(f"{part} is larger than the archive says")
+                if not piece and not feed:
+                    break
+                yield piece
+        except zlib.error as error:
+            raise self.damaged() from error
+        if left or not inflating.eof:
+            raise self.damaged()
+
+    def beginning(self, part: str, size: int = PROLOG_BYTES) -> bytes:
+        """The first bytes of a part, for a look.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        member = self._members[part]
+        packed = self._packed(member)
+        if member.compress_type == zipfile.ZIP_STORED:
+            return bytes(packed[:size])
+        try:
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed[: 2 * size], size)
+        except zlib.error as error:
+            raise self.damaged() from error
+
+    def refuse_declarations(self) -> None:
+        """Refuse XML that declares a document type or entities: no workbook needs them.
+
+        Raises:
+            InputError: A part does; it could be a billion laughs or read another file.
+        """
+        for part in self._members:
+            if not part.endswith((".xml", ".rels")):
+                continue
+            # a part in UTF-16 shows its ASCII once the NULs are gone
+            prolog = self.beginning(part).replace(b"\0", b"")
+            root = _ROOT_ELEMENT.search(prolog)
+            if _DECLARATION.search(prolog, 0, root.start() if root else len(prolog)):
+                raise self.refused(f"{part} declares XML entities or a document type", hint="")
+            if root is None and len(prolog) > PROLOG_BYTES // 2:
+                raise self.refused(f"{part} begins with {PROLOG_BYTES:,} bytes of nothing")
+
+    def damaged(self) -> InputError:
+        """The error for an archive that can't be unpacked."""
+        return InputError(
+            f"{self.name} begins like a workbook but is damaged or cut off.",
+            "Download or export it again.",
+        )
+
+    def refused(self, why: str, hint: str = RAISED) -> InputError:
+        """The error for an archive that seems built to do harm."""
+        return InputError(f"{self.name} was not opened: {why}.", hint)
+
+    def _packed(self, member: zipfile.ZipInfo) -> memoryview:
+        header = self._raw[member.header_offset : member.header_offset + LOCAL_HEADER_BYTES]
+        if len(header) < LOCAL_HEADER_BYTES or not header.startswith(b"PK\x03\x04"):
+            raise self.damaged()
+        name_length, extra_length = struct.unpack("<HH", header[26:30])
+        start = member.header_offset + LOCAL_HEADER_BYTES + name_length + extra_length
+        packed = memoryview(self._raw)[start : start + member.compress_size]
+        if len(packed) < member.compress_size:
+            raise self.damaged()
+        return packed
+
+    def _refuse_hostile(self, members: list[zipfile.ZipInfo], limits: LoadLimits) -> None:
+        if len(members) > limits.parts:
+            raise self.refused(f"it has {len(members):,} parts, more than {limits.parts:,}")
+        if len(self._members) < len(members):
+            raise self.refused("two of its parts have the same name", hint="")
+        unpacked = sum(member.file_size for member in members)
+        if unpacked > limits.unpacked_bytes:
+            raise self.refused(
+                f"unpacked it would be {unpacked / 1024**2:,.0f} MB,"
+                f" more than {limits.unpacked_bytes / 1024**2:,.0f}"
+            )
+        for member in members:
+            self._refuse_member(member, limits)
+
+    def _refuse_member(self, member: zipfile.ZipInfo, limits: LoadLimits) -> None:
+        path = member.filename
+        if path.startswith("/") or ":" in path or ".." in re.split(r"[/\\]", path):
+            raise self.refused(f"a part's name leads out of the archive ({path!r:.60})", hint="")
+        if member.flag_bits & 1:
+            raise InputError(
+                f"{self.name} is protected by a password.", "Save it without one, then try again."
+            )
+        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise self.damaged()
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size > member.compress_size:
+            raise self.damaged()
+        ratio = member.file_size / max(member.compress_size, 1)
+        if ratio > limits.ratio and member.file_size > RATIO_MATTERS_FROM:
+            raise self.refused(
+                f"{path} unpacks to {ratio:,.0f} times its size, as a ZIP bomb does"
+                f" (limit {limits.ratio})"
+            )

@@ -1,0 +1,171 @@
+"""How the characters of a text file are written as bytes. Pure."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+from batchrun.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like the next one
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+PIECE_BYTES = 1024**2
+SAMPLE_BYTES = 256 * 1024
+AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_PLAUSIBLE = re.compile(
+    r"(?<=[a-z])[\u00df-\u00ff\u0161\u017e\u0153]|[\u00c0-\u00de\u0160\u017d](?=[a-z])|"
+    r"(?<![A-Za-z])[\u00df-\u00ff](?=[a-z])|(?<=[A-Z])[\u00c0-\u00ff](?=[a-zA-Z])"
+)
+_IMPLAUSIBLE = re.compile(
+    r"(?<=[a-z])[\u00c0-\u00de\u0160\u017d\u0178\u0152]|"
+    r"(?<=[A-Za-z])[^\w\s\x00-\x7f\u2018\u2019\u2013\u2014\u00ae\u2122\u00b4\u00b7](?=[a-z])"
+)
+
+
+def detect_encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
+    """Find the encoding: by BOM, else UTF-8 if it is, else a named guess.
+
+    Args:
+        raw: The whole file.
+        name: Its name, for messages.
+
+    Returns:
+        The encoding, and what is to be said of it.
+
+    Raises:
+        InputError: The bytes are none of these, or hold a NUL character.
+    """
+    encoding = next((codec for bom, codec in BOMS if raw.startswith(bom)), None)
+    if encoding is None:
+        encoding = _utf_16_without_bom(raw)
+        if encoding is not None:
+            _refuse_undecodable(raw, encoding, name)
+            return encoding, (f"{name} has no byte order mark; read as {encoding.upper()}",)
+        encoding = "utf-8"
+    if encoding.startswith("utf-8"):
+        _refuse_nul(raw, name)
+        if _first_error(raw, encoding) is None:
+            return encoding, ()
+        if encoding == "utf-8":
+            return _guess(raw, name)
+    _refuse_undecodable(raw, encoding, name)
+    return encoding, ()
+
+
+def text_lines(raw: bytes, encoding: str) -> Iterator[str]:
+    """Decode, and cut into lines at CR, LF and CRLF, line ends kept.
+
+    As ``io.TextIOWrapper`` with ``newline=""`` does, but in large pieces, which is faster.
+    """
+    return itertools.chain.from_iterable(
+        io.StringIO(piece, newline="") for piece in _pieces(raw, encoding)
+    )
+
+
+def _pieces(raw: bytes, encoding: str) -> Iterator[str]:
+    """Decoded text in pieces that end with a line."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    view = memoryview(raw)
+    pending: list[str] = []
+    for start in range(0, len(raw), PIECE_BYTES):
+        text = decoder.decode(view[start : start + PIECE_BYTES])
+        cut = text.rfind("\n") + 1
+        if not cut:  # after a CR only where it can't be half of a CRLF
+            cut = text.rfind("\r", 0, max(len(text) - 1, 0)) + 1
+        if cut:
+            yield "".join((*pending, text[:cut]))
+            pending = []
+        pending.append(text[cut:])
+    yield "".join((*pending, decoder.decode(b"", final=True)))
+
+
+def _first_error(raw: bytes, encoding: str) -> int | None:
+    """Position of the first byte that can't be decoded; piece by piece, to save memory."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    view = memoryview(raw)
+    for start in range(0, len(raw) + 1, PIECE_BYTES):
+        piece = view[start : start + PIECE_BYTES]
+        pending = len(decoder.getstate()[0])
+        try:
+            decoder.decode(piece, final=start + PIECE_BYTES > len(raw))
+        except UnicodeDecodeError as error:
+            return start - pending + error.start
+    return None
+
+
+def _refuse_undecodable(raw: bytes, encoding: str, name: str) -> None:
+    position = _first_error(raw, encoding)
+    if position is not None:
+        raise InputError(
+            f"{name} announces {encoding.removesuffix('-sig').upper()} but is damaged or cut off"
+            f" (byte {position + 1:,}).",
+            AGAIN,
+        )
+    nul = "\0".encode(encoding.removesuffix("-sig") + ("-le" if encoding == "utf-16" else ""))
+    if encoding in {"utf-16-le", "utf-16-be"} or encoding == "utf-16":
+        at = raw.find(nul)
+        while at >= 0 and at % len(nul):
+            at = raw.find(nul, at + 1)
+        if at >= 0:
+            raise _nul(name, raw[:at])
+
+
+def _refuse_nul(raw: bytes, name: str) -> None:
+    at = raw.find(b"\0")
+    if at >= 0:
+        raise _nul(name, raw[:at])
+
+
+def _nul(name: str, before: bytes) -> InputError:
+    line = 1 + sum(1 for _ in _LINE_END.finditer(before.replace(b"\0", b"")))
+    return InputError(
+        f"{name}, line {line} holds a NUL character: this is not a text file, or it is damaged.",
+        AGAIN,
+    )
+
+
+def _utf_16_without_bom(raw: bytes) -> str | None:
+    """UTF-16 shows itself by the NUL in each second byte of what is mostly ASCII."""
+    sample = raw[: SAMPLE_BYTES - SAMPLE_BYTES % 2]
+    if len(raw) % 2 or len(sample) < 4:
+        return None
+    half = len(sample) // 2
+    for codec, first in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if sample[first::2].count(0) > 0.7 * half and sample[1 - first :: 2].count(0) == 0:
+            return codec
+    return None
+
+
+def _guess(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
+    """Windows-1252 or Mac Roman, whichever gives the more plausible words."""
+    sample = b"\n".join(line for line in raw[: 4 * SAMPLE_BYTES].splitlines() if not line.isascii())
+    windows = _score(sample, "cp1252")
+    if _first_error(raw, "cp1252") is None and windows >= _score(sample, "mac_roman"):
+        return "cp1252", (f"{name} is not UTF-8; read as Windows-1252 (cp1252)",)
+    if _score(sample, "mac_roman") > 0:
+        return "mac_roman", (f"{name} is not UTF-8; read as Mac Roman, a guess: check the accents",)
+    position = _first_error(raw, "cp1252") or 0
+    line = 1 + sum(1 for _ in _LINE_END.finditer(raw, 0, position))
+    raise InputError(
+        f"{name}, line {line} holds the byte 0x{raw[position]:02X},"
+        " which is neither UTF-8 nor Windows-1252.",
+        "Save the file as CSV in UTF-8.",
+    )
+
+
+def _score(sample: bytes, encoding: str) -> int:
+    text = sample.decode(encoding, "replace")
+    bad = len(_IMPLAUSIBLE.findall(text)) + text.count("\ufffd")
+    return len(_PLAUSIBLE.findall(text)) - 2 * bad

@@ -1,0 +1,354 @@
+"""Report exports: the lines around and between the rows that belong to the report, not the list.
+
+A row is set aside only when it is named as what it is (a total, a group, a footer), holds no ID
+and nothing else that a list would miss. What merely looks so stays in the list and is said.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from typing import TYPE_CHECKING
+
+from batchrun.tables.ids import ValidId, parse_id
+from batchrun.tables.names import is_known_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchrun.model import Cell
+    from batchrun.tables.frames import Cells
+
+Merged = tuple[int, int, int, int]
+"""A merged range: first row, first column, last row, last column; numbers from 1."""
+
+SAMPLE_ROWS = 60
+"""Filled rows from the top among which the header is looked for."""
+
+FOOTER_ROWS = 15
+LABEL_CHARACTERS = 120
+SHOWN_TEXTS = 3
+SHOWN_CHARACTERS = 50
+
+_NOT_A_LABEL = re.compile(
+    r"[+-]?[\d.,\s]+%?"  # a number
+    r"|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b.*"  # a date
+    r"|[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
+    r"|(https?://|www\.).*"
+)
+_NUMERIC = re.compile(r"[(+-]?\s*([A-Z]{3}|[$€£¥])?\s*[\d.,'\s]+\s*(%|[A-Z]{3}|[$€£¥])?\)?")
+_TOTAL = re.compile(
+    r"((grand\s+|sub[\s-]*|report\s+|overall\s+)?totals?(\s+(records?|rows?|count|amount)\b.*)?"
+    r"|gesamt(summe|ergebnis)?|zwischensumme|summe|teilergebnis|sous[\s-]total|total\s+g[eé]n[eé]ral"
+    r"|total\s+general|subtotale?|totale?)(\s*[:(\u2013-].*)?",
+    re.IGNORECASE,
+)
+_TOTAL_WITH_NUMBERS = re.compile(
+    r"(sum|count|record count|avg|average|anzahl|durchschnitt|moyenne|suma)(\s*[:(].*)?",
+    re.IGNORECASE,
+)
+_GROUP = re.compile(
+    r".*\S\s*\(\d[\d.,\s]*(records?|items?|rows?|datensätze|enregistrements?|registros?)?\)",
+    re.IGNORECASE,
+)
+_FOOTER = re.compile(
+    r"(copyright\b|©|\(c\)).*\d{4}.*|.*\ball rights reserved\b.*|confidential\W*"
+    r"|confidential information\b.*|.*\bdo not distribute\b.*|.*\bconfidential and proprietary\b.*"
+    r"|(generated|exported|created|printed) (by|on|from)\b.*|report (generated|run|created)\b.*"
+    r"|page \d+( of \d+)?|vertraulich\W*|.*\balle rechte vorbehalten\b.*|erstellt (von|am)\b.*"
+    r"|confidentiel\W*|.*\btous droits réservés\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where the header is.
+
+    Attributes:
+        index: Position among the given rows of its last row.
+        depth: Rows it consists of; 1 unless cells are merged over several.
+        preamble: Positions of the rows above that belong to the report.
+        doubt: What is to be said when another row might be the header, else ``""``.
+    """
+
+    index: int
+    depth: int = 1
+    preamble: tuple[int, ...] = ()
+    doubt: str = ""
+
+
+def is_filled(cell: Cell) -> bool:
+    """Whether a cell holds something that can be seen."""
+    return cell is not None and (not isinstance(cell, str) or bool(cell.strip()))
+
+
+def find_header(
+    lines: Sequence[int], rows: Sequence[Sequence[Cell]], merged: Sequence[Merged] = ()
+) -> Header:
+    """Find the header among the first rows that are not blank.
+
+    It is the first row unless a later one is wider, consists of labels, and all above it are so
+    narrow that they can only be a report's title, filters and logo.
+
+    Args:
+        lines: Line number of each row.
+        rows: The first rows of the file, blank ones left out.
+        merged: Merged ranges of the sheet.
+    """
+    fills = [sum(map(is_filled, row)) for row in rows]
+    index, doubt = 0, ""
+    later = _wider_header(rows, fills)
+    if later is not None:
+        if max(fills[:later]) <= max(2, fills[later] // 2):
+            index = later
+        else:
+            doubt = (
+                f"Line {lines[0]} was taken as the header, though line {lines[later]} may be it:"
+                f" --header-row {lines[later]} says so"
+            )
+    first, last = _merged_extent(lines, index, merged)
+    return Header(last, last - first + 1, tuple(range(first)), doubt)
+
+
+def _wider_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> int | None:
+    """The first row below the first one that looks like a header of more columns, if any."""
+    if any(is_known_name(cell) for cell in rows[0]):
+        return None
+    narrow_first = fills[0] < 0.6 * statistics.median(fills[1:31] or [0])
+    for index in range(1, len(rows)):
+        above, below = fills[:index], fills[index + 1 : index + 31]
+        wide = fills[index] >= 2 and fills[index] > max(above)
+        if not (wide and below and fills[index] >= 0.6 * statistics.median(below)):
+            continue
+        if not all(_is_label(cell) for cell in rows[index] if is_filled(cell)):
+            continue
+        known = any(is_known_name(cell) for cell in rows[index])
+        named_above = narrow_first and fills[index] >= 3
+        if known or (named_above and _contrasts(rows[index], rows[index + 1 : index + 31])):
+            return index
+    return None
+
+
+def _contrasts(header: Sequence[Cell], below: Sequence[Sequence[Cell]]) -> bool:
+    """Whether some column has a label on top and mostly numbers, dates or IDs under it."""
+    for column, name in enumerate(header):
+        cells = [row[column] for row in below if column < len(row) and is_filled(row[column])]
+        if is_filled(name) and sum(not _is_label(cell) for cell in cells) * 2 > len(cells):
+            return True
+    return False
+
+
+def _is_label(cell: Cell) -> bool:
+    if not isinstance(cell, str) or len(cell) > LABEL_CHARACTERS:
+        return False
+    text = cell.strip()
+    if not any(map(str.isalpha, text)) or _NOT_A_LABEL.fullmatch(text):
+        return False
+    return not isinstance(parse_id(text), ValidId)
+
+
+def _merged_extent(lines: Sequence[int], index: int, merged: Sequence[Merged]) -> tuple[int, int]:
+    """First and last position of the header's rows: cells merged downwards tie rows together."""
+    top = bottom = lines[index]
+    for first_row, _, last_row, _ in merged:
+        if first_row <= lines[index] <= last_row:
+            top, bottom = min(top, first_row), max(bottom, last_row)
+    tied = [each for each, line in enumerate(lines) if top <= line <= bottom]
+    return tied[0], tied[-1]
+
+
+def join_header(
+    lines: Sequence[int],
+    rows: Sequence[Sequence[Cell]],
+    merged: Sequence[Merged],
+    first_column: int,
+) -> list[Cell]:
+    """The names of a header of several rows: what stands above a column, joined by ``/``."""
+    spread = [list(row) for row in rows]
+    for top, left, _, right in merged:
+        for line, row in zip(lines, spread, strict=True):
+            if line == top and right > left:
+                start, end = left - first_column, min(right - first_column + 1, len(row))
+                row[start:end] = [row[start]] * (end - start)
+    names: list[Cell] = []
+    for column in zip(*spread, strict=True):
+        parts = dict.fromkeys(str(cell).strip() for cell in column if is_filled(cell))
+        names.append(" / ".join(parts))
+    return names
+
+
+@dataclass(slots=True)
+class Aside:
+    """Rows set aside, by what they are, and rows that stay in doubt: positions in the list."""
+
+    footers: list[int]
+    totals: list[int]
+    groups: list[int]
+    headers: list[int]
+    doubtful: list[int]
+
+    @property
+    def positions(self) -> set[int]:
+        """All rows set aside."""
+        return {*self.footers, *self.totals, *self.groups, *self.headers}
+
+    def notices(self, lines: Sequence[int], columns: Cells) -> list[str]:
+        """Say what was set aside and where."""
+        kinds = (
+            ("repeated header", self.headers),
+            ("group row", self.groups),
+            ("subtotal or total", self.totals),
+            ("footer line", self.footers),
+        )
+        said = [
+            set_aside_notice(kind, [(lines[at], _first_text(columns, at)) for at in positions])
+            for kind, positions in kinds
+            if positions
+        ]
+        if self.doubtful:
+            places = _places([lines[at] for at in self.doubtful])
+            rows = "1 row looks" if len(self.doubtful) == 1 else f"{len(self.doubtful):,} rows look"
+            said.append(f"{rows} like part of the report, but this is in doubt: kept ({places})")
+        return said
+
+
+def set_aside_notice(kind: str, found: Sequence[tuple[int, str]]) -> str:
+    """Say that lines were set aside: how many, where, and the beginning of the first ones."""
+    plural = kind if len(found) == 1 else _plural(kind)
+    texts = "; ".join(dict.fromkeys(_shown(text) for _, text in found[:SHOWN_TEXTS]))
+    more = "; …" if len(found) > SHOWN_TEXTS else ""
+    places = _places([line for line, _ in found])
+    return f"{len(found):,} {plural} set aside ({places}: {texts}{more})"
+
+
+_PLURALS = {
+    "subtotal or total": "subtotals and totals",
+    "line above the header": "lines above the header",
+}
+
+
+def _plural(kind: str) -> str:
+    return {
+        "subtotal or total": "subtotals and totals",
+        "line above the header": "lines above the header",
+    }.get(kind, f"{kind}s")
+
+
+def _places(lines: Sequence[int]) -> str:
+    if len(lines) == 1:
+        return f"line {lines[0]}"
+    if lines[-1] - lines[0] == len(lines) - 1:
+        return f"lines {lines[0]}-{lines[-1]}"
+    shown = ", ".join(map(str, lines[:5]))
+    return f"lines {shown}{', …' if len(lines) > 5 else ''}"
+
+
+def _shown(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
+
+
+def _first_text(columns: Cells, at: int) -> str:
+    return next((str(column[at]) for column in columns if is_filled(column[at])), "")
+
+
+def find_aside(
+    header: Sequence[str],
+    columns: Cells,
+    after_blank: set[int],
+    *,
+    report: bool,
+) -> Aside:
+    """Find the rows that belong to the report.
+
+    Rows between others are looked at only when the file shows itself a report: by lines above
+    its header, a footer, or a total in its last rows.
+
+    Args:
+        header: The column names.
+        columns: The cells, column by column.
+        after_blank: Positions of rows with a blank row before them.
+        report: Whether there were lines above the header.
+    """
+    count = len(columns[0])
+    aside = Aside(_footers(columns, after_blank), [], [], _repeated(header, columns), [])
+    end = count - len(aside.footers)
+    tail = range(max(0, end - 3), end)
+    marked = any(_kind(_row(columns, at)) == "total" for at in tail)
+    if not (report or marked or aside.footers):
+        return aside
+    for at in range(end):
+        match _kind(_row(columns, at)):
+            case "total":
+                aside.totals.append(at)
+            case "group":
+                aside.groups.append(at)
+            case "doubtful":
+                aside.doubtful.append(at)
+    return aside
+
+
+def _row(columns: Cells, at: int) -> list[Cell]:
+    return [cell for column in columns if is_filled(cell := column[at])]
+
+
+def _kind(filled: list[Cell]) -> str:
+    """What a row is by its filled cells: a total, a group, doubtful, or ``""`` for a row."""
+    first = filled[0] if filled else None
+    texts = [cell for cell in filled if isinstance(cell, str) and not _is_number(cell)]
+    named = any(_TOTAL.fullmatch(text.strip()) for text in texts)
+    with_numbers = len(texts) == 1 and len(filled) > 1
+    named = named or (with_numbers and bool(_TOTAL_WITH_NUMBERS.fullmatch(texts[0].strip())))
+    if not named and len(filled) > 1:
+        return ""
+    if any(isinstance(parse_id(cell), ValidId) for cell in filled):
+        return ""
+    if named:
+        others = [text for text in texts if not _TOTAL.fullmatch(text.strip())]
+        return "total" if len(texts) == 1 or not others else "doubtful"
+    if isinstance(first, str) and _GROUP.fullmatch(first.strip()):
+        return "group"
+    return "doubtful" if isinstance(first, str) else ""
+
+
+def _is_number(cell: Cell) -> bool:
+    if isinstance(cell, str):
+        return bool(_NUMERIC.fullmatch(cell.strip()))
+    return isinstance(cell, (int, float, date, time, timedelta))
+
+
+def _footers(columns: Cells, after_blank: set[int]) -> list[int]:
+    """The rows at the end that are a footer: one cell each, in a block that names itself one."""
+    count = len(columns[0])
+    start, named = count, count
+    for at in reversed(range(max(0, count - FOOTER_ROWS), count)):
+        row = _row(columns, at)
+        text = row[0] if len(row) == 1 else None
+        if not isinstance(text, str) or isinstance(parse_id(text), ValidId):
+            break
+        if _TOTAL.fullmatch(text.strip()) or _GROUP.fullmatch(text.strip()):
+            break
+        if _FOOTER.fullmatch(text.strip()):
+            named = start = at
+        elif at in after_blank and named < count and len(columns) > 1:
+            start = at
+    if len(columns) == 1 and start not in after_blank:
+        return []  # every row of such a list is one cell
+    return list(range(start, count)) if start else []
+
+
+def _repeated(header: Sequence[str], columns: Cells) -> list[int]:
+    """Rows that say the header again, as reports do on each page."""
+    key = next((at for at, name in enumerate(header) if name.strip()), None)
+    named = any(map(is_known_name, header))
+    if key is None or not named or len(header) < 2 or header[key] not in columns[key]:
+        return []
+    return [
+        at
+        for at, cell in enumerate(columns[key])
+        if cell == header[key]
+        and all((column[at] or "") == name for name, column in zip(header, columns, strict=False))
+    ]

@@ -1,0 +1,115 @@
+"""The sheets of a workbook and which of them is the list; what a sheet holds, as rows."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchrun.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from batchrun.model import Cell
+    from batchrun.tables.sheetxml import SheetTraits
+
+BLOCK_ROWS = 1_000
+"""Rows held as rows before they are turned into columns: few, so that they stay in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A worksheet as the workbook lists it.
+
+    Attributes:
+        name: Its name.
+        visible: Whether Excel shows its tab.
+        part: Where it is in the archive; ``""`` where that does not matter.
+    """
+
+    name: str
+    visible: bool = True
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What a sheet holds.
+
+    Attributes:
+        sheet: The sheet's name.
+        notices: What is to be said of the choice of the sheet.
+        first_column: Number of the column (A is 1) that the first cell of each row is from.
+        blocks: The rows from row 1 on, in blocks.
+        merged: Merged ranges as (first row, first column, last row, last column), from 1.
+        traits: What calamine does not tell; ``None`` for a format that hides it.
+    """
+
+    sheet: str
+    notices: tuple[str, ...]
+    first_column: int
+    blocks: Iterator[list[list[Cell]]]
+    merged: Sequence[tuple[int, int, int, int]] = field(default=())
+    traits: SheetTraits | None = None
+
+
+def choose_sheet(
+    sheets: Sequence[Sheet], wanted: str | None, filled: Callable[[Sheet], bool], name: str
+) -> tuple[Sheet, tuple[str, ...]]:
+    """The sheet to read and what is to be said of the choice.
+
+    Args:
+        sheets: The worksheets, in their order.
+        wanted: Name or number among the visible ones; ``None`` for the first that holds anything.
+        filled: Whether a sheet holds anything.
+        name: The workbook's name, for messages.
+
+    Raises:
+        InputError: There is no such sheet, or it is empty.
+    """
+    visible = [each for each in sheets if each.visible]
+    hidden = [each for each in sheets if not each.visible]
+    if wanted is not None:
+        chosen = _named_sheet(wanted, visible, hidden, name)
+        if not filled(chosen):
+            raise InputError(
+                f"{name}, sheet {chosen.name} is empty.",
+                f"Name another sheet: {_listed([*visible, *hidden])}.",
+            )
+        return chosen, ()
+    with_cells = [each for each in visible if filled(each)]
+    if not with_cells:
+        hint = f"Name a hidden sheet: {_listed(hidden)}." if hidden else "Export the list again."
+        raise InputError(f"{name} has no visible sheet that holds anything.", hint)
+    first, *others = with_cells
+    if not others:
+        return first, ()
+    return first, (f"Sheet {first.name} was read; not read, though not empty: {_listed(others)}",)
+
+
+def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: str) -> Sheet:
+    sheets = [*visible, *hidden]
+    exact = {each.name: each for each in sheets}
+    if wanted in exact:
+        return exact[wanted]
+    # Excel allows no two names that differ in case only
+    folded = {each.name.casefold(): each for each in sheets}
+    if wanted.casefold() in folded:
+        return folded[wanted.casefold()]
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(visible):
+        return visible[int(wanted) - 1]
+    close = difflib.get_close_matches(wanted.casefold(), folded, n=1)
+    suggestion = f" Did you mean {folded[close[0]].name}?" if close else ""
+    raise InputError(
+        f"{name} has no sheet {wanted!r}.", f"Its sheets: {_listed(sheets)}.{suggestion}"
+    )
+
+
+SHOWN_SHEETS = 12
+
+
+def _listed(sheets: Iterable[Sheet]) -> str:
+    names = [each.name for each in sheets]
+    more = f" and {len(names) - SHOWN_SHEETS:,} more" if len(names) > SHOWN_SHEETS else ""
+    return ", ".join(names[:SHOWN_SHEETS]) + more

@@ -1,0 +1,82 @@
+"""The sheet Needs attention: each row not completed, why, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from batchrun.model import Outcome, Role
+from batchrun.workbook.names import name_of
+from batchrun.workbook.sheets import Look, TableSheets
+from batchrun.workbook.styles import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchrun.model import BatchResults
+    from batchrun.workbook.sheets import Book
+
+TITLE = "Needs attention"
+ORDER = (
+    Outcome.IN_DOUBT,
+    Outcome.FAILED,
+    Outcome.REJECTED,
+    Outcome.TIMED_OUT,
+    Outcome.INVALID,
+    Outcome.PENDING,
+)
+
+
+def attention_sheets(book: Book, results: BatchResults, names: Sequence[int]) -> TableSheets:
+    """The empty sheet; its rows follow when it is known where each one's results are."""
+    summary = results.summary
+    rows = summary.rows - summary.counts[Outcome.COMPLETED]
+    looks = [
+        Look("line", 9, Head.LIST),
+        *([Look("name", 34, Head.LIST)] if names else []),
+        *(Look(f"{role.name.lower()} id", 38, Head.LIST, wrap=False) for role in results.roles),
+        Look("outcome", 13, Head.STATUS),
+        Look("reason", 52, Head.STATUS),
+        Look("what to do", 60, Head.STATUS),
+    ]
+    outcome = len(looks) - 3
+    return TableSheets(book, TITLE, looks, max(rows, 1), frozen=2 if names else 1, outcome=outcome)
+
+
+def write_attention(
+    sheets: TableSheets, results: BatchResults, names: Sequence[int], rows: TableSheets
+) -> None:
+    """Write the rows, those in doubt first; the line number leads to the row in ``rows``."""
+    summary = results.summary
+    if summary.counts[Outcome.COMPLETED] == summary.rows:
+        sheets.append([None] * (1 if names else 0) + [None, "Nothing: every row is completed."])
+        return
+    for outcome in ORDER:
+        if not summary.counts[outcome]:
+            continue
+        advice = _advice(outcome, summary.batch_id)
+        for number, row in enumerate(results.rows):
+            if row.outcome is outcome:
+                name = [name_of(row.row.cells, names)] if names else []
+                ids = {Role.COMPANY: row.company_id, Role.CONTACT: row.contact_id}
+                told = (ids[role] for role in results.roles)
+                values = [row.row.line, *name, *told, outcome.value, row.message, advice]
+                sheets.append(values, {0: rows.place(number)})
+
+
+def _advice(outcome: Outcome, batch_id: str) -> str:
+    match outcome:
+        case Outcome.COMPLETED:
+            return ""
+        case Outcome.IN_DOUBT:
+            return (
+                "It may have been accepted and paid for. Look in PG:AI, then decide; "
+                "batchrun never sends it again by itself."
+            )
+        case Outcome.FAILED | Outcome.REJECTED:
+            return "Read the reason; once it is mended, run a list of these rows."
+        case Outcome.TIMED_OUT | Outcome.PENDING:
+            return f"Run: batchrun resume {batch_id}"
+        case Outcome.INVALID:
+            return "Mend this line of the list and run it again; completed rows stay as they are."
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,129 @@
+"""What a cell can show of a value, and what is said when it can't show it whole. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from batchrun.workbook.limits import EXACT_DIGITS, LARGEST_NUMBER, SHEET_NAME, SMALLEST_NUMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
+    from batchrun.model import Cell
+    from batchrun.workbook.limits import Limits
+
+_UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 has no way to write (section 2.2)."""
+
+_ESCAPED = re.compile("\r|_(?=x[0-9A-Fa-f]{4}_)")
+"""What Excel would read otherwise than it is written: ECMA-376 part 1, 22.9.2.19 ST_Xstring."""
+
+_NOT_IN_SHEET_NAMES = re.compile(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]")
+_EXCELS_FIRST_YEAR = 1900
+
+
+class Fitter:
+    """Turns values into what Excel can hold, and counts those it had to shorten.
+
+    Args:
+        limits: What fits.
+        whole_name: Name of the file that has everything whole.
+
+    Attributes:
+        shortened: How many values are not whole.
+    """
+
+    def __init__(self, limits: Limits, whole_name: str) -> None:
+        self.shortened = 0
+        self._limits = limits
+        self._whole_name = whole_name
+
+    def fit(self, value: Cell) -> Cell:
+        """A value Excel can hold: the same, or text that says what it is or that it is not whole.
+
+        Texts come back as Excel writes them, with its own escapes.
+        """
+        fits = True
+        match value:
+            case str():
+                return self.text(value)
+            case bool():
+                pass
+            case int():
+                fits = abs(value) < 10**EXACT_DIGITS
+            case float():
+                fits = value == 0 or SMALLEST_NUMBER <= abs(value) <= LARGEST_NUMBER
+            case datetime():
+                fits = value.year >= _EXCELS_FIRST_YEAR and value.tzinfo is None
+            case date():
+                fits = value.year >= _EXCELS_FIRST_YEAR
+            case time():
+                fits = value.tzinfo is None
+            case timedelta():  # Excel shows ##### for a negative one
+                fits = value >= timedelta(0)
+        return value if fits else str(value)
+
+    def text(self, text: str) -> str:
+        """A text as a cell holds it."""
+        if text.isascii() and text.isprintable() and len(text) < self._limits.text:
+            return _ESCAPED.sub(_escape, text) if "_x" in text else text
+        marks = []
+        if _UNHOLDABLE.search(text):
+            text = _UNHOLDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+            marks.append("control characters replaced")
+        if len(text) * 2 > self._limits.text and _units(text) > self._limits.text:
+            marks.append(f"cut, {len(text):,} characters")
+        if marks:
+            self.shortened += 1
+            mark = f" … [not whole: {', '.join(marks)}; see {self._whole_name}]"
+            text = _first_units(text, self._limits.text - len(mark)) + mark
+        return _ESCAPED.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"_x{ord(found[0]):04X}_"
+
+
+def _units(text: str) -> int:
+    """UTF-16 code units, in which Excel counts."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _first_units(text: str, most: int) -> str:
+    if _units(text) <= most:
+        return text
+    return text.encode("utf-16-le")[: most * 2].decode("utf-16-le", "ignore")
+
+
+def sheet_name(wanted: str, taken: Container[str]) -> str:
+    """A name Excel allows for a sheet, unlike the others; ``taken`` has them case-folded."""
+    name = _NOT_IN_SHEET_NAMES.sub("_", wanted).strip().strip("'").strip()
+    name = name or "list"
+    if name.casefold() == "history":  # Excel keeps this one for itself
+        name = f"{name} _"
+    shown, number = _first_units(name, SHEET_NAME), 2
+    while shown.casefold() in taken or shown.endswith("'"):
+        suffix = f" ({number})"
+        shown = _first_units(name, SHEET_NAME - len(suffix)) + suffix
+        number += 1
+    return shown
+
+
+def unlike(header: Sequence[str]) -> list[str]:
+    """The titles of columns where two can't have one name, and none is blank."""
+    titles: dict[str, None] = {}
+    for position, name in enumerate(header, 1):
+        title = wanted = name if name.strip() else f"column {position}"
+        number = 2
+        while title in titles:
+            title, number = f"{wanted} ({number})", number + 1
+        titles[title] = None
+    return list(titles)
+
+
+def reference(sheet: str, row: int, column: str = "A") -> str:
+    """A place in the workbook, as links and charts name it."""
+    quoted = sheet.replace("'", "''")
+    return f"'{quoted}'!{column}{row}"

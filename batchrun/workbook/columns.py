@@ -1,0 +1,205 @@
+"""What the values of each column have in common, found in one pass over the rows. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchrun.model import Cell
+    from batchrun.workbook.flatten import Flat, Path
+
+EXAMPLE_LENGTH = 80
+WIDTH_SEEN = 80
+"""Characters of a line that are counted for a column's width; wider ones wrap anyway."""
+
+_DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d{3}(?:000)?)?"
+_ISO = re.compile(rf"(?P<day>{_DATE})|(?P<moment>{_DATE}[T ]{_TIME})(?P<utc>Z|\+00:00)?|{_TIME}")
+_EXCELS_FIRST_DAY = date(1900, 3, 1)
+"""Excel counts a 29 February 1900 that never was; days before it are off by one."""
+
+
+class Moments(Enum):
+    """What all texts of a column are, when they all are the same."""
+
+    DATE = "date"
+    DATE_TIME = "date and time"
+    UTC = "date and time (UTC)"
+    TIME = "time"
+
+
+def moment_of(text: str) -> tuple[Moments, date | datetime | time] | None:
+    """An ISO 8601 date or time that Excel can hold exactly, and of which kind it is."""
+    if not 8 <= len(text) <= 32 or not (found := _ISO.fullmatch(text)):
+        return None
+    try:
+        if found["day"]:
+            day = date.fromisoformat(text)
+            return (Moments.DATE, day) if day >= _EXCELS_FIRST_DAY else None
+        if found["moment"]:
+            moment = datetime.fromisoformat(found["moment"])
+            kind = Moments.UTC if found["utc"] else Moments.DATE_TIME
+            return (kind, moment) if moment.date() >= _EXCELS_FIRST_DAY else None
+        return Moments.TIME, time.fromisoformat(text)
+    except ValueError:  # 30 February
+        return None
+
+
+class ColumnSurvey:
+    """What is seen of one column.
+
+    Attributes:
+        filled: Cells that hold something.
+        nulls: Cells whose value is there and is nothing: null, {} or [].
+        kinds: The Python types of what they hold.
+        width: Characters of the longest line.
+        example: The first that holds something.
+        largest: The largest whole number, whatever its sign.
+        spaced: Whether a text has a space or line break, where it could be wrapped.
+    """
+
+    __slots__ = ("_moments", "example", "filled", "kinds", "largest", "nulls", "spaced", "width")
+
+    def __init__(self) -> None:
+        self.filled = 0
+        self.nulls = 0
+        self.kinds: set[type] = set()
+        self.width = 0
+        self.example: Cell = None
+        self.largest = 0
+        self.spaced = False
+        self._moments: set[Moments] | None = set()
+
+    @property
+    def moments(self) -> Moments | None:
+        """What kind of moment every value is, if they are all of one kind."""
+        if self._moments and len(self._moments) == 1 and self.kinds == {str}:
+            return next(iter(self._moments))
+        return None
+
+    def see(self, value: Cell) -> None:
+        """Take a value into account."""
+        if value is None or value == "":
+            self.nulls += 1
+            return
+        if not self.filled:
+            self.example = value
+        self.filled += 1
+        kind = type(value)
+        self.kinds.add(kind)
+        if kind is str:
+            self._see_text(value)  # type: ignore[arg-type]  # its type was just looked at
+            return
+        if isinstance(value, int):
+            self.largest = max(self.largest, abs(value))
+        if self.width < 20:
+            self.width = max(self.width, len(str(value)))
+
+    def _see_text(self, text: str) -> None:
+        if not self.spaced:
+            self.spaced = " " in text or "\n" in text
+        if len(text) > self.width < WIDTH_SEEN:
+            longest = max(map(len, text.split("\n"))) if "\n" in text else len(text)
+            self.width = min(max(self.width, longest), WIDTH_SEEN)
+        if self._moments is not None:
+            found = moment_of(text)
+            if found is None:
+                self._moments = None
+            else:
+                self._moments.add(found[0])
+
+    def type_name(self) -> str:
+        """What the column holds, in plain words."""
+        if self.moments is not None:
+            return self.moments.value
+        names = {_TYPE_NAMES.get(kind, "text") for kind in self.kinds}
+        return ", ".join(sorted(names)) or "nothing"
+
+
+_TYPE_NAMES = {
+    bool: "yes/no",
+    int: "whole number",
+    float: "number",
+    datetime: "date and time",
+    date: "date",
+    time: "time",
+    timedelta: "duration",
+}
+
+
+class TableSurvey:
+    """What is seen of a table: the results of all rows, or the items of a list of objects.
+
+    Attributes:
+        lines: Its lines.
+        columns: By path, in the order in which they were first seen.
+        lists: Tables of the lists of objects in it.
+        overflow: Whether there were more columns than ``most``.
+    """
+
+    def __init__(self, most_columns: int, most_lists: int) -> None:
+        self.lines = 0
+        self.columns: dict[Path, ColumnSurvey] = {}
+        self.lists: dict[Path, TableSurvey] = {}
+        self.overflow = False
+        self._most_columns = most_columns
+        self._most_lists = most_lists
+
+    def see(self, flat: Flat) -> None:
+        """Take a flattened result or item into account; its lists are seen by ``list_at``."""
+        self.lines += 1
+        columns = self.columns
+        for path, value in flat.values.items():
+            column = columns.get(path)
+            if column is None:
+                if len(columns) >= self._most_columns:
+                    self.overflow = True
+                    continue
+                column = columns[path] = ColumnSurvey()
+            column.see(value)
+
+    def list_at(self, path: Path) -> TableSurvey | None:
+        """The table of a list's items; ``None`` when there are too many lists already."""
+        table = self.lists.get(path)
+        if table is None and len(self.lists) < self._most_lists:
+            table = self.lists[path] = TableSurvey(self._most_columns, self._most_lists)
+        return table
+
+    def order(self) -> list[Path]:
+        """The columns' paths: siblings together, else as first seen by row order.
+
+        A path that never holds anything itself but goes on below is no column.
+        """
+        tree: _Tree = {}
+        for path in self.columns:
+            node = tree
+            for key in path:
+                node = node.setdefault(key, {})
+        return [
+            path
+            for path, leaf in _walk(tree, ())
+            if (survey := self.columns.get(path)) is not None and (survey.filled or leaf)
+        ]
+
+
+_Tree: TypeAlias = "dict[str, _Tree]"
+
+
+def _walk(tree: _Tree, prefix: Path) -> Iterator[tuple[Path, bool]]:
+    for key, below in tree.items():
+        path = (*prefix, key)
+        yield path, not below
+        yield from _walk(below, path)
+
+
+def shown(value: Cell) -> str | int | float | bool | None:
+    """A value as an example: short, on one line."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    line = " ".join(text.split())
+    return line if len(line) <= EXAMPLE_LENGTH else line[: EXAMPLE_LENGTH - 1] + "…"

@@ -1,0 +1,169 @@
+"""The rows of a sheet as XML, streamed to the disk, and their place in the finished workbook.
+
+openpyxl writes the workbook with empty sheets: styles, widths, filters, charts, all that is little.
+The rows, which are many, are written here, because openpyxl's write-only mode takes about five
+times as long for a cell with a style and keeps every link in memory (``benchmarks/workbook.py``).
+Cells, rows and hyperlinks are spelled as ECMA-376 part 1, 18.3.1 has them.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import tempfile
+import zipfile
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from openpyxl.utils import datetime as serials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import ExitStack
+    from pathlib import Path
+    from typing import IO
+
+    from openpyxl import Workbook
+
+    from batchrun.model import Cell
+
+_RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_RELATION_PARTS = "http://schemas.openxmlformats.org/package/2006/relationships"
+_NO_ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>\s*</sheetData>")
+_WHITE = " \t\n\r"
+_LARGE = 2**31 - 2**20
+"""Bytes from which a part of a ZIP file has to say that it is large."""
+
+
+def cell_xml(place: str, style: int, value: Cell) -> str:
+    """A cell; the value has to be one Excel can hold (`cells.Fitter`)."""
+    if type(value) is str:
+        text = escape(value) if "&" in value or "<" in value or ">" in value else value
+        space = ' xml:space="preserve"' if text[:1] in _WHITE or text[-1:] in _WHITE else ""
+        return f'<c r="{place}" s="{style}" t="inlineStr"><is><t{space}>{text}</t></is></c>'
+    if value is None:
+        return f'<c r="{place}" s="{style}"/>'
+    if isinstance(value, bool):
+        return f'<c r="{place}" s="{style}" t="b"><v>{value:d}</v></c>'
+    if isinstance(value, (datetime, date, time, timedelta)):
+        return f'<c r="{place}" s="{style}"><v>{_serial(value)!r}</v></c>'
+    return f'<c r="{place}" s="{style}"><v>{value!r}</v></c>'  # repr tells all doubles apart
+
+
+_serial: Callable[[Cell], float] = serials.to_excel  # untyped in its stubs
+
+
+class SheetRows:
+    """The rows of one sheet on their way to the workbook.
+
+    Args:
+        stack: Closes the temporary files in which they wait.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._rows = self._file()
+        self._links: IO[str] | None = None
+        self._relations: IO[str] | None = None
+        self.count = 0
+        self.links = 0
+
+    def add(self, cells: Iterable[str], height: float | None = None) -> None:
+        """Add a row of cells as `cell_xml` gives them; the height is in points."""
+        self.count += 1
+        high = "" if height is None else f' ht="{height:g}" customHeight="1"'
+        self._rows.write(f'<row r="{self.count}"{high}>{"".join(cells)}</row>')
+
+    def link(self, place: str, *, target: str = "", location: str = "") -> None:
+        """Let a cell lead to an address, or to a place in the workbook."""
+        if self._links is None or self._relations is None:
+            self._links, self._relations = self._file(), self._file()
+        self.links += 1
+        if location:
+            self._links.write(f'<hyperlink ref="{place}" location="{_attribute(location)}"/>')
+            return
+        self._links.write(f'<hyperlink ref="{place}" r:id="rId{self.links}"/>')
+        self._relations.write(
+            f'<Relationship Id="rId{self.links}" Type="{_RELATIONS}/hyperlink" '
+            f'Target="{_attribute(target)}" TargetMode="External"/>'
+        )
+
+    def write_sheet(self, sheet: bytes, part: IO[bytes]) -> None:
+        """Write the sheet that openpyxl made without rows, with them."""
+        before, after = _NO_ROWS.split(sheet, maxsplit=1)
+        part.write(before + b"<sheetData>")
+        _copy(self._rows, part)
+        part.write(b"</sheetData>")
+        tail, margins, rest = after.partition(b"<pageMargins")
+        part.write(tail)
+        if self._links is not None:
+            part.write(f'<hyperlinks xmlns:r="{_RELATIONS}">'.encode())
+            _copy(self._links, part)
+            part.write(b"</hyperlinks>")
+        part.write(margins + rest)
+
+    def write_relations(self, part: IO[bytes]) -> None:
+        """Write where its links lead; none for a sheet without addresses."""
+        part.write(f'<Relationships xmlns="{_RELATION_PARTS}">'.encode())
+        if self._relations is not None:
+            _copy(self._relations, part)
+        part.write(b"</Relationships>")
+
+    @property
+    def size(self) -> int:
+        """Bytes of its longest part, roughly."""
+        return self._rows.tell() + (self._links.tell() if self._links is not None else 0)
+
+    @property
+    def leads_away(self) -> bool:
+        """Whether it has links to addresses."""
+        return self._relations is not None and self._relations.tell() > 0
+
+    def _file(self) -> IO[str]:
+        return self._stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", newline=""))
+
+
+def save(workbook: Workbook, sheets: Mapping[str, SheetRows], path: Path) -> None:
+    """Save a workbook whose sheets are empty, with their rows.
+
+    Args:
+        workbook: The workbook; its sheets hold no cells.
+        sheets: The rows of the sheets, by title.
+        path: Where to.
+    """
+    frame = io.BytesIO()
+    workbook.save(frame)
+    # openpyxl names the parts while it saves
+    parts = {sheet.path.removeprefix("/"): sheets[sheet.title] for sheet in workbook.worksheets}
+    with (
+        zipfile.ZipFile(frame) as made,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as finished,
+    ):
+        for entry in made.infolist():
+            content, rows = made.read(entry), parts.get(entry.filename)
+            if rows is None:
+                finished.writestr(entry.filename, content)
+                continue
+            large = rows.size > _LARGE
+            with finished.open(entry.filename, "w", force_zip64=large) as part:
+                rows.write_sheet(content, part)
+        for name, rows in parts.items():
+            if rows.leads_away:
+                folder, _, file = name.rpartition("/")
+                with finished.open(f"{folder}/_rels/{file}.rels", "w") as part:
+                    rows.write_relations(part)
+
+
+def _copy(text: IO[str], part: IO[bytes]) -> None:
+    text.flush()
+    end = text.tell()
+    text.seek(0)
+    binary: Any = text.buffer  # type: ignore[attr-defined]  # a text file on the disk has one
+    shutil.copyfileobj(binary, part, 2**20)
+    text.seek(end)
+
+
+def _attribute(text: str) -> str:
+    return escape(text, {'"': "&quot;"})

@@ -1,0 +1,162 @@
+"""How the workbook looks: colours, fonts and formats, each in one place."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.formatting import rule
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+
+from batchrun.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openpyxl import Workbook
+    from openpyxl.worksheet.worksheet import Worksheet
+
+COLORS: Mapping[Outcome, tuple[str, str]] = {
+    Outcome.COMPLETED: ("C6EFCE", "006100"),
+    Outcome.FAILED: ("FFC7CE", "9C0006"),
+    Outcome.REJECTED: ("FFC7CE", "9C0006"),
+    Outcome.INVALID: ("FFEB9C", "7F6000"),
+    Outcome.TIMED_OUT: ("FFEB9C", "7F6000"),
+    Outcome.IN_DOUBT: ("F8CBAD", "833C0B"),
+    Outcome.PENDING: ("DDEBF7", "1F4E78"),
+}
+"""Fill and font of an outcome, the pairs Excel itself uses for good, bad and neutral."""
+
+CHART_COLORS: Mapping[Outcome, str] = {
+    Outcome.COMPLETED: "70AD47",
+    Outcome.FAILED: "C00000",
+    Outcome.REJECTED: "E06666",
+    Outcome.INVALID: "FFC000",
+    Outcome.TIMED_OUT: "F4B183",
+    Outcome.IN_DOUBT: "ED7D31",
+    Outcome.PENDING: "5B9BD5",
+}
+
+NUMBER_FORMATS: Mapping[str, str] = {
+    "datetime": "yyyy-mm-dd hh:mm:ss",
+    "date": "yyyy-mm-dd",
+    "time": "hh:mm:ss",
+    "timedelta": "[h]:mm:ss",
+}
+"""By the name of the value's type."""
+
+
+class Head(Enum):
+    """Whose column it is (``ASKED``: the user's to fill); the value is the colour of its head."""
+
+    LIST = "44546A"
+    STATUS = "2E7D6B"
+    RESULT = "1F5C8B"
+    ASKED = "BF8F00"
+
+
+FONT = "Calibri"
+
+
+def _font(size: int = 11, **more: Any) -> Font:
+    return Font(name=FONT, size=size, family=2, **more)  # 2: without serifs
+
+
+_PLAIN = _font()
+_LINK = _font(color="0563C1", underline="single")
+_HEAD = _font(bold=True, color="FFFFFF")
+_WRAPPED = Alignment(horizontal="left", vertical="top", wrap_text=True, indent=1)
+_ON_ONE_LINE = Alignment(horizontal="left", vertical="top", indent=1)
+_RIGHT = Alignment(horizontal="right", vertical="top")
+_HEADING = Alignment(horizontal="left", vertical="center", wrap_text=True, indent=1)
+
+
+class _Parent:
+    """What a cell asks for its styles: a sheet that is nobody's."""
+
+    def __init__(self, workbook: Workbook) -> None:
+        self.parent = workbook
+
+
+class Styles:
+    """Styles as openpyxl numbers them, each made once.
+
+    Args:
+        workbook: The workbook.
+    """
+
+    def __init__(self, workbook: Workbook) -> None:
+        self._sheet: Any = _Parent(workbook)
+        self._known: dict[tuple[Any, ...], int] = {}
+
+    def text(self, *, wrap: bool = True, link: bool = False) -> int:
+        """Text in a table, a little apart from the number to the left of it."""
+        align = _WRAPPED if wrap else _ON_ONE_LINE
+        return self._number(("text", wrap, link), _LINK if link else _PLAIN, align)
+
+    def number(self, number_format: str, *, link: bool = False) -> int:
+        """A number, date or truth value in a table."""
+        key = ("number", number_format, link)
+        font = _LINK if link else _PLAIN
+        return self._number(key, font, _RIGHT, number_format=number_format)
+
+    def head(self, head: Head) -> int:
+        """The head of a column."""
+        fill = PatternFill("solid", fgColor=head.value)
+        return self._number((head,), _HEAD, _HEADING, fill=fill)
+
+    def title(self) -> int:
+        """The first line of a sheet that is no table."""
+        return self._number(("title",), _font(16, bold=True, color="1F3864"), Alignment())
+
+    def section(self) -> int:
+        """The line over a group of facts."""
+        line = Border(bottom=Side(style="medium", color="1F5C8B"))
+        font = _font(12, bold=True, color="1F5C8B")
+        return self._number(("section",), font, Alignment(horizontal="left"), border=line)
+
+    def note(self) -> int:
+        """A remark."""
+        return self._number(("note",), _font(italic=True, color="595959"), Alignment())
+
+    def fact(self, number_format: str = "General", *, wrap: bool = False) -> int:
+        """A fact's name or value: on the left, whatever its type."""
+        align = Alignment(horizontal="left", vertical="top", wrap_text=wrap)
+        key = ("fact", number_format, wrap)
+        return self._number(key, _PLAIN, align, number_format=number_format)
+
+    def _number(
+        self,
+        key: tuple[Any, ...],
+        font: Font,
+        align: Alignment,
+        *,
+        fill: PatternFill | None = None,
+        border: Border | None = None,
+        number_format: str = "General",
+    ) -> int:
+        if key not in self._known:
+            cell: Any = WriteOnlyCell(self._sheet)
+            cell.font, cell.alignment, cell.number_format = font, align, number_format
+            if fill is not None:
+                cell.fill = fill
+            if border is not None:
+                cell.border = border
+            self._known[key] = cell.style_id
+        return self._known[key]
+
+
+def color_outcomes(sheet: Worksheet, cells: str) -> None:
+    """Colour cells by the outcome they name, and go on doing so when somebody changes one."""
+    color_rule: Any = rule.CellIsRule  # untyped in its stubs
+    for outcome, (fill, font) in COLORS.items():
+        sheet.conditional_formatting.add(
+            cells,
+            color_rule(
+                operator="equal",
+                formula=[f'"{outcome.value}"'],
+                fill=PatternFill("solid", bgColor=fill),
+                font=Font(color=font),
+            ),
+        )

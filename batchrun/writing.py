@@ -1,0 +1,67 @@
+"""From the journal to a file: when a batch ends, when it is asked for, and while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from batchrun import workbook
+from batchrun.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from batchrun.journal import Journal
+
+
+def write_results(
+    journal: Journal, batch_id: str, target: Path | None, form: workbook.Form
+) -> Path | None:
+    """Write a batch as it stands, and keep in the journal where.
+
+    Returns:
+        Where it went; ``None`` when no file is wanted.
+
+    Raises:
+        OutputError: It can't be written.
+    """
+    if target is None:
+        return None
+    with journal.results(batch_id) as found:
+        written = workbook.write(found, target, form)
+    journal.set_output(batch_id, str(written))
+    return written
+
+
+@asynccontextmanager
+async def writing_meanwhile(
+    journal: Journal, batch_id: str, target: Path | None, form: workbook.Form
+) -> AsyncIterator[None]:
+    """While the block lasts, write what there is as often as the form says, if it does."""
+    if form.write_every_seconds is None or target is None:
+        yield
+        return
+    ended = asyncio.Event()
+
+    def refresh() -> None:
+        with journal.results(batch_id) as found:
+            workbook.write(found, target, form, beside=False)
+
+    writer = asyncio.create_task(_write_until(ended, refresh, form.write_every_seconds))
+    try:
+        yield
+    finally:
+        ended.set()
+        await writer  # what it is writing now is older than what comes next
+
+
+async def _write_until(ended: asyncio.Event, refresh: Callable[[], None], seconds: float) -> None:
+    while not ended.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), seconds)
+            return
+        # Held open in Excel, or the disk is full: the one at the end will tell.
+        with suppress(OutputError):
+            await asyncio.to_thread(refresh)

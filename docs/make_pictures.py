@@ -1,0 +1,142 @@
+"""Make the pictures of the workbook: a real run against the sandbox, rendered by LibreOffice.
+
+Run ``python docs/make_pictures.py`` with batchrun installed; it needs ``soffice`` and ``pdftoppm``
+(Debian: ``apt-get install libreoffice-calc poppler-utils fonts-liberation``). The sandbox draws its
+results from the list, so the pictures change only with the code.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import zipfile
+from pathlib import Path
+
+import batchrun
+from batchrun.sandbox import SandboxSettings, running
+
+DOCS = Path(__file__).parent
+LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
+SPEED = 60.0
+SEED = 7
+FOLDED = {"Results": (*range(3, 10), *range(12, 16))}
+"""Columns left out of a picture: scrolled past beside the frozen ones, or folded away."""
+
+PICTURES = {
+    "workbook.png": ("Results", "A1:U10"),
+    "workbook-attention.png": ("Needs attention", "A1:F13"),
+    "workbook-insights.png": ("insights", "A1:H22"),
+    "workbook-summary.png": ("Summary", "A1:O46"),
+    "workbook-columns.png": ("Columns", "A1:H36"),
+}
+DOTS_PER_INCH = 220
+
+
+def main() -> None:
+    """Run the list, of which some fail, and picture each sheet of its workbook."""
+    with tempfile.TemporaryDirectory() as folder:
+        workbook = run(Path(folder))
+        for name, (sheet, area) in PICTURES.items():
+            picture(workbook, sheet, area, DOCS / name)
+            print(DOCS / name)
+
+
+def run(folder: Path) -> Path:
+    """Run the sample list against a sandbox in which one execution of eight fails."""
+    workbook = folder / "salesforce_accounts.results.xlsx"
+    with running(SandboxSettings(fail=0.12, seed=SEED, rate_per_minute=None), speed=SPEED) as url:
+        settings = batchrun.load_settings(
+            api_key="sandbox", base_url=url, speed=SPEED, journal=str(folder / "journal.db")
+        )
+        batchrun.run(LIST, "Account Research", output=workbook, limit=56, settings=settings)
+    return workbook
+
+
+def picture(workbook: Path, sheet: str, area: str, target: Path) -> None:
+    """Picture the cells of an area as on a screen: with the grid, letters and numbers."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        one_page = folder / "page.xlsx"
+        show_only(workbook, sheet, area, one_page)
+        subprocess.run(
+            [
+                "soffice",
+                f"-env:UserInstallation={(folder / 'profile').as_uri()}",
+                *("--headless", "--convert-to", "pdf", "--outdir", str(folder), str(one_page)),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        page = one_page.with_suffix(".pdf")
+        command = ["pdftoppm", "-r", str(DOTS_PER_INCH), "-f", "1", "-l", "1", "-png"]
+        subprocess.run([*command, "-singlefile", page, folder / "page"], check=True)
+        trim(folder / "page.png", target)
+
+
+def show_only(workbook: Path, sheet: str, area: str, target: Path) -> None:
+    """Copy a workbook so that it prints as one page with one area of one sheet.
+
+    The parts are edited as text, because openpyxl would drop the charts.
+    """
+    with zipfile.ZipFile(workbook) as source, zipfile.ZipFile(target, "w") as copy:
+        book = source.read("xl/workbook.xml").decode()
+        titles = re.findall(r'<sheet [^>]*name="([^"]*)"', book)
+        number = titles.index(sheet)
+        for name in source.namelist():
+            text = source.read(name)
+            if name == "xl/workbook.xml":
+                text = visible_only(book, titles, number, area).encode()
+            elif name == f"xl/worksheets/sheet{number + 1}.xml":
+                folded = without_columns(text.decode(), FOLDED.get(sheet, ()))
+                text = fitted(folded, grid=sheet != "Summary").encode()
+            copy.writestr(name, text)
+
+
+def visible_only(book: str, titles: list[str], number: int, area: str) -> str:
+    """Hide the other sheets and say what is printed of this one."""
+    for position, title in enumerate(titles):
+        if position != number:
+            book = re.sub(rf'(name="{re.escape(title)}"[^>]*state=)"visible"', r'\1"hidden"', book)
+    cells = re.sub(r"([A-Z]+)(\d+)", r"$\1$\2", area)
+    quoted = titles[number].replace("'", "''")
+    area_name = (
+        f'<definedNames><definedName name="_xlnm.Print_Area" localSheetId="{number}">'
+        f"'{quoted}'!{cells}</definedName></definedNames>"
+    )
+    book = re.sub(r"<definedNames>.*</definedNames>", area_name, book, flags=re.DOTALL)
+    return re.sub(r'(firstSheet|activeTab)="\d+"', rf'\1="{number}"', book)
+
+
+def fitted(sheet: str, *, grid: bool) -> str:
+    """Let a sheet print on one page, with the grid and its letters and numbers if wanted."""
+    sheet = re.sub(r"<pageSetUpPr[^>]*/>", '<pageSetUpPr fitToPage="1"/>', sheet)
+    sheet = re.sub(r"<(printOptions|pageSetup|headerFooter)\b[^>]*/>", "", sheet)
+    options = '<printOptions headings="1" gridLines="1"/>' if grid else ""
+    margins = '<pageMargins left="0.1" right="0.1" top="0.1" bottom="0.1" header="0" footer="0"/>'
+    setup = '<pageSetup orientation="landscape" paperSize="8" fitToWidth="1" fitToHeight="1"/>'
+    return re.sub(r"<pageMargins[^>]*/>", options + margins + setup, sheet)
+
+
+def without_columns(sheet: str, columns: tuple[int, ...]) -> str:
+    """Hide columns."""
+    for column in columns:
+        sheet = sheet.replace(
+            f'min="{column}" max="{column}"', f'min="{column}" max="{column}" hidden="1"'
+        )
+    return sheet
+
+
+def trim(page: Path, target: Path) -> None:
+    """Cut the white margin off."""
+    from PIL import Image, ImageChops
+
+    with Image.open(page) as image:
+        picture = image.convert("RGB")
+        white = Image.new("RGB", picture.size, "white")
+        box = ImageChops.difference(picture, white).getbbox()
+        picture.crop(box).quantize(128).save(target, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The options that say how results are written, through the command line."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import openpyxl
+import pytest
+
+from batchrun.cli.forms import form_from
+from batchrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+WORKFLOW = ("-w", "Account Research", "--yes")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_the_wanted_columns_are_written_and_kept(batchrun: CommandLine, accounts: Path) -> None:
+    wanted = ("--columns", "outputs.fit_score,summary", "--rename", "outputs.fit_score=Fit")
+
+    batchrun("run", str(accounts), *WORKFLOW, *wanted, "--layout", "layout.json")
+    batchrun("export", "-o", "again.csv", "--layout", "layout.json", "--csv-plain")
+
+    head = next(openpyxl.load_workbook("accounts.results.xlsx")["Results"].values)
+    assert head[-2:] == ("Fit", "summary")
+    with (batchrun.folder / "again.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == [title for title in head if title != "run again"]
+    assert rows[2][2] == "=1+1"
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_csv_for_the_crm_tells_what_it_leaves_out(batchrun: CommandLine) -> None:
+    lines = ["Company ID,Record ID", "a1b2c3d4-e5f6-7890-abcd-ef1234567890,12345", "broken,12346"]
+    (batchrun.folder / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    batchrun("run", "list.csv", *WORKFLOW)
+
+    ended = batchrun("export", "-o", "import.csv", "--crm", "HubSpot", "--columns", "summary")
+
+    assert ended.exit_code == 0
+    assert "Left out: 1 row not completed" in ended.stdout
+    assert (
+        (batchrun.folder / "import.csv")
+        .read_text(encoding="utf-8")
+        .startswith("Record ID,summary\n12345,")
+    )
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_the_workbook_is_refreshed_while_the_batch_runs(
+    batchrun: CommandLine, accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from batchrun import workbook
+
+    unfinished = []
+    write = workbook.write
+
+    def note(results, target, form=None, **options):  # type: ignore[no-untyped-def]
+        unfinished.append(results.summary.unfinished)
+        return write(results, target, form, **options)
+
+    monkeypatch.setattr(workbook, "write", note)
+
+    batchrun("run", str(accounts), *WORKFLOW, "--write-every", "0.05s")
+
+    assert unfinished[0]
+    assert not unfinished[-1]
+    results = openpyxl.load_workbook("accounts.results.xlsx")["Results"]
+    assert [cells[3] for cells in results.values][1:] == ["completed"] * 3 + ["invalid"]
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("-o", "x.csv", "--crm", "dynamics"), "salesforce or hubspot"),
+        (("-o", "x.xlsx", "--crm", "hubspot"), ".csv"),
+        (("-o", "x.csv", "--rename", "a"), "--rename outputs.fit_score=Fit"),
+        (("-o", "x.csv", "--flat-depth", "0"), "--flat-depth"),
+    ],
+)
+def test_an_option_that_cant_be_is_refused_and_said(
+    batchrun: CommandLine, accounts: Path, options: tuple[str, ...], words: str
+) -> None:
+    batchrun("run", str(accounts), *WORKFLOW)
+
+    ended = batchrun("export", *options)
+
+    assert ended.exit_code == 2
+    assert words in ended.stderr
+    assert not (batchrun.folder / options[1]).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5m", 300), ("30s", 30), ("1h", 3600), ("2 min", 120), ("3", 180)]
+)
+def test_a_time_is_read_as_people_write_it(text: str, seconds: float) -> None:
+    assert form_from(write_every=text).write_every_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0m", "-5m", "5d"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--write-every"):
+        form_from(write_every=text)

@@ -1,0 +1,187 @@
+"""Which result columns, in which order, under which names; and what is kept for next month."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet
+import pytest
+
+from batchrun import workbook
+from batchrun.errors import OutputError, UsageError
+from batchrun.model import Outcome
+from batchrun.workbook import Crm, Form, form_of
+from batchrun.workbook.layout import Shape
+from tests.workbook.batches import HEADER, STATUS, batch, batch_of, row, sheet, sheet_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from batchrun.model import JSON
+
+    Write = Callable[..., Path]
+
+RESULT: JSON = {
+    "summary": "s",
+    "outputs": {"id": "x", "score": 0.5, "deep": {"er": {"est": 1}}},
+    "people": [{"name": "Ann"}],
+}
+FIRST = len(HEADER) + len(STATUS)
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns"),
+    [
+        (
+            Shape(),
+            ["summary", "outputs.id", "outputs.score", "outputs.deep.er.est", "people"],
+        ),
+        (Shape(columns=("outputs.score", "summary")), ["outputs.score", "summary"]),
+        (
+            Shape(columns=("outputs.*", "summary")),
+            ["outputs.id", "outputs.score", "outputs.deep.er.est", "summary"],
+        ),
+        (Shape(columns=("summary", "*", "summary")), [
+            "summary", "outputs.id", "outputs.score", "outputs.deep.er.est", "people",
+        ]),
+        (Shape(columns=("never.seen", "summary")), ["never.seen", "summary"]),
+        (Shape(columns=("summary",), rename={"summary": "Account Name"}), ["Account Name (2)"]),
+        (Shape(columns=("outputs.deep",), flat_depth=2), ["outputs.deep"]),
+        (Shape(flat_depth=1), ["summary", "outputs", "people"]),
+    ],
+)  # fmt: skip
+def test_the_columns_are_those_that_are_wanted(
+    written: Write, shape: Shape, columns: list[str]
+) -> None:
+    path = written(batch_of(RESULT), shape)
+
+    assert sheet(path)[0][FIRST:] == columns
+    assert ("people" in sheet_names(path)) == ("people" in columns)
+
+
+def test_options_are_read_as_people_write_them() -> None:
+    form = form_of(["summary, outputs.*", "people"], ["outputs.id= Report "], 3)
+
+    assert form.shape == Shape(("summary", "outputs.*", "people"), {"outputs.id": "Report"}, 3)
+
+
+@pytest.mark.parametrize("rename", ["outputs.id", "outputs.id=", "=Report"])
+def test_a_title_for_nothing_is_refused(rename: str) -> None:
+    with pytest.raises(UsageError, match="has no title"):
+        form_of(rename=[rename])
+
+
+def test_a_layout_keeps_the_columns_from_month_to_month(tmp_path: Path) -> None:
+    layout = tmp_path / "layout.json"
+    march, april = tmp_path / "march.xlsx", tmp_path / "april.xlsx"
+    form = form_of(rename=["a.x=The X"], layout=layout)
+    workbook.write(batch_of({"a": {"x": 1}, "b": 2}), march, form)
+
+    again = form_of(layout=layout)
+    workbook.write(batch_of({"new": 1, "b": 3}, {"a": {"x": 4}}), april, again)
+
+    assert sheet(march)[0] == sheet(april)[0]
+    assert [cells[FIRST:] for cells in sheet(april)] == [["The X", "b"], ["", 3], [4, ""]]
+
+
+def test_a_layout_is_kept_only_when_all_is_finished(tmp_path: Path) -> None:
+    form = form_of(layout=tmp_path / "layout.json")
+    unfinished = batch([row(0, {"a": 1}), row(1, None, Outcome.PENDING)])
+
+    workbook.write(unfinished, tmp_path / "out.xlsx", form)
+
+    assert not (tmp_path / "layout.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"columns": "a"}', "{}", "\x00"])
+def test_a_layout_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    layout = tmp_path / "layout.json"
+    layout.write_text(text, encoding="utf-8")
+
+    with pytest.raises(UsageError, match="is not one that batchrun has written"):
+        form_of(layout=layout)
+
+
+def test_options_win_over_a_layout(tmp_path: Path) -> None:
+    layout = tmp_path / "layout.json"
+    kept = {"columns": ["a"], "rename": {"a": "A", "b": "B"}, "flat_depth": 2}
+    layout.write_text(json.dumps(kept), encoding="utf-8")
+
+    form = form_of(["b"], ["b=Bee"], layout=layout)
+
+    assert form.shape == Shape(("b",), {"a": "A", "b": "Bee"}, 2)
+
+
+SALESFORCE = "0015g00000XyZabAAB"
+
+
+def test_a_csv_for_salesforce_has_record_ids_and_results_and_nothing_else(tmp_path: Path) -> None:
+    header = ("Company ID", "Account ID", "Name")
+    rows = [
+        row(0, {"fit": 0.5, "note": "=1"}, cells=("x", SALESFORCE, "Acme")),
+        row(1, None, Outcome.FAILED, cells=("y", "0015g00000XyZacAAB", "Beta")),
+        row(2, {"fit": 0.5, "note": "=1"}, cells=("x", SALESFORCE, "Acme again")),
+        row(3, {"fit": 1, "when": "2026-01-02T03:04:05Z"}, cells=("z", "0015g00000XyZad", "C")),
+    ]
+
+    form = Form(crm=Crm.SALESFORCE)
+    path = workbook.write(batch(rows, header), tmp_path / "import.csv", form)
+
+    assert path.read_bytes().isascii()
+    assert list(csv.reader(path.read_text(encoding="utf-8").splitlines())) == [
+        ["Account ID", "fit", "note", "when"],
+        [SALESFORCE, "0.5", "=1", ""],
+        ["0015g00000XyZad", "1", "", "2026-01-02T03:04:05+00:00"],
+    ]
+
+
+def test_a_csv_for_hubspot_goes_by_record_id(tmp_path: Path) -> None:
+    header = ("Record ID", "PG Company ID", "Employees")
+    rows = [row(0, {"fit": 1}, cells=(123456789, "x", 5000))]
+
+    path = workbook.write(batch(rows, header), tmp_path / "import.csv", Form(crm=Crm.HUBSPOT))
+
+    assert path.read_text(encoding="utf-8") == "Record ID,fit\n123456789,1\n"
+
+
+@pytest.mark.parametrize("crm", Crm)
+def test_a_list_without_record_ids_is_refused(tmp_path: Path, crm: Crm) -> None:
+    with pytest.raises(OutputError, match="no column with"):
+        workbook.write(batch_of({"a": 1}), tmp_path / "import.csv", Form(crm=crm))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_has_the_narrowest_type_that_holds_a_column(tmp_path: Path) -> None:
+    sent: list[dict[str, JSON]] = [
+        {"n": 1, "f": 0.5, "b": True, "s": "x", "d": "2026-01-02", "mixed": 1, "big": 2**70,
+         "nf": 1, "l": [{"x": 1}], "t": "01:02:03", "dt": "2026-01-02T03:04:05Z", "none": None},
+        {"n": None, "mixed": "x", "nf": 0.5, "l": []},
+    ]  # fmt: skip
+
+    path = workbook.write(batch_of(*sent), tmp_path / "out.parquet")
+
+    table = pyarrow.parquet.read_table(path)
+    types = {field.name: str(field.type) for field in table.schema}
+    assert {name: types[name] for name in sent[0]} == {
+        "n": "int64", "f": "double", "b": "bool", "s": "string", "d": "date32[day]",
+        "mixed": "string", "big": "string", "nf": "double", "l": "int64", "t": "time64[us]",
+        "dt": "timestamp[us]", "none": "string",
+    }  # fmt: skip
+    first, second = table.to_pylist()
+    assert (first["big"], first["d"]) == (str(2**70), date(2026, 1, 2))
+    assert first["dt"] == datetime(2026, 1, 2, 3, 4, 5)
+    assert (second["mixed"], second["nf"], second["l"]) == ("x", 0.5, 0)
+
+
+def test_parquet_holds_any_list(tmp_path: Path) -> None:
+    rows = [row(0, {"Name": 1}, cells=("a", None, 5)), row(1, None, cells=("", "b", "x"))]
+
+    path = workbook.write(batch(rows, ("Name", "Name", "")), tmp_path / "out.parquet")
+
+    found = pyarrow.parquet.read_table(path).to_pylist()
+    assert [list(each.values())[:3] for each in found] == [["a", None, "5"], ["", "b", "x"]]

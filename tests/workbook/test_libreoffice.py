@@ -1,0 +1,92 @@
+"""Every workbook of these tests is opened by LibreOffice; this module runs last."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.model import JSON, Cell, Outcome
+from batchrun.workbook.cells import Fitter
+from batchrun.workbook.layout import layout_of
+from batchrun.workbook.limits import EXCEL
+from batchrun.workbook.marks import AGAIN
+from tests.workbook.batches import batch, row
+from tests.workbook.office import ALL_SHEETS, convert, csv_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.workbook.office import Shelf
+
+EVERYTHING: JSON = {
+    "text": "Größe: 3 < 4 & 5 > 4",
+    "lines": "one\ntwo\n\nfour",
+    "formula": "=1+1",
+    "number": 12.5,
+    "whole": 123456789012345,
+    "long number": 1234567890123456789,
+    "yes": True,
+    "day": "2026-05-01",
+    "moment": "2026-05-01T10:11:12Z",
+    "spaces": "  kept  ",
+    "escape": "_x0041_",
+}
+
+
+@pytest.fixture
+def everything(written: Callable[..., Path]) -> Path:
+    """At least one workbook, also when this module runs alone."""
+    return written(batch([row(0, EVERYTHING), row(1, None, Outcome.FAILED, message="no domain")]))
+
+
+@pytest.mark.usefixtures("everything")
+def test_every_workbook_becomes_a_pdf(shelf: Shelf, tmp_path: Path) -> None:
+    """All but the one with 16,384 columns: a thousand pages that nobody would print."""
+    printed = [path for path, held in shelf.held.items() if held.printed]
+    convert(printed, "pdf", tmp_path / "pdf")
+    for path in printed:
+        page = tmp_path / "pdf" / f"{path.stem}.pdf"
+        assert page.read_bytes().startswith(b"%PDF"), path
+
+
+@pytest.mark.usefixtures("everything")
+def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> None:
+    convert(list(shelf.held), ALL_SHEETS, tmp_path / "csv")
+    for path, (results, shape, limits, _) in shelf.held.items():
+        if limits != EXCEL or results.summary.source.format == "xlsx":
+            continue  # several sheets, or a list's own formats: those have tests of their own
+        layout = layout_of(results, shape)
+        meant: list[list[Cell]] = [[*layout.header], *map(layout.values, results.rows)]
+        for values, cell in zip(meant, [AGAIN, *[None] * len(meant)], strict=False):
+            values.insert(len(layout.original) + 2, cell)
+        found = csv_cells(tmp_path / "csv" / f"{path.stem}-Results.csv")
+        assert len(found) == len(meant), path
+        for cells, values in zip(found, meant, strict=True):
+            assert [
+                each for each, value in zip(cells, values, strict=True) if not same(each, value)
+            ] == []
+
+
+def same(cell: str, meant: Cell) -> bool:
+    """Whether a cell of LibreOffice's CSV is this value; its locale is the United States."""
+    fitted = Fitter(EXCEL, "OUT.jsonl").fit(meant)
+    if isinstance(fitted, (int, float)) and not isinstance(fitted, bool):
+        return math.isclose(float(cell), fitted, rel_tol=1e-9)
+    match fitted:
+        case str():
+            spelled = re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), fitted)
+            return cell.replace("\r", "") == spelled.replace("\r", "")
+        case datetime():
+            spelled = f"{fitted:%Y-%m-%d %H:%M:%S}"
+        case date():
+            spelled = f"{fitted:%Y-%m-%d}"
+        case time():
+            spelled = f"{fitted:%I:%M:%S %p}"
+        case _:
+            spelled = "" if fitted is None else str(fitted).upper()
+    return cell == spelled

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import openpyxl
+
+from batchrun.model import Outcome
+from batchrun.workbook.summary import histogram, quantile
+from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from batchrun.model import JSON
+
+    Write = Callable[..., Path]
+
+
+def test_needs_attention_has_each_row_not_completed_those_in_doubt_first(written: Write) -> None:
+    outcomes = [
+        Outcome.COMPLETED, Outcome.PENDING, Outcome.FAILED, Outcome.IN_DOUBT,
+        Outcome.INVALID, Outcome.REJECTED, Outcome.TIMED_OUT, Outcome.FAILED,
+    ]  # fmt: skip
+    rows = [
+        row(number, None, outcome, message=f"reason {number}")
+        for number, outcome in enumerate(outcomes)
+    ]
+
+    path = written(batch(rows))
+
+    found = table(path, "Needs attention")
+    assert [each["outcome"] for each in found] == [
+        "in doubt", "failed", "failed", "rejected", "timed out", "invalid", "pending",
+    ]  # fmt: skip
+    first = found[0]
+    assert (first["line"], first["name"], first["reason"]) == (5, "Firm 3", "reason 3")
+    assert first["company id"] == company(3)
+    assert "never sends it again" in first["what to do"]
+    link = openpyxl.load_workbook(path)["Needs attention"]["A2"].hyperlink
+    assert link is not None
+    assert link.location == "'Results'!A5"
+
+
+def test_a_list_without_names_has_no_name_column(written: Write) -> None:
+    rows = [row(0, None, Outcome.FAILED, cells=(company(0), "x"))]
+    path = written(batch(rows, ("Company ID", "Segment")))
+
+    assert "name" not in sheet(path, "Needs attention")[0]
+
+
+def test_nothing_needs_attention_when_all_is_completed(written: Write) -> None:
+    cells = sheet(written(batch_of({"a": 1})), "Needs attention")
+
+    assert "Nothing: every row is completed." in cells[1]
+
+
+def test_the_summary_counts_every_row_and_names_the_reasons(written: Write) -> None:
+    rows = [row(number, {"a": 1}) for number in range(6)]
+    rows += [row(6, None, Outcome.FAILED, message="no domain")] * 3
+    rows += [row(9, None, Outcome.PENDING, message="not sent yet")]
+
+    cells = sheet(written(batch(rows, note="It was interrupted.")), "Summary")
+
+    facts = {line[0]: line[1] for line in cells}
+    assert [facts[outcome.value] for outcome in Outcome] == [6, 3, 0, 0, 0, 0, 1]
+    assert facts["all"] == 10
+    assert facts["no domain"] == 3
+    assert facts["go on with"] == "batchrun resume 1124-accounts-7f3a"
+    assert facts["note"] == "It was interrupted."
+    assert facts["requests spent"] == 20
+    assert facts["requests per row"] == 2
+    titles = [line[0] for line in cells]
+    assert titles.index("no domain") < titles.index("not sent yet")
+
+
+def test_the_summary_has_a_chart_of_outcomes_and_one_of_times(written: Write) -> None:
+    with zipfile.ZipFile(written(batch_of({"a": 1}, {"a": 2}))) as archive:
+        charts = [name for name in archive.namelist() if name.startswith("xl/charts/")]
+
+    assert len(charts) == 2
+
+
+def test_a_batch_in_which_nothing_ran_has_a_summary_all_the_same(written: Write) -> None:
+    path = written(batch([row(0, None, Outcome.PENDING, message="not sent yet")]))
+
+    assert sheet(path, "Summary")[0][0] == "Account Research: accounts.csv"
+
+
+def test_a_histogram_has_round_bins_and_loses_nothing() -> None:
+    seconds = [(12.0, 1), (29.9, 1), (30.0, 2), (31.5, 1), (88.0, 1), (120.0, 1)]
+
+    bins = histogram(seconds)
+
+    assert bins[:2] == [("0 to 20", 1), ("20 to 40", 4)]
+    assert bins[-1] == ("120 to 140", 1)
+    assert sum(number for _, number in bins) == 7
+    assert histogram([]) == []
+    assert histogram([(0.0, 3)]) == [("0 to 0.01", 3)]
+
+
+def test_quantiles_are_values_that_occurred() -> None:
+    seconds = [(10.0, 5), (20.0, 4), (90.0, 1)]
+
+    assert (quantile(seconds, 0.5), quantile(seconds, 0.9)) == (10.0, 20.0)
+    assert quantile(seconds, 1.0) == 90.0
+    assert quantile([], 0.5) is None
+
+
+def test_columns_says_of_each_column_what_it_is(written: Write) -> None:
+    found = table(
+        written(batch_of({"n": 1, "when": "2026-05-01"}, {"n": None, "l": [{"x": 1}]})), "Columns"
+    )
+
+    by_name = {each["name"]: each for each in found}
+    assert by_name["Account Name"]["comes from"] == "your list"
+    assert by_name["n"]["type"] == "whole number"
+    assert (by_name["n"]["filled"], by_name["n"]["filled share"]) == (1, 0.5)
+    assert "null" in by_name["n"]["what it is"]
+    assert by_name["when"]["type"] == "date"
+    assert by_name["when"]["example"] == "2026-05-01"
+    assert "sheet l" in by_name["l"]["what it is"]
+
+
+def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(written: Write) -> None:
+    path = written(
+        batch_of(
+            {"people": [{"name": "Ann", "age": 40}, {"name": "Bob"}]},
+            {"people": []},
+            {"people": [{"name": "Cid", "phones": [{"no": "1"}, {"no": "2"}]}]},
+        )
+    )
+
+    assert [each["people"] for each in table(path)] == [2, 0, 1]
+    people = table(path, "people")
+    assert [(each["line"], each["item"], each["name"]) for each in people] == [
+        (2, 1, "Ann"), (2, 2, "Bob"), (4, 1, "Cid"),
+    ]  # fmt: skip
+    assert people[2]["Account Name"] == "Firm 2"
+    assert people[2]["Company ID"] == company(2)
+    phones = table(path, "people.phones")
+    assert [(each["line"], each["item"], each["no"]) for each in phones] == [
+        (4, "1.1", "1"), (4, "1.2", "2"),
+    ]  # fmt: skip
+    opened = openpyxl.load_workbook(path)
+    back = opened["people"]["A4"].hyperlink
+    forth = opened["Results"]["K4"].hyperlink
+    assert back is not None
+    assert forth is not None
+    assert (back.location, forth.location) == ("'Results'!A4", "'people'!A4")
+
+
+def test_names_of_sheets_are_legal_and_unlike_whatever_the_keys_are(written: Write) -> None:
+    item: JSON = [{"x": 1}]
+    keys = [
+        "a/b\\c?d*e[f]:g", "'quoted'", "History", "results", "=1+1", "", " ",
+        "x" * 40, "x" * 41, "\N{PILE OF POO}" * 20, "tab\tbell\x07", "Summary",
+    ]  # fmt: skip
+
+    names = sheet_names(written(batch_of(dict.fromkeys(keys, item))))  # checked by `written`
+
+    assert len(names) == 4 + len(keys)
+    assert "=1+1" in names

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun import workbook
+from batchrun.errors import OutputError
+from batchrun.workbook.target import check_target, whole_file
+from tests.workbook.batches import batch_of, sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def hold_open(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes a file behave as one that Excel holds open: nothing can take its place."""
+    held: set[Path] = set()
+    replace = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if Path(target) in held:
+            raise PermissionError(13, "The process cannot access the file")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    return held.add
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "out.xlsx"
+    target.write_text("before", encoding="utf-8")
+
+    def write() -> None:
+        with whole_file(target) as place:
+            place.temporary.write_text("half", encoding="utf-8")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
+
+    assert target.read_text(encoding="utf-8") == "before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_full_disk_leaves_nothing_and_says_what_to_do(tmp_path: Path) -> None:
+    target = tmp_path / "out.xlsx"
+
+    with pytest.raises(OutputError, match="No space left") as raised, whole_file(target):
+        raise OSError(28, "No space left on device")
+
+    assert "batchrun export" in raised.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workbook_that_excel_holds_open_goes_beside_it(
+    tmp_path: Path, hold_open: Callable[[Path], None]
+) -> None:
+    target = tmp_path / "accounts.results.xlsx"
+    target.write_text("open in Excel", encoding="utf-8")
+    hold_open(target)
+
+    written = workbook.write(batch_of({"a": 1}), target)
+
+    assert written == tmp_path / "accounts.results (2).xlsx"
+    assert sheet(written)[1][-1] == 1
+    assert target.read_text(encoding="utf-8") == "open in Excel"
+
+
+def test_what_a_cell_cant_hold_is_whole_in_a_file_beside_the_workbook(tmp_path: Path) -> None:
+    long = "x" * 40_000
+
+    written = workbook.write(batch_of({"text": long, "bell": "a\x07b"}), tmp_path / "out.xlsx")
+
+    text, bell = sheet(written)[1][-2:]
+    assert len(text) == 32_767
+    assert text.endswith(" … [not whole: cut, 40,000 characters; see out.whole.jsonl]")
+    assert "\N{REPLACEMENT CHARACTER}" in bell
+    assert "out.whole.jsonl" in bell
+    assert long in (tmp_path / "out.whole.jsonl").read_text(encoding="utf-8")
+
+
+def test_there_is_no_such_file_when_everything_fits(tmp_path: Path) -> None:
+    workbook.write(batch_of({"text": "short"}), tmp_path / "out.xlsx")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["out.xlsx"]
+
+
+def test_the_list_itself_is_never_the_output(tmp_path: Path) -> None:
+    source = tmp_path / "accounts.xlsx"
+    source.write_bytes(b"list")
+
+    with pytest.raises(OutputError, match="the list itself"):
+        check_target(source, source)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("out.pdf", "ending"), ("nowhere/out.xlsx", "no folder")]
+)
+def test_an_output_that_cant_be_is_refused_before_anything_is_spent(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    with pytest.raises(OutputError, match=words):
+        check_target(tmp_path / name, None)
