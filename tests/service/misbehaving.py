@@ -61,6 +61,10 @@ class Connection:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
+    def close(self) -> None:
+        """Close in good order."""
+        self._socket.close()
+
     def hold_until_client_leaves(self) -> None:
         """Say nothing more until the client closes the connection."""
         with contextlib.suppress(OSError):
@@ -112,10 +116,15 @@ class ScriptedServer:
 
 
 def raw_answer(
-    status: str, body: bytes, headers: Iterable[tuple[str, str]] = (), *, length: int | None = None
+    status: str,
+    body: bytes,
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    length: int | None = None,
+    keep: bool = False,
 ) -> bytes:
     """An HTTP answer as bytes; a ``length`` other than the body's is a lie on purpose."""
-    lines = [f"HTTP/1.1 {status}", "Connection: close"]
+    lines = [f"HTTP/1.1 {status}", f"Connection: {'keep-alive' if keep else 'close'}"]
     lines.append(f"Content-Length: {len(body) if length is None else length}")
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -133,6 +142,29 @@ def answering(
         connection.send(answer)
 
     return play
+
+
+def keeping(body: Any, then: Behaviour) -> Behaviour:
+    """Answer 200 and keep the connection, then do something else on it."""
+    answer = raw_answer("200 OK", json.dumps(body).encode(), keep=True)
+
+    def play(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(answer)
+        then(connection)
+
+    return play
+
+
+def hang_up(connection: Connection) -> None:
+    """Close without a word."""
+    connection.close()
+
+
+def hang_up_after_request(connection: Connection) -> None:
+    """Take the whole request, then close without an answer."""
+    connection.read_request()
+    connection.close()
 
 
 def reset_unread(connection: Connection) -> None:

@@ -38,6 +38,8 @@ from .misbehaving import (
     untrusted_server,
 )
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 
 def test_trigger_sends_one_post_with_key_and_json() -> None:
     """One POST leaves, with the key in its header and the body as JSON."""

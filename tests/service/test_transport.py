@@ -1,0 +1,130 @@
+"""Both ways out: a broken connection costs no second request, whatever was on it before."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from batchrun.service import Accepted, Client, Doubtful, PollAnswer, Told, TriggerAnswer, Unclear
+from batchrun.service.fast import FastTransport
+from batchrun.service.transport import fastest_transport
+
+from .calls import EXECUTION, KEY
+from .misbehaving import (
+    Behaviour,
+    Connection,
+    ScriptedServer,
+    answering,
+    hang_up,
+    hang_up_after_request,
+    keeping,
+    reset_after_request,
+    reset_unread,
+    trickling,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUNNING = EXECUTION | {"status": "running"}
+TAKEN = answering("202 Accepted", EXECUTION)
+BODY = {"workflow_id": "wf_1"}
+
+
+def poll_then_trigger(
+    url: str, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[PollAnswer, TriggerAnswer]:
+    """A poll, and a trigger over the connection that it left."""
+
+    async def ask() -> tuple[PollAnswer, TriggerAnswer]:
+        async with Client(KEY, url, timeout_seconds=5.0) as client:
+            polled = await client.poll("exec_1")
+            meanwhile()
+            return polled, await client.trigger(BODY)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    "breaking", [hang_up_after_request, reset_after_request, reset_unread], ids=lambda b: b.__name__
+)
+def test_a_trigger_on_a_kept_connection_that_breaks_is_in_doubt_and_sent_once(
+    breaking: Behaviour,
+) -> None:
+    with ScriptedServer(keeping(RUNNING, breaking), TAKEN) as server:
+        polled, triggered = poll_then_trigger(server.url)
+    assert isinstance(polled, Told)
+    assert isinstance(triggered, Doubtful)
+    assert server.connections == 1
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    "breaking", [hang_up_after_request, reset_after_request, reset_unread], ids=lambda b: b.__name__
+)
+def test_a_poll_on_a_kept_connection_that_breaks_is_not_repeated_behind_the_quota(
+    breaking: Behaviour,
+) -> None:
+    async def ask(url: str) -> tuple[PollAnswer, PollAnswer]:
+        async with Client(KEY, url, timeout_seconds=5.0) as client:
+            return await client.poll("exec_1"), await client.poll("exec_1")
+
+    script = [keeping(RUNNING, breaking), answering("200 OK", RUNNING)]
+    with ScriptedServer(*script) as server:
+        first, second = asyncio.run(ask(server.url))
+    assert isinstance(first, Told)
+    assert isinstance(second, Unclear)
+    assert server.connections == 1
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
+def test_a_connection_that_the_server_has_closed_is_not_used_for_a_trigger(
+    leave: Behaviour,
+) -> None:
+    """Not even when this process was busy with something else when the server closed it."""
+    closed = threading.Event()
+
+    def leave_and_tell(connection: Connection) -> None:
+        leave(connection)
+        closed.set()
+
+    with ScriptedServer(keeping(RUNNING, leave_and_tell), TAKEN) as server:
+        _, triggered = poll_then_trigger(server.url, meanwhile=lambda: closed.wait(10))
+    assert isinstance(triggered, Accepted)
+    assert server.connections == 2
+    assert len(server.requests) == 2
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize("first", [trickling, answering("202 Accepted", b"{}", length=99)])
+def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
+    first: Behaviour,
+) -> None:
+    async def send(url: str) -> tuple[TriggerAnswer, TriggerAnswer]:
+        async with Client(KEY, url, timeout_seconds=0.3) as client:
+            return await client.trigger(BODY), await client.trigger(BODY)
+
+    with ScriptedServer(first, TAKEN) as server:
+        one, two = asyncio.run(send(server.url))
+    assert isinstance(one, Doubtful)
+    assert isinstance(two, Accepted)
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_a_proxy_is_left_to_httpx(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(fastest_transport(httpx.Limits(), trust_env=True), FastTransport)
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert fastest_transport(httpx.Limits(), trust_env=True) is None
+    assert isinstance(fastest_transport(httpx.Limits(), trust_env=False), FastTransport)
+
+
+def test_without_the_extra_httpx_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)
+    assert fastest_transport(httpx.Limits(), trust_env=True) is None
