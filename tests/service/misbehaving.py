@@ -63,6 +63,10 @@ class Connection:
 
     def close(self) -> None:
         """Close in good order."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.settimeout(0)  # as servers do: say so, and wait for no consent
+            with contextlib.suppress(ssl.SSLError):
+                self._socket.unwrap()
         self._socket.close()
 
     def hold_until_client_leaves(self) -> None:
@@ -79,9 +83,13 @@ class Connection:
 
 
 class ScriptedServer:
-    """Plays one behaviour per connection, in order; the last one for all that follow."""
+    """Plays one behaviour per connection, in order; the last one for all that follow.
 
-    def __init__(self, *script: Behaviour) -> None:
+    With a ``context`` it speaks TLS.
+    """
+
+    def __init__(self, *script: Behaviour, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self._stopping = False
         self.requests: list[bytes] = []
         self.connections = 0
@@ -89,7 +97,7 @@ class ScriptedServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -112,7 +120,11 @@ class ScriptedServer:
                 behaviour = self._script[min(self.connections, len(self._script) - 1)]
                 self.connections += 1
                 with contextlib.suppress(OSError):
-                    behaviour(Connection(self, sock))
+                    if self._context is None:
+                        behaviour(Connection(self, sock))
+                        continue
+                    with self._context.wrap_socket(sock, server_side=True) as wrapped:
+                        behaviour(Connection(self, wrapped))
 
 
 def raw_answer(

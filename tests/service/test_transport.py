@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import trustme
 
 from batchrun.service import Accepted, Client, Doubtful, PollAnswer, Told, TriggerAnswer, Unclear
 from batchrun.service.fast import FastTransport
@@ -36,17 +38,37 @@ BODY = {"workflow_id": "wf_1"}
 
 
 def poll_then_trigger(
-    url: str, meanwhile: Callable[[], object] = lambda: None
+    url: str,
+    meanwhile: Callable[[], object] = lambda: None,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> tuple[PollAnswer, TriggerAnswer]:
     """A poll, and a trigger over the connection that it left."""
 
     async def ask() -> tuple[PollAnswer, TriggerAnswer]:
-        async with Client(KEY, url, timeout_seconds=5.0) as client:
+        async with Client(KEY, url, transport=transport, timeout_seconds=5.0) as client:
             polled = await client.poll("exec_1")
             meanwhile()
             return polled, await client.trigger(BODY)
 
     return asyncio.run(ask())
+
+
+class Leaving:
+    """A server's leave from a connection, at the moment when the client is busy elsewhere."""
+
+    def __init__(self, leave: Behaviour) -> None:
+        self._leave = leave
+        self._may_go, self._gone = threading.Event(), threading.Event()
+
+    def __call__(self, connection: Connection) -> None:
+        self._may_go.wait(10)
+        self._leave(connection)
+        self._gone.set()
+
+    def happens(self) -> None:
+        """Block the thread, and with it the client's loop, until the server is gone."""
+        self._may_go.set()
+        assert self._gone.wait(10)
 
 
 @pytest.mark.usefixtures("each_transport")
@@ -88,17 +110,30 @@ def test_a_connection_that_the_server_has_closed_is_not_used_for_a_trigger(
     leave: Behaviour,
 ) -> None:
     """Not even when this process was busy with something else when the server closed it."""
-    closed = threading.Event()
-
-    def leave_and_tell(connection: Connection) -> None:
-        leave(connection)
-        closed.set()
-
-    with ScriptedServer(keeping(RUNNING, leave_and_tell), TAKEN) as server:
-        _, triggered = poll_then_trigger(server.url, meanwhile=lambda: closed.wait(10))
+    leaving = Leaving(leave)
+    with ScriptedServer(keeping(RUNNING, leaving), TAKEN) as server:
+        polled, triggered = poll_then_trigger(server.url, leaving.happens)
+    assert isinstance(polled, Told)
     assert isinstance(triggered, Accepted)
-    assert server.connections == 2
-    assert len(server.requests) == 2
+    assert len(server.requests) == server.connections == 2
+
+
+@pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
+def test_an_encrypted_connection_that_the_server_has_closed_is_not_used_either(
+    leave: Behaviour, each_transport: str
+) -> None:
+    authority, leaving = trustme.CA(), Leaving(leave)
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(ours)
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=ours)
+    if each_transport == "aiohttp":
+        transport = FastTransport(ours, max_connections=5, keepalive_seconds=5.0)
+    with ScriptedServer(keeping(RUNNING, leaving), TAKEN, context=theirs) as server:
+        polled, triggered = poll_then_trigger(server.url, leaving.happens, transport)
+    assert isinstance(polled, Told)
+    assert isinstance(triggered, Accepted)
+    assert len(server.requests) == server.connections == 2
 
 
 @pytest.mark.usefixtures("each_transport")
