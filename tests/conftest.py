@@ -6,9 +6,9 @@ import pytest
 
 
 @pytest.fixture(params=["httpx", "aiohttp"])
-def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test over httpx's own transport, and over the one of the extra `fast`."""
+def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test by httpx, and by what the extra `fast` brings."""
     name: str = request.param
     if name == "httpx":
-        monkeypatch.setattr("batchrun.service.client.fastest_transport", lambda *_, **__: None)
+        monkeypatch.setattr("batchrun.service.way.find_spec", lambda _: None)
     return name

@@ -20,7 +20,7 @@ from batchrun.service.classify import (
     explain_reply,
 )
 from batchrun.service.parsing import UnusableAnswerError, is_usable_id, read_workflows, tidy
-from batchrun.service.transport import fastest_transport
+from batchrun.service.way import open_wire
 from batchrun.service.wire import exchange
 from batchrun.settings import DEFAULT_BASE_URL
 
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from batchrun.model import JSON
-
-# An idle connection that the server closes just as a trigger goes out leaves that trigger in
-# doubt, so connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75).
-_KEEPALIVE_SECONDS = 3.0
 
 # A whole exchange may take this many times the timeout of its single steps (waiting for a free
 # connection, connecting, TLS, first byte): only an answer that trickles takes longer.
@@ -73,24 +69,18 @@ class Client:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
         self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
-        limits = httpx.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-        )
-        trust_env = not is_loopback(self.base_url)
         try:
-            self._http = httpx.AsyncClient(
-                headers={
+            self._wire = open_wire(
+                {
                     "x-api-key": self._key,
                     "User-Agent": f"batchrun/{__version__}",
                     "Accept": "application/json",
                 },
-                timeout=timeout_seconds,
-                limits=limits,
-                transport=transport or fastest_transport(limits, trust_env=trust_env),
-                trust_env=trust_env,
-                follow_redirects=False,
+                transport,
+                timeout_seconds=timeout_seconds,
+                max_connections=max_connections,
+                # What is in the environment is not for this machine.
+                trust_env=not is_loopback(self.base_url),
             )
         except (httpx.InvalidURL, ValueError, OSError, ImportError):
             # Not the value: a proxy's address often holds a password.
@@ -115,7 +105,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._wire.aclose()
 
     async def workflows(self) -> WorkflowList:
         """List the workflows.
@@ -165,13 +155,8 @@ class Client:
     async def _exchange(
         self, method: str, path: str, content: bytes | None = None
     ) -> Reply | NoReply:
-        request = self._http.build_request(
-            method,
-            self.base_url + path,
-            content=content,
-            headers=None if content is None else {"Content-Type": "application/json"},
-        )
-        return await exchange(self._http, request, deadline_seconds=self._deadline_seconds)
+        url, deadline = self.base_url + path, self._deadline_seconds
+        return await exchange(self._wire, method, url, content, deadline_seconds=deadline)
 
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """What a reply other than 200 to the list of workflows means to the user."""

@@ -1,9 +1,9 @@
-"""httpx's transport over aiohttp's connections: the fast way, for who has the extra `fast`.
+"""The fast way to the service, by aiohttp: for who has the extra `fast`.
 
-httpx's own pool looks through its connections at each request and sends each twice as slowly for
-it; docs/benchmarks.md has the figures. httpx-aiohttp is not used: it tells a server that hung up
-as a connection that was never made, and a trigger would be sent, and paid for, twice. Here only
-what aiohttp raises while it connects is told as such; everything else leaves a request in doubt.
+httpx takes several times as long for a request, most of it in the pool of its connections;
+docs/benchmarks.md has the figures. httpx-aiohttp is not used: it tells a server that hung up as a
+connection that was never made, and a trigger would be sent, and paid for, twice. Here only what
+aiohttp raises while it connects is told as such; everything else leaves a request in doubt.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from batchrun.service.wire import Answer, typed
+
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 _TURNS = 4
 """A connection that the other side has closed shows when the loop has looked at its sockets: one
@@ -25,58 +27,67 @@ turn to see it, three with TLS to act on it. A trigger sent on it would be in do
 at the socket itself.)"""
 
 
-class FastTransport(httpx.AsyncBaseTransport):
+class FastWire:
     """Sends each request once and directly: no proxy, no cookies, no redirects.
 
     Args:
+        headers: Sent with each request.
         context: Whom to trust.
+        timeout_seconds: Of each single step, in seconds.
         max_connections: The most connections at once.
         keepalive_seconds: How long an idle connection is kept.
     """
 
     def __init__(
-        self, context: ssl.SSLContext, *, max_connections: int, keepalive_seconds: float
+        self,
+        headers: Mapping[str, str],
+        context: ssl.SSLContext,
+        *,
+        timeout_seconds: float,
+        max_connections: int,
+        keepalive_seconds: float,
     ) -> None:
+        self._headers = headers
         self._context = context
         self._context.set_alpn_protocols(["http/1.1"])
+        self._timeout = aiohttp.ClientTimeout(
+            total=None,
+            connect=2 * timeout_seconds,  # a free connection, and where there is none, a new one
+            sock_connect=timeout_seconds,
+            sock_read=timeout_seconds,
+        )
         self._max_connections = max_connections
         self._keepalive_seconds = keepalive_seconds
         self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once.
-
-        Raises:
-            httpx.ConnectError: There was no connection, and nothing was sent.
-            httpx.ConnectTimeout: The same, for it took too long.
-            httpx.TransportError: Any other: it may have been sent.
-        """
+    async def send(self, method: str, url: str, content: bytes | None) -> Answer:
+        """See `Wire`."""
         session = self._session = self._session or self._open()
-        if request.method == "POST":
+        if method == "POST":
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
         try:
-            response = await session.request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
-                data=request.content or None,
-                allow_redirects=False,
-                timeout=_timeout(request),
+            return _FastAnswer(
+                await session.request(
+                    method,
+                    URL(url, encoded=True),
+                    headers=typed(content),
+                    data=content,
+                    allow_redirects=False,
+                )
             )
-        except (aiohttp.ClientError, OSError) as error:
+        except aiohttp.ClientError as error:
             raise _told(error) from error
-        return httpx.Response(
-            response.status, headers=response.raw_headers, stream=_Body(response), request=request
-        )
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """See `Wire`."""
         if self._session is not None:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
+        """A session; it belongs to the running loop."""
         return aiohttp.ClientSession(
+            headers=self._headers,
             connector=aiohttp.TCPConnector(
                 limit=self._max_connections,
                 keepalive_timeout=self._keepalive_seconds,
@@ -84,17 +95,22 @@ class FastTransport(httpx.AsyncBaseTransport):
                 resolver=aiohttp.ThreadedResolver(),  # the system's, as everywhere
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # httpx does
+            timeout=self._timeout,
             trust_env=False,
             middlewares=[_once],
         )
 
 
-class _Body(httpx.AsyncByteStream):
+class _FastAnswer:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers: dict[str, str] = {}
+        for name, value in response.headers.items():  # one given twice is a list, as in httpx
+            known = self.headers.get(name.lower())
+            self.headers[name.lower()] = value if known is None else f"{known}, {value}"
         self._response = response
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
@@ -129,12 +145,3 @@ def _told(error: Exception) -> httpx.TransportError:
             return httpx.ReadTimeout(str(error))
         case _:
             return httpx.ReadError(str(error))
-
-
-def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
-    seconds: dict[str, float | None] = request.extensions.get("timeout", {})
-    connect, pool = seconds.get("connect"), seconds.get("pool")
-    both = None if connect is None or pool is None else connect + pool
-    return aiohttp.ClientTimeout(
-        total=None, connect=both, sock_connect=connect, sock_read=seconds.get("read")
-    )

@@ -12,8 +12,9 @@ import pytest
 import trustme
 
 from batchrun.service import Accepted, Client, Doubtful, PollAnswer, Told, TriggerAnswer, Unclear
-from batchrun.service.fast import FastTransport
-from batchrun.service.transport import fastest_transport
+from batchrun.service.fast import FastWire
+from batchrun.service.way import open_wire
+from batchrun.service.wire import HttpxWire, Wire
 
 from .calls import EXECUTION, KEY
 from .misbehaving import (
@@ -40,12 +41,11 @@ BODY = {"workflow_id": "wf_1"}
 def poll_then_trigger(
     url: str,
     meanwhile: Callable[[], object] = lambda: None,
-    transport: httpx.AsyncBaseTransport | None = None,
 ) -> tuple[PollAnswer, TriggerAnswer]:
     """A poll, and a trigger over the connection that it left."""
 
     async def ask() -> tuple[PollAnswer, TriggerAnswer]:
-        async with Client(KEY, url, transport=transport, timeout_seconds=5.0) as client:
+        async with Client(KEY, url, timeout_seconds=5.0) as client:
             polled = await client.poll("exec_1")
             meanwhile()
             return polled, await client.trigger(BODY)
@@ -71,7 +71,7 @@ class Leaving:
         assert self._gone.wait(10)
 
 
-@pytest.mark.usefixtures("each_transport")
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize(
     "breaking", [hang_up_after_request, reset_after_request, reset_unread], ids=lambda b: b.__name__
 )
@@ -85,7 +85,7 @@ def test_a_trigger_on_a_kept_connection_that_breaks_is_in_doubt_and_sent_once(
     assert server.connections == 1
 
 
-@pytest.mark.usefixtures("each_transport")
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize(
     "breaking", [hang_up_after_request, reset_after_request, reset_unread], ids=lambda b: b.__name__
 )
@@ -104,7 +104,7 @@ def test_a_poll_on_a_kept_connection_that_breaks_is_not_repeated_behind_the_quot
     assert server.connections == 1
 
 
-@pytest.mark.usefixtures("each_transport")
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
 def test_a_connection_that_the_server_has_closed_is_not_used_for_a_trigger(
     leave: Behaviour,
@@ -118,25 +118,25 @@ def test_a_connection_that_the_server_has_closed_is_not_used_for_a_trigger(
     assert len(server.requests) == server.connections == 2
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
 def test_an_encrypted_connection_that_the_server_has_closed_is_not_used_either(
-    leave: Behaviour, each_transport: str
+    leave: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority, leaving = trustme.CA(), Leaving(leave)
     theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(theirs)
     authority.configure_trust(ours)
-    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=ours)
-    if each_transport == "aiohttp":
-        transport = FastTransport(ours, max_connections=5, keepalive_seconds=5.0)
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: ours)
+    monkeypatch.setattr("httpx._transports.default.create_ssl_context", lambda **_: ours)
     with ScriptedServer(keeping(RUNNING, leaving), TAKEN, context=theirs) as server:
-        polled, triggered = poll_then_trigger(server.url, leaving.happens, transport)
+        polled, triggered = poll_then_trigger(server.url, leaving.happens)
     assert isinstance(polled, Told)
     assert isinstance(triggered, Accepted)
     assert len(server.requests) == server.connections == 2
 
 
-@pytest.mark.usefixtures("each_transport")
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("first", [trickling, answering("202 Accepted", b"{}", length=99)])
 def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
     first: Behaviour,
@@ -152,14 +152,18 @@ def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
     assert server.connections == 2
 
 
+def wire(*, trust_env: bool) -> Wire:
+    return open_wire({}, timeout_seconds=1.0, max_connections=1, trust_env=trust_env)
+
+
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
 def test_a_proxy_is_left_to_httpx(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(fastest_transport(httpx.Limits(), trust_env=True), FastTransport)
+    assert isinstance(wire(trust_env=True), FastWire)
     monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert fastest_transport(httpx.Limits(), trust_env=True) is None
-    assert isinstance(fastest_transport(httpx.Limits(), trust_env=False), FastTransport)
+    assert isinstance(wire(trust_env=True), HttpxWire)
+    assert isinstance(wire(trust_env=False), FastWire)
 
 
-def test_without_the_extra_httpx_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)
-    assert fastest_transport(httpx.Limits(), trust_env=True) is None
+def test_without_the_extra_httpx_is_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batchrun.service.way.find_spec", lambda _: None)
+    assert isinstance(wire(trust_env=True), HttpxWire)
