@@ -50,7 +50,7 @@ class Client:
             Proxies are honoured, but not for this machine.
         timeout_seconds: How long a single step (connecting, sending, the next bytes of an answer)
             may take, in seconds.
-        max_connections: The most connections at once.
+        max_connections: The most connections at once; ``None`` for as many as serve it well.
 
     Raises:
         KeyRefusedError: There is no key, or it can't be one.
@@ -64,7 +64,7 @@ class Client:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 30.0,
-        max_connections: int = 20,
+        max_connections: int | None = None,
     ) -> None:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
@@ -88,6 +88,11 @@ class Client:
                 "A proxy or certificate file set in the environment can't be used.",
                 "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
             ) from None
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests it carries at once."""
+        return self._wire.requests_at_once
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"

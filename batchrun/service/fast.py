@@ -56,7 +56,7 @@ class FastWire:
             sock_connect=timeout_seconds,
             sock_read=timeout_seconds,
         )
-        self._max_connections = max_connections
+        self.requests_at_once = max_connections
         self._keepalive_seconds = keepalive_seconds
         self._session: aiohttp.ClientSession | None = None
 
@@ -89,7 +89,7 @@ class FastWire:
         return aiohttp.ClientSession(
             headers=self._headers,
             connector=aiohttp.TCPConnector(
-                limit=self._max_connections,
+                limit=self.requests_at_once,
                 keepalive_timeout=self._keepalive_seconds,
                 ssl=self._context,
                 resolver=aiohttp.ThreadedResolver(),  # the system's, as everywhere

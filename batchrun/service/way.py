@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 # doubt, so connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75).
 KEEPALIVE_SECONDS = 3.0
 
+# Without a quota many requests at once share one commit of the journal, but each may end in doubt
+# when the way breaks, and each of httpx's connections makes all its requests slower
+# (docs/benchmarks.md, "Without a quota"). A quota has far fewer under way.
+HTTPX_AT_ONCE = 20
+FAST_AT_ONCE = 64
+
 
 def open_wire(
     headers: Mapping[str, str],
     transport: httpx.AsyncBaseTransport | None = None,
     *,
     timeout_seconds: float,
-    max_connections: int,
+    max_connections: int | None,
     trust_env: bool,
 ) -> Wire:
     """Open the way to the service.
@@ -32,7 +38,7 @@ def open_wire(
         headers: Sent with each request.
         transport: An httpx transport to send with, whatever is installed.
         timeout_seconds: Of each single step, in seconds.
-        max_connections: The most connections at once.
+        max_connections: The most connections at once; ``None`` for as many as serve it well.
         trust_env: Whether the environment's proxies and certificates count.
 
     Raises:
@@ -46,22 +52,24 @@ def open_wire(
             headers,
             httpx.create_ssl_context(trust_env=trust_env),
             timeout_seconds=timeout_seconds,
-            max_connections=max_connections,
+            max_connections=max_connections or FAST_AT_ONCE,
             keepalive_seconds=KEEPALIVE_SECONDS,
         )
+    connections = max_connections or HTTPX_AT_ONCE
     return HttpxWire(
         httpx.AsyncClient(
             headers=headers,
             timeout=timeout_seconds,
             limits=httpx.Limits(
-                max_connections=max_connections,
-                max_keepalive_connections=max_connections,
+                max_connections=connections,
+                max_keepalive_connections=connections,
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
             transport=transport,
             trust_env=trust_env,
             follow_redirects=False,
-        )
+        ),
+        connections,
     )
 
 

@@ -67,6 +67,10 @@ class Answer(Protocol):
 class Wire(Protocol):
     """A way to the service. It follows no redirect and repeats nothing."""
 
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests it carries at once."""
+
     async def send(self, method: str, url: str, content: bytes | None) -> Answer:
         """Send a request once.
 
@@ -85,10 +89,12 @@ class HttpxWire:
 
     Args:
         http: The client to send with.
+        requests_at_once: How many connections it has.
     """
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, requests_at_once: int) -> None:
         self._http = http
+        self.requests_at_once = requests_at_once
 
     async def send(self, method: str, url: str, content: bytes | None) -> Answer:
         """See `Wire`."""
