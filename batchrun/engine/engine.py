@@ -88,6 +88,7 @@ class Engine:
         self._forecast = forecast
         self._clock = clock
         self._limits = limits
+        self._max_at_once = limits.max_requests_at_once or client.requests_at_once
         self._tally = Tally(counts, on_progress, self._standing)
         self._feed = Feed(jobs, limits.jobs)
         self._watched: dict[int, tuple[Job, float]] = {}
@@ -176,7 +177,7 @@ class Engine:
             self._ending = Ending.UNREACHABLE
             return
         # While the way is bad one request at a time is enough: each trigger may end in doubt.
-        at_once = 1 if self._reach.troubled else self._limits.max_requests_at_once
+        at_once = 1 if self._reach.troubled else self._max_at_once
         if self._outstanding >= at_once:
             await self._pause(math.inf, now)
             return

@@ -27,7 +27,7 @@ class Limits:
 
     Attributes:
         max_in_flight: Executions at once; infinite lets the forecast decide.
-        max_requests_at_once: Requests on the wire at once.
+        max_requests_at_once: Requests on the wire at once; ``None`` for what the client carries.
         jobs: Jobs to trigger in this run; ``None`` for all.
         patience_seconds: How long one execution is polled before it is timed out.
         drain_seconds: How long an interrupted run still collects, in seconds.
@@ -39,7 +39,7 @@ class Limits:
     """
 
     max_in_flight: float = math.inf
-    max_requests_at_once: int = 20
+    max_requests_at_once: int | None = None
     jobs: int | None = None
     patience_seconds: float = 1800.0
     drain_seconds: float = 60.0

@@ -7,20 +7,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, Executable, exists, func, insert, literal, select, update
+from sqlalchemy import Engine, func, insert, literal, select, update
 
 from batchrun.errors import JournalError, JournalWriteError
 from batchrun.journal.encoding import encode_result, encode_time
-from batchrun.journal.ledger import counted
 from batchrun.journal.rescue import RescueFiles, Step
-from batchrun.journal.schema import ENDED, JobState, attempts, batches, jobs, leases
+from batchrun.journal.schema import ENDED, JobState, attempts, batches, jobs
+from batchrun.journal.steps import Steps
 from batchrun.model import JSON, Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Exists
+    from sqlalchemy import ColumnElement
 
     from batchrun.journal.writer import JournalWriter
 
@@ -82,8 +82,7 @@ class BatchJobs:
         self._engine = engine
         self._writer = writer
         self._batch_id = batch_id
-        self._key_hash = key_hash
-        self._holder = holder
+        self._steps = Steps(engine, batch_id, key_hash, holder)
         self._rescue = rescue
 
     # reading
@@ -130,7 +129,7 @@ class BatchJobs:
         Returns:
             How many jobs are newly in doubt.
         """
-        steps = [self._statement(step) for step in self._rescue.steps()]
+        steps = [self._steps.move(step) for step in self._rescue.steps()]
         if steps:
             await self._writer.commit(*steps)
             self._rescue.discard()
@@ -214,16 +213,11 @@ class BatchJobs:
         Raises:
             JournalError: Another process has taken the batch over; nothing may be sent.
         """
-        statement = (
-            update(jobs)
-            .where(jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING)
-            .where(jobs.c.number == job.number, ~self._held_by_another())
-            .values(state=JobState.SENDING, message="")
-        )
-        if await self._writer.commit(statement, *self._count()) == 1:
+        intent = self._steps.intend(job.number)
+        if await self._writer.commit_changes(intent, *self._steps.count(), of=job.number) == 1:
             return True
         with self._engine.connect() as connection:
-            if connection.scalar(select(self._held_by_another())):
+            if connection.scalar(self._steps.held_by_another()):
                 raise JournalError(
                     f"Another batchrun has taken over batch {self._batch_id}.",
                     f"Watch it with: batchrun status {self._batch_id}",
@@ -255,7 +249,7 @@ class BatchJobs:
 
     async def count_request(self) -> None:
         """Count a request that is no trigger, before it is sent."""
-        await self._writer.commit(*self._count())
+        await self._writer.commit_changes(*self._steps.count())
 
     async def finish(self, job: Job, execution: Execution, now: datetime) -> None:
         """The execution ended; its result is kept as the service sent it."""
@@ -305,7 +299,7 @@ class BatchJobs:
         """
         step = Step(job.number, old, new, values)
         try:
-            await self._writer.commit(self._statement(step))
+            await self._writer.commit_changes(self._steps.move(step), of=job.number)
         except JournalWriteError as error:
             raise self._kept(job, step, error) from error
 
@@ -317,14 +311,6 @@ class BatchJobs:
             .values(state=new, **values)
         )
 
-    def _statement(self, step: Step) -> Executable:
-        return (
-            update(jobs)
-            .where(jobs.c.batch_id == self._batch_id, jobs.c.number == step.job)
-            .where(jobs.c.state.in_(step.old))
-            .values(state=step.new, **step.values)
-        )
-
     def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
         """Put a step where it isn't lost; the error that says where."""
         path = self._rescue.keep(step)
@@ -334,19 +320,6 @@ class BatchJobs:
             known = step.values.get("execution_id") or job.execution_id
             what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
         return JournalWriteError(f"{error.what} {what}", error.hint)
-
-    def _held_by_another(self) -> Exists:
-        return exists().where(leases.c.batch_id == self._batch_id, leases.c.holder != self._holder)
-
-    def _count(self) -> tuple[Executable, Executable]:
-        """Count one request for the batch and for the key's day."""
-        now = time.time()
-        return (
-            update(batches)
-            .where(batches.c.id == self._batch_id)
-            .values(requests=batches.c.requests + 1, updated_at=now),
-            counted(self._engine, self._key_hash),
-        )
 
 
 def _closing_words(execution: Execution) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, select
+from sqlalchemy import bindparam, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from batchrun.journal.schema import spending, turns
@@ -89,7 +89,10 @@ class QuotaLedger:
             JournalError: The journal can't be written.
         """
         with self._engine.begin() as connection:
-            connection.execute(counted(self._engine, self._key_hash))
+            connection.execute(
+                counted(self._engine),
+                {"key_hash": self._key_hash, "day": _today(), "requests": 1},
+            )
 
     def _ahead(self, since: float, now: float) -> ColumnElement[bool]:
         return turns.c.next_at.between(since, now + LONGEST_QUEUE_SECONDS)
@@ -102,11 +105,14 @@ class QuotaLedger:
         )
 
 
-def counted(engine: Engine, key_hash: str) -> Executable:
-    """The statement that counts one request under a key today."""
-    one = inserter(engine)(spending).values(key_hash=key_hash, day=_today(), requests=1)
+def counted(engine: Engine) -> Executable:
+    """The statement that counts one request; its parameters are the columns of `spending`."""
+    one = inserter(engine)(spending).values(
+        key_hash=bindparam("key_hash"), day=bindparam("day"), requests=bindparam("requests")
+    )
     more: Executable = one.on_conflict_do_update(
-        index_elements=["key_hash", "day"], set_={"requests": spending.c.requests + 1}
+        index_elements=["key_hash", "day"],
+        set_={"requests": spending.c.requests + one.excluded.requests},
     )
     return more
 

@@ -1,7 +1,8 @@
 """The journal's only writer: a thread that commits what has gathered in one transaction.
 
 Many executions end at once and each commit costs an fsync; one commit for all that wait costs
-the same one.
+the same one. Changes that are alike are executed together, for SQLAlchemy's part of a statement
+costs more than SQLite's.
 """
 
 from __future__ import annotations
@@ -10,25 +11,43 @@ import asyncio
 import queue
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import JournalError, JournalWriteError
 from batchrun.journal.database import WRITING
 from batchrun.journal.faults import unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Engine, Executable
+    from sqlalchemy import Connection, Engine, Executable
 
 GROUP_SIZE = 256
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A statement that is made once, and its values for this time.
+
+    Attributes:
+        statement: With a bind parameter for each value; it changes at most one row.
+        values: The parameters' values.
+    """
+
+    statement: Executable
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class _Write:
-    statements: Sequence[Executable]
-    committed: Future[int] = field(default_factory=Future)
+    statements: Sequence[Executable | Change]
+    committed: Future[int] | asyncio.Future[int]
+    of: Hashable = None
+
+
+_Settled: TypeAlias = "list[tuple[_Write, int | JournalWriteError]]"
 
 
 class JournalWriter:
@@ -48,23 +67,40 @@ class JournalWriter:
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, *statements: Executable) -> Future[int]:
+    def submit(self, *statements: Executable | Change) -> Future[int]:
         """Hand over statements that belong together.
 
         Returns:
             A future that is done when they are on disk; it holds how many rows the first one
             changed, or raises `JournalWriteError`.
         """
-        write = _Write(statements)
+        committed: Future[int] = Future()
+        self._hand_over(_Write(statements, committed))
+        return committed
+
+    async def commit(self, *statements: Executable | Change) -> int:
+        """As `submit`, awaited. Not cancelled by half: what was handed over is committed."""
+        committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._hand_over(_Write(statements, committed))
+        return await committed
+
+    async def commit_changes(self, *changes: Change, of: Hashable = None) -> int:
+        """As `commit`, for changes that commute with those of others: equal ones go together.
+
+        Args:
+            changes: What belongs together.
+            of: What they are of, where changes of the same must keep their order; ``None`` for
+                changes that commute with all.
+        """
+        committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._hand_over(_Write(changes, committed, of))
+        return await committed
+
+    def _hand_over(self, write: _Write) -> None:
         with self._closing:  # nothing may be queued behind the end, where nobody would commit it
             if self._closed:
                 raise JournalWriteError(f"The journal {self._location} is closed.")
             self._queue.put(write)
-        return write.committed
-
-    async def commit(self, *statements: Executable) -> int:
-        """As `submit`, awaited. Not cancelled by half: what was handed over is committed."""
-        return await asyncio.shield(asyncio.wrap_future(self.submit(*statements)))
 
     def close(self) -> None:
         """Commit what is left and end the thread."""
@@ -103,18 +139,95 @@ class JournalWriter:
                 return
             failure = unwritable(self._location, error)
             failure.__cause__ = error
-            for write in group:
-                write.committed.set_exception(failure)
+            _tell([(write, failure) for write in group])
         else:
-            for write, counts in zip(group, changed, strict=True):
-                write.committed.set_result(counts[0])
+            _tell(list(zip(group, changed, strict=True)))
 
-    def _execute(self, group: list[_Write]) -> list[list[int]]:
+    def _execute(self, group: list[_Write]) -> list[int]:
+        """How many rows the first statement of each write changed, when all are on disk."""
+        if self._engine.dialect.supports_sane_multi_rowcount:
+            with suppress(_UnclearCountError):
+                return self._execute_runs(list(_runs(group)))
+        return self._execute_runs([[write] for write in group])
+
+    def _execute_runs(self, runs: list[list[_Write]]) -> list[int]:
         with (
             self._engine.connect().execution_options(**WRITING) as connection,
             connection.begin(),
         ):
-            return [
-                [connection.execute(statement).rowcount for statement in write.statements]
-                for write in group
-            ]
+            return [count for run in runs for count in _execute_run(connection, run)]
+
+
+class _UnclearCountError(Exception):
+    """Of statements executed together, not each changed a row: who can tell which?"""
+
+
+def _runs(group: list[_Write]) -> Iterator[list[_Write]]:
+    """Split a group where the order counts: what is in one run commutes."""
+    run: list[_Write] = []
+    of: set[Hashable] = set()
+    for write in group:
+        commutes = all(isinstance(each, Change) for each in write.statements)
+        if run and (not commutes or write.of in of):
+            yield run
+            run, of = [], set()
+        if not commutes:
+            yield [write]
+            continue
+        run.append(write)
+        if write.of is not None:
+            of.add(write.of)
+    if run:
+        yield run
+
+
+def _execute_run(connection: Connection, run: list[_Write]) -> list[int]:
+    """Execute what commutes, equal statements together."""
+    if len(run) == 1:
+        counts = [_execute_one(connection, each) for each in run[0].statements]
+        return counts[:1]
+    firsts: dict[Executable, list[Mapping[str, Any]]] = {}
+    others: dict[Executable, list[Mapping[str, Any]]] = {}
+    for write in run:
+        for place, change in enumerate(write.statements):
+            assert isinstance(change, Change)
+            kind = others if place else firsts
+            kind.setdefault(change.statement, []).append(change.values)
+    for statement, values in firsts.items():
+        if connection.execute(statement, values).rowcount != len(values):
+            raise _UnclearCountError
+    for statement, values in others.items():
+        connection.execute(statement, values)
+    return [1] * len(run)
+
+
+def _execute_one(connection: Connection, statement: Executable | Change) -> int:
+    if isinstance(statement, Change):
+        return connection.execute(statement.statement, statement.values).rowcount
+    return connection.execute(statement).rowcount
+
+
+def _tell(settled: _Settled) -> None:
+    """Tell those who wait, each loop once: waking one costs a system call."""
+    loops: dict[asyncio.AbstractEventLoop, _Settled] = {}
+    for write, told in settled:
+        if isinstance(write.committed, asyncio.Future):
+            loops.setdefault(write.committed.get_loop(), []).append((write, told))
+        else:
+            _settle(write.committed, told)
+    for loop, waiting in loops.items():
+        with suppress(RuntimeError):  # a loop that is closed waits for nothing
+            loop.call_soon_threadsafe(_settle_all, waiting)
+
+
+def _settle_all(settled: _Settled) -> None:
+    for write, told in settled:
+        if not write.committed.done():  # who was cancelled doesn't wait any more
+            _settle(write.committed, told)
+
+
+def _settle(committed: Future[int] | asyncio.Future[int], told: int | JournalWriteError) -> None:
+    if isinstance(told, JournalWriteError):
+        committed.set_exception(told)
+    else:
+        committed.set_result(told)

@@ -20,6 +20,7 @@ from batchrun.service.classify import (
     explain_reply,
 )
 from batchrun.service.parsing import UnusableAnswerError, is_usable_id, read_workflows, tidy
+from batchrun.service.way import open_wire
 from batchrun.service.wire import exchange
 from batchrun.settings import DEFAULT_BASE_URL
 
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from batchrun.model import JSON
-
-# An idle connection that the server closes just as a trigger goes out leaves that trigger in
-# doubt, so connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75).
-_KEEPALIVE_SECONDS = 3.0
 
 # A whole exchange may take this many times the timeout of its single steps (waiting for a free
 # connection, connecting, TLS, first byte): only an answer that trickles takes longer.
@@ -48,11 +45,12 @@ class Client:
     Args:
         key: The API key.
         base_url: Where the service is; plain http only on this machine.
-        transport: Another httpx transport to send with; ``None`` for httpx's own, which honours
-            the environment's proxies (not for this machine).
+        transport: Another httpx transport to send with; ``None`` for the fastest there is: over
+            aiohttp where it is installed and the environment sets no proxy, else httpx's own.
+            Proxies are honoured, but not for this machine.
         timeout_seconds: How long a single step (connecting, sending, the next bytes of an answer)
             may take, in seconds.
-        max_connections: The most connections at once.
+        max_connections: The most connections at once; ``None`` for as many as serve it well.
 
     Raises:
         KeyRefusedError: There is no key, or it can't be one.
@@ -66,27 +64,23 @@ class Client:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 30.0,
-        max_connections: int = 20,
+        max_connections: int | None = None,
     ) -> None:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
         self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
         try:
-            self._http = httpx.AsyncClient(
-                headers={
+            self._wire = open_wire(
+                {
                     "x-api-key": self._key,
                     "User-Agent": f"batchrun/{__version__}",
                     "Accept": "application/json",
                 },
-                timeout=timeout_seconds,
-                limits=httpx.Limits(
-                    max_connections=max_connections,
-                    max_keepalive_connections=max_connections,
-                    keepalive_expiry=_KEEPALIVE_SECONDS,
-                ),
-                transport=transport,
+                transport,
+                timeout_seconds=timeout_seconds,
+                max_connections=max_connections,
+                # What is in the environment is not for this machine.
                 trust_env=not is_loopback(self.base_url),
-                follow_redirects=False,
             )
         except (httpx.InvalidURL, ValueError, OSError, ImportError):
             # Not the value: a proxy's address often holds a password.
@@ -94,6 +88,11 @@ class Client:
                 "A proxy or certificate file set in the environment can't be used.",
                 "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
             ) from None
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests it carries at once."""
+        return self._wire.requests_at_once
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
@@ -111,7 +110,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._wire.aclose()
 
     async def workflows(self) -> WorkflowList:
         """List the workflows.
@@ -161,13 +160,8 @@ class Client:
     async def _exchange(
         self, method: str, path: str, content: bytes | None = None
     ) -> Reply | NoReply:
-        request = self._http.build_request(
-            method,
-            self.base_url + path,
-            content=content,
-            headers=None if content is None else {"Content-Type": "application/json"},
-        )
-        return await exchange(self._http, request, deadline_seconds=self._deadline_seconds)
+        url, deadline = self.base_url + path, self._deadline_seconds
+        return await exchange(self._wire, method, url, content, deadline_seconds=deadline)
 
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """What a reply other than 200 to the list of workflows means to the user."""

@@ -55,6 +55,8 @@ def _count(text: str) -> int | None:
 
 def _span(text: str, reference: float) -> float | None:
     """Seconds from the reference: given as a span, a Unix time or an HTTP date; never negative."""
+    if not text:
+        return None
     matched = _NUMBER.fullmatch(text)
     if matched is None:
         moment = _http_date(text)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
@@ -14,7 +14,7 @@ from batchrun.service.classify import NoReply, Reply
 from batchrun.service.headers import read_quota
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
 BODY_BYTES = 50_000_000
 """The longest body that is read, in bytes."""
@@ -46,40 +46,115 @@ _WORDS: dict[type[BaseException], str] = {
 _TELLING = frozenset({httpx.ProxyError, ssl.SSLCertVerificationError, ssl.SSLError})
 
 
+class Answer(Protocol):
+    """An answer whose head has come."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, names in lower case; one given more than once is a list with commas."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, decompressed, as it comes; raises `httpx.RequestError` or `OSError`."""
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it where part of the body is still to come."""
+
+
+class Wire(Protocol):
+    """A way to the service. It follows no redirect and repeats nothing."""
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests it carries at once."""
+
+    async def send(self, method: str, url: str, content: bytes | None) -> Answer:
+        """Send a request once.
+
+        Raises:
+            httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError: Surely
+                nothing was sent.
+            httpx.RequestError, OSError: Any other: it may have been sent.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class HttpxWire:
+    """The way by httpx.
+
+    Args:
+        http: The client to send with.
+        requests_at_once: How many connections it has.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, requests_at_once: int) -> None:
+        self._http = http
+        self.requests_at_once = requests_at_once
+
+    async def send(self, method: str, url: str, content: bytes | None) -> Answer:
+        """See `Wire`."""
+        request = self._http.build_request(method, url, content=content, headers=typed(content))
+        return _HttpxAnswer(await self._http.send(request, stream=True))
+
+    async def aclose(self) -> None:
+        """See `Wire`."""
+        await self._http.aclose()
+
+
+class _HttpxAnswer:
+    def __init__(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        self.headers = response.headers
+        self.chunks = response.aiter_bytes
+        self.aclose = response.aclose
+
+
+def typed(content: bytes | None) -> dict[str, str]:
+    """The header that says what a body is."""
+    return {} if content is None else {"Content-Type": "application/json"}
+
+
 async def exchange(
-    http: httpx.AsyncClient, request: httpx.Request, *, deadline_seconds: float
+    wire: Wire, method: str, url: str, content: bytes | None, *, deadline_seconds: float
 ) -> Reply | NoReply:
     """Send a request once and read its answer.
 
     Args:
-        http: The client to send with.
-        request: What to send.
+        wire: The way.
+        method: Of HTTP.
+        url: Where to.
+        content: The body, JSON; ``None`` for none.
         deadline_seconds: When to give up on an answer that trickles in, in seconds.
     """
-    response: httpx.Response | None = None
+    answer: Answer | None = None
     body = bytearray()
     flaw = ""
     try:
         async with asyncio.timeout(deadline_seconds):
-            response = await http.send(request, stream=True)
-            async for chunk in response.aiter_bytes():
+            answer = await wire.send(method, url, content)
+            async for chunk in answer.chunks():
                 body += chunk
                 if len(body) > BODY_BYTES:
                     flaw = f"answer larger than {BODY_BYTES // 1_000_000} MB"
                     break
     # OSError: the deadline (TimeoutError), and TLS errors that httpx lets through as they are.
     except (httpx.RequestError, OSError) as error:
-        if response is None:
+        if answer is None:
             return NoReply(describe(error), sent=not isinstance(error, _NOT_SENT))
         flaw = f"the answer broke off: {describe(error)}"
     finally:
-        if response is not None:
-            await response.aclose()
+        if answer is not None:
+            await answer.aclose()
     return Reply(
-        status=response.status_code,
+        status=answer.status,
         body=bytes(body),
-        quota=read_quota(response.headers, time.time()),
-        location=response.headers.get("location", ""),
+        quota=read_quota(answer.headers, time.time()),
+        location=answer.headers.get("location", ""),
         flaw=flaw,
     )
 

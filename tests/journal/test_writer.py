@@ -6,16 +6,29 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Executable, text, update
+from sqlalchemy import Executable, bindparam, select, text, update
 
 from batchrun.errors import ExitCode, JournalWriteError
 from batchrun.journal import Journal
-from batchrun.journal.schema import batches
+from batchrun.journal.schema import batches, jobs
+from batchrun.journal.writer import Change
 
 from .batches import IDS, URL, plan_of
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
+
+ONE_MORE = (
+    update(batches)
+    .where(batches.c.id == bindparam("of_batch"))
+    .values(requests=batches.c.requests + 1)
+)
+MESSAGE = (
+    update(jobs)
+    .where(jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("of_job"))
+    .values(message=bindparam("message"))
+)
 
 
 def note(words: object) -> Executable:
@@ -71,3 +84,90 @@ def test_a_closed_journal_says_so_and_nobody_waits_for_ever(tmp_path: Path) -> N
     journal.close()
     with pytest.raises(JournalWriteError, match="closed"):
         journal._writer.submit(note("too late"))
+
+
+def one_more(of_batch: str) -> Change:
+    return Change(ONE_MORE, {"of_batch": of_batch})
+
+
+def message(batch_id: str, job: int, words: object) -> Change:
+    return Change(MESSAGE, {"of_batch": batch_id, "of_job": job, "message": words})
+
+
+def all_at_once(*commits: Coroutine[None, None, int]) -> list[int | BaseException]:
+    async def gathered() -> list[int | BaseException]:
+        return list(await asyncio.gather(*commits, return_exceptions=True))
+
+    return asyncio.run(gathered())
+
+
+def messages(journal: Journal, batch_id: str) -> list[str]:
+    kept = select(jobs.c.message).where(jobs.c.batch_id == batch_id).order_by(jobs.c.number)
+    with journal._engine.connect() as connection:
+        return list(connection.scalars(kept))
+
+
+def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(tmp_path: Path) -> None:
+    """The compare-and-set of a trigger's intent: one count for all would let two be sent."""
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        commit = journal._writer.commit_changes
+        told = all_at_once(
+            *(
+                commit(message(batch_id, job, f"no {job}"), one_more(batch_id), of=job)
+                for job in (0, 1, 77, 2, 78)
+            )
+        )
+        assert told == [1, 1, 0, 1, 0]
+        assert messages(journal, batch_id) == ["no 0", "no 1", "no 2"]
+        assert journal.summary(batch_id).requests == 5
+
+
+def test_changes_of_the_same_keep_their_order(tmp_path: Path) -> None:
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        commit = journal._writer.commit_changes
+        told = all_at_once(
+            commit(message(batch_id, 0, "first"), of=0),
+            commit(message(batch_id, 1, "other"), of=1),
+            commit(one_more(batch_id)),
+            commit(message(batch_id, 0, "then"), of=0),
+            journal._writer.commit(message(batch_id, 0, "later")),
+            journal._writer.commit(note("apart")),
+            commit(message(batch_id, 0, "last"), of=0),
+        )
+        assert told == [1] * 7
+        assert messages(journal, batch_id) == ["last", "other", ""]
+
+
+def test_a_change_that_cannot_be_taken_spoils_no_equal_one(tmp_path: Path) -> None:
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        commit = journal._writer.commit_changes
+        first, failed, last = all_at_once(
+            *(
+                commit(message(batch_id, job, words), of=job)
+                for job, words in enumerate(("one", "\ud800", "two"))
+            )
+        )
+        assert (first, last) == (1, 1)
+        assert isinstance(failed, JournalWriteError)
+        assert messages(journal, batch_id) == ["one", "", "two"]
+
+
+def test_who_is_cancelled_while_waiting_leaves_the_change_committed(tmp_path: Path) -> None:
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+
+        async def cancelled() -> None:
+            task = asyncio.create_task(
+                journal._writer.commit_changes(message(batch_id, 0, "kept"), of=0)
+            )
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert task.cancelled()
+            assert await journal._writer.commit_changes(one_more(batch_id)) == 1
+
+        asyncio.run(cancelled())
+        assert messages(journal, batch_id)[0] == "kept"

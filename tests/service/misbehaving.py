@@ -61,6 +61,14 @@ class Connection:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
+    def close(self) -> None:
+        """Close in good order."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.settimeout(0)  # as servers do: say so, and wait for no consent
+            with contextlib.suppress(ssl.SSLError):
+                self._socket.unwrap()
+        self._socket.close()
+
     def hold_until_client_leaves(self) -> None:
         """Say nothing more until the client closes the connection."""
         with contextlib.suppress(OSError):
@@ -75,9 +83,13 @@ class Connection:
 
 
 class ScriptedServer:
-    """Plays one behaviour per connection, in order; the last one for all that follow."""
+    """Plays one behaviour per connection, in order; the last one for all that follow.
 
-    def __init__(self, *script: Behaviour) -> None:
+    With a ``context`` it speaks TLS.
+    """
+
+    def __init__(self, *script: Behaviour, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self._stopping = False
         self.requests: list[bytes] = []
         self.connections = 0
@@ -85,7 +97,7 @@ class ScriptedServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -108,14 +120,23 @@ class ScriptedServer:
                 behaviour = self._script[min(self.connections, len(self._script) - 1)]
                 self.connections += 1
                 with contextlib.suppress(OSError):
-                    behaviour(Connection(self, sock))
+                    if self._context is None:
+                        behaviour(Connection(self, sock))
+                        continue
+                    with self._context.wrap_socket(sock, server_side=True) as wrapped:
+                        behaviour(Connection(self, wrapped))
 
 
 def raw_answer(
-    status: str, body: bytes, headers: Iterable[tuple[str, str]] = (), *, length: int | None = None
+    status: str,
+    body: bytes,
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    length: int | None = None,
+    keep: bool = False,
 ) -> bytes:
     """An HTTP answer as bytes; a ``length`` other than the body's is a lie on purpose."""
-    lines = [f"HTTP/1.1 {status}", "Connection: close"]
+    lines = [f"HTTP/1.1 {status}", f"Connection: {'keep-alive' if keep else 'close'}"]
     lines.append(f"Content-Length: {len(body) if length is None else length}")
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -133,6 +154,29 @@ def answering(
         connection.send(answer)
 
     return play
+
+
+def keeping(body: Any, then: Behaviour) -> Behaviour:
+    """Answer 200 and keep the connection, then do something else on it."""
+    answer = raw_answer("200 OK", json.dumps(body).encode(), keep=True)
+
+    def play(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(answer)
+        then(connection)
+
+    return play
+
+
+def hang_up(connection: Connection) -> None:
+    """Close without a word."""
+    connection.close()
+
+
+def hang_up_after_request(connection: Connection) -> None:
+    """Take the whole request, then close without an answer."""
+    connection.read_request()
+    connection.close()
 
 
 def reset_unread(connection: Connection) -> None:

@@ -38,6 +38,8 @@ from .misbehaving import (
     untrusted_server,
 )
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 
 def test_trigger_sends_one_post_with_key_and_json() -> None:
     """One POST leaves, with the key in its header and the body as JSON."""
@@ -68,6 +70,13 @@ def test_accepted_with_rate_limit_headers_is_sent_once() -> None:
     assert isinstance(answer, Accepted)
     assert answer.quota == QuotaReading(60, 0, 30.0, 30.0)
     assert len(server.requests) == server.connections == 1
+
+
+def test_a_header_given_twice_is_a_list() -> None:
+    """A service with two windows may say each in a header of its own; the first one counts."""
+    headers = [("X-RateLimit-Limit", "60"), ("x-ratelimit-limit", "10000")]
+    with ScriptedServer(answering("202 Accepted", EXECUTION, headers)) as server:
+        assert trigger(server.url).quota == QuotaReading(limit=60)
 
 
 @pytest.mark.parametrize(

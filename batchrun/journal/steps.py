@@ -1,0 +1,95 @@
+"""The statements of a job's way, each made once: making one costs more than executing it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Executable, bindparam, exists, or_, select, update
+
+from batchrun.journal.ledger import counted
+from batchrun.journal.schema import JobState, batches, jobs, leases
+from batchrun.journal.writer import Change
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Exists
+
+    from batchrun.journal.rescue import Step
+
+# Parameters of conditions; those of values have the columns' names.
+_BATCH, _JOB, _HOLDER, _NOW = "of_batch", "of_job", "of_holder", "now"
+
+
+class Steps:
+    """The changes that one batch's jobs go through.
+
+    Args:
+        engine: The database.
+        batch_id: Which batch.
+        key_hash: Under which name requests are counted for the day.
+        holder: Under which name this process holds the batch.
+    """
+
+    def __init__(self, engine: Engine, batch_id: str, key_hash: str, holder: str) -> None:
+        self._batch_id = batch_id
+        self._key_hash = key_hash
+        self._holder = holder
+        self._counted = counted(engine)
+
+    def intend(self, job: int) -> Change:
+        """From pending to sending, unless another process holds the batch."""
+        return Change(_INTEND, self._holding() | {_JOB: job})
+
+    def move(self, step: Step) -> Change:
+        """From one of some states to another; nothing where the job is in none of them."""
+        statement = _move(step.old, frozenset(step.values))
+        named = {_BATCH: self._batch_id, _JOB: step.job, "state": step.new}
+        return Change(statement, named | dict(step.values))
+
+    def count(self) -> tuple[Change, Change]:
+        """Count one request for the batch and for the key's day."""
+        now = time.time()
+        today = datetime.fromtimestamp(now, UTC).date().isoformat()
+        return (
+            Change(_COUNT, {_BATCH: self._batch_id, _NOW: now}),
+            Change(self._counted, {"key_hash": self._key_hash, "day": today, "requests": 1}),
+        )
+
+    def held_by_another(self) -> Executable:
+        """The query whether another process holds the batch."""
+        return select(_held_by_another()).params(**self._holding())
+
+    def _holding(self) -> dict[str, Any]:
+        return {_BATCH: self._batch_id, _HOLDER: self._holder}
+
+
+def _held_by_another() -> Exists:
+    return exists().where(
+        leases.c.batch_id == bindparam(_BATCH), leases.c.holder != bindparam(_HOLDER)
+    )
+
+
+@lru_cache(maxsize=64)
+def _move(old: tuple[JobState, ...], columns: frozenset[str]) -> Executable:
+    return (
+        update(jobs)
+        .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
+        # An IN of a list is written out anew for each execution, and not for many at once.
+        .where(or_(*(jobs.c.state == state for state in old)))
+        .values({name: bindparam(name) for name in sorted({"state", *columns})})
+    )
+
+
+_INTEND = (
+    update(jobs)
+    .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
+    .where(jobs.c.state == JobState.PENDING, ~_held_by_another())
+    .values(state=JobState.SENDING, message="")
+)
+_COUNT = (
+    update(batches)
+    .where(batches.c.id == bindparam(_BATCH))
+    .values(requests=batches.c.requests + 1, updated_at=bindparam(_NOW))
+)
