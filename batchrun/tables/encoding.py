@@ -77,11 +77,13 @@ def lines_of(pieces: Iterable[str]) -> Iterator[str]:
 
 def text_pieces(raw: bytes, encoding: str) -> Iterator[str]:
     """Decode in pieces that end with a line: faster, being larger, than ``io.TextIOWrapper``'s."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    view = memoryview(raw)
+    return whole_lines(_decoded(raw, encoding))
+
+
+def whole_lines(pieces: Iterable[str]) -> Iterator[str]:
+    """Cut text anew, so that each piece ends with a line."""
     pending: list[str] = []
-    for start in range(0, len(raw), PIECE_BYTES):
-        text = decoder.decode(view[start : start + PIECE_BYTES])
+    for text in pieces:
         cut = text.rfind("\n") + 1
         if not cut:  # after a CR only where it can't be half of a CRLF
             cut = text.rfind("\r", 0, max(len(text) - 1, 0)) + 1
@@ -89,7 +91,21 @@ def text_pieces(raw: bytes, encoding: str) -> Iterator[str]:
             yield "".join((*pending, text[:cut]))
             pending = []
         pending.append(text[cut:])
-    yield "".join((*pending, decoder.decode(b"", final=True)))
+    yield "".join(pending)
+
+
+def utf_8_pieces(raw: bytes, encoding: str) -> Iterator[bytes]:
+    """The text in UTF-8 and pieces of whole characters, without its BOM."""
+    for piece in _decoded(raw, encoding):
+        yield piece.encode()
+
+
+def _decoded(raw: bytes, encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    view = memoryview(raw)
+    for start in range(0, len(raw), PIECE_BYTES):
+        yield decoder.decode(view[start : start + PIECE_BYTES])
+    yield decoder.decode(b"", final=True)
 
 
 def _first_error(raw: bytes, encoding: str) -> int | None:
