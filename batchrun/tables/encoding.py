@@ -95,9 +95,11 @@ def whole_lines(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def utf_8_pieces(raw: bytes, encoding: str) -> Iterator[bytes]:
-    """The text in UTF-8 and pieces of whole characters, without its BOM."""
-    for piece in _decoded(raw, encoding):
-        yield piece.encode()
+    """The text in UTF-8, without its BOM; a piece may end within a character."""
+    if encoding in {"utf-8", "utf-8-sig"}:
+        begin = len(codecs.BOM_UTF8) * raw.startswith(codecs.BOM_UTF8)
+        return (raw[at : at + PIECE_BYTES] for at in range(begin, len(raw), PIECE_BYTES))
+    return (piece.encode() for piece in _decoded(raw, encoding))
 
 
 def _decoded(raw: bytes, encoding: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ are proven regular go to pandas all the same (regular.py): it takes a third of t
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
@@ -113,8 +114,8 @@ def _blocks(raw: bytes, encoding: str, dialect: Dialect) -> Iterator[Block]:
             yield from _numbered_blocks(text, dialect, line)
         line += stretch.breaks
         pending = pending[len(stretch.text) :]
-    rest = lines_of(whole_lines(piece.decode() for piece in itertools.chain([pending], pieces)))
-    yield from _numbered_blocks(rest, dialect, line)
+    rest = codecs.iterdecode(itertools.chain([pending], pieces), "utf-8")
+    yield from _numbered_blocks(lines_of(whole_lines(rest)), dialect, line)
 
 
 def _numbered_blocks(lines: Iterator[str], dialect: Dialect, start: int) -> Iterator[Block]:
