@@ -20,6 +20,8 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 PIECE_BYTES = 1024**2
+CHECKED_BYTES = 64 * 1024
+"""Decoded at once to see whether it can be: so little that the memory is used again."""
 SAMPLE_BYTES = 256 * 1024
 AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 
@@ -114,11 +116,11 @@ def _first_error(raw: bytes, encoding: str) -> int | None:
     """Position of the first byte that can't be decoded; piece by piece, to save memory."""
     decoder = codecs.getincrementaldecoder(encoding)()
     view = memoryview(raw)
-    for start in range(0, len(raw) + 1, PIECE_BYTES):
-        piece = view[start : start + PIECE_BYTES]
+    for start in range(0, len(raw) + 1, CHECKED_BYTES):
+        piece = view[start : start + CHECKED_BYTES]
         pending = len(decoder.getstate()[0])
         try:
-            decoder.decode(piece, final=start + PIECE_BYTES > len(raw))
+            decoder.decode(piece, final=start + CHECKED_BYTES > len(raw))
         except UnicodeDecodeError as error:
             return start - pending + error.start
     return None

@@ -239,6 +239,8 @@ def _refuse_far_cells(
     archive: Archive, sheet: Sheet, traits: sheetxml.SheetTraits, limits: LoadLimits
 ) -> None:
     rows, columns = traits.last_row, traits.last_column
+    if columns > sheetxml.NARROW:  # in a narrow sheet the rows that are possible are not too many
+        rows = max(rows, min(traits.possible_row, sheetxml.LAST_ROW))
     too_far = rows > sheetxml.LAST_ROW or columns > sheetxml.LAST_COLUMN
     if rows * columns > limits.cells and not too_far:
         rows, columns = sheetxml.filled_extent(archive.chunks(sheet.part))
