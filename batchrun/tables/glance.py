@@ -45,8 +45,8 @@ class Glance:
     def may_name_far_cell(self, digits: int) -> bool:
         """Whether a value in quotes may be a cell beyond column Z, or a row of so many digits.
 
-        Small letters, which calamine takes too but nobody writes, are a maybe anywhere but in the
-        type of a cell (``t="inlineStr"``).
+        Small letters, which calamine takes too but nobody writes, are a maybe where the attribute's
+        name may be ``r``.
         """
         characters = self._bytes
         if len(characters) < digits + 3:
@@ -57,7 +57,9 @@ class Glance:
         if (first[:-1] & letters[2:]).any():
             return True
         small = quotes[2:-1] & ((characters[3:] - ord("a")) < 26)
-        if (small & ~((characters[1:-2] == ord("=")) & (characters[:-3] == ord("t")))).any():
+        two_before, before = characters[:-3], characters[1:-2]
+        named_r = (before == ord("=")) & ((two_before == ord("r")) | (two_before <= ord(" ")))
+        if (small & (named_r | (before <= ord(" ")))).any():
             return True
         runs = _runs((characters - ord("0")) < 10, digits)
         behind_letter = first[: len(runs) - 2] & runs[2:]

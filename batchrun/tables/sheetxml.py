@@ -32,8 +32,8 @@ _CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*[^/>]|)>(.*?)</(?:\w+:)?c>", re.DOTALL)
 _VALUE = re.compile(rb"<(?:\w+:)?v\b[^>]*>([^<]+)<")
 _TEXT = re.compile(rb"<(?:\w+:)?t>([^<]*)<")
 _REFERENCE = re.compile(rb'\sr\s*=\s*"([A-Za-z]+)(\d+)"')
-_FAR_COLUMN = re.compile(rb'r="([A-Za-z]{2,})')
-_NAMED_ROW = re.compile(rb'r="[A-Za-z]*(\d+)"')
+_FAR_COLUMN = re.compile(rb' r="([A-Za-z]{2,})')
+_NAMED_ROW = re.compile(rb' r="[A-Za-z]*(\d+)"')
 _FILLED_CELL = re.compile(
     rb"<(?:\w+:)?c\b[^>]*?\sr\s*=\s*[\"']([A-Za-z]+)(\d+)[\"'](?:[^>]*[^/>])?>"
 )
