@@ -15,7 +15,9 @@ from batchrun.tables.limits import RATIO_MATTERS_FROM, LoadLimits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHUNK_BYTES = 1024**2
+CHUNK_BYTES = 128 * 1024
+FEED_BYTES = 32 * 1024
+"""Packed bytes given to zlib at once: it copies what it leaves over, each time."""
 PROLOG_BYTES = 64 * 1024
 LOCAL_HEADER_BYTES = 30  # APPNOTE 4.3.7
 RAISED = "A limit can be raised by a setting if you trust the file; see docs/loading.md."
@@ -79,17 +81,19 @@ class Archive:
             return
         left = member.file_size
         inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-        feed: bytes | memoryview = packed
+        feeds = (packed[at : at + FEED_BYTES] for at in range(0, len(packed), FEED_BYTES))
+        feed: bytes | memoryview = b""
         try:
             while not inflating.eof:
+                feed = inflating.unconsumed_tail or next(feeds, b"")
                 piece = inflating.decompress(feed, CHUNK_BYTES)
-                feed = inflating.unconsumed_tail
                 left -= len(piece)
                 if left < 0:
                     raise self.refused(f"{part} is larger than the archive says")
-                if not piece and not feed:
+                if piece:
+                    yield piece
+                elif not feed:
                     break
-                yield piece
         except zlib.error as error:
             raise self.damaged() from error
         if left or not inflating.eof:

@@ -20,6 +20,8 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 PIECE_BYTES = 1024**2
+CHECKED_BYTES = 64 * 1024
+"""Decoded at once to see whether it can be: so little that the memory is used again."""
 SAMPLE_BYTES = 256 * 1024
 AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 
@@ -77,11 +79,13 @@ def lines_of(pieces: Iterable[str]) -> Iterator[str]:
 
 def text_pieces(raw: bytes, encoding: str) -> Iterator[str]:
     """Decode in pieces that end with a line: faster, being larger, than ``io.TextIOWrapper``'s."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    view = memoryview(raw)
+    return whole_lines(_decoded(raw, encoding))
+
+
+def whole_lines(pieces: Iterable[str]) -> Iterator[str]:
+    """Cut text anew, so that each piece ends with a line."""
     pending: list[str] = []
-    for start in range(0, len(raw), PIECE_BYTES):
-        text = decoder.decode(view[start : start + PIECE_BYTES])
+    for text in pieces:
         cut = text.rfind("\n") + 1
         if not cut:  # after a CR only where it can't be half of a CRLF
             cut = text.rfind("\r", 0, max(len(text) - 1, 0)) + 1
@@ -89,18 +93,34 @@ def text_pieces(raw: bytes, encoding: str) -> Iterator[str]:
             yield "".join((*pending, text[:cut]))
             pending = []
         pending.append(text[cut:])
-    yield "".join((*pending, decoder.decode(b"", final=True)))
+    yield "".join(pending)
+
+
+def utf_8_pieces(raw: bytes, encoding: str) -> Iterator[bytes]:
+    """The text in UTF-8, without its BOM; a piece may end within a character."""
+    if encoding in {"utf-8", "utf-8-sig"}:
+        begin = len(codecs.BOM_UTF8) * raw.startswith(codecs.BOM_UTF8)
+        return (raw[at : at + PIECE_BYTES] for at in range(begin, len(raw), PIECE_BYTES))
+    return (piece.encode() for piece in _decoded(raw, encoding))
+
+
+def _decoded(raw: bytes, encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    view = memoryview(raw)
+    for start in range(0, len(raw), PIECE_BYTES):
+        yield decoder.decode(view[start : start + PIECE_BYTES])
+    yield decoder.decode(b"", final=True)
 
 
 def _first_error(raw: bytes, encoding: str) -> int | None:
     """Position of the first byte that can't be decoded; piece by piece, to save memory."""
     decoder = codecs.getincrementaldecoder(encoding)()
     view = memoryview(raw)
-    for start in range(0, len(raw) + 1, PIECE_BYTES):
-        piece = view[start : start + PIECE_BYTES]
+    for start in range(0, len(raw) + 1, CHECKED_BYTES):
+        piece = view[start : start + CHECKED_BYTES]
         pending = len(decoder.getstate()[0])
         try:
-            decoder.decode(piece, final=start + PIECE_BYTES > len(raw))
+            decoder.decode(piece, final=start + CHECKED_BYTES > len(raw))
         except UnicodeDecodeError as error:
             return start - pending + error.start
     return None

@@ -10,7 +10,7 @@ from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Cells: TypeAlias = "npt.NDArray[np.object_]"
 """Cells as an array of (columns, rows)."""
+
+Lines: TypeAlias = "npt.NDArray[np.int64]"
+"""The line number of each row."""
 
 
 @dataclass(slots=True)
@@ -35,64 +38,133 @@ class Ragged:
         return [f"{rows} {what} (first: line {left[0]})"]
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much a list will take, as far as it is known; more is taken all the same.
+
+    Attributes:
+        rows: Rows it has at most.
+        cells: Cells that memory is set aside for at most.
+    """
+
+    rows: int
+    cells: int
+
+
+NO_ROOM = Room(0, 0)
+
+
 class RowCollector:
     """Takes rows block by block and makes of them columns.
+
+    A block is copied to its place while its cells are in the processor's cache: to touch millions
+    of cells again at the end takes longer than to read them.
 
     Args:
         width: Number of columns of the header; wider rows add columns.
         filler: What a cell is that a row does not have.
+        room: What memory is set aside for.
+        exact: Puts a column's cells right; ``None`` where they are.
 
     Attributes:
-        lines: Line number of each row kept.
-        after_blank: Positions of the rows with a blank row before them.
+        after_blank: Positions of rows with a blank row before them.
         blank_rows: Blank rows between others; those at the end of a file are nobody's concern.
         short: Rows with fewer fields than the header.
         long: Rows with more.
     """
 
-    def __init__(self, width: int, filler: Cell) -> None:
-        self.lines: list[int] = []
+    def __init__(
+        self,
+        width: int,
+        filler: Cell,
+        room: Room = NO_ROOM,
+        exact: Callable[[list[Cell]], list[Cell]] | None = None,
+    ) -> None:
+        import numpy as np
+
         self.after_blank: set[int] = set()
         self.blank_rows = 0
         self.short, self.long = Ragged(), Ragged()
+        self._count = 0
         self._trailing_blank_rows = 0
         self._width = width
         self._filler = filler
+        self._exact = exact
+        self._lines: list[Lines] = []
         self._blocks: list[Cells] = []
         self._shared: list[dict[Cell, Cell] | None] = []
+        capacity = min(room.rows, room.cells // max(width, 1))
+        self._room: Cells = np.empty((width, capacity), dtype=object)
+        self._roomy = capacity > 0
+        """Whether blocks still go into the room."""
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return self._count
+
+    def lines(self) -> Lines:
+        """The line number of each row."""
+        import numpy as np
+
+        return np.concatenate(self._lines) if self._lines else np.empty(0, dtype=np.int64)
 
     def add_block(self, lines: Sequence[int], rows: list[list[Cell]]) -> None:
         """Take rows with their line numbers; blank ones are left out and counted."""
-        import numpy as np
-
         if set(map(len, rows)) != {self._width} or not all(map(any, rows)):
             lines, rows = self._clean(lines, rows)
         elif self._trailing_blank_rows:
-            self._end_blank(len(self.lines))
-        if not rows:
-            return
-        block = np.empty((len(rows[0]), len(rows)), dtype=object)
-        for position, cells in enumerate(zip(*rows, strict=True)):
-            block[position, :] = self._share(position, cells)
-        self._blocks.append(block)
-        self.lines.extend(lines)
+            self._end_blank(self._count)
+        if rows:
+            self._store(lines, list(zip(*rows, strict=True)))
+
+    def add_columns(self, lines: Sequence[int], columns: Cells) -> None:
+        """Take rows, given as columns, that are all equally wide."""
+        if len(columns) == self._width and _none_blank(columns):
+            if self._trailing_blank_rows:
+                self._end_blank(self._count)
+            self._store(lines, list(columns))
+        else:
+            self.add_block(lines, columns.T.tolist())
 
     def cells(self) -> Cells:
         """Everything collected, an array of (columns, rows); the collector keeps no cell."""
         import numpy as np
 
+        if self._roomy:
+            self._leave_room()
         blocks, self._blocks = self._blocks, []
         if not blocks:
             return np.empty((self._width, 0), dtype=object)
+        if len(blocks) == 1:
+            return blocks[0]
         width = max(len(block) for block in blocks)
         for at, block in enumerate(blocks):
             if len(block) < width:
                 blocks[at] = np.full((width, block.shape[1]), self._filler, dtype=object)
                 blocks[at][: len(block)] = block
         return np.concatenate(blocks, axis=1)
+
+    def _store(self, lines: Sequence[int], columns: Sequence[Sequence[Cell]]) -> None:
+        import numpy as np
+
+        start, end = self._count, self._count + len(lines)
+        if self._roomy and (len(columns) != self._width or end > self._room.shape[1]):
+            self._leave_room()
+        if self._roomy:
+            block = self._room[:, start:end]
+        else:
+            block = np.empty((len(columns), len(lines)), dtype=object)
+            self._blocks.append(block)
+        for position, cells in enumerate(columns):
+            shared = self._share(position, cells)
+            block[position, :] = shared if self._exact is None else self._exact(list(shared))
+        numbers = np.arange(lines.start, lines.stop) if isinstance(lines, range) else lines
+        self._lines.append(np.asarray(numbers, dtype=np.int64))
+        self._count = end
+
+    def _leave_room(self) -> None:
+        if self._count:
+            self._blocks.append(self._room[:, : self._count])
+        self._roomy = False
 
     def _clean(
         self, lines: Sequence[int], rows: list[list[Cell]]
@@ -105,7 +177,7 @@ class RowCollector:
                 self._trailing_blank_rows += 1
                 continue
             if self._trailing_blank_rows:
-                self._end_blank(len(self.lines) + len(kept))
+                self._end_blank(self._count + len(kept))
             if len(row) < self._width:
                 self.short.lines.append(line)
             elif len(row) > self._width:
@@ -143,18 +215,25 @@ MOST_SHARED = 20_000
 """Different texts of a column that are remembered; with more, sharing costs more than it saves."""
 
 
+def _none_blank(columns: Cells) -> bool:
+    """Whether each row holds something; most lists have a column that is always filled."""
+    if any(all(column) for column in columns[:3]):
+        return True
+    return bool(columns.astype(bool).any(axis=0).all())
+
+
 def _worth_sharing(cells: Sequence[Cell]) -> dict[Cell, Cell] | None:
     if len(cells) < 100 or set(map(type, cells)) != {str}:
         return None
     return {} if len(set(cells)) * 4 <= len(cells) else None
 
 
-def frame_of(cells: Cells, lines: Sequence[int]) -> pd.DataFrame:
+def frame_of(cells: Cells, lines: Sequence[int] | Lines) -> pd.DataFrame:
     """The frame of a `Table`, of an array of (columns, rows)."""
     import numpy as np
     import pandas as pd
 
-    index = pd.Index(np.array(lines, dtype="int64"))
+    index = pd.Index(np.asarray(lines, dtype="int64"))
     return pd.DataFrame(cells.T, index=index, dtype=object, copy=False)
 
 

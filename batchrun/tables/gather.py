@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.frames import (
+    NO_ROOM,
+    Room,
     RowCollector,
     blank_rows_notice,
     check_header,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
     from batchrun.tables.frames import Cells
 
-Block = tuple["Sequence[int]", "list[list[Cell]]"]
-"""Line numbers and rows."""
+Block = tuple["Sequence[int]", "list[list[Cell]] | Cells"]
+"""Line numbers, and rows or an array of (columns, rows)."""
 
 FEWER = "fewer fields than the header; the missing ones were taken as empty"
 MORE = "more fields than the header; they are kept in columns without a name"
@@ -48,7 +49,8 @@ class Layout:
         header_row: Line of the header if the user says so, else ``None``.
         merged: Merged ranges.
         first_column: Number of the column of each row's first cell.
-        exact: Puts a column's cells right; ``None`` where they are.
+        exact: Puts a column's cells right, block by block; ``None`` where they are.
+        room: What memory is set aside for.
     """
 
     filler: Cell
@@ -56,6 +58,7 @@ class Layout:
     merged: Sequence[Merged] = ()
     first_column: int = 1
     exact: Callable[[list[Cell]], list[Cell]] | None = None
+    room: Room = NO_ROOM
 
 
 def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
@@ -76,27 +79,29 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             raise InputError(f"{source.name} holds nothing but blank lines.", "Export it again.")
         header, top = _place_header(lines, rows, filled, source, layout)
         names = _names(lines, rows, filled, header, layout)
-        collector = RowCollector(len(names), layout.filler)
+        collector = RowCollector(len(names), layout.filler, layout.room, layout.exact)
         end = filled[header.index] + 1
-        for numbers, block in itertools.chain([(lines[end:], rows[end:])], blocks):
-            collector.add_block(numbers, block)
+        collector.add_block(lines[end:], rows[end:])
+        for numbers, block in blocks:
+            if isinstance(block, list):
+                collector.add_block(numbers, block)
+            else:
+                collector.add_columns(numbers, block)
         del rows
-        cells = collector.cells()
+        cells, found_lines = collector.cells(), collector.lines()
         if layout.exact is not None:
-            for column in cells:
-                column[:] = layout.exact(column.tolist())
             cells = _without_empty_columns(names, cells)
         header_line = lines[filled[header.index]]
         check_header(source, tuple(names), header_line, cells.shape[1])
         notices = [*source.notices, *_header_notices(header, top)]
         aside = find_aside(names, cells, collector.after_blank, report=bool(header.preamble))
-        notices += aside.notices(collector.lines, cells)
-        kept_lines = collector.lines
+        notices += aside.notices(found_lines, cells)
+        kept_lines = found_lines
         if aside.positions:
             keep = [at for at in range(cells.shape[1]) if at not in aside.positions]
-            cells, kept_lines = cells[:, keep], [kept_lines[at] for at in keep]
+            cells, kept_lines = cells[:, keep], found_lines[keep]
             check_header(source, tuple(names), header_line, len(kept_lines))
-        dropped = {collector.lines[at] for at in aside.positions}
+        dropped = {int(found_lines[at]) for at in aside.positions}
         notices += collector.short.notice(FEWER, dropped)
         notices += collector.long.notice(MORE, dropped)
         notices += blank_rows_notice(collector.blank_rows)
@@ -124,7 +129,8 @@ def _beginning(
     lines: list[int] = []
     rows: list[list[Cell]] = []
     filled = 0
-    for block_lines, block in blocks:
+    for block_lines, found in blocks:
+        block: list[list[Cell]] = found if isinstance(found, list) else found.T.tolist()
         lines.extend(block_lines)
         rows.extend(block)
         filled += sum(not is_blank(row) for row in block)

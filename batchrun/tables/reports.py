@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrun.model import Cell
-    from batchrun.tables.frames import Cells
+    from batchrun.tables.frames import Cells, Lines
 
 Merged = tuple[int, int, int, int]
 """A merged range: first row, first column, last row, last column; numbers from 1."""
@@ -195,7 +195,7 @@ class Aside:
         """All rows set aside."""
         return {*self.footers, *self.totals, *self.groups, *self.headers}
 
-    def notices(self, lines: Sequence[int], columns: Cells) -> list[str]:
+    def notices(self, lines: Lines, columns: Cells) -> list[str]:
         """Say what was set aside and where."""
         kinds = (
             ("repeated header", self.headers),
@@ -204,12 +204,12 @@ class Aside:
             ("footer line", self.footers),
         )
         said = [
-            set_aside_notice(kind, [(lines[at], _first_text(columns, at)) for at in positions])
+            set_aside_notice(kind, [(int(lines[at]), _first_text(columns, at)) for at in positions])
             for kind, positions in kinds
             if positions
         ]
         if self.doubtful:
-            places = _places([lines[at] for at in self.doubtful])
+            places = _places([int(lines[at]) for at in self.doubtful])
             rows = "1 row looks" if len(self.doubtful) == 1 else f"{len(self.doubtful):,} rows look"
             said.append(f"{rows} like part of the report, but this is in doubt: kept ({places})")
         return said

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
+from batchrun.tables.frames import NO_ROOM, Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,7 @@ class Grid:
         blocks: The rows from row 1 on, in blocks.
         merged: Merged ranges as (first row, first column, last row, last column), from 1.
         traits: What calamine does not tell; ``None`` for a format that hides it.
+        room: How many rows and cells there are at most.
     """
 
     sheet: str
@@ -52,6 +54,7 @@ class Grid:
     blocks: Iterator[list[list[Cell]]]
     merged: Sequence[tuple[int, int, int, int]] = field(default=())
     traits: SheetTraits | None = None
+    room: Room = NO_ROOM
 
 
 def choose_sheet(

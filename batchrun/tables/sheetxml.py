@@ -3,8 +3,8 @@
 calamine gives the values, fast. It keeps silent about hidden rows, takes an error cell and a
 formula that was never calculated for empty, drops a text of nothing but spaces, and lays out the
 whole rectangle between the first cell and the last, however far apart they are. This module looks
-for exactly these traits, by searching bytes: most blocks of most sheets hold none of them, and
-the search is then over in a fraction of the time that calamine takes.
+for exactly these traits, by searching bytes: most blocks of most sheets hold none of them, which
+a glance (glance.py) tells in a fraction of the time that calamine takes.
 """
 
 from __future__ import annotations
@@ -14,26 +14,31 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.tables.glance import Glance
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
 """Where an Excel sheet ends (Excel specifications and limits)."""
+NARROW = 26
+"""Columns whose cells have one letter."""
 
 _ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
 _USUAL_ROW_NUMBER = re.compile(rb'<row r="(\d+)"')
-_ROW_NUMBER = re.compile(rb'<(?:\w+:)?row\b[^>]*?\sr="(\d+)"')
+_ANY_ROW_NUMBER = re.compile(rb"<(?:\w+:)?row\b[^>]*?\sr\s*=\s*[\"'](\d+)[\"']")
 _CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*[^/>]|)>(.*?)</(?:\w+:)?c>", re.DOTALL)
 _VALUE = re.compile(rb"<(?:\w+:)?v\b[^>]*>([^<]+)<")
 _TEXT = re.compile(rb"<(?:\w+:)?t>([^<]*)<")
-_REFERENCE = re.compile(rb'\sr\s*=\s*"([A-Z]+)(\d+)"')
-_FAR_COLUMN = re.compile(rb'r="([A-Z]{2,})')
-_FAR_ROW = re.compile(rb'r="[A-Z]*(\d{6,})')
-_VERY_FAR_ROW = re.compile(rb'r="[A-Z]*(\d{7,})')
-_FILLED_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*?\sr\s*=\s*[\"']([A-Z]+)(\d+)[\"'](?:[^>]*[^/>])?>")
+_REFERENCE = re.compile(rb'\sr\s*=\s*"([A-Za-z]+)(\d+)"')
+_FAR_COLUMN = re.compile(rb' r="([A-Za-z]{2,})')
+_NAMED_ROW = re.compile(rb' r="[A-Za-z]*(\d+)"')
+_FILLED_CELL = re.compile(
+    rb"<(?:\w+:)?c\b[^>]*?\sr\s*=\s*[\"']([A-Za-z]+)(\d+)[\"'](?:[^>]*[^/>])?>"
+)
 _BLANK_TEXT = re.compile(rb"<t>[ \t\r\n]+</t>")
-_ANY_REFERENCE = re.compile(rb"\sr\s*=\s*[\"']([A-Z0-9]*)[\"']")
+_ANY_REFERENCE = re.compile(rb"\sr\s*=\s*[\"']([A-Za-z0-9]*)[\"']")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\b([^>]*)>")
 _ATTRIBUTE = re.compile(rb'([\w:]+)\s*=\s*"([^"]*)"')
 _TRUE = {b"1", b"true"}
@@ -44,7 +49,9 @@ class SheetTraits:
     """What was found; rows and columns count from 1, as Excel shows them.
 
     Attributes:
-        last_row: No cell is below this row.
+        last_row: The last row there is, and the last that a cell names in a block with a cell that
+            is right of column Z, or far down.
+        possible_row: No cell of the other blocks is below this row.
         last_column: No cell is right of this column.
         errors: Error cells by (row, column), such as ``#N/A``.
         blank_texts: Cells of nothing but white space by (row, column).
@@ -55,7 +62,8 @@ class SheetTraits:
     """
 
     last_row: int = 1
-    last_column: int = 26
+    possible_row: int = 1
+    last_column: int = NARROW
     errors: dict[tuple[int, int], str] = field(default_factory=dict)
     blank_texts: dict[tuple[int, int], str] = field(default_factory=dict)
     uncalculated: list[tuple[int, int]] = field(default_factory=list)
@@ -73,10 +81,15 @@ def read_traits(chunks: Iterable[bytes]) -> SheetTraits:
             _read_columns(block, traits)
             if b":worksheet" in block:
                 formula = b":f"
-        _read_extent(block, traits)
-        if b"hidden=" in block:
+        glance = Glance(block)
+        _read_extent(block, glance, traits)
+        if glance.may_hold(b"hidd") and b"hidden=" in block:
             _read_hidden_rows(block, traits)
-        if b't="e"' in block or formula in block or _BLANK_TEXT.search(block):
+        if (
+            (glance.may_hold(b't="e') and b't="e"' in block)
+            or (glance.may_hold(formula) and formula in block)
+            or (glance.text_begins_blank() and _BLANK_TEXT.search(block))
+        ):
             _read_cells(block, traits)
     traits.filtered = b"utoFilter" in block  # it stands behind the rows
     return traits
@@ -93,10 +106,10 @@ def filled_extent(chunks: Iterable[bytes]) -> tuple[int, int]:
 
 
 def column_number(letters: bytes) -> int:
-    """The number of a column, from 1: ``A`` is 1, ``AA`` 27; 0 for no letters."""
+    """The number of a column, from 1: ``A`` and ``a`` are 1, ``AA`` 27; 0 for no letters."""
     number = 0
     for letter in letters:
-        number = number * 26 + letter - 64
+        number = number * 26 + (letter & ~0x20) - 64
     return number
 
 
@@ -136,19 +149,20 @@ def _read_columns(block: bytes, traits: SheetTraits) -> None:
             traits.hidden_columns.extend(range(first, min(last, LAST_COLUMN) + 1))
 
 
-def _read_extent(block: bytes, traits: SheetTraits) -> None:
-    if block.count(b'<c r="') == block.count(b"<c"):
-        rows = _USUAL_ROW_NUMBER.findall(block)
-    else:  # written in another way, or the cells are not all there is in this block
-        block = _ANY_REFERENCE.sub(rb' r="\1"', block)
-        rows = _ROW_NUMBER.findall(block)
+def _read_extent(block: bytes, glance: Glance, traits: SheetTraits) -> None:
+    rows = _USUAL_ROW_NUMBER.findall(block)
+    if len(rows) != block.count(b"<row") or glance.may_hold(b":row"):  # written in another way
+        rows = _ANY_ROW_NUMBER.findall(block)
     highest = max(map(int, rows), default=0)
-    columns = set(_FAR_COLUMN.findall(block))
-    traits.last_column = max(traits.last_column, *map(column_number, columns), 0)
-    # a cell may name another row than its own; of a long list's many cells, only those matter
-    # that name one of seven digits
-    far = _FAR_ROW if highest < 100_000 else _VERY_FAR_ROW
-    highest = max(highest, *map(int, set(far.findall(block))), 0)
+    # a cell may name another row than its own
+    digits = 6 if highest < 100_000 else 7
+    if glance.may_name_far_cell(digits):
+        block = _ANY_REFERENCE.sub(rb' r="\1"', block)
+        columns = set(_FAR_COLUMN.findall(block))
+        traits.last_column = max(traits.last_column, *map(column_number, columns), 0)
+        highest = max(highest, *map(int, set(_NAMED_ROW.findall(block))), 0)
+    elif highest:
+        traits.possible_row = max(traits.possible_row, 10 ** (digits - 1) - 1)
     traits.last_row = max(traits.last_row, highest)
 
 

@@ -58,6 +58,7 @@ def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOpti
         merged=grid.merged,
         first_column=grid.first_column,
         exact=_exact_ods_column if file_format is Format.ODS else _exact_column,
+        room=grid.room,
     )
     return gather(_numbered(grid, options), source, layout)
 

@@ -23,6 +23,7 @@ from batchrun.errors import InputError
 from batchrun.tables import sheetxml
 from batchrun.tables.archive import Archive
 from batchrun.tables.formats import SAVE_AS, protected
+from batchrun.tables.frames import Room
 from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, choose_sheet
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def read_grid(raw: bytes, name: str, wanted: str | None, limits: LoadLimits) -> 
     ]
     if any(part.startswith("xl/externalLinks/") for part in archive.parts):
         notices += ("Links to other files were not followed; the values stored here were read",)
-    return Grid(chosen.name, notices, start[1] + 1, _blocks(content), merged, traits)
+    room = Room(content.total_height, content.total_height * content.width)
+    return Grid(chosen.name, notices, start[1] + 1, _blocks(content), merged, traits, room)
 
 
 def _blocks(content: CalamineSheet) -> Iterator[list[list[Cell]]]:
@@ -237,6 +239,8 @@ def _refuse_far_cells(
     archive: Archive, sheet: Sheet, traits: sheetxml.SheetTraits, limits: LoadLimits
 ) -> None:
     rows, columns = traits.last_row, traits.last_column
+    if columns > sheetxml.NARROW:  # in a narrow sheet the rows that are possible are not too many
+        rows = max(rows, min(traits.possible_row, sheetxml.LAST_ROW))
     too_far = rows > sheetxml.LAST_ROW or columns > sheetxml.LAST_COLUMN
     if rows * columns > limits.cells and not too_far:
         rows, columns = sheetxml.filled_extent(archive.chunks(sheet.part))

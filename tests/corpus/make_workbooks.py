@@ -265,6 +265,13 @@ def hostile() -> Iterator[Case]:
         ("column-too-far", '<row r="9"><c r="AAAAA9"><v>1</v></c></row>', "reach to AAAAA9"),
         ("cell-in-another-row", '<row r="9"><c r="A9999999"><v>1</v></c></row>', "reach to"),
         ("cell-below-a-far-row", '<row r="200000"><c r="A9999999"><v>1</v></c></row>', "reach to"),
+        ("small-letters", '<row r="9"><c r="xfd1048570"><v>1</v></c></row>', "reach to"),
+        (
+            "far-corner-of-two",
+            '<row r="9"><c r="XFD9"><v>1</v></c></row>' + f'<row r="10">{" " * 600_000}</row>'
+            '<row r="11"><c r="A99999"><v>1</v></c></row>',
+            "reach to XFD99999",
+        ),
         ("apostrophes", "<row r='9'><c r='XFD1048570'><v>1</v></c></row>", "reach to"),
     ):
         attack = xlsx_parts(small.replace("</sheetData>", where + "</sheetData>"))
