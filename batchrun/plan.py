@@ -94,6 +94,8 @@ class Plan:
         digest.update(json.dumps(dict(self.parameters.constant), sort_keys=True).encode())
         digest.update(repr(sorted(self.parameters.columns.items())).encode())
         digest.update(repr((self.table.header, sorted(self.roles.items()))).encode())
+        if self.lenient_ids:  # the same rows, but other jobs
+            digest.update(b"lenient")
         for planned in self.rows:
             digest.update(repr(planned.row).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()

@@ -22,8 +22,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.acceptance.sandbox_process import SandboxProcess
+
+PRELOADED = (
+    *("batchrun.batch", "batchrun.cli.progress", "batchrun.cli.running"),
+    *("openpyxl", "pandas", "sqlalchemy.dialects.sqlite"),
+)
+"""Imported before the forks: what is killed is the work, not the start."""
 
 SPEED = 200.0
 ROWS = 40
@@ -159,33 +167,34 @@ class Workshop:
         self._sandbox = sandbox
         self._folder = folder
         self._seed = seed
-        self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload(
-            [
-                *("batchrun.batch", "batchrun.cli", "batchrun.cli.progress"),
-                *("openpyxl", "pandas", "sqlalchemy.dialects.sqlite", "uvicorn"),
-            ]
-        )
         self.seconds = 1.0
-        self.unkilled: list[Verdict] = []
 
-    def calibrate(self) -> None:
+    def rehearse(self) -> list[Verdict]:
         """Find out how long a run takes that nobody kills."""
+        verdicts = []
         for number in range(REHEARSALS):  # the first one also warms up
             began = time.perf_counter()
-            self.unkilled.append(self.batch(90_000 + number, Kill()))
+            verdicts.append(self.batch(90_000 + number, Kill()))
             self.seconds = time.perf_counter() - began
+        return verdicts
 
-    def at_random(self, number: int) -> Verdict:
-        """A batch killed at a random moment of its run, drawn until it is not over by then."""
+    def at_random(self, number: int) -> list[Verdict]:
+        """A batch killed at a random moment of its run, the last of those that were tried.
+
+        A run may be over before its moment comes; then another one is tried.
+        """
+        verdicts = []
         for attempt in range(100):
             drawn = random.Random(f"{self._seed} {number} {attempt}")
             moment = drawn.uniform(0, self.seconds)
-            verdict = self.batch(number * 100 + attempt, Kill(moment), drawn)
-            if verdict.kills:
-                return verdict
-            self.unkilled.append(verdict)
+            verdicts.append(self.batch(number * 100 + attempt, Kill(moment), drawn))
+            if verdicts[-1].kills:
+                return verdicts
         raise AssertionError("no kill ever met a living process")
+
+    def at_point(self, number: int, point: str, passes: int) -> Verdict:
+        """A batch killed when it passes a named point for the nth time."""
+        return self.batch(80_000 + number, Kill(point=point, passes=passes))
 
     def batch(self, number: int, kill: Kill, drawn: random.Random | None = None) -> Verdict:
         """A batch from its first run to its end, killed as told and later perhaps again."""
@@ -212,7 +221,8 @@ class Workshop:
         arguments = ["resume"] if self._has_batch(folder) else ["run", "list.csv"]
         if arguments[0] == "run":
             arguments += ["-w", "Account Research", "--yes"]
-        process = self._processes.Process(target=command, args=(arguments, folder, env, kill))
+        forked = multiprocessing.get_context("fork")
+        process = forked.Process(target=command, args=(arguments, folder, env, kill))
         process.start()
         if kill.seconds is not None:
             process.join(kill.seconds)
@@ -251,30 +261,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=3, help="kills at each named point")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     options = parser.parse_args(arguments)
+    for module in PRELOADED:
+        import_module(module)
     began = time.perf_counter()
+    points = [(point, passes) for point in POINTS for passes in range(1, options.times + 1)]
     with (
         tempfile.TemporaryDirectory() as folder,
         sandbox_process("--rate", "0", speed=SPEED) as sandbox,
-        ThreadPoolExecutor(AT_ONCE) as threads,
+        # Of single-threaded processes, which may fork.
+        ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as workers,
     ):
         workshop = Workshop(sandbox, Path(folder), options.seed)
-        workshop.calibrate()
-        at_random = list(threads.map(workshop.at_random, range(options.runs)))
-        points = [(point, passes) for point in POINTS for passes in range(1, options.times + 1)]
-        at_points = list(
-            threads.map(
-                lambda each: workshop.batch(
-                    80_000 + points.index(each), Kill(point=each[0], passes=each[1])
-                ),
-                points,
-            )
-        )
+        unkilled = workshop.rehearse()
+        tries = list(workers.map(workshop.at_random, range(options.runs)))
+        names, passes_of = zip(*points, strict=True)
+        at_points = list(workers.map(workshop.at_point, count(), names, passes_of))
         report = sandbox.report()
     for (point, passes), verdict in zip(points, at_points, strict=True):
         doubt = verdict.outcomes["in doubt"]
         killed = "killed" if verdict.kills else "never passed so often"
         print(f"{point:32} pass {passes}: {killed}, {doubt} in doubt")
-    tried = Tried(at_random, at_points, workshop.unkilled)
+    at_random = [verdicts[-1] for verdicts in tries]
+    unkilled += [verdict for verdicts in tries for verdict in verdicts[:-1]]
+    tried = Tried(at_random, at_points, unkilled)
     return conclude(options, tried, report, time.perf_counter() - began)
 
 

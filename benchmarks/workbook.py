@@ -1,7 +1,7 @@
 """How long a workbook takes to write, and how much memory.
 
-Run it with ``python benchmarks/workbook.py`` (time against openpyxl alone, 100,000 rows of 20
-columns) or ``python benchmarks/workbook.py --memory 10000 100000 1000000`` (peak memory, each size
+Run it with ``python -m benchmarks.workbook`` (time against openpyxl alone, 100,000 rows of 20
+columns) or ``python -m benchmarks.workbook --memory 10000 100000 1000000`` (peak memory, each size
 in a process of its own; the largest takes minutes).
 
 The rows come out of nowhere (no journal), so that only the writing is measured. Half of the 20

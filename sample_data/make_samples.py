@@ -154,6 +154,43 @@ def _german_company(number: int) -> tuple[str, str, str]:
     return f"{name} {TRADES[number % len(TRADES)]} {legal_form}", city, f"{number + 1}.250,50"
 
 
+def salesforce_report() -> openpyxl.Workbook:
+    """A report as Salesforce formats it: title and filters above, groups, subtotals, a footer."""
+    chance = random.Random(SEED + 3)
+    workbook = openpyxl.Workbook()
+    workbook.properties.created = workbook.properties.modified = EXPORTED
+    sheet = workbook.worksheets[0]
+    sheet.title = "Accounts by Owner"
+    for text in ("Accounts by Owner", "As of 2026-10-01 08:00", "Filtered By: my team's accounts"):
+        sheet.append([None, text])
+    sheet.merge_cells("B1:F1")
+    sheet.append([])
+    sheet.append([None, "Company ID", "Account Name", "City", "Postal Code", "Annual Revenue"])
+    total, number = 0, 0
+    for owner, count in zip(OWNERS, (5, 4, 6), strict=True):
+        sheet.append([None, f"Account Owner: {owner} ({count} records)"])
+        subtotal = 0
+        for _ in range(count):
+            name, legal_form, city, postal_code = PLACES[number % len(PLACES)]
+            revenue = chance.randrange(5, 900) * 10_000
+            subtotal += revenue
+            number += 1
+            company = f"{name} {chance.choice(TRADES)} {legal_form}"
+            sheet.append([None, new_id(chance), company, city, postal_code, revenue])
+        sheet.append([None, "Subtotal", None, None, None, subtotal])
+        total += subtotal
+    sheet.append([None, f"Grand Totals ({number} records)", None, None, None, total])
+    sheet.append([])
+    sheet.append([None, "Confidential Information - Do Not Distribute"])
+    sheet.append([None, "Copyright (c) 2000-2026 salesforce.com, inc. All rights reserved."])
+    for cell in (*sheet[1], *sheet[5]):
+        cell.font = Font(bold=True)
+    sheet.row_dimensions[9].hidden = True
+    for letter, width in zip("BCDEF", (39, 34, 14, 13, 16), strict=True):
+        sheet.column_dimensions[letter].width = width
+    return workbook
+
+
 def csv_text(
     header: Sequence[str], rows: Iterable[Sequence[str]], delimiter: str, *, quote_all: bool = False
 ) -> str:
@@ -171,6 +208,7 @@ def make_samples(folder: Path) -> None:
     """Write all samples into a folder."""
     (folder / "salesforce_accounts.csv").write_bytes(salesforce_accounts().encode())
     hubspot_contacts().save(folder / "hubspot_contacts.xlsx")
+    salesforce_report().save(folder / "salesforce_report.xlsx")
     (folder / "duplicates_and_damage.csv").write_bytes(duplicates_and_damage().encode("cp1252"))
 
 

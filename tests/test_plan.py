@@ -20,6 +20,7 @@ from batchrun.plan import (
     parse_parameter,
     read_parameters,
 )
+from batchrun.tables import from_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,3 +156,20 @@ def test_a_parameter_file_that_is_no_json_object_is_refused(tmp_path: Path, text
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"parameters\.json"):
         read_parameters(path)
+
+
+def test_lenient_ids_make_another_batch() -> None:
+    table = from_frame(pd.DataFrame({"Contact ID": ["f8g9h0i1-j2k3-4567-lmno-pq1234567890"]}))
+    plans = [
+        make_plan(
+            table,
+            Workflow("wf", "W"),
+            {Role.CONTACT: 0},
+            Parameters(),
+            EstimateRates(60, 60),
+            lenient_ids=lenient,
+        )
+        for lenient in (False, True)
+    ]
+    assert [len(plan.bodies) for plan in plans] == [0, 1]
+    assert plans[0].fingerprint() != plans[1].fingerprint()

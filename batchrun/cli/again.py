@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from batchrun.cli.attending import go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.errors import ExitCode, UsageError
 from batchrun.model import InDoubt
@@ -39,7 +40,6 @@ def run_marked(
     as_json: bool,
 ) -> None:
     """Send the marked rows again; all others stay as they are."""
-    from batchrun.cli.running import go_on
     from batchrun.journal import Journal
     from batchrun.rerun import find_rerun
 

@@ -101,8 +101,7 @@ def status(batch: Batch = None, journal: JournalAt = None, as_json: AsJson = Fal
     if waiting_since is not None:
         typer.echo(f"Running:   the oldest execution was triggered {ago(waiting_since)}")
     if holder is not None:
-        gone = f"; last heard of {ago(holder.beat_at)}" if holder.silent(now) else ""
-        typer.echo(f"Worked on: {holder.words()}{gone}")
+        typer.echo(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
     for path in rescued:
         typer.echo(f"Rescued:   results wait in {path}; batchrun resume takes them in")
     if summary.note:

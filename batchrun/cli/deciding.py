@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from batchrun.cli.attending import go_on
 from batchrun.cli.options import AsJson, BaseUrl, Batch, JournalAt, Output, Yes, settings_from
 from batchrun.errors import ExitCode, UsageError
 from batchrun.model import InDoubt, Outcome
@@ -55,7 +56,6 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Send rows again that ended without a result; each is paid for again."""
-    from batchrun.cli.running import go_on
     from batchrun.journal import Journal
     from batchrun.takeover import RETRIED_BY_ITSELF, retriable
 

@@ -31,7 +31,7 @@ Output: TypeAlias = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Where the results go: .xlsx, .csv or .jsonl. "
+        help="Where the results go: .xlsx, .csv, .jsonl or .parquet. "
         "Without it, NAME.results.xlsx beside the list.",
     ),
 ]

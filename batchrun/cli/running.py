@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 import typer
 
 from batchrun.cli.again import is_given_back, run_marked
+from batchrun.cli.attending import go, go_on
 from batchrun.cli.deciding import Doubts, about_doubts
 from batchrun.cli.forms import (
     Columns,
@@ -46,19 +46,11 @@ from batchrun.cli.reading import (
     VisibleOnly,
     ask_if_somebody_is_here,
 )
-from batchrun.cli.stopping import Stopper, tell
-from batchrun.errors import ExitCode, KeyRefusedError, UsageError
+from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from batchrun.batch import Report
-    from batchrun.cli.progress import ProgressPrinter
-    from batchrun.control import Control
-    from batchrun.model import BatchSummary, InDoubt, ResultRow
-    from batchrun.plan import Plan
     from batchrun.request import Request
     from batchrun.settings import Settings
-    from batchrun.takeover import Decide
-    from batchrun.workbook import Form
 
 Ended = TypeVar("Ended")
 
@@ -227,7 +219,7 @@ def run(
         stop_after_failures=stop_after_failures,
         journal=journal,
     ) as settings:
-        _run(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
+        go(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
 
 
 def resume(
@@ -265,34 +257,6 @@ def resume(
     go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
 
 
-def go_on(
-    batch: str | None, settings: Settings, *, decide: Decide, as_json: bool, **how: Any
-) -> None:
-    """Go on with a batch on the screen, and end the command as it ends."""
-    from batchrun.batch import resume as resume_batch
-
-    with _showing() as (printer, control, stopper):
-
-        def decided(rows: Sequence[ResultRow]) -> InDoubt:
-            with stopper.asking():
-                return decide(rows)
-
-        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            # Whoever is here a second time has taken over already.
-            first = how if control.batch_id is None else how | {"retry": ()}
-            return resume_batch(
-                batch,
-                settings,
-                decide=decided,
-                on_progress=printer.show,
-                control=control,
-                **first,
-            )
-
-        report = _with_a_key(settings, work, stopper)
-    _end(report, as_json)
-
-
 def demo(journal: JournalAt = None) -> None:
     """Run an invented list through the whole way against the sandbox: no key, no cost."""
     from batchrun.request import Request
@@ -306,79 +270,7 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with _settings(use_sandbox=True, journal=journal) as settings:
-        _run(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True)
-
-
-def _run(
-    request: Request,
-    settings: Settings,
-    output: Path | None,
-    limit: int | None,
-    form: Form | None,
-    *,
-    yes: bool,
-    again: bool = False,
-    as_json: bool = False,
-) -> None:
-    from batchrun import batch
-
-    with _showing() as (printer, control, stopper):
-
-        def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
-            with stopper.asking():
-                return _confirmed(plan, earlier, yes=yes, to_stderr=as_json)
-
-        def work(settings: Settings) -> Coroutine[Any, Any, Report | None]:
-            shown: dict[str, Any] = {
-                "output": output,
-                "on_progress": printer.show,
-                "control": control,
-                "form": form,
-            }
-            if control.batch_id is not None:  # never a second batch, not even with --again
-                return batch.resume(control.batch_id, settings, limit=limit, **shown)
-            return batch.run(request, settings, limit=limit, again=again, confirm=confirm, **shown)
-
-        report = _with_a_key(settings, work, stopper)
-    if report is None:
-        typer.echo("Nothing was triggered.", err=as_json)
-        raise typer.Exit(ExitCode.COMPLETED)
-    _end(report, as_json)
-
-
-def _with_a_key(
-    settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, Ended]], stopper: Stopper
-) -> Ended:
-    """Do the work; where the service refuses the key, ask for another one on a terminal."""
-    from pydantic import SecretStr
-
-    while True:
-        try:
-            return stopper.run(work(settings))
-        except KeyRefusedError as error:
-            if not sys.stdin.isatty():
-                raise
-            tell(f"{error.what}\nNothing is lost.", err=True)
-            with stopper.asking():
-                key = _another_key()
-            if not key:
-                raise
-            settings = settings.model_copy(update={"api_key": SecretStr(key)})
-
-
-def _another_key() -> str:
-    """A key typed by the user, unseen; ``""`` for none."""
-    question = "Another key (not shown; empty to stop)"
-    try:
-        typed: str = typer.prompt(
-            question, hide_input=True, default="", show_default=False, err=True
-        )
-    except typer.Abort:  # Ctrl-C or Ctrl-D
-        return ""
-    return typed.strip()
-
-
-# what the user gives
+        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True)
 
 
 def _request(
@@ -419,70 +311,3 @@ def _settings(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
             given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
         yield settings_from(**given)
-
-
-# what the user sees
-
-
-def _confirmed(plan: Plan, earlier: BatchSummary | None, *, yes: bool, to_stderr: bool) -> bool:
-    from batchrun.cli import wording
-
-    typer.echo("\n".join(wording.plan_lines(plan)), err=to_stderr)
-    if earlier is not None:
-        typer.echo(
-            f"Going on:  batch {earlier.batch_id} of this list; rows: {wording.counts(earlier)}",
-            err=to_stderr,
-        )
-    if yes or not plan.bodies:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    try:
-        return typer.confirm(f"Trigger {plural_jobs(plan)} now?", err=to_stderr)
-    except typer.Abort:  # Ctrl-C or Ctrl-D
-        return False
-
-
-def plural_jobs(plan: Plan) -> str:
-    """How many jobs a plan has, in words."""
-    from batchrun.cli.wording import plural
-
-    return plural(len(plan.bodies), "job")
-
-
-@contextmanager
-def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
-    """Progress on the screen, and Ctrl-C as the way to stop."""
-    from batchrun.cli.progress import ProgressPrinter
-    from batchrun.control import Control
-
-    control = Control()
-    with ProgressPrinter() as printer:
-        stopper = Stopper(control, printer.say)
-        with stopper.listening():
-            yield printer, control, stopper
-
-
-def _end(report: Report, as_json: bool) -> None:
-    from batchrun.cli import wording
-    from batchrun.model import Outcome
-
-    summary = report.summary
-    if as_json:
-        exit_code = int(report.exit_code)
-        resume_at = None if report.resume_at is None else report.resume_at.isoformat()
-        ending = {"exit_code": exit_code, "resume_at": resume_at}
-        tell(json.dumps(wording.summary_json(summary) | ending))
-        raise typer.Exit(exit_code)
-    tell(f"\nBatch:     {summary.batch_id}")
-    tell(f"Rows:      {wording.counts(summary)}")
-    tell(f"Requests:  {wording.effort(summary)}")
-    if summary.note:
-        tell(f"Note:      {summary.note}")
-    if summary.unfinished:
-        tell(f"Go on:     batchrun resume {summary.batch_id}")
-    elif summary.counts[Outcome.IN_DOUBT]:
-        tell(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")
-    if report.output is not None:
-        tell(f"Workbook:  {report.output}")
-    raise typer.Exit(report.exit_code)

@@ -45,10 +45,11 @@ class Stopper:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen to the signals until the block ends."""
+        """Listen to the signals until the block ends, but for those we were told to ignore."""
         names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last is Windows' own
         numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        before = {number: signal.signal(number, self._stop) for number in numbers}
+        heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
+        before = {number: signal.signal(number, self._stop) for number in heard}
         try:
             yield
         finally:

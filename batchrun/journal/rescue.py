@@ -86,8 +86,9 @@ class RescueFiles:
 
 
 def _append(path: Path, line: bytes) -> None:
-    # O_NOFOLLOW: in a folder for everybody, nobody else decides where this goes.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    # In a folder for everybody, nobody else decides where this goes; Windows alters line ends.
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o600)
     try:
         if not _is_own_file(path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -25,12 +25,18 @@ AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _PLAUSIBLE = re.compile(
-    r"(?<=[a-z])[\u00df-\u00ff\u0161\u017e\u0153]|[\u00c0-\u00de\u0160\u017d](?=[a-z])|"
-    r"(?<![A-Za-z])[\u00df-\u00ff](?=[a-z])|(?<=[A-Z])[\u00c0-\u00ff](?=[a-zA-Z])"
+    r"(?<=[a-z])[\u00df-\u00ff\u0161\u017e\u0153\u2019]"  # é in a word, or an apostrophe
+    r"|[\u00c0-\u00de\u0160\u017d](?=[a-z])"  # É where a word begins
+    r"|(?<![A-Za-z])[\u00df-\u00ff](?=[a-z])"
+    r"|(?<=[A-Z])[\u00c0-\u00ff](?=[a-zA-Z])"
+    r"|(?<!\w)[\u201c\u201e\u2018](?=\w)|(?<=\w)[\u201d\u2026]|(?<=\s)\u2013(?=\s)"
+    r"|(?<=\d )\u20ac|(?<=\d)\u20ac|\u20ac(?= ?\d)"
 )
 _IMPLAUSIBLE = re.compile(
-    r"(?<=[a-z])[\u00c0-\u00de\u0160\u017d\u0178\u0152]|"
-    r"(?<=[A-Za-z])[^\w\s\x00-\x7f\u2018\u2019\u2013\u2014\u00ae\u2122\u00b4\u00b7](?=[a-z])"
+    r"(?<=[a-z])[\u00c0-\u00de\u0160\u017d\u0178\u0152]"  # É within a word
+    r"|[\u00df-\u00ff](?=[A-Z])"
+    r"|(?<=[A-Za-z])[^\w\s\x00-\x7f\u2018\u2019\u2013\u2014\u00ae\u2122\u00b4\u00b7](?=[a-z])"
+    r"|(?<!\S)[\u00c4-\u00d6\u00d8-\u00de\u00f1](?!\S)"  # a letter that is no word
 )
 
 
@@ -64,18 +70,13 @@ def detect_encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     return encoding, ()
 
 
-def text_lines(raw: bytes, encoding: str) -> Iterator[str]:
-    """Decode, and cut into lines at CR, LF and CRLF, line ends kept.
-
-    As ``io.TextIOWrapper`` with ``newline=""`` does, but in large pieces, which is faster.
-    """
-    return itertools.chain.from_iterable(
-        io.StringIO(piece, newline="") for piece in _pieces(raw, encoding)
-    )
+def lines_of(pieces: Iterable[str]) -> Iterator[str]:
+    """Cut text into lines at CR, LF and CRLF, line ends kept; each piece ends with a line."""
+    return itertools.chain.from_iterable(io.StringIO(piece, newline="") for piece in pieces)
 
 
-def _pieces(raw: bytes, encoding: str) -> Iterator[str]:
-    """Decoded text in pieces that end with a line."""
+def text_pieces(raw: bytes, encoding: str) -> Iterator[str]:
+    """Decode in pieces that end with a line: faster, being larger, than ``io.TextIOWrapper``'s."""
     decoder = codecs.getincrementaldecoder(encoding)()
     view = memoryview(raw)
     pending: list[str] = []

@@ -39,8 +39,19 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
     Raises:
         InputError: The file can't be read, is of a kind that is not supported, or is no table.
     """
-    options = replace(options, **given)
-    file = Path(path)
+    try:
+        return _load(Path(path), replace(options, **given))
+    except InputError as error:
+        # names of sheets and parts come from the file: no line breaks, no terminal codes
+        raise InputError(_one_line(error.what), _one_line(error.hint)) from error
+
+
+def _one_line(text: str) -> str:
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(shown.split())
+
+
+def _load(file: Path, options: LoadOptions) -> Table:
     raw = _read_bytes(file, options.limits)
     file_format = detect_format(raw, file.name, options.limits)
     match file_format:

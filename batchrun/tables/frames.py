@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,22 +22,17 @@ Cells: TypeAlias = "npt.NDArray[np.object_]"
 
 @dataclass(slots=True)
 class Ragged:
-    """Counts rows that are not as wide as the header, and the line of the first."""
+    """The lines of rows that are not as wide as the header."""
 
-    count: int = 0
-    first_line: int = 0
+    lines: list[int] = field(default_factory=list)
 
-    def note(self, line: int) -> None:
-        """Count a row."""
-        self.count += 1
-        self.first_line = self.first_line or line
-
-    def notice(self, what: str) -> list[str]:
-        """Say it, if there was one."""
-        if not self.count:
+    def notice(self, what: str, besides: set[int]) -> list[str]:
+        """Say it, if there was one; ``besides`` are lines that turned out to be no rows."""
+        left = [line for line in self.lines if line not in besides]
+        if not left:
             return []
-        rows = "1 row has" if self.count == 1 else f"{self.count:,} rows have"
-        return [f"{rows} {what} (first: line {self.first_line})"]
+        rows = "1 row has" if len(left) == 1 else f"{len(left):,} rows have"
+        return [f"{rows} {what} (first: line {left[0]})"]
 
 
 class RowCollector:
@@ -112,12 +107,12 @@ class RowCollector:
             if self._trailing_blank_rows:
                 self._end_blank(len(self.lines) + len(kept))
             if len(row) < self._width:
-                self.short.note(line)
+                self.short.lines.append(line)
             elif len(row) > self._width:
                 if is_blank(row[self._width :]):
                     del row[self._width :]  # a delimiter at the end, and nothing behind it
                 else:
-                    self.long.note(line)
+                    self.long.lines.append(line)
             kept_lines.append(line)
             kept.append(row)
         width = max(map(len, kept), default=self._width)
@@ -137,8 +132,10 @@ class RowCollector:
         if position == len(self._shared):
             self._shared.append(_worth_sharing(cells))
         shared = self._shared[position] if position < len(self._shared) else None
-        if shared is None or len(shared) > MOST_SHARED or set(map(type, cells)) != {str}:
+        if shared is None or len(shared) > MOST_SHARED:
             return cells
+        if self._filler is None and set(map(type, cells)) != {str}:
+            return cells  # in a workbook's column TRUE and 1 would be the same to a dict
         return list(map(shared.setdefault, cells, cells))
 
 

@@ -96,7 +96,9 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             keep = [at for at in range(cells.shape[1]) if at not in aside.positions]
             cells, kept_lines = cells[:, keep], [kept_lines[at] for at in keep]
             check_header(source, tuple(names), header_line, len(kept_lines))
-        notices += [*collector.short.notice(FEWER), *collector.long.notice(MORE)]
+        dropped = {collector.lines[at] for at in aside.positions}
+        notices += collector.short.notice(FEWER, dropped)
+        notices += collector.long.notice(MORE, dropped)
         notices += blank_rows_notice(collector.blank_rows)
         names += [""] * (len(cells) - len(names))
         table_source = replace(source, notices=tuple(notices))

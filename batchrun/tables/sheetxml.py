@@ -30,9 +30,10 @@ _TEXT = re.compile(rb"<(?:\w+:)?t>([^<]*)<")
 _REFERENCE = re.compile(rb'\sr\s*=\s*"([A-Z]+)(\d+)"')
 _FAR_COLUMN = re.compile(rb'r="([A-Z]{2,})')
 _FAR_ROW = re.compile(rb'r="[A-Z]*(\d{6,})')
-_FILLED_CELL = re.compile(rb'<(?:\w+:)?c\b[^>]*?\sr="([A-Z]+)(\d+)"[^>]*[^/]>')
+_VERY_FAR_ROW = re.compile(rb'r="[A-Z]*(\d{7,})')
+_FILLED_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*?\sr\s*=\s*[\"']([A-Z]+)(\d+)[\"'](?:[^>]*[^/>])?>")
 _BLANK_TEXT = re.compile(rb"<t>[ \t\r\n]+</t>")
-_APOSTROPHES = re.compile(rb"\sr\s*=\s*'([A-Z0-9]*)'")
+_ANY_REFERENCE = re.compile(rb"\sr\s*=\s*[\"']([A-Z0-9]*)[\"']")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\b([^>]*)>")
 _ATTRIBUTE = re.compile(rb'([\w:]+)\s*=\s*"([^"]*)"')
 _TRUE = {b"1", b"true"}
@@ -136,16 +137,18 @@ def _read_columns(block: bytes, traits: SheetTraits) -> None:
 
 
 def _read_extent(block: bytes, traits: SheetTraits) -> None:
-    if b"r='" in block or b"r =" in block:
-        block = _APOSTROPHES.sub(rb' r="\1"', block)
-    rows = _USUAL_ROW_NUMBER.findall(block)
-    if len(rows) < block.count(b"row "):
+    if block.count(b'<c r="') == block.count(b"<c"):
+        rows = _USUAL_ROW_NUMBER.findall(block)
+    else:  # written in another way, or the cells are not all there is in this block
+        block = _ANY_REFERENCE.sub(rb' r="\1"', block)
         rows = _ROW_NUMBER.findall(block)
     highest = max(map(int, rows), default=0)
     columns = set(_FAR_COLUMN.findall(block))
     traits.last_column = max(traits.last_column, *map(column_number, columns), 0)
-    if highest < 100_000:  # a cell may name another row than its own
-        highest = max(highest, *map(int, _FAR_ROW.findall(block)), 0)
+    # a cell may name another row than its own; of a long list's many cells, only those matter
+    # that name one of seven digits
+    far = _FAR_ROW if highest < 100_000 else _VERY_FAR_ROW
+    highest = max(highest, *map(int, set(far.findall(block))), 0)
     traits.last_row = max(traits.last_row, highest)
 
 

@@ -105,7 +105,9 @@ def _trait_notices(traits: SheetTraits | None, visible_only: bool) -> list[str]:
         how = "filtered out" if traits.filtered else "hidden"
         rows = _counted(len(traits.hidden_rows), "row is", "rows are")
         fate = (
-            "and left out" if visible_only else "and were read too; --visible-only leaves them out"
+            "and left out"
+            if visible_only
+            else "and read all the same; --visible-only leaves out such rows"
         )
         notices.append(f"{rows} {how} {fate}")
     if traits.hidden_columns:

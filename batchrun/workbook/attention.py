@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from batchrun.model import Outcome, Role
+from batchrun.workbook.marks import SHEET
 from batchrun.workbook.names import name_of
 from batchrun.workbook.sheets import Look, TableSheets
 from batchrun.workbook.styles import Head
@@ -69,11 +70,15 @@ def _advice(outcome: Outcome, batch_id: str) -> str:
             return ""
         case Outcome.IN_DOUBT:
             return (
-                "It may have been accepted and paid for. Look in PG:AI, then decide; "
+                "It may have been accepted and paid for. Look in PG:AI, then decide with: "
+                f"batchrun resume {batch_id} --in-doubt retry (or drop). "
                 "batchrun never sends it again by itself."
             )
         case Outcome.FAILED | Outcome.REJECTED:
-            return "Read the reason; once it is mended, run a list of these rows."
+            return (
+                f'Read the reason. To send it again: an x under "run again" on {SHEET}, save, '
+                "then: batchrun run THIS_FILE"
+            )
         case Outcome.TIMED_OUT | Outcome.PENDING:
             return f"Run: batchrun resume {batch_id}"
         case Outcome.INVALID:

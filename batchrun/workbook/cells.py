@@ -20,6 +20,13 @@ _UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 _ESCAPED = re.compile("\r|_(?=x[0-9A-Fa-f]{4}_)")
 """What Excel would read otherwise than it is written: ECMA-376 part 1, 22.9.2.19 ST_Xstring."""
 
+_PART = r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+_ADDRESS = re.compile(
+    r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(?::[0-9]{1,4})?"
+    rf"(?:[/?]{_PART})?(?:#{_PART})?"
+)
+"""What RFC 3986 calls a URI, of a web page: Excel repairs a workbook with a link that is none."""
+
 _NOT_IN_SHEET_NAMES = re.compile(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _EXCELS_FIRST_YEAR = 1900
 
@@ -121,6 +128,11 @@ def unlike(header: Sequence[str]) -> list[str]:
             title, number = f"{wanted} ({number})", number + 1
         titles[title] = None
     return list(titles)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is the address of a web page and nothing else."""
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def reference(sheet: str, row: int, column: str = "A") -> str:

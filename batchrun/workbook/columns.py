@@ -112,9 +112,9 @@ class ColumnSurvey:
             else:
                 self._moments.add(found[0])
 
-    def type_name(self) -> str:
-        """What the column holds, in plain words."""
-        if self.moments is not None:
+    def type_name(self, *, turned: bool) -> str:
+        """What the column holds, in plain words; ``turned`` if texts are turned into moments."""
+        if turned and self.moments is not None:
             return self.moments.value
         names = {_TYPE_NAMES.get(kind, "text") for kind in self.kinds}
         return ", ".join(sorted(names)) or "nothing"

@@ -67,7 +67,12 @@ def write_guide(sheets: TableSheets, layout: Layout, results: BatchResults) -> N
         counted: list[Cell] = [kind, None, None, None]
         if seen is not None:
             share = seen.filled / rows if rows else None
-            counted = [seen.type_name(), seen.filled, share, shown(seen.example)]
+            counted = [
+                seen.type_name(turned=source == "the results"),
+                seen.filled,
+                share,
+                shown(seen.example),
+            ]
         sheets.append([get_column_letter(position), title or "(blank)", source, words, *counted])
 
 

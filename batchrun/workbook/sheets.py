@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 
-from batchrun.workbook.cells import reference, sheet_name
+from batchrun.workbook.cells import is_address, reference, sheet_name
 from batchrun.workbook.rows import SheetRows, cell_xml, save
 from batchrun.workbook.styles import NUMBER_FORMATS, Head, Styles, color_outcomes
 
@@ -61,7 +61,8 @@ def look_of(title: str, survey: ColumnSurvey, head: Head, **more: Any) -> Look:
     longest_word = max(map(len, title.split()), default=0)
     head_width = min(max(-(-len(title) // 2), longest_word) + 5, WIDEST_UNSPACED)
     if survey.spaced or survey.width <= WIDEST_UNSPACED:
-        content = survey.width if survey.moments is None else len("2026-11-24 10:00:00")
+        moment = head is Head.RESULT and survey.moments is not None
+        content = len("2026-11-24 10:00:00") if moment else survey.width
         return Look(title, max(min(content + 3, WIDEST), head_width, NARROWEST), head, **more)
     return Look(title, max(WIDEST_UNSPACED, head_width), head, wrap=False, **more)
 
@@ -197,9 +198,8 @@ class TableSheets:
             elif type(fitted) is str:
                 if width is not None and lines < MOST_LINES:
                     lines = max(lines, lines_of(fitted, width))
-                address = str(value) if fitted.startswith("http") else ""
-                if self._is_address(address) and self._link(rows, f"{letter}{row}", target=address):
-                    key = "link"
+                if fitted.startswith("http"):
+                    key = self._link_address(rows, f"{letter}{row}", str(value))
             cells.append(cell_xml(f"{letter}{row}", styles[key], fitted))
         rows.add(cells, LINE_POINTS * min(lines, MOST_LINES) if lines > 1 else None)
         self._appended += 1
@@ -213,15 +213,10 @@ class TableSheets:
             2 * LINE_POINTS,
         )
 
-    def _is_address(self, text: str) -> bool:
-        """Whether it is an address and nothing else, such as Excel takes for a link."""
-        return (
-            text.startswith(("https://", "http://"))
-            and len(text) <= self._limits.link_text
-            and text.isascii()
-            and text.isprintable()
-            and not any(mark in text for mark in ' "<>\\^`{|}')
-        )
+    def _link_address(self, rows: SheetRows, place: str, text: str) -> str:
+        """Let a text that is an address lead there; the name of its style."""
+        address = len(text) <= self._limits.link_text and is_address(text)
+        return "link" if address and self._link(rows, place, target=text) else "str"
 
     def _link(self, rows: SheetRows, place: str, *, target: str = "", location: str = "") -> bool:
         """Let a cell lead somewhere, as long as Excel takes more links."""

@@ -43,6 +43,7 @@ NUMBER_FORMATS: Mapping[str, str] = {
     "date": "yyyy-mm-dd",
     "time": "hh:mm:ss",
     "timedelta": "[h]:mm:ss",
+    "bool": '"TRUE";"TRUE";"FALSE"',  # Excel shows these words anyway, LibreOffice else 1 and 0
 }
 """By the name of the value's type."""
 

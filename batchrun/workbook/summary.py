@@ -13,6 +13,7 @@ from openpyxl.chart.marker import DataPoint
 from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.workbook.layout import naive
+from batchrun.workbook.marks import SHEET
 from batchrun.workbook.rows import cell_xml
 from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES, lines_of
 from batchrun.workbook.styles import CHART_COLORS, NUMBER_FORMATS, color_outcomes
@@ -207,27 +208,36 @@ def _verdict(summary: BatchSummary) -> str:
 
 
 def _next_steps(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
+    counts, batch_id = summary.counts, summary.batch_id
     yield "note", summary.note or None
     if summary.unfinished:
-        yield "go on with", f"batchrun resume {summary.batch_id}"
-    yield "written again with", f"batchrun export {summary.batch_id} -o …"
+        yield "go on with", f"batchrun resume {batch_id}"
+    if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
+        yield "send failed and rejected rows again with", f"batchrun retry {batch_id}"
+        yield "send some of them again with", f'"run again" on the sheet {SHEET}'
+    if counts[Outcome.IN_DOUBT]:
+        yield "settle rows in doubt with", f"batchrun resume {batch_id} --in-doubt …"
+    yield "write this anew with", f"batchrun export {batch_id} -o …"
 
 
 def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
     yield "created (UTC)", naive(summary.created_at)
     yield "last change (UTC)", naive(summary.updated_at)
-    yield "estimated", timedelta(seconds=round(summary.estimated_seconds))
-    yield (
-        "actual",
-        timedelta(seconds=round((summary.updated_at - summary.created_at).total_seconds())),
-    )
+    yield "estimated", _rounded(summary.estimated_seconds)
+    yield "worked on", _rounded(summary.worked_seconds)
+    yield "of it waiting for the quota", _rounded(summary.quota_seconds)
     yield "seconds per execution, median", quantile(layout.seconds, 0.5)
     yield "seconds per execution, 90 % below", quantile(layout.seconds, 0.9)
 
 
+def _rounded(seconds: float) -> timedelta | None:
+    return timedelta(seconds=round(seconds)) if seconds else None
+
+
 def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
-    yield "requests spent", summary.requests
-    yield "requests per row", summary.requests / summary.rows if summary.rows else None
+    yield "estimated", summary.estimated_requests or None
+    yield "spent", summary.requests
+    yield "spent per row", summary.requests / summary.rows if summary.rows else None
     yield "jobs (rows without their duplicates)", summary.jobs
 
 

@@ -128,6 +128,8 @@ def _field(cell: Cell, *, plain: bool) -> str:
             return "TRUE" if cell else "FALSE"
         case str():
             return cell if plain else escaped(cell)
+        case datetime() if not plain and cell.microsecond:  # Excel reads no more than these
+            return cell.isoformat(sep=" ", timespec="milliseconds")
         case datetime():
             return cell.isoformat(sep=" ")
         case _:

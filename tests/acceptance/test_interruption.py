@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
-ROWS = 50
+ROWS = 30
 RUN = ["run", "accounts.csv", "-w", WORKFLOW, "--yes"]
 IN_OWN_TERMINAL = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
@@ -47,10 +47,10 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 
 @contextmanager
-def running(sandbox: SandboxProcess, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running(sandbox: SandboxProcess, folder: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
     """A run in the middle of its work."""
     with subprocess.Popen(
-        [*COMMAND, *RUN],
+        [*before, *COMMAND, *RUN],
         env=sandbox.environment(folder),
         cwd=folder,
         text=True,
@@ -58,7 +58,7 @@ def running(sandbox: SandboxProcess, folder: Path) -> Iterator[subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        wait_for_triggers(sandbox, 15, process)
+        wait_for_triggers(sandbox, 8, process)
         yield process
 
 
@@ -105,6 +105,14 @@ def test_one_signal_stops_gently_with_the_workbook_written(
     assert resume_to_the_end(sandbox, tmp_path) == 0
 
 
+def test_a_run_under_nohup_outlives_its_terminal(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    with running(sandbox, tmp_path, "nohup") as process:
+        process.send_signal(signal.SIGHUP)
+        _, stderr = process.communicate()
+    assert process.returncode == ExitCode.COMPLETED, stderr
+    assert sandbox.report()["triggers_accepted"] == ROWS
+
+
 def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
     sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -134,7 +142,7 @@ def test_a_terminal_that_is_closed_stops_gently(sandbox: SandboxProcess, tmp_pat
         stderr=its,
     ) as process:
         os.close(its)
-        while sandbox.report()["triggers_accepted"] < 15:
+        while sandbox.report()["triggers_accepted"] < 8:
             assert process.poll() is None
         os.close(ours)
         process.wait()

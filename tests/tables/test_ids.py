@@ -104,3 +104,13 @@ def test_any_cell_gets_an_answer(cell: Cell) -> None:
         assert str(uuid.UUID(parsed.value)) == parsed.value
     if isinstance(parsed, DamagedId):
         assert "\n" not in parsed.reason
+
+
+def test_lenient_reading_takes_what_merely_looks_like_a_uuid_as_it_is_written() -> None:
+    """The service's own documentation shows a contact id that is not hexadecimal."""
+    shown = "f8G9h0i1-j2k3-4567-lmno-pq1234567890"
+    assert parse_id(f" {{{shown}}}", lenient=True) == ValidId(shown)
+    strict = parse_id(shown)
+    assert isinstance(strict, DamagedId)
+    assert "'g' at position 3 is not hexadecimal; --lenient-ids would send it" in strict.reason
+    assert isinstance(parse_id("0015g00000XyZabAAB", lenient=True), DamagedId)

@@ -5,7 +5,13 @@ import pytest
 
 from batchrun.errors import InputError
 from batchrun.model import Role, Table
-from batchrun.tables import find_roles, from_frame
+from batchrun.tables import (
+    ColumnQuestion,
+    candidate_contents,
+    find_roles,
+    from_frame,
+    swap_notice,
+)
 from tests.tables.files import OTHER_UUID, UUID
 
 SALESFORCE_ID = "0015g00000XyZabAAB"
@@ -99,3 +105,44 @@ def test_an_unknown_column_offers_close_names() -> None:
 def test_one_column_can_not_have_both_roles() -> None:
     with pytest.raises(InputError, match="can't be both"):
         find_roles(table(("Ref", UUID)), company_column="Ref", contact_column="Ref")
+
+
+def test_a_tie_is_put_to_the_user_with_samples() -> None:
+    asked: list[ColumnQuestion] = []
+
+    def answer(question: ColumnQuestion) -> tuple[Role, int]:
+        asked.append(question)
+        return Role.COMPANY, 1
+
+    columns = table(("Company ID", UUID), ("Company UUID", OTHER_UUID))
+    assert find_roles(columns, ask=answer) == {Role.COMPANY: 1}
+    [question] = asked
+    assert question.roles == (Role.COMPANY,)
+    assert [each.samples for each in question.candidates] == [(UUID,), (OTHER_UUID,)]
+
+
+def test_a_column_of_uuids_that_nobody_knows_is_asked_about() -> None:
+    columns = table(("Ref", UUID), ("Name", "x"))
+    assert find_roles(columns, ask=lambda _: (Role.CONTACT, 0)) == {Role.CONTACT: 0}
+    with pytest.raises(InputError, match=f"UUIDs are in: Ref .*such as {UUID}"):
+        find_roles(columns, ask=lambda _: None)
+
+
+def test_lenient_reading_finds_a_column_of_what_looks_like_ids() -> None:
+    columns = table(("Account ID", UUID.replace("a", "x")), ("Name", "x"))
+    assert find_roles(columns, lenient=True) == {Role.COMPANY: 0}
+
+
+def test_what_a_column_holds_is_counted_by_kind() -> None:
+    frame = pd.DataFrame({"Id": [UUID, UUID, SALESFORCE_ID, 14829301754, None, "#N/A"]})
+    [contents] = candidate_contents(from_frame(frame), {Role.COMPANY: 0})
+    assert contents.words == (
+        "2 UUIDs, 1 Salesforce ID, 1 HubSpot number, 1 formula error, 1 empty"
+    )
+
+
+def test_ids_under_both_roles_are_said() -> None:
+    frame = pd.DataFrame({"Company ID": [UUID, OTHER_UUID], "Contact ID": [OTHER_UUID, None]})
+    notice = swap_notice(from_frame(frame), {Role.COMPANY: 0, Role.CONTACT: 1})
+    assert notice.startswith("2 rows have an ID that stands under both Company ID and Contact ID")
+    assert swap_notice(from_frame(frame), {Role.COMPANY: 0}) == ""

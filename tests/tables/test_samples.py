@@ -12,7 +12,12 @@ from batchrun.tables import DamagedId, MissingId, ValidId, find_roles, load, par
 from tests.tables.files import cells
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
-NAMES = ["salesforce_accounts.csv", "hubspot_contacts.xlsx", "duplicates_and_damage.csv"]
+NAMES = [
+    "salesforce_accounts.csv",
+    "salesforce_report.xlsx",
+    "hubspot_contacts.xlsx",
+    "duplicates_and_damage.csv",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,3 +54,11 @@ def test_the_damaged_list_shows_each_kind_of_id() -> None:
     assert Counter(map(type, parsed)) == {ValidId: 18, DamagedId: 10, MissingId: 2}
     assert Counter(parsed).most_common(1)[0][1] == 7
     assert "cp1252" in table.source.notices[0]
+
+
+def test_the_report_is_the_list_in_it() -> None:
+    table = load(SAMPLES / "salesforce_report.xlsx")
+    assert find_roles(table) == {Role.COMPANY: 0}
+    assert len(table) == 15
+    assert all(isinstance(parse_id(cell), ValidId) for cell in table.frame[0])
+    assert len(load(SAMPLES / "salesforce_report.xlsx", visible_only=True)) == 14

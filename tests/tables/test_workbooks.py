@@ -31,15 +31,22 @@ def test_a_cell_keeps_value_and_type(tmp_path: Path, value: Any) -> None:
     assert type(read) is type(value)
 
 
+def _of_seconds(moment: datetime) -> datetime:
+    """Excel counts days in doubles, and shows a midnight as a date."""
+    return moment.replace(microsecond=0, second=moment.second or 1)
+
+
 @given(
     st.lists(
         st.lists(
             st.none()
             | st.booleans()
             | st.integers(-(2**53) + 1, 2**53 - 1)
-            | st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=1).filter(
-                lambda text: text.strip(" ")
-            ),
+            | st.integers(1, 10**9).map(lambda number: number + 0.5)
+            | st.dates(date(1901, 1, 1), date(2100, 1, 1))
+            | st.times().map(lambda each: each.replace(microsecond=0))
+            | st.datetimes(datetime(1901, 1, 1), datetime(2100, 1, 1)).map(_of_seconds)  # noqa: DTZ001
+            | st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=1),
             min_size=3,
             max_size=3,
         ).map(lambda row: ["x", *row]),

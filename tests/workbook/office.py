@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # comma, quote, UTF-8, first line, …, not as shown but as held, …, every sheet a file of its own:
 # "Filter Options for the CSV Filter" in the LibreOffice help
 ALL_SHEETS = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,false,false,false,false,-1"
+TIMEOUT_SECONDS = 500
 REQUIRED = "BATCHRUN_TESTS_NEED_OFFICE"
 
 
@@ -69,7 +70,10 @@ def convert(workbooks: list[Path], form: str, folder: Path) -> None:
     profile = (folder / "profile").as_uri()
     command = [soffice(), f"-env:UserInstallation={profile}", "--headless", "--convert-to", form]
     subprocess.run(
-        [*command, "--outdir", folder, *workbooks], check=True, capture_output=True, timeout=110
+        [*command, "--outdir", folder, *workbooks],
+        check=True,
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
     )
 
 

@@ -15,13 +15,15 @@ from batchrun.workbook.layout import layout_of
 from batchrun.workbook.limits import EXCEL
 from batchrun.workbook.marks import AGAIN
 from tests.workbook.batches import batch, row
-from tests.workbook.office import ALL_SHEETS, convert, csv_cells
+from tests.workbook.office import ALL_SHEETS, TIMEOUT_SECONDS, convert, csv_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.workbook.office import Shelf
+
+pytestmark = pytest.mark.timeout(TIMEOUT_SECONDS + 10)  # about a hundred workbooks
 
 EVERYTHING: JSON = {
     "text": "Größe: 3 < 4 & 5 > 4",

@@ -54,7 +54,7 @@ values = st.recursive(
 results = st.lists(st.dictionaries(keys, values, max_size=5) | values, min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(results)
 def test_every_value_is_in_its_cell_or_in_the_file_beside(found: list[JSON]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -69,8 +69,8 @@ def test_the_summary_counts_every_row_and_names_the_reasons(written: Write) -> N
     assert facts["no domain"] == 3
     assert facts["go on with"] == "batchrun resume 1124-accounts-7f3a"
     assert facts["note"] == "It was interrupted."
-    assert facts["requests spent"] == 20
-    assert facts["requests per row"] == 2
+    assert facts["spent"] == 20
+    assert facts["spent per row"] == 2
     titles = [line[0] for line in cells]
     assert titles.index("no domain") < titles.index("not sent yet")
 
@@ -121,6 +121,15 @@ def test_columns_says_of_each_column_what_it_is(written: Write) -> None:
     assert by_name["when"]["type"] == "date"
     assert by_name["when"]["example"] == "2026-05-01"
     assert "sheet l" in by_name["l"]["what it is"]
+
+
+def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
+    rows = [row(0, {"when": "2026-05-01"}, cells=(company(0), "2026-05-01"))]
+
+    found = table(written(batch(rows, ("Company ID", "Closed"))), "Columns")
+
+    types = {each["name"]: each["type"] for each in found}
+    assert (types["Closed"], types["when"]) == ("text", "date")
 
 
 def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(written: Write) -> None:

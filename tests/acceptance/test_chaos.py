@@ -1,0 +1,19 @@
+"""The chaos benchmark in little: everything goes wrong at once, and the counts still add up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks import chaos
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_outcomes_add_up_with_what_the_service_accepted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert chaos.main(["--rows", "100"]) == 0
+    shown = capsys.readouterr().out
+    for kind in ("reset", "garbage", "error", "slow", "throttle"):
+        assert f"'{kind}'" in shown

@@ -1,0 +1,76 @@
+"""Options that say how a list is read, and the question on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchrun.cli.reading import ask_for_column
+from batchrun.errors import ExitCode
+from batchrun.model import Role
+from batchrun.tables import ColumnQuestion, Contents
+from tests.cli.conftest import ACME, BETA
+
+if TYPE_CHECKING:
+    from tests.cli.commands import CommandLine
+
+
+def check(batchrun: CommandLine, *arguments: str) -> dict[str, Any]:
+    ended = batchrun("check", "list.csv", "-w", "Account Research", "--json", *arguments)
+    assert ended.exit_code == ExitCode.COMPLETED, ended.stderr
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def test_a_choice_of_columns_is_kept_for_the_next_export(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    path = batchrun.folder / "list.csv"
+    path.write_text(f"My list\n\nRef,Focus\n{ACME},growth\n", encoding="utf-8")
+    chosen = ["--header-row", "3", "--company-column", "Ref", "--param-column", "focus=Focus"]
+    first = check(batchrun, *chosen, "--save-mapping", "ours.toml")
+    path.write_text(f"My next list\n\nRef,Focus\n{BETA},cost\n", encoding="utf-8")
+    again = check(batchrun, "--mapping", "ours.toml")
+    assert first["columns"] == again["columns"] == {"company_id": "Ref"}
+    assert again["first_body"]["company_id"] == BETA
+    assert again["first_body"]["parameters"] == {"focus": "cost"}
+
+
+def test_lenient_ids_are_sent_as_written(batchrun: CommandLine, sandbox: str) -> None:
+    shown = "f8g9h0i1-j2k3-4567-lmno-pq1234567890"
+    path = batchrun.folder / "list.csv"
+    path.write_text(f"Contact ID,Name\n{shown},Anna\n", encoding="utf-8")
+    assert check(batchrun)["jobs"] == 0
+    assert check(batchrun, "--lenient-ids")["first_body"]["contact_id"] == shown
+
+
+@pytest.mark.parametrize(
+    ("answers", "chosen"),
+    [
+        (["9", "2", "company"], (Role.COMPANY, 1)),
+        (["1", "both", "contact"], (Role.CONTACT, 0)),
+        ([""], None),
+    ],
+)
+def test_the_question_is_asked_until_it_is_answered(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str], chosen: tuple[Role, int] | None
+) -> None:
+    left = iter(answers)
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: next(left))
+    columns = (Contents(0, "Ref", 2, {}, 0, ("a",)), Contents(1, "Id", 2, {}, 0, ("b",)))
+    assert ask_for_column(ColumnQuestion("Which", tuple(Role), columns)) == chosen
+    assert list(left) == []
+
+
+def test_nobody_is_asked_without_a_terminal(
+    batchrun: CommandLine, sandbox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    path = batchrun.folder / "list.csv"
+    path.write_text(f"Ref,Name\n{ACME},x\n", encoding="utf-8")
+    ended = batchrun("check", "list.csv", "-w", "Account Research")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert f"Ref (column 1: 1 UUID, such as {ACME})" in ended.stderr

@@ -1,0 +1,173 @@
+"""Fuzz the loader: whatever the bytes are, the end is a table or a clean refusal.
+
+Run from the repository: ``python -m tests.fuzz.loading --minutes 10 --seed 1``.
+
+Inputs are files of the corpus, bent: bytes flipped, cut, doubled, pieces of other files put in;
+in a workbook also inside its parts, which are packed again, so that the mutation gets past the
+archive. Each is loaded in a child process that takes many: one that dies, hangs, or raises
+anything but an ``InputError`` is a finding; its file is kept in ``fuzz-findings/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import multiprocessing
+import random
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrun.errors import InputError
+from batchrun.tables import LoadLimits, load
+from tests.corpus.cases import FILES
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+FINDINGS = Path("fuzz-findings")
+LONGEST_SECONDS = 20.0
+LARGEST_BYTES = 300_000
+LIMITS = LoadLimits(cells=5_000_000)
+
+TOKENS = (
+    b'"', b'""', b",", b";", b"\t", b"|", b"\r", b"\n", b"\r\n", b"\0", b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"sep=;\n", b"Total", b"<row r=\"9999999\">", b"<c r=\"XFD1048576\"><v>1</v></c>", b"</row>",
+    b't="e"', b't="s"', b"<v>99999999999</v>", b"<f>", b"</f>", b"<is><t>", b"&amp;", b"&#0;",
+    b"<!DOCTYPE x>", b'hidden="1"', b"\xff" * 4, b"\x7f\xff\xff\xff", b"-1", b"1e999", b"]]>",
+    b"<!--",
+)  # fmt: skip
+
+
+def mutate(content: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Bend some bytes in a few places."""
+    bent = bytearray(content)
+    for _ in range(chance.choice((1, 1, 2, 4, 8))):
+        at = chance.randrange(len(bent) + 1)
+        end = min(len(bent), at + chance.choice((1, 2, 8, 64, 512)))
+        match chance.randrange(6):
+            case 0 if bent and at < len(bent):
+                bent[at] ^= 1 << chance.randrange(8)
+            case 1:
+                del bent[at:end]
+            case 2:
+                bent[at:at] = bent[at:end] * chance.choice((1, 2, 16))
+            case 3:
+                bent[at:at] = chance.choice(TOKENS)
+            case 4:
+                start = chance.randrange(len(other) + 1)
+                bent[at:at] = other[start : start + chance.choice((4, 32, 256))]
+            case _:
+                bent[at:end] = chance.randbytes(end - at)
+    return bytes(bent)
+
+
+def mutate_workbook(content: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Bend one part of a workbook, and pack it again."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        parts = {name: archive.read(name) for name in dict.fromkeys(archive.namelist())}
+    name = chance.choice(list(parts))
+    if sum(map(len, parts.values())) > LARGEST_BYTES:
+        return mutate(content, other, chance)
+    parts[name] = mutate(parts[name], other, chance)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, text in parts.items():
+            archive.writestr(part, text)
+    return stream.getvalue()
+
+
+def bend(seeds: list[tuple[str, bytes]], chance: random.Random) -> tuple[str, bytes]:
+    """A file to try, and the name of the one it was made of."""
+    name, content = chance.choice(seeds)
+    _, other = chance.choice(seeds)
+    if content.startswith(b"PK\x03\x04") and chance.random() < 0.8:
+        try:
+            return name, mutate_workbook(content, other, chance)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
+            pass  # the seed itself is damaged
+    return name, mutate(content, other, chance)
+
+
+def serve(pipe: Connection) -> None:
+    """The child: load file after file, and say how each ended."""
+    while (path := pipe.recv()) is not None:
+        try:
+            load(path, limits=LIMITS)
+        except InputError as refused:
+            lines = len(str(refused).splitlines())
+            pipe.send("refused" if lines <= 2 else f"a refusal of {lines} lines: {refused}")
+        except BaseException as error:
+            pipe.send(f"{type(error).__name__}: {error}")
+        else:
+            pipe.send("read")
+
+
+class Child:
+    """A process that loads, started again when it dies."""
+
+    def __init__(self) -> None:
+        self._pipe, end = multiprocessing.Pipe()
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=serve, args=(end,), daemon=True)
+        self._process.start()
+        end.close()
+
+    def load(self, path: Path) -> str:
+        """How loading a file ends; ``died`` and ``hung`` need a new child."""
+        self._pipe.send(str(path))
+        try:
+            return str(self._pipe.recv()) if self._pipe.poll(LONGEST_SECONDS) else "hung"
+        except EOFError:
+            return "died"
+
+    def end(self) -> None:
+        """Stop the process."""
+        self._process.kill()
+        self._process.join()
+
+
+def main() -> None:
+    """Fuzz for a while and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", default="csv txt xlsx xlsm xls xlsb ods")
+    given = parser.parse_args()
+    kinds = tuple(f".{kind}" for kind in given.kinds.split())
+    files = [path for path in sorted(FILES.iterdir()) if path.suffix in kinds]
+    seeds = [(path.name, path.read_bytes()) for path in files]
+    seeds = [(name, content) for name, content in seeds if len(content) < LARGEST_BYTES]
+    chance = random.Random(given.seed)
+    FINDINGS.mkdir(exist_ok=True)
+    trial = FINDINGS / f"trial-{given.seed}"
+    ends: Counter[str] = Counter()
+    child = Child()
+    until = time.monotonic() + given.minutes * 60
+    while time.monotonic() < until:
+        name, content = bend(seeds, chance)
+        trial.write_bytes(content)
+        end = child.load(trial)
+        if end in {"died", "hung"}:
+            child.end()
+            child = Child()
+        if end not in {"read", "refused"}:
+            ends["findings"] += 1
+            kept = FINDINGS / f"{given.seed}-{ends['findings']}-{name}"
+            kept.write_bytes(content)
+            print(f"{kept}: {end}", flush=True)
+        ends[end if end in {"read", "refused"} else "other"] += 1
+    child.end()
+    trial.unlink()
+    total = ends["read"] + ends["refused"] + ends["other"]
+    print(
+        f"{total:,} files in {given.minutes:g} minutes (seed {given.seed}): {ends['read']:,} read,"
+        f" {ends['refused']:,} refused, {ends['findings']:,} findings"
+    )
+
+
+if __name__ == "__main__":
+    main()
