@@ -2,7 +2,7 @@
 
 The fields are told apart by the standard library's csv module: pandas gives the same text, but
 pads short rows without a word and does not tell where a record starts. Stretches of a text that
-are proven regular go to pandas all the same (regular.py): it takes a third of the time.
+are proven regular go to pandas all the same (regular.py): it gives columns, equal texts shared.
 """
 
 from __future__ import annotations
