@@ -37,6 +37,7 @@ from batchrun.cli.options import (
     Wait,
     Yes,
     settings_from,
+    settings_with_journal,
 )
 from batchrun.cli.reading import (
     HeaderRow,
@@ -245,7 +246,7 @@ def resume(
     form = form_from(
         columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
     )
-    settings = settings_from(
+    settings = settings_with_journal(
         base_url=base_url,
         rate=rate,
         daily=daily,
@@ -253,8 +254,25 @@ def resume(
         stop_after_failures=stop_after_failures,
         journal=journal,
     )
+    batch = _to_resume(batch, settings, to_stderr=as_json)
     decide = about_doubts(in_doubt)
     go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
+
+
+def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> str:
+    """The whole id of the batch that is meant; said first where nothing of it is left to do."""
+    from batchrun.journal import Journal
+
+    with Journal(settings.journal) as journal:
+        summary = journal.resolve(batch)
+        done = not (
+            summary.unfinished
+            or journal.undecided(summary.batch_id)
+            or journal.rescued(summary.batch_id)
+        )
+    if done:
+        typer.echo("Nothing left to do.", err=to_stderr)
+    return summary.batch_id
 
 
 def demo(journal: JournalAt = None) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from batchrun.errors import JournalError
 from batchrun.journal.database import WRITING, compact, open_database
-from batchrun.journal.encoding import decode_time, encode_cells
+from batchrun.journal.encoding import encode_cells
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -196,14 +196,6 @@ class Journal:
     def holder(self, batch_id: str) -> Holder | None:
         """Who works on a batch, or did until it died without a word."""
         return find_holder(self._engine, batch_id)
-
-    def oldest_in_flight(self, batch_id: str) -> datetime | None:
-        """When the execution was triggered that has been waited for longest."""
-        query = select(func.min(jobs.c.triggered_at)).where(
-            jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
-        )
-        with self._engine.connect() as connection:
-            return decode_time(connection.scalar(query))
 
     def rescued(self, batch_id: str) -> list[Path]:
         """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
