@@ -66,7 +66,7 @@ def go(
     if report is None:
         typer.echo("Nothing was triggered.", err=as_json)
         raise typer.Exit(ExitCode.COMPLETED)
-    _end(report, as_json)
+    _end(report, settings, as_json)
 
 
 def _with_a_key(
@@ -126,14 +126,14 @@ def go_on(
             )
 
         report = _with_a_key(settings, work, stopper)
-    _end(report, as_json)
+    _end(report, settings, as_json)
 
 
-def _left(earlier: BatchSummary, settings: Settings) -> Standing:
+def _left(batch: BatchSummary, settings: Settings) -> Standing:
     from batchrun.journal import Journal, standing
 
     with Journal(settings.journal) as journal:
-        return standing(journal, earlier.batch_id)
+        return standing(journal, batch.batch_id)
 
 
 def _confirmed(
@@ -179,7 +179,7 @@ def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
             yield printer, control, stopper
 
 
-def _end(report: Report, as_json: bool) -> None:
+def _end(report: Report, settings: Settings, as_json: bool) -> None:
     from batchrun.cli import wording
     from batchrun.model import Outcome
 
@@ -191,7 +191,8 @@ def _end(report: Report, as_json: bool) -> None:
         tell(json.dumps(wording.summary_json(summary) | ending))
         raise typer.Exit(exit_code)
     tell(f"\nBatch:     {summary.batch_id}")
-    tell(f"Rows:      {wording.counts(summary)}")
+    running = _left(summary, settings).running_rows if summary.unfinished else 0
+    tell(f"Rows:      {wording.counts(summary, running)}")
     tell(f"Requests:  {wording.effort(summary)}")
     if summary.note:
         tell(f"Note:      {summary.note}")
