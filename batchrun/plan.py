@@ -65,7 +65,7 @@ class Plan:
         parameters: What is sent beside the identifiers.
         rows: One entry a row, in input order.
         bodies: The distinct trigger bodies as JSON text; a job's number is its position.
-        estimate: Requests and time.
+        rates: What requests and time are reckoned with.
         lenient_ids: Whether what merely looks like a UUID is sent.
     """
 
@@ -75,8 +75,13 @@ class Plan:
     parameters: Parameters
     rows: tuple[PlannedRow, ...]
     bodies: tuple[str, ...]
-    estimate: Estimate
+    rates: EstimateRates
     lenient_ids: bool = False
+
+    @property
+    def estimate(self) -> Estimate:
+        """Requests and time of all its jobs."""
+        return self.rates.of(len(self.bodies))
 
     @property
     def invalid(self) -> list[PlannedRow]:
@@ -106,7 +111,7 @@ def make_plan(
     workflow: Workflow,
     roles: Mapping[Role, int],
     parameters: Parameters,
-    estimate: EstimateRates,
+    rates: EstimateRates,
     *,
     lenient_ids: bool = False,
 ) -> Plan:
@@ -117,7 +122,7 @@ def make_plan(
         workflow: What to trigger.
         roles: Column position of each identifier; at least one.
         parameters: Constant and per-row parameters.
-        estimate: The quota and the time an execution takes, to reckon with.
+        rates: The quota and the time an execution takes, to reckon with.
         lenient_ids: Whether what merely looks like a UUID is sent.
     """
     jobs: dict[str, int] = {}
@@ -125,8 +130,7 @@ def make_plan(
     rows = tuple(
         _plan_row(row, workflow, roles, parameters, jobs, read=read) for row in table.rows()
     )
-    cost = estimate.of(len(jobs))
-    return Plan(workflow, table, roles, parameters, rows, tuple(jobs), cost, lenient_ids)
+    return Plan(workflow, table, roles, parameters, rows, tuple(jobs), rates, lenient_ids)
 
 
 def _plan_row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
@@ -12,6 +12,9 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from batchrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_BASE_URL = "https://api.pipelinegeneration.ai/v1"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -125,6 +128,56 @@ class Settings(BaseSettings):
     speed: Annotated[float, Field(gt=0)] = Field(1.0, validation_alias=_variable("BATCHRUN_SPEED"))
 
 
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    alias = Settings.model_fields[name].validation_alias
+    assert isinstance(alias, AliasChoices)  # as `_variable` made it
+    return str(alias.choices[-1])
+
+
+def _unusable(error: ValidationError, given: Mapping[str, object]) -> UsageError:
+    """What is wrong with the first setting that can't be used.
+
+    Never its value: it might be a key put into the wrong variable.
+    """
+    first = error.errors()[0]
+    said = str(first["loc"][0])
+    name = next(each for each in Settings.model_fields if said in {each, variable_of(each)})
+    where = f"The setting {name}" if name in given else variable_of(name)
+    match first["type"]:
+        case "int_parsing" | "int_type" | "int_from_float":
+            what = "is not a whole number"
+        case "float_parsing" | "float_type":
+            what = "is not a number"
+        case "bool_parsing" | "bool_type":
+            what = "is neither true nor false"
+        case "greater_than_equal":
+            what = f"is less than {first['ctx']['ge']:g}"
+        case "greater_than":
+            what = f"is not more than {first['ctx']['gt']:g}"
+        case _:
+            what = "can't be used"
+    return UsageError(f"{where} {what}.", f"Write {_wanted(name)}, or leave it out.")
+
+
+def _wanted(name: str) -> str:
+    """What a setting takes, in words."""
+    field = Settings.model_fields[name]
+    if name == "rate":
+        return "120, 120/min or unlimited"
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation not in {int, float, int | None}:
+        return "a text"
+    number = "a number" if field.annotation is float else "a whole number"
+    for bound in field.metadata:
+        if hasattr(bound, "ge"):
+            return f"{number} of at least {bound.ge}"
+        if hasattr(bound, "gt"):
+            return f"{number} greater than {bound.gt}"
+    return number
+
+
 def default_journal() -> Path:
     """Where a user's journal is kept unless told otherwise."""
     return user_data_path("batchrun", appauthor=False) / "journal.db"
@@ -140,10 +193,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
     except ValidationError as error:
-        first = error.errors()[0]
-        # Never the value itself: it might be a key put into the wrong variable.
-        name = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"The setting {name} can't be used: {first['msg']}.") from None
+        raise _unusable(error, given) from None
     host = urlsplit(settings.base_url).hostname
     if settings.speed != 1 and host not in LOOPBACK_HOSTS:
         raise UsageError(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from batchrun.batch import Report
     from batchrun.cli.progress import ProgressPrinter
     from batchrun.control import Control
+    from batchrun.journal import Standing
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
     from batchrun.request import Request
@@ -47,7 +48,8 @@ def go(
 
         def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
             with stopper.asking():
-                return _confirmed(plan, earlier, yes=yes, to_stderr=as_json)
+                left = None if earlier is None else _left(earlier, settings)
+                return _confirmed(plan, earlier, left, limit, yes=yes, to_stderr=as_json)
 
         def work(settings: Settings) -> Coroutine[Any, Any, Report | None]:
             shown: dict[str, Any] = {
@@ -64,7 +66,7 @@ def go(
     if report is None:
         typer.echo("Nothing was triggered.", err=as_json)
         raise typer.Exit(ExitCode.COMPLETED)
-    _end(report, as_json)
+    _end(report, settings, as_json)
 
 
 def _with_a_key(
@@ -124,33 +126,44 @@ def go_on(
             )
 
         report = _with_a_key(settings, work, stopper)
-    _end(report, as_json)
+    _end(report, settings, as_json)
 
 
-def _confirmed(plan: Plan, earlier: BatchSummary | None, *, yes: bool, to_stderr: bool) -> bool:
+def _left(batch: BatchSummary, settings: Settings) -> Standing:
+    from batchrun.journal import Journal, standing
+
+    with Journal(settings.journal) as journal:
+        return standing(journal, batch.batch_id)
+
+
+def _confirmed(
+    plan: Plan,
+    earlier: BatchSummary | None,
+    left: Standing | None,
+    limit: int | None,
+    *,
+    yes: bool,
+    to_stderr: bool,
+) -> bool:
     from batchrun.cli import wording
 
-    typer.echo("\n".join(wording.plan_lines(plan)), err=to_stderr)
+    to_trigger, running = len(plan.bodies), 0
+    if left is not None:
+        to_trigger, running = left.to_trigger, left.running
+    now = to_trigger if limit is None else min(limit, to_trigger)
+    lines = wording.plan_lines(plan, now, running, limited=now < to_trigger)
     if earlier is not None:
-        typer.echo(
-            f"Going on:  batch {earlier.batch_id} of this list; rows: {wording.counts(earlier)}",
-            err=to_stderr,
-        )
-    if yes or not plan.bodies:
+        rows = wording.counts(earlier, 0 if left is None else left.running_rows)
+        lines.append(f"Going on:  batch {earlier.batch_id} of this list; rows: {rows}")
+    typer.echo("\n".join(lines), err=to_stderr)
+    if yes or not now:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
     try:
-        return typer.confirm(f"Trigger {plural_jobs(plan)} now?", err=to_stderr)
+        return typer.confirm(f"Trigger {wording.plural(now, 'job')} now?", err=to_stderr)
     except typer.Abort:  # Ctrl-C or Ctrl-D
         return False
-
-
-def plural_jobs(plan: Plan) -> str:
-    """How many jobs a plan has, in words."""
-    from batchrun.cli.wording import plural
-
-    return plural(len(plan.bodies), "job")
 
 
 @contextmanager
@@ -166,7 +179,7 @@ def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
             yield printer, control, stopper
 
 
-def _end(report: Report, as_json: bool) -> None:
+def _end(report: Report, settings: Settings, as_json: bool) -> None:
     from batchrun.cli import wording
     from batchrun.model import Outcome
 
@@ -178,7 +191,8 @@ def _end(report: Report, as_json: bool) -> None:
         tell(json.dumps(wording.summary_json(summary) | ending))
         raise typer.Exit(exit_code)
     tell(f"\nBatch:     {summary.batch_id}")
-    tell(f"Rows:      {wording.counts(summary)}")
+    running = _left(summary, settings).running_rows if summary.unfinished else 0
+    tell(f"Rows:      {wording.counts(summary, running)}")
     tell(f"Requests:  {wording.effort(summary)}")
     if summary.note:
         tell(f"Note:      {summary.note}")

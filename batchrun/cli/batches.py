@@ -18,11 +18,19 @@ from batchrun.cli.forms import (
     Rename,
     form_from,
 )
-from batchrun.cli.options import AsJson, Batch, JournalAt, settings_from
+from batchrun.cli.options import (
+    AsJson,
+    Batch,
+    JournalAt,
+    journal_path,
+    settings_from,
+    settings_with_journal,
+)
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
+    from batchrun.model import BatchSummary
     from batchrun.settings import Settings
 
 
@@ -48,24 +56,23 @@ def export(
 ) -> None:
     """Write a batch's results as they stand, also while it runs."""
     from batchrun.batch import export as export_batch
+    from batchrun.journal import Journal
 
     form = form_from(columns, rename, flat_depth, layout, csv_plain=csv_plain, crm=crm)
     if crm is not None and output.suffix.lower() != ".csv":
         raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
-    settings = settings_from(journal=journal)
-    written = export_batch(batch, output, settings, form)
-    typer.echo(f"Workbook: {written}")
-    if crm is not None:
-        _tell_left_out(batch, settings)
-
-
-def _tell_left_out(batch: str | None, settings: Settings) -> None:
-    from batchrun.cli.wording import plural
-    from batchrun.journal import Journal
-    from batchrun.model import Outcome
-
+    settings = settings_with_journal(journal=journal)
     with Journal(settings.journal) as opened:
         summary = opened.resolve(batch)
+    written = export_batch(summary.batch_id, output, settings, form)
+    typer.echo(f"Results of batch {summary.batch_id}: {written}")
+    if crm is not None:
+        _tell_left_out(summary)
+
+
+def _tell_left_out(summary: BatchSummary) -> None:
+    from batchrun.cli.wording import plural
+
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
         typer.echo(f"Left out: {plural(left_out, 'row')} not completed")
@@ -73,14 +80,14 @@ def _tell_left_out(batch: str | None, settings: Settings) -> None:
 
 def status(batch: Batch = None, journal: JournalAt = None, as_json: AsJson = False) -> None:
     """Show where a batch stands."""
-    from batchrun.cli.wording import counts, duration, summary_json
-    from batchrun.journal import Journal
+    from batchrun.cli.wording import counts, duration, plural, summary_json
+    from batchrun.journal import Journal, standing
 
-    with Journal(settings_from(journal=journal).journal) as opened:
+    with Journal(settings_with_journal(journal=journal).journal) as opened:
         summary = opened.resolve(batch)
         holder = opened.holder(summary.batch_id)
         rescued = opened.rescued(summary.batch_id)
-        waiting_since = opened.oldest_in_flight(summary.batch_id)
+        left = standing(opened, summary.batch_id)
     now = datetime.now(UTC)
     if as_json:
         more = {
@@ -91,15 +98,17 @@ def status(batch: Batch = None, journal: JournalAt = None, as_json: AsJson = Fal
         return
 
     def ago(moment: datetime) -> str:
-        return f"{duration((now - moment).total_seconds())} ago"
+        # A sandbox that is faster than the clock tells of times that are still to come.
+        return f"{duration(max((now - moment).total_seconds(), 0))} ago"
 
     typer.echo(f"Batch:     {summary.batch_id}, planned {ago(summary.created_at)}")
     typer.echo(f"List:      {summary.source.name}")
     typer.echo(f"Workflow:  {summary.workflow.name} ({summary.workflow.id})")
-    typer.echo(f"Rows:      {counts(summary)}")
+    typer.echo(f"Rows:      {counts(summary, left.running_rows)}")
     typer.echo(f"Requests:  {summary.requests:,}, the last {ago(summary.updated_at)}")
-    if waiting_since is not None:
-        typer.echo(f"Running:   the oldest execution was triggered {ago(waiting_since)}")
+    if left.oldest is not None:
+        executions = plural(left.running, "execution")
+        typer.echo(f"Running:   {executions}, the oldest triggered {ago(left.oldest)}")
     if holder is not None:
         typer.echo(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
     for path in rescued:
@@ -119,8 +128,10 @@ def list_batches(journal: JournalAt = None, as_json: AsJson = False) -> None:
     from batchrun.cli.wording import counts, summary_json
     from batchrun.journal import Journal
 
-    with Journal(settings_from(journal=journal).journal) as opened:
-        found = opened.batches()
+    found: list[BatchSummary] = []
+    if not _never_used(settings_from(journal=journal)):
+        with Journal(settings_with_journal(journal=journal).journal) as opened:
+            found = opened.batches()
     if as_json:
         typer.echo(json.dumps([summary_json(summary) for summary in found]))
         return
@@ -128,3 +139,10 @@ def list_batches(journal: JournalAt = None, as_json: AsJson = False) -> None:
         typer.echo(f"{summary.batch_id}  {summary.workflow.name}  rows: {counts(summary)}")
     if not found:
         typer.echo("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
+
+
+def _never_used(settings: Settings) -> bool:
+    """Whether nothing has been run here yet: no journal was named, and its place is empty."""
+    path = journal_path(settings)
+    named = "journal" in settings.model_fields_set
+    return not named and path is not None and not path.exists()

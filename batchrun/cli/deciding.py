@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from batchrun.cli.attending import go_on
-from batchrun.cli.options import AsJson, BaseUrl, Batch, JournalAt, Output, Yes, settings_from
+from batchrun.cli.options import (
+    AsJson,
+    BaseUrl,
+    Batch,
+    JournalAt,
+    Output,
+    Yes,
+    settings_with_journal,
+)
 from batchrun.errors import ExitCode, UsageError
 from batchrun.model import InDoubt, Outcome
 
@@ -60,7 +68,7 @@ def retry(
     from batchrun.takeover import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    settings = settings_from(base_url=base_url, journal=journal)
+    settings = settings_with_journal(base_url=base_url, journal=journal)
     with Journal(settings.journal) as opened:
         summary = opened.resolve(batch)
     _confirm_retry(summary, chosen, yes=yes)
@@ -91,7 +99,7 @@ def forget(
         raise UsageError(
             "Name a batch, or an age with --older-than.", "List the batches with: batchrun batches"
         )
-    with Journal(settings_from(journal=journal).journal) as opened:
+    with Journal(settings_with_journal(journal=journal).journal) as opened:
         if older_than is None:
             chosen = [opened.resolve(batch)]
         else:
@@ -157,8 +165,6 @@ def _asked() -> InDoubt:
 
 
 def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: bool) -> None:
-    from batchrun.cli.wording import plural
-
     found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
     if not any(found.values()):
         words = " or ".join(found)
@@ -166,10 +172,20 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
             f"Batch {summary.batch_id} has no row that is {words}.",
             f"See where it stands with: batchrun status {summary.batch_id}",
         )
-    shown = " and ".join(f"{plural(number, 'row')} {word}" for word, number in found.items())
-    if not _agreed(f"Send {shown} of batch {summary.batch_id} again, and pay again?", yes=yes):
+    shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
+    them = "it" if sum(found.values()) == 1 else "them"
+    question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
+    if not _agreed(question, yes=yes):
         typer.echo("Nothing was triggered.", err=True)
         raise typer.Exit(ExitCode.COMPLETED)
+
+
+def _rows_that_are(outcome: Outcome, number: int) -> str:
+    from batchrun.cli.wording import plural
+
+    if outcome in {Outcome.TIMED_OUT, Outcome.IN_DOUBT}:
+        return f"{plural(number, 'row')} {outcome}"
+    return plural(number, f"{outcome} row")
 
 
 def _agreed(question: str, *, yes: bool) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from batchrun.errors import UsageError
+from batchrun.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
     from batchrun.settings import Settings
@@ -82,6 +82,28 @@ def settings_from(
     return load_settings(
         base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
+
+
+def settings_with_journal(**given: Any) -> Settings:
+    """As `settings_from`, where a journal must be there already: none is made by looking.
+
+    Raises:
+        JournalError: There is none.
+    """
+    settings = settings_from(**given)
+    path = journal_path(settings)
+    if path is not None and not path.exists():
+        raise JournalError(
+            f"There is no journal at {path}.",
+            "The first batchrun run makes it; another one is named with --journal or "
+            "BATCHRUN_JOURNAL.",
+        )
+    return settings
+
+
+def journal_path(settings: Settings) -> Path | None:
+    """Where the journal's file is; ``None`` where it is a database server's."""
+    return None if "://" in settings.journal else Path(settings.journal).expanduser()
 
 
 def _rate(text: str | None) -> object:

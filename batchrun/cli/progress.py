@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from batchrun.engine import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
+STOPPED = "No more triggers"
+"""How the engine's own words begin; any other notice is the reason a request came to nothing."""
 
 
 class ProgressPrinter:
@@ -55,7 +57,7 @@ class ProgressPrinter:
             print(f"{done:,} of {sum(progress.counts.values()):,} rows; {words}", file=sys.stderr)
         if progress.notice and progress.notice != self._last_notice:
             self._last_notice = progress.notice
-            self.say(progress.notice)
+            self.say(_noticed(progress.notice))
 
     def say(self, text: str) -> None:
         """Print a line without breaking the bar."""
@@ -81,6 +83,13 @@ class ProgressPrinter:
         self._bar.set_postfix_str(words, refresh=False)
         self._bar.n = done
         self._bar.refresh()
+
+
+def _noticed(notice: str) -> str:
+    """What is told of a single request means little by itself; what the engine says, it says."""
+    if notice.startswith(STOPPED):
+        return notice
+    return f"A request brought nothing usable ({notice}); it is tried again later."
 
 
 def _words(progress: Progress) -> str:

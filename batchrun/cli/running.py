@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from batchrun.cli.options import (
     Wait,
     Yes,
     settings_from,
+    settings_with_journal,
 )
 from batchrun.cli.reading import (
     HeaderRow,
@@ -186,15 +187,33 @@ def run(
     form = form_from(
         columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
     )
+    given = {
+        "base_url": base_url,
+        "rate": rate,
+        "daily": daily,
+        "wait": wait or None,
+        "stop_after_failures": stop_after_failures,
+        "journal": journal,
+    }
     if is_given_back(file):
-        with _settings(
-            use_sandbox,
-            base_url=base_url,
-            rate=rate,
-            daily=daily,
-            wait=wait or None,
-            journal=journal,
-        ) as settings:
+        _refuse_for_results(
+            file,
+            {
+                "--sheet": sheet,
+                "--header-row": header_row,
+                "--visible-only": visible_only,
+                "--company-column": company_column,
+                "--contact-column": contact_column,
+                "--lenient-ids": lenient_ids,
+                "--mapping": mapping,
+                "--save-mapping": save_mapping,
+                "--param": param,
+                "--param-column": param_column,
+                "--params": params,
+                "--again": again,
+            },
+        )
+        with _settings(use_sandbox, **given) as settings:
             run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
         return
     if workflow is None:
@@ -210,15 +229,7 @@ def run(
         save_mapping=save_mapping,
         ask=ask_if_somebody_is_here(),
     )
-    with _settings(
-        use_sandbox,
-        base_url=base_url,
-        rate=rate,
-        daily=daily,
-        wait=wait or None,
-        stop_after_failures=stop_after_failures,
-        journal=journal,
-    ) as settings:
+    with _settings(use_sandbox, **given) as settings:
         go(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
 
 
@@ -245,7 +256,7 @@ def resume(
     form = form_from(
         columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
     )
-    settings = settings_from(
+    settings = settings_with_journal(
         base_url=base_url,
         rate=rate,
         daily=daily,
@@ -253,8 +264,36 @@ def resume(
         stop_after_failures=stop_after_failures,
         journal=journal,
     )
+    batch = _to_resume(batch, settings, to_stderr=as_json)
     decide = about_doubts(in_doubt)
     go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
+
+
+def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
+    """Options that say how a list is read and sent do nothing where its batch is known."""
+    useless = [name for name, value in options.items() if value]
+    if useless:
+        raise UsageError(
+            f"{file.name} holds results of batchrun: only its marked rows are sent, as they were "
+            f"sent before, and {', '.join(useless)} would do nothing.",
+            "Leave it out; or run the list itself, where it counts.",
+        )
+
+
+def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> str:
+    """The whole id of the batch that is meant; said first where nothing of it is left to do."""
+    from batchrun.journal import Journal
+
+    with Journal(settings.journal) as journal:
+        summary = journal.resolve(batch)
+        done = not (
+            summary.unfinished
+            or journal.undecided(summary.batch_id)
+            or journal.rescued(summary.batch_id)
+        )
+    if done:
+        typer.echo("Nothing left to do.", err=to_stderr)
+    return summary.batch_id
 
 
 def demo(journal: JournalAt = None) -> None:

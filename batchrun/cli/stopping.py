@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Ended = TypeVar("Ended")
 
+NOTHING_BEGUN = 130
+"""The shell's own code for a command that Ctrl-C ended."""
+
 _GENTLY = (
     "Stopping: no more triggers; collecting what is in flight for up to a minute. "
     "Ctrl-C again to stop at once; nothing is lost either way."
@@ -66,7 +69,10 @@ class Stopper:
             self._asking = False
 
     def run(self, work: Coroutine[Any, Any, Ended]) -> Ended:
-        """Run to the end, or until it is stopped at once: then the command ends as paused."""
+        """Run to the end, or until it is stopped at once: then the command ends as paused.
+
+        Where no batch had begun there is none to go on with, and it ends as interrupted.
+        """
 
         async def cancellable() -> Ended:
             task, loop = asyncio.current_task(), asyncio.get_running_loop()
@@ -77,7 +83,11 @@ class Stopper:
         try:
             return asyncio.run(cancellable())
         except (KeyboardInterrupt, asyncio.CancelledError):
-            tell("Stopped. Nothing is lost; go on with: batchrun resume", err=True)
+            batch_id = self._control.batch_id
+            if batch_id is None:
+                tell("Stopped before anything was triggered.", err=True)
+                raise typer.Exit(NOTHING_BEGUN) from None
+            tell(f"Stopped. Nothing is lost; go on with: batchrun resume {batch_id}", err=True)
             raise typer.Exit(ExitCode.PAUSED) from None
 
     def _stop(self, number: int, _frame: object) -> None:

@@ -30,9 +30,17 @@ def plural(number: int, noun: str, several: str = "") -> str:
     return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
-def counts(summary: BatchSummary) -> str:
-    """A batch's outcomes in one line; those that don't occur are left out."""
+def counts(summary: BatchSummary, running_rows: int = 0) -> str:
+    """A batch's outcomes in one line; those that don't occur are left out.
+
+    Args:
+        summary: The batch.
+        running_rows: How many of the pending rows have been sent, where that is known.
+    """
     parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
+    if running_rows:
+        pending = f"{summary.counts[Outcome.PENDING]:,} {Outcome.PENDING}"
+        parts[parts.index(pending)] += f" ({running_rows:,} of them running)"
     return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
 
 
@@ -48,8 +56,18 @@ def effort(summary: BatchSummary) -> str:
     )
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """A plan as `check` and `run` show it."""
+def plan_lines(
+    plan: Plan, now: int | None = None, running: int = 0, *, limited: bool = False
+) -> list[str]:
+    """A plan as `check` and `run` show it.
+
+    Args:
+        plan: The plan.
+        now: How many of its jobs would be triggered now; ``None`` for all.
+        running: How many of its executions run already.
+        limited: Whether it is --limit that leaves some of them for later.
+    """
+    now = len(plan.bodies) if now is None else now
     source, invalid = plan.table.source, plan.invalid
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     columns = [
@@ -68,8 +86,11 @@ def plan_lines(plan: Plan) -> list[str]:
     if len(invalid) > REASONS_SHOWN:
         lines.append(f"           … and {len(invalid) - REASONS_SHOWN:,} more")
     folded = plural(plan.duplicates, "duplicate row") + " folded in"
-    lines.append(f"Jobs:      {len(plan.bodies):,} to trigger, {folded}")
-    lines.append(f"Cost:      {estimate_words(plan.estimate)}")
+    part = ""
+    if now < len(plan.bodies):
+        part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
+    lines.append(f"Jobs:      {len(plan.bodies):,} to trigger{part}, {folded}")
+    lines.append(f"Cost:      {estimate_words(plan.rates.of(now, running))}")
     if plan.bodies:
         lines.append(f"First:     {plan.bodies[0]}")
     return lines

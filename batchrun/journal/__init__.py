@@ -4,5 +4,15 @@ from batchrun.journal.jobs import BatchJobs, Job
 from batchrun.journal.journal import Journal
 from batchrun.journal.lease import Holder
 from batchrun.journal.ledger import QuotaLedger, Turns
+from batchrun.journal.standing import Standing, standing
 
-__all__ = ["BatchJobs", "Holder", "Job", "Journal", "QuotaLedger", "Turns"]
+__all__ = [
+    "BatchJobs",
+    "Holder",
+    "Job",
+    "Journal",
+    "QuotaLedger",
+    "Standing",
+    "Turns",
+    "standing",
+]

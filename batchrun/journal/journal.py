@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from batchrun.errors import JournalError
 from batchrun.journal.database import WRITING, compact, open_database
-from batchrun.journal.encoding import decode_time, encode_cells
+from batchrun.journal.encoding import encode_cells
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -35,12 +35,13 @@ from batchrun.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from batchrun.plan import Plan
 
 ROWS_AT_ONCE = 1_000
+BATCHES_NAMED = 10
 
 
 class Journal:
@@ -148,11 +149,7 @@ class Journal:
         if batch_id in known:
             return self.summary(batch_id)
         if len(known) != 1:
-            what = "No batch is" if not known else f"{len(known)} batches are"
-            raise JournalError(
-                f"{what} called {batch_id} in the journal {self.location}.",
-                "List them with: batchrun batches",
-            )
+            raise _not_the_one(batch_id, sorted(known), self.location)
         return self.summary(known[0])
 
     def batches(self) -> list[BatchSummary]:
@@ -196,14 +193,6 @@ class Journal:
     def holder(self, batch_id: str) -> Holder | None:
         """Who works on a batch, or did until it died without a word."""
         return find_holder(self._engine, batch_id)
-
-    def oldest_in_flight(self, batch_id: str) -> datetime | None:
-        """When the execution was triggered that has been waited for longest."""
-        query = select(func.min(jobs.c.triggered_at)).where(
-            jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
-        )
-        with self._engine.connect() as connection:
-            return decode_time(connection.scalar(query))
 
     def rescued(self, batch_id: str) -> list[Path]:
         """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
@@ -362,6 +351,19 @@ class Journal:
                 select(meta.c.value).where(meta.c.name == "salt")
             ).scalar_one()
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
+
+
+def _not_the_one(batch_id: str, known: Sequence[str], location: str) -> JournalError:
+    if not known:
+        return JournalError(
+            f"No batch is called {batch_id} in the journal {location}.",
+            "List them with: batchrun batches",
+        )
+    more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
+    return JournalError(
+        f"{len(known)} batches are called {batch_id}: {', '.join(known[:BATCHES_NAMED])}{more}.",
+        "Name one of them.",
+    )
 
 
 def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[Mapping[str, Any]]:

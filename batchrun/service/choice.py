@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from batchrun.errors import WorkflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from batchrun.model import Workflow
 
 ACTIVE = "active"
+
+_ALIKE, _NEARLY, _OFFERED = 0.6, 0.1, 3
+"""Likeness from 0 to 1: what is offered at least has, and how much less than the closest."""
 
 
 def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
@@ -43,11 +46,16 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
     return active[0]
 
 
+def _closest(name: str, known: Iterable[str]) -> list[str]:
+    """Those that are much like it and nearly as much as the most alike, the most alike first."""
+    likeness = {each: SequenceMatcher(None, each.casefold(), name).ratio() for each in known}
+    least = max(_ALIKE, max(likeness.values(), default=0.0) - _NEARLY)
+    close = [each for each in sorted(likeness) if likeness[each] >= least]
+    return sorted(close, key=lambda each: -likeness[each])[:_OFFERED]
+
+
 def _suggestion(workflows: Sequence[Workflow], name: str) -> str:
-    names = {workflow.name.casefold(): workflow.name for workflow in workflows}
-    ids = {workflow.id.casefold(): workflow.id for workflow in workflows}
-    known = names | ids
-    close = [f'"{known[match]}"' for match in get_close_matches(name, known, n=3, cutoff=0.5)]
+    close = [f'"{match}"' for match in _closest(name, {each.name for each in workflows})]
     if close:
         return f"Did you mean {' or '.join(close)}? All of them: batchrun workflows"
     return "See which there are with: batchrun workflows"

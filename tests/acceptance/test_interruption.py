@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchrun.cli.stopping import NOTHING_BEGUN
 from batchrun.errors import ExitCode
 from tests.acceptance.sandbox_process import (
     COMMAND,
@@ -149,6 +151,30 @@ def test_a_terminal_that_is_closed_stops_gently(sandbox: SandboxProcess, tmp_pat
     assert process.returncode == ExitCode.PAUSED
     assert (tmp_path / "accounts.results.xlsx").exists()
     assert resume_to_the_end(sandbox, tmp_path) == 0
+
+
+def test_ctrl_c_before_anything_began_promises_nothing(
+    sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = sandbox.environment(tmp_path)
+        env["BATCHRUN_BASE_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with subprocess.Popen(
+            [*COMMAND, *RUN],
+            env=env,
+            cwd=tmp_path,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            asked, _ = silent.accept()  # the list of workflows is asked for, and never told
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate()
+            asked.close()
+    assert process.returncode == NOTHING_BEGUN
+    assert stderr == "Stopped before anything was triggered.\n"
+    assert "resume" not in stdout
 
 
 def test_ctrl_c_at_the_question_triggers_nothing(sandbox: SandboxProcess, tmp_path: Path) -> None:

@@ -1,0 +1,260 @@
+"""What a user reads: questions, standings and refusals say what is so, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+from batchrun.cli.progress import ProgressPrinter
+from batchrun.cli.stopping import NOTHING_BEGUN, Stopper
+from batchrun.control import Control
+from batchrun.engine import Progress
+from batchrun.errors import ExitCode, WorkflowError
+from batchrun.journal import Journal
+from batchrun.model import Outcome, Workflow
+from batchrun.service import choose_workflow
+from tests.cli.test_again import mark
+from tests.cli.test_bad_input import assert_refused, triggers_accepted
+from tests.cli.test_deciding import REFUSED, Terminal
+from tests.engine.faults import faulty_sandbox
+from tests.journal.batches import IDS, NOW, URL, accepted, plan_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchrun.settings import Settings
+    from tests.cli.commands import CommandLine
+
+RUN = ("run", "accounts.csv", "-w", "account research")
+NAMES = ("Account Research", "Contact Research", "Account Plan")
+WORKFLOWS = [Workflow(f"wf_{name.lower().replace(' ', '_')}", name) for name in NAMES]
+
+
+def answer(batchrun: CommandLine, words: str) -> None:
+    """Somebody sits at the terminal, and has typed this."""
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal(words))
+
+
+# what a run asks
+
+
+def test_a_pilot_asks_for_its_own_jobs_and_tells_their_cost(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    answer(batchrun, "n\n")
+    ended = batchrun(*RUN, "--limit", "1")
+    assert "Trigger 1 job now?" in ended.stdout
+    assert "2 to trigger, now 1 of them (--limit)" in ended.stdout
+    assert "about 3 requests" in ended.stdout
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert triggers_accepted(sandbox) == 0
+
+
+def test_going_on_asks_for_what_is_left(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--limit", "1", "--yes")
+    answer(batchrun, "y\n")
+    ended = batchrun(*RUN)
+    assert "Trigger 1 job now?" in ended.stdout
+    assert "now 1 of them (the others were sent before)" in ended.stdout
+    assert triggers_accepted(sandbox) == 2
+
+
+# where a batch stands
+
+
+def test_pending_rows_that_run_are_told_from_those_not_sent(batchrun: CommandLine) -> None:
+    with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        jobs = journal.jobs(batch_id, "key")
+
+        async def trigger_one() -> None:
+            [job] = jobs.pending(limit=1)
+            assert await jobs.intend(job)
+            in_the_future = replace(accepted(0), created_at=NOW.replace(year=2999))
+            await jobs.accept(job, in_the_future, NOW.replace(year=2999))
+
+        with journal.hold(batch_id):
+            asyncio.run(trigger_one())
+    shown = batchrun("status").stdout
+    assert "3 pending (1 of them running)" in shown
+    assert "1 execution, the oldest triggered 0 s ago" in shown
+
+
+def test_resuming_a_finished_batch_says_so_first(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--yes")
+    assert batchrun("resume").stdout.startswith("Nothing left to do.\n")
+    assert json.loads(batchrun("resume", "--json").stdout)["unfinished"] is False
+
+
+def test_an_export_names_the_batch(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
+    batchrun(*RUN, "--yes")
+    batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]
+    assert f"Results of batch {batch_id}: " in batchrun("export", "-o", "out.csv").stdout
+
+
+def test_a_retry_asks_about_the_outcomes_there_are(batchrun: CommandLine, accounts: Path) -> None:
+    with faulty_sandbox(triggers=[REFUSED]) as (url, _):
+        batchrun.connect(url)
+        batchrun(*RUN, "--yes")
+        answer(batchrun, "n\n")
+        asked = batchrun("retry").stderr
+    assert "rejected row" in asked
+    assert "failed" not in asked
+    assert "again?" in asked
+
+
+# a journal that isn't there, and several batches of one name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("batches",),
+        ("status",),
+        ("resume",),
+        ("retry",),
+        ("forget", "1124"),
+        ("export", "-o", "out.csv"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_looking_makes_no_journal(
+    batchrun: CommandLine, sandbox: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    missing = tmp_path / "nowhere" / "x.db"
+    batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", str(missing))
+    assert_refused(batchrun(*arguments), ExitCode.UNUSABLE, str(missing))
+    assert not missing.parent.exists()
+
+
+def test_before_the_first_run_there_are_no_batches(batchrun: CommandLine, tmp_path: Path) -> None:
+    batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
+    place = tmp_path / "home" / "journal.db"
+    batchrun.monkeypatch.setattr("batchrun.settings.default_journal", lambda: place)
+    assert "No batches yet" in batchrun("batches").stdout
+    assert json.loads(batchrun("batches", "--json").stdout) == []
+    assert not place.parent.exists()
+
+
+def test_batches_that_begin_alike_are_named(batchrun: CommandLine) -> None:
+    with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
+        ids = [journal.create(plan_of(each), URL) for each in IDS[:2]]
+    assert_refused(batchrun("status", ids[0][:6]), ExitCode.UNUSABLE, *ids)
+
+
+# stopping
+
+
+@pytest.mark.parametrize("batch_id", [None, "1124-accounts-7f3a"])
+def test_stopping_at_once_promises_only_what_can_be_resumed(
+    batch_id: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def stopped() -> None:
+        raise KeyboardInterrupt
+
+    control = Control()
+    control.batch_id = batch_id
+    with pytest.raises(typer.Exit) as ended:
+        Stopper(control, print).run(stopped())
+    said = capsys.readouterr().err
+    if batch_id is None:
+        assert ended.value.exit_code == NOTHING_BEGUN
+        assert "resume" not in said
+    else:
+        assert ended.value.exit_code == ExitCode.PAUSED
+        assert f"batchrun resume {batch_id}" in said
+
+
+# refusals
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("BATCHRUN_DAILY", "many", ["is not a whole number", "of at least 1"]),
+        ("BATCHRUN_DAILY", "0", ["is less than 1"]),
+        ("BATCHRUN_RATE", "fast", ["120/min"]),
+        ("BATCHRUN_WAIT", "maybe", ["true or false"]),
+        ("BATCHRUN_SPEED", "0", ["a number greater than 0"]),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_in_plain_words(
+    batchrun: CommandLine, accounts: Path, variable: str, value: str, words: list[str]
+) -> None:
+    batchrun.monkeypatch.setenv(variable, value)
+    ended = batchrun(*RUN, "--yes")
+    assert_refused(ended, ExitCode.UNUSABLE, variable, *words)
+    assert "Input should" not in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--limit", "--daily"])
+def test_an_option_out_of_range_is_named(
+    batchrun: CommandLine, accounts: Path, option: str
+) -> None:
+    ended = batchrun(*RUN, option, "0")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert option in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("Acount Research", '"Account Research"?'),
+        ("Contact Reserch", '"Contact Research"?'),
+        ("wf_acount_plan", '"Account Plan"?'),
+        ("Weather", ""),
+    ],
+)
+def test_a_mistyped_workflow_gets_the_closest_names(wanted: str, offered: str) -> None:
+    with pytest.raises(WorkflowError) as refused:
+        choose_workflow(WORKFLOWS, wanted)
+    assert refused.value.hint.startswith(f"Did you mean {offered}" if offered else "See which")
+
+
+@pytest.mark.parametrize("option", [["--again"], ["--sheet", "Results"], ["--param", "depth=2"]])
+def test_what_does_nothing_for_a_results_workbook_is_refused(
+    batchrun: CommandLine, sandbox: str, accounts: Path, option: list[str]
+) -> None:
+    batchrun(*RUN, "--yes")
+    paid = triggers_accepted(sandbox)
+    mark(batchrun.folder / "accounts.results.xlsx", 3)
+    ended = batchrun("run", "accounts.results.xlsx", "--yes", *option)
+    assert_refused(ended, ExitCode.UNUSABLE, option[0], "accounts.results.xlsx")
+    assert triggers_accepted(sandbox) == paid
+
+
+def test_marked_rows_stop_after_as_many_failures_as_was_said(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--yes")
+    mark(batchrun.folder / "accounts.results.xlsx", 3)
+    seen: list[Settings] = []
+    batchrun.monkeypatch.setattr(
+        "batchrun.cli.again.go_on", lambda _batch, settings, **_how: seen.append(settings)
+    )
+    batchrun("run", "accounts.results.xlsx", "--yes", "--stop-after-failures", "1")
+    assert [settings.stop_after_failures for settings in seen] == [1]
+
+
+# progress
+
+
+def test_a_failed_request_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = dict.fromkeys(Outcome, 0)
+    with ProgressPrinter() as printer:
+        for notice in ("HTTP 500: internal error", "No more triggers: 3 jobs in a row"):
+            printer.show(Progress(counts, 0, 0, 60, 60, notice=notice))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("A request brought nothing usable (HTTP 500: internal error)")
+    assert second == "No more triggers: 3 jobs in a row"
