@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError, JournalError
 from batchrun.model import Role
 from batchrun.tables.ids import ValidId, parse_id
-from batchrun.workbook.marks import marked_rows, signature_of
+from batchrun.workbook.marks import CARRY_OVER, marked_rows, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,8 @@ def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> int | 
     if not jobs:
         raise _UnclearError(
             "its IDs are not among those that were sent",
-            "Mend the list itself and run that; only what has not been sent yet is sent then.",
+            f"Mend the list itself and run that: {CARRY_OVER} (list and options as before). "
+            "Completed rows are taken over, not sent and paid for again.",
         )
     if row.execution_id is None:
         return _job_by_ids(jobs, signature)

@@ -25,6 +25,10 @@ AGAIN = "run again"
 """The head of the column in which anything asks for the row to be sent again."""
 
 SHEET = "Results"
+
+CARRY_OVER = "batchrun run LIST --carry-over …"
+"""How a mended list is run: what is completed of an earlier batch is not paid for again."""
+
 _BATCH = "batchrun batch"
 _AS_OF = "batchrun as of"
 

@@ -13,7 +13,7 @@ from openpyxl.chart.marker import DataPoint
 from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.workbook.layout import naive
-from batchrun.workbook.marks import SHEET
+from batchrun.workbook.marks import AGAIN, CARRY_OVER
 from batchrun.workbook.rows import cell_xml
 from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES, lines_of
 from batchrun.workbook.styles import CHART_COLORS, NUMBER_FORMATS, color_outcomes
@@ -62,7 +62,7 @@ class SummarySheet:
         self._append([])
         self._outcomes(summary)
         self._reasons(layout)
-        self._facts("How to go on", _next_steps(summary))
+        self._facts("How to go on", _next_steps(summary, layout.undecided))
         self._facts("Time", _times(summary, layout))
         self._facts("Requests", _requests(summary))
         self._facts("What ran", _settings(summary))
@@ -207,16 +207,19 @@ def _verdict(summary: BatchSummary) -> str:
     return f"{completed:,} of {summary.rows:,} rows are completed; {attention}"
 
 
-def _next_steps(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
+def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Cell]]:
     counts, batch_id = summary.counts, summary.batch_id
     yield "note", summary.note or None
     if summary.unfinished:
         yield "go on with", f"batchrun resume {batch_id}"
     if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
         yield "send failed and rejected rows again with", f"batchrun retry {batch_id}"
-        yield "send some of them again with", f'"run again" on the sheet {SHEET}'
-    if counts[Outcome.IN_DOUBT]:
+    if undecided:
         yield "settle rows in doubt with", f"batchrun resume {batch_id} --in-doubt …"
+    if counts[Outcome.INVALID]:
+        yield "mend invalid rows in the list, then", CARRY_OVER
+    if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
+        yield f'send the rows you mark under "{AGAIN}" with', "batchrun run THIS_FILE"
     yield "write this anew with", f"batchrun export {batch_id} -o …"
 
 

@@ -43,6 +43,48 @@ def test_needs_attention_has_each_row_not_completed_those_in_doubt_first(written
     assert link.location == "'Results'!A5"
 
 
+def advice(path: Path) -> list[str]:
+    return [each["what to do"] for each in table(path, "Needs attention")]
+
+
+def test_a_failed_row_can_be_sent_again_with_all_others_or_alone(written: Write) -> None:
+    [told] = advice(written(batch([row(0, None, Outcome.FAILED, message="no domain")])))
+
+    assert "batchrun retry 1124-accounts-7f3a" in told
+    assert '"run again"' in told
+
+
+def test_an_invalid_row_is_mended_in_the_list_and_run_without_paying_for_the_others(
+    written: Write,
+) -> None:
+    path = written(batch([row(0, {"a": 1}), row(1, None, Outcome.INVALID, message="no UUID")]))
+
+    [told] = advice(path)
+    assert "batchrun run LIST --carry-over" in told
+    facts = {line[0]: line[1] for line in sheet(path, "Summary")}
+    assert "--carry-over" in facts["mend invalid rows in the list, then"]
+
+
+def test_nothing_is_left_to_decide_about_a_doubt_that_was_dropped(written: Write) -> None:
+    path = written(batch([row(0, None, Outcome.IN_DOUBT, message="by your word", dropped=True)]))
+
+    [told] = advice(path)
+    assert "Look in PG:AI" not in told
+    assert "run again" in told
+    facts = {line[0]: line[1] for line in sheet(path, "Summary")}
+    assert "settle rows in doubt with" not in facts
+    assert facts['send the rows you mark under "run again" with'] == "batchrun run THIS_FILE"
+
+
+def test_the_summary_tells_how_to_settle_a_doubt_and_to_send_again(written: Write) -> None:
+    rows = [row(0, None, Outcome.IN_DOUBT), row(1, None, Outcome.REJECTED)]
+
+    facts = {line[0]: line[1] for line in sheet(written(batch(rows)), "Summary")}
+
+    assert "--in-doubt" in facts["settle rows in doubt with"]
+    assert facts["send failed and rejected rows again with"] == "batchrun retry 1124-accounts-7f3a"
+
+
 def test_a_list_without_names_has_no_name_column(written: Write) -> None:
     rows = [row(0, None, Outcome.FAILED, cells=(company(0), "x"))]
     path = written(batch(rows, ("Company ID", "Segment")))
