@@ -228,7 +228,8 @@ def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
     yield "last change (UTC)", naive(summary.updated_at)
     yield "estimated", _rounded(summary.estimated_seconds)
     yield "worked on", _rounded(summary.worked_seconds)
-    yield "of it waiting for the quota", _rounded(summary.quota_seconds)
+    if summary.worked_seconds:
+        yield "of it waiting for the quota", timedelta(seconds=round(summary.quota_seconds))
     yield "seconds per execution, median", quantile(layout.seconds, 0.5)
     yield "seconds per execution, 90 % below", quantile(layout.seconds, 0.9)
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import zipfile
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import openpyxl
+import pytest
 
 from batchrun.model import Outcome
 from batchrun.workbook.summary import histogram, quantile
@@ -115,6 +117,20 @@ def test_the_summary_counts_every_row_and_names_the_reasons(written: Write) -> N
     assert facts["spent per row"] == 2
     titles = [line[0] for line in cells]
     assert titles.index("no domain") < titles.index("not sent yet")
+
+
+@pytest.mark.parametrize("waited", [112.0, 0.0])
+def test_the_summary_tells_the_time_worked_beside_the_estimated(
+    written: Write, waited: float
+) -> None:
+    path = written(batch([row(0, {})], worked_seconds=163.2, quota_seconds=waited))
+
+    facts = {line[0]: line[1] for line in sheet(path, "Summary")[::-1]}  # the first of a name
+    assert facts["worked on"] == timedelta(seconds=163)
+    assert facts["of it waiting for the quota"] == timedelta(seconds=waited)
+    times = [line[0] for line in sheet(path, "Summary")]
+    assert times[times.index("worked on") - 1] == "estimated"
+    assert facts["estimated"] == timedelta(seconds=300)
 
 
 def test_the_summary_has_a_chart_of_outcomes_and_one_of_times(written: Write) -> None:
