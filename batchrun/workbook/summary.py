@@ -15,7 +15,13 @@ from batchrun.model import Outcome
 from batchrun.workbook.layout import naive
 from batchrun.workbook.marks import AGAIN, CARRY_OVER
 from batchrun.workbook.rows import cell_xml
-from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES, lines_of
+from batchrun.workbook.sheets import (
+    LETTERS_PER_WIDTH,
+    LINE_POINTS,
+    MOST_LINES,
+    lines_of,
+    print_wide,
+)
 from batchrun.workbook.styles import CHART_COLORS, NUMBER_FORMATS, color_outcomes
 
 if TYPE_CHECKING:
@@ -32,7 +38,7 @@ MOST_REASONS_SHOWN = 10
 BINS = 12
 _CHART_COLUMN = "E"
 _NAME_WIDTH = 48
-_SECTION_HEIGHT = 21.0
+_SECTION_HEIGHT = 24.0
 
 
 class SummarySheet:
@@ -49,9 +55,7 @@ class SummarySheet:
         for letter, width in zip("ABCD", (_NAME_WIDTH, 22, 10, 16), strict=True):
             sheet.column_dimensions[letter].width = width
         sheet.sheet_view.showGridLines = False
-        sheet.page_setup.orientation = "landscape"
-        sheet.page_setup.fitToHeight = 0
-        sheet.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # always there
+        print_wide(sheet)
 
     def write(self, summary: BatchSummary, layout: Layout) -> None:
         """Write it all."""
@@ -133,7 +137,7 @@ class SummarySheet:
         row = self._rows.count + 1
         name = cells[0][0] if cells else None
         if height is None and row > 3 and isinstance(name, str):
-            lines = min(lines_of(name, _NAME_WIDTH), MOST_LINES)
+            lines = min(lines_of(name, int(_NAME_WIDTH * LETTERS_PER_WIDTH)), MOST_LINES)
             height = LINE_POINTS * lines if lines > 1 else None
         self._rows.add(
             (

@@ -8,6 +8,7 @@ import openpyxl
 import pytest
 
 from batchrun.model import Outcome
+from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES
 from batchrun.workbook.summary import histogram, quantile
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
@@ -216,6 +217,27 @@ def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(writte
     assert back is not None
     assert forth is not None
     assert (back.location, forth.location) == ("'Results'!A4", "'people'!A4")
+
+
+def test_sheets_print_on_wide_pages_with_their_heads_on_each(written: Write) -> None:
+    book = openpyxl.load_workbook(written(batch_of({"a": 1})))
+
+    for title in ("Results", "Needs attention", "Columns"):
+        printed = book[title]
+        assert printed.page_setup.orientation == "landscape"
+        fitting = printed.sheet_properties.pageSetUpPr
+        assert fitting is not None
+        assert fitting.fitToPage
+        assert (printed.page_setup.fitToWidth, printed.page_setup.fitToHeight) == (1, 0)
+        assert printed.print_title_rows == "$1:$1"
+
+
+def test_a_long_text_is_shown_in_whole_lines(written: Write) -> None:
+    path = written(batch_of({"summary": "one\n" * 50}, {"summary": "one\ntwo"}))
+
+    results = openpyxl.load_workbook(path)["Results"]
+    heights = [results.row_dimensions[line].height for line in (2, 3)]
+    assert heights == [MOST_LINES * LINE_POINTS, 2 * LINE_POINTS]
 
 
 def test_names_of_sheets_are_legal_and_unlike_whatever_the_keys_are(written: Write) -> None:
