@@ -279,8 +279,8 @@ class Engine:
                 self._back_off(now)
                 await self._return(job, reason)
             case Throttled(reason):
-                await self._refused(answer.quota, now)
                 await self._return(job, reason)
+                await self._refused(answer.quota, now)
             case KeyRefused(_, reason):
                 await self._jobs.release(job, reason)
                 raise _key_refused(reason)
@@ -321,7 +321,10 @@ class Engine:
                 self._reached(now)
                 await self._keep_polling(job, None, reason, now)
             case Unclear(reason):
-                self._back_off(now)
+                if answer.heard:  # patience with this one execution decides, not the way's
+                    self._reached(now)
+                else:
+                    self._back_off(now)
                 await self._keep_polling(job, None, reason, now)
             case Throttled(reason):
                 await self._refused(answer.quota, now)

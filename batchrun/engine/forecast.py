@@ -181,6 +181,8 @@ class LearnedForecast:
             self._probe_seconds = self._next_probe(self._probe_seconds)
         if self._fresh and poll.job == self._fresh[0][1]:
             heapq.heappop(self._fresh)
+        elif self._again[0].job == poll.job:
+            heapq.heappop(self._again)
         else:
             self._again = [other for other in self._again if other.job != poll.job]
             heapq.heapify(self._again)

@@ -61,6 +61,7 @@ class Quota:
         self._daily_left = math.inf
         self._day_ends = math.inf
         self._day_limit = math.inf
+        self._days_figure: int | None = None
         self._sent: deque[float] = deque()
         self._even = -math.inf  # when the next request is due at an even spread
         self._window_left: float = math.inf
@@ -154,11 +155,14 @@ class Quota:
             return
         reset = reading.reset_seconds
         if reset is not None and reset > DAY_WINDOW_SECONDS:
+            self._days_figure = reading.limit
             if reading.remaining is not None:
                 today = reading.remaining - self._outstanding
                 self._daily_left = min(self._daily_left, today)
                 self._day_ends = min(self._day_ends, now + min(reset, DAY_SECONDS))
             return
+        if reading.limit == self._days_figure:
+            return  # the day's last two minutes: its window ends as soon as a minute's
         self._learned_rate = max(reading.limit, 1)
         if reading.remaining is not None and reset is not None:
             # The last answer speaks, not the least: `Date` has whole seconds, so a window that

@@ -36,6 +36,10 @@ CURVE_POINTS = 15
 GROWTH_BEYOND = 1.15
 """Past two minutes and everything ever seen, the next guess is so many times later."""
 
+STUCK = 3.0
+"""An execution that runs so many times as long as any that ended, and longer than two minutes, is
+of no kind: it hangs, and says nothing of the others."""
+
 LEAST_GROWTH = 1.05
 SHORTEST_SECONDS = 0.05
 
@@ -76,6 +80,7 @@ class RunTimes:
         self._shares: list[float] = []
         self._explained = 0.0
         self._mean = PRIOR_MEDIAN_SECONDS
+        self._longest_ended = 0.0
         self._longest_seen = 0.0
         self._fitted = _curve(())
         self._unfitted = 0
@@ -116,6 +121,9 @@ class RunTimes:
 
     def running(self, job: int, seconds: float) -> None:
         """An execution was seen running after so many seconds."""
+        if seconds > max(LONGEST_SECONDS, STUCK * max(self._ended, default=0.0)):
+            self.dropped(job)
+            return
         self._running[job] = max(seconds, self._running.get(job, 0.0))
         self._changed()
 
@@ -140,7 +148,10 @@ class RunTimes:
         if place < len(self._times):
             return max(self._times[place], beyond)
         known = self._shares[-1]
-        return self._tail(max(self._longest_seen, beyond), (wanted - known) / (1.0 - known))
+        # What is asked of all isn't put off by a few that hang.
+        seen = self._longest_ended if beyond < 0 and self._ended else self._longest_seen
+        tail = self._tail(max(seen, beyond), (wanted - known) / (1.0 - known))
+        return max(tail, self._times[-1])
 
     def _tail(self, seen: float, share: float) -> float:
         """After how long this share has ended of those that ran longer than any that ended."""
@@ -155,7 +166,7 @@ class RunTimes:
     def _changed(self) -> None:
         # A fit costs a sort; with many observations one more changes little.
         self._unfitted += 1
-        if self._unfitted * 16 >= len(self._ended):
+        if self._unfitted * 16 >= max(len(self._ended), len(self._running)):
             self._unfitted = 0
             self.version += 1
 
@@ -164,6 +175,7 @@ class RunTimes:
             return
         self._fitted_for = self.version
         ended, running = sorted(self._ended), sorted(self._running.values())
+        self._longest_ended = max(ended[-1:], default=0.0)
         self._longest_seen = max(ended[-1:] + running[-1:], default=0.0)
         known = [(time, 1.0) for time in ended]
         _, shares = _product_limit(known, running)

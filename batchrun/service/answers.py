@@ -117,10 +117,17 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """No usable answer to a poll this time; it is safe to ask again."""
+    """No usable answer to a poll this time; it is safe to ask again.
+
+    Attributes:
+        reason: Why.
+        quota: What the headers told of the quota.
+        heard: Whether it was the service that answered, so that the way to it is sound.
+    """
 
     reason: str
     quota: QuotaReading | None = None
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,13 +111,21 @@ def classify_poll(reply: Reply | NoReply, asked_id: str, key: str) -> PollAnswer
         try:
             return Told(read_polled(reply.document(), asked_id, key), reply.quota)
         except UnusableAnswerError as error:
-            return Unclear(_doubt(reply, error, key), reply.quota)
+            return Unclear(_doubt(reply, error, key), reply.quota, heard=_speaks(reply))
     refused = _refused(reply, key)
     if refused is not None:
         return refused
     if reply.status in {404, 410}:
         return Unknown(explain_reply(reply, key), reply.quota)
-    return Unclear(explain_reply(reply, key), reply.quota)
+    return Unclear(explain_reply(reply, key), reply.quota, heard=_speaks(reply))
+
+
+def _speaks(reply: Reply) -> bool:
+    """Whether the service itself answered, and not a gateway or a hotel's log-in page."""
+    try:
+        return isinstance(reply.document(), dict)
+    except UnusableAnswerError:
+        return False
 
 
 def explain_reply(reply: Reply, key: str) -> str:

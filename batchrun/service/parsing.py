@@ -8,7 +8,6 @@ import math
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import NoReturn
 
 from batchrun.model import JSON, Execution, ExecutionStatus, Workflow
 
@@ -32,11 +31,14 @@ class UnusableAnswerError(ValueError):
 def read_json(body: bytes) -> JSON:
     """Read a body as JSON.
 
+    NaN and infinities, which JSON lacks and some services send all the same, are read as text: a
+    result that is paid for isn't refused for a number in it.
+
     Raises:
-        UnusableAnswerError: It is not JSON, or holds NaN, an infinity or a nesting too deep.
+        UnusableAnswerError: It is not JSON, or its nesting is too deep.
     """
     try:
-        document: JSON = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        document: JSON = json.loads(body, parse_constant=str, parse_float=_number)
     except (ValueError, RecursionError):
         raise UnusableAnswerError("the answer is not JSON") from None
     return document
@@ -150,15 +152,10 @@ def tidy(text: str, key: str = "", characters: int = REASON_CHARACTERS) -> str:
     return line if len(line) <= characters else line[: characters - 1] + "…"
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(digits: str) -> float:
+def _number(digits: str) -> float | str:
+    """A number; its digits where it is beyond what a float holds."""
     number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("a number beyond what a float holds")
-    return number
+    return number if math.isfinite(number) else digits
 
 
 def _workflow(entry: JSON) -> Workflow | None:

@@ -205,3 +205,23 @@ def test_when_todays_requests_are_spent_the_batch_pauses(tmp_path: Path) -> None
             ExitCode.COMPLETED
         )
     assert len(set(sandbox.bodies())) == len(sandbox.bodies()) == 6
+
+
+def test_a_poll_that_never_makes_sense_times_out_and_the_batch_ends(tmp_path: Path) -> None:
+    """It is the service that answers, so its own patience decides and not the way's."""
+    fault = Fault(500, {"error": "cannot read this execution"})
+    with faulty_sandbox(polls=[fault] * 200) as (url, _):
+        settings = settings_for(url, tmp_path, patience_seconds=600)
+        report = batchrun.run(accounts(1), WORKFLOW, settings=settings)
+    assert report.ending is Ending.FINISHED
+    assert outcomes(settings) == ["timed out"]
+    assert "cannot read this execution" in messages(settings)[0]
+
+
+def test_a_result_with_a_number_that_json_lacks_is_not_lost(tmp_path: Path) -> None:
+    body = '{"status": "completed", "result": {"score": NaN, "reach": 1e999}}'
+    with faulty_sandbox(polls=[Fault(200, body)]) as (url, _):
+        settings = settings_for(url, tmp_path)
+        report = batchrun.run(accounts(1), WORKFLOW, settings=settings)
+    assert report.exit_code is ExitCode.COMPLETED
+    assert list(batchrun.results(settings=settings)["score"]) == ["NaN"]

@@ -192,3 +192,11 @@ def test_refusals_that_have_nothing_to_do_with_the_rate_leave_a_quarter_of_it() 
     for number in range(100):
         quota.refused(None, number * 100.0)
     assert quota.rate == 15
+
+
+def test_a_days_figures_are_no_minutes_even_when_the_day_is_nearly_over() -> None:
+    quota = Quota()
+    for reset, remaining in ((40_000.0, 5_000), (90.0, 4_000)):
+        quota.take(0.0)
+        quota.answered(QuotaReading(limit=10_000, remaining=remaining, reset_seconds=reset), 0.0)
+    assert quota.rate == 60

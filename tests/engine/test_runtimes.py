@@ -72,3 +72,12 @@ def test_a_later_share_never_comes_earlier(ended: list[float], running: list[flo
         assert quantiles[0] >= beyond
     assert 0 <= times.explained <= 1
     assert times.mean >= 0
+
+
+def test_a_few_that_hang_do_not_put_off_the_others() -> None:
+    times = known([40.0 + one % 10 for one in range(60)])
+    before = times.quantile(0.96)
+    for job, seconds in enumerate((900.0, 1_700.0, 86_400.0)):
+        times.running(job, 60.0)
+        times.running(job, seconds)
+    assert times.quantile(0.96) < before * 1.5

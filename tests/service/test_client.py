@@ -205,7 +205,7 @@ def test_redirect_is_not_followed() -> None:
         (answering("200 OK", {"status": "reticulating"}), Told),
         (answering("200 OK", {"execution_id": "exec_2", "status": "completed"}), Unclear),
         (answering("200 OK", {"execution_id": "exec_1"}), Unclear),
-        (answering("200 OK", b'{"status": "completed", "result": NaN}'), Unclear),
+        (answering("200 OK", b'{"status": "completed", "result": NaN}'), Told),
         (answering("200 OK", b"[" * 100_000), Unclear),
         (answering("200 OK", []), Unclear),
         (answering("200 OK", b'{"status": "completed"}', length=99), Unclear),

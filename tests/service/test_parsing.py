@@ -150,11 +150,9 @@ def test_reasons_are_short_and_printable(body: bytes) -> None:
     assert reason.isprintable()
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"NaN", b"[-Infinity]", b"[1e999]", b"{", b"\xff", b"[" * 9**6]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 9**6])
 def test_what_is_not_json(body: bytes) -> None:
-    """NaN, infinities and nesting without end are not JSON."""
+    """Nesting without end is not JSON either."""
     with pytest.raises(UnusableAnswerError):
         read_json(body)
 
@@ -170,9 +168,12 @@ def test_no_document_breaks_the_readers(document: JSON) -> None:
 @given(ANY_JSON)
 def test_result_is_kept_as_sent(result: JSON) -> None:
     """Whatever the result is, it arrives unchanged."""
-    try:
-        document = read_json(json.dumps({"status": "completed", "result": result}).encode())
-    except UnusableAnswerError:
-        assert "Infinity" in json.dumps(result)
-        return
+    text = json.dumps({"status": "completed", "result": result})
+    document = read_json(text.encode())
+    if "Infinity" in text:  # see test_numbers_that_json_lacks_are_read_as_text
+        result = json.loads(text, parse_constant=str)["result"]
     assert read_polled(document, "e").result == result
+
+
+def test_numbers_that_json_lacks_are_read_as_text() -> None:
+    assert read_json(b"[NaN, -Infinity, 1e999, 1.5]") == ["NaN", "-Infinity", "1e999", 1.5]
