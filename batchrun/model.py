@@ -187,6 +187,7 @@ class ResultRow:
         started_at: When it began to run.
         finished_at: When it ended.
         result: The execution's result as the service sent it; ``None`` without one.
+        dropped: Whether it is in doubt and stays so by the user's word.
     """
 
     row: Row
@@ -199,6 +200,7 @@ class ResultRow:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     result: JSON = None
+    dropped: bool = False
 
     @property
     def seconds(self) -> float | None:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError, JournalError
 from batchrun.model import Role
 from batchrun.tables.ids import ValidId, parse_id
-from batchrun.workbook.marks import Marked, batch_of_workbook, marked_rows
+from batchrun.workbook.marks import CARRY_OVER, marked_rows, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from batchrun.journal import Journal
+    from batchrun.journal.sent import SentJob
     from batchrun.model import BatchSummary
+    from batchrun.workbook.marks import Marked, Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,15 @@ class Rerun:
 
     Attributes:
         summary: The batch it is of.
-        rows: How many of its rows are marked.
-        jobs: The jobs of those rows, all to be sent again.
+        rows: How many of its rows are marked and have not been sent again yet.
+        already: How many marked rows were sent again already, since the workbook was written.
+        jobs: The jobs to be sent again; none when all marked rows were sent again already.
         output: Where the new workbook goes: beside this one, which stays as it is.
     """
 
     summary: BatchSummary
     rows: int
+    already: int
     jobs: frozenset[int]
     output: Path
 
@@ -41,16 +45,16 @@ def find_rerun(path: Path, journal: Journal) -> Rerun | None:
 
     Raises:
         JournalError: The journal does not know its batch.
-        InputError: No row is marked, or a marked row is not one of the batch.
+        InputError: No row is marked, or it is not certain which job a marked row is.
     """
-    batch_id = batch_of_workbook(path)
-    if batch_id is None:
+    signature = signature_of(path)
+    if signature is None:
         return None
     try:
-        summary = journal.resolve(batch_id)
+        summary = journal.resolve(signature.batch_id)
     except JournalError as error:
         raise JournalError(
-            f"{path.name} holds the results of batch {batch_id}, which the journal "
+            f"{path.name} holds the results of batch {signature.batch_id}, which the journal "
             f"{journal.location} does not know.",
             "Name its journal with --journal, or run the list itself.",
         ) from error
@@ -64,17 +68,28 @@ def find_rerun(path: Path, journal: Journal) -> Rerun | None:
     with journal.results(summary.batch_id) as found:
         roles = found.roles
     sent = journal.sent(summary.batch_id)
-    jobs = frozenset(job for row in marked for job in _jobs(row, roles, sent, path))
-    return Rerun(summary, len(marked), jobs, _beside(path))
+    jobs = []
+    for row in marked:
+        try:
+            jobs.append(_job(row, sent.get(_ids(row, roles), ()), signature))
+        except _UnclearError as error:
+            where = f"{path.name}, sheet {row.sheet}, line {row.line} is marked, but"
+            raise InputError(
+                f"{where} {error.why}.", error.hint.format(batch=summary.batch_id)
+            ) from None
+    due = [job for job in jobs if job is not None]
+    return Rerun(summary, len(due), len(jobs) - len(due), frozenset(due), _beside(path))
 
 
-def _jobs(
-    row: Marked,
-    roles: Mapping[Role, int],
-    sent: Mapping[tuple[str | None, ...], frozenset[int]],
-    path: Path,
-) -> frozenset[int]:
-    """The jobs of a row: by its execution, else by its IDs."""
+class _UnclearError(Exception):
+    """A marked row that is not sent; why, and what to do."""
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(why, hint)
+        self.why, self.hint = why, hint
+
+
+def _ids(row: Marked, roles: Mapping[Role, int]) -> tuple[str | None, str | None]:
     ids: dict[Role, str] = {}
     for role, column in roles.items():
         match parse_id(row.cells[column] if column < len(row.cells) else None):
@@ -82,15 +97,51 @@ def _jobs(
                 ids[role] = value
             case _:
                 pass
-    pair = (ids.get(Role.COMPANY), ids.get(Role.CONTACT))
-    jobs = sent.get((*pair, row.execution_id)) or sent.get(pair)
+    return ids.get(Role.COMPANY), ids.get(Role.CONTACT)
+
+
+def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> int | None:
+    """The number of a row's job, ``None`` when it was sent again already: nothing is paid twice.
+
+    A row is known by its execution, and only where it had none by its IDs.
+    """
     if not jobs:
-        raise InputError(
-            f"{path.name}, sheet {row.sheet}, line {row.line} is marked, but its IDs are not "
-            "among those that were sent.",
-            "Mend the list itself and run that; only what has not been sent yet is sent then.",
+        raise _UnclearError(
+            "its IDs are not among those that were sent",
+            f"Mend the list itself and run that: {CARRY_OVER} (list and options as before). "
+            "Completed rows are taken over, not sent and paid for again.",
         )
-    return jobs
+    if row.execution_id is None:
+        return _job_by_ids(jobs, signature)
+    for job in jobs:
+        if row.execution_id in job.replaced:
+            return None
+        if row.execution_id == job.execution_id:
+            return _ended(job)
+    raise _UnclearError(
+        f"the batch knows no execution {row.execution_id} of its IDs",
+        "Mark it in the workbook as batchrun wrote it: batchrun export {batch} -o OUT.xlsx",
+    )
+
+
+def _job_by_ids(jobs: tuple[SentJob, ...], signature: Signature) -> int | None:
+    if len(jobs) > 1:
+        raise _UnclearError(
+            f"it has no execution id, and {len(jobs)} jobs have its IDs",
+            "Send all failed and rejected rows again with: batchrun retry {batch}",
+        )
+    (job,) = jobs
+    if job.execution_id is not None:  # it got one after the workbook was written
+        return None
+    if job.retried_at is not None and (signature.as_of is None or job.retried_at > signature.as_of):
+        return None
+    return _ended(job)
+
+
+def _ended(job: SentJob) -> int:
+    if not job.ended:
+        raise _UnclearError("it has not ended yet", "Go on with: batchrun resume {batch}")
+    return job.number
 
 
 def _beside(path: Path) -> Path:

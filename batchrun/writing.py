@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -39,7 +38,10 @@ def write_results(
 async def writing_meanwhile(
     journal: Journal, batch_id: str, target: Path | None, form: workbook.Form
 ) -> AsyncIterator[None]:
-    """While the block lasts, write what there is as often as the form says, if it does."""
+    """While the block lasts, write what there is as often as the form says, if it does.
+
+    One that fails is left out: the next comes in its time, and the block ends as it would.
+    """
     if form.write_every_seconds is None or target is None:
         yield
         return
@@ -62,6 +64,7 @@ async def _write_until(ended: asyncio.Event, refresh: Callable[[], None], second
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), seconds)
             return
-        # Held open in Excel, or the disk is full: the one at the end will tell.
-        with suppress(OutputError):
+        # Held open in Excel, a full disk, a locked journal: whatever stays so, the one at the end
+        # meets it too and tells. No refresh may decide how a run ends.
+        with suppress(Exception):
             await asyncio.to_thread(refresh)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from batchrun import workbook
+from batchrun.errors import JournalError, ServiceError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
 from batchrun.model import Role, Table, TableSource, Workflow
@@ -79,6 +80,53 @@ def test_a_workbook_held_open_is_left_alone_until_the_end(
         asyncio.run(run())
         assert [path.name for path in tmp_path.glob("*.xlsx")] == ["out.xlsx"]
         assert write_results(journal, batch_id, target, Form()) == tmp_path / "out (2).xlsx"
+
+
+@pytest.mark.parametrize("fault", [JournalError("It is locked."), OSError(28, "No space left")])
+def test_a_refresh_that_fails_ends_neither_the_next_nor_the_run(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
+    read, asked = journal.results, asyncio.Event()
+    failures = [fault]
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def results(batch_id: str) -> object:
+            if failures:
+                raise failures.pop()
+            loop.call_soon_threadsafe(asked.set)
+            return read(batch_id)
+
+        monkeypatch.setattr(journal, "results", results)
+        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+            await asyncio.wait_for(asked.wait(), 60)
+
+    with journal:
+        asyncio.run(run())
+    assert [each["batchrun status"] for each in table(target)] == ["pending"]
+
+
+def test_a_run_ends_as_it_ended_although_its_refresh_failed(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
+
+    async def run() -> None:
+        failed, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def results(_batch_id: str) -> object:
+            loop.call_soon_threadsafe(failed.set)
+            raise JournalError("It is locked.")
+
+        monkeypatch.setattr(journal, "results", results)
+        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+            await asyncio.wait_for(failed.wait(), 60)
+            raise ServiceError("The service is away.")
+
+    with journal, pytest.raises(ServiceError):
+        asyncio.run(run())
 
 
 def test_nothing_is_written_meanwhile_unless_it_is_wanted(journal: Journal, tmp_path: Path) -> None:

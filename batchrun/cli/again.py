@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from batchrun.cli.attending import go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.errors import ExitCode, UsageError
-from batchrun.model import InDoubt
+from batchrun.model import InDoubt, Outcome
 
 if TYPE_CHECKING:
+    from batchrun.model import BatchSummary
     from batchrun.rerun import Rerun
     from batchrun.settings import Settings
     from batchrun.workbook import Form
@@ -23,9 +25,9 @@ def is_given_back(file: Path) -> bool:
     """Whether batchrun wrote this file, and is given it back."""
     if file.suffix.lower() != ".xlsx":
         return False
-    from batchrun.workbook.marks import batch_of_workbook
+    from batchrun.workbook.marks import signature_of
 
-    return batch_of_workbook(file) is not None
+    return signature_of(file) is not None
 
 
 def run_marked(
@@ -40,16 +42,20 @@ def run_marked(
     as_json: bool,
 ) -> None:
     """Send the marked rows again; all others stay as they are."""
-    from batchrun.journal import Journal
-    from batchrun.rerun import find_rerun
-
-    with Journal(settings.journal) as journal:
-        marked = find_rerun(file, journal)
-    assert marked is not None  # the caller has looked
+    marked = _asked_for(file, settings)
     _same_workflow(marked, workflow)
+    if marked.already:
+        typer.echo(_already_words(marked), err=as_json)
+    if not marked.jobs:
+        _end_as_it_stands(marked.summary, as_json=as_json)
     if not _agreed(marked, yes=yes, to_stderr=as_json):
         typer.echo("Nothing was triggered.", err=as_json)
         raise typer.Exit(ExitCode.COMPLETED)
+    if not yes and _asked_for(file, settings).jobs != marked.jobs:  # an answer can take long
+        raise UsageError(
+            "While the question was open, marked rows were sent again elsewhere.",
+            "Nothing was triggered here. Give the workbook again to see what is left to send.",
+        )
     go_on(
         marked.summary.batch_id,
         settings,
@@ -60,6 +66,47 @@ def run_marked(
         form=form,
         as_json=as_json,
     )
+
+
+def _asked_for(file: Path, settings: Settings) -> Rerun:
+    from batchrun.journal import Journal
+    from batchrun.rerun import find_rerun
+
+    with Journal(settings.journal) as journal:
+        marked = find_rerun(file, journal)
+    assert marked is not None  # the caller has looked
+    return marked
+
+
+def _already_words(marked: Rerun) -> str:
+    from batchrun.cli.wording import plural
+
+    were = "was" if marked.already == 1 else "were"
+    return f"{plural(marked.already, 'marked row')} {were} sent again already."
+
+
+def _end_as_it_stands(summary: BatchSummary, *, as_json: bool) -> NoReturn:
+    """End without triggering anything, with the exit code of the batch."""
+    from batchrun.cli import wording
+
+    if summary.unfinished:
+        code = ExitCode.PAUSED
+    elif summary.counts[Outcome.COMPLETED] == summary.rows:
+        code = ExitCode.COMPLETED
+    else:
+        code = ExitCode.INCOMPLETE
+    if as_json:
+        ending = {"exit_code": int(code), "resume_at": None}
+        typer.echo(json.dumps(wording.summary_json(summary) | ending))
+        raise typer.Exit(code)
+    typer.echo("Nothing was triggered.")
+    typer.echo(f"Batch:     {summary.batch_id}")
+    typer.echo(f"Rows:      {wording.counts(summary)}")
+    if summary.unfinished:
+        typer.echo(f"Go on:     batchrun resume {summary.batch_id}")
+    if summary.output is not None:
+        typer.echo(f"Workbook:  {summary.output}")
+    raise typer.Exit(code)
 
 
 def _same_workflow(marked: Rerun, workflow: str | None) -> None:

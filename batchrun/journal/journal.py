@@ -22,7 +22,8 @@ from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import ResultRows
-from batchrun.journal.schema import ENDED, JobState, batches, jobs, meta, rows
+from batchrun.journal.schema import JobState, batches, jobs, meta, rows
+from batchrun.journal.sent import SentJob, read_sent
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
     BatchResults,
@@ -271,21 +272,10 @@ class Journal:
         with self._engine.connect() as connection, connection.begin():
             return list(ResultRows(connection, batch_id, state=JobState.IN_DOUBT))
 
-    def sent(self, batch_id: str) -> dict[tuple[str | None, ...], frozenset[int]]:
-        """The numbers of the ended jobs by their rows' IDs, and by IDs and execution id."""
-        query = (
-            select(rows.c.company_id, rows.c.contact_id, jobs.c.execution_id, jobs.c.number)
-            .join_from(
-                rows, jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
-            )
-            .where(rows.c.batch_id == batch_id, jobs.c.state.in_(ENDED))
-        )
-        found: dict[tuple[str | None, ...], set[int]] = {}
-        with self._engine.connect() as connection:
-            for company, contact, execution, number in connection.execute(query):
-                found.setdefault((company, contact), set()).add(number)
-                found.setdefault((company, contact, execution), set()).add(number)
-        return {key: frozenset(numbers) for key, numbers in found.items()}
+    def sent(self, batch_id: str) -> dict[tuple[str | None, str | None], tuple[SentJob, ...]]:
+        """The jobs by the IDs of their rows (company, contact), all of one moment."""
+        with self._engine.connect() as connection, connection.begin():
+            return read_sent(connection, batch_id)
 
     # reading
 

@@ -55,6 +55,7 @@ class ResultRows:
                 started_at=decode_time(found.started_at),
                 finished_at=decode_time(found.finished_at),
                 result=decode_result(found.result),
+                dropped=state is JobState.DROPPED,
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.service.answers import (
@@ -86,7 +86,7 @@ def classify_trigger(reply: Reply | NoReply, key: str) -> TriggerAnswer:
         return Doubtful(reason) if reply.sent else NotSent(reason)
     if 200 <= reply.status < 300:
         try:
-            return Accepted(read_accepted(reply.document()), reply.quota)
+            return Accepted(read_accepted(reply.document(), key), reply.quota)
         except UnusableAnswerError as error:
             return Doubtful(_doubt(reply, error, key), reply.quota)
     refused = _refused(reply, key)
@@ -109,9 +109,7 @@ def classify_poll(reply: Reply | NoReply, asked_id: str, key: str) -> PollAnswer
         return Unclear(tidy(reply.reason, key))
     if 200 <= reply.status < 300:
         try:
-            execution = read_polled(reply.document(), asked_id)
-            # The service's words for a failure may repeat the key.
-            return Told(replace(execution, message=tidy(execution.message, key)), reply.quota)
+            return Told(read_polled(reply.document(), asked_id, key), reply.quota)
         except UnusableAnswerError as error:
             return Unclear(_doubt(reply, error, key), reply.quota, heard=_speaks(reply))
     refused = _refused(reply, key)
@@ -149,5 +147,5 @@ def _refused(reply: Reply, key: str) -> KeyRefused | Throttled | None:
 
 def _doubt(reply: Reply, error: UnusableAnswerError, key: str) -> str:
     # A body that broke off may be half a result: its text is no explanation.
-    seen = f"HTTP {reply.status}" if reply.flaw else explain(reply.status, reply.body)
+    seen = f"HTTP {reply.status}" if reply.flaw else explain(reply.status, reply.body, key)
     return tidy(f"{error} ({seen})", key)

@@ -62,8 +62,8 @@ def read_workflows(document: JSON) -> tuple[tuple[Workflow, ...], bool]:
     return workflows, more
 
 
-def read_accepted(document: JSON) -> Execution:
-    """Read the execution that a trigger's answer tells of.
+def read_accepted(document: JSON, key: str = "") -> Execution:
+    """Read the execution that a trigger's answer tells of; no words of it repeat the key.
 
     Raises:
         UnusableAnswerError: It has no execution id, or one that no request could carry.
@@ -74,11 +74,11 @@ def read_accepted(document: JSON) -> Execution:
         raise UnusableAnswerError("the answer has no execution id")
     if not is_usable_id(execution_id):
         raise UnusableAnswerError("the answer has an execution id of an unusable shape")
-    return _execution(execution_id, fields)
+    return _execution(execution_id, fields, key)
 
 
-def read_polled(document: JSON, asked_id: str) -> Execution:
-    """Read the execution that was asked for.
+def read_polled(document: JSON, asked_id: str, key: str = "") -> Execution:
+    """Read the execution that was asked for; no words of it repeat the key.
 
     Raises:
         UnusableAnswerError: It has no status, or tells of another execution.
@@ -89,7 +89,7 @@ def read_polled(document: JSON, asked_id: str) -> Execution:
     told_id = _id(fields, "execution_id", "id")
     if told_id is not None and told_id.casefold() != asked_id.casefold():
         raise UnusableAnswerError("the answer tells of another execution")
-    return _execution(asked_id, fields)
+    return _execution(asked_id, fields, key)
 
 
 def is_usable_id(execution_id: str) -> bool:
@@ -135,6 +135,8 @@ def explain(status: int, body: bytes, key: str = "") -> str:
         body: The body, whole or not.
         key: What must not appear, even if the service repeats it.
     """
+    if key:  # before anything is cut: of a key across the cut a part would be left
+        body = body.replace(key.encode(), b"[key]")
     words = _body_words(body[:_EXCERPT_CHARACTERS])
     if not words:
         known = status in HTTPStatus.__members__.values()
@@ -201,10 +203,10 @@ def _id(fields: dict[str, JSON], *names: str) -> str | None:
     return None
 
 
-def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
-    status, message = _status(fields.get("status"))
+def _execution(execution_id: str, fields: dict[str, JSON], key: str) -> Execution:
+    status, message = _status(fields.get("status"), key)
     if status is ExecutionStatus.FAILED:
-        message = _failure_words(fields)
+        message = _failure_words(fields, key)
     return Execution(
         id=execution_id,
         status=status,
@@ -216,22 +218,22 @@ def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
     )
 
 
-def _status(word: JSON) -> tuple[ExecutionStatus, str]:
+def _status(word: JSON, key: str) -> tuple[ExecutionStatus, str]:
     """The status, and for one never heard of the words to say so."""
     if isinstance(word, str):
         try:
             return ExecutionStatus(word.strip().lower()), ""
         except ValueError:
             pass
-    return ExecutionStatus.UNKNOWN, tidy(f"unknown status {word!r}")
+    return ExecutionStatus.UNKNOWN, tidy(f"unknown status {word!r}", key)
 
 
-def _failure_words(fields: dict[str, JSON]) -> str:
+def _failure_words(fields: dict[str, JSON], key: str) -> str:
     result = fields.get("result")
     nested = result.get("error") or result.get("message") if isinstance(result, dict) else result
     for source in (fields.get("error"), fields.get("message"), nested):
         if words := _words(source):
-            return tidy(words)
+            return tidy(words, key)
     return "the service gives no reason"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from batchrun.model import Outcome, Role
-from batchrun.workbook.marks import SHEET
+from batchrun.workbook.marks import AGAIN, CARRY_OVER, SHEET
 from batchrun.workbook.names import name_of
 from batchrun.workbook.sheets import Look, TableSheets
 from batchrun.workbook.styles import Head
@@ -13,7 +13,7 @@ from batchrun.workbook.styles import Head
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchrun.model import BatchResults
+    from batchrun.model import BatchResults, ResultRow
     from batchrun.workbook.sheets import Book
 
 TITLE = "Needs attention"
@@ -54,20 +54,26 @@ def write_attention(
     for outcome in ORDER:
         if not summary.counts[outcome]:
             continue
-        advice = _advice(outcome, summary.batch_id)
         for number, row in enumerate(results.rows):
             if row.outcome is outcome:
                 name = [name_of(row.row.cells, names)] if names else []
                 ids = {Role.COMPANY: row.company_id, Role.CONTACT: row.contact_id}
                 told = (ids[role] for role in results.roles)
+                advice = _advice(row, summary.batch_id)
                 values = [row.row.line, *name, *told, outcome.value, row.message, advice]
                 sheets.append(values, {0: rows.place(number)})
 
 
-def _advice(outcome: Outcome, batch_id: str) -> str:
-    match outcome:
+def _advice(row: ResultRow, batch_id: str) -> str:
+    marking = f'an x under "{AGAIN}" on {SHEET}, save, then: batchrun run THIS_FILE'
+    match row.outcome:
         case Outcome.COMPLETED:
             return ""
+        case Outcome.IN_DOUBT if row.dropped:
+            return (
+                "Nothing: it stays as it is. To send it after all, and perhaps pay twice: "
+                f"{marking}"
+            )
         case Outcome.IN_DOUBT:
             return (
                 "It may have been accepted and paid for. Look in PG:AI, then decide with: "
@@ -76,12 +82,15 @@ def _advice(outcome: Outcome, batch_id: str) -> str:
             )
         case Outcome.FAILED | Outcome.REJECTED:
             return (
-                f'Read the reason. To send it again: an x under "run again" on {SHEET}, save, '
-                "then: batchrun run THIS_FILE"
+                "Read the reason. To send all failed and rejected rows again: "
+                f"batchrun retry {batch_id}. To send this one: {marking}"
             )
         case Outcome.TIMED_OUT | Outcome.PENDING:
             return f"Run: batchrun resume {batch_id}"
         case Outcome.INVALID:
-            return "Mend this line of the list and run it again; completed rows stay as they are."
+            return (
+                f"Mend this line in the list, then: {CARRY_OVER} (list and options as before). "
+                "Completed rows are taken over, not sent and paid for again."
+            )
         case _:
-            assert_never(outcome)
+            assert_never(row.outcome)

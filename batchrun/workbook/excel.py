@@ -10,7 +10,7 @@ from batchrun.workbook.details import DetailSheets
 from batchrun.workbook.guide import guide_sheets, write_guide
 from batchrun.workbook.layout import MORE, STATUS_COLUMNS, layout_of
 from batchrun.workbook.limits import EXCEL, Limits
-from batchrun.workbook.marks import AGAIN, SHEET, sign
+from batchrun.workbook.marks import AGAIN, SHEET, Signature, sign
 from batchrun.workbook.sheets import Book, Look, TableSheets, look_of
 from batchrun.workbook.source import SourceLook, source_looks
 from batchrun.workbook.styles import Head
@@ -68,7 +68,7 @@ def _describe(book: Book, results: BatchResults) -> None:
     properties = book.workbook.properties
     properties.creator = "batchrun"
     properties.title = f"{results.summary.workflow.name}: {results.summary.source.name}"
-    sign(book.workbook, results.summary.batch_id)
+    sign(book.workbook, Signature(results.summary.batch_id, results.summary.updated_at))
     properties.created = results.summary.created_at.replace(tzinfo=None)
 
 

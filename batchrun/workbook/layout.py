@@ -123,6 +123,7 @@ class Layout:
         names: Positions of the input's columns that name a row.
         roles: The input's ID columns.
         reasons: Messages of rows not completed, most frequent first.
+        undecided: How many rows are in doubt and the user has not decided about.
         seconds: How long the executions ran, to a tenth of a second, and how many ran so long.
         flat_depth: The most keys in a path.
     """
@@ -135,6 +136,7 @@ class Layout:
     names: tuple[int, ...]
     roles: Mapping[Role, int]
     reasons: tuple[tuple[str, int], ...]
+    undecided: int
     seconds: tuple[tuple[float, int], ...]
     flat_depth: int
 
@@ -177,6 +179,7 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
     originals = tuple(ColumnSurvey() for _ in results.header)
     reasons: Counter[str] = Counter()
     seconds: Counter[float] = Counter()
+    undecided = 0
     for row in results.rows:
         for column, cell in zip(originals, row.row.cells, strict=True):
             column.see(cell)
@@ -184,6 +187,7 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
             _see(survey, flatten(row.result, shape.flat_depth), shape.flat_depth)
         if row.seconds is not None:
             seconds[round(row.seconds, 1)] += 1
+        undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
         if row.outcome is not Outcome.COMPLETED:
             full = len(reasons) >= MOST_REASONS and row.message not in reasons
             reasons["others" if full else row.message or row.outcome.value] += 1
@@ -198,6 +202,7 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
         names=names,
         roles=results.roles,
         reasons=tuple(reasons.most_common()),
+        undecided=undecided,
         seconds=tuple(sorted(seconds.items())),
         flat_depth=shape.flat_depth,
     )

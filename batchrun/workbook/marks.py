@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
@@ -24,7 +25,12 @@ AGAIN = "run again"
 """The head of the column in which anything asks for the row to be sent again."""
 
 SHEET = "Results"
-_PROPERTY = "batchrun batch"
+
+CARRY_OVER = "batchrun run LIST --carry-over …"
+"""How a mended list is run: what is completed of an earlier batch is not paid for again."""
+
+_BATCH = "batchrun batch"
+_AS_OF = "batchrun as of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +50,43 @@ class Marked:
     execution_id: str | None
 
 
-def sign(workbook: Workbook, batch_id: str) -> None:
-    """Keep in a workbook which batch it is of; Excel leaves it there when it saves."""
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a workbook says of itself.
+
+    Attributes:
+        batch_id: The batch it was written from.
+        as_of: The batch's last change that it shows; ``None`` where an older batchrun wrote it.
+    """
+
+    batch_id: str
+    as_of: datetime | None = None
+
+
+def sign(workbook: Workbook, signature: Signature) -> None:
+    """Keep in a workbook what it is of; Excel leaves that there when it saves."""
     properties: Any = workbook  # its stubs do not know of them
-    properties.custom_doc_props.append(StringProperty(name=_PROPERTY, value=batch_id))
+    told = {_BATCH: signature.batch_id}
+    if signature.as_of is not None:
+        told[_AS_OF] = signature.as_of.isoformat()
+    for name, value in told.items():
+        properties.custom_doc_props.append(StringProperty(name=name, value=value))
 
 
-def batch_of_workbook(path: Path) -> str | None:
-    """The batch that a workbook was written from; ``None`` for any other file."""
+def signature_of(path: Path) -> Signature | None:
+    """What a workbook was written from; ``None`` for any other file."""
     try:
         with zipfile.ZipFile(path) as archive:
             properties = ElementTree.fromstring(archive.read("docProps/custom.xml"))
     except (OSError, KeyError, zipfile.BadZipFile, ParseError, DefusedXmlException):
         return None
-    for each in properties:
-        if each.get("name") == _PROPERTY:
-            return "".join(each.itertext()) or None
-    return None
+    told = {each.get("name"): "".join(each.itertext()) for each in properties}
+    if not told.get(_BATCH):
+        return None
+    try:
+        return Signature(told[_BATCH], datetime.fromisoformat(told[_AS_OF]))
+    except (KeyError, ValueError):
+        return Signature(told[_BATCH])
 
 
 def marked_rows(path: Path) -> Iterator[Marked]:

@@ -28,10 +28,15 @@ WIDEST, WIDEST_UNSPACED, NARROWEST = 52.0, 26.0, 9.0
 LETTERS_PER_WIDTH = 1.1
 """A column's width is counted in digits; letters in running text are narrower."""
 
-MOST_LINES = 5
-"""Lines of text a row is high at most; the rest is in the cell, and shows when it is clicked."""
-
 LINE_POINTS = 15.0
+MOST_LINES = 6
+"""Lines of text a row is high at most; the rest is in the cell, and shows when it is clicked.
+
+Six of Excel's lines are as high as eight of LibreOffice's, so that neither cuts one in half.
+"""
+
+_HEAD_POINTS = 2 * LINE_POINTS + 8
+"""Two lines, and some air: the first row is not to look as if it hung from the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +215,7 @@ class TableSheets:
                 cell_xml(f"{column[0]}1", styles.head(look.head), self._fitter.text(look.title))
                 for column, look in zip(self._columns, looks, strict=True)
             ),
-            2 * LINE_POINTS,
+            _HEAD_POINTS,
         )
 
     def _link_address(self, rows: SheetRows, place: str, text: str) -> str:
@@ -234,6 +239,13 @@ def lines_of(text: str, width: int) -> int:
     return sum(-(-len(part) // width) or 1 for part in parts)
 
 
+def print_wide(sheet: Worksheet) -> None:
+    """Let a sheet print on landscape pages, all its columns beside each other."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0  # as many pages as it is long
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # always there
+
+
 def _dress(
     sheet: Worksheet, looks: Sequence[Look], rows: int, frozen: int, outcome: int | None
 ) -> None:
@@ -247,5 +259,5 @@ def _dress(
     if outcome is not None:
         letter = get_column_letter(outcome + 1)
         color_outcomes(sheet, f"{letter}2:{letter}{max(rows, 1) + 1}")
-    sheet.page_setup.orientation = "landscape"
+    print_wide(sheet)
     sheet.print_title_rows = "1:1"

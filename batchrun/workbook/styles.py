@@ -115,7 +115,8 @@ class Styles:
         """The line over a group of facts."""
         line = Border(bottom=Side(style="medium", color="1F5C8B"))
         font = _font(12, bold=True, color="1F5C8B")
-        return self._number(("section",), font, Alignment(horizontal="left"), border=line)
+        align = Alignment(horizontal="left", vertical="center")
+        return self._number(("section",), font, align, border=line)
 
     def note(self) -> int:
         """A remark."""
@@ -123,7 +124,7 @@ class Styles:
 
     def fact(self, number_format: str = "General", *, wrap: bool = False) -> int:
         """A fact's name or value: on the left, whatever its type."""
-        align = Alignment(horizontal="left", vertical="top", wrap_text=wrap)
+        align = Alignment(horizontal="left", vertical="center", wrap_text=wrap)
         key = ("fact", number_format, wrap)
         return self._number(key, _PLAIN, align, number_format=number_format)
 

@@ -13,9 +13,15 @@ from openpyxl.chart.marker import DataPoint
 from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.workbook.layout import naive
-from batchrun.workbook.marks import SHEET
+from batchrun.workbook.marks import AGAIN, CARRY_OVER
 from batchrun.workbook.rows import cell_xml
-from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES, lines_of
+from batchrun.workbook.sheets import (
+    LETTERS_PER_WIDTH,
+    LINE_POINTS,
+    MOST_LINES,
+    lines_of,
+    print_wide,
+)
 from batchrun.workbook.styles import CHART_COLORS, NUMBER_FORMATS, color_outcomes
 
 if TYPE_CHECKING:
@@ -32,7 +38,7 @@ MOST_REASONS_SHOWN = 10
 BINS = 12
 _CHART_COLUMN = "E"
 _NAME_WIDTH = 48
-_SECTION_HEIGHT = 21.0
+_SECTION_HEIGHT = 24.0
 
 
 class SummarySheet:
@@ -49,9 +55,7 @@ class SummarySheet:
         for letter, width in zip("ABCD", (_NAME_WIDTH, 22, 10, 16), strict=True):
             sheet.column_dimensions[letter].width = width
         sheet.sheet_view.showGridLines = False
-        sheet.page_setup.orientation = "landscape"
-        sheet.page_setup.fitToHeight = 0
-        sheet.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # always there
+        print_wide(sheet)
 
     def write(self, summary: BatchSummary, layout: Layout) -> None:
         """Write it all."""
@@ -62,7 +66,7 @@ class SummarySheet:
         self._append([])
         self._outcomes(summary)
         self._reasons(layout)
-        self._facts("How to go on", _next_steps(summary))
+        self._facts("How to go on", _next_steps(summary, layout.undecided))
         self._facts("Time", _times(summary, layout))
         self._facts("Requests", _requests(summary))
         self._facts("What ran", _settings(summary))
@@ -133,7 +137,7 @@ class SummarySheet:
         row = self._rows.count + 1
         name = cells[0][0] if cells else None
         if height is None and row > 3 and isinstance(name, str):
-            lines = min(lines_of(name, _NAME_WIDTH), MOST_LINES)
+            lines = min(lines_of(name, int(_NAME_WIDTH * LETTERS_PER_WIDTH)), MOST_LINES)
             height = LINE_POINTS * lines if lines > 1 else None
         self._rows.add(
             (
@@ -207,16 +211,19 @@ def _verdict(summary: BatchSummary) -> str:
     return f"{completed:,} of {summary.rows:,} rows are completed; {attention}"
 
 
-def _next_steps(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
+def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Cell]]:
     counts, batch_id = summary.counts, summary.batch_id
     yield "note", summary.note or None
     if summary.unfinished:
         yield "go on with", f"batchrun resume {batch_id}"
     if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
         yield "send failed and rejected rows again with", f"batchrun retry {batch_id}"
-        yield "send some of them again with", f'"run again" on the sheet {SHEET}'
-    if counts[Outcome.IN_DOUBT]:
+    if undecided:
         yield "settle rows in doubt with", f"batchrun resume {batch_id} --in-doubt …"
+    if counts[Outcome.INVALID]:
+        yield "mend invalid rows in the list, then", CARRY_OVER
+    if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
+        yield f'send the rows you mark under "{AGAIN}" with', "batchrun run THIS_FILE"
     yield "write this anew with", f"batchrun export {batch_id} -o …"
 
 
@@ -225,7 +232,8 @@ def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
     yield "last change (UTC)", naive(summary.updated_at)
     yield "estimated", _rounded(summary.estimated_seconds)
     yield "worked on", _rounded(summary.worked_seconds)
-    yield "of it waiting for the quota", _rounded(summary.quota_seconds)
+    if summary.worked_seconds:
+        yield "of it waiting for the quota", timedelta(seconds=round(summary.quota_seconds))
     yield "seconds per execution, median", quantile(layout.seconds, 0.5)
     yield "seconds per execution, 90 % below", quantile(layout.seconds, 0.9)
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 from typing import TYPE_CHECKING
 
 import httpx
 import openpyxl
 import pytest
+
+from tests.cli.conftest import ACME, BETA, SPEED
+from tests.engine.faults import Fault, faulty_sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +20,8 @@ if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
 
 RESULTS = "accounts.results.xlsx"
+LOST_ANSWER = Fault(502, "<html>", accepted=True)
+REFUSED = Fault(400, {"error": "company is archived"})
 
 
 @pytest.fixture
@@ -110,6 +118,7 @@ def test_a_marked_row_whose_id_was_never_sent_is_named(
 
     assert ended.exit_code == 2
     assert "line 5 is marked, but its IDs are not among those that were sent" in ended.stderr
+    assert "Mend the list itself and run that: batchrun run LIST --carry-over" in ended.stderr
 
 
 def test_without_yes_nothing_is_triggered(
@@ -148,3 +157,132 @@ def test_a_plain_list_still_needs_a_workflow(batchrun: CommandLine, accounts: Pa
 
     assert ended.exit_code == 2
     assert "No workflow is named" in ended.stderr
+
+
+def test_a_marked_workbook_given_twice_is_paid_for_once(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    listed = batchrun.folder / "topics.csv"
+    listed.write_text(f"Company ID,Topic\n{ACME},news\n{ACME},people\n", encoding="utf-8")
+    batchrun(
+        "run", "topics.csv", "-w", "Account Research", "--param-column", "focus=Topic", "--yes"
+    )
+    mark(batchrun.folder / "topics.results.xlsx", 3)
+    batchrun("run", "topics.results.xlsx", "--yes")
+    assert triggers(sandbox) == 3
+
+    ended = batchrun("run", "topics.results.xlsx")
+
+    assert triggers(sandbox) == 3
+    assert ended.exit_code == 0
+    assert "1 marked row was sent again already" in ended.stdout
+    assert "Nothing was triggered" in ended.stdout
+
+
+def test_rows_marked_since_are_sent_and_those_sent_again_already_are_not(
+    batchrun: CommandLine, sandbox: str, results: Path
+) -> None:
+    mark(results, 3)
+    batchrun("run", RESULTS, "--yes")
+    paid = triggers(sandbox)
+    mark(results, 2)
+
+    ended = batchrun("run", RESULTS, "--yes")
+
+    assert "1 marked row was sent again already" in ended.stdout
+    assert "1 marked row, 1 job to trigger again" in ended.stdout
+    assert triggers(sandbox) == paid + 1
+
+
+def test_an_interrupted_run_of_marked_rows_given_again_says_how_to_go_on(
+    batchrun: CommandLine, sandbox: str, results: Path
+) -> None:
+    mark(results, 2, 3)
+    batchrun("run", RESULTS, "--yes", "--limit", "1")
+    paid = triggers(sandbox)
+
+    ended = batchrun("run", RESULTS, "--yes")
+
+    assert triggers(sandbox) == paid
+    assert ended.exit_code == 4
+    assert "2 marked rows were sent again already" in ended.stdout
+    assert "batchrun resume" in ended.stdout
+    batchrun("resume")
+    assert triggers(sandbox) == paid + 1
+
+
+def test_a_machine_reads_that_nothing_was_triggered(
+    batchrun: CommandLine, sandbox: str, results: Path
+) -> None:
+    mark(results, 2)
+    batchrun("run", RESULTS, "--yes")
+
+    ended = batchrun("run", RESULTS, "--json")
+
+    assert json.loads(ended.stdout)["exit_code"] == ended.exit_code == 3  # an ID is damaged
+    assert "sent again already" in ended.stderr
+
+
+def test_a_row_in_doubt_is_sent_once_for_each_workbook_it_is_marked_in(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    accounts.write_text(f"Company ID\n{ACME}\n", encoding="utf-8")
+    with faulty_sandbox(triggers=[LOST_ANSWER, LOST_ANSWER]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun("run", "accounts.csv", "-w", "Account Research", "--yes")
+        mark(batchrun.folder / RESULTS, 2)
+
+        for _ in range(3):
+            batchrun("run", RESULTS, "--yes")
+        assert len(sandbox.bodies()) == 2
+
+        mark(batchrun.folder / "accounts.results (2).xlsx", 2)
+        for _ in range(3):
+            batchrun("run", "accounts.results (2).xlsx", "--yes")
+        assert len(sandbox.bodies()) == 3
+
+
+def test_a_row_without_execution_is_refused_where_its_ids_fit_two_jobs(
+    batchrun: CommandLine,
+) -> None:
+    listed = batchrun.folder / "topics.csv"
+    listed.write_text(f"Company ID,Topic\n{BETA},news\n{BETA},people\n", encoding="utf-8")
+    with faulty_sandbox(triggers=[REFUSED]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(
+            "run", "topics.csv", "-w", "Account Research", "--param-column", "focus=Topic", "--yes"
+        )
+        path, paid = batchrun.folder / "topics.results.xlsx", len(sandbox.bodies())
+        refused = [each["batchrun status"] for each in rows(path)].index("rejected")
+        mark(path, refused + 2)
+
+        ended = batchrun("run", "topics.results.xlsx", "--yes")
+
+        assert ended.exit_code == 2
+        assert "has no execution id, and 2 jobs have its IDs" in ended.stderr
+        assert "batchrun retry" in ended.stderr
+        assert len(sandbox.bodies()) == paid
+
+
+def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twice(
+    batchrun: CommandLine, sandbox: str, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark(results, 2)
+    paid = triggers(sandbox)
+
+    def answered(*_question: object, **_how: object) -> bool:
+        batchrun("run", RESULTS, "--yes")
+        return True
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("typer.confirm", answered)
+
+    ended = batchrun("run", RESULTS)
+
+    assert ended.exit_code == 2
+    assert "sent again elsewhere" in ended.stderr
+    assert triggers(sandbox) == paid + 1

@@ -78,6 +78,8 @@ def test_dropped_doubts_stay_in_doubt_and_are_not_asked_about_again(
     assert asyncio.run(jobs.drop_doubts()) == 1
     assert journal.undecided(summary.batch_id) == []
     assert outcomes(journal, summary.batch_id)[DOUBTFUL] is Outcome.IN_DOUBT
+    with journal.results(summary.batch_id) as found:
+        assert [row.dropped for row in found.rows] == [False, True, False]
     # Nor are they sent when others in doubt are; but the user may still change their mind.
     assert asyncio.run(jobs.retry_doubts()) == 0
     assert asyncio.run(jobs.retry({Outcome.IN_DOUBT})) == 1

@@ -45,6 +45,7 @@ def row(
     *,
     cells: Sequence[Cell] | None = None,
     message: str = "",
+    dropped: bool = False,
 ) -> ResultRow:
     """The row of this number, counted from 0, as the journal would give it."""
     ran = outcome in {Outcome.COMPLETED, Outcome.FAILED}
@@ -61,6 +62,7 @@ def row(
         started_at=began + timedelta(seconds=1) if ran else None,
         finished_at=began + timedelta(seconds=31 + number % 50) if ran else None,
         result=result,
+        dropped=dropped,
     )
 
 

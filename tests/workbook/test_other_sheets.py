@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import zipfile
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import openpyxl
+import pytest
 
 from batchrun.model import Outcome
+from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES
 from batchrun.workbook.summary import histogram, quantile
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
@@ -43,6 +46,48 @@ def test_needs_attention_has_each_row_not_completed_those_in_doubt_first(written
     assert link.location == "'Results'!A5"
 
 
+def advice(path: Path) -> list[str]:
+    return [each["what to do"] for each in table(path, "Needs attention")]
+
+
+def test_a_failed_row_can_be_sent_again_with_all_others_or_alone(written: Write) -> None:
+    [told] = advice(written(batch([row(0, None, Outcome.FAILED, message="no domain")])))
+
+    assert "batchrun retry 1124-accounts-7f3a" in told
+    assert '"run again"' in told
+
+
+def test_an_invalid_row_is_mended_in_the_list_and_run_without_paying_for_the_others(
+    written: Write,
+) -> None:
+    path = written(batch([row(0, {"a": 1}), row(1, None, Outcome.INVALID, message="no UUID")]))
+
+    [told] = advice(path)
+    assert "batchrun run LIST --carry-over" in told
+    facts = {line[0]: line[1] for line in sheet(path, "Summary")}
+    assert "--carry-over" in facts["mend invalid rows in the list, then"]
+
+
+def test_nothing_is_left_to_decide_about_a_doubt_that_was_dropped(written: Write) -> None:
+    path = written(batch([row(0, None, Outcome.IN_DOUBT, message="by your word", dropped=True)]))
+
+    [told] = advice(path)
+    assert "Look in PG:AI" not in told
+    assert "run again" in told
+    facts = {line[0]: line[1] for line in sheet(path, "Summary")}
+    assert "settle rows in doubt with" not in facts
+    assert facts['send the rows you mark under "run again" with'] == "batchrun run THIS_FILE"
+
+
+def test_the_summary_tells_how_to_settle_a_doubt_and_to_send_again(written: Write) -> None:
+    rows = [row(0, None, Outcome.IN_DOUBT), row(1, None, Outcome.REJECTED)]
+
+    facts = {line[0]: line[1] for line in sheet(written(batch(rows)), "Summary")}
+
+    assert "--in-doubt" in facts["settle rows in doubt with"]
+    assert facts["send failed and rejected rows again with"] == "batchrun retry 1124-accounts-7f3a"
+
+
 def test_a_list_without_names_has_no_name_column(written: Write) -> None:
     rows = [row(0, None, Outcome.FAILED, cells=(company(0), "x"))]
     path = written(batch(rows, ("Company ID", "Segment")))
@@ -73,6 +118,20 @@ def test_the_summary_counts_every_row_and_names_the_reasons(written: Write) -> N
     assert facts["spent per row"] == 2
     titles = [line[0] for line in cells]
     assert titles.index("no domain") < titles.index("not sent yet")
+
+
+@pytest.mark.parametrize("waited", [112.0, 0.0])
+def test_the_summary_tells_the_time_worked_beside_the_estimated(
+    written: Write, waited: float
+) -> None:
+    path = written(batch([row(0, {})], worked_seconds=163.2, quota_seconds=waited))
+
+    facts = {line[0]: line[1] for line in sheet(path, "Summary")[::-1]}  # the first of a name
+    assert facts["worked on"] == timedelta(seconds=163)
+    assert facts["of it waiting for the quota"] == timedelta(seconds=waited)
+    times = [line[0] for line in sheet(path, "Summary")]
+    assert times[times.index("worked on") - 1] == "estimated"
+    assert facts["estimated"] == timedelta(seconds=300)
 
 
 def test_the_summary_has_a_chart_of_outcomes_and_one_of_times(written: Write) -> None:
@@ -158,6 +217,27 @@ def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(writte
     assert back is not None
     assert forth is not None
     assert (back.location, forth.location) == ("'Results'!A4", "'people'!A4")
+
+
+def test_sheets_print_on_wide_pages_with_their_heads_on_each(written: Write) -> None:
+    book = openpyxl.load_workbook(written(batch_of({"a": 1})))
+
+    for title in ("Results", "Needs attention", "Columns"):
+        printed = book[title]
+        assert printed.page_setup.orientation == "landscape"
+        fitting = printed.sheet_properties.pageSetUpPr
+        assert fitting is not None
+        assert fitting.fitToPage
+        assert (printed.page_setup.fitToWidth, printed.page_setup.fitToHeight) == (1, 0)
+        assert printed.print_title_rows == "$1:$1"
+
+
+def test_a_long_text_is_shown_in_whole_lines(written: Write) -> None:
+    path = written(batch_of({"summary": "one\n" * 50}, {"summary": "one\ntwo"}))
+
+    results = openpyxl.load_workbook(path)["Results"]
+    heights = [results.row_dimensions[line].height for line in (2, 3)]
+    assert heights == [MOST_LINES * LINE_POINTS, 2 * LINE_POINTS]
 
 
 def test_names_of_sheets_are_legal_and_unlike_whatever_the_keys_are(written: Write) -> None:

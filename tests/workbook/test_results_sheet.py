@@ -129,7 +129,7 @@ def test_long_text_is_wrapped_in_a_row_of_sane_height(written: Write) -> None:
     results = opened["Results"]
 
     assert results["K2"].alignment.wrap_text
-    assert results.row_dimensions[2].height == 75
+    assert results.row_dimensions[2].height == 90
     assert results.row_dimensions[3].height is None
     assert 40 < results.column_dimensions["K"].width <= 60
 
