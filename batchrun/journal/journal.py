@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from batchrun.errors import JournalError
+from batchrun.journal.creation import create_batch, newest_of
 from batchrun.journal.database import WRITING, compact, open_database
-from batchrun.journal.encoding import decode_time, encode_cells
+from batchrun.journal.encoding import decode_time
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -35,12 +34,10 @@ from batchrun.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from batchrun.plan import Plan
-
-ROWS_AT_ONCE = 1_000
 
 
 class Journal:
@@ -76,56 +73,28 @@ class Journal:
 
     # batches
 
-    def create(self, plan: Plan, base_url: str) -> str:
+    def create(self, plan: Plan, base_url: str, *, known: str | None = None) -> str:
         """Keep a plan as a new batch: all of it or nothing.
+
+        Args:
+            plan: What it is to do.
+            base_url: Of which service.
+            known: The newest batch of the same list at this service that the user knows of.
 
         Returns:
             The new batch's id.
+
+        Raises:
+            UsageError: Somebody has begun the same list meanwhile; nothing was kept.
         """
-        now = datetime.now(UTC)
-        batch_id = _batch_id(plan.table.source.name, now)
         with self._writing() as connection:
-            connection.execute(
-                insert(batches).values(
-                    id=batch_id,
-                    fingerprint=plan.fingerprint(),
-                    created_at=now.timestamp(),
-                    updated_at=now.timestamp(),
-                    workflow=json.dumps(asdict(plan.workflow)),
-                    source=json.dumps(asdict(plan.table.source)),
-                    header=json.dumps(plan.table.header),
-                    roles=json.dumps({role.value: at for role, at in plan.roles.items()}),
-                    parameters=json.dumps(dict(plan.parameters.constant)),
-                    base_url=base_url,
-                    estimated_seconds=plan.estimate.seconds,
-                    estimated_requests=plan.estimate.requests,
-                )
-            )
-            sharing = [0] * len(plan.bodies)
-            _insert_many(connection, rows, _planned_rows(batch_id, plan, sharing))
-            _insert_many(
-                connection,
-                jobs,
-                (
-                    {
-                        "batch_id": batch_id,
-                        "number": number,
-                        "body": body,
-                        "rows": sharing[number],
-                        "state": JobState.PENDING,
-                    }
-                    for number, body in enumerate(plan.bodies)
-                ),
-            )
-        return batch_id
+            return create_batch(connection, plan, base_url, known)
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """The newest batch of the same rows, workflow and parameters at the same service."""
-        return self._newest(
-            select(batches.c.id).where(
-                batches.c.fingerprint == fingerprint, batches.c.base_url == base_url
-            )
-        )
+        with self._engine.connect() as connection:
+            batch_id = newest_of(connection, fingerprint, base_url)
+            return None if batch_id is None else self._summary(connection, batch_id)
 
     def resolve(self, batch_id: str | None) -> BatchSummary:
         """The batch of this id (or of the only id that begins so), or the newest one.
@@ -134,7 +103,7 @@ class Journal:
             JournalError: There is none, or several begin so.
         """
         if batch_id is None:
-            newest = self._newest(select(batches.c.id))
+            newest = self._newest()
             if newest is None:
                 raise JournalError(
                     f"The journal {self.location} holds no batch yet.",
@@ -300,9 +269,10 @@ class Journal:
 
     # reading
 
-    def _newest(self, ids: Select[tuple[Any]]) -> BatchSummary | None:
+    def _newest(self) -> BatchSummary | None:
+        newest = select(batches.c.id).order_by(batches.c.created_at.desc()).limit(1)
         with self._engine.connect() as connection:
-            batch_id = connection.scalar(ids.order_by(batches.c.created_at.desc()).limit(1))
+            batch_id = connection.scalar(newest)
             return None if batch_id is None else self._summary(connection, batch_id)
 
     def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
@@ -362,36 +332,3 @@ class Journal:
                 select(meta.c.value).where(meta.c.name == "salt")
             ).scalar_one()
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
-
-
-def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[Mapping[str, Any]]:
-    """The plan's rows as the journal keeps them; counts in ``sharing`` the rows of each job."""
-    for number, planned in enumerate(plan.rows):
-        if planned.job is not None:
-            sharing[planned.job] += 1
-        yield {
-            "batch_id": batch_id,
-            "number": number,
-            "line": planned.row.line,
-            "cells": encode_cells(planned.row.cells),
-            "job": planned.job,
-            "company_id": planned.company_id,
-            "contact_id": planned.contact_id,
-            "reason": planned.reason,
-        }
-
-
-def _insert_many(connection: Connection, table: Any, values: Iterable[Mapping[str, Any]]) -> None:
-    batch: list[Mapping[str, Any]] = []
-    for value in values:
-        batch.append(value)
-        if len(batch) == ROWS_AT_ONCE:
-            connection.execute(insert(table), batch)
-            batch = []
-    if batch:
-        connection.execute(insert(table), batch)
-
-
-def _batch_id(name: str, now: datetime) -> str:
-    stem = re.sub(r"[^a-z0-9]+", "-", name.rsplit(".", 1)[0].lower()).strip("-")[:24].strip("-")
-    return f"{now:%m%d}-{stem or 'batch'}-{secrets.token_hex(2)}"
