@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
@@ -178,17 +178,27 @@ class Journal:
         """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
         return self._rescue(batch_id).found()
 
-    def forget(self, batch_id: str) -> None:
-        """Erase a batch: its rows, results and rescue files, from the journal's files too.
+    def forget(self, *batch_ids: str) -> None:
+        """Erase batches: their rows, results and rescue files, from the journal's files too.
 
         Raises:
-            JournalError: Another process works on it, or on the journal.
+            JournalError: Another process works on one of them, or on the journal.
         """
+        erased = 0
+        try:
+            for batch_id in batch_ids:
+                self._erase(batch_id)
+                erased += 1
+        finally:
+            if erased:
+                compact(self._engine)
+
+    def _erase(self, batch_id: str) -> None:
         with self.hold(batch_id):
             self._rescue(batch_id).discard()
             self._writer.submit(delete(batches).where(batches.c.id == batch_id)).result()
+        with suppress(OSError):  # Windows keeps a file that somebody has open
             lock_path(self.location, batch_id).unlink(missing_ok=True)
-        compact(self._engine)
 
     def ledger(self, key: str) -> QuotaLedger:
         """What all processes that use the key have spent, and whose turn it is."""
