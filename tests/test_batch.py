@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -72,3 +73,31 @@ def test_a_list_that_somebody_started_during_the_question_is_not_started_twice(
 
     assert "batchrun resume" in refused.value.hint
     assert len(sandbox.bodies()) == paid + 2
+
+
+@pytest.mark.parametrize("spelling", ["{url}/", "{upper}"])
+def test_another_spelling_of_the_address_is_the_same_service(
+    service: tuple[str, FaultySandbox], accounts: Path, spelling: str
+) -> None:
+    url, sandbox = service
+    url = url.replace("127.0.0.1", "localhost")
+    request = Request(accounts, WORKFLOW)
+    asyncio.run(batch.run(request, settings_for(url, accounts.parent)))
+    other = spelling.format(url=url, upper=url.replace("localhost", "LocalHost"))
+    with pytest.raises(UsageError, match="already"):
+        asyncio.run(batch.run(request, settings_for(other, accounts.parent)))
+    assert len(sandbox.bodies()) == 2
+
+
+def test_a_batch_begun_under_another_spelling_of_the_address_is_found(
+    service: tuple[str, FaultySandbox], accounts: Path
+) -> None:
+    url, sandbox = service
+    settings, request = settings_for(url, accounts.parent), Request(accounts, WORKFLOW)
+    asyncio.run(batch.run(request, settings))
+    with sqlite3.connect(settings.journal) as journal:  # as batchrun 0.1 has kept it
+        journal.execute("UPDATE batches SET base_url = base_url || '/'")
+    journal.close()
+    with pytest.raises(UsageError, match="already"):
+        asyncio.run(batch.run(request, settings))
+    assert len(sandbox.bodies()) == 2

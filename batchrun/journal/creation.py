@@ -14,9 +14,12 @@ from sqlalchemy import Connection, insert, select
 from batchrun.errors import UsageError
 from batchrun.journal.encoding import encode_cells
 from batchrun.journal.schema import JobState, batches, jobs, meta, rows
+from batchrun.settings import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from sqlalchemy import ColumnElement
 
     from batchrun.plan import Plan
 
@@ -74,10 +77,17 @@ def newest_of(connection: Connection, fingerprint: str, base_url: str) -> str | 
     """The newest batch of the same rows, workflow and parameters at the same service."""
     return connection.scalar(
         select(batches.c.id)
-        .where(batches.c.fingerprint == fingerprint, batches.c.base_url == base_url)
+        .where(batches.c.fingerprint == fingerprint, of_service(connection, base_url))
         .order_by(batches.c.created_at.desc())
         .limit(1)
     )
+
+
+def of_service(connection: Connection, base_url: str) -> ColumnElement[bool]:
+    """Which batches are of a service, however its base URL was spelled when they began."""
+    known = connection.scalars(select(batches.c.base_url).distinct())
+    service = service_of(base_url)
+    return batches.c.base_url.in_([one for one in known if service_of(one) == service])
 
 
 def _batch(batch_id: str, plan: Plan, base_url: str, now: datetime) -> dict[str, Any]:
@@ -91,7 +101,7 @@ def _batch(batch_id: str, plan: Plan, base_url: str, now: datetime) -> dict[str,
         "header": json.dumps(plan.table.header),
         "roles": json.dumps({role.value: at for role, at in plan.roles.items()}),
         "parameters": json.dumps(dict(plan.parameters.constant)),
-        "base_url": base_url,
+        "base_url": service_of(base_url),
         "estimated_seconds": plan.estimate.seconds,
         "estimated_requests": plan.estimate.requests,
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, delete, func, select, update
 
 from batchrun.errors import JournalError
-from batchrun.journal.creation import create_batch, newest_of
+from batchrun.journal.creation import create_batch, newest_of, of_service
 from batchrun.journal.database import WRITING, compact, open_database
 from batchrun.journal.encoding import decode_time
 from batchrun.journal.jobs import BatchJobs
@@ -213,12 +213,9 @@ class Journal:
             limit: At most so many executions.
         """
         found: list[float] = []
-        newest = (
-            select(batches.c.id, batches.c.workflow)
-            .where(batches.c.base_url == base_url)
-            .order_by(batches.c.created_at.desc())
-        )
+        newest = select(batches.c.id, batches.c.workflow).order_by(batches.c.created_at.desc())
         with self._engine.connect() as connection:
+            newest = newest.where(of_service(connection, base_url))
             for batch_id, workflow in connection.execute(newest).all():
                 if json.loads(workflow)["id"] != workflow_id or len(found) >= limit:
                     continue
