@@ -154,7 +154,8 @@ async def run(
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
         journal, base_url = session.journal, session.settings.base_url
-        earlier = None if again else journal.find(plan.fingerprint(), base_url)
+        newest = journal.find(plan.fingerprint(), base_url)
+        earlier = None if again else newest
         if earlier is not None and not earlier.unfinished:
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
@@ -166,7 +167,8 @@ async def run(
             workbook.check_target(target, source)
         if not confirm(plan, earlier):
             return None
-        batch_id = earlier.batch_id if earlier else journal.create(plan, base_url)
+        known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
+        batch_id = earlier.batch_id if earlier else journal.create(plan, base_url, known=known)
         form = form or workbook.Form()
         return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
 

@@ -19,6 +19,7 @@ from batchrun.errors import UsageError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
 from batchrun.service import Client
+from batchrun.service.address import checked_base_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -107,9 +108,11 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
             "to try without one, add --sandbox.",
         )
     key = settings.api_key.get_secret_value()
+    base_url = checked_base_url(settings.base_url)
+    settings = settings.model_copy(update={"base_url": base_url})
     clock, quota = Clock(settings.speed), Quota(settings.rate)
     timeout = settings.timeout_seconds
-    async with Client(key, settings.base_url, timeout_seconds=timeout) as client:
+    async with Client(key, base_url, timeout_seconds=timeout) as client:
         with Journal(settings.journal) as journal:
             share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
             yield Session(settings, key, client, quota, share, clock, journal)

@@ -20,6 +20,27 @@ DEFAULT_BASE_URL = "https://api.pipelinegeneration.ai/v1"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def service_of(base_url: str) -> str:
+    """The one spelling of all base URLs that name the same service.
+
+    Without a slash at its end or a port that goes without saying; scheme and host in small
+    letters. An address that can't be read stays as it is.
+    """
+    try:
+        parts = urlsplit(base_url.strip())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return base_url
+    if ":" in host:  # IPv6
+        host = f"[{host}]"
+    if port is not None and port != DEFAULT_PORTS.get(parts.scheme):
+        host = f"{host}:{port}"
+    return parts._replace(netloc=host, path=parts.path.rstrip("/")).geturl()
+
+
 def _variable(name: str) -> AliasChoices:
     """Accept a setting by its own name in code and by its variable in the environment."""
     return AliasChoices(name.removeprefix("BATCHRUN_").removeprefix("PGAI_").lower(), name)

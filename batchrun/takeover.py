@@ -67,6 +67,7 @@ async def take_over(
     await jobs.again(again)
     if retry:
         await jobs.retry(retry)
+    await jobs.poll_on()  # after what the user wants sent again, which may be the same jobs
     undecided = journal.undecided(batch_id)
     if not undecided:
         return

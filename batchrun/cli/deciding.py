@@ -113,8 +113,7 @@ def forget(
         question = f"Erase {plural(len(chosen), 'batch', 'batches')} for good?"
         if not _agreed(question, yes=yes):
             raise typer.Exit(ExitCode.COMPLETED)
-        for one in chosen:
-            opened.forget(one.batch_id)
+        opened.forget(*(one.batch_id for one in chosen))
     typer.echo(f"Forgotten: {plural(len(chosen), 'batch', 'batches')}")
 
 

@@ -123,8 +123,7 @@ class BatchJobs:
     async def recover(self) -> int:
         """Take over where another process stopped.
 
-        What a rescue file kept is taken in. A job that was being sent is in doubt; one that timed
-        out is polled on.
+        What a rescue file kept is taken in. A job that was being sent is in doubt.
 
         Returns:
             How many jobs are newly in doubt.
@@ -133,14 +132,20 @@ class BatchJobs:
         if steps:
             await self._writer.commit(*steps)
             self._rescue.discard()
-        doubtful = await self._move_all(
+        return await self._move_all(
             {JobState.SENDING},
             JobState.IN_DOUBT,
             message="batchrun was stopped while the trigger was on its way; "
             "it may have been accepted",
         )
-        await self._move_all({JobState.TIMED_OUT}, JobState.IN_FLIGHT, message="")
-        return doubtful
+
+    async def poll_on(self) -> int:
+        """Poll on what timed out.
+
+        Returns:
+            How many jobs.
+        """
+        return await self._move_all({JobState.TIMED_OUT}, JobState.IN_FLIGHT, message="")
 
     # what the user decides
 

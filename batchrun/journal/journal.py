@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from batchrun.errors import JournalError
+from batchrun.journal.creation import create_batch, newest_of, of_service
 from batchrun.journal.database import WRITING, compact, open_database
-from batchrun.journal.encoding import encode_cells
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -36,12 +34,11 @@ from batchrun.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from batchrun.plan import Plan
 
-ROWS_AT_ONCE = 1_000
 BATCHES_NAMED = 10
 
 
@@ -78,56 +75,28 @@ class Journal:
 
     # batches
 
-    def create(self, plan: Plan, base_url: str) -> str:
+    def create(self, plan: Plan, base_url: str, *, known: str | None = None) -> str:
         """Keep a plan as a new batch: all of it or nothing.
+
+        Args:
+            plan: What it is to do.
+            base_url: Of which service.
+            known: The newest batch of the same list at this service that the user knows of.
 
         Returns:
             The new batch's id.
+
+        Raises:
+            UsageError: Somebody has begun the same list meanwhile; nothing was kept.
         """
-        now = datetime.now(UTC)
-        batch_id = _batch_id(plan.table.source.name, now)
         with self._writing() as connection:
-            connection.execute(
-                insert(batches).values(
-                    id=batch_id,
-                    fingerprint=plan.fingerprint(),
-                    created_at=now.timestamp(),
-                    updated_at=now.timestamp(),
-                    workflow=json.dumps(asdict(plan.workflow)),
-                    source=json.dumps(asdict(plan.table.source)),
-                    header=json.dumps(plan.table.header),
-                    roles=json.dumps({role.value: at for role, at in plan.roles.items()}),
-                    parameters=json.dumps(dict(plan.parameters.constant)),
-                    base_url=base_url,
-                    estimated_seconds=plan.estimate.seconds,
-                    estimated_requests=plan.estimate.requests,
-                )
-            )
-            sharing = [0] * len(plan.bodies)
-            _insert_many(connection, rows, _planned_rows(batch_id, plan, sharing))
-            _insert_many(
-                connection,
-                jobs,
-                (
-                    {
-                        "batch_id": batch_id,
-                        "number": number,
-                        "body": body,
-                        "rows": sharing[number],
-                        "state": JobState.PENDING,
-                    }
-                    for number, body in enumerate(plan.bodies)
-                ),
-            )
-        return batch_id
+            return create_batch(connection, plan, base_url, known)
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """The newest batch of the same rows, workflow and parameters at the same service."""
-        return self._newest(
-            select(batches.c.id).where(
-                batches.c.fingerprint == fingerprint, batches.c.base_url == base_url
-            )
-        )
+        with self._engine.connect() as connection:
+            batch_id = newest_of(connection, fingerprint, base_url)
+            return None if batch_id is None else self._summary(connection, batch_id)
 
     def resolve(self, batch_id: str | None) -> BatchSummary:
         """The batch of this id (or of the only id that begins so), or the newest one.
@@ -136,7 +105,7 @@ class Journal:
             JournalError: There is none, or several begin so.
         """
         if batch_id is None:
-            newest = self._newest(select(batches.c.id))
+            newest = self._newest()
             if newest is None:
                 raise JournalError(
                     f"The journal {self.location} holds no batch yet.",
@@ -199,17 +168,27 @@ class Journal:
         """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
         return self._rescue(batch_id).found()
 
-    def forget(self, batch_id: str) -> None:
-        """Erase a batch: its rows, results and rescue files, from the journal's files too.
+    def forget(self, *batch_ids: str) -> None:
+        """Erase batches: their rows, results and rescue files, from the journal's files too.
 
         Raises:
-            JournalError: Another process works on it, or on the journal.
+            JournalError: Another process works on one of them, or on the journal.
         """
+        erased = 0
+        try:
+            for batch_id in batch_ids:
+                self._erase(batch_id)
+                erased += 1
+        finally:
+            if erased:
+                compact(self._engine)
+
+    def _erase(self, batch_id: str) -> None:
         with self.hold(batch_id):
             self._rescue(batch_id).discard()
             self._writer.submit(delete(batches).where(batches.c.id == batch_id)).result()
+        with suppress(OSError):  # Windows keeps a file that somebody has open
             lock_path(self.location, batch_id).unlink(missing_ok=True)
-        compact(self._engine)
 
     def ledger(self, key: str) -> QuotaLedger:
         """What all processes that use the key have spent, and whose turn it is."""
@@ -224,12 +203,9 @@ class Journal:
             limit: At most so many executions.
         """
         found: list[float] = []
-        newest = (
-            select(batches.c.id, batches.c.workflow)
-            .where(batches.c.base_url == base_url)
-            .order_by(batches.c.created_at.desc())
-        )
+        newest = select(batches.c.id, batches.c.workflow).order_by(batches.c.created_at.desc())
         with self._engine.connect() as connection:
+            newest = newest.where(of_service(connection, base_url))
             for batch_id, workflow in connection.execute(newest).all():
                 if json.loads(workflow)["id"] != workflow_id or len(found) >= limit:
                     continue
@@ -279,9 +255,10 @@ class Journal:
 
     # reading
 
-    def _newest(self, ids: Select[tuple[Any]]) -> BatchSummary | None:
+    def _newest(self) -> BatchSummary | None:
+        newest = select(batches.c.id).order_by(batches.c.created_at.desc()).limit(1)
         with self._engine.connect() as connection:
-            batch_id = connection.scalar(ids.order_by(batches.c.created_at.desc()).limit(1))
+            batch_id = connection.scalar(newest)
             return None if batch_id is None else self._summary(connection, batch_id)
 
     def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
@@ -354,36 +331,3 @@ def _not_the_one(batch_id: str, known: Sequence[str], location: str) -> JournalE
         f"{len(known)} batches are called {batch_id}: {', '.join(known[:BATCHES_NAMED])}{more}.",
         "Name one of them.",
     )
-
-
-def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[Mapping[str, Any]]:
-    """The plan's rows as the journal keeps them; counts in ``sharing`` the rows of each job."""
-    for number, planned in enumerate(plan.rows):
-        if planned.job is not None:
-            sharing[planned.job] += 1
-        yield {
-            "batch_id": batch_id,
-            "number": number,
-            "line": planned.row.line,
-            "cells": encode_cells(planned.row.cells),
-            "job": planned.job,
-            "company_id": planned.company_id,
-            "contact_id": planned.contact_id,
-            "reason": planned.reason,
-        }
-
-
-def _insert_many(connection: Connection, table: Any, values: Iterable[Mapping[str, Any]]) -> None:
-    batch: list[Mapping[str, Any]] = []
-    for value in values:
-        batch.append(value)
-        if len(batch) == ROWS_AT_ONCE:
-            connection.execute(insert(table), batch)
-            batch = []
-    if batch:
-        connection.execute(insert(table), batch)
-
-
-def _batch_id(name: str, now: datetime) -> str:
-    stem = re.sub(r"[^a-z0-9]+", "-", name.rsplit(".", 1)[0].lower()).strip("-")[:24].strip("-")
-    return f"{now:%m%d}-{stem or 'batch'}-{secrets.token_hex(2)}"

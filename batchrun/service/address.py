@@ -5,13 +5,13 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from batchrun.errors import KeyRefusedError, UsageError
-from batchrun.settings import LOOPBACK_HOSTS
+from batchrun.settings import LOOPBACK_HOSTS, service_of
 
 _BASE_URL_HINT = "Set BATCHRUN_BASE_URL to an address such as https://api.example.com/v1."
 
 
 def checked_base_url(base_url: str) -> str:
-    """Return the base URL without a trailing slash.
+    """Return the base URL in the one spelling of its service.
 
     Raises:
         UsageError: It is no address of a service, or the key would travel unencrypted.
@@ -32,7 +32,7 @@ def checked_base_url(base_url: str) -> str:
             f"The base URL {parts.geturl()} is not encrypted: others could read the key.",
             "Use https; plain http is for a sandbox on this machine.",
         )
-    return parts.geturl().rstrip("/")
+    return service_of(base_url)
 
 
 def is_loopback(base_url: str) -> bool:

@@ -125,6 +125,18 @@ def test_retry_takes_only_the_outcomes_it_is_told(
     assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
 
 
+def test_timed_out_rows_are_sent_again_by_retry(batchrun: CommandLine, accounts: Path) -> None:
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun.monkeypatch.setenv("BATCHRUN_PATIENCE_SECONDS", "0.001")
+        batchrun(*RUN)
+        assert outcomes(batchrun) == {"timed out": 3, "invalid": 1}
+        batchrun.monkeypatch.delenv("BATCHRUN_PATIENCE_SECONDS")
+        batchrun("retry", "--outcome", "timed out", "--yes")
+        assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
+        assert len(sandbox.bodies()) == 4
+
+
 @pytest.mark.parametrize("outcome", ["completed", "invalid", "pending", "nonsense"])
 def test_what_cannot_be_retried_is_refused_with_the_reason(
     batchrun: CommandLine, doubtful: FaultySandbox, outcome: str

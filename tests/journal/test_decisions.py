@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 from sqlalchemy import select
 
 from batchrun.errors import JournalError
 from batchrun.journal import Journal
+from batchrun.journal.lease import lock_path
 from batchrun.journal.schema import attempts
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
@@ -17,7 +20,6 @@ from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from batchrun.journal import BatchJobs
 
@@ -105,6 +107,37 @@ def test_a_batch_that_is_being_worked_on_is_not_forgotten(tmp_path: Path) -> Non
         with other.hold(batch_id), pytest.raises(JournalError, match="working on batch"):
             journal.forget(batch_id)
         assert outcomes(journal, batch_id) == [Outcome.PENDING] * 3
+
+
+def test_a_lock_file_is_erased_only_when_it_is_closed(
+    journal: Journal, jobs: BatchJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows erases no file that is open."""
+    [forgotten] = journal.batches()
+    lock, unlink = lock_path(journal.location, forgotten.batch_id), Path.unlink
+    probe = FileLock(lock, timeout=0, is_singleton=False)
+
+    def as_on_windows(self: Path, missing_ok: bool = False) -> None:
+        if self == lock:
+            probe.acquire()  # Timeout, an OSError, where somebody still has it
+            probe.release()
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", as_on_windows)
+    journal.forget(forgotten.batch_id)
+    assert journal.batches() == []
+    assert not lock.exists()
+
+
+def test_the_journal_is_compacted_once_however_many_batches_are_forgotten(
+    journal: Journal, jobs: BatchJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.create(plan_of(IDS[0]), URL)
+    compacted: list[object] = []
+    monkeypatch.setattr("batchrun.journal.journal.compact", compacted.append)
+    journal.forget(*(summary.batch_id for summary in journal.batches()))
+    assert journal.batches() == []
+    assert len(compacted) == 1
 
 
 def _files_with(folder: Path, text: str) -> list[Path]:

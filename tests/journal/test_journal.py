@@ -108,7 +108,7 @@ def test_a_timed_out_job_is_polled_on_by_the_next_process(journal: Journal) -> N
 
     asyncio.run(time_out())
     assert outcomes(journal, batch_id)[0] is Outcome.TIMED_OUT
-    asyncio.run(jobs.recover())
+    asyncio.run(jobs.poll_on())
     assert [job.execution_id for job in jobs.in_flight()] == ["exec_0"]
 
 

@@ -1,0 +1,103 @@
+"""A batch from end to end, where money is at stake: what is triggered, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun import batch
+from batchrun.errors import UsageError
+from batchrun.request import Request
+from batchrun.settings import Settings, load_settings
+from tests.engine.faults import SPEED, FaultySandbox, faulty_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchrun.model import BatchSummary
+    from batchrun.plan import Plan
+
+WORKFLOW = "Account Research"
+
+
+def company(number: int) -> str:
+    return f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}"
+
+
+def listed(path: Path, *numbers: int) -> Path:
+    """A list of these companies."""
+    path.write_text("\n".join(["Company ID", *map(company, numbers)]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Path:
+    return listed(tmp_path / "accounts.csv", 1, 2)
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[str, FaultySandbox]]:
+    with faulty_sandbox() as running:
+        yield running
+
+
+def settings_for(url: str, folder: Path, key: str = "sandbox") -> Settings:
+    journal = str(folder / "journal.db")
+    return load_settings(api_key=key, base_url=url, journal=journal, speed=SPEED)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_list_that_somebody_started_during_the_question_is_not_started_twice(
+    service: tuple[str, FaultySandbox], accounts: Path, again: bool
+) -> None:
+    url, sandbox = service
+    settings, request = settings_for(url, accounts.parent), Request(accounts, WORKFLOW)
+    if again:
+        assert asyncio.run(batch.run(request, settings)) is not None
+    paid = len(sandbox.bodies())
+
+    def meanwhile(plan: Plan, earlier: BatchSummary | None) -> bool:
+        del plan, earlier
+        other = Thread(target=lambda: asyncio.run(batch.run(request, settings, again=again)))
+        other.start()
+        other.join()
+        return True
+
+    with pytest.raises(UsageError, match=r"started meanwhile as batch \d{4}-accounts") as refused:
+        asyncio.run(batch.run(request, settings, again=again, confirm=meanwhile))
+
+    assert "batchrun resume" in refused.value.hint
+    assert len(sandbox.bodies()) == paid + 2
+
+
+@pytest.mark.parametrize("spelling", ["{url}/", "{upper}"])
+def test_another_spelling_of_the_address_is_the_same_service(
+    service: tuple[str, FaultySandbox], accounts: Path, spelling: str
+) -> None:
+    url, sandbox = service
+    url = url.replace("127.0.0.1", "localhost")
+    request = Request(accounts, WORKFLOW)
+    asyncio.run(batch.run(request, settings_for(url, accounts.parent)))
+    other = spelling.format(url=url, upper=url.replace("localhost", "LocalHost"))
+    with pytest.raises(UsageError, match="already"):
+        asyncio.run(batch.run(request, settings_for(other, accounts.parent)))
+    assert len(sandbox.bodies()) == 2
+
+
+def test_a_batch_begun_under_another_spelling_of_the_address_is_found(
+    service: tuple[str, FaultySandbox], accounts: Path
+) -> None:
+    url, sandbox = service
+    settings, request = settings_for(url, accounts.parent), Request(accounts, WORKFLOW)
+    asyncio.run(batch.run(request, settings))
+    with sqlite3.connect(settings.journal) as journal:  # as batchrun 0.1 has kept it
+        journal.execute("UPDATE batches SET base_url = base_url || '/'")
+    journal.close()
+    with pytest.raises(UsageError, match="already"):
+        asyncio.run(batch.run(request, settings))
+    assert len(sandbox.bodies()) == 2
