@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, ExitCode, UsageError
+from batchrun.errors import BatchrunError, ExitCode, JournalError, UsageError
 from batchrun.journal import Journal
 from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
 from batchrun.request import Request, load_request
@@ -28,7 +28,7 @@ from batchrun.takeover import hold_doubts, retriable, take_over
 from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     import pandas as pd
 
@@ -301,8 +301,9 @@ async def _work(session: Session, run_now: _Run) -> Report:
             loop = asyncio.get_running_loop()
             run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
         try:
-            async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
-                ending = await engine.work()
+            with _counting(jobs, run_now.control):
+                async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                    ending = await engine.work()
         except BatchrunError as error:
             with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
                 await _keep(jobs, error.what, engine)
@@ -314,6 +315,18 @@ async def _work(session: Session, run_now: _Run) -> Report:
         await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
         output = write_results(journal, batch_id, run_now.target, run_now.form)
         return Report(journal.summary(batch_id), ending, output, resume_at)
+
+
+@contextmanager
+def _counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
+    """Tell the control how many jobs were triggered until the block ends, however it ends."""
+    pending = jobs.count_pending()
+    try:
+        yield
+    finally:
+        if control is not None:
+            with suppress(JournalError):  # the journal's own error is the one that counts
+                control.triggered += pending - jobs.count_pending()
 
 
 async def _keep(jobs: BatchJobs, note: str, engine: Engine) -> None:

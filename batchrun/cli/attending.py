@@ -57,7 +57,8 @@ def go(
                 "form": form,
             }
             if control.batch_id is not None:  # never a second batch, not even with --again
-                return batch.resume(control.batch_id, settings, limit=limit, **shown)
+                left = _left(limit, control)
+                return batch.resume(control.batch_id, settings, limit=left, **shown)
             return batch.run(request, settings, limit=limit, again=again, confirm=confirm, **shown)
 
         report = _with_a_key(settings, work, stopper)
@@ -104,6 +105,7 @@ def go_on(
 ) -> None:
     """Go on with a batch on the screen, and end the command as it ends."""
     from batchrun.batch import resume as resume_batch
+    from batchrun.takeover import hold_doubts
 
     with _showing() as (printer, control, stopper):
 
@@ -112,19 +114,22 @@ def go_on(
                 return decide(rows)
 
         def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            # Whoever is here a second time has taken over already.
-            first = how if control.batch_id is None else how | {"retry": ()}
+            shown: dict[str, Any] = {"on_progress": printer.show, "control": control}
+            if control.batch_id is None:
+                return resume_batch(batch, settings, decide=decided, **shown, **how)
+            # Whoever is here a second time has sent again already what was to be.
+            now = {"retry": (), "again": (), "limit": _left(how.get("limit"), control)}
             return resume_batch(
-                batch,
-                settings,
-                decide=decided,
-                on_progress=printer.show,
-                control=control,
-                **first,
+                control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
             )
 
         report = _with_a_key(settings, work, stopper)
     _end(report, as_json)
+
+
+def _left(limit: int | None, control: Control) -> int | None:
+    """What is left of ``--limit`` after what was triggered already."""
+    return None if limit is None else max(limit - control.triggered, 0)
 
 
 def _confirmed(plan: Plan, earlier: BatchSummary | None, *, yes: bool, to_stderr: bool) -> bool:
