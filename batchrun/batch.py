@@ -24,7 +24,7 @@ from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
-from batchrun.takeover import hold_doubts, retriable, take_over
+from batchrun.takeover import hold_doubts, retriable, same_service, take_over
 from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
@@ -202,14 +202,15 @@ async def resume(
         form: How and how often the results are written; ``None`` for the usual way.
 
     Raises:
-        BatchrunError: As in `run`.
+        BatchrunError: As in `run`; the batch is of another service.
     """
     settings = settings or load_settings()
     with Journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
-        if "base_url" not in settings.model_fields_set:
-            base_url = journal.base_url(summary.batch_id)
-            settings = settings.model_copy(update={"base_url": base_url})
+        base_url = journal.base_url(summary.batch_id)
+        if "base_url" in settings.model_fields_set:
+            same_service(summary.batch_id, base_url, settings.base_url)
+        settings = settings.model_copy(update={"base_url": base_url})
     source = _path(summary.source)
     target = output or _default_output(source, summary)
     if target is not None:
