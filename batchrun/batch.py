@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, ExitCode, UsageError
+from batchrun.errors import BatchrunError, ExitCode, JournalError, UsageError
 from batchrun.journal import Journal
 from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
 from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
-from batchrun.takeover import hold_doubts, retriable, take_over
+from batchrun.takeover import hold_doubts, retriable, same_service, take_over
 from batchrun.writing import write_results, writing_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     import pandas as pd
 
@@ -202,14 +202,15 @@ async def resume(
         form: How and how often the results are written; ``None`` for the usual way.
 
     Raises:
-        BatchrunError: As in `run`.
+        BatchrunError: As in `run`; the batch is of another service.
     """
     settings = settings or load_settings()
     with Journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
-        if "base_url" not in settings.model_fields_set:
-            base_url = journal.base_url(summary.batch_id)
-            settings = settings.model_copy(update={"base_url": base_url})
+        base_url = journal.base_url(summary.batch_id)
+        if "base_url" in settings.model_fields_set:
+            same_service(summary.batch_id, base_url, settings.base_url)
+        settings = settings.model_copy(update={"base_url": base_url})
     source = _path(summary.source)
     target = output or _default_output(source, summary)
     if target is not None:
@@ -301,8 +302,9 @@ async def _work(session: Session, run_now: _Run) -> Report:
             loop = asyncio.get_running_loop()
             run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
         try:
-            async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
-                ending = await engine.work()
+            with _counting(jobs, run_now.control):
+                async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                    ending = await engine.work()
         except BatchrunError as error:
             with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
                 await _keep(jobs, error.what, engine)
@@ -314,6 +316,18 @@ async def _work(session: Session, run_now: _Run) -> Report:
         await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
         output = write_results(journal, batch_id, run_now.target, run_now.form)
         return Report(journal.summary(batch_id), ending, output, resume_at)
+
+
+@contextmanager
+def _counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
+    """Tell the control how many jobs were triggered until the block ends, however it ends."""
+    pending = jobs.count_pending()
+    try:
+        yield
+    finally:
+        if control is not None:
+            with suppress(JournalError):  # the journal's own error is the one that counts
+                control.triggered += pending - jobs.count_pending()
 
 
 async def _keep(jobs: BatchJobs, note: str, engine: Engine) -> None:

@@ -14,12 +14,14 @@ class Control:
     Attributes:
         stopped: Whether somebody has said stop.
         batch_id: The batch that is worked on; ``None`` before, when nothing has been triggered.
+        triggered: Jobs that were triggered under it, all its runs together.
     """
 
     def __init__(self) -> None:
         self._stop: Callable[[], object] | None = None
         self.stopped = False
         self.batch_id: str | None = None
+        self.triggered = 0
 
     def stop(self) -> None:
         """No more triggers; what is in flight is collected for a while, then the workbook."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, assert_never
+from urllib.parse import urlsplit
 
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt, Outcome
+from batchrun.settings import LOOPBACK_HOSTS, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -42,6 +44,25 @@ def retriable(outcomes: Collection[Outcome]) -> frozenset[Outcome]:
         if outcome in _WHY_NOT:
             raise UsageError(f"Rows {outcome} are not retried: {_WHY_NOT[outcome]}.")
     return frozenset(outcomes)
+
+
+def same_service(batch_id: str, own: str, given: str) -> None:
+    """Check that a batch goes on at the service it was begun at.
+
+    Args:
+        batch_id: Which batch.
+        own: The base URL it was begun at.
+        given: The base URL that is set now.
+
+    Raises:
+        UsageError: They are two services.
+    """
+    if service_of(own) == service_of(given):
+        return
+    hint = "Unset BATCHRUN_BASE_URL and leave --base-url out to go on there."
+    if urlsplit(own).hostname in LOOPBACK_HOSTS:
+        hint = "That was a sandbox on this machine; once it is gone, run the list anew."
+    raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
 
 
 async def take_over(

@@ -101,3 +101,18 @@ def test_a_batch_begun_under_another_spelling_of_the_address_is_found(
     with pytest.raises(UsageError, match="already"):
         asyncio.run(batch.run(request, settings))
     assert len(sandbox.bodies()) == 2
+
+
+def test_a_batch_does_not_go_on_at_another_service(
+    service: tuple[str, FaultySandbox], accounts: Path
+) -> None:
+    url, _ = service
+    asyncio.run(batch.run(Request(accounts, WORKFLOW), settings_for(url, accounts.parent), limit=1))
+    with faulty_sandbox() as (elsewhere, other):
+        settings = settings_for(elsewhere, accounts.parent)
+        with pytest.raises(UsageError, match="belongs to") as refused:
+            asyncio.run(batch.resume(None, settings))
+        assert url in refused.value.what
+        assert elsewhere in refused.value.what
+        assert "run the list anew" in refused.value.hint
+        assert other.bodies() == []

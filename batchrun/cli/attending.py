@@ -59,7 +59,8 @@ def go(
                 "form": form,
             }
             if control.batch_id is not None:  # never a second batch, not even with --again
-                return batch.resume(control.batch_id, settings, limit=limit, **shown)
+                left = _allowed(limit, control)
+                return batch.resume(control.batch_id, settings, limit=left, **shown)
             return batch.run(request, settings, limit=limit, again=again, confirm=confirm, **shown)
 
         report = _with_a_key(settings, work, stopper)
@@ -106,6 +107,7 @@ def go_on(
 ) -> None:
     """Go on with a batch on the screen, and end the command as it ends."""
     from batchrun.batch import resume as resume_batch
+    from batchrun.takeover import hold_doubts
 
     with _showing() as (printer, control, stopper):
 
@@ -114,19 +116,22 @@ def go_on(
                 return decide(rows)
 
         def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            # Whoever is here a second time has taken over already.
-            first = how if control.batch_id is None else how | {"retry": ()}
+            shown: dict[str, Any] = {"on_progress": printer.show, "control": control}
+            if control.batch_id is None:
+                return resume_batch(batch, settings, decide=decided, **shown, **how)
+            # Whoever is here a second time has sent again already what was to be.
+            now = {"retry": (), "again": (), "limit": _allowed(how.get("limit"), control)}
             return resume_batch(
-                batch,
-                settings,
-                decide=decided,
-                on_progress=printer.show,
-                control=control,
-                **first,
+                control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
             )
 
         report = _with_a_key(settings, work, stopper)
     _end(report, settings, as_json)
+
+
+def _allowed(limit: int | None, control: Control) -> int | None:
+    """What is left of ``--limit`` after what was triggered already."""
+    return None if limit is None else max(limit - control.triggered, 0)
 
 
 def _left(batch: BatchSummary, settings: Settings) -> Standing:

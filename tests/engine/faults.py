@@ -71,6 +71,10 @@ class FaultySandbox:
         body = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
         await Response(body, fault.status, fault.headers)(scope, receive, send)
 
+    def meet(self, *triggers: Fault | None) -> None:
+        """What becomes of the next triggers."""
+        self._triggers = list(triggers)
+
     def bodies(self) -> list[str]:
         """The bodies the service itself accepted, in order."""
         return [json.dumps(dict(trigger.body)) for trigger in self.service.log]

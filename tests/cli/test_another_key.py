@@ -1,0 +1,95 @@
+"""A key that is refused in the middle, and another one typed: nothing is sent a second time."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import openpyxl
+import pytest
+
+from tests.cli.conftest import SPEED
+from tests.engine.faults import Fault, FaultySandbox, faulty_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.commands import CommandLine
+
+RUN = ("run", "three.csv", "-w", "account research", "--yes")
+KEY_REFUSED = Fault(401, {"error": "revoked"})
+LOST_ANSWER = Fault(502, "<html>", accepted=True)
+REJECTED = Fault(400, {"error": "company is archived"})
+
+
+class Terminal(io.StringIO):
+    """A terminal at which somebody sits."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def sandbox(batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultySandbox]:
+    """A service without faults yet, and somebody with another key at the terminal."""
+    ids = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(3)]
+    list_ = batchrun.folder / "three.csv"
+    list_.write_text("\n".join(["Company ID", *ids]) + "\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("batchrun.cli.attending._another_key", lambda: "sandbox")
+    with faulty_sandbox() as (url, running):
+        batchrun.connect(url, speed=SPEED)
+        yield running
+
+
+def outcomes(batchrun: CommandLine) -> dict[str, int]:
+    found = json.loads(batchrun("status", "--json").stdout)["outcomes"]
+    return {outcome: number for outcome, number in found.items() if number}
+
+
+def test_the_limit_counts_what_the_first_key_triggered(
+    batchrun: CommandLine, sandbox: FaultySandbox
+) -> None:
+    sandbox.meet(None, KEY_REFUSED)
+    batchrun(*RUN, "--limit", "2")
+    assert len(sandbox.bodies()) == 2
+
+
+def test_the_limit_of_resume_counts_what_the_first_key_triggered(
+    batchrun: CommandLine, sandbox: FaultySandbox
+) -> None:
+    sandbox.meet(KEY_REFUSED)
+    batchrun.monkeypatch.setattr("batchrun.cli.attending._another_key", str)
+    batchrun(*RUN, "--limit", "1")
+    batchrun.monkeypatch.setattr("batchrun.cli.attending._another_key", lambda: "sandbox")
+    sandbox.meet(None, KEY_REFUSED)
+    batchrun("resume", "--limit", "2")
+    assert len(sandbox.bodies()) == 2
+
+
+def test_marked_rows_are_sent_again_once(batchrun: CommandLine, sandbox: FaultySandbox) -> None:
+    batchrun(*RUN)
+    path = batchrun.folder / "three.results.xlsx"
+    book = openpyxl.load_workbook(path)
+    sheet = book["Results"]
+    column = [cell.value for cell in sheet[1]].index("run again") + 1
+    for line in (2, 3):
+        sheet.cell(line, column, "x")
+    book.save(path)
+    sandbox.meet(REJECTED, KEY_REFUSED)
+    batchrun("run", path.name, "--yes")
+    assert outcomes(batchrun) == {"completed": 2, "rejected": 1}
+    assert len(sandbox.bodies()) == 4
+
+
+def test_what_is_in_doubt_since_the_first_key_is_not_sent_again(
+    batchrun: CommandLine, sandbox: FaultySandbox
+) -> None:
+    sandbox.meet(LOST_ANSWER)
+    batchrun(*RUN, "--limit", "1")
+    sandbox.meet(LOST_ANSWER, KEY_REFUSED)
+    batchrun("resume", "--in-doubt", "retry")
+    assert outcomes(batchrun) == {"completed": 2, "in doubt": 1}
+    assert len(sandbox.bodies()) == 4
