@@ -219,7 +219,17 @@ def run(
         stop_after_failures=stop_after_failures,
         journal=journal,
     ) as settings:
-        go(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
+        go(
+            request,
+            settings,
+            output,
+            limit,
+            form,
+            yes=yes,
+            again=again,
+            sandbox=use_sandbox,
+            as_json=as_json,
+        )
 
 
 def resume(
@@ -270,7 +280,7 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with _settings(use_sandbox=True, journal=journal) as settings:
-        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True)
+        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True, sandbox=True)
 
 
 def _request(
