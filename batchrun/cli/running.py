@@ -320,4 +320,10 @@ def _settings(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
 
             given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
-        yield settings_from(**given)
+        settings = settings_from(**given)
+        if use_sandbox and "journal" not in settings.model_fields_set:
+            from batchrun.settings import default_journal
+
+            play = default_journal().with_name("sandbox.db")  # never among batches that cost
+            settings = settings.model_copy(update={"journal": str(play)})
+        yield settings
