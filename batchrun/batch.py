@@ -25,7 +25,7 @@ from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
 from batchrun.takeover import hold_doubts, retriable, same_service, take_over
-from batchrun.writing import write_results, writing_meanwhile
+from batchrun.writing import once_begun, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -301,21 +301,24 @@ async def _work(session: Session, run_now: _Run) -> Report:
         if run_now.control is not None:
             loop = asyncio.get_running_loop()
             run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
-        try:
-            with _counting(jobs, run_now.control):
-                async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
-                    ending = await engine.work()
-        except BatchrunError as error:
-            with suppress(BatchrunError):  # what stopped it may stop this too, and is what counts
-                await _keep(jobs, error.what, engine)
-                write_results(journal, batch_id, run_now.target, run_now.form)
-            raise
-        resume_at = None
-        if ending is Ending.QUOTA:
-            resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
-        await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
-        output = write_results(journal, batch_id, run_now.target, run_now.form)
-        return Report(journal.summary(batch_id), ending, output, resume_at)
+        with once_begun(journal, batch_id):
+            try:
+                with _counting(jobs, run_now.control):
+                    async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                        ending = await engine.work()
+            except BatchrunError as error:
+                with suppress(
+                    BatchrunError
+                ):  # what stopped it may stop this too, and is what counts
+                    await _keep(jobs, error.what, engine)
+                    write_results(journal, batch_id, run_now.target, run_now.form)
+                raise
+            resume_at = None
+            if ending is Ending.QUOTA:
+                resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
+            await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
+            output = write_results(journal, batch_id, run_now.target, run_now.form)
+            return Report(journal.summary(batch_id), ending, output, resume_at)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError, JournalError
 from batchrun.model import Role
 from batchrun.tables.ids import ValidId, parse_id
-from batchrun.workbook.marks import CARRY_OVER, marked_rows, signature_of
+from batchrun.workbook.marks import MENDED, marked_rows, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,8 +108,8 @@ def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> int | 
     if not jobs:
         raise _UnclearError(
             "its IDs are not among those that were sent",
-            f"Mend the list itself and run that: {CARRY_OVER} (list and options as before). "
-            "Completed rows are taken over, not sent and paid for again.",
+            f"Mend it in the list and {MENDED}: in a run of the whole list the others "
+            "would be sent and paid for again.",
         )
     if row.execution_id is None:
         return _job_by_ids(jobs, signature)

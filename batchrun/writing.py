@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.errors import BatchrunError, ExitCode, JournalError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from batchrun.journal import Journal
@@ -32,6 +33,24 @@ def write_results(
         written = workbook.write(found, target, form)
     journal.set_output(batch_id, str(written))
     return written
+
+
+@contextmanager
+def once_begun(journal: Journal, batch_id: str) -> Iterator[None]:
+    """While the block lasts, no error ends with the code that says nothing was triggered."""
+    try:
+        yield
+    except (JournalError, OutputError) as error:
+        error.exit_code = ExitCode.PAUSED
+        with suppress(BatchrunError):  # a journal that can't be read has said so
+            if not journal.summary(batch_id).unfinished:
+                error.exit_code = ExitCode.INCOMPLETE
+        if isinstance(error, OutputError):
+            error.hint = (
+                "The results are safe in the journal; write them elsewhere: "
+                f"batchrun export {batch_id} -o OUT.xlsx"
+            )
+        raise
 
 
 @asynccontextmanager

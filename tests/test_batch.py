@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun import batch
-from batchrun.errors import UsageError
+from batchrun.errors import ExitCode, OutputError, UsageError
 from batchrun.request import Request
 from batchrun.settings import Settings, load_settings
 from tests.engine.faults import SPEED, FaultySandbox, faulty_sandbox
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from batchrun.engine import Progress
     from batchrun.model import BatchSummary
     from batchrun.plan import Plan
 
@@ -116,3 +118,29 @@ def test_a_batch_does_not_go_on_at_another_service(
         assert elsewhere in refused.value.what
         assert "run the list anew" in refused.value.hint
         assert other.bodies() == []
+
+
+@pytest.mark.parametrize(("limit", "code"), [(None, ExitCode.INCOMPLETE), (1, ExitCode.PAUSED)])
+def test_a_folder_that_vanishes_does_not_end_as_if_nothing_was_triggered(
+    service: tuple[str, FaultySandbox], accounts: Path, limit: int | None, code: ExitCode
+) -> None:
+    url, sandbox = service
+    folder = accounts.parent / "out"
+    folder.mkdir()
+
+    def vanish(progress: Progress) -> None:
+        del progress
+        shutil.rmtree(folder, ignore_errors=True)
+
+    run = batch.run(
+        Request(accounts, WORKFLOW),
+        settings_for(url, accounts.parent),
+        output=folder / "out.xlsx",
+        limit=limit,
+        on_progress=vanish,
+    )
+    with pytest.raises(OutputError) as raised:
+        asyncio.run(run)
+    assert raised.value.exit_code == code
+    assert "safe in the journal" in raised.value.hint
+    assert len(sandbox.bodies()) == (limit or 2)

@@ -39,6 +39,7 @@ def go(
     *,
     yes: bool,
     again: bool = False,
+    sandbox: bool = False,
     as_json: bool = False,
 ) -> None:
     """Run a list on the screen, and end the command as it ends."""
@@ -67,7 +68,7 @@ def go(
     if report is None:
         typer.echo("Nothing was triggered.", err=as_json)
         raise typer.Exit(ExitCode.COMPLETED)
-    _end(report, settings, as_json)
+    _end(report, settings, as_json, sandbox=sandbox)
 
 
 def _with_a_key(
@@ -184,7 +185,7 @@ def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
             yield printer, control, stopper
 
 
-def _end(report: Report, settings: Settings, as_json: bool) -> None:
+def _end(report: Report, settings: Settings, as_json: bool, *, sandbox: bool = False) -> None:
     from batchrun.cli import wording
     from batchrun.model import Outcome
 
@@ -201,7 +202,9 @@ def _end(report: Report, settings: Settings, as_json: bool) -> None:
     tell(f"Requests:  {wording.effort(summary)}")
     if summary.note:
         tell(f"Note:      {summary.note}")
-    if summary.unfinished:
+    if sandbox and summary.unfinished:
+        tell("Go on:     its sandbox is gone now; run the list anew")
+    elif summary.unfinished:
         tell(f"Go on:     batchrun resume {summary.batch_id}")
     elif summary.counts[Outcome.IN_DOUBT]:
         tell(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")

@@ -230,7 +230,17 @@ def run(
         ask=ask_if_somebody_is_here(),
     )
     with _settings(use_sandbox, **given) as settings:
-        go(request, settings, output, limit, form, yes=yes, again=again, as_json=as_json)
+        go(
+            request,
+            settings,
+            output,
+            limit,
+            form,
+            yes=yes,
+            again=again,
+            sandbox=use_sandbox,
+            as_json=as_json,
+        )
 
 
 def resume(
@@ -309,7 +319,7 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with _settings(use_sandbox=True, journal=journal) as settings:
-        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True)
+        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True, sandbox=True)
 
 
 def _request(
@@ -349,4 +359,10 @@ def _settings(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
 
             given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
-        yield settings_from(**given)
+        settings = settings_from(**given)
+        if use_sandbox and "journal" not in settings.model_fields_set:
+            from batchrun.settings import default_journal
+
+            play = default_journal().with_name("sandbox.db")  # never among batches that cost
+            settings = settings.model_copy(update={"journal": str(play)})
+        yield settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from batchrun.model import Outcome, Role
-from batchrun.workbook.marks import AGAIN, CARRY_OVER, SHEET
+from batchrun.workbook.marks import AGAIN, MENDED, SHEET
 from batchrun.workbook.names import name_of
 from batchrun.workbook.sheets import Look, TableSheets
 from batchrun.workbook.styles import Head
@@ -89,8 +89,8 @@ def _advice(row: ResultRow, batch_id: str) -> str:
             return f"Run: batchrun resume {batch_id}"
         case Outcome.INVALID:
             return (
-                f"Mend this line in the list, then: {CARRY_OVER} (list and options as before). "
-                "Completed rows are taken over, not sent and paid for again."
+                f"Mend this line in the list and {MENDED}: in a run of the whole list the "
+                "others would be sent and paid for again."
             )
         case _:
             assert_never(row.outcome)

@@ -26,8 +26,8 @@ AGAIN = "run again"
 
 SHEET = "Results"
 
-CARRY_OVER = "batchrun run LIST --carry-over …"
-"""How a mended list is run: what is completed of an earlier batch is not paid for again."""
+MENDED = "run a list of the mended lines alone"
+"""How mended lines are sent: the whole list, changed, would be a new batch and paid for anew."""
 
 _BATCH = "batchrun batch"
 _AS_OF = "batchrun as of"

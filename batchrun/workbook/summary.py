@@ -13,7 +13,7 @@ from openpyxl.chart.marker import DataPoint
 from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.workbook.layout import naive
-from batchrun.workbook.marks import AGAIN, CARRY_OVER
+from batchrun.workbook.marks import AGAIN, MENDED
 from batchrun.workbook.rows import cell_xml
 from batchrun.workbook.sheets import (
     LETTERS_PER_WIDTH,
@@ -221,7 +221,7 @@ def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Ce
     if undecided:
         yield "settle rows in doubt with", f"batchrun resume {batch_id} --in-doubt …"
     if counts[Outcome.INVALID]:
-        yield "mend invalid rows in the list, then", CARRY_OVER
+        yield "mend invalid rows in the list, then", MENDED
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
         yield f'send the rows you mark under "{AGAIN}" with', "batchrun run THIS_FILE"
     yield "write this anew with", f"batchrun export {batch_id} -o …"

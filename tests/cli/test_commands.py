@@ -182,3 +182,23 @@ def test_a_key_from_a_dotenv_file_is_enough(
     batchrun.monkeypatch.delenv("PGAI_API_KEY")
     (batchrun.folder / ".env").write_text("PGAI_API_KEY=sandbox\n", encoding="utf-8")
     assert batchrun("workflows").exit_code == ExitCode.COMPLETED
+
+
+def test_an_unfinished_play_does_not_promise_to_go_on(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    ended = batchrun(*RUN, "--sandbox", "--limit", "1")
+    assert ended.exit_code == ExitCode.PAUSED
+    assert "run the list anew" in ended.stdout
+    assert "batchrun resume" not in ended.stdout
+
+
+def test_play_keeps_a_journal_of_its_own(
+    batchrun: CommandLine, accounts: Path, tmp_path: Path
+) -> None:
+    batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
+    own = tmp_path / "data" / "journal.db"
+    batchrun.monkeypatch.setattr("batchrun.settings.default_journal", lambda: own)
+    batchrun(*RUN, "--sandbox")
+    assert own.with_name("sandbox.db").exists()
+    assert not own.exists()
