@@ -52,7 +52,7 @@ RESUMES = 50
 
 POINTS: dict[str, tuple[str, str, str]] = {
     "before the plan is kept": ("batchrun.journal.journal:Journal", "create", "before"),
-    "rows kept, jobs not": ("batchrun.journal.journal", "_insert_many", "after"),
+    "rows kept, jobs not": ("batchrun.journal.creation", "_insert_many", "after"),
     "plan kept": ("batchrun.journal.journal:Journal", "create", "after"),
     "batch held": ("batchrun.journal.jobs:BatchJobs", "recover", "before"),
     "before the intent": ("batchrun.journal.jobs:BatchJobs", "intend", "before"),
