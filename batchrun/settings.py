@@ -95,6 +95,8 @@ class Settings(BaseSettings):
             which nothing more is triggered; 0 for no such limit (``BATCHRUN_STOP_AFTER_FAILURES``).
         timeout_seconds: How long the service may take for a single step of an answer
             (``BATCHRUN_TIMEOUT_SECONDS``).
+        log_file: Where the command line logs each event, one JSON object a line; ``None`` for
+            nowhere (``BATCHRUN_LOG_FILE``). Programs listen to the logger ``batchrun``.
         speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
             that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
     """
@@ -146,6 +148,7 @@ class Settings(BaseSettings):
     timeout_seconds: Annotated[float, Field(gt=0)] = Field(
         30.0, validation_alias=_variable("BATCHRUN_TIMEOUT_SECONDS")
     )
+    log_file: Path | None = Field(None, validation_alias=_variable("BATCHRUN_LOG_FILE"))
     speed: Annotated[float, Field(gt=0)] = Field(1.0, validation_alias=_variable("BATCHRUN_SPEED"))
 
 
@@ -202,6 +205,11 @@ def _wanted(name: str) -> str:
 def default_journal() -> Path:
     """Where a user's journal is kept unless told otherwise."""
     return user_data_path("batchrun", appauthor=False) / "journal.db"
+
+
+def sandbox_journal() -> Path:
+    """Where batches of the sandbox are kept: never among those that cost."""
+    return default_journal().with_name("sandbox.db")
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from batchrun.cli.attending import go_on
+from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.errors import ExitCode, UsageError
 from batchrun.model import InDoubt, Outcome
@@ -37,13 +37,14 @@ def run_marked(
     output: Path | None,
     limit: int | None,
     form: Form,
+    manner: Manner,
     *,
     yes: bool,
-    as_json: bool,
 ) -> None:
     """Send the marked rows again; all others stay as they are."""
     marked = _asked_for(file, settings)
     _same_workflow(marked, workflow)
+    as_json = manner.as_json
     if marked.already:
         typer.echo(_already_words(marked), err=as_json)
     if not marked.jobs:
@@ -59,12 +60,12 @@ def run_marked(
     go_on(
         marked.summary.batch_id,
         settings,
+        manner,
         output=output or marked.output,
         limit=limit,
         again=marked.jobs,
         decide=about_doubts(InDoubt.HOLD),
         form=form,
-        as_json=as_json,
     )
 
 

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from batchrun.cli.attending import go_on
+from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
     Batch,
     JournalAt,
+    LogFile,
+    NotifyCommand,
     Output,
+    PlayJournal,
+    Quiet,
     Yes,
     settings_with_journal,
 )
@@ -61,6 +65,9 @@ def retry(
     yes: Yes = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Send rows again that ended without a result; each is paid for again."""
@@ -68,17 +75,17 @@ def retry(
     from batchrun.takeover import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    settings = settings_with_journal(base_url=base_url, journal=journal)
+    settings = settings_with_journal(base_url=base_url, journal=journal, log_file=log_file)
     with Journal(settings.journal) as opened:
         summary = opened.resolve(batch)
     _confirm_retry(summary, chosen, yes=yes)
     go_on(
         summary.batch_id,
         settings,
+        Manner(as_json, quiet, notify_command),
         output=output,
         retry=chosen,
         decide=about_doubts(InDoubt.HOLD),
-        as_json=as_json,
     )
 
 
@@ -90,6 +97,7 @@ def forget(
     ] = None,
     yes: Yes = False,
     journal: JournalAt = None,
+    sandbox: PlayJournal = False,
 ) -> None:
     """Erase a batch from the journal, its rows and results included; workbooks stay."""
     from batchrun.cli.wording import counts, plural
@@ -99,7 +107,7 @@ def forget(
         raise UsageError(
             "Name a batch, or an age with --older-than.", "List the batches with: batchrun batches"
         )
-    with Journal(settings_with_journal(journal=journal).journal) as opened:
+    with Journal(settings_with_journal(sandbox=sandbox, journal=journal).journal) as opened:
         if older_than is None:
             chosen = [opened.resolve(batch)]
         else:

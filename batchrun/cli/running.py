@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
 from batchrun.cli.again import is_given_back, run_marked
-from batchrun.cli.attending import go, go_on
+from batchrun.cli.attending import Manner, go, go_on
 from batchrun.cli.deciding import Doubts, about_doubts
 from batchrun.cli.forms import (
     Columns,
@@ -31,7 +32,10 @@ from batchrun.cli.options import (
     Daily,
     JournalAt,
     Limit,
+    LogFile,
+    NotifyCommand,
     Output,
+    Quiet,
     Rate,
     StopAfterFailures,
     Wait,
@@ -130,6 +134,7 @@ def check(
     """Show what a run would do and cost; nothing is triggered."""
     from batchrun import batch
     from batchrun.cli import wording
+    from batchrun.cli.costs import plan_costs
 
     request = replace(
         _request(
@@ -143,11 +148,13 @@ def check(
         ask=ask_if_somebody_is_here(),
     )
     with _settings(use_sandbox, base_url=base_url, rate=rate, daily=daily) as settings:
-        plan = asyncio.run(batch.check(request, settings))
+        plan = asyncio.run(batch.check(request, settings, with_credits=not as_json))
     if as_json:
         typer.echo(json.dumps(wording.plan_json(plan)))
     else:
-        typer.echo("\n".join(wording.plan_lines(plan)))
+        now = datetime.now().astimezone()
+        shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
+        typer.echo("\n".join(wording.plan_lines(plan, costs=shown)))
 
 
 def run(
@@ -178,6 +185,9 @@ def run(
     layout: LayoutFile = None,
     csv_plain: CsvPlain = False,
     write_every: WriteEvery = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
     use_sandbox: Sandbox = False,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
@@ -194,7 +204,9 @@ def run(
         "wait": wait or None,
         "stop_after_failures": stop_after_failures,
         "journal": journal,
+        "log_file": log_file,
     }
+    manner = Manner(as_json, quiet, notify_command, use_sandbox)
     if is_given_back(file):
         _refuse_for_results(
             file,
@@ -214,7 +226,7 @@ def run(
             },
         )
         with _settings(use_sandbox, **given) as settings:
-            run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
+            run_marked(file, settings, workflow, output, limit, form, manner, yes=yes)
         return
     if workflow is None:
         raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
@@ -230,17 +242,7 @@ def run(
         ask=ask_if_somebody_is_here(),
     )
     with _settings(use_sandbox, **given) as settings:
-        go(
-            request,
-            settings,
-            output,
-            limit,
-            form,
-            yes=yes,
-            again=again,
-            sandbox=use_sandbox,
-            as_json=as_json,
-        )
+        go(request, settings, output, limit, form, manner, yes=yes, again=again)
 
 
 def resume(
@@ -261,6 +263,9 @@ def resume(
     layout: LayoutFile = None,
     csv_plain: CsvPlain = False,
     write_every: WriteEvery = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
     form = form_from(
@@ -273,10 +278,12 @@ def resume(
         wait=wait or None,
         stop_after_failures=stop_after_failures,
         journal=journal,
+        log_file=log_file,
     )
+    manner = Manner(as_json, quiet, notify_command)
     batch = _to_resume(batch, settings, to_stderr=as_json)
     decide = about_doubts(in_doubt)
-    go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
+    go_on(batch, settings, manner, output=output, limit=limit, decide=decide, form=form)
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
@@ -319,7 +326,8 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with _settings(use_sandbox=True, journal=journal) as settings:
-        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True, sandbox=True)
+        manner = Manner(sandbox=True)
+        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, manner, yes=True)
 
 
 def _request(
@@ -361,8 +369,7 @@ def _settings(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
         settings = settings_from(**given)
         if use_sandbox and "journal" not in settings.model_fields_set:
-            from batchrun.settings import default_journal
+            from batchrun.settings import sandbox_journal
 
-            play = default_journal().with_name("sandbox.db")  # never among batches that cost
-            settings = settings.model_copy(update={"journal": str(play)})
+            settings = settings.model_copy(update={"journal": str(sandbox_journal())})
         yield settings

@@ -89,6 +89,8 @@ class Stopper:
                 raise typer.Exit(NOTHING_BEGUN) from None
             tell(f"Stopped. Nothing is lost; go on with: batchrun resume {batch_id}", err=True)
             raise typer.Exit(ExitCode.PAUSED) from None
+        finally:
+            self._cancel = None
 
     def _stop(self, number: int, _frame: object) -> None:
         if self._asking or self._cancel is None or self._cancelled:

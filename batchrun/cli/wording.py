@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from batchrun.model import BatchSummary, Outcome
 
 if TYPE_CHECKING:
-    from batchrun.estimate import Estimate
+    from collections.abc import Sequence
+
     from batchrun.plan import Plan
 
 REASONS_SHOWN = 10
@@ -57,15 +57,19 @@ def effort(summary: BatchSummary) -> str:
 
 
 def plan_lines(
-    plan: Plan, now: int | None = None, running: int = 0, *, limited: bool = False
+    plan: Plan,
+    now: int | None = None,
+    *,
+    limited: bool = False,
+    costs: Sequence[str] = (),
 ) -> list[str]:
     """A plan as `check` and `run` show it.
 
     Args:
         plan: The plan.
         now: How many of its jobs would be triggered now; ``None`` for all.
-        running: How many of its executions run already.
         limited: Whether it is --limit that leaves some of them for later.
+        costs: What they cost, a line each.
     """
     now = len(plan.bodies) if now is None else now
     source, invalid = plan.table.source, plan.invalid
@@ -90,7 +94,7 @@ def plan_lines(
     if now < len(plan.bodies):
         part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
     lines.append(f"Jobs:      {len(plan.bodies):,} to trigger{part}, {folded}")
-    lines.append(f"Cost:      {estimate_words(plan.rates.of(now, running))}")
+    lines += costs
     if plan.bodies:
         lines.append(f"First:     {plan.bodies[0]}")
     return lines
@@ -103,21 +107,6 @@ def id_lines(plan: Plan) -> list[str]:
     found = candidate_contents(plan.table, plan.roles, lenient=plan.lenient_ids)
     swapped = swap_notice(plan.table, plan.roles)
     return [f"{each.name}: {each.words}" for each in found] + ([swapped] if swapped else [])
-
-
-def estimate_words(estimate: Estimate) -> str:
-    """What an estimate says, in one line."""
-    rate = (
-        "no rate limit"
-        if math.isinf(estimate.requests_per_minute)
-        else f"{estimate.requests_per_minute:,.0f} requests a minute"
-    )
-    words = f"about {plural(estimate.requests, 'request')}, {duration(estimate.seconds)} at {rate}"
-    if math.isfinite(estimate.daily_left):
-        left = max(estimate.daily_left, 0)
-        enough = "enough" if estimate.requests <= left else "not enough for today"
-        words += f"; day quota {enough} ({left:,.0f} left)"
-    return words
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

@@ -62,6 +62,23 @@ def read_workflows(document: JSON) -> tuple[tuple[Workflow, ...], bool]:
     return workflows, more
 
 
+def read_credits(document: JSON) -> dict[str, float]:
+    """The credits left, by name; what is no number among them is left out.
+
+    Raises:
+        UnusableAnswerError: There are none.
+    """
+    told = _unwrapped(document).get("credit_remaining")
+    credits_left = {
+        tidy(name): float(number)
+        for name, number in (told.items() if isinstance(told, dict) else ())
+        if isinstance(number, int | float) and not isinstance(number, bool)
+    }
+    if not credits_left:
+        raise UnusableAnswerError("the answer tells of no credits")
+    return credits_left
+
+
 def read_accepted(document: JSON, key: str = "") -> Execution:
     """Read the execution that a trigger's answer tells of; no words of it repeat the key.
 

@@ -1,0 +1,144 @@
+"""What fits on the user's terminal: its width, its characters, texts cut to it. Mostly pure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GAP = "  "
+NARROWEST = 3
+"""A column is never narrower: two characters and the mark that it was cut."""
+
+_PLAIN = {
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{RIGHTWARDS ARROW}": "->",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+    "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+    "\N{NO-BREAK SPACE}": " ",
+}
+"""How what we and the service like to write is spelled without it."""
+
+
+def plainly(error: UnicodeError) -> tuple[str, int]:
+    """What a console is given for a character that it can't show; for `codecs.register_error`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    unshown = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character, "?") for character in unshown), error.end
+
+
+def is_screen(stream: TextIO) -> bool:
+    """Whether somebody looks at it, and what is on it can be drawn over.
+
+    A CI system may give its jobs a terminal; what is drawn over there is kept as a mess.
+    """
+    return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO) -> int:
+    """Columns of the terminal behind a stream; where there is none, as COLUMNS says, or 80."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        columns = 0
+    return columns or shutil.get_terminal_size().columns
+
+
+def mark_of(stream: TextIO) -> str:
+    """What shows that a text was cut, in a character the stream has."""
+    try:
+        "…".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return "~"
+    return "…"
+
+
+def columns_of(text: str) -> int:
+    """How many columns a text takes: two for each wide character, none for a combining one."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in text
+    )
+
+
+def cut(text: str, width: int, mark: str = "…") -> str:
+    """A text on one line, at most so many columns wide; what it lacks shows by the mark."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if columns_of(line) <= width:
+        return line
+    while line and columns_of(line) > width - 1:
+        line = line[:-1]
+    return line + mark
+
+
+def cut_left(text: str, width: int, mark: str = "…") -> str:
+    """As `cut`, but a path is best known by its end."""
+    return cut(text[::-1], width, mark)[::-1]
+
+
+def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
+    """As many of the parts, the first first, as fit into the width; none is cut."""
+    line = ""
+    for part in parts:
+        longer = f"{line}{between}{part}" if line else part
+        if columns_of(longer) <= width:
+            line = longer
+    return line
+
+
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    mark: str = "…",
+    paths: frozenset[int] = frozenset(),
+) -> list[str]:
+    """Rows in aligned columns, as wide as the terminal at most; the last columns give way.
+
+    Args:
+        header: Titles.
+        rows: The cells of each row.
+        width: Columns of the terminal.
+        mark: What shows that a cell was cut.
+        paths: Positions of the columns that keep their ends when they are cut.
+    """
+    wanted = [max(map(columns_of, column)) for column in zip(header, *rows, strict=True)]
+    widths = _narrowed(wanted, width)
+    lines = []
+    for row in [header, *rows]:
+        cells = [
+            (cut_left if at in paths else cut)(cell, room, mark)
+            for at, (cell, room) in enumerate(zip(row, widths, strict=False))
+        ]
+        padded = [
+            cell + " " * (room - columns_of(cell)) for cell, room in zip(cells, widths, strict=True)
+        ]
+        lines.append(GAP.join(padded).rstrip())
+    return lines
+
+
+def _narrowed(wanted: Sequence[int], width: int) -> list[int]:
+    """Widths that fit: the widest column gives way first, and the last ones are left out."""
+    widths = list(wanted)
+    while widths and NARROWEST * len(widths) + len(GAP) * (len(widths) - 1) > width:
+        widths.pop()
+    room = width - len(GAP) * (len(widths) - 1)
+    # Columns that want no more than their even share get it; the others share the rest.
+    settled: dict[int, int] = {}
+    while len(settled) < len(widths):
+        left = [at for at in range(len(widths)) if at not in settled]
+        share = (room - sum(settled.values())) // len(left)
+        small = [at for at in left if widths[at] <= share]
+        if not small:
+            settled |= dict.fromkeys(left, max(share, NARROWEST))
+            break
+        settled |= {at: widths[at] for at in small}
+    return [settled[at] for at in range(len(widths))]
