@@ -142,6 +142,7 @@ class _Attendance:
     """
 
     def __init__(self, settings: Settings, manner: Manner, log: LogFile | None) -> None:
+        from batchrun.cli.ending import named_journal
         from batchrun.cli.progress import ProgressPrinter
         from batchrun.control import Control
 
@@ -149,7 +150,9 @@ class _Attendance:
         self._log = log
         self.printer = ProgressPrinter(quiet=manner.quiet, speed=settings.speed)
         self.control = Control()
-        self.stopper = Stopper(self.control, self.printer.say)
+        self.stopper = Stopper(
+            self.control, self.printer.say, self.printer.close, where=named_journal(settings)
+        )
         self.shown: dict[str, Any] = {"on_progress": self.printer.show, "control": self.control}
         self.ended: Report | None = None
 

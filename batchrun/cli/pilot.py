@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 10
 COLUMNS_SHOWN = 6
+COLUMN_WIDTH = 18
+LEADING = 20
+"""What line and outcome take; as many columns are shown as have room beside them."""
 COLUMNS_NAMED = 12
 JOBS_READ = 500
 LABEL = " " * 11
@@ -123,24 +126,38 @@ def _rest_lines(pilot: Pilot, width: int, now: datetime, *, speed: float, mark: 
 
 def _shown(pilot: Pilot, width: int, mark: str) -> list[str]:
     """The first rows, their outcomes and the first columns of their results."""
-    titles, rows = [*pilot.titles[:COLUMNS_SHOWN]], pilot.rows[:ROWS_SHOWN]
+    rows = pilot.rows[:ROWS_SHOWN]
+    columns = _telling(pilot)[: max(min((width - LEADING) // COLUMN_WIDTH, COLUMNS_SHOWN), 1)]
     # Where nothing has come, the reason is what a person wants to see.
     reasons = any(row.message for row in rows)
-    header = ["line", "outcome", *(["why"] if reasons else []), *titles]
+    header = ["line", "outcome", *(["why"] if reasons else [])]
+    header += [pilot.titles[at] for at in columns]
     cells = [
         [
             f"{row.row.line:,}",
             row.outcome.value,
             *([row.message] if reasons else []),
-            *values[: len(titles)],
+            *(values[at] for at in columns),
         ]
         for row, values in zip(rows, pilot.values, strict=False)
     ]
     indent = "  "
-    lines = [indent + line for line in table(header, cells, width - len(indent), mark)]
+    lines = [
+        indent + line for line in table(header, cells, width - len(indent), mark, whole={0, 1})
+    ]
     if len(pilot.rows) > ROWS_SHOWN:
         lines.append(f"{indent}and {len(pilot.rows) - ROWS_SHOWN:,} more")
     return lines
+
+
+def _telling(pilot: Pilot) -> list[int]:
+    """Positions of the columns that hold something the list does not."""
+    ids = [{"", row.company_id, row.contact_id} for row in pilot.rows]
+    return [
+        at
+        for at in range(len(pilot.titles))
+        if any(line[at] not in known for line, known in zip(pilot.values, ids, strict=True))
+    ]
 
 
 def _named(titles: Sequence[str]) -> list[str]:

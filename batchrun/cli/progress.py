@@ -166,9 +166,9 @@ def quota_line(progress: Progress, width: int, now: datetime, speed: float = 1.0
     if progress.waiting_seconds:
         short.append(f"quota opens {clock_after(progress.waiting_seconds, now, speed)}")
     elif not math.isinf(progress.requests_left_this_minute):
-        short.append(f"quota {progress.requests_left_this_minute:,.0f}/min")
+        short.append(f"{progress.requests_left_this_minute:,.0f} left/min")
     if not math.isinf(progress.requests_left_today):
-        short.append(f"{progress.requests_left_today:,.0f}/day")
+        short.append(f"{progress.requests_left_today:,.0f} today")
     if progress.seconds_left:
         short.append(f"done {clock_after(progress.seconds_left, now, speed)}")
     return fitting(short, width)

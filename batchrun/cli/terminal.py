@@ -8,11 +8,11 @@ import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 GAP = "  "
-NARROWEST = 3
-"""A column is never narrower: two characters and the mark that it was cut."""
+NARROWEST = 8
+"""A column that is cut to less says nothing: it is left out."""
 
 _PLAIN = {
     "\N{HORIZONTAL ELLIPSIS}": "...",
@@ -99,46 +99,44 @@ def table(
     rows: Sequence[Sequence[str]],
     width: int,
     mark: str = "…",
-    paths: frozenset[int] = frozenset(),
+    *,
+    whole: Collection[int] = (),
+    paths: Collection[int] = (),
 ) -> list[str]:
-    """Rows in aligned columns, as wide as the terminal at most; the last columns give way.
+    """Rows in aligned columns, as wide as the terminal at most.
 
     Args:
         header: Titles.
         rows: The cells of each row.
         width: Columns of the terminal.
         mark: What shows that a cell was cut.
+        whole: Positions of the columns that are not cut; the last of the others are left out
+            where there is no room.
         paths: Positions of the columns that keep their ends when they are cut.
     """
     wanted = [max(map(columns_of, column)) for column in zip(header, *rows, strict=True)]
-    widths = _narrowed(wanted, width)
+    widths = _narrowed(wanted, width, whole)
     lines = []
     for row in [header, *rows]:
-        cells = [
-            (cut_left if at in paths else cut)(cell, room, mark)
-            for at, (cell, room) in enumerate(zip(row, widths, strict=False))
-        ]
-        padded = [
-            cell + " " * (room - columns_of(cell)) for cell, room in zip(cells, widths, strict=True)
-        ]
-        lines.append(GAP.join(padded).rstrip())
+        line = []
+        for at, room in widths.items():
+            cell = (cut_left if at in paths else cut)(row[at], room, mark)
+            line.append(cell + " " * (room - columns_of(cell)))
+        lines.append(GAP.join(line).rstrip())
     return lines
 
 
-def _narrowed(wanted: Sequence[int], width: int) -> list[int]:
-    """Widths that fit: the widest column gives way first, and the last ones are left out."""
-    widths = list(wanted)
-    while widths and NARROWEST * len(widths) + len(GAP) * (len(widths) - 1) > width:
-        widths.pop()
-    room = width - len(GAP) * (len(widths) - 1)
-    # Columns that want no more than their even share get it; the others share the rest.
-    settled: dict[int, int] = {}
-    while len(settled) < len(widths):
-        left = [at for at in range(len(widths)) if at not in settled]
-        share = (room - sum(settled.values())) // len(left)
-        small = [at for at in left if widths[at] <= share]
-        if not small:
-            settled |= dict.fromkeys(left, max(share, NARROWEST))
-            break
-        settled |= {at: widths[at] for at in small}
-    return [settled[at] for at in range(len(widths))]
+def _narrowed(wanted: Sequence[int], width: int, whole: Collection[int]) -> dict[int, int]:
+    """The columns that are shown, and how wide: those that may be cut share what is left."""
+    shown = list(range(len(wanted)))
+    least = [each if at in whole else min(each, NARROWEST) for at, each in enumerate(wanted)]
+    while len(shown) > 1 and sum(least[at] for at in shown) + len(GAP) * (len(shown) - 1) > width:
+        shown.remove(max((at for at in shown if at not in whole), default=shown[-1]))
+    room = width - len(GAP) * (len(shown) - 1)
+    widths = {at: wanted[at] for at in shown if at in whole}
+    while left := [at for at in shown if at not in widths]:
+        # Those that want no more than an even share get it; the others share the rest.
+        share = (room - sum(widths.values())) // len(left)
+        small = {at: wanted[at] for at in left if wanted[at] <= share}
+        widths |= small or dict.fromkeys(left, max(share, 1))
+    return {at: min(widths[at], max(width, 1)) for at in shown}

@@ -9,6 +9,7 @@ from batchrun.model import BatchSummary, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from batchrun.plan import Plan
 
@@ -23,6 +24,12 @@ def duration(seconds: float) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
     shown = [f"{number} {unit}" for number, unit in parts if number]
     return " ".join(shown[:2]) or "0 s"
+
+
+def age(passed: timedelta) -> str:
+    """A time in the one unit that matters, such as ``3 h``."""
+    number, unit = duration(max(passed.total_seconds(), 0)).split()[:2]
+    return f"{number} {unit}"
 
 
 def plural(number: int, noun: str, several: str = "") -> str:
@@ -42,6 +49,16 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
         pending = f"{summary.counts[Outcome.PENDING]:,} {Outcome.PENDING}"
         parts[parts.index(pending)] += f" ({running_rows:,} of them running)"
     return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
+
+
+def counts_in_short(summary: BatchSummary) -> str:
+    """The same for a table: how many of the rows are completed, and what the others are."""
+    others = [
+        f"{number:,} {outcome}"
+        for outcome, number in summary.counts.items()
+        if number and outcome is not Outcome.COMPLETED
+    ]
+    return ", ".join([f"{summary.counts[Outcome.COMPLETED]:,}/{summary.rows:,}", *others])
 
 
 def effort(summary: BatchSummary) -> str:
@@ -133,6 +150,7 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
     return {
         "batch": summary.batch_id,
         "list": summary.source.name,
+        "list_path": summary.source.path,
         "workflow": {"id": summary.workflow.id, "name": summary.workflow.name},
         "created_at": summary.created_at.isoformat(),
         "updated_at": summary.updated_at.isoformat(),
