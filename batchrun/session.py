@@ -108,7 +108,7 @@ class Session:
         return EstimateRates(
             requests_per_minute=self.quota.rate,
             seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
-            daily=self.settings.daily,
+            daily=self.settings.daily or self.quota.daily,
             daily_left=self.quota.left_today(self.clock.now()),
             seconds_to_next_day=self.quota.seconds_to_next_day(self.clock.now()),
         )

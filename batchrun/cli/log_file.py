@@ -106,9 +106,8 @@ class LogFile(logging.Handler):
 
     def _write(self, line: bytes) -> None:
         self._torn = True  # until all of it is there
-        written = os.write(self._file, line)
-        if written < len(line):
-            os.write(self._file, line[written:])  # says why there was no room
+        while line:  # a disk that is nearly full takes a part
+            line = line[os.write(self._file, line) :]
         self._torn = False
 
     def _say(self, error: Exception) -> None:

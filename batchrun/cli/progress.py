@@ -105,7 +105,7 @@ class ProgressPrinter:
                 bar_format="{desc}", file=sys.stderr, ncols=width, position=1, leave=False
             )
         counted = [f"{done:,}/{rows:,} rows", *outcome_words(progress)]
-        room = width - BESIDE_THE_BAR - NARROWEST_BAR
+        room = width - BESIDE_THE_BAR - min(NARROWEST_BAR, width // 4)
         self._bar.n, self._bar.ncols, self._quota.ncols = done, width, width
         self._bar.set_description_str(fitting(counted, room), refresh=False)
         line = quota_line(progress, width, self._now(), self._speed)
@@ -140,7 +140,7 @@ def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[s
     if progress.waiting_seconds:
         opens = clock_after(progress.waiting_seconds, now, speed)
         words.append(f"waiting for the quota until {opens}")
-    if not math.isinf(progress.requests_left_this_minute):
+    elif not math.isinf(progress.requests_left_this_minute):
         words.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
     if not math.isinf(progress.requests_left_today):
         words.append(f"{progress.requests_left_today:,.0f} today")

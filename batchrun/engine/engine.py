@@ -53,7 +53,7 @@ _LOG = logging.getLogger(__name__)
 
 FASTEST_PER_SECOND = 1_000.0
 """More requests a second than this one process doesn't send, whatever the quota."""
-TOLD_SECONDS = 5.0
+TOLD_SECONDS = 10.0
 """A wait for the quota so long is told of; shorter ones are the even spread of the requests."""
 NAP_SECONDS = 30.0
 """No wait is longer than this on the machine's clock: the machine may have slept meanwhile."""
@@ -395,6 +395,7 @@ class Engine:
         rates = EstimateRates(
             requests_per_minute=self._quota.rate,
             seconds_per_execution=self._forecast.seconds_per_execution,
+            daily=self._quota.daily,
             daily_left=self._quota.left_today(now),
             seconds_to_next_day=self._quota.seconds_to_next_day(now),
         )
