@@ -6,7 +6,6 @@ command runs, so that ``batchrun --help`` answers at once.
 
 from __future__ import annotations
 
-import codecs
 import os
 import sys
 
@@ -14,7 +13,6 @@ import typer
 
 from batchrun.cli import batches, deciding, running, service
 from batchrun.cli.stopping import nobody_reads, tell
-from batchrun.cli.terminal import plainly
 from batchrun.errors import BatchrunError, ExitCode
 
 app = typer.Typer(
@@ -50,11 +48,10 @@ for family in (service, running, deciding, batches):
 
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
-    # A console that can't show a character (cp1252) shows a plain one instead of failing.
-    codecs.register_error("plainly", plainly)
+    # A console that can't show a character (cp1252) shows a question mark instead of failing.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="plainly")
+            stream.reconfigure(errors="replace")
     try:
         app()
     except BatchrunError as error:

@@ -122,7 +122,7 @@ def go_on(
             if control.batch_id is None:
                 return resume_batch(batch, settings, decide=decided, **shown, **how)
             # Whoever is here a second time has sent again already what was to be.
-            now = {"retry": (), "again": (), "limit": _allowed(how.get("limit"), control)}
+            now = {"retry": (), "again": None, "limit": _allowed(how.get("limit"), control)}
             return resume_batch(
                 control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
             )
@@ -142,7 +142,7 @@ class _Attendance:
     """
 
     def __init__(self, settings: Settings, manner: Manner, log: LogFile | None) -> None:
-        from batchrun.cli.ending import named_journal
+        from batchrun.cli.closing import named_journal
         from batchrun.cli.progress import ProgressPrinter
         from batchrun.control import Control
 
@@ -228,7 +228,7 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
     if manner.notify_command is None:
         yield
         return
-    from batchrun.cli.ending import notice_of, notice_of_error
+    from batchrun.cli.closing import notice_of, notice_of_error
     from batchrun.cli.notice import notify
 
     try:
@@ -245,7 +245,7 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
 
 
 def _end(report: Report, settings: Settings, manner: Manner) -> None:
-    from batchrun.cli.ending import end
+    from batchrun.cli.closing import end
 
     end(
         report,
@@ -300,7 +300,7 @@ def _confirmed(
 ) -> bool:
     from batchrun.cli import costs, wording
 
-    to_trigger, running = len(plan.bodies), 0
+    to_trigger, running = plan.to_trigger, 0
     if left is not None:
         to_trigger, running = left.to_trigger, left.running
     now = to_trigger if limit is None else min(limit, to_trigger)

@@ -124,7 +124,7 @@ def _status_json(journal: Journal, batch_id: str) -> dict[str, Any]:
 
 def _standing_of(journal: Journal, batch_id: str, settings: Settings) -> tuple[list[str], bool]:
     """Where a batch stands, in lines, and whether anybody works on it."""
-    from batchrun.cli.ending import named_journal
+    from batchrun.cli.closing import named_journal
     from batchrun.cli.wording import counts, duration, plural
     from batchrun.journal import standing
 
@@ -187,13 +187,14 @@ def list_batches(
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Batches as a table on a terminal, else a line each with all of it."""
     from batchrun.cli.terminal import is_screen, mark_of, table, width_of
-    from batchrun.cli.wording import age, counts, counts_in_short
+    from batchrun.cli.wording import age_words, counts, counts_in_short
 
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
         return [
             f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}  "
-            f"worked on {age(now - one.updated_at)} ago  list: {one.source.path or one.source.name}"
+            f"worked on {age_words(now - one.updated_at)} ago  "
+            f"list: {one.source.path or one.source.name}"
             + (f"  workbook: {one.output}" if one.output else "")
             for one in found
         ]
@@ -201,7 +202,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
     rows = [
         [
             one.batch_id,
-            age(now - one.updated_at),
+            age_words(now - one.updated_at),
             counts_in_short(one),
             one.workflow.name,
             one.source.name,

@@ -89,7 +89,7 @@ def plan_costs(
         wait: Whether a spent quota is waited for.
         speed: As in `clock_after`.
     """
-    jobs = len(plan.bodies) if jobs is None else jobs
+    jobs = plan.to_trigger if jobs is None else jobs
     estimate = plan.rates.of(jobs, running)
     lines = [f"Cost:      {estimate_words(estimate, now, speed)}"]
     if words := pause_words(estimate, now, wait=wait):

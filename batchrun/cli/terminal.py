@@ -14,26 +14,6 @@ GAP = "  "
 NARROWEST = 8
 """A column that is cut to less says nothing: it is left out."""
 
-_PLAIN = {
-    "\N{HORIZONTAL ELLIPSIS}": "...",
-    "\N{EN DASH}": "-",
-    "\N{EM DASH}": "-",
-    "\N{RIGHTWARDS ARROW}": "->",
-    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
-    "\N{LEFT DOUBLE QUOTATION MARK}": '"',
-    "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
-    "\N{NO-BREAK SPACE}": " ",
-}
-"""How what we and the service like to write is spelled without it."""
-
-
-def plainly(error: UnicodeError) -> tuple[str, int]:
-    """What a console is given for a character that it can't show; for `codecs.register_error`."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    unshown = error.object[error.start : error.end]
-    return "".join(_PLAIN.get(character, "?") for character in unshown), error.end
-
 
 def is_screen(stream: TextIO) -> bool:
     """Whether somebody looks at it, and what is on it can be drawn over.

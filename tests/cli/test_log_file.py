@@ -8,6 +8,7 @@ import logging
 import os
 import stat
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +21,6 @@ from tests.cli.conftest import ACME, BETA, SPEED
 from tests.engine.faults import Fault, faulty_sandbox
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.commands import CommandLine
 
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
@@ -189,3 +188,9 @@ def test_a_program_hears_events_as_text(caplog: pytest.LogCaptureFixture) -> Non
 def test_a_log_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can't be written"):
         LogFile(tmp_path)
+
+
+def test_every_event_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+    section = page[page.index("## The log file") :]
+    assert [event for event in Event if f"`{event}`" not in section] == []

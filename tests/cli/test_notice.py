@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +19,6 @@ from tests.cli.test_bad_input import triggers_accepted
 from tests.engine.faults import Fault, faulty_sandbox
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.commands import CommandLine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="words are cut as on POSIX")
@@ -135,3 +136,29 @@ def test_the_key_is_in_no_variable_whatever_it_is_called() -> None:
 def test_a_message_is_one_line() -> None:
     variables = Notice("b", "paused", 4, "first\nsecond\0 third", "").variables()
     assert variables["BATCHRUN_MESSAGE"] == "first second third"
+
+
+@pytest.mark.parametrize("program", ["notify-send", "osascript"])
+def test_the_recipes_of_the_docs_say_the_message(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As typed in a shell, with the desk's own program replaced by one that keeps its words."""
+    page = (Path(__file__).parents[2] / "docs" / "reference.md").read_text("utf-8")
+    recipe = next(line for line in page.splitlines() if line.startswith("| ") and program in line)
+    typed = re.search(r"`--notify-command (.+)` \|$", recipe)
+    assert typed is not None
+    kept = tmp_path / "kept"
+    keeper = tmp_path / program
+    keeper.write_text(f'#!/bin/sh\nprintf "%s|" "$@" "$BATCHRUN_MESSAGE" > {kept}\n')
+    keeper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    words = subprocess.run(
+        ["sh", "-c", f"printf %s {typed[1]}"], capture_output=True, text=True, check=True
+    ).stdout
+    notify(words, Notice("b", "completed", 0, "all; $(touch x) done"), "")
+    said = kept.read_text()
+    assert said.endswith("all; $(touch x) done|")
+    if program == "notify-send":
+        assert said.startswith("batchrun|all; $(touch x) done|")
+    else:
+        assert 'display notification (system attribute "BATCHRUN_MESSAGE")' in said

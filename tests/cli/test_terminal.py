@@ -17,7 +17,6 @@ from batchrun.cli.terminal import (
     fitting,
     is_screen,
     mark_of,
-    plainly,
     table,
 )
 from batchrun.engine import Progress
@@ -130,15 +129,6 @@ def _stream(encoding: str) -> _Stream:
 )
 def test_the_mark_of_a_cut_is_one_that_the_console_has(encoding: str, mark: str) -> None:
     assert mark_of(_stream(encoding)) == mark
-
-
-def test_what_a_console_cannot_show_is_spelled_plainly() -> None:
-    import codecs
-
-    codecs.register_error("plainly", plainly)
-    assert "… and 3 more → “Zoë” ★".encode(
-        "cp437", "plainly"
-    ) == '... and 3 more -> "Zo\x89" ?'.encode("latin-1")
 
 
 @pytest.mark.parametrize(("name", "value"), [("CI", "true"), ("TERM", "dumb")])
