@@ -180,8 +180,6 @@ async def run(
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
-        if with_credits:
-            plan = replace(plan, credits=await session.credits())
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
@@ -196,6 +194,8 @@ async def run(
         target = output or _default_output(source, earlier)
         if target is not None:
             workbook.check_target(target, source)
+        if with_credits and plan.to_trigger:
+            plan = replace(plan, credits=await session.credits())
         if not confirm(plan, earlier):
             return None
         known = newest.batch_id if newest else None  # whoever confirmed has seen no later one

@@ -44,13 +44,13 @@ def run_marked(
     """Send the marked rows again; all others stay as they are."""
     marked = _asked_for(file, settings)
     _same_workflow(marked, workflow)
-    as_json = manner.as_json
+    as_json, to_stderr = manner.as_json, manner.as_json or manner.quiet
     if marked.already:
-        typer.echo(_already_words(marked), err=as_json)
+        typer.echo(_already_words(marked), err=to_stderr)
     if not marked.jobs:
         _end_as_it_stands(marked.summary, as_json=as_json)
-    if not _agreed(marked, yes=yes, to_stderr=as_json):
-        typer.echo("Nothing was triggered.", err=as_json)
+    if not _agreed(marked, yes=yes, to_stderr=to_stderr):
+        typer.echo("Nothing was triggered.", err=to_stderr)
         raise typer.Exit(ExitCode.COMPLETED)
     go_on(
         marked.summary.batch_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -90,16 +90,14 @@ def go(
                 **shown,
             )
 
-        def rest(settings: Settings) -> Coroutine[Any, Any, Report]:
-            shown = attendance.shown | {"output": output, "form": form}
-            return batch.resume(attendance.control.batch_id, settings, **shown)
-
         report = attendance.run(work)
         if report is None:
             typer.echo("Nothing was triggered.", err=manner.as_json)
             raise typer.Exit(ExitCode.COMPLETED)
         if asked and limit is not None and attendance.goes_on(report, *before):
-            report = attendance.run(rest)
+            batch_id = report.summary.batch_id
+            shown = attendance.shown | {"output": output, "form": form}
+            report = attendance.run(lambda settings: batch.resume(batch_id, settings, **shown))
         attendance.ended = report
     _end(report, settings, manner)
 
@@ -273,7 +271,7 @@ def _secret(settings: Settings) -> str:
 
 
 def _now() -> datetime:
-    return datetime.now().astimezone()
+    return datetime.now(UTC)
 
 
 def _allowed(limit: int | None, control: Control) -> int | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import typer
@@ -77,7 +80,9 @@ def named_journal(settings: Settings) -> str:
         return " --sandbox"
     if settings.journal == load_settings().journal:
         return ""
-    return f" --journal {shlex.quote(settings.journal)}"
+    shown = re.sub(r"(://[^/@]*):[^/@]*@", r"\1:***@", settings.journal)  # a server's password
+    quoted = subprocess.list2cmdline([shown]) if os.name == "nt" else shlex.quote(shown)
+    return f" --journal {quoted}"
 
 
 def notice_of(report: Report) -> Notice:

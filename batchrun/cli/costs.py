@@ -23,10 +23,10 @@ def clock_words(moment: datetime, now: datetime) -> str:
 
     Args:
         moment: Any aware moment.
-        now: The present one, in the user's time zone.
+        now: The present one.
     """
-    local = moment.astimezone(now.tzinfo)
-    days = (local.date() - now.date()).days
+    local = moment.astimezone()
+    days = (local.date() - now.astimezone().date()).days
     if not days:
         return f"{local:%H:%M}"
     return f"{local:%a %H:%M}" if 0 < days < 7 else f"{local.day} {local:%b %H:%M}"
@@ -37,13 +37,13 @@ def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
 
     Args:
         seconds: How much, in the service's time.
-        now: The present moment, in the user's time zone.
+        now: The present moment, aware.
         speed: How many of those seconds pass in one, for a sandbox.
     """
-    # By way of UTC: a clock that is changed meanwhile is changed in the answer, too.
+    # In UTC: a clock that is changed meanwhile is changed in the answer, too.
     try:
         return clock_words(now.astimezone(UTC) + timedelta(seconds=seconds / speed), now)
-    except OverflowError:
+    except (OverflowError, ValueError, OSError):  # no calendar goes so far
         return "a day far away"
 
 
@@ -52,7 +52,7 @@ def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float
 
     Args:
         estimate: The estimate.
-        now: The present moment, in the user's time zone; ``None`` to leave the clock out.
+        now: The present moment, aware; ``None`` to leave the clock out.
         speed: As in `clock_after`.
     """
     rate = (
@@ -83,7 +83,7 @@ def plan_costs(
 
     Args:
         plan: The plan.
-        now: The present moment, in the user's time zone.
+        now: The present moment, aware.
         jobs: How many of its jobs would be triggered now; ``None`` for all.
         running: How many of its executions run already.
         wait: Whether a spent quota is waited for.

@@ -133,7 +133,7 @@ def logging_to(path: Path | None, key: str) -> Iterator[LogFile | None]:
     if path is None:
         yield None
         return
-    log, logger = LogFile(path), logging.getLogger("batchrun")
+    log, logger = LogFile(path.expanduser()), logging.getLogger("batchrun")
     log.mask(key)
     before = logger.level
     logger.addHandler(log)

@@ -83,7 +83,7 @@ def pilot_lines(
     Args:
         pilot: The pilot.
         width: Columns of the terminal.
-        now: The present moment, in the user's time zone.
+        now: The present moment, aware.
         speed: As in `costs.clock_after`.
         mark: What shows that a text was cut.
     """

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from batchrun.cli.costs import clock_after
@@ -115,7 +115,7 @@ class ProgressPrinter:
 
     @staticmethod
     def _now() -> datetime:
-        return datetime.now().astimezone()
+        return datetime.now(UTC)
 
 
 def outcome_words(progress: Progress) -> list[str]:
@@ -133,7 +133,7 @@ def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[s
 
     Args:
         progress: Where the batch stands.
-        now: The present moment, in the user's time zone.
+        now: The present moment, aware.
         speed: How many of the service's seconds pass in one, for a sandbox.
     """
     words = []
@@ -156,7 +156,7 @@ def quota_line(progress: Progress, width: int, now: datetime, speed: float = 1.0
     Args:
         progress: Where the batch stands.
         width: Columns of the line.
-        now: The present moment, in the user's time zone.
+        now: The present moment, aware.
         speed: As in `quota_words`.
     """
     line = ", ".join(quota_words(progress, now, speed))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
@@ -158,7 +158,7 @@ def check(
     if as_json:
         typer.echo(json.dumps(wording.plan_json(plan)))
     else:
-        now = datetime.now().astimezone()
+        now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
         typer.echo("\n".join(wording.plan_lines(plan, costs=shown)))
 
@@ -292,7 +292,7 @@ def resume(
         log_file=log_file,
     )
     manner = Manner(as_json, quiet, notify_command)
-    batch = _to_resume(batch, settings, to_stderr=as_json)
+    batch = _to_resume(batch, settings, to_stderr=as_json or quiet)
     decide = about_doubts(in_doubt)
     go_on(batch, settings, manner, output=output, limit=limit, decide=decide, form=form)
 

@@ -122,14 +122,19 @@ def classify_poll(reply: Reply | NoReply, asked_id: str, key: str) -> PollAnswer
     return Unclear(explain_reply(reply, key), reply.quota, heard=_speaks(reply))
 
 
-def classify_credits(reply: Reply | NoReply) -> Credits:
-    """Say what is known of the credits: whatever comes back but a telling 200 is no error."""
+def classify_credits(reply: Reply | NoReply, key: str) -> Credits:
+    """Say what is known of the credits: whatever else comes back than a telling 200 is no error.
+
+    Args:
+        reply: What came back.
+        key: The key, which no name of credits may repeat.
+    """
     if isinstance(reply, NoReply):
         return Credits()
     if reply.status != 200:
         return Credits(refused=reply.status in {401, 403}, quota=reply.quota)
     try:
-        return Credits(read_credits(reply.document()), quota=reply.quota)
+        return Credits(read_credits(reply.document(), key), quota=reply.quota)
     except UnusableAnswerError:
         return Credits(quota=reply.quota)
 

@@ -171,7 +171,7 @@ class Client:
 
     async def credits(self) -> Credits:
         """Ask once for the credits left; no answer to it is an error."""
-        return classify_credits(await self._exchange("GET", "/organization/credits"))
+        return classify_credits(await self._exchange("GET", "/organization/credits"), self._key)
 
     async def _exchange(
         self, method: str, path: str, content: bytes | None = None

@@ -46,6 +46,11 @@ def test_credits_are_read_by_name_and_what_is_no_number_is_left_out(body: object
     assert told.quota == QuotaReading(remaining=59)
 
 
+def test_a_name_that_repeats_the_key_does_not() -> None:
+    told = told_by(answering("200 OK", {"credit_remaining": {f"of {KEY}": 1}}))
+    assert told.remaining == {"of [key]": 1}
+
+
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
 def test_a_key_that_may_not_read_them_is_told_apart(status: str) -> None:
     told = told_by(answering(status, {"error": "no"}))
@@ -63,6 +68,7 @@ def test_a_key_that_may_not_read_them_is_told_apart(status: str) -> None:
         answering("200 OK", b"<html><title>Log in</title>"),
         answering("200 OK", {"credit_remaining": {}}),
         answering("200 OK", {"credit_remaining": {"research": "many"}}),
+        answering("200 OK", {"credit_remaining": {"research": 10**400}}),
         answering("200 OK", {"credit_remaining": 12}),
         answering("200 OK", [1]),
         answering("200 OK", None),
