@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.access import for_batch
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, JournalError, UsageError
 from batchrun.journal import Journal
@@ -168,7 +169,7 @@ async def run(
         if not confirm(plan, earlier):
             return None
         known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
-        batch_id = earlier.batch_id if earlier else journal.create(plan, base_url, known=known)
+        batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         form = form or workbook.Form()
         return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
 
@@ -210,7 +211,8 @@ async def resume(
         base_url = journal.base_url(summary.batch_id)
         if "base_url" in settings.model_fields_set:
             same_service(summary.batch_id, base_url, settings.base_url)
-        settings = settings.model_copy(update={"base_url": base_url})
+        own = journal.profile(summary.batch_id)
+        settings = for_batch(settings, summary.batch_id, base_url, own)
     source = _path(summary.source)
     target = output or _default_output(source, summary)
     if target is not None:
@@ -365,6 +367,11 @@ _NOTES = {
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
 }
+
+
+def _begun(session: Session, plan: Plan, known: str | None) -> str:
+    base_url, profile = session.settings.base_url, session.profile
+    return session.journal.create(plan, base_url, known=known, profile=profile)
 
 
 # where things are

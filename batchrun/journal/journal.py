@@ -75,13 +75,21 @@ class Journal:
 
     # batches
 
-    def create(self, plan: Plan, base_url: str, *, known: str | None = None) -> str:
+    def create(
+        self,
+        plan: Plan,
+        base_url: str,
+        *,
+        known: str | None = None,
+        profile: str | None = None,
+    ) -> str:
         """Keep a plan as a new batch: all of it or nothing.
 
         Args:
             plan: What it is to do.
             base_url: Of which service.
             known: The newest batch of the same list at this service that the user knows of.
+            profile: Whose stored key it is begun with; ``None`` for a key that is not stored.
 
         Returns:
             The new batch's id.
@@ -90,7 +98,7 @@ class Journal:
             UsageError: Somebody has begun the same list meanwhile; nothing was kept.
         """
         with self._writing() as connection:
-            return create_batch(connection, plan, base_url, known)
+            return create_batch(connection, plan, base_url, known, profile)
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """The newest batch of the same rows, workflow and parameters at the same service."""
@@ -138,6 +146,11 @@ class Journal:
         with self._engine.connect() as connection:
             found = connection.scalar(select(batches.c.base_url).where(batches.c.id == batch_id))
         return str(found)
+
+    def profile(self, batch_id: str) -> str | None:
+        """Whose stored key the batch was begun with."""
+        with self._engine.connect() as connection:
+            return connection.scalar(select(batches.c.profile).where(batches.c.id == batch_id))
 
     def jobs(self, batch_id: str, key: str) -> BatchJobs:
         """The batch's jobs, to be worked on with this key."""
