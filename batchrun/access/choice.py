@@ -50,8 +50,8 @@ def find_access(settings: Settings) -> Access:
         raise UsageError(
             f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
             f"{address}.",
-            "Leave --base-url and BATCHRUN_BASE_URL out; or keep a key for that address: "
-            "batchrun login --profile NAME --base-url URL",
+            "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out; or keep a key "
+            "for that address: batchrun login --profile NAME --base-url URL",
         )
     key = settings.typed_key or stored.key or vault.fetch(stored)
     return Access(key, address, stored.name)

@@ -60,7 +60,9 @@ def create_batch(
         )
     now = datetime.now(UTC)
     batch_id = _batch_id(plan.table.source.name, now)
-    connection.execute(insert(batches).values(_batch(batch_id, plan, base_url, now) | {"profile": profile}))
+    connection.execute(
+        insert(batches).values(_batch(batch_id, plan, base_url, now) | {"profile": profile})
+    )
     sharing = [0] * len(plan.bodies)
     _insert_many(connection, rows, _planned_rows(batch_id, plan, sharing))
     _insert_many(

@@ -40,6 +40,8 @@ def from_files(settings: Settings, files: Configuration) -> dict[str, object]:
     said = set(settings.model_fields_set)
     if "api_key" in said:
         said.add("profile")  # whose key it is, is settled
+    if "profile" in said | files.settings.keys() and "api_key" not in said:
+        said.add("base_url")  # a profile that is named has an address of its own
     return {name: value for name, value in files.settings.items() if name not in said}
 
 

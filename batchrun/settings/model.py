@@ -80,6 +80,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_file=".env",
         env_file_encoding="utf-8",
+        dotenv_filtering="only_existing",
         extra="ignore",
         frozen=True,
         populate_by_name=True,
@@ -153,6 +154,7 @@ class OneIdentity(PydanticBaseSettingsSource):
         return self._source.get_field_value(field, field_name)
 
     def __call__(self) -> dict[str, Any]:
+        """What the source says, without what something above it has settled."""
         said = {name: value for name, value in self._source().items() if not _blank(name, value)}
         if _WHOSE_KEY & self.current_state.keys():
             hidden = _WHOSE_KEY

@@ -23,6 +23,14 @@ _NUMBERS: dict[object, str] = {
 }
 
 
+_FLAWS: dict[str, str] = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "is not a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "is not a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "is neither true nor false"),
+    "string_type": "is not a text",
+}
+
+
 def flaw_words(flaw: Mapping[str, Any]) -> str:
     """What is wrong, from one of pydantic's errors.
 
@@ -30,20 +38,12 @@ def flaw_words(flaw: Mapping[str, Any]) -> str:
     """
     bounds = flaw.get("ctx", {})
     match flaw["type"]:
-        case "int_parsing" | "int_type" | "int_from_float":
-            return "is not a whole number"
-        case "float_parsing" | "float_type":
-            return "is not a number"
-        case "bool_parsing" | "bool_type":
-            return "is neither true nor false"
-        case "string_type":
-            return "is not a text"
         case "greater_than_equal":
             return f"is less than {bounds['ge']:g}"
         case "greater_than":
             return f"is not more than {bounds['gt']:g}"
-        case _:
-            return "can't be used"
+        case kind:
+            return _FLAWS.get(kind, "can't be used")
 
 
 def wanted_words(name: str) -> str:
