@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from batchrun.cli import batches, configuring, deciding, keys, running, service
+from batchrun.cli import batches, configuring, deciding, doctor, keys, running, service
 from batchrun.cli.stopping import nobody_reads, tell
 from batchrun.errors import BatchrunError, ExitCode
 
@@ -48,7 +48,7 @@ def batchrun(
         welcome()
 
 
-for family in (keys, service, running, deciding, batches, configuring):
+for family in (keys, service, running, deciding, batches, configuring, doctor):
     family.add_commands(app)
 
 

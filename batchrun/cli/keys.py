@@ -36,6 +36,7 @@ def login(
     """Keep a key: it is typed unseen or read from standard input, checked, and kept."""
     from batchrun.access import DEFAULT_PROFILE, log_in, profiles
     from batchrun.access.profiles import checked_name
+    from batchrun.cli.wording import plural
     from batchrun.service.address import checked_base_url
 
     settings = settings_from(base_url=base_url)
@@ -55,7 +56,9 @@ def login(
             in_file=in_file,
         )
     )
-    seen = "not checked" if kept.workflows is None else f"sees {kept.workflows:,} workflows"
+    seen = "not checked"
+    if kept.workflows is not None:
+        seen = f"sees {plural(kept.workflows, 'workflow')}"
     typer.echo(f"Profile:   {name}, key …{kept.profile.end} for {address}, {seen}")
     if kept.why_a_file:
         typer.echo(f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}")
