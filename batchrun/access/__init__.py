@@ -6,10 +6,10 @@ from batchrun.access.choice import (
     find_access,
     for_batch,
     given_key,
-    stored_profile,
+    profile_of,
 )
 from batchrun.access.login import LoggedIn, log_in, log_out
-from batchrun.access.profiles import DEFAULT_PROFILE, Kept, Profile, Profiles, profiles
+from batchrun.access.profiles import DEFAULT_PROFILE, Kept, Profile, Profiles, stored_profiles
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -24,6 +24,6 @@ __all__ = [
     "given_key",
     "log_in",
     "log_out",
-    "profiles",
-    "stored_profile",
+    "profile_of",
+    "stored_profiles",
 ]

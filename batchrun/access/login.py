@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batchrun.access import vault
-from batchrun.access.profiles import Kept, Profile, checked_name, profiles
+from batchrun.access.profiles import Kept, Profile, checked_name, stored_profiles
 from batchrun.errors import KeyRefusedError, ServiceError
 from batchrun.service import Client
 from batchrun.service.address import checked_base_url, checked_key
@@ -59,7 +59,7 @@ async def log_in(
     seen = None
     if check:
         seen = await _checked(bare, address, timeout_seconds)
-    earlier = profiles().get(name)
+    earlier = stored_profiles().get(name)
     profile = Profile(name, address, Kept.KEYRING, key_end(bare))
     kept: str | vault.NoKeyring = vault.NoKeyring("it was asked for")
     if not in_file:
@@ -68,9 +68,9 @@ async def log_in(
         _erase_earlier(earlier, None if isinstance(kept, vault.NoKeyring) else profile)
     if isinstance(kept, vault.NoKeyring):
         profile = Profile(name, address, Kept.FILE, key_end(bare), bare)
-        profiles().keep(profile)
-        return LoggedIn(profile, seen, str(profiles().path), kept.reason)
-    profiles().keep(profile)
+        stored_profiles().keep(profile)
+        return LoggedIn(profile, seen, str(stored_profiles().path), kept.reason)
+    stored_profiles().keep(profile)
     return LoggedIn(profile, seen, kept)
 
 
@@ -120,8 +120,8 @@ def log_out(name: str) -> Profile:
     Raises:
         UsageError: There is no such profile, or the keyring doesn't let its key go.
     """
-    profile = profiles().named(name)
+    profile = stored_profiles().named(name)
     if profile.kept is Kept.KEYRING:
         vault.erase(profile)
-    profiles().drop(name)
+    stored_profiles().drop(name)
     return profile

@@ -158,7 +158,7 @@ class Profiles:
         )
 
 
-def profiles() -> Profiles:
+def stored_profiles() -> Profiles:
     """The user's profiles."""
     return Profiles(configuration_folder() / FILE_NAME)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from batchrun.access.choice import address_of, given_key, stored_profile
+from batchrun.access.choice import address_of, given_key, profile_of
 from batchrun.settings.origin import Origin, origins
 from batchrun.settings.wording import masked_key, without_password
 
@@ -50,7 +50,7 @@ def tell_settings(
     Raises:
         UsageError: A profile is named that is not there.
     """
-    stored = stored_profile(settings)
+    stored = profile_of(settings)
     found = []
     for name, (origin, where) in origins(settings, given, files).items():
         value = shown(getattr(settings, name))

@@ -34,14 +34,14 @@ def login(
     ] = False,
 ) -> None:
     """Keep a key: it is typed unseen or read from standard input, checked, and kept."""
-    from batchrun.access import DEFAULT_PROFILE, log_in, profiles
+    from batchrun.access import DEFAULT_PROFILE, log_in, stored_profiles
     from batchrun.access.profiles import checked_name
     from batchrun.cli.wording import plural
     from batchrun.service.address import checked_base_url
 
     settings = settings_from(base_url=base_url)
     name = checked_name(profile or settings.profile or DEFAULT_PROFILE)
-    earlier = profiles().get(name)
+    earlier = stored_profiles().get(name)
     address = settings.base_url
     if earlier is not None and "base_url" not in settings.model_fields_set:
         address = earlier.base_url
@@ -73,12 +73,14 @@ def logout(
     every: Annotated[bool, typer.Option("--all", help="Erase the keys of all profiles.")] = False,
 ) -> None:
     """Erase a stored key, from the keyring too."""
-    from batchrun.access import DEFAULT_PROFILE, log_out, profiles
+    from batchrun.access import DEFAULT_PROFILE, log_out, stored_profiles
 
     if every and profile is not None:
         raise UsageError("--all and --profile exclude each other.", "Give one.")
     settings = settings_from()
-    names = [*profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
+    names = (
+        [*stored_profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
+    )
     for name in names:
         gone = log_out(name)
         typer.echo(f"Erased:    the key of profile {name} for {gone.base_url}")
@@ -90,8 +92,17 @@ def logout(
 
 def _key(name: str, address: str) -> str:
     """The key: typed unseen on a terminal, else the first line of standard input."""
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().strip()
+    if sys.stdin.isatty():
+        typed = _typed(name, address)
+    else:
+        typed = sys.stdin.readline()
+    if not typed.strip():
+        raise UsageError("No key came; nothing was kept.", "Type it, or pipe it in on one line.")
+    return typed.strip()
+
+
+def _typed(name: str, address: str) -> str:
+    """What the user types, unseen; ``""`` for nothing."""
     try:
         typed: str = typer.prompt(
             f"Key for {address}, profile {name} (not shown)",
@@ -101,7 +112,5 @@ def _key(name: str, address: str) -> str:
             err=True,
         )
     except typer.Abort:  # Ctrl-C or Ctrl-D
-        typed = ""
-    if not typed.strip():
-        raise UsageError("No key was typed; nothing was kept.")
-    return typed.strip()
+        return ""
+    return typed

@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    api_key: SecretStr | None = Field(None, validation_alias=KEY_VARIABLE)
+    api_key: SecretStr | None = Field(default=None, validation_alias=KEY_VARIABLE)
     profile: str | None = None
     base_url: str = DEFAULT_BASE_URL
     journal: str = Field(default_factory=lambda: str(default_journal()))
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
     speed: Annotated[float, Field(gt=0)] = 1.0
 
-    _typed_key: SecretStr | None = PrivateAttr(None)
+    _typed_key: SecretStr | None = PrivateAttr(default=None)
 
     @property
     def typed_key(self) -> str:
