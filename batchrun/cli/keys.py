@@ -92,10 +92,7 @@ def logout(
 
 def _key(name: str, address: str) -> str:
     """The key: typed unseen on a terminal, else the first line of standard input."""
-    if sys.stdin.isatty():
-        typed = _typed(name, address)
-    else:
-        typed = sys.stdin.readline()
+    typed = _typed(name, address) if sys.stdin.isatty() else sys.stdin.readline()
     if not typed.strip():
         raise UsageError("No key came; nothing was kept.", "Type it, or pipe it in on one line.")
     return typed.strip()
