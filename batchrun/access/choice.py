@@ -103,6 +103,6 @@ def for_batch(settings: Settings, batch_id: str, base_url: str, profile: str | N
     if settings.profile not in {None, profile}:
         raise UsageError(
             f"Batch {batch_id} was begun with profile {profile}, not with {settings.profile}.",
-            "Leave --profile and BATCHRUN_PROFILE out to go on with it.",
+            f"Go on with: batchrun resume {batch_id} --profile {profile}",
         )
     return here.model_copy(update={"profile": profile, "api_key": None})

@@ -78,8 +78,8 @@ class Profiles:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise self._unreadable() from error
+        except (OSError, ValueError):
+            raise self._unreadable() from None
         try:
             found = [_read(name, entry) for name, entry in json.loads(text).items()]
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):

@@ -82,7 +82,9 @@ def form_from(
     usual = defaults or ListDefaults()
     kept = layout is not None and layout.exists()
     shape = ListDefaults() if kept else usual  # a layout says it all
-    every = write_every or usual.write_every
+    every, said_by = write_every or usual.write_every, "--write-every"
+    if write_every is None:
+        said_by = "write_every in batchrun.toml"
 
     if crm is not None and crm.lower() not in set(Crm):
         raise UsageError(f"--crm {crm} is not known.", f"It can be {' or '.join(Crm)}.")
@@ -95,12 +97,12 @@ def form_from(
         usual=None if source is None else usual.output_of(Path(source)),
         csv_plain=csv_plain or usual.csv_plain,
         crm=None if crm is None else Crm(crm.lower()),
-        write_every_seconds=None if every is None else _seconds(every),
+        write_every_seconds=None if every is None else _seconds(every, said_by),
     )
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, said_by: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)(?:in|ec)?", text.strip().lower())
     if found is None or not float(found[1]):
-        raise UsageError(f"--write-every {text} is no time.", "Write it as --write-every 5m.")
+        raise UsageError(f"{said_by}: {text} is no time.", "Write it as 30s, 5m or 1h.")
     return float(found[1]) * _UNITS[found[2]]

@@ -64,6 +64,8 @@ def login(
         typer.echo(f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}")
     else:
         typer.echo(f"Kept in:   the system's keyring ({kept.place})")
+    if kept.left_behind:
+        typer.echo(f"Note:      an earlier key stays in the keyring. {kept.left_behind}")
     if settings.api_key is not None:
         typer.echo("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
 

@@ -8,7 +8,6 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
 from batchrun.diagnosis.finding import Finding, Verdict
 from batchrun.errors import JournalError
@@ -82,7 +81,7 @@ def _fault(text: str, advice: str) -> Finding:
 
 def _read(path: Path) -> tuple[str, str, int]:
     """What SQLite's quick check says, the schema's version, and how many batches there are."""
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         flaws = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if flaws != "ok":
             return str(flaws), "", 0

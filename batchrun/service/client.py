@@ -188,7 +188,7 @@ class Client:
             case 401:
                 return KeyRefusedError(
                     f"The service at {self.base_url} refuses the key: {reason}.",
-                    "Check that PGAI_API_KEY is your current key.",
+                    "Keep your current key with batchrun login, or in PGAI_API_KEY.",
                 )
             case 403:
                 return KeyRefusedError(

@@ -139,6 +139,8 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
         defaults = ListDefaults(**said)
     except ValidationError as error:
         raise _unusable(path, error) from None
+    except RecursionError:  # [parameters.a.a.a…] nests without any in the parser
+        raise _too_deep(path) from None
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
             f"{path}: output names a folder, which a file beside a list may not.",
@@ -156,9 +158,13 @@ def _toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from error
     except RecursionError:
-        raise UsageError(f"{path} is not TOML: it is nested too deeply.") from None
+        raise _too_deep(path) from None
     except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}.", "See docs/reference.md.") from error
+
+
+def _too_deep(path: Path) -> UsageError:
+    return UsageError(f"{path} can't be used: it is nested too deeply.")
 
 
 def _allowed(path: Path, name: str, *, beside_list: bool) -> None:

@@ -156,6 +156,7 @@ class OneIdentity(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """What the source says, without what something above it has settled."""
         said = {name: value for name, value in self._source().items() if not _blank(name, value)}
+        said.pop("api_key", None)  # BATCHRUN_API_KEY: a key has one variable
         if _WHOSE_KEY & self.current_state.keys():
             hidden = _WHOSE_KEY
         else:

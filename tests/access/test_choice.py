@@ -127,3 +127,8 @@ def test_a_batch_whose_profile_is_gone_takes_the_key_that_is_given() -> None:
 
 def test_the_address_is_known_without_opening_the_keyring() -> None:
     assert address_of(load_settings(profile="emea")) == THERE
+
+
+def test_a_key_has_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCHRUN_API_KEY", "no-variable-of-ours")
+    assert find_access(load_settings()).key == KEYS["default"]

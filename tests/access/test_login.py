@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import stat
 from typing import TYPE_CHECKING
@@ -182,6 +183,28 @@ def test_a_key_the_keyring_does_not_let_go_stays_known(service: str, memory: Mem
     with system_keyring(LockedKeyring()), pytest.raises(UsageError, match="can't be erased"):
         log_out("default")
     assert "default" in stored_profiles().all()
+
+
+def test_a_new_key_is_kept_although_the_keyring_with_the_old_one_is_locked(
+    service: str, memory: MemoryKeyring
+) -> None:
+    keep(KEY, service)
+    with system_keyring(LockedKeyring()):
+        kept = keep(KEY, service)
+        assert find_access(load_settings()).key == KEY
+    assert "by hand" in kept.left_behind
+
+
+def test_what_can_not_be_noted_is_not_left_in_the_keyring(
+    service: str, memory: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_profiles: Profiles, _entries: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Profiles, "_write", full)
+    with pytest.raises(UsageError, match="can't be written"):
+        keep(KEY, service)
+    assert memory.kept == {}
 
 
 def test_a_key_erased_in_the_keyring_by_hand_can_be_logged_out(

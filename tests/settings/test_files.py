@@ -121,6 +121,13 @@ def test_an_output_is_a_name_or_an_ending(desk: Path, said: str, name: str) -> N
     assert find_configuration(source).defaults.output_of(source) == desk / name
 
 
+def test_a_name_with_a_tilde_is_nobodys_home(desk: Path) -> None:
+    """Such as the lock file that Excel leaves beside a list."""
+    source = beside(desk, 'output = ".csv"').with_name("~$accounts.xlsx")
+    found = find_configuration(source).defaults
+    assert found.output_of(source) == desk / "~$accounts.results.csv"
+
+
 @pytest.mark.parametrize("name", ["api_key", "PGAI_API_KEY", "pgai_api_key"])
 def test_a_key_belongs_into_no_file(desk: Path, name: str) -> None:
     line = f'{name} = "sk-secret-0123456789"'
@@ -168,8 +175,14 @@ def test_a_wrong_type_is_named_with_file_and_key(
 
 @pytest.mark.parametrize(
     "content",
-    [b"x =", b"\xff\xfe", b"columns = " + b"[" * 10_000, b"# " + b"x" * 1_100_000],
-    ids=["half a line", "no UTF-8", "too deep", "too large"],
+    [
+        b"x =",
+        b"\xff\xfe",
+        b"columns = " + b"[" * 10_000,
+        b"# " + b"x" * 1_100_000,
+        b"[parameters" + b".a" * 5_000 + b"]",
+    ],
+    ids=["half a line", "no UTF-8", "too deep", "too large", "nested by dots"],
 )
 def test_what_is_no_configuration_is_one_plain_error(desk: Path, content: bytes) -> None:
     (desk / "batchrun.toml").write_bytes(content)
