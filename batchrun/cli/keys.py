@@ -34,7 +34,8 @@ def login(
     ] = False,
 ) -> None:
     """Keep a key: it is typed unseen or read from standard input, checked, and kept."""
-    from batchrun.access import DEFAULT_PROFILE, log_in, stored_profiles
+    from batchrun.access import DEFAULT_PROFILE, stored_profiles
+    from batchrun.access.login import log_in
     from batchrun.access.profiles import checked_name
     from batchrun.cli.wording import plural
     from batchrun.service.address import checked_base_url
@@ -75,7 +76,8 @@ def logout(
     every: Annotated[bool, typer.Option("--all", help="Erase the keys of all profiles.")] = False,
 ) -> None:
     """Erase a stored key, from the keyring too."""
-    from batchrun.access import DEFAULT_PROFILE, log_out, stored_profiles
+    from batchrun.access import DEFAULT_PROFILE, stored_profiles
+    from batchrun.access.login import log_out
 
     if every and profile is not None:
         raise UsageError("--all and --profile exclude each other.", "Give one.")

@@ -53,9 +53,10 @@ class SilentKeyring(MemoryKeyring):
 
     def __init__(self) -> None:
         super().__init__()
-        self.unlocked = threading.Event()
+        self.asked, self.unlocked = threading.Event(), threading.Event()
 
     def set_password(self, service: str, username: str, password: str) -> None:
+        self.asked.set()
         self.unlocked.wait()
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.access import Access, address_of, find_access, for_batch, log_in
+from batchrun.access import Access, address_of, find_access, for_batch
+from batchrun.access.login import log_in
 from batchrun.errors import UsageError
 from batchrun.settings import DEFAULT_BASE_URL, Configuration, Settings, load_settings
 from batchrun.settings.files import read_configuration

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import stat
-from typing import TYPE_CHECKING
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from keyring.backends import chainer, null
 
-from batchrun.access import LoggedIn, Profiles, find_access, log_in, log_out, stored_profiles
+from batchrun.access import Profiles, find_access, stored_profiles
+from batchrun.access.login import LoggedIn, log_in, log_out
 from batchrun.access.profiles import FILE_NAME
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.sandbox import SandboxSettings, Scope, running
@@ -96,8 +99,18 @@ def test_a_locked_keyring_is_said_without_the_key(service: str) -> None:
 def test_a_keyring_that_never_answers_is_not_waited_for_for_ever(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batchrun.access.vault.PATIENCE_SECONDS", 0.01)
     silent = SilentKeyring()
+
+    class OutOfPatience(SimpleQueue[Any]):
+        """Gives up as soon as the keyring waits."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            while not silent.asked.is_set():
+                with contextlib.suppress(Empty):
+                    return super().get(timeout=0.01)
+            raise Empty
+
+    monkeypatch.setattr("batchrun.access.vault.SimpleQueue", OutOfPatience)
     with system_keyring(silent):
         kept = keep(KEY, service)
     silent.unlocked.set()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from batchrun.access import log_in, stored_profiles
+from batchrun.access import stored_profiles
+from batchrun.access.login import log_in
 from batchrun.diagnosis.machine import Terminal, examine_proxies, examine_terminal
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
