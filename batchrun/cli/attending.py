@@ -161,8 +161,6 @@ class _Attendance:
 
     def run(self, work: Callable[[Settings], Coroutine[Any, Any, Ended]]) -> Ended:
         """Do the work; where the service refuses the key, ask for another one on a terminal."""
-        from pydantic import SecretStr
-
         while True:
             try:
                 return self.stopper.run(work(self._settings))
@@ -177,7 +175,7 @@ class _Attendance:
                     raise
                 if self._log is not None:
                     self._log.mask(key)
-                self._settings = self._settings.model_copy(update={"api_key": SecretStr(key)})
+                self._settings = self._settings.with_typed_key(key)
 
     def goes_on(self, report: Report, before: Credits | None) -> bool:
         """Show what a pilot brought and cost; whether the user wants the rest now."""
@@ -267,7 +265,10 @@ def _another_key() -> str:
 
 
 def _secret(settings: Settings) -> str:
-    return "" if settings.api_key is None else settings.api_key.get_secret_value()
+    """The key that was typed or given; one in the keyring is in no environment and no event."""
+    from batchrun.access.choice import given_key
+
+    return settings.typed_key or given_key(settings)
 
 
 def _now() -> datetime:

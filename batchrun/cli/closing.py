@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from batchrun.cli.notice import Notice
+from batchrun.cli.options import play_journal
 from batchrun.cli.stopping import tell
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import Outcome
@@ -74,9 +75,9 @@ def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
 
 def named_journal(settings: Settings) -> str:
     """The option by which a later command finds this journal; ``""`` where it needs none."""
-    from batchrun.settings import load_settings, sandbox_journal
+    from batchrun.settings import load_settings
 
-    if settings.journal == str(sandbox_journal()):
+    if settings.journal == play_journal():
         return " --sandbox"
     if settings.journal == load_settings().journal:
         return ""

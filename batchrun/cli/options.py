@@ -12,10 +12,18 @@ import typer
 from batchrun.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.settings import Settings
+    from batchrun.settings import Configuration, Settings
 
 BaseUrl: TypeAlias = Annotated[
     str | None, typer.Option(help="Where the service is. [env: BATCHRUN_BASE_URL]")
+]
+ProfileName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Whose stored key to use, see batchrun login. [env: BATCHRUN_PROFILE]",
+    ),
 ]
 JournalAt: TypeAlias = Annotated[
     str | None,
@@ -112,13 +120,26 @@ def settings_from(
     journal: str | None = None,
     rate: str | None = None,
     daily: int | None = None,
+    configuration: Configuration | None = None,
     **others: object,
 ) -> Settings:
-    """The settings with a command's options over them."""
+    """The settings with a command's options over them.
+
+    Args:
+        base_url: As given.
+        journal: As given.
+        rate: As typed.
+        daily: As given.
+        configuration: What files say; ``None`` for the user's own.
+        others: More of them by name; ``None`` for what was not given.
+
+    Raises:
+        UsageError: One of them can't be used.
+    """
     from batchrun.settings import load_settings
 
     return load_settings(
-        base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
+        configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
 
 
@@ -144,6 +165,13 @@ def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
     return settings
 
 
+def play_journal() -> str:
+    """Where batches of the sandbox are kept: never among those that cost."""
+    from batchrun.settings import default_journal
+
+    return str(default_journal().with_name("sandbox.db"))
+
+
 def with_sandbox(sandbox: bool, given: dict[str, Any]) -> dict[str, Any]:
     """A command's options, where --sandbox stands for the journal of the sandbox.
 
@@ -152,11 +180,9 @@ def with_sandbox(sandbox: bool, given: dict[str, Any]) -> dict[str, Any]:
     """
     if not sandbox:
         return given
-    from batchrun.settings import sandbox_journal
-
     if given.get("journal") is not None:
         raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
-    return given | {"journal": str(sandbox_journal())}
+    return given | {"journal": play_journal()}
 
 
 def age(text: str, option: str) -> timedelta:
