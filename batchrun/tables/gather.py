@@ -29,9 +29,9 @@ from batchrun.tables.reports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from batchrun.tables.frames import Cells
+    from batchrun.tables.frames import Cells, Exact
 
 Block = tuple["Sequence[int]", "list[list[Cell]] | Cells"]
 """Line numbers, and rows or an array of (columns, rows)."""
@@ -57,7 +57,7 @@ class Layout:
     header_row: int | None = None
     merged: Sequence[Merged] = ()
     first_column: int = 1
-    exact: Callable[[list[Cell]], list[Cell]] | None = None
+    exact: Exact | None = None
     room: Room = NO_ROOM
 
 
