@@ -21,6 +21,8 @@ LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
 """Where an Excel sheet ends (Excel specifications and limits)."""
 
+LONGEST_PREFIX = 64
+
 _PREFIX = rb"<(?:[^\s<>/:=\"']+:)?"
 _ROW = re.compile(rb"<row(?=[\s/>])")
 _PREFIXED_ROW = re.compile(rb":row(?=[\s/>])")
@@ -71,8 +73,9 @@ class Extent:
     def _count_on(self, block: bytes, glance: Glance) -> None:
         """Bound the cells that may have no reference; ends of prefixed ones count as well."""
         rows = [found.start() for found in _ROW.finditer(block)]
-        rows += [at for found in _PREFIXED_ROW.finditer(block) if (at := _opened(block, found))]
-        self.last_row += len(rows)
+        prefixed_rows = list(_PREFIXED_ROW.finditer(block))
+        self.last_row += len(rows) + len(prefixed_rows)
+        rows += [at for found in prefixed_rows if (at := _opened(block, found))]
         self._aside = self._aside or _ASIDE.search(block) is not None
         bounds = [] if self._aside else sorted(rows)
         plain = glance.counts_between(b"<c", bounds)
@@ -84,8 +87,8 @@ class Extent:
 
 
 def _opened(block: bytes, row: re.Match[bytes]) -> int:
-    """Where the tag begins that a prefixed name is in; 0 when it is in a text."""
-    start = block.rfind(b"<", 0, row.start())
+    """Where the tag begins that a prefixed name is in; 0 when it may be in a text."""
+    start = block.rfind(b"<", max(0, row.start() - LONGEST_PREFIX), row.start())
     return start if start > 0 and _PREFIXED_ROW_TAG.fullmatch(block, start, row.end()) else 0
 
 

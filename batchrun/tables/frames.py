@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Cells: TypeAlias = "npt.NDArray[np.object_]"
 """Cells as an array of (columns, rows)."""
+
+Columns: TypeAlias = "tuple[npt.NDArray[np.object_], ...]"
+"""Cells as columns, all equally long."""
 
 Lines: TypeAlias = "npt.NDArray[np.int64]"
 """The line number of each row."""
@@ -119,14 +122,14 @@ class RowCollector:
         if rows:
             self._store(lines, list(zip(*rows, strict=True)))
 
-    def add_columns(self, lines: Sequence[int], columns: Cells) -> None:
+    def add_columns(self, lines: Sequence[int], columns: Columns) -> None:
         """Take rows, given as columns, that are all equally wide."""
         if len(columns) == self._width and _none_blank(columns):
             if self._trailing_blank_rows:
                 self._end_blank(self._count)
-            self._store(lines, list(columns))
+            self._store(lines, cast("Sequence[Sequence[Cell]]", columns))
         else:
-            self.add_block(lines, columns.T.tolist())
+            self.add_block(lines, rows_of(columns))
 
     def cells(self) -> Cells:
         """Everything collected, an array of (columns, rows); the collector keeps no cell."""
@@ -221,11 +224,16 @@ MOST_SHARED = 20_000
 """Different texts of a column that are remembered; with more, sharing costs more than it saves."""
 
 
-def _none_blank(columns: Cells) -> bool:
+def rows_of(columns: Columns) -> list[list[Cell]]:
+    """The rows of columns."""
+    return list(map(list, zip(*columns, strict=True)))
+
+
+def _none_blank(columns: Columns) -> bool:
     """Whether each row holds something; most lists have a column that is always filled."""
     if any(all(column) for column in columns[:3]):
         return True
-    return bool(columns.astype(bool).any(axis=0).all())
+    return all(map(any, zip(*columns, strict=True)))
 
 
 def _worth_sharing(cells: Sequence[Cell]) -> dict[Cell, Cell] | None:

@@ -17,6 +17,7 @@ from batchrun.tables.frames import (
     check_header,
     frame_of,
     is_blank,
+    rows_of,
 )
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
@@ -31,10 +32,10 @@ from batchrun.tables.reports import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from batchrun.tables.frames import Cells, Exact
+    from batchrun.tables.frames import Cells, Columns, Exact
 
-Block = tuple["Sequence[int]", "list[list[Cell]] | Cells"]
-"""Line numbers, and rows or an array of (columns, rows)."""
+Block = tuple["Sequence[int]", "list[list[Cell]] | Columns"]
+"""Line numbers, and a list of rows or a tuple of columns."""
 
 FEWER = "fewer fields than the header; the missing ones were taken as empty"
 MORE = "more fields than the header; they are kept in columns without a name"
@@ -130,7 +131,7 @@ def _beginning(
     rows: list[list[Cell]] = []
     filled = 0
     for block_lines, found in blocks:
-        block: list[list[Cell]] = found if isinstance(found, list) else found.T.tolist()
+        block: list[list[Cell]] = found if isinstance(found, list) else rows_of(found)
         lines.extend(block_lines)
         rows.extend(block)
         filled += sum(not is_blank(row) for row in block)

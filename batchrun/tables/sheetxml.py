@@ -20,13 +20,15 @@ from batchrun.tables.glance import Glance
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+LONGEST_ROW_BYTES = 32 * 1024**2
+
 _ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
 _CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*[^/>]|)>(.*?)</(?:\w+:)?c>", re.DOTALL)
 _VALUE = re.compile(rb"<(?:\w+:)?v\b[^>]*>([^<]+)<")
 _TEXT = re.compile(rb"<(?:\w+:)?t>([^<]*)<")
 _REFERENCE = re.compile(rb'\sr\s*=\s*"([A-Za-z]+)(\d+)"')
 _BLANK_TEXT = re.compile(rb"<t>[ \t\r\n]+</t>")
-_CALCULATED = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)<v>[^<]")
+_CALCULATED = re.compile(rb"<f(?:\s[^<>]*)?(?:/>|>[^<]*</f>)<v>[^<]")
 _PREFIXED_FORMULA = re.compile(rb":f[\s/>]")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\b([^>]*)>")
 _ATTRIBUTE = re.compile(rb'([\w:]+)\s*=\s*"([^"]*)"')
@@ -79,16 +81,23 @@ def read_traits(chunks: Iterable[bytes]) -> SheetTraits:
 
 
 def whole_rows(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut between rows, so that no cell is torn apart."""
+    """Cut between rows, so that no cell is torn apart; a row of absurd size is cut anywhere."""
     pending: list[bytes] = []
+    held = 0
     for chunk in chunks:
-        cut = chunk.rfind(b"row ")  # of <row …> or <x:row …>
-        cut = chunk.rfind(b"<", 0, cut) if cut > 0 else -1
+        cut = chunk.rfind(b"<row")
         if cut <= 0:
+            cut = chunk.rfind(b"<", 0, max(chunk.rfind(b":row"), 0))
+        if cut <= 0:
+            held += len(chunk)
             pending.append(chunk)
+            if held <= LONGEST_ROW_BYTES:
+                continue
+            yield b"".join(pending)
+            pending, held = [], 0
             continue
         yield b"".join((*pending, chunk[:cut]))
-        pending = [chunk[cut:]]
+        pending, held = [chunk[cut:]], 0
     yield b"".join(pending)
 
 
