@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 LONGEST_ROW_BYTES = 32 * 1024**2
 
-_ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
-_CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*[^/>]|)>(.*?)</(?:\w+:)?c>", re.DOTALL)
-_VALUE = re.compile(rb"<(?:\w+:)?v\b[^>]*>([^<]+)<")
+_ROW = re.compile(rb"<(?:\w+:)?row\b([^<>]*)>")
+_CELL = re.compile(rb"<(?:\w+:)?c\b([^<>]*[^<>/]|)>")
+_CELL_END = re.compile(rb"</(?:\w+:)?c>")
+_VALUE = re.compile(rb"<(?:\w+:)?v\b[^<>]*>([^<]+)<")
 _TEXT = re.compile(rb"<(?:\w+:)?t>([^<]*)<")
 _REFERENCE = re.compile(rb'\sr\s*=\s*"([A-Za-z]+)(\d+)"')
 _BLANK_TEXT = re.compile(rb"<t>[ \t\r\n]+</t>")
 _CALCULATED = re.compile(rb"<f(?:\s[^<>]*)?(?:/>|>[^<]*</f>)<v>[^<]")
 _PREFIXED_FORMULA = re.compile(rb":f[\s/>]")
-_COLUMN = re.compile(rb"<(?:\w+:)?col\b([^>]*)>")
+_COLUMN = re.compile(rb"<(?:\w+:)?col\b([^<>]*)>")
 _ATTRIBUTE = re.compile(rb'([\w:]+)\s*=\s*"([^"]*)"')
 _TRUE = {b"1", b"true"}
 
@@ -122,9 +123,19 @@ def _read_hidden_rows(block: bytes, traits: SheetTraits) -> None:
                 traits.hidden_rows.add(int(attributes[b"r"]))
 
 
+def _cells(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Attributes and content of the cells that have one; each byte is looked at once."""
+    tag = _CELL.search(block)
+    while tag is not None:
+        following = _CELL.search(block, tag.end())
+        until = following.start() if following else len(block)
+        end = _CELL_END.search(block, tag.end(), until)
+        yield tag[1], block[tag.end() : end.start() if end else until]
+        tag = following
+
+
 def _read_cells(block: bytes, traits: SheetTraits) -> None:
-    for found in _CELL.finditer(block):
-        attributes, content = found.groups()
+    for attributes, content in _cells(block):
         if not (
             b't="e' in attributes
             or b"<f" in content

@@ -245,11 +245,14 @@ def _refuse_far_cells(
     if _too_large(rows, columns, limits):
         corner = f"{column_letters(columns)}{rows}"
         too_far = rows > LAST_ROW or columns > LAST_COLUMN
+        how_far = (
+            "further than an Excel sheet does"
+            if too_far
+            else f"{rows * columns:,} cells, more than {limits.cells:,}"
+        )
         hint = "Delete what stands far from the list." if not too_far else ""
         raise archive.refused(
-            f"the cells of sheet {sheet.name} reach to {corner:.20},"
-            f" {rows * columns:,} cells, more than {limits.cells:,}",
-            hint,
+            f"the cells of sheet {sheet.name} reach to {corner:.20}, {how_far}", hint
         )
 
 

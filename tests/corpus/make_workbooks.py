@@ -314,6 +314,8 @@ def hostile() -> Iterator[Case]:
     yield Case("damaged-cut-off.xlsx", honest[: len(honest) // 2], error="damaged or cut off")
     torn = pack(xlsx_parts(small[: len(small) // 2]))
     yield Case("damaged-xml.xlsx", torn, error="can't be read")
+    unclosed = small.replace("</sheetData>", ("<row>" + '<c t="e">' * 1_000) * 400)
+    yield Case("hostile-cells-never-closed.xlsx", pack(xlsx_parts(unclosed)), error="can't be read")
     missing = xlsx_parts(small)
     del missing["xl/worksheets/sheet1.xml"]
     yield Case("damaged-no-sheet.xlsx", pack(missing), error="damaged or cut off")
