@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, ExitCode, JournalError, UsageError
-from batchrun.journal import Journal
-from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
+from batchrun.errors import BatchrunError, JournalError, UsageError
+from batchrun.history import existing_journal
+from batchrun.report import Report
 from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
@@ -33,35 +33,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.control import Control
-    from batchrun.journal import BatchJobs
+    from batchrun.journal import BatchJobs, Journal
+    from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
     from batchrun.plan import Plan
     from batchrun.takeover import Decide
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How a run or resume ended.
-
-    Attributes:
-        summary: The batch as it stands now.
-        ending: Why the engine stopped.
-        output: The workbook that was written; ``None`` when none was asked for.
-        resume_at: When the quota opens again, where it is spent; aware, UTC.
-    """
-
-    summary: BatchSummary
-    ending: Ending
-    output: Path | None
-    resume_at: datetime | None = None
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """How the command ends."""
-        if self.summary.unfinished:
-            finished = self.ending is Ending.FINISHED
-            return ExitCode.INCOMPLETE if finished else ExitCode.PAUSED
-        completed = self.summary.counts[Outcome.COMPLETED] == self.summary.rows
-        return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +52,7 @@ class _Run:
     decide: Decide = hold_doubts
     form: workbook.Form = field(default_factory=workbook.Form)
     again: Collection[int] = ()
+    frame: pd.DataFrame | None = None
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -84,7 +60,8 @@ def ignore_progress(progress: Progress) -> None:
     del progress
 
 
-def _always(plan: Plan, earlier: BatchSummary | None) -> bool:
+def always(plan: Plan, earlier: BatchSummary | None) -> bool:
+    """What confirms when nobody is to be asked."""
     del plan, earlier
     return True
 
@@ -119,7 +96,7 @@ async def run(
     output: Path | None = None,
     limit: int | None = None,
     again: bool = False,
-    confirm: Callable[[Plan, BatchSummary | None], bool] = _always,
+    confirm: Callable[[Plan, BatchSummary | None], bool] = always,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
     form: workbook.Form | None = None,
@@ -146,6 +123,7 @@ async def run(
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
     settings = settings or load_settings()
+    form = (form or workbook.Form()).with_layout()
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if output is not None:
@@ -169,8 +147,9 @@ async def run(
             return None
         known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
         batch_id = earlier.batch_id if earlier else journal.create(plan, base_url, known=known)
-        form = form or workbook.Form()
-        return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
+        frame = None if isinstance(request.source, (str, Path)) else request.source
+        this = _Run(batch_id, target, limit, on_progress, control, form=form, frame=frame)
+        return await _work(session, this)
 
 
 async def resume(
@@ -205,7 +184,8 @@ async def resume(
         BatchrunError: As in `run`; the batch is of another service.
     """
     settings = settings or load_settings()
-    with Journal(settings.journal) as journal:
+    form = (form or workbook.Form()).with_layout()
+    with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
         base_url = journal.base_url(summary.batch_id)
         if "base_url" in settings.model_fields_set:
@@ -223,58 +203,11 @@ async def resume(
         control,
         retriable(retry),
         decide,
-        form or workbook.Form(),
+        form,
         again,
     )
     async with open_session(settings) as session:
         return await _work(session, run_now)
-
-
-def export(
-    batch_id: str | None,
-    output: Path,
-    settings: Settings | None = None,
-    form: workbook.Form | None = None,
-) -> Path:
-    """Write a batch's results as they stand; also while it runs.
-
-    Args:
-        batch_id: Which batch; ``None`` for the newest.
-        output: Where to; its ending decides the format.
-        settings: As in `run`.
-        form: As in `run`.
-
-    Returns:
-        The path that was written.
-
-    Raises:
-        JournalError: There is no such batch.
-        OutputError: It can't be written there.
-    """
-    settings = settings or load_settings()
-    with Journal(settings.journal) as journal:
-        summary = journal.resolve(batch_id)
-        workbook.check_target(output, _path(summary.source))
-        written = write_results(journal, summary.batch_id, output, form or workbook.Form())
-        assert written is not None  # it was said where to
-        return written
-
-
-def results(batch_id: str | None = None, settings: Settings | None = None) -> pd.DataFrame:
-    """A batch's results as a DataFrame: the columns of the Results sheet.
-
-    Args:
-        batch_id: Which batch; ``None`` for the newest.
-        settings: As in `run`.
-
-    Raises:
-        JournalError: There is no such batch.
-    """
-    settings = settings or load_settings()
-    with Journal(settings.journal) as journal:
-        summary = journal.resolve(batch_id)
-        with journal.results(summary.batch_id) as found:
-            return workbook.to_frame(found)
 
 
 # the stages
@@ -283,7 +216,8 @@ def results(batch_id: str | None = None, settings: Settings | None = None) -> pd
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
-    with journal.hold(batch_id):
+    with journal.hold(batch_id), _controlled(run_now.control):
+        form = _remembered(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
         await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
@@ -299,26 +233,57 @@ async def _work(session: Session, run_now: _Run) -> Report:
             on_progress=run_now.on_progress,
         )
         if run_now.control is not None:
-            loop = asyncio.get_running_loop()
-            run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
+            run_now.control.attach(batch_id, _from_any_thread(engine.stop))
         with once_begun(journal, batch_id):
             try:
                 with _counting(jobs, run_now.control):
-                    async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                    async with writing_meanwhile(journal, batch_id, run_now.target, form):
                         ending = await engine.work()
             except BatchrunError as error:
                 with suppress(
                     BatchrunError
                 ):  # what stopped it may stop this too, and is what counts
                     await _keep(jobs, error.what, engine)
-                    write_results(journal, batch_id, run_now.target, run_now.form)
+                    write_results(journal, batch_id, run_now.target, form)
                 raise
             resume_at = None
             if ending is Ending.QUOTA:
                 resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
             await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
-            output = write_results(journal, batch_id, run_now.target, run_now.form)
-            return Report(journal.summary(batch_id), ending, output, resume_at)
+            output = write_results(journal, batch_id, run_now.target, form)
+            summary = journal.summary(batch_id)
+            return Report(summary, ending, output, resume_at, settings.journal, run_now.frame)
+
+
+def _remembered(journal: Journal, batch_id: str, given: workbook.Form) -> workbook.Form:
+    """How a batch's results are written: as said now, else as said when it was last worked on."""
+    before = journal.form(batch_id)
+    form = given.over(workbook.Form.recalled(before)).with_layout()
+    kept = form.remembered()
+    if kept != before:
+        journal.set_form(batch_id, kept)
+    return form
+
+
+def _from_any_thread(stop: Callable[[], None]) -> Callable[[], None]:
+    """What calls ``stop`` in the loop that runs now; nothing once it has ended."""
+    loop = asyncio.get_running_loop()
+
+    def stop_there() -> None:
+        with suppress(RuntimeError):  # the loop was closed at this very moment
+            loop.call_soon_threadsafe(stop)
+
+    return stop_there
+
+
+@contextmanager
+def _controlled(control: Control | None) -> Iterator[None]:
+    """Let the control go when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        if control is not None:
+            control.detach()
 
 
 @contextmanager

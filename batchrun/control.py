@@ -26,8 +26,13 @@ class Control:
     def stop(self) -> None:
         """No more triggers; what is in flight is collected for a while, then the workbook."""
         self.stopped = True
-        if self._stop is not None:
-            self._stop()
+        stop = self._stop  # another thread may detach it at any moment
+        if stop is not None:
+            stop()
+
+    def detach(self) -> None:
+        """There is nothing left to stop; called by the batch when it has ended."""
+        self._stop = None
 
     def attach(self, batch_id: str, stop: Callable[[], object]) -> None:
         """Give it what to call; called by the batch when it begins to work."""

@@ -9,6 +9,7 @@
     ├── WorkflowError             2   no such workflow, or it is not active
     ├── JournalError              2   the journal can't be opened, or has no such batch
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
+    ├── NotConfirmedError         0   somebody was asked and said no: nothing was triggered
     ├── ServiceError              4   the service can't be reached or makes no sense now
     └── KeyRefusedError           5   no key, a wrong key (401), or one without the scope (403)
 
@@ -91,6 +92,12 @@ class JournalWriteError(JournalError):
     """The journal can't be written any more: the batch pauses where it is."""
 
     exit_code = ExitCode.PAUSED
+
+
+class NotConfirmedError(BatchrunError):
+    """Whoever was asked before anything is spent said no."""
+
+    exit_code = ExitCode.COMPLETED
 
 
 class ServiceError(BatchrunError):

@@ -79,7 +79,7 @@ def _asked_for(file: Path, settings: Settings) -> Rerun:
 
 
 def _already_words(marked: Rerun) -> str:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     were = "was" if marked.already == 1 else "were"
     return f"{plural(marked.already, 'marked row')} {were} sent again already."
@@ -122,7 +122,7 @@ def _same_workflow(marked: Rerun, workflow: str | None) -> None:
 
 
 def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     summary = marked.summary
     typer.echo(

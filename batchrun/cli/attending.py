@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.batch import Report
     from batchrun.cli.progress import ProgressPrinter
     from batchrun.control import Control
     from batchrun.journal import Standing
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
+    from batchrun.report import Report
     from batchrun.request import Request
     from batchrun.settings import Settings
     from batchrun.takeover import Decide
@@ -152,6 +152,7 @@ def _confirmed(
     to_stderr: bool,
 ) -> bool:
     from batchrun.cli import wording
+    from batchrun.words import plural
 
     to_trigger, running = len(plan.bodies), 0
     if left is not None:
@@ -167,7 +168,7 @@ def _confirmed(
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
     try:
-        return typer.confirm(f"Trigger {wording.plural(now, 'job')} now?", err=to_stderr)
+        return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=to_stderr)
     except typer.Abort:  # Ctrl-C or Ctrl-D
         return False
 

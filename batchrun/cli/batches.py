@@ -55,7 +55,7 @@ def export(
     journal: JournalAt = None,
 ) -> None:
     """Write a batch's results as they stand, also while it runs."""
-    from batchrun.batch import export as export_batch
+    from batchrun.history import export as export_batch
     from batchrun.journal import Journal
 
     form = form_from(columns, rename, flat_depth, layout, csv_plain=csv_plain, crm=crm)
@@ -71,7 +71,7 @@ def export(
 
 
 def _tell_left_out(summary: BatchSummary) -> None:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
@@ -80,8 +80,9 @@ def _tell_left_out(summary: BatchSummary) -> None:
 
 def status(batch: Batch = None, journal: JournalAt = None, as_json: AsJson = False) -> None:
     """Show where a batch stands."""
-    from batchrun.cli.wording import counts, duration, plural, summary_json
+    from batchrun.cli.wording import counts, summary_json
     from batchrun.journal import Journal, standing
+    from batchrun.words import duration, plural
 
     with Journal(settings_with_journal(journal=journal).journal) as opened:
         summary = opened.resolve(batch)

@@ -92,8 +92,9 @@ def forget(
     journal: JournalAt = None,
 ) -> None:
     """Erase a batch from the journal, its rows and results included; workbooks stay."""
-    from batchrun.cli.wording import counts, plural
+    from batchrun.cli.wording import counts
     from batchrun.journal import Journal
+    from batchrun.words import plural
 
     if (batch is None) == (older_than is None):
         raise UsageError(
@@ -132,7 +133,7 @@ def about_doubts(given: InDoubt | None) -> Decide:
 
 
 def _show_doubts(rows: Sequence[ResultRow]) -> None:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     are = "is" if len(rows) == 1 else "are"
     typer.echo(
@@ -180,7 +181,7 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
 
 
 def _rows_that_are(outcome: Outcome, number: int) -> str:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     if outcome in {Outcome.TIMED_OUT, Outcome.IN_DOUBT}:
         return f"{plural(number, 'row')} {outcome}"

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from batchrun.cli.stopping import nobody_reads, tell
-from batchrun.cli.wording import duration
 from batchrun.model import Outcome
+from batchrun.words import duration
 
 if TYPE_CHECKING:
     from batchrun.engine import Progress

@@ -7,27 +7,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from batchrun.model import BatchSummary, Outcome
+from batchrun.words import duration, plural
 
 if TYPE_CHECKING:
     from batchrun.estimate import Estimate
     from batchrun.plan import Plan
 
 REASONS_SHOWN = 10
-
-
-def duration(seconds: float) -> str:
-    """A time in the two units that matter, such as ``3 h 20 min``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{number} {unit}" for number, unit in parts if number]
-    return " ".join(shown[:2]) or "0 s"
-
-
-def plural(number: int, noun: str, several: str = "") -> str:
-    """A counted noun, such as ``1 row`` or ``12,000 rows``."""
-    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 def counts(summary: BatchSummary, running_rows: int = 0) -> str:

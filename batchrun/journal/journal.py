@@ -220,8 +220,21 @@ class Journal:
 
     def set_output(self, batch_id: str, output: str) -> None:
         """Keep where the workbook was written last."""
+        self._set(batch_id, output=output)
+
+    def form(self, batch_id: str) -> str:
+        """How the batch's results are written, as `set_form` was given it; ``""`` before."""
+        with self._engine.connect() as connection:
+            found = connection.scalar(select(batches.c.form).where(batches.c.id == batch_id))
+        return str(found)
+
+    def set_form(self, batch_id: str, form: str) -> None:
+        """Keep how the batch's results are written, for who goes on with it."""
+        self._set(batch_id, form=form)
+
+    def _set(self, batch_id: str, **values: str) -> None:
         self._writer.submit(
-            update(batches).where(batches.c.id == batch_id).values(output=output)
+            update(batches).where(batches.c.id == batch_id).values(**values)
         ).result()
 
     # results

@@ -65,5 +65,10 @@ def _to_version_2(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE batches ADD COLUMN {column}"))
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _to_version_2}
+def _to_version_3(connection: Connection) -> None:
+    """How a batch's results are written."""
+    connection.execute(text("ALTER TABLE batches ADD COLUMN form TEXT NOT NULL DEFAULT ''"))
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _to_version_2, 2: _to_version_3}
 """What each schema version needs to become the next one."""
