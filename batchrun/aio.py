@@ -123,7 +123,10 @@ async def run(
         on_progress: Told of each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
         settings: Key, address and so on; ``None`` reads them from the environment.
-        reading: As in `check`.
+        reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
+            ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
+            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``;
+            see `Request`.
 
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
