@@ -22,6 +22,7 @@ from batchrun.takeover import RETRIED_BY_ITSELF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import timedelta
 
     import pandas as pd
 
@@ -54,6 +55,7 @@ class Reading(TypedDict, total=False):
     mapping: Path | None
     save_mapping: Path | None
     ask: Ask | None
+    reuse: timedelta | None
 
 
 async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
@@ -83,8 +85,8 @@ async def check(
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
             ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``;
-            see `Request`.
+            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
+            ``reuse``; see `Request`.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
@@ -125,8 +127,8 @@ async def run(
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
             ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``;
-            see `Request`.
+            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
+            ``reuse``; see `Request`.
 
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.

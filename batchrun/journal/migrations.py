@@ -66,9 +66,18 @@ def _to_version_2(connection: Connection) -> None:
 
 
 def _to_version_3(connection: Connection) -> None:
+    """From which batch a result was taken."""
+    connection.execute(text("ALTER TABLE jobs ADD COLUMN reused_from VARCHAR"))
+
+
+def _to_version_4(connection: Connection) -> None:
     """How a batch's results are written."""
     connection.execute(text("ALTER TABLE batches ADD COLUMN form TEXT NOT NULL DEFAULT ''"))
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _to_version_2, 2: _to_version_3}
+_STEPS: Mapping[int, Callable[[Connection], None]] = {
+    1: _to_version_2,
+    2: _to_version_3,
+    3: _to_version_4,
+}
 """What each schema version needs to become the next one."""

@@ -31,7 +31,7 @@ CREATE TABLE batches (
 	note TEXT NOT NULL, 
 	PRIMARY KEY (id)
 );
-INSERT INTO "batches" VALUES('1124-key-accounts-5bf9','486bca6085bacdd82bc54477589709f780bdfb9994d3cadffc63f05dedd3b146',1.79552643947220802304e+09,1.79552643954898595805e+09,'{"id": "wf_1", "name": "Research", "description": "", "status": "active"}','{"name": "Key Accounts.csv", "path": null, "format": "dataframe", "sheet": null, "encoding": null, "delimiter": null, "notices": []}','["Company ID", "Seats"]','{"company_id": 0}','{}','https://api.example.com/v1',52.0,7,2,0.0,0.0,NULL,'');
+INSERT INTO "batches" VALUES('1124-key-accounts-e412','3c2923dd1377c2a51c5b6ed8c30651c140e7c1f51440c30ebf2eed34540162a3',1.79552627588569593429e+09,1.79552627606531667705e+09,'{"id": "wf_1", "name": "Research", "description": "", "status": "active"}','{"name": "Key Accounts.csv", "path": null, "format": "dataframe", "sheet": null, "encoding": null, "delimiter": null, "notices": []}','["Company ID", "Seats"]','{"company_id": 0}','{}','https://api.example.com/v1',52.0,7,2,0.0,0.0,NULL,'');
 CREATE TABLE jobs (
 	batch_id VARCHAR NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -47,9 +47,9 @@ CREATE TABLE jobs (
 	PRIMARY KEY (batch_id, number), 
 	FOREIGN KEY(batch_id) REFERENCES batches (id) ON DELETE CASCADE
 );
-INSERT INTO "jobs" VALUES('1124-key-accounts-5bf9',0,'{"workflow_id": "wf_1", "company_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567800"}',2,'completed','exec_0',1795514400.0,1795514400.0,1795514400.0,'',X'789CAB562A4ECE2F4A55B25230AE05001B0803E6');
-INSERT INTO "jobs" VALUES('1124-key-accounts-5bf9',1,'{"workflow_id": "wf_1", "company_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567801"}',1,'sending',NULL,NULL,NULL,NULL,'',NULL);
-INSERT INTO "jobs" VALUES('1124-key-accounts-5bf9',2,'{"workflow_id": "wf_1", "company_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567802"}',1,'pending',NULL,NULL,NULL,NULL,'',NULL);
+INSERT INTO "jobs" VALUES('1124-key-accounts-e412',0,'{"workflow_id": "wf_1", "company_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567800"}',2,'completed','exec_0',1795514400.0,1795514400.0,1795514400.0,'',X'789CAB562A4ECE2F4A55B25230AE05001B0803E6');
+INSERT INTO "jobs" VALUES('1124-key-accounts-e412',1,'{"workflow_id": "wf_1", "company_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567801"}',1,'sending',NULL,NULL,NULL,NULL,'',NULL);
+INSERT INTO "jobs" VALUES('1124-key-accounts-e412',2,'{"workflow_id": "wf_1", "company_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567802"}',1,'pending',NULL,NULL,NULL,NULL,'',NULL);
 CREATE TABLE leases (
 	batch_id VARCHAR NOT NULL, 
 	holder VARCHAR NOT NULL, 
@@ -66,7 +66,7 @@ CREATE TABLE meta (
 	PRIMARY KEY (name)
 );
 INSERT INTO "meta" VALUES('schema_version','2');
-INSERT INTO "meta" VALUES('salt','55e37eb692c91433f55c7274349a8e5b');
+INSERT INTO "meta" VALUES('salt','9eaba2891acdcd254dbd6ddaa95f1607');
 CREATE TABLE rows (
 	batch_id VARCHAR NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -79,18 +79,18 @@ CREATE TABLE rows (
 	PRIMARY KEY (batch_id, number), 
 	FOREIGN KEY(batch_id) REFERENCES batches (id) ON DELETE CASCADE
 );
-INSERT INTO "rows" VALUES('1124-key-accounts-5bf9',0,2,X'5B2261316232633364342D653566362D373839302D616263642D656631323334353637383030222C20375D',0,'a1b2c3d4-e5f6-7890-abcd-ef1234567800',NULL,'');
-INSERT INTO "rows" VALUES('1124-key-accounts-5bf9',1,3,X'5B2261316232633364342D653566362D373839302D616263642D656631323334353637383031222C20375D',1,'a1b2c3d4-e5f6-7890-abcd-ef1234567801',NULL,'');
-INSERT INTO "rows" VALUES('1124-key-accounts-5bf9',2,4,X'5B2261316232633364342D653566362D373839302D616263642D656631323334353637383032222C20375D',2,'a1b2c3d4-e5f6-7890-abcd-ef1234567802',NULL,'');
-INSERT INTO "rows" VALUES('1124-key-accounts-5bf9',3,5,X'5B2261316232633364342D653566362D373839302D616263642D656631323334353637383030222C20375D',0,'a1b2c3d4-e5f6-7890-abcd-ef1234567800',NULL,'');
-INSERT INTO "rows" VALUES('1124-key-accounts-5bf9',4,6,X'5B226E6F6E73656E7365222C20375D',NULL,NULL,NULL,'company id: "nonsense" is not a UUID');
+INSERT INTO "rows" VALUES('1124-key-accounts-e412',0,2,X'5B2261316232633364342D653566362D373839302D616263642D656631323334353637383030222C20375D',0,'a1b2c3d4-e5f6-7890-abcd-ef1234567800',NULL,'');
+INSERT INTO "rows" VALUES('1124-key-accounts-e412',1,3,X'5B2261316232633364342D653566362D373839302D616263642D656631323334353637383031222C20375D',1,'a1b2c3d4-e5f6-7890-abcd-ef1234567801',NULL,'');
+INSERT INTO "rows" VALUES('1124-key-accounts-e412',2,4,X'5B2261316232633364342D653566362D373839302D616263642D656631323334353637383032222C20375D',2,'a1b2c3d4-e5f6-7890-abcd-ef1234567802',NULL,'');
+INSERT INTO "rows" VALUES('1124-key-accounts-e412',3,5,X'5B2261316232633364342D653566362D373839302D616263642D656631323334353637383030222C20375D',0,'a1b2c3d4-e5f6-7890-abcd-ef1234567800',NULL,'');
+INSERT INTO "rows" VALUES('1124-key-accounts-e412',4,6,X'5B223132333435222C20375D',NULL,NULL,NULL,'company id: "12345" is a number, not a UUID');
 CREATE TABLE spending (
 	key_hash VARCHAR NOT NULL, 
 	day VARCHAR NOT NULL, 
 	requests INTEGER NOT NULL, 
 	PRIMARY KEY (key_hash, day)
 );
-INSERT INTO "spending" VALUES('dcb7ac5766598d64ce24cabfdf8307a7','2026-11-24',2);
+INSERT INTO "spending" VALUES('53d1ff82c8c4ac77bb91f9e147027cb3','2026-11-24',2);
 CREATE TABLE turns (
 	key_hash VARCHAR NOT NULL, 
 	next_at FLOAT NOT NULL, 
