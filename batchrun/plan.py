@@ -269,9 +269,15 @@ def read_parameters(path: Path) -> dict[str, JSON]:
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
     except OSError as error:
-        raise UsageError(f"The parameter file {path} can't be read: {error.strerror}.") from error
+        raise UsageError(
+            f"The parameter file {path} can't be read: {error.strerror}.",
+            "Check the name given with --params.",
+        ) from error
     except ValueError as error:
-        raise UsageError(f"The parameter file {path} is not JSON: {error}.") from error
+        raise UsageError(
+            f"The parameter file {path} is not JSON: {error}.",
+            'Write it as {"depth": "comprehensive"}.',
+        ) from error
     if not isinstance(found, dict):
         raise UsageError(
             f"The parameter file {path} does not hold an object.",

@@ -11,7 +11,7 @@ import typer
 
 from batchrun.cli.attending import go_on
 from batchrun.cli.deciding import about_doubts
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def run_marked(
     if not marked.jobs:
         _end_as_it_stands(marked.summary, as_json=as_json)
     if not _agreed(marked, yes=yes, to_stderr=as_json):
-        typer.echo("Nothing was triggered.", err=as_json)
-        raise typer.Exit(ExitCode.COMPLETED)
+        raise NotConfirmedError("Nothing was triggered.")
     go_on(
         marked.summary.batch_id,
         settings,

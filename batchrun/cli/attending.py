@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from batchrun.cli.stopping import Stopper, tell
-from batchrun.errors import ExitCode, KeyRefusedError, UsageError
+from batchrun.errors import KeyRefusedError, NotConfirmedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -66,8 +66,7 @@ def go(
 
         report = _with_a_key(settings, work, stopper)
     if report is None:
-        typer.echo("Nothing was triggered.", err=as_json)
-        raise typer.Exit(ExitCode.COMPLETED)
+        raise NotConfirmedError("Nothing was triggered.")
     _end(report, settings, as_json, sandbox=sandbox)
 
 

@@ -20,7 +20,7 @@ from batchrun.cli.options import (
     age,
     settings_with_journal,
 )
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
 if TYPE_CHECKING:
@@ -176,8 +176,7 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
     them = "it" if sum(found.values()) == 1 else "them"
     question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
     if not _agreed(question, yes=yes):
-        typer.echo("Nothing was triggered.", err=True)
-        raise typer.Exit(ExitCode.COMPLETED)
+        raise NotConfirmedError("Nothing was triggered.")
 
 
 def _rows_that_are(outcome: Outcome, number: int) -> str:

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, StoppedError
 
 if TYPE_CHECKING:
     from batchrun.control import Control
 
 Ended = TypeVar("Ended")
-
-NOTHING_BEGUN = 130
-"""The shell's own code for a command that Ctrl-C ended."""
 
 _GENTLY = (
     "Stopping: no more triggers; collecting what is in flight for up to a minute. "
@@ -85,10 +82,12 @@ class Stopper:
         except (KeyboardInterrupt, asyncio.CancelledError):
             batch_id = self._control.batch_id
             if batch_id is None:
-                tell("Stopped before anything was triggered.", err=True)
-                raise typer.Exit(NOTHING_BEGUN) from None
-            tell(f"Stopped. Nothing is lost; go on with: batchrun resume {batch_id}", err=True)
-            raise typer.Exit(ExitCode.PAUSED) from None
+                raise StoppedError("Stopped before anything was triggered.") from None
+            stopped = StoppedError(
+                "Stopped.", f"Nothing is lost; go on with: batchrun resume {batch_id}"
+            )
+            stopped.exit_code = ExitCode.PAUSED
+            raise stopped from None
 
     def _stop(self, number: int, _frame: object) -> None:
         if self._asking or self._cancel is None or self._cancelled:
