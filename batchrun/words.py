@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from html import escape
 from typing import TYPE_CHECKING, TypeVar
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Kind = TypeVar("Kind", bound=str)
+
+OFFERED = 3
+"""How many close matches are offered at most."""
 
 
 def duration(seconds: float) -> str:
@@ -29,6 +33,12 @@ def plural(number: int, noun: str, several: str = "") -> str:
 def counted(counts: Mapping[Kind, int]) -> str:
     """What there is of each kind, such as ``38 completed, 2 failed``; what there is none of not."""
     return ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "none"
+
+
+def meant(typed: str, known: Iterable[str]) -> str:
+    """What was probably meant, as the beginning of a hint; ``""`` where nothing is like it."""
+    close = difflib.get_close_matches(typed.strip().lower(), known, OFFERED)
+    return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
 def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from batchrun.cli.attending import go_on
+from batchrun.cli.completing import batch_ids
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -22,12 +23,15 @@ from batchrun.cli.options import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
+from batchrun.words import meant
 
 if TYPE_CHECKING:
     from batchrun.model import BatchSummary, ResultRow
     from batchrun.takeover import Decide
 
 ROWS_SHOWN = 10
+AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
+"""Outcomes as they are typed."""
 
 Doubts: TypeAlias = Annotated[
     InDoubt | None,
@@ -42,6 +46,7 @@ Outcomes: TypeAlias = Annotated[
     typer.Option(
         "--outcome",
         metavar="OUTCOME",
+        autocompletion=lambda: list(AGAIN),
         help="What to send again: failed, rejected, timed-out, in-doubt. Repeatable. "
         "Without it, failed and rejected.",
     ),
@@ -83,7 +88,10 @@ def retry(
 
 
 def forget(
-    batch: Annotated[str | None, typer.Argument(help="Id of the batch, or its beginning.")] = None,
+    batch: Annotated[
+        str | None,
+        typer.Argument(help="Id of the batch, or its beginning.", autocompletion=batch_ids),
+    ] = None,
     older_than: Annotated[
         str | None,
         typer.Option(metavar="AGE", help="All batches not worked on for so long, such as 90d."),
@@ -201,5 +209,5 @@ def _outcome(word: str) -> Outcome:
     except ValueError:
         raise UsageError(
             f"There is no outcome {word}.",
-            "Outcomes that can be sent again: failed, rejected, timed-out, in-doubt.",
+            f"{meant(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
         ) from None

@@ -7,11 +7,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from batchrun.errors import UsageError
+from batchrun.words import meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-ALL = "All of them: {command} --help"
 
 
 def usage_error(said: str, command: str, typed: Sequence[str] = ()) -> UsageError:
@@ -31,12 +30,12 @@ def usage_error(said: str, command: str, typed: Sequence[str] = ()) -> UsageErro
 
 
 def _no_command(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return f"has no command {found['name']}.", _meant(re.findall(r"'([^']+)'", found["close"]))
+    return f"has no command {found['name']}.", _offer(re.findall(r"'([^']+)'", found["close"]))
 
 
 def _no_option(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
     close = [name for name in re.findall(r"--?[\w-]+", found["close"]) if name != "--help"]
-    return f"has no option {found['name']}.", _meant(get_close_matches(found["name"], close, 3, 0))
+    return f"has no option {found['name']}.", _offer(get_close_matches(found["name"], close, 3, 0))
 
 
 def _missing(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
@@ -65,9 +64,7 @@ def _too_many(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
 def _bad_choice(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
     choices = re.findall(r"'([^']*)'", found["choices"])
     option, value = found["name"], found["value"]
-    close = get_close_matches(value.lower(), choices, 1)
-    meant = f"Did you mean {close[0]}? " if close else ""
-    return f"takes no {option} {value}.", f"{meant}It can be {' or '.join(choices)}."
+    return f"takes no {option} {value}.", f"{meant(value, choices)}It can be {_either(choices)}."
 
 
 def _bad_number(found: re.Match[str], typed: Sequence[str]) -> tuple[str, str]:
@@ -94,8 +91,15 @@ def _value_of(option: str, typed: Sequence[str]) -> str:
     return "with this value"
 
 
-def _meant(close: Sequence[str]) -> str:
-    return f"Did you mean {' or '.join(close)}? {ALL}" if close else f"See: {ALL[13:]}"
+def _offer(close: Sequence[str]) -> str:
+    if not close:
+        return "See: {command} --help"
+    return f"Did you mean {_either(close)}? All of them: {{command}} --help"
+
+
+def _either(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 _OPTION = r"'(?P<name>[^']+)'(?: / '[^']+')*"
