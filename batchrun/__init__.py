@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchrun.request import Request
     from batchrun.service import Client
     from batchrun.settings import Settings, load_settings
+    from batchrun.tables import ColumnQuestion
     from batchrun.workbook import Crm, Form
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __all__ = [
     "BatchSummary",
     "BatchrunError",
     "Client",
+    "ColumnQuestion",
     "Control",
     "Crm",
     "Form",
@@ -66,6 +68,7 @@ _HOMES = {
     "batchrun.request": ("Request",),
     "batchrun.service": ("Client",),
     "batchrun.settings": ("Settings", "load_settings"),
+    "batchrun.tables": ("ColumnQuestion",),
     "batchrun.workbook": ("Crm", "Form"),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from batchrun.cli import batches, deciding, running, service
-from batchrun.cli.ending import Unseen, end
+from batchrun.cli.failing import Unseen, end
 from batchrun.errors import ExitCode
 
 app = typer.Typer(
