@@ -78,12 +78,16 @@ def write_failure(
             *unseen,
         ]
     )
-    secrets = [*_keys_at_hand(error), *_keys_around(environment)]
     name = f"batchrun-{now:%Y%m%d-%H%M%S}-"
     file, path = _new_file(name)
     with os.fdopen(file, "w", encoding="utf-8", errors="replace") as opened:
-        opened.write(masked(text, secrets))
+        opened.write(masked(text, secrets_of(error, environment)))
     return path
+
+
+def secrets_of(error: BaseException | None, environment: Mapping[str, str]) -> list[str]:
+    """What must not be told with a failure: the keys at hand where it was raised, and around."""
+    return [*_keys_at_hand(error), *_keys_around(environment)]
 
 
 def _new_file(prefix: str) -> tuple[int, Path]:

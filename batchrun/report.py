@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.model import BatchSummary
+    from batchrun.workbook import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,21 @@ class Report:
         completed = self.summary.counts[Outcome.COMPLETED] == self.summary.rows
         return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self, source: pd.DataFrame | None = None, form: Form | None = None) -> pd.DataFrame:
         """The results as a DataFrame, as the journal has them now, one row an input row.
 
         Where the list was a DataFrame, its own columns, dtypes and index come first.
 
+        Args:
+            source: The list, where it was a DataFrame and this is the report of a `resume`.
+            form: Which result columns; ``None`` for all.
+
         Raises:
             JournalError: The batch was forgotten meanwhile.
+            InputError: The batch was run with another DataFrame.
         """
-        return read_frame(self.journal, self.summary.batch_id, source=self.source)
+        given = self.source if source is None else source
+        return read_frame(self.journal, self.summary.batch_id, form=form, source=given)
 
     def __repr__(self) -> str:
         where = f", {self.output}" if self.output is not None else ""

@@ -241,7 +241,9 @@ def test_every_plain_function_works_where_a_loop_is_running(settings: Settings) 
         assert batchrun.workflows(settings=settings)
         assert batchrun.check(accounts(), WORKFLOW, settings=settings).bodies
         batchrun.run(accounts(), WORKFLOW, limit=1, settings=settings)
-        return batchrun.resume(settings=settings)
+        report = batchrun.resume(settings=settings)
+        assert list(report.frame(accounts()).index) == ["A3", "A2", "A1"]
+        return report
 
     assert asyncio.run(cell()).summary.counts[Outcome.COMPLETED] == 3
 

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -40,26 +41,30 @@ class Unseen(logging.Handler):
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take it until the block ends."""
-        shown, failed = warnings.showwarning, threading.excepthook
+        shown, failed, ignored = warnings.showwarning, threading.excepthook, sys.unraisablehook
         root = logging.getLogger()
         root.addHandler(self)
         warnings.showwarning = self._warned
         threading.excepthook = self._failed
+        sys.unraisablehook = self._ignored
         try:
             yield
         finally:
             warnings.showwarning, threading.excepthook = shown, failed
+            sys.unraisablehook = ignored
             root.removeHandler(self)
-            root.addHandler(logging.NullHandler())  # what comes while Python ends, asyncio's last
+            if not root.handlers:  # for what is still logged while Python ends
+                root.addHandler(logging.NullHandler())
 
     def _warned(self, message: Warning | str, *where: object, **_more: object) -> None:
         self.said.append(f"{type(message).__name__}: {message} ({where[1]}:{where[2]})")
 
     def _failed(self, what: threading.ExceptHookArgs) -> None:
-        import traceback
-
         found = traceback.format_exception(what.exc_type, what.exc_value, what.exc_traceback)
         self.said.append(f"in a thread: {''.join(found)}")
+
+    def _ignored(self, what: sys.UnraisableHookArgs) -> None:
+        self.said.append(f"nobody could be told: {type(what.exc_value).__name__}: {what.exc_value}")
 
 
 def end(
@@ -109,18 +114,11 @@ def end(
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:
-    from batchrun.debug import masked
-
-    what = " ".join(masked(f"{type(error).__name__}: {error}", ()).split()).rstrip(".")
+    more = "" if _debugging(typed) else " With --debug the details go to a file."
     told = BatchrunError(
-        f"batchrun failed unexpectedly ({what}).",
-        "What was triggered is in the journal: batchrun resume goes on. "
-        "With --debug the details go to a file.",
+        f"batchrun failed unexpectedly ({_in_words(error)}).",
+        f"What was triggered is in the journal: batchrun resume goes on.{more}",
     )
-    if _debugging(typed):
-        told = BatchrunError(
-            told.what, "What was triggered is in the journal: batchrun resume goes on."
-        )
     tell(f"Error: {told}", err=True)
     if _debugging(typed):
         _point_to_file(error, command, unseen)
@@ -128,17 +126,28 @@ def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen
     return ExitCode.UNEXPECTED
 
 
+def _in_words(error: BaseException) -> str:
+    """An error on one line without secrets; where they can't be told, only its kind."""
+    try:
+        from batchrun.debug import masked, secrets_of
+
+        text = masked(f"{type(error).__name__}: {error}", secrets_of(error, os.environ))
+    except Exception:  # a broken installation fails here too
+        return type(error).__name__
+    return " ".join(text.split()).rstrip(".")
+
+
 def _debugging(typed: Sequence[str]) -> bool:
     return "--debug" in typed or bool(os.environ.get("BATCHRUN_DEBUG"))
 
 
 def _point_to_file(error: BaseException, command: str, unseen: Unseen) -> None:
-    from batchrun.debug import write_failure
-
     try:
+        from batchrun.debug import write_failure
+
         path = write_failure(error, unseen.said, command, os.environ)
-    except OSError as problem:
-        tell(f"Details:   could not be written: {problem.strerror or problem}", err=True)
+    except Exception as problem:  # nothing may hide the error itself
+        tell(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return
     tell(f"Details:   {path}", err=True)
 

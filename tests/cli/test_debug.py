@@ -89,6 +89,7 @@ def test_where_the_details_went_is_said(
         assert f"a defect near {MASK}" in text
         assert "Traceback" not in ended.stderr
     ended = batchrun("workflows")
+    assert KEY not in ended.stderr
     assert "--debug" in ended.stderr
     assert "Details" not in ended.stderr
 
