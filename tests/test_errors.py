@@ -78,7 +78,7 @@ def test_an_error_says_what_and_what_to_do(call: ast.Call) -> None:
 
 
 def test_every_exit_code_is_in_the_readme() -> None:
-    page = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     table = page[page.index("| exit code |") :]
     assert [code for code in ExitCode if f"\n| {code.value} |" not in table] == []
 

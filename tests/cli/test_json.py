@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-import batchrun as package
 from batchrun.errors import ExitCode
 
 if TYPE_CHECKING:
     from tests.cli.commands import CommandLine, Ended
 
-DOCS = Path(package.__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "schemas" / "batchrun.json").read_text("utf-8"))
 OF_COMMAND = {
     "batches": "batches",
