@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from batchrun import aio
-    from batchrun.api import check, resume, retry, run, workflows
+    from batchrun.api import check, resume, retry, run, run_marked, workflows
     from batchrun.control import Control
     from batchrun.engine import Progress
     from batchrun.errors import BatchrunError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from batchrun.plan import Plan
     from batchrun.report import Report
     from batchrun.request import Request
+    from batchrun.rerun import Rerun
     from batchrun.service import Client
     from batchrun.settings import Settings, load_settings
     from batchrun.tables import ColumnQuestion
@@ -41,6 +42,7 @@ __all__ = [
     "Progress",
     "Report",
     "Request",
+    "Rerun",
     "Settings",
     "aio",
     "batches",
@@ -52,12 +54,13 @@ __all__ = [
     "resume",
     "retry",
     "run",
+    "run_marked",
     "status",
     "workflows",
 ]
 
 _HOMES = {
-    "batchrun.api": ("check", "resume", "retry", "run", "workflows"),
+    "batchrun.api": ("check", "resume", "retry", "run", "run_marked", "workflows"),
     "batchrun.control": ("Control",),
     "batchrun.engine": ("Progress",),
     "batchrun.errors": ("BatchrunError",),
@@ -66,6 +69,7 @@ _HOMES = {
     "batchrun.plan": ("Plan",),
     "batchrun.report": ("Report",),
     "batchrun.request": ("Request",),
+    "batchrun.rerun": ("Rerun",),
     "batchrun.service": ("Client",),
     "batchrun.settings": ("Settings", "load_settings"),
     "batchrun.tables": ("ColumnQuestion",),

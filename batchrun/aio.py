@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from batchrun import batch
-from batchrun.errors import NotConfirmedError, UsageError
+from batchrun.errors import InputError, NotConfirmedError, UsageError
+from batchrun.history import existing_journal
 from batchrun.model import InDoubt
 from batchrun.request import Request
+from batchrun.rerun import find_rerun
+from batchrun.settings import load_settings
 from batchrun.takeover import RETRIED_BY_ITSELF
+from batchrun.workbook.marks import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,11 +35,12 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, BatchSummary, Outcome, ResultRow, Workflow
     from batchrun.plan import Plan
     from batchrun.report import Report
+    from batchrun.rerun import Rerun
     from batchrun.settings import Settings
     from batchrun.tables import Ask
     from batchrun.workbook import Form
 
-__all__ = ["Reading", "check", "resume", "retry", "run", "workflows"]
+__all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "workflows"]
 
 
 class Reading(TypedDict, total=False):
@@ -135,7 +140,7 @@ async def run(
         NotConfirmedError: ``confirm`` said no; nothing was triggered.
     """
     report = await batch.run(
-        _request(source, workflow, reading),
+        _no_results(_request(source, workflow, reading)),
         settings,
         output=_path(output),
         limit=limit,
@@ -226,6 +231,78 @@ async def retry(
         control=control,
         form=form,
     )
+
+
+async def run_marked(
+    workbook: Path | str,
+    *,
+    output: Path | str | None = None,
+    limit: int | None = None,
+    form: Form | None = None,
+    confirm: Callable[[Rerun], bool] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Send the rows again that somebody has marked in a workbook of results, and pay for them.
+
+    All others stay as they are. A mark counts once: rows that were sent again since the workbook
+    was written are not.
+
+    Args:
+        workbook: A workbook that batchrun wrote, marked in its column "run again".
+        output: Where the new workbook goes; ``None`` for beside this one.
+        limit: Trigger at most so many jobs now; `resume` does the rest.
+        form: As in `resume`.
+        confirm: Asked with what the workbook asks for, before anything is spent.
+        on_progress: Told of each step, in the thread the batch runs in.
+        control: Stops it early, from another thread or a callback.
+        settings: As in `resume`.
+
+    Raises:
+        BatchrunError: As in `run`; no row is marked, or it is not certain which job a row is.
+        NotConfirmedError: ``confirm`` said no; nothing was triggered.
+    """
+    path, settings = Path(workbook), settings or load_settings()
+    with existing_journal(settings.journal) as journal:
+        marked = find_rerun(path, journal)
+    if marked is None:
+        raise InputError(
+            f"{path.name} is no workbook that batchrun has written.", "Run it as a list instead."
+        )
+    if not marked.jobs:
+        raise UsageError(
+            f"All marked rows of {path.name} were sent again already.",
+            f"See where they stand with: batchrun status {marked.summary.batch_id}",
+        )
+    if confirm is not None and not confirm(marked):
+        raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
+    return await batch.resume(
+        marked.summary.batch_id,
+        settings,
+        output=_path(output) or marked.output,
+        limit=limit,
+        again=marked.jobs,
+        on_progress=on_progress or batch.ignore_progress,
+        control=control,
+        form=form,
+    )
+
+
+def _no_results(request: Request) -> Request:
+    """Check that a list is none of batchrun's own results: they would all be paid for again.
+
+    Raises:
+        UsageError: It is.
+    """
+    if isinstance(request.source, (str, Path)):
+        path = Path(request.source)
+        if path.suffix.lower() == ".xlsx" and signature_of(path) is not None:
+            raise UsageError(
+                f"{path.name} holds results of batchrun.",
+                "Send its marked rows again with batchrun.run_marked, or run the list itself.",
+            )
+    return request
 
 
 def _request(

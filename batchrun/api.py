@@ -9,10 +9,11 @@ from __future__ import annotations
 from batchrun import aio
 from batchrun.blocking import blocking, stoppable
 
-__all__ = ["check", "resume", "retry", "run", "workflows"]
+__all__ = ["check", "resume", "retry", "run", "run_marked", "workflows"]
 
 check = blocking(aio.check)
 resume = stoppable(aio.resume)
 retry = stoppable(aio.retry)
 run = stoppable(aio.run)
+run_marked = stoppable(aio.run_marked)
 workflows = blocking(aio.workflows)

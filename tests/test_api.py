@@ -10,9 +10,11 @@ import subprocess
 import sys
 from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -25,7 +27,6 @@ from tests.engine.faults import SPEED, Fault, FaultySandbox, faulty_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from batchrun import BatchSummary, InDoubt, Plan, Progress, Report, Settings
     from batchrun.model import ResultRow
@@ -295,6 +296,33 @@ def test_a_run_that_is_not_confirmed_triggers_nothing(
     assert service[1].bodies() == []
 
 
+def test_marked_rows_of_a_workbook_are_sent_again_and_no_others(
+    settings: Settings, service: tuple[str, FaultySandbox], tmp_path: Path
+) -> None:
+    path = tmp_path / "out.xlsx"
+    batchrun.run(accounts(), WORKFLOW, output=path, settings=settings)
+    with pytest.raises(UsageError, match="holds results") as refused:
+        batchrun.run(path, WORKFLOW, settings=settings)
+    assert "batchrun.run_marked" in refused.value.hint
+    book = openpyxl.load_workbook(path)
+    column = [cell.value for cell in book["Results"][1]].index("run again") + 1
+    book["Results"].cell(3, column, "x")
+    book.save(path)
+
+    with pytest.raises(NotConfirmedError):
+        batchrun.run_marked(path, settings=settings, confirm=lambda marked: marked.rows != 1)
+    report = batchrun.run_marked(path, settings=settings)
+
+    assert report.output == tmp_path / "out (2).xlsx"
+    bodies = service[1].bodies()
+    assert len(bodies) == 4
+    assert accounts()["Company ID"].iloc[1] in bodies[3]
+    with pytest.raises(UsageError, match="already"):
+        batchrun.run_marked(path, settings=settings)
+    with pytest.raises(InputError, match="no workbook"):
+        batchrun.run_marked(tmp_path / "other.xlsx", settings=settings)
+
+
 def test_the_journal_is_read_without_the_service(
     settings: Settings, service: tuple[str, FaultySandbox], tmp_path: Path
 ) -> None:
@@ -396,6 +424,8 @@ def test_a_notebook_shows_tables_and_never_markup_of_a_list(
 
 def test_the_names_are_in_order_and_documented() -> None:
     assert batchrun.__all__ == sorted(batchrun.__all__)
+    modules = {path.stem for path in Path(str(batchrun.__file__)).parent.glob("*.py")} - {"aio"}
+    assert not modules & set(batchrun.__all__)  # a module would take the name when it is imported
     for name in batchrun.__all__:
         assert inspect.getdoc(getattr(batchrun, name)), name
     assert "parameters" in str(inspect.getdoc(batchrun.run))

@@ -21,7 +21,7 @@ SHARED = {"batchrun.debug", "batchrun.settings", "batchrun.words"}
 """What the command line shares with the library and nobody else needs: settings as they are
 written, numbers as words, failures as files."""
 NOT_YET = {
-    "again": {"Journal", "Rerun", "find_rerun", "signature_of"},
+    "again": {"Journal", "find_rerun", "signature_of"},
     "attending": {"Decide", "Journal", "Standing", "batch", "hold_doubts", "resume", "standing"},
     "batches": {"Journal", "standing"},
     "deciding": {"Decide", "Journal", "RETRIED_BY_ITSELF", "retriable"},

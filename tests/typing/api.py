@@ -67,6 +67,9 @@ assert_type(report.frame(), pd.DataFrame)
 assert_type(batchrun.resume("1124", in_doubt="retry"), Report)
 assert_type(batchrun.resume(in_doubt=decide), Report)
 assert_type(batchrun.retry(outcomes={Outcome.FAILED}), Report)
+assert_type(
+    batchrun.run_marked("accounts.results.xlsx", confirm=lambda marked: marked.rows < 9), Report
+)
 assert_type(batchrun.results(source=frame), pd.DataFrame)
 assert_type(batchrun.export(None, "out.csv", form=Form(csv_plain=True)), Path)
 assert_type(batchrun.batches(), list[BatchSummary])
