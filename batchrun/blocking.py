@@ -116,6 +116,8 @@ class _Interruptible:
         first, self._interrupted = not self._interrupted, True
         if first and self._control.batch_id is not None:
             self._control.stop()
+        elif self._at_once:  # it is told already, and something that can't be cancelled takes long
+            raise KeyboardInterrupt
         else:
             self._stop_at_once()
 
