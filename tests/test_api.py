@@ -12,7 +12,7 @@ from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openpyxl
 import pandas as pd
@@ -46,7 +46,7 @@ def settings(service: tuple[str, FaultySandbox], tmp_path: Path) -> Settings:
     return settings_for(service[0], tmp_path)
 
 
-def settings_for(url: str, folder: Path, **others: object) -> Settings:
+def settings_for(url: str, folder: Path, **others: Any) -> Settings:
     return batchrun.load_settings(
         api_key="sandbox",
         base_url=url,

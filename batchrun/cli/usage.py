@@ -40,8 +40,6 @@ def _no_option(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
 
 def _missing(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
     name = found["name"].split("'")[1]
-    if name == "--workflow":
-        return "needs a workflow.", "Name it with -w; see: batchrun workflows"
     kind = "the option " if found["kind"] == "option" else ""
     return f"needs {kind}{name}.", "See: {command} --help"
 

@@ -71,6 +71,11 @@ def _to_version_3(connection: Connection) -> None:
 
 
 def _to_version_4(connection: Connection) -> None:
+    """Whose stored key a batch was begun with."""
+    connection.execute(text("ALTER TABLE batches ADD COLUMN profile VARCHAR"))
+
+
+def _to_version_5(connection: Connection) -> None:
     """How a batch's results are written."""
     connection.execute(text("ALTER TABLE batches ADD COLUMN form TEXT NOT NULL DEFAULT ''"))
 
@@ -79,5 +84,6 @@ _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
     3: _to_version_4,
+    4: _to_version_5,
 }
 """What each schema version needs to become the next one."""

@@ -40,6 +40,8 @@ class Form:
         layout: Where columns, titles and depth are kept for the next batch; written once all is
             finished, when there is no such file. If there is one, it gives what is not given here.
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
+        usual: Where results go that have gone nowhere yet: there, or under a free name like it.
+            ``None`` for ``NAME.results.xlsx`` beside the list.
     """
 
     columns: Sequence[str] | None = None
@@ -49,6 +51,7 @@ class Form:
     crm: Crm | None = None
     layout: Path | None = None
     write_every_seconds: float | None = None
+    usual: Path | None = None
 
     @property
     def shape(self) -> Shape:
@@ -102,6 +105,8 @@ def form_of(
     flat_depth: int | None = None,
     layout: Path | None = None,
     *,
+    titles: Mapping[str, str] | None = None,
+    usual: Path | None = None,
     csv_plain: bool = False,
     crm: Crm | None = None,
     write_every_seconds: float | None = None,
@@ -113,6 +118,8 @@ def form_of(
         rename: Each ``name=title``.
         flat_depth: The most keys in a dotted name.
         layout: A file that a batch before has kept its columns in, or where to keep them.
+        titles: Dotted name → title, beneath ``rename``.
+        usual: As in `Form`.
         csv_plain: As in `Form`.
         crm: As in `Form`.
         write_every_seconds: As in `Form`.
@@ -121,16 +128,18 @@ def form_of(
         UsageError: One of them can't be used.
     """
     picked = tuple(name.strip() for given in columns for name in given.split(",") if name.strip())
-    titles: dict[str, str] = {}
+    named: dict[str, str] = {}
     for given in rename:
         name, equals, title = given.partition("=")
         if not (equals and name.strip() and title.strip()):
             raise UsageError(
                 f"--rename {given} has no title.", "Write it as --rename outputs.fit_score=Fit."
             )
-        titles[name.strip()] = title.strip()
-    form = Form(picked or None, titles, flat_depth, csv_plain, crm, layout, write_every_seconds)
-    return form.with_layout()
+        named[name.strip()] = title.strip()
+    form = Form(
+        picked or None, named, flat_depth, csv_plain, crm, layout, write_every_seconds, usual
+    )
+    return form.with_layout().over(Form(rename=titles or {}))
 
 
 def keep_layout(results: BatchResults, form: Form) -> None:

@@ -20,6 +20,8 @@ SCHEMA: dict[str, Any] = json.loads((DOCS / "schemas" / "batchrun.json").read_te
 OF_COMMAND = {
     "batches": "batches",
     "check": "check",
+    "config": "config",
+    "doctor": "doctor",
     "resume": "run",
     "retry": "run",
     "run": "run",
@@ -52,6 +54,8 @@ def test_each_command_prints_what_is_described(batchrun: CommandLine, accounts: 
     run = ("run", str(accounts), "-w", "Account Research", "--yes", "--json")
     assert_described(batchrun("workflows", "--json"), "workflows")
     assert_described(batchrun("batches", "--json"), "batches")
+    assert_described(batchrun("config", "--json"), "config")
+    assert_described(batchrun("doctor", "--json"), "doctor")
     assert_described(batchrun("check", *run[1:4], "--json"), "check")
     first = assert_described(batchrun(*run, "--limit", "1"), "run")
     assert first["exit_code"] == ExitCode.PAUSED

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchrun.cli.forms import form_from
 from batchrun.cli.usage import usage_error
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, UsageError
 from tests.cli.test_bad_input import assert_refused
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         ("run a --shet y", "batchrun run has no option --shet.", "Did you mean --sheet?"),
         ("run -z", "batchrun run has no option -z.", "See: batchrun run --help"),
         ("run", "batchrun run needs FILE.", "See: batchrun run --help"),
-        ("check a", "batchrun check needs a workflow.", "batchrun workflows"),
+        ("check a", "No workflow is named.", "batchrun workflows"),
         ("export", "batchrun export needs the option --output.", "batchrun export --help"),
         ("run a --limit", "batchrun run needs a value after --limit.", "batchrun run --help"),
         ("run a --limit x", "takes no --limit x.", "Write --limit with a whole number."),
@@ -35,13 +36,18 @@ if TYPE_CHECKING:
         ("run a b", "does not know what to do with b.", "goes in quotes"),
         ("resume --in-doubt rety", "takes no --in-doubt rety.", "Did you mean retry?"),
         ("retry --outcome faild", "There is no outcome faild.", "Did you mean failed?"),
-        ("export -o a.csv --crm hubsot", "--crm hubsot is not known.", "Did you mean hubspot?"),
     ],
 )
 def test_what_was_meant_is_offered(batchrun: CommandLine, typed: str, what: str, hint: str) -> None:
     ended = batchrun(*typed.split())
     assert_refused(ended, ExitCode.UNUSABLE, what, hint)
     assert ended.stdout == ""
+
+
+def test_a_crm_that_is_nearly_named_is_offered() -> None:
+    with pytest.raises(UsageError, match="hubsot is not known") as refused:
+        form_from(crm="hubsot")
+    assert refused.value.hint.startswith("Did you mean hubspot?")
 
 
 def test_words_of_the_parser_that_are_new_are_passed_on() -> None:
