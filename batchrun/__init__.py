@@ -5,6 +5,7 @@ The public names below are loaded when they are first used, so `import batchrun`
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,16 @@ if TYPE_CHECKING:
     from batchrun import aio
     from batchrun.api import check, resume, retry, run, run_marked, workflows
     from batchrun.control import Control
-    from batchrun.engine import Progress
+    from batchrun.engine import Ending, Progress
     from batchrun.errors import BatchrunError
+    from batchrun.estimate import Estimate
     from batchrun.history import BatchStatus, batches, export, forget, results, status
     from batchrun.model import BatchSummary, InDoubt, Outcome
     from batchrun.plan import Plan
     from batchrun.report import Report
     from batchrun.request import Request
     from batchrun.rerun import Rerun
-    from batchrun.service import Client
+    from batchrun.service import Client, Credits
     from batchrun.settings import Settings, load_settings
     from batchrun.tables import ColumnQuestion
     from batchrun.workbook import Crm, Form
@@ -34,7 +36,10 @@ __all__ = [
     "Client",
     "ColumnQuestion",
     "Control",
+    "Credits",
     "Crm",
+    "Ending",
+    "Estimate",
     "Form",
     "InDoubt",
     "Outcome",
@@ -59,18 +64,21 @@ __all__ = [
     "workflows",
 ]
 
+logging.getLogger("batchrun").addHandler(logging.NullHandler())
+
 _HOMES = {
     "batchrun.api": ("check", "resume", "retry", "run", "run_marked", "workflows"),
     "batchrun.control": ("Control",),
-    "batchrun.engine": ("Progress",),
+    "batchrun.engine": ("Ending", "Progress"),
     "batchrun.errors": ("BatchrunError",),
+    "batchrun.estimate": ("Estimate",),
     "batchrun.history": ("BatchStatus", "batches", "export", "forget", "results", "status"),
     "batchrun.model": ("BatchSummary", "InDoubt", "Outcome"),
     "batchrun.plan": ("Plan",),
     "batchrun.report": ("Report",),
     "batchrun.request": ("Request",),
     "batchrun.rerun": ("Rerun",),
-    "batchrun.service": ("Client",),
+    "batchrun.service": ("Client", "Credits"),
     "batchrun.settings": ("Settings", "load_settings"),
     "batchrun.tables": ("ColumnQuestion",),
     "batchrun.workbook": ("Crm", "Form"),

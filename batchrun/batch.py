@@ -6,26 +6,29 @@ journal, so `resume` is `run` with less left to do.
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import math
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.access import for_batch
+from batchrun.control import from_any_thread, let_go_of
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, JournalError, UsageError
+from batchrun.events import Event, happened
 from batchrun.history import existing_journal
+from batchrun.journal import standing
 from batchrun.report import Report
 from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
 from batchrun.takeover import hold_doubts, retriable, same_service, take_over
-from batchrun.writing import once_begun, write_results, writing_meanwhile
+from batchrun.writing import once_begun, remembered_form, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -33,10 +36,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.control import Control
-    from batchrun.journal import BatchJobs, Journal
+    from batchrun.estimate import Estimate
+    from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
     from batchrun.plan import Plan
     from batchrun.takeover import Decide
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,15 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
         return list(await session.workflows())
 
 
-async def check(request: Request, settings: Settings | None = None) -> Plan:
+async def check(
+    request: Request, settings: Settings | None = None, *, with_credits: bool = False
+) -> Plan:
     """Load and plan, and send no trigger.
+
+    Args:
+        request: What `run` would do.
+        settings: As in `run`.
+        with_credits: Ask for the credits left, too, which is one more request.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
@@ -87,7 +101,8 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
-        return _knowing(plan, session, request)
+        plan = _knowing(plan, session, request)
+        return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
 async def run(
@@ -101,6 +116,7 @@ async def run(
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
     form: workbook.Form | None = None,
+    with_credits: bool = False,
 ) -> Report | None:
     """Run a workflow for each row of a list and write the workbook.
 
@@ -116,6 +132,8 @@ async def run(
         on_progress: Told of each step.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
+        with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
+            ``limit``. Each is one more request.
 
     Returns:
         The report, or ``None`` when ``confirm`` said no.
@@ -147,13 +165,18 @@ async def run(
         target = output or workbook.usual_target(source, before, form.usual)
         if target is not None:
             workbook.check_target(target, source)
+        if with_credits and plan.to_trigger:
+            plan = replace(plan, credits=await session.credits())
         if not confirm(plan, earlier):
             return None
         known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
-        this = _Run(batch_id, target, limit, on_progress, control, form=form, frame=frame)
-        return await _work(session, this)
+        run_now = _Run(batch_id, target, limit, on_progress, control, form=form, frame=frame)
+        report = await _work(session, run_now)
+        if with_credits and report.ending is Ending.LIMIT:
+            report = replace(report, credits=await session.credits())
+        return report
 
 
 async def resume(
@@ -222,8 +245,8 @@ async def resume(
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
-    with journal.hold(batch_id), _controlled(run_now.control):
-        form = _remembered(journal, batch_id, run_now.form)
+    with journal.hold(batch_id), let_go_of(run_now.control):
+        form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
         await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
@@ -239,13 +262,24 @@ async def _work(session: Session, run_now: _Run) -> Report:
             on_progress=run_now.on_progress,
         )
         if run_now.control is not None:
-            run_now.control.attach(batch_id, _from_any_thread(engine.stop))
+            run_now.control.attach(batch_id, from_any_thread(engine.stop))
+        happened(
+            _LOG,
+            Event.BATCH_BEGUN,
+            batch=batch_id,
+            workflow=before.workflow.id,
+            rows=before.rows,
+            jobs=before.jobs,
+            limit=run_now.limit,
+        )
         with once_begun(journal, batch_id):
             try:
                 with _counting(jobs, run_now.control):
                     async with writing_meanwhile(journal, batch_id, run_now.target, form):
                         ending = await engine.work()
             except BatchrunError as error:
+                kind = type(error).__name__  # its words may be the service's
+                happened(_LOG, Event.BATCH_BROKEN_OFF, logging.ERROR, batch=batch_id, error=kind)
                 with suppress(
                     BatchrunError
                 ):  # what stopped it may stop this too, and is what counts
@@ -257,39 +291,36 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
             await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
             output = write_results(journal, batch_id, run_now.target, form)
-            summary = journal.summary(batch_id)
-            return Report(summary, ending, output, resume_at, settings.journal, run_now.frame)
+            summary, effort = journal.summary(batch_id), engine.effort
+            happened(
+                _LOG,
+                Event.BATCH_ENDED,
+                batch=batch_id,
+                ending=ending.value,
+                outcomes={outcome.value: number for outcome, number in summary.counts.items()},
+                requests=effort.requests,
+                seconds=round(effort.seconds, 1),
+                quota_seconds=round(effort.quota_seconds, 1),
+            )
+            return Report(
+                summary,
+                ending,
+                output,
+                resume_at,
+                rest=_rest(session, summary),
+                requests=effort.requests,
+                sent=engine.sent,
+                journal=settings.journal,
+                source=run_now.frame,
+            )
 
 
-def _remembered(journal: Journal, batch_id: str, given: workbook.Form) -> workbook.Form:
-    """How a batch's results are written: as said now, else as said when it was last worked on."""
-    before = journal.form(batch_id)
-    form = given.over(workbook.Form.recalled(before)).with_layout()
-    kept = form.remembered()
-    if kept != before:
-        journal.set_form(batch_id, kept)
-    return form
-
-
-def _from_any_thread(stop: Callable[[], None]) -> Callable[[], None]:
-    """What calls ``stop`` in the loop that runs now; nothing once it has ended."""
-    loop = asyncio.get_running_loop()
-
-    def stop_there() -> None:
-        with suppress(RuntimeError):  # the loop was closed at this very moment
-            loop.call_soon_threadsafe(stop)
-
-    return stop_there
-
-
-@contextmanager
-def _controlled(control: Control | None) -> Iterator[None]:
-    """Let the control go when the block ends, however it ends."""
-    try:
-        yield
-    finally:
-        if control is not None:
-            control.detach()
+def _rest(session: Session, summary: BatchSummary) -> Estimate | None:
+    """What is left of a batch costs, by what its own executions have taught."""
+    if not summary.unfinished:
+        return None
+    left = standing(session.journal, summary.batch_id)
+    return session.rates(summary.workflow.id).of(left.to_trigger, left.running)
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Control:
@@ -40,3 +42,24 @@ class Control:
         self._stop = stop
         if self.stopped:
             stop()
+
+
+def from_any_thread(stop: Callable[[], None]) -> Callable[[], None]:
+    """What calls ``stop`` in the loop that runs now; nothing once it has ended."""
+    loop = asyncio.get_running_loop()
+
+    def stop_there() -> None:
+        with suppress(RuntimeError):  # the loop was closed at this very moment
+            loop.call_soon_threadsafe(stop)
+
+    return stop_there
+
+
+@contextmanager
+def let_go_of(control: Control | None) -> Iterator[None]:
+    """Let the control go when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        if control is not None:
+            control.detach()

@@ -123,8 +123,12 @@ def _keys_at_hand(error: BaseException | None) -> Iterator[str]:
         for frame, _ in traceback.walk_tb(each.__traceback__):
             for value in frame.f_locals.values():
                 match value:
-                    case Settings(api_key=SecretStr() as key) | (SecretStr() as key):
-                        yield key.get_secret_value()
+                    case Settings():
+                        yield value.typed_key
+                        if value.api_key is not None:
+                            yield value.api_key.get_secret_value()
+                    case SecretStr():
+                        yield value.get_secret_value()
                     case Session(key=str(typed)):
                         yield typed
                     case _:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from batchrun.estimate import Estimate
     from batchrun.model import BatchSummary
+    from batchrun.service import Credits
     from batchrun.workbook import Form
 
 
@@ -30,6 +32,10 @@ class Report:
         ending: Why the engine stopped.
         output: The workbook that was written; ``None`` when none was asked for.
         resume_at: When the quota opens again, where it is spent; aware, UTC.
+        rest: What is left of the batch costs, by what was learned; ``None`` where nothing is left.
+        requests: Requests that this run or resume sent.
+        sent: Numbers of the jobs that were triggered under ``limit``, in their order.
+        credits: The credits left after the jobs of ``limit``; ``None`` where nobody asked.
         journal: The journal that knows the batch.
         source: The list, where it was a DataFrame that the caller gave.
     """
@@ -38,6 +44,10 @@ class Report:
     ending: Ending
     output: Path | None
     resume_at: datetime | None = None
+    rest: Estimate | None = None
+    requests: int = 0
+    sent: tuple[int, ...] = ()
+    credits: Credits | None = None
     journal: str = ""
     source: pd.DataFrame | None = field(default=None, compare=False)
 

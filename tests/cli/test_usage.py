@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     [
         ("rnu x", "batchrun has no command rnu.", "Did you mean run?"),
         ("xyzzy", "batchrun has no command xyzzy.", "See: batchrun --help"),
-        ("run a --shet y", "batchrun run has no option --shet.", "Did you mean --sheet?"),
+        ("run a --shet y", "batchrun run has no option --shet.", "Did you mean --sheet"),
         ("run -z", "batchrun run has no option -z.", "See: batchrun run --help"),
         ("run", "batchrun run needs FILE.", "See: batchrun run --help"),
         ("check a", "No workflow is named.", "batchrun workflows"),
