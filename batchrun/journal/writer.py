@@ -99,7 +99,9 @@ class JournalWriter:
     def _hand_over(self, write: _Write) -> None:
         with self._closing:  # nothing may be queued behind the end, where nobody would commit it
             if self._closed:
-                raise JournalWriteError(f"The journal {self._location} is closed.")
+                raise JournalWriteError(
+                    f"The journal {self._location} is closed.", "Go on with: batchrun resume"
+                )
             self._queue.put(write)
 
     def close(self) -> None:
