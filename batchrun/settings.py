@@ -107,6 +107,7 @@ class Settings(BaseSettings):
     base_url: str = Field(DEFAULT_BASE_URL, validation_alias=_variable("BATCHRUN_BASE_URL"))
     journal: str = Field(
         default_factory=lambda: str(default_journal()),
+        repr=False,  # a URL may hold a password
         validation_alias=_variable("BATCHRUN_JOURNAL"),
     )
     rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = Field(

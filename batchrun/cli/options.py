@@ -103,7 +103,9 @@ def settings_with_journal(**given: Any) -> Settings:
 
 def journal_path(settings: Settings) -> Path | None:
     """Where the journal's file is; ``None`` where it is a database server's."""
-    return None if "://" in settings.journal else Path(settings.journal).expanduser()
+    from batchrun.journal.location import is_server
+
+    return None if is_server(settings.journal) else Path(settings.journal).expanduser()
 
 
 def _rate(text: str | None) -> object:

@@ -13,10 +13,11 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from batchrun.errors import JournalError
 from batchrun.journal.creation import create_batch, newest_of, of_service
-from batchrun.journal.database import WRITING, compact, open_database
+from batchrun.journal.database import compact, open_database, writing
 from batchrun.journal.jobs import BatchJobs
-from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
+from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_files
 from batchrun.journal.ledger import QuotaLedger, inserter
+from batchrun.journal.location import shown
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import ResultRows
@@ -46,16 +47,19 @@ class Journal:
     """All batches of a user, in one database.
 
     Args:
-        location: Path of a SQLite file, or a database URL.
+        location: Path of a SQLite file, or the URL of a PostgreSQL database.
+
+    Attributes:
+        location: The same as it may be shown, without a password.
 
     Raises:
         JournalError: The journal can't be opened.
     """
 
     def __init__(self, location: str) -> None:
-        self.location = location
+        self.location = shown(location)
         self._engine = open_database(location)
-        self._writer = JournalWriter(self._engine, location)
+        self._writer = JournalWriter(self._engine, self.location)
         self._token = secrets.token_hex(8)  # under which this process holds batches
 
     def __enter__(self) -> Self:
@@ -89,7 +93,7 @@ class Journal:
         Raises:
             UsageError: Somebody has begun the same list meanwhile; nothing was kept.
         """
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             return create_batch(connection, plan, base_url, known)
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
@@ -187,8 +191,9 @@ class Journal:
         with self.hold(batch_id):
             self._rescue(batch_id).discard()
             self._writer.submit(delete(batches).where(batches.c.id == batch_id)).result()
-        with suppress(OSError):  # Windows keeps a file that somebody has open
-            lock_path(self.location, batch_id).unlink(missing_ok=True)
+        for path in lock_files(self.location, batch_id):
+            with suppress(OSError):  # Windows keeps a file that somebody has open
+                path.unlink(missing_ok=True)
 
     def ledger(self, key: str) -> QuotaLedger:
         """What all processes that use the key have spent, and whose turn it is."""
@@ -298,21 +303,13 @@ class Journal:
             note=found.note,
         )
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with (
-            self._engine.connect().execution_options(**WRITING) as connection,
-            connection.begin(),
-        ):
-            yield connection
-
     def _rescue(self, batch_id: str) -> RescueFiles:
         return RescueFiles(rescue_folders(self.location), batch_id)
 
     def _key_hash(self, key: str) -> str:
         """A name for the key that can't be turned back into it."""
         salted = inserter(self._engine)(meta).values(name="salt", value=secrets.token_hex(16))
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             connection.execute(salted.on_conflict_do_nothing())
             salt = connection.execute(
                 select(meta.c.value).where(meta.c.name == "salt")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
+from batchrun.journal.location import is_server
 from batchrun.journal.schema import JobState
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Step:
 def folders(location: str) -> list[Path]:
     """Where a rescue file may be, the best place first."""
     own = user_data_path("batchrun", appauthor=False)
-    beside = own if "://" in location else Path(location).expanduser().parent
+    beside = own if is_server(location) else Path(location).expanduser().parent
     places = [beside, own, Path.home(), Path(tempfile.gettempdir())]
     return list(dict.fromkeys(places))
 
