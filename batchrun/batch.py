@@ -28,7 +28,7 @@ from batchrun.takeover import hold_doubts, retriable, same_service, take_over
 from batchrun.writing import once_begun, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import pandas as pd
 
@@ -76,7 +76,7 @@ class _Run:
     retry: Collection[Outcome] = ()
     decide: Decide = hold_doubts
     form: workbook.Form = field(default_factory=workbook.Form)
-    again: Collection[int] = ()
+    again: Mapping[int, int] = field(default_factory=dict)
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -109,7 +109,8 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     loaded = load_request(request, settings)
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
-        return loaded.plan(workflow, session.rates(workflow.id))
+        plan = loaded.plan(workflow, session.rates(workflow.id))
+        return _knowing(plan, session, request)
 
 
 async def run(
@@ -156,6 +157,8 @@ async def run(
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
+        if newest is None:
+            plan = _knowing(plan, session, request)
         if earlier is not None and not earlier.unfinished:
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
@@ -180,7 +183,7 @@ async def resume(
     output: Path | None = None,
     limit: int | None = None,
     retry: Collection[Outcome] = (),
-    again: Collection[int] = (),
+    again: Mapping[int, int] | None = None,
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
@@ -195,7 +198,8 @@ async def resume(
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
         retry: Outcomes whose jobs are sent again first.
-        again: Numbers of jobs that are sent again first, whatever has become of them.
+        again: Numbers of jobs that are sent again first, whatever has become of them, and how
+            often each had been when the user decided.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
@@ -224,7 +228,7 @@ async def resume(
         retriable(retry),
         decide,
         form or workbook.Form(),
-        again,
+        again or {},
     )
     async with open_session(settings) as session:
         return await _work(session, run_now)
@@ -365,6 +369,12 @@ _NOTES = {
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
 }
+
+
+def _knowing(plan: Plan, session: Session, request: Request) -> Plan:
+    """The plan with what earlier batches made of its jobs."""
+    known = session.journal.known_jobs(plan, session.settings.base_url)
+    return plan.knowing(known, datetime.now(UTC), request.reuse)
 
 
 # where things are

@@ -121,7 +121,7 @@ def go_on(
             if control.batch_id is None:
                 return resume_batch(batch, settings, decide=decided, **shown, **how)
             # Whoever is here a second time has sent again already what was to be.
-            now = {"retry": (), "again": (), "limit": _allowed(how.get("limit"), control)}
+            now = {"retry": (), "again": None, "limit": _allowed(how.get("limit"), control)}
             return resume_batch(
                 control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
             )
@@ -153,7 +153,7 @@ def _confirmed(
 ) -> bool:
     from batchrun.cli import wording
 
-    to_trigger, running = len(plan.bodies), 0
+    to_trigger, running = plan.to_trigger, 0
     if left is not None:
         to_trigger, running = left.to_trigger, left.running
     now = to_trigger if limit is None else min(limit, to_trigger)
