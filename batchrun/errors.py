@@ -8,6 +8,7 @@
     ├── OutputError               2   the workbook can't be written there
     ├── WorkflowError             2   no such workflow, or it is not active
     ├── JournalError              2   the journal can't be opened, or has no such batch
+    │   ├── HeldError             2   another process works on the batch
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
     ├── ServiceError              4   the service can't be reached or makes no sense now
     └── KeyRefusedError           5   no key, a wrong key (401), or one without the scope (403)
@@ -85,6 +86,10 @@ class JournalError(BatchrunError):
     """The journal can't be opened, is from a newer batchrun, or has no such batch."""
 
     exit_code = ExitCode.UNUSABLE
+
+
+class HeldError(JournalError):
+    """Another process works on the batch."""
 
 
 class JournalWriteError(JournalError):

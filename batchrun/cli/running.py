@@ -49,6 +49,7 @@ from batchrun.cli.reading import (
     VisibleOnly,
     ask_if_somebody_is_here,
 )
+from batchrun.cli.unattended import resume_all
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,6 +103,12 @@ Sandbox: TypeAlias = Annotated[
 ]
 Again: TypeAlias = Annotated[
     bool, typer.Option("--again", help="Trigger it all anew although it was done before.")
+]
+All: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="All batches with something left to do, oldest first: for a nightly line."
+    ),
 ]
 
 
@@ -256,6 +263,7 @@ def run(
 
 def resume(
     batch: Batch = None,
+    all_batches: All = False,
     output: Output = None,
     limit: Limit = None,
     in_doubt: Doubts = None,
@@ -285,9 +293,14 @@ def resume(
         stop_after_failures=stop_after_failures,
         journal=journal,
     )
-    batch = _to_resume(batch, settings, to_stderr=as_json)
     decide = about_doubts(in_doubt)
-    go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
+    how: dict[str, Any] = {"decide": decide, "form": form, "as_json": as_json}
+    if all_batches:
+        for_one = {"BATCH": batch, "--output": output, "--limit": limit}
+        resume_all(settings, for_one, **how)
+    else:
+        batch = _to_resume(batch, settings, to_stderr=as_json)
+        go_on(batch, settings, output=output, limit=limit, **how)
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:

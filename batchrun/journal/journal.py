@@ -142,6 +142,14 @@ class Journal:
             ids = connection.scalars(select(batches.c.id).order_by(batches.c.created_at.desc()))
             return [self._summary(connection, batch_id) for batch_id in ids.all()]
 
+    def unfinished(self) -> list[BatchSummary]:
+        """The batches of which `resume` has something left to do, oldest first.
+
+        Rows in doubt alone are not: they wait for the user's word.
+        """
+        found = self.batches()[::-1]
+        return [one for one in found if one.unfinished or self.rescued(one.batch_id)]
+
     def summary(self, batch_id: str) -> BatchSummary:
         """A batch as it stands now; its counts add up to its rows."""
         with self._engine.connect() as connection:
@@ -170,7 +178,7 @@ class Journal:
         """Hold a batch while working on it.
 
         Raises:
-            JournalError: Another process works on it; it says which.
+            HeldError: Another process works on it; it says which.
         """
         return hold_batch(self._engine, self._writer, self.location, batch_id, self._token)
 

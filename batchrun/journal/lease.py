@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 from sqlalchemy import Engine, delete, select, update
 
-from batchrun.errors import JournalError
+from batchrun.errors import HeldError, JournalError
 from batchrun.journal.database import clock_ahead, on_server
 from batchrun.journal.faults import unusable
 from batchrun.journal.ledger import inserter
@@ -101,7 +101,7 @@ def hold_batch(
         token: The name to hold it under.
 
     Raises:
-        JournalError: Another process works on it; it says which.
+        HeldError: Another process works on it; it says which.
     """
     path = lock_path(location, batch_id)
     with _locked(path, engine, batch_id):
@@ -192,9 +192,9 @@ def _was_here(holder: Holder, lock: Path) -> bool:
         return False
 
 
-def _held(batch_id: str, holder: Holder | None) -> JournalError:
+def _held(batch_id: str, holder: Holder | None) -> HeldError:
     who = f": {holder.words()}" if holder else ""
-    return JournalError(
+    return HeldError(
         f"Another batchrun is working on batch {batch_id}{who}.",
         f"Watch it with: batchrun status {batch_id}",
     )

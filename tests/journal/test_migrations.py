@@ -34,11 +34,20 @@ def journal_of_version(version: int, location: str) -> str:
         with closing(sqlite3.connect(location)) as connection:
             connection.executescript(script)
         return location
-    # The same in PostgreSQL's words.
-    script = re.sub(r"\bX'([0-9A-F]*)'", r"'\\x\1'", script.replace(" BLOB", " BYTEA"))
-    with psycopg.connect(location) as server:
-        server.execute(script.encode())
+    with psycopg.connect(location, autocommit=True) as server:
+        server.execute(in_postgresql(script).encode())
     return location
+
+
+def in_postgresql(script: str) -> str:
+    """The same in PostgreSQL's words, what is referred to first."""
+    script = re.sub(r"\bX'([0-9A-F]*)'", r"'\\x\1'", script.replace(" BLOB", " BYTEA"))
+    begin, *statements, commit = script.strip().split(";\n")
+    statements.sort(
+        key=lambda each: (each.startswith("INSERT"), not re.search(r'\A[A-Z ]*"?batches\b', each))
+    )
+    statements.sort(key=lambda each: each.startswith("CREATE INDEX"))
+    return ";\n".join([begin, *statements, commit])
 
 
 def tables_of(location: str) -> list[str]:
