@@ -12,6 +12,7 @@ import sys
 import typer
 
 from batchrun.cli import batches, deciding, running, service
+from batchrun.cli.console import write_plainly
 from batchrun.cli.stopping import nobody_reads, tell
 from batchrun.errors import BatchrunError, ExitCode
 
@@ -48,10 +49,7 @@ for family in (service, running, deciding, batches):
 
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
-    # A console that can't show a character (cp1252) shows a question mark instead of failing.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    write_plainly()
     try:
         app()
     except BatchrunError as error:

@@ -180,6 +180,17 @@ def test_a_user_who_may_make_no_tables_is_told_so(location: str) -> None:
         Journal(location.replace(f"{USER}:{PASSWORD}", "guest:guest"))
 
 
+def test_a_schema_of_its_own_lies_beside_another_programs_tables(location: str) -> None:
+    with psycopg.connect(location, autocommit=True) as connection:
+        connection.execute(b"CREATE TABLE photos (name TEXT)")
+        connection.execute(b"CREATE SCHEMA ours")
+    with Journal(f"{location}?options=-csearch_path%3Dours") as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+    with psycopg.connect(location) as connection:
+        found = connection.execute(b"SELECT id FROM ours.batches").fetchall()
+    assert found == [(batch_id,)]
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
