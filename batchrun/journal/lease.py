@@ -6,7 +6,7 @@ there the lease's heartbeat tells, and a holder that has been silent for a minut
 holder that was only asleep (a closed laptop) finds its lease gone and triggers nothing more.
 
 Whether a lease on a server is of a process whose file lock we would have met is known by a mark:
-beside the lock lies the name its last holder had. Host names would not do: machines share them,
+beside the lock lie the names its holders had. Host names would not do: machines share them,
 and so do the users of one machine.
 """
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 15.0
 SILENCE_SECONDS = 60.0
 """A holder on another machine that has been silent for so long is taken for dead."""
+TRIES = 2
+"""What a dead process had sent may reach a server after we have looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,18 @@ def hold_batch(
     """
     path = lock_path(location, batch_id)
     with _locked(path, engine, batch_id):
-        holder = find_holder(engine, batch_id)
-        if holder is not None and _lives_elsewhere(engine, holder, path):
-            raise _held(batch_id, holder)
         if on_server(engine):
             _mark(path, token)
         ahead = clock_ahead(engine)
-        if writer.submit(_take(engine, batch_id, token, holder, time.time() + ahead)).result() != 1:
-            raise _held(batch_id, find_holder(engine, batch_id))  # two asked at the same moment
+        for _ in range(TRIES):
+            holder = find_holder(engine, batch_id)
+            if holder is not None and _lives_elsewhere(engine, holder, path):
+                raise _held(batch_id, holder)
+            taken = writer.submit(_take(engine, batch_id, token, holder, time.time() + ahead))
+            if taken.result() == 1:
+                break
+        else:
+            raise _held(batch_id, find_holder(engine, batch_id))
         with _beating(writer, batch_id, token, ahead):
             yield
 
@@ -166,9 +172,14 @@ def _locked(path: Path, engine: Engine, batch_id: str) -> Iterator[None]:
 
 
 def _mark(lock: Path, token: str) -> None:
-    """Leave the holder's name beside its lock, for whoever gets the lock after it."""
+    """Leave the holder's name beside its lock, for whoever gets the lock after it.
+
+    Before it has the lease, and below the names of those before: whenever it dies, and whichever of
+    them the lease is of then, it is known that the lock was theirs.
+    """
     try:
-        _mark_path(lock).write_text(token, encoding="ascii")
+        with _mark_path(lock).open("a", encoding="ascii") as file:
+            file.write(f"{token}\n")
     except OSError as error:
         raise unusable(str(lock.parent), error) from error
 
@@ -187,9 +198,10 @@ def _lives_elsewhere(engine: Engine, holder: Holder, lock: Path) -> bool:
 def _was_here(holder: Holder, lock: Path) -> bool:
     """Whether the lock that we have now was this holder's."""
     try:
-        return _mark_path(lock).read_text(encoding="ascii", errors="replace") == holder.token
+        marks = _mark_path(lock).read_text(encoding="ascii", errors="replace")
     except OSError:
         return False
+    return holder.token in marks.split()
 
 
 def _held(batch_id: str, holder: Holder | None) -> HeldError:

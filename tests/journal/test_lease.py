@@ -77,6 +77,21 @@ def test_a_dead_holder_is_taken_over_at_once(location: str) -> None:
         assert journal.holder(batch_id) is None
 
 
+def test_one_who_died_before_it_had_the_lease_leaves_its_predecessor_known(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with another_process(location, batch_id) as process:
+            process.kill()
+        with monkeypatch.context() as patched, Journal(location) as second:
+            patched.setattr(lease, "_take", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError), second.hold(batch_id):
+                pass
+        with journal.hold(batch_id):
+            pass
+
+
 def test_two_batches_are_worked_on_at_once(journal: Journal) -> None:
     first, second = (journal.create(plan_of(each), URL) for each in IDS[:2])
     with journal.hold(first), journal.hold(second):
