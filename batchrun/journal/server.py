@@ -9,13 +9,14 @@ on disk.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event, func, select
 
 from batchrun.errors import JournalError
-from batchrun.journal.faults import INSUFFICIENT_PRIVILEGE
-from batchrun.journal.location import server_url
+from batchrun.journal.faults import INSUFFICIENT_PRIVILEGE, unusable
+from batchrun.journal.location import server_url, shown
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,7 +55,7 @@ def connect_to_server(location: str) -> Engine:
         raise JournalError(
             "A journal on a PostgreSQL server needs psycopg.", "pip install 'batchrun[postgres]'"
         ) from None
-    event.listen(engine, "connect", _make_durable)
+    event.listen(engine, "connect", partial(_make_durable, shown(location)))
     return engine
 
 
@@ -75,11 +76,16 @@ def refuses(error: BaseException) -> bool:
     return getattr(error, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
 
 
-def _make_durable(connection: Any, _record: Any) -> None:
+def _make_durable(name: str, connection: Any, _record: Any) -> None:
     """Whatever the role's own setting, what was committed survives the server's power loss."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) "
-            "WHERE current_setting('synchronous_commit') = 'off'"
-        )
-    connection.commit()
+    import psycopg
+
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+        connection.commit()
+    except psycopg.Error as error:
+        raise unusable(name, error) from error

@@ -123,7 +123,7 @@ def test_the_line_for_cron_works_in_crons_environment(tmp_path: Path) -> None:
         )
         assert "There is no journal at" in cron().stdout  # mailed: somebody is needed
         env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-        pilot = [program, *RUN, "--limit", "2"]
+        pilot = [str(program), *RUN, "--limit", "2"]
         assert subprocess.run(pilot, cwd=folder, env=env, check=False).returncode == 4
         nights = [cron() for _ in range(2)]
         assert [(each.returncode, each.stdout, each.stderr) for each in nights] == [(0, "", "")] * 2
@@ -194,9 +194,10 @@ def test_the_other_schedulers_files_are_well_formed_and_say_the_same() -> None:
     [timer] = re.findall(r"<!-- systemd batchrun.timer -->\n```ini\n(.*?)```", PAGE, re.DOTALL)
     [plist] = re.findall(r"<!-- launchd -->\n```xml\n(.*?)```", PAGE, re.DOTALL)
     [task] = re.findall(r"<!-- task -->\n```xml\n(.*?)```", PAGE, re.DOTALL)
-    systemd = configparser.ConfigParser(interpolation=None)
+    systemd = configparser.ConfigParser(interpolation=None, strict=False)  # two [Unit]s
     systemd.read_string(unit)
-    assert configparser.ConfigParser(interpolation=None).read_string(timer) is None
+    systemd.read_string(timer)
+    assert systemd["Timer"]["Persistent"] == "true"
     agent = plistlib.loads(plist.encode())
     found = ElementTree.fromstring(task)
     arguments = found.findtext(".//{*}Arguments")
