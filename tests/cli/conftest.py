@@ -28,6 +28,7 @@ def batchrun(
             monkeypatch.delenv(name)
     monkeypatch.setenv("BATCHRUN_JOURNAL", str(tmp_path / "journal" / "journal.db"))
     monkeypatch.setenv("BATCHRUN_DEBUG", "1")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     folder = tmp_path / "desk"
     folder.mkdir()
     monkeypatch.chdir(folder)
