@@ -8,6 +8,7 @@ remembers each step before the next one is taken.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from batchrun.engine.schedule import DaySpent, Done, PollNext, TriggerNext, Wait
 from batchrun.engine.setbacks import FailureWatch, Reach
 from batchrun.errors import KeyRefusedError
 from batchrun.estimate import EstimateRates
+from batchrun.events import Event, happened
 from batchrun.model import Execution, ExecutionStatus, Outcome
 from batchrun.service import (
     Accepted,
@@ -47,8 +49,12 @@ if TYPE_CHECKING:
     from batchrun.journal import BatchJobs, Job
     from batchrun.service.answers import QuotaReading
 
+_LOG = logging.getLogger(__name__)
+
 FASTEST_PER_SECOND = 1_000.0
 """More requests a second than this one process doesn't send, whatever the quota."""
+TOLD_SECONDS = 10.0
+"""A wait for the quota so long is told of; shorter ones are the even spread of the requests."""
 NAP_SECONDS = 30.0
 """No wait is longer than this on the machine's clock: the machine may have slept meanwhile."""
 
@@ -94,6 +100,7 @@ class Engine:
         self._watched: dict[int, tuple[Job, float]] = {}
         self._outstanding = 0
         self._started_at = 0.0
+        self._opens_at = -math.inf  # when a quota opens that is waited for
         self._reach = Reach(limits.unreachable_seconds)
         self._failures = FailureWatch(limits.stop_after_failures)
         self._stop_at: float | None = None
@@ -133,6 +140,11 @@ class Engine:
     def stopped_because(self) -> str:
         """Why nothing more is triggered although jobs are left; ``""`` where nothing forbids it."""
         return self._failures.verdict
+
+    @property
+    def sent(self) -> tuple[int, ...]:
+        """Numbers of the jobs that were triggered, where their number is limited."""
+        return self._feed.given
 
     @property
     def effort(self) -> Effort:
@@ -217,6 +229,12 @@ class Engine:
         if seconds > self._limits.longest_pause_seconds and not self._outstanding:
             self._ending = Ending.QUOTA
             return
+        if seconds >= TOLD_SECONDS:
+            happened(
+                _LOG, Event.QUOTA_WAITING, batch=self._jobs.batch_id, seconds=round(seconds, 1)
+            )
+            self._opens_at = now + seconds
+            self._tally.report()
         await self._pause(seconds, now)
         self._tally.quota_seconds += self._clock.now() - now
 
@@ -377,6 +395,7 @@ class Engine:
         rates = EstimateRates(
             requests_per_minute=self._quota.rate,
             seconds_per_execution=self._forecast.seconds_per_execution,
+            daily=self._quota.daily,
             daily_left=self._quota.left_today(now),
             seconds_to_next_day=self._quota.seconds_to_next_day(now),
         )
@@ -388,6 +407,7 @@ class Engine:
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(jobs, len(self._watched)).seconds,
+            waiting_seconds=max(self._opens_at - now, 0.0),
             notice=notice,
         )
 
