@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import JournalError, JournalWriteError
-from batchrun.journal.database import WRITING
+from batchrun.journal.database import writing
 from batchrun.journal.faults import unwritable
 
 if TYPE_CHECKING:
@@ -153,10 +153,7 @@ class JournalWriter:
         return self._execute_runs([[write] for write in group])
 
     def _execute_runs(self, runs: list[list[_Write]]) -> list[int]:
-        with (
-            self._engine.connect().execution_options(**WRITING) as connection,
-            connection.begin(),
-        ):
+        with writing(self._engine) as connection:
             return [count for run in runs for count in _execute_run(connection, run)]
 
 
