@@ -5,6 +5,7 @@ The public names below are loaded when they are first used, so `import batchrun`
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ __all__ = [
     "run",
     "workflows",
 ]
+
+logging.getLogger("batchrun").addHandler(logging.NullHandler())
 
 _HOMES = {
     "batchrun.api": (

@@ -7,9 +7,10 @@ journal, so `resume` is `run` with less left to do.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ from batchrun import workbook
 from batchrun.access import for_batch
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, JournalError, UsageError
-from batchrun.journal import Journal
+from batchrun.events import Event, happened
+from batchrun.journal import Journal, standing
 from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
 from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
@@ -33,9 +35,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.control import Control
+    from batchrun.estimate import Estimate
     from batchrun.journal import BatchJobs
     from batchrun.plan import Plan
+    from batchrun.service import Credits
     from batchrun.takeover import Decide
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,20 @@ class Report:
         ending: Why the engine stopped.
         output: The workbook that was written; ``None`` when none was asked for.
         resume_at: When the quota opens again, where it is spent; aware, UTC.
+        rest: What is left of the batch costs, by what was learned; ``None`` where nothing is left.
+        requests: Requests that this run or resume sent.
+        sent: Numbers of the jobs that were triggered under ``limit``, in their order.
+        credits: The credits left after the jobs of ``limit``; ``None`` where nobody asked.
     """
 
     summary: BatchSummary
     ending: Ending
     output: Path | None
     resume_at: datetime | None = None
+    rest: Estimate | None = None
+    requests: int = 0
+    sent: tuple[int, ...] = ()
+    credits: Credits | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -99,8 +114,15 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
         return list(await session.workflows())
 
 
-async def check(request: Request, settings: Settings | None = None) -> Plan:
+async def check(
+    request: Request, settings: Settings | None = None, *, with_credits: bool = False
+) -> Plan:
     """Load and plan, and send no trigger.
+
+    Args:
+        request: What `run` would do.
+        settings: As in `run`.
+        with_credits: Ask for the credits left, too, which is one more request.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
@@ -110,7 +132,8 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     async with open_session(settings, few_requests=True) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
-        return _knowing(plan, session, request)
+        plan = _knowing(plan, session, request)
+        return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
 async def run(
@@ -124,6 +147,7 @@ async def run(
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
     form: workbook.Form | None = None,
+    with_credits: bool = False,
 ) -> Report | None:
     """Run a workflow for each row of a list and write the workbook.
 
@@ -139,6 +163,8 @@ async def run(
         on_progress: Told of each step.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
+        with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
+            ``limit``. Each is one more request.
 
     Returns:
         The report, or ``None`` when ``confirm`` said no.
@@ -169,11 +195,17 @@ async def run(
         target = output or workbook.usual_target(source, before, form.usual)
         if target is not None:
             workbook.check_target(target, source)
+        if with_credits and plan.to_trigger:
+            plan = replace(plan, credits=await session.credits())
         if not confirm(plan, earlier):
             return None
         known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
-        return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
+        run_now = _Run(batch_id, target, limit, on_progress, control, form=form)
+        report = await _work(session, run_now)
+        if with_credits and report.ending is Ending.LIMIT:
+            report = replace(report, credits=await session.credits())
+        return report
 
 
 async def resume(
@@ -306,12 +338,23 @@ async def _work(session: Session, run_now: _Run) -> Report:
         if run_now.control is not None:
             loop = asyncio.get_running_loop()
             run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
+        happened(
+            _LOG,
+            Event.BATCH_BEGUN,
+            batch=batch_id,
+            workflow=before.workflow.id,
+            rows=before.rows,
+            jobs=before.jobs,
+            limit=run_now.limit,
+        )
         with once_begun(journal, batch_id):
             try:
                 with _counting(jobs, run_now.control):
                     async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
                         ending = await engine.work()
             except BatchrunError as error:
+                kind = type(error).__name__  # its words may be the service's
+                happened(_LOG, Event.BATCH_BROKEN_OFF, logging.ERROR, batch=batch_id, error=kind)
                 with suppress(
                     BatchrunError
                 ):  # what stopped it may stop this too, and is what counts
@@ -323,7 +366,34 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
             await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
             output = write_results(journal, batch_id, run_now.target, run_now.form)
-            return Report(journal.summary(batch_id), ending, output, resume_at)
+            summary, effort = journal.summary(batch_id), engine.effort
+            happened(
+                _LOG,
+                Event.BATCH_ENDED,
+                batch=batch_id,
+                ending=ending.value,
+                outcomes={outcome.value: number for outcome, number in summary.counts.items()},
+                requests=effort.requests,
+                seconds=round(effort.seconds, 1),
+                quota_seconds=round(effort.quota_seconds, 1),
+            )
+            return Report(
+                summary,
+                ending,
+                output,
+                resume_at,
+                rest=_rest(session, summary),
+                requests=effort.requests,
+                sent=engine.sent,
+            )
+
+
+def _rest(session: Session, summary: BatchSummary) -> Estimate | None:
+    """What is left of a batch costs, by what its own executions have taught."""
+    if not summary.unfinished:
+        return None
+    left = standing(session.journal, summary.batch_id)
+    return session.rates(summary.workflow.id).of(left.to_trigger, left.running)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.estimate import Estimate, EstimateRates
+    from batchrun.service import Credits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Plan:
         bodies: The distinct trigger bodies as JSON text; a job's number is its position.
         rates: What requests and time are reckoned with.
         lenient_ids: Whether what merely looks like a UUID is sent.
+        credits: The credits left; ``None`` where nobody asked for them.
         known: Number of a job → what became of the same trigger body in an earlier batch.
         reused: The jobs whose earlier result is taken: nothing is sent for them.
     """
@@ -79,6 +81,7 @@ class Plan:
     bodies: tuple[str, ...]
     rates: EstimateRates
     lenient_ids: bool = False
+    credits: Credits | None = None
     known: Mapping[int, KnownJob] = field(default_factory=dict)
     reused: frozenset[int] = frozenset()
 

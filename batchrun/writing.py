@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.errors import BatchrunError, ExitCode, JournalError, OutputError
+from batchrun.events import Event, happened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from batchrun.journal import Journal
+
+
+_LOG = logging.getLogger(__name__)
 
 
 def write_results(
@@ -32,6 +37,7 @@ def write_results(
     with journal.results(batch_id) as found:
         written = workbook.write(found, target, form)
     journal.set_output(batch_id, str(written))
+    happened(_LOG, Event.RESULTS_WRITTEN, batch=batch_id, path=str(written))
     return written
 
 

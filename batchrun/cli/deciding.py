@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from batchrun.cli.attending import go_on
+from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.forms import form_from
 from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
@@ -17,8 +17,12 @@ from batchrun.cli.options import (
     BaseUrl,
     Batch,
     JournalAt,
+    LogFile,
+    NotifyCommand,
     Output,
+    PlayJournal,
     ProfileName,
+    Quiet,
     Yes,
     age,
     settings_from,
@@ -66,6 +70,9 @@ def retry(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Send rows again that ended without a result; each is paid for again."""
@@ -73,7 +80,12 @@ def retry(
     from batchrun.takeover import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    given: dict[str, Any] = {"profile": profile, "base_url": base_url, "journal": journal}
+    given: dict[str, Any] = {
+        "profile": profile,
+        "base_url": base_url,
+        "journal": journal,
+        "log_file": log_file,
+    }
     with Journal(settings_with_journal(**given).journal) as opened:
         summary = opened.resolve(batch)
     files = configuration_of(summary)
@@ -82,11 +94,11 @@ def retry(
     go_on(
         summary.batch_id,
         settings,
+        Manner(as_json, quiet, notify_command),
         output=output,
         retry=chosen,
         decide=about_doubts(InDoubt.HOLD),
         form=form_from(defaults=files.defaults, source=summary.source.path),
-        as_json=as_json,
     )
 
 
@@ -98,6 +110,7 @@ def forget(
     ] = None,
     yes: Yes = False,
     journal: JournalAt = None,
+    sandbox: PlayJournal = False,
 ) -> None:
     """Erase a batch from the journal, its rows and results included; workbooks stay."""
     from batchrun.cli.wording import counts, plural
@@ -107,7 +120,7 @@ def forget(
         raise UsageError(
             "Name a batch, or an age with --older-than.", "List the batches with: batchrun batches"
         )
-    with Journal(settings_with_journal(journal=journal).journal) as opened:
+    with Journal(settings_with_journal(sandbox=sandbox, journal=journal).journal) as opened:
         if older_than is None:
             chosen = [opened.resolve(batch)]
         else:

@@ -82,9 +82,9 @@ def form_from(
     usual = defaults or ListDefaults()
     kept = layout is not None and layout.exists()
     shape = ListDefaults() if kept else usual  # a layout says it all
-    every, said_by = write_every or usual.write_every, "--write-every"
-    if write_every is None:
-        said_by = "write_every in batchrun.toml"
+    every, said_by = write_every, "--write-every"
+    if every is None:
+        every, said_by = usual.write_every, "write_every in batchrun.toml"
 
     if crm is not None and crm.lower() not in set(Crm):
         raise UsageError(f"--crm {crm} is not known.", f"It can be {' or '.join(Crm)}.")

@@ -75,6 +75,34 @@ StopAfterFailures: TypeAlias = Annotated[
         "0 for never. [default: 10; env: BATCHRUN_STOP_AFTER_FAILURES]",
     ),
 ]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="No plan, no progress; at the end only the workbook's path."
+    ),
+]
+LogFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Log each event there, one JSON object a line. [env: BATCHRUN_LOG_FILE]",
+    ),
+]
+NotifyCommand: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--notify-command",
+        metavar="COMMAND",
+        envvar="BATCHRUN_NOTIFY_COMMAND",
+        show_envvar=False,
+        help="Run this when the batch ends or pauses; it is told how in its environment. "
+        "[env: BATCHRUN_NOTIFY_COMMAND]",
+    ),
+]
+PlayJournal: TypeAlias = Annotated[
+    bool, typer.Option("--sandbox", help="Look at the batches of run --sandbox and demo.")
+]
 Reuse: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -115,13 +143,18 @@ def settings_from(
     )
 
 
-def settings_with_journal(**given: Any) -> Settings:
+def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
     """As `settings_from`, where a journal must be there already: none is made by looking.
 
+    Args:
+        sandbox: Whether the journal of the sandbox is meant.
+        **given: As in `settings_from`.
+
     Raises:
+        UsageError: Another journal is named, too.
         JournalError: There is none.
     """
-    settings = settings_from(**given)
+    settings = settings_from(**with_sandbox(sandbox, given))
     path = journal_path(settings)
     if path is not None and not path.exists():
         raise JournalError(
@@ -130,6 +163,26 @@ def settings_with_journal(**given: Any) -> Settings:
             "BATCHRUN_JOURNAL.",
         )
     return settings
+
+
+def play_journal() -> str:
+    """Where batches of the sandbox are kept: never among those that cost."""
+    from batchrun.settings import default_journal
+
+    return str(default_journal().with_name("sandbox.db"))
+
+
+def with_sandbox(sandbox: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """A command's options, where --sandbox stands for the journal of the sandbox.
+
+    Raises:
+        UsageError: Another journal is named, too.
+    """
+    if not sandbox:
+        return given
+    if given.get("journal") is not None:
+        raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
+    return given | {"journal": play_journal()}
 
 
 def age(text: str, option: str) -> timedelta:

@@ -37,11 +37,22 @@ class Stopper:
     Args:
         control: Stops the batch gently.
         say: Tells the user.
+        close: Clears the way for the last words.
+        where: The option by which `resume` finds the batch, ``""`` for none.
     """
 
-    def __init__(self, control: Control, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        control: Control,
+        say: Callable[[str], None],
+        close: Callable[[], None] = lambda: None,
+        *,
+        where: str = "",
+    ) -> None:
         self._control = control
         self._say = say
+        self._close = close
+        self._where = where
         self._asking = False
         self._cancelled = False
         self._cancel: Callable[[], object] | None = None
@@ -83,12 +94,16 @@ class Stopper:
         try:
             return asyncio.run(cancellable())
         except (KeyboardInterrupt, asyncio.CancelledError):
+            self._close()
             batch_id = self._control.batch_id
             if batch_id is None:
                 tell("Stopped before anything was triggered.", err=True)
                 raise typer.Exit(NOTHING_BEGUN) from None
-            tell(f"Stopped. Nothing is lost; go on with: batchrun resume {batch_id}", err=True)
+            how = f"batchrun resume {batch_id}{self._where}"
+            tell(f"Stopped. Nothing is lost; go on with: {how}", err=True)
             raise typer.Exit(ExitCode.PAUSED) from None
+        finally:
+            self._cancel = None
 
     def _stop(self, number: int, _frame: object) -> None:
         if self._asking or self._cancel is None or self._cancelled:

@@ -7,6 +7,7 @@ Machinery only: `schedule` decides what a request is spent on, `quota` when it m
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
@@ -18,6 +19,7 @@ from batchrun.engine.progress import Effort, Progress, Tally
 from batchrun.engine.schedule import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
 from batchrun.engine.setbacks import FailureWatch, Reach
 from batchrun.estimate import EstimateRates
+from batchrun.events import Event, happened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -31,8 +33,12 @@ if TYPE_CHECKING:
     from batchrun.model import Outcome
     from batchrun.service import Client
 
+_LOG = logging.getLogger(__name__)
+
 FASTEST_PER_SECOND = 1_000.0
 """More requests a second than this one process doesn't send, whatever the quota."""
+TOLD_SECONDS = 10.0
+"""A wait for the quota so long is told of; shorter ones are the even spread of the requests."""
 NAP_SECONDS = 30.0
 """No wait is longer than this on the machine's clock: the machine may have slept meanwhile."""
 
@@ -76,6 +82,7 @@ class Engine:
         self._feed = Feed(jobs, limits.jobs)
         self._outstanding = 0
         self._started_at = 0.0
+        self._opens_at = -math.inf  # when a quota opens that is waited for
         self._reach = Reach(limits.unreachable_seconds)
         self._failures = FailureWatch(limits.stop_after_failures)
         self._exchanges = Exchanges(
@@ -128,6 +135,11 @@ class Engine:
     def stopped_because(self) -> str:
         """Why nothing more is triggered although jobs are left; ``""`` where nothing forbids it."""
         return self._failures.verdict
+
+    @property
+    def sent(self) -> tuple[int, ...]:
+        """Numbers of the jobs that were triggered, where their number is limited."""
+        return self._feed.given
 
     @property
     def effort(self) -> Effort:
@@ -204,6 +216,12 @@ class Engine:
         if seconds > self._limits.longest_pause_seconds and not self._outstanding:
             self._ending = Ending.QUOTA
             return
+        if seconds >= TOLD_SECONDS:
+            happened(
+                _LOG, Event.QUOTA_WAITING, batch=self._jobs.batch_id, seconds=round(seconds, 1)
+            )
+            self._opens_at = now + seconds
+            self._tally.report()
         await self._pause(seconds, now)
         self._tally.quota_seconds += self._clock.now() - now
 
@@ -242,6 +260,7 @@ class Engine:
         rates = EstimateRates(
             requests_per_minute=self._quota.rate,
             seconds_per_execution=self._forecast.seconds_per_execution,
+            daily=self._quota.daily,
             daily_left=self._quota.left_today(now),
             seconds_to_next_day=self._quota.seconds_to_next_day(now),
         )
@@ -253,6 +272,7 @@ class Engine:
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(jobs, self._exchanges.in_flight).seconds,
+            waiting_seconds=max(self._opens_at - now, 0.0),
             notice=notice,
         )
 

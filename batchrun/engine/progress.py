@@ -23,6 +23,7 @@ class Progress:
         requests_left_this_minute: What the quota still gives this minute; infinite for no limit.
         requests_left_today: The same for today; infinite where no limit is known.
         seconds_left: How long what is left to do probably takes, in seconds.
+        waiting_seconds: How long nothing is sent because the quota is spent; 0 while it isn't.
         notice: Something the user should read now, else ``""``.
     """
 
@@ -32,6 +33,7 @@ class Progress:
     requests_left_this_minute: float
     requests_left_today: float
     seconds_left: float = 0.0
+    waiting_seconds: float = 0.0
     notice: str = ""
 
 

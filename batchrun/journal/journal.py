@@ -249,10 +249,16 @@ class Journal:
     # results
 
     @contextmanager
-    def results(self, batch_id: str) -> Iterator[BatchResults]:
+    def results(
+        self, batch_id: str, *, of_jobs: Sequence[int] | None = None
+    ) -> Iterator[BatchResults]:
         """A batch's rows with their outcomes and results, all of one moment.
 
         The rows can be iterated more than once until the context ends, also while the batch runs.
+
+        Args:
+            batch_id: Which batch.
+            of_jobs: Only the rows of these jobs, at most some hundred.
         """
         with self._engine.connect() as connection, connection.begin():
             header, roles = connection.execute(
@@ -261,7 +267,7 @@ class Journal:
             yield BatchResults(
                 summary=self._summary(connection, batch_id),
                 header=tuple(json.loads(header)),
-                rows=ResultRows(connection, batch_id),
+                rows=ResultRows(connection, batch_id, of_jobs=of_jobs),
                 roles={Role(role): column for role, column in json.loads(roles).items()},
             )
 

@@ -11,7 +11,7 @@ from batchrun.journal.schema import JobState, jobs, rows
 from batchrun.model import Outcome, ResultRow, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -19,10 +19,21 @@ ROWS_AT_ONCE = 1_000
 
 
 class ResultRows:
-    """The rows of a batch in input order, read afresh at each iteration; of one state or all."""
+    """The rows of a batch in input order, read afresh at each iteration.
+
+    Args:
+        connection: To the journal.
+        batch_id: Which batch.
+        state: Only those whose job is in this state.
+        of_jobs: Only those of these jobs, by their numbers.
+    """
 
     def __init__(
-        self, connection: Connection, batch_id: str, state: JobState | None = None
+        self,
+        connection: Connection,
+        batch_id: str,
+        state: JobState | None = None,
+        of_jobs: Sequence[int] | None = None,
     ) -> None:
         self._connection = connection
         self._query = (
@@ -36,7 +47,11 @@ class ResultRows:
                     jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
                 )
             )
-            .where(rows.c.batch_id == batch_id, true() if state is None else jobs.c.state == state)
+            .where(
+                rows.c.batch_id == batch_id,
+                true() if state is None else jobs.c.state == state,
+                true() if of_jobs is None else jobs.c.number.in_(of_jobs),
+            )
             .order_by(rows.c.number)
             .execution_options(yield_per=ROWS_AT_ONCE)
         )

@@ -72,6 +72,8 @@ class Settings(BaseSettings):
             which nothing more is triggered; 0 for no such limit (``BATCHRUN_STOP_AFTER_FAILURES``).
         timeout_seconds: How long the service may take for a single step of an answer
             (``BATCHRUN_TIMEOUT_SECONDS``).
+        log_file: Where the command line logs each event, one JSON object a line; ``None`` for
+            nowhere (``BATCHRUN_LOG_FILE``). Programs listen to the logger ``batchrun``.
         speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
             that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
     """
@@ -103,6 +105,7 @@ class Settings(BaseSettings):
     wait: bool = False
     stop_after_failures: Annotated[int, Field(ge=0)] = 10
     timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
+    log_file: Path | None = None
     speed: Annotated[float, Field(gt=0)] = 1.0
 
     _typed_key: SecretStr | None = PrivateAttr(default=None)

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 LONGEST_ERROR_LINES = 2
 
 
-def triggers_accepted(base_url: str) -> int:
+def reported(base_url: str) -> dict[str, Any]:
+    """What the sandbox counted."""
     report: dict[str, Any] = httpx.get(
         base_url.removesuffix("/v1") + "/sandbox/report", trust_env=False
     ).json()
-    return int(report["triggers_accepted"])
+    return report
+
+
+def triggers_accepted(base_url: str) -> int:
+    return int(reported(base_url)["triggers_accepted"])
 
 
 def assert_refused(ended: Ended, code: ExitCode, *words: str) -> None:

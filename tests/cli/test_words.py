@@ -241,7 +241,7 @@ def test_marked_rows_stop_after_as_many_failures_as_was_said(
     mark(batchrun.folder / "accounts.results.xlsx", 3)
     seen: list[Settings] = []
     batchrun.monkeypatch.setattr(
-        "batchrun.cli.again.go_on", lambda _batch, settings, **_how: seen.append(settings)
+        "batchrun.cli.again.go_on", lambda _batch, settings, _manner, **_how: seen.append(settings)
     )
     batchrun("run", "accounts.results.xlsx", "--yes", "--stop-after-failures", "1")
     assert [settings.stop_after_failures for settings in seen] == [1]
