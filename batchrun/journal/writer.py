@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import JournalError, JournalWriteError
-from batchrun.journal.database import WRITING
+from batchrun.journal.database import writing
 from batchrun.journal.faults import unwritable
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ class JournalWriter:
     def _hand_over(self, write: _Write) -> None:
         with self._closing:  # nothing may be queued behind the end, where nobody would commit it
             if self._closed:
-                raise JournalWriteError(f"The journal {self._location} is closed.")
+                raise JournalWriteError(
+                    f"The journal {self._location} is closed.", "Go on with: batchrun resume"
+                )
             self._queue.put(write)
 
     def close(self) -> None:
@@ -160,10 +162,7 @@ class JournalWriter:
         return self._execute_runs([[write] for write in group])
 
     def _execute_runs(self, runs: list[list[_Write]]) -> list[int]:
-        with (
-            self._engine.connect().execution_options(**WRITING) as connection,
-            connection.begin(),
-        ):
+        with writing(self._engine) as connection:
             return [count for run in runs for count in _execute_run(connection, run)]
 
 

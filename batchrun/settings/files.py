@@ -153,10 +153,14 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as opened:
             if os.fstat(opened.fileno()).st_size > MOST_BYTES:
-                raise UsageError(f"{path} is too large for a configuration.")
+                raise UsageError(
+                    f"{path} is too large for a configuration.", "Rename it, or make it shorter."
+                )
             return tomllib.loads(opened.read().decode("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+        raise UsageError(
+            f"{path} can't be read: {error.strerror}.", "Check that you may read it, or rename it."
+        ) from error
     except RecursionError:
         raise _too_deep(path) from None
     except ValueError as error:
@@ -164,7 +168,9 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _too_deep(path: Path) -> UsageError:
-    return UsageError(f"{path} can't be used: it is nested too deeply.")
+    return UsageError(
+        f"{path} can't be used: it is nested too deeply.", "Mend it; docs/reference.md shows one."
+    )
 
 
 def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
