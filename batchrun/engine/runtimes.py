@@ -78,6 +78,7 @@ class RunTimes:
         self._fitted_for = -1
         self._times: list[float] = []
         self._shares: list[float] = []
+        self._quantiles: dict[float, float] = {}
         self._explained = 0.0
         self._mean = PRIOR_MEDIAN_SECONDS
         self._longest_ended = 0.0
@@ -140,6 +141,14 @@ class RunTimes:
             beyond: Only of those that had not ended after so many seconds.
         """
         self._fit()
+        if beyond >= 0:
+            return self._quantile(share, beyond)
+        of_all = self._quantiles.get(share)  # asked for before each request
+        if of_all is None:
+            of_all = self._quantiles[share] = self._quantile(share, beyond)
+        return of_all
+
+    def _quantile(self, share: float, beyond: float) -> float:
         before = bisect_right(self._times, beyond)
         passed = self._shares[before - 1] if before else 0.0
         left = 1.0 - passed
@@ -174,6 +183,7 @@ class RunTimes:
         if self._fitted_for == self.version:
             return
         self._fitted_for = self.version
+        self._quantiles.clear()
         ended, running = sorted(self._ended), sorted(self._running.values())
         self._longest_ended = max(ended[-1:], default=0.0)
         self._longest_seen = max(ended[-1:] + running[-1:], default=0.0)
