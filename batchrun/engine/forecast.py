@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from batchrun.engine.probing import AskingAge
+from batchrun.engine.probing import EARLY_SECONDS, AskingAge
 from batchrun.engine.queueing import Queue
 from batchrun.engine.runtimes import EXPLAINED_SHARE, RunTimes
 from batchrun.model import ExecutionStatus
@@ -154,7 +154,9 @@ class LearnedForecast:
         self._ends_for = (-1, -1)
         self._ends = -math.inf
         self._seen_running = 0
-        self._asking = AskingAge()
+        known = self._run_times.known
+        sooner = self._run_times.quantile(FIRST_RESULT_SHARE) if known else EARLY_SECONDS
+        self._asking = AskingAge(sooner)
         self._probed: int | None = None
 
     @property

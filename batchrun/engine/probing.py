@@ -31,10 +31,13 @@ class AskingAge:
     """The age at which the next execution is asked; it only rises.
 
     All that have ended at an age are asked there; one that has not ended raises it.
+
+    Args:
+        seconds: The first one.
     """
 
-    def __init__(self) -> None:
-        self.seconds = EARLY_SECONDS
+    def __init__(self, seconds: float = EARLY_SECONDS) -> None:
+        self.seconds = seconds
         """That age."""
         self._ended_there = 0
         self._many = False

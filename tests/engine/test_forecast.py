@@ -200,6 +200,19 @@ def test_one_that_still_runs_lets_the_others_wait() -> None:
     assert following.at > now + 1
 
 
+def test_what_a_small_batch_has_told_is_not_asked_for_again() -> None:
+    forecast = LearnedForecast(RunTimes(RunTime(40.0 + one) for one in range(8)))
+    all_triggered(forecast, 40)
+    poll = forecast.next_poll(FAST, 1.0, jobs_left=0)
+    assert poll is not None
+    assert poll.at > 40
+    forecast.take_poll(poll)
+    forecast.ended(poll.job, completed(0, 41), poll.at)
+    poll = forecast.next_poll(FAST, poll.at, jobs_left=0)
+    assert poll is not None
+    assert poll.at > 40
+
+
 def test_while_a_probe_is_on_its_way_no_other_is_sent() -> None:
     forecast = LearnedForecast()
     for job in range(3):
