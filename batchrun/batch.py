@@ -11,11 +11,11 @@ import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.access import for_batch
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, JournalError, UsageError
 from batchrun.journal import Journal
@@ -28,7 +28,7 @@ from batchrun.takeover import hold_doubts, retriable, same_service, take_over
 from batchrun.writing import once_begun, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import pandas as pd
 
@@ -76,7 +76,7 @@ class _Run:
     retry: Collection[Outcome] = ()
     decide: Decide = hold_doubts
     form: workbook.Form = field(default_factory=workbook.Form)
-    again: Collection[int] = ()
+    again: Mapping[int, int] = field(default_factory=dict)
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -109,7 +109,8 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     loaded = load_request(request, settings)
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
-        return loaded.plan(workflow, session.rates(workflow.id))
+        plan = loaded.plan(workflow, session.rates(workflow.id))
+        return _knowing(plan, session, request)
 
 
 async def run(
@@ -145,7 +146,7 @@ async def run(
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
-    settings = settings or load_settings()
+    settings, form = settings or load_settings(), form or workbook.Form()
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if output is not None:
@@ -156,20 +157,22 @@ async def run(
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
+        if newest is None:
+            plan = _knowing(plan, session, request)
         if earlier is not None and not earlier.unfinished:
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
                 "To trigger and pay for it all once more, add --again.",
             )
-        target = output or _default_output(source, earlier)
+        before = earlier.output if earlier else None
+        target = output or workbook.usual_target(source, before, form.usual)
         if target is not None:
             workbook.check_target(target, source)
         if not confirm(plan, earlier):
             return None
         known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
-        batch_id = earlier.batch_id if earlier else journal.create(plan, base_url, known=known)
-        form = form or workbook.Form()
+        batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
 
 
@@ -180,7 +183,7 @@ async def resume(
     output: Path | None = None,
     limit: int | None = None,
     retry: Collection[Outcome] = (),
-    again: Collection[int] = (),
+    again: Mapping[int, int] | None = None,
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
@@ -195,7 +198,8 @@ async def resume(
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
         retry: Outcomes whose jobs are sent again first.
-        again: Numbers of jobs that are sent again first, whatever has become of them.
+        again: Numbers of jobs that are sent again first, whatever has become of them, and how
+            often each had been when the user decided.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
@@ -204,15 +208,16 @@ async def resume(
     Raises:
         BatchrunError: As in `run`; the batch is of another service.
     """
-    settings = settings or load_settings()
+    settings, form = settings or load_settings(), form or workbook.Form()
     with Journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
         base_url = journal.base_url(summary.batch_id)
         if "base_url" in settings.model_fields_set:
             same_service(summary.batch_id, base_url, settings.base_url)
-        settings = settings.model_copy(update={"base_url": base_url})
+        own = journal.profile(summary.batch_id)
+        settings = for_batch(settings, summary.batch_id, base_url, own)
     source = _path(summary.source)
-    target = output or _default_output(source, summary)
+    target = output or workbook.usual_target(source, summary.output, form.usual)
     if target is not None:
         workbook.check_target(target, source)
     run_now = _Run(
@@ -223,8 +228,8 @@ async def resume(
         control,
         retriable(retry),
         decide,
-        form or workbook.Form(),
-        again,
+        form,
+        again or {},
     )
     async with open_session(settings) as session:
         return await _work(session, run_now)
@@ -367,22 +372,19 @@ _NOTES = {
 }
 
 
+def _begun(session: Session, plan: Plan, known: str | None) -> str:
+    base_url, profile = session.settings.base_url, session.profile
+    return session.journal.create(plan, base_url, known=known, profile=profile)
+
+
+def _knowing(plan: Plan, session: Session, request: Request) -> Plan:
+    """The plan with what earlier batches made of its jobs."""
+    known = session.journal.known_jobs(plan, session.settings.base_url)
+    return plan.knowing(known, datetime.now(UTC), request.reuse)
+
+
 # where things are
 
 
 def _path(source: TableSource) -> Path | None:
     return None if source.path is None else Path(source.path)
-
-
-def _default_output(source: Path | None, earlier: BatchSummary | None) -> Path | None:
-    """Where the workbook went before, else a free name beside the list."""
-    if earlier is not None and earlier.output is not None:
-        return Path(earlier.output)
-    if source is None:
-        return None
-    for number in count(1):
-        suffix = "" if number == 1 else f" ({number})"
-        target = source.with_name(f"{source.stem}.results{suffix}.xlsx")
-        if not target.exists():
-            return target
-    raise AssertionError("count() does not end")

@@ -75,8 +75,6 @@ def _with_a_key(
     settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, Ended]], stopper: Stopper
 ) -> Ended:
     """Do the work; where the service refuses the key, ask for another one on a terminal."""
-    from pydantic import SecretStr
-
     while True:
         try:
             return stopper.run(work(settings))
@@ -88,7 +86,7 @@ def _with_a_key(
                 key = _another_key()
             if not key:
                 raise
-            settings = settings.model_copy(update={"api_key": SecretStr(key)})
+            settings = settings.with_typed_key(key)
 
 
 def _another_key() -> str:
@@ -121,7 +119,7 @@ def go_on(
             if control.batch_id is None:
                 return resume_batch(batch, settings, decide=decided, **shown, **how)
             # Whoever is here a second time has sent again already what was to be.
-            now = {"retry": (), "again": (), "limit": _allowed(how.get("limit"), control)}
+            now = {"retry": (), "again": None, "limit": _allowed(how.get("limit"), control)}
             return resume_batch(
                 control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
             )
@@ -153,7 +151,7 @@ def _confirmed(
 ) -> bool:
     from batchrun.cli import wording
 
-    to_trigger, running = len(plan.bodies), 0
+    to_trigger, running = plan.to_trigger, 0
     if left is not None:
         to_trigger, running = left.to_trigger, left.running
     now = to_trigger if limit is None else min(limit, to_trigger)

@@ -18,6 +18,7 @@ from batchrun.cli.forms import (
     Rename,
     form_from,
 )
+from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
     AsJson,
     Batch,
@@ -58,12 +59,20 @@ def export(
     from batchrun.batch import export as export_batch
     from batchrun.journal import Journal
 
-    form = form_from(columns, rename, flat_depth, layout, csv_plain=csv_plain, crm=crm)
     if crm is not None and output.suffix.lower() != ".csv":
         raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
     settings = settings_with_journal(journal=journal)
     with Journal(settings.journal) as opened:
         summary = opened.resolve(batch)
+    form = form_from(
+        columns,
+        rename,
+        flat_depth,
+        layout,
+        csv_plain=csv_plain,
+        crm=crm,
+        defaults=configuration_of(summary).defaults,
+    )
     written = export_batch(summary.batch_id, output, settings, form)
     typer.echo(f"Results of batch {summary.batch_id}: {written}")
     if crm is not None:

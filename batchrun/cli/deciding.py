@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from batchrun.cli.attending import go_on
+from batchrun.cli.forms import form_from
+from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
     Batch,
     JournalAt,
     Output,
+    ProfileName,
     Yes,
+    age,
+    settings_from,
     settings_with_journal,
 )
 from batchrun.errors import ExitCode, UsageError
@@ -59,6 +63,7 @@ def retry(
     outcome: Outcomes = None,
     output: Output = None,
     yes: Yes = False,
+    profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
@@ -68,9 +73,11 @@ def retry(
     from batchrun.takeover import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    settings = settings_with_journal(base_url=base_url, journal=journal)
-    with Journal(settings.journal) as opened:
+    given: dict[str, Any] = {"profile": profile, "base_url": base_url, "journal": journal}
+    with Journal(settings_with_journal(**given).journal) as opened:
         summary = opened.resolve(batch)
+    files = configuration_of(summary)
+    settings = settings_from(configuration=files, **given)
     _confirm_retry(summary, chosen, yes=yes)
     go_on(
         summary.batch_id,
@@ -78,6 +85,7 @@ def retry(
         output=output,
         retry=chosen,
         decide=about_doubts(InDoubt.HOLD),
+        form=form_from(defaults=files.defaults, source=summary.source.path),
         as_json=as_json,
     )
 
@@ -103,7 +111,7 @@ def forget(
         if older_than is None:
             chosen = [opened.resolve(batch)]
         else:
-            before = datetime.now(UTC) - _age(older_than)
+            before = datetime.now(UTC) - age(older_than, "--older-than")
             chosen = [one for one in opened.batches() if one.updated_at < before]
         for one in chosen:
             typer.echo(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}")
@@ -203,11 +211,3 @@ def _outcome(word: str) -> Outcome:
             f"There is no outcome {word}.",
             "Outcomes that can be sent again: failed, rejected, timed-out, in-doubt.",
         ) from None
-
-
-def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
-    if found is None:
-        raise UsageError(f"--older-than {text} is no age.", "Write it as 90d, 12w or 48h.")
-    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
-    return timedelta(**{unit: int(found[1])})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -10,10 +12,18 @@ import typer
 from batchrun.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.settings import Settings
+    from batchrun.settings import Configuration, Settings
 
 BaseUrl: TypeAlias = Annotated[
     str | None, typer.Option(help="Where the service is. [env: BATCHRUN_BASE_URL]")
+]
+ProfileName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Whose stored key to use, see batchrun login. [env: BATCHRUN_PROFILE]",
+    ),
 ]
 JournalAt: TypeAlias = Annotated[
     str | None,
@@ -65,6 +75,14 @@ StopAfterFailures: TypeAlias = Annotated[
         "0 for never. [default: 10; env: BATCHRUN_STOP_AFTER_FAILURES]",
     ),
 ]
+Reuse: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AGE",
+        help="Take results of the same triggers from earlier batches where they are at most so "
+        "old, such as 30d, instead of triggering and paying again.",
+    ),
+]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")]
 
 
@@ -74,13 +92,26 @@ def settings_from(
     journal: str | None = None,
     rate: str | None = None,
     daily: int | None = None,
+    configuration: Configuration | None = None,
     **others: object,
 ) -> Settings:
-    """The settings with a command's options over them."""
+    """The settings with a command's options over them.
+
+    Args:
+        base_url: As given.
+        journal: As given.
+        rate: As typed.
+        daily: As given.
+        configuration: What files say; ``None`` for the user's own.
+        others: More of them by name; ``None`` for what was not given.
+
+    Raises:
+        UsageError: One of them can't be used.
+    """
     from batchrun.settings import load_settings
 
     return load_settings(
-        base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
+        configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
 
 
@@ -99,6 +130,19 @@ def settings_with_journal(**given: Any) -> Settings:
             "BATCHRUN_JOURNAL.",
         )
     return settings
+
+
+def age(text: str, option: str) -> timedelta:
+    """An age as people write it: ``90d``, ``12w``, ``48h``.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
+    if found is None:
+        raise UsageError(f"{option} {text} is no age.", "Write it as 90d, 12w or 48h.")
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
 def journal_path(settings: Settings) -> Path | None:

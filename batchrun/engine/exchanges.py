@@ -225,5 +225,6 @@ class Exchanges:
 def _key_refused(reason: str) -> KeyRefusedError:
     return KeyRefusedError(
         f"The service refuses the key: {reason}.",
-        "Nothing is lost. Set PGAI_API_KEY to a key that may do this, then run: batchrun resume",
+        "Nothing is lost. Keep one that may do this with batchrun login, or in PGAI_API_KEY where "
+        "you use that; then run: batchrun resume",
     )

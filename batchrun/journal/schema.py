@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from batchrun.model import Outcome
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -64,6 +64,7 @@ batches = Table(
     Column("quota_seconds", Float, nullable=False, default=0.0),  # waited for the quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
+    Column("profile", String),  # whose stored key it was begun with
 )
 
 rows = Table(
@@ -93,6 +94,7 @@ jobs = Table(
     Column("finished_at", Float),
     Column("message", Text, nullable=False, default=""),
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
+    Column("reused_from", String),  # the batch whose result it is; NULL: it has one of its own
     Index("jobs_by_state", "batch_id", "state", "number"),
 )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SPEED = 300.0
 ACME = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 BETA = "b1b2c3d4-e5f6-7890-abcd-ef1234567890"
+GAMMA = "c1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def batchrun(
             monkeypatch.delenv(name)
     monkeypatch.setenv("BATCHRUN_JOURNAL", str(tmp_path / "journal" / "journal.db"))
     monkeypatch.setenv("BATCHRUN_DEBUG", "1")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     folder = tmp_path / "desk"
     folder.mkdir()
     monkeypatch.chdir(folder)
