@@ -8,6 +8,7 @@
     ├── OutputError               2   the workbook can't be written there
     ├── WorkflowError             2   no such workflow, or it is not active
     ├── JournalError              2   the journal can't be opened, or has no such batch
+    │   ├── HeldError             2   another process works on the batch
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
     ├── NotConfirmedError         0   somebody was asked and said no: nothing was triggered
     ├── StoppedError              4   stopped at once, by Ctrl-C twice or a signal; 130 before
@@ -90,6 +91,10 @@ class JournalError(BatchrunError):
     """The journal can't be opened, is from a newer batchrun, or has no such batch."""
 
     exit_code = ExitCode.UNUSABLE
+
+
+class HeldError(JournalError):
+    """Another process works on the batch."""
 
 
 class JournalWriteError(JournalError):

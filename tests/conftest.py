@@ -8,8 +8,12 @@ import keyring
 import pytest
 from keyring.backends import fail
 
+from tests.postgres import running_server
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.postgres import PostgresServer
 
 HOMES = (
     *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"),
@@ -36,3 +40,10 @@ def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if name == "httpx":
         monkeypatch.setattr("batchrun.service.way.find_spec", lambda _: None)
     return name
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of our own; each test takes a database or stops it."""
+    with running_server() as server:
+        yield server

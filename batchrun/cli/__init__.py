@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from batchrun.cli import batches, configuring, deciding, doctor, keys, running, service
+from batchrun.cli.console import write_plainly
 from batchrun.cli.failing import Unseen, end
 from batchrun.errors import ExitCode
 
@@ -57,10 +58,7 @@ for family in (keys, service, running, deciding, batches, configuring, doctor):
 
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
-    # A console that can't show a character (cp1252) shows a question mark instead of failing.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    write_plainly()
     typed, unseen = sys.argv[1:], Unseen()
     command: Any = typer.main.get_command(app)
     with unseen.listening():

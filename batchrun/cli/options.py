@@ -142,9 +142,11 @@ def settings_from(
     """
     from batchrun.settings import load_settings
 
-    return load_settings(
+    settings = load_settings(
         configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
+    _note_synchronised(settings)
+    return settings
 
 
 def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
@@ -204,7 +206,27 @@ def age(text: str, option: str) -> timedelta:
 
 def journal_path(settings: Settings) -> Path | None:
     """Where the journal's file is; ``None`` where it is a database server's."""
-    return None if "://" in settings.journal else Path(settings.journal).expanduser()
+    from batchrun.journal.location import is_server
+
+    return None if is_server(settings.journal) else Path(settings.journal).expanduser()
+
+
+def _note_synchronised(settings: Settings) -> None:
+    """Say it where the journal lies in a folder that something copies to other machines."""
+    if "journal" not in settings.model_fields_set:
+        return
+    path = journal_path(settings)
+    if path is None:
+        return
+    from batchrun.journal.places import synchronised_by
+
+    service = synchronised_by(path.absolute())
+    if service is not None:
+        typer.echo(
+            f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
+            "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
+            err=True,
+        )
 
 
 def _rate(text: str | None) -> object:

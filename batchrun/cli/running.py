@@ -69,6 +69,7 @@ from batchrun.cli.reading import (
     VisibleOnly,
     ask_if_somebody_is_here,
 )
+from batchrun.cli.unattended import resume_all
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ DEMO_WORKFLOW = "Account Research"
 
 Again: TypeAlias = Annotated[
     bool, typer.Option("--again", help="Trigger it all anew although it was done before.")
+]
+All: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="All batches with something left to do, oldest first: for a nightly line."
+    ),
 ]
 
 
@@ -264,6 +271,7 @@ def run(
 
 def resume(
     batch: Batch = None,
+    all_batches: All = False,
     output: Output = None,
     limit: Limit = None,
     in_doubt: Doubts = None,
@@ -296,30 +304,38 @@ def resume(
         "journal": journal,
         "log_file": log_file,
     }
+
+    def go_on_with(summary: BatchSummary) -> None:
+        files = configuration_of(summary)
+        settings = settings_from(configuration=files, **given)
+        form = form_from(
+            columns,
+            rename,
+            flat_depth,
+            layout,
+            csv_plain=csv_plain,
+            write_every=write_every,
+            defaults=files.defaults,
+            source=summary.source.path,
+        )
+        tell_configuration(files, settings)
+        go_on(
+            summary.batch_id,
+            settings,
+            Manner(as_json, quiet, notify_command),
+            output=output,
+            limit=limit,
+            decide=about_doubts(in_doubt),
+            form=form,
+        )
+
     to_stderr = as_json or quiet
-    summary = _to_resume(batch, settings_with_journal(**given), to_stderr=to_stderr)
-    files = configuration_of(summary)
-    settings = settings_from(configuration=files, **given)
-    form = form_from(
-        columns,
-        rename,
-        flat_depth,
-        layout,
-        csv_plain=csv_plain,
-        write_every=write_every,
-        defaults=files.defaults,
-        source=summary.source.path,
-    )
-    tell_configuration(files, settings)
-    go_on(
-        summary.batch_id,
-        settings,
-        Manner(as_json, quiet, notify_command),
-        output=output,
-        limit=limit,
-        decide=about_doubts(in_doubt),
-        form=form,
-    )
+    settings = settings_with_journal(**given)
+    if all_batches:
+        for_one = {"BATCH": batch, "--output": output, "--limit": limit}
+        resume_all(settings, for_one, go_on_with, to_stderr=to_stderr)
+    else:
+        go_on_with(_to_resume(batch, settings, to_stderr=to_stderr))
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:

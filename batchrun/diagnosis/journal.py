@@ -12,9 +12,9 @@ from pathlib import Path
 from batchrun.diagnosis.finding import Finding, Verdict
 from batchrun.errors import JournalError
 from batchrun.journal import Journal
+from batchrun.journal.location import is_server, shown
 from batchrun.journal.places import network_filesystem
 from batchrun.journal.schema import SCHEMA_VERSION
-from batchrun.settings.wording import without_password
 
 LITTLE_BYTES = 500_000_000
 """A disk with less free is worth a word: a run keeps its results in the journal."""
@@ -22,7 +22,7 @@ LITTLE_BYTES = 500_000_000
 
 def examine_journal(location: str) -> Finding:
     """How the journal is."""
-    if "://" in location:
+    if is_server(location):
         return _on_a_server(location)
     path = Path(location).expanduser().absolute()
     folder = next(each for each in path.parents if each.exists())
@@ -94,10 +94,9 @@ def _read(path: Path) -> tuple[str, str, int]:
 
 
 def _on_a_server(location: str) -> Finding:
-    shown = without_password(location)
     try:
         with Journal(location) as journal:
             batches = len(journal.batches())
     except JournalError as error:
-        return _fault(error.what.replace(location, shown), error.hint or _ELSEWHERE)
-    return Finding("Journal", Verdict.OK, f"{shown}, {batches:,} batches")
+        return _fault(error.what, error.hint or _ELSEWHERE)
+    return Finding("Journal", Verdict.OK, f"{shown(location)}, {batches:,} batches")

@@ -57,21 +57,23 @@ class ResultRows:
         )
 
     def __iter__(self) -> Iterator[ResultRow]:
-        for found in self._connection.execute(self._query):
-            state = None if found.state is None else JobState(found.state)
-            yield ResultRow(
-                row=Row(found.line, decode_cells(found.cells)),
-                outcome=Outcome.INVALID if state is None else state.outcome,
-                message=found.reason if state is None else _message(state, found.message),
-                company_id=found.company_id,
-                contact_id=found.contact_id,
-                execution_id=found.execution_id,
-                triggered_at=decode_time(found.triggered_at),
-                started_at=decode_time(found.started_at),
-                finished_at=decode_time(found.finished_at),
-                result=decode_result(found.result),
-                dropped=state is JobState.DROPPED,
-            )
+        # Closed also where nobody iterates to the end: a server keeps a cursor for it.
+        with self._connection.execute(self._query) as answer:
+            for found in answer:
+                state = None if found.state is None else JobState(found.state)
+                yield ResultRow(
+                    row=Row(found.line, decode_cells(found.cells)),
+                    outcome=Outcome.INVALID if state is None else state.outcome,
+                    message=found.reason if state is None else _message(state, found.message),
+                    company_id=found.company_id,
+                    contact_id=found.contact_id,
+                    execution_id=found.execution_id,
+                    triggered_at=decode_time(found.triggered_at),
+                    started_at=decode_time(found.started_at),
+                    finished_at=decode_time(found.finished_at),
+                    result=decode_result(found.result),
+                    dropped=state is JobState.DROPPED,
+                )
 
 
 def _message(state: JobState, kept: str) -> str:

@@ -91,7 +91,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(default=None, validation_alias=KEY_VARIABLE)
     profile: str | None = None
     base_url: str = DEFAULT_BASE_URL
-    journal: str = Field(default_factory=lambda: str(default_journal()))
+    journal: str = Field(  # a URL may hold a password
+        default_factory=lambda: str(default_journal()), repr=False
+    )
     rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = None
     daily: Annotated[int | None, Field(ge=1)] = None
     max_in_flight: Annotated[int | None, Field(ge=1)] = None

@@ -205,3 +205,14 @@ def test_an_unexpected_error_is_no_traceback(
     ended = run(batchrun, "accounts.csv")
     assert_refused(ended, ExitCode.UNEXPECTED, "ZeroDivisionError")
     assert "Traceback" not in ended.stderr
+
+
+def test_a_journal_in_a_folder_that_is_copied_about_is_remarked_upon(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "OneDrive - Example").mkdir()
+    journal = str(tmp_path / "OneDrive - Example" / "journal.db")
+    ended = run(batchrun, "accounts.csv", "--journal", journal)
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "a folder of OneDrive" in ended.stderr
+    assert "OneDrive" not in run(batchrun, "accounts.csv").stderr
