@@ -200,7 +200,9 @@ def known_names(*, beside_list: bool = False) -> list[str]:
 def _setting(path: Path, name: str, value: object) -> object:
     """A setting's value, held to its type: TOML has real ones."""
     field_ = Settings.model_fields[name]
-    kind: Any = Annotated[field_.annotation, field_]
+    kind: Any = field_.annotation
+    for bound in field_.metadata:  # not the field itself: it has more to say than a type may
+        kind = Annotated[kind, bound]
     try:
         strict = Path not in get_args(field_.annotation)  # TOML has no type for a path
         return TypeAdapter(kind).validate_python(value, strict=strict)
