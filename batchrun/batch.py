@@ -79,7 +79,7 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
     Raises:
         BatchrunError: The key or the service can't be used.
     """
-    async with open_session(settings or load_settings()) as session:
+    async with open_session(settings or load_settings(), few_requests=True) as session:
         return list(await session.workflows())
 
 
@@ -98,7 +98,7 @@ async def check(
     """
     settings = settings or load_settings()
     loaded = load_request(request, settings)
-    async with open_session(settings) as session:
+    async with open_session(settings, few_requests=True) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
         plan = _knowing(plan, session, request)

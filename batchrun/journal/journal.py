@@ -64,6 +64,7 @@ class Journal:
         self._engine = open_database(location)
         self._writer = JournalWriter(self._engine, self.location)
         self._token = secrets.token_hex(8)  # under which this process holds batches
+        self._key_hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -358,7 +359,12 @@ class Journal:
         return RescueFiles(rescue_folders(self.location), batch_id)
 
     def _key_hash(self, key: str) -> str:
-        """A name for the key that can't be turned back into it."""
+        """A name for the key that can't be turned back into it; making it is slow on purpose."""
+        if key not in self._key_hashes:
+            self._key_hashes[key] = self._hash(key)
+        return self._key_hashes[key]
+
+    def _hash(self, key: str) -> str:
         salted = inserter(self._engine)(meta).values(name="salt", value=secrets.token_hex(16))
         with writing(self._engine) as connection:
             connection.execute(salted.on_conflict_do_nothing())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchrun.workbook.crm import write_crm
-from batchrun.workbook.excel import write_excel
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, form_of, keep_layout
 from batchrun.workbook.frame import to_frame
@@ -55,6 +54,8 @@ def _write(results: BatchResults, path: Path, target: Path, form: Form) -> int:
     """Write to a path in the target's format; how many values are not whole."""
     match target.suffix.lower():
         case ".xlsx":
+            from batchrun.workbook.excel import write_excel  # openpyxl is slow to import
+
             return write_excel(results, path, form.shape, whole_name=_whole(target).name)
         case ".csv" if form.crm is not None:
             write_crm(results, path, form.shape, form.crm)
