@@ -37,6 +37,18 @@ class Glance:
         self._signs = np.flatnonzero(self._bytes[BEFORE - 2 :] == ord("="))
         self._names = self._at(self._signs, BEFORE - 3)
         """The last character of each attribute's name."""
+        references = self._signs[self._names == ord("r")]
+        quotes = self._at(references, BEFORE - 1)
+        quoted = quotes == ord('"')
+        self._unusual = self._spaced_name()
+        """Whether a reference may be spelled in another way than ``r="``."""
+        if not quoted.all():
+            others = (quotes == ord("'")) | (quotes <= ord(" "))
+            self._unusual = self._unusual or bool(others.any())
+            references = references[quoted]  # the others are in a text
+        self._references = references
+        self._tags = self._at(references, 1)
+        """Where the attribute is the first one, the last character of its element's name."""
 
     def count(self, wanted: bytes) -> int:
         """How often a text of two bytes is in the block."""
@@ -79,19 +91,18 @@ class Glance:
         """Whether each cell surely begins with its reference, as in ``<c r="A1"``."""
         import numpy as np
 
-        named = self._signs[self._names == ord("r")]
-        opened = (self._at(named, 0) == ord("<")) & (self._at(named, 1) == ord("c"))
+        cells = self._references[self._tags == ord("c")]
+        opened = self._at(cells, 0) == ord("<")
         return self.count(b"<c") == np.count_nonzero(opened)
 
     def unnamed_rows(self) -> int:
         """No fewer than the rows that do not begin with their number, as in ``<row r="1"``."""
         import numpy as np
 
-        named = self._signs[self._names == ord("r")]
-        numbered = self._at(named, 1) == ord("w")
-        numbered &= _is_digit(self._at(named, BEFORE)) & (self._at(named, BEFORE - 1) == ord('"'))
+        numbered = self._references[self._tags == ord("w")]
+        named = _is_digit(self._at(numbered, BEFORE))
         rows = self.count(b"<r") + (self.count(b":r") if b":" in self._block else 0)
-        return max(0, rows - int(np.count_nonzero(numbered)))
+        return max(0, rows - int(np.count_nonzero(named)))
 
     def extent(self) -> tuple[int, int] | None:
         """A row that no reference is below, and a column that none is right of.
@@ -99,15 +110,9 @@ class Glance:
         ``None`` where one may be written in another way than ``r="A1"``, with capital letters and
         up to seven digits.
         """
-        if self._spaced_name() or not len(self._block):
+        if self._unusual or not len(self._block):
             return None
-        references = self._signs[self._names == ord("r")]
-        quotes = self._at(references, BEFORE - 1)
-        quoted = quotes == ord('"')
-        if not quoted.all():
-            if ((quotes == ord("'")) | (quotes <= ord(" "))).any():
-                return None
-            references = references[quoted]  # the others are in a text
+        references = self._references
         first = self._at(references, BEFORE)
         lettered = _is_letter(first)
         if not (lettered | _is_digit(first)).all():
