@@ -109,7 +109,8 @@ async def check(request: Request, settings: Settings | None = None) -> Plan:
     loaded = load_request(request, settings)
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
-        return loaded.plan(workflow, session.rates(workflow.id))
+        plan = loaded.plan(workflow, session.rates(workflow.id))
+        return _knowing(plan, session, request)
 
 
 async def run(
@@ -156,6 +157,8 @@ async def run(
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
+        if newest is None:
+            plan = _knowing(plan, session, request)
         if earlier is not None and not earlier.unfinished:
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
@@ -365,6 +368,12 @@ _NOTES = {
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
 }
+
+
+def _knowing(plan: Plan, session: Session, request: Request) -> Plan:
+    """The plan with what earlier batches made of its jobs."""
+    known = session.journal.known_jobs(plan, session.settings.base_url)
+    return plan.knowing(known, datetime.now(UTC), request.reuse)
 
 
 # where things are

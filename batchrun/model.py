@@ -173,6 +173,23 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownJob:
+    """What became of a trigger body in an earlier batch.
+
+    Attributes:
+        batch_id: The batch.
+        number: The job's number in it.
+        outcome: Completed, or not known to have ended: pending (it runs), timed out, in doubt.
+        finished_at: When it was completed; aware, UTC; ``None`` where it was not.
+    """
+
+    batch_id: str
+    number: int
+    outcome: Outcome
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ResultRow:
     """One row on its way out: the input row, its outcome and its result.
 
@@ -230,6 +247,7 @@ class BatchSummary:
         quota_seconds: How much of that was only waiting for the quota.
         output: Path of the workbook last written, ``None`` before.
         note: Why it stands where it stands (paused, stopped), else ``""``.
+        reused: Rows whose result was taken from an earlier batch.
     """
 
     batch_id: str
@@ -247,6 +265,7 @@ class BatchSummary:
     quota_seconds: float = 0.0
     output: str | None = None
     note: str = ""
+    reused: int = 0
 
     @property
     def rows(self) -> int:

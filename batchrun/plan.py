@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from batchrun.errors import UsageError
-from batchrun.model import JSON, Cell, Role, Row, Table, Workflow
+from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Plan:
         bodies: The distinct trigger bodies as JSON text; a job's number is its position.
         rates: What requests and time are reckoned with.
         lenient_ids: Whether what merely looks like a UUID is sent.
+        known: Number of a job → what became of the same trigger body in an earlier batch.
+        reused: The jobs whose earlier result is taken: nothing is sent for them.
     """
 
     workflow: Workflow
@@ -77,11 +79,45 @@ class Plan:
     bodies: tuple[str, ...]
     rates: EstimateRates
     lenient_ids: bool = False
+    known: Mapping[int, KnownJob] = field(default_factory=dict)
+    reused: frozenset[int] = frozenset()
+
+    @property
+    def to_trigger(self) -> int:
+        """How many of its jobs are sent."""
+        return len(self.bodies) - len(self.reused)
+
+    @property
+    def first_body(self) -> str | None:
+        """The first trigger body that is sent, ``None`` when none is."""
+        numbered = enumerate(self.bodies)
+        return next((body for number, body in numbered if number not in self.reused), None)
 
     @property
     def estimate(self) -> Estimate:
-        """Requests and time of all its jobs."""
-        return self.rates.of(len(self.bodies))
+        """Requests and time of all its jobs that are sent."""
+        return self.rates.of(self.to_trigger)
+
+    def knowing(
+        self, known: Mapping[int, KnownJob], now: datetime, reuse: timedelta | None
+    ) -> Plan:
+        """The same plan with what earlier batches made of its jobs.
+
+        Args:
+            known: Number of a job → what became of its trigger body.
+            now: The time, aware.
+            reuse: How old a result may be to be taken instead of sending the job; ``None`` for
+                none at all.
+        """
+        reused = frozenset(
+            number
+            for number, job in known.items()
+            if reuse is not None
+            and job.outcome is Outcome.COMPLETED
+            and job.finished_at is not None
+            and now - job.finished_at <= reuse
+        )
+        return replace(self, known=known, reused=reused)
 
     @property
     def invalid(self) -> list[PlannedRow]:

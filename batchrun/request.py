@@ -20,6 +20,7 @@ from batchrun.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     import pandas as pd
 
@@ -47,6 +48,8 @@ class Request:
         mapping: File with the choices made for an earlier export of the same shape.
         save_mapping: Where to keep the choices made for this one.
         ask: Puts to the user which column holds the IDs; ``None`` when nobody is there.
+        reuse: How old the result of the same trigger in an earlier batch may be to be taken
+            instead of triggering and paying again; ``None`` for never.
     """
 
     source: Path | str | pd.DataFrame
@@ -62,6 +65,7 @@ class Request:
     mapping: Path | None = None
     save_mapping: Path | None = None
     ask: Ask | None = None
+    reuse: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

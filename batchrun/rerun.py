@@ -108,8 +108,8 @@ def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> int | 
     if not jobs:
         raise _UnclearError(
             "its IDs are not among those that were sent",
-            f"Mend it in the list and {MENDED}: in a run of the whole list the others "
-            "would be sent and paid for again.",
+            f"Mend it in the list and {MENDED}: what the others have brought in the last 30 "
+            "days is taken over, not paid for again.",
         )
     if row.execution_id is None:
         return _job_by_ids(jobs, signature)

@@ -153,7 +153,7 @@ def _confirmed(
 ) -> bool:
     from batchrun.cli import wording
 
-    to_trigger, running = len(plan.bodies), 0
+    to_trigger, running = plan.to_trigger, 0
     if left is not None:
         to_trigger, running = left.to_trigger, left.running
     now = to_trigger if limit is None else min(limit, to_trigger)

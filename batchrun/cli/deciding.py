@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -18,6 +17,7 @@ from batchrun.cli.options import (
     JournalAt,
     Output,
     Yes,
+    age,
     settings_with_journal,
 )
 from batchrun.errors import ExitCode, UsageError
@@ -103,7 +103,7 @@ def forget(
         if older_than is None:
             chosen = [opened.resolve(batch)]
         else:
-            before = datetime.now(UTC) - _age(older_than)
+            before = datetime.now(UTC) - age(older_than, "--older-than")
             chosen = [one for one in opened.batches() if one.updated_at < before]
         for one in chosen:
             typer.echo(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}")
@@ -203,11 +203,3 @@ def _outcome(word: str) -> Outcome:
             f"There is no outcome {word}.",
             "Outcomes that can be sent again: failed, rejected, timed-out, in-doubt.",
         ) from None
-
-
-def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
-    if found is None:
-        raise UsageError(f"--older-than {text} is no age.", "Write it as 90d, 12w or 48h.")
-    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
-    return timedelta(**{unit: int(found[1])})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -65,6 +67,14 @@ StopAfterFailures: TypeAlias = Annotated[
         "0 for never. [default: 10; env: BATCHRUN_STOP_AFTER_FAILURES]",
     ),
 ]
+Reuse: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AGE",
+        help="Take results of the same triggers from earlier batches where they are at most so "
+        "old, such as 30d, instead of triggering and paying again.",
+    ),
+]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")]
 
 
@@ -99,6 +109,19 @@ def settings_with_journal(**given: Any) -> Settings:
             "BATCHRUN_JOURNAL.",
         )
     return settings
+
+
+def age(text: str, option: str) -> timedelta:
+    """An age as people write it: ``90d``, ``12w``, ``48h``.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
+    if found is None:
+        raise UsageError(f"{option} {text} is no age.", "Write it as 90d, 12w or 48h.")
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
 def journal_path(settings: Settings) -> Path | None:

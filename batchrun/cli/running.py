@@ -33,9 +33,11 @@ from batchrun.cli.options import (
     Limit,
     Output,
     Rate,
+    Reuse,
     StopAfterFailures,
     Wait,
     Yes,
+    age,
     settings_from,
     settings_with_journal,
 )
@@ -50,6 +52,8 @@ from batchrun.cli.reading import (
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from batchrun.request import Request
     from batchrun.settings import Settings
 
@@ -121,6 +125,7 @@ def check(
     param: Param = None,
     param_column: ParamColumn = None,
     params: Params = None,
+    reuse: Reuse = None,
     rate: Rate = None,
     daily: Daily = None,
     base_url: BaseUrl = None,
@@ -141,6 +146,7 @@ def check(
         mapping=mapping,
         save_mapping=save_mapping,
         ask=ask_if_somebody_is_here(),
+        reuse=_reuse(reuse),
     )
     with _settings(use_sandbox, base_url=base_url, rate=rate, daily=daily) as settings:
         plan = asyncio.run(batch.check(request, settings))
@@ -172,6 +178,7 @@ def run(
     stop_after_failures: StopAfterFailures = None,
     yes: Yes = False,
     again: Again = False,
+    reuse: Reuse = None,
     columns: Columns = None,
     rename: Rename = None,
     flat_depth: FlatDepth = None,
@@ -211,11 +218,14 @@ def run(
                 "--param-column": param_column,
                 "--params": params,
                 "--again": again,
+                "--reuse": reuse,
             },
         )
         with _settings(use_sandbox, **given) as settings:
             run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
         return
+    if again and reuse is not None:
+        raise UsageError("--again and --reuse exclude each other.", "Give one.")
     if workflow is None:
         raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
     request = replace(
@@ -228,6 +238,7 @@ def run(
         mapping=mapping,
         save_mapping=save_mapping,
         ask=ask_if_somebody_is_here(),
+        reuse=_reuse(reuse),
     )
     with _settings(use_sandbox, **given) as settings:
         go(
@@ -346,6 +357,10 @@ def _request(
             )
         columns[name.strip()] = column
     return Request(file, workflow, sheet, company_column, contact_column, parameters, columns)
+
+
+def _reuse(text: str | None) -> timedelta | None:
+    return None if text is None else age(text, "--reuse")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from batchrun.plan import Plan
 
 REASONS_SHOWN = 10
+BATCHES_SHOWN = 3
 
 
 def duration(seconds: float) -> str:
@@ -41,12 +42,16 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
     if running_rows:
         pending = f"{summary.counts[Outcome.PENDING]:,} {Outcome.PENDING}"
         parts[parts.index(pending)] += f" ({running_rows:,} of them running)"
+    if summary.reused:
+        completed = f"{summary.counts[Outcome.COMPLETED]:,} {Outcome.COMPLETED}"
+        parts[parts.index(completed)] += f" ({summary.reused:,} of them reused)"
     return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
 
 
 def effort(summary: BatchSummary) -> str:
     """What a batch took, beside what was estimated."""
-    triggered = summary.rows - summary.counts[Outcome.PENDING] - summary.counts[Outcome.INVALID]
+    unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
+    triggered = summary.rows - unsent
     per_row = f", {summary.requests / triggered:.2f} a row" if triggered > 0 else ""
     return (
         f"{summary.requests:,}{per_row} (estimated {summary.estimated_requests:,}) "
@@ -67,7 +72,7 @@ def plan_lines(
         running: How many of its executions run already.
         limited: Whether it is --limit that leaves some of them for later.
     """
-    now = len(plan.bodies) if now is None else now
+    now = plan.to_trigger if now is None else now
     source, invalid = plan.table.source, plan.invalid
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     columns = [
@@ -87,12 +92,40 @@ def plan_lines(
         lines.append(f"           … and {len(invalid) - REASONS_SHOWN:,} more")
     folded = plural(plan.duplicates, "duplicate row") + " folded in"
     part = ""
-    if now < len(plan.bodies):
+    if now < plan.to_trigger:
         part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
-    lines.append(f"Jobs:      {len(plan.bodies):,} to trigger{part}, {folded}")
+    lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}, {folded}")
+    lines += [f"           {line}" for line in known_lines(plan)]
     lines.append(f"Cost:      {estimate_words(plan.rates.of(now, running))}")
-    if plan.bodies:
-        lines.append(f"First:     {plan.bodies[0]}")
+    if plan.first_body is not None:
+        lines.append(f"First:     {plan.first_body}")
+    return lines
+
+
+def known_lines(plan: Plan) -> list[str]:
+    """What earlier batches made of the same jobs, where that may save money."""
+    lines = []
+    if plan.reused:
+        lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
+    ended = [
+        job.finished_at
+        for number, job in plan.known.items()
+        if job.finished_at is not None and number not in plan.reused
+    ]
+    if ended:
+        have = "has" if len(ended) == 1 else "have"
+        lines.append(
+            f"{len(ended):,} of them {have} a result from an earlier batch, the newest of "
+            f"{max(ended):%Y-%m-%d}: --reuse 30d takes those of the last 30 days unpaid"
+        )
+    under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
+    if under_way:
+        are = "is" if len(under_way) == 1 else "are"
+        batches = ", ".join(sorted({job.batch_id for job in under_way})[:BATCHES_SHOWN])
+        lines.append(
+            f"{len(under_way):,} of them {are} under way or in doubt in another batch ({batches}), "
+            "and would be paid for twice"
+        )
     return lines
 
 
@@ -133,9 +166,12 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "invalid": [{"line": row.row.line, "reason": row.reason} for row in plan.invalid],
         "duplicates": plan.duplicates,
         "jobs": len(plan.bodies),
+        "reused": len(plan.reused),
+        "to_trigger": plan.to_trigger,
+        "known": known_lines(plan),
         "requests": plan.estimate.requests,
         "seconds": plan.estimate.seconds,
-        "first_body": json.loads(plan.bodies[0]) if plan.bodies else None,
+        "first_body": None if plan.first_body is None else json.loads(plan.first_body),
     }
 
 
@@ -148,6 +184,7 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
         "created_at": summary.created_at.isoformat(),
         "updated_at": summary.updated_at.isoformat(),
         "rows": summary.rows,
+        "reused": summary.reused,
         "outcomes": {outcome.value: summary.counts[outcome] for outcome in Outcome},
         "jobs": summary.jobs,
         "requests": summary.requests,

@@ -90,6 +90,13 @@ def of_service(connection: Connection, base_url: str) -> ColumnElement[bool]:
     return batches.c.base_url.in_([one for one in known if service_of(one) == service])
 
 
+def batches_of(connection: Connection, workflow_id: str, base_url: str) -> list[str]:
+    """The batches of a workflow at a service, newest first."""
+    query = select(batches.c.id, batches.c.workflow).order_by(batches.c.created_at.desc())
+    found = connection.execute(query.where(of_service(connection, base_url))).all()
+    return [batch_id for batch_id, workflow in found if json.loads(workflow)["id"] == workflow_id]
+
+
 def _batch(batch_id: str, plan: Plan, base_url: str, now: datetime) -> dict[str, Any]:
     return {
         "id": batch_id,

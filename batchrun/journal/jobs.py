@@ -202,7 +202,10 @@ class BatchJobs:
                 state=JobState.PENDING,
                 message="",
                 **dict.fromkeys(
-                    ("execution_id", "triggered_at", "started_at", "finished_at", "result")
+                    (
+                        *("execution_id", "triggered_at", "started_at", "finished_at"),
+                        *("result", "reused_from"),
+                    )
                 ),
             ),
         )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, delete, func, select, update
 
 from batchrun.errors import JournalError
-from batchrun.journal.creation import create_batch, newest_of, of_service
+from batchrun.journal.creation import batches_of, create_batch, newest_of
 from batchrun.journal.database import WRITING, compact, open_database
 from batchrun.journal.jobs import BatchJobs
+from batchrun.journal.known import known_jobs, reuse_results
 from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
 from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles
@@ -26,6 +27,7 @@ from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
     BatchResults,
     BatchSummary,
+    KnownJob,
     Outcome,
     ResultRow,
     Role,
@@ -87,10 +89,18 @@ class Journal:
             The new batch's id.
 
         Raises:
-            UsageError: Somebody has begun the same list meanwhile; nothing was kept.
+            UsageError: Somebody has begun the same list meanwhile, or a result that was to be
+                reused has gone; nothing was kept.
         """
         with self._writing() as connection:
-            return create_batch(connection, plan, base_url, known)
+            batch_id = create_batch(connection, plan, base_url, known)
+            reuse_results(connection, batch_id, plan)
+            return batch_id
+
+    def known_jobs(self, plan: Plan, base_url: str) -> dict[int, KnownJob]:
+        """What earlier batches at a service made of a plan's jobs, by their numbers."""
+        with self._engine.connect() as connection, connection.begin():
+            return known_jobs(connection, plan.bodies, plan.workflow.id, base_url)
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """The newest batch of the same rows, workflow and parameters at the same service."""
@@ -203,16 +213,14 @@ class Journal:
             limit: At most so many executions.
         """
         found: list[float] = []
-        newest = select(batches.c.id, batches.c.workflow).order_by(batches.c.created_at.desc())
         with self._engine.connect() as connection:
-            newest = newest.where(of_service(connection, base_url))
-            for batch_id, workflow in connection.execute(newest).all():
-                if json.loads(workflow)["id"] != workflow_id or len(found) >= limit:
-                    continue
+            for batch_id in batches_of(connection, workflow_id, base_url):
+                if len(found) >= limit:
+                    break
                 found += connection.scalars(
                     select(jobs.c.finished_at - jobs.c.started_at)
                     .where(jobs.c.batch_id == batch_id, jobs.c.state == JobState.COMPLETED)
-                    .where(jobs.c.finished_at >= jobs.c.started_at)
+                    .where(jobs.c.finished_at >= jobs.c.started_at, jobs.c.reused_from.is_(None))
                     .order_by(jobs.c.number.desc())
                     .limit(limit - len(found))
                 )
@@ -264,12 +272,14 @@ class Journal:
     def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
         found = connection.execute(select(batches).where(batches.c.id == batch_id)).one()
         states = connection.execute(
-            select(jobs.c.state, func.count(), func.sum(jobs.c.rows))
+            select(
+                jobs.c.state, jobs.c.reused_from.is_not(None), func.count(), func.sum(jobs.c.rows)
+            )
             .where(jobs.c.batch_id == batch_id)
-            .group_by(jobs.c.state)
+            .group_by(jobs.c.state, jobs.c.reused_from.is_not(None))
         ).all()
         counts = dict.fromkeys(Outcome, 0)
-        for state, _, sharing in states:
+        for state, _, _, sharing in states:
             counts[JobState(state).outcome] += int(sharing)
         counts[Outcome.INVALID] = (
             connection.scalar(
@@ -288,7 +298,7 @@ class Journal:
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(found.updated_at, UTC),
             counts=counts,
-            jobs=sum(count for _, count, _ in states),
+            jobs=sum(count for *_, count, _ in states),
             requests=found.requests,
             estimated_seconds=found.estimated_seconds,
             estimated_requests=found.estimated_requests,
@@ -296,6 +306,7 @@ class Journal:
             quota_seconds=found.quota_seconds,
             output=found.output,
             note=found.note,
+            reused=sum(int(sharing) for _, reused, _, sharing in states if reused),
         )
 
     @contextmanager

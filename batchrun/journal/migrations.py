@@ -65,5 +65,10 @@ def _to_version_2(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE batches ADD COLUMN {column}"))
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _to_version_2}
+def _to_version_3(connection: Connection) -> None:
+    """From which batch a result was taken."""
+    connection.execute(text("ALTER TABLE jobs ADD COLUMN reused_from VARCHAR"))
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _to_version_2, 2: _to_version_3}
 """What each schema version needs to become the next one."""

@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from batchrun.model import Outcome
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -93,6 +93,7 @@ jobs = Table(
     Column("finished_at", Float),
     Column("message", Text, nullable=False, default=""),
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
+    Column("reused_from", String),  # the batch whose result it is; NULL: it has one of its own
     Index("jobs_by_state", "batch_id", "state", "number"),
 )
 

@@ -89,8 +89,8 @@ def _advice(row: ResultRow, batch_id: str) -> str:
             return f"Run: batchrun resume {batch_id}"
         case Outcome.INVALID:
             return (
-                f"Mend this line in the list and {MENDED}: in a run of the whole list the "
-                "others would be sent and paid for again."
+                f"Mend this line in the list and {MENDED}: what the others have brought in the "
+                "last 30 days is taken over, not paid for again."
             )
         case _:
             assert_never(row.outcome)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 TITLE = "Columns"
 _STATUS_WORDS = {
     "batchrun status": ("text", "what became of the row; see the sheet Summary"),
-    "batchrun message": ("text", "why, for a row that is not completed"),
+    "batchrun message": (
+        "text",
+        "why, for a row that is not completed; where a result was reused, from where",
+    ),
     AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
     "execution id": ("text", "the execution in PG:AI"),
     "triggered (UTC)": ("date and time (UTC)", "when PG:AI accepted it"),

@@ -26,8 +26,8 @@ AGAIN = "run again"
 
 SHEET = "Results"
 
-MENDED = "run a list of the mended lines alone"
-"""How mended lines are sent: the whole list, changed, would be a new batch and paid for anew."""
+MENDED = "run it with --reuse 30d"
+"""How a mended list is sent: it is a new batch, and would be paid for anew without that."""
 
 _BATCH = "batchrun batch"
 _AS_OF = "batchrun as of"

@@ -246,6 +246,7 @@ def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
     yield "estimated", summary.estimated_requests or None
     yield "spent", summary.requests
     yield "spent per row", summary.requests / summary.rows if summary.rows else None
+    yield "rows with the result of an earlier batch", summary.reused or None
     yield "jobs (rows without their duplicates)", summary.jobs
 
 

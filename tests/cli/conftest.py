@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SPEED = 300.0
 ACME = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 BETA = "b1b2c3d4-e5f6-7890-abcd-ef1234567890"
+GAMMA = "c1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_a_marked_row_whose_id_was_never_sent_is_named(
 
     assert ended.exit_code == 2
     assert "line 5 is marked, but its IDs are not among those that were sent" in ended.stderr
-    assert "run a list of the mended lines alone" in ended.stderr
+    assert "run it with --reuse 30d" in ended.stderr
 
 
 def test_without_yes_nothing_is_triggered(

@@ -12,7 +12,7 @@ import openpyxl
 
 from batchrun import __version__
 from batchrun.errors import ExitCode
-from tests.cli.conftest import ACME, BETA
+from tests.cli.conftest import ACME, BETA, GAMMA
 from tests.cli.test_bad_input import triggers_accepted
 
 if TYPE_CHECKING:
@@ -202,3 +202,41 @@ def test_play_keeps_a_journal_of_its_own(
     batchrun(*RUN, "--sandbox")
     assert own.with_name("sandbox.db").exists()
     assert not own.exists()
+
+
+def test_a_mended_list_is_paid_for_only_where_it_was_mended(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN)
+    mended = accounts.read_text(encoding="utf-8").replace("12345678901", GAMMA)
+    accounts.write_text(mended, encoding="utf-8")
+
+    shown = batchrun("check", "accounts.csv", "-w", "account research")
+    assert "3 to trigger" in shown.stdout
+    assert "2 of them have a result from an earlier batch" in shown.stdout
+    assert "--reuse 30d" in shown.stdout
+    ended = batchrun(*RUN, "--reuse", "30d")
+
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert "2 results reused from earlier batches" in ended.stdout
+    assert triggers_accepted(sandbox) == 3
+    path = batchrun.folder / "accounts.results (2).xlsx"
+    head, *rows = openpyxl.load_workbook(path)["Results"].iter_rows(values_only=True)
+    messages = [row[head.index("batchrun message")] for row in rows]
+    assert [("reused from batch" in str(each)) for each in messages] == [True, True, True, False]
+
+
+def test_reusing_and_triggering_all_again_exclude_each_other(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun(*RUN, "--again", "--reuse", "30d")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "exclude each other" in ended.stderr
+
+
+def test_an_age_that_is_none_is_refused(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun(*RUN, "--reuse", "soon")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "--reuse soon is no age" in ended.stderr

@@ -63,9 +63,9 @@ def test_an_invalid_row_is_mended_in_the_list_and_run_without_paying_for_the_oth
     path = written(batch([row(0, {"a": 1}), row(1, None, Outcome.INVALID, message="no UUID")]))
 
     [told] = advice(path)
-    assert "run a list of the mended lines alone" in told
+    assert "run it with --reuse 30d" in told
     facts = {line[0]: line[1] for line in sheet(path, "Summary")}
-    assert "mended lines alone" in facts["mend invalid rows in the list, then"]
+    assert "--reuse 30d" in facts["mend invalid rows in the list, then"]
 
 
 def test_nothing_is_left_to_decide_about_a_doubt_that_was_dropped(written: Write) -> None:
