@@ -25,8 +25,8 @@ def texts_of(code: str) -> Iterator[str]:
 
 
 def shape(text: str) -> str:
-    """A text without what differs when it is quoted: line breaks, and escapes of Markdown."""
-    return re.sub(r"\\([*|_<>])", r"\1", " ".join(text.split()))
+    """A text without what differs when it is quoted: line breaks, escapes, two holes for one."""
+    return re.sub(r"\\([*|_<>])", r"\1", " ".join(re.sub("…+", "…", text).split()))
 
 
 MESSAGES = "\n".join(

@@ -90,26 +90,26 @@ class Page:
         """Its code within sentences."""
         return [token.content for token in self._inline() if token.type == "code_inline"]
 
-    def rows(self) -> list[list[str]]:
-        """The rows of its tables, cells as they are written."""
-        rows: list[list[str]] = []
+    def tables(self) -> list[list[list[str]]]:
+        """Its tables: rows of cells as they are written, the header first."""
+        tables: list[list[list[str]]] = []
         tokens = self._tokens()
         for token, after in pairwise(tokens):
-            if token.type == "tr_open":
-                rows.append([])
+            if token.type == "table_open":
+                tables.append([])
+            elif token.type == "tr_open":
+                tables[-1].append([])
             elif token.type in {"th_open", "td_open"}:
-                rows[-1].append(after.content)
-        return rows
+                tables[-1][-1].append(after.content)
+        return tables
+
+    def rows(self) -> list[list[str]]:
+        """The rows of all its tables."""
+        return [row for table in self.tables() for row in table]
 
     def quoted_messages(self) -> list[str]:
         """What its tables of messages quote: the first cells under "it says"."""
-        found, wanted = [], False
-        for first, *_ in self.rows():
-            if first in {"it says", "row says"} or first.islower():
-                wanted = first == "it says"
-            elif wanted:
-                found.append(first)
-        return found
+        return [row[0] for head, *rows in self.tables() if head[0] == "it says" for row in rows]
 
     def commands(self) -> list[Command]:
         """What is typed after `batchrun` in its console blocks."""

@@ -12,7 +12,11 @@ from batchrun.settings import Settings, variable_of
 from tests.docs.checks import COMMANDS, options_of
 from tests.docs.pages import DOCS, SAMPLES, Page
 
-MADE = {"reference.md": "make_reference.py", "loading.md": "fill_in_checks.py"}
+MADE = {
+    "reference.md": "make_reference.py",
+    "loading.md": "fill_in_checks.py",
+    "tutorial.md": "fill_in_checks.py",
+}
 
 
 @pytest.mark.parametrize(("page", "script"), MADE.items(), ids=MADE)
