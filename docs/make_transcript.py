@@ -115,7 +115,7 @@ STEPS = (
         "Nothing that was sent is sent again.",
         "batchrun resume",
         exit_code=3,
-        after="Three executions failed; the workbook says why, row by row, under **Needs attention**.",
+        after="Three executions failed. The workbook says why, on the sheet **Needs attention**.",
     ),
     Step(
         "Send failed rows again",
@@ -213,8 +213,9 @@ def transcript() -> str:
         shutil.copy(LIST, desk.folder)
         sandbox = desk.start(f"{SANDBOX} --port 0")
         stack.callback(sandbox.close)
-        sandbox.expect(r"export (BATCHRUN_BASE_URL=(\S+))")
-        desk.variables["BATCHRUN_BASE_URL"] = sandbox.match[2].decode()
+        sandbox.expect(r"export BATCHRUN_BASE_URL=(\S+)")
+        assert isinstance(sandbox.match, re.Match)
+        desk.variables["BATCHRUN_BASE_URL"] = sandbox.match[1].decode()
         desk.variables |= {"PGAI_API_KEY": "sandbox", "BATCHRUN_SPEED": str(SPEED)}
         return "\n".join(_page(desk))
 

@@ -111,14 +111,20 @@ class Page:
         """What its tables of messages quote: the first cells under "it says"."""
         return [row[0] for head, *rows in self.tables() if head[0] == "it says" for row in rows]
 
+    def sections(self) -> dict[str, list[Command]]:
+        """The commands in its blocks, by the heading of the second level above them."""
+        found: dict[str, list[Command]] = {}
+        title = ""
+        for token, after in pairwise(self._tokens()):
+            if token.type == "heading_open" and token.tag == "h2":
+                title = after.content
+            elif after.type == "fence" and after.info.strip() in SHELLS:
+                found.setdefault(title, []).extend(commands_in(after.content))
+        return found
+
     def commands(self) -> list[Command]:
         """What is typed after `batchrun` in its console blocks."""
-        return [
-            words[1:]
-            for block in self.blocks(*SHELLS)
-            for line in typed(block)
-            if (words := shlex.split(line, comments=True)) and PROGRAM.match(words[0])
-        ]
+        return [words for block in self.blocks(*SHELLS) for words in commands_in(block)]
 
     def mentioned_commands(self) -> list[Command]:
         """The same for code within sentences, where values may be placeholders."""
@@ -150,6 +156,16 @@ def typed(block: str) -> list[str]:
         for line in prompted or lines
         for command in re.split(r"&&|\|\||;| \| ", line)
     ]
+
+
+def commands_in(block: str) -> list[Command]:
+    """What is typed after `batchrun` in a console block."""
+    found = []
+    for line in typed(block):
+        words = shlex.split(line.removeprefix("nohup ").removesuffix(" &"), comments=True)
+        if words and PROGRAM.match(words[0]):
+            found.append(words[1:])
+    return found
 
 
 def options_in(words: Command) -> list[str]:
