@@ -28,7 +28,7 @@ from batchrun.takeover import hold_doubts, retriable, same_service, take_over
 from batchrun.writing import once_begun, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import pandas as pd
 
@@ -76,7 +76,7 @@ class _Run:
     retry: Collection[Outcome] = ()
     decide: Decide = hold_doubts
     form: workbook.Form = field(default_factory=workbook.Form)
-    again: Collection[int] = ()
+    again: Mapping[int, int] = field(default_factory=dict)
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -183,7 +183,7 @@ async def resume(
     output: Path | None = None,
     limit: int | None = None,
     retry: Collection[Outcome] = (),
-    again: Collection[int] = (),
+    again: Mapping[int, int] | None = None,
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
@@ -198,7 +198,8 @@ async def resume(
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
         retry: Outcomes whose jobs are sent again first.
-        again: Numbers of jobs that are sent again first, whatever has become of them.
+        again: Numbers of jobs that are sent again first, whatever has become of them, and how
+            often each had been when the user decided.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
@@ -227,7 +228,7 @@ async def resume(
         retriable(retry),
         decide,
         form or workbook.Form(),
-        again,
+        again or {},
     )
     async with open_session(settings) as session:
         return await _work(session, run_now)

@@ -29,14 +29,15 @@ class Rerun:
         summary: The batch it is of.
         rows: How many of its rows are marked and have not been sent again yet.
         already: How many marked rows were sent again already, since the workbook was written.
-        jobs: The jobs to be sent again; none when all marked rows were sent again already.
+        jobs: The jobs to be sent again, and how often each was before; none when all marked rows
+            were sent again already.
         output: Where the new workbook goes: beside this one, which stays as it is.
     """
 
     summary: BatchSummary
     rows: int
     already: int
-    jobs: frozenset[int]
+    jobs: Mapping[int, int]
     output: Path
 
 
@@ -78,7 +79,8 @@ def find_rerun(path: Path, journal: Journal) -> Rerun | None:
                 f"{where} {error.why}.", error.hint.format(batch=summary.batch_id)
             ) from None
     due = [job for job in jobs if job is not None]
-    return Rerun(summary, len(due), len(jobs) - len(due), frozenset(due), _beside(path))
+    again = {job.number: job.retried for job in due}
+    return Rerun(summary, len(due), len(jobs) - len(due), again, _beside(path))
 
 
 class _UnclearError(Exception):
@@ -100,8 +102,8 @@ def _ids(row: Marked, roles: Mapping[Role, int]) -> tuple[str | None, str | None
     return ids.get(Role.COMPANY), ids.get(Role.CONTACT)
 
 
-def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> int | None:
-    """The number of a row's job, ``None`` when it was sent again already: nothing is paid twice.
+def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> SentJob | None:
+    """A row's job, ``None`` when it was sent again already: nothing is paid twice.
 
     A row is known by its execution, and only where it had none by its IDs.
     """
@@ -124,7 +126,7 @@ def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> int | 
     )
 
 
-def _job_by_ids(jobs: tuple[SentJob, ...], signature: Signature) -> int | None:
+def _job_by_ids(jobs: tuple[SentJob, ...], signature: Signature) -> SentJob | None:
     if len(jobs) > 1:
         raise _UnclearError(
             f"it has no execution id, and {len(jobs)} jobs have its IDs",
@@ -138,10 +140,10 @@ def _job_by_ids(jobs: tuple[SentJob, ...], signature: Signature) -> int | None:
     return _ended(job)
 
 
-def _ended(job: SentJob) -> int:
+def _ended(job: SentJob) -> SentJob:
     if not job.ended:
         raise _UnclearError("it has not ended yet", "Go on with: batchrun resume {batch}")
-    return job.number
+    return job
 
 
 def _beside(path: Path) -> Path:

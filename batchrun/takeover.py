@@ -10,7 +10,7 @@ from batchrun.model import InDoubt, Outcome
 from batchrun.settings import LOOPBACK_HOSTS, service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import ResultRow
@@ -72,7 +72,7 @@ async def take_over(
     retry: Collection[Outcome],
     decide: Decide,
     *,
-    again: Collection[int] = (),
+    again: Mapping[int, int],
 ) -> None:
     """Bring a batch that this process holds to where it can be worked on.
 
@@ -82,7 +82,11 @@ async def take_over(
         batch_id: Which batch.
         retry: Outcomes whose jobs are to be sent again.
         decide: Asked about what is in doubt then, if anything is.
-        again: Numbers of jobs that are to be sent again, whatever has become of them.
+        again: Numbers of jobs that are to be sent again, whatever has become of them, and how
+            often each had been when the user decided.
+
+    Raises:
+        UsageError: One of those was sent again since.
     """
     await jobs.recover()
     await jobs.again(again)

@@ -51,11 +51,6 @@ def run_marked(
     if not _agreed(marked, yes=yes, to_stderr=as_json):
         typer.echo("Nothing was triggered.", err=as_json)
         raise typer.Exit(ExitCode.COMPLETED)
-    if not yes and _asked_for(file, settings).jobs != marked.jobs:  # an answer can take long
-        raise UsageError(
-            "While the question was open, marked rows were sent again elsewhere.",
-            "Nothing was triggered here. Give the workbook again to see what is left to send.",
-        )
     go_on(
         marked.summary.batch_id,
         settings,

@@ -121,7 +121,7 @@ def go_on(
             if control.batch_id is None:
                 return resume_batch(batch, settings, decide=decided, **shown, **how)
             # Whoever is here a second time has sent again already what was to be.
-            now = {"retry": (), "again": (), "limit": _allowed(how.get("limit"), control)}
+            now = {"retry": (), "again": None, "limit": _allowed(how.get("limit"), control)}
             return resume_batch(
                 control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
             )

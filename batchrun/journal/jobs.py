@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, func, insert, literal, select, update
 
-from batchrun.errors import JournalError, JournalWriteError
+from batchrun.errors import JournalError, JournalWriteError, UsageError
 from batchrun.journal.encoding import encode_result, encode_time
 from batchrun.journal.rescue import RescueFiles, Step
 from batchrun.journal.schema import ENDED, JobState, attempts, batches, jobs
@@ -17,7 +17,7 @@ from batchrun.journal.steps import Steps
 from batchrun.model import JSON, Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
@@ -178,9 +178,33 @@ class BatchJobs:
         """
         return await self._send_again(jobs.c.state == JobState.IN_DOUBT)
 
-    async def again(self, numbers: Collection[int]) -> int:
-        """Make these jobs pending again, those of them that have ended, as `retry` does."""
-        ordered, changed = sorted(numbers), 0
+    async def again(self, seen: Mapping[int, int]) -> int:
+        """Make these jobs pending again, those of them that have ended, as `retry` does.
+
+        Args:
+            seen: Number of a job → how often it had been sent again when the user decided.
+
+        Returns:
+            How many jobs.
+
+        Raises:
+            UsageError: One of them was sent again since; nothing is changed.
+        """
+        if not seen:
+            return 0
+        query = (
+            select(attempts.c.number, func.count().label("times"))
+            .where(attempts.c.batch_id == self._batch_id)
+            .group_by(attempts.c.number)
+        )
+        with self._engine.connect() as connection:
+            now = {found.number: found.times for found in connection.execute(query)}
+        if any(now.get(number, 0) != times for number, times in seen.items()):
+            raise UsageError(
+                "Marked rows were sent again elsewhere since the workbook was looked at.",
+                "Nothing was triggered here. Give the workbook again to see what is left to send.",
+            )
+        ordered, changed = sorted(seen), 0
         for first in range(0, len(ordered), JOBS_AT_ONCE):
             some = jobs.c.number.in_(ordered[first : first + JOBS_AT_ONCE])
             changed += await self._send_again(some & jobs.c.state.in_(ENDED))

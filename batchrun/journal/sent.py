@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class SentJob:
         execution_id: Its last execution; ``None`` where none was ever accepted since.
         replaced: The executions that were replaced by sending it again.
         retried_at: When it was last made ready to be sent again; aware, UTC.
+        retried: How often that was.
     """
 
     number: int
@@ -33,6 +35,7 @@ class SentJob:
     execution_id: str | None
     replaced: frozenset[str] = frozenset()
     retried_at: datetime | None = None
+    retried: int = 0
 
 
 def read_sent(
@@ -40,14 +43,16 @@ def read_sent(
 ) -> dict[tuple[str | None, str | None], tuple[SentJob, ...]]:
     """The jobs of a batch by the IDs of their rows: company, contact."""
     replaced: dict[int, set[str]] = {}
-    retried: dict[int, datetime | None] = {}
+    retried_at: dict[int, datetime | None] = {}
+    times: Counter[int] = Counter()
     earlier = (
         select(attempts.c.number, attempts.c.execution_id, attempts.c.retried_at)
         .where(attempts.c.batch_id == batch_id)
         .order_by(attempts.c.retried_at)
     )
-    for number, execution_id, retried_at in connection.execute(earlier):
-        retried[number] = decode_time(retried_at)
+    for number, execution_id, at in connection.execute(earlier):
+        retried_at[number] = decode_time(at)
+        times[number] += 1
         if execution_id is not None:
             replaced.setdefault(number, set()).add(execution_id)
     query = (
@@ -66,7 +71,8 @@ def read_sent(
             state in ENDED,
             execution_id,
             frozenset(replaced.get(number, ())),
-            retried.get(number),
+            retried_at.get(number),
+            times[number],
         )
         found[company, contact] = (*found.get((company, contact), ()), job)
     return found

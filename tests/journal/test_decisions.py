@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 from sqlalchemy import select
 
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, UsageError
 from batchrun.journal import Journal
 from batchrun.journal.lease import lock_path
 from batchrun.journal.schema import attempts
@@ -69,6 +69,16 @@ def test_retried_jobs_are_pending_and_what_had_become_of_them_is_kept(
         [kept] = connection.execute(select(attempts)).all()
     assert (kept.number, kept.state, kept.execution_id) == (FAILED, "failed", "exec_0")
     assert kept.message == "no such company"
+
+
+def test_a_job_that_was_sent_again_since_the_user_decided_is_not_sent_once_more(
+    journal: Journal, jobs: BatchJobs
+) -> None:
+    assert asyncio.run(jobs.retry({Outcome.FAILED})) == 1
+    with pytest.raises(UsageError, match="sent again elsewhere"):
+        asyncio.run(jobs.again({FAILED: 0, FINE: 0}))
+    assert [job.number for job in jobs.pending()] == [FAILED]
+    assert asyncio.run(jobs.again({FINE: 0})) == 1
 
 
 def test_dropped_doubts_stay_in_doubt_and_are_not_asked_about_again(

@@ -133,7 +133,7 @@ def test_a_reused_row_that_is_sent_again_is_its_own_from_then_on(journal: Journa
     batch_id = journal.create(knowing(journal, plan_of(*IDS), MONTH), URL)
     jobs = journal.jobs(batch_id, "key")
     with journal.hold(batch_id):
-        assert asyncio.run(jobs.again([0])) == 1
+        assert asyncio.run(jobs.again({0: 0})) == 1
     assert journal.summary(batch_id).reused == 1
     assert [job.number for job in jobs.pending()] == [0, 2]
 
