@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from batchrun.errors import ExitCode
+from batchrun.model import Outcome
 from tests.docs import checks
 from tests.docs.pages import DOCS, PAGES, ROOT, Page
 
@@ -53,6 +55,19 @@ def test_a_page_has_no_fault(check: Callable[[Page], list[object]], page: Page) 
 @pytest.mark.parametrize("page", [Page(README), Page(DOCS / "reference.md")], ids=lambda p: p.name)
 def test_the_exit_codes_of_a_table_are_those_of_the_code(page: Page) -> None:
     assert checks.exit_codes(page) - {checks.BY_CTRL_C} == set(ExitCode)
+
+
+def test_the_outcomes_of_the_readme_are_those_of_the_code() -> None:
+    (table,) = (rows for head, *rows in Page(README).tables() if head[0] == "outcome")
+    assert {row[0] for row in table} == set(Outcome)
+
+
+def test_every_room_of_the_package_is_in_the_design_and_no_other() -> None:
+    (table,) = (rows for head, *rows in Page(DOCS / "design.md").tables() if head[0] == "room")
+    told = {name.rstrip("/") for row in table for name in re.findall(r"`([^`]+)`", row[0])}
+    there = {path.name for path in (ROOT / "batchrun").iterdir()}
+    without_a_job = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
+    assert told == there - without_a_job
 
 
 def test_every_message_of_the_troubleshooting_is_one_of_the_code() -> None:
