@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,8 @@ PAGE = DOCS / "first-ten-minutes.md"
 LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
 
 SPEED = 60
-SANDBOX = f"batchrun sandbox --speed {SPEED} --fail 0.05 --seed 7"
+SANDBOX = f"--speed {SPEED} --fail 0.05 --seed 7"
+SECOND_TERMINAL = f"batchrun sandbox {SANDBOX}"
 PORT = 8020
 """The port a reader sees; the real one is any that is free."""
 HOME = "/home/dana"
@@ -83,6 +84,12 @@ STEPS = (
         exit_code=3,
         after="One ID of its list is damaged on purpose, so the exit code is 3: finished, but not\n"
         "all rows are completed.",
+    ),
+    Step(
+        "A service to practise with",
+        "Leave this running in a second terminal, and type the line it prints into the first one.",
+        SECOND_TERMINAL,
+        after="With `--fail 0.05` one execution of twenty fails.",
     ),
     Step(
         "See what there is to run",
@@ -185,18 +192,22 @@ class Desk:
             running.sendintr()
         running.expect(pexpect.EOF)
         running.close()
-        lines = [self._as_read(line) for line in on_screen(heard.getvalue())]
+        lines = self.as_read(heard.getvalue())
         ended = f"{step.command} ended with {running.exitstatus}:\n" + "\n".join(lines)
         assert running.exitstatus == step.exit_code, ended
         return lines
 
-    def _as_read(self, line: str) -> str:
-        return re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{PORT}", line.replace(str(self.home), HOME))
+    def as_read(self, output: bytes) -> list[str]:
+        """What is on the screen, with the home and the port of any user."""
+        return [
+            re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{PORT}", line.replace(str(self.home), HOME))
+            for line in on_screen(output)
+        ]
 
 
-def on_screen(output: bytes) -> list[str]:
+def on_screen(output: bytes, columns: int = WIDEST_LINE) -> list[str]:
     """What a terminal shows in the end of everything that was sent to it."""
-    screen = pyte.Screen(WIDEST_LINE, LINES_KEPT)
+    screen = pyte.Screen(columns, LINES_KEPT)
     pyte.ByteStream(screen).feed(output)
     lines = [line.rstrip() for line in screen.display]
     while lines and not lines[-1]:
@@ -204,29 +215,38 @@ def on_screen(output: bytes) -> list[str]:
     return lines
 
 
-def transcript() -> str:
-    """The whole page."""
+@contextmanager
+def desk_with_sandbox(options: str) -> Iterator[tuple[Desk, list[str]]]:
+    """A new user's desk, and what a sandbox says that runs in a second terminal."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory())).resolve()
         desk = Desk(home)
         desk.folder.mkdir()
         shutil.copy(LIST, desk.folder)
-        sandbox = desk.start(f"{SANDBOX} --port 0")
+        heard = io.BytesIO()
+        sandbox = desk.start(f"batchrun sandbox {options} --port 0")
+        sandbox.logfile_read = heard
         stack.callback(sandbox.close)
-        sandbox.expect(r"export BATCHRUN_BASE_URL=(\S+)")
+        sandbox.expect(r"export (.+)\r\n")
         assert isinstance(sandbox.match, re.Match)
-        desk.variables["BATCHRUN_BASE_URL"] = sandbox.match[1].decode()
-        desk.variables |= {"PGAI_API_KEY": "sandbox", "BATCHRUN_SPEED": str(SPEED)}
-        return "\n".join(_page(desk))
+        told = sandbox.match[1].decode().split()
+        desk.variables |= dict(word.split("=", 1) for word in told)
+        yield desk, desk.as_read(heard.getvalue())
 
 
-def _page(desk: Desk) -> Iterator[str]:
+def transcript() -> str:
+    """The whole page."""
+    with desk_with_sandbox(SANDBOX) as (desk, sandbox_says):
+        return "\n".join(_page(desk, sandbox_says))
+
+
+def _page(desk: Desk, sandbox_says: list[str]) -> Iterator[str]:
     yield INTRODUCTION
     for step in STEPS:
         if step.title:
             yield f"## {step.title}\n"
         yield f"{step.about}\n"
-        shown = desk.type(step)
+        shown = sandbox_says if step.command == SECOND_TERMINAL else desk.type(step)
         yield "\n".join(["```console", f"$ {step.command}", *shown, "```", ""])
         if step.after:
             yield f"{step.after}\n"
