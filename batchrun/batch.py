@@ -11,11 +11,11 @@ import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.access import for_batch
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, ExitCode, JournalError, UsageError
 from batchrun.journal import Journal
@@ -146,7 +146,7 @@ async def run(
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
-    settings = settings or load_settings()
+    settings, form = settings or load_settings(), form or workbook.Form()
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if output is not None:
@@ -165,14 +165,14 @@ async def run(
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
                 "To trigger and pay for it all once more, add --again.",
             )
-        target = output or _default_output(source, earlier)
+        before = earlier.output if earlier else None
+        target = output or workbook.usual_target(source, before, form.usual)
         if target is not None:
             workbook.check_target(target, source)
         if not confirm(plan, earlier):
             return None
         known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
-        batch_id = earlier.batch_id if earlier else journal.create(plan, base_url, known=known)
-        form = form or workbook.Form()
+        batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         return await _work(session, _Run(batch_id, target, limit, on_progress, control, form=form))
 
 
@@ -208,15 +208,16 @@ async def resume(
     Raises:
         BatchrunError: As in `run`; the batch is of another service.
     """
-    settings = settings or load_settings()
+    settings, form = settings or load_settings(), form or workbook.Form()
     with Journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
         base_url = journal.base_url(summary.batch_id)
         if "base_url" in settings.model_fields_set:
             same_service(summary.batch_id, base_url, settings.base_url)
-        settings = settings.model_copy(update={"base_url": base_url})
+        own = journal.profile(summary.batch_id)
+        settings = for_batch(settings, summary.batch_id, base_url, own)
     source = _path(summary.source)
-    target = output or _default_output(source, summary)
+    target = output or workbook.usual_target(source, summary.output, form.usual)
     if target is not None:
         workbook.check_target(target, source)
     run_now = _Run(
@@ -227,7 +228,7 @@ async def resume(
         control,
         retriable(retry),
         decide,
-        form or workbook.Form(),
+        form,
         again or {},
     )
     async with open_session(settings) as session:
@@ -371,6 +372,11 @@ _NOTES = {
 }
 
 
+def _begun(session: Session, plan: Plan, known: str | None) -> str:
+    base_url, profile = session.settings.base_url, session.profile
+    return session.journal.create(plan, base_url, known=known, profile=profile)
+
+
 def _knowing(plan: Plan, session: Session, request: Request) -> Plan:
     """The plan with what earlier batches made of its jobs."""
     known = session.journal.known_jobs(plan, session.settings.base_url)
@@ -382,17 +388,3 @@ def _knowing(plan: Plan, session: Session, request: Request) -> Plan:
 
 def _path(source: TableSource) -> Path | None:
     return None if source.path is None else Path(source.path)
-
-
-def _default_output(source: Path | None, earlier: BatchSummary | None) -> Path | None:
-    """Where the workbook went before, else a free name beside the list."""
-    if earlier is not None and earlier.output is not None:
-        return Path(earlier.output)
-    if source is None:
-        return None
-    for number in count(1):
-        suffix = "" if number == 1 else f" ({number})"
-        target = source.with_name(f"{source.stem}.results{suffix}.xlsx")
-        if not target.exists():
-            return target
-    raise AssertionError("count() does not end")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from batchrun.estimate import EstimateRates
     from batchrun.model import JSON, Role, Table, Workflow
-    from batchrun.settings import Settings
+    from batchrun.settings import ListDefaults, Settings
     from batchrun.tables import Ask
 
 
@@ -66,6 +66,25 @@ class Request:
     save_mapping: Path | None = None
     ask: Ask | None = None
     reuse: timedelta | None = None
+
+    def over(self, defaults: ListDefaults) -> Request:
+        """This request, and the defaults wherever it says nothing.
+
+        How columns are read is said by the mapping alone, where there is one.
+        """
+        said = replace(self, parameters={**defaults.parameters, **self.parameters})
+        if self.mapping is not None:
+            return said
+        return replace(
+            said,
+            sheet=self.sheet or defaults.sheet,
+            company_column=self.company_column or defaults.company_column,
+            contact_column=self.contact_column or defaults.contact_column,
+            parameter_columns={**defaults.parameter_columns, **self.parameter_columns},
+            header_row=self.header_row or defaults.header_row,
+            visible_only=self.visible_only or defaults.visible_only,
+            lenient_ids=self.lenient_ids or defaults.lenient_ids,
+        )
 
 
 @dataclass(frozen=True, slots=True)

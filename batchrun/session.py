@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.access import find_access
 from batchrun.engine import (
     REMEMBERED,
     Clock,
@@ -19,7 +20,7 @@ from batchrun.errors import UsageError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
 from batchrun.service import Client
-from batchrun.service.address import checked_base_url
+from batchrun.service.address import checked_base_url, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,6 +45,7 @@ class Session:
         share: What this process may spend of it.
         clock: The time.
         journal: The memory.
+        profile: Whose stored key it is; ``None`` where it was not stored.
     """
 
     settings: Settings
@@ -53,6 +55,7 @@ class Session:
     share: QuotaShare
     clock: Clock
     journal: Journal
+    profile: str | None = None
 
     async def workflows(self) -> tuple[Workflow, ...]:
         """The workflows that the key may see; the answer also tells the quota.
@@ -101,18 +104,17 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
         UsageError: There is no key, or the address can't be used.
         JournalError: The journal can't be opened.
     """
-    if settings.api_key is None or not settings.api_key.get_secret_value():
+    access = find_access(settings)
+    key, base_url = access.key, checked_base_url(access.base_url)
+    if settings.speed != 1 and not is_loopback(base_url):
         raise UsageError(
-            "There is no API key.",
-            "Put it into the environment variable PGAI_API_KEY or into a .env file here; "
-            "to try without one, add --sandbox.",
+            "BATCHRUN_SPEED other than 1 is for a sandbox on this machine.",
+            "Unset it to talk to the real service.",
         )
-    key = settings.api_key.get_secret_value()
-    base_url = checked_base_url(settings.base_url)
     settings = settings.model_copy(update={"base_url": base_url})
     clock, quota = Clock(settings.speed), Quota(settings.rate)
     timeout = settings.timeout_seconds
     async with Client(key, base_url, timeout_seconds=timeout) as client:
         with Journal(settings.journal) as journal:
             share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
-            yield Session(settings, key, client, quota, share, clock, journal)
+            yield Session(settings, key, client, quota, share, clock, journal, access.profile)

@@ -11,14 +11,14 @@ import sys
 
 import typer
 
-from batchrun.cli import batches, deciding, running, service
+from batchrun.cli import batches, configuring, deciding, doctor, keys, running, service
 from batchrun.cli.stopping import nobody_reads, tell
 from batchrun.errors import BatchrunError, ExitCode
 
 app = typer.Typer(
     name="batchrun",
     help="Run a PG:AI workflow for every row of a spreadsheet and get a finished workbook back.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -35,14 +35,20 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def batchrun(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Show the version."
     ),
 ) -> None:
     """Run a PG:AI workflow for every row of a spreadsheet and get a finished workbook back."""
+    del version  # its callback has shown it
+    if context.invoked_subcommand is None:
+        from batchrun.cli.welcome import welcome
+
+        welcome()
 
 
-for family in (service, running, deciding, batches):
+for family in (keys, service, running, deciding, batches, configuring, doctor):
     family.add_commands(app)
 
 

@@ -75,8 +75,6 @@ def _with_a_key(
     settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, Ended]], stopper: Stopper
 ) -> Ended:
     """Do the work; where the service refuses the key, ask for another one on a terminal."""
-    from pydantic import SecretStr
-
     while True:
         try:
             return stopper.run(work(settings))
@@ -88,7 +86,7 @@ def _with_a_key(
                 key = _another_key()
             if not key:
                 raise
-            settings = settings.model_copy(update={"api_key": SecretStr(key)})
+            settings = settings.with_typed_key(key)
 
 
 def _another_key() -> str:

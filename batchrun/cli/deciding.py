@@ -5,19 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from batchrun.cli.attending import go_on
+from batchrun.cli.forms import form_from
+from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
     Batch,
     JournalAt,
     Output,
+    ProfileName,
     Yes,
     age,
+    settings_from,
     settings_with_journal,
 )
 from batchrun.errors import ExitCode, UsageError
@@ -59,6 +63,7 @@ def retry(
     outcome: Outcomes = None,
     output: Output = None,
     yes: Yes = False,
+    profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
@@ -68,9 +73,11 @@ def retry(
     from batchrun.takeover import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    settings = settings_with_journal(base_url=base_url, journal=journal)
-    with Journal(settings.journal) as opened:
+    given: dict[str, Any] = {"profile": profile, "base_url": base_url, "journal": journal}
+    with Journal(settings_with_journal(**given).journal) as opened:
         summary = opened.resolve(batch)
+    files = configuration_of(summary)
+    settings = settings_from(configuration=files, **given)
     _confirm_retry(summary, chosen, yes=yes)
     go_on(
         summary.batch_id,
@@ -78,6 +85,7 @@ def retry(
         output=output,
         retry=chosen,
         decide=about_doubts(InDoubt.HOLD),
+        form=form_from(defaults=files.defaults, source=summary.source.path),
         as_json=as_json,
     )
 

@@ -11,6 +11,7 @@ import typer
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
+    from batchrun.settings import ListDefaults
     from batchrun.workbook import Form
 
 Columns: TypeAlias = Annotated[
@@ -56,24 +57,45 @@ def form_from(
     csv_plain: bool = False,
     crm: str | None = None,
     write_every: str | None = None,
+    defaults: ListDefaults | None = None,
+    source: Path | str | None = None,
 ) -> Form:
     """The form that the options ask for.
+
+    Args:
+        columns: As given.
+        rename: As given.
+        flat_depth: As given.
+        layout: As given.
+        csv_plain: As given.
+        crm: As given.
+        write_every: As given.
+        defaults: What counts where the options say nothing.
+        source: The list, which names the results.
 
     Raises:
         UsageError: One of them can't be used.
     """
+    from batchrun.settings import ListDefaults
     from batchrun.workbook import Crm, form_of
+
+    usual = defaults or ListDefaults()
+    kept = layout is not None and layout.exists()
+    shape = ListDefaults() if kept else usual  # a layout says it all
+    every = write_every or usual.write_every
 
     if crm is not None and crm.lower() not in set(Crm):
         raise UsageError(f"--crm {crm} is not known.", f"It can be {' or '.join(Crm)}.")
     return form_of(
-        columns or (),
+        columns or shape.columns,
         rename or (),
-        flat_depth,
+        flat_depth or shape.flat_depth,
         layout,
-        csv_plain=csv_plain,
+        titles=shape.rename,
+        usual=None if source is None else usual.output_of(Path(source)),
+        csv_plain=csv_plain or usual.csv_plain,
         crm=None if crm is None else Crm(crm.lower()),
-        write_every_seconds=None if write_every is None else _seconds(write_every),
+        write_every_seconds=None if every is None else _seconds(every),
     )
 
 

@@ -12,10 +12,18 @@ import typer
 from batchrun.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
-    from batchrun.settings import Settings
+    from batchrun.settings import Configuration, Settings
 
 BaseUrl: TypeAlias = Annotated[
     str | None, typer.Option(help="Where the service is. [env: BATCHRUN_BASE_URL]")
+]
+ProfileName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Whose stored key to use, see batchrun login. [env: BATCHRUN_PROFILE]",
+    ),
 ]
 JournalAt: TypeAlias = Annotated[
     str | None,
@@ -84,13 +92,26 @@ def settings_from(
     journal: str | None = None,
     rate: str | None = None,
     daily: int | None = None,
+    configuration: Configuration | None = None,
     **others: object,
 ) -> Settings:
-    """The settings with a command's options over them."""
+    """The settings with a command's options over them.
+
+    Args:
+        base_url: As given.
+        journal: As given.
+        rate: As typed.
+        daily: As given.
+        configuration: What files say; ``None`` for the user's own.
+        others: More of them by name; ``None`` for what was not given.
+
+    Raises:
+        UsageError: One of them can't be used.
+    """
     from batchrun.settings import load_settings
 
     return load_settings(
-        base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
+        configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -24,6 +23,21 @@ from batchrun.cli.forms import (
     WriteEvery,
     form_from,
 )
+from batchrun.cli.lists import (
+    CompanyColumn,
+    ContactColumn,
+    List,
+    Param,
+    ParamColumn,
+    Params,
+    Sheet,
+    Workflow,
+    WorkflowUnlessMarked,
+    configuration_beside,
+    configuration_of,
+    request_from,
+    tell_configuration,
+)
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -32,6 +46,7 @@ from batchrun.cli.options import (
     JournalAt,
     Limit,
     Output,
+    ProfileName,
     Rate,
     Reuse,
     StopAfterFailures,
@@ -41,6 +56,7 @@ from batchrun.cli.options import (
     settings_from,
     settings_with_journal,
 )
+from batchrun.cli.playing import Sandbox, settings_or_sandbox
 from batchrun.cli.reading import (
     HeaderRow,
     LenientIds,
@@ -54,52 +70,11 @@ from batchrun.errors import UsageError
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from batchrun.request import Request
+    from batchrun.model import BatchSummary
     from batchrun.settings import Settings
 
-Ended = TypeVar("Ended")
-
-SANDBOX_SPEED = 60.0
 DEMO_WORKFLOW = "Account Research"
 
-List: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The list: a workbook or CSV.")
-]
-Workflow: TypeAlias = Annotated[
-    str, typer.Option("--workflow", "-w", help="Id or name of the workflow, any case.")
-]
-WorkflowUnlessMarked: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--workflow",
-        "-w",
-        help="Id or name of the workflow, any case; not needed for a workbook that batchrun wrote "
-        'and whose column "run again" says what to send.',
-    ),
-]
-Sheet: TypeAlias = Annotated[
-    str | None, typer.Option(help="Sheet of a workbook; without it, the first.")
-]
-CompanyColumn: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="C", help="Column with the company ids.")
-]
-ContactColumn: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="C", help="Column with the contact ids.")
-]
-Param: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(metavar="K=V", help="A parameter for all rows: JSON, else text. Repeatable."),
-]
-ParamColumn: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(metavar="K=COLUMN", help="A parameter from a column. Repeatable."),
-]
-Params: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FILE.json", help="Parameters for all rows from a file.")
-]
-Sandbox: TypeAlias = Annotated[
-    bool, typer.Option("--sandbox", help="Run against an imitation of the service; no key needed.")
-]
 Again: TypeAlias = Annotated[
     bool, typer.Option("--again", help="Trigger it all anew although it was done before.")
 ]
@@ -113,7 +88,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def check(
     file: List,
-    workflow: Workflow,
+    workflow: Workflow = None,
     sheet: Sheet = None,
     header_row: HeaderRow = None,
     visible_only: VisibleOnly = False,
@@ -128,6 +103,7 @@ def check(
     reuse: Reuse = None,
     rate: Rate = None,
     daily: Daily = None,
+    profile: ProfileName = None,
     base_url: BaseUrl = None,
     use_sandbox: Sandbox = False,
     as_json: AsJson = False,
@@ -136,9 +112,18 @@ def check(
     from batchrun import batch
     from batchrun.cli import wording
 
+    files = configuration_beside(file)
     request = replace(
-        _request(
-            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        request_from(
+            file,
+            workflow,
+            sheet,
+            company_column,
+            contact_column,
+            param,
+            param_column,
+            params,
+            files.defaults,
         ),
         header_row=header_row,
         visible_only=visible_only,
@@ -147,8 +132,10 @@ def check(
         save_mapping=save_mapping,
         ask=ask_if_somebody_is_here(),
         reuse=_reuse(reuse),
-    )
-    with _settings(use_sandbox, base_url=base_url, rate=rate, daily=daily) as settings:
+    ).over(files.defaults)
+    given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
+    with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
+        tell_configuration(files, settings)
         plan = asyncio.run(batch.check(request, settings))
     if as_json:
         typer.echo(json.dumps(wording.plan_json(plan)))
@@ -186,15 +173,26 @@ def run(
     csv_plain: CsvPlain = False,
     write_every: WriteEvery = None,
     use_sandbox: Sandbox = False,
+    profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow for each row of a list and write the workbook."""
+    files = configuration_beside(file)
     form = form_from(
-        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
+        columns,
+        rename,
+        flat_depth,
+        layout,
+        csv_plain=csv_plain,
+        write_every=write_every,
+        defaults=files.defaults,
+        source=file,
     )
     given = {
+        "configuration": files,
+        "profile": profile,
         "base_url": base_url,
         "rate": rate,
         "daily": daily,
@@ -221,16 +219,23 @@ def run(
                 "--reuse": reuse,
             },
         )
-        with _settings(use_sandbox, **given) as settings:
+        with settings_or_sandbox(use_sandbox, **given) as settings:
+            tell_configuration(files, settings)
             run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
         return
     if again and reuse is not None:
         raise UsageError("--again and --reuse exclude each other.", "Give one.")
-    if workflow is None:
-        raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
     request = replace(
-        _request(
-            file, workflow, sheet, company_column, contact_column, param, param_column, params
+        request_from(
+            file,
+            workflow,
+            sheet,
+            company_column,
+            contact_column,
+            param,
+            param_column,
+            params,
+            files.defaults,
         ),
         header_row=header_row,
         visible_only=visible_only,
@@ -239,8 +244,9 @@ def run(
         save_mapping=save_mapping,
         ask=ask_if_somebody_is_here(),
         reuse=_reuse(reuse),
-    )
-    with _settings(use_sandbox, **given) as settings:
+    ).over(files.defaults)
+    with settings_or_sandbox(use_sandbox, **given) as settings:
+        tell_configuration(files, settings)
         go(
             request,
             settings,
@@ -263,6 +269,7 @@ def resume(
     daily: Daily = None,
     wait: Wait = False,
     stop_after_failures: StopAfterFailures = None,
+    profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
@@ -274,20 +281,38 @@ def resume(
     write_every: WriteEvery = None,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
+    given: dict[str, Any] = {
+        "profile": profile,
+        "base_url": base_url,
+        "rate": rate,
+        "daily": daily,
+        "wait": wait or None,
+        "stop_after_failures": stop_after_failures,
+        "journal": journal,
+    }
+    summary = _to_resume(batch, settings_with_journal(**given), to_stderr=as_json)
+    files = configuration_of(summary)
+    settings = settings_from(configuration=files, **given)
     form = form_from(
-        columns, rename, flat_depth, layout, csv_plain=csv_plain, write_every=write_every
+        columns,
+        rename,
+        flat_depth,
+        layout,
+        csv_plain=csv_plain,
+        write_every=write_every,
+        defaults=files.defaults,
+        source=summary.source.path,
     )
-    settings = settings_with_journal(
-        base_url=base_url,
-        rate=rate,
-        daily=daily,
-        wait=wait or None,
-        stop_after_failures=stop_after_failures,
-        journal=journal,
+    tell_configuration(files, settings)
+    go_on(
+        summary.batch_id,
+        settings,
+        output=output,
+        limit=limit,
+        decide=about_doubts(in_doubt),
+        form=form,
+        as_json=as_json,
     )
-    batch = _to_resume(batch, settings, to_stderr=as_json)
-    decide = about_doubts(in_doubt)
-    go_on(batch, settings, output=output, limit=limit, decide=decide, form=form, as_json=as_json)
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
@@ -301,8 +326,8 @@ def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
         )
 
 
-def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> str:
-    """The whole id of the batch that is meant; said first where nothing of it is left to do."""
+def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> BatchSummary:
+    """The batch that is meant; said first where nothing of it is left to do."""
     from batchrun.journal import Journal
 
     with Journal(settings.journal) as journal:
@@ -314,7 +339,7 @@ def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> str
         )
     if done:
         typer.echo("Nothing left to do.", err=to_stderr)
-    return summary.batch_id
+    return summary
 
 
 def demo(journal: JournalAt = None) -> None:
@@ -329,55 +354,9 @@ def demo(journal: JournalAt = None) -> None:
         raise UsageError(
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
-    with _settings(use_sandbox=True, journal=journal) as settings:
+    with settings_or_sandbox(use_sandbox=True, journal=journal) as settings:
         go(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True, sandbox=True)
-
-
-def _request(
-    file: Path,
-    workflow: str,
-    sheet: str | None,
-    company_column: str | None,
-    contact_column: str | None,
-    param: list[str] | None,
-    param_column: list[str] | None,
-    params: Path | None,
-) -> Request:
-    from batchrun.plan import parse_parameter, read_parameters
-    from batchrun.request import Request
-
-    parameters = {} if params is None else read_parameters(params)
-    parameters |= dict(parse_parameter(text) for text in param or [])
-    columns: dict[str, str] = {}
-    for text in param_column or []:
-        name, equals, column = text.partition("=")
-        if not (equals and name.strip() and column):
-            raise UsageError(
-                f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
-            )
-        columns[name.strip()] = column
-    return Request(file, workflow, sheet, company_column, contact_column, parameters, columns)
 
 
 def _reuse(text: str | None) -> timedelta | None:
     return None if text is None else age(text, "--reuse")
-
-
-@contextmanager
-def _settings(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
-    """The settings; with an embedded sandbox behind them when one is wanted."""
-    with ExitStack() as stack:
-        if use_sandbox:
-            if given.get("base_url"):
-                raise UsageError("--sandbox and --base-url exclude each other.", "Give one.")
-            from batchrun.sandbox import SandboxSettings, running
-
-            given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
-            given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
-        settings = settings_from(**given)
-        if use_sandbox and "journal" not in settings.model_fields_set:
-            from batchrun.settings import default_journal
-
-            play = default_journal().with_name("sandbox.db")  # never among batches that cost
-            settings = settings.model_copy(update={"journal": str(play)})
-        yield settings

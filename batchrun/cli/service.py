@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from batchrun.cli.options import AsJson, BaseUrl, settings_from
+from batchrun.cli.options import AsJson, BaseUrl, ProfileName, settings_from
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(sandbox)
 
 
-def workflows(base_url: BaseUrl = None, as_json: AsJson = False) -> None:
+def workflows(
+    profile: ProfileName = None, base_url: BaseUrl = None, as_json: AsJson = False
+) -> None:
     """List the workflows that can be run."""
     from batchrun.batch import list_workflows
 
-    found = asyncio.run(list_workflows(settings_from(base_url=base_url)))
+    found = asyncio.run(list_workflows(settings_from(profile=profile, base_url=base_url)))
     if as_json:
         fields = ("id", "name", "description", "status")
         typer.echo(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 1_000
 
 
-def create_batch(connection: Connection, plan: Plan, base_url: str, known: str | None) -> str:
+def create_batch(
+    connection: Connection,
+    plan: Plan,
+    base_url: str,
+    known: str | None,
+    profile: str | None = None,
+) -> str:
     """Keep a plan as a new batch, within the connection's transaction.
 
     Args:
@@ -34,6 +40,7 @@ def create_batch(connection: Connection, plan: Plan, base_url: str, known: str |
         plan: What the batch is to do.
         base_url: Of which service.
         known: The newest batch of the same list at this service that the user knows of.
+        profile: Whose stored key it is begun with, if it is a stored one.
 
     Returns:
         The new batch's id.
@@ -53,7 +60,9 @@ def create_batch(connection: Connection, plan: Plan, base_url: str, known: str |
         )
     now = datetime.now(UTC)
     batch_id = _batch_id(plan.table.source.name, now)
-    connection.execute(insert(batches).values(_batch(batch_id, plan, base_url, now)))
+    connection.execute(
+        insert(batches).values(_batch(batch_id, plan, base_url, now) | {"profile": profile})
+    )
     sharing = [0] * len(plan.bodies)
     _insert_many(connection, rows, _planned_rows(batch_id, plan, sharing))
     _insert_many(

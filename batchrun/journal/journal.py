@@ -77,13 +77,21 @@ class Journal:
 
     # batches
 
-    def create(self, plan: Plan, base_url: str, *, known: str | None = None) -> str:
+    def create(
+        self,
+        plan: Plan,
+        base_url: str,
+        *,
+        known: str | None = None,
+        profile: str | None = None,
+    ) -> str:
         """Keep a plan as a new batch: all of it or nothing.
 
         Args:
             plan: What it is to do.
             base_url: Of which service.
             known: The newest batch of the same list at this service that the user knows of.
+            profile: Whose stored key it is begun with; ``None`` for a key that is not stored.
 
         Returns:
             The new batch's id.
@@ -93,7 +101,7 @@ class Journal:
                 reused has gone; nothing was kept.
         """
         with self._writing() as connection:
-            batch_id = create_batch(connection, plan, base_url, known)
+            batch_id = create_batch(connection, plan, base_url, known, profile)
             reuse_results(connection, batch_id, plan)
             return batch_id
 
@@ -148,6 +156,11 @@ class Journal:
         with self._engine.connect() as connection:
             found = connection.scalar(select(batches.c.base_url).where(batches.c.id == batch_id))
         return str(found)
+
+    def profile(self, batch_id: str) -> str | None:
+        """Whose stored key the batch was begun with."""
+        with self._engine.connect() as connection:
+            return connection.scalar(select(batches.c.profile).where(batches.c.id == batch_id))
 
     def jobs(self, batch_id: str, key: str) -> BatchJobs:
         """The batch's jobs, to be worked on with this key."""

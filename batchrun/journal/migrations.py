@@ -70,5 +70,14 @@ def _to_version_3(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE jobs ADD COLUMN reused_from VARCHAR"))
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _to_version_2, 2: _to_version_3}
+def _to_version_4(connection: Connection) -> None:
+    """Whose stored key a batch was begun with."""
+    connection.execute(text("ALTER TABLE batches ADD COLUMN profile VARCHAR"))
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {
+    1: _to_version_2,
+    2: _to_version_3,
+    3: _to_version_4,
+}
 """What each schema version needs to become the next one."""

@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from batchrun.model import Outcome
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -64,6 +64,7 @@ batches = Table(
     Column("quota_seconds", Float, nullable=False, default=0.0),  # waited for the quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
+    Column("profile", String),  # whose stored key it was begun with
 )
 
 rows = Table(

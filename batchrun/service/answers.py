@@ -46,6 +46,27 @@ class WorkflowList:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What a single request for the workflows shows of the service and the key.
+
+    Attributes:
+        status: The HTTP status; ``None`` where no answer came.
+        reason: Why it is no list of workflows, in plain words; ``""`` when it is one.
+        workflows: How many the key sees.
+        quota: What the headers told of the quota.
+        dated: When the service says it answered, in Unix seconds.
+        seconds: How long it took, in seconds.
+    """
+
+    status: int | None
+    reason: str
+    workflows: int
+    quota: QuotaReading | None
+    dated: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The service took the trigger: an execution exists."""
 

@@ -42,6 +42,7 @@ class Reply:
         quota: What the headers told of the quota.
         location: Where a redirect points, else ``""``.
         flaw: Why the body is not whole, else ``""``.
+        dated: When the service says it answered, in Unix seconds.
     """
 
     status: int
@@ -49,6 +50,7 @@ class Reply:
     quota: QuotaReading | None = None
     location: str = ""
     flaw: str = ""
+    dated: float | None = None
 
     def document(self) -> JSON:
         """The body as JSON.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ import httpx
 from batchrun import __version__
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service.address import checked_base_url, checked_key, is_loopback
-from batchrun.service.answers import PollAnswer, TriggerAnswer, Unknown, WorkflowList
+from batchrun.service.answers import PollAnswer, Probe, TriggerAnswer, Unknown, WorkflowList
 from batchrun.service.classify import (
     NoReply,
     Reply,
@@ -136,6 +137,23 @@ class Client:
                 f"What answers at {self.base_url} is not the service: {error}.", _BASE_URL_HINT
             ) from None
         return WorkflowList(workflows, reply.quota, more)
+
+    async def probe(self) -> Probe:
+        """Ask once for the workflows, and tell what that shows of the service and the key."""
+        began = time.perf_counter()
+        reply = await self._exchange("GET", "/workflows")
+        seconds = time.perf_counter() - began
+        if isinstance(reply, NoReply):
+            return Probe(None, tidy(reply.reason, self._key), 0, None, None, seconds)
+        found, reason = 0, ""
+        if reply.status == 200:
+            try:
+                found = len(read_workflows(reply.document())[0])
+            except UnusableAnswerError as error:
+                reason = tidy(f"not a list of workflows: {error}", self._key)
+        else:
+            reason = explain_reply(reply, self._key)
+        return Probe(reply.status, reason, found, reply.quota, reply.dated, seconds)
 
     async def trigger(self, body: Mapping[str, JSON]) -> TriggerAnswer:
         """Send one trigger, once.

@@ -48,6 +48,11 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
     return None if reading == QuotaReading() else reading
 
 
+def read_date(headers: Mapping[str, str]) -> float | None:
+    """When the service says it answered, in Unix seconds."""
+    return _http_date({name.lower(): value for name, value in headers.items()}.get("date", ""))
+
+
 def _count(text: str) -> int | None:
     matched = _COUNT.fullmatch(text)
     return max(0, int(matched[1])) if matched else None

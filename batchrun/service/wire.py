@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import httpx
 
 from batchrun.service.classify import NoReply, Reply
-from batchrun.service.headers import read_quota
+from batchrun.service.headers import read_date, read_quota
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -156,6 +156,7 @@ async def exchange(
         quota=read_quota(answer.headers, time.time()),
         location=answer.headers.get("location", ""),
         flaw=flaw,
+        dated=read_date(answer.headers),
     )
 
 

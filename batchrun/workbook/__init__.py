@@ -10,7 +10,7 @@ from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, form_of, keep_layout
 from batchrun.workbook.layout import layout_of
 from batchrun.workbook.parquet import write_parquet
-from batchrun.workbook.target import check_target, whole_file
+from batchrun.workbook.target import check_target, usual_target, whole_file
 from batchrun.workbook.text import write_csv, write_json_lines
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults
 
-__all__ = ["Crm", "Form", "check_target", "flatten", "form_of", "to_frame", "write"]
+__all__ = ["Crm", "Form", "check_target", "flatten", "form_of", "to_frame", "usual_target", "write"]
 
 
 def write(

@@ -12,7 +12,7 @@ from batchrun.workbook.flatten import DEEPEST, dotted
 from batchrun.workbook.layout import Shape, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from batchrun.model import BatchResults
@@ -36,6 +36,8 @@ class Form:
         layout: Where the shape is kept for the next batch; written once all is finished, when
             there is no such file.
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
+        usual: Where results go that have gone nowhere yet: there, or under a free name like it.
+            ``None`` for ``NAME.results.xlsx`` beside the list.
     """
 
     shape: Shape = field(default_factory=Shape)
@@ -43,6 +45,7 @@ class Form:
     crm: Crm | None = None
     layout: Path | None = None
     write_every_seconds: float | None = None
+    usual: Path | None = None
 
 
 def form_of(
@@ -51,6 +54,8 @@ def form_of(
     flat_depth: int | None = None,
     layout: Path | None = None,
     *,
+    titles: Mapping[str, str] | None = None,
+    usual: Path | None = None,
     csv_plain: bool = False,
     crm: Crm | None = None,
     write_every_seconds: float | None = None,
@@ -62,6 +67,8 @@ def form_of(
         rename: Each ``name=title``.
         flat_depth: The most keys in a dotted name.
         layout: A file that a batch before has kept its columns in, or where to keep them.
+        titles: Dotted name → title, beneath ``rename``.
+        usual: As in `Form`.
         csv_plain: As in `Form`.
         crm: As in `Form`.
         write_every_seconds: As in `Form`.
@@ -71,16 +78,16 @@ def form_of(
     """
     kept = _read_layout(layout) if layout is not None and layout.exists() else Shape()
     picked = tuple(name.strip() for given in columns for name in given.split(",") if name.strip())
-    titles = dict(kept.rename)
+    named = {**(titles or {}), **kept.rename}
     for given in rename:
         name, equals, title = given.partition("=")
         if not (equals and name.strip() and title.strip()):
             raise UsageError(
                 f"--rename {given} has no title.", "Write it as --rename outputs.fit_score=Fit."
             )
-        titles[name.strip()] = title.strip()
-    shape = Shape(picked or kept.columns, titles, flat_depth or kept.flat_depth)
-    return Form(shape, csv_plain, crm, layout, write_every_seconds)
+        named[name.strip()] = title.strip()
+    shape = Shape(picked or kept.columns, named, flat_depth or kept.flat_depth)
+    return Form(shape, csv_plain, crm, layout, write_every_seconds, usual)
 
 
 def keep_layout(results: BatchResults, form: Form) -> None:

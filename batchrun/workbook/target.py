@@ -50,6 +50,26 @@ def check_target(target: Path, source: Path | None) -> None:
         )
 
 
+def usual_target(source: Path | None, before: str | None, usual: Path | None) -> Path | None:
+    """Where results go when nobody has said where: where they went before, else a free name.
+
+    Args:
+        source: The list, if it is a file.
+        before: Where the batch's results went.
+        usual: The name to go by; ``None`` for ``NAME.results.xlsx`` beside the list.
+    """
+    if before is not None:
+        return Path(before)
+    if source is None:
+        return None
+    wanted = usual or source.with_name(f"{source.stem}.results.xlsx")
+    for number in count(1):
+        target = wanted if number == 1 else wanted.with_stem(f"{wanted.stem} ({number})")
+        if not target.exists():
+            return target
+    raise AssertionError("count() does not end")
+
+
 class Place:
     """Where a file that is being written is, and where it went."""
 

@@ -1,0 +1,108 @@
+"""Which key goes to which address. A stored key goes only to the address it was stored for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchrun.access import vault
+from batchrun.access.profiles import DEFAULT_PROFILE, Profile, profiles
+from batchrun.errors import UsageError
+from batchrun.settings.address import service_of
+
+if TYPE_CHECKING:
+    from batchrun.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A key, and where it goes.
+
+    Attributes:
+        key: The key.
+        base_url: The address.
+        profile: Whose stored key it is; ``None`` where it was not stored.
+    """
+
+    key: str = field(repr=False)
+    base_url: str
+    profile: str | None = None
+
+
+def find_access(settings: Settings) -> Access:
+    """The key to use now, and the address it goes to.
+
+    Raises:
+        UsageError: There is no key; there is no such profile; or the profile's key belongs to
+            another address.
+    """
+    stored, given = stored_profile(settings), given_key(settings)
+    if stored is None:
+        if given:
+            return Access(settings.typed_key or given, settings.base_url)
+        raise UsageError(
+            "There is no API key.",
+            "Keep yours with batchrun login, or put it into the environment variable PGAI_API_KEY "
+            "or into a .env file here; to try without one, add --sandbox.",
+        )
+    address = address_of(settings)
+    if service_of(address) != service_of(stored.base_url):
+        raise UsageError(
+            f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
+            f"{address}.",
+            "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out; or keep a key "
+            "for that address: batchrun login --profile NAME --base-url URL",
+        )
+    key = settings.typed_key or stored.key or vault.fetch(stored)
+    return Access(key, address, stored.name)
+
+
+def given_key(settings: Settings) -> str:
+    """The key of the environment or ``.env``; ``""`` for none."""
+    return settings.api_key.get_secret_value() if settings.api_key is not None else ""
+
+
+def stored_profile(settings: Settings) -> Profile | None:
+    """The profile that counts; ``None`` where a key is given, or nothing is stored.
+
+    Raises:
+        UsageError: A profile is named that is not there.
+    """
+    if settings.profile is not None:
+        return profiles().named(settings.profile)
+    return None if given_key(settings) else profiles().get(DEFAULT_PROFILE)
+
+
+def address_of(settings: Settings) -> str:
+    """Where requests go: as said in so many words, else where the profile's key belongs.
+
+    Raises:
+        UsageError: A profile is named that is not there.
+    """
+    if "base_url" in settings.model_fields_set:
+        return settings.base_url
+    stored = stored_profile(settings)
+    return settings.base_url if stored is None else stored.base_url
+
+
+def for_batch(settings: Settings, batch_id: str, base_url: str, profile: str | None) -> Settings:
+    """The settings to go on with a batch: at its own address, with the key of its own profile.
+
+    Args:
+        settings: As given now.
+        batch_id: Which batch.
+        base_url: Where it was begun.
+        profile: Whose key it was begun with; ``None`` for one that was not stored.
+
+    Raises:
+        UsageError: Another profile is named now.
+    """
+    here = settings.model_copy(update={"base_url": base_url})
+    if profile is None or profiles().get(profile) is None:
+        return here
+    if settings.profile not in {None, profile}:
+        raise UsageError(
+            f"Batch {batch_id} was begun with profile {profile}, not with {settings.profile}.",
+            "Leave --profile and BATCHRUN_PROFILE out to go on with it.",
+        )
+    return here.model_copy(update={"profile": profile, "api_key": None})

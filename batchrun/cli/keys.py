@@ -1,0 +1,107 @@
+"""Commands about keys: `login`, `logout`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from batchrun.cli.options import BaseUrl, settings_from
+from batchrun.errors import UsageError
+
+Name = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="Name of the profile. [default: default]"),
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(login)
+    app.command()(logout)
+
+
+def login(
+    profile: Name = None,
+    base_url: BaseUrl = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Keep the key without asking the service.")
+    ] = False,
+    in_file: Annotated[
+        bool, typer.Option("--in-file", help="Keep it in a file even where there is a keyring.")
+    ] = False,
+) -> None:
+    """Keep a key: it is typed unseen or read from standard input, checked, and kept."""
+    from batchrun.access import DEFAULT_PROFILE, log_in, profiles
+    from batchrun.access.profiles import checked_name
+    from batchrun.cli.wording import plural
+    from batchrun.service.address import checked_base_url
+
+    settings = settings_from(base_url=base_url)
+    name = checked_name(profile or settings.profile or DEFAULT_PROFILE)
+    earlier = profiles().get(name)
+    address = settings.base_url
+    if earlier is not None and "base_url" not in settings.model_fields_set:
+        address = earlier.base_url
+    address = checked_base_url(address)
+    kept = asyncio.run(
+        log_in(
+            _key(name, address),
+            address,
+            name,
+            timeout_seconds=settings.timeout_seconds,
+            check=not no_check,
+            in_file=in_file,
+        )
+    )
+    seen = "not checked"
+    if kept.workflows is not None:
+        seen = f"sees {plural(kept.workflows, 'workflow')}"
+    typer.echo(f"Profile:   {name}, key …{kept.profile.end} for {address}, {seen}")
+    if kept.why_a_file:
+        typer.echo(f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}")
+    else:
+        typer.echo(f"Kept in:   the system's keyring ({kept.place})")
+    if settings.api_key is not None:
+        typer.echo("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
+
+
+def logout(
+    profile: Name = None,
+    every: Annotated[bool, typer.Option("--all", help="Erase the keys of all profiles.")] = False,
+) -> None:
+    """Erase a stored key, from the keyring too."""
+    from batchrun.access import DEFAULT_PROFILE, log_out, profiles
+
+    if every and profile is not None:
+        raise UsageError("--all and --profile exclude each other.", "Give one.")
+    settings = settings_from()
+    names = [*profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
+    for name in names:
+        gone = log_out(name)
+        typer.echo(f"Erased:    the key of profile {name} for {gone.base_url}")
+    if not names:
+        typer.echo("No key is stored.")
+    if settings.api_key is not None:
+        typer.echo("Note:      PGAI_API_KEY is still set, in the environment or in .env")
+
+
+def _key(name: str, address: str) -> str:
+    """The key: typed unseen on a terminal, else the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    try:
+        typed: str = typer.prompt(
+            f"Key for {address}, profile {name} (not shown)",
+            hide_input=True,
+            default="",
+            show_default=False,
+            err=True,
+        )
+    except typer.Abort:  # Ctrl-C or Ctrl-D
+        typed = ""
+    if not typed.strip():
+        raise UsageError("No key was typed; nothing was kept.")
+    return typed.strip()

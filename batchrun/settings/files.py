@@ -1,0 +1,213 @@
+"""``batchrun.toml``: found beside a list and in the user's folder, read, and held to its limits.
+
+A file beside a list may have come with the list. So it can't say where a key goes, where the
+journal is, or how large a file may be; it can't name an output in another folder; and nothing in
+either file runs a command.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from platformdirs import user_config_path
+from pydantic import TypeAdapter, ValidationError
+
+from batchrun.errors import UsageError
+from batchrun.settings.defaults import WANTED, ListDefaults, is_plain_name
+from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
+from batchrun.settings.wording import did_you_mean, flaw_words, wanted_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE_NAME = "batchrun.toml"
+MOST_BYTES = 1_000_000
+
+NEVER = frozenset({"api_key", KEY_VARIABLE.lower()})
+"""Settings that no file holds."""
+
+BESIDE_A_LIST = frozenset(
+    {
+        *("profile", "rate", "daily", "max_in_flight", "wait"),
+        *("patience_seconds", "stop_after_failures"),
+    }
+)
+"""Settings that a file beside a list may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationFile:
+    """One ``batchrun.toml``.
+
+    Attributes:
+        path: Where it is.
+        defaults: What it says of lists.
+        settings: What it says of settings, by name.
+    """
+
+    path: Path
+    defaults: ListDefaults
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The keys it holds."""
+        return sorted({*self.defaults.model_fields_set, *self.settings})
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the files say; the first one wins.
+
+    Attributes:
+        files: The one beside the list and the user's own, those that are there.
+    """
+
+    files: tuple[ConfigurationFile, ...] = ()
+
+    @property
+    def defaults(self) -> ListDefaults:
+        """What counts for the list."""
+        found = ListDefaults()
+        for file in reversed(self.files):
+            found = found.beneath(file.defaults)
+        return found
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The settings by name."""
+        found: dict[str, object] = {}
+        for file in reversed(self.files):
+            found |= file.settings
+        return found
+
+    def holder(self, name: str) -> Path | None:
+        """The file that says it."""
+        return next((file.path for file in self.files if name in file.names), None)
+
+
+def user_file() -> Path:
+    """Where a user's own file is."""
+    return configuration_folder() / FILE_NAME
+
+
+def configuration_folder() -> Path:
+    """Where a user's configuration is."""
+    return user_config_path("batchrun", appauthor=False)
+
+
+def find_configuration(source: Path | None = None) -> Configuration:
+    """The files that count: the one beside a list, and the user's own.
+
+    Args:
+        source: The list; ``None`` for none.
+
+    Raises:
+        UsageError: One of them can't be read, or says something that can't be used.
+    """
+    own = user_file()
+    files = []
+    if source is not None:
+        beside = source.absolute().parent / FILE_NAME
+        if beside.is_file() and not (own.exists() and beside.samefile(own)):
+            files.append(read_configuration(beside, beside_list=True))
+    if own.is_file():
+        files.append(read_configuration(own))
+    return Configuration(tuple(files))
+
+
+def read_configuration(path: Path, *, beside_list: bool = False) -> ConfigurationFile:
+    """Read one file.
+
+    Args:
+        path: Where it is.
+        beside_list: Whether it may have come with a list.
+
+    Raises:
+        UsageError: It can't be read, or says something that can't be used.
+    """
+    found = _toml(path)
+    said = {name: value for name, value in found.items() if name not in Settings.model_fields}
+    for name in found:
+        _allowed(path, name, beside_list=beside_list)
+    settings = {name: _setting(path, name, found[name]) for name in found.keys() - said.keys()}
+    try:
+        defaults = ListDefaults(**said)
+    except ValidationError as error:
+        raise _unusable(path, error) from None
+    if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
+        raise UsageError(
+            f"{path}: output names a folder, which a file beside a list may not.",
+            "Write a file's name or an ending, such as .csv; or choose with -o.",
+        )
+    return ConfigurationFile(path, defaults, settings)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as opened:
+            if os.fstat(opened.fileno()).st_size > MOST_BYTES:
+                raise UsageError(f"{path} is too large for a configuration.")
+            return tomllib.loads(opened.read().decode("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+    except RecursionError:
+        raise UsageError(f"{path} is not TOML: it is nested too deeply.") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {error}.", "See docs/reference.md.") from error
+
+
+def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
+    """Refuse what a file may not say."""
+    if name.lower() in NEVER:
+        raise UsageError(
+            f"{path}: {name} is not kept in a configuration file.",
+            "Take it out, and keep the key with: batchrun login",
+        )
+    known = known_names()
+    if name not in known:
+        hint = did_you_mean(name, known) or f"It may hold: {', '.join(known)}."
+        raise UsageError(f"{path}: there is no key {_plain(name)}.", hint.strip())
+    if beside_list and name not in known_names(beside_list=True):
+        raise UsageError(
+            f"{path}: {name} is not taken from a file beside a list, which may have come with it.",
+            f"Put it into {user_file()}, or into {variable_of(name)}.",
+        )
+
+
+def known_names(*, beside_list: bool = False) -> list[str]:
+    """The keys a file may hold."""
+    settings = BESIDE_A_LIST if beside_list else Settings.model_fields.keys() - NEVER
+    return [*ListDefaults.model_fields, *sorted(settings)]
+
+
+def _setting(path: Path, name: str, value: object) -> object:
+    """A setting's value, held to its type: TOML has real ones."""
+    field_ = Settings.model_fields[name]
+    kind: Any = Annotated[field_.annotation, field_]
+    try:
+        return TypeAdapter(kind).validate_python(value, strict=True)
+    except ValidationError as error:
+        words = flaw_words(error.errors()[0])
+        raise UsageError(
+            f"{path}: {name} {words}.", f"Write {wanted_words(name)}, or leave it out."
+        ) from None
+
+
+def _unusable(path: Path, error: ValidationError) -> UsageError:
+    flaw = error.errors()[0]
+    name = str(flaw["loc"][0])
+    full = ".".join(str(part) for part in flaw["loc"])
+    return UsageError(
+        f"{path}: {_plain(full)} {flaw_words(flaw)}.",
+        f"Write {name} as {WANTED.get(name, 'a text')}, or leave it out.",
+    )
+
+
+def _plain(name: str) -> str:
+    """A name from a file as a terminal may show it: nothing that moves its cursor."""
+    return name if name.isprintable() else ascii(name)

@@ -1,0 +1,56 @@
+"""The settings in force: options, environment, ``.env``, ``batchrun.toml``, defaults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from batchrun.errors import UsageError
+from batchrun.settings.files import Configuration, find_configuration
+from batchrun.settings.model import Settings, variable_of
+from batchrun.settings.wording import flaw_words, wanted_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def load_settings(configuration: Configuration | None = None, **overrides: object) -> Settings:
+    """Read the settings; an override that is ``None`` counts as not given.
+
+    Args:
+        configuration: What the files say; ``None`` reads the user's own.
+        overrides: Settings by name.
+
+    Raises:
+        UsageError: A setting has a value it can't have; the message names it.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    files = find_configuration() if configuration is None else configuration
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+        beneath = from_files(settings, files)
+        return Settings(**given, **beneath) if beneath else settings  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise _unusable(error, given) from None
+
+
+def from_files(settings: Settings, files: Configuration) -> dict[str, object]:
+    """What the files say that nothing above them has said."""
+    said = set(settings.model_fields_set)
+    if "api_key" in said:
+        said.add("profile")  # whose key it is, is settled
+    if "profile" in said | files.settings.keys() and "api_key" not in said:
+        said.add("base_url")  # a profile that is named has an address of its own
+    return {name: value for name, value in files.settings.items() if name not in said}
+
+
+def _unusable(error: ValidationError, given: Mapping[str, object]) -> UsageError:
+    """What is wrong with the first setting that can't be used; never its value."""
+    flaw = error.errors()[0]
+    said = str(flaw["loc"][0])
+    name = next(each for each in Settings.model_fields if said in {each, variable_of(each)})
+    where = f"The setting {name}" if name in given else variable_of(name)
+    return UsageError(
+        f"{where} {flaw_words(flaw)}.", f"Write {wanted_words(name)}, or leave it out."
+    )

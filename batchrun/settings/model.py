@@ -1,0 +1,177 @@
+"""Settings: from arguments, else the environment, else a ``.env`` file, else defaults."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from platformdirs import user_data_path
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from batchrun.settings.address import DEFAULT_BASE_URL
+
+PREFIX = "BATCHRUN_"
+KEY_VARIABLE = "PGAI_API_KEY"
+
+_KEY_NAMES = frozenset({"api_key", KEY_VARIABLE})
+_WHOSE_KEY = _KEY_NAMES | {"profile"}
+
+
+def read_rate(rate: object) -> object:
+    """A rate as people write it: ``120``, ``120/min``, ``unlimited``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(rate, str):
+        return rate
+    text = rate.strip().lower()
+    if text == "unlimited":
+        return math.inf
+    number = text.removesuffix("/min").rstrip()
+    if not number.isdecimal() or int(number) < 1:
+        raise ValueError("it is written 120, 120/min or unlimited")
+    return int(number)
+
+
+class Settings(BaseSettings):
+    """Everything that is the same for every batch of a user.
+
+    Attributes:
+        api_key: The service's key (``PGAI_API_KEY``).
+        profile: Whose stored key is used, and where it belongs (``BATCHRUN_PROFILE``); ``None``
+            for ``api_key``, else the profile "default".
+        base_url: Where the service is (``BATCHRUN_BASE_URL``); unless given, where the profile's
+            key belongs.
+        journal: Path or database URL of the journal (``BATCHRUN_JOURNAL``).
+        rate: Requests a minute (``120``, ``"120/min"``); ``None`` follows the service's headers,
+            else 60; ``"unlimited"`` follows them too, else sends as fast as it can
+            (``BATCHRUN_RATE``).
+        daily: Requests a day, all batches of this key; ``None`` for no limit of our own
+            (``BATCHRUN_DAILY``).
+        max_in_flight: Executions at once; ``None`` lets the rate decide
+            (``BATCHRUN_MAX_IN_FLIGHT``).
+        patience_seconds: How long to poll one execution before its rows are "timed out"
+            (``BATCHRUN_PATIENCE_SECONDS``).
+        drain_seconds: How long an interrupted batch still collects what is in flight, in seconds
+            (``BATCHRUN_DRAIN_SECONDS``).
+        longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
+            code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).
+        largest_file_mb: The largest list that is opened, in MB (``BATCHRUN_LARGEST_FILE_MB``).
+        largest_unpacked_mb: The same for a workbook's parts, unpacked
+            (``BATCHRUN_LARGEST_UNPACKED_MB``).
+        most_cells: Cells of a sheet, blank ones between filled ones included
+            (``BATCHRUN_MOST_CELLS``).
+        most_sheets: Sheets of a workbook (``BATCHRUN_MOST_SHEETS``).
+        wait: Whether a batch waits for the quota however long it takes, across midnight UTC too
+            (``BATCHRUN_WAIT``).
+        stop_after_failures: Failures in a row, or among the first four times as many jobs, after
+            which nothing more is triggered; 0 for no such limit (``BATCHRUN_STOP_AFTER_FAILURES``).
+        timeout_seconds: How long the service may take for a single step of an answer
+            (``BATCHRUN_TIMEOUT_SECONDS``).
+        speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
+            that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        dotenv_filtering="only_existing",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    api_key: SecretStr | None = Field(None, validation_alias=KEY_VARIABLE)
+    profile: str | None = None
+    base_url: str = DEFAULT_BASE_URL
+    journal: str = Field(default_factory=lambda: str(default_journal()))
+    rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = None
+    daily: Annotated[int | None, Field(ge=1)] = None
+    max_in_flight: Annotated[int | None, Field(ge=1)] = None
+    patience_seconds: Annotated[float, Field(gt=0)] = 1800.0
+    drain_seconds: Annotated[float, Field(ge=0)] = 60.0
+    longest_pause_seconds: Annotated[float, Field(ge=0)] = 300.0
+    largest_file_mb: Annotated[int, Field(ge=1)] = 2048
+    largest_unpacked_mb: Annotated[int, Field(ge=1)] = 4096
+    most_cells: Annotated[int, Field(ge=1)] = 50_000_000
+    most_sheets: Annotated[int, Field(ge=1)] = 500
+    wait: bool = False
+    stop_after_failures: Annotated[int, Field(ge=0)] = 10
+    timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
+    speed: Annotated[float, Field(gt=0)] = 1.0
+
+    _typed_key: SecretStr | None = PrivateAttr(None)
+
+    @property
+    def typed_key(self) -> str:
+        """The key that was typed in place of a refused one; ``""`` for none."""
+        return "" if self._typed_key is None else self._typed_key.get_secret_value()
+
+    def with_typed_key(self, key: str) -> Self:
+        """These settings with a key that goes where the refused one went."""
+        typed = self.model_copy()
+        typed._typed_key = SecretStr(key)
+        return typed
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, the environment, ``.env``: the first that says whose key it is decides."""
+        del file_secret_settings
+        sources = (init_settings, env_settings, dotenv_settings)
+        return tuple(OneIdentity(settings_cls, source) for source in sources)
+
+
+class OneIdentity(PydanticBaseSettingsSource):
+    """A source as it counts under those above it: a key and a profile never stand side by side.
+
+    Where both are said at one height, the profile counts: it keeps its own key and address.
+
+    Args:
+        settings_cls: Of which settings.
+        source: Where they are read from.
+    """
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource
+    ) -> None:
+        super().__init__(settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """See `PydanticBaseSettingsSource`."""
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """What the source says, without what something above it has settled."""
+        said = {name: value for name, value in self._source().items() if not _blank(name, value)}
+        if _WHOSE_KEY & self.current_state.keys():
+            hidden = _WHOSE_KEY
+        else:
+            hidden = _KEY_NAMES if "profile" in said else frozenset()
+        return {name: value for name, value in said.items() if name not in hidden}
+
+
+def _blank(name: str, value: object) -> bool:
+    return name in _WHOSE_KEY and (value is None or value == "")
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return KEY_VARIABLE if name == "api_key" else f"{PREFIX}{name.upper()}"
+
+
+def default_journal() -> Path:
+    """Where a user's journal is kept unless told otherwise."""
+    return user_data_path("batchrun", appauthor=False) / "journal.db"
