@@ -52,7 +52,7 @@ def main() -> None:
 def terminal(target: Path) -> None:
     """Picture a terminal in the middle of a run."""
     heard = io.BytesIO()
-    with desk_with_sandbox(f"--speed {SPEED} --seed {SEED}") as (desk, _):
+    with desk_with_sandbox(f"--speed {SPEED} --seed {SEED}", with_key=True) as (desk, _):
         command = f"{RUN} --yes"
         running = desk.start(command)
         running.logfile_read = heard

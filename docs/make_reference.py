@@ -15,9 +15,13 @@ import typer
 from batchrun.cli import app
 from batchrun.errors import ExitCode
 from batchrun.settings import Settings, variable_of
+from batchrun.settings.defaults import WANTED, ListDefaults
+from batchrun.settings.files import known_names
 
 PAGE = Path(__file__).parent / "reference.md"
-PLACE = re.compile(r"(<!-- (commands|settings|exit codes) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+PLACE = re.compile(
+    r"(<!-- (commands|settings|batchrun.toml|exit codes) -->\n).*?(<!-- end of \2 -->)", re.DOTALL
+)
 ATTRIBUTE = re.compile(r"^ {4}(\w+): (.+?)(?=^ {4}\w+: |\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -89,15 +93,46 @@ def _meaning(parameter: Any) -> str:
 
 def every_setting() -> str:
     """Each setting: its variable, its meaning from the docstring, its default."""
-    found = ATTRIBUTE.findall(inspect.cleandoc(str(Settings.__doc__)))
-    meanings = {name: " ".join(words.split()) for name, words in found}
+    meanings = _meanings(Settings)
     lines = ["| variable | option | meaning | default |", "|---|---|---|---|"]
     for name in Settings.model_fields:
         variable = variable_of(name)
-        meaning = meanings[name].replace(f" (``{variable}``)", "").replace("``None``", "unset")
-        meaning = meaning.replace("``", "`")
+        meaning = meanings[name].replace(f" (`{variable}`)", "").replace("`None`", "unset")
         lines.append(f"| `{variable}` | {_option_for(variable)} | {meaning} | {_default(name)} |")
     return "\n".join([*lines, ""])
+
+
+def _meanings(described: type) -> dict[str, str]:
+    """What a class's docstring says of each attribute."""
+    found = ATTRIBUTE.findall(inspect.cleandoc(str(described.__doc__)))
+    return {name: " ".join(words.split()).replace("``", "`") for name, words in found}
+
+
+def every_entry() -> str:
+    """Each entry of `batchrun.toml`, and who may say what."""
+    meanings = _meanings(ListDefaults)
+    lines = ["| entry | meaning | is |", "|---|---|---|"]
+    lines += [
+        f"| `{name}` | {meanings[name]} | {_code(WANTED.get(name, 'a text'))} |"
+        for name in ListDefaults.model_fields
+    ]
+    lists = set(ListDefaults.model_fields)
+    beside = [name for name in known_names(beside_list=True) if name not in lists]
+    anywhere = [name for name in known_names() if name not in lists]
+    own = [name for name in anywhere if name not in beside]
+    may = f"Either file may also hold the settings {_named(beside)}."
+    only = f"Only the user's own file may hold {_named(own)}. None holds a key."
+    return "\n".join([*lines, "", f"{may} {only}", ""])
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _code(words: str) -> str:
+    """Put what is written in a file into code."""
+    words = re.sub(r"\[parameters\]|\[parameter_columns\]|\[rename\]", r"`\g<0>`", words)
+    return re.sub(r'(?<=such as )\["[^`]*\]|(?<=the line ).+', r"`\g<0>`", words)
 
 
 def _option_for(variable: str) -> str:
@@ -140,6 +175,7 @@ def filled_in(page: str) -> str:
     made = {
         "commands": every_command,
         "settings": every_setting,
+        "batchrun.toml": every_entry,
         "exit codes": every_exit_code,
     }
     return PLACE.sub(lambda found: f"{found[1]}\n{made[found[2]]()}\n{found[3]}", page)

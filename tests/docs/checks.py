@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -11,8 +13,9 @@ import typer
 
 import batchrun
 from batchrun.cli import app
-from batchrun.errors import ExitCode
+from batchrun.errors import BatchrunError, ExitCode
 from batchrun.settings import Settings, variable_of
+from batchrun.settings.files import read_configuration
 from tests.docs.messages import MESSAGES, shape
 from tests.docs.pages import ROOT, Command, Page, options_in
 
@@ -132,6 +135,21 @@ def unknown_names(page: Page) -> list[str]:
     return [name for name in used if not hasattr(batchrun, name)]
 
 
+def wrong_configurations(page: Page) -> list[str]:
+    """Examples of a `batchrun.toml` that would be refused beside a list."""
+    return [fault for block in page.blocks("toml") for fault in _faults_of_configuration(block)]
+
+
+def _faults_of_configuration(text: str) -> Iterator[str]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "batchrun.toml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            read_configuration(path, beside_list=True)
+        except BatchrunError as error:
+            yield error.what.removeprefix(f"{path}: ")
+
+
 def unknown_exit_codes(page: Page) -> list[int]:
     """Exit codes in sentences that no command ends with."""
     written = [int(code) for code in re.findall(r"[Ee]xit\s+codes?\s+(\d+)", page.text)]
@@ -157,6 +175,7 @@ EVERY_CHECK = (
     unknown_options,
     unknown_variables,
     unknown_names,
+    wrong_configurations,
     unknown_exit_codes,
 )
 """Those that hold for any page."""

@@ -39,6 +39,11 @@ from batchrun import rerun_all
 batchrun.run_all("list.xlsx")
 ```
 
+```toml
+workflow = "Account Research"
+journal = "elsewhere.db"
+```
+
 | it says | why | what to do |
 |---|---|---|
 | There is no file …. | | |
@@ -123,6 +128,11 @@ def test_commands_that_would_be_refused_are_found(bad_page: Page) -> None:
     assert "--limit many" in value
     assert command == "batchrun flee: no such command"
     assert option == "batchrun --faster: no option --faster"
+
+
+def test_a_configuration_that_would_be_refused_is_found(bad_page: Page) -> None:
+    (fault,) = checks.wrong_configurations(bad_page)
+    assert fault.startswith("journal is not taken from a file beside a list")
 
 
 def test_headings_of_the_same_words_get_anchors_of_their_own(tmp_path: Path) -> None:
