@@ -21,6 +21,7 @@ class Estimate:
         requests_per_minute: The rate it was reckoned with; infinite for none.
         daily: Requests a day it was reckoned with, ``None`` for no limit known.
         daily_left: How many of those are left today; infinite for no limit known.
+        midnights: How often it waits for the next day's quota.
     """
 
     requests: int
@@ -28,6 +29,7 @@ class Estimate:
     requests_per_minute: float
     daily: int | None = None
     daily_left: float = math.inf
+    midnights: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,21 @@ class EstimateRates:
     def of(self, jobs: int, in_flight: int = 0) -> Estimate:
         """Estimate so many jobs to trigger, and so many executions that are running already."""
         requests = math.ceil(jobs * REQUESTS_PER_JOB + in_flight * (REQUESTS_PER_JOB - 1))
-        seconds = self._sending(requests) + self.seconds_per_execution if requests else 0.0
-        return Estimate(requests, seconds, self.requests_per_minute, self.daily, self.daily_left)
+        midnights, last_day = self._days(requests)
+        seconds = last_day / self.requests_per_minute * 60
+        if midnights:
+            seconds += self.seconds_to_next_day + (midnights - 1) * DAY_SECONDS
+        if requests:
+            seconds += self.seconds_per_execution
+        return Estimate(
+            requests, seconds, self.requests_per_minute, self.daily, self.daily_left, midnights
+        )
 
-    def _sending(self, requests: int) -> float:
-        """Seconds until so many requests have left."""
+    def _days(self, requests: int) -> tuple[int, float]:
+        """How many midnights pass until all have left, and how many leave on the last day."""
         left = max(self.daily_left, 0)
         if requests <= left:
-            return requests / self.requests_per_minute * 60
+            return 0, requests
         a_day = self.daily or max(left, 1)
         full_days, last = divmod(requests - left - 1, a_day)
-        return (
-            self.seconds_to_next_day
-            + full_days * DAY_SECONDS
-            + (last + 1) / self.requests_per_minute * 60
-        )
+        return int(full_days) + 1, last + 1

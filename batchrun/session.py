@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import asyncio
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from batchrun.engine import (
 from batchrun.errors import UsageError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
-from batchrun.service import Client
+from batchrun.service import Client, Credits
 from batchrun.service.address import checked_base_url, is_loopback
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 LONGEST_TURN_SECONDS = 60.0
 """The list of workflows is asked for after so long, whatever other processes still send."""
+CREDITS_SECONDS = 10.0
+"""Nobody waits longer to be told of the credits, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,38 @@ class Session:
             BatchrunError: The key or the service can't be used.
         """
         await self.share.ask()
-        await self.clock.sleep(min(self.share.delay(self.clock.now()), LONGEST_TURN_SECONDS))
-        self.share.take()
-        await self.share.count()
-        self.quota.take(self.clock.now())
+        await self._spend(min(self.share.delay(self.clock.now()), LONGEST_TURN_SECONDS))
         listed = await self.client.workflows()
         self.quota.answered(listed.quota, self.clock.now())
         return listed.workflows
+
+    async def credits(self) -> Credits | None:
+        """The credits left; ``None`` where the quota leaves no request for the question now.
+
+        It is a request like any other, but nothing waits for it for long or fails by it.
+
+        Raises:
+            JournalError: The journal can't be read or written.
+        """
+        await self.share.ask()
+        now = self.clock.now()
+        wait = max(self.share.delay(now), self.quota.delay(now))
+        if wait > CREDITS_SECONDS or self.quota.left_today(now) < 1:
+            return None
+        await self._spend(wait)
+        told = Credits()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CREDITS_SECONDS):
+                told = await self.client.credits()
+        self.quota.answered(told.quota, self.clock.now())
+        return told
+
+    async def _spend(self, wait_seconds: float) -> None:
+        """Wait for a request's turn, and count it."""
+        await self.clock.sleep(wait_seconds)
+        self.share.take()
+        await self.share.count()
+        self.quota.take(self.clock.now())
 
     def forecast(self, workflow_id: str) -> Forecast:
         """When executions of a workflow end, by what the journal's earlier batches tell."""
@@ -83,7 +111,7 @@ class Session:
         return EstimateRates(
             requests_per_minute=self.quota.rate,
             seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
-            daily=self.settings.daily,
+            daily=self.settings.daily or self.quota.daily,
             daily_left=self.quota.left_today(self.clock.now()),
             seconds_to_next_day=self.quota.seconds_to_next_day(self.clock.now()),
         )
@@ -97,8 +125,12 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings) -> AsyncIterator[Session]:
+async def open_session(settings: Settings, *, few_requests: bool = False) -> AsyncIterator[Session]:
     """Open the journal and a client.
+
+    Args:
+        settings: Key, address, rate and so on.
+        few_requests: Whether the list of workflows is all that is asked for.
 
     Raises:
         UsageError: There is no key, or the address can't be used.
@@ -114,7 +146,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
     settings = settings.model_copy(update={"base_url": base_url})
     clock, quota = Clock(settings.speed), Quota(settings.rate)
     timeout = settings.timeout_seconds
-    async with Client(key, base_url, timeout_seconds=timeout) as client:
+    async with Client(key, base_url, timeout_seconds=timeout, few_requests=few_requests) as client:
         with Journal(settings.journal) as journal:
             share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
             yield Session(settings, key, client, quota, share, clock, journal, access.profile)

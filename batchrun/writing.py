@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.errors import BatchrunError, ExitCode, JournalError, OutputError
+from batchrun.events import Event, happened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from batchrun.journal import Journal
+
+
+_LOG = logging.getLogger(__name__)
 
 
 def write_results(
@@ -32,7 +37,18 @@ def write_results(
     with journal.results(batch_id) as found:
         written = workbook.write(found, target, form)
     journal.set_output(batch_id, str(written))
+    happened(_LOG, Event.RESULTS_WRITTEN, batch=batch_id, path=str(written))
     return written
+
+
+def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> workbook.Form:
+    """How a batch's results are written: as said now, else as said when it was last worked on."""
+    before = journal.form(batch_id)
+    form = given.over(workbook.Form.recalled(before)).with_layout()
+    kept = form.remembered()
+    if kept != before:
+        journal.set_form(batch_id, kept)
+    return form
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
     python -m benchmarks.crash                     200 random moments and each named point, thrice
     python -m benchmarks.crash --runs 10 --times 1 the same in little
+    python -m benchmarks.crash --postgres          the journals on a PostgreSQL server
 
 Each run is a batch of its own against one sandbox: it is killed at a random moment, resumed,
 perhaps killed again, and resumed until it is done. Then its journal is held against what was
@@ -23,6 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import count
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.acceptance.sandbox_process import SandboxProcess
+    from tests.postgres import PostgresServer
 
 PRELOADED = (
     *("batchrun.batch", "batchrun.cli.progress", "batchrun.cli.running"),
@@ -161,12 +164,16 @@ class Workshop:
         sandbox: The sandbox.
         folder: Where the batches' folders are made.
         seed: What the random moments are drawn from.
+        server: Where the journals are kept; ``None`` for a file in each batch's folder.
     """
 
-    def __init__(self, sandbox: SandboxProcess, folder: Path, seed: int) -> None:
+    def __init__(
+        self, sandbox: SandboxProcess, folder: Path, seed: int, server: PostgresServer | None = None
+    ) -> None:
         self._sandbox = sandbox
         self._folder = folder
         self._seed = seed
+        self._server = server
         self.seconds = 1.0
 
     def rehearse(self) -> list[Verdict]:
@@ -217,7 +224,11 @@ class Workshop:
 
     def _command(self, folder: Path, kill: Kill) -> int:
         """Run or resume; the exit code, negative for a signal."""
-        env = self._sandbox.environment(folder) | {"HOME": str(folder)}
+        env = self._sandbox.environment(folder) | {
+            "HOME": str(folder),
+            "XDG_DATA_HOME": str(folder / "data"),
+            "BATCHRUN_JOURNAL": self._journal(folder),
+        }
         arguments = ["resume"] if self._has_batch(folder) else ["run", "list.csv"]
         if arguments[0] == "run":
             arguments += ["-w", "Account Research", "--yes"]
@@ -231,18 +242,26 @@ class Workshop:
         assert process.exitcode is not None
         return process.exitcode
 
+    def _journal(self, folder: Path) -> str:
+        if self._server is None:
+            return str(folder / "journal.db")
+        url = folder / "journal.url"
+        if not url.exists():
+            url.write_text(self._server.new_database(), encoding="ascii")
+        return url.read_text(encoding="ascii")
+
     def _has_batch(self, folder: Path) -> bool:
         from batchrun.journal import Journal
 
-        if not (folder / "journal.db").exists():
+        if self._server is None and not (folder / "journal.db").exists():
             return False
-        with Journal(str(folder / "journal.db")) as journal:
+        with Journal(self._journal(folder)) as journal:
             return bool(journal.batches())
 
     def _judge(self, folder: Path, ids: list[str], kills: int) -> Verdict:
         from batchrun.journal import Journal
 
-        with Journal(str(folder / "journal.db")) as journal:
+        with Journal(self._journal(folder)) as journal:
             [summary] = journal.batches()
             with journal.results(summary.batch_id) as found:
                 rows = list(found.rows)
@@ -255,11 +274,13 @@ class Workshop:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     from tests.acceptance.sandbox_process import sandbox_process
+    from tests.postgres import running_server
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=200, help="kills at random moments")
     parser.add_argument("--times", type=int, default=3, help="kills at each named point")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
+    parser.add_argument("--postgres", action="store_true", help="journals on a server of its own")
     options = parser.parse_args(arguments)
     for module in PRELOADED:
         import_module(module)
@@ -268,10 +289,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         sandbox_process("--rate", "0", speed=SPEED) as sandbox,
+        running_server() if options.postgres else nullcontext() as server,
         # Of single-threaded processes, which may fork.
         ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as workers,
     ):
-        workshop = Workshop(sandbox, Path(folder), options.seed)
+        workshop = Workshop(sandbox, Path(folder), options.seed, server)
         unkilled = workshop.rehearse()
         tries = list(workers.map(workshop.at_random, range(options.runs)))
         names, passes_of = zip(*points, strict=True)

@@ -1,4 +1,7 @@
-"""Whose key goes where: profiles, where their keys are kept, and which one is used."""
+"""Whose key goes where: profiles, where their keys are kept, and which one is used.
+
+`batchrun.access.login` asks the service, and is loaded when a key is kept or erased.
+"""
 
 from batchrun.access.choice import (
     Access,
@@ -6,24 +9,20 @@ from batchrun.access.choice import (
     find_access,
     for_batch,
     given_key,
-    stored_profile,
+    profile_of,
 )
-from batchrun.access.login import LoggedIn, log_in, log_out
-from batchrun.access.profiles import DEFAULT_PROFILE, Kept, Profile, Profiles, profiles
+from batchrun.access.profiles import DEFAULT_PROFILE, Kept, Profile, Profiles, stored_profiles
 
 __all__ = [
     "DEFAULT_PROFILE",
     "Access",
     "Kept",
-    "LoggedIn",
     "Profile",
     "Profiles",
     "address_of",
     "find_access",
     "for_batch",
     "given_key",
-    "log_in",
-    "log_out",
-    "profiles",
-    "stored_profile",
+    "profile_of",
+    "stored_profiles",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.access import vault
-from batchrun.access.profiles import DEFAULT_PROFILE, Profile, profiles
+from batchrun.access.profiles import DEFAULT_PROFILE, Profile, stored_profiles
 from batchrun.errors import UsageError
 from batchrun.settings.address import service_of
 
@@ -36,7 +36,7 @@ def find_access(settings: Settings) -> Access:
         UsageError: There is no key; there is no such profile; or the profile's key belongs to
             another address.
     """
-    stored, given = stored_profile(settings), given_key(settings)
+    stored, given = profile_of(settings), given_key(settings)
     if stored is None:
         if given:
             return Access(settings.typed_key or given, settings.base_url)
@@ -62,15 +62,15 @@ def given_key(settings: Settings) -> str:
     return settings.api_key.get_secret_value() if settings.api_key is not None else ""
 
 
-def stored_profile(settings: Settings) -> Profile | None:
+def profile_of(settings: Settings) -> Profile | None:
     """The profile that counts; ``None`` where a key is given, or nothing is stored.
 
     Raises:
         UsageError: A profile is named that is not there.
     """
     if settings.profile is not None:
-        return profiles().named(settings.profile)
-    return None if given_key(settings) else profiles().get(DEFAULT_PROFILE)
+        return stored_profiles().named(settings.profile)
+    return None if given_key(settings) else stored_profiles().get(DEFAULT_PROFILE)
 
 
 def address_of(settings: Settings) -> str:
@@ -81,7 +81,7 @@ def address_of(settings: Settings) -> str:
     """
     if "base_url" in settings.model_fields_set:
         return settings.base_url
-    stored = stored_profile(settings)
+    stored = profile_of(settings)
     return settings.base_url if stored is None else stored.base_url
 
 
@@ -98,11 +98,11 @@ def for_batch(settings: Settings, batch_id: str, base_url: str, profile: str | N
         UsageError: Another profile is named now.
     """
     here = settings.model_copy(update={"base_url": base_url})
-    if profile is None or profiles().get(profile) is None:
+    if profile is None or stored_profiles().get(profile) is None:
         return here
     if settings.profile not in {None, profile}:
         raise UsageError(
             f"Batch {batch_id} was begun with profile {profile}, not with {settings.profile}.",
-            "Leave --profile and BATCHRUN_PROFILE out to go on with it.",
+            f"Go on with: batchrun resume {batch_id} --profile {profile}",
         )
     return here.model_copy(update={"profile": profile, "api_key": None})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchrun.access import vault
-from batchrun.access.profiles import Kept, Profile, checked_name, profiles
-from batchrun.errors import KeyRefusedError, ServiceError
+from batchrun.access.profiles import Kept, Profile, checked_name, stored_profiles
+from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service import Client
 from batchrun.service.address import checked_base_url, checked_key
 from batchrun.settings.wording import key_end
@@ -23,12 +23,15 @@ class LoggedIn:
         workflows: How many workflows it sees; ``None`` where the service was not asked.
         place: The keyring's name, or the file's path.
         why_a_file: Why it is in a file; ``""`` where it is in the keyring.
+        left_behind: Why an earlier key of the profile is still in the keyring; ``""`` where none
+            is.
     """
 
     profile: Profile
     workflows: int | None
     place: str
     why_a_file: str = ""
+    left_behind: str = ""
 
 
 async def log_in(
@@ -59,19 +62,44 @@ async def log_in(
     seen = None
     if check:
         seen = await _checked(bare, address, timeout_seconds)
-    earlier = profiles().get(name)
-    profile = Profile(name, address, Kept.KEYRING, key_end(bare))
+    earlier = stored_profiles().get(name)
+    profile, place, why_a_file = _kept(
+        Profile(name, address, Kept.KEYRING, key_end(bare)), bare, in_file
+    )
+    left_behind = ""
+    if earlier is not None and earlier.kept is Kept.KEYRING and not _same_entry(earlier, profile):
+        try:
+            vault.erase(earlier)
+        except UsageError as error:  # the new key counts all the same
+            left_behind = f"{error.what} {error.hint}"
+    return LoggedIn(profile, seen, place, why_a_file, left_behind)
+
+
+def _kept(profile: Profile, key: str, in_file: bool) -> tuple[Profile, str, str]:
+    """Keep a key: the profile, the place, and why it is a file if it is one."""
     kept: str | vault.NoKeyring = vault.NoKeyring("it was asked for")
     if not in_file:
-        kept = vault.keep(profile, bare)
-    if earlier is not None and earlier.kept is Kept.KEYRING:
-        _erase_earlier(earlier, None if isinstance(kept, vault.NoKeyring) else profile)
-    if isinstance(kept, vault.NoKeyring):
-        profile = Profile(name, address, Kept.FILE, key_end(bare), bare)
-        profiles().keep(profile)
-        return LoggedIn(profile, seen, str(profiles().path), kept.reason)
-    profiles().keep(profile)
-    return LoggedIn(profile, seen, kept)
+        kept = vault.keep(profile, key)
+    if isinstance(kept, str):
+        _index(profile)
+        return profile, kept, ""
+    profile = replace(profile, kept=Kept.FILE, key=key)
+    stored_profiles().keep(profile)
+    return profile, str(stored_profiles().path), kept.reason
+
+
+def _index(profile: Profile) -> None:
+    """Keep the profile of a key that is in the keyring; if that fails, no key stays there."""
+    try:
+        stored_profiles().keep(profile)
+    except UsageError:
+        if profile.name not in stored_profiles().all():
+            vault.erase(profile)
+        raise
+
+
+def _same_entry(one: Profile, other: Profile) -> bool:
+    return one.kept is other.kept and one.base_url == other.base_url
 
 
 async def _checked(key: str, address: str, timeout_seconds: float) -> int:
@@ -108,20 +136,14 @@ async def _checked(key: str, address: str, timeout_seconds: float) -> int:
             )
 
 
-def _erase_earlier(earlier: Profile, new: Profile | None) -> None:
-    """Erase what the keyring still has under the profile's name, unless it was overwritten."""
-    if new is None or earlier.base_url != new.base_url:
-        vault.erase(earlier)
-
-
 def log_out(name: str) -> Profile:
     """Erase a profile and its key.
 
     Raises:
         UsageError: There is no such profile, or the keyring doesn't let its key go.
     """
-    profile = profiles().named(name)
+    profile = stored_profiles().named(name)
     if profile.kept is Kept.KEYRING:
         vault.erase(profile)
-    profiles().drop(name)
+    stored_profiles().drop(name)
     return profile

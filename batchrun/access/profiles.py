@@ -78,8 +78,8 @@ class Profiles:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise self._unreadable() from error
+        except (OSError, ValueError):
+            raise self._unreadable() from None
         try:
             found = [_read(name, entry) for name, entry in json.loads(text).items()]
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
@@ -158,7 +158,7 @@ class Profiles:
         )
 
 
-def profiles() -> Profiles:
+def stored_profiles() -> Profiles:
     """The user's profiles."""
     return Profiles(configuration_folder() / FILE_NAME)
 

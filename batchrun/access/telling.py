@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from batchrun.access.choice import address_of, given_key, stored_profile
+from batchrun.access.choice import address_of, given_key, profile_of
+from batchrun.journal import location
 from batchrun.settings.origin import Origin, origins
 from batchrun.settings.wording import masked_key, without_password
 
@@ -50,10 +51,14 @@ def tell_settings(
     Raises:
         UsageError: A profile is named that is not there.
     """
-    stored = stored_profile(settings)
+    stored = profile_of(settings)
     found = []
     for name, (origin, where) in origins(settings, given, files).items():
-        value = shown(getattr(settings, name))
+        value = (
+            location.shown(settings.journal)
+            if name == "journal"
+            else shown(getattr(settings, name))
+        )
         if name == "api_key":
             found.append(tell_key(settings, stored, origin, where))
         elif name == "base_url" and stored is not None and origin is Origin.DEFAULT:

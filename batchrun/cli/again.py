@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from batchrun.cli.attending import go_on
+from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
 if TYPE_CHECKING:
@@ -37,29 +37,29 @@ def run_marked(
     output: Path | None,
     limit: int | None,
     form: Form,
+    manner: Manner,
     *,
     yes: bool,
-    as_json: bool,
 ) -> None:
     """Send the marked rows again; all others stay as they are."""
     marked = _asked_for(file, settings)
     _same_workflow(marked, workflow)
+    as_json, to_stderr = manner.as_json, manner.as_json or manner.quiet
     if marked.already:
-        typer.echo(_already_words(marked), err=as_json)
+        typer.echo(_already_words(marked), err=to_stderr)
     if not marked.jobs:
         _end_as_it_stands(marked.summary, as_json=as_json)
-    if not _agreed(marked, yes=yes, to_stderr=as_json):
-        typer.echo("Nothing was triggered.", err=as_json)
-        raise typer.Exit(ExitCode.COMPLETED)
+    if not _agreed(marked, yes=yes, to_stderr=to_stderr):
+        raise NotConfirmedError("Nothing was triggered.")
     go_on(
         marked.summary.batch_id,
         settings,
+        manner,
         output=output or marked.output,
         limit=limit,
         again=marked.jobs,
         decide=about_doubts(InDoubt.HOLD),
         form=form,
-        as_json=as_json,
     )
 
 
@@ -74,7 +74,7 @@ def _asked_for(file: Path, settings: Settings) -> Rerun:
 
 
 def _already_words(marked: Rerun) -> str:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     were = "was" if marked.already == 1 else "were"
     return f"{plural(marked.already, 'marked row')} {were} sent again already."
@@ -117,7 +117,7 @@ def _same_workflow(marked: Rerun, workflow: str | None) -> None:
 
 
 def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     summary = marked.summary
     typer.echo(

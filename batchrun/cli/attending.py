@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from batchrun.cli.stopping import Stopper, tell
-from batchrun.errors import ExitCode, KeyRefusedError, UsageError
+from batchrun.errors import (
+    BatchrunError,
+    KeyRefusedError,
+    NotConfirmedError,
+    StoppedError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.batch import Report
-    from batchrun.cli.progress import ProgressPrinter
+    from batchrun.cli.log_file import LogFile
     from batchrun.control import Control
     from batchrun.journal import Standing
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
+    from batchrun.report import Report
     from batchrun.request import Request
+    from batchrun.service import Credits
     from batchrun.settings import Settings
     from batchrun.takeover import Decide
     from batchrun.workbook import Form
 
 Ended = TypeVar("Ended")
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a command speaks to whoever started it.
+
+    Attributes:
+        as_json: One JSON document on standard output, the rest on standard error.
+        quiet: No plan, no progress, and at the end nothing but the workbook's path.
+        notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
+        sandbox: Whether the service is imitated by this command itself.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    notify_command: str | None = None
+    sandbox: bool = False
 
 
 def go(
@@ -36,57 +61,202 @@ def go(
     output: Path | None,
     limit: int | None,
     form: Form | None,
+    manner: Manner,
     *,
     yes: bool,
     again: bool = False,
-    sandbox: bool = False,
-    as_json: bool = False,
 ) -> None:
     """Run a list on the screen, and end the command as it ends."""
     from batchrun import batch
 
-    with _showing() as (printer, control, stopper):
+    asked = not yes and not manner.as_json and sys.stdin.isatty()
+    before: list[Credits | None] = []
+
+    with _attending(settings, manner) as attendance:
 
         def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
-            with stopper.asking():
+            before[:] = [plan.credits]
+            with attendance.stopper.asking():
                 left = None if earlier is None else _left(earlier, settings)
-                return _confirmed(plan, earlier, left, limit, yes=yes, to_stderr=as_json)
+                return _confirmed(plan, earlier, left, limit, settings, manner, yes=yes)
 
         def work(settings: Settings) -> Coroutine[Any, Any, Report | None]:
-            shown: dict[str, Any] = {
-                "output": output,
-                "on_progress": printer.show,
-                "control": control,
-                "form": form,
-            }
+            shown = attendance.shown | {"output": output, "form": form}
+            control = attendance.control
             if control.batch_id is not None:  # never a second batch, not even with --again
                 left = _allowed(limit, control)
                 return batch.resume(control.batch_id, settings, limit=left, **shown)
-            return batch.run(request, settings, limit=limit, again=again, confirm=confirm, **shown)
+            return batch.run(
+                request,
+                settings,
+                limit=limit,
+                again=again,
+                confirm=confirm,
+                with_credits=asked,
+                **shown,
+            )
 
-        report = _with_a_key(settings, work, stopper)
-    if report is None:
-        typer.echo("Nothing was triggered.", err=as_json)
-        raise typer.Exit(ExitCode.COMPLETED)
-    _end(report, settings, as_json, sandbox=sandbox)
+        report = attendance.run(work)
+        if report is None:
+            raise NotConfirmedError("Nothing was triggered.")
+        if asked and limit is not None and attendance.goes_on(report, *before):
+            batch_id = report.summary.batch_id
+            shown = attendance.shown | {"output": output, "form": form}
+            report = attendance.run(lambda settings: batch.resume(batch_id, settings, **shown))
+        attendance.ended = report
+    _end(report, settings, manner)
 
 
-def _with_a_key(
-    settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, Ended]], stopper: Stopper
-) -> Ended:
-    """Do the work; where the service refuses the key, ask for another one on a terminal."""
-    while True:
-        try:
-            return stopper.run(work(settings))
-        except KeyRefusedError as error:
-            if not sys.stdin.isatty():
-                raise
-            tell(f"{error.what}\nNothing is lost.", err=True)
-            with stopper.asking():
-                key = _another_key()
-            if not key:
-                raise
-            settings = settings.with_typed_key(key)
+def go_on(
+    batch: str | None, settings: Settings, manner: Manner, *, decide: Decide, **how: Any
+) -> None:
+    """Go on with a batch on the screen, and end the command as it ends."""
+    from batchrun.batch import resume as resume_batch
+    from batchrun.takeover import hold_doubts
+
+    with _attending(settings, manner) as attendance:
+
+        def decided(rows: Sequence[ResultRow]) -> InDoubt:
+            with attendance.stopper.asking():
+                return decide(rows)
+
+        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
+            control, shown = attendance.control, attendance.shown
+            if control.batch_id is None:
+                return resume_batch(batch, settings, decide=decided, **shown, **how)
+            # Whoever is here a second time has sent again already what was to be.
+            now = {"retry": (), "again": None, "limit": _allowed(how.get("limit"), control)}
+            return resume_batch(
+                control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
+            )
+
+        report = attendance.ended = attendance.run(work)
+    _end(report, settings, manner)
+
+
+class _Attendance:
+    """What a batch needs in front of its user, from the first question to the end.
+
+    Attributes:
+        control: Stops it.
+        stopper: Turns Ctrl-C into stops.
+        shown: What the library is given for all of this.
+        ended: How it ended, once it has.
+    """
+
+    def __init__(self, settings: Settings, manner: Manner, log: LogFile | None) -> None:
+        from batchrun.cli.closing import named_journal
+        from batchrun.cli.progress import ProgressPrinter
+        from batchrun.control import Control
+
+        self._settings = settings
+        self._log = log
+        self.printer = ProgressPrinter(quiet=manner.quiet, speed=settings.speed)
+        self.control = Control()
+        self.stopper = Stopper(
+            self.control, self.printer.say, self.printer.close, where=named_journal(settings)
+        )
+        self.shown: dict[str, Any] = {"on_progress": self.printer.show, "control": self.control}
+        self.ended: Report | None = None
+
+    @property
+    def key(self) -> str:
+        """The key in use."""
+        return _secret(self._settings)
+
+    def run(self, work: Callable[[Settings], Coroutine[Any, Any, Ended]]) -> Ended:
+        """Do the work; where the service refuses the key, ask for another one on a terminal."""
+        while True:
+            try:
+                return self.stopper.run(work(self._settings))
+            except KeyRefusedError as error:
+                if not sys.stdin.isatty():
+                    raise
+                self.printer.close()
+                tell(f"{error.what}\nNothing is lost.", err=True)
+                with self.stopper.asking():
+                    key = _another_key()
+                if not key:
+                    raise
+                if self._log is not None:
+                    self._log.mask(key)
+                self._settings = self._settings.with_typed_key(key)
+
+    def goes_on(self, report: Report, before: Credits | None) -> bool:
+        """Show what a pilot brought and cost; whether the user wants the rest now."""
+        from batchrun.cli.pilot import pilot_lines, read_pilot
+        from batchrun.cli.terminal import mark_of, width_of
+        from batchrun.engine import Ending
+
+        if report.ending is not Ending.LIMIT or not report.sent:
+            return False
+        self.printer.close()
+        with self.stopper.asking():
+            try:
+                pilot = read_pilot(report, self._settings, before)
+                lines = pilot_lines(
+                    pilot,
+                    width_of(sys.stdout),
+                    _now(),
+                    speed=self._settings.speed,
+                    mark=mark_of(sys.stdout),
+                )
+                typer.echo("\n".join(lines))
+                return typer.confirm("Go on with the rest now?")
+            except (typer.Abort, KeyboardInterrupt):  # Ctrl-C or Ctrl-D
+                tell("")
+                return False
+
+
+@contextmanager
+def _attending(settings: Settings, manner: Manner) -> Iterator[_Attendance]:
+    """Progress on the screen, Ctrl-C as the way to stop, the log, and the notice at the end."""
+    from batchrun.cli.log_file import logging_to
+
+    if manner.notify_command is not None:
+        from batchrun.cli.notice import words_of
+
+        words_of(manner.notify_command)  # before anything is spent
+    with logging_to(settings.log_file, _secret(settings)) as log:
+        attendance = _Attendance(settings, manner, log)
+        with attendance.printer, _noticed(attendance, manner), attendance.stopper.listening():
+            yield attendance
+
+
+@contextmanager
+def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
+    """When the block ends, run the user's command, if something had begun."""
+    if manner.notify_command is None:
+        yield
+        return
+    from batchrun.cli.closing import notice_of, notice_of_error
+    from batchrun.cli.notice import notify
+
+    try:
+        yield
+    except StoppedError:
+        raise  # whoever has stopped it knows
+    except BatchrunError as error:
+        if attendance.control.batch_id is not None:
+            attendance.printer.close()
+            notice = notice_of_error(attendance.control.batch_id, error)
+            notify(manner.notify_command, notice, attendance.key)
+        raise
+    if attendance.ended is not None:
+        attendance.printer.close()
+        notify(manner.notify_command, notice_of(attendance.ended), attendance.key)
+
+
+def _end(report: Report, settings: Settings, manner: Manner) -> None:
+    from batchrun.cli.closing import end
+
+    end(
+        report,
+        settings,
+        as_json=manner.as_json,
+        quiet=manner.quiet,
+        sandbox=manner.sandbox,
+    )
 
 
 def _another_key() -> str:
@@ -101,31 +271,15 @@ def _another_key() -> str:
     return typed.strip()
 
 
-def go_on(
-    batch: str | None, settings: Settings, *, decide: Decide, as_json: bool, **how: Any
-) -> None:
-    """Go on with a batch on the screen, and end the command as it ends."""
-    from batchrun.batch import resume as resume_batch
-    from batchrun.takeover import hold_doubts
+def _secret(settings: Settings) -> str:
+    """The key that was typed or given; one in the keyring is in no environment and no event."""
+    from batchrun.access.choice import given_key
 
-    with _showing() as (printer, control, stopper):
+    return settings.typed_key or given_key(settings)
 
-        def decided(rows: Sequence[ResultRow]) -> InDoubt:
-            with stopper.asking():
-                return decide(rows)
 
-        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            shown: dict[str, Any] = {"on_progress": printer.show, "control": control}
-            if control.batch_id is None:
-                return resume_batch(batch, settings, decide=decided, **shown, **how)
-            # Whoever is here a second time has sent again already what was to be.
-            now = {"retry": (), "again": None, "limit": _allowed(how.get("limit"), control)}
-            return resume_batch(
-                control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
-            )
-
-        report = _with_a_key(settings, work, stopper)
-    _end(report, settings, as_json)
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _allowed(limit: int | None, control: Control) -> int | None:
@@ -145,67 +299,36 @@ def _confirmed(
     earlier: BatchSummary | None,
     left: Standing | None,
     limit: int | None,
+    settings: Settings,
+    manner: Manner,
     *,
     yes: bool,
-    to_stderr: bool,
 ) -> bool:
-    from batchrun.cli import wording
+    from batchrun.cli import costs, wording
+    from batchrun.words import plural
 
     to_trigger, running = plan.to_trigger, 0
     if left is not None:
         to_trigger, running = left.to_trigger, left.running
     now = to_trigger if limit is None else min(limit, to_trigger)
-    lines = wording.plan_lines(plan, now, running, limited=now < to_trigger)
+    lines = wording.plan_lines(
+        plan,
+        now,
+        limited=now < to_trigger,
+        costs=costs.plan_costs(
+            plan, _now(), now, running, wait=settings.wait, speed=settings.speed
+        ),
+    )
     if earlier is not None:
         rows = wording.counts(earlier, 0 if left is None else left.running_rows)
         lines.append(f"Going on:  batch {earlier.batch_id} of this list; rows: {rows}")
-    typer.echo("\n".join(lines), err=to_stderr)
+    if not (yes and manner.quiet):
+        typer.echo("\n".join(lines), err=manner.as_json)
     if yes or not now:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
     try:
-        return typer.confirm(f"Trigger {wording.plural(now, 'job')} now?", err=to_stderr)
+        return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
     except typer.Abort:  # Ctrl-C or Ctrl-D
         return False
-
-
-@contextmanager
-def _showing() -> Iterator[tuple[ProgressPrinter, Control, Stopper]]:
-    """Progress on the screen, and Ctrl-C as the way to stop."""
-    from batchrun.cli.progress import ProgressPrinter
-    from batchrun.control import Control
-
-    control = Control()
-    with ProgressPrinter() as printer:
-        stopper = Stopper(control, printer.say)
-        with stopper.listening():
-            yield printer, control, stopper
-
-
-def _end(report: Report, settings: Settings, as_json: bool, *, sandbox: bool = False) -> None:
-    from batchrun.cli import wording
-    from batchrun.model import Outcome
-
-    summary = report.summary
-    if as_json:
-        exit_code = int(report.exit_code)
-        resume_at = None if report.resume_at is None else report.resume_at.isoformat()
-        ending = {"exit_code": exit_code, "resume_at": resume_at}
-        tell(json.dumps(wording.summary_json(summary) | ending))
-        raise typer.Exit(exit_code)
-    tell(f"\nBatch:     {summary.batch_id}")
-    running = _left(summary, settings).running_rows if summary.unfinished else 0
-    tell(f"Rows:      {wording.counts(summary, running)}")
-    tell(f"Requests:  {wording.effort(summary)}")
-    if summary.note:
-        tell(f"Note:      {summary.note}")
-    if sandbox and summary.unfinished:
-        tell("Go on:     its sandbox is gone now; run the list anew")
-    elif summary.unfinished:
-        tell(f"Go on:     batchrun resume {summary.batch_id}")
-    elif summary.counts[Outcome.IN_DOUBT]:
-        tell(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")
-    if report.output is not None:
-        tell(f"Workbook:  {report.output}")
-    raise typer.Exit(report.exit_code)

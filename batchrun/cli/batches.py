@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,18 +20,22 @@ from batchrun.cli.forms import (
     Rename,
     form_from,
 )
+from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
     AsJson,
     Batch,
     JournalAt,
+    PlayJournal,
     journal_path,
     settings_from,
     settings_with_journal,
+    with_sandbox,
 )
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
+    from batchrun.journal import Journal
     from batchrun.model import BatchSummary
     from batchrun.settings import Settings
 
@@ -53,17 +59,26 @@ def export(
     csv_plain: CsvPlain = False,
     crm: ForCrm = None,
     journal: JournalAt = None,
+    sandbox: PlayJournal = False,
 ) -> None:
     """Write a batch's results as they stand, also while it runs."""
-    from batchrun.batch import export as export_batch
+    from batchrun.history import export as export_batch
     from batchrun.journal import Journal
 
-    form = form_from(columns, rename, flat_depth, layout, csv_plain=csv_plain, crm=crm)
     if crm is not None and output.suffix.lower() != ".csv":
         raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
-    settings = settings_with_journal(journal=journal)
+    settings = settings_with_journal(sandbox=sandbox, journal=journal)
     with Journal(settings.journal) as opened:
         summary = opened.resolve(batch)
+    form = form_from(
+        columns,
+        rename,
+        flat_depth,
+        layout,
+        csv_plain=csv_plain,
+        crm=crm,
+        defaults=configuration_of(summary).defaults,
+    )
     written = export_batch(summary.batch_id, output, settings, form)
     typer.echo(f"Results of batch {summary.batch_id}: {written}")
     if crm is not None:
@@ -71,74 +86,142 @@ def export(
 
 
 def _tell_left_out(summary: BatchSummary) -> None:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
         typer.echo(f"Left out: {plural(left_out, 'row')} not completed")
 
 
-def status(batch: Batch = None, journal: JournalAt = None, as_json: AsJson = False) -> None:
+def status(
+    batch: Batch = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again each second until the batch stands still.")
+    ] = False,
+    journal: JournalAt = None,
+    sandbox: PlayJournal = False,
+    as_json: AsJson = False,
+) -> None:
     """Show where a batch stands."""
-    from batchrun.cli.wording import counts, duration, plural, summary_json
-    from batchrun.journal import Journal, standing
+    from batchrun.journal import Journal
 
-    with Journal(settings_with_journal(journal=journal).journal) as opened:
-        summary = opened.resolve(batch)
-        holder = opened.holder(summary.batch_id)
-        rescued = opened.rescued(summary.batch_id)
-        left = standing(opened, summary.batch_id)
-    now = datetime.now(UTC)
-    if as_json:
-        more = {
-            "working": None if holder is None or holder.silent(now) else holder.words(),
-            "rescue_files": [str(path) for path in rescued],
-        }
-        typer.echo(json.dumps(summary_json(summary) | more))
-        return
+    if watch and as_json:
+        raise UsageError("--watch and --json exclude each other.", "Give one.")
+    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    with Journal(settings.journal) as opened:
+        batch_id = opened.resolve(batch).batch_id
+        if as_json:
+            typer.echo(json.dumps(_status_json(opened, batch_id)))
+        elif watch:
+            from batchrun.cli.watching import watch as watch_it
+
+            watch_it(lambda: _standing_of(opened, batch_id, settings))
+        else:
+            typer.echo("\n".join(_standing_of(opened, batch_id, settings)[0]))
+
+
+def _status_json(journal: Journal, batch_id: str) -> dict[str, Any]:
+    from batchrun.cli.wording import summary_json
+
+    holder = journal.holder(batch_id)
+    silent = holder is None or holder.silent(datetime.now(UTC))
+    return summary_json(journal.summary(batch_id)) | {
+        "working": None if holder is None or silent else holder.words(),
+        "rescue_files": [str(path) for path in journal.rescued(batch_id)],
+    }
+
+
+def _standing_of(journal: Journal, batch_id: str, settings: Settings) -> tuple[list[str], bool]:
+    """Where a batch stands, in lines, and whether anybody works on it."""
+    from batchrun.cli.closing import named_journal
+    from batchrun.cli.wording import counts
+    from batchrun.journal import standing
+    from batchrun.words import duration, plural
+
+    summary, left = journal.summary(batch_id), standing(journal, batch_id)
+    holder, now = journal.holder(batch_id), datetime.now(UTC)
+    where = named_journal(settings)
 
     def ago(moment: datetime) -> str:
         # A sandbox that is faster than the clock tells of times that are still to come.
         return f"{duration(max((now - moment).total_seconds(), 0))} ago"
 
-    typer.echo(f"Batch:     {summary.batch_id}, planned {ago(summary.created_at)}")
-    typer.echo(f"List:      {summary.source.name}")
-    typer.echo(f"Workflow:  {summary.workflow.name} ({summary.workflow.id})")
-    typer.echo(f"Rows:      {counts(summary, left.running_rows)}")
-    typer.echo(f"Requests:  {summary.requests:,}, the last {ago(summary.updated_at)}")
+    lines = [
+        f"Batch:     {summary.batch_id}, planned {ago(summary.created_at)}",
+        f"List:      {summary.source.name}",
+        f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
+        f"Rows:      {counts(summary, left.running_rows)}",
+        f"Requests:  {summary.requests:,}, the last {ago(summary.updated_at)}",
+    ]
     if left.oldest is not None:
         executions = plural(left.running, "execution")
-        typer.echo(f"Running:   {executions}, the oldest triggered {ago(left.oldest)}")
+        lines.append(f"Running:   {executions}, the oldest triggered {ago(left.oldest)}")
     if holder is not None:
-        typer.echo(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
-    for path in rescued:
-        typer.echo(f"Rescued:   results wait in {path}; batchrun resume takes them in")
+        lines.append(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
+    lines += [
+        f"Rescued:   results wait in {path}; batchrun resume takes them in"
+        for path in journal.rescued(batch_id)
+    ]
     if summary.note:
-        typer.echo(f"Note:      {summary.note}")
+        lines.append(f"Note:      {summary.note}")
     if summary.output:
-        typer.echo(f"Workbook:  {summary.output}")
-    if summary.unfinished:
-        typer.echo(f"Go on:     batchrun resume {summary.batch_id}")
-    elif summary.counts[Outcome.IN_DOUBT]:
-        typer.echo(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop")
+        lines.append(f"Workbook:  {summary.output}")
+    working = holder is not None and not holder.silent(now)
+    if summary.unfinished and not working:
+        lines.append(f"Go on:     batchrun resume {summary.batch_id}{where}")
+    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
+        lines.append(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
+    return lines, working
 
 
-def list_batches(journal: JournalAt = None, as_json: AsJson = False) -> None:
+def list_batches(
+    journal: JournalAt = None, sandbox: PlayJournal = False, as_json: AsJson = False
+) -> None:
     """List all batches, newest first."""
-    from batchrun.cli.wording import counts, summary_json
+    from batchrun.cli.wording import summary_json
     from batchrun.journal import Journal
 
     found: list[BatchSummary] = []
-    if not _never_used(settings_from(journal=journal)):
-        with Journal(settings_with_journal(journal=journal).journal) as opened:
+    if not _never_used(settings_from(**with_sandbox(sandbox, {"journal": journal}))):
+        settings = settings_with_journal(sandbox=sandbox, journal=journal)
+        with Journal(settings.journal) as opened:
             found = opened.batches()
     if as_json:
         typer.echo(json.dumps([summary_json(summary) for summary in found]))
-        return
-    for summary in found:
-        typer.echo(f"{summary.batch_id}  {summary.workflow.name}  rows: {counts(summary)}")
-    if not found:
+    elif found:
+        typer.echo("\n".join(_listed(found)))
+    else:
         typer.echo("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
+
+
+def _listed(found: Sequence[BatchSummary]) -> list[str]:
+    """Batches as a table on a terminal, else a line each with all of it."""
+    from batchrun.cli.terminal import is_screen, mark_of, table, width_of
+    from batchrun.cli.wording import age_words, counts, counts_in_short
+
+    now = datetime.now(UTC)
+    if not is_screen(sys.stdout):
+        return [
+            f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}  "
+            f"worked on {age_words(now - one.updated_at)} ago  "
+            f"list: {one.source.path or one.source.name}"
+            + (f"  workbook: {one.output}" if one.output else "")
+            for one in found
+        ]
+    header = ["batch", "age", "rows", "workflow", "list", "workbook"]
+    rows = [
+        [
+            one.batch_id,
+            age_words(now - one.updated_at),
+            counts_in_short(one),
+            one.workflow.name,
+            one.source.name,
+            one.output or "",
+        ]
+        for one in found
+    ]
+    whole, paths = {0, 1, 2}, {header.index("workbook")}
+    return table(header, rows, width_of(sys.stdout), mark_of(sys.stdout), whole=whole, paths=paths)
 
 
 def _never_used(settings: Settings) -> bool:

@@ -29,7 +29,7 @@ def show_configuration(
     as_json: AsJson = False,
 ) -> None:
     """Show every setting with its value and where it comes from."""
-    from batchrun.access import profiles
+    from batchrun.access import stored_profiles
     from batchrun.access.telling import tell_settings
     from batchrun.settings import find_configuration, user_file
 
@@ -44,7 +44,7 @@ def show_configuration(
     settings = settings_from(configuration=files, **options)
     given = [name for name, value in options.items() if value is not None]
     told = tell_settings(settings, given, files)
-    stored = profiles()
+    stored = stored_profiles()
     if as_json:
         document = {
             "settings": [asdict(one) for one in told],

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from batchrun.cli.attending import go_on
+from batchrun.cli.attending import Manner, go_on
+from batchrun.cli.completing import batch_ids
 from batchrun.cli.forms import form_from
 from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
@@ -17,21 +18,28 @@ from batchrun.cli.options import (
     BaseUrl,
     Batch,
     JournalAt,
+    LogFile,
+    NotifyCommand,
     Output,
+    PlayJournal,
     ProfileName,
+    Quiet,
     Yes,
     age,
     settings_from,
     settings_with_journal,
 )
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
+from batchrun.words import meant
 
 if TYPE_CHECKING:
     from batchrun.model import BatchSummary, ResultRow
     from batchrun.takeover import Decide
 
 ROWS_SHOWN = 10
+AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
+"""Outcomes as they are typed."""
 
 Doubts: TypeAlias = Annotated[
     InDoubt | None,
@@ -46,6 +54,7 @@ Outcomes: TypeAlias = Annotated[
     typer.Option(
         "--outcome",
         metavar="OUTCOME",
+        autocompletion=lambda: list(AGAIN),
         help="What to send again: failed, rejected, timed-out, in-doubt. Repeatable. "
         "Without it, failed and rejected.",
     ),
@@ -66,6 +75,9 @@ def retry(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Send rows again that ended without a result; each is paid for again."""
@@ -73,7 +85,12 @@ def retry(
     from batchrun.takeover import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    given: dict[str, Any] = {"profile": profile, "base_url": base_url, "journal": journal}
+    given: dict[str, Any] = {
+        "profile": profile,
+        "base_url": base_url,
+        "journal": journal,
+        "log_file": log_file,
+    }
     with Journal(settings_with_journal(**given).journal) as opened:
         summary = opened.resolve(batch)
     files = configuration_of(summary)
@@ -82,32 +99,37 @@ def retry(
     go_on(
         summary.batch_id,
         settings,
+        Manner(as_json, quiet, notify_command),
         output=output,
         retry=chosen,
         decide=about_doubts(InDoubt.HOLD),
         form=form_from(defaults=files.defaults, source=summary.source.path),
-        as_json=as_json,
     )
 
 
 def forget(
-    batch: Annotated[str | None, typer.Argument(help="Id of the batch, or its beginning.")] = None,
+    batch: Annotated[
+        str | None,
+        typer.Argument(help="Id of the batch, or its beginning.", autocompletion=batch_ids),
+    ] = None,
     older_than: Annotated[
         str | None,
         typer.Option(metavar="AGE", help="All batches not worked on for so long, such as 90d."),
     ] = None,
     yes: Yes = False,
     journal: JournalAt = None,
+    sandbox: PlayJournal = False,
 ) -> None:
     """Erase a batch from the journal, its rows and results included; workbooks stay."""
-    from batchrun.cli.wording import counts, plural
+    from batchrun.cli.wording import counts
     from batchrun.journal import Journal
+    from batchrun.words import plural
 
     if (batch is None) == (older_than is None):
         raise UsageError(
             "Name a batch, or an age with --older-than.", "List the batches with: batchrun batches"
         )
-    with Journal(settings_with_journal(journal=journal).journal) as opened:
+    with Journal(settings_with_journal(sandbox=sandbox, journal=journal).journal) as opened:
         if older_than is None:
             chosen = [opened.resolve(batch)]
         else:
@@ -140,7 +162,7 @@ def about_doubts(given: InDoubt | None) -> Decide:
 
 
 def _show_doubts(rows: Sequence[ResultRow]) -> None:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     are = "is" if len(rows) == 1 else "are"
     typer.echo(
@@ -183,12 +205,11 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
     them = "it" if sum(found.values()) == 1 else "them"
     question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
     if not _agreed(question, yes=yes):
-        typer.echo("Nothing was triggered.", err=True)
-        raise typer.Exit(ExitCode.COMPLETED)
+        raise NotConfirmedError("Nothing was triggered.")
 
 
 def _rows_that_are(outcome: Outcome, number: int) -> str:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     if outcome in {Outcome.TIMED_OUT, Outcome.IN_DOUBT}:
         return f"{plural(number, 'row')} {outcome}"
@@ -209,5 +230,5 @@ def _outcome(word: str) -> Outcome:
     except ValueError:
         raise UsageError(
             f"There is no outcome {word}.",
-            "Outcomes that can be sent again: failed, rejected, timed-out, in-doubt.",
+            f"{meant(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
         ) from None

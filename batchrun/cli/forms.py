@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from batchrun.errors import UsageError
+from batchrun.words import meant
 
 if TYPE_CHECKING:
     from batchrun.settings import ListDefaults
@@ -38,7 +39,11 @@ CsvPlain: TypeAlias = Annotated[
 ]
 ForCrm: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="CRM", help="CSV for the import of salesforce or hubspot."),
+    typer.Option(
+        metavar="CRM",
+        help="CSV for the import of salesforce or hubspot.",
+        autocompletion=lambda: ["hubspot", "salesforce"],
+    ),
 ]
 WriteEvery: TypeAlias = Annotated[
     str | None,
@@ -82,10 +87,14 @@ def form_from(
     usual = defaults or ListDefaults()
     kept = layout is not None and layout.exists()
     shape = ListDefaults() if kept else usual  # a layout says it all
-    every = write_every or usual.write_every
+    every, said_by = write_every, "--write-every"
+    if every is None:
+        every, said_by = usual.write_every, "write_every in batchrun.toml"
 
     if crm is not None and crm.lower() not in set(Crm):
-        raise UsageError(f"--crm {crm} is not known.", f"It can be {' or '.join(Crm)}.")
+        raise UsageError(
+            f"--crm {crm} is not known.", f"{meant(crm, Crm)}It can be {' or '.join(Crm)}."
+        )
     return form_of(
         columns or shape.columns,
         rename or (),
@@ -95,12 +104,12 @@ def form_from(
         usual=None if source is None else usual.output_of(Path(source)),
         csv_plain=csv_plain or usual.csv_plain,
         crm=None if crm is None else Crm(crm.lower()),
-        write_every_seconds=None if every is None else _seconds(every),
+        write_every_seconds=None if every is None else _seconds(every, said_by),
     )
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, said_by: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)(?:in|ec)?", text.strip().lower())
     if found is None or not float(found[1]):
-        raise UsageError(f"--write-every {text} is no time.", "Write it as --write-every 5m.")
+        raise UsageError(f"{said_by}: {text} is no time.", "Write it as 30s, 5m or 1h.")
     return float(found[1]) * _UNITS[found[2]]

@@ -34,14 +34,15 @@ def login(
     ] = False,
 ) -> None:
     """Keep a key: it is typed unseen or read from standard input, checked, and kept."""
-    from batchrun.access import DEFAULT_PROFILE, log_in, profiles
+    from batchrun.access import DEFAULT_PROFILE, stored_profiles
+    from batchrun.access.login import log_in
     from batchrun.access.profiles import checked_name
-    from batchrun.cli.wording import plural
     from batchrun.service.address import checked_base_url
+    from batchrun.words import plural
 
     settings = settings_from(base_url=base_url)
     name = checked_name(profile or settings.profile or DEFAULT_PROFILE)
-    earlier = profiles().get(name)
+    earlier = stored_profiles().get(name)
     address = settings.base_url
     if earlier is not None and "base_url" not in settings.model_fields_set:
         address = earlier.base_url
@@ -64,6 +65,8 @@ def login(
         typer.echo(f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}")
     else:
         typer.echo(f"Kept in:   the system's keyring ({kept.place})")
+    if kept.left_behind:
+        typer.echo(f"Note:      an earlier key stays in the keyring. {kept.left_behind}")
     if settings.api_key is not None:
         typer.echo("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
 
@@ -73,12 +76,15 @@ def logout(
     every: Annotated[bool, typer.Option("--all", help="Erase the keys of all profiles.")] = False,
 ) -> None:
     """Erase a stored key, from the keyring too."""
-    from batchrun.access import DEFAULT_PROFILE, log_out, profiles
+    from batchrun.access import DEFAULT_PROFILE, stored_profiles
+    from batchrun.access.login import log_out
 
     if every and profile is not None:
         raise UsageError("--all and --profile exclude each other.", "Give one.")
     settings = settings_from()
-    names = [*profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
+    names = (
+        [*stored_profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
+    )
     for name in names:
         gone = log_out(name)
         typer.echo(f"Erased:    the key of profile {name} for {gone.base_url}")
@@ -90,8 +96,14 @@ def logout(
 
 def _key(name: str, address: str) -> str:
     """The key: typed unseen on a terminal, else the first line of standard input."""
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().strip()
+    typed = _typed(name, address) if sys.stdin.isatty() else sys.stdin.readline()
+    if not typed.strip():
+        raise UsageError("No key came; nothing was kept.", "Type it, or pipe it in on one line.")
+    return typed.strip()
+
+
+def _typed(name: str, address: str) -> str:
+    """What the user types, unseen; ``""`` for nothing."""
     try:
         typed: str = typer.prompt(
             f"Key for {address}, profile {name} (not shown)",
@@ -101,7 +113,5 @@ def _key(name: str, address: str) -> str:
             err=True,
         )
     except typer.Abort:  # Ctrl-C or Ctrl-D
-        typed = ""
-    if not typed.strip():
-        raise UsageError("No key was typed; nothing was kept.")
-    return typed.strip()
+        return ""
+    return typed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.completing import batch_ids
 from batchrun.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ AsJson: TypeAlias = Annotated[
 ]
 Batch: TypeAlias = Annotated[
     str | None,
-    typer.Argument(help="Id of the batch, or its beginning; without it, the newest batch."),
+    typer.Argument(
+        help="Id of the batch, or its beginning; without it, the newest batch.",
+        autocompletion=batch_ids,
+    ),
 ]
 Output: TypeAlias = Annotated[
     Path | None,
@@ -75,6 +79,34 @@ StopAfterFailures: TypeAlias = Annotated[
         "0 for never. [default: 10; env: BATCHRUN_STOP_AFTER_FAILURES]",
     ),
 ]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="No plan, no progress; at the end only the workbook's path."
+    ),
+]
+LogFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Log each event there, one JSON object a line. [env: BATCHRUN_LOG_FILE]",
+    ),
+]
+NotifyCommand: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--notify-command",
+        metavar="COMMAND",
+        envvar="BATCHRUN_NOTIFY_COMMAND",
+        show_envvar=False,
+        help="Run this when the batch ends or pauses; it is told how in its environment. "
+        "[env: BATCHRUN_NOTIFY_COMMAND]",
+    ),
+]
+PlayJournal: TypeAlias = Annotated[
+    bool, typer.Option("--sandbox", help="Look at the batches of run --sandbox and demo.")
+]
 Reuse: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -110,18 +142,25 @@ def settings_from(
     """
     from batchrun.settings import load_settings
 
-    return load_settings(
+    settings = load_settings(
         configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
+    _note_synchronised(settings)
+    return settings
 
 
-def settings_with_journal(**given: Any) -> Settings:
+def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
     """As `settings_from`, where a journal must be there already: none is made by looking.
 
+    Args:
+        sandbox: Whether the journal of the sandbox is meant.
+        **given: As in `settings_from`.
+
     Raises:
+        UsageError: Another journal is named, too.
         JournalError: There is none.
     """
-    settings = settings_from(**given)
+    settings = settings_from(**with_sandbox(sandbox, given))
     path = journal_path(settings)
     if path is not None and not path.exists():
         raise JournalError(
@@ -130,6 +169,26 @@ def settings_with_journal(**given: Any) -> Settings:
             "BATCHRUN_JOURNAL.",
         )
     return settings
+
+
+def play_journal() -> str:
+    """Where batches of the sandbox are kept: never among those that cost."""
+    from batchrun.settings import default_journal
+
+    return str(default_journal().with_name("sandbox.db"))
+
+
+def with_sandbox(sandbox: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """A command's options, where --sandbox stands for the journal of the sandbox.
+
+    Raises:
+        UsageError: Another journal is named, too.
+    """
+    if not sandbox:
+        return given
+    if given.get("journal") is not None:
+        raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
+    return given | {"journal": play_journal()}
 
 
 def age(text: str, option: str) -> timedelta:
@@ -147,7 +206,27 @@ def age(text: str, option: str) -> timedelta:
 
 def journal_path(settings: Settings) -> Path | None:
     """Where the journal's file is; ``None`` where it is a database server's."""
-    return None if "://" in settings.journal else Path(settings.journal).expanduser()
+    from batchrun.journal.location import is_server
+
+    return None if is_server(settings.journal) else Path(settings.journal).expanduser()
+
+
+def _note_synchronised(settings: Settings) -> None:
+    """Say it where the journal lies in a folder that something copies to other machines."""
+    if "journal" not in settings.model_fields_set:
+        return
+    path = journal_path(settings)
+    if path is None:
+        return
+    from batchrun.journal.places import synchronised_by
+
+    service = synchronised_by(path.absolute())
+    if service is not None:
+        typer.echo(
+            f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
+            "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
+            err=True,
+        )
 
 
 def _rate(text: str | None) -> object:

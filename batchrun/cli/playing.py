@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from batchrun.cli.options import settings_from
+from batchrun.cli.options import play_journal, settings_from
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +39,5 @@ def settings_or_sandbox(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
         settings = settings_from(**given)
         if use_sandbox and "journal" not in settings.model_fields_set:
-            from batchrun.settings import default_journal
-
-            play = default_journal().with_name("sandbox.db")  # never among batches that cost
-            settings = settings.model_copy(update={"journal": str(play)})
+            settings = settings.model_copy(update={"journal": play_journal()})
         yield settings

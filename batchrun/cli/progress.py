@@ -1,4 +1,4 @@
-"""Progress: a tqdm bar on a terminal, plain lines elsewhere."""
+"""Progress: on a terminal a tqdm bar of outcomes and a line about the quota, elsewhere lines."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import math
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from batchrun.cli.costs import clock_after
 from batchrun.cli.stopping import nobody_reads, tell
-from batchrun.cli.wording import duration
+from batchrun.cli.terminal import columns_of, fitting, is_screen, width_of
 from batchrun.model import Outcome
+from batchrun.words import duration
 
 if TYPE_CHECKING:
     from batchrun.engine import Progress
@@ -19,16 +22,23 @@ SECONDS_BETWEEN_LINES = 10.0
 STOPPED = "No more triggers"
 """How the engine's own words begin; any other notice is the reason a request came to nothing."""
 
+NARROWEST_BAR = 10
+BESIDE_THE_BAR = len("100%|| ")
+
 
 class ProgressPrinter:
     """Shows progress on standard error; used as a context.
 
     Args:
-        rows: Rows of the batch.
+        quiet: Show none of it; what is said is said all the same.
+        speed: How many of the service's seconds pass in one, for a sandbox.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False, speed: float = 1.0) -> None:
+        self._quiet = quiet
+        self._speed = speed
         self._bar: Any = None
+        self._quota: Any = None
         self._last_line = time.monotonic()
         self._last_notice = ""
 
@@ -36,25 +46,34 @@ class ProgressPrinter:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._bar is not None:
-            with suppress(OSError):
-                self._bar.close()
+        self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it stands; the next progress begins another one."""
+        bars, self._bar, self._quota = (self._quota, self._bar), None, None
+        for bar in bars:
+            if bar is not None:
+                with suppress(OSError):
+                    bar.close()
 
     def show(self, progress: Progress) -> None:
         """Show where the batch stands now; nothing where the terminal has been closed."""
+        if self._quiet:
+            return
         try:
             self._show(progress)
         except OSError:
             nobody_reads(sys.stderr)
 
     def _show(self, progress: Progress) -> None:
-        done = sum(progress.counts.values()) - progress.counts[Outcome.PENDING]
-        words = _words(progress)
-        if sys.stderr.isatty():
-            self._show_bar(done, sum(progress.counts.values()), words)
+        rows = sum(progress.counts.values())
+        done = rows - progress.counts[Outcome.PENDING]
+        if is_screen(sys.stderr):
+            self._show_bar(progress, done, rows)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            print(f"{done:,} of {sum(progress.counts.values()):,} rows; {words}", file=sys.stderr)
+            words = [*outcome_words(progress), *quota_words(progress, self._now(), self._speed)]
+            print(f"{done:,} of {rows:,} rows; {', '.join(words)}", file=sys.stderr)
         if progress.notice and progress.notice != self._last_notice:
             self._last_notice = progress.notice
             self.say(_noticed(progress.notice))
@@ -69,20 +88,90 @@ class ProgressPrinter:
         except OSError:
             nobody_reads(sys.stderr)
 
-    def _show_bar(self, done: int, rows: int, words: str) -> None:
+    def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
+        width = width_of(sys.stderr) - 1  # some terminals begin a new line after the last column
         if self._bar is None:
             from tqdm import tqdm
 
+            # Our own forecast and words, cut by ourselves: tqdm cuts no line without a bar.
             self._bar = tqdm(
                 total=rows,
-                unit="row",
-                dynamic_ncols=True,
+                bar_format="{percentage:3.0f}%|{bar}| {desc}",
                 file=sys.stderr,
-                bar_format="{l_bar}{bar}| {n:,}/{total:,}{postfix}",  # our forecast, not tqdm's
+                ncols=width,
+                position=0,
             )
-        self._bar.set_postfix_str(words, refresh=False)
-        self._bar.n = done
+            self._quota = tqdm(
+                bar_format="{desc}", file=sys.stderr, ncols=width, position=1, leave=False
+            )
+        counted = [f"{done:,}/{rows:,} rows", *outcome_words(progress)]
+        room = width - BESIDE_THE_BAR - min(NARROWEST_BAR, width // 4)
+        self._bar.n, self._bar.ncols, self._quota.ncols = done, width, width
+        self._bar.set_description_str(fitting(counted, room), refresh=False)
+        line = quota_line(progress, width, self._now(), self._speed)
+        self._quota.set_description_str(line, refresh=False)
         self._bar.refresh()
+        self._quota.refresh()
+
+    @staticmethod
+    def _now() -> datetime:
+        return datetime.now(UTC)
+
+
+def outcome_words(progress: Progress) -> list[str]:
+    """What has become of rows that is worth a word, and how many are under way."""
+    shown = [
+        f"{number:,} {outcome}"
+        for outcome, number in progress.counts.items()
+        if number and outcome not in {Outcome.COMPLETED, Outcome.PENDING}
+    ]
+    return [*shown, f"{progress.in_flight:,} running"]
+
+
+def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[str]:
+    """What the quota still gives, and until when all will be done.
+
+    Args:
+        progress: Where the batch stands.
+        now: The present moment, aware.
+        speed: How many of the service's seconds pass in one, for a sandbox.
+    """
+    words = []
+    if progress.waiting_seconds:
+        opens = clock_after(progress.waiting_seconds, now, speed)
+        words.append(f"waiting for the quota until {opens}")
+    elif not math.isinf(progress.requests_left_this_minute):
+        words.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
+    if not math.isinf(progress.requests_left_today):
+        words.append(f"{progress.requests_left_today:,.0f} today")
+    if progress.seconds_left:
+        words.append(f"about {duration(progress.seconds_left)} left")
+        words.append(f"done at {clock_after(progress.seconds_left, now, speed)}")
+    return words
+
+
+def quota_line(progress: Progress, width: int, now: datetime, speed: float = 1.0) -> str:
+    """The same on one line: in full where it fits, else in short.
+
+    Args:
+        progress: Where the batch stands.
+        width: Columns of the line.
+        now: The present moment, aware.
+        speed: As in `quota_words`.
+    """
+    line = ", ".join(quota_words(progress, now, speed))
+    if columns_of(line) <= width:
+        return line
+    short = []
+    if progress.waiting_seconds:
+        short.append(f"quota opens {clock_after(progress.waiting_seconds, now, speed)}")
+    elif not math.isinf(progress.requests_left_this_minute):
+        short.append(f"{progress.requests_left_this_minute:,.0f} left/min")
+    if not math.isinf(progress.requests_left_today):
+        short.append(f"{progress.requests_left_today:,.0f} today")
+    if progress.seconds_left:
+        short.append(f"done {clock_after(progress.seconds_left, now, speed)}")
+    return fitting(short, width)
 
 
 def _noticed(notice: str) -> str:
@@ -90,19 +179,3 @@ def _noticed(notice: str) -> str:
     if notice.startswith(STOPPED):
         return notice
     return f"A request brought nothing usable ({notice}); it is tried again later."
-
-
-def _words(progress: Progress) -> str:
-    shown = [
-        f"{number:,} {outcome}"
-        for outcome, number in progress.counts.items()
-        if number and outcome not in {Outcome.COMPLETED, Outcome.PENDING}
-    ]
-    shown.append(f"{progress.in_flight:,} running")
-    if not math.isinf(progress.requests_left_this_minute):
-        shown.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
-    if not math.isinf(progress.requests_left_today):
-        shown.append(f"{progress.requests_left_today:,.0f} today")
-    if progress.seconds_left:
-        shown.append(f"about {duration(progress.seconds_left)} left")
-    return ", ".join(shown)

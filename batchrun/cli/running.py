@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from batchrun.cli.again import is_given_back, run_marked
-from batchrun.cli.attending import go, go_on
+from batchrun.cli.attending import Manner, go, go_on
 from batchrun.cli.deciding import Doubts, about_doubts
 from batchrun.cli.forms import (
     Columns,
@@ -45,8 +46,11 @@ from batchrun.cli.options import (
     Daily,
     JournalAt,
     Limit,
+    LogFile,
+    NotifyCommand,
     Output,
     ProfileName,
+    Quiet,
     Rate,
     Reuse,
     StopAfterFailures,
@@ -65,6 +69,7 @@ from batchrun.cli.reading import (
     VisibleOnly,
     ask_if_somebody_is_here,
 )
+from batchrun.cli.unattended import resume_all
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,6 +82,12 @@ DEMO_WORKFLOW = "Account Research"
 
 Again: TypeAlias = Annotated[
     bool, typer.Option("--again", help="Trigger it all anew although it was done before.")
+]
+All: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="All batches with something left to do, oldest first: for a nightly line."
+    ),
 ]
 
 
@@ -111,6 +122,7 @@ def check(
     """Show what a run would do and cost; nothing is triggered."""
     from batchrun import batch
     from batchrun.cli import wording
+    from batchrun.cli.costs import plan_costs
 
     files = configuration_beside(file)
     request = replace(
@@ -136,11 +148,13 @@ def check(
     given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
     with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
         tell_configuration(files, settings)
-        plan = asyncio.run(batch.check(request, settings))
+        plan = asyncio.run(batch.check(request, settings, with_credits=not as_json))
     if as_json:
         typer.echo(json.dumps(wording.plan_json(plan)))
     else:
-        typer.echo("\n".join(wording.plan_lines(plan)))
+        now = datetime.now(UTC)
+        shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
+        typer.echo("\n".join(wording.plan_lines(plan, costs=shown)))
 
 
 def run(
@@ -172,6 +186,9 @@ def run(
     layout: LayoutFile = None,
     csv_plain: CsvPlain = False,
     write_every: WriteEvery = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
     use_sandbox: Sandbox = False,
     profile: ProfileName = None,
     base_url: BaseUrl = None,
@@ -199,7 +216,9 @@ def run(
         "wait": wait or None,
         "stop_after_failures": stop_after_failures,
         "journal": journal,
+        "log_file": log_file,
     }
+    manner = Manner(as_json, quiet, notify_command, use_sandbox)
     if is_given_back(file):
         _refuse_for_results(
             file,
@@ -221,7 +240,7 @@ def run(
         )
         with settings_or_sandbox(use_sandbox, **given) as settings:
             tell_configuration(files, settings)
-            run_marked(file, settings, workflow, output, limit, form, yes=yes, as_json=as_json)
+            run_marked(file, settings, workflow, output, limit, form, manner, yes=yes)
         return
     if again and reuse is not None:
         raise UsageError("--again and --reuse exclude each other.", "Give one.")
@@ -247,21 +266,12 @@ def run(
     ).over(files.defaults)
     with settings_or_sandbox(use_sandbox, **given) as settings:
         tell_configuration(files, settings)
-        go(
-            request,
-            settings,
-            output,
-            limit,
-            form,
-            yes=yes,
-            again=again,
-            sandbox=use_sandbox,
-            as_json=as_json,
-        )
+        go(request, settings, output, limit, form, manner, yes=yes, again=again)
 
 
 def resume(
     batch: Batch = None,
+    all_batches: All = False,
     output: Output = None,
     limit: Limit = None,
     in_doubt: Doubts = None,
@@ -279,6 +289,9 @@ def resume(
     layout: LayoutFile = None,
     csv_plain: CsvPlain = False,
     write_every: WriteEvery = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
 ) -> None:
     """Go on with a batch where it stopped, whatever stopped it."""
     given: dict[str, Any] = {
@@ -289,30 +302,40 @@ def resume(
         "wait": wait or None,
         "stop_after_failures": stop_after_failures,
         "journal": journal,
+        "log_file": log_file,
     }
-    summary = _to_resume(batch, settings_with_journal(**given), to_stderr=as_json)
-    files = configuration_of(summary)
-    settings = settings_from(configuration=files, **given)
-    form = form_from(
-        columns,
-        rename,
-        flat_depth,
-        layout,
-        csv_plain=csv_plain,
-        write_every=write_every,
-        defaults=files.defaults,
-        source=summary.source.path,
-    )
-    tell_configuration(files, settings)
-    go_on(
-        summary.batch_id,
-        settings,
-        output=output,
-        limit=limit,
-        decide=about_doubts(in_doubt),
-        form=form,
-        as_json=as_json,
-    )
+
+    def go_on_with(summary: BatchSummary) -> None:
+        files = configuration_of(summary)
+        settings = settings_from(configuration=files, **given)
+        form = form_from(
+            columns,
+            rename,
+            flat_depth,
+            layout,
+            csv_plain=csv_plain,
+            write_every=write_every,
+            defaults=files.defaults,
+            source=summary.source.path,
+        )
+        tell_configuration(files, settings)
+        go_on(
+            summary.batch_id,
+            settings,
+            Manner(as_json, quiet, notify_command),
+            output=output,
+            limit=limit,
+            decide=about_doubts(in_doubt),
+            form=form,
+        )
+
+    to_stderr = as_json or quiet
+    settings = settings_with_journal(**given)
+    if all_batches:
+        for_one = {"BATCH": batch, "--output": output, "--limit": limit}
+        resume_all(settings, for_one, go_on_with, to_stderr=to_stderr)
+    else:
+        go_on_with(_to_resume(batch, settings, to_stderr=to_stderr))
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
@@ -355,7 +378,8 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with settings_or_sandbox(use_sandbox=True, journal=journal) as settings:
-        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, yes=True, sandbox=True)
+        manner = Manner(sandbox=True)
+        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, manner, yes=True)
 
 
 def _reuse(text: str | None) -> timedelta | None:

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, StoppedError
 
 if TYPE_CHECKING:
     from batchrun.control import Control
 
 Ended = TypeVar("Ended")
-
-NOTHING_BEGUN = 130
-"""The shell's own code for a command that Ctrl-C ended."""
 
 _GENTLY = (
     "Stopping: no more triggers; collecting what is in flight for up to a minute. "
@@ -37,11 +34,22 @@ class Stopper:
     Args:
         control: Stops the batch gently.
         say: Tells the user.
+        close: Clears the way for the last words.
+        where: The option by which `resume` finds the batch, ``""`` for none.
     """
 
-    def __init__(self, control: Control, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        control: Control,
+        say: Callable[[str], None],
+        close: Callable[[], None] = lambda: None,
+        *,
+        where: str = "",
+    ) -> None:
         self._control = control
         self._say = say
+        self._close = close
+        self._where = where
         self._asking = False
         self._cancelled = False
         self._cancel: Callable[[], object] | None = None
@@ -83,12 +91,16 @@ class Stopper:
         try:
             return asyncio.run(cancellable())
         except (KeyboardInterrupt, asyncio.CancelledError):
+            self._close()
             batch_id = self._control.batch_id
             if batch_id is None:
-                tell("Stopped before anything was triggered.", err=True)
-                raise typer.Exit(NOTHING_BEGUN) from None
-            tell(f"Stopped. Nothing is lost; go on with: batchrun resume {batch_id}", err=True)
-            raise typer.Exit(ExitCode.PAUSED) from None
+                raise StoppedError("Stopped before anything was triggered.") from None
+            how = f"batchrun resume {batch_id}{self._where}"
+            stopped = StoppedError("Stopped.", f"Nothing is lost; go on with: {how}")
+            stopped.exit_code = ExitCode.PAUSED
+            raise stopped from None
+        finally:
+            self._cancel = None
 
     def _stop(self, number: int, _frame: object) -> None:
         if self._asking or self._cancel is None or self._cancelled:

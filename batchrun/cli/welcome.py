@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def welcome() -> None:
     """Say what to do next, by what is there already."""
-    from batchrun.access import address_of, given_key, stored_profile
+    from batchrun.access import address_of, given_key, profile_of
     from batchrun.cli.options import settings_from
 
     settings = settings_from()
-    stored = stored_profile(settings)
+    stored = profile_of(settings)
     lines = ["batchrun runs a PG:AI workflow for every row of a list and writes a workbook.", ""]
     if stored is None and not given_key(settings):
         lines += [

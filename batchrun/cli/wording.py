@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from batchrun.model import BatchSummary, Outcome
+from batchrun.words import duration, plural
 
 if TYPE_CHECKING:
-    from batchrun.estimate import Estimate
+    from collections.abc import Sequence
+    from datetime import timedelta
+
     from batchrun.plan import Plan
 
 REASONS_SHOWN = 10
 BATCHES_SHOWN = 3
 
 
-def duration(seconds: float) -> str:
-    """A time in the two units that matter, such as ``3 h 20 min``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{number} {unit}" for number, unit in parts if number]
-    return " ".join(shown[:2]) or "0 s"
-
-
-def plural(number: int, noun: str, several: str = "") -> str:
-    """A counted noun, such as ``1 row`` or ``12,000 rows``."""
-    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
+def age_words(passed: timedelta) -> str:
+    """A time in the one unit that matters, such as ``3 h``."""
+    number, unit = duration(max(passed.total_seconds(), 0)).split()[:2]
+    return f"{number} {unit}"
 
 
 def counts(summary: BatchSummary, running_rows: int = 0) -> str:
@@ -48,6 +41,16 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
     return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
 
 
+def counts_in_short(summary: BatchSummary) -> str:
+    """The same for a table: how many of the rows are completed, and what the others are."""
+    others = [
+        f"{number:,} {outcome}"
+        for outcome, number in summary.counts.items()
+        if number and outcome is not Outcome.COMPLETED
+    ]
+    return ", ".join([f"{summary.counts[Outcome.COMPLETED]:,}/{summary.rows:,}", *others])
+
+
 def effort(summary: BatchSummary) -> str:
     """What a batch took, beside what was estimated."""
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
@@ -62,15 +65,19 @@ def effort(summary: BatchSummary) -> str:
 
 
 def plan_lines(
-    plan: Plan, now: int | None = None, running: int = 0, *, limited: bool = False
+    plan: Plan,
+    now: int | None = None,
+    *,
+    limited: bool = False,
+    costs: Sequence[str] = (),
 ) -> list[str]:
     """A plan as `check` and `run` show it.
 
     Args:
         plan: The plan.
         now: How many of its jobs would be triggered now; ``None`` for all.
-        running: How many of its executions run already.
         limited: Whether it is --limit that leaves some of them for later.
+        costs: What they cost, a line each.
     """
     now = plan.to_trigger if now is None else now
     source, invalid = plan.table.source, plan.invalid
@@ -96,7 +103,7 @@ def plan_lines(
         part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
     lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}, {folded}")
     lines += [f"           {line}" for line in known_lines(plan)]
-    lines.append(f"Cost:      {estimate_words(plan.rates.of(now, running))}")
+    lines += costs
     if plan.first_body is not None:
         lines.append(f"First:     {plan.first_body}")
     return lines
@@ -138,21 +145,6 @@ def id_lines(plan: Plan) -> list[str]:
     return [f"{each.name}: {each.words}" for each in found] + ([swapped] if swapped else [])
 
 
-def estimate_words(estimate: Estimate) -> str:
-    """What an estimate says, in one line."""
-    rate = (
-        "no rate limit"
-        if math.isinf(estimate.requests_per_minute)
-        else f"{estimate.requests_per_minute:,.0f} requests a minute"
-    )
-    words = f"about {plural(estimate.requests, 'request')}, {duration(estimate.seconds)} at {rate}"
-    if math.isfinite(estimate.daily_left):
-        left = max(estimate.daily_left, 0)
-        enough = "enough" if estimate.requests <= left else "not enough for today"
-        words += f"; day quota {enough} ({left:,.0f} left)"
-    return words
-
-
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan for machines."""
     return {
@@ -180,6 +172,7 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
     return {
         "batch": summary.batch_id,
         "list": summary.source.name,
+        "list_path": summary.source.path,
         "workflow": {"id": summary.workflow.id, "name": summary.workflow.name},
         "created_at": summary.created_at.isoformat(),
         "updated_at": summary.updated_at.isoformat(),

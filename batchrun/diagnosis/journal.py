@@ -8,14 +8,13 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
 from batchrun.diagnosis.finding import Finding, Verdict
 from batchrun.errors import JournalError
 from batchrun.journal import Journal
+from batchrun.journal.location import is_server, shown
 from batchrun.journal.places import network_filesystem
 from batchrun.journal.schema import SCHEMA_VERSION
-from batchrun.settings.wording import without_password
 
 LITTLE_BYTES = 500_000_000
 """A disk with less free is worth a word: a run keeps its results in the journal."""
@@ -23,7 +22,7 @@ LITTLE_BYTES = 500_000_000
 
 def examine_journal(location: str) -> Finding:
     """How the journal is."""
-    if "://" in location:
+    if is_server(location):
         return _on_a_server(location)
     path = Path(location).expanduser().absolute()
     folder = next(each for each in path.parents if each.exists())
@@ -82,7 +81,7 @@ def _fault(text: str, advice: str) -> Finding:
 
 def _read(path: Path) -> tuple[str, str, int]:
     """What SQLite's quick check says, the schema's version, and how many batches there are."""
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         flaws = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if flaws != "ok":
             return str(flaws), "", 0
@@ -95,10 +94,9 @@ def _read(path: Path) -> tuple[str, str, int]:
 
 
 def _on_a_server(location: str) -> Finding:
-    shown = without_password(location)
     try:
         with Journal(location) as journal:
             batches = len(journal.batches())
     except JournalError as error:
-        return _fault(error.what.replace(location, shown), error.hint or _ELSEWHERE)
-    return Finding("Journal", Verdict.OK, f"{shown}, {batches:,} batches")
+        return _fault(error.what, error.hint or _ELSEWHERE)
+    return Finding("Journal", Verdict.OK, f"{shown(location)}, {batches:,} batches")

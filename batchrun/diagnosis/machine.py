@@ -13,7 +13,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from batchrun import __version__
-from batchrun.access import Kept, profiles
+from batchrun.access import Kept, stored_profiles
 from batchrun.diagnosis.finding import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _without_user(value: str) -> str:
 
 def examine_configuration(files: Configuration) -> Finding:
     """Which files count, and whether one that holds keys is readable by others."""
-    stored, kept = profiles(), "no profile"
+    stored, kept = stored_profiles(), "no profile"
     known = stored.all()
     if known:
         kept = ", ".join(f"{one.name} …{one.end} ({one.kept})" for one in known.values())

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
-_SUSPEND_AWARE = getattr(time, "CLOCK_BOOTTIME", None)
-"""Linux' monotonic clock stands still while a laptop sleeps; this one doesn't."""
+
+def _seconds() -> float:
+    """A clock that never goes back, and goes on while a laptop sleeps.
+
+    `time.monotonic` stands still meanwhile on Linux and macOS; on Windows it goes on.
+    """
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC)  # mach_continuous_time
+    return time.monotonic()
 
 
 class Clock:
@@ -21,9 +31,7 @@ class Clock:
 
     def now(self) -> float:
         """Seconds since some moment; never goes back."""
-        if _SUSPEND_AWARE is None:
-            return time.monotonic() * self.speed
-        return time.clock_gettime(_SUSPEND_AWARE) * self.speed
+        return _seconds() * self.speed
 
     async def sleep(self, seconds: float) -> None:
         """Wait so many seconds of this clock."""

@@ -27,11 +27,17 @@ class Feed:
         self._read_all = False
         self._pending = jobs.count_pending()
         self._allowed = math.inf if limit is None else limit
+        self._given: set[int] | None = None if limit is None else set()
 
     @property
     def left(self) -> int:
         """How many jobs are still to be handed out."""
         return int(min(self._pending, self._allowed))
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The numbers of the jobs handed out, where there is a limit: it bounds what is kept."""
+        return tuple(sorted(self._given or ()))
 
     def has_pending(self) -> bool:
         """Whether a job is left at all, allowed or not."""
@@ -50,10 +56,15 @@ class Feed:
         """The next job."""
         self._allowed -= 1
         self._pending -= 1
-        return self._ready.popleft()
+        job = self._ready.popleft()
+        if self._given is not None:
+            self._given.add(job.number)
+        return job
 
     def put_back(self, job: Job) -> None:
         """A job that surely wasn't accepted is the next one again."""
         self._allowed += 1
         self._pending += 1
+        if self._given is not None:
+            self._given.discard(job.number)
         self._ready.appendleft(job)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
+from batchrun.words import counted, duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ class Progress:
         requests_left_this_minute: What the quota still gives this minute; infinite for no limit.
         requests_left_today: The same for today; infinite where no limit is known.
         seconds_left: How long what is left to do probably takes, in seconds.
+        waiting_seconds: How long nothing is sent because the quota is spent; 0 while it isn't.
         notice: Something the user should read now, else ``""``.
     """
 
@@ -32,7 +34,17 @@ class Progress:
     requests_left_this_minute: float
     requests_left_today: float
     seconds_left: float = 0.0
+    waiting_seconds: float = 0.0
     notice: str = ""
+
+    def __repr__(self) -> str:
+        rows = sum(self.counts.values())
+        done: dict[Outcome, int] = {**self.counts, Outcome.PENDING: 0}
+        left = f", about {duration(self.seconds_left)} left" if self.seconds_left else ""
+        return (
+            f"<Progress {sum(done.values()):,} of {plural(rows, 'row')} ({counted(done)}), "
+            f"{self.in_flight:,} running{left}>"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,11 @@ class Quota:
             told = self._learned_rate or told or DEFAULT_RATE
         return told if self._slowed == 1.0 else max(told * self._slowed, 1.0)
 
+    @property
+    def daily(self) -> int | None:
+        """Requests a day: the user's limit, else the headers'; ``None`` where nobody said one."""
+        return int(self._day_limit) if math.isfinite(self._day_limit) else self._days_figure
+
     def left_today(self, now: float) -> float:
         """Requests left today; infinite where nobody set a limit."""
         self._turn_day(now)

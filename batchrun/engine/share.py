@@ -118,8 +118,8 @@ class QuotaShare:
         await asyncio.to_thread(self._ledger.count)
 
     def _shared_now(self) -> float:
-        """A clock that all processes of this machine read alike."""
-        return time.time() * self._clock.speed
+        """A clock that all processes read alike: this machine's, or the journal's server's."""
+        return (time.time() + self._ledger.clock_ahead) * self._clock.speed
 
 
 def seconds_to_midnight(now: datetime) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import unicodedata
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -152,5 +153,8 @@ def _insert_many(connection: Connection, table: Any, values: Iterable[Mapping[st
 
 
 def _batch_id(name: str, now: datetime) -> str:
-    stem = re.sub(r"[^a-z0-9]+", "-", name.rsplit(".", 1)[0].lower()).strip("-")[:24].strip("-")
+    # A Mac may spell an accent as a character of its own: both spellings give one id.
+    letters = unicodedata.normalize("NFKD", name.rsplit(".", 1)[0].lower())
+    plain = "".join(each for each in letters if not unicodedata.combining(each))
+    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:24].strip("-")
     return f"{now:%m%d}-{stem or 'batch'}-{secrets.token_hex(2)}"

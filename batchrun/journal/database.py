@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import JournalError
-from batchrun.journal import places
+from batchrun.journal import places, server
 from batchrun.journal.faults import unusable
+from batchrun.journal.location import is_server, shown
 from batchrun.journal.migrations import bring_up_to_date
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BUSY_SECONDS = 30.0
 
-WRITING = {"batchrun_writes": True}
-"""Execution options of a connection that will write: it takes its turn before it reads."""
+_WRITING = {"preserve_rowcount": True}
+"""Options of a connection that writes: how many rows an INSERT made is known, too."""
+
+_WRITING_TO_A_FILE = {"batchrun_writes": True}
+"""It takes its turn before it reads."""
 
 
 def open_database(location: str) -> Engine:
@@ -31,22 +39,18 @@ def open_database(location: str) -> Engine:
     Raises:
         JournalError: It can't be opened, is not a journal, or is from a newer batchrun.
     """
-    try:
-        engine = create_engine(_url(location))
-    except (SQLAlchemyError, ArgumentError, ImportError, OSError) as error:
-        raise unusable(location, error) from error
+    engine = server.connect_to_server(location) if is_server(location) else _file(location)
 
     def in_words(context: ExceptionContext) -> JournalError | None:
         error = context.original_exception
-        return unusable(location, error) if _is_databases_own(engine, error) else None
+        return unusable(shown(location), error) if _is_databases_own(engine, error) else None
 
     event.listen(engine, "handle_error", in_words, retval=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _make_durable)
-        event.listen(engine, "begin", _begin)
     try:
-        with engine.connect().execution_options(**WRITING) as connection, connection.begin():
-            bring_up_to_date(connection, location)
+        with writing(engine) as connection:
+            if on_server(engine):
+                server.wait_for_turn(connection)
+            bring_up_to_date(connection, shown(location))
     except sqlite3.Error as error:
         engine.dispose()
         raise unusable(location, error) from error
@@ -56,13 +60,34 @@ def open_database(location: str) -> Engine:
     return engine
 
 
+def on_server(engine: Engine) -> bool:
+    """Whether the database is a server's, which several machines may share."""
+    return engine.dialect.name != "sqlite"
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection that writes, in one transaction: committed at the end of the block."""
+    options = _WRITING | (server.WRITING if on_server(engine) else _WRITING_TO_A_FILE)
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+def clock_ahead(engine: Engine) -> float:
+    """Seconds that the clock all processes share is ahead of this machine's."""
+    if not on_server(engine):
+        return 0.0
+    with engine.connect() as connection:
+        return server.seconds_ahead(connection)
+
+
 def compact(engine: Engine) -> None:
     """Give back what deleted rows took, so that they are in no file of the journal any more.
 
     Raises:
         JournalError: Another process has the journal open at this moment.
     """
-    if engine.dialect.name != "sqlite":
+    if on_server(engine):
         return  # the server's own housekeeping does it
     connection = engine.raw_connection()
     try:
@@ -82,12 +107,16 @@ def compact(engine: Engine) -> None:
         )
 
 
-def _url(location: str) -> URL:
-    if "://" in location:
-        return make_url(location)
+def _file(location: str) -> Engine:
     path = Path(location).expanduser()
-    places.prepare(path)
-    return URL.create("sqlite", database=str(path))
+    try:
+        places.prepare(path)
+        engine = create_engine(URL.create("sqlite", database=str(path)))
+    except (SQLAlchemyError, OSError) as error:
+        raise unusable(location, error) from error
+    event.listen(engine, "connect", _make_durable)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _make_durable(connection: Any, _record: Any) -> None:
@@ -112,6 +141,8 @@ def _make_durable(connection: Any, _record: Any) -> None:
 def _is_databases_own(engine: Engine, error: BaseException) -> bool:
     """Whether it is the database that fails, not a statement it was given."""
     driver: Any = engine.dialect.loaded_dbapi
+    if on_server(engine) and server.refuses(error):
+        return True
     of_statements = (
         driver.InterfaceError,
         driver.ProgrammingError,

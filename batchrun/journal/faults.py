@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sqlite3
 
 from batchrun.errors import JournalError, JournalWriteError
@@ -30,6 +31,24 @@ _SQLITE_WORDS = {
     ),
     sqlite3.SQLITE_NOTADB: ("it is not a journal of batchrun", _ELSEWHERE),
     sqlite3.SQLITE_IOERR: ("the disk reports an error", f"Check the disk. {_NOTHING_LOST}"),
+}
+INSUFFICIENT_PRIVILEGE = "42501"
+_SERVER_HINT = (
+    "Is the server running, does this machine reach it, and are user, password and database right? "
+    f"{_NOTHING_LOST}"
+)
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRESQL_WORDS = {
+    "25006": ("it is read-only (a standby?)", "Name the primary server's database."),
+    INSUFFICIENT_PRIVILEGE: (
+        "this user may not make or change its tables",
+        "Give it a database or schema of its own, such as: CREATE DATABASE batchrun OWNER USER",
+    ),
+    "53100": ("the server's disk is full", f"Free some space there. {_NOTHING_LOST}"),
+    "53300": ("the server has no connection left", _NOTHING_LOST),
+    "57P01": ("the server is being stopped", _NOTHING_LOST),
+    "57P02": ("the server has crashed", _NOTHING_LOST),
+    "57P03": ("the server is starting or stopping", _NOTHING_LOST),
 }
 _ERRNO_WORDS = {
     errno.ENOSPC: _SQLITE_WORDS[sqlite3.SQLITE_FULL],
@@ -60,7 +79,18 @@ def _words(error: BaseException) -> tuple[str, str]:
     code = getattr(cause, "sqlite_errorcode", None)
     if code is not None and code & 0xFF in _SQLITE_WORDS:
         return _SQLITE_WORDS[code & 0xFF]
+    state = getattr(cause, "sqlstate", None)
+    if state in _POSTGRESQL_WORDS:
+        return _POSTGRESQL_WORDS[state]
+    if type(cause).__module__.startswith("psycopg"):
+        return _server_words(str(cause)), _SERVER_HINT
     if isinstance(cause, OSError) and cause.errno in _ERRNO_WORDS:
         return _ERRNO_WORDS[cause.errno]
     text = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
     return text, _ELSEWHERE
+
+
+def _server_words(text: str) -> str:
+    """What PostgreSQL's client says, without its preamble and its guesses on further lines."""
+    first = text.strip().partition("\n")[0].strip().rstrip(".")
+    return re.sub(r"^(connection (failed|is bad): )?(connection to server .* failed: )?", "", first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine, func, insert, literal, select, update
 
 from batchrun.errors import JournalError, JournalWriteError, UsageError
+from batchrun.events import Event, happened
 from batchrun.journal.encoding import encode_result, encode_time
 from batchrun.journal.rescue import RescueFiles, Step
 from batchrun.journal.schema import ENDED, JobState, attempts, batches, jobs
@@ -23,6 +25,19 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from batchrun.journal.writer import JournalWriter
+
+_LOG = logging.getLogger(__name__)
+
+_EVENTS = {
+    JobState.PENDING: Event.JOB_RETURNED,
+    JobState.IN_FLIGHT: Event.JOB_ACCEPTED,
+    JobState.COMPLETED: Event.JOB_COMPLETED,
+    JobState.FAILED: Event.JOB_FAILED,
+    JobState.REJECTED: Event.JOB_REJECTED,
+    JobState.TIMED_OUT: Event.JOB_TIMED_OUT,
+    JobState.IN_DOUBT: Event.JOB_IN_DOUBT,
+}
+"""What is logged of a job's steps, each when it is on disk."""
 
 # Until its answer is known. Another process that has taken the batch over meanwhile may have
 # called it in doubt; who holds the answer knows better.
@@ -84,6 +99,11 @@ class BatchJobs:
         self._batch_id = batch_id
         self._steps = Steps(engine, batch_id, key_hash, holder)
         self._rescue = rescue
+
+    @property
+    def batch_id(self) -> str:
+        """Which batch they are of."""
+        return self._batch_id
 
     # reading
 
@@ -247,6 +267,7 @@ class BatchJobs:
         """
         intent = self._steps.intend(job.number)
         if await self._writer.commit_changes(intent, *self._steps.count(), of=job.number) == 1:
+            self._tell(Event.JOB_SENDING, job)
             return True
         with self._engine.connect() as connection:
             if connection.scalar(self._steps.held_by_another()):
@@ -334,6 +355,12 @@ class BatchJobs:
             await self._writer.commit_changes(self._steps.move(step), of=job.number)
         except JournalWriteError as error:
             raise self._kept(job, step, error) from error
+        execution = values.get("execution_id") or job.execution_id
+        self._tell(_EVENTS[new], job, execution=execution, seconds=_seconds(values))
+
+    def _tell(self, event: Event, job: Job, **facts: object) -> None:
+        level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO
+        happened(_LOG, event, level, batch=self._batch_id, job=job.number, **facts)
 
     async def _move_all(self, old: set[JobState], new: JobState, **values: object) -> int:
         """Take a step of all jobs in a state; how many there were."""
@@ -352,6 +379,14 @@ class BatchJobs:
             known = step.values.get("execution_id") or job.execution_id
             what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
         return JournalWriteError(f"{error.what} {what}", error.hint)
+
+
+def _seconds(values: Mapping[str, object]) -> float | None:
+    """How long an execution ran; ``None`` where it hasn't ended, or nobody knows."""
+    started, finished = values.get("started_at"), values.get("finished_at")
+    if not isinstance(started, float) or not isinstance(finished, float):
+        return None
+    return round(finished - started, 3)
 
 
 def _closing_words(execution: Execution) -> str:

@@ -13,11 +13,12 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from batchrun.errors import JournalError
 from batchrun.journal.creation import batches_of, create_batch, newest_of
-from batchrun.journal.database import WRITING, compact, open_database
+from batchrun.journal.database import compact, open_database, writing
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.known import known_jobs, reuse_results
-from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_path
+from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_files
 from batchrun.journal.ledger import QuotaLedger, inserter
+from batchrun.journal.location import shown
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import ResultRows
@@ -34,6 +35,7 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
+from batchrun.words import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,17 +50,21 @@ class Journal:
     """All batches of a user, in one database.
 
     Args:
-        location: Path of a SQLite file, or a database URL.
+        location: Path of a SQLite file, or the URL of a PostgreSQL database.
+
+    Attributes:
+        location: The same as it may be shown, without a password.
 
     Raises:
         JournalError: The journal can't be opened.
     """
 
     def __init__(self, location: str) -> None:
-        self.location = location
+        self.location = shown(location)
         self._engine = open_database(location)
-        self._writer = JournalWriter(self._engine, location)
+        self._writer = JournalWriter(self._engine, self.location)
         self._token = secrets.token_hex(8)  # under which this process holds batches
+        self._key_hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +106,7 @@ class Journal:
             UsageError: Somebody has begun the same list meanwhile, or a result that was to be
                 reused has gone; nothing was kept.
         """
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             batch_id = create_batch(connection, plan, base_url, known, profile)
             reuse_results(connection, batch_id, plan)
             return batch_id
@@ -131,13 +137,12 @@ class Journal:
                 )
             return newest
         with self._engine.connect() as connection:
-            known = connection.scalars(
-                select(batches.c.id).where(batches.c.id.startswith(batch_id, autoescape=True))
-            ).all()
+            every = connection.scalars(select(batches.c.id)).all()
+        known = [each for each in every if each.startswith(batch_id)]
         if batch_id in known:
             return self.summary(batch_id)
         if len(known) != 1:
-            raise _not_the_one(batch_id, sorted(known), self.location)
+            raise _not_the_one(batch_id, sorted(known), meant(batch_id, every), self.location)
         return self.summary(known[0])
 
     def batches(self) -> list[BatchSummary]:
@@ -145,6 +150,14 @@ class Journal:
         with self._engine.connect() as connection:
             ids = connection.scalars(select(batches.c.id).order_by(batches.c.created_at.desc()))
             return [self._summary(connection, batch_id) for batch_id in ids.all()]
+
+    def unfinished(self) -> list[BatchSummary]:
+        """The batches of which `resume` has something left to do, oldest first.
+
+        Rows in doubt alone are not: they wait for the user's word.
+        """
+        found = self.batches()[::-1]
+        return [one for one in found if one.unfinished or self.rescued(one.batch_id)]
 
     def summary(self, batch_id: str) -> BatchSummary:
         """A batch as it stands now; its counts add up to its rows."""
@@ -179,7 +192,7 @@ class Journal:
         """Hold a batch while working on it.
 
         Raises:
-            JournalError: Another process works on it; it says which.
+            HeldError: Another process works on it; it says which.
         """
         return hold_batch(self._engine, self._writer, self.location, batch_id, self._token)
 
@@ -210,8 +223,9 @@ class Journal:
         with self.hold(batch_id):
             self._rescue(batch_id).discard()
             self._writer.submit(delete(batches).where(batches.c.id == batch_id)).result()
-        with suppress(OSError):  # Windows keeps a file that somebody has open
-            lock_path(self.location, batch_id).unlink(missing_ok=True)
+        for path in lock_files(self.location, batch_id):
+            with suppress(OSError):  # Windows keeps a file that somebody has open
+                path.unlink(missing_ok=True)
 
     def ledger(self, key: str) -> QuotaLedger:
         """What all processes that use the key have spent, and whose turn it is."""
@@ -241,17 +255,36 @@ class Journal:
 
     def set_output(self, batch_id: str, output: str) -> None:
         """Keep where the workbook was written last."""
+        self._set(batch_id, output=output)
+
+    def form(self, batch_id: str) -> str:
+        """How the batch's results are written, as `set_form` was given it; ``""`` before."""
+        with self._engine.connect() as connection:
+            found = connection.scalar(select(batches.c.form).where(batches.c.id == batch_id))
+        return str(found)
+
+    def set_form(self, batch_id: str, form: str) -> None:
+        """Keep how the batch's results are written, for who goes on with it."""
+        self._set(batch_id, form=form)
+
+    def _set(self, batch_id: str, **values: str) -> None:
         self._writer.submit(
-            update(batches).where(batches.c.id == batch_id).values(output=output)
+            update(batches).where(batches.c.id == batch_id).values(**values)
         ).result()
 
     # results
 
     @contextmanager
-    def results(self, batch_id: str) -> Iterator[BatchResults]:
+    def results(
+        self, batch_id: str, *, of_jobs: Sequence[int] | None = None
+    ) -> Iterator[BatchResults]:
         """A batch's rows with their outcomes and results, all of one moment.
 
         The rows can be iterated more than once until the context ends, also while the batch runs.
+
+        Args:
+            batch_id: Which batch.
+            of_jobs: Only the rows of these jobs, at most some hundred.
         """
         with self._engine.connect() as connection, connection.begin():
             header, roles = connection.execute(
@@ -260,7 +293,7 @@ class Journal:
             yield BatchResults(
                 summary=self._summary(connection, batch_id),
                 header=tuple(json.loads(header)),
-                rows=ResultRows(connection, batch_id),
+                rows=ResultRows(connection, batch_id, of_jobs=of_jobs),
                 roles={Role(role): column for role, column in json.loads(roles).items()},
             )
 
@@ -322,21 +355,18 @@ class Journal:
             reused=sum(int(sharing) for _, reused, _, sharing in states if reused),
         )
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with (
-            self._engine.connect().execution_options(**WRITING) as connection,
-            connection.begin(),
-        ):
-            yield connection
-
     def _rescue(self, batch_id: str) -> RescueFiles:
         return RescueFiles(rescue_folders(self.location), batch_id)
 
     def _key_hash(self, key: str) -> str:
-        """A name for the key that can't be turned back into it."""
+        """A name for the key that can't be turned back into it; making it is slow on purpose."""
+        if key not in self._key_hashes:
+            self._key_hashes[key] = self._hash(key)
+        return self._key_hashes[key]
+
+    def _hash(self, key: str) -> str:
         salted = inserter(self._engine)(meta).values(name="salt", value=secrets.token_hex(16))
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             connection.execute(salted.on_conflict_do_nothing())
             salt = connection.execute(
                 select(meta.c.value).where(meta.c.name == "salt")
@@ -344,11 +374,11 @@ class Journal:
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
 
 
-def _not_the_one(batch_id: str, known: Sequence[str], location: str) -> JournalError:
+def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str) -> JournalError:
     if not known:
         return JournalError(
             f"No batch is called {batch_id} in the journal {location}.",
-            "List them with: batchrun batches",
+            f"{close}List them with: batchrun batches",
         )
     more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
     return JournalError(

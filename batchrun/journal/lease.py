@@ -1,9 +1,13 @@
 """One batch is worked on by one process at a time: a lease in the journal, with a heartbeat.
 
 On this machine a file lock tells whether the holder lives, since the system lets go of it when
-the process dies, however it dies. A journal on a server is shared with other machines: there the
-lease's heartbeat tells, and a holder that has been silent for a minute is taken over. A holder
-that was only asleep (a closed laptop) finds its lease gone and triggers nothing more.
+the process dies, however it dies. A journal on a server is shared with other machines and users:
+there the lease's heartbeat tells, and a holder that has been silent for a minute is taken over. A
+holder that was only asleep (a closed laptop) finds its lease gone and triggers nothing more.
+
+Whether a lease on a server is of a process whose file lock we would have met is known by a mark:
+beside the lock lie the names its holders had. Host names would not do: machines share them,
+and so do the users of one machine.
 """
 
 from __future__ import annotations
@@ -20,20 +24,27 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, select, update
 
-from batchrun.errors import JournalError
+from batchrun.errors import HeldError, JournalError
+from batchrun.journal.database import clock_ahead, on_server
 from batchrun.journal.faults import unusable
+from batchrun.journal.ledger import inserter
+from batchrun.journal.location import is_server
 from batchrun.journal.schema import leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Executable
 
     from batchrun.journal.writer import JournalWriter
 
 HEARTBEAT_SECONDS = 15.0
 SILENCE_SECONDS = 60.0
 """A holder on another machine that has been silent for so long is taken for dead."""
+TRIES = 2
+"""What a dead process had sent may reach a server after we have looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Holder:
         pid: Its process id.
         host: Its machine.
         since: When it began; aware, UTC.
-        beat_at: When it was last heard of; aware, UTC.
+        beat_at: When it was last heard of, by this machine's clock; aware, UTC.
     """
 
     token: str
@@ -73,9 +84,9 @@ def find_holder(engine: Engine, batch_id: str) -> Holder | None:
     if found is None:
         return None
     token, pid, host, since, beat_at = found
-    return Holder(
-        token, pid, host, datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(beat_at, UTC)
-    )
+    ahead = clock_ahead(engine)
+    moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (since, beat_at))
+    return Holder(token, pid, host, *moments)
 
 
 @contextmanager
@@ -92,35 +103,56 @@ def hold_batch(
         token: The name to hold it under.
 
     Raises:
-        JournalError: Another process works on it; it says which.
+        HeldError: Another process works on it; it says which.
     """
-    with _locked(lock_path(location, batch_id), engine, batch_id):
-        holder = find_holder(engine, batch_id)
-        if holder is not None and _lives_elsewhere(engine, holder):
-            raise _held(batch_id, holder)
-        now = time.time()
-        writer.submit(
-            delete(leases).where(leases.c.batch_id == batch_id),
-            insert(leases).values(
-                batch_id=batch_id,
-                holder=token,
-                pid=os.getpid(),
-                host=socket.gethostname(),
-                since=now,
-                beat_at=now,
-            ),
-        ).result()
-        with _beating(writer, batch_id, token):
+    path = lock_path(location, batch_id)
+    with _locked(path, engine, batch_id):
+        if on_server(engine):
+            _mark(path, token)
+        ahead = clock_ahead(engine)
+        for _ in range(TRIES):
+            holder = find_holder(engine, batch_id)
+            if holder is not None and _lives_elsewhere(engine, holder, path):
+                raise _held(batch_id, holder)
+            taken = writer.submit(_take(engine, batch_id, token, holder, time.time() + ahead))
+            if taken.result() == 1:
+                break
+        else:
+            raise _held(batch_id, find_holder(engine, batch_id))
+        with _beating(writer, batch_id, token, ahead):
             yield
+
+
+def _take(engine: Engine, batch_id: str, token: str, seen: Holder | None, now: float) -> Executable:
+    """The statement that takes the lease; it changes nothing where somebody else was faster."""
+    ours = {
+        "holder": token,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": now,
+        "beat_at": now,
+    }
+    unchanged = leases.c.holder == (token if seen is None else seen.token)
+    first = inserter(engine)(leases).values(batch_id=batch_id, **ours)
+    taken: Executable = first.on_conflict_do_update(
+        index_elements=["batch_id"], set_=ours, where=unchanged
+    )
+    return taken
 
 
 def lock_path(location: str, batch_id: str) -> Path:
     """The file whose lock the holder on this machine has."""
-    if "://" in location:
+    if is_server(location):
         folder = user_data_path("batchrun", appauthor=False) / "locks"
     else:
         folder = Path(location).expanduser().with_name("locks")
     return folder / f"{batch_id}.lock"
+
+
+def lock_files(location: str, batch_id: str) -> tuple[Path, Path]:
+    """All files that a batch's holders leave on this machine."""
+    lock = lock_path(location, batch_id)
+    return lock, _mark_path(lock)
 
 
 @contextmanager
@@ -139,27 +171,49 @@ def _locked(path: Path, engine: Engine, batch_id: str) -> Iterator[None]:
         lock.release()
 
 
-def _lives_elsewhere(engine: Engine, holder: Holder) -> bool:
-    """Whether another machine's process holds the batch; on this one the lock has spoken."""
-    if _is_on_this_machine_alone(engine) or holder.host == socket.gethostname():
+def _mark(lock: Path, token: str) -> None:
+    """Leave the holder's name beside its lock, for whoever gets the lock after it.
+
+    Before it has the lease, and below the names of those before: whenever it dies, and whichever of
+    them the lease is of then, it is known that the lock was theirs.
+    """
+    try:
+        with _mark_path(lock).open("a", encoding="ascii") as file:
+            file.write(f"{token}\n")
+    except OSError as error:
+        raise unusable(str(lock.parent), error) from error
+
+
+def _mark_path(lock: Path) -> Path:
+    return lock.with_suffix(".holder")
+
+
+def _lives_elsewhere(engine: Engine, holder: Holder, lock: Path) -> bool:
+    """Whether the holder lives where our file locks don't reach; ours has spoken already."""
+    if not on_server(engine):  # and a file on a network drive is refused
         return False
-    return not holder.silent(datetime.now(UTC))
+    return not (_was_here(holder, lock) or holder.silent(datetime.now(UTC)))
 
 
-def _is_on_this_machine_alone(engine: Engine) -> bool:
-    return engine.dialect.name == "sqlite"  # network drives are refused
+def _was_here(holder: Holder, lock: Path) -> bool:
+    """Whether the lock that we have now was this holder's."""
+    try:
+        marks = _mark_path(lock).read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return holder.token in marks.split()
 
 
-def _held(batch_id: str, holder: Holder | None) -> JournalError:
+def _held(batch_id: str, holder: Holder | None) -> HeldError:
     who = f": {holder.words()}" if holder else ""
-    return JournalError(
+    return HeldError(
         f"Another batchrun is working on batch {batch_id}{who}.",
         f"Watch it with: batchrun status {batch_id}",
     )
 
 
 @contextmanager
-def _beating(writer: JournalWriter, batch_id: str, token: str) -> Iterator[None]:
+def _beating(writer: JournalWriter, batch_id: str, token: str, ahead: float) -> Iterator[None]:
     """Renew the lease until the block ends, in a thread: a long export is no silence."""
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
     over = threading.Event()
@@ -167,7 +221,8 @@ def _beating(writer: JournalWriter, batch_id: str, token: str) -> Iterator[None]
     def beat() -> None:
         while not over.wait(HEARTBEAT_SECONDS):
             with suppress(JournalError):  # the work itself meets it, and says so
-                writer.submit(update(leases).where(mine).values(beat_at=time.time())).result()
+                now = time.time() + ahead
+                writer.submit(update(leases).where(mine).values(beat_at=now)).result()
 
     thread = threading.Thread(target=beat, name="lease-heartbeat", daemon=True)
     thread.start()

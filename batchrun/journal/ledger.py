@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from batchrun.journal.database import clock_ahead, on_server, writing
 from batchrun.journal.schema import spending, turns
 
 if TYPE_CHECKING:
@@ -43,9 +44,13 @@ class QuotaLedger:
     Args:
         engine: The journal's database.
         key_hash: The key, salted and hashed.
+
+    Attributes:
+        clock_ahead: Seconds that the clock all processes share is ahead of this machine's.
     """
 
     def __init__(self, engine: Engine, key_hash: str) -> None:
+        self.clock_ahead = clock_ahead(engine)
         self._engine = engine
         self._key_hash = key_hash
         self._insert = inserter(engine)
@@ -67,7 +72,7 @@ class QuotaLedger:
         today = select(spending.c.requests).where(
             spending.c.key_hash == self._key_hash, spending.c.day == _today()
         )
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             first_at = connection.execute(taken).scalar_one() - length if requests else now
             return Turns(first_at, connection.scalar(today) or 0)
 
@@ -79,7 +84,7 @@ class QuotaLedger:
         """
         until = now + min(seconds, LONGEST_QUEUE_SECONDS)
         latest = case((self._ahead(until, now), turns.c.next_at), else_=until)
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(self._upsert(until, latest))
 
     def count(self) -> None:
@@ -88,7 +93,7 @@ class QuotaLedger:
         Raises:
             JournalError: The journal can't be written.
         """
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(
                 counted(self._engine),
                 {"key_hash": self._key_hash, "day": _today(), "requests": 1},
@@ -119,7 +124,7 @@ def counted(engine: Engine) -> Executable:
 
 def inserter(engine: Engine) -> Any:
     """The database's own ``insert``, which knows ``on conflict``."""
-    return postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    return postgresql.insert if on_server(engine) else sqlite.insert
 
 
 def _today() -> str:

@@ -12,12 +12,14 @@ import base64
 import json
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
+from batchrun.journal.location import is_server
 from batchrun.journal.schema import JobState
 
 if TYPE_CHECKING:
@@ -39,9 +41,11 @@ class Step:
 def folders(location: str) -> list[Path]:
     """Where a rescue file may be, the best place first."""
     own = user_data_path("batchrun", appauthor=False)
-    beside = own if "://" in location else Path(location).expanduser().parent
-    places = [beside, own, Path.home(), Path(tempfile.gettempdir())]
-    return list(dict.fromkeys(places))
+    beside = own if is_server(location) else Path(location).expanduser().parent
+    places = [beside, own]
+    with suppress(RuntimeError):  # a container's user without a home
+        places.append(Path.home())
+    return list(dict.fromkeys([*places, Path(tempfile.gettempdir())]))
 
 
 class RescueFiles:

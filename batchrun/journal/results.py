@@ -11,7 +11,7 @@ from batchrun.journal.schema import JobState, jobs, rows
 from batchrun.model import Outcome, ResultRow, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -19,10 +19,21 @@ ROWS_AT_ONCE = 1_000
 
 
 class ResultRows:
-    """The rows of a batch in input order, read afresh at each iteration; of one state or all."""
+    """The rows of a batch in input order, read afresh at each iteration.
+
+    Args:
+        connection: To the journal.
+        batch_id: Which batch.
+        state: Only those whose job is in this state.
+        of_jobs: Only those of these jobs, by their numbers.
+    """
 
     def __init__(
-        self, connection: Connection, batch_id: str, state: JobState | None = None
+        self,
+        connection: Connection,
+        batch_id: str,
+        state: JobState | None = None,
+        of_jobs: Sequence[int] | None = None,
     ) -> None:
         self._connection = connection
         self._query = (
@@ -36,27 +47,33 @@ class ResultRows:
                     jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
                 )
             )
-            .where(rows.c.batch_id == batch_id, true() if state is None else jobs.c.state == state)
+            .where(
+                rows.c.batch_id == batch_id,
+                true() if state is None else jobs.c.state == state,
+                true() if of_jobs is None else jobs.c.number.in_(of_jobs),
+            )
             .order_by(rows.c.number)
             .execution_options(yield_per=ROWS_AT_ONCE)
         )
 
     def __iter__(self) -> Iterator[ResultRow]:
-        for found in self._connection.execute(self._query):
-            state = None if found.state is None else JobState(found.state)
-            yield ResultRow(
-                row=Row(found.line, decode_cells(found.cells)),
-                outcome=Outcome.INVALID if state is None else state.outcome,
-                message=found.reason if state is None else _message(state, found.message),
-                company_id=found.company_id,
-                contact_id=found.contact_id,
-                execution_id=found.execution_id,
-                triggered_at=decode_time(found.triggered_at),
-                started_at=decode_time(found.started_at),
-                finished_at=decode_time(found.finished_at),
-                result=decode_result(found.result),
-                dropped=state is JobState.DROPPED,
-            )
+        # Closed also where nobody iterates to the end: a server keeps a cursor for it.
+        with self._connection.execute(self._query) as answer:
+            for found in answer:
+                state = None if found.state is None else JobState(found.state)
+                yield ResultRow(
+                    row=Row(found.line, decode_cells(found.cells)),
+                    outcome=Outcome.INVALID if state is None else state.outcome,
+                    message=found.reason if state is None else _message(state, found.message),
+                    company_id=found.company_id,
+                    contact_id=found.contact_id,
+                    execution_id=found.execution_id,
+                    triggered_at=decode_time(found.triggered_at),
+                    started_at=decode_time(found.started_at),
+                    finished_at=decode_time(found.finished_at),
+                    result=decode_result(found.result),
+                    dropped=state is JobState.DROPPED,
+                )
 
 
 def _message(state: JobState, kept: str) -> str:

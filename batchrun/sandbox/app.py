@@ -76,6 +76,7 @@ def create_app(
             Route("/v1/workflows", endpoints.workflows),
             Route("/v1/workflows/trigger", endpoints.trigger, methods=["POST"]),
             Route("/v1/workflows/executions/{execution_id}", endpoints.execution),
+            Route("/v1/organization/credits", endpoints.credits),
             Route("/sandbox/report", endpoints.report),
             Route("/sandbox/openapi.yaml", endpoints.contract),
         ],
@@ -112,6 +113,9 @@ class _Endpoints:
     async def execution(self, request: Request) -> Response:
         execution_id = request.path_params["execution_id"]
         return self._respond(self._service.execution(_key(request), execution_id, self._clock()))
+
+    async def credits(self, request: Request) -> Response:
+        return self._respond(self._service.credits(_key(request), self._clock()))
 
     async def report(self, _: Request) -> Response:
         faults: dict[str, JSON] = {**self._faults_played}

@@ -41,6 +41,9 @@ WORKFLOWS = (
 )
 """The workflows the sandbox has."""
 
+CREDITS_A_TRIGGER = 1
+"""An invented price: what the service takes for a trigger is not said."""
+
 _WORKFLOW_CREATED_AT = "2025-06-02T09:00:00.000Z"
 
 
@@ -49,6 +52,7 @@ class Scope(StrEnum):
 
     READ = "workflows:read"
     EXECUTE = "workflows:execute"
+    SETTINGS = "org_settings:read"
 
 
 DEFAULT_KEYS: Mapping[str, frozenset[Scope]] = {
@@ -75,6 +79,7 @@ class SandboxSettings:
         run_sigma: Standard deviation of the run time's logarithm.
         run_cap_seconds: The longest run time, in virtual seconds.
         retry_after: Whether a 429 carries ``Retry-After``, which the service does not document.
+        credits: The credits at the beginning; each accepted trigger takes one, down to none.
         keys: The keys it knows, and the scopes of each.
         faults: What goes wrong on the way to it and back.
     """
@@ -89,6 +94,7 @@ class SandboxSettings:
     run_sigma: float = 0.35
     run_cap_seconds: float = 120.0
     retry_after: bool = False
+    credits: int = 10_000
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
     faults: Faults = field(default_factory=Faults)
 
@@ -196,6 +202,13 @@ class SandboxService:
         """Answer ``GET /v1/workflows/executions/{execution_id}``."""
         return self._answer("polls", key, Scope.READ, now, lambda: self._tell(execution_id, now))
 
+    def credits(self, key: str | None, now: float) -> Answer:
+        """Answer ``GET /v1/organization/credits``."""
+        spent = len(self.log) * CREDITS_A_TRIGGER
+        left: dict[str, JSON] = {"credits": max(self.settings.credits - spent, 0)}
+        told = Answer(200, {"credit_remaining": left})
+        return self._answer("credits", key, Scope.SETTINGS, now, lambda: told)
+
     def health(self) -> Answer:
         """Answer ``GET /v1/health``: no key, no quota."""
         return Answer(200, {"status": "ok"})
@@ -203,13 +216,13 @@ class SandboxService:
     def report(self, now: float) -> dict[str, JSON]:
         """What the sandbox has seen, for tests; no part of the contract.
 
-        ``requests`` is the sum of ``lists``, ``trigger_requests``, ``polls`` (each counted against
-        a quota), ``refused`` (429) and ``unauthorized`` (401).
+        ``requests`` is the sum of ``lists``, ``trigger_requests``, ``polls``, ``credits`` (each
+        counted against a quota), ``refused`` (429) and ``unauthorized`` (401).
         """
         triggered = Counter(canonical(trigger.body) for trigger in self.log)
         firsts = {canonical(trigger.body): dict(trigger.body) for trigger in reversed(self.log)}
         statuses = Counter(execution.status(now) for execution in self._executions.values())
-        kinds = ("lists", "trigger_requests", "polls", "refused", "unauthorized")
+        kinds = ("lists", "trigger_requests", "polls", "credits", "refused", "unauthorized")
         return {
             "requests": self._requests.total(),
             **{kind: self._requests[kind] for kind in kinds},

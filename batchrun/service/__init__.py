@@ -2,6 +2,7 @@
 
 from batchrun.service.answers import (
     Accepted,
+    Credits,
     Doubtful,
     KeyRefused,
     NotSent,
@@ -23,6 +24,7 @@ from batchrun.service.headers import read_quota
 __all__ = [
     "Accepted",
     "Client",
+    "Credits",
     "Doubtful",
     "KeyRefused",
     "NotSent",

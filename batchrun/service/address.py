@@ -48,10 +48,10 @@ def checked_key(key: str) -> str:
     """
     bare = key.strip()
     if not bare:
-        raise KeyRefusedError("There is no API key.", "Set PGAI_API_KEY to your key.")
+        raise KeyRefusedError("There is no API key.", "Keep yours with: batchrun login")
     if not all("!" <= character <= "~" for character in bare):
         raise KeyRefusedError(
             "The API key holds a space or a character that no key has.",
-            "Copy it again, alone and on one line, into PGAI_API_KEY.",
+            "Copy it again, alone and on one line.",
         )
     return bare

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchrun.model import Execution, Workflow
 
 
@@ -43,6 +45,21 @@ class WorkflowList:
     workflows: tuple[Workflow, ...]
     quota: QuotaReading | None = None
     more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """The credits that the key's organization has left, where the key may read them.
+
+    Attributes:
+        remaining: Credits by their name; ``None`` where they could not be read.
+        refused: Whether it is the key that may not read them.
+        quota: What the headers told of the quota.
+    """
+
+    remaining: Mapping[str, float] | None = None
+    refused: bool = False
+    quota: QuotaReading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.service.answers import (
     Accepted,
+    Credits,
     Doubtful,
     KeyRefused,
     NotSent,
@@ -23,6 +24,7 @@ from batchrun.service.parsing import (
     UnusableAnswerError,
     explain,
     read_accepted,
+    read_credits,
     read_json,
     read_polled,
     tidy,
@@ -120,6 +122,23 @@ def classify_poll(reply: Reply | NoReply, asked_id: str, key: str) -> PollAnswer
     if reply.status in {404, 410}:
         return Unknown(explain_reply(reply, key), reply.quota)
     return Unclear(explain_reply(reply, key), reply.quota, heard=_speaks(reply))
+
+
+def classify_credits(reply: Reply | NoReply, key: str) -> Credits:
+    """Say what is known of the credits: whatever else comes back than a telling 200 is no error.
+
+    Args:
+        reply: What came back.
+        key: The key, which no name of credits may repeat.
+    """
+    if isinstance(reply, NoReply):
+        return Credits()
+    if reply.status != 200:
+        return Credits(refused=reply.status in {401, 403}, quota=reply.quota)
+    try:
+        return Credits(read_credits(reply.document(), key), quota=reply.quota)
+    except UnusableAnswerError:
+        return Credits(quota=reply.quota)
 
 
 def _speaks(reply: Reply) -> bool:

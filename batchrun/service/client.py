@@ -1,8 +1,9 @@
-"""The client: three calls, each sent once and answered with a type. It never retries or waits."""
+"""The client: four calls, each sent once and answered with a type. It never retries or waits."""
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
@@ -11,11 +12,20 @@ import httpx
 
 from batchrun import __version__
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
+from batchrun.events import Event, happened
 from batchrun.service.address import checked_base_url, checked_key, is_loopback
-from batchrun.service.answers import PollAnswer, Probe, TriggerAnswer, Unknown, WorkflowList
+from batchrun.service.answers import (
+    Credits,
+    PollAnswer,
+    Probe,
+    TriggerAnswer,
+    Unknown,
+    WorkflowList,
+)
 from batchrun.service.classify import (
     NoReply,
     Reply,
+    classify_credits,
     classify_poll,
     classify_trigger,
     explain_reply,
@@ -35,6 +45,8 @@ if TYPE_CHECKING:
 # connection, connecting, TLS, first byte): only an answer that trickles takes longer.
 _DEADLINE_FACTOR = 4
 
+_LOG = logging.getLogger(__name__)
+
 _BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
 
 
@@ -52,6 +64,7 @@ class Client:
         timeout_seconds: How long a single step (connecting, sending, the next bytes of an answer)
             may take, in seconds.
         max_connections: The most connections at once; ``None`` for as many as serve it well.
+        few_requests: Whether it sends a request or two, so that it had better start soon.
 
     Raises:
         KeyRefusedError: There is no key, or it can't be one.
@@ -66,6 +79,7 @@ class Client:
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 30.0,
         max_connections: int | None = None,
+        few_requests: bool = False,
     ) -> None:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
@@ -82,6 +96,7 @@ class Client:
                 max_connections=max_connections,
                 # What is in the environment is not for this machine.
                 trust_env=not is_loopback(self.base_url),
+                few_requests=few_requests,
             )
         except (httpx.InvalidURL, ValueError, OSError, ImportError):
             # Not the value: a proxy's address often holds a password.
@@ -175,11 +190,27 @@ class Client:
         path = f"/workflows/executions/{quote(execution_id, safe='')}"
         return classify_poll(await self._exchange("GET", path), execution_id, self._key)
 
+    async def credits(self) -> Credits:
+        """Ask once for the credits left; no answer to it is an error."""
+        return classify_credits(await self._exchange("GET", "/organization/credits"), self._key)
+
     async def _exchange(
         self, method: str, path: str, content: bytes | None = None
     ) -> Reply | NoReply:
         url, deadline = self.base_url + path, self._deadline_seconds
-        return await exchange(self._wire, method, url, content, deadline_seconds=deadline)
+        began = time.monotonic()
+        reply = await exchange(self._wire, method, url, content, deadline_seconds=deadline)
+        happened(
+            _LOG,
+            Event.REQUEST,
+            logging.DEBUG,
+            method=method,
+            path=path,
+            status=None if isinstance(reply, NoReply) else reply.status,
+            seconds=round(time.monotonic() - began, 3),
+            fault=reply.reason if isinstance(reply, NoReply) else reply.flaw or None,
+        )
+        return reply
 
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """What a reply other than 200 to the list of workflows means to the user."""
@@ -188,7 +219,7 @@ class Client:
             case 401:
                 return KeyRefusedError(
                     f"The service at {self.base_url} refuses the key: {reason}.",
-                    "Check that PGAI_API_KEY is your current key.",
+                    "Keep your current key with batchrun login, or in PGAI_API_KEY.",
                 )
             case 403:
                 return KeyRefusedError(

@@ -16,6 +16,7 @@ REASON_CHARACTERS = 300
 
 _ID_CHARACTERS = 200
 _EXCERPT_CHARACTERS = 20_000  # enough for an error's words or a page's title
+_MOST_CREDITS = 1e15  # beyond that it is no number of credits, and perhaps none a float holds
 _FIRST_MILLISECONDS = 1e11  # as Unix seconds this would be the year 5138
 
 _LIST_KEYS = ("data", "items", "workflows")
@@ -60,6 +61,25 @@ def read_workflows(document: JSON) -> tuple[tuple[Workflow, ...], bool]:
     if entries and not workflows:
         raise UnusableAnswerError("the answer lists things that are not workflows")
     return workflows, more
+
+
+def read_credits(document: JSON, key: str = "") -> dict[str, float]:
+    """The credits left, by name; what is no number among them is left out.
+
+    Raises:
+        UnusableAnswerError: There are none.
+    """
+    told = _unwrapped(document).get("credit_remaining")
+    credits_left = {
+        tidy(name, key): float(number)
+        for name, number in (told.items() if isinstance(told, dict) else ())
+        if isinstance(number, int | float)
+        and not isinstance(number, bool)
+        and abs(number) < _MOST_CREDITS
+    }
+    if not credits_left:
+        raise UnusableAnswerError("the answer tells of no credits")
+    return credits_left
 
 
 def read_accepted(document: JSON, key: str = "") -> Execution:

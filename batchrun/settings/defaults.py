@@ -89,12 +89,15 @@ class ListDefaults(BaseModel):
         wanted = self.output.replace(LIST_MARK, source.stem)
         if wanted.startswith(".") and wanted.count(".") == 1 and is_plain_name(wanted):
             wanted = f"{source.stem}.results{wanted}"
-        return source.parent / Path(wanted).expanduser()
+        path = Path(wanted)
+        # A plain name may begin with ~, and names nobody's home.
+        return source.parent / (path if is_plain_name(wanted) else path.expanduser())
 
 
 def is_plain_name(name: str) -> bool:
     """Whether a name leads into no other folder, on any system."""
-    return bool(name) and name not in {".", ".."} and PureWindowsPath(name).name == name
+    plain = bool(name) and name not in {".", ".."} and ":" not in name  # C:x, x:stream
+    return plain and PureWindowsPath(name).name == name
 
 
 WANTED = {

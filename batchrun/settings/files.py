@@ -139,6 +139,8 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
         defaults = ListDefaults(**said)
     except ValidationError as error:
         raise _unusable(path, error) from None
+    except RecursionError:  # [parameters.a.a.a…] nests without any in the parser
+        raise _too_deep(path) from None
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
             f"{path}: output names a folder, which a file beside a list may not.",
@@ -151,14 +153,24 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as opened:
             if os.fstat(opened.fileno()).st_size > MOST_BYTES:
-                raise UsageError(f"{path} is too large for a configuration.")
+                raise UsageError(
+                    f"{path} is too large for a configuration.", "Rename it, or make it shorter."
+                )
             return tomllib.loads(opened.read().decode("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+        raise UsageError(
+            f"{path} can't be read: {error.strerror}.", "Check that you may read it, or rename it."
+        ) from error
     except RecursionError:
-        raise UsageError(f"{path} is not TOML: it is nested too deeply.") from None
+        raise _too_deep(path) from None
     except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}.", "See docs/reference.md.") from error
+
+
+def _too_deep(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} can't be used: it is nested too deeply.", "Mend it; docs/reference.md shows one."
+    )
 
 
 def _allowed(path: Path, name: str, *, beside_list: bool) -> None:

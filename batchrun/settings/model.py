@@ -72,6 +72,8 @@ class Settings(BaseSettings):
             which nothing more is triggered; 0 for no such limit (``BATCHRUN_STOP_AFTER_FAILURES``).
         timeout_seconds: How long the service may take for a single step of an answer
             (``BATCHRUN_TIMEOUT_SECONDS``).
+        log_file: Where the command line logs each event, one JSON object a line; ``None`` for
+            nowhere (``BATCHRUN_LOG_FILE``). Programs listen to the logger ``batchrun``.
         speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
             that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
     """
@@ -86,10 +88,12 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    api_key: SecretStr | None = Field(None, validation_alias=KEY_VARIABLE)
+    api_key: SecretStr | None = Field(default=None, validation_alias=KEY_VARIABLE)
     profile: str | None = None
     base_url: str = DEFAULT_BASE_URL
-    journal: str = Field(default_factory=lambda: str(default_journal()))
+    journal: str = Field(  # a URL may hold a password
+        default_factory=lambda: str(default_journal()), repr=False
+    )
     rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = None
     daily: Annotated[int | None, Field(ge=1)] = None
     max_in_flight: Annotated[int | None, Field(ge=1)] = None
@@ -103,9 +107,10 @@ class Settings(BaseSettings):
     wait: bool = False
     stop_after_failures: Annotated[int, Field(ge=0)] = 10
     timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
+    log_file: Path | None = None
     speed: Annotated[float, Field(gt=0)] = 1.0
 
-    _typed_key: SecretStr | None = PrivateAttr(None)
+    _typed_key: SecretStr | None = PrivateAttr(default=None)
 
     @property
     def typed_key(self) -> str:
@@ -156,6 +161,7 @@ class OneIdentity(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """What the source says, without what something above it has settled."""
         said = {name: value for name, value in self._source().items() if not _blank(name, value)}
+        said.pop("api_key", None)  # BATCHRUN_API_KEY: a key has one variable
         if _WHOSE_KEY & self.current_state.keys():
             hidden = _WHOSE_KEY
         else:

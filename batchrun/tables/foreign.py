@@ -138,10 +138,10 @@ def _answer(raw: bytes, name: str, wanted: str | None, limits: LoadLimits) -> It
 
 
 def _bound_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such bound
+    if sys.platform == "win32":  # it has no such bound
         return
+    import resource
+
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
+from batchrun.workbook.file_names import refused_by_windows
 from batchrun.workbook.parquet import require_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+SHORT_CHARACTERS = 40
+"""Of a name in a temporary file's: together they must fit into what a file system takes."""
+LONGEST_WINDOWS_PATH = 259 - 12
+"""Without long paths switched on in Windows; a temporary name is some characters longer."""
 
 ENDINGS = (".xlsx", ".csv", ".jsonl", ".parquet")
 
@@ -32,6 +40,20 @@ def check_target(target: Path, source: Path | None) -> None:
         )
     if target.suffix.lower() == ".parquet":
         require_parquet()
+    refused = refused_by_windows(str(target)) if sys.platform == "win32" else ""
+    if refused:
+        raise OutputError(f"The output {target} can't be written: {refused}.", "Name another.")
+    try:
+        _check_place(target, source)
+        _try_out(target)
+    except OSError as error:
+        raise OutputError(
+            f"The output {target} can't be written: {_words(error, target)}.",
+            "Choose another with -o.",
+        ) from error
+
+
+def _check_place(target: Path, source: Path | None) -> None:
     folder = target.absolute().parent
     if not folder.is_dir():
         raise OutputError(f"There is no folder {folder}.", "Make it first, or choose another -o.")
@@ -43,11 +65,37 @@ def check_target(target: Path, source: Path | None) -> None:
             "The list is never overwritten: name another.",
         )
     # The mode, not os.access: a file somebody has marked read-only stays, for an administrator too.
-    read_only = target.exists() and not target.stat().st_mode & stat.S_IWUSR
-    if read_only or not os.access(folder, os.W_OK):
-        raise OutputError(
-            f"The output {target} can't be written: it is read-only.", "Choose another with -o."
-        )
+    if target.exists() and not target.stat().st_mode & stat.S_IWUSR:
+        raise OSError(errno.EROFS, "it is read-only")
+
+
+def _try_out(target: Path) -> None:
+    """Make a file there and erase it: what a folder really takes no other question tells."""
+    target.exists()  # its own name may be too long where a shorter one is not
+    temporary = _temporary(target)
+    temporary.unlink()
+
+
+def _temporary(target: Path) -> Path:
+    """A new file beside the target, on the same drive, so that it can take its place."""
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.stem[:SHORT_CHARACTERS]}.",
+        suffix=target.suffix,
+        dir=target.absolute().parent,
+    )
+    os.close(handle)
+    return Path(name)
+
+
+def _words(error: OSError, target: Path) -> str:
+    """What the system says, in words that tell what to do."""
+    length = len(str(target.absolute()))
+    long_for_windows = sys.platform == "win32" and length > LONGEST_WINDOWS_PATH
+    if error.errno == errno.ENAMETOOLONG or long_for_windows:
+        return f"its path of {length} characters is too long"
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return "it is read-only"
+    return error.strerror or str(error)
 
 
 def usual_target(source: Path | None, before: str | None, usual: Path | None) -> Path | None:
@@ -93,21 +141,18 @@ def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
         OutputError: The disk is full or the folder can't be written.
     """
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{target.stem}.", suffix=target.suffix, dir=target.absolute().parent
-        )
-        os.close(handle)
-        place = Place(Path(name), target)
+        place = Place(_temporary(target), target)
         try:
             yield place
             with place.temporary.open("rb+") as written:
                 os.fsync(written.fileno())
             place.final = _put(place.temporary, target, most=9 if beside else 1)
         finally:
-            place.temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # a virus scanner may be looking at it on Windows
+                place.temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
-            f"The output {target} could not be written: {error.strerror or error}.",
+            f"The output {target} could not be written: {_words(error, target)}.",
             "Nothing is lost: mend it, then run: batchrun export -o OUT",
         ) from error
 

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 LONGEST_ERROR_LINES = 2
 
 
-def triggers_accepted(base_url: str) -> int:
+def reported(base_url: str) -> dict[str, Any]:
+    """What the sandbox counted."""
     report: dict[str, Any] = httpx.get(
         base_url.removesuffix("/v1") + "/sandbox/report", trust_env=False
     ).json()
-    return int(report["triggers_accepted"])
+    return report
+
+
+def triggers_accepted(base_url: str) -> int:
+    return int(reported(base_url)["triggers_accepted"])
 
 
 def assert_refused(ended: Ended, code: ExitCode, *words: str) -> None:
@@ -196,8 +201,18 @@ def test_nobody_to_confirm_means_nothing_is_spent(
 def test_an_unexpected_error_is_no_traceback(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
-    batchrun.monkeypatch.delenv("BATCHRUN_DEBUG")
     batchrun.monkeypatch.setattr("batchrun.request.load", lambda *_, **__: 1 / 0)
     ended = run(batchrun, "accounts.csv")
     assert_refused(ended, ExitCode.UNEXPECTED, "ZeroDivisionError")
     assert "Traceback" not in ended.stderr
+
+
+def test_a_journal_in_a_folder_that_is_copied_about_is_remarked_upon(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "OneDrive - Example").mkdir()
+    journal = str(tmp_path / "OneDrive - Example" / "journal.db")
+    ended = run(batchrun, "accounts.csv", "--journal", journal)
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "a folder of OneDrive" in ended.stderr
+    assert "OneDrive" not in run(batchrun, "accounts.csv").stderr

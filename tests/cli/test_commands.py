@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ import openpyxl
 from batchrun import __version__
 from batchrun.errors import ExitCode
 from tests.cli.conftest import ACME, BETA, GAMMA
-from tests.cli.test_bad_input import triggers_accepted
+from tests.cli.test_bad_input import reported, triggers_accepted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -240,3 +242,58 @@ def test_an_age_that_is_none_is_refused(
     ended = batchrun(*RUN, "--reuse", "soon")
     assert ended.exit_code == ExitCode.UNUSABLE
     assert "--reuse soon is no age" in ended.stderr
+
+
+def test_a_play_says_how_to_look_at_it_afterwards(
+    batchrun: CommandLine, accounts: Path, tmp_path: Path
+) -> None:
+    batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
+    own = tmp_path / "data" / "journal.db"
+    batchrun.monkeypatch.setattr("batchrun.settings.default_journal", lambda: own)
+    ended = batchrun(*RUN, "--sandbox")
+    shown = re.search(r"^See it:    batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
+    assert shown is not None
+    assert "3 completed, 1 invalid" in batchrun(*shown[1].split()).stdout
+    assert "accounts.csv" in batchrun("batches", "--sandbox").stdout
+    assert batchrun("export", "--sandbox", "-o", "out.csv").exit_code == ExitCode.COMPLETED
+    assert (batchrun.folder / "out.csv").exists()
+    assert "No batches yet" in batchrun("batches").stdout
+    forgotten = batchrun("forget", "--older-than", "0h", "--yes", "--sandbox")
+    assert "Forgotten: 1 batch" in forgotten.stdout
+    both = batchrun("status", "--sandbox", "--journal", "x.db")
+    assert both.exit_code == ExitCode.UNUSABLE
+
+
+def test_the_last_lines_name_a_journal_that_a_later_command_would_not_find(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun(*RUN, "--limit", "1", "--journal", "my own.db")
+    shown = re.search(r"^Go on:     batchrun (resume .*)$", ended.stdout, re.MULTILINE)
+    assert shown is not None
+    assert batchrun(*shlex.split(shown[1])).exit_code == ExitCode.INCOMPLETE
+    quiet = batchrun(*RUN, "--again")  # the usual journal goes without saying
+    assert "--journal" not in quiet.stdout
+
+
+def test_a_batch_tells_machines_where_its_files_are(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN)
+    (listed,) = json.loads(batchrun("batches", "--json").stdout)
+    assert listed["list_path"] == str(accounts)
+    assert listed["output"] == str(batchrun.folder / "accounts.results.xlsx")
+
+
+def test_watching_and_json_exclude_each_other(batchrun: CommandLine) -> None:
+    assert batchrun("status", "--watch", "--json").exit_code == ExitCode.UNUSABLE
+
+
+def test_a_script_is_asked_nothing_and_no_request_is_spent_on_credits(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN)
+    batchrun("check", "accounts.csv", "-w", "account research", "--json")
+    assert reported(sandbox)["credits"] == 0
+    shown = batchrun("check", "accounts.csv", "-w", "account research").stdout
+    assert reported(sandbox)["credits"] == 1
+    assert "Credits:   9,998 credits left" in shown

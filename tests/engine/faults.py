@@ -58,7 +58,8 @@ class FaultySandbox:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope["path"])
         faults = self._triggers if path.endswith("/trigger") else self._polls
-        fault = faults.pop(0) if faults and path != "/v1/workflows" else None
+        faulty = path.startswith(("/v1/workflows/trigger", "/v1/workflows/executions/"))
+        fault = faults.pop(0) if faults and faulty else None
         if fault is not None and fault.until is not None:
             self.held += 1
             await asyncio.to_thread(fault.until.wait)

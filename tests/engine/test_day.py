@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import batchrun
 from batchrun.engine import Ending
@@ -37,7 +37,7 @@ def service_at_night(daily: int) -> Iterator[tuple[str, SandboxService]]:
         yield url, service
 
 
-def settings_for(url: str, folder: Path, **others: object) -> Settings:
+def settings_for(url: str, folder: Path, **others: Any) -> Settings:
     return batchrun.load_settings(
         api_key="sandbox",
         base_url=url,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -23,7 +23,7 @@ IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(6)]
 WORKFLOW = "Account Research"
 
 
-def settings_for(url: str, folder: Path, **others: object) -> Settings:
+def settings_for(url: str, folder: Path, **others: Any) -> Settings:
     return batchrun.load_settings(
         api_key="sandbox",
         base_url=url,

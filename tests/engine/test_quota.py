@@ -200,3 +200,14 @@ def test_a_days_figures_are_no_minutes_even_when_the_day_is_nearly_over() -> Non
         quota.take(0.0)
         quota.answered(QuotaReading(limit=10_000, remaining=remaining, reset_seconds=reset), 0.0)
     assert quota.rate == 60
+
+
+def test_how_many_requests_a_day_has_is_known_once_somebody_said_it() -> None:
+    """Else the time left would be reckoned with one request a day, once the day is spent."""
+    quota = Quota()
+    assert quota.daily is None
+    quota.take(0.0)
+    quota.answered(QuotaReading(limit=10_000, remaining=0, reset_seconds=7_200.0), 0.0)
+    assert quota.daily == 10_000
+    quota.limit_today(500, 20, 7_200.0, 0.0)
+    assert quota.daily == 500

@@ -19,17 +19,9 @@ from batchrun.model import Execution, ExecutionStatus, Outcome
 from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from batchrun.journal import BatchJobs
 
 FAILED, DOUBTFUL, FINE = range(3)
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(str(tmp_path / "journal.db")) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -98,6 +90,7 @@ def test_dropped_doubts_stay_in_doubt_and_are_not_asked_about_again(
     assert [job.number for job in jobs.pending()] == [DOUBTFUL]
 
 
+@pytest.mark.parametrize("location", ["sqlite"], indirect=True)
 def test_a_forgotten_batch_is_in_no_file_of_the_journal(
     journal: Journal, jobs: BatchJobs, tmp_path: Path
 ) -> None:
@@ -110,8 +103,7 @@ def test_a_forgotten_batch_is_in_no_file_of_the_journal(
     assert [summary.batch_id for summary in journal.batches()] == [kept]
 
 
-def test_a_batch_that_is_being_worked_on_is_not_forgotten(tmp_path: Path) -> None:
-    location = str(tmp_path / "journal.db")
+def test_a_batch_that_is_being_worked_on_is_not_forgotten(location: str) -> None:
     with Journal(location) as journal, Journal(location) as other:
         batch_id = journal.create(plan_of(*IDS), URL)
         with other.hold(batch_id), pytest.raises(JournalError, match="working on batch"):

@@ -8,14 +8,19 @@ import sqlite3
 import stat
 import sys
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
 from batchrun.errors import ExitCode, JournalError, JournalWriteError
 from batchrun.journal import Journal, database, places
 from batchrun.journal.faults import unusable, unwritable
-from batchrun.journal.places import network_filesystem, network_mount
+from batchrun.journal.places import (
+    mac_network_mount,
+    network_filesystem,
+    network_mount,
+    synchronised_by,
+)
 
 from .batches import IDS, URL, plan_of
 
@@ -41,6 +46,44 @@ anna@host: /mnt/far fuse.sshfs rw 0 0
 )
 def test_a_folder_on_a_network_drive_is_known(folder: str, found: str | None) -> None:
     assert network_mount(MOUNTS, Path(folder)) == found
+
+
+MAC_MOUNTS = """\
+/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
+/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse)
+//anna@nas/team on /Volumes/Team drive (smbfs, nodev, nosuid, mounted by anna)
+nas:/home on /Volumes/home (nfs)
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("/Users/anna/Library/Application Support/batchrun", None),
+        ("/Volumes/Team drive/batchrun", "smbfs"),
+        ("/Volumes/home", "nfs"),
+        ("/Volumes/homes", None),
+    ],
+)
+def test_a_folder_on_a_macs_network_drive_is_known(folder: str, found: str | None) -> None:
+    assert mac_network_mount(MAC_MOUNTS, Path(folder)) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "service"),
+    [
+        (PureWindowsPath(r"C:\Users\Anna\OneDrive\journal.db"), "OneDrive"),
+        (PureWindowsPath(r"C:\Users\Anna\OneDrive - Example GmbH\x\journal.db"), "OneDrive"),
+        (PurePosixPath("/Users/anna/Library/CloudStorage/OneDrive-Example/j.db"), "OneDrive"),
+        (PurePosixPath("/Users/anna/Library/Mobile Documents/com~apple~CloudDocs/j.db"), "iCloud"),
+        (PurePosixPath("/home/anna/Dropbox/j.db"), "Dropbox"),
+        (PurePosixPath("/home/anna/dropboxes/j.db"), ""),
+        (PurePosixPath("/home/anna/onedrive.db"), ""),
+    ],
+)
+def test_a_folder_that_is_copied_to_other_machines_is_known(path: PurePath, service: str) -> None:
+    assert (synchronised_by(path) or "").startswith(service)
+    assert bool(synchronised_by(path)) is bool(service)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/mounts")

@@ -17,14 +17,7 @@ from batchrun.model import Outcome
 from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(str(tmp_path / "journal.db")) as opened:
-        yield opened
 
 
 def test_a_batch_id_tells_the_day_and_the_list(journal: Journal) -> None:
@@ -61,8 +54,7 @@ def test_a_result_lands_on_every_row_of_its_job(journal: Journal) -> None:
     assert rows[0].triggered_at == NOW
 
 
-def test_a_job_that_was_being_sent_when_the_process_died_is_in_doubt(tmp_path: Path) -> None:
-    location = str(tmp_path / "journal.db")
+def test_a_job_that_was_being_sent_when_the_process_died_is_in_doubt(location: str) -> None:
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         jobs = journal.jobs(batch_id, "key")
@@ -143,13 +135,10 @@ def test_nobody_else_can_read_the_journal(tmp_path: Path) -> None:
     assert modes == {0o600}
 
 
-def test_a_commit_survives_a_power_loss(journal: Journal, tmp_path: Path) -> None:
+def test_a_commit_survives_a_power_loss(tmp_path: Path) -> None:
     """The settings SQLite's own guarantee of durability rests on."""
-    journal.create(plan_of(*IDS), URL)
-    with sqlite3.connect(tmp_path / "journal.db") as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
-    with journal.connect() as opened:
+    with Journal(str(tmp_path / "journal.db")) as journal, journal.connect() as opened:
+        assert opened.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert opened.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
 

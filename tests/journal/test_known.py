@@ -10,24 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import UsageError
-from batchrun.journal import Journal
 from batchrun.model import Outcome
 
 from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from batchrun.journal import Journal
     from batchrun.plan import Plan
 
 MONTH = timedelta(days=30)
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(str(tmp_path / "journal.db")) as opened:
-        yield opened
 
 
 def run_all(journal: Journal, plan: Plan, days_ago: int = 0, score: int = 1) -> str:

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 
 from batchrun.journal import Journal, QuotaLedger
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 NOW = 1_790_000_000.0
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(str(tmp_path / "journal.db")) as opened:
-        yield opened
 
 
 def first_turns(ledger: QuotaLedger, number: int, spacing: float = 1.0) -> list[float]:
@@ -31,8 +20,7 @@ def test_turns_are_a_spacing_apart(journal: Journal) -> None:
     assert turns == pytest.approx([NOW, NOW + 1.01, NOW + 2.02])
 
 
-def test_two_journals_opened_on_one_file_never_give_the_same_turn(tmp_path: Path) -> None:
-    location = str(tmp_path / "journal.db")
+def test_two_that_opened_one_journal_never_get_the_same_turn(location: str) -> None:
     with Journal(location) as one, Journal(location) as other, ThreadPoolExecutor(2) as pool:
         taken = list(pool.map(first_turns, [one.ledger("key"), other.ledger("key")], [30, 30]))
     assert sorted(taken[0] + taken[1]) == pytest.approx([NOW + i for i in range(60)])

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import create_engine, inspect
 
 from batchrun.errors import JournalError
 from batchrun.journal import Journal
+from batchrun.journal.location import is_server, server_url
 from batchrun.journal.schema import SCHEMA_VERSION, attempts, metadata
 from batchrun.model import Outcome
 
@@ -25,16 +28,39 @@ pending, one invalid. Made with that version's own code by ``sqlite3.Connection.
 VERSIONS = range(1, SCHEMA_VERSION)
 
 
-def journal_of_version(version: int, folder: Path) -> str:
-    path = folder / "journal.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript((SCHEMAS / f"version_{version}.sql").read_text(encoding="utf-8"))
-    return str(path)
+def journal_of_version(version: int, location: str) -> str:
+    script = (SCHEMAS / f"version_{version}.sql").read_text(encoding="utf-8")
+    if "://" not in location:
+        with closing(sqlite3.connect(location)) as connection:
+            connection.executescript(script)
+        return location
+    with psycopg.connect(location, autocommit=True) as server:
+        server.execute(in_postgresql(script).encode())
+    return location
+
+
+def in_postgresql(script: str) -> str:
+    """The same in PostgreSQL's words, what is referred to first."""
+    script = re.sub(r"\bX'([0-9A-F]*)'", r"'\\x\1'", script.replace(" BLOB", " BYTEA"))
+    begin, *statements, commit = script.strip().split(";\n")
+    statements.sort(
+        key=lambda each: (each.startswith("INSERT"), not re.search(r'\A[A-Z ]*"?batches\b', each))
+    )
+    statements.sort(key=lambda each: each.startswith("CREATE INDEX"))
+    return ";\n".join([begin, *statements, commit])
+
+
+def tables_of(location: str) -> list[str]:
+    engine = create_engine(server_url(location) if is_server(location) else f"sqlite:///{location}")
+    try:
+        return sorted(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_journal_of_an_earlier_version_goes_on(version: int, tmp_path: Path) -> None:
-    location = journal_of_version(version, tmp_path)
+def test_a_journal_of_an_earlier_version_goes_on(version: int, location: str) -> None:
+    journal_of_version(version, location)
     with Journal(location) as journal:
         [summary] = journal.batches()
         jobs = journal.jobs(summary.batch_id, "key")
@@ -54,8 +80,8 @@ def test_a_journal_of_an_earlier_version_goes_on(version: int, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_migrated_journal_has_the_tables_of_a_new_one(version: int, tmp_path: Path) -> None:
-    with Journal(journal_of_version(version, tmp_path)) as journal:
+def test_a_migrated_journal_has_the_tables_of_a_new_one(version: int, location: str) -> None:
+    with Journal(journal_of_version(version, location)) as journal:
         with journal.connect() as connection:
             found = inspect(connection)
             columns = {
@@ -70,9 +96,9 @@ def test_a_migrated_journal_has_the_tables_of_a_new_one(version: int, tmp_path: 
 
 
 def test_a_migration_that_fails_in_the_middle_leaves_the_journal_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    location = journal_of_version(1, tmp_path)
+    journal_of_version(1, location)
 
     def break_off(*_: object, **__: object) -> None:
         raise JournalError("the power failed")
@@ -81,25 +107,24 @@ def test_a_migration_that_fails_in_the_middle_leaves_the_journal_as_it_was(
         patched.setattr(attempts, "create", break_off)
         with pytest.raises(JournalError, match="power"):
             Journal(location)
-    with closing(sqlite3.connect(location)) as connection:
-        names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-        assert "leases" not in names
+    assert "leases" not in tables_of(location)
     Journal(location).close()
+    assert "leases" in tables_of(location)
 
 
-def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "photos.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE photos (name)")
+def test_a_database_of_something_else_is_left_alone(location: str) -> None:
+    engine = create_engine(server_url(location) if is_server(location) else f"sqlite:///{location}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE photos (name TEXT)")
+    engine.dispose()
     with pytest.raises(JournalError, match="not a journal"):
-        Journal(str(path))
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("photos",)]
+        Journal(location)
+    assert tables_of(location) == ["photos"]
 
 
-def test_many_processes_may_open_a_new_journal_at_once(tmp_path: Path) -> None:
+def test_many_processes_may_open_a_new_journal_at_once(location: str) -> None:
     script = "import sys; from batchrun.journal import Journal; Journal(sys.argv[1]).batches()"
-    command = [sys.executable, "-c", script, str(tmp_path / "new" / "journal.db")]
+    command = [sys.executable, "-c", script, location]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [process.communicate()[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, errors

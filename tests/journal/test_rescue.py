@@ -7,21 +7,20 @@ import sqlite3
 import stat
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from batchrun.errors import JournalWriteError
 from batchrun.journal import Journal, database
-from batchrun.journal.rescue import RescueFiles, Step
+from batchrun.journal.rescue import RescueFiles, Step, folders
 from batchrun.journal.schema import JobState
 from batchrun.model import JSON, Outcome
 
 from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from batchrun.journal import BatchJobs, Job
 
 
@@ -142,3 +141,13 @@ def test_a_link_laid_by_somebody_else_is_neither_followed_nor_believed(tmp_path:
     assert files.keep(Step(0, (JobState.SENDING,), JobState.REJECTED)) is None
     assert files.found() == []
     assert (tmp_path / "theirs").read_bytes() == b""
+
+
+def test_a_user_without_a_home_has_other_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's, whose number stands in no list of users."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert Path("somewhere") in folders("somewhere/journal.db")

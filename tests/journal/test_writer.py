@@ -17,7 +17,6 @@ from .batches import IDS, URL, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from pathlib import Path
 
 ONE_MORE = (
     update(batches)
@@ -46,9 +45,9 @@ def note(words: object) -> Executable:
     ],
 )
 def test_a_statement_that_cannot_be_taken_spoils_no_other(
-    tmp_path: Path, poison: Executable
+    location: str, poison: Executable
 ) -> None:
-    with Journal(str(tmp_path / "journal.db")) as journal:
+    with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         writer = journal._writer
 
@@ -67,8 +66,7 @@ def test_a_statement_that_cannot_be_taken_spoils_no_other(
         assert journal.summary(batch_id).note == "two"
 
 
-def test_what_was_handed_over_is_committed_when_the_journal_is_closed(tmp_path: Path) -> None:
-    location = str(tmp_path / "journal.db")
+def test_what_was_handed_over_is_committed_when_the_journal_is_closed(location: str) -> None:
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         for number in range(1_000):
@@ -78,8 +76,8 @@ def test_what_was_handed_over_is_committed_when_the_journal_is_closed(tmp_path: 
         assert journal.summary(batch_id).note == "999"
 
 
-def test_a_closed_journal_says_so_and_nobody_waits_for_ever(tmp_path: Path) -> None:
-    journal = Journal(str(tmp_path / "journal.db"))
+def test_a_closed_journal_says_so_and_nobody_waits_for_ever(location: str) -> None:
+    journal = Journal(location)
     journal.close()
     journal.close()
     with pytest.raises(JournalWriteError, match="closed"):
@@ -107,9 +105,9 @@ def messages(journal: Journal, batch_id: str) -> list[str]:
         return list(connection.scalars(kept))
 
 
-def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(tmp_path: Path) -> None:
+def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(location: str) -> None:
     """The compare-and-set of a trigger's intent: one count for all would let two be sent."""
-    with Journal(str(tmp_path / "journal.db")) as journal:
+    with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         commit = journal._writer.commit_changes
         told = all_at_once(
@@ -123,8 +121,8 @@ def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(tmp_path: 
         assert journal.summary(batch_id).requests == 5
 
 
-def test_changes_of_the_same_keep_their_order(tmp_path: Path) -> None:
-    with Journal(str(tmp_path / "journal.db")) as journal:
+def test_changes_of_the_same_keep_their_order(location: str) -> None:
+    with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         commit = journal._writer.commit_changes
         told = all_at_once(
@@ -140,8 +138,8 @@ def test_changes_of_the_same_keep_their_order(tmp_path: Path) -> None:
         assert messages(journal, batch_id) == ["last", "other", ""]
 
 
-def test_a_change_that_cannot_be_taken_spoils_no_equal_one(tmp_path: Path) -> None:
-    with Journal(str(tmp_path / "journal.db")) as journal:
+def test_a_change_that_cannot_be_taken_spoils_no_equal_one(location: str) -> None:
+    with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         commit = journal._writer.commit_changes
         first, failed, last = all_at_once(
@@ -155,8 +153,8 @@ def test_a_change_that_cannot_be_taken_spoils_no_equal_one(tmp_path: Path) -> No
         assert messages(journal, batch_id) == ["one", "", "two"]
 
 
-def test_who_is_cancelled_while_waiting_leaves_the_change_committed(tmp_path: Path) -> None:
-    with Journal(str(tmp_path / "journal.db")) as journal:
+def test_who_is_cancelled_while_waiting_leaves_the_change_committed(location: str) -> None:
+    with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
 
         async def cancelled() -> None:

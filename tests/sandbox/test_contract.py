@@ -52,6 +52,7 @@ def test_refusals_of_a_key_are_in_the_contract(key: str, origin: str) -> None:
         schema["/v1/workflows"]["GET"].Case(),
         schema[TRIGGER]["POST"].Case(body=trigger_body(), media_type="application/json"),
         schema[EXECUTION]["GET"].Case(path_parameters={"execution_id": "exec_0"}),
+        schema["/v1/organization/credits"]["GET"].Case(),
     )
     for case in calls:
         case.call_and_validate(base_url=origin, headers={"x-api-key": key})

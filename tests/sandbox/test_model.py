@@ -227,6 +227,23 @@ def test_without_a_quota_there_are_no_headers() -> None:
     assert unlimited(daily=1).workflows(KEY, NOON).status == 200
 
 
+def test_each_accepted_trigger_takes_a_credit() -> None:
+    service = unlimited(credits=2)
+    left = []
+    for number in range(4):
+        told_credits = service.credits(KEY, NOON).body
+        assert isinstance(told_credits, dict)
+        left.append(told_credits["credit_remaining"])
+        triggered(service, number)
+    assert left == [{"credits": 2}, {"credits": 1}, {"credits": 0}, {"credits": 0}]
+
+
+def test_a_key_without_the_scope_is_not_told_the_credits() -> None:
+    refused = unlimited().credits("sandbox-read", NOON)
+    assert refused.status == 403
+    assert "org_settings:read" in str(refused.body)
+
+
 def test_the_report_counts_what_was_asked() -> None:
     service = SandboxService(SandboxSettings(rate_per_minute=5), NOON)
     triggered(service, 1)
@@ -236,11 +253,13 @@ def test_the_report_counts_what_was_asked() -> None:
     service.workflows(KEY, NOON)
     service.workflows(KEY, NOON)
     service.workflows("wrong", NOON)
+    service.credits("sandbox", NOON + 60)
     assert service.report(NOON) == {
-        "requests": 7,
+        "requests": 8,
         "lists": 1,
         "trigger_requests": 3,
         "polls": 1,
+        "credits": 1,
         "refused": 1,
         "unauthorized": 1,
         "triggers_accepted": 3,

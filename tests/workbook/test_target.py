@@ -7,6 +7,7 @@ import pytest
 
 from batchrun import workbook
 from batchrun.errors import OutputError
+from batchrun.workbook.file_names import refused_by_windows
 from batchrun.workbook.target import check_target, whole_file
 from tests.workbook.batches import batch_of, sheet
 
@@ -104,3 +105,91 @@ def test_an_output_that_cant_be_is_refused_before_anything_is_spent(
 ) -> None:
     with pytest.raises(OutputError, match=words):
         check_target(tmp_path / name, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("CON.xlsx", "device"),
+        (r"C:\Lists\nul.results.xlsx", "device"),
+        ("com1.csv", "device"),
+        ("LPT¹.jsonl", "device"),
+        ("con .xlsx", "device"),
+        ("report:today.xlsx", "':'"),
+        ("what?.xlsx", "'?'"),
+        ("out.xlsx.", "dot or space"),
+        ("out.xlsx ", "dot or space"),
+    ],
+)
+def test_names_that_windows_does_not_take_are_refused_there(
+    path: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert why in refused_by_windows(path)
+    monkeypatch.setattr("batchrun.workbook.target.sys.platform", "win32")
+    with pytest.raises(OutputError):
+        check_target(Path(path), None)
+
+
+@pytest.mark.parametrize(
+    "path", [r"C:\Lists\console.xlsx", r"\\nas\team\Größe (2).csv", "com.xlsx", "nullable.jsonl"]
+)
+def test_names_that_windows_takes_are_not_refused(path: str) -> None:
+    assert refused_by_windows(path) == ""
+
+
+def test_a_name_as_long_as_the_disk_takes_can_be_written(tmp_path: Path) -> None:
+    target = tmp_path / ("ü" * 120 + ".jsonl")  # 246 bytes of 255
+    check_target(target, None)
+    with whole_file(target) as place:
+        place.temporary.write_text("{}", encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_a_path_that_is_too_long_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"path of \d+ characters is too long"):
+        check_target(tmp_path / ("x" * 300 + ".xlsx"), None)
+
+
+def test_a_path_beyond_what_windows_takes_is_said_to_be_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows itself only says that there is no such file."""
+
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "The system cannot find the path specified")
+
+    monkeypatch.setattr("batchrun.workbook.target.sys.platform", "win32")
+    monkeypatch.setattr("batchrun.workbook.target.tempfile.mkstemp", missing)
+    target = tmp_path / ("x" * 250 + ".xlsx")
+    with pytest.raises(OutputError, match="too long"):
+        check_target(target, None)
+
+
+def test_a_folder_that_takes_no_file_is_found_out_before_anything_is_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows' rights (ACLs) are in no mode: only trying tells."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr("batchrun.workbook.target.tempfile.mkstemp", refuse)
+    with pytest.raises(OutputError, match="read-only"):
+        check_target(tmp_path / "out.xlsx", None)
+
+
+def test_looking_whether_results_can_go_somewhere_leaves_nothing(tmp_path: Path) -> None:
+    check_target(tmp_path / "out.xlsx", None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_that_is_held_whatever_its_number_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> Path:
+        raise PermissionError(13, "The process cannot access the file")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError, match="batchrun export"), whole_file(tmp_path / "o.csv") as it:
+        it.temporary.write_text("x", encoding="utf-8")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,111 @@
+"""How a batch ended: the last lines on the screen, and what others are told of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+import typer
+
+from batchrun.cli.notice import Notice
+from batchrun.cli.options import play_journal
+from batchrun.cli.stopping import tell
+from batchrun.errors import BatchrunError, ExitCode
+from batchrun.model import Outcome
+
+if TYPE_CHECKING:
+    from batchrun.report import Report
+    from batchrun.settings import Settings
+
+
+def end(report: Report, settings: Settings, *, as_json: bool, quiet: bool, sandbox: bool) -> None:
+    """Tell how a batch ended, and end the command so; the workbook's path is the last line.
+
+    Args:
+        report: How it ended.
+        settings: Which journal it is in.
+        as_json: One JSON document instead of lines.
+        quiet: Nothing but the workbook's path.
+        sandbox: Whether the service was imitated, and is gone now.
+    """
+    from batchrun.cli import wording
+
+    if as_json:
+        resume_at = None if report.resume_at is None else report.resume_at.isoformat()
+        ending = {"exit_code": int(report.exit_code), "resume_at": resume_at}
+        tell(json.dumps(wording.summary_json(report.summary) | ending))
+        raise typer.Exit(report.exit_code)
+    if not quiet:
+        tell("\n" + "\n".join(_lines(report, settings, sandbox=sandbox)))
+    if report.output is not None:
+        tell(f"Workbook:  {report.output}")
+    raise typer.Exit(report.exit_code)
+
+
+def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
+    from batchrun.cli import wording
+    from batchrun.journal import Journal, standing
+
+    summary, running = report.summary, 0
+    if summary.unfinished:
+        with Journal(settings.journal) as journal:
+            running = standing(journal, summary.batch_id).running_rows
+    where = named_journal(settings)
+    lines = [
+        f"Batch:     {summary.batch_id}",
+        f"Rows:      {wording.counts(summary, running)}",
+        f"Requests:  {wording.effort(summary)}",
+    ]
+    if summary.note:
+        lines.append(f"Note:      {summary.note}")
+    if sandbox and summary.unfinished:
+        lines.append("Go on:     its sandbox is gone now; run the list anew")
+    elif summary.unfinished:
+        lines.append(f"Go on:     batchrun resume {summary.batch_id}{where}")
+    elif summary.counts[Outcome.IN_DOUBT]:
+        lines.append(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
+    if where:
+        lines.append(f"See it:    batchrun status {summary.batch_id}{where}")
+    return lines
+
+
+def named_journal(settings: Settings) -> str:
+    """The option by which a later command finds this journal; ``""`` where it needs none."""
+    from batchrun.settings import load_settings
+
+    if settings.journal == play_journal():
+        return " --sandbox"
+    if settings.journal == load_settings().journal:
+        return ""
+    shown = re.sub(r"(://[^/@]*):[^/@]*@", r"\1:***@", settings.journal)  # a server's password
+    quoted = subprocess.list2cmdline([shown]) if os.name == "nt" else shlex.quote(shown)
+    return f" --journal {quoted}"
+
+
+def notice_of(report: Report) -> Notice:
+    """What others are told of a batch that ended or paused."""
+    from batchrun.cli import wording
+
+    summary, code = report.summary, report.exit_code
+    note = f"; {summary.note}" if summary.note else ""
+    return Notice(
+        summary.batch_id,
+        _word(code),
+        int(code),
+        f"{summary.source.name}: rows {wording.counts(summary)}{note}",
+        "" if report.output is None else str(report.output),
+    )
+
+
+def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
+    """What others are told of a batch that something broke off."""
+    code = error.exit_code
+    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
+
+
+def _word(code: ExitCode) -> str:
+    return code.name.lower().replace("_", " ")

@@ -1,0 +1,122 @@
+"""What fits on the user's terminal: its width, its characters, texts cut to it. Mostly pure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+GAP = "  "
+NARROWEST = 8
+"""A column that is cut to less says nothing: it is left out."""
+
+
+def is_screen(stream: TextIO) -> bool:
+    """Whether somebody looks at it, and what is on it can be drawn over.
+
+    A CI system may give its jobs a terminal; what is drawn over there is kept as a mess.
+    """
+    return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO) -> int:
+    """Columns of the terminal behind a stream; where there is none, as COLUMNS says, or 80."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        columns = 0
+    return columns or shutil.get_terminal_size().columns
+
+
+def mark_of(stream: TextIO) -> str:
+    """What shows that a text was cut, in a character the stream has."""
+    try:
+        "…".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return "~"
+    return "…"
+
+
+def columns_of(text: str) -> int:
+    """How many columns a text takes: two for each wide character, none for a combining one."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in text
+    )
+
+
+def cut(text: str, width: int, mark: str = "…") -> str:
+    """A text on one line, at most so many columns wide; what it lacks shows by the mark."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if columns_of(line) <= width:
+        return line
+    while line and columns_of(line) > width - 1:
+        line = line[:-1]
+    return line + mark
+
+
+def cut_left(text: str, width: int, mark: str = "…") -> str:
+    """As `cut`, but a path is best known by its end."""
+    return cut(text[::-1], width, mark)[::-1]
+
+
+def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
+    """As many of the parts, the first first, as fit into the width; none is cut."""
+    line = ""
+    for part in parts:
+        longer = f"{line}{between}{part}" if line else part
+        if columns_of(longer) <= width:
+            line = longer
+    return line
+
+
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    mark: str = "…",
+    *,
+    whole: Collection[int] = (),
+    paths: Collection[int] = (),
+) -> list[str]:
+    """Rows in aligned columns, as wide as the terminal at most.
+
+    Args:
+        header: Titles.
+        rows: The cells of each row.
+        width: Columns of the terminal.
+        mark: What shows that a cell was cut.
+        whole: Positions of the columns that are not cut; the last of the others are left out
+            where there is no room.
+        paths: Positions of the columns that keep their ends when they are cut.
+    """
+    wanted = [max(map(columns_of, column)) for column in zip(header, *rows, strict=True)]
+    widths = _narrowed(wanted, width, whole)
+    lines = []
+    for row in [header, *rows]:
+        line = []
+        for at, room in widths.items():
+            cell = (cut_left if at in paths else cut)(row[at], room, mark)
+            line.append(cell + " " * (room - columns_of(cell)))
+        lines.append(GAP.join(line).rstrip())
+    return lines
+
+
+def _narrowed(wanted: Sequence[int], width: int, whole: Collection[int]) -> dict[int, int]:
+    """The columns that are shown, and how wide: those that may be cut share what is left."""
+    shown = list(range(len(wanted)))
+    least = [each if at in whole else min(each, NARROWEST) for at, each in enumerate(wanted)]
+    while len(shown) > 1 and sum(least[at] for at in shown) + len(GAP) * (len(shown) - 1) > width:
+        shown.remove(max((at for at in shown if at not in whole), default=shown[-1]))
+    room = width - len(GAP) * (len(shown) - 1)
+    widths = {at: wanted[at] for at in shown if at in whole}
+    while left := [at for at in shown if at not in widths]:
+        # Those that want no more than an even share get it; the others share the rest.
+        share = (room - sum(widths.values())) // len(left)
+        small = {at: wanted[at] for at in left if wanted[at] <= share}
+        widths |= small or dict.fromkeys(left, max(share, 1))
+    return {at: min(widths[at], max(width, 1)) for at in shown}

@@ -1,0 +1,62 @@
+"""`status --watch`: look again and again, and draw over what was shown."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from batchrun.cli.terminal import cut, is_screen, mark_of, width_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+WATCH_SECONDS = 1.0
+
+
+def watch(look: Callable[[], tuple[Sequence[str], bool]]) -> None:
+    """Show how things stand until they stand still, or until Ctrl-C.
+
+    Args:
+        look: Tells how they stand, in lines, and whether they still move.
+    """
+    picture = _Picture()
+    try:
+        while True:
+            lines, moves = look()
+            picture.draw(lines)
+            if not moves:
+                return
+            time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:  # whoever watches has seen enough; the batch goes on
+        return
+
+
+class _Picture:
+    """Lines on standard output, each time in the place of the last ones.
+
+    Where nothing can be drawn over, they are printed again when they have changed.
+    """
+
+    def __init__(self) -> None:
+        self._shown: list[str] = []
+
+    def draw(self, lines: Sequence[str]) -> None:
+        if not is_screen(sys.stdout):
+            if list(lines) != self._shown:
+                typer.echo("\n".join([*([""] if self._shown else []), *lines]))
+            self._shown = list(lines)
+            return
+        # A line that is wrapped would be two to go back over.
+        width, mark = width_of(sys.stdout) - 1, mark_of(sys.stdout)
+        back = f"\x1b[{len(self._shown)}A\r\x1b[J" if self._shown else ""
+        self._shown = [_cut(line, width, mark) for line in lines]
+        typer.echo(back + "\n".join(self._shown))
+
+
+def _cut(line: str, width: int, mark: str) -> str:
+    """As `cut`, with the blanks that align what is said."""
+    label, rest = line[:11], line[11:]
+    return label + cut(rest, width - len(label), mark) if rest else label

@@ -1,0 +1,72 @@
+"""What names a journal: the path of a SQLite file, or the URL of a PostgreSQL database. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from batchrun.errors import JournalError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+HIDDEN = "***"
+
+# Two letters at least: C://lists/journal.db is a path.
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_POSTGRESQL = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+_EXAMPLE = "Write it as postgresql://USER@HOST/DATABASE, or give the path of a file."
+_SECRETS = frozenset({"password", "sslpassword"})
+
+
+def is_server(location: str) -> bool:
+    """Whether a journal is a database of a server; else it is a file."""
+    return _SCHEME.match(location) is not None
+
+
+def shown(location: str) -> str:
+    """A journal's name as it may be shown: without a password."""
+    if not is_server(location):
+        return location
+    try:
+        url = server_url(location)
+    except JournalError:
+        return _hidden_roughly(location)
+    secret = {name: HIDDEN for name in url.query if name.lower() in _SECRETS}
+    url = url.set(drivername="postgresql").update_query_dict(secret)
+    return url.render_as_string(hide_password=True).replace("%2A%2A%2A", HIDDEN)
+
+
+def server_url(location: str) -> URL:
+    """The URL as SQLAlchemy connects by it.
+
+    Raises:
+        JournalError: It is of another kind of database, or can't be read.
+    """
+    found = _SCHEME.match(location)
+    scheme = found[1].lower() if found else ""
+    if scheme not in _POSTGRESQL:
+        raise JournalError(f"batchrun keeps no journal in a database of {scheme}.", _EXAMPLE)
+    try:
+        url = make_url(location)
+    except (ArgumentError, ValueError):
+        raise JournalError("The journal's URL can't be read.", _EXAMPLE) from None
+    if url.host and "@" in url.host:  # what stands before it would be shown as a host's name
+        raise JournalError(
+            "The journal's URL can't be read: its password holds an @.",
+            "Write it as %40; or leave the password to PGPASSWORD or ~/.pgpass.",
+        )
+    if not url.database:
+        raise JournalError("The journal's URL names no database.", _EXAMPLE)
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _hidden_roughly(location: str) -> str:
+    """Of a URL that can't be read, the kind and what stands behind the last @."""
+    scheme, _, rest = location.partition("://")
+    return (
+        f"{scheme}://{HIDDEN}@{rest.rpartition('@')[2]}" if "@" in rest else f"{scheme}://{HIDDEN}"
+    )

@@ -1,0 +1,176 @@
+"""With a `batchrun.toml`, `batchrun run accounts.csv` is all there is to type."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.errors import ExitCode
+from batchrun.settings import user_file
+from tests.cli.conftest import ACME
+from tests.cli.test_bad_input import assert_refused, triggers_accepted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+TOML = """
+workflow = "Account Research"
+company_column = "Company ID"
+output = ".csv"
+columns = ["outputs.*"]
+rate = "unlimited"
+
+[parameters]
+depth = "comprehensive"
+
+[parameter_columns]
+code = "Code"
+
+[rename]
+"outputs.report_id" = "Report"
+"""
+
+
+@pytest.fixture
+def configured(batchrun: CommandLine, sandbox: str, accounts: Path) -> str:
+    (batchrun.folder / "batchrun.toml").write_text(TOML, encoding="utf-8")
+    return sandbox
+
+
+def header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return next(csv.reader(file))
+
+
+def test_the_file_is_all_there_is_to_type(batchrun: CommandLine, configured: str) -> None:
+    ended = batchrun("run", "accounts.csv", "--yes")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "batchrun.toml (" in ended.stderr  # what decides is said
+    assert '"depth": "comprehensive"' in ended.stdout
+    assert '"code": "00123"' in ended.stdout
+    columns = header(batchrun.folder / "accounts.results.csv")
+    assert "Report" in columns
+    assert "summary" not in columns
+    assert triggers_accepted(configured) == 3  # Code makes a body of its own of each row
+
+
+def test_options_win_over_the_file(batchrun: CommandLine, configured: str) -> None:
+    shown = batchrun(
+        *("check", "accounts.csv", "-w", "Account Plan", "--param", "depth=brief"),
+        *("--param-column", "code=Name", "--json"),
+    )
+    first = json.loads(shown.stdout)["first_body"]
+    assert first["parameters"] == {"depth": "brief", "code": "Acme"}
+    assert first["company_id"] == ACME
+    batchrun("run", "accounts.csv", "--yes", "-o", "out.jsonl")
+    assert (batchrun.folder / "out.jsonl").exists()
+
+
+def test_resume_and_retry_and_export_keep_to_the_file(
+    batchrun: CommandLine, configured: str
+) -> None:
+    batchrun("run", "accounts.csv", "--yes", "--limit", "1")
+    batchrun("resume")
+    batchrun("export", "-o", "out.csv")
+    for name in ("accounts.results.csv", "out.csv"):
+        assert "Report" in header(batchrun.folder / name)
+    assert not (batchrun.folder / "accounts.results (2).csv").exists()
+
+
+def test_a_file_that_is_there_is_not_overwritten(batchrun: CommandLine, configured: str) -> None:
+    precious = batchrun.folder / "accounts.results.csv"
+    precious.write_text("precious", encoding="utf-8")
+    batchrun("run", "accounts.csv", "--yes")
+    assert precious.read_text(encoding="utf-8") == "precious"
+    assert "Report" in header(batchrun.folder / "accounts.results (2).csv")
+
+
+def test_a_file_beside_the_list_can_not_send_the_key_elsewhere(
+    batchrun: CommandLine, configured: str
+) -> None:
+    path = batchrun.folder / "batchrun.toml"
+    path.write_text('base_url = "https://evil.example/v1"\n' + TOML, encoding="utf-8")
+    ended = batchrun("run", "accounts.csv", "--yes")
+    assert_refused(ended, ExitCode.UNUSABLE, "batchrun.toml", "base_url")
+    assert triggers_accepted(configured) == 0
+
+
+def test_a_mapping_says_alone_how_columns_are_read(batchrun: CommandLine, configured: str) -> None:
+    text = TOML.replace('"Company ID"', '"Name"')
+    (batchrun.folder / "batchrun.toml").write_text(text, encoding="utf-8")
+    (batchrun.folder / "map.toml").write_text('company_column = "Company ID"\n', encoding="utf-8")
+    ended = batchrun("check", "accounts.csv", "--mapping", "map.toml", "--json")
+    body = json.loads(ended.stdout)["first_body"]
+    assert body["company_id"] == ACME
+    assert body["parameters"] == {"depth": "comprehensive"}
+
+
+def test_without_a_workflow_anywhere_it_says_where_one_can_stand(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    for command in ("check", "run"):
+        ended = batchrun(command, "accounts.csv")
+        assert_refused(ended, ExitCode.UNUSABLE, "No workflow is named", "batchrun.toml")
+
+
+def test_the_users_own_file_counts_in_every_folder(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    user_file().parent.mkdir(parents=True)
+    user_file().write_text('workflow = "Account Research"\ndaily = 1\n', encoding="utf-8")
+    ended = batchrun("run", "accounts.csv", "--yes")
+    assert ended.exit_code == ExitCode.PAUSED  # one request a day: nothing left to trigger with
+    assert triggers_accepted(sandbox) == 0
+
+
+def test_a_profile_that_does_not_count_is_said(batchrun: CommandLine, configured: str) -> None:
+    (batchrun.folder / "batchrun.toml").write_text('profile = "emea"\n' + TOML, encoding="utf-8")
+    ended = batchrun("check", "accounts.csv")  # PGAI_API_KEY is set
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert "profile emea of batchrun.toml is not used" in ended.stderr
+
+
+# what `batchrun` alone says
+
+
+def test_alone_without_a_key_it_names_login_and_demo(batchrun: CommandLine) -> None:
+    ended = batchrun()
+    assert ended.exit_code == ExitCode.COMPLETED
+    for words in ("no key yet", "batchrun login", "batchrun demo", "batchrun --help"):
+        assert words in ended.stdout
+    assert len(ended.stdout.splitlines()) <= 12
+
+
+def test_alone_with_a_key_it_names_what_comes_next(batchrun: CommandLine, configured: str) -> None:
+    ended = batchrun()
+    assert "PGAI_API_KEY" in ended.stdout
+    assert "batchrun check" in ended.stdout
+    assert "resume" not in ended.stdout
+    batchrun("run", "accounts.csv", "--yes", "--limit", "1")
+    assert "batchrun resume 1" in batchrun().stdout
+    batchrun("resume")
+    assert "resume" not in batchrun().stdout
+
+
+def test_alone_with_a_broken_journal_it_names_the_doctor(
+    batchrun: CommandLine, sandbox: str, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "journal.db").write_text("no database at all", encoding="utf-8")
+    ended = batchrun()
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert "batchrun doctor" in ended.stdout
+
+
+def test_a_time_that_is_none_is_refused_with_the_file(
+    batchrun: CommandLine, configured: str
+) -> None:
+    (batchrun.folder / "batchrun.toml").write_text('write_every = "soon"\n' + TOML)
+    ended = batchrun("run", "accounts.csv", "--yes")
+    assert_refused(ended, ExitCode.UNUSABLE, "write_every in batchrun.toml")
+    assert triggers_accepted(configured) == 0

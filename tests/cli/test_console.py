@@ -1,0 +1,104 @@
+"""On any console, whatever its code page: nothing fails, and what is said can be read."""
+
+from __future__ import annotations
+
+import subprocess
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.cli.console import plain
+from batchrun.errors import ExitCode
+from tests.acceptance.sandbox_process import COMMAND, clean_environment, sandbox_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.acceptance.sandbox_process import SandboxProcess
+
+COMPANY = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
+NAME = "Große Łódź \N{EN DASH} Ōsaka 東京 {}.csv"
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[SandboxProcess]:
+    with sandbox_process("--rate", "0") as running:
+        yield running
+
+
+def test_what_a_code_page_lacks_is_written_plainly() -> None:
+    assert plain("… É é ü ﬁ") == "... E e u fi"
+    assert plain(unicodedata.normalize("NFD", "Müller")) == "Muller"
+    assert plain("ß 東 😀") == "? ? ?"
+
+
+@pytest.mark.parametrize("code_page", ["cp437", "cp850", "cp1252", "cp866"])
+def test_a_list_with_any_name_is_run_on_any_console(
+    tmp_path: Path, service: SandboxProcess, code_page: str
+) -> None:
+    name = NAME.format(code_page)
+    rows = [f"{COMPANY},x", *(f"kaputt-Ł-{number} …,x" for number in range(15))]
+    (tmp_path / name).write_text("\n".join(["Company ID,Größe", *rows]), encoding="utf-8")
+    env = service.environment(tmp_path) | {"PYTHONIOENCODING": code_page}
+
+    def batchrun(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    run = batchrun("run", name, "-w", "Account Research", "--yes")
+    status = batchrun("status")
+    missing = batchrun("check", "fehlt … 東京.csv", "-w", "Account Research")
+    assert run.returncode == ExitCode.INCOMPLETE, run
+    assert status.returncode == ExitCode.COMPLETED, status
+    assert missing.returncode == ExitCode.UNUSABLE, missing
+    for ended in (run, status, missing):
+        said = (ended.stdout + ended.stderr).decode(code_page)
+        assert "Traceback" not in said
+        assert "failed unexpectedly" not in said
+    said = run.stdout.decode(code_page)
+    ours = [line for line in said.splitlines() if "more" in line]
+    assert ours
+    assert not any("?" in line for line in ours)
+    assert (tmp_path / name).with_suffix(".results.xlsx").exists()
+
+
+def test_help_is_readable_on_the_oldest_console() -> None:
+    env = clean_environment() | {"PYTHONIOENCODING": "cp437", "COLUMNS": "80"}
+    for command in ("run", "resume", "export"):
+        ended = subprocess.run(
+            [*COMMAND, command, "--help"], env=env, capture_output=True, check=False
+        )
+        assert ended.returncode == 0
+        assert b"?" not in ended.stdout
+
+
+def test_a_mac_and_windows_spell_a_name_alike_in_the_batchs_id(
+    tmp_path: Path, service: SandboxProcess
+) -> None:
+    """NFC and NFD: the file is found as it is spelled, and both give one beginning."""
+    found = []
+    for form in ("NFC", "NFD"):
+        folder = tmp_path / form
+        folder.mkdir()
+        name = unicodedata.normalize(form, "Kunden Müller.csv")
+        (folder / name).write_text(f"Company ID\n{COMPANY}\n", encoding="utf-8")
+        ended = subprocess.run(
+            [*COMMAND, "run", name, "-w", "Account Research", "--yes"],
+            cwd=folder,
+            env=service.environment(folder),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert ended.returncode == 0, ended
+        [line] = [line for line in ended.stdout.splitlines() if line.startswith("Batch:")]
+        found.append(line.split()[1].split("-", 1)[1].rsplit("-", 1)[0])
+    assert found == ["kunden-muller"] * 2

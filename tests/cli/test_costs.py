@@ -1,0 +1,127 @@
+"""What a batch costs, in words: requests, time, the clock on the wall, credits."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from batchrun.cli.costs import (
+    clock_after,
+    clock_words,
+    credits_words,
+    estimate_words,
+    pause_words,
+    rest_words,
+    spent,
+    spent_words,
+)
+from batchrun.estimate import EstimateRates
+from batchrun.service import Credits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=BERLIN)  # a Tuesday
+HOUR = 3600.0
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the zone is set as on POSIX")
+
+
+@pytest.fixture(autouse=True)
+def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as here:
+        here.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"),
+    [(2.25, "14:15"), (11.9, "23:54"), (12, "Wed 00:00"), (46, "Thu 10:00"), (240, "4 Dec 12:00")],
+)
+def test_a_moment_is_told_as_the_clock_will_show_it(hours: float, shown: str) -> None:
+    assert clock_after(hours * HOUR, NOON) == shown
+
+
+def test_a_clock_that_is_changed_meanwhile_is_changed_in_the_answer() -> None:
+    """On 25 October 2026 Berlin's clocks go back at three."""
+    evening = datetime(2026, 10, 24, 22, 0, tzinfo=BERLIN)
+    assert clock_after(12 * HOUR, evening) == "Sun 09:00"
+
+
+def test_the_end_is_told_in_the_users_own_time_zone() -> None:
+    assert clock_words(datetime(2026, 11, 24, 15, 30, tzinfo=UTC), NOON) == "16:30"
+
+
+def test_a_sandboxs_minutes_are_seconds_on_the_wall() -> None:
+    assert clock_after(HOUR, NOON, speed=60) == "12:01"
+
+
+def test_a_time_beyond_all_calendars_is_told_all_the_same() -> None:
+    assert clock_after(1e15, NOON) == "a day far away"
+
+
+def test_an_estimate_knows_midnight() -> None:
+    rates = EstimateRates(60, 45, daily=100, daily_left=50, seconds_to_next_day=13 * HOUR)
+    estimate = rates.of(200)  # 410 requests: 50 today, 100 on each of three days, 60 on the last
+    assert estimate.midnights == 4
+    assert estimate.seconds == 13 * HOUR + 3 * 24 * HOUR + 60 + 45
+    words = estimate_words(estimate, NOON)
+    assert "about 410 requests, 3 d 13 h" in words
+    assert "done at Sat 01:01" in words
+    assert "not enough for today (50 left)" in words
+    paused = pause_words(estimate, NOON, wait=False)
+    assert "spent 4 times" in paused
+    assert "midnight UTC (Wed 01:00 here)" in paused
+    assert "batchrun resume" in paused
+    assert "is waited for" in pause_words(estimate, NOON, wait=True)
+
+
+def test_a_day_that_is_enough_is_not_paused() -> None:
+    estimate = EstimateRates(60, 45, daily_left=500).of(200)
+    assert estimate.midnights == 0
+    assert pause_words(estimate, NOON, wait=False) == ""
+    assert "done at 12:07" in estimate_words(estimate, NOON)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (None, ""),
+        (Credits(), ""),
+        (Credits(refused=True), "not told to this key (it lacks the scope org_settings:read)"),
+        (Credits({"research": 1240}), "1,240 credits left; each of the 95 jobs is paid for"),
+        (Credits({"a": 1.5, "b": 2}), "a 1.5, b 2 credits left; each of the 95 jobs is paid for"),
+    ],
+)
+def test_credits_are_told_where_they_are_known(told: Credits | None, words: str) -> None:
+    assert credits_words(told, 95) == words
+
+
+def test_what_a_pilot_cost_and_the_rest_will() -> None:
+    before, after = Credits({"research": 100, "email": 9}), Credits({"research": 92.5, "email": 9})
+    gone = spent(before, after)
+    assert gone == {"research": 7.5}
+    assert spent_words(gone, 5) == "7.5 credits (1.5 a job)"
+    assert rest_words(gone, 5, 40, after) == "about 60 credits, 92.5 left"
+    assert rest_words(gone, 5, 400, after) == "about 600 credits, and only 92.5 left"
+
+
+@pytest.mark.parametrize("unknown", [None, Credits(), Credits(refused=True)])
+def test_credits_that_cannot_be_read_are_not_made_up(unknown: Credits | None) -> None:
+    gone = spent(Credits({"research": 1}), unknown)
+    assert gone is None
+    assert spent_words(gone, 5) == ""
+    assert rest_words(gone, 5, 40, unknown) == ""
+
+
+def test_credits_bought_meanwhile_are_not_taken_for_a_gain() -> None:
+    gone = spent(Credits({"research": 1}), Credits({"research": 100}))
+    assert spent_words(gone, 5) == "no credits"

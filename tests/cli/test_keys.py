@@ -1,0 +1,172 @@
+"""`login` and `logout`, and the key on every command: typed unseen, never shown, never astray."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.access import stored_profiles
+from batchrun.errors import ExitCode
+from batchrun.sandbox import SandboxSettings, Scope, running
+from tests.cli.conftest import SPEED
+from tests.cli.test_bad_input import assert_refused, triggers_accepted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine, Ended
+
+KEY = "sk-workspace-one-000000001111"
+OTHER = "sk-workspace-two-000000002222"
+RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
+
+
+@pytest.fixture
+def service(batchrun: CommandLine) -> Iterator[str]:
+    """A service with two workspaces; the second may trigger nothing."""
+    keys = {KEY: frozenset(Scope), OTHER: frozenset({Scope.READ})}
+    with running(SandboxSettings(rate_per_minute=None, keys=keys), speed=SPEED) as url:
+        batchrun.monkeypatch.setenv("BATCHRUN_SPEED", str(SPEED))
+        yield url
+
+
+def login(batchrun: CommandLine, key: str, *arguments: str) -> Ended:
+    batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO(key + "\n"))
+    ended = batchrun("login", *arguments)
+    batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert key not in ended.stdout + ended.stderr
+    return ended
+
+
+def test_a_key_that_was_kept_is_enough_for_everything(
+    batchrun: CommandLine, service: str, accounts: Path
+) -> None:
+    kept = login(batchrun, KEY, "--base-url", service)
+    assert kept.exit_code == ExitCode.COMPLETED
+    assert "…1111" in kept.stdout
+    assert "sees 4 workflows" in kept.stdout
+    assert "readable by your account alone" in kept.stdout
+    assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE
+    assert triggers_accepted(service) == 2
+    gone = batchrun("logout")
+    assert "default" in gone.stdout
+    assert_refused(batchrun("workflows"), ExitCode.UNUSABLE, "no API key", "batchrun login")
+
+
+def test_a_wrong_key_is_told_and_not_kept(batchrun: CommandLine, service: str) -> None:
+    ended = login(batchrun, "sk-wrong-0123456789", "--base-url", service)
+    assert_refused(ended, ExitCode.KEY_REFUSED, "does not know this key", "Nothing was kept")
+    assert stored_profiles().all() == {}
+
+
+def test_no_key_at_all_is_told(batchrun: CommandLine, service: str) -> None:
+    batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO())
+    ended = batchrun("login", "--base-url", service)
+    assert_refused(ended, ExitCode.UNUSABLE, "nothing was kept")
+    assert stored_profiles().all() == {}
+
+
+def test_a_stored_key_never_reaches_another_address(batchrun: CommandLine, service: str) -> None:
+    login(batchrun, KEY, "--base-url", service)
+    with running(SandboxSettings(keys={KEY: frozenset(Scope)}), speed=SPEED) as elsewhere:
+        for arguments in (
+            ("--base-url", elsewhere),
+            ("--profile", "default", "--base-url", elsewhere),
+        ):
+            ended = batchrun("workflows", *arguments)
+            assert_refused(ended, ExitCode.UNUSABLE, "is not sent to", elsewhere)
+        (batchrun.folder / ".env").write_text(f"BATCHRUN_BASE_URL={elsewhere}\n", encoding="utf-8")
+        assert_refused(batchrun("workflows"), ExitCode.UNUSABLE, "is not sent to", elsewhere)
+
+
+def test_a_batch_goes_on_with_its_own_workspace(
+    batchrun: CommandLine, service: str, accounts: Path
+) -> None:
+    """The default profile is of the other workspace, at the same address."""
+    login(batchrun, KEY, "--base-url", service, "--profile", "one")
+    login(batchrun, OTHER, "--base-url", service)
+    assert batchrun(*RUN, "--profile", "one", "--limit", "1").exit_code == ExitCode.PAUSED
+    refused = batchrun("resume", "--profile", "default")
+    assert_refused(refused, ExitCode.UNUSABLE, "begun with profile one, not with default")
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
+    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert triggers_accepted(service) == 2
+
+
+def test_the_profile_named_wins_over_the_key_of_the_environment(
+    batchrun: CommandLine, service: str
+) -> None:
+    login(batchrun, KEY, "--base-url", service, "--profile", "one")
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", "sk-nobodys-key-0000")
+    assert batchrun("workflows", "--profile", "one").exit_code == ExitCode.COMPLETED
+    batchrun.monkeypatch.setenv("BATCHRUN_PROFILE", "one")
+    assert batchrun("workflows").exit_code == ExitCode.COMPLETED
+
+
+def test_logging_in_again_keeps_the_address(batchrun: CommandLine, service: str) -> None:
+    login(batchrun, KEY, "--base-url", service, "--profile", "one")
+    assert service in login(batchrun, KEY, "--profile", "one").stdout
+
+
+def test_all_keys_are_erased_at_once(batchrun: CommandLine, service: str) -> None:
+    login(batchrun, KEY, "--base-url", service)
+    login(batchrun, OTHER, "--base-url", service, "--profile", "two")
+    ended = batchrun("logout", "--all")
+    assert "default" in ended.stdout
+    assert "two" in ended.stdout
+    assert stored_profiles().all() == {}
+    assert batchrun("logout", "--all").exit_code == ExitCode.COMPLETED
+
+
+def test_a_sandbox_takes_no_profile(batchrun: CommandLine, accounts: Path) -> None:
+    ended = batchrun(*RUN, "--sandbox", "--profile", "one")
+    assert_refused(ended, ExitCode.UNUSABLE, "--profile")
+
+
+def test_a_refused_stored_key_may_be_typed_anew_and_goes_to_the_same_place(
+    batchrun: CommandLine, service: str, accounts: Path
+) -> None:
+    from tests.cli.test_another_key import Terminal
+
+    login(batchrun, "sk-revoked-0123456789", "--base-url", service, "--no-check")
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal())
+    batchrun.monkeypatch.setattr("batchrun.cli.attending._another_key", lambda: KEY)
+    assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE
+    assert triggers_accepted(service) == 2
+
+
+def test_config_shows_where_everything_comes_from(batchrun: CommandLine, service: str) -> None:
+    login(batchrun, KEY, "--base-url", service, "--profile", "one")
+    (batchrun.folder / ".env").write_text("BATCHRUN_DAILY=70\n", encoding="utf-8")
+    (batchrun.folder / "batchrun.toml").write_text('max_in_flight = 3\nworkflow = "W"\n')
+    shown = batchrun("config", "accounts.csv", "--profile", "one", "--rate", "30", "--json")
+    document = json.loads(shown.stdout)
+    found = {one["name"]: (one["value"], one["origin"]) for one in document["settings"]}
+    assert found["api_key"] == ("…1111", "profile")
+    assert found["base_url"] == (service, "profile")
+    assert found["rate"] == ("30", "option")
+    assert found["daily"] == ("70", ".env")
+    assert found["journal"][1] == "environment"
+    assert found["max_in_flight"] == ("3", "batchrun.toml")
+    assert found["workflow"] == ("W", "batchrun.toml")
+    assert found["wait"] == ("false", "default")
+    assert document["profiles"][0]["name"] == "one"
+    assert KEY not in shown.stdout
+    lines = batchrun("config").stdout
+    assert "daily" in lines
+    assert ".env BATCHRUN_DAILY" in lines
+
+
+def test_config_shows_no_password(batchrun: CommandLine) -> None:
+    batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", "postgresql://me:hunter2@db.example/batches")
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", KEY)
+    for arguments in (["config"], ["config", "--json"]):
+        shown = batchrun(*arguments).stdout
+        assert "hunter2" not in shown
+        assert KEY not in shown
+        assert "…1111" in shown

@@ -1,0 +1,45 @@
+"""Signals of other systems: Windows has Ctrl-Break and no hang-up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+import typer
+
+from batchrun.cli.stopping import Stopper
+from batchrun.control import Control
+from batchrun.errors import ExitCode
+
+BATCH = "1124-accounts-7f3a"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX signal stands for Windows' own")
+def test_ctrl_break_and_a_closed_window_stop_gently_and_then_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows tells both by SIGBREAK; it knows neither SIGHUP nor SIGUSR1."""
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    monkeypatch.delattr(signal, "SIGHUP")
+    said: list[str] = []
+    control = Control()
+    stopper = Stopper(control, said.append)
+
+    async def work() -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        control.attach(BATCH, lambda: loop.call_soon_threadsafe(stopped.set))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await stopped.wait()  # the handler woke the loop, which waited for nothing else
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await asyncio.Event().wait()
+
+    with stopper.listening(), pytest.raises(typer.Exit) as ended:
+        stopper.run(work())
+    assert ended.value.exit_code == ExitCode.PAUSED
+    assert len(said) == 1
+    assert f"batchrun resume {BATCH}" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL

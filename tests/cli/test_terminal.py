@@ -1,0 +1,143 @@
+"""What fits on a terminal: nothing is wider, nothing turns into garbage."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchrun.cli.progress import quota_line
+from batchrun.cli.terminal import (
+    columns_of,
+    cut,
+    cut_left,
+    fitting,
+    is_screen,
+    mark_of,
+    table,
+)
+from batchrun.engine import Progress
+from batchrun.model import Outcome
+
+NOW = datetime(2026, 11, 24, 14, 0).astimezone()  # by the machine's own clock
+TEXTS = st.text(max_size=60)
+ROWS = st.lists(st.lists(TEXTS, min_size=4, max_size=4), max_size=5)
+
+
+@given(text=TEXTS, width=st.integers(1, 50))
+def test_a_cut_text_is_one_line_that_fits(text: str, width: int) -> None:
+    for shown in (cut(text, width), cut_left(text, width)):
+        assert columns_of(shown) <= width
+        assert shown.isprintable()
+
+
+def test_a_cut_text_says_that_it_is_cut() -> None:
+    assert cut("Account Research", 8) == "Account…"
+    assert cut("Account\n Research", 40) == "Account Research"
+    assert cut_left("/home/ada/accounts.xlsx", 14) == "…accounts.xlsx"
+    assert cut("株式会社アクメ", 7) == "株式会…"
+
+
+@given(rows=ROWS, width=st.integers(1, 120))
+def test_a_table_never_wraps(rows: list[list[str]], width: int) -> None:
+    lines = table(["line", "outcome", "summary", "path"], rows, width, whole={0, 1}, paths={3})
+    assert len(lines) == len(rows) + 1
+    # What is never cut may alone be wider.
+    wanted = [
+        max(columns_of(cut(row[at], 200)) for row in [["line", "outcome"], *rows]) for at in (0, 1)
+    ]
+    assert max(map(columns_of, lines)) <= max(width, sum(wanted) + 2)
+
+
+def test_a_table_that_has_room_is_as_wide_as_its_cells_and_aligned() -> None:
+    assert table(["id", "name"], [["1", "Acme"], ["22", "Beta"]], 80) == [
+        "id  name",
+        "1   Acme",
+        "22  Beta",
+    ]
+
+
+def test_a_narrow_table_keeps_what_must_be_whole_and_leaves_the_last_columns_out() -> None:
+    header, row = ["batch", "workflow", "path"], ["1124-accounts-7f3a", "Research", "/a/b/c.xlsx"]
+    assert table(header, [row], 30, whole={0}) == [
+        "batch               workflow",
+        "1124-accounts-7f3a  Research",
+    ]
+    assert table(header, [row], 20, whole={0}) == ["batch", "1124-accounts-7f3a"]
+
+
+def test_parts_that_do_not_fit_are_left_out_whole() -> None:
+    assert fitting(["3/40 rows", "2 failed", "9 running"], 19) == "3/40 rows, 2 failed"
+    assert fitting(["3/40 rows", "2 failed", "9 run"], 16) == "3/40 rows, 9 run"
+    assert fitting(["3/40 rows"], 4) == ""
+
+
+@given(
+    width=st.integers(1, 200),
+    minute=st.floats(0, 1e4) | st.just(float("inf")),
+    today=st.floats(0, 1e6) | st.just(float("inf")),
+    seconds=st.floats(0, 1e7),
+    waiting=st.floats(0, 1e5),
+)
+def test_the_quota_line_fits_any_terminal(
+    width: int, minute: float, today: float, seconds: float, waiting: float
+) -> None:
+    counts = dict.fromkeys(Outcome, 0)
+    progress = Progress(counts, 3, 9, minute, today, seconds, waiting)
+    assert columns_of(quota_line(progress, width, NOW)) <= width
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (
+            100,
+            "55 requests left this minute, 9,800 today, about 20 min left, done at 14:20",
+        ),
+        (39, "55 left/min, 9,800 today, done 14:20"),
+        (20, "55 left/min"),
+    ],
+)
+def test_the_quota_line_says_what_is_left_and_when_it_ends(width: int, line: str) -> None:
+    progress = Progress(dict.fromkeys(Outcome, 0), 3, 9, 55, 9800, 1200)
+    assert quota_line(progress, width, NOW) == line
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [(120, "waiting for the quota until Wed 00:00"), (39, "quota opens Wed 00:00")],
+)
+def test_a_wait_for_the_quota_is_told_first(width: int, words: str) -> None:
+    progress = Progress(dict.fromkeys(Outcome, 0), 3, 9, 0, 0, 40_000, 36_000)
+    assert quota_line(progress, width, NOW).startswith(words)
+
+
+class _Stream(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+def _stream(encoding: str) -> _Stream:
+    return _Stream(io.BytesIO(), encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"), [("utf-8", "…"), ("cp1252", "…"), ("cp437", "~"), ("ascii", "~")]
+)
+def test_the_mark_of_a_cut_is_one_that_the_console_has(encoding: str, mark: str) -> None:
+    assert mark_of(_stream(encoding)) == mark
+
+
+@pytest.mark.parametrize(("name", "value"), [("CI", "true"), ("TERM", "dumb")])
+def test_where_a_screen_only_looks_like_one_nothing_is_drawn_over(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert is_screen(_stream("utf-8"))
+    monkeypatch.setenv(name, value)
+    assert not is_screen(_stream("utf-8"))
+    assert not is_screen(io.StringIO())

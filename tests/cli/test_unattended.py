@@ -1,0 +1,217 @@
+"""A scheduler's nightly line: a quota of several days, cron's environment, two lines at once."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import plistlib
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import pytest
+
+from batchrun.errors import ExitCode
+from batchrun.journal import Journal
+from batchrun.sandbox.app import SandboxClock, create_app
+from batchrun.sandbox.model import SandboxService, SandboxSettings
+from batchrun.sandbox.server import running_app
+from tests.acceptance.sandbox_process import sandbox_process
+from tests.cli.conftest import SPEED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.commands import CommandLine
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "unattended.md").read_text(encoding="utf-8")
+RUN = ("run", "list.csv", "-w", "Account Research", "--yes")
+DAY_SECONDS = 86_400
+
+
+def write_list(path: Path, rows: int) -> None:
+    ids = [str(uuid.uuid4()) for _ in range(rows)]
+    path.write_text("\n".join(["Company ID", *ids]), encoding="utf-8")
+
+
+class Calendar:
+    """The sandbox's days, which pass when a test says so."""
+
+    def __init__(self, daily: int) -> None:
+        self._skipped = 0.0
+        ten = 1_795_514_400.0  # in the morning, UTC: the day is long enough for what is sent
+        self._clock = SandboxClock(SPEED, ten, lambda: time.monotonic() + self._skipped)
+        settings = SandboxSettings(rate_per_minute=600, daily=daily, run_median_seconds=10)
+        self.service = SandboxService(settings, started_at=self._clock())
+        self.app = create_app(self.service, self._clock)
+
+    def next_day(self) -> None:
+        """Let a day pass."""
+        self._skipped += DAY_SECONDS / SPEED
+
+    def report(self) -> dict[str, Any]:
+        """What the service has seen."""
+        return self.service.report(self._clock())
+
+
+@pytest.fixture
+def calendar(batchrun: CommandLine) -> Iterator[Calendar]:
+    """A service with 32 requests a day."""
+    calendar = Calendar(daily=32)
+    with running_app(calendar.app) as url:
+        batchrun.connect(url, speed=SPEED)
+        yield calendar
+
+
+def test_a_batch_of_three_days_goes_on_night_by_night(
+    batchrun: CommandLine, calendar: Calendar
+) -> None:
+    write_list(batchrun.folder / "list.csv", 36)  # 72 requests and some
+    codes = [batchrun(*RUN).exit_code]
+    for _ in range(2):
+        calendar.next_day()
+        codes.append(batchrun("resume", "--all").exit_code)
+    assert codes == [ExitCode.PAUSED, ExitCode.PAUSED, ExitCode.COMPLETED]
+    calendar.next_day()
+    idle = batchrun("resume", "--all")
+    assert (idle.exit_code, idle.stdout.split(" in the ")[0]) == (0, "Nothing left to do")
+    status = json.loads(batchrun("status", "--json").stdout)
+    assert status["outcomes"]["completed"] == 36
+    report = calendar.report()
+    assert report["triggers_accepted"] == 36
+    assert report["triggered_more_than_once"] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="cron")
+def test_the_line_for_cron_works_in_crons_environment(tmp_path: Path) -> None:
+    """As cron runs it: /bin/sh, four variables, the user's home."""
+    [line] = re.findall(r"<!-- crontab -->\n```\n(.*)\n```", PAGE)
+    command = line.split(" ", 5)[5]
+    assert "%" not in command  # cron makes line breaks of them
+    folder = tmp_path / "batchrun"
+    folder.mkdir()
+    program = folder / ".venv" / "bin" / "batchrun"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m batchrun "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    write_list(folder / "list.csv", 5)
+
+    def cron() -> subprocess.CompletedProcess[str]:
+        variables = ["SHELL=/bin/sh", f"HOME={tmp_path}", "LOGNAME=anna", "PATH=/usr/bin:/bin"]
+        return subprocess.run(
+            ["env", "-i", *variables, "/bin/sh", "-c", command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    with sandbox_process("--rate", "0") as sandbox:
+        (folder / ".env").write_text(
+            f"PGAI_API_KEY=sandbox\nBATCHRUN_BASE_URL={sandbox.base_url}\n"
+            f"BATCHRUN_SPEED={sandbox.speed}\n",
+            encoding="utf-8",
+        )
+        assert "There is no journal at" in cron().stdout  # mailed: somebody is needed
+        env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        pilot = [str(program), *RUN, "--limit", "2"]
+        assert subprocess.run(pilot, cwd=folder, env=env, check=False).returncode == 4
+        nights = [cron() for _ in range(2)]
+        assert [(each.returncode, each.stdout, each.stderr) for each in nights] == [(0, "", "")] * 2
+        assert sandbox.report()["triggers_accepted"] == 5
+    log = (folder / "nightly.log").read_text(encoding="utf-8")
+    assert "5 completed" in log
+    assert "Nothing left to do in the journal" in log
+    assert (folder / "list.results.xlsx").exists()
+
+
+def test_what_is_finished_is_left_alone(batchrun: CommandLine, sandbox: str) -> None:
+    """Somebody may have written into the workbook."""
+    write_list(batchrun.folder / "list.csv", 2)
+    assert batchrun(*RUN).exit_code == ExitCode.COMPLETED
+    workbook = batchrun.folder / "list.results.xlsx"
+    workbook.write_bytes(b"notes")
+    assert batchrun("resume", "--all").exit_code == ExitCode.COMPLETED
+    assert workbook.read_bytes() == b"notes"
+
+
+def test_a_batch_that_another_process_works_on_is_left_to_it(
+    batchrun: CommandLine, sandbox: str, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        write_list(batchrun.folder / "list.csv", 3)
+        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED, name
+    with Journal(str(tmp_path / "journal" / "journal.db")) as journal:
+        first, second = journal.unfinished()
+        with journal.hold(first.batch_id):
+            ended = batchrun("resume", "--all")
+        assert ended.exit_code == ExitCode.PAUSED
+        assert f"Left out: Another batchrun is working on batch {first.batch_id}" in ended.stderr
+        assert [one.batch_id for one in journal.unfinished()] == [first.batch_id]
+        assert not journal.summary(second.batch_id).unfinished
+    assert batchrun("resume", "--all").exit_code == ExitCode.COMPLETED
+
+
+def test_what_pauses_one_batch_pauses_those_behind_it(
+    batchrun: CommandLine, calendar: Calendar
+) -> None:
+    for rows in (36, 3):
+        write_list(batchrun.folder / "list.csv", rows)
+        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    ended = batchrun("resume", "--all")
+    assert ended.exit_code == ExitCode.PAUSED
+    assert "Not gone on with now:" in ended.stderr
+    statuses = json.loads(batchrun("batches", "--json").stdout)
+    assert statuses[0]["outcomes"]["completed"] < 3
+
+
+def test_options_for_one_batch_do_not_go_with_all(batchrun: CommandLine, sandbox: str) -> None:
+    write_list(batchrun.folder / "list.csv", 2)
+    batchrun(*RUN)
+    ended = batchrun("resume", "--all", "-o", "out.xlsx", "--limit", "3")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "--output, --limit" in ended.stderr
+
+
+def test_no_journal_is_no_nothing_left(batchrun: CommandLine, sandbox: str) -> None:
+    """A scheduler's environment may name another journal than the user's: it must be noticed."""
+    ended = batchrun("resume", "--all")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "There is no journal at" in ended.stderr
+
+
+def test_the_other_schedulers_files_are_well_formed_and_say_the_same() -> None:
+    [unit] = re.findall(r"<!-- systemd batchrun.service -->\n```ini\n(.*?)```", PAGE, re.DOTALL)
+    [timer] = re.findall(r"<!-- systemd batchrun.timer -->\n```ini\n(.*?)```", PAGE, re.DOTALL)
+    [plist] = re.findall(r"<!-- launchd -->\n```xml\n(.*?)```", PAGE, re.DOTALL)
+    [task] = re.findall(r"<!-- task -->\n```xml\n(.*?)```", PAGE, re.DOTALL)
+    systemd = configparser.ConfigParser(interpolation=None, strict=False)  # two [Unit]s
+    systemd.read_string(unit)
+    systemd.read_string(timer)
+    assert systemd["Timer"]["Persistent"] == "true"
+    agent = plistlib.loads(plist.encode())
+    found = ElementTree.fromstring(task)
+    arguments = found.findtext(".//{*}Arguments")
+    assert arguments is not None
+    windows = re.search(r'"(.*?) >>', arguments)
+    assert windows is not None
+    lines = [
+        shlex.split(systemd["Service"]["ExecStart"]),
+        agent["ProgramArguments"],
+        windows[1].split(),
+    ]
+    known = runpy.run_path(str(DOCS / "list_options.py"))["commands"]()
+    for program, name, *options in lines:
+        assert re.search(r"batchrun(\.exe)?$", program)
+        assert name == "resume"
+        known[name].make_context(name, list(options))
+        assert options == ["--all"]

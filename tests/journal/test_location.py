@@ -1,0 +1,68 @@
+"""What names a journal: a path on any system, or a server's URL, whose password nobody sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchrun.errors import JournalError
+from batchrun.journal.location import is_server, server_url, shown
+from batchrun.settings import load_settings
+
+
+@pytest.mark.parametrize(
+    ("location", "server"),
+    [
+        (r"C:\Users\Anna\journal.db", False),
+        ("C:/Users/Anna/journal.db", False),
+        ("C://Users/Anna/journal.db", False),
+        (r"\\nas\team\journal.db", False),
+        ("//nas/team/journal.db", False),
+        ("/home/anna/Bücher und Listen/journal.db", False),
+        ("journal.db", False),
+        ("~/journal.db", False),
+        ("./a://b", False),
+        ("postgresql://host/batchrun", True),
+        ("POSTGRES://host/batchrun", True),
+        ("mysql://host/batchrun", True),
+    ],
+)
+def test_a_path_of_any_system_is_not_taken_for_a_url(location: str, server: bool) -> None:
+    assert is_server(location) is server
+    if not server:
+        assert shown(location) == location
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://anna:geheim@db.example.com/batchrun",
+        "postgres://anna:geheim@db.example.com:5433/batchrun?sslmode=require",
+        "postgresql+psycopg://anna:geheim@db.example.com/batchrun",
+        "postgresql://db.example.com/batchrun?user=anna&password=geheim",
+        "postgresql://anna:x@geheim@db.example.com/batchrun",
+        "postgresql://anna:geheim@db.example.com:port/batchrun",
+        "mysql://anna:geheim@db.example.com/batchrun",
+        "postgresql://anna:geheim@db.example.com",
+    ],
+)
+def test_a_password_is_never_shown(url: str) -> None:
+    assert "geheim" not in shown(url)
+    assert "db.example.com" in shown(url)
+    assert "geheim" not in repr(load_settings(journal=url))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://host/batchrun", "no journal in a database of mysql"),
+        ("postgresql://host:port/batchrun", "can't be read"),
+        ("postgresql://anna:p@ss@host/batchrun", "%40"),
+        ("postgresql://host", "names no database"),
+    ],
+)
+def test_a_url_that_cannot_be_used_says_what_is_wrong(url: str, words: str) -> None:
+    with pytest.raises(JournalError) as refused:
+        server_url(url)
+    assert words in str(refused.value)
+    assert url not in str(refused.value)
+    assert "p@ss" not in str(refused.value)

@@ -1,0 +1,125 @@
+"""A PostgreSQL server of the tests' own: a throw-away data folder, on loopback alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER = "batchrun"
+PASSWORD = "horse-battery-staple"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A server that may be stopped and started again."""
+
+    programs: Path
+    folder: Path
+    port: int
+
+    def new_database(self) -> str:
+        """An empty database; its URL."""
+        name = f"t{uuid.uuid4().hex}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.url(name)
+
+    def url(self, database: str) -> str:
+        """The URL of a database, with the password in it."""
+        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        # fsync off: these tests stop processes, not machines.
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
+            "-c fsync=off -c max_connections=40"
+        )
+        self._run("pg_ctl", "start", "-w", "-D", "data", "-l", "log", "-o", options)
+
+    def stop(self) -> None:
+        """Stop it as a power loss would; connections break off."""
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", "data")
+
+    def ensure_running(self) -> None:
+        """Have it run, whether it was stopped or not."""
+        try:
+            self._run("pg_ctl", "status", "-D", "data")
+        except subprocess.CalledProcessError:
+            self.start()
+
+    def make(self) -> None:
+        """Make its data folder."""
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD, encoding="ascii")
+        secret.chmod(0o644)
+        self._run(
+            *("initdb", "-D", "data", "-U", USER, "-A", "scram-sha-256", "-E", "UTF8"),
+            *("--pwfile", "password", "--no-sync", "--locale", "C"),
+        )
+
+    def _run(self, program: str, *arguments: str) -> None:
+        as_whom = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+        subprocess.run(
+            [self.programs / program, *arguments],
+            cwd=self.folder,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **as_whom,  # type: ignore[call-overload]  # PostgreSQL refuses to run as root
+        )
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
+    """A server that is there until the block ends; skips where PostgreSQL isn't installed."""
+    programs = _programs()
+    if programs is None:
+        if os.environ.get("BATCHRUN_TESTS_NEED_POSTGRES"):
+            pytest.fail("PostgreSQL is not installed")
+        pytest.skip("PostgreSQL is not installed")
+    # Not pytest's folder, into which only its owner may go.
+    folder = Path(tempfile.mkdtemp(prefix="batchrun-postgres-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        server = PostgresServer(programs, folder, _free_port())
+        server.make()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs() -> Path | None:
+    """Where PostgreSQL's programs are; Debian keeps them out of the PATH."""
+    found = shutil.which("initdb")
+    if found is not None:
+        return Path(found).resolve().parent
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return places[-1].parent if places else None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

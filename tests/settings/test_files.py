@@ -1,0 +1,221 @@
+"""A `batchrun.toml`: what it may say, and how it is told what it may not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.errors import UsageError
+from batchrun.settings import (
+    DEFAULT_BASE_URL,
+    Settings,
+    find_configuration,
+    load_settings,
+    user_file,
+)
+from batchrun.settings.files import known_names, read_configuration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def beside(desk: Path, text: str) -> Path:
+    (desk / "batchrun.toml").write_text(text, encoding="utf-8")
+    return desk / "accounts.csv"
+
+
+def own(text: str) -> Path:
+    path = user_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(desk: Path, text: str) -> UsageError:
+    with pytest.raises(UsageError) as error:
+        find_configuration(beside(desk, text))
+    assert str(desk / "batchrun.toml") in error.value.what
+    return error.value
+
+
+def test_the_file_beside_the_list_wins_entry_by_entry(desk: Path) -> None:
+    own('workflow = "A"\nrate = 30\ndaily = 500\n[parameters]\ndepth = "brief"\ntone = "dry"\n')
+    files = find_configuration(
+        beside(desk, 'workflow = "B"\nrate = "90/min"\n[parameters]\ndepth = "deep"\n')
+    )
+    assert files.defaults.workflow == "B"
+    assert files.defaults.parameters == {"depth": "deep", "tone": "dry"}
+    settings = load_settings(files)
+    assert (settings.rate, settings.daily) == (90, 500)
+
+
+def test_everything_typed_wins_over_files(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own("rate = 30\ndaily = 500\nmax_in_flight = 3\npatience_seconds = 60\n")
+    monkeypatch.setenv("BATCHRUN_DAILY", "600")
+    (desk / ".env").write_text("BATCHRUN_MAX_IN_FLIGHT=4\n", encoding="utf-8")
+    settings = load_settings(rate="40/min")
+    assert (settings.rate, settings.daily) == (40, 600)
+    assert (settings.max_in_flight, settings.patience_seconds) == (4, 60)
+
+
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_variables_of_other_programs_are_not_ours(
+    place: str, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as API_KEY: it would be sent to the service."""
+    foreign = {"API_KEY": "not-ours", "BASE_URL": "https://else.example", "RATE": "7", "WAIT": "1"}
+    if place == ".env":
+        lines = [f"{name}={value}\n" for name, value in foreign.items()]
+        (desk / ".env").write_text("".join(lines), encoding="utf-8")
+    for name, value in foreign.items() if place == "environment" else ():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.model_fields_set.isdisjoint({"api_key", "base_url", "rate", "wait"})
+    assert settings.base_url == DEFAULT_BASE_URL
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'base_url = "https://evil.example/v1"',
+        'journal = "/tmp/else.db"',
+        'log_file = "/tmp/else.log"',
+        "speed = 60",
+        "largest_file_mb = 1000000",
+        "most_cells = 1000000000",
+        "timeout_seconds = 100000",
+    ],
+)
+def test_a_file_that_may_have_come_with_the_list_can_not_say(desk: Path, line: str) -> None:
+    error = refused(desk, line)
+    assert "may have come with it" in error.what
+    assert str(user_file()) in error.hint
+    assert read_configuration(own(line)).settings  # the user's own may
+
+
+ELSEWHERE = ["../x.csv", "/tmp/x.csv", "a/b.csv", "C:\\x.csv", "a\\b.csv", ".."]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_file_beside_a_list_names_no_output_elsewhere(desk: Path, name: str) -> None:
+    assert "names a folder" in refused(desk, f"output = '{name}'").what
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (".csv", "accounts.results.csv"),
+        ("{list} done.xlsx", "accounts done.xlsx"),
+        ("out.jsonl", "out.jsonl"),
+    ],
+)
+def test_an_output_is_a_name_or_an_ending(desk: Path, said: str, name: str) -> None:
+    source = beside(desk, f'output = "{said}"')
+    assert find_configuration(source).defaults.output_of(source) == desk / name
+
+
+def test_a_name_with_a_tilde_is_nobodys_home(desk: Path) -> None:
+    """Such as the lock file that Excel leaves beside a list."""
+    source = beside(desk, 'output = ".csv"').with_name("~$accounts.xlsx")
+    found = find_configuration(source).defaults
+    assert found.output_of(source) == desk / "~$accounts.results.csv"
+
+
+@pytest.mark.parametrize("name", ["api_key", "PGAI_API_KEY", "pgai_api_key"])
+def test_a_key_belongs_into_no_file(desk: Path, name: str) -> None:
+    line = f'{name} = "sk-secret-0123456789"'
+    assert "batchrun login" in refused(desk, line).hint
+    with pytest.raises(UsageError) as error:
+        read_configuration(own(line))
+    assert "sk-secret" not in str(error.value)
+
+
+def test_an_unknown_key_gets_the_closest_one(desk: Path) -> None:
+    error = refused(desk, 'worklfow = "x"')
+    assert "there is no key worklfow" in error.what
+    assert error.hint == "Did you mean workflow?"
+    assert "company_column" in refused(desk, "zzz = 1").hint
+
+
+@pytest.mark.parametrize("name", ["yes", "again", "limit", "notify", "command"])
+def test_no_file_decides_about_money_or_runs_a_command(desk: Path, name: str) -> None:
+    assert "there is no key" in refused(desk, f"{name} = true").what
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "wanted"),
+    [
+        ('daily = "many"', "daily is not a whole number", "of at least 1"),
+        ("daily = true", "daily is not a whole number", ""),
+        ("daily = 0", "daily is less than 1", ""),
+        ("rate = true", "rate is not a number", "120/min"),
+        ('rate = "fast"', "rate", "unlimited"),
+        ('wait = "yes"', "wait is neither true nor false", ""),
+        ("workflow = 3", "workflow is not a text", "a text"),
+        ("columns = 3", "columns", '["summary"'),
+        ("[rename]\nfit = 1", "rename.fit is not a text", "table"),
+        ("header_row = 0", "header_row is less than 1", ""),
+        ("[parameters]\nscore = nan", "parameters", "table"),
+    ],
+)
+def test_a_wrong_type_is_named_with_file_and_key(
+    desk: Path, line: str, said: str, wanted: str
+) -> None:
+    error = refused(desk, line)
+    assert said in error.what
+    assert wanted in error.hint
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"x =",
+        b"\xff\xfe",
+        b"columns = " + b"[" * 10_000,
+        b"# " + b"x" * 1_100_000,
+        b"[parameters" + b".a" * 5_000 + b"]",
+    ],
+    ids=["half a line", "no UTF-8", "too deep", "too large", "nested by dots"],
+)
+def test_what_is_no_configuration_is_one_plain_error(desk: Path, content: bytes) -> None:
+    (desk / "batchrun.toml").write_bytes(content)
+    with pytest.raises(UsageError, match=r"batchrun\.toml"):
+        find_configuration(desk / "accounts.csv")
+
+
+def test_a_name_can_not_move_the_cursor(desk: Path) -> None:
+    assert "\x1b" not in str(refused(desk, '"\\u001b[2J" = 1'))
+
+
+def test_times_and_dates_are_sent_as_text(desk: Path) -> None:
+    source = beside(desk, "[parameters]\nsince = 2026-11-24\nat = [12:30:00]\n")
+    assert find_configuration(source).defaults.parameters == {
+        "since": "2026-11-24",
+        "at": ["12:30:00"],
+    }
+
+
+def test_a_folder_of_that_name_is_no_file(desk: Path) -> None:
+    (desk / "batchrun.toml").mkdir()
+    assert find_configuration(desk / "accounts.csv").files == ()
+
+
+def test_a_list_in_the_users_own_folder_has_the_users_rights(desk: Path) -> None:
+    path = own('journal = "/tmp/else.db"')
+    assert [file.path for file in find_configuration(path.parent / "a.csv").files] == [path]
+
+
+def test_the_reference_names_every_key() -> None:
+    from tests.test_docs import DOCS
+
+    page = (DOCS / "reference.md").read_text(encoding="utf-8")
+    page = page[page.index("## batchrun.toml") :]
+    assert [name for name in known_names() if f"`{name}`" not in page] == []
