@@ -117,9 +117,13 @@ STEPS = (
     ),
     Step(
         "Five rows first",
-        "A pilot: five rows are triggered, after a question.",
+        "A pilot: five rows are triggered, after a question. Then it shows what they brought and cost,\n"
+        "what the rest will cost, and asks whether to go on. Here: not yet.",
         f"{RUN} --limit 5",
-        answers=((r"Trigger 5 jobs now\? \[y/N\]: ", "y"),),
+        answers=(
+            (r"Trigger 5 jobs now\? \[y/N\]: ", "y"),
+            (r"Go on with the rest now\? \[y/N\]: ", "n"),
+        ),
         exit_code=4,
         after="Exit code 4: there is more to do. Look at the workbook, then go on.",
     ),

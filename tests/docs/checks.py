@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 GROUP: Any = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = dict(GROUP.commands)
-BY_CTRL_C = 130
-"""The shell's own exit code."""
 
 
 def options_of(command: Any) -> set[str]:
@@ -153,7 +151,7 @@ def _faults_of_configuration(text: str) -> Iterator[str]:
 def unknown_exit_codes(page: Page) -> list[int]:
     """Exit codes in sentences that no command ends with."""
     written = [int(code) for code in re.findall(r"[Ee]xit\s+codes?\s+(\d+)", page.text)]
-    return [code for code in written if code not in {*ExitCode, BY_CTRL_C}]
+    return [code for code in written if code not in set(ExitCode)]
 
 
 def exit_codes(page: Page) -> set[int]:

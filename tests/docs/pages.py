@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +29,19 @@ OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 Word: TypeAlias = str
 Command: TypeAlias = list[Word]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What a section shows.
+
+    Attributes:
+        commands: What is typed after `batchrun`, command by command.
+        configuration: The `batchrun.toml` that comes before the first of them.
+    """
+
+    commands: tuple[Command, ...] = ()
+    configuration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +124,20 @@ class Page:
         """What its tables of messages quote: the first cells under "it says"."""
         return [row[0] for head, *rows in self.tables() if head[0] == "it says" for row in rows]
 
-    def sections(self) -> dict[str, list[Command]]:
-        """The commands in its blocks, by the heading of the second level above them."""
-        found: dict[str, list[Command]] = {}
+    def sections(self) -> dict[str, Section]:
+        """What its sections show, by the headings of the second level."""
+        found: dict[str, Section] = {}
         title = ""
         for token, after in pairwise(self._tokens()):
             if token.type == "heading_open" and token.tag == "h2":
                 title = after.content
-            elif after.type == "fence" and after.info.strip() in SHELLS:
-                found.setdefault(title, []).extend(commands_in(after.content))
+            elif after.type == "fence":
+                section = found.get(title, Section())
+                if after.info.strip() in SHELLS:
+                    commands = (*section.commands, *commands_in(after.content))
+                    found[title] = replace(section, commands=commands)
+                elif after.info.strip() == "toml" and not section.commands:
+                    found[title] = replace(section, configuration=after.content)
         return found
 
     def commands(self) -> list[Command]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import pytest
 
 from batchrun.errors import ExitCode
 from tests.cli.test_deciding import Terminal
-from tests.docs.pages import DOCS, SAMPLES, Command, Page
+from tests.docs.pages import DOCS, SAMPLES, Page, Section
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +28,9 @@ NEVER_ENDS = {"sandbox"}
 def sections(name: str) -> list[object]:
     page = Page(DOCS / name)
     return [
-        pytest.param(commands, id=f"{name}:{title}")
-        for title, commands in page.sections().items()
-        if commands
+        pytest.param(section, id=f"{name}:{title}")
+        for title, section in page.sections().items()
+        if section.commands
     ]
 
 
@@ -45,8 +46,15 @@ def desk(
         few.assign(Month=name).to_excel(batchrun.folder / f"{name}.xlsx", index=False)
     batchrun("run", "accounts.xlsx", "-w", "Account Research", "--yes", "--limit", str(BEGUN))
     mark_a_row(batchrun.folder / "accounts.results.xlsx")
+    keep_a_key("north", batchrun, monkeypatch)
     monkeypatch.setattr(sys, "stdin", Terminal("y\n" * 20))
     return batchrun
+
+
+def keep_a_key(profile: str, batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `login` does at a terminal, where the key is typed unseen."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sandbox\n"))
+    assert batchrun("login", "--profile", profile).exit_code == ExitCode.COMPLETED
 
 
 def mark_a_row(workbook: Path) -> None:
@@ -57,11 +65,14 @@ def mark_a_row(workbook: Path) -> None:
     book.save(workbook)
 
 
-@pytest.mark.parametrize("commands", [*sections("how-to.md"), *sections("tutorial.md")])
+@pytest.mark.parametrize("section", [*sections("how-to.md"), *sections("tutorial.md")])
 def test_the_commands_of_a_section_do_their_work(
-    commands: list[Command], desk: CommandLine
+    section: Section, desk: CommandLine
 ) -> None:
-    for words in commands:
+    if section.configuration:
+        path = desk.folder / "batchrun.toml"
+        path.write_text(section.configuration, encoding="utf-8")
+    for words in section.commands:
         if words[0] not in NEVER_ENDS:
             ended = desk(*words)
             assert ended.exit_code in AS_IT_SHOULD, f"batchrun {' '.join(words)}\n{ended.stderr}"
