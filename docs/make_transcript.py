@@ -117,8 +117,8 @@ STEPS = (
     ),
     Step(
         "Five rows first",
-        "A pilot: five rows are triggered, after a question. Then it shows what they brought and cost,\n"
-        "what the rest will cost, and asks whether to go on. Here: not yet.",
+        "A pilot: five rows are triggered, after a question. Then it shows what they brought and\n"
+        "cost, what the rest will cost, and asks whether to go on. Here: not yet.",
         f"{RUN} --limit 5",
         answers=(
             (r"Trigger 5 jobs now\? \[y/N\]: ", "y"),

@@ -66,9 +66,7 @@ def mark_a_row(workbook: Path) -> None:
 
 
 @pytest.mark.parametrize("section", [*sections("how-to.md"), *sections("tutorial.md")])
-def test_the_commands_of_a_section_do_their_work(
-    section: Section, desk: CommandLine
-) -> None:
+def test_the_commands_of_a_section_do_their_work(section: Section, desk: CommandLine) -> None:
     if section.configuration:
         path = desk.folder / "batchrun.toml"
         path.write_text(section.configuration, encoding="utf-8")
