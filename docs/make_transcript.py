@@ -280,6 +280,7 @@ DIFFERENT_EACH_TIME = (
     (r"^(Requests: .*)$", "REQUESTS"),
     (r"^(Running: +)\d+ executions?", r"\1N executions"),
     (r"about \d+ requests", "about N requests"),
+    (r", done at \d\d:\d\d", ", done at CLOCK"),
 )
 """What a page holds that differs from one making to the next, and what stands for it."""
 
