@@ -10,23 +10,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from batchrun.api import check, export, forget, results, resume, retry, run, workflows
-    from batchrun.batch import Report
+    from batchrun import aio
+    from batchrun.api import check, resume, retry, run, run_marked, workflows
     from batchrun.control import Control
+    from batchrun.engine import Ending, Progress
     from batchrun.errors import BatchrunError
-    from batchrun.model import Outcome
-    from batchrun.service import Client
+    from batchrun.estimate import Estimate
+    from batchrun.history import BatchStatus, batches, export, forget, results, status
+    from batchrun.model import BatchSummary, InDoubt, Outcome
+    from batchrun.plan import Plan
+    from batchrun.report import Report
+    from batchrun.request import Request
+    from batchrun.rerun import Rerun
+    from batchrun.service import Client, Credits
     from batchrun.settings import Settings, load_settings
+    from batchrun.tables import ColumnQuestion
+    from batchrun.workbook import Crm, Form
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchStatus",
+    "BatchSummary",
     "BatchrunError",
     "Client",
+    "ColumnQuestion",
     "Control",
+    "Credits",
+    "Crm",
+    "Ending",
+    "Estimate",
+    "Form",
+    "InDoubt",
     "Outcome",
+    "Plan",
+    "Progress",
     "Report",
+    "Request",
+    "Rerun",
     "Settings",
+    "aio",
+    "batches",
     "check",
     "export",
     "forget",
@@ -35,26 +59,35 @@ __all__ = [
     "resume",
     "retry",
     "run",
+    "run_marked",
+    "status",
     "workflows",
 ]
 
 logging.getLogger("batchrun").addHandler(logging.NullHandler())
 
 _HOMES = {
-    "batchrun.api": (
-        *("check", "export", "forget", "results"),
-        *("resume", "retry", "run", "workflows"),
-    ),
-    "batchrun.batch": ("Report",),
+    "batchrun.api": ("check", "resume", "retry", "run", "run_marked", "workflows"),
     "batchrun.control": ("Control",),
+    "batchrun.engine": ("Ending", "Progress"),
     "batchrun.errors": ("BatchrunError",),
-    "batchrun.model": ("Outcome",),
-    "batchrun.service": ("Client",),
+    "batchrun.estimate": ("Estimate",),
+    "batchrun.history": ("BatchStatus", "batches", "export", "forget", "results", "status"),
+    "batchrun.model": ("BatchSummary", "InDoubt", "Outcome"),
+    "batchrun.plan": ("Plan",),
+    "batchrun.report": ("Report",),
+    "batchrun.request": ("Request",),
+    "batchrun.rerun": ("Rerun",),
+    "batchrun.service": ("Client", "Credits"),
     "batchrun.settings": ("Settings", "load_settings"),
+    "batchrun.tables": ("ColumnQuestion",),
+    "batchrun.workbook": ("Crm", "Form"),
 }
 
 
 def __getattr__(name: str) -> object:
+    if name == "aio":
+        return import_module("batchrun.aio")
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home), name)

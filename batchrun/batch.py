@@ -6,7 +6,6 @@ journal, so `resume` is `run` with less left to do.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from contextlib import contextmanager, suppress
@@ -17,17 +16,19 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.access import for_batch
+from batchrun.control import from_any_thread, let_go_of
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, ExitCode, JournalError, UsageError
+from batchrun.errors import BatchrunError, JournalError, UsageError
 from batchrun.events import Event, happened
-from batchrun.journal import Journal, standing
-from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
+from batchrun.history import existing_journal
+from batchrun.journal import standing
+from batchrun.report import Report
 from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
 from batchrun.takeover import hold_doubts, retriable, same_service, take_over
-from batchrun.writing import once_begun, write_results, writing_meanwhile
+from batchrun.writing import once_begun, remembered_form, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -37,46 +38,12 @@ if TYPE_CHECKING:
     from batchrun.control import Control
     from batchrun.estimate import Estimate
     from batchrun.journal import BatchJobs
+    from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
     from batchrun.plan import Plan
-    from batchrun.service import Credits
     from batchrun.takeover import Decide
 
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How a run or resume ended.
-
-    Attributes:
-        summary: The batch as it stands now.
-        ending: Why the engine stopped.
-        output: The workbook that was written; ``None`` when none was asked for.
-        resume_at: When the quota opens again, where it is spent; aware, UTC.
-        rest: What is left of the batch costs, by what was learned; ``None`` where nothing is left.
-        requests: Requests that this run or resume sent.
-        sent: Numbers of the jobs that were triggered under ``limit``, in their order.
-        credits: The credits left after the jobs of ``limit``; ``None`` where nobody asked.
-    """
-
-    summary: BatchSummary
-    ending: Ending
-    output: Path | None
-    resume_at: datetime | None = None
-    rest: Estimate | None = None
-    requests: int = 0
-    sent: tuple[int, ...] = ()
-    credits: Credits | None = None
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """How the command ends."""
-        if self.summary.unfinished:
-            finished = self.ending is Ending.FINISHED
-            return ExitCode.INCOMPLETE if finished else ExitCode.PAUSED
-        completed = self.summary.counts[Outcome.COMPLETED] == self.summary.rows
-        return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +59,7 @@ class _Run:
     decide: Decide = hold_doubts
     form: workbook.Form = field(default_factory=workbook.Form)
     again: Mapping[int, int] = field(default_factory=dict)
+    frame: pd.DataFrame | None = None
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -99,7 +67,8 @@ def ignore_progress(progress: Progress) -> None:
     del progress
 
 
-def _always(plan: Plan, earlier: BatchSummary | None) -> bool:
+def always(plan: Plan, earlier: BatchSummary | None) -> bool:
+    """What confirms when nobody is to be asked."""
     del plan, earlier
     return True
 
@@ -110,7 +79,7 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
     Raises:
         BatchrunError: The key or the service can't be used.
     """
-    async with open_session(settings or load_settings()) as session:
+    async with open_session(settings or load_settings(), few_requests=True) as session:
         return list(await session.workflows())
 
 
@@ -129,7 +98,7 @@ async def check(
     """
     settings = settings or load_settings()
     loaded = load_request(request, settings)
-    async with open_session(settings) as session:
+    async with open_session(settings, few_requests=True) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
         plan = _knowing(plan, session, request)
@@ -143,7 +112,7 @@ async def run(
     output: Path | None = None,
     limit: int | None = None,
     again: bool = False,
-    confirm: Callable[[Plan, BatchSummary | None], bool] = _always,
+    confirm: Callable[[Plan, BatchSummary | None], bool] = always,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
     form: workbook.Form | None = None,
@@ -172,7 +141,8 @@ async def run(
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
-    settings, form = settings or load_settings(), form or workbook.Form()
+    settings = settings or load_settings()
+    form = (form or workbook.Form()).with_layout()
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if output is not None:
@@ -201,7 +171,8 @@ async def run(
             return None
         known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
-        run_now = _Run(batch_id, target, limit, on_progress, control, form=form)
+        frame = None if isinstance(request.source, (str, Path)) else request.source
+        run_now = _Run(batch_id, target, limit, on_progress, control, form=form, frame=frame)
         report = await _work(session, run_now)
         if with_credits and report.ending is Ending.LIMIT:
             report = replace(report, credits=await session.credits())
@@ -240,8 +211,9 @@ async def resume(
     Raises:
         BatchrunError: As in `run`; the batch is of another service.
     """
-    settings, form = settings or load_settings(), form or workbook.Form()
-    with Journal(settings.journal) as journal:
+    settings = settings or load_settings()
+    form = (form or workbook.Form()).with_layout()
+    with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
         base_url = journal.base_url(summary.batch_id)
         if "base_url" in settings.model_fields_set:
@@ -267,60 +239,14 @@ async def resume(
         return await _work(session, run_now)
 
 
-def export(
-    batch_id: str | None,
-    output: Path,
-    settings: Settings | None = None,
-    form: workbook.Form | None = None,
-) -> Path:
-    """Write a batch's results as they stand; also while it runs.
-
-    Args:
-        batch_id: Which batch; ``None`` for the newest.
-        output: Where to; its ending decides the format.
-        settings: As in `run`.
-        form: As in `run`.
-
-    Returns:
-        The path that was written.
-
-    Raises:
-        JournalError: There is no such batch.
-        OutputError: It can't be written there.
-    """
-    settings = settings or load_settings()
-    with Journal(settings.journal) as journal:
-        summary = journal.resolve(batch_id)
-        workbook.check_target(output, _path(summary.source))
-        written = write_results(journal, summary.batch_id, output, form or workbook.Form())
-        assert written is not None  # it was said where to
-        return written
-
-
-def results(batch_id: str | None = None, settings: Settings | None = None) -> pd.DataFrame:
-    """A batch's results as a DataFrame: the columns of the Results sheet.
-
-    Args:
-        batch_id: Which batch; ``None`` for the newest.
-        settings: As in `run`.
-
-    Raises:
-        JournalError: There is no such batch.
-    """
-    settings = settings or load_settings()
-    with Journal(settings.journal) as journal:
-        summary = journal.resolve(batch_id)
-        with journal.results(summary.batch_id) as found:
-            return workbook.to_frame(found)
-
-
 # the stages
 
 
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
-    with journal.hold(batch_id):
+    with journal.hold(batch_id), let_go_of(run_now.control):
+        form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
         await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
@@ -336,8 +262,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
             on_progress=run_now.on_progress,
         )
         if run_now.control is not None:
-            loop = asyncio.get_running_loop()
-            run_now.control.attach(batch_id, lambda: loop.call_soon_threadsafe(engine.stop))
+            run_now.control.attach(batch_id, from_any_thread(engine.stop))
         happened(
             _LOG,
             Event.BATCH_BEGUN,
@@ -350,7 +275,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         with once_begun(journal, batch_id):
             try:
                 with _counting(jobs, run_now.control):
-                    async with writing_meanwhile(journal, batch_id, run_now.target, run_now.form):
+                    async with writing_meanwhile(journal, batch_id, run_now.target, form):
                         ending = await engine.work()
             except BatchrunError as error:
                 kind = type(error).__name__  # its words may be the service's
@@ -359,13 +284,13 @@ async def _work(session: Session, run_now: _Run) -> Report:
                     BatchrunError
                 ):  # what stopped it may stop this too, and is what counts
                     await _keep(jobs, error.what, engine)
-                    write_results(journal, batch_id, run_now.target, run_now.form)
+                    write_results(journal, batch_id, run_now.target, form)
                 raise
             resume_at = None
             if ending is Ending.QUOTA:
                 resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
             await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
-            output = write_results(journal, batch_id, run_now.target, run_now.form)
+            output = write_results(journal, batch_id, run_now.target, form)
             summary, effort = journal.summary(batch_id), engine.effort
             happened(
                 _LOG,
@@ -385,6 +310,8 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 rest=_rest(session, summary),
                 requests=effort.requests,
                 sent=engine.sent,
+                journal=settings.journal,
+                source=run_now.frame,
             )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Control:
@@ -26,8 +28,13 @@ class Control:
     def stop(self) -> None:
         """No more triggers; what is in flight is collected for a while, then the workbook."""
         self.stopped = True
-        if self._stop is not None:
-            self._stop()
+        stop = self._stop  # another thread may detach it at any moment
+        if stop is not None:
+            stop()
+
+    def detach(self) -> None:
+        """There is nothing left to stop; called by the batch when it has ended."""
+        self._stop = None
 
     def attach(self, batch_id: str, stop: Callable[[], object]) -> None:
         """Give it what to call; called by the batch when it begins to work."""
@@ -35,3 +42,24 @@ class Control:
         self._stop = stop
         if self.stopped:
             stop()
+
+
+def from_any_thread(stop: Callable[[], None]) -> Callable[[], None]:
+    """What calls ``stop`` in the loop that runs now; nothing once it has ended."""
+    loop = asyncio.get_running_loop()
+
+    def stop_there() -> None:
+        with suppress(RuntimeError):  # the loop was closed at this very moment
+            loop.call_soon_threadsafe(stop)
+
+    return stop_there
+
+
+@contextmanager
+def let_go_of(control: Control | None) -> Iterator[None]:
+    """Let the control go when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        if control is not None:
+            control.detach()

@@ -10,6 +10,9 @@
     ├── JournalError              2   the journal can't be opened, or has no such batch
     │   ├── HeldError             2   another process works on the batch
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
+    ├── NotConfirmedError         0   somebody was asked and said no: nothing was triggered
+    ├── StoppedError              4   stopped at once, by Ctrl-C twice or a signal; 130 before
+    │                                 anything had begun
     ├── ServiceError              4   the service can't be reached or makes no sense now
     └── KeyRefusedError           5   no key, a wrong key (401), or one without the scope (403)
 
@@ -37,14 +40,16 @@ class ExitCode(IntEnum):
     """Paused or interrupted; `batchrun resume` goes on."""
     KEY_REFUSED = 5
     """The service refused the key."""
+    INTERRUPTED = 130
+    """Ctrl-C before anything began: there is nothing to go on with. The shell's own code for it."""
 
 
 class BatchrunError(Exception):
     """Any error batchrun explains to its user.
 
     Args:
-        what: What happened and where, one sentence.
-        hint: What to do next, one sentence; may be empty.
+        what: What happened and where, in sentences.
+        hint: What to do next, in sentences, or words that end in a command to copy.
     """
 
     exit_code: ExitCode = ExitCode.UNEXPECTED
@@ -96,6 +101,18 @@ class JournalWriteError(JournalError):
     """The journal can't be written any more: the batch pauses where it is."""
 
     exit_code = ExitCode.PAUSED
+
+
+class NotConfirmedError(BatchrunError):
+    """Whoever was asked before anything is spent said no."""
+
+    exit_code = ExitCode.COMPLETED
+
+
+class StoppedError(BatchrunError):
+    """The command was stopped at once; with code 4 where a batch had begun."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class ServiceError(BatchrunError):

@@ -11,6 +11,8 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from batchrun.words import counted, duration, html_table, plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -276,6 +278,30 @@ class BatchSummary:
     def unfinished(self) -> bool:
         """Whether ``resume`` would have something to do."""
         return bool(self.counts[Outcome.PENDING] or self.counts[Outcome.TIMED_OUT])
+
+    @property
+    def words(self) -> str:
+        """It in one line."""
+        counts = counted(self.counts)
+        what = f"{self.workflow.name} on {self.source.name}"
+        return f"{self.batch_id}, {what}, {plural(self.rows, 'row')} ({counts})"
+
+    def lines(self) -> list[tuple[str, str]]:
+        """It as names and what they are, for people."""
+        return [
+            ("List", self.source.name),
+            ("Workflow", f"{self.workflow.name} ({self.workflow.id})"),
+            ("Rows", f"{self.rows:,} ({counted(self.counts)})"),
+            ("Requests", f"{self.requests:,} in {duration(self.worked_seconds)}"),
+            ("Note", self.note),
+            ("Output", self.output or ""),
+        ]
+
+    def __repr__(self) -> str:
+        return f"<BatchSummary {self.words}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(f"Batch {self.batch_id}", self.lines())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from batchrun.errors import UsageError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
+from batchrun.words import duration, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -131,6 +132,22 @@ class Plan:
     def duplicates(self) -> int:
         """Rows that share the job of an earlier row."""
         return sum(row.job is not None for row in self.rows) - len(self.bodies)
+
+    def __repr__(self) -> str:
+        return f"<Plan {'; '.join(f'{name}: {text}' for name, text in self._lines())}>"
+
+    def _repr_html_(self) -> str:
+        return html_table("Nothing is triggered yet", self._lines())
+
+    def _lines(self) -> list[tuple[str, str]]:
+        cost = self.estimate
+        return [
+            ("List", self.table.source.name),
+            ("Workflow", f"{self.workflow.name} ({self.workflow.id})"),
+            ("Rows", f"{len(self.rows):,}, of them {len(self.invalid):,} invalid"),
+            ("Jobs", f"{self.to_trigger:,} to trigger, {self.duplicates:,} duplicates folded in"),
+            ("Cost", f"about {plural(cost.requests, 'request')}, {duration(cost.seconds)}"),
+        ]
 
     def fingerprint(self) -> str:
         """Same rows, workflow and parameters: same fingerprint."""
@@ -255,9 +272,15 @@ def read_parameters(path: Path) -> dict[str, JSON]:
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
     except OSError as error:
-        raise UsageError(f"The parameter file {path} can't be read: {error.strerror}.") from error
+        raise UsageError(
+            f"The parameter file {path} can't be read: {error.strerror}.",
+            "Check the name given with --params.",
+        ) from error
     except ValueError as error:
-        raise UsageError(f"The parameter file {path} is not JSON: {error}.") from error
+        raise UsageError(
+            f"The parameter file {path} is not JSON: {error}.",
+            'Write it as {"depth": "comprehensive"}.',
+        ) from error
     if not isinstance(found, dict):
         raise UsageError(
             f"The parameter file {path} does not hold an object.",

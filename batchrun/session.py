@@ -125,8 +125,12 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings) -> AsyncIterator[Session]:
+async def open_session(settings: Settings, *, few_requests: bool = False) -> AsyncIterator[Session]:
     """Open the journal and a client.
+
+    Args:
+        settings: Key, address, rate and so on.
+        few_requests: Whether the list of workflows is all that is asked for.
 
     Raises:
         UsageError: There is no key, or the address can't be used.
@@ -142,7 +146,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
     settings = settings.model_copy(update={"base_url": base_url})
     clock, quota = Clock(settings.speed), Quota(settings.rate)
     timeout = settings.timeout_seconds
-    async with Client(key, base_url, timeout_seconds=timeout) as client:
+    async with Client(key, base_url, timeout_seconds=timeout, few_requests=few_requests) as client:
         with Journal(settings.journal) as journal:
             share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
             yield Session(settings, key, client, quota, share, clock, journal, access.profile)

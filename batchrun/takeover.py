@@ -22,9 +22,9 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 """What `retry` sends again unless told otherwise."""
 
 _WHY_NOT = {
-    Outcome.COMPLETED: "their results are there; --again on `batchrun run` pays for all anew",
-    Outcome.INVALID: "mend the list, then run it",
-    Outcome.PENDING: "`batchrun resume` sends them",
+    Outcome.COMPLETED: "Their results are there; batchrun run with --again pays for all anew.",
+    Outcome.INVALID: "Mend the list, then run it.",
+    Outcome.PENDING: "Send them with: batchrun resume",
 }
 
 
@@ -42,7 +42,7 @@ def retriable(outcomes: Collection[Outcome]) -> frozenset[Outcome]:
     """
     for outcome in outcomes:
         if outcome in _WHY_NOT:
-            raise UsageError(f"Rows {outcome} are not retried: {_WHY_NOT[outcome]}.")
+            raise UsageError(f"Rows that are {outcome} are not retried.", _WHY_NOT[outcome])
     return frozenset(outcomes)
 
 

@@ -41,6 +41,16 @@ def write_results(
     return written
 
 
+def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> workbook.Form:
+    """How a batch's results are written: as said now, else as said when it was last worked on."""
+    before = journal.form(batch_id)
+    form = given.over(workbook.Form.recalled(before)).with_layout()
+    kept = form.remembered()
+    if kept != before:
+        journal.set_form(batch_id, kept)
+    return form
+
+
 @contextmanager
 def once_begun(journal: Journal, batch_id: str) -> Iterator[None]:
     """While the block lasts, no error ends with the code that says nothing was triggered."""

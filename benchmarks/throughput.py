@@ -14,6 +14,8 @@ import cProfile
 import json
 import os
 import pstats
+import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -41,6 +43,12 @@ def run(url: str, rows: int, folder: Path) -> tuple[float, float]:
     return ended
 
 
+def peak_megabytes() -> float:
+    """The most memory this process has had, Python and all packages included."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # macOS counts bytes, Linux KiB
+
+
 def main() -> None:
     """Print rows a second, and the profile if wanted."""
     parser = argparse.ArgumentParser(
@@ -62,7 +70,8 @@ def main() -> None:
         profile.disable()
     print(
         f"{options.rows:,} rows in {seconds:.1f} s: {options.rows / seconds:,.0f} rows a second; "
-        f"{cpu:.1f} s of CPU: {options.rows / cpu:,.0f} rows a CPU second"
+        f"{cpu:.1f} s of CPU: {options.rows / cpu:,.0f} rows a CPU second; "
+        f"peak memory {peak_megabytes():,.0f} MB"
     )
     if options.profile:
         pstats.Stats(profile).sort_stats("cumulative").print_stats("batchrun|httpx|sqlalchemy", 45)

@@ -6,15 +6,15 @@ command runs, so that ``batchrun --help`` answers at once.
 
 from __future__ import annotations
 
-import os
 import sys
+from typing import Any
 
 import typer
 
 from batchrun.cli import batches, configuring, deciding, doctor, keys, running, service
 from batchrun.cli.console import write_plainly
-from batchrun.cli.stopping import nobody_reads, tell
-from batchrun.errors import BatchrunError, ExitCode
+from batchrun.cli.failing import Unseen, end
+from batchrun.errors import ExitCode
 
 app = typer.Typer(
     name="batchrun",
@@ -40,9 +40,12 @@ def batchrun(
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Show the version."
     ),
+    debug: bool = typer.Option(
+        False, "--debug", help="Write the details of an error to a file. [env: BATCHRUN_DEBUG]"
+    ),
 ) -> None:
     """Run a PG:AI workflow for every row of a spreadsheet and get a finished workbook back."""
-    del version  # its callback has shown it
+    del version, debug  # its callback has shown it; `main` looks for --debug behind a command too
     if context.invoked_subcommand is None:
         from batchrun.cli.welcome import welcome
 
@@ -56,22 +59,17 @@ for family in (keys, service, running, deciding, batches, configuring, doctor):
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
     write_plainly()
-    try:
-        app()
-    except BatchrunError as error:
-        tell(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read the output has gone (`| head`): nothing is wrong here.
-        nobody_reads(sys.stdout)
-        sys.exit(ExitCode.COMPLETED)
-    except Exception as error:
-        if os.environ.get("BATCHRUN_DEBUG"):
-            raise
-        typer.echo(
-            f"Error: batchrun failed unexpectedly ({type(error).__name__}: {error}).\n"
-            "What was triggered is in the journal: batchrun resume goes on. "
-            "BATCHRUN_DEBUG=1 shows where it failed.",
-            err=True,
-        )
-        sys.exit(ExitCode.UNEXPECTED)
+    typed, unseen = sys.argv[1:], Unseen()
+    command: Any = typer.main.get_command(app)
+    with unseen.listening():
+        try:
+            # It may stand anywhere, also behind a command. Without it typer looks itself, since it
+            # expands wildcards where a shell does not (Windows).
+            given = [word for word in typed if word != "--debug"] if "--debug" in typed else None
+            code = command(given, standalone_mode=False)
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            code = end(error, typed, command.commands, unseen)
+        else:
+            if code == ExitCode.INTERRUPTED:  # typer keeps a Ctrl-C to itself
+                code = end(KeyboardInterrupt(), typed, command.commands, unseen)
+    sys.exit(code or ExitCode.COMPLETED)

@@ -11,7 +11,7 @@ import typer
 
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def run_marked(
     if not marked.jobs:
         _end_as_it_stands(marked.summary, as_json=as_json)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
-        typer.echo("Nothing was triggered.", err=to_stderr)
-        raise typer.Exit(ExitCode.COMPLETED)
+        raise NotConfirmedError("Nothing was triggered.")
     go_on(
         marked.summary.batch_id,
         settings,
@@ -75,7 +74,7 @@ def _asked_for(file: Path, settings: Settings) -> Rerun:
 
 
 def _already_words(marked: Rerun) -> str:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     were = "was" if marked.already == 1 else "were"
     return f"{plural(marked.already, 'marked row')} {were} sent again already."
@@ -118,7 +117,7 @@ def _same_workflow(marked: Rerun, workflow: str | None) -> None:
 
 
 def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     summary = marked.summary
     typer.echo(

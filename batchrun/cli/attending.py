@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from batchrun.cli.stopping import Stopper, tell
-from batchrun.errors import BatchrunError, ExitCode, KeyRefusedError, UsageError
+from batchrun.errors import (
+    BatchrunError,
+    KeyRefusedError,
+    NotConfirmedError,
+    StoppedError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.batch import Report
     from batchrun.cli.log_file import LogFile
     from batchrun.control import Control
     from batchrun.journal import Standing
     from batchrun.model import BatchSummary, InDoubt, ResultRow
     from batchrun.plan import Plan
+    from batchrun.report import Report
     from batchrun.request import Request
     from batchrun.service import Credits
     from batchrun.settings import Settings
@@ -92,8 +98,7 @@ def go(
 
         report = attendance.run(work)
         if report is None:
-            typer.echo("Nothing was triggered.", err=manner.as_json)
-            raise typer.Exit(ExitCode.COMPLETED)
+            raise NotConfirmedError("Nothing was triggered.")
         if asked and limit is not None and attendance.goes_on(report, *before):
             batch_id = report.summary.batch_id
             shown = attendance.shown | {"output": output, "form": form}
@@ -229,6 +234,8 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
 
     try:
         yield
+    except StoppedError:
+        raise  # whoever has stopped it knows
     except BatchrunError as error:
         if attendance.control.batch_id is not None:
             attendance.printer.close()
@@ -298,6 +305,7 @@ def _confirmed(
     yes: bool,
 ) -> bool:
     from batchrun.cli import costs, wording
+    from batchrun.words import plural
 
     to_trigger, running = plan.to_trigger, 0
     if left is not None:
@@ -321,6 +329,6 @@ def _confirmed(
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
     try:
-        return typer.confirm(f"Trigger {wording.plural(now, 'job')} now?", err=manner.as_json)
+        return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
     except typer.Abort:  # Ctrl-C or Ctrl-D
         return False

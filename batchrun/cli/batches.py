@@ -62,7 +62,7 @@ def export(
     sandbox: PlayJournal = False,
 ) -> None:
     """Write a batch's results as they stand, also while it runs."""
-    from batchrun.batch import export as export_batch
+    from batchrun.history import export as export_batch
     from batchrun.journal import Journal
 
     if crm is not None and output.suffix.lower() != ".csv":
@@ -86,7 +86,7 @@ def export(
 
 
 def _tell_left_out(summary: BatchSummary) -> None:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
@@ -134,8 +134,9 @@ def _status_json(journal: Journal, batch_id: str) -> dict[str, Any]:
 def _standing_of(journal: Journal, batch_id: str, settings: Settings) -> tuple[list[str], bool]:
     """Where a batch stands, in lines, and whether anybody works on it."""
     from batchrun.cli.closing import named_journal
-    from batchrun.cli.wording import counts, duration, plural
+    from batchrun.cli.wording import counts
     from batchrun.journal import standing
+    from batchrun.words import duration, plural
 
     summary, left = journal.summary(batch_id), standing(journal, batch_id)
     holder, now = journal.holder(batch_id), datetime.now(UTC)

@@ -18,7 +18,7 @@ from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
-    from batchrun.batch import Report
+    from batchrun.report import Report
     from batchrun.settings import Settings
 
 

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from batchrun.cli.wording import duration, plural
+from batchrun.words import duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

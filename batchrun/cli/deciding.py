@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from batchrun.cli.attending import Manner, go_on
+from batchrun.cli.completing import batch_ids
 from batchrun.cli.forms import form_from
 from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
@@ -28,14 +29,17 @@ from batchrun.cli.options import (
     settings_from,
     settings_with_journal,
 )
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
+from batchrun.words import meant
 
 if TYPE_CHECKING:
     from batchrun.model import BatchSummary, ResultRow
     from batchrun.takeover import Decide
 
 ROWS_SHOWN = 10
+AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
+"""Outcomes as they are typed."""
 
 Doubts: TypeAlias = Annotated[
     InDoubt | None,
@@ -50,6 +54,7 @@ Outcomes: TypeAlias = Annotated[
     typer.Option(
         "--outcome",
         metavar="OUTCOME",
+        autocompletion=lambda: list(AGAIN),
         help="What to send again: failed, rejected, timed-out, in-doubt. Repeatable. "
         "Without it, failed and rejected.",
     ),
@@ -103,7 +108,10 @@ def retry(
 
 
 def forget(
-    batch: Annotated[str | None, typer.Argument(help="Id of the batch, or its beginning.")] = None,
+    batch: Annotated[
+        str | None,
+        typer.Argument(help="Id of the batch, or its beginning.", autocompletion=batch_ids),
+    ] = None,
     older_than: Annotated[
         str | None,
         typer.Option(metavar="AGE", help="All batches not worked on for so long, such as 90d."),
@@ -113,8 +121,9 @@ def forget(
     sandbox: PlayJournal = False,
 ) -> None:
     """Erase a batch from the journal, its rows and results included; workbooks stay."""
-    from batchrun.cli.wording import counts, plural
+    from batchrun.cli.wording import counts
     from batchrun.journal import Journal
+    from batchrun.words import plural
 
     if (batch is None) == (older_than is None):
         raise UsageError(
@@ -153,7 +162,7 @@ def about_doubts(given: InDoubt | None) -> Decide:
 
 
 def _show_doubts(rows: Sequence[ResultRow]) -> None:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     are = "is" if len(rows) == 1 else "are"
     typer.echo(
@@ -196,12 +205,11 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
     them = "it" if sum(found.values()) == 1 else "them"
     question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
     if not _agreed(question, yes=yes):
-        typer.echo("Nothing was triggered.", err=True)
-        raise typer.Exit(ExitCode.COMPLETED)
+        raise NotConfirmedError("Nothing was triggered.")
 
 
 def _rows_that_are(outcome: Outcome, number: int) -> str:
-    from batchrun.cli.wording import plural
+    from batchrun.words import plural
 
     if outcome in {Outcome.TIMED_OUT, Outcome.IN_DOUBT}:
         return f"{plural(number, 'row')} {outcome}"
@@ -222,5 +230,5 @@ def _outcome(word: str) -> Outcome:
     except ValueError:
         raise UsageError(
             f"There is no outcome {word}.",
-            "Outcomes that can be sent again: failed, rejected, timed-out, in-doubt.",
+            f"{meant(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
         ) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from batchrun.errors import UsageError
+from batchrun.words import meant
 
 if TYPE_CHECKING:
     from batchrun.settings import ListDefaults
@@ -38,7 +39,11 @@ CsvPlain: TypeAlias = Annotated[
 ]
 ForCrm: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="CRM", help="CSV for the import of salesforce or hubspot."),
+    typer.Option(
+        metavar="CRM",
+        help="CSV for the import of salesforce or hubspot.",
+        autocompletion=lambda: ["hubspot", "salesforce"],
+    ),
 ]
 WriteEvery: TypeAlias = Annotated[
     str | None,
@@ -82,12 +87,14 @@ def form_from(
     usual = defaults or ListDefaults()
     kept = layout is not None and layout.exists()
     shape = ListDefaults() if kept else usual  # a layout says it all
-    every, said_by = write_every or usual.write_every, "--write-every"
-    if write_every is None:
-        said_by = "write_every in batchrun.toml"
+    every, said_by = write_every, "--write-every"
+    if every is None:
+        every, said_by = usual.write_every, "write_every in batchrun.toml"
 
     if crm is not None and crm.lower() not in set(Crm):
-        raise UsageError(f"--crm {crm} is not known.", f"It can be {' or '.join(Crm)}.")
+        raise UsageError(
+            f"--crm {crm} is not known.", f"{meant(crm, Crm)}It can be {' or '.join(Crm)}."
+        )
     return form_of(
         columns or shape.columns,
         rename or (),

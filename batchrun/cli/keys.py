@@ -37,8 +37,8 @@ def login(
     from batchrun.access import DEFAULT_PROFILE, stored_profiles
     from batchrun.access.login import log_in
     from batchrun.access.profiles import checked_name
-    from batchrun.cli.wording import plural
     from batchrun.service.address import checked_base_url
+    from batchrun.words import plural
 
     settings = settings_from(base_url=base_url)
     name = checked_name(profile or settings.profile or DEFAULT_PROFILE)

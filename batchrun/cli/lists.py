@@ -102,7 +102,7 @@ def request_from(
     from batchrun.plan import parse_parameter, read_parameters
     from batchrun.request import Request
 
-    workflow = workflow or defaults.workflow
+    workflow = defaults.workflow if workflow is None else workflow
     if workflow is None:
         raise UsageError(
             "No workflow is named.",

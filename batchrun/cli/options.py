@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.completing import batch_ids
 from batchrun.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ AsJson: TypeAlias = Annotated[
 ]
 Batch: TypeAlias = Annotated[
     str | None,
-    typer.Argument(help="Id of the batch, or its beginning; without it, the newest batch."),
+    typer.Argument(
+        help="Id of the batch, or its beginning; without it, the newest batch.",
+        autocompletion=batch_ids,
+    ),
 ]
 Output: TypeAlias = Annotated[
     Path | None,

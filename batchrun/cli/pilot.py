@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from batchrun.cli import costs
 from batchrun.cli.terminal import columns_of, cut, table
-from batchrun.cli.wording import duration, plural
 from batchrun.model import Outcome
+from batchrun.words import duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from batchrun.batch import Report
     from batchrun.model import ResultRow
+    from batchrun.report import Report
     from batchrun.service import Credits
     from batchrun.settings import Settings
 

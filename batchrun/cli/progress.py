@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from batchrun.cli.costs import clock_after
 from batchrun.cli.stopping import nobody_reads, tell
 from batchrun.cli.terminal import columns_of, fitting, is_screen, width_of
-from batchrun.cli.wording import duration
 from batchrun.model import Outcome
+from batchrun.words import duration
 
 if TYPE_CHECKING:
     from batchrun.engine import Progress

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -29,9 +28,9 @@ def workflows(
     profile: ProfileName = None, base_url: BaseUrl = None, as_json: AsJson = False
 ) -> None:
     """List the workflows that can be run."""
-    from batchrun.batch import list_workflows
+    import batchrun
 
-    found = asyncio.run(list_workflows(settings_from(profile=profile, base_url=base_url)))
+    found = batchrun.workflows(settings=settings_from(profile=profile, base_url=base_url))
     if as_json:
         fields = ("id", "name", "description", "status")
         typer.echo(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))

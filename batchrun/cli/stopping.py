@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, StoppedError
 
 if TYPE_CHECKING:
     from batchrun.control import Control
 
 Ended = TypeVar("Ended")
-
-NOTHING_BEGUN = 130
-"""The shell's own code for a command that Ctrl-C ended."""
 
 _GENTLY = (
     "Stopping: no more triggers; collecting what is in flight for up to a minute. "
@@ -97,11 +94,11 @@ class Stopper:
             self._close()
             batch_id = self._control.batch_id
             if batch_id is None:
-                tell("Stopped before anything was triggered.", err=True)
-                raise typer.Exit(NOTHING_BEGUN) from None
+                raise StoppedError("Stopped before anything was triggered.") from None
             how = f"batchrun resume {batch_id}{self._where}"
-            tell(f"Stopped. Nothing is lost; go on with: {how}", err=True)
-            raise typer.Exit(ExitCode.PAUSED) from None
+            stopped = StoppedError("Stopped.", f"Nothing is lost; go on with: {how}")
+            stopped.exit_code = ExitCode.PAUSED
+            raise stopped from None
         finally:
             self._cancel = None
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from batchrun.cli.stopping import NOTHING_BEGUN, tell
-from batchrun.errors import BatchrunError, ExitCode, HeldError, UsageError
+from batchrun.cli.stopping import tell
+from batchrun.errors import BatchrunError, ExitCode, HeldError, StoppedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,10 +78,11 @@ def _resume_one(
     try:
         go_on_with(summary)
     except typer.Exit as ended:
-        if ended.exit_code == NOTHING_BEGUN:
-            return ExitCode.PAUSED, False
         code = ExitCode(ended.exit_code)
         return code, code is not ExitCode.PAUSED
+    except StoppedError as error:
+        tell(str(error), err=True)
+        return ExitCode.PAUSED, False
     except HeldError as error:
         tell(f"Left out: {error}", err=True)
         return ExitCode.PAUSED, True

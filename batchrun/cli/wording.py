@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from batchrun.model import BatchSummary, Outcome
+from batchrun.words import duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,25 +18,10 @@ REASONS_SHOWN = 10
 BATCHES_SHOWN = 3
 
 
-def duration(seconds: float) -> str:
-    """A time in the two units that matter, such as ``3 h 20 min``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{number} {unit}" for number, unit in parts if number]
-    return " ".join(shown[:2]) or "0 s"
-
-
 def age_words(passed: timedelta) -> str:
     """A time in the one unit that matters, such as ``3 h``."""
     number, unit = duration(max(passed.total_seconds(), 0)).split()[:2]
     return f"{number} {unit}"
-
-
-def plural(number: int, noun: str, several: str = "") -> str:
-    """A counted noun, such as ``1 row`` or ``12,000 rows``."""
-    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 def counts(summary: BatchSummary, running_rows: int = 0) -> str:

@@ -1,8 +1,7 @@
 """The engine: triggers a batch's jobs and polls their executions over one quota.
 
 Machinery only: `schedule` decides what a request is spent on, `quota` when it may leave,
-`forecast` when an execution has probably ended, `service` what an answer means, and the journal
-remembers each step before the next one is taken.
+`forecast` when an execution has probably ended, `exchanges` what an answer changes.
 """
 
 from __future__ import annotations
@@ -10,44 +9,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
+from batchrun.engine.exchanges import Exchanges
 from batchrun.engine.feed import Feed
 from batchrun.engine.limits import Ending, Limits
 from batchrun.engine.progress import Effort, Progress, Tally
 from batchrun.engine.schedule import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
 from batchrun.engine.setbacks import FailureWatch, Reach
-from batchrun.errors import KeyRefusedError
 from batchrun.estimate import EstimateRates
 from batchrun.events import Event, happened
-from batchrun.model import Execution, ExecutionStatus, Outcome
-from batchrun.service import (
-    Accepted,
-    Client,
-    Doubtful,
-    KeyRefused,
-    NotSent,
-    PollAnswer,
-    Rejected,
-    Throttled,
-    Told,
-    TriggerAnswer,
-    Unclear,
-    Unknown,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from batchrun.engine.clock import Clock
-    from batchrun.engine.forecast import DuePoll, Forecast
+    from batchrun.engine.forecast import Forecast
     from batchrun.engine.quota import Quota
     from batchrun.engine.schedule import Step
     from batchrun.engine.share import QuotaShare
-    from batchrun.journal import BatchJobs, Job
-    from batchrun.service.answers import QuotaReading
+    from batchrun.journal import BatchJobs
+    from batchrun.model import Outcome
+    from batchrun.service import Client
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,7 +71,6 @@ class Engine:
         limits: Limits,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self._client = client
         self._jobs = jobs
         self._quota = quota
         self._share = share
@@ -97,12 +80,24 @@ class Engine:
         self._max_at_once = limits.max_requests_at_once or client.requests_at_once
         self._tally = Tally(counts, on_progress, self._standing)
         self._feed = Feed(jobs, limits.jobs)
-        self._watched: dict[int, tuple[Job, float]] = {}
         self._outstanding = 0
         self._started_at = 0.0
         self._opens_at = -math.inf  # when a quota opens that is waited for
         self._reach = Reach(limits.unreachable_seconds)
         self._failures = FailureWatch(limits.stop_after_failures)
+        self._exchanges = Exchanges(
+            client,
+            jobs,
+            quota=quota,
+            share=share,
+            forecast=forecast,
+            clock=clock,
+            patience_seconds=limits.patience_seconds,
+            feed=self._feed,
+            tally=self._tally,
+            reach=self._reach,
+            failures=self._failures,
+        )
         self._stop_at: float | None = None
         self._ending: Ending | None = None
         self._failure: Exception | None = None
@@ -117,7 +112,7 @@ class Engine:
         """
         now = self._started_at = self._clock.now()
         for job in sorted(self._jobs.in_flight(), key=lambda job: job.triggered_at or 0.0):
-            self._watch(job, _moment(job.triggered_at), now)
+            self._exchanges.watch(job, _moment(job.triggered_at), now)
         async with asyncio.TaskGroup() as group:
             while self._failure is None and self._ending is None:
                 self._wake.clear()
@@ -158,7 +153,12 @@ class Engine:
 
     @property
     def _waits_for_something(self) -> bool:
-        return bool(self._watched or self._outstanding)
+        return bool(self._exchanges.in_flight or self._outstanding)
+
+    @property
+    def _jobs_left(self) -> int:
+        """Jobs that this run will still trigger."""
+        return 0 if self._stop_at is not None or self.stopped_because else self._feed.left
 
     def _may_trigger(self) -> bool:
         forbidden = self._stop_at is not None or self.stopped_because
@@ -168,14 +168,6 @@ class Engine:
         if not self._feed.has_pending():
             return Ending.FINISHED
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
-
-    def _watch(self, job: Job, created_at: datetime | None, now: float) -> None:
-        """Wait for an execution; one that another run triggered is as old as it says."""
-        self._watched[job.number] = (job, now)
-        age = 0.0
-        if job.triggered_at is not None:
-            age = max(datetime.now(UTC).timestamp() - job.triggered_at, 0.0)
-        self._forecast.triggered(job.number, created_at, now - age)
 
     # one step
 
@@ -216,10 +208,10 @@ class Engine:
         wanted = self._forecast.in_flight_wanted(self._requests_per_second)
         return next_step(
             may_trigger=self._may_trigger(),
-            in_flight=len(self._watched),
+            in_flight=self._exchanges.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
-            due=self._forecast.next_poll(self._requests_per_second, now),
+            due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self._jobs_left),
             requests_left=self._quota.left_today(now),
             now=now,
         )
@@ -252,9 +244,9 @@ class Engine:
         match step:
             case PollNext(poll):
                 self._forecast.take_poll(poll)
-                group.create_task(self._guarded(self._poll(poll)))
+                group.create_task(self._guarded(self._exchanges.poll(poll)))
             case TriggerNext():
-                group.create_task(self._guarded(self._trigger(self._feed.give(), now)))
+                group.create_task(self._guarded(self._exchanges.trigger(self._feed.give(), now)))
             case _:
                 assert_never(step)
 
@@ -268,128 +260,6 @@ class Engine:
             self._outstanding -= 1
             self._wake.set()
 
-    # triggers
-
-    async def _trigger(self, job: Job, taken_at: float) -> None:
-        if not await self._jobs.intend(job):
-            self._quota.give_back(taken_at, self._clock.now())
-            return
-        answer = await self._client.trigger(job.request())
-        now = self._clock.now()
-        self._quota.answered(answer.quota, now)
-        await self._settle_trigger(job, answer, now)
-
-    async def _settle_trigger(self, job: Job, answer: TriggerAnswer, now: float) -> None:
-        match answer:
-            case Accepted(execution):
-                self._reached(now)
-                await self._jobs.accept(job, execution, datetime.now(UTC))
-                self._watch(replace(job, execution_id=execution.id), execution.created_at, now)
-                self._tally.report()
-            case Rejected(_, reason):
-                self._reached(now)
-                await self._jobs.reject(job, reason)
-                self._settled(job, Outcome.REJECTED, reason)
-            case Doubtful(reason):
-                self._back_off(now)
-                await self._jobs.doubt(job, reason)
-                self._settled(job, Outcome.IN_DOUBT, reason)
-            case NotSent(reason):
-                self._back_off(now)
-                await self._return(job, reason)
-            case Throttled(reason):
-                await self._return(job, reason)
-                await self._refused(answer.quota, now)
-            case KeyRefused(_, reason):
-                await self._jobs.release(job, reason)
-                raise _key_refused(reason)
-            case _:
-                assert_never(answer)
-
-    async def _return(self, job: Job, reason: str) -> None:
-        """The job surely wasn't accepted: it is the next to be triggered again."""
-        await self._jobs.release(job, reason)
-        self._feed.put_back(job)
-        self._tally.report(reason)
-
-    # polls
-
-    async def _poll(self, poll: DuePoll) -> None:
-        job, _ = self._watched[poll.job]
-        assert job.execution_id is not None
-        await self._jobs.count_request()
-        answer = await self._client.poll(job.execution_id)
-        now = self._clock.now()
-        self._quota.answered(answer.quota, now)
-        await self._settle_poll(job, poll, answer, now)
-
-    async def _settle_poll(self, job: Job, poll: DuePoll, answer: PollAnswer, now: float) -> None:
-        match answer:
-            case Told(execution) if execution.ended:
-                self._reached(now)
-                await self._jobs.finish(job, execution, datetime.now(UTC))
-                del self._watched[job.number]
-                self._forecast.ended(job.number, execution, now)
-                completed = execution.status is ExecutionStatus.COMPLETED
-                outcome = Outcome.COMPLETED if completed else Outcome.FAILED
-                self._settled(job, outcome, execution.message)
-            case Told(execution):
-                self._reached(now)
-                await self._keep_polling(job, execution, execution.message, now)
-            case Unknown(reason):
-                self._reached(now)
-                await self._keep_polling(job, None, reason, now)
-            case Unclear(reason):
-                if answer.heard:  # patience with this one execution decides, not the way's
-                    self._reached(now)
-                else:
-                    self._back_off(now)
-                await self._keep_polling(job, None, reason, now)
-            case Throttled(reason):
-                await self._refused(answer.quota, now)
-                self._forecast.put_back(poll)
-                self._tally.report(reason)
-            case KeyRefused(_, reason):
-                self._forecast.put_back(poll)
-                raise _key_refused(reason)
-            case _:
-                assert_never(answer)
-
-    async def _keep_polling(
-        self, job: Job, execution: Execution | None, reason: str, now: float
-    ) -> None:
-        """Plan the next poll, unless patience is over."""
-        _, since = self._watched[job.number]
-        if now - since < self._limits.patience_seconds:
-            self._forecast.still_running(job.number, execution, now)
-            self._tally.report(reason)
-            return
-        minutes = self._limits.patience_seconds / 60
-        told = f" ({reason})" if reason else ""
-        await self._jobs.time_out(job, f"not finished after {minutes:.0f} minutes{told}")
-        del self._watched[job.number]
-        self._forecast.dropped(job.number)
-        self._settled(job, Outcome.TIMED_OUT, "not finished in time")
-
-    # what answers teach
-
-    def _settled(self, job: Job, outcome: Outcome, reason: str) -> None:
-        self._failures.settled(outcome, reason)
-        stopped = self.stopped_because
-        self._tally.settled(job.rows, outcome, f"No more triggers: {stopped}" if stopped else "")
-
-    def _reached(self, now: float) -> None:
-        self._reach.answered()
-        self._quota.accepted(now)
-
-    def _back_off(self, now: float) -> None:
-        """Leave the service alone for a while, with all requests: the way is bad for all."""
-        self._quota.pause(self._reach.set_back(now), now)
-
-    async def _refused(self, reading: QuotaReading | None, now: float) -> None:
-        self._quota.refused(reading, now)
-        await self._share.hold(self._quota.delay(now))
-
     def _standing(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:
         now = self._clock.now()
         rates = EstimateRates(
@@ -399,14 +269,13 @@ class Engine:
             daily_left=self._quota.left_today(now),
             seconds_to_next_day=self._quota.seconds_to_next_day(now),
         )
-        jobs = 0 if self._stop_at is not None or self.stopped_because else self._feed.left
         return Progress(
             counts=counts,
-            in_flight=len(self._watched),
+            in_flight=self._exchanges.in_flight,
             requests=requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
-            seconds_left=rates.of(jobs, len(self._watched)).seconds,
+            seconds_left=rates.of(self._jobs_left, self._exchanges.in_flight).seconds,
             waiting_seconds=max(self._opens_at - now, 0.0),
             notice=notice,
         )
@@ -414,11 +283,3 @@ class Engine:
 
 def _moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _key_refused(reason: str) -> KeyRefusedError:
-    return KeyRefusedError(
-        f"The service refuses the key: {reason}.",
-        "Nothing is lost. Keep one that may do this with batchrun login, or in PGAI_API_KEY where "
-        "you use that; then run: batchrun resume",
-    )

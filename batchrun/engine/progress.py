@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
+from batchrun.words import counted, duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +36,15 @@ class Progress:
     seconds_left: float = 0.0
     waiting_seconds: float = 0.0
     notice: str = ""
+
+    def __repr__(self) -> str:
+        rows = sum(self.counts.values())
+        done: dict[Outcome, int] = {**self.counts, Outcome.PENDING: 0}
+        left = f", about {duration(self.seconds_left)} left" if self.seconds_left else ""
+        return (
+            f"<Progress {sum(done.values()):,} of {plural(rows, 'row')} ({counted(done)}), "
+            f"{self.in_flight:,} running{left}>"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
+from batchrun.words import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,6 +64,7 @@ class Journal:
         self._engine = open_database(location)
         self._writer = JournalWriter(self._engine, self.location)
         self._token = secrets.token_hex(8)  # under which this process holds batches
+        self._key_hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -135,13 +137,12 @@ class Journal:
                 )
             return newest
         with self._engine.connect() as connection:
-            known = connection.scalars(
-                select(batches.c.id).where(batches.c.id.startswith(batch_id, autoescape=True))
-            ).all()
+            every = connection.scalars(select(batches.c.id)).all()
+        known = [each for each in every if each.startswith(batch_id)]
         if batch_id in known:
             return self.summary(batch_id)
         if len(known) != 1:
-            raise _not_the_one(batch_id, sorted(known), self.location)
+            raise _not_the_one(batch_id, sorted(known), meant(batch_id, every), self.location)
         return self.summary(known[0])
 
     def batches(self) -> list[BatchSummary]:
@@ -254,8 +255,21 @@ class Journal:
 
     def set_output(self, batch_id: str, output: str) -> None:
         """Keep where the workbook was written last."""
+        self._set(batch_id, output=output)
+
+    def form(self, batch_id: str) -> str:
+        """How the batch's results are written, as `set_form` was given it; ``""`` before."""
+        with self._engine.connect() as connection:
+            found = connection.scalar(select(batches.c.form).where(batches.c.id == batch_id))
+        return str(found)
+
+    def set_form(self, batch_id: str, form: str) -> None:
+        """Keep how the batch's results are written, for who goes on with it."""
+        self._set(batch_id, form=form)
+
+    def _set(self, batch_id: str, **values: str) -> None:
         self._writer.submit(
-            update(batches).where(batches.c.id == batch_id).values(output=output)
+            update(batches).where(batches.c.id == batch_id).values(**values)
         ).result()
 
     # results
@@ -345,7 +359,12 @@ class Journal:
         return RescueFiles(rescue_folders(self.location), batch_id)
 
     def _key_hash(self, key: str) -> str:
-        """A name for the key that can't be turned back into it."""
+        """A name for the key that can't be turned back into it; making it is slow on purpose."""
+        if key not in self._key_hashes:
+            self._key_hashes[key] = self._hash(key)
+        return self._key_hashes[key]
+
+    def _hash(self, key: str) -> str:
         salted = inserter(self._engine)(meta).values(name="salt", value=secrets.token_hex(16))
         with writing(self._engine) as connection:
             connection.execute(salted.on_conflict_do_nothing())
@@ -355,11 +374,11 @@ class Journal:
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
 
 
-def _not_the_one(batch_id: str, known: Sequence[str], location: str) -> JournalError:
+def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str) -> JournalError:
     if not known:
         return JournalError(
             f"No batch is called {batch_id} in the journal {location}.",
-            "List them with: batchrun batches",
+            f"{close}List them with: batchrun batches",
         )
     more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
     return JournalError(

@@ -75,9 +75,15 @@ def _to_version_4(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE batches ADD COLUMN profile VARCHAR"))
 
 
+def _to_version_5(connection: Connection) -> None:
+    """How a batch's results are written."""
+    connection.execute(text("ALTER TABLE batches ADD COLUMN form TEXT NOT NULL DEFAULT ''"))
+
+
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
     3: _to_version_4,
+    4: _to_version_5,
 }
 """What each schema version needs to become the next one."""

@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from batchrun.model import Outcome
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 
@@ -65,6 +65,7 @@ batches = Table(
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
     Column("profile", String),  # whose stored key it was begun with
+    Column("form", Text, nullable=False, default=""),  # JSON: how its results are written
 )
 
 rows = Table(

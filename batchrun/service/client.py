@@ -64,6 +64,7 @@ class Client:
         timeout_seconds: How long a single step (connecting, sending, the next bytes of an answer)
             may take, in seconds.
         max_connections: The most connections at once; ``None`` for as many as serve it well.
+        few_requests: Whether it sends a request or two, so that it had better start soon.
 
     Raises:
         KeyRefusedError: There is no key, or it can't be one.
@@ -78,6 +79,7 @@ class Client:
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 30.0,
         max_connections: int | None = None,
+        few_requests: bool = False,
     ) -> None:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
@@ -94,6 +96,7 @@ class Client:
                 max_connections=max_connections,
                 # What is in the environment is not for this machine.
                 trust_env=not is_loopback(self.base_url),
+                few_requests=few_requests,
             )
         except (httpx.InvalidURL, ValueError, OSError, ImportError):
             # Not the value: a proxy's address often holds a password.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batchrun.service.answers import QuotaReading
@@ -36,7 +37,7 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
         What could be read, or ``None`` when no header says anything usable.
     """
     named = {name.lower(): value for name, value in headers.items()}
-    sent_at = _http_date(named.get("date", ""))
+    sent_at = _http_date(named.get("date", ""))  # the same for all answers of a second
     reference = now if sent_at is None else sent_at
     retry_after = named.get("retry-after", "")
     reading = QuotaReading(
@@ -74,6 +75,7 @@ def _span(text: str, reference: float) -> float | None:
     return max(0.0, number)
 
 
+@lru_cache(maxsize=16)
 def _http_date(text: str) -> float | None:
     try:
         seconds = parsedate_to_datetime(text).timestamp()

@@ -31,6 +31,7 @@ def open_wire(
     timeout_seconds: float,
     max_connections: int | None,
     trust_env: bool,
+    few_requests: bool = False,
 ) -> Wire:
     """Open the way to the service.
 
@@ -40,12 +41,14 @@ def open_wire(
         timeout_seconds: Of each single step, in seconds.
         max_connections: The most connections at once; ``None`` for as many as serve it well.
         trust_env: Whether the environment's proxies and certificates count.
+        few_requests: Whether it is for a request or two: then importing aiohttp takes longer than
+            it saves.
 
     Raises:
         httpx.InvalidURL, ValueError, OSError, ImportError: The environment's proxy or certificates
             can't be used.
     """
-    if transport is None and may_be_fast(trust_env=trust_env):
+    if transport is None and not few_requests and may_be_fast(trust_env=trust_env):
         from batchrun.service.fast import FastWire
 
         return FastWire(

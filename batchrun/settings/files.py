@@ -11,7 +11,7 @@ import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from platformdirs import user_config_path
 from pydantic import TypeAdapter, ValidationError
@@ -153,10 +153,14 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as opened:
             if os.fstat(opened.fileno()).st_size > MOST_BYTES:
-                raise UsageError(f"{path} is too large for a configuration.")
+                raise UsageError(
+                    f"{path} is too large for a configuration.", "Rename it, or make it shorter."
+                )
             return tomllib.loads(opened.read().decode("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+        raise UsageError(
+            f"{path} can't be read: {error.strerror}.", "Check that you may read it, or rename it."
+        ) from error
     except RecursionError:
         raise _too_deep(path) from None
     except ValueError as error:
@@ -164,7 +168,9 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _too_deep(path: Path) -> UsageError:
-    return UsageError(f"{path} can't be used: it is nested too deeply.")
+    return UsageError(
+        f"{path} can't be used: it is nested too deeply.", "Mend it; docs/reference.md shows one."
+    )
 
 
 def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
@@ -194,9 +200,12 @@ def known_names(*, beside_list: bool = False) -> list[str]:
 def _setting(path: Path, name: str, value: object) -> object:
     """A setting's value, held to its type: TOML has real ones."""
     field_ = Settings.model_fields[name]
-    kind: Any = Annotated[field_.annotation, field_]
+    kind: Any = field_.annotation
+    for bound in field_.metadata:  # not the field itself: it has more to say than a type may
+        kind = Annotated[kind, bound]
     try:
-        return TypeAdapter(kind).validate_python(value, strict=True)
+        strict = Path not in get_args(field_.annotation)  # TOML has no type for a path
+        return TypeAdapter(kind).validate_python(value, strict=strict)
     except ValidationError as error:
         words = flaw_words(error.errors()[0])
         raise UsageError(

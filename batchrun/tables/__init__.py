@@ -6,7 +6,7 @@
     ├── formats.py         what the bytes are
     ├── text.py            CSV and its kin, with encoding.py, dialect.py and regular.py
     ├── pages.py           HTML that is named .xls
-    └── workbooks.py       XLSX by xlsx.py, archive.py, sheetxml.py, glance.py; others by foreign.py
+    └── workbooks.py       XLSX by xlsx.py, archive.py, sheetxml.py, extent.py; others by foreign.py
         gather.py          rows → Table, with frames.py; reports.py knows what is no row
     roles.py           which column is which, with names.py and contents.py; ids.py reads a cell
     choices.py         the user's choices, kept for the next export

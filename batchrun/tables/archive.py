@@ -15,7 +15,7 @@ from batchrun.tables.limits import RATIO_MATTERS_FROM, LoadLimits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHUNK_BYTES = 128 * 1024
+CHUNK_BYTES = 256 * 1024
 FEED_BYTES = 32 * 1024
 """Packed bytes given to zlib at once: it copies what it leaves over, each time."""
 PROLOG_BYTES = 64 * 1024

@@ -107,9 +107,15 @@ def read_choices(path: Path) -> Choices:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"The mapping {path} can't be read: {error.strerror}.") from error
+        raise UsageError(
+            f"The mapping {path} can't be read: {error.strerror}.",
+            "Check its name; --save-mapping makes one.",
+        ) from error
     except ValueError as error:
-        raise UsageError(f"The mapping {path} is not TOML: {error}.") from error
+        raise UsageError(
+            f"The mapping {path} is not TOML: {error}.",
+            "Mend it, or make a new one with --save-mapping.",
+        ) from error
     for name, value in found.items():
         wanted = _TYPES.get(name)
         if wanted is None or type(value) is not wanted or not _of_texts(value):
@@ -144,7 +150,10 @@ def save_choices(path: Path, choices: Choices) -> None:
     try:
         path.write_text("".join(lines), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"The mapping {path} can't be written: {error.strerror}.") from error
+        raise OutputError(
+            f"The mapping {path} can't be written: {error.strerror}.",
+            "Name another place with --save-mapping.",
+        ) from error
 
 
 def _toml(value: object) -> str:

@@ -20,8 +20,11 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 PIECE_BYTES = 1024**2
+FIRST_BYTES = 64 * 1024
+"""Of the first piece, which is looked at closely: enough for a header and the rows under it."""
 CHECKED_BYTES = 64 * 1024
 """Decoded at once to see whether it can be: so little that the memory is used again."""
+COUNTED_BYTES = 256 * 1024
 SAMPLE_BYTES = 256 * 1024
 AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 
@@ -100,8 +103,19 @@ def utf_8_pieces(raw: bytes, encoding: str) -> Iterator[bytes]:
     """The text in UTF-8, without its BOM; a piece may end within a character."""
     if encoding in {"utf-8", "utf-8-sig"}:
         begin = len(codecs.BOM_UTF8) * raw.startswith(codecs.BOM_UTF8)
-        return (raw[at : at + PIECE_BYTES] for at in range(begin, len(raw), PIECE_BYTES))
+        first = begin + FIRST_BYTES
+        rest = (raw[at : at + PIECE_BYTES] for at in range(first, len(raw), PIECE_BYTES))
+        return itertools.chain([raw[begin:first]], rest)
     return (piece.encode() for piece in _decoded(raw, encoding))
+
+
+def count_bytes(raw: bytes, wanted: bytes) -> int:
+    """How often a byte is in a text: faster than ``bytes.count`` for one that is often there."""
+    import numpy as np
+
+    found = np.frombuffer(raw, dtype=np.uint8)
+    starts = range(0, len(raw), COUNTED_BYTES)
+    return sum(int(np.count_nonzero(found[at : at + COUNTED_BYTES] == wanted[0])) for at in starts)
 
 
 def _decoded(raw: bytes, encoding: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Cells: TypeAlias = "npt.NDArray[np.object_]"
 """Cells as an array of (columns, rows)."""
+
+Columns: TypeAlias = "tuple[npt.NDArray[np.object_], ...]"
+"""Cells as columns, all equally long."""
 
 Lines: TypeAlias = "npt.NDArray[np.int64]"
 """The line number of each row."""
@@ -53,6 +56,9 @@ class Room:
 
 NO_ROOM = Room(0, 0)
 
+Exact: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
+"""Puts a column's cells right, given their types too."""
+
 
 class RowCollector:
     """Takes rows block by block and makes of them columns.
@@ -78,7 +84,7 @@ class RowCollector:
         width: int,
         filler: Cell,
         room: Room = NO_ROOM,
-        exact: Callable[[list[Cell]], list[Cell]] | None = None,
+        exact: Exact | None = None,
     ) -> None:
         import numpy as np
 
@@ -92,7 +98,7 @@ class RowCollector:
         self._exact = exact
         self._lines: list[Lines] = []
         self._blocks: list[Cells] = []
-        self._shared: list[dict[Cell, Cell] | None] = []
+        self._shared: dict[int, dict[Cell, Cell] | None] = {}
         capacity = min(room.rows, room.cells // max(width, 1))
         self._room: Cells = np.empty((width, capacity), dtype=object)
         self._roomy = capacity > 0
@@ -116,14 +122,14 @@ class RowCollector:
         if rows:
             self._store(lines, list(zip(*rows, strict=True)))
 
-    def add_columns(self, lines: Sequence[int], columns: Cells) -> None:
+    def add_columns(self, lines: Sequence[int], columns: Columns) -> None:
         """Take rows, given as columns, that are all equally wide."""
         if len(columns) == self._width and _none_blank(columns):
             if self._trailing_blank_rows:
                 self._end_blank(self._count)
-            self._store(lines, list(columns))
+            self._store(lines, cast("Sequence[Sequence[Cell]]", columns))
         else:
-            self.add_block(lines, columns.T.tolist())
+            self.add_block(lines, rows_of(columns))
 
     def cells(self) -> Cells:
         """Everything collected, an array of (columns, rows); the collector keeps no cell."""
@@ -155,8 +161,13 @@ class RowCollector:
             block = np.empty((len(columns), len(lines)), dtype=object)
             self._blocks.append(block)
         for position, cells in enumerate(columns):
-            shared = self._share(position, cells)
-            block[position, :] = shared if self._exact is None else self._exact(list(shared))
+            if self._exact is None:
+                block[position, :] = self._share(position, cells)
+                continue
+            kinds = set(map(type, cells))
+            # of other columns TRUE and 1 would be the same to a dict
+            shared = self._share(position, cells) if kinds == {str} else cells
+            block[position, :] = self._exact(shared, kinds)
         numbers = np.arange(lines.start, lines.stop) if isinstance(lines, range) else lines
         self._lines.append(np.asarray(numbers, dtype=np.int64))
         self._count = end
@@ -201,13 +212,11 @@ class RowCollector:
 
     def _share(self, position: int, cells: Sequence[Cell]) -> Sequence[Cell]:
         """Let equal texts of a column that repeats itself be one object: it saves much memory."""
-        if position == len(self._shared):
-            self._shared.append(_worth_sharing(cells))
-        shared = self._shared[position] if position < len(self._shared) else None
+        if position not in self._shared:
+            self._shared[position] = _worth_sharing(cells)
+        shared = self._shared[position]
         if shared is None or len(shared) > MOST_SHARED:
             return cells
-        if self._filler is None and set(map(type, cells)) != {str}:
-            return cells  # in a workbook's column TRUE and 1 would be the same to a dict
         return list(map(shared.setdefault, cells, cells))
 
 
@@ -215,15 +224,20 @@ MOST_SHARED = 20_000
 """Different texts of a column that are remembered; with more, sharing costs more than it saves."""
 
 
-def _none_blank(columns: Cells) -> bool:
+def rows_of(columns: Columns) -> list[list[Cell]]:
+    """The rows of columns."""
+    return list(map(list, zip(*columns, strict=True)))
+
+
+def _none_blank(columns: Columns) -> bool:
     """Whether each row holds something; most lists have a column that is always filled."""
     if any(all(column) for column in columns[:3]):
         return True
-    return bool(columns.astype(bool).any(axis=0).all())
+    return all(map(any, zip(*columns, strict=True)))
 
 
 def _worth_sharing(cells: Sequence[Cell]) -> dict[Cell, Cell] | None:
-    if len(cells) < 100 or set(map(type, cells)) != {str}:
+    if len(cells) < 100:
         return None
     return {} if len(set(cells)) * 4 <= len(cells) else None
 

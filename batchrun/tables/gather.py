@@ -17,6 +17,7 @@ from batchrun.tables.frames import (
     check_header,
     frame_of,
     is_blank,
+    rows_of,
 )
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
@@ -29,12 +30,12 @@ from batchrun.tables.reports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from batchrun.tables.frames import Cells
+    from batchrun.tables.frames import Cells, Columns, Exact
 
-Block = tuple["Sequence[int]", "list[list[Cell]] | Cells"]
-"""Line numbers, and rows or an array of (columns, rows)."""
+Block = tuple["Sequence[int]", "list[list[Cell]] | Columns"]
+"""Line numbers, and a list of rows or a tuple of columns."""
 
 FEWER = "fewer fields than the header; the missing ones were taken as empty"
 MORE = "more fields than the header; they are kept in columns without a name"
@@ -57,7 +58,7 @@ class Layout:
     header_row: int | None = None
     merged: Sequence[Merged] = ()
     first_column: int = 1
-    exact: Callable[[list[Cell]], list[Cell]] | None = None
+    exact: Exact | None = None
     room: Room = NO_ROOM
 
 
@@ -130,7 +131,7 @@ def _beginning(
     rows: list[list[Cell]] = []
     filled = 0
     for block_lines, found in blocks:
-        block: list[list[Cell]] = found if isinstance(found, list) else found.T.tolist()
+        block: list[list[Cell]] = found if isinstance(found, list) else rows_of(found)
         lines.extend(block_lines)
         rows.extend(block)
         filled += sum(not is_blank(row) for row in block)

@@ -1,6 +1,8 @@
-"""What a block of XML can't hold, by comparing all its bytes at once.
+"""What a block of XML can't hold, and how far its cells reach, by comparing all its bytes at once.
 
-Each answer is either a certain no, or a maybe that a proper search has to look into. Pure.
+Each answer is either certain, or a maybe that a proper search has to look into. Whatever a sheet
+says of a cell it says in an attribute, so most answers need no more than the bytes around each
+equals sign. Pure.
 """
 
 from __future__ import annotations
@@ -8,10 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy as np
     import numpy.typing as npt
 
     Mask = npt.NDArray[np.bool_]
+    Characters = npt.NDArray[np.uint8]
+    Positions = npt.NDArray[np.intp]
+
+BEFORE = len('<c r="')
+"""Bytes from the beginning of a cell to its reference; positions here are of the first of them."""
+MOST_DIGITS = 7
+"""Digits of the last row of an Excel sheet."""
 
 
 class Glance:
@@ -22,53 +33,133 @@ class Glance:
 
         self._block = block
         self._bytes = np.frombuffer(block, dtype=np.uint8)
+        # no attribute begins sooner: its name and that of its element are before the sign
+        self._signs = np.flatnonzero(self._bytes[BEFORE - 2 :] == ord("="))
+        self._names = self._at(self._signs, BEFORE - 3)
+        """The last character of each attribute's name."""
 
-    def may_hold(self, wanted: bytes) -> bool:
-        """Whether a text of two or four bytes may be in the block."""
+    def count(self, wanted: bytes) -> int:
+        """How often a text of two bytes is in the block."""
         import numpy as np
 
-        size = len(wanted)
-        kind = np.dtype(f"<u{size}")
+        return sum(int(np.count_nonzero(found)) for found in self._found(wanted))
+
+    def counts_between(self, wanted: bytes, bounds: Sequence[int]) -> list[int]:
+        """How often a text of two bytes is before the first of these positions, and behind each."""
+        import numpy as np
+
+        places = [2 * np.flatnonzero(each) + at for at, each in enumerate(self._found(wanted))]
+        upto = np.searchsorted(np.sort(np.concatenate(places)), [*bounds, len(self._block)])
+        counts: list[int] = np.diff(upto, prepend=0).tolist()
+        return counts
+
+    def _found(self, wanted: bytes) -> Iterator[Mask]:
+        """Whether a text of two bytes is at each even position, and then at each odd one."""
         number = int.from_bytes(wanted, "little")
-        for offset in range(size):
-            count = (len(self._block) - offset) // size
-            if count > 0:
-                words = np.frombuffer(self._block, dtype=kind, count=count, offset=offset)
-                if (words == number).any():
-                    return True
-        return False
+        for offset in (0, 1):
+            size = max(len(self._block) - offset, 0) // 2
+            words = self._bytes[offset : offset + 2 * size].view("<u2")
+            yield words == number
+
+    def may_hold_name(self, end: bytes) -> bool:
+        """Whether an attribute's name may end in these two characters."""
+        named = self._signs[self._names == end[1]]
+        return bool((self._at(named, BEFORE - 4) == end[0]).any())
+
+    def may_hold_type(self, first: bytes) -> bool:
+        """Whether an attribute whose name ends in ``t`` may have a value that begins so."""
+        named = self._signs[self._names == ord("t")]
+        return bool((self._at(named, BEFORE) == first[0]).any())
 
     def text_begins_blank(self) -> bool:
         """Whether white space may follow a tag."""
         return bool(((self._bytes[:-1] == ord(">")) & (self._bytes[1:] <= ord(" "))).any())
 
-    def may_name_far_cell(self, digits: int) -> bool:
-        """Whether a value in quotes may be a cell beyond column Z, or a row of so many digits.
+    def cells_named(self) -> bool:
+        """Whether each cell surely begins with its reference, as in ``<c r="A1"``."""
+        import numpy as np
 
-        Small letters, which calamine takes too but nobody writes, are a maybe where the attribute's
-        name may be ``r``.
+        named = self._signs[self._names == ord("r")]
+        opened = (self._at(named, 0) == ord("<")) & (self._at(named, 1) == ord("c"))
+        return self.count(b"<c") == np.count_nonzero(opened)
+
+    def extent(self) -> tuple[int, int] | None:
+        """A row that no reference is below, and a column that none is right of.
+
+        ``None`` where one may be written in another way than ``r="A1"``, with capital letters and
+        up to seven digits.
         """
-        characters = self._bytes
-        if len(characters) < digits + 3:
-            return True
-        quotes = (characters == ord('"')) | (characters == ord("'"))
-        letters = (characters - ord("A")) < 26  # wraps around below A
-        first = quotes[:-1] & letters[1:]  # a quote, and a letter behind it
-        if (first[:-1] & letters[2:]).any():
-            return True
-        small = quotes[2:-1] & ((characters[3:] - ord("a")) < 26)
-        two_before, before = characters[:-3], characters[1:-2]
-        named_r = (before == ord("=")) & ((two_before == ord("r")) | (two_before <= ord(" ")))
-        if (small & (named_r | (before <= ord(" ")))).any():
-            return True
-        runs = _runs((characters - ord("0")) < 10, digits)
-        behind_letter = first[: len(runs) - 2] & runs[2:]
-        behind_quote = quotes[: len(runs) - 1] & runs[1:]
-        return bool(behind_letter.any() or behind_quote.any())
+        if self._spaced_name() or not len(self._block):
+            return None
+        references = self._signs[self._names == ord("r")]
+        quotes = self._at(references, BEFORE - 1)
+        quoted = quotes == ord('"')
+        if not quoted.all():
+            if ((quotes == ord("'")) | (quotes <= ord(" "))).any():
+                return None
+            references = references[quoted]  # the others are in a text
+        first = self._at(references, BEFORE)
+        lettered = _is_letter(first)
+        if not (lettered | _is_digit(first)).all():
+            return None
+        columns = self._columns(references[lettered], first[lettered])
+        if columns is None:
+            return None
+        last_column, rows = columns
+        last_row = self._last_row([references[~lettered], *rows])
+        return None if last_row is None else (last_row, last_column)
+
+    def _at(self, positions: Positions, offset: int) -> Characters:
+        """The characters so far behind these positions; the last one where the block ends."""
+        rest = self._bytes[offset:]
+        return rest.take(positions, mode="clip") if len(rest) else self._bytes[:0]
+
+    def _spaced_name(self) -> bool:
+        """Whether white space may be between a name that ends in ``r`` and its equals sign."""
+        spaced = self._signs[self._names <= ord(" ")]
+        before = self._at(spaced, BEFORE - 4)
+        return bool(((before == ord("r")) | (before <= ord(" "))).any())
+
+    def _columns(self, cells: Positions, first: Characters) -> tuple[int, list[Positions]] | None:
+        """The last column, and positions so many bytes before rows as a row's are before its own.
+
+        ``None`` for small letters or too many of them.
+        """
+        import numpy as np
+
+        rows: list[Positions] = []
+        numbers = np.zeros(len(cells), dtype=np.int64)
+        last, letters = 0, first
+        for length in range(1, 4):
+            numbers = numbers * 26 + (letters - np.uint8(ord("A") - 1))
+            behind = self._at(cells, BEFORE + length)
+            ended = _is_digit(behind)
+            if ended.all():
+                last = max(last, int(numbers.max(initial=0)))
+                return last, [*rows, cells + length]
+            last = max(last, int(numbers[ended].max(initial=0)))
+            rows.append(cells[ended] + length)
+            cells, numbers, letters = cells[~ended], numbers[~ended], behind[~ended]
+            if not _is_letter(letters).all():
+                return None
+        return None
+
+    def _last_row(self, rows: list[Positions]) -> int | None:
+        """A row that none of these is below; ``None`` if one may have too many digits."""
+        if not any(map(len, rows)):
+            return 0
+        for digits in range(5, MOST_DIGITS + 1):
+            longest = [part[_is_digit(self._at(part, BEFORE + digits - 1))] for part in rows]
+            longer = any(_is_digit(self._at(part, BEFORE + digits)).any() for part in longest)
+            if not longer:
+                leading = [int(self._at(part, BEFORE).max(initial=ord("0"))) for part in longest]
+                return int((max(leading, default=ord("0")) - ord("0") + 1) * 10 ** (digits - 1))
+        return None
 
 
-def _runs(marks: Mask, length: int) -> Mask:
-    """Where so many marks (4 to 8) in succession begin."""
-    pairs = marks[:-1] & marks[1:]
-    fours = pairs[:-2] & pairs[2:]
-    return fours[: len(fours) - (length - 4)] & fours[length - 4 :]
+def _is_letter(characters: Characters) -> Mask:
+    return (characters - ord("A")) < 26  # wraps around below A
+
+
+def _is_digit(characters: Characters) -> Mask:
+    return (characters - ord("0")) < 10

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from batchrun.tables.frames import Cells
+    from batchrun.tables.frames import Columns
 
     Positions = npt.NDArray[np.int64]
 
@@ -114,8 +114,8 @@ def _width(marks: npt.NDArray[np.uint8]) -> int:
     return width if np.count_nonzero(ends) * width == len(marks) else 0
 
 
-def read_columns(stretch: Stretch, delimiter: str) -> Cells:
-    """The cells of a stretch that has a width, an array of (columns, rows).
+def read_columns(stretch: Stretch, delimiter: str) -> Columns:
+    """The columns of a stretch that has a width.
 
     Raises:
         ValueError: The parser found other fields than were proven.
@@ -136,5 +136,4 @@ def read_columns(stretch: Stretch, delimiter: str) -> Cells:
     )
     if frame.shape != (len(stretch.lines), stretch.width):
         raise ValueError(f"{frame.shape} is not {len(stretch.lines)} by {stretch.width}")
-    columns: Cells = frame.to_numpy(dtype=object).T
-    return columns
+    return tuple(frame[position].to_numpy() for position in range(stretch.width))

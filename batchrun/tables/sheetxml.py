@@ -14,32 +14,24 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.tables.extent import LAST_COLUMN, Extent, column_number
 from batchrun.tables.glance import Glance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LAST_ROW = 1_048_576
-LAST_COLUMN = 16_384
-"""Where an Excel sheet ends (Excel specifications and limits)."""
-NARROW = 26
-"""Columns whose cells have one letter."""
+LONGEST_ROW_BYTES = 32 * 1024**2
 
-_ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
-_USUAL_ROW_NUMBER = re.compile(rb'<row r="(\d+)"')
-_ANY_ROW_NUMBER = re.compile(rb"<(?:\w+:)?row\b[^>]*?\sr\s*=\s*[\"'](\d+)[\"']")
-_CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*[^/>]|)>(.*?)</(?:\w+:)?c>", re.DOTALL)
-_VALUE = re.compile(rb"<(?:\w+:)?v\b[^>]*>([^<]+)<")
+_ROW = re.compile(rb"<(?:\w+:)?row\b([^<>]*)>")
+_CELL = re.compile(rb"<(?:\w+:)?c\b([^<>]*[^<>/]|)>")
+_CELL_END = re.compile(rb"</(?:\w+:)?c>")
+_VALUE = re.compile(rb"<(?:\w+:)?v\b[^<>]*>([^<]+)<")
 _TEXT = re.compile(rb"<(?:\w+:)?t>([^<]*)<")
 _REFERENCE = re.compile(rb'\sr\s*=\s*"([A-Za-z]+)(\d+)"')
-_FAR_COLUMN = re.compile(rb' r="([A-Za-z]{2,})')
-_NAMED_ROW = re.compile(rb' r="[A-Za-z]*(\d+)"')
-_FILLED_CELL = re.compile(
-    rb"<(?:\w+:)?c\b[^>]*?\sr\s*=\s*[\"']([A-Za-z]+)(\d+)[\"'](?:[^>]*[^/>])?>"
-)
 _BLANK_TEXT = re.compile(rb"<t>[ \t\r\n]+</t>")
-_ANY_REFERENCE = re.compile(rb"\sr\s*=\s*[\"']([A-Za-z0-9]*)[\"']")
-_COLUMN = re.compile(rb"<(?:\w+:)?col\b([^>]*)>")
+_CALCULATED = re.compile(rb"<f(?:\s[^<>]*)?(?:/>|>[^<]*</f>)<v>[^<]")
+_PREFIXED_FORMULA = re.compile(rb":f[\s/>]")
+_COLUMN = re.compile(rb"<(?:\w+:)?col\b([^<>]*)>")
 _ATTRIBUTE = re.compile(rb'([\w:]+)\s*=\s*"([^"]*)"')
 _TRUE = {b"1", b"true"}
 
@@ -49,10 +41,7 @@ class SheetTraits:
     """What was found; rows and columns count from 1, as Excel shows them.
 
     Attributes:
-        last_row: The last row there is, and the last that a cell names in a block with a cell that
-            is right of column Z, or far down.
-        possible_row: No cell of the other blocks is below this row.
-        last_column: No cell is right of this column.
+        extent: How far its cells reach.
         errors: Error cells by (row, column), such as ``#N/A``.
         blank_texts: Cells of nothing but white space by (row, column).
         uncalculated: Cells with a formula whose value was never stored.
@@ -61,9 +50,7 @@ class SheetTraits:
         filtered: Whether a filter is set on the sheet.
     """
 
-    last_row: int = 1
-    possible_row: int = 1
-    last_column: int = NARROW
+    extent: Extent = field(default_factory=Extent)
     errors: dict[tuple[int, int], str] = field(default_factory=dict)
     blank_texts: dict[tuple[int, int], str] = field(default_factory=dict)
     uncalculated: list[tuple[int, int]] = field(default_factory=list)
@@ -75,19 +62,18 @@ class SheetTraits:
 def read_traits(chunks: Iterable[bytes]) -> SheetTraits:
     """Look through a sheet's XML, given piece by piece."""
     traits = SheetTraits()
-    block, formula = b"", b"<f"
-    for number, block in enumerate(_whole_rows(chunks)):
+    block = b""
+    for number, block in enumerate(whole_rows(chunks)):
         if number == 0:
             _read_columns(block, traits)
-            if b":worksheet" in block:
-                formula = b":f"
         glance = Glance(block)
-        _read_extent(block, glance, traits)
-        if glance.may_hold(b"hidd") and b"hidden=" in block:
+        traits.extent.add(block, glance)
+        if glance.may_hold_name(b"en") and b"hidden=" in block:
             _read_hidden_rows(block, traits)
         if (
-            (glance.may_hold(b't="e') and b't="e"' in block)
-            or (glance.may_hold(formula) and formula in block)
+            (glance.may_hold_type(b"e") and b't="e"' in block)
+            or ((formulas := glance.count(b"<f")) and formulas != len(_CALCULATED.findall(block)))
+            or (b":" in block and glance.count(b":f") and _PREFIXED_FORMULA.search(block))
             or (glance.text_begins_blank() and _BLANK_TEXT.search(block))
         ):
             _read_cells(block, traits)
@@ -95,44 +81,24 @@ def read_traits(chunks: Iterable[bytes]) -> SheetTraits:
     return traits
 
 
-def filled_extent(chunks: Iterable[bytes]) -> tuple[int, int]:
-    """The last row and column that hold more than a format; slower and exact."""
-    last_row = last_column = 1
-    for block in _whole_rows(chunks):
-        for letters, digits in set(_FILLED_CELL.findall(block)):
-            last_row = max(last_row, int(digits))
-            last_column = max(last_column, column_number(letters))
-    return last_row, last_column
-
-
-def column_number(letters: bytes) -> int:
-    """The number of a column, from 1: ``A`` and ``a`` are 1, ``AA`` 27; 0 for no letters."""
-    number = 0
-    for letter in letters:
-        number = number * 26 + (letter & ~0x20) - 64
-    return number
-
-
-def column_letters(number: int) -> str:
-    """The letters of a column, from its number from 1."""
-    letters = ""
-    while number:
-        number, rest = divmod(number - 1, 26)
-        letters = chr(65 + rest) + letters
-    return letters
-
-
-def _whole_rows(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut between rows, so that no cell is torn apart."""
+def whole_rows(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut between rows, so that no cell is torn apart; a row of absurd size is cut anywhere."""
     pending: list[bytes] = []
+    held = 0
     for chunk in chunks:
-        cut = chunk.rfind(b"row ")  # of <row …> or <x:row …>
-        cut = chunk.rfind(b"<", 0, cut) if cut > 0 else -1
+        cut = chunk.rfind(b"<row")
         if cut <= 0:
+            cut = chunk.rfind(b"<", 0, max(chunk.rfind(b":row"), 0))
+        if cut <= 0:
+            held += len(chunk)
             pending.append(chunk)
+            if held <= LONGEST_ROW_BYTES:
+                continue
+            yield b"".join(pending)
+            pending, held = [], 0
             continue
         yield b"".join((*pending, chunk[:cut]))
-        pending = [chunk[cut:]]
+        pending, held = [chunk[cut:]], 0
     yield b"".join(pending)
 
 
@@ -149,23 +115,6 @@ def _read_columns(block: bytes, traits: SheetTraits) -> None:
             traits.hidden_columns.extend(range(first, min(last, LAST_COLUMN) + 1))
 
 
-def _read_extent(block: bytes, glance: Glance, traits: SheetTraits) -> None:
-    rows = _USUAL_ROW_NUMBER.findall(block)
-    if len(rows) != block.count(b"<row") or glance.may_hold(b":row"):  # written in another way
-        rows = _ANY_ROW_NUMBER.findall(block)
-    highest = max(map(int, rows), default=0)
-    # a cell may name another row than its own
-    digits = 6 if highest < 100_000 else 7
-    if glance.may_name_far_cell(digits):
-        block = _ANY_REFERENCE.sub(rb' r="\1"', block)
-        columns = set(_FAR_COLUMN.findall(block))
-        traits.last_column = max(traits.last_column, *map(column_number, columns), 0)
-        highest = max(highest, *map(int, set(_NAMED_ROW.findall(block))), 0)
-    elif highest:
-        traits.possible_row = max(traits.possible_row, 10 ** (digits - 1) - 1)
-    traits.last_row = max(traits.last_row, highest)
-
-
 def _read_hidden_rows(block: bytes, traits: SheetTraits) -> None:
     for found in _ROW.finditer(block):
         if b"hidden" in found[1]:
@@ -174,9 +123,26 @@ def _read_hidden_rows(block: bytes, traits: SheetTraits) -> None:
                 traits.hidden_rows.add(int(attributes[b"r"]))
 
 
+def _cells(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Attributes and content of the cells that have one; each byte is looked at once."""
+    tag = _CELL.search(block)
+    while tag is not None:
+        following = _CELL.search(block, tag.end())
+        until = following.start() if following else len(block)
+        end = _CELL_END.search(block, tag.end(), until)
+        yield tag[1], block[tag.end() : end.start() if end else until]
+        tag = following
+
+
 def _read_cells(block: bytes, traits: SheetTraits) -> None:
-    for found in _CELL.finditer(block):
-        attributes, content = found[1], found[2]
+    for attributes, content in _cells(block):
+        if not (
+            b't="e' in attributes
+            or b"<f" in content
+            or b":f" in content
+            or _BLANK_TEXT.search(content)
+        ):
+            continue
         kind = _attributes(attributes).get(b"t")
         value = _VALUE.search(content)
         text = _TEXT.search(content)

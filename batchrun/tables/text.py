@@ -24,6 +24,7 @@ from batchrun.tables.dialect import (
     line_at,
 )
 from batchrun.tables.encoding import (
+    count_bytes,
     detect_encoding,
     lines_of,
     text_pieces,
@@ -71,9 +72,9 @@ def read_text(raw: bytes, file: Path, options: LoadOptions) -> Table:
         notices=notices,
     )
     with field_limit(options.limits.field_characters):
-        if raw.count(b'"') % 2:
+        if count_bytes(raw, b'"') % 2:
             _refuse_open_quote(raw, encoding, dialect, source)
-        ends = raw.count(b"\n") or raw.count(b"\r")
+        ends = count_bytes(raw, b"\n") or count_bytes(raw, b"\r")
         layout = Layout("", options.header_row, room=Room(ends + 1, len(raw) // 2))
         try:
             return gather(_blocks(raw, encoding, dialect), source, layout)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables import foreign, xlsx
+from batchrun.tables.extent import column_letters
 from batchrun.tables.formats import Format
 from batchrun.tables.gather import Block, Layout, gather
-from batchrun.tables.sheetxml import column_letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,27 +135,25 @@ def _counted(number: int, one: str, many: str) -> str:
     return f"1 {one}" if number == 1 else f"{number:,} {many}"
 
 
-def _exact_column(column: list[Cell]) -> list[Cell]:
+def _exact_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell]:
     """Undo what calamine's types lose: 5 is not 5.0, and an empty cell is not an empty text."""
-    kinds = set(map(type, column))
     if kinds == {float}:
         return _exact_numbers(column)
     if float in kinds:
         return [_exact_cell(cell) for cell in column]
-    if str in kinds and "" in column:
+    if str in kinds and not all(column) and "" in column:
         return [None if cell == "" else cell for cell in column]
     return column
 
 
-def _exact_numbers(column: list[Cell]) -> list[Cell]:
+def _exact_numbers(column: Sequence[Cell]) -> Sequence[Cell]:
     import numpy as np
 
     numbers = np.array(column, dtype=float)
     integral = (np.trunc(numbers) == numbers) & (np.abs(numbers) < EXACT_INTEGERS)
-    if integral.all():
-        exact: list[Cell] = numbers.astype(np.int64).tolist()
-        return exact
-    return [_exact_cell(cell) for cell in column] if integral.any() else column
+    cells = np.array(column, dtype=object)
+    cells[integral] = numbers[integral].astype(np.int64)
+    return cast("Sequence[Cell]", cells)
 
 
 def _exact_cell(cell: Cell) -> Cell:
@@ -166,9 +164,10 @@ def _exact_cell(cell: Cell) -> Cell:
     return cell
 
 
-def _exact_ods_column(column: list[Cell]) -> list[Cell]:
+def _exact_ods_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell]:
     """The same for ODS, whose durations calamine leaves as ISO 8601 text."""
-    return [_duration(cell) if isinstance(cell, str) else cell for cell in _exact_column(column)]
+    exact = _exact_column(column, kinds)
+    return [_duration(cell) if isinstance(cell, str) else cell for cell in exact]
 
 
 _ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d\d)M(\d\d(?:[.,]\d+)?)S")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, cast
 from batchrun.errors import InputError
 from batchrun.tables import sheetxml
 from batchrun.tables.archive import Archive
+from batchrun.tables.extent import LAST_COLUMN, LAST_ROW, column_letters, filled_extent
 from batchrun.tables.formats import SAVE_AS, protected
 from batchrun.tables.frames import Room
 from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, choose_sheet
@@ -238,17 +239,22 @@ def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _refuse_far_cells(
     archive: Archive, sheet: Sheet, traits: sheetxml.SheetTraits, limits: LoadLimits
 ) -> None:
-    rows, columns = traits.last_row, traits.last_column
-    if columns > sheetxml.NARROW:  # in a narrow sheet the rows that are possible are not too many
-        rows = max(rows, min(traits.possible_row, sheetxml.LAST_ROW))
-    too_far = rows > sheetxml.LAST_ROW or columns > sheetxml.LAST_COLUMN
-    if rows * columns > limits.cells and not too_far:
-        rows, columns = sheetxml.filled_extent(archive.chunks(sheet.part))
-    if too_far or rows * columns > limits.cells:
-        corner = f"{sheetxml.column_letters(columns)}{rows}"
+    rows, columns = traits.extent.last_row, traits.extent.columns
+    if _too_large(rows, columns, limits):  # what may be is not yet what is
+        rows, columns = filled_extent(sheetxml.whole_rows(archive.chunks(sheet.part)))
+    if _too_large(rows, columns, limits):
+        corner = f"{column_letters(columns)}{rows}"
+        too_far = rows > LAST_ROW or columns > LAST_COLUMN
+        how_far = (
+            "further than an Excel sheet does"
+            if too_far
+            else f"{rows * columns:,} cells, more than {limits.cells:,}"
+        )
         hint = "Delete what stands far from the list." if not too_far else ""
         raise archive.refused(
-            f"the cells of sheet {sheet.name} reach to {corner:.20},"
-            f" {rows * columns:,} cells, more than {limits.cells:,}",
-            hint,
+            f"the cells of sheet {sheet.name} reach to {corner:.20}, {how_far}", hint
         )
+
+
+def _too_large(rows: int, columns: int, limits: LoadLimits) -> bool:
+    return rows > LAST_ROW or columns > LAST_COLUMN or rows * columns > limits.cells

@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchrun.workbook.crm import write_crm
-from batchrun.workbook.excel import write_excel
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, form_of, keep_layout
-from batchrun.workbook.layout import layout_of
+from batchrun.workbook.frame import to_frame
 from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.target import check_target, usual_target, whole_file
 from batchrun.workbook.text import write_csv, write_json_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pandas as pd
 
     from batchrun.model import BatchResults
 
@@ -57,6 +54,8 @@ def _write(results: BatchResults, path: Path, target: Path, form: Form) -> int:
     """Write to a path in the target's format; how many values are not whole."""
     match target.suffix.lower():
         case ".xlsx":
+            from batchrun.workbook.excel import write_excel  # openpyxl is slow to import
+
             return write_excel(results, path, form.shape, whole_name=_whole(target).name)
         case ".csv" if form.crm is not None:
             write_crm(results, path, form.shape, form.crm)
@@ -71,13 +70,3 @@ def _write(results: BatchResults, path: Path, target: Path, form: Form) -> int:
 
 def _whole(target: Path) -> Path:
     return target.with_suffix(".whole.jsonl")
-
-
-def to_frame(results: BatchResults) -> pd.DataFrame:
-    """The columns of the Results sheet as a DataFrame of objects, one row an input row."""
-    import pandas as pd
-
-    layout = layout_of(results)
-    return pd.DataFrame(
-        [layout.values(row) for row in results.rows], columns=layout.header, dtype=object
-    )

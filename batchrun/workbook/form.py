@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import UsageError
@@ -13,7 +14,6 @@ from batchrun.workbook.layout import Shape, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from batchrun.model import BatchResults
 
@@ -30,22 +30,73 @@ class Form:
     """How results are written.
 
     Attributes:
-        shape: Which result columns, in which order, under which names.
+        columns: Which result columns, in this order, by dotted name; ``*`` stands for anything.
+            ``None``: all.
+        rename: Dotted name → the title to show.
+        flat_depth: The most keys in a dotted name; what is deeper stays JSON text. ``None`` for
+            the usual depth.
         csv_plain: A CSV is for machines: no BOM, no escapes.
         crm: A CSV is for this CRM's import.
-        layout: Where the shape is kept for the next batch; written once all is finished, when
-            there is no such file.
+        layout: Where columns, titles and depth are kept for the next batch; written once all is
+            finished, when there is no such file. If there is one, it gives what is not given here.
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
         usual: Where results go that have gone nowhere yet: there, or under a free name like it.
             ``None`` for ``NAME.results.xlsx`` beside the list.
     """
 
-    shape: Shape = field(default_factory=Shape)
+    columns: Sequence[str] | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    flat_depth: int | None = None
     csv_plain: bool = False
     crm: Crm | None = None
     layout: Path | None = None
     write_every_seconds: float | None = None
     usual: Path | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Which result columns it asks for."""
+        columns = None if self.columns is None else tuple(self.columns)
+        return Shape(columns, dict(self.rename), self.flat_depth or DEEPEST)
+
+    def over(self, kept: Form) -> Form:
+        """This form; what it leaves open is as it was kept, but for the CRM and the times."""
+        return replace(
+            self,
+            columns=kept.columns if self.columns is None else self.columns,
+            rename={**kept.rename, **self.rename},
+            flat_depth=self.flat_depth or kept.flat_depth,
+            csv_plain=self.csv_plain or kept.csv_plain,
+            layout=self.layout or kept.layout,
+        )
+
+    def with_layout(self) -> Form:
+        """This form; what it leaves open is as its layout has it, if there is such a file.
+
+        Raises:
+            UsageError: The file is no layout.
+        """
+        if self.layout is None or not self.layout.exists():
+            return self
+        return self.over(_read_layout(self.layout))
+
+    def remembered(self) -> str:
+        """What a batch remembers of it, as JSON: not for whom and how often it was written."""
+        kept = {
+            "columns": None if self.columns is None else list(self.columns),
+            "rename": dict(self.rename),
+            "flat_depth": self.flat_depth,
+            "csv_plain": self.csv_plain,
+            "layout": None if self.layout is None else str(self.layout.absolute()),
+        }
+        return json.dumps(kept, ensure_ascii=False)
+
+    @classmethod
+    def recalled(cls, kept: str) -> Form:
+        """The form that ``remembered`` wrote; the usual one where nothing was kept."""
+        found: dict[str, Any] = json.loads(kept) if kept else {}
+        layout = found.pop("layout", None)
+        return cls(**found, layout=None if layout is None else Path(layout))
 
 
 def form_of(
@@ -60,7 +111,7 @@ def form_of(
     crm: Crm | None = None,
     write_every_seconds: float | None = None,
 ) -> Form:
-    """A form from options; they win over a layout that is there.
+    """A form from options as they are typed; they win over a layout that is there.
 
     Args:
         columns: Dotted names, also several in one with commas between; ``*`` stands for anything.
@@ -76,9 +127,8 @@ def form_of(
     Raises:
         UsageError: One of them can't be used.
     """
-    kept = _read_layout(layout) if layout is not None and layout.exists() else Shape()
     picked = tuple(name.strip() for given in columns for name in given.split(",") if name.strip())
-    named = {**(titles or {}), **kept.rename}
+    named: dict[str, str] = {}
     for given in rename:
         name, equals, title = given.partition("=")
         if not (equals and name.strip() and title.strip()):
@@ -86,8 +136,10 @@ def form_of(
                 f"--rename {given} has no title.", "Write it as --rename outputs.fit_score=Fit."
             )
         named[name.strip()] = title.strip()
-    shape = Shape(picked or kept.columns, named, flat_depth or kept.flat_depth)
-    return Form(shape, csv_plain, crm, layout, write_every_seconds, usual)
+    form = Form(
+        picked or None, named, flat_depth, csv_plain, crm, layout, write_every_seconds, usual
+    )
+    return form.with_layout().over(Form(rename=titles or {}))
 
 
 def keep_layout(results: BatchResults, form: Form) -> None:
@@ -111,7 +163,7 @@ def keep_layout(results: BatchResults, form: Form) -> None:
     form.layout.write_text(text, encoding="utf-8")
 
 
-def _read_layout(path: Path) -> Shape:
+def _read_layout(path: Path) -> Form:
     problem = UsageError(
         f"The layout {path} is not one that batchrun has written.",
         "Give another, or the name of a file that is not there yet.",
@@ -122,7 +174,7 @@ def _read_layout(path: Path) -> Shape:
         raise problem from error
     match kept:
         case {"columns": [*columns], "rename": {**rename}, "flat_depth": int(depth)} if depth > 0:
-            return Shape(
+            return Form(
                 tuple(map(str, columns)),
                 {str(name): str(title) for name, title in rename.items()},
                 min(depth, DEEPEST * 10),

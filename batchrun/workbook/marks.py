@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
-from openpyxl.packaging.custom import StringProperty
 
 from batchrun.workbook.layout import STATUS_COLUMNS
 
@@ -65,6 +64,8 @@ class Signature:
 
 def sign(workbook: Workbook, signature: Signature) -> None:
     """Keep in a workbook what it is of; Excel leaves that there when it saves."""
+    from openpyxl.packaging.custom import StringProperty  # slow to import
+
     properties: Any = workbook  # its stubs do not know of them
     told = {_BATCH: signature.batch_id}
     if signature.as_of is not None:

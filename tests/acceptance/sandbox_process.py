@@ -40,6 +40,7 @@ class SandboxProcess:
             "BATCHRUN_BASE_URL": self.base_url,
             "BATCHRUN_SPEED": str(self.speed),
             "BATCHRUN_JOURNAL": str(folder / "journal.db"),
+            "XDG_STATE_HOME": str(folder / "state"),
         }
 
 

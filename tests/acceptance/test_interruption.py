@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.stopping import NOTHING_BEGUN
 from batchrun.errors import ExitCode
 from tests.acceptance.sandbox_process import (
     COMMAND,
@@ -172,7 +171,7 @@ def test_ctrl_c_before_anything_began_promises_nothing(
             process.send_signal(signal.SIGINT)
             stdout, stderr = process.communicate()
             asked.close()
-    assert process.returncode == NOTHING_BEGUN
+    assert process.returncode == ExitCode.INTERRUPTED
     assert stderr == "Stopped before anything was triggered.\n"
     assert "resume" not in stdout
 

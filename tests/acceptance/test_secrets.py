@@ -100,11 +100,18 @@ def test_a_traceback_asked_for_shows_no_key(tmp_path: Path, answer: object) -> N
         arguments = ["run", "accounts.csv", "-w", WORKFLOW, "--yes"]
         ended = batchrun(*arguments, env=env, cwd=tmp_path)
     assert ended.returncode != 0
-    assert KEY not in ended.stdout + ended.stderr
+    assert "Traceback" in details(tmp_path)
+    assert KEY not in ended.stdout + ended.stderr + details(tmp_path)
+
+
+def details(folder: Path) -> str:
+    """What `--debug` has written, for this user alone."""
+    [file] = (folder / "state").rglob("batchrun-*.txt")
+    assert file.stat().st_mode & 0o777 == 0o600
+    return file.read_text(encoding="utf-8")
 
 
 def test_an_unexpected_error_shows_no_values_of_variables(tmp_path: Path) -> None:
-    """Tracebacks that print locals are switched off."""
     script = (
         "import batchrun.batch, batchrun.service.client as client, sys\n"
         "def broken(self, *_, **__): raise RuntimeError('a defect')\n"
@@ -125,5 +132,7 @@ def test_an_unexpected_error_shows_no_values_of_variables(tmp_path: Path) -> Non
             check=False,
         )
         assert "a defect" in ended.stderr
-        assert ("Traceback" in ended.stderr) == bool(debug)
+        assert "Traceback" not in ended.stderr
         assert KEY not in ended.stdout + ended.stderr
+    assert "in broken" in details(tmp_path)
+    assert KEY not in details(tmp_path)

@@ -27,7 +27,7 @@ def batchrun(
         if name.upper().startswith(("BATCHRUN_", "PGAI_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("BATCHRUN_JOURNAL", str(tmp_path / "journal" / "journal.db"))
-    monkeypatch.setenv("BATCHRUN_DEBUG", "1")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     folder = tmp_path / "desk"
     folder.mkdir()

@@ -201,7 +201,6 @@ def test_nobody_to_confirm_means_nothing_is_spent(
 def test_an_unexpected_error_is_no_traceback(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
-    batchrun.monkeypatch.delenv("BATCHRUN_DEBUG")
     batchrun.monkeypatch.setattr("batchrun.request.load", lambda *_, **__: 1 / 0)
     ended = run(batchrun, "accounts.csv")
     assert_refused(ended, ExitCode.UNEXPECTED, "ZeroDivisionError")

@@ -165,3 +165,12 @@ def test_alone_with_a_broken_journal_it_names_the_doctor(
     ended = batchrun()
     assert ended.exit_code == ExitCode.COMPLETED
     assert "batchrun doctor" in ended.stdout
+
+
+def test_a_time_that_is_none_is_refused_with_the_file(
+    batchrun: CommandLine, configured: str
+) -> None:
+    (batchrun.folder / "batchrun.toml").write_text('write_every = "soon"\n' + TOML)
+    ended = batchrun("run", "accounts.csv", "--yes")
+    assert_refused(ended, ExitCode.UNUSABLE, "write_every in batchrun.toml")
+    assert triggers_accepted(configured) == 0

@@ -10,13 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-import typer
 
 from batchrun.cli.progress import ProgressPrinter
-from batchrun.cli.stopping import NOTHING_BEGUN, Stopper
+from batchrun.cli.stopping import Stopper
 from batchrun.control import Control
 from batchrun.engine import Progress
-from batchrun.errors import ExitCode, WorkflowError
+from batchrun.errors import ExitCode, StoppedError, WorkflowError
 from batchrun.journal import Journal
 from batchrun.model import Outcome, Workflow
 from batchrun.service import choose_workflow
@@ -158,18 +157,18 @@ def test_batches_that_begin_alike_are_named(batchrun: CommandLine) -> None:
 
 @pytest.mark.parametrize("batch_id", [None, "1124-accounts-7f3a"])
 def test_stopping_at_once_promises_only_what_can_be_resumed(
-    batch_id: str | None, capsys: pytest.CaptureFixture[str]
+    batch_id: str | None,
 ) -> None:
     async def stopped() -> None:
         raise KeyboardInterrupt
 
     control = Control()
     control.batch_id = batch_id
-    with pytest.raises(typer.Exit) as ended:
+    with pytest.raises(StoppedError) as ended:
         Stopper(control, print).run(stopped())
-    said = capsys.readouterr().err
+    said = str(ended.value)
     if batch_id is None:
-        assert ended.value.exit_code == NOTHING_BEGUN
+        assert ended.value.exit_code == ExitCode.INTERRUPTED
         assert "resume" not in said
     else:
         assert ended.value.exit_code == ExitCode.PAUSED

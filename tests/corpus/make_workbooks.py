@@ -255,6 +255,7 @@ def hostile() -> Iterator[Case]:
     ):
         attack = parts | {"xl/worksheets/sheet1.xml": content}
         yield Case(f"hostile-{name}.xlsx", pack(attack), error="declares XML entities")
+    last = '<row r="1048576"><c r="A1048576"><v>1</v></c></row>'
     for name, where, error in (
         (
             "far-cell",
@@ -272,6 +273,31 @@ def hostile() -> Iterator[Case]:
             '<row r="11"><c r="A99999"><v>1</v></c></row>',
             "reach to XFD99999",
         ),
+        (
+            "row-without-references",
+            '<row r="9"><c r="XFD9"><v>1</v></c></row><row r="1048576"><c><v>1</v></c></row>',
+            "reach to XFD1048576",
+        ),
+        (
+            "cells-counted-on",
+            f'<row r="9">{"<c/>" * 20_000}<c><v>1</v></c></row>' + last,
+            "reach to ACOG1048576",
+        ),
+        (
+            "cells-counted-on-with-a-prefix",
+            f'<row r="9">{"<c/><x:c />" * 10_000}<c><v>1</v></c></row>' + last,
+            "reach to ACOG1048576",
+        ),
+        (
+            "reference-behind-an-angle-bracket",
+            '<row r="9"><c s=">" r="XFD1048576"><v>1</v></c></row>',
+            "reach to XFD1048576",
+        ),
+        (
+            "rows-in-comments",
+            "<row r='9'>" + "<!-- <row r='1'> --><c/>" * 20_000 + "<c><v>1</v></c></row>" + last,
+            "reach to",
+        ),
         ("apostrophes", "<row r='9'><c r='XFD1048570'><v>1</v></c></row>", "reach to"),
     ):
         attack = xlsx_parts(small.replace("</sheetData>", where + "</sheetData>"))
@@ -288,6 +314,8 @@ def hostile() -> Iterator[Case]:
     yield Case("damaged-cut-off.xlsx", honest[: len(honest) // 2], error="damaged or cut off")
     torn = pack(xlsx_parts(small[: len(small) // 2]))
     yield Case("damaged-xml.xlsx", torn, error="can't be read")
+    unclosed = small.replace("</sheetData>", ("<row>" + '<c t="e">' * 1_000) * 400)
+    yield Case("hostile-cells-never-closed.xlsx", pack(xlsx_parts(unclosed)), error="can't be read")
     missing = xlsx_parts(small)
     del missing["xl/worksheets/sheet1.xml"]
     yield Case("damaged-no-sheet.xlsx", pack(missing), error="damaged or cut off")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,7 @@ from .misbehaving import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 RUNNING = EXECUTION | {"status": "running"}
 TAKEN = answering("202 Accepted", EXECUTION)
@@ -167,3 +170,20 @@ def test_a_proxy_is_left_to_httpx(name: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_without_the_extra_httpx_is_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batchrun.service.way.find_spec", lambda _: None)
     assert isinstance(wire(trust_env=True), HttpxWire)
+
+
+def test_what_only_lists_workflows_does_not_wait_for_aiohttp_to_load(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "import batchrun\n"
+        "from batchrun.batch import list_workflows\n"
+        "from batchrun.errors import ServiceError\n"
+        "settings = batchrun.load_settings(\n"
+        "    api_key='sandbox', base_url='http://127.0.0.1:9/v1', journal=sys.argv[1])\n"
+        "try:\n"
+        "    asyncio.run(list_workflows(settings))\n"
+        "except ServiceError:\n"
+        "    sys.exit('aiohttp' in sys.modules)\n"
+        "sys.exit('nobody should have answered')"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "journal.db")], check=True)

@@ -87,6 +87,7 @@ def test_variables_of_other_programs_are_not_ours(
     [
         'base_url = "https://evil.example/v1"',
         'journal = "/tmp/else.db"',
+        'log_file = "/tmp/else.log"',
         "speed = 60",
         "largest_file_mb = 1000000",
         "most_cells = 1000000000",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from batchrun.errors import InputError
 from batchrun.tables import load
+from batchrun.tables.frames import rows_of
 from batchrun.tables.regular import read_columns, regular_stretch
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_what_is_regular_is_read_as_the_csv_module_reads_it(given_text: tuple[st
     assert len({len(row) or 1 for row in rows}) == 1 or stretch.width == 0
     if stretch.width > 1:
         assert list(stretch.lines) == lines
-        assert read_columns(stretch, delimiter).T.tolist() == rows
+        assert rows_of(read_columns(stretch, delimiter)) == rows
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrun.errors import InputError
@@ -54,6 +54,7 @@ def _of_seconds(moment: datetime) -> datetime:
         max_size=5,
     )
 )
+@settings(deadline=None)
 def test_tables_come_back_equal(rows: list[list[Any]]) -> None:
     workbook = openpyxl.Workbook()
     sheet = workbook.worksheets[0]

@@ -1,0 +1,323 @@
+"""batchrun for async programs. The same without ``await``: `batchrun.run` and so on.
+
+Only what speaks to the service is here. What merely reads the journal (`batchrun.batches`,
+`status`, `results`, `export`, `forget`) does not wait for a network; where it takes too long for
+an event loop, give it to `asyncio.to_thread`.
+
+A cancelled task stops at once: triggers on the wire are in doubt then, all else goes on with
+`resume`. `Control.stop` stops gently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+from batchrun import batch
+from batchrun.errors import InputError, NotConfirmedError, UsageError
+from batchrun.history import existing_journal
+from batchrun.model import InDoubt
+from batchrun.request import Request
+from batchrun.rerun import find_rerun
+from batchrun.settings import load_settings
+from batchrun.takeover import RETRIED_BY_ITSELF
+from batchrun.workbook.marks import signature_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import timedelta
+
+    import pandas as pd
+
+    from batchrun.control import Control
+    from batchrun.engine import Progress
+    from batchrun.model import JSON, BatchSummary, Outcome, ResultRow, Workflow
+    from batchrun.plan import Plan
+    from batchrun.report import Report
+    from batchrun.rerun import Rerun
+    from batchrun.settings import Settings
+    from batchrun.tables import Ask
+    from batchrun.workbook import Form
+
+__all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "workflows"]
+
+
+class Reading(TypedDict, total=False):
+    """How a list is read and what is sent of it: the further keywords of `check` and `run`.
+
+    Each is what the attribute of the same name is to `batchrun.Request`.
+    """
+
+    sheet: str | None
+    company_column: str | None
+    contact_column: str | None
+    parameters: Mapping[str, JSON]
+    parameter_columns: Mapping[str, str]
+    header_row: int | None
+    visible_only: bool
+    lenient_ids: bool
+    mapping: Path | None
+    save_mapping: Path | None
+    ask: Ask | None
+    reuse: timedelta | None
+
+
+async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
+    """The workflows the key may see.
+
+    Args:
+        settings: Key, address and so on; ``None`` reads them from the environment.
+
+    Raises:
+        BatchrunError: The key or the service can't be used.
+    """
+    return await batch.list_workflows(settings)
+
+
+async def check(
+    source: Request | Path | str | pd.DataFrame,
+    workflow: str | None = None,
+    *,
+    settings: Settings | None = None,
+    **reading: Unpack[Reading],
+) -> Plan:
+    """What `run` would do and cost; nothing is triggered.
+
+    Args:
+        source: Path of a list (a workbook or CSV), a DataFrame, or a whole `Request`.
+        workflow: Id or name of the workflow; left out where a `Request` names it.
+        settings: Key, address and so on; ``None`` reads them from the environment.
+        reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
+            ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
+            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
+            ``reuse``; see `Request`.
+
+    Raises:
+        BatchrunError: The list, the workflow, the key or the service can't be used.
+    """
+    return await batch.check(_request(source, workflow, reading), settings)
+
+
+async def run(
+    source: Request | Path | str | pd.DataFrame,
+    workflow: str | None = None,
+    *,
+    output: Path | str | None = None,
+    limit: int | None = None,
+    again: bool = False,
+    form: Form | None = None,
+    confirm: Callable[[Plan, BatchSummary | None], bool] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+    **reading: Unpack[Reading],
+) -> Report:
+    """Run a workflow for each row of a list and write the workbook.
+
+    Spends without asking, unless ``confirm`` is given; look at `check` first.
+
+    Args:
+        source: Path of a list (a workbook or CSV), a DataFrame, or a whole `Request`.
+        workflow: Id or name of the workflow; left out where a `Request` names it.
+        output: Where the results go (.xlsx, .csv, .jsonl, .parquet); ``None`` for
+            ``NAME.results.xlsx`` beside the list, or for no file when the list is a DataFrame.
+        limit: Trigger at most so many jobs now; `resume` does the rest.
+        again: Trigger everything anew although the same batch has finished before.
+        form: How and how often the results are written; `resume` and `retry` remember it.
+        confirm: Asked with the plan, and with the unfinished batch of the same list that would go
+            on, before anything is spent.
+        on_progress: Told of each step, in the thread the batch runs in.
+        control: Stops it early, from another thread or a callback.
+        settings: Key, address and so on; ``None`` reads them from the environment.
+        reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
+            ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
+            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
+            ``reuse``; see `Request`.
+
+    Raises:
+        BatchrunError: Something can't be used; what was triggered is in the journal.
+        NotConfirmedError: ``confirm`` said no; nothing was triggered.
+    """
+    report = await batch.run(
+        _no_results(_request(source, workflow, reading)),
+        settings,
+        output=_path(output),
+        limit=limit,
+        again=again,
+        confirm=confirm or batch.always,
+        on_progress=on_progress or batch.ignore_progress,
+        control=control,
+        form=form,
+    )
+    if report is None:
+        raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
+    return report
+
+
+async def resume(
+    batch_id: str | None = None,
+    *,
+    output: Path | str | None = None,
+    limit: int | None = None,
+    in_doubt: Literal["hold", "retry", "drop"] | Callable[[Sequence[ResultRow]], InDoubt] = "hold",
+    form: Form | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Go on with a batch where it stopped.
+
+    Args:
+        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
+        output: Where the results go; ``None`` for where they went before.
+        limit: Trigger at most so many jobs now.
+        in_doubt: What to do with triggers that may or may not have been accepted: leave them,
+            send them again (and perhaps pay twice), or never send them; or who decides when shown
+            their rows.
+        form: How the results are written; what it leaves open is as it was before.
+        on_progress: Told of each step, in the thread the batch runs in.
+        control: Stops it early, from another thread or a callback.
+        settings: Key and so on; the service's address is the batch's own unless given.
+
+    Raises:
+        BatchrunError: As in `run`.
+    """
+    decide = in_doubt if callable(in_doubt) else _always(InDoubt(in_doubt))
+    return await batch.resume(
+        batch_id,
+        settings,
+        output=_path(output),
+        limit=limit,
+        on_progress=on_progress or batch.ignore_progress,
+        control=control,
+        decide=decide,
+        form=form,
+    )
+
+
+async def retry(
+    batch_id: str | None = None,
+    *,
+    outcomes: Collection[Outcome] = RETRIED_BY_ITSELF,
+    output: Path | str | None = None,
+    form: Form | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Send jobs of a batch again that ended without a result, and pay for them again.
+
+    What had become of them is kept in the journal.
+
+    Args:
+        batch_id: Which batch; ``None`` for the newest.
+        outcomes: The outcomes to send again.
+        output: Where the results go; ``None`` for where they went before.
+        form: As in `resume`.
+        on_progress: Told of each step, in the thread the batch runs in.
+        control: Stops it early, from another thread or a callback.
+        settings: As in `resume`.
+
+    Raises:
+        BatchrunError: As in `run`; an outcome that can't be retried.
+    """
+    return await batch.resume(
+        batch_id,
+        settings,
+        output=_path(output),
+        retry=outcomes,
+        on_progress=on_progress or batch.ignore_progress,
+        control=control,
+        form=form,
+    )
+
+
+async def run_marked(
+    workbook: Path | str,
+    *,
+    output: Path | str | None = None,
+    limit: int | None = None,
+    form: Form | None = None,
+    confirm: Callable[[Rerun], bool] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Send the rows again that somebody has marked in a workbook of results, and pay for them.
+
+    All others stay as they are. A mark counts once: rows that were sent again since the workbook
+    was written are not.
+
+    Args:
+        workbook: A workbook that batchrun wrote, marked in its column "run again".
+        output: Where the new workbook goes; ``None`` for beside this one.
+        limit: Trigger at most so many jobs now; `resume` does the rest.
+        form: As in `resume`.
+        confirm: Asked with what the workbook asks for, before anything is spent.
+        on_progress: Told of each step, in the thread the batch runs in.
+        control: Stops it early, from another thread or a callback.
+        settings: As in `resume`.
+
+    Raises:
+        BatchrunError: As in `run`; no row is marked, or it is not certain which job a row is.
+        NotConfirmedError: ``confirm`` said no; nothing was triggered.
+    """
+    path, settings = Path(workbook), settings or load_settings()
+    with existing_journal(settings.journal) as journal:
+        marked = find_rerun(path, journal)
+    if marked is None:
+        raise InputError(
+            f"{path.name} is no workbook that batchrun has written.", "Run it as a list instead."
+        )
+    if not marked.jobs:
+        raise UsageError(
+            f"All marked rows of {path.name} were sent again already.",
+            f"See where they stand with: batchrun status {marked.summary.batch_id}",
+        )
+    if confirm is not None and not confirm(marked):
+        raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
+    return await batch.resume(
+        marked.summary.batch_id,
+        settings,
+        output=_path(output) or marked.output,
+        limit=limit,
+        again=marked.jobs,
+        on_progress=on_progress or batch.ignore_progress,
+        control=control,
+        form=form,
+    )
+
+
+def _no_results(request: Request) -> Request:
+    """Check that a list is none of batchrun's own results: they would all be paid for again.
+
+    Raises:
+        UsageError: It is.
+    """
+    if isinstance(request.source, (str, Path)):
+        path = Path(request.source)
+        if path.suffix.lower() == ".xlsx" and signature_of(path) is not None:
+            raise UsageError(
+                f"{path.name} holds results of batchrun.",
+                "Send its marked rows again with batchrun.run_marked, or run the list itself.",
+            )
+    return request
+
+
+def _request(
+    source: Request | Path | str | pd.DataFrame, workflow: str | None, reading: Reading
+) -> Request:
+    if isinstance(source, Request):
+        return replace(source, workflow=workflow or source.workflow, **reading)
+    if workflow is None:
+        raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
+    return Request(source, workflow, **reading)
+
+
+def _always(decision: InDoubt) -> Callable[[Sequence[ResultRow]], InDoubt]:
+    return lambda _: decision
+
+
+def _path(output: Path | str | None) -> Path | None:
+    return None if output is None else Path(output)

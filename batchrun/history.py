@@ -1,0 +1,231 @@
+"""What the journal knows of batches that were run: looked at, exported, forgotten.
+
+Nothing here speaks to the service, and looking makes no journal where there is none.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrun import workbook
+from batchrun.errors import JournalError, UsageError
+from batchrun.journal import Holder, Journal, Standing, standing
+from batchrun.settings import Settings, load_settings
+from batchrun.words import html_table, plural
+from batchrun.writing import write_results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    import pandas as pd
+
+    from batchrun.model import BatchSummary, ResultRow
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """Where a batch stands.
+
+    Attributes:
+        summary: The batch as a whole.
+        left: What of it is still to be sent, and what runs.
+        holder: Who works on it, or did until it died without a word; ``None`` for nobody.
+        in_doubt: Its rows in doubt that nobody has decided about, in input order.
+        rescued: Files with results that the journal could not take; ``resume`` takes them in.
+    """
+
+    summary: BatchSummary
+    left: Standing
+    holder: Holder | None
+    in_doubt: tuple[ResultRow, ...]
+    rescued: tuple[Path, ...]
+
+    @property
+    def something_to_do(self) -> bool:
+        """Whether `resume` would find anything to do or to decide."""
+        return bool(self.summary.unfinished or self.in_doubt or self.rescued)
+
+    def __repr__(self) -> str:
+        return f"<BatchStatus {self.summary.words}; {self._worked_on}>"
+
+    def _repr_html_(self) -> str:
+        left = [
+            ("To trigger", plural(self.left.to_trigger, "job")),
+            ("Running", plural(self.left.running, "execution")),
+            ("Worked on", self._worked_on),
+        ]
+        return html_table(f"Batch {self.summary.batch_id}", [*self.summary.lines(), *left])
+
+    @property
+    def _worked_on(self) -> str:
+        working = self.holder is not None and not self.holder.silent(datetime.now(UTC))
+        return f"by {self.holder.words()}" if self.holder and working else "by nobody now"
+
+
+def batches(*, settings: Settings | None = None) -> list[BatchSummary]:
+    """All batches of the journal, newest first; none where nothing was ever run.
+
+    Args:
+        settings: Which journal; ``None`` reads it from the environment.
+
+    Raises:
+        JournalError: The journal that was named is not there, or can't be read.
+    """
+    settings = settings or load_settings()
+    if "journal" not in settings.model_fields_set and _is_missing(settings.journal):
+        return []
+    with existing_journal(settings.journal) as journal:
+        return journal.batches()
+
+
+def status(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchStatus:
+    """Where a batch stands, also while it runs.
+
+    Args:
+        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
+        settings: As in `batches`.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        summary = journal.resolve(batch_id)
+        return BatchStatus(
+            summary,
+            standing(journal, summary.batch_id),
+            journal.holder(summary.batch_id),
+            tuple(journal.undecided(summary.batch_id)),
+            tuple(journal.rescued(summary.batch_id)),
+        )
+
+
+def results(
+    batch_id: str | None = None,
+    settings: Settings | None = None,
+    *,
+    form: workbook.Form | None = None,
+    source: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """A batch's results as a DataFrame: the columns of the Results sheet, one row an input row.
+
+    Args:
+        batch_id: Which batch; ``None`` for the newest.
+        settings: As in `batches`.
+        form: Which result columns; ``None`` for all.
+        source: The DataFrame the batch was run with: its columns, dtypes and index are kept.
+            Without it, each cell is as it was, in columns of objects.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+        InputError: The batch was run with another DataFrame.
+        UsageError: The form's layout can't be used.
+    """
+    location = (settings or load_settings()).journal
+    return read_frame(location, batch_id, form=form, source=source)
+
+
+def read_frame(
+    location: str,
+    batch_id: str | None,
+    *,
+    form: workbook.Form | None = None,
+    source: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """As `results`, from the journal at a location."""
+    shape = (form or workbook.Form()).with_layout().shape
+    with existing_journal(location) as journal:
+        summary = journal.resolve(batch_id)
+        with journal.results(summary.batch_id) as found:
+            return workbook.to_frame(found, shape, source)
+
+
+def export(
+    batch_id: str | None,
+    output: Path | str,
+    settings: Settings | None = None,
+    form: workbook.Form | None = None,
+) -> Path:
+    """Write a batch's results as they stand; also while it runs.
+
+    Args:
+        batch_id: Which batch; ``None`` for the newest.
+        output: Where to: .xlsx, .csv, .jsonl or .parquet.
+        settings: As in `batches`.
+        form: How; ``None`` for the usual way.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+        OutputError: It can't be written there.
+        UsageError: The form's layout can't be used.
+    """
+    output = Path(output)
+    form = (form or workbook.Form()).with_layout()
+    with existing_journal((settings or load_settings()).journal) as journal:
+        summary = journal.resolve(batch_id)
+        source = summary.source.path
+        workbook.check_target(output, None if source is None else Path(source))
+        written = write_results(journal, summary.batch_id, output, form)
+        assert written is not None  # it was said where to
+        return written
+
+
+def forget(
+    *batch_ids: str, older_than: timedelta | None = None, settings: Settings | None = None
+) -> list[BatchSummary]:
+    """Erase batches from the journal: their rows, results and all that was noted of them.
+
+    Workbooks that were written stay. A later `run` of the same list knows nothing of it, and
+    triggers everything again.
+
+    Args:
+        batch_ids: Which batches (the beginning of an id is enough).
+        older_than: Also all batches that were not worked on for so long.
+        settings: As in `batches`.
+
+    Returns:
+        The batches that are forgotten now.
+
+    Raises:
+        JournalError: There is no such batch, or another process works on one.
+        UsageError: Neither a batch nor an age is given.
+    """
+    if not batch_ids and older_than is None:
+        raise UsageError("No batch to forget is named.", "Name its id, or an age.")
+    with existing_journal((settings or load_settings()).journal) as journal:
+        chosen = {batch.batch_id: batch for batch in map(journal.resolve, batch_ids)}
+        if older_than is not None:
+            before = datetime.now(UTC) - older_than
+            old = [batch for batch in journal.batches() if batch.updated_at < before]
+            chosen |= {batch.batch_id: batch for batch in old}
+        journal.forget(*chosen)
+        return list(chosen.values())
+
+
+@contextmanager
+def existing_journal(location: str) -> Iterator[Journal]:
+    """The journal at a path or URL, which must be there already: none is made by looking.
+
+    Raises:
+        JournalError: There is none.
+    """
+    if _is_missing(location):
+        raise JournalError(
+            f"There is no journal at {Path(location).expanduser()}.",
+            "The first batchrun run makes it; another one is named with --journal or "
+            "BATCHRUN_JOURNAL.",
+        )
+    with Journal(location) as journal:
+        yield journal
+
+
+def _is_missing(location: str) -> bool:
+    """Whether the journal is a file that is not there; a database server's is asked itself."""
+    return "://" not in location and not Path(location).expanduser().exists()

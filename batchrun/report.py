@@ -1,0 +1,88 @@
+"""How a run or resume ended, as its caller gets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchrun.engine import Ending
+from batchrun.errors import ExitCode
+from batchrun.history import read_frame
+from batchrun.model import Outcome
+from batchrun.words import html_table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    import pandas as pd
+
+    from batchrun.estimate import Estimate
+    from batchrun.model import BatchSummary
+    from batchrun.service import Credits
+    from batchrun.workbook import Form
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run or resume ended.
+
+    Attributes:
+        summary: The batch as it stands now.
+        ending: Why the engine stopped.
+        output: The workbook that was written; ``None`` when none was asked for.
+        resume_at: When the quota opens again, where it is spent; aware, UTC.
+        rest: What is left of the batch costs, by what was learned; ``None`` where nothing is left.
+        requests: Requests that this run or resume sent.
+        sent: Numbers of the jobs that were triggered under ``limit``, in their order.
+        credits: The credits left after the jobs of ``limit``; ``None`` where nobody asked.
+        journal: The journal that knows the batch.
+        source: The list, where it was a DataFrame that the caller gave.
+    """
+
+    summary: BatchSummary
+    ending: Ending
+    output: Path | None
+    resume_at: datetime | None = None
+    rest: Estimate | None = None
+    requests: int = 0
+    sent: tuple[int, ...] = ()
+    credits: Credits | None = None
+    journal: str = ""
+    source: pd.DataFrame | None = field(default=None, compare=False)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """How the command ends."""
+        if self.summary.unfinished:
+            finished = self.ending is Ending.FINISHED
+            return ExitCode.INCOMPLETE if finished else ExitCode.PAUSED
+        completed = self.summary.counts[Outcome.COMPLETED] == self.summary.rows
+        return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
+
+    def frame(self, source: pd.DataFrame | None = None, form: Form | None = None) -> pd.DataFrame:
+        """The results as a DataFrame, as the journal has them now, one row an input row.
+
+        Where the list was a DataFrame, its own columns, dtypes and index come first.
+
+        Args:
+            source: The list, where it was a DataFrame and this is the report of a `resume`.
+            form: Which result columns; ``None`` for all.
+
+        Raises:
+            JournalError: The batch was forgotten meanwhile.
+            InputError: The batch was run with another DataFrame.
+        """
+        given = self.source if source is None else source
+        return read_frame(self.journal, self.summary.batch_id, form=form, source=given)
+
+    def __repr__(self) -> str:
+        where = f", {self.output}" if self.output is not None else ""
+        return f"<Report {self.ending.value}: {self.summary.words}{where}>"
+
+    def _repr_html_(self) -> str:
+        ending = [
+            ("Ended", self.ending.value),
+            ("Resume at", "" if self.resume_at is None else f"{self.resume_at:%Y-%m-%d %H:%M} UTC"),
+        ]
+        return html_table(f"Batch {self.summary.batch_id}", [*self.summary.lines(), *ending])

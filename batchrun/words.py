@@ -1,0 +1,52 @@
+"""Numbers and times in words, and values as a notebook shows them. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from html import escape
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Kind = TypeVar("Kind", bound=str)
+
+OFFERED = 3
+"""How many close matches are offered at most."""
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter, such as ``3 h 20 min``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    shown = [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join(shown[:2]) or "0 s"
+
+
+def plural(number: int, noun: str, several: str = "") -> str:
+    """A counted noun, such as ``1 row`` or ``12,000 rows``."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
+
+
+def counted(counts: Mapping[Kind, int]) -> str:
+    """What there is of each kind, such as ``38 completed, 2 failed``; what there is none of not."""
+    return ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "none"
+
+
+def meant(typed: str, known: Iterable[str]) -> str:
+    """What was probably meant, as the beginning of a hint; ``""`` where nothing is like it."""
+    close = difflib.get_close_matches(typed.strip().lower(), known, OFFERED)
+    return f"Did you mean {' or '.join(close)}? " if close else ""
+
+
+def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:
+    """A small table for a notebook; whatever it is given is text and never markup."""
+    rows = "".join(
+        f'<tr><th style="text-align:left">{escape(name)}</th>'
+        f'<td style="text-align:left">{escape(text)}</td></tr>'
+        for name, text in lines
+        if text
+    )
+    return f"<table><caption>{escape(title)}</caption><tbody>{rows}</tbody></table>"

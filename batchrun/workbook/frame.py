@@ -1,0 +1,111 @@
+"""Results as a DataFrame: beside the caller's own columns and index, where the list was one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from batchrun.errors import InputError
+from batchrun.tables import from_frame
+from batchrun.workbook.cells import unlike
+from batchrun.workbook.layout import layout_of
+from batchrun.workbook.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from batchrun.model import BatchResults, Cell
+    from batchrun.workbook.layout import Shape
+
+_ENDLESS = Limits(columns=10**9, details=10**9)
+"""A DataFrame has none of a sheet's bounds."""
+
+_EXACT_IN_A_FLOAT = 2**53
+_LARGEST = 2**63 - 1
+
+
+def to_frame(
+    results: BatchResults, shape: Shape | None = None, source: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The columns of the Results sheet as a DataFrame, one row an input row.
+
+    The list's own columns are objects, each cell as it was. Columns of the status and of results
+    whose values are all numbers, all true or false, or all moments have that dtype; the others are
+    objects, with ``None`` for nothing.
+
+    Args:
+        results: The rows.
+        shape: Which result columns; ``None`` for all.
+        source: The DataFrame the batch was run with: its columns, dtypes and index are kept.
+
+    Raises:
+        InputError: The batch was run with other rows than those of the DataFrame.
+    """
+    import pandas as pd
+
+    if source is not None:
+        _check_same(results, source)
+    layout = layout_of(results, shape, _ENDLESS)
+    rows = [layout.values(row) for row in results.rows]
+    own = len(layout.original)
+    titles = unlike(layout.header)[own:]
+    columns = list(zip(*rows, strict=True)) or [()] * len(layout.header)
+    index = pd.RangeIndex(len(rows)) if source is None else source.index
+    found = [_series(values, index) for values in columns[own:]]
+    if source is None:
+        given = [pd.Series(list(cells), index, dtype=object) for cells in columns[:own]]
+        frame = pd.concat([*given, *found], axis=1)
+        frame.columns = pd.Index(layout.header, dtype=object)
+        return frame
+    added = pd.concat(found, axis=1)
+    added.columns = _titles_like(source.columns, titles)
+    return pd.concat([source, added], axis=1)
+
+
+def _titles_like(columns: pd.Index[Any], titles: Sequence[str]) -> pd.Index[Any]:
+    """Titles for a frame whose columns may have several levels: theirs are blank below."""
+    import pandas as pd
+
+    if columns.nlevels == 1:
+        return pd.Index(titles, dtype=object)
+    below = ("",) * (columns.nlevels - 1)
+    return pd.MultiIndex.from_tuples([(title, *below) for title in titles], names=columns.names)
+
+
+def _check_same(results: BatchResults, source: pd.DataFrame) -> None:
+    table = from_frame(source)
+    batch_id = results.summary.batch_id
+    same = table.header == results.header
+    for number, (given, kept) in enumerate(zip_longest(table.rows(), results.rows)):
+        if not same or given is None or kept is None or given.cells != kept.row.cells:
+            where = f"row {number}" if same else "its columns"
+            raise InputError(
+                f"Batch {batch_id} was run with another DataFrame: {where} differs.",
+                "Give the one it was run with, or none.",
+            )
+
+
+def _series(values: Sequence[Cell], index: pd.Index[Any]) -> pd.Series[Any]:
+    import pandas as pd
+
+    return pd.Series(list(values), index, dtype=_dtype(values))
+
+
+def _dtype(values: Sequence[Cell]) -> Any:
+    """The dtype that holds every value of a column exactly."""
+    some = [value for value in values if value is not None]
+    kinds = {type(value) for value in some}
+    gaps = len(some) < len(values)
+    if kinds == {bool}:
+        return "boolean" if gaps else "bool"
+    if kinds == {datetime}:
+        return "datetime64[us]"
+    whole = max((abs(value) for value in some if isinstance(value, int)), default=0)
+    if kinds == {int} and whole <= _LARGEST:
+        return "Int64" if gaps else "int64"
+    if float in kinds and kinds <= {int, float} and whole <= _EXACT_IN_A_FLOAT:
+        return "float64"
+    return object

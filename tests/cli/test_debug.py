@@ -1,0 +1,134 @@
+"""A failure as a file for support: where it failed, and no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.debug import MASK, masked, write_failure
+from batchrun.settings import load_settings
+
+if TYPE_CHECKING:
+    from tests.cli.commands import CommandLine
+
+KEY = "typed-key-4711"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the key is abcd-1234", f"the key is {MASK}"),
+        ("postgresql://ann:pass@db/batchrun", f"postgresql://{MASK}db/batchrun"),
+        ("x-api-key: zzz", f"x-api-key: {MASK}"),
+        ("{'x-api-key': 'zzz'}", f"{{'x-api-key': {MASK}"),
+        ("Authorization: Bearer zzz", f"Authorization: {MASK}"),
+        ("sent Bearer zzz, said no", f"sent Bearer {MASK}, said no"),
+        ("Illegal header value b'zzz'", f"Illegal header value {MASK}"),
+        ("line 7: no company id", "line 7: no company id"),
+    ],
+)
+def test_secrets_are_masked_by_what_they_are_and_where_they_stand(text: str, shown: str) -> None:
+    assert masked(text, ["abcd-1234", "no"]) == shown
+
+
+def failing_with(key: str) -> None:
+    settings = load_settings(api_key=key)
+    assert settings.api_key is not None
+    raise ExceptionGroup("several", [ValueError(f"not {key}"), TypeError(key)])
+
+
+def test_a_key_that_was_typed_is_masked_wherever_it_is_told(folder: Path) -> None:
+    with pytest.raises(ExceptionGroup) as raised:
+        failing_with(KEY)
+    path = write_failure(raised.value, [f"a warning of {KEY}"], "run", {"A_TOKEN": "said-7"})
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "in failing_with" in text
+    assert KEY not in text
+    assert text.count(MASK) >= 3
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_tell_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    path = write_failure(ValueError("a defect"), [], "run", {})
+    assert "a defect" in path.read_text(encoding="utf-8")
+    path.unlink()
+
+
+def test_where_the_details_went_is_said(
+    batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGAI_API_KEY", KEY)
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(f"a defect near {KEY}")
+
+    monkeypatch.setattr("batchrun.batch.open_session", broken)
+    for arguments in (["workflows", "--debug"], ["--debug", "workflows"]):
+        ended = batchrun(*arguments)
+        assert ended.exit_code == 1
+        path = Path(ended.stderr.split("Details:   ")[1].strip())
+        text = path.read_text(encoding="utf-8")
+        assert "in broken" in text
+        assert f"a defect near {MASK}" in text
+        assert "Traceback" not in ended.stderr
+    ended = batchrun("workflows")
+    assert KEY not in ended.stderr
+    assert "--debug" in ended.stderr
+    assert "Details" not in ended.stderr
+
+
+def test_what_python_would_print_is_not_shown_but_written(
+    batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noisy(*_: object, **__: object) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("a library is getting old", stacklevel=1)
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+        logging.getLogger("asyncio").error("Task exception was never retrieved")
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("batchrun.batch.open_session", noisy)
+    ended = batchrun("--debug", "workflows")
+    text = Path(ended.stderr.split("Details:   ")[1].strip()).read_text(encoding="utf-8")
+    for words in ("getting old", "division by zero", "never retrieved"):
+        assert words not in ended.stderr
+        assert words in text
+
+
+def test_a_failure_inside_a_task_group_is_told_as_itself(
+    batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def grouped(*_: object, **__: object) -> None:
+        async def broken() -> None:
+            raise RuntimeError("deep inside")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(broken())
+
+    monkeypatch.setattr("batchrun.batch.list_workflows", grouped)
+    ended = batchrun("workflows", "--debug")
+    text = Path(ended.stderr.split("Details:   ")[1].strip()).read_text(encoding="utf-8")
+    assert ended.exit_code == 1
+    assert "in broken" in text
+    assert len(ended.stderr.splitlines()) == 3
+    assert sys.excepthook is sys.__excepthook__
