@@ -96,7 +96,7 @@ class Stopper:
             if batch_id is None:
                 raise StoppedError("Stopped before anything was triggered.") from None
             how = f"batchrun resume {batch_id}{self._where}"
-            stopped = StoppedError("Stopped.", f"Nothing is lost; go on with: {how}")
+            stopped = StoppedError("Stopped. Nothing is lost.", f"Go on with: {how}")
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None
         finally:
