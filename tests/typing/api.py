@@ -75,6 +75,9 @@ assert_type(batchrun.export(None, "out.csv", form=Form(csv_plain=True)), Path)
 assert_type(batchrun.batches(), list[BatchSummary])
 assert_type(batchrun.status().left.running, int)
 assert_type(batchrun.status("1124"), BatchStatus)
+assert_type([status.working for status in batchrun.watch("1124")], list[bool])
+assert_type(batchrun.batches(unfinished=True), list[BatchSummary])
+batchrun.forget("1124", confirm=lambda found: found[0].rows < 9)
 assert_type(batchrun.forget("1124", older_than=timedelta(days=90)), list[BatchSummary])
 
 
