@@ -208,7 +208,7 @@ class _Attendance:
         self.printer.close()
         with self.stopper.asking():
             try:
-                pilot = read_pilot(report, self._settings, before)
+                pilot = read_pilot(report, before)
                 lines = pilot_lines(
                     pilot,
                     width_of(sys.stdout),

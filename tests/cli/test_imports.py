@@ -33,10 +33,6 @@ SHARED = {
 }
 """What the command line shares with the library and nobody else needs: settings as they are
 written, stored keys, what the doctor finds, numbers as words, failures as files."""
-NOT_YET = {
-    "pilot": {"Journal", "layout_of", "standing"},
-}
-"""What is still to be made public, or moved; nothing is added here."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 
@@ -75,4 +71,4 @@ def is_public(home: str, name: str) -> bool:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_a_module_imports_what_is_public(path: Path) -> None:
-    assert set(private_names(path)) == NOT_YET.get(path.stem, set())
+    assert set(private_names(path)) == set()

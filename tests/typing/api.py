@@ -21,6 +21,7 @@ from batchrun import (
     Progress,
     Report,
     Request,
+    Rerun,
     Settings,
 )
 from batchrun.model import ResultRow, Workflow
@@ -64,9 +65,12 @@ report = batchrun.run(
 )
 assert_type(report, Report)
 assert_type(report.frame(), pd.DataFrame)
+assert_type(report.pilot().left.to_trigger, int)
 assert_type(batchrun.resume("1124", in_doubt="retry"), Report)
 assert_type(batchrun.resume(in_doubt=decide), Report)
-assert_type(batchrun.retry(outcomes={Outcome.FAILED}), Report)
+assert_type(batchrun.retry(outcomes={Outcome.FAILED}, in_doubt=decide), Report)
+assert_type(batchrun.Rerun.batch_of("accounts.results.xlsx"), str | None)
+assert_type(batchrun.Rerun.read("accounts.results.xlsx"), Rerun | None)
 assert_type(
     batchrun.run_marked("accounts.results.xlsx", confirm=lambda marked: marked.rows < 9), Report
 )
