@@ -62,7 +62,7 @@ class Extent:
     def add(self, block: bytes, glance: Glance) -> None:
         """Take the next block, cut before a row where it can be."""
         last_row, last_column = glance.extent() or _any_extent(block)
-        self.last_row = max(self.last_row, last_row)
+        self.last_row = max(self.last_row, last_row) + glance.unnamed_rows()
         self.last_column = max(self.last_column, last_column)
         prefixed = b":" in block and glance.count(b":c") and _PREFIXED_CELL.search(block)
         if prefixed or not glance.cells_named():
@@ -73,9 +73,7 @@ class Extent:
     def _count_on(self, block: bytes, glance: Glance) -> None:
         """Bound the cells that may have no reference; ends of prefixed ones count as well."""
         rows = [found.start() for found in _ROW.finditer(block)]
-        prefixed_rows = list(_PREFIXED_ROW.finditer(block))
-        self.last_row += len(rows) + len(prefixed_rows)
-        rows += [at for found in prefixed_rows if (at := _opened(block, found))]
+        rows += [at for found in _PREFIXED_ROW.finditer(block) if (at := _opened(block, found))]
         self._aside = self._aside or _ASIDE.search(block) is not None
         bounds = [] if self._aside else sorted(rows)
         plain = glance.counts_between(b"<c", bounds)

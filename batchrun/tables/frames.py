@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
@@ -123,11 +123,13 @@ class RowCollector:
             self._store(lines, list(zip(*rows, strict=True)))
 
     def add_columns(self, lines: Sequence[int], columns: Columns) -> None:
-        """Take rows, given as columns, that are all equally wide."""
+        """Take rows as columns, all equally wide, their equal texts shared already."""
         if len(columns) == self._width and _none_blank(columns):
             if self._trailing_blank_rows:
                 self._end_blank(self._count)
-            self._store(lines, cast("Sequence[Sequence[Cell]]", columns))
+            block = self._next_block(lines, len(columns))
+            for position, cells in enumerate(columns):
+                block[position, :] = cells
         else:
             self.add_block(lines, rows_of(columns))
 
@@ -136,7 +138,7 @@ class RowCollector:
         import numpy as np
 
         if self._roomy:
-            self._leave_room()
+            self._leave_room(self._count)
         blocks, self._blocks = self._blocks, []
         if not blocks:
             return np.empty((self._width, 0), dtype=object)
@@ -150,16 +152,7 @@ class RowCollector:
         return np.concatenate(blocks, axis=1)
 
     def _store(self, lines: Sequence[int], columns: Sequence[Sequence[Cell]]) -> None:
-        import numpy as np
-
-        start, end = self._count, self._count + len(lines)
-        if self._roomy and (len(columns) != self._width or end > self._room.shape[1]):
-            self._leave_room()
-        if self._roomy:
-            block = self._room[:, start:end]
-        else:
-            block = np.empty((len(columns), len(lines)), dtype=object)
-            self._blocks.append(block)
+        block = self._next_block(lines, len(columns))
         for position, cells in enumerate(columns):
             if self._exact is None:
                 block[position, :] = self._share(position, cells)
@@ -168,13 +161,25 @@ class RowCollector:
             # of other columns TRUE and 1 would be the same to a dict
             shared = self._share(position, cells) if kinds == {str} else cells
             block[position, :] = self._exact(shared, kinds)
+
+    def _next_block(self, lines: Sequence[int], width: int) -> Cells:
+        """The place for the cells of so many more rows."""
+        import numpy as np
+
+        start, end = self._count, self._count + len(lines)
         numbers = np.arange(lines.start, lines.stop) if isinstance(lines, range) else lines
         self._lines.append(np.asarray(numbers, dtype=np.int64))
         self._count = end
+        if self._roomy and (width != self._width or end > self._room.shape[1]):
+            self._leave_room(start)
+        if self._roomy:
+            return self._room[:, start:end]
+        self._blocks.append(np.empty((width, end - start), dtype=object))
+        return self._blocks[-1]
 
-    def _leave_room(self) -> None:
-        if self._count:
-            self._blocks.append(self._room[:, : self._count])
+    def _leave_room(self, count: int) -> None:
+        if count:
+            self._blocks.append(self._room[:, :count])
         self._roomy = False
 
     def _clean(

@@ -83,6 +83,16 @@ class Glance:
         opened = (self._at(named, 0) == ord("<")) & (self._at(named, 1) == ord("c"))
         return self.count(b"<c") == np.count_nonzero(opened)
 
+    def unnamed_rows(self) -> int:
+        """No fewer than the rows that do not begin with their number, as in ``<row r="1"``."""
+        import numpy as np
+
+        named = self._signs[self._names == ord("r")]
+        numbered = self._at(named, 1) == ord("w")
+        numbered &= _is_digit(self._at(named, BEFORE)) & (self._at(named, BEFORE - 1) == ord('"'))
+        rows = self.count(b"<r") + (self.count(b":r") if b":" in self._block else 0)
+        return max(0, rows - int(np.count_nonzero(numbered)))
+
     def extent(self) -> tuple[int, int] | None:
         """A row that no reference is below, and a column that none is right of.
 
@@ -111,8 +121,8 @@ class Glance:
 
     def _at(self, positions: Positions, offset: int) -> Characters:
         """The characters so far behind these positions; the last one where the block ends."""
-        rest = self._bytes[offset:]
-        return rest.take(positions, mode="clip") if len(rest) else self._bytes[:0]
+        rest = self._bytes[min(offset, len(self._bytes) - 1) :]
+        return rest.take(positions, mode="clip")
 
     def _spaced_name(self) -> bool:
         """Whether white space may be between a name that ends in ``r`` and its equals sign."""

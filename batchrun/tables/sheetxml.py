@@ -82,7 +82,11 @@ def read_traits(chunks: Iterable[bytes]) -> SheetTraits:
 
 
 def whole_rows(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut between rows, so that no cell is torn apart; a row of absurd size is cut anywhere."""
+    """Cut between rows, so that no cell is torn apart; a row of absurd size is cut between tags.
+
+    Raises:
+        ValueError: A tag or a text is of absurd size.
+    """
     pending: list[bytes] = []
     held = 0
     for chunk in chunks:
@@ -90,15 +94,15 @@ def whole_rows(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if cut <= 0:
             cut = chunk.rfind(b"<", 0, max(chunk.rfind(b":row"), 0))
         if cut <= 0:
+            cut = chunk.rfind(b"<") if held > LONGEST_ROW_BYTES else -1
+        if cut < 0:
+            if held > 2 * LONGEST_ROW_BYTES:
+                raise ValueError("no tag in so many bytes")
             held += len(chunk)
             pending.append(chunk)
-            if held <= LONGEST_ROW_BYTES:
-                continue
-            yield b"".join(pending)
-            pending, held = [], 0
             continue
         yield b"".join((*pending, chunk[:cut]))
-        pending, held = [chunk[cut:]], 0
+        pending, held = [chunk[cut:]], len(chunk) - cut
     yield b"".join(pending)
 
 

@@ -72,9 +72,10 @@ def read_text(raw: bytes, file: Path, options: LoadOptions) -> Table:
         notices=notices,
     )
     with field_limit(options.limits.field_characters):
-        if count_bytes(raw, b'"') % 2:
+        quotes, ends = count_bytes(raw, b'"\n')
+        if quotes % 2:
             _refuse_open_quote(raw, encoding, dialect, source)
-        ends = count_bytes(raw, b"\n") or count_bytes(raw, b"\r")
+        ends = ends or raw.count(b"\r")
         layout = Layout("", options.header_row, room=Room(ends + 1, len(raw) // 2))
         try:
             return gather(_blocks(raw, encoding, dialect), source, layout)

@@ -279,6 +279,12 @@ def hostile() -> Iterator[Case]:
             "reach to XFD1048576",
         ),
         (
+            "rows-counted-on",
+            '<row r="9"><c r="FZZ9"/></row>' + "<row/>" * 700_000 + "<row><c><v>1</v></c></row>"
+            '<row><c r="FZZ9"><v>1</v></c></row>',
+            "reach to FZZ700010",
+        ),
+        (
             "cells-counted-on",
             f'<row r="9">{"<c/>" * 20_000}<c><v>1</v></c></row>' + last,
             "reach to ACOG1048576",

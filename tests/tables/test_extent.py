@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineError, CalamineWorkbook
@@ -77,6 +78,17 @@ def test_cells_without_references_are_bounded_by_the_widest_row() -> None:
     assert filled_extent(whole_rows(chunks)) == (1_000, 3)
 
 
+def test_rows_without_numbers_are_counted_where_no_cell_is() -> None:
+    chunks = [b'<sheetData><row r="1"><c r="A1"/></row>', *[b"<row></row>" * 900] * 30, b"<row/>"]
+    assert read_traits([*chunks, b"<row><c><v>1</v></c></row>"]).extent.last_row >= 27_003
+
+
 def test_a_row_of_absurd_size_is_not_held_whole() -> None:
-    chunks = [b"<sheetData><row>", *[b" " * 2**20] * 100, b'<c r="B2"/></row></sheetData>']
+    chunks = [
+        b"<sheetData><row>",
+        *[b"<c/>" + b" " * 2**20] * 100,
+        b'<c r="B2"/></row></sheetData>',
+    ]
     assert max(map(len, whole_rows(chunks))) < 40 * 2**20
+    with pytest.raises(ValueError, match="no tag"):
+        list(whole_rows([b"<sheetData><row>", *[b" " * 2**20] * 100]))

@@ -30,8 +30,15 @@ def test_unquoted_fields_are_not_interpreted(tmp_path: Path) -> None:
     assert cells(table) == [["00123", "NA", "1E5", " x "]]
 
 
+def names_report_row(text: str) -> bool:
+    """Whether a row of this text alone may be a total or a footer, which is set aside."""
+    begin = ("total", "sub", "sum", "grand", "gesamt", "count", "page", "confiden", "copyright")
+    return text.strip().casefold().startswith(begin)
+
+
 def records(width: int) -> st.SearchStrategy[list[list[str]]]:
-    text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+    letters = st.characters(codec="utf-8", exclude_characters="\0")
+    text = st.text(letters, max_size=8).filter(lambda each: not names_report_row(each))
     record = st.lists(text, min_size=width, max_size=width)
     filled = record.filter(any)
     header = st.lists(text.filter(str.strip), min_size=width, max_size=width)
