@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from batchrun.errors import JournalError
 from batchrun.journal import places, server
 from batchrun.journal.faults import unusable
-from batchrun.journal.location import is_server, shown
 from batchrun.journal.migrations import bring_up_to_date
+from batchrun.settings.location import is_server, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
