@@ -155,6 +155,11 @@ class Engine:
     def _waits_for_something(self) -> bool:
         return bool(self._exchanges.in_flight or self._outstanding)
 
+    @property
+    def _jobs_left(self) -> int:
+        """Jobs that this run will still trigger."""
+        return 0 if self._stop_at is not None or self.stopped_because else self._feed.left
+
     def _may_trigger(self) -> bool:
         forbidden = self._stop_at is not None or self.stopped_because
         return not forbidden and self._feed.may_give()
@@ -206,7 +211,7 @@ class Engine:
             in_flight=self._exchanges.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
-            due=self._forecast.next_poll(self._requests_per_second, now),
+            due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self._jobs_left),
             requests_left=self._quota.left_today(now),
             now=now,
         )
@@ -264,14 +269,13 @@ class Engine:
             daily_left=self._quota.left_today(now),
             seconds_to_next_day=self._quota.seconds_to_next_day(now),
         )
-        jobs = 0 if self._stop_at is not None or self.stopped_because else self._feed.left
         return Progress(
             counts=counts,
             in_flight=self._exchanges.in_flight,
             requests=requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
-            seconds_left=rates.of(jobs, self._exchanges.in_flight).seconds,
+            seconds_left=rates.of(self._jobs_left, self._exchanges.in_flight).seconds,
             waiting_seconds=max(self._opens_at - now, 0.0),
             notice=notice,
         )

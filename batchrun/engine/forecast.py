@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from batchrun.engine.probing import EARLY_SECONDS, AskingAge
 from batchrun.engine.queueing import Queue
 from batchrun.engine.runtimes import EXPLAINED_SHARE, RunTimes
 from batchrun.model import ExecutionStatus
@@ -28,21 +29,19 @@ EAGER_BACKLOG = 0.5
 """That is when polling all takes at least this part of the time until the last one is due."""
 NEXT_SHARE = 0.85
 """The next ones when so many of those have ended that ran as long."""
-LAST_FEW = 0.04
+
+STILL_RUNNING = 1.5
+"""The end of a batch is foretold for the moment when so many of its executions still run, by
+expectation: until then its last polls may wait."""
+LAST_RUNNING = 0.7
 LAST_SHARE = 0.5
+LAST_FEW = 8
 LAST_GROWTH = 1.08
-"""Of the last executions of all, so few that the polls hardly count, each is asked sooner: the
-whole batch waits for them."""
+"""Those seen running near the end are asked when so many of them all still run, by expectation, a
+single one when it has ended as likely as not; but soon, for the whole batch waits for them."""
 IN_FLIGHT_SHARE = 0.97
 """Executions in flight keep every token busy until so many of the last ones have ended."""
 
-EARLY_PROBE_SECONDS = 3.5
-FIRST_PROBE_SECONDS = 20.0
-PROBE_GROWTH = 1.4
-"""While nothing is known, one execution is asked at 3.5 s (cached answers come that fast), one at
-20 s, one at 28 s, …"""
-NEXT_PROBE_GROWTH = 1.2
-"""While those that ended don't explain the others, steps are shorter: more is waiting for it."""
 FIRST_RESULT_SHARE = 0.7
 """Where an earlier batch tells how long they take, the first result is asked for when so many of
 its kind have ended."""
@@ -50,6 +49,11 @@ its kind have ended."""
 QUEUE_AHEAD = 3.0
 """On a service that queues, as many executions are in flight as it starts in so many run times."""
 LEAST_IN_FLIGHT = 4
+ENOUGH = 30
+"""So many known run times foretell the end of a batch; until then polls go on that are likely to
+be sure, for each that is tells one more."""
+ENDS_SAMPLE = 64
+
 SHORTEST_INTERVAL_SECONDS = 2.0
 LONGEST_RUN_SECONDS = 86_400.0
 """A run time above a day is a broken timestamp."""
@@ -89,8 +93,16 @@ class Forecast(Protocol):
             now: The same moment on the engine's clock, in seconds.
         """
 
-    def next_poll(self, requests_per_second: float, now: float) -> DuePoll | None:
-        """The poll due first; ``None`` when nothing is watched but what is being polled."""
+    def next_poll(
+        self, requests_per_second: float, now: float, *, jobs_left: int
+    ) -> DuePoll | None:
+        """The poll due first; ``None`` when nothing is watched but what is being polled.
+
+        Args:
+            requests_per_second: What the quota gives.
+            now: Seconds of the engine's clock.
+            jobs_left: Jobs still to be triggered.
+        """
 
     def take_poll(self, poll: DuePoll) -> None:
         """The poll given by `next_poll` is sent now: one of the calls below must follow."""
@@ -122,7 +134,8 @@ class LearnedForecast:
 
     Executions not polled yet wait in the order in which they start (`Queue`), since the one that
     started first is the likeliest to have ended. An execution seen running gets a moment of its
-    own, by the run times (`RunTimes`) of those that ran as long.
+    own, by the run times (`RunTimes`) of those that ran as long. When all is triggered, the end of
+    the batch is foretold, and polls come as late as that allows: the later, the surer.
 
     Args:
         run_times: What is known of the workflow from earlier batches.
@@ -137,9 +150,14 @@ class LearnedForecast:
         self._watched: dict[int, _Watched] = {}
         self._fresh: list[tuple[int, int]] = []  # heap of (turn, job)
         self._again: list[DuePoll] = []  # heap
-        self._again_version = 0
-        self._last_few = False
-        self._probe_seconds = EARLY_PROBE_SECONDS
+        self._again_for = (0, 0)
+        self._ends_for = (-1, -1)
+        self._ends = -math.inf
+        self._seen_running = 0
+        known = self._run_times.known
+        sooner = self._run_times.quantile(FIRST_RESULT_SHARE) if known else EARLY_SECONDS
+        self._asking = AskingAge(sooner)
+        self._probed: int | None = None
 
     @property
     def run_times(self) -> RunTimes:
@@ -166,19 +184,35 @@ class LearnedForecast:
         self._turns += 1
         self._last_triggered_at = now
 
-    def next_poll(self, requests_per_second: float, now: float) -> DuePoll | None:
+    def next_poll(
+        self, requests_per_second: float, now: float, *, jobs_left: int
+    ) -> DuePoll | None:
         """See `Forecast`."""
+        self._asking.batch(self._turns + jobs_left, now + jobs_left / requests_per_second)
+        if not jobs_left and not self._queue.waits:
+            return self._next_at_the_end(requests_per_second, now)
         share = EAGER_SHARE if self._backlogged(requests_per_second, now) else FIRST_SHARE
-        again = self._next_again(last_few=self._is_last_few(now))
-        due = [poll for poll in (self._next_fresh(share), again) if poll is not None]
-        if due and not self._has_seen_ends:
-            due.append(self._probe())
-        return min(due, default=None)
+        due = [self._next_fresh(share), self._next_again(last=False), self._probe()]
+        return min((poll for poll in due if poll is not None), default=None)
+
+    def _next_at_the_end(self, requests_per_second: float, now: float) -> DuePoll | None:
+        """The poll due first when all is triggered."""
+        knows = self._run_times.known >= ENOUGH and self._explained
+        again = self._next_again(last=knows)
+        # Polled from this moment on, without a pause, all are polled when the batch ends.
+        latest = self._ends_at(now) - len(self._watched) / requests_per_second
+        fresh = self._next_fresh(EAGER_SHARE)
+        if latest > now and knows:
+            fresh, again = _not_before(latest, fresh), _not_before(latest, again)
+        elif latest > now and self._run_times.known:
+            fresh = self._next_to_learn()
+        due = [fresh, again, self._probe()]
+        return min((poll for poll in due if poll is not None), default=None)
 
     def take_poll(self, poll: DuePoll) -> None:
         """See `Forecast`."""
         if poll.probe:
-            self._probe_seconds = self._next_probe(self._probe_seconds)
+            self._probed = poll.job
         if self._fresh and poll.job == self._fresh[0][1]:
             heapq.heappop(self._fresh)
         elif self._again[0].job == poll.job:
@@ -190,6 +224,7 @@ class LearnedForecast:
     def put_back(self, poll: DuePoll) -> None:
         """See `Forecast`."""
         watched = self._watched[poll.job]
+        self._answered(poll.job)
         if watched.seen_running:
             heapq.heappush(self._again, poll)
         else:
@@ -198,6 +233,7 @@ class LearnedForecast:
     def still_running(self, job: int, execution: Execution | None, now: float) -> None:
         """See `Forecast`."""
         watched = self._watched[job]
+        self._answered(job)
         if execution is not None and execution.status is ExecutionStatus.QUEUED:
             self._queue.still_queued(watched.turn, now)
             heapq.heappush(self._fresh, (watched.turn, job))
@@ -206,14 +242,18 @@ class LearnedForecast:
             self._learn_start(watched, execution.started_at)
         start = self._start(watched)
         if execution is not None and execution.status is ExecutionStatus.RUNNING:
-            self._run_times.running(job, now - start)
+            self._run_times.seen_running(job, now - start)
         watched.seen_running = max(now - start, 0.1)
+        self._seen_running += 1
+        self._asking.running(watched.seen_running, start, one_kind=self._explained)
         heapq.heappush(self._again, DuePoll(max(self._due_again(watched), now), job))
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
         """See `Forecast`."""
         watched = self._watched.pop(job)
+        self._answered(job)
         self._ended += 1
+        self._asking.ended()
         if execution.started_at is not None:
             self._learn_start(watched, execution.started_at)
         seconds = _run_seconds(execution)
@@ -229,7 +269,12 @@ class LearnedForecast:
     def dropped(self, job: int) -> None:
         """See `Forecast`."""
         del self._watched[job]
+        self._answered(job)
         self._run_times.dropped(job)
+
+    def _answered(self, job: int) -> None:
+        if job == self._probed:
+            self._probed = None
 
     # when
 
@@ -248,48 +293,66 @@ class LearnedForecast:
         start = self._start(self._watched[job])
         return DuePoll(start + self._run_times.quantile(share), job)
 
-    @property
-    def _has_seen_ends(self) -> bool:
-        """Whether a result is there, and run times are known."""
-        return self._ended > 0 and self._run_times.explained >= EXPLAINED_SHARE
-
-    def _is_last_few(self, now: float) -> bool:
-        few = len(self._watched) <= max(LAST_FEW * self._turns, 1)
-        return few and now - self._last_triggered_at > self._run_times.quantile(LAST_SHARE)
-
-    def _next_again(self, *, last_few: bool) -> DuePoll | None:
-        known = self._again_version == self._run_times.version and self._last_few == last_few
-        if self._again and not known:
-            self._again_version, self._last_few = self._run_times.version, last_few
+    def _next_again(self, *, last: bool) -> DuePoll | None:
+        few = min(len(self._again), LAST_FEW) if last else 0
+        if self._again and self._again_for != (self._run_times.version, few):
+            self._again_for = (self._run_times.version, few)
             self._again = [
                 DuePoll(self._due_again(self._watched[poll.job]), poll.job) for poll in self._again
             ]
             heapq.heapify(self._again)
         return self._again[0] if self._again else None
 
-    def _probe(self) -> DuePoll:
-        """The execution that is best asked to learn how long they take: the one started first."""
+    def _next_to_learn(self) -> DuePoll | None:
+        """One is asked at the age at which the last one asked had ended: little is lost if not."""
+        if not self._fresh:
+            return None
+        _, job = self._fresh[0]
+        return DuePoll(self._start(self._watched[job]) + self._asking.seconds, job)
+
+    @property
+    def _explained(self) -> bool:
+        """Whether those that ended are no other kind than those that run."""
+        return self._run_times.explained >= EXPLAINED_SHARE
+
+    def _probe(self) -> DuePoll | None:
+        """The execution that is best asked to learn how long they take: the one started first.
+
+        One at a time, until a result is there and run times are known.
+        """
+        nobody = not self._fresh and not self._again
+        if nobody or self._probed is not None or (self._ended and self._explained):
+            return None
         job = (
             self._fresh[0][1]
             if self._fresh
             else min(self._again, key=lambda poll: self._start(self._watched[poll.job])).job
         )
-        watched, after = self._watched[job], self._probe_seconds
-        if self._run_times.explained >= EXPLAINED_SHARE:
+        watched, after = self._watched[job], self._asking.seconds
+        if self._explained:
             after = self._run_times.quantile(FIRST_RESULT_SHARE, beyond=watched.seen_running)
         return DuePoll(self._start(watched) + after, job, probe=True)
 
-    def _next_probe(self, seconds: float) -> float:
-        if seconds < FIRST_PROBE_SECONDS and not self._run_times.known:
-            return FIRST_PROBE_SECONDS
-        return seconds * (NEXT_PROBE_GROWTH if self._run_times.known else PROBE_GROWTH)
+    def _ends_at(self, now: float) -> float:
+        """When the last of the executions watched has probably ended; all are triggered."""
+        known = (self._run_times.version, self._seen_running)
+        if self._ends_for != known:
+            self._ends_for = known
+            # A sample will do; a heap is in no order that starts would depend on.
+            step = len(self._fresh) // ENDS_SAMPLE + 1
+            starts = [self._start(self._watched[job]) for _, job in self._fresh[::step]]
+            self._ends = max([poll.at for poll in self._again], default=now)
+            if starts:
+                wanted = min(STILL_RUNNING, LAST_SHARE * len(self._fresh)) / step
+                self._ends = max(self._ends, self._run_times.when_left(wanted, starts))
+        return self._ends
 
     def _due_again(self, watched: _Watched) -> float:
         """When an execution that was seen running is worth another poll."""
-        ran = watched.seen_running
-        share = LAST_SHARE if self._last_few else NEXT_SHARE
+        ran, few = watched.seen_running, self._again_for[1]
+        share = max(LAST_SHARE, 1 - LAST_RUNNING / few) if few else NEXT_SHARE
         after = self._run_times.quantile(share, beyond=ran)
-        if self._last_few:
+        if few:
             after = min(after, ran * LAST_GROWTH)
         return self._start(watched) + max(after, ran + SHORTEST_INTERVAL_SECONDS)
 
@@ -306,6 +369,10 @@ class LearnedForecast:
         if watched.started_at is None and waited < LONGEST_RUN_SECONDS:
             watched.started_at = watched.triggered_at + waited
             self._queue.started(watched.turn, watched.triggered_at, watched.started_at)
+
+
+def _not_before(at: float, poll: DuePoll | None) -> DuePoll | None:
+    return None if poll is None else replace(poll, at=max(poll.at, at))
 
 
 def _run_seconds(execution: Execution) -> float | None:

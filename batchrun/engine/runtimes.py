@@ -2,8 +2,10 @@
 
 Pure statistics. An execution seen running at 30 s says that it takes longer than 30 s (a censored
 observation), which the product-limit estimator of Kaplan and Meier (1958) puts to use: executions
-known to have ended, alone, would make the service look faster than it is. While little is known, a
-log-normal curve around what is known fills in; before anything is known, the prior.
+known to have ended, alone, would make the service look faster than it is. What few have lived to
+show, the tail, is taken to be exponential beyond the longest that ended (peaks over a threshold,
+Pickands 1975): that holds for one kind of execution and for several, where a curve through all of
+them would not. Before anything is known, the prior: a log-normal curve.
 """
 
 from __future__ import annotations
@@ -27,11 +29,17 @@ LONGEST_SECONDS = 120.0
 REMEMBERED = 400
 """Observations kept: recent enough to follow a service whose speed drifts during the day."""
 
-PRIOR_MEDIAN_WEIGHT = 0.25
-PRIOR_SIGMA_WEIGHT = 4.0
-CURVE_WEIGHT = 1.5
-CURVE_POINTS = 15
-"""The curve counts as so many observations, spread over so many points of equal weight."""
+PRIOR_WEIGHT = 1.5
+TAIL_PART = 3
+TAIL_MOST = 16
+"""The tail is made by the longest third of those that ended, at most so many: with more known, less
+of the distribution is left to a guess."""
+TAIL_EXCESS = 0.2
+TAIL_EXCESS_WEIGHT = 1.0
+"""How much longer than the tail's beginning they run on average, as a part of it, before that is
+known; it counts as so many observations."""
+CURVE_POINTS = 40
+"""Curves are put down as so many points of equal weight."""
 
 GROWTH_BEYOND = 1.15
 """Past two minutes and everything ever seen, the next guess is so many times later."""
@@ -41,13 +49,20 @@ STUCK = 3.0
 of no kind: it hangs, and says nothing of the others."""
 
 LEAST_GROWTH = 1.05
-SHORTEST_SECONDS = 0.05
+TIME_STEP_SECONDS = 0.1
+SHORTEST_EXCESS_SECONDS = 0.05
 
 EXPLAINED_SHARE = 0.85
 """Run times are known when those that ended explain so many; else there may be a second kind of
 execution, much slower."""
 
 _PLACES = [(i + 0.5) / CURVE_POINTS for i in range(CURVE_POINTS)]
+_EXCESSES = [-math.log1p(-place) for place in _PLACES]
+_PRIOR = NormalDist(math.log(PRIOR_MEDIAN_SECONDS), PRIOR_SIGMA)
+_PRIOR_POINTS = [
+    (min(math.exp(_PRIOR.inv_cdf(place)), LONGEST_SECONDS), PRIOR_WEIGHT / CURVE_POINTS)
+    for place in _PLACES
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,7 @@ class RunTimes:
         self._mean = PRIOR_MEDIAN_SECONDS
         self._longest_ended = 0.0
         self._longest_seen = 0.0
-        self._fitted = _curve(())
+        self._excess = PRIOR_MEDIAN_SECONDS * PRIOR_SIGMA
         self._unfitted = 0
         for one in observed:
             if one.ended:
@@ -120,7 +135,7 @@ class RunTimes:
         self._ended.append(max(seconds, 0.0))
         self._changed()
 
-    def running(self, job: int, seconds: float) -> None:
+    def seen_running(self, job: int, seconds: float) -> None:
         """An execution was seen running after so many seconds."""
         if seconds > max(LONGEST_SECONDS, STUCK * max(self._ended, default=0.0)):
             self.dropped(job)
@@ -162,15 +177,33 @@ class RunTimes:
         tail = self._tail(max(seen, beyond), (wanted - known) / (1.0 - known))
         return max(tail, self._times[-1])
 
+    def running(self, seconds: float) -> float:
+        """Share of the executions that run longer than so many seconds."""
+        self._fit()
+        before = bisect_right(self._times, seconds)
+        if before == len(self._times) and seconds >= self._latest(self._longest_seen):
+            return 0.0
+        return 1.0 - self._shares[before - 1] if before else 1.0
+
+    def when_left(self, number: float, starts: Sequence[float]) -> float:
+        """The moment when so many of the executions that started then still run, by expectation."""
+        low, high = min(starts), max(starts) + self._latest(self._longest_seen)
+        while high - low > TIME_STEP_SECONDS:
+            middle = (low + high) / 2
+            left = sum(self.running(middle - start) for start in starts)
+            low, high = (low, middle) if left <= number else (middle, high)
+        return high
+
     def _tail(self, seen: float, share: float) -> float:
         """After how long this share has ended of those that ran longer than any that ended."""
-        latest = max(LONGEST_SECONDS, seen * GROWTH_BEYOND)
         if self._explained < EXPLAINED_SHARE:
-            return latest
-        curve = self._fitted
-        passed = curve.cdf(math.log(max(seen, SHORTEST_SECONDS)))
-        place = min(passed + share * (1.0 - passed), 1.0 - 1e-9)
-        return min(max(math.exp(curve.inv_cdf(place)), seen * LEAST_GROWTH), latest)
+            return self._latest(seen)
+        after = seen - self._excess * math.log(max(1.0 - share, 1e-9))
+        return min(max(after, seen * LEAST_GROWTH), self._latest(seen))
+
+    @staticmethod
+    def _latest(seen: float) -> float:
+        return max(LONGEST_SECONDS, seen * GROWTH_BEYOND)
 
     def _changed(self) -> None:
         # A fit costs a sort; with many observations one more changes little.
@@ -190,16 +223,30 @@ class RunTimes:
         known = [(time, 1.0) for time in ended]
         _, shares = _product_limit(known, running)
         self._explained = shares[-1] if shares else 0.0
-        self._fitted = _curve(ended)
-        longest = max(LONGEST_SECONDS, self._longest_seen)
-        curve = [
-            (min(math.exp(self._fitted.inv_cdf(place)), longest), CURVE_WEIGHT / CURVE_POINTS)
-            for place in _PLACES
-        ]
-        self._times, self._shares = _product_limit(sorted(known + curve), running)
+        body, tail = known, _PRIOR_POINTS
+        if ended:
+            body, tail = self._split(ended, running)
+        self._times, self._shares = _product_limit(sorted(body + tail), running)
         steps = zip(self._shares, [0.0, *self._shares], strict=False)
         weights = [share - before for share, before in steps]
         self._mean = sum(map(mul, self._times, weights)) / self._shares[-1]
+
+    def _split(
+        self, ended: Sequence[float], running: Sequence[float]
+    ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """Times and weights of what is known well, and of the tail."""
+        few = min(max(len(ended) // TAIL_PART, 1), TAIL_MOST)
+        least = ended[-few]
+        # The mean of an exponential: time spent beyond its beginning, by those still running too,
+        # for each that ended there. The one it begins with spent none.
+        spent = sum(time - least for time in ended[-few:])
+        spent += sum(time - least for time in running if time > least)
+        guess = TAIL_EXCESS_WEIGHT * TAIL_EXCESS * least
+        excess = (guess + spent) / (TAIL_EXCESS_WEIGHT + few - 1)
+        self._excess = max(excess, SHORTEST_EXCESS_SECONDS)
+        longest = max(LONGEST_SECONDS, self._longest_seen)
+        tail = [(min(least + self._excess * one, longest), few / CURVE_POINTS) for one in _EXCESSES]
+        return [(time, 1.0) for time in ended[: len(ended) - few + 1]], tail
 
 
 def _product_limit(
@@ -224,21 +271,3 @@ def _product_limit(
         times.append(time)
         shares.append(1.0 - survival)
     return times, shares
-
-
-def _curve(ended: Sequence[float]) -> NormalDist:
-    """The logarithm of the run time: normal, by what is known, by the prior where little is."""
-    number = len(ended)
-    if not number:
-        return NormalDist(math.log(PRIOR_MEDIAN_SECONDS), PRIOR_SIGMA)
-    logs = [math.log(max(time, SHORTEST_SECONDS)) for time in ended]
-    prior = math.log(PRIOR_MEDIAN_SECONDS)
-    average = sum(logs) / number
-    weight = PRIOR_MEDIAN_WEIGHT + number
-    spread = sum((log - average) ** 2 for log in logs)
-    spread += PRIOR_MEDIAN_WEIGHT * number / weight * (average - prior) ** 2
-    variance = PRIOR_SIGMA_WEIGHT * PRIOR_SIGMA**2 + spread
-    return NormalDist(
-        (PRIOR_MEDIAN_WEIGHT * prior + sum(logs)) / weight,
-        math.sqrt(variance / (PRIOR_SIGMA_WEIGHT + number) * (1 + 1 / weight)),
-    )

@@ -53,7 +53,8 @@ def connect_to_server(location: str) -> Engine:
         )
     except ImportError:
         raise JournalError(
-            "A journal on a PostgreSQL server needs psycopg.", "pip install 'batchrun[postgres]'"
+            "A journal on a PostgreSQL server needs psycopg.",
+            "Install it with: pip install 'batchrun[postgres]'",
         ) from None
     event.listen(engine, "connect", partial(_make_durable, shown(location)))
     return engine

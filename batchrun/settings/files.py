@@ -11,7 +11,7 @@ import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from platformdirs import user_config_path
 from pydantic import TypeAdapter, ValidationError
@@ -200,9 +200,12 @@ def known_names(*, beside_list: bool = False) -> list[str]:
 def _setting(path: Path, name: str, value: object) -> object:
     """A setting's value, held to its type: TOML has real ones."""
     field_ = Settings.model_fields[name]
-    kind: Any = Annotated[field_.annotation, field_]
+    kind: Any = field_.annotation
+    for bound in field_.metadata:  # not the field itself: it has more to say than a type may
+        kind = Annotated[kind, bound]
     try:
-        return TypeAdapter(kind).validate_python(value, strict=True)
+        strict = Path not in get_args(field_.annotation)  # TOML has no type for a path
+        return TypeAdapter(kind).validate_python(value, strict=strict)
     except ValidationError as error:
         words = flaw_words(error.errors()[0])
         raise UsageError(

@@ -123,7 +123,7 @@ def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()
     assert process.returncode == ExitCode.PAUSED
-    assert "go on with: batchrun resume" in stderr
+    assert "Go on with: batchrun resume" in stderr
     assert "Traceback" not in stderr
     at_most_on_the_wire = 20
     assert resume_to_the_end(sandbox, tmp_path) <= at_most_on_the_wire

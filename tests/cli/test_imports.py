@@ -36,9 +36,11 @@ NOT_YET = {
     "keys": {"checked_base_url"},
     "lists": {"parse_parameter", "read_parameters"},
     "log_file": {"Happening"},
+    "options": {"is_server", "synchronised_by"},
     "pilot": {"Journal", "layout_of", "standing"},
     "reading": {"Ask"},
     "running": {"Journal", "batch"},
+    "unattended": {"Journal"},
     "welcome": {"Journal"},
     "wording": {"candidate_contents", "swap_notice"},
 }

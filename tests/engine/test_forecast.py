@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from batchrun.engine import LearnedForecast, RunTime, RunTimes
 from batchrun.model import Execution, ExecutionStatus
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 RATE = 1.0  # requests a second
+SOME = 100  # jobs still to be triggered
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -31,7 +36,7 @@ def wise(seconds: float = 40.0) -> LearnedForecast:
     """A forecast that knows from an earlier batch how long executions take."""
     forecast = LearnedForecast(RunTimes([RunTime(seconds)] * 200))
     forecast.triggered(1_000, NOON, -seconds)
-    poll = forecast.next_poll(RATE, 0.0)
+    poll = forecast.next_poll(RATE, 0.0, jobs_left=SOME)
     assert poll is not None
     forecast.take_poll(poll)
     forecast.ended(1_000, completed(-seconds, 0), 0.0)
@@ -42,13 +47,13 @@ def test_while_nothing_is_known_one_execution_is_probed_and_not_all() -> None:
     forecast = LearnedForecast()
     for job in range(10):
         forecast.triggered(job, NOON, float(job))
-    first = forecast.next_poll(RATE, 10.0)
+    first = forecast.next_poll(RATE, 10.0, jobs_left=SOME)
     assert first is not None
     assert first.probe
     assert first.at < 5
     forecast.take_poll(first)
     forecast.still_running(first.job, running(0), 10.0)
-    second = forecast.next_poll(RATE, 10.0)
+    second = forecast.next_poll(RATE, 10.0, jobs_left=SOME)
     assert second is not None
     assert second.at >= 20
 
@@ -56,7 +61,7 @@ def test_while_nothing_is_known_one_execution_is_probed_and_not_all() -> None:
 def test_an_execution_is_polled_when_its_kind_has_ended() -> None:
     forecast = wise(40.0)
     forecast.triggered(1, NOON, 100.0)
-    poll = forecast.next_poll(RATE, 100.0)
+    poll = forecast.next_poll(RATE, 100.0, jobs_left=SOME)
     assert poll is not None
     assert poll.at == pytest.approx(140, abs=5)
 
@@ -64,12 +69,12 @@ def test_an_execution_is_polled_when_its_kind_has_ended() -> None:
 def test_one_that_was_seen_running_is_polled_again_later() -> None:
     forecast = wise(40.0)
     forecast.triggered(1, NOON, 100.0)
-    poll = forecast.next_poll(RATE, 141.0)
+    poll = forecast.next_poll(RATE, 141.0, jobs_left=SOME)
     assert poll is not None
     forecast.take_poll(poll)
-    assert forecast.next_poll(RATE, 141.0) is None
+    assert forecast.next_poll(RATE, 141.0, jobs_left=SOME) is None
     forecast.still_running(1, running(0), 141.0)
-    again = forecast.next_poll(RATE, 141.0)
+    again = forecast.next_poll(RATE, 141.0, jobs_left=SOME)
     assert again is not None
     assert again.at > 142
 
@@ -77,22 +82,22 @@ def test_one_that_was_seen_running_is_polled_again_later() -> None:
 def test_a_poll_that_was_turned_away_is_due_as_before() -> None:
     forecast = wise()
     forecast.triggered(1, NOON, 100.0)
-    poll = forecast.next_poll(RATE, 150.0)
+    poll = forecast.next_poll(RATE, 150.0, jobs_left=SOME)
     assert poll is not None
     forecast.take_poll(poll)
     forecast.put_back(poll)
-    assert forecast.next_poll(RATE, 150.0) == poll
+    assert forecast.next_poll(RATE, 150.0, jobs_left=SOME) == poll
 
 
 def test_a_queued_answer_puts_off_all_that_were_triggered_behind_it() -> None:
     forecast = wise(40.0)
     for job in range(5):
         forecast.triggered(job, NOON, float(job))
-    poll = forecast.next_poll(RATE, 45.0)
+    poll = forecast.next_poll(RATE, 45.0, jobs_left=SOME)
     assert poll is not None
     forecast.take_poll(poll)
     forecast.still_running(poll.job, Execution("exec_1", ExecutionStatus.QUEUED), 45.0)
-    later = forecast.next_poll(RATE, 45.0)
+    later = forecast.next_poll(RATE, 45.0, jobs_left=SOME)
     assert later is not None
     assert later.at > 45 + 30
 
@@ -101,15 +106,15 @@ def test_an_execution_that_ended_or_was_dropped_is_watched_no_more() -> None:
     forecast = wise()
     forecast.triggered(1, NOON, 0.0)
     forecast.triggered(2, NOON, 1.0)
-    poll = forecast.next_poll(RATE, 50.0)
+    poll = forecast.next_poll(RATE, 50.0, jobs_left=SOME)
     assert poll is not None
     forecast.take_poll(poll)
     forecast.ended(1, completed(0, 40), 50.0)
-    poll = forecast.next_poll(RATE, 50.0)
+    poll = forecast.next_poll(RATE, 50.0, jobs_left=SOME)
     assert poll is not None
     forecast.take_poll(poll)
     forecast.dropped(2)
-    assert forecast.next_poll(RATE, 50.0) is None
+    assert forecast.next_poll(RATE, 50.0, jobs_left=SOME) is None
 
 
 def test_as_many_are_in_flight_as_keep_every_request_busy() -> None:
@@ -122,7 +127,7 @@ def test_timestamps_that_cannot_be_true_do_no_harm() -> None:
     forecast = wise(40.0)
     for job in range(300):
         forecast.triggered(job, NOON, float(job))
-        poll = forecast.next_poll(RATE, job + 400.0)
+        poll = forecast.next_poll(RATE, job + 400.0, jobs_left=SOME)
         assert poll is not None
         forecast.take_poll(poll)
         forecast.ended(poll.job, completed(0, -1e9), job + 41.0)
@@ -134,9 +139,111 @@ def test_without_timestamps_what_is_seen_is_learned() -> None:
     for job in range(100):
         forecast.triggered(job, None, 0.0)
     for job in range(100):
-        poll = forecast.next_poll(RATE, 10.0)
+        poll = forecast.next_poll(RATE, 10.0, jobs_left=SOME)
         assert poll is not None
         forecast.take_poll(poll)
         forecast.ended(poll.job, Execution("exec_1", ExecutionStatus.COMPLETED), 10.0)
         assert job < 100
     assert forecast.seconds_per_execution < 60
+
+
+FAST = 1_000.0  # requests a second
+
+
+def all_triggered(forecast: LearnedForecast, count: int) -> None:
+    """So many triggered at noon."""
+    for job in range(count):
+        forecast.triggered(job, NOON, job / FAST)
+
+
+def spread() -> LearnedForecast:
+    """A forecast that knows run times from 5 to 105 seconds."""
+    return LearnedForecast(RunTimes(RunTime(5 + one / 3) for one in range(300)))
+
+
+def first_due(forecast: LearnedForecast, requests_per_second: float, jobs_left: int) -> float:
+    """When the next poll is due, after a first result at 90 s."""
+    all_triggered(forecast, 400)
+    poll = forecast.next_poll(FAST, 90.0, jobs_left=SOME)
+    assert poll is not None
+    forecast.take_poll(poll)
+    forecast.ended(poll.job, completed(0, 89), 90.0)
+    poll = forecast.next_poll(requests_per_second, 90.0, jobs_left=jobs_left)
+    assert poll is not None
+    return poll.at
+
+
+def test_when_all_is_triggered_polls_come_as_late_as_the_end_allows() -> None:
+    assert first_due(spread(), FAST, jobs_left=0) > first_due(spread(), FAST, jobs_left=SOME) + 2
+    assert first_due(spread(), FAST, jobs_left=0) < 112
+
+
+def test_with_too_little_time_for_all_polls_none_waits() -> None:
+    assert first_due(spread(), FAST / 100, jobs_left=0) < first_due(spread(), FAST, jobs_left=0) - 5
+
+
+def test_one_that_still_runs_lets_the_others_wait() -> None:
+    """They may as well be asked later: the batch can't end before it."""
+    forecast, now = spread(), 106.0
+    all_triggered(forecast, 40)
+    for job in range(5):
+        poll = forecast.next_poll(FAST, now, jobs_left=0)
+        assert poll is not None
+        assert poll.at <= now
+        forecast.take_poll(poll)
+        if job < 4:
+            forecast.ended(poll.job, completed(0, 60), now)
+        else:
+            forecast.still_running(poll.job, running(0), now)
+    following = forecast.next_poll(FAST, now, jobs_left=0)
+    assert following is not None
+    assert following.at > now + 1
+
+
+def test_what_a_small_batch_has_told_is_not_asked_for_again() -> None:
+    forecast = LearnedForecast(RunTimes(RunTime(40.0 + one) for one in range(8)))
+    all_triggered(forecast, 40)
+    poll = forecast.next_poll(FAST, 1.0, jobs_left=0)
+    assert poll is not None
+    assert poll.at > 40
+    forecast.take_poll(poll)
+    forecast.ended(poll.job, completed(0, 41), poll.at)
+    poll = forecast.next_poll(FAST, poll.at, jobs_left=0)
+    assert poll is not None
+    assert poll.at > 40
+
+
+def test_while_a_probe_is_on_its_way_no_other_is_sent() -> None:
+    forecast = LearnedForecast()
+    for job in range(3):
+        forecast.triggered(job, NOON, 0.0)
+    probe = forecast.next_poll(RATE, 4.0, jobs_left=SOME)
+    assert probe is not None
+    assert probe.probe
+    forecast.take_poll(probe)
+    meanwhile = forecast.next_poll(RATE, 4.0, jobs_left=SOME)
+    assert meanwhile is None or not meanwhile.probe
+    forecast.put_back(probe)
+    assert forecast.next_poll(RATE, 4.0, jobs_left=SOME) == probe
+
+
+@pytest.mark.parametrize("service", [lambda _: 30.0, lambda job: 4.0 if job % 5 < 2 else 85.0])
+def test_what_is_learned_from_few_finds_every_end(service: Callable[[int], float]) -> None:
+    """A whole batch of 100 against the forecast alone, ten requests a second."""
+    forecast, now, requests = LearnedForecast(), 10.0, 100
+    ends = {job: job / 10 + service(job) for job in range(100)}
+    for job in range(100):
+        forecast.triggered(job, NOON, job / 10)
+    while ends:
+        poll = forecast.next_poll(10 * RATE, now, jobs_left=0)
+        assert poll is not None
+        now = max(now, poll.at) + 0.1
+        forecast.take_poll(poll)
+        requests += 1
+        start = poll.job / 10
+        if ends[poll.job] <= now:
+            forecast.ended(poll.job, completed(start, ends.pop(poll.job)), now)
+        else:
+            forecast.still_running(poll.job, running(0), now)
+    assert requests <= 208
+    assert now < 130

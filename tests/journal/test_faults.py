@@ -141,6 +141,24 @@ def test_a_locked_journal_is_said_to_be_locked(
     Journal(str(path)).close()
 
 
+def test_who_makes_a_new_journal_waits_for_another_who_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does not wait by itself where the log is switched on."""
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waits: list[float] = []
+
+        def ended_meanwhile(seconds: float) -> None:
+            waits.append(seconds)
+            other.execute("ROLLBACK")
+
+        monkeypatch.setattr("batchrun.journal.database.time.sleep", ended_meanwhile)
+        Journal(str(path)).close()
+    assert len(waits) == 1
+
+
 def test_a_damaged_journal_is_said_to_be_damaged(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with Journal(str(path)) as journal:

@@ -87,6 +87,7 @@ def test_variables_of_other_programs_are_not_ours(
     [
         'base_url = "https://evil.example/v1"',
         'journal = "/tmp/else.db"',
+        'log_file = "/tmp/else.log"',
         "speed = 60",
         "largest_file_mb = 1000000",
         "most_cells = 1000000000",
@@ -213,7 +214,7 @@ def test_a_list_in_the_users_own_folder_has_the_users_rights(desk: Path) -> None
 
 
 def test_the_reference_names_every_key() -> None:
-    from tests.test_docs import DOCS
+    from tests.docs.pages import DOCS
 
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
     page = page[page.index("## batchrun.toml") :]

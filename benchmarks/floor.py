@@ -1,0 +1,131 @@
+"""What a policy can reach that knows how run times are spread, but no single end.
+
+    python -m benchmarks.floor                100 rows, 60, 120 and 600 requests a minute
+
+It triggers all, foretells when so many executions still run by expectation, and polls as late as
+that moment allows, the likeliest to have ended first; one that still runs lets it foretell anew.
+Each column is another expectation: fewer still running means fewer requests and a later end. No
+request is spent on learning or on a first result, so a policy that must do both stays above.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+from bisect import bisect_right
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from itertools import product
+from random import Random
+from typing import TYPE_CHECKING
+
+from batchrun.sandbox import RunTimeKind, SandboxSettings
+from batchrun.sandbox.results import RunTimeSpread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RATES = (60, 120, 600)
+KINDS = (RunTimeKind.LOGNORMAL, RunTimeKind.BIMODAL, RunTimeKind.UNIFORM)
+STILL_RUNNING = (0.2, 0.5, 1.0, 1.5)
+LAST_SHARE = 0.5
+SAMPLE = 20_000
+SECONDS_AFTER = 200.0
+
+
+def spread(kind: RunTimeKind) -> RunTimeSpread:
+    """The sandbox's run times."""
+    usual = SandboxSettings()
+    return RunTimeSpread(kind, usual.run_median_seconds, usual.run_sigma, usual.run_cap_seconds)
+
+
+@cache
+def known(kind: RunTimeKind) -> Sequence[float]:
+    """Run times enough to know their distribution, ascending."""
+    random = Random(1)
+    return sorted(spread(kind).draw(random) for _ in range(SAMPLE))
+
+
+def running(kind: RunTimeKind, seconds: float, beyond: float) -> float:
+    """Share that still runs after so many seconds, of those that ran longer than ``beyond``."""
+    runs = known(kind)
+    left, had = (SAMPLE - bisect_right(runs, at) for at in (seconds, beyond))
+    return 1.0 if seconds <= beyond else left / max(had, 1)
+
+
+class Informed:
+    """A batch polled by one who knows the distribution."""
+
+    def __init__(self, kind: RunTimeKind, rate: int, ends: Sequence[float]) -> None:
+        self._kind, self._spacing = kind, 60 / rate
+        self._ends = dict(enumerate(ends))
+        self._seen: dict[int, float] = {}
+        self._now = len(ends) * self._spacing
+        self.early = 0
+
+    def run(self, still_running: float) -> float:
+        """Poll until all have ended; when the last answer came."""
+        last = self._now
+        end = self._foretold(still_running)
+        while self._ends:
+            self._now = max(self._now, end - (len(self._ends) - 1) * self._spacing)
+            job = min(self._ends, key=lambda job: (self._running(job, self._now), job))
+            last = self._now
+            self._now += self._spacing
+            if self._ends[job] <= last:
+                del self._ends[job]
+                continue
+            self.early += 1
+            self._seen[job] = last - job * self._spacing
+            end = self._foretold(still_running)
+        return last
+
+    def _running(self, job: int, at: float) -> float:
+        return running(self._kind, at - job * self._spacing, self._seen.get(job, 0.0))
+
+    def _foretold(self, still_running: float) -> float:
+        wanted = min(still_running, LAST_SHARE * len(self._ends))
+        low, high = self._now, self._now + SECONDS_AFTER
+        while high - low > 0.05:
+            middle = (low + high) / 2
+            left = math.fsum(self._running(job, middle) for job in self._ends)
+            low, high = (low, middle) if left <= wanted else (middle, high)
+        return high
+
+
+def measure(cell: tuple[RunTimeKind, int, float, int, int]) -> tuple[float, float]:
+    """Requests a row and makespan ÷ the oracle's, means over seeds."""
+    kind, rate, still_running, rows, seeds = cell
+    per_row, against_oracle = [], []
+    for seed in range(seeds):
+        random, spacing = Random(f"{kind} {seed}"), 60 / rate
+        ends = [job * spacing + spread(kind).draw(random) for job in range(rows)]
+        best = rows * spacing
+        for end in sorted(ends):
+            best = max(best, end) + spacing
+        batch = Informed(kind, rate, ends)
+        against_oracle.append(batch.run(still_running) / (best - spacing))
+        per_row.append(2 + batch.early / rows)
+    return statistics.mean(per_row), statistics.mean(against_oracle)
+
+
+def main() -> None:
+    """Print requests a row and makespan ÷ the oracle's."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=20)
+    options = parser.parse_args()
+    cells = [(*one, options.rows, options.seeds) for one in product(KINDS, RATES, STILL_RUNNING)]
+    with ProcessPoolExecutor(2) as pool:
+        reached = dict(zip(cells, pool.map(measure, cells), strict=True))
+    print("still running " + "".join(f"{one:>16}" for one in STILL_RUNNING))
+    for kind, rate in product(KINDS, RATES):
+        its = [reached[kind, rate, one, options.rows, options.seeds] for one in STILL_RUNNING]
+        print(f"{kind:9} {rate:4} " + "".join(f"   {a:.3f} {b:.3f}  " for a, b in its))
+
+
+if __name__ == "__main__":
+    main()
