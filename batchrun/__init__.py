@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from batchrun.engine import Ending, Progress
     from batchrun.errors import BatchrunError
     from batchrun.estimate import Estimate
-    from batchrun.history import BatchStatus, batches, export, forget, results, status
+    from batchrun.history import (
+        BatchStatus,
+        batches,
+        export,
+        forget,
+        results,
+        status,
+        watch,
+    )
     from batchrun.model import BatchSummary, InDoubt, Outcome
     from batchrun.plan import Plan
     from batchrun.report import Report
@@ -61,6 +69,7 @@ __all__ = [
     "run",
     "run_marked",
     "status",
+    "watch",
     "workflows",
 ]
 
@@ -72,7 +81,15 @@ _HOMES = {
     "batchrun.engine": ("Ending", "Progress"),
     "batchrun.errors": ("BatchrunError",),
     "batchrun.estimate": ("Estimate",),
-    "batchrun.history": ("BatchStatus", "batches", "export", "forget", "results", "status"),
+    "batchrun.history": (
+        "BatchStatus",
+        "batches",
+        "export",
+        "forget",
+        "results",
+        "status",
+        "watch",
+    ),
     "batchrun.model": ("BatchSummary", "InDoubt", "Outcome"),
     "batchrun.plan": ("Plan",),
     "batchrun.report": ("Report",),

@@ -16,26 +16,21 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from batchrun import batch
 from batchrun.errors import InputError, NotConfirmedError, UsageError
-from batchrun.history import existing_journal
-from batchrun.model import InDoubt
+from batchrun.model import RETRIED_BY_ITSELF, InDoubt
 from batchrun.request import Request
-from batchrun.rerun import find_rerun
-from batchrun.settings import load_settings
-from batchrun.takeover import RETRIED_BY_ITSELF
-from batchrun.workbook.marks import signature_of
+from batchrun.rerun import Rerun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
     from datetime import timedelta
 
     import pandas as pd
 
     from batchrun.control import Control
     from batchrun.engine import Progress
-    from batchrun.model import JSON, BatchSummary, Outcome, ResultRow, Workflow
+    from batchrun.model import JSON, BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
     from batchrun.report import Report
-    from batchrun.rerun import Rerun
     from batchrun.settings import Settings
     from batchrun.tables import Ask
     from batchrun.workbook import Form
@@ -79,6 +74,7 @@ async def check(
     source: Request | Path | str | pd.DataFrame,
     workflow: str | None = None,
     *,
+    with_credits: bool = False,
     settings: Settings | None = None,
     **reading: Unpack[Reading],
 ) -> Plan:
@@ -87,6 +83,7 @@ async def check(
     Args:
         source: Path of a list (a workbook or CSV), a DataFrame, or a whole `Request`.
         workflow: Id or name of the workflow; left out where a `Request` names it.
+        with_credits: Ask for the credits left, too, which is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
             ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
@@ -96,7 +93,8 @@ async def check(
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
-    return await batch.check(_request(source, workflow, reading), settings)
+    request = _request(source, workflow, reading)
+    return await batch.check(request, settings, with_credits=with_credits)
 
 
 async def run(
@@ -110,6 +108,7 @@ async def run(
     confirm: Callable[[Plan, BatchSummary | None], bool] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
+    with_credits: bool = False,
     settings: Settings | None = None,
     **reading: Unpack[Reading],
 ) -> Report:
@@ -129,6 +128,8 @@ async def run(
             on, before anything is spent.
         on_progress: Told of each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
+        with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
+            ``limit``. Each is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
             ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
@@ -149,6 +150,7 @@ async def run(
         on_progress=on_progress or batch.ignore_progress,
         control=control,
         form=form,
+        with_credits=with_credits,
     )
     if report is None:
         raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
@@ -160,7 +162,7 @@ async def resume(
     *,
     output: Path | str | None = None,
     limit: int | None = None,
-    in_doubt: Literal["hold", "retry", "drop"] | Callable[[Sequence[ResultRow]], InDoubt] = "hold",
+    in_doubt: Literal["hold", "retry", "drop"] | Decide = "hold",
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
@@ -183,7 +185,6 @@ async def resume(
     Raises:
         BatchrunError: As in `run`.
     """
-    decide = in_doubt if callable(in_doubt) else _always(InDoubt(in_doubt))
     return await batch.resume(
         batch_id,
         settings,
@@ -191,7 +192,7 @@ async def resume(
         limit=limit,
         on_progress=on_progress or batch.ignore_progress,
         control=control,
-        decide=decide,
+        decide=_decide(in_doubt),
         form=form,
     )
 
@@ -201,6 +202,7 @@ async def retry(
     *,
     outcomes: Collection[Outcome] = RETRIED_BY_ITSELF,
     output: Path | str | None = None,
+    in_doubt: Literal["hold", "retry", "drop"] | Decide = "hold",
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
@@ -214,6 +216,7 @@ async def retry(
         batch_id: Which batch; ``None`` for the newest.
         outcomes: The outcomes to send again.
         output: Where the results go; ``None`` for where they went before.
+        in_doubt: As in `resume`, for the rows that are in doubt beside those.
         form: As in `resume`.
         on_progress: Told of each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
@@ -229,15 +232,17 @@ async def retry(
         retry=outcomes,
         on_progress=on_progress or batch.ignore_progress,
         control=control,
+        decide=_decide(in_doubt),
         form=form,
     )
 
 
 async def run_marked(
-    workbook: Path | str,
+    workbook: Path | str | Rerun,
     *,
     output: Path | str | None = None,
     limit: int | None = None,
+    in_doubt: Literal["hold", "retry", "drop"] | Decide = "hold",
     form: Form | None = None,
     confirm: Callable[[Rerun], bool] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -250,9 +255,11 @@ async def run_marked(
     was written are not.
 
     Args:
-        workbook: A workbook that batchrun wrote, marked in its column "run again".
+        workbook: A workbook that batchrun wrote, marked in its column "run again"; or what
+            `Rerun.read` found in one.
         output: Where the new workbook goes; ``None`` for beside this one.
         limit: Trigger at most so many jobs now; `resume` does the rest.
+        in_doubt: As in `retry`.
         form: As in `resume`.
         confirm: Asked with what the workbook asks for, before anything is spent.
         on_progress: Told of each step, in the thread the batch runs in.
@@ -263,16 +270,10 @@ async def run_marked(
         BatchrunError: As in `run`; no row is marked, or it is not certain which job a row is.
         NotConfirmedError: ``confirm`` said no; nothing was triggered.
     """
-    path, settings = Path(workbook), settings or load_settings()
-    with existing_journal(settings.journal) as journal:
-        marked = find_rerun(path, journal)
-    if marked is None:
-        raise InputError(
-            f"{path.name} is no workbook that batchrun has written.", "Run it as a list instead."
-        )
+    marked = workbook if isinstance(workbook, Rerun) else _marked(Path(workbook), settings)
     if not marked.jobs:
         raise UsageError(
-            f"All marked rows of {path.name} were sent again already.",
+            f"All marked rows of {marked.workbook.name} were sent again already.",
             f"See where they stand with: batchrun status {marked.summary.batch_id}",
         )
     if confirm is not None and not confirm(marked):
@@ -285,8 +286,25 @@ async def run_marked(
         again=marked.jobs,
         on_progress=on_progress or batch.ignore_progress,
         control=control,
+        decide=_decide(in_doubt),
         form=form,
     )
+
+
+def _marked(path: Path, settings: Settings | None) -> Rerun:
+    """What a workbook asks for.
+
+    Raises:
+        InputError: batchrun has not written it; no row is marked, or it is not certain which job
+            a row is.
+        JournalError: The journal does not know its batch.
+    """
+    marked = Rerun.read(path, settings=settings)
+    if marked is None:
+        raise InputError(
+            f"{path.name} is no workbook that batchrun has written.", "Run it as a list instead."
+        )
+    return marked
 
 
 def _no_results(request: Request) -> Request:
@@ -297,7 +315,7 @@ def _no_results(request: Request) -> Request:
     """
     if isinstance(request.source, (str, Path)):
         path = Path(request.source)
-        if path.suffix.lower() == ".xlsx" and signature_of(path) is not None:
+        if Rerun.batch_of(path) is not None:
             raise UsageError(
                 f"{path.name} holds results of batchrun.",
                 "Send its marked rows again with batchrun.run_marked, or run the list itself.",
@@ -315,7 +333,10 @@ def _request(
     return Request(source, workflow, **reading)
 
 
-def _always(decision: InDoubt) -> Callable[[Sequence[ResultRow]], InDoubt]:
+def _decide(in_doubt: Literal["hold", "retry", "drop"] | Decide) -> Decide:
+    if callable(in_doubt):
+        return in_doubt
+    decision = InDoubt(in_doubt)
     return lambda _: decision
 
 

@@ -22,12 +22,13 @@ from batchrun.errors import BatchrunError, JournalError, UsageError
 from batchrun.events import Event, happened
 from batchrun.history import existing_journal
 from batchrun.journal import standing
+from batchrun.model import retriable
 from batchrun.report import Report
 from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
-from batchrun.takeover import hold_doubts, retriable, same_service, take_over
+from batchrun.takeover import hold_doubts, same_service, take_over
 from batchrun.writing import once_begun, remembered_form, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
@@ -38,9 +39,8 @@ if TYPE_CHECKING:
     from batchrun.control import Control
     from batchrun.estimate import Estimate
     from batchrun.journal import BatchJobs
-    from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
+    from batchrun.model import BatchSummary, Decide, Outcome, TableSource, Workflow
     from batchrun.plan import Plan
-    from batchrun.takeover import Decide
 
 
 _LOG = logging.getLogger(__name__)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+__all__ = ["Event", "Happening"]
+
+
 class Event(StrEnum):
     """What can happen; docs/reference.md says what each tells."""
 

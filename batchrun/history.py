@@ -5,6 +5,7 @@ Nothing here speaks to the service, and looking makes no journal where there is 
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.errors import JournalError, UsageError
+from batchrun.errors import JournalError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.settings import Settings, load_settings
 from batchrun.words import html_table, plural
 from batchrun.writing import write_results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
     import pandas as pd
@@ -46,6 +47,11 @@ class BatchStatus:
     rescued: tuple[Path, ...]
 
     @property
+    def working(self) -> bool:
+        """Whether anybody works on it now."""
+        return self.holder is not None and not self.holder.silent(datetime.now(UTC))
+
+    @property
     def something_to_do(self) -> bool:
         """Whether `resume` would find anything to do or to decide."""
         return bool(self.summary.unfinished or self.in_doubt or self.rescued)
@@ -63,24 +69,25 @@ class BatchStatus:
 
     @property
     def _worked_on(self) -> str:
-        working = self.holder is not None and not self.holder.silent(datetime.now(UTC))
-        return f"by {self.holder.words()}" if self.holder and working else "by nobody now"
+        return f"by {self.holder.words()}" if self.holder and self.working else "by nobody now"
 
 
-def batches(*, settings: Settings | None = None) -> list[BatchSummary]:
+def batches(*, unfinished: bool = False, settings: Settings | None = None) -> list[BatchSummary]:
     """All batches of the journal, newest first; none where nothing was ever run.
 
     Args:
+        unfinished: Only those of which `resume` has something left to do. Rows in doubt alone are
+            not: they wait for your word.
         settings: Which journal; ``None`` reads it from the environment.
 
     Raises:
         JournalError: The journal that was named is not there, or can't be read.
     """
     settings = settings or load_settings()
-    if "journal" not in settings.model_fields_set and _is_missing(settings.journal):
+    if "journal" not in settings.model_fields_set and is_missing(settings.journal):
         return []
     with existing_journal(settings.journal) as journal:
-        return journal.batches()
+        return journal.unfinished()[::-1] if unfinished else journal.batches()
 
 
 def status(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchStatus:
@@ -94,14 +101,46 @@ def status(batch_id: str | None = None, *, settings: Settings | None = None) -> 
         JournalError: There is no such batch, or no journal.
     """
     with existing_journal((settings or load_settings()).journal) as journal:
-        summary = journal.resolve(batch_id)
-        return BatchStatus(
-            summary,
-            standing(journal, summary.batch_id),
-            journal.holder(summary.batch_id),
-            tuple(journal.undecided(summary.batch_id)),
-            tuple(journal.rescued(summary.batch_id)),
-        )
+        return _status(journal, journal.resolve(batch_id))
+
+
+def watch(
+    batch_id: str | None = None,
+    *,
+    interval_seconds: float = 1.0,
+    settings: Settings | None = None,
+) -> Iterator[BatchStatus]:
+    """Where a batch stands, again and again, until nobody works on it.
+
+    Args:
+        batch_id: Which batch; ``None`` for the one that is the newest now.
+        interval_seconds: How long to wait between two looks, in seconds.
+        settings: As in `batches`.
+
+    Yields:
+        Where it stands; the first at once, the last when it stands still.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        found = _status(journal, journal.resolve(batch_id))
+        yield found
+        while found.working:
+            time.sleep(interval_seconds)
+            found = _status(journal, journal.summary(found.summary.batch_id))
+            yield found
+
+
+def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
+    batch_id = summary.batch_id
+    return BatchStatus(
+        summary,
+        standing(journal, batch_id),
+        journal.holder(batch_id),
+        tuple(journal.undecided(batch_id)),
+        tuple(journal.rescued(batch_id)),
+    )
 
 
 def results(
@@ -178,7 +217,10 @@ def export(
 
 
 def forget(
-    *batch_ids: str, older_than: timedelta | None = None, settings: Settings | None = None
+    *batch_ids: str,
+    older_than: timedelta | None = None,
+    confirm: Callable[[Sequence[BatchSummary]], bool] | None = None,
+    settings: Settings | None = None,
 ) -> list[BatchSummary]:
     """Erase batches from the journal: their rows, results and all that was noted of them.
 
@@ -188,6 +230,7 @@ def forget(
     Args:
         batch_ids: Which batches (the beginning of an id is enough).
         older_than: Also all batches that were not worked on for so long.
+        confirm: Asked with the batches, where there are any, before they are erased.
         settings: As in `batches`.
 
     Returns:
@@ -196,6 +239,7 @@ def forget(
     Raises:
         JournalError: There is no such batch, or another process works on one.
         UsageError: Neither a batch nor an age is given.
+        NotConfirmedError: ``confirm`` said no; nothing was erased.
     """
     if not batch_ids and older_than is None:
         raise UsageError("No batch to forget is named.", "Name its id, or an age.")
@@ -205,8 +249,11 @@ def forget(
             before = datetime.now(UTC) - older_than
             old = [batch for batch in journal.batches() if batch.updated_at < before]
             chosen |= {batch.batch_id: batch for batch in old}
+        found = list(chosen.values())
+        if found and confirm is not None and not confirm(found):
+            raise NotConfirmedError("It was not confirmed.", "Nothing was erased.")
         journal.forget(*chosen)
-        return list(chosen.values())
+        return found
 
 
 @contextmanager
@@ -216,7 +263,7 @@ def existing_journal(location: str) -> Iterator[Journal]:
     Raises:
         JournalError: There is none.
     """
-    if _is_missing(location):
+    if is_missing(location):
         raise JournalError(
             f"There is no journal at {Path(location).expanduser()}.",
             "The first batchrun run makes it; another one is named with --journal or "
@@ -226,6 +273,6 @@ def existing_journal(location: str) -> Iterator[Journal]:
         yield journal
 
 
-def _is_missing(location: str) -> bool:
+def is_missing(location: str) -> bool:
     """Whether the journal is a file that is not there; a database server's is asked itself."""
     return "://" not in location and not Path(location).expanduser().exists()

@@ -11,12 +11,16 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from batchrun.errors import UsageError
 from batchrun.words import counted, duration, html_table, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
+
+    Decide: TypeAlias = Callable[[Sequence["ResultRow"]], "InDoubt"]
+    """Decides about the rows in doubt."""
 
 Cell: TypeAlias = str | int | float | bool | datetime | date | time | timedelta | None
 """One cell of a table, exactly as the file holds it. An empty CSV field is ``""``, an empty
@@ -36,6 +40,28 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed out"
     IN_DOUBT = "in doubt"
     PENDING = "pending"
+
+
+RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
+"""What `retry` sends again unless told otherwise."""
+
+_WHY_NOT = {
+    Outcome.COMPLETED: "Their results are there; batchrun run with --again pays for all anew.",
+    Outcome.INVALID: "Mend the list, then run it.",
+    Outcome.PENDING: "Send them with: batchrun resume",
+}
+
+
+def retriable(outcomes: Collection[Outcome]) -> frozenset[Outcome]:
+    """The outcomes to retry.
+
+    Raises:
+        UsageError: One of them can't be retried; it says why.
+    """
+    for outcome in outcomes:
+        if outcome in _WHY_NOT:
+            raise UsageError(f"Rows that are {outcome} are not retried.", _WHY_NOT[outcome])
+    return frozenset(outcomes)
 
 
 class InDoubt(StrEnum):

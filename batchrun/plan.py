@@ -1,4 +1,4 @@
-"""Plan: what a batch would send, and what that costs. Pure but for reading a parameter file."""
+"""Plan: what a batch would send, and what that costs. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
-from batchrun.errors import UsageError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
+from batchrun.tables.contents import candidate_contents, swap_notice
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
 from batchrun.words import duration, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.service import Credits
@@ -133,6 +132,15 @@ class Plan:
         """Rows that share the job of an earlier row."""
         return sum(row.job is not None for row in self.rows) - len(self.bodies)
 
+    def id_lines(self) -> list[str]:
+        """What each column holds that is, or might have been, the one with the IDs, in words.
+
+        Every cell of those columns is looked at.
+        """
+        found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
+        swapped = swap_notice(self.table, self.roles)
+        return [f"{each.name}: {each.words}" for each in found] + ([swapped] if swapped else [])
+
     def __repr__(self) -> str:
         return f"<Plan {'; '.join(f'{name}: {text}' for name, text in self._lines())}>"
 
@@ -244,50 +252,3 @@ def _json_value(cell: Cell) -> JSON:
             return cell
         case _:
             assert_never(cell)
-
-
-def parse_parameter(text: str) -> tuple[str, JSON]:
-    """Read ``name=value``: JSON where the value is JSON, else text.
-
-    Raises:
-        UsageError: There is no ``=`` or no name before it.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise UsageError(
-            f"The parameter {text} has no value.", "Write it as --param depth=comprehensive."
-        )
-    try:
-        return name.strip(), json.loads(value, parse_constant=_refuse_constant)
-    except ValueError:
-        return name.strip(), value
-
-
-def read_parameters(path: Path) -> dict[str, JSON]:
-    """Read parameters for all rows from a JSON file that holds one object.
-
-    Raises:
-        UsageError: It can't be read, or is not an object.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise UsageError(
-            f"The parameter file {path} can't be read: {error.strerror}.",
-            "Check the name given with --params.",
-        ) from error
-    except ValueError as error:
-        raise UsageError(
-            f"The parameter file {path} is not JSON: {error}.",
-            'Write it as {"depth": "comprehensive"}.',
-        ) from error
-    if not isinstance(found, dict):
-        raise UsageError(
-            f"The parameter file {path} does not hold an object.",
-            'Write it as {"depth": "comprehensive"}.',
-        )
-    return found
-
-
-def _refuse_constant(name: str) -> JSON:
-    raise ValueError(name)  # NaN and Infinity are words, not JSON

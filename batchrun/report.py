@@ -9,6 +9,7 @@ from batchrun.engine import Ending
 from batchrun.errors import ExitCode
 from batchrun.history import read_frame
 from batchrun.model import Outcome
+from batchrun.pilot import Pilot, read_pilot
 from batchrun.words import html_table
 
 if TYPE_CHECKING:
@@ -75,6 +76,17 @@ class Report:
         """
         given = self.source if source is None else source
         return read_frame(self.journal, self.summary.batch_id, form=form, source=given)
+
+    def pilot(self, most: int = 500) -> Pilot:
+        """What the jobs of ``limit`` brought: their rows, and their results a column a value.
+
+        Args:
+            most: Of many jobs, how many of the first are read.
+
+        Raises:
+            JournalError: The batch was forgotten meanwhile.
+        """
+        return read_pilot(self.journal, self.summary.batch_id, self.sent[:most])
 
     def __repr__(self) -> str:
         where = f", {self.output}" if self.output is not None else ""

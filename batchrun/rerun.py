@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError, JournalError
+from batchrun.history import existing_journal, is_missing
 from batchrun.model import Role
+from batchrun.settings import Settings, load_settings
+from batchrun.settings.location import shown
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.workbook.marks import MENDED, marked_rows, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from batchrun.journal import Journal
     from batchrun.journal.sent import SentJob
@@ -32,6 +35,7 @@ class Rerun:
         jobs: The jobs to be sent again, and how often each was before; none when all marked rows
             were sent again already.
         output: Where the new workbook goes: beside this one, which stays as it is.
+        workbook: This one.
     """
 
     summary: BatchSummary
@@ -39,26 +43,50 @@ class Rerun:
     already: int
     jobs: Mapping[int, int]
     output: Path
+    workbook: Path
+
+    @staticmethod
+    def batch_of(workbook: Path | str) -> str | None:
+        """Id of the batch whose results a workbook holds; ``None`` for any other file."""
+        path = Path(workbook)
+        signature = signature_of(path) if path.suffix.lower() == ".xlsx" else None
+        return None if signature is None else signature.batch_id
+
+    @classmethod
+    def read(cls, workbook: Path | str, *, settings: Settings | None = None) -> Rerun | None:
+        """What a workbook asks for; ``None`` when batchrun has not written it.
+
+        Args:
+            workbook: A workbook that batchrun wrote, marked in its column "run again".
+            settings: Which journal; ``None`` reads it from the environment.
+
+        Raises:
+            JournalError: The journal does not know its batch.
+            InputError: No row is marked, or it is not certain which job a marked row is.
+        """
+        path, location = Path(workbook), (settings or load_settings()).journal
+        signature = signature_of(path)
+        if signature is None:
+            return None
+        if is_missing(location):
+            raise _unknown(path, signature, location)
+        with existing_journal(location) as journal:
+            try:
+                summary = journal.resolve(signature.batch_id)
+            except JournalError as error:
+                raise _unknown(path, signature, location) from error
+            return _find(path, signature, summary, journal)
 
 
-def find_rerun(path: Path, journal: Journal) -> Rerun | None:
-    """What a workbook asks for; ``None`` when batchrun has not written it.
+def _unknown(path: Path, signature: Signature, location: str) -> JournalError:
+    return JournalError(
+        f"{path.name} holds the results of batch {signature.batch_id}, which the journal "
+        f"{shown(location)} does not know.",
+        "Name its journal with --journal, or run the list itself.",
+    )
 
-    Raises:
-        JournalError: The journal does not know its batch.
-        InputError: No row is marked, or it is not certain which job a marked row is.
-    """
-    signature = signature_of(path)
-    if signature is None:
-        return None
-    try:
-        summary = journal.resolve(signature.batch_id)
-    except JournalError as error:
-        raise JournalError(
-            f"{path.name} holds the results of batch {signature.batch_id}, which the journal "
-            f"{journal.location} does not know.",
-            "Name its journal with --journal, or run the list itself.",
-        ) from error
+
+def _find(path: Path, signature: Signature, summary: BatchSummary, journal: Journal) -> Rerun:
     marked = list(marked_rows(path))
     if not marked:
         raise InputError(
@@ -80,7 +108,7 @@ def find_rerun(path: Path, journal: Journal) -> Rerun | None:
             ) from None
     due = [job for job in jobs if job is not None]
     again = {job.number: job.retried for job in due}
-    return Rerun(summary, len(due), len(jobs) - len(due), again, _beside(path))
+    return Rerun(summary, len(due), len(jobs) - len(due), again, _beside(path), path)
 
 
 class _UnclearError(Exception):

@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, assert_never
 from urllib.parse import urlsplit
 
 from batchrun.errors import UsageError
-from batchrun.model import InDoubt, Outcome
+from batchrun.model import InDoubt
 from batchrun.settings import LOOPBACK_HOSTS, service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from batchrun.journal import BatchJobs, Journal
-    from batchrun.model import ResultRow
-
-    Decide: TypeAlias = Callable[[Sequence[ResultRow]], InDoubt]
-    """Decides about the rows in doubt."""
-
-RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
-"""What `retry` sends again unless told otherwise."""
-
-_WHY_NOT = {
-    Outcome.COMPLETED: "Their results are there; batchrun run with --again pays for all anew.",
-    Outcome.INVALID: "Mend the list, then run it.",
-    Outcome.PENDING: "Send them with: batchrun resume",
-}
+    from batchrun.model import Decide, Outcome, ResultRow
 
 
 def hold_doubts(rows: Sequence[ResultRow]) -> InDoubt:
     """Decide nothing: what is in doubt stays so."""
     del rows
     return InDoubt.HOLD
-
-
-def retriable(outcomes: Collection[Outcome]) -> frozenset[Outcome]:
-    """The outcomes to retry.
-
-    Raises:
-        UsageError: One of them can't be retried; it says why.
-    """
-    for outcome in outcomes:
-        if outcome in _WHY_NOT:
-            raise UsageError(f"Rows that are {outcome} are not retried.", _WHY_NOT[outcome])
-    return frozenset(outcomes)
 
 
 def same_service(batch_id: str, own: str, given: str) -> None:

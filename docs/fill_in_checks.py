@@ -1,4 +1,4 @@
-"""Put into docs/loading.md what `batchrun check` says of each file of sample_data/.
+"""Put into the pages what `batchrun check` says of the files of sample_data/.
 
 Run from the repository: ``python docs/fill_in_checks.py``. Only what is said of the list is shown:
 the workflow, the cost and the first trigger are the same for any list.
@@ -16,7 +16,7 @@ from batchrun.request import Request, load_request
 from batchrun.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "loading.md"
+PAGES = (ROOT / "docs" / "loading.md", ROOT / "docs" / "tutorial.md")
 NOT_OF_THE_LIST = ("Workflow:", "Cost:", "First:")
 PLACE = re.compile(r"(<!-- check (\S+) -->\n```console\n).*?(```\n)", re.DOTALL)
 
@@ -36,4 +36,5 @@ def filled_in(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled_in(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled_in(page.read_text(encoding="utf-8")), encoding="utf-8")

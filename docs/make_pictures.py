@@ -1,24 +1,29 @@
-"""Make the pictures of the workbook: a real run against the sandbox, rendered by LibreOffice.
+"""Make the pictures of the workbook and of the terminal, from real runs against the sandbox.
 
-Run ``python docs/make_pictures.py`` with batchrun installed; it needs ``soffice`` and ``pdftoppm``
-(Debian: ``apt-get install libreoffice-calc poppler-utils fonts-liberation``). The sandbox draws its
-results from the list, so the pictures change only with the code.
+Run ``python docs/make_pictures.py`` with batchrun and its extra ``dev`` installed; it needs
+``soffice`` and ``pdftoppm`` (Debian: ``apt-get install libreoffice-calc poppler-utils
+fonts-liberation``). The sandbox draws its results from the list, so the pictures of the workbook
+change only with the code.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import tempfile
 import zipfile
 from pathlib import Path
 
+from make_transcript import RUN, SPEED, desk_with_sandbox, on_screen
+from rich.console import Console
+from rich.text import Text
+
 import batchrun
 from batchrun.sandbox import SandboxSettings, running
 
 DOCS = Path(__file__).parent
 LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
-SPEED = 60.0
 SEED = 7
 FOLDED = {"Results": (*range(3, 10), *range(13, 17))}
 """Columns left out of a picture: scrolled past beside the frozen ones, or folded away."""
@@ -31,6 +36,7 @@ PICTURES = {
     "workbook-columns.png": ("Columns", "A1:H37"),
 }
 DOTS_PER_INCH = 220
+TERMINAL_COLUMNS = 100
 
 
 def main() -> None:
@@ -40,6 +46,24 @@ def main() -> None:
         for name, (sheet, area) in PICTURES.items():
             picture(workbook, sheet, area, DOCS / name)
             print(DOCS / name)
+    terminal(DOCS / "running.svg")
+
+
+def terminal(target: Path) -> None:
+    """Picture a terminal in the middle of a run."""
+    heard = io.BytesIO()
+    with desk_with_sandbox(f"--speed {SPEED} --seed {SEED}", with_key=True) as (desk, _):
+        command = f"{RUN} --yes"
+        running = desk.start(command)
+        running.logfile_read = heard
+        running.expect(r"2\d/60")
+        running.close(force=True)
+    lines = [f"$ {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]
+    console = Console(width=TERMINAL_COLUMNS, record=True, file=io.StringIO())
+    console.print(Text("\n".join(lines)))
+    svg = console.export_svg(title="batchrun")
+    # The fonts of the network would be loaded by nobody: a page shows pictures without them.
+    target.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
 
 
 def run(folder: Path) -> Path:

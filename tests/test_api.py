@@ -311,7 +311,10 @@ def test_marked_rows_of_a_workbook_are_sent_again_and_no_others(
 
     with pytest.raises(NotConfirmedError):
         batchrun.run_marked(path, settings=settings, confirm=lambda marked: marked.rows != 1)
-    report = batchrun.run_marked(path, settings=settings)
+    marked = batchrun.Rerun.read(path, settings=settings)
+    assert marked is not None
+    assert (marked.rows, batchrun.Rerun.batch_of(path)) == (1, marked.summary.batch_id)
+    report = batchrun.run_marked(marked, settings=settings)
 
     assert report.output == tmp_path / "out (2).xlsx"
     bodies = service[1].bodies()
@@ -366,6 +369,36 @@ def test_batches_are_forgotten_by_name_and_by_age(settings: Settings) -> None:
     assert [one.batch_id for one in batchrun.batches(settings=settings)] == [second]
     with pytest.raises(UsageError, match="No batch"):
         batchrun.forget(settings=settings)
+    with pytest.raises(NotConfirmedError):
+        batchrun.forget(second, settings=settings, confirm=lambda found: len(found) > 1)
+    assert [one.batch_id for one in batchrun.batches(settings=settings)] == [second]
+
+
+def test_a_pilot_shows_what_it_brought_and_what_it_cost(settings: Settings) -> None:
+    report = batchrun.run(accounts(5), WORKFLOW, settings=settings, limit=2, with_credits=True)
+    pilot = report.pilot()
+    assert [row.outcome for row in pilot.rows] == [Outcome.COMPLETED] * 2
+    summaries = [values[pilot.titles.index("summary")] for values in pilot.values]
+    assert summaries == list(report.frame()["summary"].iloc[:2])
+    assert pilot.left.to_trigger == 3
+    assert report.credits is not None
+    unfinished = batchrun.batches(unfinished=True, settings=settings)
+    assert [one.batch_id for one in unfinished] == [report.summary.batch_id]
+    assert len(report.pilot(1).rows) == 1
+
+
+def test_a_batch_is_watched_until_nobody_works_on_it(settings: Settings) -> None:
+    moments: list[bool] = []
+    looks: list[Iterator[batchrun.BatchStatus]] = []
+
+    def on_progress(progress: Progress) -> None:
+        if not looks:
+            looks.append(batchrun.watch(settings=settings, interval_seconds=0))
+            moments.append(next(looks[0]).working)
+
+    batchrun.run(accounts(), WORKFLOW, settings=settings, on_progress=on_progress)
+    moments += [look.working for look in looks[0]]
+    assert moments == [True, False]
 
 
 def test_looking_makes_no_journal(tmp_path: Path) -> None:

@@ -5,25 +5,17 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import pandas as pd
-import pytest
 
-from batchrun.errors import UsageError
 from batchrun.estimate import EstimateRates
-from batchrun.model import JSON, Role, Table, TableSource, Workflow
+from batchrun.model import Role, Table, TableSource, Workflow
 from batchrun.plan import (
     Parameters,
     Plan,
     make_plan,
-    parse_parameter,
-    read_parameters,
 )
 from batchrun.tables import from_frame
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ACME = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 BETA = "b1b2c3d4-e5f6-7890-abcd-ef1234567890"
@@ -119,43 +111,6 @@ def test_a_changed_cell_makes_another_batch() -> None:
     assert plan_of(ACME).fingerprint() != plan_of(BETA).fingerprint()
     changed = plan_of(ACME, parameters=Parameters({"depth": "deep"}))
     assert plan_of(ACME).fingerprint() != changed.fingerprint()
-
-
-@pytest.mark.parametrize(
-    ("text", "parameter"),
-    [
-        ("depth=comprehensive", ("depth", "comprehensive")),
-        ("n=3", ("n", 3)),
-        ("flag=true", ("flag", True)),
-        ("list=[1, 2]", ("list", [1, 2])),
-        ("zip=00123", ("zip", "00123")),
-        ("odd=NaN", ("odd", "NaN")),
-        ("formula=a=b", ("formula", "a=b")),
-        ("empty=", ("empty", "")),
-    ],
-)
-def test_a_parameter_is_json_where_it_can_be(text: str, parameter: tuple[str, JSON]) -> None:
-    assert parse_parameter(text) == parameter
-
-
-@pytest.mark.parametrize("text", ["depth", "=x", ""])
-def test_a_parameter_without_a_name_or_value_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--param depth=comprehensive"):
-        parse_parameter(text)
-
-
-def test_parameters_are_read_from_a_json_object(tmp_path: Path) -> None:
-    path = tmp_path / "parameters.json"
-    path.write_text('{"depth": "deep", "n": 2}', encoding="utf-8")
-    assert read_parameters(path) == {"depth": "deep", "n": 2}
-
-
-@pytest.mark.parametrize("text", ["[1]", "{", '{"a": NaN}'])
-def test_a_parameter_file_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "parameters.json"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match=r"parameters\.json"):
-        read_parameters(path)
 
 
 def test_lenient_ids_make_another_batch() -> None:

@@ -1,4 +1,4 @@
-"""The examples of docs/python.md are run, one after the other, against the sandbox."""
+"""The examples of the README and of docs/ are run, one after the other, against the sandbox."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 import os
+import shutil
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,10 @@ from batchrun.sandbox import SandboxSettings, running
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).parents[1]
 PAGES = [
     page
-    for page in sorted((Path(__file__).parents[1] / "docs").rglob("*.md"))
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     if "```python\n" in page.read_text(encoding="utf-8")
 ]
 SPEED = 300.0
@@ -34,6 +36,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith(("BATCHRUN_", "PGAI_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "sample_data" / "hubspot_contacts.xlsx", tmp_path / "accounts.xlsx")
     monkeypatch.setenv("BATCHRUN_JOURNAL", str(tmp_path / "journal.db"))
     with running(SandboxSettings(rate_per_minute=None), speed=SPEED) as url:
         monkeypatch.setenv("BATCHRUN_BASE_URL", url)
@@ -72,7 +75,7 @@ async def _awaited(ended: Any) -> None:
 
 
 def test_every_public_name_is_on_the_page() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     types = {"Client", "ColumnQuestion", "Credits", "Crm", "Ending", "Estimate", "InDoubt", "Rerun"}
     shown = types | {"Settings"}  # by their use
     assert [name for name in batchrun.__all__ if name not in page and name not in shown] == []

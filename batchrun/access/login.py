@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from batchrun.access import vault
 from batchrun.access.profiles import Kept, Profile, checked_name, stored_profiles
@@ -10,6 +11,9 @@ from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service import Client
 from batchrun.service.address import checked_base_url, checked_key
 from batchrun.settings.wording import key_end
+
+if TYPE_CHECKING:
+    from batchrun.settings import Settings
 
 NOTHING_KEPT = "Nothing was kept."
 
@@ -32,6 +36,22 @@ class LoggedIn:
     place: str
     why_a_file: str = ""
     left_behind: str = ""
+
+
+def address_for(name: str, settings: Settings) -> str:
+    """Where a key that is kept now goes: as said, else where the profile's key went before.
+
+    Args:
+        name: Of the profile.
+        settings: What is said.
+
+    Raises:
+        UsageError: It is no address of a service, or the key would travel unencrypted.
+    """
+    earlier = stored_profiles().get(name)
+    if earlier is None or "base_url" in settings.model_fields_set:
+        return checked_base_url(settings.base_url)
+    return checked_base_url(earlier.base_url)
 
 
 async def log_in(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from batchrun.access.choice import address_of, given_key, profile_of
-from batchrun.journal import location
+from batchrun.settings import location
 from batchrun.settings.origin import Origin, origins
 from batchrun.settings.wording import masked_key, without_password
 

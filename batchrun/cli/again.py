@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
 
 def is_given_back(file: Path) -> bool:
     """Whether batchrun wrote this file, and is given it back."""
-    if file.suffix.lower() != ".xlsx":
-        return False
-    from batchrun.workbook.marks import signature_of
+    from batchrun import Rerun
 
-    return signature_of(file) is not None
+    return Rerun.batch_of(file) is not None
 
 
 def run_marked(
@@ -42,7 +41,10 @@ def run_marked(
     yes: bool,
 ) -> None:
     """Send the marked rows again; all others stay as they are."""
-    marked = _asked_for(file, settings)
+    from batchrun import Rerun, aio
+
+    marked = Rerun.read(file, settings=settings)
+    assert marked is not None  # the caller has looked
     _same_workflow(marked, workflow)
     as_json, to_stderr = manner.as_json, manner.as_json or manner.quiet
     if marked.already:
@@ -52,25 +54,14 @@ def run_marked(
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
     go_on(
-        marked.summary.batch_id,
+        partial(aio.run_marked, marked),
         settings,
         manner,
         output=output or marked.output,
         limit=limit,
-        again=marked.jobs,
         decide=about_doubts(InDoubt.HOLD),
         form=form,
     )
-
-
-def _asked_for(file: Path, settings: Settings) -> Rerun:
-    from batchrun.journal import Journal
-    from batchrun.rerun import find_rerun
-
-    with Journal(settings.journal) as journal:
-        marked = find_rerun(file, journal)
-    assert marked is not None  # the caller has looked
-    return marked
 
 
 def _already_words(marked: Rerun) -> str:

@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 
     from batchrun.cli.log_file import LogFile
     from batchrun.control import Control
-    from batchrun.journal import Standing
-    from batchrun.model import BatchSummary, InDoubt, ResultRow
+    from batchrun.history import BatchStatus
+    from batchrun.model import BatchSummary, Decide, InDoubt, ResultRow
     from batchrun.plan import Plan
     from batchrun.report import Report
     from batchrun.request import Request
     from batchrun.service import Credits
     from batchrun.settings import Settings
-    from batchrun.takeover import Decide
     from batchrun.workbook import Form
 
 Ended = TypeVar("Ended")
@@ -67,7 +66,7 @@ def go(
     again: bool = False,
 ) -> None:
     """Run a list on the screen, and end the command as it ends."""
-    from batchrun import batch
+    from batchrun import aio, status
 
     asked = not yes and not manner.as_json and sys.stdin.isatty()
     before: list[Credits | None] = []
@@ -77,18 +76,19 @@ def go(
         def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
             before[:] = [plan.credits]
             with attendance.stopper.asking():
-                left = None if earlier is None else _left(earlier, settings)
-                return _confirmed(plan, earlier, left, limit, settings, manner, yes=yes)
+                left = None if earlier is None else status(earlier.batch_id, settings=settings)
+                if not _confirmed(plan, left, limit, settings, manner, yes=yes):
+                    raise NotConfirmedError("Nothing was triggered.")
+                return True
 
-        def work(settings: Settings) -> Coroutine[Any, Any, Report | None]:
-            shown = attendance.shown | {"output": output, "form": form}
+        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
+            shown = attendance.shown | {"output": output, "form": form, "settings": settings}
             control = attendance.control
             if control.batch_id is not None:  # never a second batch, not even with --again
                 left = _allowed(limit, control)
-                return batch.resume(control.batch_id, settings, limit=left, **shown)
-            return batch.run(
+                return aio.resume(control.batch_id, limit=left, **shown)
+            return aio.run(
                 request,
-                settings,
                 limit=limit,
                 again=again,
                 confirm=confirm,
@@ -97,22 +97,38 @@ def go(
             )
 
         report = attendance.run(work)
-        if report is None:
-            raise NotConfirmedError("Nothing was triggered.")
         if asked and limit is not None and attendance.goes_on(report, *before):
             batch_id = report.summary.batch_id
             shown = attendance.shown | {"output": output, "form": form}
-            report = attendance.run(lambda settings: batch.resume(batch_id, settings, **shown))
+            report = attendance.run(
+                lambda settings: aio.resume(batch_id, settings=settings, **shown)
+            )
         attendance.ended = report
     _end(report, settings, manner)
 
 
 def go_on(
-    batch: str | None, settings: Settings, manner: Manner, *, decide: Decide, **how: Any
+    begin: Callable[..., Coroutine[Any, Any, Report]],
+    settings: Settings,
+    manner: Manner,
+    *,
+    decide: Decide,
+    output: Path | None,
+    form: Form | None,
+    limit: int | None = None,
 ) -> None:
-    """Go on with a batch on the screen, and end the command as it ends."""
-    from batchrun.batch import resume as resume_batch
-    from batchrun.takeover import hold_doubts
+    """Go on with a batch on the screen, and end the command as it ends.
+
+    Args:
+        begin: What of `batchrun.aio` goes on with it.
+        settings: Key and so on.
+        manner: How the command speaks.
+        decide: Asked about the rows in doubt.
+        output: Where the results go.
+        form: How they are written.
+        limit: Trigger at most so many jobs now.
+    """
+    from batchrun import aio
 
     with _attending(settings, manner) as attendance:
 
@@ -121,14 +137,13 @@ def go_on(
                 return decide(rows)
 
         def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            control, shown = attendance.control, attendance.shown
+            shown = attendance.shown | {"output": output, "form": form, "settings": settings}
+            control = attendance.control
             if control.batch_id is None:
-                return resume_batch(batch, settings, decide=decided, **shown, **how)
+                limited = {} if limit is None else {"limit": limit}
+                return begin(in_doubt=decided, **limited, **shown)
             # Whoever is here a second time has sent again already what was to be.
-            now = {"retry": (), "again": None, "limit": _allowed(how.get("limit"), control)}
-            return resume_batch(
-                control.batch_id, settings, decide=hold_doubts, **shown, **(how | now)
-            )
+            return aio.resume(control.batch_id, limit=_allowed(limit, control), **shown)
 
         report = attendance.ended = attendance.run(work)
     _end(report, settings, manner)
@@ -193,7 +208,7 @@ class _Attendance:
         self.printer.close()
         with self.stopper.asking():
             try:
-                pilot = read_pilot(report, self._settings, before)
+                pilot = read_pilot(report, before)
                 lines = pilot_lines(
                     pilot,
                     width_of(sys.stdout),
@@ -287,17 +302,9 @@ def _allowed(limit: int | None, control: Control) -> int | None:
     return None if limit is None else max(limit - control.triggered, 0)
 
 
-def _left(batch: BatchSummary, settings: Settings) -> Standing:
-    from batchrun.journal import Journal, standing
-
-    with Journal(settings.journal) as journal:
-        return standing(journal, batch.batch_id)
-
-
 def _confirmed(
     plan: Plan,
-    earlier: BatchSummary | None,
-    left: Standing | None,
+    earlier: BatchStatus | None,
     limit: int | None,
     settings: Settings,
     manner: Manner,
@@ -308,8 +315,8 @@ def _confirmed(
     from batchrun.words import plural
 
     to_trigger, running = plan.to_trigger, 0
-    if left is not None:
-        to_trigger, running = left.to_trigger, left.running
+    if earlier is not None:
+        to_trigger, running = earlier.left.to_trigger, earlier.left.running
     now = to_trigger if limit is None else min(limit, to_trigger)
     lines = wording.plan_lines(
         plan,
@@ -320,8 +327,8 @@ def _confirmed(
         ),
     )
     if earlier is not None:
-        rows = wording.counts(earlier, 0 if left is None else left.running_rows)
-        lines.append(f"Going on:  batch {earlier.batch_id} of this list; rows: {rows}")
+        rows = wording.counts(earlier.summary, earlier.left.running_rows)
+        lines.append(f"Going on:  batch {earlier.summary.batch_id} of this list; rows: {rows}")
     if not (yes and manner.quiet):
         typer.echo("\n".join(lines), err=manner.as_json)
     if yes or not now:

@@ -26,7 +26,6 @@ from batchrun.cli.options import (
     Batch,
     JournalAt,
     PlayJournal,
-    journal_path,
     settings_from,
     settings_with_journal,
     with_sandbox,
@@ -35,7 +34,7 @@ from batchrun.errors import UsageError
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
-    from batchrun.journal import Journal
+    from batchrun import BatchStatus
     from batchrun.model import BatchSummary
     from batchrun.settings import Settings
 
@@ -62,14 +61,13 @@ def export(
     sandbox: PlayJournal = False,
 ) -> None:
     """Write a batch's results as they stand, also while it runs."""
-    from batchrun.history import export as export_batch
-    from batchrun.journal import Journal
+    from batchrun import export as export_batch
+    from batchrun import status as status_of
 
     if crm is not None and output.suffix.lower() != ".csv":
         raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
-    with Journal(settings.journal) as opened:
-        summary = opened.resolve(batch)
+    summary = status_of(batch, settings=settings).summary
     form = form_from(
         columns,
         rename,
@@ -103,43 +101,40 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show where a batch stands."""
-    from batchrun.journal import Journal
+    from batchrun import status as status_of
+    from batchrun import watch as looks_at
 
     if watch and as_json:
         raise UsageError("--watch and --json exclude each other.", "Give one.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
-    with Journal(settings.journal) as opened:
-        batch_id = opened.resolve(batch).batch_id
-        if as_json:
-            typer.echo(json.dumps(_status_json(opened, batch_id)))
-        elif watch:
-            from batchrun.cli.watching import watch as watch_it
+    if as_json:
+        typer.echo(json.dumps(_status_json(status_of(batch, settings=settings))))
+    elif watch:
+        from batchrun.cli.watching import watch as watch_it
 
-            watch_it(lambda: _standing_of(opened, batch_id, settings))
-        else:
-            typer.echo("\n".join(_standing_of(opened, batch_id, settings)[0]))
+        watch_it(_lines_of(each, settings) for each in looks_at(batch, settings=settings))
+    else:
+        typer.echo("\n".join(_lines_of(status_of(batch, settings=settings), settings)))
 
 
-def _status_json(journal: Journal, batch_id: str) -> dict[str, Any]:
+def _status_json(stands: BatchStatus) -> dict[str, Any]:
     from batchrun.cli.wording import summary_json
 
-    holder = journal.holder(batch_id)
-    silent = holder is None or holder.silent(datetime.now(UTC))
-    return summary_json(journal.summary(batch_id)) | {
-        "working": None if holder is None or silent else holder.words(),
-        "rescue_files": [str(path) for path in journal.rescued(batch_id)],
+    holder = stands.holder if stands.working else None
+    return summary_json(stands.summary) | {
+        "working": None if holder is None else holder.words(),
+        "rescue_files": [str(path) for path in stands.rescued],
     }
 
 
-def _standing_of(journal: Journal, batch_id: str, settings: Settings) -> tuple[list[str], bool]:
-    """Where a batch stands, in lines, and whether anybody works on it."""
+def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
+    """Where a batch stands, in lines."""
     from batchrun.cli.closing import named_journal
     from batchrun.cli.wording import counts
-    from batchrun.journal import standing
     from batchrun.words import duration, plural
 
-    summary, left = journal.summary(batch_id), standing(journal, batch_id)
-    holder, now = journal.holder(batch_id), datetime.now(UTC)
+    summary, left, holder = stands.summary, stands.left, stands.holder
+    now = datetime.now(UTC)
     where = named_journal(settings)
 
     def ago(moment: datetime) -> str:
@@ -160,32 +155,27 @@ def _standing_of(journal: Journal, batch_id: str, settings: Settings) -> tuple[l
         lines.append(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
     lines += [
         f"Rescued:   results wait in {path}; batchrun resume takes them in"
-        for path in journal.rescued(batch_id)
+        for path in stands.rescued
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")
     if summary.output:
         lines.append(f"Workbook:  {summary.output}")
-    working = holder is not None and not holder.silent(now)
-    if summary.unfinished and not working:
+    if summary.unfinished and not stands.working:
         lines.append(f"Go on:     batchrun resume {summary.batch_id}{where}")
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
         lines.append(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
-    return lines, working
+    return lines
 
 
 def list_batches(
     journal: JournalAt = None, sandbox: PlayJournal = False, as_json: AsJson = False
 ) -> None:
     """List all batches, newest first."""
+    from batchrun import batches
     from batchrun.cli.wording import summary_json
-    from batchrun.journal import Journal
 
-    found: list[BatchSummary] = []
-    if not _never_used(settings_from(**with_sandbox(sandbox, {"journal": journal}))):
-        settings = settings_with_journal(sandbox=sandbox, journal=journal)
-        with Journal(settings.journal) as opened:
-            found = opened.batches()
+    found = batches(settings=settings_from(**with_sandbox(sandbox, {"journal": journal})))
     if as_json:
         typer.echo(json.dumps([summary_json(summary) for summary in found]))
     elif found:
@@ -222,10 +212,3 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
     ]
     whole, paths = {0, 1, 2}, {header.index("workbook")}
     return table(header, rows, width_of(sys.stdout), mark_of(sys.stdout), whole=whole, paths=paths)
-
-
-def _never_used(settings: Settings) -> bool:
-    """Whether nothing has been run here yet: no journal was named, and its place is empty."""
-    path = journal_path(settings)
-    named = "journal" in settings.model_fields_set
-    return not named and path is not None and not path.exists()

@@ -47,13 +47,12 @@ def end(report: Report, settings: Settings, *, as_json: bool, quiet: bool, sandb
 
 
 def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
+    from batchrun import status
     from batchrun.cli import wording
-    from batchrun.journal import Journal, standing
 
     summary, running = report.summary, 0
     if summary.unfinished:
-        with Journal(settings.journal) as journal:
-            running = standing(journal, summary.batch_id).running_rows
+        running = status(summary.batch_id, settings=settings).left.running_rows
     where = named_journal(settings)
     lines = [
         f"Batch:     {summary.batch_id}",

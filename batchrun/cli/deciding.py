@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -34,8 +34,7 @@ from batchrun.model import InDoubt, Outcome
 from batchrun.words import meant
 
 if TYPE_CHECKING:
-    from batchrun.model import BatchSummary, ResultRow
-    from batchrun.takeover import Decide
+    from batchrun.model import BatchSummary, Decide, ResultRow
 
 ROWS_SHOWN = 10
 AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
@@ -81,8 +80,9 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Send rows again that ended without a result; each is paid for again."""
-    from batchrun.journal import Journal
-    from batchrun.takeover import RETRIED_BY_ITSELF, retriable
+    from batchrun import aio
+    from batchrun import status as status_of
+    from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
     given: dict[str, Any] = {
@@ -91,17 +91,15 @@ def retry(
         "journal": journal,
         "log_file": log_file,
     }
-    with Journal(settings_with_journal(**given).journal) as opened:
-        summary = opened.resolve(batch)
+    summary = status_of(batch, settings=settings_with_journal(**given)).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
     _confirm_retry(summary, chosen, yes=yes)
     go_on(
-        summary.batch_id,
+        partial(aio.retry, summary.batch_id, outcomes=chosen),
         settings,
         Manner(as_json, quiet, notify_command),
         output=output,
-        retry=chosen,
         decide=about_doubts(InDoubt.HOLD),
         form=form_from(defaults=files.defaults, source=summary.source.path),
     )
@@ -121,30 +119,36 @@ def forget(
     sandbox: PlayJournal = False,
 ) -> None:
     """Erase a batch from the journal, its rows and results included; workbooks stay."""
-    from batchrun.cli.wording import counts
-    from batchrun.journal import Journal
+    from batchrun import forget as forget_batches
     from batchrun.words import plural
 
     if (batch is None) == (older_than is None):
         raise UsageError(
             "Name a batch, or an age with --older-than.", "List the batches with: batchrun batches"
         )
-    with Journal(settings_with_journal(sandbox=sandbox, journal=journal).journal) as opened:
-        if older_than is None:
-            chosen = [opened.resolve(batch)]
-        else:
-            before = datetime.now(UTC) - age(older_than, "--older-than")
-            chosen = [one for one in opened.batches() if one.updated_at < before]
-        for one in chosen:
-            typer.echo(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}")
-        if not chosen:
-            typer.echo(f"No batch is older than {older_than}.")
-            return
-        question = f"Erase {plural(len(chosen), 'batch', 'batches')} for good?"
-        if not _agreed(question, yes=yes):
-            raise typer.Exit(ExitCode.COMPLETED)
-        opened.forget(*(one.batch_id for one in chosen))
-    typer.echo(f"Forgotten: {plural(len(chosen), 'batch', 'batches')}")
+    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    gone = forget_batches(
+        *([] if batch is None else [batch]),
+        older_than=None if older_than is None else age(older_than, "--older-than"),
+        confirm=lambda found: _agreed_to_erase(found, yes=yes),
+        settings=settings,
+    )
+    if not gone:
+        typer.echo(f"No batch is older than {older_than}.")
+        return
+    typer.echo(f"Forgotten: {plural(len(gone), 'batch', 'batches')}")
+
+
+def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
+    """Ask, and end the command where the answer is no: nothing is wrong then."""
+    from batchrun.cli.wording import counts
+    from batchrun.words import plural
+
+    for one in found:
+        typer.echo(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}")
+    if not _agreed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
+        raise typer.Exit(ExitCode.COMPLETED)
+    return True
 
 
 def about_doubts(given: InDoubt | None) -> Decide:

@@ -12,6 +12,8 @@ from batchrun.errors import UsageError
 from batchrun.words import meant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batchrun.settings import ListDefaults
     from batchrun.workbook import Form
 
@@ -82,7 +84,7 @@ def form_from(
         UsageError: One of them can't be used.
     """
     from batchrun.settings import ListDefaults
-    from batchrun.workbook import Crm, form_of
+    from batchrun.workbook import Crm, Form
 
     usual = defaults or ListDefaults()
     kept = layout is not None and layout.exists()
@@ -95,17 +97,37 @@ def form_from(
         raise UsageError(
             f"--crm {crm} is not known.", f"{meant(crm, Crm)}It can be {' or '.join(Crm)}."
         )
-    return form_of(
-        columns or shape.columns,
-        rename or (),
+    wanted = Form(
+        _names(columns or shape.columns),
+        _titles(rename or ()),
         flat_depth or shape.flat_depth,
+        csv_plain or usual.csv_plain,
+        None if crm is None else Crm(crm.lower()),
         layout,
-        titles=shape.rename,
-        usual=None if source is None else usual.output_of(Path(source)),
-        csv_plain=csv_plain or usual.csv_plain,
-        crm=None if crm is None else Crm(crm.lower()),
-        write_every_seconds=None if every is None else _seconds(every, said_by),
+        None if every is None else _seconds(every, said_by),
+        None if source is None else usual.output_of(Path(source)),
     )
+    return wanted.with_layout().over(Form(rename=shape.rename))
+
+
+def _names(columns: Sequence[str]) -> Sequence[str] | None:
+    """Dotted names, given one by one or with commas between; ``None`` for none."""
+    return (
+        tuple(name for given in columns for one in given.split(",") if (name := one.strip()))
+        or None
+    )
+
+
+def _titles(rename: Sequence[str]) -> dict[str, str]:
+    titles: dict[str, str] = {}
+    for given in rename:
+        name, equals, title = given.partition("=")
+        if not (equals and name.strip() and title.strip()):
+            raise UsageError(
+                f"--rename {given} has no title.", "Write it as --rename outputs.fit_score=Fit."
+            )
+        titles[name.strip()] = title.strip()
+    return titles
 
 
 def _seconds(text: str, said_by: str) -> float:

@@ -34,19 +34,14 @@ def login(
     ] = False,
 ) -> None:
     """Keep a key: it is typed unseen or read from standard input, checked, and kept."""
-    from batchrun.access import DEFAULT_PROFILE, stored_profiles
-    from batchrun.access.login import log_in
+    from batchrun.access import DEFAULT_PROFILE
+    from batchrun.access.login import address_for, log_in
     from batchrun.access.profiles import checked_name
-    from batchrun.service.address import checked_base_url
     from batchrun.words import plural
 
     settings = settings_from(base_url=base_url)
     name = checked_name(profile or settings.profile or DEFAULT_PROFILE)
-    earlier = stored_profiles().get(name)
-    address = settings.base_url
-    if earlier is not None and "base_url" not in settings.model_fields_set:
-        address = earlier.base_url
-    address = checked_base_url(address)
+    address = address_for(name, settings)
     kept = asyncio.run(
         log_in(
             _key(name, address),

@@ -99,7 +99,7 @@ def request_from(
     Raises:
         UsageError: One of them can't be used, or nothing names a workflow.
     """
-    from batchrun.plan import parse_parameter, read_parameters
+    from batchrun.cli.parameters import parse_parameter, read_parameters
     from batchrun.request import Request
 
     workflow = defaults.workflow if workflow is None else workflow

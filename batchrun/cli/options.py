@@ -206,7 +206,7 @@ def age(text: str, option: str) -> timedelta:
 
 def journal_path(settings: Settings) -> Path | None:
     """Where the journal's file is; ``None`` where it is a database server's."""
-    from batchrun.journal.location import is_server
+    from batchrun.settings.location import is_server
 
     return None if is_server(settings.journal) else Path(settings.journal).expanduser()
 
@@ -218,7 +218,7 @@ def _note_synchronised(settings: Settings) -> None:
     path = journal_path(settings)
     if path is None:
         return
-    from batchrun.journal.places import synchronised_by
+    from batchrun.settings.location import synchronised_by
 
     service = synchronised_by(path.absolute())
     if service is not None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from batchrun.model import ResultRow
     from batchrun.report import Report
     from batchrun.service import Credits
-    from batchrun.settings import Settings
 
 ROWS_SHOWN = 10
 COLUMNS_SHOWN = 6
@@ -52,27 +51,15 @@ class Pilot:
     before: Credits | None = None
 
 
-def read_pilot(report: Report, settings: Settings, before: Credits | None) -> Pilot:
+def read_pilot(report: Report, before: Credits | None) -> Pilot:
     """Read from the journal what came of the jobs sent; of many, what came of the first.
 
     Raises:
         JournalError: The journal can't be read.
     """
-    from batchrun.journal import Journal, standing
-    from batchrun.workbook.layout import layout_of
-
-    batch_id = report.summary.batch_id
-    with Journal(settings.journal) as journal:
-        left = standing(journal, batch_id)
-        with journal.results(batch_id, of_jobs=report.sent[:JOBS_READ]) as found:
-            rows = list(found.rows)
-            results = layout_of(found)
-    values = [
-        ["" if (value := column.value(flat)) is None else str(value) for column in results.results]
-        for flat in (results.flat(row.result) for row in rows)
-    ]
-    titles = [column.title for column in results.results]
-    return Pilot(report, rows, titles, values, left.to_trigger, before)
+    found = report.pilot(JOBS_READ)
+    values = [["" if cell is None else str(cell) for cell in cells] for cells in found.values]
+    return Pilot(report, found.rows, found.titles, values, found.left.to_trigger, before)
 
 
 def pilot_lines(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from batchrun.model import Role
-    from batchrun.tables import Ask, ColumnQuestion
+    from batchrun.tables import ColumnQuestion
 
 HeaderRow: TypeAlias = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Line with the column names.")
@@ -29,7 +31,7 @@ SaveMapping: TypeAlias = Annotated[
 ]
 
 
-def ask_if_somebody_is_here() -> Ask | None:
+def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
     """What puts a question on the terminal; ``None`` when nobody sits there."""
     return ask_for_column if sys.stdin.isatty() else None
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -120,7 +121,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do and cost; nothing is triggered."""
-    from batchrun import batch
+    from batchrun import aio
     from batchrun.cli import wording
     from batchrun.cli.costs import plan_costs
 
@@ -148,7 +149,7 @@ def check(
     given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
     with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
         tell_configuration(files, settings)
-        plan = asyncio.run(batch.check(request, settings, with_credits=not as_json))
+        plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
     if as_json:
         typer.echo(json.dumps(wording.plan_json(plan)))
     else:
@@ -306,6 +307,8 @@ def resume(
     }
 
     def go_on_with(summary: BatchSummary) -> None:
+        from batchrun import aio
+
         files = configuration_of(summary)
         settings = settings_from(configuration=files, **given)
         form = form_from(
@@ -320,7 +323,7 @@ def resume(
         )
         tell_configuration(files, settings)
         go_on(
-            summary.batch_id,
+            partial(aio.resume, summary.batch_id),
             settings,
             Manner(as_json, quiet, notify_command),
             output=output,
@@ -351,18 +354,12 @@ def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
 
 def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> BatchSummary:
     """The batch that is meant; said first where nothing of it is left to do."""
-    from batchrun.journal import Journal
+    from batchrun import status
 
-    with Journal(settings.journal) as journal:
-        summary = journal.resolve(batch)
-        done = not (
-            summary.unfinished
-            or journal.undecided(summary.batch_id)
-            or journal.rescued(summary.batch_id)
-        )
-    if done:
+    found = status(batch, settings=settings)
+    if not found.something_to_do:
         typer.echo("Nothing left to do.", err=to_stderr)
-    return summary
+    return found.summary
 
 
 def demo(journal: JournalAt = None) -> None:

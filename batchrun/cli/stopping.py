@@ -53,6 +53,7 @@ class Stopper:
         self._asking = False
         self._cancelled = False
         self._cancel: Callable[[], object] | None = None
+        self._soon: Callable[..., object] = lambda *_: None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -85,7 +86,8 @@ class Stopper:
         async def cancellable() -> Ended:
             task, loop = asyncio.current_task(), asyncio.get_running_loop()
             assert task is not None
-            self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+            self._soon = loop.call_soon_threadsafe
+            self._cancel = lambda: self._soon(task.cancel)
             return await work
 
         try:
@@ -106,9 +108,10 @@ class Stopper:
         if self._asking or self._cancel is None or self._cancelled:
             raise KeyboardInterrupt
         if self._control.batch_id and not self._control.stopped:
-            # The signal may have come while something was being printed.
-            with suppress(RuntimeError):
+            try:
                 self._say(_GENTLY)
+            except RuntimeError:  # the signal came while something was being printed
+                self._soon(self._say, _GENTLY)
             self._control.stop()
         elif number != getattr(signal, "SIGHUP", None) or not self._control.batch_id:
             self._cancelled = True

@@ -48,17 +48,17 @@ def resume_all(
     Raises:
         UsageError: One of those options was given.
     """
-    from batchrun.journal import Journal
+    from batchrun import batches
+    from batchrun.settings.location import shown
 
     useless = [name for name, value in for_one.items() if value is not None]
     if useless:
         raise UsageError(
             f"--all goes on with every batch, and {', '.join(useless)} is for one.", "Leave it out."
         )
-    with Journal(settings.journal) as journal:
-        location, left = journal.location, journal.unfinished()
+    left = batches(unfinished=True, settings=settings)[::-1]  # who waits longest comes first
     if not left:
-        tell(f"Nothing left to do in the journal {location}.", err=to_stderr)
+        tell(f"Nothing left to do in the journal {shown(settings.journal)}.", err=to_stderr)
     codes = [ExitCode.COMPLETED]
     for number, summary in enumerate(left, start=1):
         code, goes_on = _resume_one(summary, go_on_with)

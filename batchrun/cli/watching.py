@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,25 +10,19 @@ import typer
 from batchrun.cli.terminal import cut, is_screen, mark_of, width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-WATCH_SECONDS = 1.0
+    from collections.abc import Iterable, Sequence
 
 
-def watch(look: Callable[[], tuple[Sequence[str], bool]]) -> None:
+def watch(looks: Iterable[Sequence[str]]) -> None:
     """Show how things stand until they stand still, or until Ctrl-C.
 
     Args:
-        look: Tells how they stand, in lines, and whether they still move.
+        looks: How they stand, in lines, look after look.
     """
     picture = _Picture()
     try:
-        while True:
-            lines, moves = look()
+        for lines in looks:
             picture.draw(lines)
-            if not moves:
-                return
-            time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:  # whoever watches has seen enough; the batch goes on
         return
 

@@ -56,7 +56,6 @@ def newest_unfinished(settings: Settings) -> BatchSummary | None:
     path = journal_path(settings)
     if path is not None and not path.exists():
         return None
-    from batchrun.journal import Journal
+    from batchrun import batches
 
-    with Journal(settings.journal) as journal:
-        return next((one for one in journal.batches() if one.unfinished), None)
+    return next((one for one in batches(settings=settings) if one.unfinished), None)

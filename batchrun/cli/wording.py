@@ -91,7 +91,7 @@ def plan_lines(
         *(f"           {notice}" for notice in source.notices),
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Columns:   {', '.join(columns)}",
-        *(f"           {line}" for line in id_lines(plan)),
+        *(f"           {line}" for line in plan.id_lines()),
         f"Rows:      {len(plan.rows):,}, of them {len(invalid):,} invalid",
     ]
     lines += [f"           line {row.row.line}: {row.reason}" for row in invalid[:REASONS_SHOWN]]
@@ -136,15 +136,6 @@ def known_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def id_lines(plan: Plan) -> list[str]:
-    """What each column holds that is, or might have been, the one with the IDs."""
-    from batchrun.tables import candidate_contents, swap_notice
-
-    found = candidate_contents(plan.table, plan.roles, lenient=plan.lenient_ids)
-    swapped = swap_notice(plan.table, plan.roles)
-    return [f"{each.name}: {each.words}" for each in found] + ([swapped] if swapped else [])
-
-
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan for machines."""
     return {
@@ -153,7 +144,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "notices": list(plan.table.source.notices),
         "workflow": {"id": plan.workflow.id, "name": plan.workflow.name},
         "columns": {role.value: plan.table.header[at] for role, at in plan.roles.items()},
-        "ids": id_lines(plan),
+        "ids": plan.id_lines(),
         "rows": len(plan.rows),
         "invalid": [{"line": row.row.line, "reason": row.reason} for row in plan.invalid],
         "duplicates": plan.duplicates,

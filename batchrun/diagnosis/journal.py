@@ -12,9 +12,9 @@ from pathlib import Path
 from batchrun.diagnosis.finding import Finding, Verdict
 from batchrun.errors import JournalError
 from batchrun.journal import Journal
-from batchrun.journal.location import is_server, shown
 from batchrun.journal.places import network_filesystem
 from batchrun.journal.schema import SCHEMA_VERSION
+from batchrun.settings.location import is_server, shown
 
 LITTLE_BYTES = 500_000_000
 """A disk with less free is worth a word: a run keeps its results in the journal."""

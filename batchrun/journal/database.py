@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from batchrun.errors import JournalError
 from batchrun.journal import places, server
 from batchrun.journal.faults import unusable
-from batchrun.journal.location import is_server, shown
 from batchrun.journal.migrations import bring_up_to_date
+from batchrun.settings.location import is_server, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUSY_SECONDS = 30.0
+LOOK_AGAIN_SECONDS = 0.01
 
 _WRITING = {"preserve_rowcount": True}
 """Options of a connection that writes: how many rows an INSERT made is known, too."""
@@ -125,7 +127,7 @@ def _make_durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")
-    mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    mode = _keep_a_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     # macOS: fsync alone leaves data in the drive's own cache.
     cursor.execute("PRAGMA fullfsync=ON")
@@ -136,6 +138,22 @@ def _make_durable(connection: Any, _record: Any) -> None:
             "The journal's disk can't keep a write-ahead log (a network drive?).",
             "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
         )
+
+
+def _keep_a_log(cursor: sqlite3.Cursor) -> str:
+    """Switch to a write-ahead log; the mode that the database is in then.
+
+    Where several make a new journal at once, SQLite itself does not wait for its turn here.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return str(cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not locked or time.monotonic() > until:
+                raise
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _is_databases_own(engine: Engine, error: BaseException) -> bool:

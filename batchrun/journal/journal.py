@@ -18,7 +18,6 @@ from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.known import known_jobs, reuse_results
 from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_files
 from batchrun.journal.ledger import QuotaLedger, inserter
-from batchrun.journal.location import shown
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import ResultRows
@@ -35,6 +34,7 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
+from batchrun.settings.location import shown
 from batchrun.words import meant
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from batchrun.errors import HeldError, JournalError
 from batchrun.journal.database import clock_ahead, on_server
 from batchrun.journal.faults import unusable
 from batchrun.journal.ledger import inserter
-from batchrun.journal.location import is_server
 from batchrun.journal.schema import leases
+from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

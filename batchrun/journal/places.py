@@ -7,12 +7,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from batchrun.errors import JournalError
-
-if TYPE_CHECKING:
-    from pathlib import PurePath
 
 # SQLite's write-ahead log needs memory shared by all that have the file open, and locks that
 # hold: https://www.sqlite.org/wal.html#noshm, https://www.sqlite.org/howtocorrupt.html
@@ -23,17 +19,6 @@ _NETWORK_FILESYSTEMS = frozenset(
         *("fuse.davfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"),
     }
 )
-# https://developer.apple.com/documentation/fileprovider: ~/Library/CloudStorage/OneDrive-Personal
-_SYNCHRONISED = {
-    "onedrive": "OneDrive",
-    "dropbox": "Dropbox",
-    "google drive": "Google Drive",
-    "googledrive": "Google Drive",
-    "icloud drive": "iCloud Drive",
-    "iclouddrive": "iCloud Drive",
-    "com~apple~clouddocs": "iCloud Drive",
-    "nextcloud": "Nextcloud",
-}
 _MAC_MOUNT = re.compile(r".+ on (?P<point>/.*) \((?P<kind>\w+)[,)].*")
 _MOUNTS = Path("/proc/self/mounts")
 _WINDOWS_REMOTE_DRIVE = 4  # DRIVE_REMOTE of GetDriveTypeW
@@ -94,18 +79,6 @@ def mac_network_mount(mounts: str, folder: Path) -> str | None:
         return None
     _, kind = max(around, key=lambda each: len(each[0].parts))
     return kind if kind in _NETWORK_FILESYSTEMS else None
-
-
-def synchronised_by(path: PurePath) -> str | None:
-    """Which service copies a path's folder to other machines, judged by its name. Pure.
-
-    It may put back an older copy, or hold the file while SQLite wants it.
-    """
-    for part in path.parent.parts:
-        for name, service in _SYNCHRONISED.items():
-            if part.lower() == name or part.lower().startswith((f"{name} - ", f"{name}-")):
-                return service
-    return None
 
 
 def network_mount(mounts: str, folder: Path) -> str | None:

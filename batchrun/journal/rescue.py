@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
-from batchrun.journal.location import is_server
 from batchrun.journal.schema import JobState
+from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

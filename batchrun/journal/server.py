@@ -16,7 +16,7 @@ from sqlalchemy import Engine, create_engine, event, func, select
 
 from batchrun.errors import JournalError
 from batchrun.journal.faults import INSUFFICIENT_PRIVILEGE, unusable
-from batchrun.journal.location import server_url, shown
+from batchrun.settings.location import server_url, shown
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.workbook.crm import write_crm
 from batchrun.workbook.flatten import flatten
-from batchrun.workbook.form import Crm, Form, form_of, keep_layout
+from batchrun.workbook.form import Crm, Form, keep_layout
 from batchrun.workbook.frame import to_frame
 from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.target import check_target, usual_target, whole_file
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults
 
-__all__ = ["Crm", "Form", "check_target", "flatten", "form_of", "to_frame", "usual_target", "write"]
+__all__ = ["Crm", "Form", "check_target", "flatten", "to_frame", "usual_target", "write"]
 
 
 def write(

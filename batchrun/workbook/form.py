@@ -99,49 +99,6 @@ class Form:
         return cls(**found, layout=None if layout is None else Path(layout))
 
 
-def form_of(
-    columns: Sequence[str] = (),
-    rename: Sequence[str] = (),
-    flat_depth: int | None = None,
-    layout: Path | None = None,
-    *,
-    titles: Mapping[str, str] | None = None,
-    usual: Path | None = None,
-    csv_plain: bool = False,
-    crm: Crm | None = None,
-    write_every_seconds: float | None = None,
-) -> Form:
-    """A form from options as they are typed; they win over a layout that is there.
-
-    Args:
-        columns: Dotted names, also several in one with commas between; ``*`` stands for anything.
-        rename: Each ``name=title``.
-        flat_depth: The most keys in a dotted name.
-        layout: A file that a batch before has kept its columns in, or where to keep them.
-        titles: Dotted name → title, beneath ``rename``.
-        usual: As in `Form`.
-        csv_plain: As in `Form`.
-        crm: As in `Form`.
-        write_every_seconds: As in `Form`.
-
-    Raises:
-        UsageError: One of them can't be used.
-    """
-    picked = tuple(name.strip() for given in columns for name in given.split(",") if name.strip())
-    named: dict[str, str] = {}
-    for given in rename:
-        name, equals, title = given.partition("=")
-        if not (equals and name.strip() and title.strip()):
-            raise UsageError(
-                f"--rename {given} has no title.", "Write it as --rename outputs.fit_score=Fit."
-            )
-        named[name.strip()] = title.strip()
-    form = Form(
-        picked or None, named, flat_depth, csv_plain, crm, layout, write_every_seconds, usual
-    )
-    return form.with_layout().over(Form(rename=titles or {}))
-
-
 def keep_layout(results: BatchResults, form: Form) -> None:
     """Keep the columns of these results for the next batch, unless a file keeps some already.
 

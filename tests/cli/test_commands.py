@@ -291,6 +291,9 @@ def test_watching_and_json_exclude_each_other(batchrun: CommandLine) -> None:
 def test_a_script_is_asked_nothing_and_no_request_is_spent_on_credits(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
+    batchrun.monkeypatch.setenv(
+        "BATCHRUN_RATE", "unlimited"
+    )  # else it may be left out, as it should
     batchrun(*RUN)
     batchrun("check", "accounts.csv", "-w", "account research", "--json")
     assert reported(sandbox)["credits"] == 0

@@ -95,3 +95,17 @@ def test_a_time_is_read_as_people_write_it(text: str, seconds: float) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--write-every"):
         form_from(write_every=text)
+
+
+def test_options_are_read_as_people_write_them() -> None:
+    form = form_from(["summary, outputs.*", "people"], ["outputs.id= Report "], 3)
+
+    assert form.columns == ("summary", "outputs.*", "people")
+    assert form.rename == {"outputs.id": "Report"}
+    assert form.flat_depth == 3
+
+
+@pytest.mark.parametrize("rename", ["outputs.id", "outputs.id=", "=Report"])
+def test_a_title_for_nothing_is_refused(rename: str) -> None:
+    with pytest.raises(UsageError, match="has no title"):
+        form_from(rename=[rename])

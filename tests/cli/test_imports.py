@@ -15,7 +15,14 @@ from batchrun import cli
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PUBLIC = {"batchrun", "batchrun.aio", "batchrun.errors", "batchrun.model", "batchrun.sandbox"}
+PUBLIC = {
+    "batchrun",
+    "batchrun.aio",
+    "batchrun.errors",
+    "batchrun.events",
+    "batchrun.model",
+    "batchrun.sandbox",
+}
 """docs/python.md names them."""
 SHARED = {
     "batchrun.access",
@@ -26,25 +33,6 @@ SHARED = {
 }
 """What the command line shares with the library and nobody else needs: settings as they are
 written, stored keys, what the doctor finds, numbers as words, failures as files."""
-NOT_YET = {
-    "again": {"Journal", "find_rerun", "signature_of"},
-    "attending": {"Decide", "Journal", "Standing", "batch", "hold_doubts", "resume", "standing"},
-    "batches": {"Journal", "standing"},
-    "closing": {"Journal", "standing"},
-    "deciding": {"Decide", "Journal", "RETRIED_BY_ITSELF", "retriable"},
-    "forms": {"form_of"},
-    "keys": {"checked_base_url"},
-    "lists": {"parse_parameter", "read_parameters"},
-    "log_file": {"Happening"},
-    "options": {"is_server", "synchronised_by"},
-    "pilot": {"Journal", "layout_of", "standing"},
-    "reading": {"Ask"},
-    "running": {"Journal", "batch"},
-    "unattended": {"Journal"},
-    "welcome": {"Journal"},
-    "wording": {"candidate_contents", "swap_notice"},
-}
-"""What is still to be made public, or moved; nothing is added here."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 
@@ -83,4 +71,4 @@ def is_public(home: str, name: str) -> bool:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_a_module_imports_what_is_public(path: Path) -> None:
-    assert set(private_names(path)) == NOT_YET.get(path.stem, set())
+    assert set(private_names(path)) == set()

@@ -40,7 +40,7 @@ def assert_described(ended: Ended, name: str) -> Any:
 
 def test_the_description_is_a_schema_and_describes_each_command() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    commands = runpy.run_path(str(DOCS / "list_options.py"))["commands"]()
+    commands = runpy.run_path(str(DOCS / "make_reference.py"))["commands"]()
     with_json = {
         name
         for name, command in commands.items()

@@ -209,7 +209,7 @@ def test_the_other_schedulers_files_are_well_formed_and_say_the_same() -> None:
         agent["ProgramArguments"],
         windows[1].split(),
     ]
-    known = runpy.run_path(str(DOCS / "list_options.py"))["commands"]()
+    known = runpy.run_path(str(DOCS / "make_reference.py"))["commands"]()
     for program, name, *options in lines:
         assert re.search(r"batchrun(\.exe)?$", program)
         assert name == "resume"

@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import sys
 from contextlib import closing
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +19,6 @@ from batchrun.journal.places import (
     mac_network_mount,
     network_filesystem,
     network_mount,
-    synchronised_by,
 )
 
 from .batches import IDS, URL, plan_of
@@ -67,23 +66,6 @@ nas:/home on /Volumes/home (nfs)
 )
 def test_a_folder_on_a_macs_network_drive_is_known(folder: str, found: str | None) -> None:
     assert mac_network_mount(MAC_MOUNTS, Path(folder)) == found
-
-
-@pytest.mark.parametrize(
-    ("path", "service"),
-    [
-        (PureWindowsPath(r"C:\Users\Anna\OneDrive\journal.db"), "OneDrive"),
-        (PureWindowsPath(r"C:\Users\Anna\OneDrive - Example GmbH\x\journal.db"), "OneDrive"),
-        (PurePosixPath("/Users/anna/Library/CloudStorage/OneDrive-Example/j.db"), "OneDrive"),
-        (PurePosixPath("/Users/anna/Library/Mobile Documents/com~apple~CloudDocs/j.db"), "iCloud"),
-        (PurePosixPath("/home/anna/Dropbox/j.db"), "Dropbox"),
-        (PurePosixPath("/home/anna/dropboxes/j.db"), ""),
-        (PurePosixPath("/home/anna/onedrive.db"), ""),
-    ],
-)
-def test_a_folder_that_is_copied_to_other_machines_is_known(path: PurePath, service: str) -> None:
-    assert (synchronised_by(path) or "").startswith(service)
-    assert bool(synchronised_by(path)) is bool(service)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/mounts")
@@ -139,6 +121,24 @@ def test_a_locked_journal_is_said_to_be_locked(
         with pytest.raises(JournalError, match="another program keeps it locked"):
             Journal(str(path))
     Journal(str(path)).close()
+
+
+def test_who_makes_a_new_journal_waits_for_another_who_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does not wait by itself where the log is switched on."""
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waits: list[float] = []
+
+        def ended_meanwhile(seconds: float) -> None:
+            waits.append(seconds)
+            other.execute("ROLLBACK")
+
+        monkeypatch.setattr("batchrun.journal.database.time.sleep", ended_meanwhile)
+        Journal(str(path)).close()
+    assert len(waits) == 1
 
 
 def test_a_damaged_journal_is_said_to_be_damaged(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, inspect
 
 from batchrun.errors import JournalError
 from batchrun.journal import Journal
-from batchrun.journal.location import is_server, server_url
 from batchrun.journal.schema import SCHEMA_VERSION, attempts, metadata
 from batchrun.model import Outcome
+from batchrun.settings.location import is_server, server_url
 
 from .batches import outcomes
 

@@ -214,7 +214,7 @@ def test_a_list_in_the_users_own_folder_has_the_users_rights(desk: Path) -> None
 
 
 def test_the_reference_names_every_key() -> None:
-    from tests.test_docs import DOCS
+    from tests.docs.pages import DOCS
 
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
     page = page[page.index("## batchrun.toml") :]

@@ -21,6 +21,7 @@ from batchrun import (
     Progress,
     Report,
     Request,
+    Rerun,
     Settings,
 )
 from batchrun.model import ResultRow, Workflow
@@ -64,9 +65,12 @@ report = batchrun.run(
 )
 assert_type(report, Report)
 assert_type(report.frame(), pd.DataFrame)
+assert_type(report.pilot().left.to_trigger, int)
 assert_type(batchrun.resume("1124", in_doubt="retry"), Report)
 assert_type(batchrun.resume(in_doubt=decide), Report)
-assert_type(batchrun.retry(outcomes={Outcome.FAILED}), Report)
+assert_type(batchrun.retry(outcomes={Outcome.FAILED}, in_doubt=decide), Report)
+assert_type(batchrun.Rerun.batch_of("accounts.results.xlsx"), str | None)
+assert_type(batchrun.Rerun.read("accounts.results.xlsx"), Rerun | None)
 assert_type(
     batchrun.run_marked("accounts.results.xlsx", confirm=lambda marked: marked.rows < 9), Report
 )
@@ -75,6 +79,9 @@ assert_type(batchrun.export(None, "out.csv", form=Form(csv_plain=True)), Path)
 assert_type(batchrun.batches(), list[BatchSummary])
 assert_type(batchrun.status().left.running, int)
 assert_type(batchrun.status("1124"), BatchStatus)
+assert_type([status.working for status in batchrun.watch("1124")], list[bool])
+assert_type(batchrun.batches(unfinished=True), list[BatchSummary])
+batchrun.forget("1124", confirm=lambda found: found[0].rows < 9)
 assert_type(batchrun.forget("1124", older_than=timedelta(days=90)), list[BatchSummary])
 
 

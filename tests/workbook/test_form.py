@@ -13,7 +13,7 @@ import pytest
 from batchrun import workbook
 from batchrun.errors import OutputError, UsageError
 from batchrun.model import Outcome
-from batchrun.workbook import Crm, Form, form_of
+from batchrun.workbook import Crm, Form
 from batchrun.workbook.layout import Shape
 from tests.workbook.batches import HEADER, STATUS, batch, batch_of, row, sheet, sheet_names
 
@@ -63,25 +63,13 @@ def test_the_columns_are_those_that_are_wanted(
     assert ("people" in sheet_names(path)) == ("people" in columns)
 
 
-def test_options_are_read_as_people_write_them() -> None:
-    form = form_of(["summary, outputs.*", "people"], ["outputs.id= Report "], 3)
-
-    assert form.shape == Shape(("summary", "outputs.*", "people"), {"outputs.id": "Report"}, 3)
-
-
-@pytest.mark.parametrize("rename", ["outputs.id", "outputs.id=", "=Report"])
-def test_a_title_for_nothing_is_refused(rename: str) -> None:
-    with pytest.raises(UsageError, match="has no title"):
-        form_of(rename=[rename])
-
-
 def test_a_layout_keeps_the_columns_from_month_to_month(tmp_path: Path) -> None:
     layout = tmp_path / "layout.json"
     march, april = tmp_path / "march.xlsx", tmp_path / "april.xlsx"
-    form = form_of(rename=["a.x=The X"], layout=layout)
+    form = Form(rename={"a.x": "The X"}, layout=layout).with_layout()
     workbook.write(batch_of({"a": {"x": 1}, "b": 2}), march, form)
 
-    again = form_of(layout=layout)
+    again = Form(layout=layout).with_layout()
     workbook.write(batch_of({"new": 1, "b": 3}, {"a": {"x": 4}}), april, again)
 
     assert sheet(march)[0] == sheet(april)[0]
@@ -89,7 +77,7 @@ def test_a_layout_keeps_the_columns_from_month_to_month(tmp_path: Path) -> None:
 
 
 def test_a_layout_is_kept_only_when_all_is_finished(tmp_path: Path) -> None:
-    form = form_of(layout=tmp_path / "layout.json")
+    form = Form(layout=tmp_path / "layout.json").with_layout()
     unfinished = batch([row(0, {"a": 1}), row(1, None, Outcome.PENDING)])
 
     workbook.write(unfinished, tmp_path / "out.xlsx", form)
@@ -103,15 +91,15 @@ def test_a_layout_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     layout.write_text(text, encoding="utf-8")
 
     with pytest.raises(UsageError, match="is not one that batchrun has written"):
-        form_of(layout=layout)
+        Form(layout=layout).with_layout()
 
 
-def test_options_win_over_a_layout(tmp_path: Path) -> None:
+def test_what_is_given_wins_over_a_layout(tmp_path: Path) -> None:
     layout = tmp_path / "layout.json"
     kept = {"columns": ["a"], "rename": {"a": "A", "b": "B"}, "flat_depth": 2}
     layout.write_text(json.dumps(kept), encoding="utf-8")
 
-    form = form_of(["b"], ["b=Bee"], layout=layout)
+    form = Form(["b"], {"b": "Bee"}, layout=layout).with_layout()
 
     assert form.shape == Shape(("b",), {"a": "A", "b": "Bee"}, 2)
 

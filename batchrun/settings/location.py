@@ -1,16 +1,18 @@
-"""What names a journal: the path of a SQLite file, or the URL of a PostgreSQL database. Pure."""
+"""What names a journal: the path of a SQLite file, or the URL of a PostgreSQL database. Pure.
+
+SQLAlchemy is loaded when a URL is read, and never for a path.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from batchrun.errors import JournalError
 
 if TYPE_CHECKING:
+    from pathlib import PurePath
+
     from sqlalchemy import URL
 
 HIDDEN = "***"
@@ -20,6 +22,17 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _POSTGRESQL = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 _EXAMPLE = "Write it as postgresql://USER@HOST/DATABASE, or give the path of a file."
 _SECRETS = frozenset({"password", "sslpassword"})
+# https://developer.apple.com/documentation/fileprovider: ~/Library/CloudStorage/OneDrive-Personal
+_SYNCHRONISED = {
+    "onedrive": "OneDrive",
+    "dropbox": "Dropbox",
+    "google drive": "Google Drive",
+    "googledrive": "Google Drive",
+    "icloud drive": "iCloud Drive",
+    "iclouddrive": "iCloud Drive",
+    "com~apple~clouddocs": "iCloud Drive",
+    "nextcloud": "Nextcloud",
+}
 
 
 def is_server(location: str) -> bool:
@@ -40,12 +53,27 @@ def shown(location: str) -> str:
     return url.render_as_string(hide_password=True).replace("%2A%2A%2A", HIDDEN)
 
 
+def synchronised_by(path: PurePath) -> str | None:
+    """Which service copies a path's folder to other machines, judged by its name. Pure.
+
+    It may put back an older copy, or hold the file while SQLite wants it.
+    """
+    for part in path.parent.parts:
+        for name, service in _SYNCHRONISED.items():
+            if part.lower() == name or part.lower().startswith((f"{name} - ", f"{name}-")):
+                return service
+    return None
+
+
 def server_url(location: str) -> URL:
     """The URL as SQLAlchemy connects by it.
 
     Raises:
         JournalError: It is of another kind of database, or can't be read.
     """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     found = _SCHEME.match(location)
     scheme = found[1].lower() if found else ""
     if scheme not in _POSTGRESQL:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+
 import pytest
 
 from batchrun.errors import JournalError
-from batchrun.journal.location import is_server, server_url, shown
 from batchrun.settings import load_settings
+from batchrun.settings.location import is_server, server_url, shown, synchronised_by
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,20 @@ def test_a_url_that_cannot_be_used_says_what_is_wrong(url: str, words: str) -> N
     assert words in str(refused.value)
     assert url not in str(refused.value)
     assert "p@ss" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "service"),
+    [
+        (PureWindowsPath(r"C:\Users\Anna\OneDrive\journal.db"), "OneDrive"),
+        (PureWindowsPath(r"C:\Users\Anna\OneDrive - Example GmbH\x\journal.db"), "OneDrive"),
+        (PurePosixPath("/Users/anna/Library/CloudStorage/OneDrive-Example/j.db"), "OneDrive"),
+        (PurePosixPath("/Users/anna/Library/Mobile Documents/com~apple~CloudDocs/j.db"), "iCloud"),
+        (PurePosixPath("/home/anna/Dropbox/j.db"), "Dropbox"),
+        (PurePosixPath("/home/anna/dropboxes/j.db"), ""),
+        (PurePosixPath("/home/anna/onedrive.db"), ""),
+    ],
+)
+def test_a_folder_that_is_copied_to_other_machines_is_known(path: PurePath, service: str) -> None:
+    assert (synchronised_by(path) or "").startswith(service)
+    assert bool(synchronised_by(path)) is bool(service)

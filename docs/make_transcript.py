@@ -1,0 +1,304 @@
+"""Make docs/first-ten-minutes.md: the commands of a first day, typed at a terminal of their own.
+
+Run ``python docs/make_transcript.py`` with batchrun and its extra ``test`` installed, on Linux or
+macOS. The service is a `batchrun sandbox` with a seed. Whatever differs from one day to the next
+(times, ids, counts of what an interruption catches) is left out of account by ``settled``: the page
+is written anew only when something else has changed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect
+import pyte
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DOCS = Path(__file__).parent
+PAGE = DOCS / "first-ten-minutes.md"
+LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
+
+SPEED = 60
+SANDBOX = f"--speed {SPEED} --fail 0.05 --seed 7"
+SECOND_TERMINAL = f"batchrun sandbox {SANDBOX}"
+PORT = 8020
+"""The port a reader sees; the real one is any that is free."""
+EXPORTED = f"BATCHRUN_BASE_URL=http://127.0.0.1:{PORT}/v1 BATCHRUN_SPEED={SPEED}"
+HOME = "/home/dana"
+ROWS_AND_COLUMNS = (40, 100)
+LINES_KEPT, WIDEST_LINE = 400, 400
+SECONDS_TO_ANSWER = 60
+
+INTRODUCTION = f"""\
+# The first ten minutes
+
+Every command of a first day with batchrun, and what it answers. Nothing here costs anything: the
+service is imitated by `batchrun sandbox`, {SPEED} times as fast as the real one, so the minutes
+batchrun tells of are seconds here.
+
+This page was made by `python docs/make_transcript.py`, which types these commands at a terminal.
+The tests type them again and compare. Your times, ids and counts will differ.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command as a user types it, and what is said of it.
+
+    Args:
+        title: The heading above it; `""` for none.
+        about: What is said before it.
+        command: What is typed.
+        answers: What it asks, as a regular expression, and what the user answers.
+        interrupted_at: What is on the screen when the user presses Ctrl-C, as an expression.
+        exit_code: How it ends.
+        after: What is said behind it.
+    """
+
+    title: str
+    about: str
+    command: str
+    answers: tuple[tuple[str, str], ...] = ()
+    interrupted_at: str | None = None
+    exit_code: int = 0
+    after: str = ""
+
+
+RUN = 'batchrun run salesforce_accounts.csv -w "Account Research"'
+
+STEPS = (
+    Step(
+        "Begin",
+        "batchrun is [installed](../README.md#try-it). Alone, it says what to do next.",
+        "batchrun",
+    ),
+    Step(
+        "See it work",
+        "The demo makes a list of its own, runs it and writes a workbook.",
+        "batchrun demo",
+        exit_code=3,
+        after="One ID of its list is damaged on purpose, so the exit code is 3: finished, but not\n"
+        "all rows are completed.",
+    ),
+    Step(
+        "A service to practise with",
+        "Leave this running in a second terminal. One execution of twenty fails (`--fail 0.05`).",
+        SECOND_TERMINAL,
+        after="In the first terminal say where it is and how fast. The real service needs no such\n"
+        f"line.\n\n```console\n$ export {EXPORTED}\n```",
+    ),
+    Step(
+        "Keep the key",
+        "It is typed unseen: here the word `sandbox`. It is checked before it is kept, in the\n"
+        "system's keyring where there is one, as on Windows and macOS, else in a file.",
+        "batchrun login",
+        answers=((r"\(not shown\): ", "sandbox"),),
+    ),
+    Step(
+        "See what there is to run",
+        "With the key in place, these are the workflows it may run.",
+        "batchrun workflows",
+    ),
+    Step(
+        "Look before you spend",
+        "`check` reads the list and says what a run would do. It triggers nothing.",
+        'batchrun check salesforce_accounts.csv -w "Account Research"',
+    ),
+    Step(
+        "Five rows first",
+        "A pilot: five rows are triggered, after a question. Then it shows what they brought and\n"
+        "cost, what the rest will cost, and asks whether to go on. Here: not yet.",
+        f"{RUN} --limit 5",
+        answers=(
+            (r"Trigger 5 jobs now\? \[y/N\]: ", "y"),
+            (r"Go on with the rest now\? \[y/N\]: ", "n"),
+        ),
+        exit_code=4,
+        after="Exit code 4: there is more to do. Look at the workbook, then go on.",
+    ),
+    Step(
+        "The rest, and an interruption",
+        "`resume` goes on where the batch stopped. Here Ctrl-C is pressed in the middle of it.",
+        "batchrun resume",
+        interrupted_at=r"2\d running",
+        exit_code=4,
+    ),
+    Step("", "Where it stands now:", "batchrun status"),
+    Step(
+        "Go on",
+        "Nothing that was sent is sent again.",
+        "batchrun resume",
+        exit_code=3,
+        after="Three executions failed. The workbook says why, on the sheet **Needs attention**.",
+    ),
+    Step(
+        "Send failed rows again",
+        "Each is paid for again, so there is a question.",
+        "batchrun retry",
+        answers=((r"pay for them again\? \[y/N\]: ", "y"),),
+        exit_code=3,
+        after="This sandbox fails the same rows every time. The service may do better.",
+    ),
+    Step(
+        "The results in another form",
+        "The ending of the file decides: `.csv` here.",
+        "batchrun export -o results.csv",
+    ),
+    Step("", "All batches of this journal:", "batchrun batches"),
+)
+
+
+@dataclass(slots=True)
+class Desk:
+    """A user's folder and terminal.
+
+    Args:
+        home: A folder that stands for the user's home.
+        variables: What the user has set.
+    """
+
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where the user works."""
+        return self.home / "lists"
+
+    def environment(self) -> Mapping[str, str]:
+        """Nothing of the machine's own settings, and batchrun of this environment."""
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        kept = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", "HOME": str(self.home)}
+        keyring = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}  # nobody's own
+        return kept | keyring | self.variables
+
+    def start(self, command: str) -> pexpect.spawn[bytes]:
+        """Type a command."""
+        return pexpect.spawn(
+            "/bin/sh",
+            ["-c", f"exec {command}"],
+            cwd=str(self.folder),
+            env=self.environment(),
+            dimensions=ROWS_AND_COLUMNS,
+            timeout=SECONDS_TO_ANSWER,
+        )
+
+    def type(self, step: Step) -> list[str]:
+        """Type a step's command and its answers; the lines then on the screen.
+
+        Raises:
+            AssertionError: It ended otherwise than the step says.
+        """
+        heard = io.BytesIO()
+        running = self.start(step.command)
+        running.logfile_read = heard
+        for question, answer in step.answers:
+            running.expect(question)
+            running.sendline(answer)
+        if step.interrupted_at is not None:
+            running.expect(step.interrupted_at)
+            running.sendintr()
+        running.expect(pexpect.EOF)
+        running.close()
+        lines = self.as_read(heard.getvalue())
+        ended = f"{step.command} ended with {running.exitstatus}:\n" + "\n".join(lines)
+        assert running.exitstatus == step.exit_code, ended
+        return lines
+
+    def as_read(self, output: bytes) -> list[str]:
+        """What is on the screen, with the home and the port of any user."""
+        return [
+            re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{PORT}", line.replace(str(self.home), HOME))
+            for line in on_screen(output)
+        ]
+
+
+def on_screen(output: bytes, columns: int = WIDEST_LINE) -> list[str]:
+    """What a terminal shows in the end of everything that was sent to it."""
+    screen = pyte.Screen(columns, LINES_KEPT)
+    pyte.ByteStream(screen).feed(output)
+    lines = [line.rstrip() for line in screen.display]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+@contextmanager
+def desk_with_sandbox(options: str, *, with_key: bool) -> Iterator[tuple[Desk, list[str]]]:
+    """A new user's desk, and what a sandbox says that runs in a second terminal."""
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory())).resolve()
+        desk = Desk(home)
+        desk.folder.mkdir()
+        shutil.copy(LIST, desk.folder)
+        heard = io.BytesIO()
+        sandbox = desk.start(f"batchrun sandbox {options} --port 0")
+        sandbox.logfile_read = heard
+        stack.callback(sandbox.close)
+        sandbox.expect(r"export (.+)\r\n")
+        assert isinstance(sandbox.match, re.Match)
+        told = dict(word.split("=", 1) for word in sandbox.match[1].decode().split())
+        desk.variables |= told if with_key else told | {"PGAI_API_KEY": ""}
+        yield desk, desk.as_read(heard.getvalue())
+
+
+def transcript() -> str:
+    """The whole page."""
+    with desk_with_sandbox(SANDBOX, with_key=False) as (desk, sandbox_says):
+        return "\n".join(_page(desk, sandbox_says))
+
+
+def _page(desk: Desk, sandbox_says: list[str]) -> Iterator[str]:
+    yield INTRODUCTION
+    for step in STEPS:
+        if step.title:
+            yield f"## {step.title}\n"
+        yield f"{step.about}\n"
+        shown = sandbox_says if step.command == SECOND_TERMINAL else desk.type(step)
+        yield "\n".join(["```console", f"$ {step.command}", *shown, "```", ""])
+        if step.after:
+            yield f"{step.after}\n"
+
+
+DIFFERENT_EACH_TIME = (
+    (r"^ *\d+%\|.*$", "(the bar)"),
+    (r"\d{4}-([a-z-]+)-[0-9a-f]{4}", r"BATCH-\1"),
+    (r"(?<![\d:])\d+ (?:d|h|min|s)\b(?: \d+ (?:h|min|s)\b)?", "TIME"),
+    (r"^(Rows: +\d+) \(.*pending.*\)$", r"\1 (COUNTS)"),
+    (r"\(\d+ completed.*pending.*\)", "(COUNTS)"),
+    (r"^(Requests: .*)$", "REQUESTS"),
+    (r"^(Running: +)\d+ executions?", r"\1N executions"),
+    (r"about \d+ requests", "about N requests"),
+    (r", done at \d\d:\d\d", ", done at CLOCK"),
+    (r"^(It cost: +)\d+ requests \([\d.]+ a job\)", r"\1REQUESTS"),
+)
+"""What a page holds that differs from one making to the next, and what stands for it."""
+
+
+def settled(page: str) -> str:
+    """A page without what differs each time it is made."""
+    for pattern, words in DIFFERENT_EACH_TIME:
+        page = re.sub(pattern, words, page, flags=re.MULTILINE)
+    return page
+
+
+def main() -> None:
+    """Write the page, unless nothing but the times and counts would change."""
+    made = transcript()
+    if not PAGE.exists() or settled(PAGE.read_text(encoding="utf-8")) != settled(made):
+        PAGE.write_text(made, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Parameters as they are typed, or read from a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.cli.parameters import parse_parameter, read_parameters
+from batchrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchrun.model import JSON
+
+
+@pytest.mark.parametrize(
+    ("text", "parameter"),
+    [
+        ("depth=comprehensive", ("depth", "comprehensive")),
+        ("n=3", ("n", 3)),
+        ("flag=true", ("flag", True)),
+        ("list=[1, 2]", ("list", [1, 2])),
+        ("zip=00123", ("zip", "00123")),
+        ("odd=NaN", ("odd", "NaN")),
+        ("formula=a=b", ("formula", "a=b")),
+        ("empty=", ("empty", "")),
+    ],
+)
+def test_a_parameter_is_json_where_it_can_be(text: str, parameter: tuple[str, JSON]) -> None:
+    assert parse_parameter(text) == parameter
+
+
+@pytest.mark.parametrize("text", ["depth", "=x", ""])
+def test_a_parameter_without_a_name_or_value_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--param depth=comprehensive"):
+        parse_parameter(text)
+
+
+def test_parameters_are_read_from_a_json_object(tmp_path: Path) -> None:
+    path = tmp_path / "parameters.json"
+    path.write_text('{"depth": "deep", "n": 2}', encoding="utf-8")
+    assert read_parameters(path) == {"depth": "deep", "n": 2}
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"a": NaN}'])
+def test_a_parameter_file_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "parameters.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"parameters\.json"):
+        read_parameters(path)
