@@ -64,7 +64,7 @@ class Extent:
         last_row, last_column = glance.extent() or _any_extent(block)
         self.last_row = max(self.last_row, last_row) + glance.unnamed_rows()
         self.last_column = max(self.last_column, last_column)
-        prefixed = b":" in block and glance.count(b":c") and _PREFIXED_CELL.search(block)
+        prefixed = glance.count_prefixed(b"c") and _PREFIXED_CELL.search(block)
         if prefixed or not glance.cells_named():
             self._count_on(block, glance)
         else:

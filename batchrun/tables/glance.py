@@ -49,12 +49,22 @@ class Glance:
         self._references = references
         self._tags = self._at(references, 1)
         """Where the attribute is the first one, the last character of its element's name."""
+        self._prefixed = self._bytes[:0]
+        """The characters behind colons, as names that have a prefix begin."""
+        if b":" in block:
+            self._prefixed = self._at(np.flatnonzero(self._bytes == ord(":")), 1)
 
     def count(self, wanted: bytes) -> int:
         """How often a text of two bytes is in the block."""
         import numpy as np
 
         return sum(int(np.count_nonzero(found)) for found in self._found(wanted))
+
+    def count_prefixed(self, letter: bytes) -> int:
+        """How often this letter is behind a colon."""
+        import numpy as np
+
+        return int(np.count_nonzero(self._prefixed == letter[0]))
 
     def counts_between(self, wanted: bytes, bounds: Sequence[int]) -> list[int]:
         """How often a text of two bytes is before the first of these positions, and behind each."""
@@ -101,7 +111,7 @@ class Glance:
 
         numbered = self._references[self._tags == ord("w")]
         named = _is_digit(self._at(numbered, BEFORE))
-        rows = self.count(b"<r") + (self.count(b":r") if b":" in self._block else 0)
+        rows = self.count(b"<r") + self.count_prefixed(b"r")
         return max(0, rows - int(np.count_nonzero(named)))
 
     def extent(self) -> tuple[int, int] | None:

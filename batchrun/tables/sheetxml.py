@@ -73,7 +73,7 @@ def read_traits(chunks: Iterable[bytes]) -> SheetTraits:
         if (
             (glance.may_hold_type(b"e") and b't="e"' in block)
             or ((formulas := glance.count(b"<f")) and formulas != len(_CALCULATED.findall(block)))
-            or (b":" in block and glance.count(b":f") and _PREFIXED_FORMULA.search(block))
+            or (glance.count_prefixed(b"f") and _PREFIXED_FORMULA.search(block))
             or (glance.text_begins_blank() and _BLANK_TEXT.search(block))
         ):
             _read_cells(block, traits)

@@ -15,7 +15,7 @@ REFERENCE = re.compile(rb"<c r=\"([A-Za-z]*)(\d*)\"")
 TOKENS = (
     "<c", " r", "=", " ", "\n", '"', "'", "A", "z", "XF", "ab", "9", "123456", ' t="inlineStr"',
     '<c r="B7"', " r='aa1'", '<c r="C1000000"', '<c r="XFD9"', '<c r="Z99999"', '<row r="123456"',
-    '<c r="AB999999"', "<t>", "<f>", 't="e"', "hidden=", ">", "é",
+    '<c r="AB999999"', "<t>", "<f>", 't="e"', "hidden=", ">", "é", ":", ":c", "x:f",
 )  # fmt: skip
 PIECES = st.lists(st.sampled_from(TOKENS), max_size=14)
 
@@ -82,6 +82,7 @@ def test_usual_cells_are_bounded_closely(row: str, cell: str, extent: tuple[int,
 def test_a_text_is_counted_wherever_it_is(pieces: list[str], padding: int, wanted: bytes) -> None:
     block = joined(pieces, padding)
     assert Glance(block).count(wanted) == block.count(wanted)
+    assert Glance(block).count_prefixed(wanted[1:]) >= block.count(b":" + wanted[1:])
     middle = len(block) // 2
     before = sum(block[at : at + 2] == wanted for at in range(middle))
     counts = Glance(block).counts_between(wanted, [middle])
