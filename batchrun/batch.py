@@ -101,7 +101,8 @@ async def check(
     async with open_session(settings, few_requests=True) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
-        plan = _knowing(plan, session, request)
+        newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
+        plan = session.knowing(plan, request.reuse, newest)
         return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
@@ -141,6 +142,8 @@ async def run(
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
+    if again and request.reuse is not None:
+        raise UsageError("--again and --reuse exclude each other.", "Give one.")
     settings = settings or load_settings()
     form = (form or workbook.Form()).with_layout()
     loaded = load_request(request, settings)
@@ -153,8 +156,8 @@ async def run(
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
-        if newest is None:
-            plan = _knowing(plan, session, request)
+        if newest is None or not again:
+            plan = session.knowing(plan, request.reuse, earlier)
         if earlier is not None and not earlier.unfinished:
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
@@ -372,12 +375,6 @@ _NOTES = {
 def _begun(session: Session, plan: Plan, known: str | None) -> str:
     base_url, profile = session.settings.base_url, session.profile
     return session.journal.create(plan, base_url, known=known, profile=profile)
-
-
-def _knowing(plan: Plan, session: Session, request: Request) -> Plan:
-    """The plan with what earlier batches made of its jobs."""
-    known = session.journal.known_jobs(plan, session.settings.base_url)
-    return plan.knowing(known, datetime.now(UTC), request.reuse)
 
 
 # where things are

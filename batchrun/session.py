@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from batchrun.access import find_access
@@ -25,9 +26,11 @@ from batchrun.service.address import checked_base_url, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import timedelta
 
     from batchrun.engine import Forecast
-    from batchrun.model import Workflow
+    from batchrun.model import BatchSummary, Workflow
+    from batchrun.plan import Plan
     from batchrun.settings import Settings
 
 LONGEST_TURN_SECONDS = 60.0
@@ -105,6 +108,29 @@ class Session:
         base_url = self.settings.base_url
         seconds = self.journal.run_seconds(workflow_id, base_url, limit=REMEMBERED)
         return LearnedForecast(RunTimes(RunTime(one) for one in seconds))
+
+    def knowing(self, plan: Plan, reuse: timedelta | None, earlier: BatchSummary | None) -> Plan:
+        """The plan with what other batches made of its jobs.
+
+        Args:
+            plan: The plan.
+            reuse: How old a result may be to be taken instead of sending the job.
+            earlier: The batch of the same list, if there is one; where it goes on, the plan stays
+                as it is.
+
+        Raises:
+            UsageError: Results are to be reused, and the batch has begun without that.
+        """
+        if earlier is None or not earlier.unfinished:
+            known = self.journal.known_jobs(plan, self.settings.base_url)
+            return plan.knowing(known, datetime.now(UTC), reuse)
+        if reuse is None:
+            return plan
+        raise UsageError(
+            f"Batch {earlier.batch_id} of this list has begun and isn't finished: --reuse comes "
+            "too late for it, and nothing was triggered.",
+            f"Go on with it: batchrun resume {earlier.batch_id}",
+        )
 
     def rates(self, workflow_id: str) -> EstimateRates:
         """What a batch of a workflow is reckoned with now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from datetime import timedelta
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -144,3 +145,28 @@ def test_a_folder_that_vanishes_does_not_end_as_if_nothing_was_triggered(
     assert raised.value.exit_code == code
     assert "safe in the journal" in raised.value.hint
     assert len(sandbox.bodies()) == (limit or 2)
+
+
+def test_results_are_not_reused_in_secret_where_a_batch_of_the_list_has_begun(
+    service: tuple[str, FaultySandbox], accounts: Path
+) -> None:
+    url, sandbox = service
+    settings = settings_for(url, accounts.parent)
+    asyncio.run(batch.run(Request(accounts, WORKFLOW), settings))
+    longer = listed(accounts.with_name("longer.csv"), 1, 2, 3)
+    asyncio.run(batch.run(Request(longer, WORKFLOW), settings, limit=1))
+    reusing = Request(longer, WORKFLOW, reuse=timedelta(days=30))
+    for what in (batch.run, batch.check):
+        with pytest.raises(UsageError, match="too late"):
+            asyncio.run(what(reusing, settings))
+    assert len(sandbox.bodies()) == 3
+
+
+def test_reusing_and_triggering_all_again_exclude_each_other(
+    service: tuple[str, FaultySandbox], accounts: Path
+) -> None:
+    url, sandbox = service
+    request = Request(accounts, WORKFLOW, reuse=timedelta(days=30))
+    with pytest.raises(UsageError, match="exclude each other"):
+        asyncio.run(batch.run(request, settings_for(url, accounts.parent), again=True))
+    assert sandbox.bodies() == []

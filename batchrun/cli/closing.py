@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
@@ -75,13 +74,14 @@ def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
 def named_journal(settings: Settings) -> str:
     """The option by which a later command finds this journal; ``""`` where it needs none."""
     from batchrun.settings import load_settings
+    from batchrun.settings.location import shown
 
     if settings.journal == play_journal():
         return " --sandbox"
     if settings.journal == load_settings().journal:
         return ""
-    shown = re.sub(r"(://[^/@]*):[^/@]*@", r"\1:***@", settings.journal)  # a server's password
-    quoted = subprocess.list2cmdline([shown]) if os.name == "nt" else shlex.quote(shown)
+    place = shown(settings.journal)  # without a server's password
+    quoted = subprocess.list2cmdline([place]) if os.name == "nt" else shlex.quote(place)
     return f" --journal {quoted}"
 
 

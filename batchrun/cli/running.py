@@ -243,8 +243,6 @@ def run(
             tell_configuration(files, settings)
             run_marked(file, settings, workflow, output, limit, form, manner, yes=yes)
         return
-    if again and reuse is not None:
-        raise UsageError("--again and --reuse exclude each other.", "Give one.")
     request = replace(
         request_from(
             file,

@@ -8,11 +8,15 @@ from pydantic import ValidationError
 
 from batchrun.errors import UsageError
 from batchrun.settings.files import Configuration, find_configuration
+from batchrun.settings.location import is_server
 from batchrun.settings.model import Settings, variable_of
+from batchrun.settings.origin import Origin, origins
 from batchrun.settings.wording import flaw_words, wanted_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+BASE_URL, JOURNAL = "BATCHRUN_BASE_URL", "BATCHRUN_JOURNAL"
 
 
 def load_settings(configuration: Configuration | None = None, **overrides: object) -> Settings:
@@ -23,12 +27,14 @@ def load_settings(configuration: Configuration | None = None, **overrides: objec
         overrides: Settings by name.
 
     Raises:
-        UsageError: A setting has a value it can't have; the message names it.
+        UsageError: A setting has a value it can't have, the message names it; or a ``.env`` says
+            where a key goes that is not from there.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     files = find_configuration() if configuration is None else configuration
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+        _refuse_redirection(settings, given)
         beneath = from_files(settings, files)
         return Settings(**given, **beneath) if beneath else settings  # type: ignore[arg-type]
     except ValidationError as error:
@@ -43,6 +49,22 @@ def from_files(settings: Settings, files: Configuration) -> dict[str, object]:
     if "profile" in said | files.settings.keys() and "api_key" not in said:
         said.add("base_url")  # a profile that is named has an address of its own
     return {name: value for name, value in files.settings.items() if name not in said}
+
+
+def _refuse_redirection(settings: Settings, given: Mapping[str, object]) -> None:
+    """A ``.env`` may have come with a list: it can't lead away a key, or the rows of a list."""
+    found = origins(settings, given, Configuration())
+    address, key = found["base_url"][0], found["api_key"][0]
+    if address is Origin.DOTENV and key in {Origin.ENVIRONMENT, Origin.OPTION}:
+        raise UsageError(
+            f"The .env file here says where your key goes, and does not hold it: {BASE_URL}.",
+            f"Take {BASE_URL} out of it, or set it in the environment, as PGAI_API_KEY is.",
+        )
+    if found["journal"][0] is Origin.DOTENV and is_server(settings.journal):
+        raise UsageError(
+            f"The .env file here would send your lists to a journal on a server: {JOURNAL}.",
+            f"Take {JOURNAL} out of it, or set it in the environment.",
+        )
 
 
 def _unusable(error: ValidationError, given: Mapping[str, object]) -> UsageError:

@@ -93,8 +93,9 @@ def server_url(location: str) -> URL:
 
 
 def _hidden_roughly(location: str) -> str:
-    """Of a URL that can't be read, the kind and what stands behind the last @."""
+    """Of a URL that can't be read, the kind and the host: behind the last @, before any query."""
     scheme, _, rest = location.partition("://")
+    rest = rest.partition("?")[0]
     return (
         f"{scheme}://{HIDDEN}@{rest.rpartition('@')[2]}" if "@" in rest else f"{scheme}://{HIDDEN}"
     )

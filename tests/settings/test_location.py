@@ -41,6 +41,8 @@ def test_a_path_of_any_system_is_not_taken_for_a_url(location: str, server: bool
         "postgres://anna:geheim@db.example.com:5433/batchrun?sslmode=require",
         "postgresql+psycopg://anna:geheim@db.example.com/batchrun",
         "postgresql://db.example.com/batchrun?user=anna&password=geheim",
+        "postgresql://anna@db.example.com?password=geheim",
+        "mysql://anna@db.example.com/x?password=geheim",
         "postgresql://anna:x@geheim@db.example.com/batchrun",
         "postgresql://anna:geheim@db.example.com:port/batchrun",
         "mysql://anna:geheim@db.example.com/batchrun",
