@@ -211,7 +211,7 @@ def export(
         summary = journal.resolve(batch_id)
         source = summary.source.path
         workbook.check_target(output, None if source is None else Path(source))
-        written = write_results(journal, summary.batch_id, output, form)
+        written = write_results(journal, summary.batch_id, output, form, as_its_workbook=False)
         assert written is not None  # it was said where to
         return written
 

@@ -22,9 +22,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def write_results(
-    journal: Journal, batch_id: str, target: Path | None, form: workbook.Form
+    journal: Journal,
+    batch_id: str,
+    target: Path | None,
+    form: workbook.Form,
+    *,
+    as_its_workbook: bool = True,
 ) -> Path | None:
-    """Write a batch as it stands, and keep in the journal where.
+    """Write a batch as it stands; as its workbook, it is written there again by `resume`.
 
     Returns:
         Where it went; ``None`` when no file is wanted.
@@ -36,7 +41,8 @@ def write_results(
         return None
     with journal.results(batch_id) as found:
         written = workbook.write(found, target, form)
-    journal.set_output(batch_id, str(written))
+    if as_its_workbook:
+        journal.set_output(batch_id, str(written))
     happened(_LOG, Event.RESULTS_WRITTEN, batch=batch_id, path=str(written))
     return written
 
