@@ -56,7 +56,7 @@ def terminal(target: Path) -> None:
         command = f"{RUN} --yes"
         running = desk.start(command)
         running.logfile_read = heard
-        running.expect(r"2\d/60")
+        running.expect(r"2\d/60.*?(this minute|quota opens).*?\r")  # bar and line
         running.close(force=True)
     lines = [f"$ {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]
     console = Console(width=TERMINAL_COLUMNS, record=True, file=io.StringIO())
