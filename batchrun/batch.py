@@ -248,7 +248,7 @@ async def resume(
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
-    with journal.hold(batch_id), let_go_of(run_now.control):
+    with journal.hold(batch_id) as hold, let_go_of(run_now.control):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
         await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
@@ -264,6 +264,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
             limits=_limits(settings, run_now.limit),
             on_progress=run_now.on_progress,
         )
+        hold.when_lost(from_any_thread(engine.break_off))
         if run_now.control is not None:
             run_now.control.attach(batch_id, from_any_thread(engine.stop))
         happened(
@@ -283,9 +284,9 @@ async def _work(session: Session, run_now: _Run) -> Report:
             except BatchrunError as error:
                 kind = type(error).__name__  # its words may be the service's
                 happened(_LOG, Event.BATCH_BROKEN_OFF, logging.ERROR, batch=batch_id, error=kind)
-                with suppress(
-                    BatchrunError
-                ):  # what stopped it may stop this too, and is what counts
+                # What stopped it may stop this too, and is what counts. Of a batch that was taken
+                # over nothing is kept or written: whoever has it does that.
+                with suppress(BatchrunError):
                     await _keep(jobs, error.what, engine)
                     write_results(journal, batch_id, run_now.target, form)
                 raise
