@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.access import for_batch
+from batchrun.access import for_batch, other_key
 from batchrun.control import from_any_thread, let_go_of
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, JournalError, UsageError
@@ -28,7 +28,7 @@ from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
-from batchrun.takeover import hold_doubts, same_service, take_over
+from batchrun.takeover import hold_doubts, same_key, same_service, take_over
 from batchrun.writing import once_begun, remembered_form, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
@@ -164,6 +164,8 @@ async def run(
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
                 "To trigger and pay for it all once more, add --again.",
             )
+        if earlier is not None:
+            same_key(earlier, session.profile)
         before = earlier.output if earlier else None
         target = output or workbook.usual_target(source, before, form.usual)
         if target is not None:
@@ -218,11 +220,13 @@ async def resume(
     form = (form or workbook.Form()).with_layout()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
-        base_url = journal.base_url(summary.batch_id)
-        if "base_url" in settings.model_fields_set:
-            same_service(summary.batch_id, base_url, settings.base_url)
-        own = journal.profile(summary.batch_id)
-        settings = for_batch(settings, summary.batch_id, base_url, own)
+    if "base_url" in settings.model_fields_set:
+        same_service(summary.batch_id, summary.base_url, settings.base_url)
+    settings = for_batch(settings, summary)
+    other = other_key(settings, summary)
+    if other:
+        facts = {"batch": summary.batch_id, "profile": summary.profile, "key": other}
+        happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
     source = _path(summary.source)
     target = output or workbook.usual_target(source, summary.output, form.usual)
     if target is not None:

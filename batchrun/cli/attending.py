@@ -104,7 +104,7 @@ def go(
                 lambda settings: aio.resume(batch_id, settings=settings, **shown)
             )
         attendance.ended = report
-    _end(report, settings, manner)
+    _end(report, settings, manner, stopped=attendance.control.stopped)
 
 
 def go_on(
@@ -146,7 +146,7 @@ def go_on(
             return aio.resume(control.batch_id, limit=_allowed(limit, control), **shown)
 
         report = attendance.ended = attendance.run(work)
-    _end(report, settings, manner)
+    _end(report, settings, manner, stopped=attendance.control.stopped)
 
 
 class _Attendance:
@@ -262,7 +262,7 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
         notify(manner.notify_command, notice_of(attendance.ended), attendance.key)
 
 
-def _end(report: Report, settings: Settings, manner: Manner) -> None:
+def _end(report: Report, settings: Settings, manner: Manner, *, stopped: bool) -> None:
     from batchrun.cli.closing import end
 
     end(
@@ -271,6 +271,7 @@ def _end(report: Report, settings: Settings, manner: Manner) -> None:
         as_json=manner.as_json,
         quiet=manner.quiet,
         sandbox=manner.sandbox,
+        stopped=stopped,
     )
 
 

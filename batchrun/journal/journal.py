@@ -167,17 +167,6 @@ class Journal:
         with self._engine.connect() as connection:
             return self._summary(connection, batch_id)
 
-    def base_url(self, batch_id: str) -> str:
-        """Where the batch's service is."""
-        with self._engine.connect() as connection:
-            found = connection.scalar(select(batches.c.base_url).where(batches.c.id == batch_id))
-        return str(found)
-
-    def profile(self, batch_id: str) -> str | None:
-        """Whose stored key the batch was begun with."""
-        with self._engine.connect() as connection:
-            return connection.scalar(select(batches.c.profile).where(batches.c.id == batch_id))
-
     def jobs(self, batch_id: str, key: str) -> BatchJobs:
         """The batch's jobs, to be worked on with this key."""
         return BatchJobs(
@@ -365,6 +354,8 @@ class Journal:
             output=found.output,
             note=found.note,
             reused=sum(int(sharing) for _, reused, _, sharing in states if reused),
+            base_url=found.base_url,
+            profile=found.profile,
         )
 
     def _rescue(self, batch_id: str) -> RescueFiles:
