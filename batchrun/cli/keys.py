@@ -82,7 +82,10 @@ def logout(
     )
     for name in names:
         gone = log_out(name)
-        typer.echo(f"Erased:    the key of profile {name} for {gone.base_url}")
+        what = "profile" if gone.left_behind else "the key of profile"
+        typer.echo(f"Erased:    {what} {name} for {gone.profile.base_url}")
+        if gone.left_behind:
+            typer.echo(f"Note:      {gone.left_behind}")
     if not names:
         typer.echo("No key is stored.")
     if settings.api_key is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.access import stored_profiles
+from batchrun.access import Kept, Profile, stored_profiles
 from batchrun.errors import ExitCode
 from batchrun.sandbox import SandboxSettings, Scope, running
 from tests.cli.conftest import SPEED
@@ -157,6 +157,18 @@ def test_all_keys_are_erased_at_once(batchrun: CommandLine, service: str) -> Non
     assert "two" in ended.stdout
     assert stored_profiles().all() == {}
     assert batchrun("logout", "--all").exit_code == ExitCode.COMPLETED
+
+
+def test_a_profile_whose_keyring_is_gone_is_erased_and_the_entry_named(
+    batchrun: CommandLine,
+) -> None:
+    url = "https://api.example.com/v1"
+    stored_profiles().keep(Profile("north", url, Kept.KEYRING, "1111"))
+    ended = batchrun("logout", "--profile", "north")
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert f"Erased:    profile north for {url}" in ended.stdout
+    assert f'Remove the entry "batchrun {url}" of user north' in ended.stdout
+    assert stored_profiles().all() == {}
 
 
 def test_a_sandbox_takes_no_profile(batchrun: CommandLine, accounts: Path) -> None:
