@@ -6,6 +6,7 @@ journal, so `resume` is `run` with less left to do.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from batchrun import workbook
 from batchrun.access import for_batch, other_key
 from batchrun.control import from_any_thread, let_go_of
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, JournalError, UsageError
+from batchrun.errors import BatchrunError, JournalError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.history import existing_journal
 from batchrun.journal import standing
@@ -280,7 +281,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
             jobs=before.jobs,
             limit=run_now.limit,
         )
-        with once_begun(journal, batch_id):
+        with once_begun(journal, batch_id), _told_when_stopped(batch_id):
             try:
                 with _counting(jobs, run_now.control):
                     async with writing_meanwhile(journal, batch_id, run_now.target, form):
@@ -329,6 +330,17 @@ def _rest(session: Session, summary: BatchSummary) -> Estimate | None:
         return None
     left = standing(session.journal, summary.batch_id)
     return session.rates(summary.workflow.id).of(left.to_trigger, left.running)
+
+
+@contextmanager
+def _told_when_stopped(batch_id: str) -> Iterator[None]:
+    """Log it when the block is stopped at once: the second Ctrl-C waits for nothing else."""
+    try:
+        yield
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        kind = StoppedError.__name__
+        happened(_LOG, Event.BATCH_BROKEN_OFF, logging.WARNING, batch=batch_id, error=kind)
+        raise
 
 
 @contextmanager

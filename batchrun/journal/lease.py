@@ -137,10 +137,14 @@ def _mark(lock: Path, token: str) -> None:
     them the lease is of then, it is known that the lock was theirs.
     """
     try:
-        with _mark_path(lock).open("a", encoding="ascii") as file:
+        with open(_mark_path(lock), "a", encoding="ascii", opener=_for_its_owner) as file:
             file.write(f"{token}\n")
     except OSError as error:
         raise unusable(str(lock.parent), error) from error
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _mark_path(lock: Path) -> Path:
