@@ -79,12 +79,13 @@ def test_a_job_can_be_taken_for_triggering_only_once(journal: Journal) -> None:
 
 
 def test_requests_are_counted_for_the_batch_and_for_the_keys_day(journal: Journal) -> None:
-    first = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
-    second = journal.jobs(journal.create(plan_of(*IDS[:1]), URL), "key")
+    first = journal.create(plan_of(*IDS), URL)
+    second = journal.create(plan_of(*IDS[:1]), URL)
     journal.create(plan_of(*IDS[1:]), URL)
-    for batch in (first, second):
-        batch.count_request()
-        asyncio.run(batch.poll_on())  # committed later, so the count is on disk
+    for batch_id in (first, second):
+        with working_on(journal, batch_id) as jobs:
+            jobs.count_request()
+            asyncio.run(jobs.poll_on())  # committed later, so the count is on disk
     assert journal.ledger("key").take_turns(0, 0, 0).requests_today == 2
     assert journal.ledger("another key").take_turns(0, 0, 0).requests_today == 0
     assert {summary.requests for summary in journal.batches()} == {0, 1}
