@@ -285,6 +285,8 @@ class BatchSummary:
         output: Path of the workbook last written, ``None`` before.
         note: Why it stands where it stands (paused, stopped), else ``""``.
         reused: Rows whose result was taken from an earlier batch.
+        base_url: Where its service is.
+        profile: Whose stored key it was begun with; ``None`` for a key that was not stored.
     """
 
     batch_id: str
@@ -303,6 +305,8 @@ class BatchSummary:
     output: str | None = None
     note: str = ""
     reused: int = 0
+    base_url: str = ""
+    profile: str | None = None
 
     @property
     def rows(self) -> int:

@@ -6,6 +6,7 @@ A machine is a home of its own here: file locks and rescue files lie in it.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import uuid
@@ -126,6 +127,36 @@ def test_killed_again_and_again_nothing_is_triggered_twice_or_lost(
     assert outcomes.total() == ROWS
     assert set(outcomes) <= {"completed", "in doubt"}
     assert report["triggers_accepted"] <= ROWS
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
+def test_a_machine_that_slept_through_a_takeover_sends_nothing_more(
+    tmp_path: Path, journal: str
+) -> None:
+    """Whoever took it over has ended when it wakes."""
+    with sandbox_process("--rate", "60", speed=60.0) as sandbox:
+        slept, other = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))
+        with slept.start(*RUN) as process:
+            sandbox.wait_for_triggers(4, process)
+            process.send_signal(signal.SIGSTOP)
+            with psycopg.connect(journal) as connection:
+                connection.execute("UPDATE leases SET beat_at = beat_at - 120")
+            taken = other("resume", "--limit", "4")
+            assert taken.returncode == 4, taken
+            accepted, doubts = sandbox.report()["triggers_accepted"], other.outcomes()["in doubt"]
+            process.send_signal(signal.SIGCONT)
+            _, said = process.communicate()
+        assert process.returncode == 4
+        assert "was taken over by another batchrun, which has ended" in said
+        assert "Go on with: batchrun resume" in said
+        # What it was about to send when it fell asleep is in doubt, and may have left since.
+        assert sandbox.report()["triggers_accepted"] <= accepted + doubts < ROWS
+        ended = other("resume")
+        assert ended.returncode in {0, 3}, ended
+        report, outcomes = sandbox.report(), other.outcomes()
+    assert report["triggered_more_than_once"] == []
+    assert outcomes.total() == ROWS
+    assert set(outcomes) <= {"completed", "in doubt"}
 
 
 def test_a_server_that_is_stopped_in_the_middle_pauses_the_batch(

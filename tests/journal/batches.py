@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import from_frame
 
 if TYPE_CHECKING:
-    from batchrun.journal import Journal
+    from collections.abc import Iterator
+
+    from batchrun.journal import BatchJobs, Journal
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(3)]
@@ -31,6 +34,13 @@ def plan_of(*ids: str) -> Plan:
     table = from_frame(pd.DataFrame({"Company ID": ids, "Seats": 7}), "Key Accounts.csv")
     rates = EstimateRates(60, 45)
     return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
+
+
+@contextmanager
+def working_on(journal: Journal, batch_id: str, key: str = "key") -> Iterator[BatchJobs]:
+    """A batch's jobs, held until the block ends."""
+    with journal.hold(batch_id):
+        yield journal.jobs(batch_id, key)
 
 
 def accepted(job: int) -> Execution:

@@ -168,11 +168,12 @@ async def complete(journal: Journal, batch_id: str, sent: list[JSON], order: lis
     now = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
     jobs = journal.jobs(batch_id, "key")
     pending = {job.number: job for job in jobs.pending()}
-    for number in order:
-        name = f"exec_{number}"
-        job = pending[number]
-        assert await jobs.intend(job)
-        queued = Execution(name, ExecutionStatus.QUEUED, created_at=now)
-        await jobs.accept(job, queued, now)
-        done = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result=sent[number])
-        await jobs.finish(job, done, now)
+    with journal.hold(batch_id):
+        for number in order:
+            name = f"exec_{number}"
+            job = pending[number]
+            assert await jobs.intend(job)
+            queued = Execution(name, ExecutionStatus.QUEUED, created_at=now)
+            await jobs.accept(job, queued, now)
+            done = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result=sent[number])
+            await jobs.finish(job, done, now)
