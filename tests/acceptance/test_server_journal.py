@@ -137,7 +137,7 @@ def test_a_machine_that_slept_through_a_takeover_sends_nothing_more(
     with sandbox_process("--rate", "60", speed=60.0) as sandbox:
         slept, other = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))
         with slept.start(*RUN) as process:
-            wait_for_triggers(sandbox, 4)
+            sandbox.wait_for_triggers(4, process)
             process.send_signal(signal.SIGSTOP)
             with psycopg.connect(journal) as connection:
                 connection.execute("UPDATE leases SET beat_at = beat_at - 120")
