@@ -293,9 +293,12 @@ class BatchJobs:
             message="",
         )
 
-    async def count_request(self) -> None:
-        """Count a request that is no trigger, before it is sent."""
-        await self._writer.commit_changes(*self._steps.count())
+    def count_request(self) -> None:
+        """Count a request that is no trigger; it may leave meanwhile.
+
+        What the request's answer changes is committed later than the count, or with it.
+        """
+        self._writer.note(*self._steps.count())
 
     async def finish(self, job: Job, execution: Execution, now: datetime) -> None:
         """The execution ended; its result is kept as the service sent it."""

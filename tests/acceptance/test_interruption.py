@@ -62,14 +62,8 @@ def running(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        wait_for_triggers(sandbox, 8, process)
+        sandbox.wait_for_triggers(8, process)
         yield process
-
-
-def wait_for_triggers(sandbox: SandboxProcess, number: int, process: subprocess.Popen[str]) -> None:
-    """Return once the sandbox has accepted so many triggers."""
-    while sandbox.report()["triggers_accepted"] < number:
-        assert process.poll() is None, "the run ended too early"
 
 
 def read_until(stream: object, words: str) -> str:
@@ -154,8 +148,7 @@ def test_a_terminal_that_is_closed_stops_gently(sandbox: SandboxProcess, tmp_pat
         stderr=its,
     ) as process:
         os.close(its)
-        while sandbox.report()["triggers_accepted"] < 8:
-            assert process.poll() is None
+        sandbox.wait_for_triggers(8, process)
         os.close(ours)
         process.wait()
     assert process.returncode == ExitCode.PAUSED

@@ -82,11 +82,6 @@ def journal(postgres: PostgresServer) -> Iterator[str]:
     postgres.ensure_running()
 
 
-def wait_for_triggers(sandbox: SandboxProcess, number: int) -> None:
-    while sandbox.report()["triggers_accepted"] < number:
-        pass
-
-
 def test_two_machines_on_one_key_overrun_no_window_and_what_is_forgotten_is_gone(
     tmp_path: Path, journal: str
 ) -> None:
@@ -118,7 +113,7 @@ def test_killed_again_and_again_nothing_is_triggered_twice_or_lost(
         command: tuple[str, ...] = RUN
         for number in (1, 8, 16):
             with machine.start(*command) as process:
-                wait_for_triggers(sandbox, number)
+                sandbox.wait_for_triggers(number, process)
                 process.kill()
             command = ("resume",)
         held = other("resume")
@@ -170,7 +165,7 @@ def test_a_server_that_is_stopped_in_the_middle_pauses_the_batch(
     with sandbox_process("--rate", "0", speed=100.0) as sandbox:
         machine = Machine(tmp_path / "one", sandbox, journal)
         with machine.start(*RUN) as process:
-            wait_for_triggers(sandbox, 5)
+            sandbox.wait_for_triggers(5, process)
             postgres.stop()
             _, said = process.communicate()
         assert process.returncode == 4, said

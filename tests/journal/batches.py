@@ -15,11 +15,10 @@ from batchrun.model import (
     ExecutionStatus,
     Outcome,
     Role,
-    Table,
-    TableSource,
     Workflow,
 )
 from batchrun.plan import Parameters, Plan, make_plan
+from batchrun.tables import from_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +31,7 @@ URL = "https://api.example.com/v1"
 
 
 def plan_of(*ids: str) -> Plan:
-    frame = pd.DataFrame([[each, 7] for each in ids], index=range(2, len(ids) + 2), dtype=object)
-    table = Table(TableSource("Key Accounts.csv"), ("Company ID", "Seats"), frame)
+    table = from_frame(pd.DataFrame({"Company ID": ids, "Seats": 7}), "Key Accounts.csv")
     rates = EstimateRates(60, 45)
     return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
 

@@ -65,7 +65,8 @@ async def work(batch: BatchJobs, log: Path) -> list[Promise]:
         for job in batch.pending():
             group.create_task(one(job))
             if job.number % 5 == 0:
-                await batch.count_request()  # lets the group's commits interleave
+                batch.count_request()
+                await batch.poll_on()  # lets the group's commits interleave
     return promises
 
 
