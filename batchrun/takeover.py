@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
-from urllib.parse import urlsplit
 
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
-from batchrun.settings import LOOPBACK_HOSTS, service_of
+from batchrun.settings import service_of
+from batchrun.settings.address import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,7 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     if service_of(own) == service_of(given):
         return
     hint = "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out to go on there."
-    if urlsplit(own).hostname in LOOPBACK_HOSTS:
+    if is_loopback(own):
         hint = "That was a sandbox on this machine; once it is gone, run the list anew."
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
 

@@ -9,7 +9,8 @@ from batchrun.access import vault
 from batchrun.access.profiles import Kept, Profile, checked_name, stored_profiles
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service import Client
-from batchrun.service.address import checked_base_url, checked_key
+from batchrun.service.key import checked_key
+from batchrun.settings.address import checked_base_url
 from batchrun.settings.wording import key_end
 
 if TYPE_CHECKING:
