@@ -12,6 +12,7 @@ import typer
 
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
+from batchrun.cli.telling import tell, tell_as_it_is
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
@@ -48,7 +49,7 @@ def run_marked(
     _same_workflow(marked, workflow)
     as_json, to_stderr = manner.as_json, manner.as_json or manner.quiet
     if marked.already:
-        typer.echo(_already_words(marked), err=to_stderr)
+        tell(_already_words(marked), err=to_stderr)
     if not marked.jobs:
         _end_as_it_stands(marked.summary, as_json=as_json)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
@@ -83,15 +84,15 @@ def _end_as_it_stands(summary: BatchSummary, *, as_json: bool) -> NoReturn:
         code = ExitCode.INCOMPLETE
     if as_json:
         ending = {"exit_code": int(code), "resume_at": None}
-        typer.echo(json.dumps(wording.summary_json(summary) | ending))
+        tell_as_it_is(json.dumps(wording.summary_json(summary) | ending))
         raise typer.Exit(code)
-    typer.echo("Nothing was triggered.")
-    typer.echo(f"Batch:     {summary.batch_id}")
-    typer.echo(f"Rows:      {wording.counts(summary)}")
+    tell("Nothing was triggered.")
+    tell(f"Batch:     {summary.batch_id}")
+    tell(f"Rows:      {wording.counts(summary)}")
     if summary.unfinished:
-        typer.echo(f"Go on:     batchrun resume {summary.batch_id}")
+        tell(f"Go on:     batchrun resume {summary.batch_id}")
     if summary.output is not None:
-        typer.echo(f"Workbook:  {summary.output}")
+        tell(f"Workbook:  {summary.output}")
     raise typer.Exit(code)
 
 
@@ -111,7 +112,7 @@ def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
     from batchrun.words import plural
 
     summary = marked.summary
-    typer.echo(
+    tell(
         f"Going on:  batch {summary.batch_id}; {plural(marked.rows, 'marked row')}, "
         f"{plural(len(marked.jobs), 'job')} to trigger again with {summary.workflow.name}",
         err=to_stderr,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.stopping import Stopper, tell
+from batchrun.cli.stopping import Stopper
+from batchrun.cli.telling import tell, tell_all
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
@@ -200,7 +201,7 @@ class _Attendance:
     def goes_on(self, report: Report, before: Credits | None) -> bool:
         """Show what a pilot brought and cost; whether the user wants the rest now."""
         from batchrun.cli.pilot import pilot_lines, read_pilot
-        from batchrun.cli.terminal import mark_of, width_of
+        from batchrun.cli.terminal import mark_of, room_of
         from batchrun.engine import Ending
 
         if report.ending is not Ending.LIMIT or not report.sent:
@@ -211,12 +212,12 @@ class _Attendance:
                 pilot = read_pilot(report, before)
                 lines = pilot_lines(
                     pilot,
-                    width_of(sys.stdout),
+                    room_of(sys.stdout),
                     _now(),
                     speed=self._settings.speed,
                     mark=mark_of(sys.stdout),
                 )
-                typer.echo("\n".join(lines))
+                tell_all(lines)
                 return typer.confirm("Go on with the rest now?")
             except (typer.Abort, KeyboardInterrupt):  # Ctrl-C or Ctrl-D
                 tell("")
@@ -330,7 +331,7 @@ def _confirmed(
         rows = wording.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Going on:  batch {earlier.summary.batch_id} of this list; rows: {rows}")
     if not (yes and manner.quiet):
-        typer.echo("\n".join(lines), err=manner.as_json)
+        tell_all(lines, err=manner.as_json)
     if yes or not now:
         return True
     if not sys.stdin.isatty():

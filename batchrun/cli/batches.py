@@ -30,6 +30,7 @@ from batchrun.cli.options import (
     settings_with_journal,
     with_sandbox,
 )
+from batchrun.cli.telling import tell, tell_all, tell_as_it_is
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
 
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from batchrun import BatchStatus
     from batchrun.model import BatchSummary
     from batchrun.settings import Settings
+
+
+LEAST = 14
+"""What a column of `batches` may be cut to: less of a name or a path is no name and no path."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -78,7 +83,7 @@ def export(
         defaults=configuration_of(summary).defaults,
     )
     written = export_batch(summary.batch_id, output, settings, form)
-    typer.echo(f"Results of batch {summary.batch_id}: {written}")
+    tell(f"Results of batch {summary.batch_id}: {written}")
     if crm is not None:
         _tell_left_out(summary)
 
@@ -88,7 +93,7 @@ def _tell_left_out(summary: BatchSummary) -> None:
 
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
-        typer.echo(f"Left out: {plural(left_out, 'row')} not completed")
+        tell(f"Left out: {plural(left_out, 'row')} not completed")
 
 
 def status(
@@ -108,13 +113,13 @@ def status(
         raise UsageError("--watch and --json exclude each other.", "Give one.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     if as_json:
-        typer.echo(json.dumps(_status_json(status_of(batch, settings=settings))))
+        tell_as_it_is(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
         from batchrun.cli.watching import watch as watch_it
 
         watch_it(_lines_of(each, settings) for each in looks_at(batch, settings=settings))
     else:
-        typer.echo("\n".join(_lines_of(status_of(batch, settings=settings), settings)))
+        tell_all(_lines_of(status_of(batch, settings=settings), settings))
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
@@ -177,16 +182,16 @@ def list_batches(
 
     found = batches(settings=settings_from(**with_sandbox(sandbox, {"journal": journal})))
     if as_json:
-        typer.echo(json.dumps([summary_json(summary) for summary in found]))
+        tell_as_it_is(json.dumps([summary_json(summary) for summary in found]))
     elif found:
-        typer.echo("\n".join(_listed(found)))
+        tell_all(_listed(found))
     else:
-        typer.echo("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
+        tell("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
 
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Batches as a table on a terminal, else a line each with all of it."""
-    from batchrun.cli.terminal import is_screen, mark_of, table, width_of
+    from batchrun.cli.terminal import is_screen, mark_of, room_of, table
     from batchrun.cli.wording import age_words, counts, counts_in_short
 
     now = datetime.now(UTC)
@@ -210,5 +215,16 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
         ]
         for one in found
     ]
-    whole, paths = {0, 1, 2}, {header.index("workbook")}
-    return table(header, rows, width_of(sys.stdout), mark_of(sys.stdout), whole=whole, paths=paths)
+    lines, left_out = table(
+        header,
+        rows,
+        room_of(sys.stdout),
+        mark_of(sys.stdout),
+        whole={0, 1, 2},
+        paths={header.index("workbook")},
+        least=LEAST,
+    )
+    if left_out:
+        names = " and ".join(left_out) if len(left_out) < 3 else "the rest"
+        lines += ["", f"No room here for {names}; of one batch: batchrun status BATCH"]
+    return lines

@@ -12,7 +12,7 @@ import typer
 
 from batchrun.cli.notice import Notice
 from batchrun.cli.options import play_journal
-from batchrun.cli.stopping import tell
+from batchrun.cli.telling import tell, tell_as_it_is
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import Outcome
 
@@ -36,7 +36,7 @@ def end(report: Report, settings: Settings, *, as_json: bool, quiet: bool, sandb
     if as_json:
         resume_at = None if report.resume_at is None else report.resume_at.isoformat()
         ending = {"exit_code": int(report.exit_code), "resume_at": resume_at}
-        tell(json.dumps(wording.summary_json(report.summary) | ending))
+        tell_as_it_is(json.dumps(wording.summary_json(report.summary) | ending))
         raise typer.Exit(report.exit_code)
     if not quiet:
         tell("\n" + "\n".join(_lines(report, settings, sandbox=sandbox)))

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
+from batchrun.cli.telling import tell, tell_as_it_is
 
 FOR_LIST = "A list: the batchrun.toml beside it counts too."
 
@@ -54,22 +55,22 @@ def show_configuration(
                 for one in stored.all().values()
             ],
         }
-        typer.echo(json.dumps(document, ensure_ascii=False))
+        tell_as_it_is(json.dumps(document, ensure_ascii=False))
         return
     width = max(len(one.name) for one in told)
     room = min(max(len(one.value) for one in told), 44)
     for one in told:
         source = f"{one.origin} {one.where}".strip()
-        typer.echo(f"{one.name:{width}}  {one.value or '-':{room}}  {source}")
-    typer.echo(
+        tell(f"{one.name:{width}}  {one.value or '-':{room}}  {source}")
+    tell(
         "\nThe first that says something wins: option, environment, .env, batchrun.toml "
         "beside the list,\nbatchrun.toml of the user, profile, default."
     )
-    typer.echo(
+    tell(
         f"Files:     {', '.join(str(each.path) for each in files.files) or 'none'}"
         f" (the user's own is {user_file()})"
     )
     known = [
         f"{one.name} …{one.end} for {one.base_url} ({one.kept})" for one in stored.all().values()
     ]
-    typer.echo(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
+    tell(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")

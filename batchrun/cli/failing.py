@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 from typer.exceptions import TyperException
 
-from batchrun.cli.stopping import nobody_reads, tell
+from batchrun.cli.telling import nobody_reads, tell, tell_as_it_is
 from batchrun.cli.usage import usage_error
 from batchrun.errors import BatchrunError, ExitCode, NotConfirmedError, StoppedError
 
@@ -156,4 +156,4 @@ def _tell_machines(error: BatchrunError, typed: Sequence[str]) -> None:
     """One JSON document on standard output, however a command with ``--json`` ends."""
     if "--json" in typed:
         told = {"what": error.what, "hint": error.hint, "exit_code": int(error.exit_code)}
-        tell(json.dumps({"error": told}))
+        tell_as_it_is(json.dumps({"error": told}))

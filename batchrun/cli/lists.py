@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from batchrun.cli.telling import tell
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ def configuration_of(batch: BatchSummary) -> Configuration:
 def tell_configuration(configuration: Configuration, settings: Settings) -> None:
     """Say which files count: what they hold may decide what is paid for."""
     for file in configuration.files:
-        typer.echo(f"Using:     {file.path} ({', '.join(file.names)})", err=True)
+        tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True)
     named = configuration.settings.get("profile")
     if named is not None and settings.profile != named:
-        typer.echo(
+        tell(
             f"Note:      profile {named} of batchrun.toml is not used: "
             "the key comes from elsewhere (see: batchrun config)",
             err=True,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from batchrun.cli.completing import batch_ids
+from batchrun.cli.telling import tell
 from batchrun.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _note_synchronised(settings: Settings) -> None:
 
     service = synchronised_by(path.absolute())
     if service is not None:
-        typer.echo(
+        tell(
             f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
             "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
             err=True,

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from batchrun.cli.costs import clock_after
-from batchrun.cli.stopping import nobody_reads, tell
-from batchrun.cli.terminal import columns_of, fitting, is_screen, width_of
+from batchrun.cli.telling import fitted, nobody_reads, tell
+from batchrun.cli.terminal import columns_of, fitting, is_screen, room_of
 from batchrun.model import Outcome
 from batchrun.words import duration
 
@@ -84,12 +84,12 @@ class ProgressPrinter:
             tell(text, err=True)
             return
         try:
-            self._bar.write(text, file=sys.stderr)
+            self._bar.write(fitted(text, sys.stderr), file=sys.stderr)
         except OSError:
             nobody_reads(sys.stderr)
 
     def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
-        width = width_of(sys.stderr) - 1  # some terminals begin a new line after the last column
+        width = room_of(sys.stderr)
         if self._bar is None:
             from tqdm import tqdm
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from batchrun.cli.telling import tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,11 +42,11 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     """Put a question; the answer is the column's number in the file, nothing is no answer."""
     from batchrun.model import Role
 
-    typer.echo(f"{question.text}:", err=True)
+    tell(f"{question.text}:", err=True)
     for candidate in question.candidates:
         samples = ", ".join(candidate.samples)
-        typer.echo(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
-        typer.echo(f"     such as {samples}", err=True)
+        tell(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
+        tell(f"     such as {samples}", err=True)
     numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
     while (answer := _prompt(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
         if not answer:

@@ -70,6 +70,7 @@ from batchrun.cli.reading import (
     VisibleOnly,
     ask_if_somebody_is_here,
 )
+from batchrun.cli.telling import tell, tell_all, tell_as_it_is
 from batchrun.cli.unattended import resume_all
 from batchrun.errors import UsageError
 
@@ -151,11 +152,11 @@ def check(
         tell_configuration(files, settings)
         plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
     if as_json:
-        typer.echo(json.dumps(wording.plan_json(plan)))
+        tell_as_it_is(json.dumps(wording.plan_json(plan)))
     else:
         now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
-        typer.echo("\n".join(wording.plan_lines(plan, costs=shown)))
+        tell_all(wording.plan_lines(plan, costs=shown))
 
 
 def run(
@@ -356,12 +357,12 @@ def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> Bat
 
     found = status(batch, settings=settings)
     if not found.something_to_do:
-        typer.echo("Nothing left to do.", err=to_stderr)
+        tell("Nothing left to do.", err=to_stderr)
     return found.summary
 
 
 def demo(journal: JournalAt = None) -> None:
-    """Run an invented list through the whole way against the sandbox: no key, no cost."""
+    """Run an invented list against the sandbox: no key, no cost."""
     from batchrun.request import Request
     from batchrun.sandbox import write_demo_list
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import typer
 
 from batchrun.errors import ExitCode, StoppedError
 
@@ -117,20 +113,3 @@ class Stopper:
             self._cancelled = True
             self._control.stop()
             self._cancel()
-
-
-def tell(text: str, *, err: bool = False) -> None:
-    """Print a line, if anybody is still there to read it."""
-    try:
-        typer.echo(text, err=err)
-        (sys.stderr if err else sys.stdout).flush()
-    except OSError:
-        nobody_reads(sys.stderr if err else sys.stdout)
-
-
-def nobody_reads(stream: Any) -> None:
-    """Let what is still written to a stream go nowhere: its terminal is closed."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from batchrun.cli.stopping import tell
+from batchrun.cli.telling import tell
 from batchrun.errors import BatchrunError, ExitCode, HeldError, StoppedError, UsageError
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
+from batchrun.cli.telling import tell_all
 from batchrun.errors import BatchrunError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def welcome() -> None:
             '  batchrun run FILE -w "WORKFLOW"     run it; asks first',
             "  batchrun workflows                  which workflows there are",
         ]
-    typer.echo("\n".join([*lines, "", "Everything else: batchrun --help"]))
+    tell_all([*lines, "", "Everything else: batchrun --help"])
 
 
 def _unfinished(settings: Settings) -> list[str]:
