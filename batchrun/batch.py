@@ -143,7 +143,7 @@ async def run(
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
     if again and request.reuse is not None:
-        raise UsageError("--again and --reuse exclude each other.", "Give one.")
+        raise UsageError("The options `again=True` and `reuse=` exclude each other.", "Give one.")
     settings = settings or load_settings()
     form = (form or workbook.Form()).with_layout()
     loaded = load_request(request, settings)
@@ -160,9 +160,10 @@ async def run(
             plan = session.knowing(plan, request.reuse, earlier)
         if earlier is not None and not earlier.unfinished:
             raise UsageError(
-                f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
+                f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
+                f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                "To trigger and pay for it all once more, add --again.",
+                "To trigger and pay for it all once more, add `again=True`.",
             )
         before = earlier.output if earlier else None
         target = output or workbook.usual_target(source, before, form.usual)
@@ -253,6 +254,8 @@ async def _work(session: Session, run_now: _Run) -> Report:
         jobs = journal.jobs(batch_id, session.key)
         await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
+        if before.note:  # of the last time, and no longer so
+            await jobs.worked("", 0.0, 0.0)
         engine = Engine(
             session.client,
             jobs,
@@ -315,6 +318,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 sent=engine.sent,
                 journal=settings.journal,
                 source=run_now.frame,
+                held_open=run_now.target if output != run_now.target else None,
             )
 
 
@@ -364,7 +368,7 @@ def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> s
 
 _NOTES = {
     Ending.FINISHED: "",
-    Ending.LIMIT: "The jobs of --limit are done.",
+    Ending.LIMIT: "The limit of jobs is reached.",
     Ending.INTERRUPTED: "It was interrupted.",
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",

@@ -101,7 +101,7 @@ def test_results_of_an_earlier_day_go_beside_the_frame_they_are_of(settings: Set
     assert list(found.columns[-2:]) == ["seconds", "summary"]
     with pytest.raises(InputError, match="row 0 differs"):
         batchrun.results(settings=settings, source=given.iloc[::-1])
-    with pytest.raises(InputError, match="its columns differs"):
+    with pytest.raises(InputError, match="its columns differ"):
         batchrun.results(settings=settings, source=given[["Company ID"]])
 
 
@@ -320,7 +320,7 @@ def test_marked_rows_of_a_workbook_are_sent_again_and_no_others(
     bodies = service[1].bodies()
     assert len(bodies) == 4
     assert accounts()["Company ID"].iloc[1] in bodies[3]
-    with pytest.raises(UsageError, match="already"):
+    with pytest.raises(UsageError, match="sent since it was written"):
         batchrun.run_marked(path, settings=settings)
     with pytest.raises(InputError, match="no workbook"):
         batchrun.run_marked(tmp_path / "other.xlsx", settings=settings)

@@ -43,14 +43,14 @@ def find_access(settings: Settings) -> Access:
         raise UsageError(
             "There is no API key.",
             "Keep yours with batchrun login, or put it into the environment variable PGAI_API_KEY "
-            "or into a .env file here; to try without one, add --sandbox.",
+            "or into a .env file here; to try without one: batchrun run FILE --sandbox",
         )
     address = address_of(settings)
     if service_of(address) != service_of(stored.base_url):
         raise UsageError(
             f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
             f"{address}.",
-            "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out; or keep a key "
+            "Leave `base_url=`, BATCHRUN_BASE_URL and base_url in batchrun.toml out; or keep a key "
             "for that address: batchrun login --profile NAME --base-url URL",
         )
     key = settings.typed_key or stored.key or vault.fetch(stored)

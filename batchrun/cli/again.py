@@ -17,6 +17,8 @@ from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from batchrun.model import BatchSummary
     from batchrun.rerun import Rerun
     from batchrun.settings import Settings
@@ -47,32 +49,39 @@ def run_marked(
     marked = Rerun.read(file, settings=settings)
     assert marked is not None  # the caller has looked
     _same_workflow(marked, workflow)
-    as_json, to_stderr = manner.as_json, manner.as_json or manner.quiet
-    if marked.already:
-        tell(_already_words(marked), err=to_stderr)
+    to_stderr = manner.as_json or manner.quiet
+    for words in _already_words(marked):
+        tell(words, err=to_stderr)
     if not marked.jobs:
-        _end_as_it_stands(marked.summary, as_json=as_json)
+        _end_as_it_stands(marked.summary, manner)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
     go_on(
         partial(aio.run_marked, marked),
         settings,
         manner,
-        output=output or marked.output,
+        output=output,
         limit=limit,
         decide=about_doubts(InDoubt.HOLD),
         form=form,
+        asks=not yes,
     )
 
 
-def _already_words(marked: Rerun) -> str:
+def _already_words(marked: Rerun) -> Iterator[str]:
+    """What has become of marked rows that are not sent now."""
     from batchrun.words import plural
 
-    were = "was" if marked.already == 1 else "were"
-    return f"{plural(marked.already, 'marked row')} {were} sent again already."
+    sent = marked.already - marked.waiting
+    if sent:
+        were = plural(sent, "marked row was", "marked rows were")
+        yield f"{were} sent since the workbook was written."
+    if marked.waiting:
+        wait = plural(marked.waiting, "marked row waits", "marked rows wait")
+        yield f"{wait} to be sent already; batchrun resume goes on."
 
 
-def _end_as_it_stands(summary: BatchSummary, *, as_json: bool) -> NoReturn:
+def _end_as_it_stands(summary: BatchSummary, manner: Manner) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
     from batchrun.cli import wording
 
@@ -82,9 +91,13 @@ def _end_as_it_stands(summary: BatchSummary, *, as_json: bool) -> NoReturn:
         code = ExitCode.COMPLETED
     else:
         code = ExitCode.INCOMPLETE
-    if as_json:
+    if manner.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
         tell_as_it_is(json.dumps(wording.summary_json(summary) | ending))
+        raise typer.Exit(code)
+    if manner.quiet:
+        if summary.output is not None:
+            tell_as_it_is(summary.output)
         raise typer.Exit(code)
     tell("Nothing was triggered.")
     tell(f"Batch:     {summary.batch_id}")

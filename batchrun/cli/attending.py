@@ -78,7 +78,7 @@ def go(
             before[:] = [plan.credits]
             with attendance.stopper.asking():
                 left = None if earlier is None else status(earlier.batch_id, settings=settings)
-                if not _confirmed(plan, left, limit, settings, manner, yes=yes):
+                if not _confirmed(plan, left, limit, form, settings, manner, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
                 return True
 
@@ -99,11 +99,7 @@ def go(
 
         report = attendance.run(work)
         if asked and limit is not None and attendance.goes_on(report, *before):
-            batch_id = report.summary.batch_id
-            shown = attendance.shown | {"output": output, "form": form}
-            report = attendance.run(
-                lambda settings: aio.resume(batch_id, settings=settings, **shown)
-            )
+            report = attendance.rest_of(report, output, form)
         attendance.ended = report
     _end(report, settings, manner)
 
@@ -117,6 +113,7 @@ def go_on(
     output: Path | None,
     form: Form | None,
     limit: int | None = None,
+    asks: bool = False,
 ) -> None:
     """Go on with a batch on the screen, and end the command as it ends.
 
@@ -128,9 +125,11 @@ def go_on(
         output: Where the results go.
         form: How they are written.
         limit: Trigger at most so many jobs now.
+        asks: Whether to ask, when those have ended, about the rest.
     """
     from batchrun import aio
 
+    asked = asks and limit is not None and not manner.as_json and sys.stdin.isatty()
     with _attending(settings, manner) as attendance:
 
         def decided(rows: Sequence[ResultRow]) -> InDoubt:
@@ -146,7 +145,10 @@ def go_on(
             # Whoever is here a second time has sent again already what was to be.
             return aio.resume(control.batch_id, limit=_allowed(limit, control), **shown)
 
-        report = attendance.ended = attendance.run(work)
+        report = attendance.run(work)
+        if asked and attendance.goes_on(report):
+            report = attendance.rest_of(report, output, form)
+        attendance.ended = report
     _end(report, settings, manner)
 
 
@@ -198,8 +200,17 @@ class _Attendance:
                     self._log.mask(key)
                 self._settings = self._settings.with_typed_key(key)
 
-    def goes_on(self, report: Report, before: Credits | None) -> bool:
+    def rest_of(self, report: Report, output: Path | None, form: Form | None) -> Report:
+        """Run what a pilot has left."""
+        from batchrun import aio
+
+        shown = self.shown | {"output": output, "form": form}
+        batch_id = report.summary.batch_id
+        return self.run(lambda settings: aio.resume(batch_id, settings=settings, **shown))
+
+    def goes_on(self, report: Report, before: Credits | None = None) -> bool:
         """Show what a pilot brought and cost; whether the user wants the rest now."""
+        from batchrun.cli.columns import unknown_to_results
         from batchrun.cli.pilot import pilot_lines, read_pilot
         from batchrun.cli.terminal import mark_of, room_of
         from batchrun.engine import Ending
@@ -217,6 +228,7 @@ class _Attendance:
                     speed=self._settings.speed,
                     mark=mark_of(sys.stdout),
                 )
+                lines += unknown_to_results(report.summary.batch_id, None, self._settings)
                 tell_all(lines)
                 return typer.confirm("Go on with the rest now?")
             except (typer.Abort, KeyboardInterrupt):  # Ctrl-C or Ctrl-D
@@ -307,12 +319,13 @@ def _confirmed(
     plan: Plan,
     earlier: BatchStatus | None,
     limit: int | None,
+    form: Form | None,
     settings: Settings,
     manner: Manner,
     *,
     yes: bool,
 ) -> bool:
-    from batchrun.cli import costs, wording
+    from batchrun.cli import columns, costs, wording
     from batchrun.words import plural
 
     to_trigger, running = plan.to_trigger, 0
@@ -330,6 +343,7 @@ def _confirmed(
     if earlier is not None:
         rows = wording.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Going on:  batch {earlier.summary.batch_id} of this list; rows: {rows}")
+    lines += columns.columns_of_the_list(form, plan.table.header)
     if not (yes and manner.quiet):
         tell_all(lines, err=manner.as_json)
     if yes or not now:

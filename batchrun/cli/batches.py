@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from batchrun.cli.columns import unknown_to_results
 from batchrun.cli.forms import (
     Columns,
     CsvPlain,
@@ -26,6 +27,7 @@ from batchrun.cli.options import (
     Batch,
     JournalAt,
     PlayJournal,
+    sandbox_words,
     settings_from,
     settings_with_journal,
     with_sandbox,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 
 LEAST = 14
-"""What a column of `batches` may be cut to: less of a name or a path is no name and no path."""
+"""What a name in the table of batches may be cut to."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -83,6 +85,7 @@ def export(
         defaults=configuration_of(summary).defaults,
     )
     written = export_batch(summary.batch_id, output, settings, form)
+    tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
     tell(f"Results of batch {summary.batch_id}: {written}")
     if crm is not None:
         _tell_left_out(summary)
@@ -187,6 +190,8 @@ def list_batches(
         tell_all(_listed(found))
     else:
         tell("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
+        if not sandbox and (elsewhere := sandbox_words()):
+            tell(elsewhere)
 
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
@@ -215,16 +220,20 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
         ]
         for one in found
     ]
+    workbook = header.index("workbook")
+    names = [len(Path(one.output).name) + 1 for one in found if one.output]
     lines, left_out = table(
         header,
         rows,
         room_of(sys.stdout),
         mark_of(sys.stdout),
         whole={0, 1, 2},
-        paths={header.index("workbook")},
-        least=LEAST,
+        paths={workbook},
+        least={3: LEAST, 4: LEAST, workbook: max(names, default=0)},  # the name of each is whole
     )
     if left_out:
-        names = " and ".join(left_out) if len(left_out) < 3 else "the rest"
-        lines += ["", f"No room here for {names}; of one batch: batchrun status BATCH"]
+        lines += [
+            "",
+            f"Left out for want of room: {', '.join(left_out)}. See: batchrun status BATCH",
+        ]
     return lines

@@ -147,7 +147,7 @@ def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     from batchrun.words import plural
 
     for one in found:
-        tell(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}")
+        tell(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}", hanging=2)
     if not _agreed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True

@@ -41,6 +41,7 @@ def login(
     from batchrun.access import DEFAULT_PROFILE
     from batchrun.access.login import address_for, log_in
     from batchrun.access.profiles import checked_name
+    from batchrun.settings.wording import shown_end
     from batchrun.words import plural
 
     settings = settings_from(base_url=base_url)
@@ -59,7 +60,7 @@ def login(
     seen = "not checked"
     if kept.workflows is not None:
         seen = f"sees {plural(kept.workflows, 'workflow')}"
-    tell(f"Profile:   {name}, key …{kept.profile.end} for {address}, {seen}")
+    tell(f"Profile:   {name}, key {shown_end(kept.profile.end)} for {address}, {seen}")
     if kept.why_a_file:
         tell(f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}")
     else:

@@ -13,7 +13,7 @@ from batchrun.cli.costs import clock_after
 from batchrun.cli.telling import fitted, nobody_reads, tell
 from batchrun.cli.terminal import columns_of, fitting, is_screen, room_of
 from batchrun.model import Outcome
-from batchrun.words import duration
+from batchrun.words import duration, plural
 
 if TYPE_CHECKING:
     from batchrun.engine import Progress
@@ -73,7 +73,7 @@ class ProgressPrinter:
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             words = [*outcome_words(progress), *quota_words(progress, self._now(), self._speed)]
-            print(f"{done:,} of {rows:,} rows; {', '.join(words)}", file=sys.stderr)
+            print(f"{done:,} of {plural(rows, 'row')}; {', '.join(words)}", file=sys.stderr)
         if progress.notice and progress.notice != self._last_notice:
             self._last_notice = progress.notice
             self.say(_noticed(progress.notice))
@@ -141,7 +141,8 @@ def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[s
         opens = clock_after(progress.waiting_seconds, now, speed)
         words.append(f"waiting for the quota until {opens}")
     elif not math.isinf(progress.requests_left_this_minute):
-        words.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
+        left = round(progress.requests_left_this_minute)
+        words.append(f"{plural(left, 'request')} left this minute")
     if not math.isinf(progress.requests_left_today):
         words.append(f"{progress.requests_left_today:,.0f} today")
     if progress.seconds_left:

@@ -51,12 +51,14 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     while (answer := _prompt(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
         if not answer:
             return None
+        tell(f"{answer} is none of {', '.join(numbers)}.", err=True)
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}
         while (said := _prompt("Does it hold company or contact IDs")) not in words:
             if not said:
                 return None
+            tell(f"{said} is neither company nor contact.", err=True)
         role = words[said]
     return role, numbers[answer]
 

@@ -329,6 +329,7 @@ def resume(
             limit=limit,
             decide=about_doubts(in_doubt),
             form=form,
+            asks=True,
         )
 
     to_stderr = as_json or quiet

@@ -35,8 +35,9 @@ def tell_as_it_is(text: str) -> None:
 
 
 def tell_all(lines: Iterable[str], *, err: bool = False) -> None:
-    """Say several lines."""
-    tell("\n".join(lines), err=err)
+    """Say several lines; nothing where there are none."""
+    if text := "\n".join(lines):
+        tell(text, err=err)
 
 
 def _print(text: str, *, err: bool) -> None:

@@ -9,7 +9,7 @@ import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 GAP = "  "
 NARROWEST = 8
@@ -21,8 +21,10 @@ LABEL = 11
 _LABELLED = re.compile(r"[A-Z][\w ]*: +")
 _PIECES = re.compile(
     r"""(?P<gap>\s*)(?P<piece>
-    (?:[A-Za-z]:[\\/]|~?/)[^\n,;:"'()|]*?\.[A-Za-z]{2,7}(?=[,;:)]|\.?(?:\s|$))\S*  # a path, blanks or not
-    |(?<=[:\ ]\ )batchrun\ [^()]*?(?=\.\ |\.?$)\S*  # a command to be copied
+    (?:[A-Za-z]:[\\/]|~?/)[^\n,;:"'()|]*?\.[A-Za-z]{2,7}(?=[,;:)]|\.?(?:\s|$))\S*  # a path
+    |(?<=[:\ ]\ )batchrun(?:\ ?[^()\s])+?(?=\.\ |\.?$)\S*  # a command to be copied
+    |(?<!\w)'[^'\n]{1,40}'\S*  # a name in quotes
+    |\d[\d,.]*\ (?:d|h|min|s)\b(?:\ \d+\ (?:h|min|s)\b)?\S*  # a time
     |\S+)""",
     re.VERBOSE,
 )
@@ -138,7 +140,7 @@ def table(
     *,
     whole: Collection[int] = (),
     paths: Collection[int] = (),
-    least: int = NARROWEST,
+    least: Mapping[int, int] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Rows in aligned columns, as wide as the terminal at most.
 
@@ -150,13 +152,13 @@ def table(
         whole: Positions of the columns that are not cut; the last of the others are left out
             where there is no room.
         paths: Positions of the columns that keep their ends when they are cut.
-        least: What a column may be cut to.
+        least: What columns may be cut to, by position, where it is not `NARROWEST`.
 
     Returns:
         The lines, and the titles of the columns that are left out.
     """
     wanted = [max(map(columns_of, column)) for column in zip(header, *rows, strict=True)]
-    widths = _narrowed(wanted, width, whole, least)
+    widths = _narrowed(wanted, width, whole, least or {})
     lines = []
     for row in [header, *rows]:
         line = []
@@ -168,18 +170,23 @@ def table(
 
 
 def _narrowed(
-    wanted: Sequence[int], width: int, whole: Collection[int], narrowest: int
+    wanted: Sequence[int], width: int, whole: Collection[int], cut_to: Mapping[int, int]
 ) -> dict[int, int]:
     """The columns that are shown, and how wide: those that may be cut share what is left."""
     shown = list(range(len(wanted)))
-    least = [each if at in whole else min(each, narrowest) for at, each in enumerate(wanted)]
+    least = [
+        each if at in whole else min(each, cut_to.get(at, NARROWEST))
+        for at, each in enumerate(wanted)
+    ]
     while len(shown) > 1 and sum(least[at] for at in shown) + len(GAP) * (len(shown) - 1) > width:
         shown.remove(max((at for at in shown if at not in whole), default=shown[-1]))
     room = width - len(GAP) * (len(shown) - 1)
     widths = {at: wanted[at] for at in shown if at in whole}
     while left := [at for at in shown if at not in widths]:
-        # Those that want no more than an even share get it; the others share the rest.
+        # Those that want no more than an even share get it, those that need more get what they
+        # need; the others share the rest.
         share = (room - sum(widths.values())) // len(left)
-        small = {at: wanted[at] for at in left if wanted[at] <= share}
-        widths |= small or dict.fromkeys(left, max(share, 1))
+        settled = {at: wanted[at] for at in left if wanted[at] <= share}
+        settled = settled or {at: least[at] for at in left if least[at] > share}
+        widths |= settled or dict.fromkeys(left, max(share, 1))
     return {at: min(widths[at], max(width, 1)) for at in shown}

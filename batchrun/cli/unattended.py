@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from batchrun.cli.spelling import in_options
 from batchrun.cli.telling import tell
 from batchrun.errors import BatchrunError, ExitCode, HeldError, StoppedError, UsageError
 
@@ -84,9 +85,9 @@ def _resume_one(
         tell(str(error), err=True)
         return ExitCode.PAUSED, False
     except HeldError as error:
-        tell(f"Left out: {error}", err=True)
+        tell(f"Left out: {in_options(error)}", err=True)
         return ExitCode.PAUSED, True
     except BatchrunError as error:
-        tell(f"Error: batch {summary.batch_id}: {error}", err=True)
+        tell(f"Error: batch {summary.batch_id}: {in_options(error)}", err=True)
         return error.exit_code, error.exit_code is not ExitCode.PAUSED
     return ExitCode.COMPLETED, True

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 
+COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
+"""Columns of the commands, before what each does."""
+
+
 def welcome() -> None:
     """Say what to do next, by what is there already."""
     from batchrun.access import address_of, given_key, profile_of
@@ -23,7 +27,7 @@ def welcome() -> None:
     if stored is None and not given_key(settings):
         lines += [
             "There is no key yet.",
-            "  batchrun demo     a list through the whole way on this machine: no key, no cost",
+            "  batchrun demo     run an invented list on this machine: no key, no cost",
             "  batchrun login    keep your key",
         ]
     else:
@@ -45,7 +49,10 @@ def _unfinished(settings: Settings) -> list[str]:
         return [f"The journal can't be read: {error.what} See: batchrun doctor"]
     if found is None:
         return []
-    return [f"  {f'batchrun resume {found.batch_id}':34}  go on with {found.source.name}"]
+    command = f"batchrun resume {found.batch_id}"
+    if len(command) <= COMMANDS:
+        return [f"  {command:{COMMANDS}}  go on with {found.source.name}"]
+    return [f"  {command}", f"  {'':{COMMANDS}}  go on with {found.source.name}"]
 
 
 def newest_unfinished(settings: Settings) -> BatchSummary | None:

@@ -69,7 +69,8 @@ def test_a_narrow_table_keeps_what_must_be_whole_and_leaves_the_last_columns_out
         ["batch", "1124-accounts-7f3a"],
         ["workflow", "path"],
     )
-    assert table(header, [row], 30, whole={0}, least=9)[1] == ["path"]
+    assert table(header, [row], 40, whole={0})[1] == []
+    assert table(header, [row], 38, whole={0}, least={2: 11})[1] == ["path"]
 
 
 WORDS = st.lists(st.text("abcdé株-", min_size=1, max_size=12), min_size=1, max_size=20)
@@ -105,9 +106,23 @@ def test_below_a_label_a_line_goes_on_where_its_text_began() -> None:
 def test_a_path_an_address_and_a_command_stay_whole(whole: str) -> None:
     assert wrapped(f"Go on with: {whole}", 30) == f"Go on with:\n{whole}"
     assert wrapped(f"Workbook:  {whole}", 30) == f"Workbook:  {whole}"
-    assert whole in wrapped(f"A sentence goes first: {whole}. Another comes then.", 40).split(
-        "\n"
-    )[1]
+    assert (
+        whole in wrapped(f"A sentence goes first: {whole}. Another comes then.", 40).split("\n")[1]
+    )
+
+
+def test_a_time_and_a_name_in_quotes_stay_whole() -> None:
+    assert (
+        wrapped("It took a while: 3 min 43 s, of it", 25) == "It took a while:\n3 min 43 s, of it"
+    )
+    assert wrapped("The column 'Contact ID' can't be it", 20) == (
+        "The column\n'Contact ID' can't\nbe it"
+    )
+
+
+def test_a_command_with_what_it_does_is_broken_like_any_line() -> None:
+    line = "  batchrun demo     run an invented list"
+    assert wrapped(line, 30) == "  batchrun demo     run an\n  invented list"
 
 
 def test_what_fits_is_left_as_it_is() -> None:
