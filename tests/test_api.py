@@ -374,6 +374,16 @@ def test_batches_are_forgotten_by_name_and_by_age(settings: Settings) -> None:
     assert [one.batch_id for one in batchrun.batches(settings=settings)] == [second]
 
 
+def test_a_pilot_shows_the_columns_that_were_chosen(settings: Settings) -> None:
+    form = batchrun.Form(
+        columns=["outputs.fit_score", "sumary"], rename={"outputs.fit_score": "Fit"}
+    )
+    report = batchrun.run(accounts(3), WORKFLOW, settings=settings, limit=1, form=form)
+    assert report.pilot().titles == ("Fit", "sumary")
+    [unknown] = batchrun.unknown_columns(settings=settings)
+    assert (unknown.name, unknown.close) == ("sumary", "summary")
+
+
 def test_a_pilot_shows_what_it_brought_and_what_it_cost(settings: Settings) -> None:
     report = batchrun.run(accounts(5), WORKFLOW, settings=settings, limit=2, with_credits=True)
     pilot = report.pilot()

@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from batchrun.cli.columns import unknown_to_results
-from batchrun.cli.forms import (
-    Columns,
-    CsvPlain,
-    FlatDepth,
-    ForCrm,
-    LayoutFile,
-    Rename,
-    form_from,
-)
+from batchrun.cli.forms import ColumnOptions, ForCrm, form_from
+from batchrun.cli.grouping import spread
 from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
     AsJson,
@@ -48,7 +41,7 @@ LEAST = 14
 
 def add_commands(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.command()(export)
+    app.command()(spread(export))
     app.command()(status)
     app.command("batches")(list_batches)
 
@@ -57,12 +50,9 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to: .xlsx, .csv, .jsonl, .parquet.")
     ],
+    *,
     batch: Batch = None,
-    columns: Columns = None,
-    rename: Rename = None,
-    flat_depth: FlatDepth = None,
-    layout: LayoutFile = None,
-    csv_plain: CsvPlain = False,
+    columns: ColumnOptions,
     crm: ForCrm = None,
     journal: JournalAt = None,
     sandbox: PlayJournal = False,
@@ -75,15 +65,7 @@ def export(
         raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     summary = status_of(batch, settings=settings).summary
-    form = form_from(
-        columns,
-        rename,
-        flat_depth,
-        layout,
-        csv_plain=csv_plain,
-        crm=crm,
-        defaults=configuration_of(summary).defaults,
-    )
+    form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
     written = export_batch(summary.batch_id, output, settings, form)
     tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
     tell(f"Results of batch {summary.batch_id}: {written}")

@@ -11,7 +11,7 @@ import typer
 
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.completing import batch_ids
-from batchrun.cli.forms import form_from
+from batchrun.cli.forms import ColumnOptions, form_from
 from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
     AsJson,
@@ -103,7 +103,7 @@ def retry(
         Manner(as_json, quiet, notify_command),
         output=output,
         decide=about_doubts(InDoubt.HOLD),
-        form=form_from(defaults=files.defaults, source=summary.source.path),
+        form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import openpyxl
 import pytest
 
-from batchrun.cli.forms import form_from
+from batchrun.cli.forms import ColumnOptions, form_from
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -129,17 +129,17 @@ def test_a_column_of_the_list_is_told_from_the_results_before_the_question(
     ("text", "seconds"), [("5m", 300), ("30s", 30), ("1h", 3600), ("2 min", 120), ("3", 180)]
 )
 def test_a_time_is_read_as_people_write_it(text: str, seconds: float) -> None:
-    assert form_from(write_every=text).write_every_seconds == seconds
+    assert form_from(ColumnOptions(), write_every=text).write_every_seconds == seconds
 
 
 @pytest.mark.parametrize("text", ["", "soon", "0m", "-5m", "5d"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--write-every"):
-        form_from(write_every=text)
+        form_from(ColumnOptions(), write_every=text)
 
 
 def test_options_are_read_as_people_write_them() -> None:
-    form = form_from(["summary, outputs.*", "people"], ["outputs.id= Report "], 3)
+    form = form_from(ColumnOptions(["summary, outputs.*", "people"], ["outputs.id= Report "], 3))
 
     assert form.columns == ("summary", "outputs.*", "people")
     assert form.rename == {"outputs.id": "Report"}
@@ -149,4 +149,4 @@ def test_options_are_read_as_people_write_them() -> None:
 @pytest.mark.parametrize("rename", ["outputs.id", "outputs.id=", "=Report"])
 def test_a_title_for_nothing_is_refused(rename: str) -> None:
     with pytest.raises(UsageError, match="has no title"):
-        form_from(rename=[rename])
+        form_from(ColumnOptions(rename=[rename]))

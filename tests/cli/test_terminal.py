@@ -88,8 +88,8 @@ def test_a_long_line_is_broken_where_words_end(words: list[str], width: int, lab
 def test_below_a_label_a_line_goes_on_where_its_text_began() -> None:
     assert wrapped("Requests:  about 2,050, 34 min\nNote:      none", 22).split("\n") == [
         "Requests:  about",
-        "           2,050, 34",
-        "           min",
+        "           2,050,",
+        "           34 min",
         "Note:      none",
     ]
 
