@@ -294,7 +294,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 raise
             resume_at = None
             if ending is Ending.QUOTA:
-                resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
+                resume_at = _whole_minute(session.seconds_to_quota())
             await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
             output = write_results(journal, batch_id, run_now.target, form)
             summary, effort = journal.summary(batch_id), engine.effort
@@ -356,6 +356,13 @@ def _limits(settings: Settings, jobs: int | None) -> Limits:
         unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
         stop_after_failures=settings.stop_after_failures,
     )
+
+
+def _whole_minute(seconds: float) -> datetime:
+    """When so much time has passed, rounded up: who comes a minute early finds the quota spent."""
+    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+    begun = moment.replace(second=0, microsecond=0)
+    return begun if begun == moment else begun + timedelta(minutes=1)
 
 
 def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:

@@ -40,6 +40,11 @@ def find_access(settings: Settings) -> Access:
     if stored is None:
         if given:
             return Access(settings.typed_key or given, settings.base_url)
+        if others := stored_profiles().all():
+            raise UsageError(
+                f"There is no API key, and no profile {DEFAULT_PROFILE}.",
+                f"Name one with `profile=` or BATCHRUN_PROFILE; there are: {', '.join(others)}.",
+            )
         raise UsageError(
             "There is no API key.",
             "Keep yours with batchrun login, or put it into the environment variable PGAI_API_KEY "

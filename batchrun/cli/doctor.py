@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import typer
 
 from batchrun.cli.options import AsJson, BaseUrl, JournalAt, ProfileName
+from batchrun.cli.spelling import spelled
 from batchrun.cli.telling import tell, tell_as_it_is
 
 TEXT_BEGINS = len("warning  Quota     ")
@@ -33,7 +34,8 @@ def doctor(
     from batchrun.diagnosis.machine import terminal_of_process
 
     options = {"profile": profile, "base_url": base_url, "journal": journal}
-    found = asyncio.run(examine(terminal_of_process(), **options))
+    examined = asyncio.run(examine(terminal_of_process(), **options))
+    found = [replace(one, text=spelled(one.text), advice=spelled(one.advice)) for one in examined]
     code = exit_code_of(found)
     if as_json:
         findings = [

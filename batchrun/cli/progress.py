@@ -25,6 +25,12 @@ STOPPED = "No more triggers"
 NARROWEST_BAR = 10
 BESIDE_THE_BAR = len("100%|| ")
 
+ECHO = len("^C")
+"""What a terminal shows of Ctrl-C behind the bar; where it has no room there, the bar is lost."""
+
+CLEAR = "\x1b[K"
+"""Clears what stands to the right."""
+
 
 class ProgressPrinter:
     """Shows progress on standard error; used as a context.
@@ -84,12 +90,12 @@ class ProgressPrinter:
             tell(text, err=True)
             return
         try:
-            self._bar.write(fitted(text, sys.stderr), file=sys.stderr)
+            self._bar.write(CLEAR + fitted(text, sys.stderr), file=sys.stderr)
         except OSError:
             nobody_reads(sys.stderr)
 
     def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
-        width = room_of(sys.stderr)
+        width = max(room_of(sys.stderr) - ECHO, 1)
         if self._bar is None:
             from tqdm import tqdm
 

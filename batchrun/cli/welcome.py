@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchrun.cli.spelling import spelled
 from batchrun.cli.telling import tell_all
 from batchrun.errors import BatchrunError
 
@@ -18,15 +19,18 @@ COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
 
 def welcome() -> None:
     """Say what to do next, by what is there already."""
-    from batchrun.access import address_of, given_key, profile_of
+    from batchrun.access import address_of, given_key, profile_of, stored_profiles
     from batchrun.cli.options import settings_from
 
     settings = settings_from()
     stored = profile_of(settings)
     lines = ["batchrun runs a PG:AI workflow for every row of a list and writes a workbook.", ""]
     if stored is None and not given_key(settings):
+        others = ", ".join(stored_profiles().all())
         lines += [
-            "There is no key yet.",
+            f"Keys are kept under: {others}. Name one with --profile or BATCHRUN_PROFILE."
+            if others
+            else "There is no key yet.",
             "  batchrun demo     run an invented list on this machine: no key, no cost",
             "  batchrun login    keep your key",
         ]
@@ -46,7 +50,7 @@ def _unfinished(settings: Settings) -> list[str]:
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
-        return [f"The journal can't be read: {error.what} See: batchrun doctor"]
+        return [f"The journal can't be read: {spelled(error.what)} See: batchrun doctor"]
     if found is None:
         return []
     command = f"batchrun resume {found.batch_id}"

@@ -219,6 +219,7 @@ def test_ctrl_c_twice_speaks_beside_the_bar_and_not_into_it(
         screen.typed.sendintr()
         assert screen.ended() == ExitCode.PAUSED
         assert any(line.startswith("Stopped. Nothing is lost") for line in screen.lines)
+        assert sum("/24 rows" in line for line in screen.lines) == 1
         assert "Traceback" not in screen.text
     assert batchrun("resume", env=env, cwd=tmp_path).returncode in {
         ExitCode.COMPLETED,

@@ -43,6 +43,17 @@ def login(batchrun: CommandLine, key: str, *arguments: str) -> Ended:
     return ended
 
 
+def test_who_has_kept_a_key_under_another_name_is_told_the_names(
+    batchrun: CommandLine, service: str
+) -> None:
+    login(batchrun, KEY, "--base-url", service, "--profile", "work")
+    assert "Keys are kept under: work." in batchrun().stdout
+    assert_refused(
+        batchrun("workflows"), ExitCode.UNUSABLE, "no profile default", "there are: work"
+    )
+    assert "Name one with --profile or BATCHRUN_PROFILE" in batchrun("doctor").stdout
+
+
 def test_a_short_key_is_said_to_be_hidden(batchrun: CommandLine, sandbox: str) -> None:
     batchrun.monkeypatch.delenv("PGAI_API_KEY")
     assert "key (hidden) for" in login(batchrun, "sandbox").stdout
