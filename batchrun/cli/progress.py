@@ -28,6 +28,9 @@ BESIDE_THE_BAR = len("100%|| ")
 ECHO = len("^C")
 """What a terminal shows of Ctrl-C behind the bar; where it has no room there, the bar is lost."""
 
+NARROW = 30
+"""On a terminal of fewer columns each one is needed for what is told."""
+
 CLEAR = "\x1b[K"
 """Clears what stands to the right."""
 
@@ -95,7 +98,8 @@ class ProgressPrinter:
             nobody_reads(sys.stderr)
 
     def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
-        width = max(room_of(sys.stderr) - ECHO, 1)
+        room = room_of(sys.stderr)
+        width = room - ECHO if room > NARROW else room
         if self._bar is None:
             from tqdm import tqdm
 
