@@ -10,6 +10,7 @@
     ├── JournalError              2   the journal can't be opened, or has no such batch
     │   ├── HeldError             2   another process works on the batch
     │   ├── NoBatchError          2   nothing was ever run with this journal
+    │   ├── TakenOverError        4   another process has taken the batch over meanwhile
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
     ├── NotConfirmedError         0   somebody was asked and said no: nothing was triggered
     ├── StoppedError              4   stopped at once, by Ctrl-C twice or a signal; 130 before
@@ -101,6 +102,12 @@ class NoBatchError(JournalError):
 
 class HeldError(JournalError):
     """Another process works on the batch."""
+
+
+class TakenOverError(JournalError):
+    """Another process has taken the batch over while this one was not heard of."""
+
+    exit_code = ExitCode.PAUSED
 
 
 class JournalWriteError(JournalError):

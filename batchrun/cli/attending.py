@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.stopping import Stopper
+from batchrun.cli.stopping import Stopper, heard_at_once
 from batchrun.cli.telling import tell, tell_all
 from batchrun.errors import (
     BatchrunError,
@@ -101,7 +101,7 @@ def go(
         if asked and limit is not None and attendance.goes_on(report, *before):
             report = attendance.rest_of(report, output, form)
         attendance.ended = report
-    _end(report, settings, manner)
+    _end(report, settings, manner, stopped=attendance.control.stopped)
 
 
 def go_on(
@@ -149,7 +149,7 @@ def go_on(
         if asked and attendance.goes_on(report):
             report = attendance.rest_of(report, output, form)
         attendance.ended = report
-    _end(report, settings, manner)
+    _end(report, settings, manner, stopped=attendance.control.stopped)
 
 
 class _Attendance:
@@ -262,20 +262,19 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
 
     try:
         yield
-    except StoppedError:
-        raise  # whoever has stopped it knows
     except BatchrunError as error:
         if attendance.control.batch_id is not None:
             attendance.printer.close()
             notice = notice_of_error(attendance.control.batch_id, error)
-            notify(manner.notify_command, notice, attendance.key)
+            at_once = isinstance(error, StoppedError)  # then nobody wants to wait for it
+            notify(manner.notify_command, notice, attendance.key, wait=not at_once)
         raise
     if attendance.ended is not None:
         attendance.printer.close()
         notify(manner.notify_command, notice_of(attendance.ended), attendance.key)
 
 
-def _end(report: Report, settings: Settings, manner: Manner) -> None:
+def _end(report: Report, settings: Settings, manner: Manner, *, stopped: bool) -> None:
     from batchrun.cli.closing import end
 
     end(
@@ -284,6 +283,7 @@ def _end(report: Report, settings: Settings, manner: Manner) -> None:
         as_json=manner.as_json,
         quiet=manner.quiet,
         sandbox=manner.sandbox,
+        stopped=stopped,
     )
 
 
@@ -351,6 +351,7 @@ def _confirmed(
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
     try:
-        return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
-    except typer.Abort:  # Ctrl-C or Ctrl-D
+        with heard_at_once():
+            return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
+    except typer.Abort:  # Ctrl-D
         return False

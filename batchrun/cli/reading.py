@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from batchrun.cli.stopping import heard_at_once
 from batchrun.cli.telling import tell
 
 if TYPE_CHECKING:
@@ -64,4 +65,5 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
 
 
 def _prompt(text: str) -> str:
-    return str(typer.prompt(text, default="", show_default=False, err=True)).strip()
+    with heard_at_once():
+        return str(typer.prompt(text, default="", show_default=False, err=True)).strip()
