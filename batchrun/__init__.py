@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         forget,
         results,
         status,
+        unknown_columns,
         watch,
     )
     from batchrun.model import BatchSummary, InDoubt, Outcome
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from batchrun.service import Client, Credits
     from batchrun.settings import Settings, load_settings
     from batchrun.tables import ColumnQuestion
-    from batchrun.workbook import Crm, Form
+    from batchrun.workbook import Crm, Form, UnknownColumn
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,7 @@ __all__ = [
     "Request",
     "Rerun",
     "Settings",
+    "UnknownColumn",
     "aio",
     "batches",
     "check",
@@ -69,6 +71,7 @@ __all__ = [
     "run",
     "run_marked",
     "status",
+    "unknown_columns",
     "watch",
     "workflows",
 ]
@@ -88,6 +91,7 @@ _HOMES = {
         "forget",
         "results",
         "status",
+        "unknown_columns",
         "watch",
     ),
     "batchrun.model": ("BatchSummary", "InDoubt", "Outcome"),
@@ -98,7 +102,7 @@ _HOMES = {
     "batchrun.service": ("Client", "Credits"),
     "batchrun.settings": ("Settings", "load_settings"),
     "batchrun.tables": ("ColumnQuestion",),
-    "batchrun.workbook": ("Crm", "Form"),
+    "batchrun.workbook": ("Crm", "Form", "UnknownColumn"),
 }
 
 

@@ -273,7 +273,8 @@ async def run_marked(
     marked = workbook if isinstance(workbook, Rerun) else _marked(Path(workbook), settings)
     if not marked.jobs:
         raise UsageError(
-            f"All marked rows of {marked.workbook.name} were sent again already.",
+            f"All marked rows of {marked.workbook.name} were sent since it was written, "
+            "or wait to be.",
             f"See where they stand with: batchrun status {marked.summary.batch_id}",
         )
     if confirm is not None and not confirm(marked):
@@ -281,7 +282,7 @@ async def run_marked(
     return await batch.resume(
         marked.summary.batch_id,
         settings,
-        output=_path(output) or marked.output,
+        output=_path(output) or marked.output.absolute(),
         limit=limit,
         again=marked.jobs,
         on_progress=on_progress or batch.ignore_progress,
@@ -329,7 +330,9 @@ def _request(
     if isinstance(source, Request):
         return replace(source, workflow=workflow or source.workflow, **reading)
     if workflow is None:
-        raise UsageError("No workflow is named.", "Name it with -w; see: batchrun workflows")
+        raise UsageError(
+            "No workflow is named.", "Name it with `workflow=`; see: batchrun workflows"
+        )
     return Request(source, workflow, **reading)
 
 
@@ -341,4 +344,5 @@ def _decide(in_doubt: Literal["hold", "retry", "drop"] | Decide) -> Decide:
 
 
 def _path(output: Path | str | None) -> Path | None:
-    return None if output is None else Path(output)
+    """Where results go, also when the batch goes on in another folder."""
+    return None if output is None else Path(output).absolute()

@@ -144,7 +144,7 @@ async def run(
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
     if again and request.reuse is not None:
-        raise UsageError("--again and --reuse exclude each other.", "Give one.")
+        raise UsageError("The options `again=True` and `reuse=` exclude each other.", "Give one.")
     settings = settings or load_settings()
     form = (form or workbook.Form()).with_layout()
     loaded = load_request(request, settings)
@@ -161,9 +161,10 @@ async def run(
             plan = session.knowing(plan, request.reuse, earlier)
         if earlier is not None and not earlier.unfinished:
             raise UsageError(
-                f"This list went through {workflow.name} already, as batch {earlier.batch_id}.",
+                f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
+                f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                "To trigger and pay for it all once more, add --again.",
+                "To trigger and pay for it all once more, add `again=True`.",
             )
         if earlier is not None:
             same_key(earlier, session.profile)
@@ -258,6 +259,8 @@ async def _work(session: Session, run_now: _Run) -> Report:
         jobs = journal.jobs(batch_id, session.key)
         await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
         before = journal.summary(batch_id)
+        if before.note:  # of the last time, and no longer so
+            await jobs.worked("", 0.0, 0.0)
         engine = Engine(
             session.client,
             jobs,
@@ -297,7 +300,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 raise
             resume_at = None
             if ending is Ending.QUOTA:
-                resume_at = datetime.now(UTC) + timedelta(seconds=session.seconds_to_quota())
+                resume_at = _whole_minute(session.seconds_to_quota())
             await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
             output = write_results(journal, batch_id, run_now.target, form)
             summary, effort = journal.summary(batch_id), engine.effort
@@ -321,6 +324,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 sent=engine.sent,
                 journal=settings.journal,
                 source=run_now.frame,
+                held_open=run_now.target if output != run_now.target else None,
             )
 
 
@@ -371,6 +375,13 @@ def _limits(settings: Settings, jobs: int | None) -> Limits:
     )
 
 
+def _whole_minute(seconds: float) -> datetime:
+    """When so much time has passed, rounded up: who comes a minute early finds the quota spent."""
+    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+    begun = moment.replace(second=0, microsecond=0)
+    return begun if begun == moment else begun + timedelta(minutes=1)
+
+
 def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
     if ending is Ending.FAILURES:
         return f"{_NOTES[ending]} {stopped_because}."
@@ -381,7 +392,7 @@ def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> s
 
 _NOTES = {
     Ending.FINISHED: "",
-    Ending.LIMIT: "The jobs of --limit are done.",
+    Ending.LIMIT: "The limit of jobs is reached.",
     Ending.INTERRUPTED: "It was interrupted.",
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",

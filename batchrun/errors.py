@@ -9,6 +9,7 @@
     ├── WorkflowError             2   no such workflow, or it is not active
     ├── JournalError              2   the journal can't be opened, or has no such batch
     │   ├── HeldError             2   another process works on the batch
+    │   ├── NoBatchError          2   nothing was ever run with this journal
     │   ├── TakenOverError        4   another process has taken the batch over meanwhile
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
     ├── NotConfirmedError         0   somebody was asked and said no: nothing was triggered
@@ -17,8 +18,9 @@
     ├── ServiceError              4   the service can't be reached or makes no sense now
     └── KeyRefusedError           5   no key, a wrong key (401), or one without the scope (403)
 
-Each says what happened, where, and what to do next, in one or two lines. Rows that fail are not
-errors: they are outcomes (see ``batchrun.model.Outcome``).
+Each says what happened, where, and what to do next, in one or two lines. A parameter stands there
+as Python writes it, such as ```again=True```; the command line puts its own option in its place.
+Rows that fail are not errors: they are outcomes (see ``batchrun.model.Outcome``).
 """
 
 from __future__ import annotations
@@ -92,6 +94,10 @@ class JournalError(BatchrunError):
     """The journal can't be opened, is from a newer batchrun, or has no such batch."""
 
     exit_code = ExitCode.UNUSABLE
+
+
+class NoBatchError(JournalError):
+    """There is no journal yet, or it holds no batch."""
 
 
 class HeldError(JournalError):

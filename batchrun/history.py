@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.errors import JournalError, NotConfirmedError, UsageError
+from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.settings import Settings, load_settings
 from batchrun.words import html_table, plural
@@ -216,6 +216,33 @@ def export(
         return written
 
 
+def unknown_columns(
+    batch_id: str | None = None,
+    form: workbook.Form | None = None,
+    *,
+    settings: Settings | None = None,
+) -> tuple[workbook.UnknownColumn, ...]:
+    """The columns that a form asks for by a name no result of a batch has: they stay empty.
+
+    Args:
+        batch_id: Which batch; ``None`` for the newest.
+        form: What it asks for; ``None`` for how the batch's own workbook is written.
+        settings: As in `batches`.
+
+    Returns:
+        Those names, each with what may be meant; none while the batch has no results.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+        UsageError: The form's layout can't be used.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        summary = journal.resolve(batch_id)
+        wanted = form or workbook.Form.recalled(journal.form(summary.batch_id))
+        with journal.results(summary.batch_id) as found:
+            return workbook.unknown_columns(found, wanted.with_layout())
+
+
 def forget(
     *batch_ids: str,
     older_than: timedelta | None = None,
@@ -264,9 +291,9 @@ def existing_journal(location: str) -> Iterator[Journal]:
         JournalError: There is none.
     """
     if is_missing(location):
-        raise JournalError(
+        raise NoBatchError(
             f"There is no journal at {Path(location).expanduser()}.",
-            "The first batchrun run makes it; another one is named with --journal or "
+            "The first batchrun run makes it; another one is named with `journal=` or "
             "BATCHRUN_JOURNAL.",
         )
     with Journal(location) as journal:

@@ -48,7 +48,7 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 """What `retry` sends again unless told otherwise."""
 
 _WHY_NOT = {
-    Outcome.COMPLETED: "Their results are there; batchrun run with --again pays for all anew.",
+    Outcome.COMPLETED: "Their results are there; a run with `again=True` pays for all anew.",
     Outcome.INVALID: "Mend the list, then run it.",
     Outcome.PENDING: "Send them with: batchrun resume",
 }

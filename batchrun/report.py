@@ -39,6 +39,8 @@ class Report:
         credits: The credits left after the jobs of ``limit``; ``None`` where nobody asked.
         journal: The journal that knows the batch.
         source: The list, where it was a DataFrame that the caller gave.
+        held_open: The workbook that was to be written, where another program held it open and
+            ``output`` is beside it.
     """
 
     summary: BatchSummary
@@ -51,6 +53,7 @@ class Report:
     credits: Credits | None = None
     journal: str = ""
     source: pd.DataFrame | None = field(default=None, compare=False)
+    held_open: Path | None = None
 
     @property
     def exit_code(self) -> ExitCode:

@@ -141,7 +141,7 @@ def load_request(request: Request, settings: Settings) -> Loaded:
         ask=request.ask,
     )
     columns = {
-        name: find_column(table, column, "--param-column")
+        name: find_column(table, column, "`parameter_columns=`")
         for name, column in choices.parameter_columns.items()
     }
     if request.save_mapping is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -31,11 +32,12 @@ class Rerun:
     Attributes:
         summary: The batch it is of.
         rows: How many of its rows are marked and have not been sent again yet.
-        already: How many marked rows were sent again already, since the workbook was written.
+        already: How many marked rows were sent since the workbook was written, or wait to be.
         jobs: The jobs to be sent again, and how often each was before; none when all marked rows
-            were sent again already.
+            were sent since the workbook was written, or wait to be.
         output: Where the new workbook goes: beside this one, which stays as it is.
         workbook: This one.
+        waiting: How many of the marked rows were made ready to be sent and wait for `resume`.
     """
 
     summary: BatchSummary
@@ -44,6 +46,7 @@ class Rerun:
     jobs: Mapping[int, int]
     output: Path
     workbook: Path
+    waiting: int = 0
 
     @staticmethod
     def batch_of(workbook: Path | str) -> str | None:
@@ -82,7 +85,7 @@ def _unknown(path: Path, signature: Signature, location: str) -> JournalError:
     return JournalError(
         f"{path.name} holds the results of batch {signature.batch_id}, which the journal "
         f"{shown(location)} does not know.",
-        "Name its journal with --journal, or run the list itself.",
+        "Name its journal with `journal=`, or run the list itself.",
     )
 
 
@@ -97,18 +100,20 @@ def _find(path: Path, signature: Signature, summary: BatchSummary, journal: Jour
     with journal.results(summary.batch_id) as found:
         roles = found.roles
     sent = journal.sent(summary.batch_id)
-    jobs = []
+    found_jobs = []
     for row in marked:
         try:
-            jobs.append(_job(row, sent.get(_ids(row, roles), ()), signature))
+            found_jobs.append(_job(row, sent.get(_ids(row, roles), ()), signature))
         except _UnclearError as error:
             where = f"{path.name}, sheet {row.sheet}, line {row.line} is marked, but"
             raise InputError(
                 f"{where} {error.why}.", error.hint.format(batch=summary.batch_id)
             ) from None
-    due = [job for job in jobs if job is not None]
+    due = [job for job, is_due in found_jobs if is_due]
+    done = [job for job, is_due in found_jobs if not is_due]
+    waiting = sum(not job.ended and job.execution_id is None for job in done)
     again = {job.number: job.retried for job in due}
-    return Rerun(summary, len(due), len(jobs) - len(due), again, _beside(path), path)
+    return Rerun(summary, len(due), len(done), again, _beside(path), path, waiting)
 
 
 class _UnclearError(Exception):
@@ -130,8 +135,8 @@ def _ids(row: Marked, roles: Mapping[Role, int]) -> tuple[str | None, str | None
     return ids.get(Role.COMPANY), ids.get(Role.CONTACT)
 
 
-def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> SentJob | None:
-    """A row's job, ``None`` when it was sent again already: nothing is paid twice.
+def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> tuple[SentJob, bool]:
+    """A row's job, and whether it is due: not when it was sent since, nothing is paid twice.
 
     A row is known by its execution, and only where it had none by its IDs.
     """
@@ -145,16 +150,16 @@ def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> SentJo
         return _job_by_ids(jobs, signature)
     for job in jobs:
         if row.execution_id in job.replaced:
-            return None
+            return job, False
         if row.execution_id == job.execution_id:
-            return _ended(job)
+            return _ended(job), True
     raise _UnclearError(
         f"the batch knows no execution {row.execution_id} of its IDs",
         "Mark it in the workbook as batchrun wrote it: batchrun export {batch} -o OUT.xlsx",
     )
 
 
-def _job_by_ids(jobs: tuple[SentJob, ...], signature: Signature) -> SentJob | None:
+def _job_by_ids(jobs: tuple[SentJob, ...], signature: Signature) -> tuple[SentJob, bool]:
     if len(jobs) > 1:
         raise _UnclearError(
             f"it has no execution id, and {len(jobs)} jobs have its IDs",
@@ -162,21 +167,23 @@ def _job_by_ids(jobs: tuple[SentJob, ...], signature: Signature) -> SentJob | No
         )
     (job,) = jobs
     if job.execution_id is not None:  # it got one after the workbook was written
-        return None
+        return job, False
     if job.retried_at is not None and (signature.as_of is None or job.retried_at > signature.as_of):
-        return None
-    return _ended(job)
+        return job, False
+    return _ended(job), True
 
 
 def _ended(job: SentJob) -> SentJob:
     if not job.ended:
-        raise _UnclearError("it has not ended yet", "Go on with: batchrun resume {batch}")
+        waits = "has not ended yet" if job.execution_id is not None else "has not been sent yet"
+        raise _UnclearError(f"it {waits}", "Go on with: batchrun resume {batch}")
     return job
 
 
 def _beside(path: Path) -> Path:
-    stem = path.stem
-    for number in count(2):
+    numbered = re.fullmatch(r"(.+) \((\d{1,4})\)", path.stem)  # the new one of a new one, too
+    stem, last = (path.stem, 1) if numbered is None else (numbered[1], int(numbered[2]))
+    for number in count(last + 1):
         free = path.with_name(f"{stem} ({number}).xlsx")
         if not free.exists():
             return free

@@ -132,7 +132,7 @@ class Session(KeepsSecrets):
         if reuse is None:
             return plan
         raise UsageError(
-            f"Batch {earlier.batch_id} of this list has begun and isn't finished: --reuse comes "
+            f"Batch {earlier.batch_id} of this list has begun and isn't finished: `reuse=` comes "
             "too late for it, and nothing was triggered.",
             f"Go on with it: batchrun resume {earlier.batch_id}",
         )

@@ -35,7 +35,7 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     """
     if service_of(own) == service_of(given):
         return
-    hint = "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out to go on there."
+    hint = "Leave `base_url=`, BATCHRUN_BASE_URL and base_url in batchrun.toml out to go on there."
     if is_loopback(own):
         hint = "That was a sandbox on this machine; once it is gone, run the list anew."
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)

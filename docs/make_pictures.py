@@ -25,15 +25,15 @@ from batchrun.sandbox import SandboxSettings, running
 DOCS = Path(__file__).parent
 LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
 SEED = 7
-FOLDED = {"Results": (*range(3, 10), *range(13, 17))}
+FOLDED = {"Results": (*range(3, 11), *range(14, 18))}
 """Columns left out of a picture: scrolled past beside the frozen ones, or folded away."""
 
 PICTURES = {
-    "workbook.png": ("Results", "A1:V10"),
+    "workbook.png": ("Results", "A1:W10"),
     "workbook-attention.png": ("Needs attention", "A1:F13"),
     "workbook-insights.png": ("insights", "A1:H22"),
     "workbook-summary.png": ("Summary", "A1:O46"),
-    "workbook-columns.png": ("Columns", "A1:H37"),
+    "workbook-columns.png": ("Columns", "A1:H38"),
 }
 DOTS_PER_INCH = 220
 TERMINAL_COLUMNS = 100

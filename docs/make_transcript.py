@@ -277,7 +277,7 @@ DIFFERENT_EACH_TIME = (
     (r"(?<![\d:])\d+ (?:d|h|min|s)\b(?: \d+ (?:h|min|s)\b)?", "TIME"),
     (r"^(Rows: +\d+) \(.*pending.*\)$", r"\1 (COUNTS)"),
     (r"\(\d+ completed.*pending.*\)", "(COUNTS)"),
-    (r"^(Requests: .*)$", "REQUESTS"),
+    (r"^Requests: .*(?:\n {11}.*)*", "REQUESTS"),
     (r"^(Running: +)\d+ executions?", r"\1N executions"),
     (r"about \d+ requests", "about N requests"),
     (r", done at \d\d:\d\d", ", done at CLOCK"),

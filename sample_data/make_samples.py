@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+import string
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,12 +56,27 @@ def new_id(chance: random.Random) -> str:
     return str(uuid.UUID(int=chance.getrandbits(128), version=4))
 
 
+def record_id(chance: random.Random, prefix: str) -> str:
+    """A record ID of Salesforce: 15 characters, and 3 that keep their case for Excel.
+
+    Each of the 3 stands for 5 characters: a bit for each capital among them, the first the lowest.
+    """
+    letters = string.digits + string.ascii_letters
+    short = f"{prefix}5g00000{''.join(chance.choices(letters, k=15 - len(prefix) - 7))}"
+    check = (
+        sum(1 << at for at, each in enumerate(short[first : first + 5]) if each.isupper())
+        for first in (0, 5, 10)
+    )
+    return short + "".join((string.ascii_uppercase + "012345")[bits] for bits in check)
+
+
 def salesforce_accounts() -> str:
     """A report on accounts as Salesforce exports it: every field quoted."""
     chance = random.Random(SEED)
+    records = random.Random(SEED + 4)  # of its own: the other cells stay as they were
     header = (
         "Company ID", "Account Name", "Account Owner", "Billing City", "Billing Postal Code",
-        "Annual Revenue", "Industry", "Last Activity", "Description",
+        "Annual Revenue", "Industry", "Last Activity", "Description", "Account ID",
     )  # fmt: skip
     rows = []
     for number in range(60):
@@ -70,7 +86,7 @@ def salesforce_accounts() -> str:
         rows.append((
             new_id(chance), f"{name} {TRADES[trade]} {legal_form}", chance.choice(OWNERS), city,
             postal_code, f"{chance.randrange(5, 9000) * 10_000}.00", INDUSTRIES[trade],
-            f"{last_activity:%Y-%m-%d}", chance.choice(DESCRIPTIONS),
+            f"{last_activity:%Y-%m-%d}", chance.choice(DESCRIPTIONS), record_id(records, "001"),
         ))  # fmt: skip
     return csv_text(header, rows, ",", quote_all=True)
 

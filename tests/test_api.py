@@ -101,7 +101,7 @@ def test_results_of_an_earlier_day_go_beside_the_frame_they_are_of(settings: Set
     assert list(found.columns[-2:]) == ["seconds", "summary"]
     with pytest.raises(InputError, match="row 0 differs"):
         batchrun.results(settings=settings, source=given.iloc[::-1])
-    with pytest.raises(InputError, match="its columns differs"):
+    with pytest.raises(InputError, match="its columns differ"):
         batchrun.results(settings=settings, source=given[["Company ID"]])
 
 
@@ -320,7 +320,7 @@ def test_marked_rows_of_a_workbook_are_sent_again_and_no_others(
     bodies = service[1].bodies()
     assert len(bodies) == 4
     assert accounts()["Company ID"].iloc[1] in bodies[3]
-    with pytest.raises(UsageError, match="already"):
+    with pytest.raises(UsageError, match="sent since it was written"):
         batchrun.run_marked(path, settings=settings)
     with pytest.raises(InputError, match="no workbook"):
         batchrun.run_marked(tmp_path / "other.xlsx", settings=settings)
@@ -372,6 +372,16 @@ def test_batches_are_forgotten_by_name_and_by_age(settings: Settings) -> None:
     with pytest.raises(NotConfirmedError):
         batchrun.forget(second, settings=settings, confirm=lambda found: len(found) > 1)
     assert [one.batch_id for one in batchrun.batches(settings=settings)] == [second]
+
+
+def test_a_pilot_shows_the_columns_that_were_chosen(settings: Settings) -> None:
+    form = batchrun.Form(
+        columns=["outputs.fit_score", "sumary"], rename={"outputs.fit_score": "Fit"}
+    )
+    report = batchrun.run(accounts(3), WORKFLOW, settings=settings, limit=1, form=form)
+    assert report.pilot().titles == ("Fit", "sumary")
+    [unknown] = batchrun.unknown_columns(settings=settings)
+    assert (unknown.name, unknown.close) == ("sumary", "summary")
 
 
 def test_a_pilot_shows_what_it_brought_and_what_it_cost(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,22 @@ def test_an_error_says_what_and_what_to_do(call: ast.Call) -> None:
         ends_in_words_to_copy = any(sign in hint for sign in (": ", "batchrun ", "-o "))
         assert hint.endswith((".", "?", "{}")) or ends_in_words_to_copy, hint
         assert hint[0].isupper() or hint[0] in "{-", hint
+
+
+OF_THE_COMMAND_LINE = ("cli/", "sandbox/", "access/login.py", "diagnosis/")
+"""Where nobody but somebody at a command line is spoken to."""
+OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+COMMAND = re.compile(r"(?:batchrun|pip) [a-z].*")
+
+
+def test_the_library_speaks_of_its_parameters_and_of_no_option() -> None:
+    """An option stands only behind a command that takes it."""
+    spoken = {
+        where: " ".join(OPTION.findall(COMMAND.sub("", " ".join(map(written, call.args)))))
+        for where, call in MADE
+        if not where.startswith(OF_THE_COMMAND_LINE)
+    }
+    assert {where: options for where, options in spoken.items() if options} == {}
 
 
 def test_every_exit_code_is_in_the_readme() -> None:

@@ -41,17 +41,22 @@ def find_access(settings: Settings) -> Access:
     if stored is None:
         if given:
             return Access(settings.typed_key or given, settings.base_url)
+        if others := stored_profiles().all():
+            raise UsageError(
+                f"There is no API key, and no profile {DEFAULT_PROFILE}.",
+                f"Name one with `profile=` or BATCHRUN_PROFILE; there are: {', '.join(others)}.",
+            )
         raise UsageError(
             "There is no API key.",
             "Keep yours with batchrun login, or put it into the environment variable PGAI_API_KEY "
-            "or into a .env file here; to try without one, add --sandbox.",
+            "or into a .env file here; to try without one: batchrun run FILE --sandbox",
         )
     address = address_of(settings)
     if service_of(address) != service_of(stored.base_url):
         raise UsageError(
             f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
             f"{address}.",
-            "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out; or keep a key "
+            "Leave `base_url=`, BATCHRUN_BASE_URL and base_url in batchrun.toml out; or keep a key "
             "for that address: batchrun login --profile NAME --base-url URL",
         )
     key = settings.typed_key or stored.key or vault.fetch(stored)

@@ -13,7 +13,7 @@ from batchrun.access.choice import address_of, given_key, profile_of
 from batchrun.masking import without_password
 from batchrun.settings import location
 from batchrun.settings.origin import Origin, origins
-from batchrun.settings.wording import masked_key
+from batchrun.settings.wording import masked_key, shown_end
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -78,7 +78,9 @@ def tell_settings(
 def tell_key(settings: Settings, stored: Profile | None, origin: Origin, where: str) -> Told:
     """The key's end, and who keeps it; the keyring is not opened for it."""
     if stored is not None:
-        return Told("api_key", f"…{stored.end}", Origin.PROFILE, f"{stored.name} ({stored.kept})")
+        return Told(
+            "api_key", shown_end(stored.end), Origin.PROFILE, f"{stored.name} ({stored.kept})"
+        )
     key = given_key(settings)
     return Told("api_key", masked_key(key) if key else "", origin, where)
 

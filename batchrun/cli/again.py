@@ -13,10 +13,13 @@ import typer
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.cli.lists import tell_whose_key
+from batchrun.cli.telling import tell, tell_as_it_is
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from batchrun.model import BatchSummary
     from batchrun.rerun import Rerun
     from batchrun.settings import Settings
@@ -47,11 +50,11 @@ def run_marked(
     marked = Rerun.read(file, settings=settings)
     assert marked is not None  # the caller has looked
     _same_workflow(marked, workflow)
-    as_json, to_stderr = manner.as_json, manner.as_json or manner.quiet
-    if marked.already:
-        typer.echo(_already_words(marked), err=to_stderr)
+    to_stderr = manner.as_json or manner.quiet
+    for words in _already_words(marked):
+        tell(words, err=to_stderr)
     if not marked.jobs:
-        _end_as_it_stands(marked.summary, as_json=as_json)
+        _end_as_it_stands(marked.summary, manner)
     tell_whose_key(settings, marked.summary)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
@@ -59,21 +62,28 @@ def run_marked(
         partial(aio.run_marked, marked),
         settings,
         manner,
-        output=output or marked.output,
+        output=output,
         limit=limit,
         decide=about_doubts(InDoubt.HOLD),
         form=form,
+        asks=not yes,
     )
 
 
-def _already_words(marked: Rerun) -> str:
+def _already_words(marked: Rerun) -> Iterator[str]:
+    """What has become of marked rows that are not sent now."""
     from batchrun.words import plural
 
-    were = "was" if marked.already == 1 else "were"
-    return f"{plural(marked.already, 'marked row')} {were} sent again already."
+    sent = marked.already - marked.waiting
+    if sent:
+        were = plural(sent, "marked row was", "marked rows were")
+        yield f"{were} sent since the workbook was written."
+    if marked.waiting:
+        wait = plural(marked.waiting, "marked row waits", "marked rows wait")
+        yield f"{wait} to be sent already; batchrun resume goes on."
 
 
-def _end_as_it_stands(summary: BatchSummary, *, as_json: bool) -> NoReturn:
+def _end_as_it_stands(summary: BatchSummary, manner: Manner) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
     from batchrun.cli import wording
 
@@ -83,17 +93,21 @@ def _end_as_it_stands(summary: BatchSummary, *, as_json: bool) -> NoReturn:
         code = ExitCode.COMPLETED
     else:
         code = ExitCode.INCOMPLETE
-    if as_json:
+    if manner.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
-        typer.echo(json.dumps(wording.summary_json(summary) | ending))
+        tell_as_it_is(json.dumps(wording.summary_json(summary) | ending))
         raise typer.Exit(code)
-    typer.echo("Nothing was triggered.")
-    typer.echo(f"Batch:     {summary.batch_id}")
-    typer.echo(f"Rows:      {wording.counts(summary)}")
+    if manner.quiet:
+        if summary.output is not None:
+            tell_as_it_is(summary.output)
+        raise typer.Exit(code)
+    tell("Nothing was triggered.")
+    tell(f"Batch:     {summary.batch_id}")
+    tell(f"Rows:      {wording.counts(summary)}")
     if summary.unfinished:
-        typer.echo(f"Go on:     batchrun resume {summary.batch_id}")
+        tell(f"Go on:     batchrun resume {summary.batch_id}")
     if summary.output is not None:
-        typer.echo(f"Workbook:  {summary.output}")
+        tell(f"Workbook:  {summary.output}")
     raise typer.Exit(code)
 
 
@@ -113,7 +127,7 @@ def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
     from batchrun.words import plural
 
     summary = marked.summary
-    typer.echo(
+    tell(
         f"Going on:  batch {summary.batch_id}; {plural(marked.rows, 'marked row')}, "
         f"{plural(len(marked.jobs), 'job')} to trigger again with {summary.workflow.name}",
         err=to_stderr,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.stopping import Stopper, heard_at_once, tell
+from batchrun.cli.stopping import Stopper, heard_at_once
+from batchrun.cli.telling import tell, tell_all
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
@@ -77,7 +78,7 @@ def go(
             before[:] = [plan.credits]
             with attendance.stopper.asking():
                 left = None if earlier is None else status(earlier.batch_id, settings=settings)
-                if not _confirmed(plan, left, limit, settings, manner, yes=yes):
+                if not _confirmed(plan, left, limit, form, settings, manner, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
                 return True
 
@@ -98,11 +99,7 @@ def go(
 
         report = attendance.run(work)
         if asked and limit is not None and attendance.goes_on(report, *before):
-            batch_id = report.summary.batch_id
-            shown = attendance.shown | {"output": output, "form": form}
-            report = attendance.run(
-                lambda settings: aio.resume(batch_id, settings=settings, **shown)
-            )
+            report = attendance.rest_of(report, output, form)
         attendance.ended = report
     _end(report, settings, manner, stopped=attendance.control.stopped)
 
@@ -116,6 +113,7 @@ def go_on(
     output: Path | None,
     form: Form | None,
     limit: int | None = None,
+    asks: bool = False,
 ) -> None:
     """Go on with a batch on the screen, and end the command as it ends.
 
@@ -127,9 +125,11 @@ def go_on(
         output: Where the results go.
         form: How they are written.
         limit: Trigger at most so many jobs now.
+        asks: Whether to ask, when those have ended, about the rest.
     """
     from batchrun import aio
 
+    asked = asks and limit is not None and not manner.as_json and sys.stdin.isatty()
     with _attending(settings, manner) as attendance:
 
         def decided(rows: Sequence[ResultRow]) -> InDoubt:
@@ -145,7 +145,10 @@ def go_on(
             # Whoever is here a second time has sent again already what was to be.
             return aio.resume(control.batch_id, limit=_allowed(limit, control), **shown)
 
-        report = attendance.ended = attendance.run(work)
+        report = attendance.run(work)
+        if asked and attendance.goes_on(report):
+            report = attendance.rest_of(report, output, form)
+        attendance.ended = report
     _end(report, settings, manner, stopped=attendance.control.stopped)
 
 
@@ -197,10 +200,19 @@ class _Attendance:
                     self._log.mask(key)
                 self._settings = self._settings.with_typed_key(key)
 
-    def goes_on(self, report: Report, before: Credits | None) -> bool:
+    def rest_of(self, report: Report, output: Path | None, form: Form | None) -> Report:
+        """Run what a pilot has left."""
+        from batchrun import aio
+
+        shown = self.shown | {"output": output, "form": form}
+        batch_id = report.summary.batch_id
+        return self.run(lambda settings: aio.resume(batch_id, settings=settings, **shown))
+
+    def goes_on(self, report: Report, before: Credits | None = None) -> bool:
         """Show what a pilot brought and cost; whether the user wants the rest now."""
+        from batchrun.cli.columns import unknown_to_results
         from batchrun.cli.pilot import pilot_lines, read_pilot
-        from batchrun.cli.terminal import mark_of, width_of
+        from batchrun.cli.terminal import mark_of, room_of
         from batchrun.engine import Ending
 
         if report.ending is not Ending.LIMIT or not report.sent:
@@ -211,12 +223,13 @@ class _Attendance:
                 pilot = read_pilot(report, before)
                 lines = pilot_lines(
                     pilot,
-                    width_of(sys.stdout),
+                    room_of(sys.stdout),
                     _now(),
                     speed=self._settings.speed,
                     mark=mark_of(sys.stdout),
                 )
-                typer.echo("\n".join(lines))
+                lines += unknown_to_results(report.summary.batch_id, None, self._settings)
+                tell_all(lines)
                 return typer.confirm("Go on with the rest now?")
             except (typer.Abort, KeyboardInterrupt):  # Ctrl-C or Ctrl-D
                 tell("")
@@ -306,12 +319,13 @@ def _confirmed(
     plan: Plan,
     earlier: BatchStatus | None,
     limit: int | None,
+    form: Form | None,
     settings: Settings,
     manner: Manner,
     *,
     yes: bool,
 ) -> bool:
-    from batchrun.cli import costs, wording
+    from batchrun.cli import columns, costs, wording
     from batchrun.words import plural
 
     to_trigger, running = plan.to_trigger, 0
@@ -329,8 +343,9 @@ def _confirmed(
     if earlier is not None:
         rows = wording.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Going on:  batch {earlier.summary.batch_id} of this list; rows: {rows}")
+    lines += columns.columns_of_the_list(form, plan.table.header)
     if not (yes and manner.quiet):
-        typer.echo("\n".join(lines), err=manner.as_json)
+        tell_all(lines, err=manner.as_json)
     if yes or not now:
         return True
     if not sys.stdin.isatty():

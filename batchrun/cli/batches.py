@@ -11,25 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchrun.cli.forms import (
-    Columns,
-    CsvPlain,
-    FlatDepth,
-    ForCrm,
-    LayoutFile,
-    Rename,
-    form_from,
-)
+from batchrun.cli.columns import unknown_to_results
+from batchrun.cli.forms import ColumnOptions, ForCrm, form_from
+from batchrun.cli.grouping import spread
 from batchrun.cli.lists import configuration_of
 from batchrun.cli.options import (
     AsJson,
     Batch,
     JournalAt,
     PlayJournal,
+    sandbox_words,
     settings_from,
     settings_with_journal,
     with_sandbox,
 )
+from batchrun.cli.telling import tell, tell_all, tell_as_it_is
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
 
@@ -39,9 +35,13 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 
+LEAST = 14
+"""What a name in the table of batches may be cut to."""
+
+
 def add_commands(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.command()(export)
+    app.command()(spread(export))
     app.command()(status)
     app.command("batches")(list_batches)
 
@@ -50,12 +50,9 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to: .xlsx, .csv, .jsonl, .parquet.")
     ],
+    *,
     batch: Batch = None,
-    columns: Columns = None,
-    rename: Rename = None,
-    flat_depth: FlatDepth = None,
-    layout: LayoutFile = None,
-    csv_plain: CsvPlain = False,
+    columns: ColumnOptions,
     crm: ForCrm = None,
     journal: JournalAt = None,
     sandbox: PlayJournal = False,
@@ -68,17 +65,10 @@ def export(
         raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     summary = status_of(batch, settings=settings).summary
-    form = form_from(
-        columns,
-        rename,
-        flat_depth,
-        layout,
-        csv_plain=csv_plain,
-        crm=crm,
-        defaults=configuration_of(summary).defaults,
-    )
+    form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
     written = export_batch(summary.batch_id, output, settings, form)
-    typer.echo(f"Results of batch {summary.batch_id}: {written}")
+    tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
+    tell(f"Results of batch {summary.batch_id}: {written}")
     if crm is not None:
         _tell_left_out(summary)
 
@@ -88,7 +78,7 @@ def _tell_left_out(summary: BatchSummary) -> None:
 
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
-        typer.echo(f"Left out: {plural(left_out, 'row')} not completed")
+        tell(f"Left out: {plural(left_out, 'row')} not completed")
 
 
 def status(
@@ -108,13 +98,13 @@ def status(
         raise UsageError("--watch and --json exclude each other.", "Give one.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     if as_json:
-        typer.echo(json.dumps(_status_json(status_of(batch, settings=settings))))
+        tell_as_it_is(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
         from batchrun.cli.watching import watch as watch_it
 
         watch_it(_lines_of(each, settings) for each in looks_at(batch, settings=settings))
     else:
-        typer.echo("\n".join(_lines_of(status_of(batch, settings=settings), settings)))
+        tell_all(_lines_of(status_of(batch, settings=settings), settings))
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
@@ -177,16 +167,18 @@ def list_batches(
 
     found = batches(settings=settings_from(**with_sandbox(sandbox, {"journal": journal})))
     if as_json:
-        typer.echo(json.dumps([summary_json(summary) for summary in found]))
+        tell_as_it_is(json.dumps([summary_json(summary) for summary in found]))
     elif found:
-        typer.echo("\n".join(_listed(found)))
+        tell_all(_listed(found))
     else:
-        typer.echo("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
+        tell("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
+        if not sandbox and (elsewhere := sandbox_words()):
+            tell(elsewhere)
 
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Batches as a table on a terminal, else a line each with all of it."""
-    from batchrun.cli.terminal import is_screen, mark_of, table, width_of
+    from batchrun.cli.terminal import is_screen, mark_of, room_of, table
     from batchrun.cli.wording import age_words, counts, counts_in_short
 
     now = datetime.now(UTC)
@@ -210,5 +202,20 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
         ]
         for one in found
     ]
-    whole, paths = {0, 1, 2}, {header.index("workbook")}
-    return table(header, rows, width_of(sys.stdout), mark_of(sys.stdout), whole=whole, paths=paths)
+    workbook = header.index("workbook")
+    names = [len(Path(one.output).name) + 1 for one in found if one.output]
+    lines, left_out = table(
+        header,
+        rows,
+        room_of(sys.stdout),
+        mark_of(sys.stdout),
+        whole={0, 1, 2},
+        paths={workbook},
+        least={3: LEAST, 4: LEAST, workbook: max(names, default=0)},  # the name of each is whole
+    )
+    if left_out:
+        lines += [
+            "",
+            f"Left out for want of room: {', '.join(left_out)}. See: batchrun status BATCH",
+        ]
+    return lines

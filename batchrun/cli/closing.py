@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from batchrun.cli.columns import unknown_to_results
+from batchrun.cli.costs import clock_words
 from batchrun.cli.notice import Notice
 from batchrun.cli.options import play_journal
-from batchrun.cli.stopping import tell
+from batchrun.cli.spelling import spelled
+from batchrun.cli.telling import tell, tell_all, tell_as_it_is
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import Outcome
 
@@ -66,12 +71,12 @@ def end(
     if as_json:
         resume_at = None if report.resume_at is None else report.resume_at.isoformat()
         ending = {"exit_code": int(report.exit_code), "resume_at": resume_at}
-        tell(json.dumps(wording.summary_json(report.summary) | ending))
+        tell_as_it_is(json.dumps(wording.summary_json(report.summary) | ending))
         raise BatchExit(report, stopped=stopped)
     if not quiet:
-        tell("\n" + "\n".join(_lines(report, settings, sandbox=sandbox)))
+        tell_all(["", *_lines(report, settings, sandbox=sandbox)])
     if report.output is not None:
-        tell(f"Workbook:  {report.output}")
+        tell_as_it_is(str(report.output)) if quiet else tell(f"Workbook:  {report.output}")
     raise BatchExit(report, stopped=stopped)
 
 
@@ -90,6 +95,12 @@ def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")
+    lines += unknown_to_results(summary.batch_id, None, settings)
+    if report.resume_at is not None:
+        opens = clock_words(report.resume_at, datetime.now(UTC))
+        lines.append(f"Opens:     {opens} by your clock")
+    if why := why_beside(report):
+        lines.append(f"Note:      {why}")
     if sandbox and summary.unfinished:
         lines.append("Go on:     its sandbox is gone now; run the list anew")
     elif summary.unfinished:
@@ -99,6 +110,21 @@ def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
     if where:
         lines.append(f"See it:    batchrun status {summary.batch_id}{where}")
     return lines
+
+
+def why_beside(report: Report) -> str:
+    """Why the workbook has a number in its name; ``""`` where it has none."""
+    if report.held_open is not None:
+        return (
+            f"{report.held_open.name} is open in another program, so the results are in "
+            "another file beside it."
+        )
+    path = report.output
+    numbered = None if path is None else re.fullmatch(r"(.+) \(\d+\)", path.stem)
+    if path is None or numbered is None:
+        return ""
+    usual = path.with_stem(numbered[1])
+    return f"{usual.name} was there before and is left as it is." if usual.exists() else ""
 
 
 def named_journal(settings: Settings) -> str:
@@ -133,7 +159,7 @@ def notice_of(report: Report) -> Notice:
 def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
     """What others are told of a batch that something broke off."""
     code = error.exit_code
-    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
+    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {spelled(error.what)}")
 
 
 def _word(code: ExitCode) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
+from batchrun.cli.telling import tell, tell_as_it_is
+from batchrun.cli.terminal import columns_of, is_screen, room_of
 
 FOR_LIST = "A list: the batchrun.toml beside it counts too."
 
@@ -32,6 +35,7 @@ def show_configuration(
     from batchrun.access import stored_profiles
     from batchrun.access.telling import tell_settings
     from batchrun.settings import find_configuration, user_file
+    from batchrun.settings.wording import shown_end
 
     options: dict[str, Any] = {
         "profile": profile,
@@ -54,22 +58,26 @@ def show_configuration(
                 for one in stored.all().values()
             ],
         }
-        typer.echo(json.dumps(document, ensure_ascii=False))
+        tell_as_it_is(json.dumps(document, ensure_ascii=False))
         return
     width = max(len(one.name) for one in told)
     room = min(max(len(one.value) for one in told), 44)
     for one in told:
         source = f"{one.origin} {one.where}".strip()
-        typer.echo(f"{one.name:{width}}  {one.value or '-':{room}}  {source}")
-    typer.echo(
+        line = f"{one.name:{width}}  {one.value or '-':{room}}  {source}"
+        if is_screen(sys.stdout) and columns_of(line) > room_of(sys.stdout):
+            line = f"{one.name:{width}}  {one.value or '-'}\n{'':{width}}  {source}"
+        tell(line, hanging=width + 2)
+    tell(
         "\nThe first that says something wins: option, environment, .env, batchrun.toml "
-        "beside the list,\nbatchrun.toml of the user, profile, default."
+        "beside the list, batchrun.toml of the user, profile, default."
     )
-    typer.echo(
+    tell(
         f"Files:     {', '.join(str(each.path) for each in files.files) or 'none'}"
         f" (the user's own is {user_file()})"
     )
     known = [
-        f"{one.name} …{one.end} for {one.base_url} ({one.kept})" for one in stored.all().values()
+        f"{one.name} {shown_end(one.end)} for {one.base_url} ({one.kept})"
+        for one in stored.all().values()
     ]
-    typer.echo(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
+    tell(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")

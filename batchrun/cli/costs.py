@@ -58,7 +58,7 @@ def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float
     rate = (
         "no rate limit"
         if math.isinf(estimate.requests_per_minute)
-        else f"{estimate.requests_per_minute:,.0f} requests a minute"
+        else f"{plural(round(estimate.requests_per_minute), 'request')} a minute"
     )
     words = f"about {plural(estimate.requests, 'request')}, {duration(estimate.seconds)} at {rate}"
     if now is not None and estimate.requests:
@@ -126,7 +126,8 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
         return ""
     words = f"{_amounts(credits_left.remaining)} left"
     if jobs:
-        words += f"; each of the {plural(jobs, 'job')} is paid for"
+        paid = "the job is" if jobs == 1 else f"each of the {jobs:,} jobs is"
+        words += f"; {paid} paid for"
     return words
 
 

@@ -11,7 +11,7 @@ import typer
 
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.completing import batch_ids
-from batchrun.cli.forms import form_from
+from batchrun.cli.forms import ColumnOptions, form_from
 from batchrun.cli.lists import configuration_of, tell_whose_key
 from batchrun.cli.options import (
     AsJson,
@@ -29,6 +29,8 @@ from batchrun.cli.options import (
     settings_from,
     settings_with_journal,
 )
+from batchrun.cli.telling import question as asked
+from batchrun.cli.telling import tell
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 from batchrun.words import meant
@@ -79,7 +81,7 @@ def retry(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send rows again that ended without a result; each is paid for again."""
+    """Send rows again that ended without a result, and pay again."""
     from batchrun import aio
     from batchrun import status as status_of
     from batchrun.model import RETRIED_BY_ITSELF, retriable
@@ -102,7 +104,7 @@ def retry(
         Manner(as_json, quiet, notify_command),
         output=output,
         decide=about_doubts(InDoubt.HOLD),
-        form=form_from(defaults=files.defaults, source=summary.source.path),
+        form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
     )
 
 
@@ -119,7 +121,7 @@ def forget(
     journal: JournalAt = None,
     sandbox: PlayJournal = False,
 ) -> None:
-    """Erase a batch from the journal, its rows and results included; workbooks stay."""
+    """Erase a batch, its rows and its results; workbooks stay."""
     from batchrun import forget as forget_batches
     from batchrun.words import plural
 
@@ -135,9 +137,9 @@ def forget(
         settings=settings,
     )
     if not gone:
-        typer.echo(f"No batch is older than {older_than}.")
+        tell(f"No batch is older than {older_than}.")
         return
-    typer.echo(f"Forgotten: {plural(len(gone), 'batch', 'batches')}")
+    tell(f"Forgotten: {plural(len(gone), 'batch', 'batches')}")
 
 
 def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
@@ -146,7 +148,7 @@ def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     from batchrun.words import plural
 
     for one in found:
-        typer.echo(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}")
+        tell(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}", hanging=2)
     if not _agreed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
@@ -170,17 +172,17 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
     from batchrun.words import plural
 
     are = "is" if len(rows) == 1 else "are"
-    typer.echo(
+    tell(
         f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
         "accepted, and only you can settle it.",
         err=True,
     )
     for row in rows[:ROWS_SHOWN]:
         ids = ", ".join(filter(None, (row.company_id, row.contact_id)))
-        typer.echo(f"  line {row.row.line}: {ids}: {row.message}", err=True)
+        tell(f"  line {row.row.line}: {ids}: {row.message}", err=True)
     if len(rows) > ROWS_SHOWN:
-        typer.echo(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
-    typer.echo(
+        tell(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
+    tell(
         "Settle it with: batchrun resume --in-doubt retry (sends them, perhaps a second time) "
         "or --in-doubt drop (never sends them)",
         err=True,
@@ -226,7 +228,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm it.", "Add --yes to do it unasked.")
-    return typer.confirm(question, err=True)
+    return typer.confirm(asked(question, sys.stderr), err=True)
 
 
 def _outcome(word: str) -> Outcome:

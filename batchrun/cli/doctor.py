@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import typer
 
 from batchrun.cli.options import AsJson, BaseUrl, JournalAt, ProfileName
+from batchrun.cli.spelling import spelled
+from batchrun.cli.telling import tell, tell_as_it_is
+
+TEXT_BEGINS = len("warning  Quota     ")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -22,27 +26,33 @@ def doctor(
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at key, service, clock, quota, journal and terminal; spends one request."""
+    """Look at key, service, clock, quota, journal and terminal.
+
+    Spends one request.
+    """
     from batchrun.diagnosis import Verdict, examine, exit_code_of
     from batchrun.diagnosis.machine import terminal_of_process
 
     options = {"profile": profile, "base_url": base_url, "journal": journal}
-    found = asyncio.run(examine(terminal_of_process(), **options))
+    examined = asyncio.run(examine(terminal_of_process(), **options))
+    found = [replace(one, text=spelled(one.text), advice=spelled(one.advice)) for one in examined]
     code = exit_code_of(found)
     if as_json:
         findings = [
             {name: value for name, value in asdict(one).items() if name != "exit_code"}
             for one in found
         ]
-        typer.echo(json.dumps({"findings": findings, "exit_code": int(code)}, ensure_ascii=False))
+        tell_as_it_is(
+            json.dumps({"findings": findings, "exit_code": int(code)}, ensure_ascii=False)
+        )
         raise typer.Exit(code)
     for one in found:
-        typer.echo(f"{one.verdict:8} {one.name:9} {one.text}")
+        tell(f"{one.verdict:8} {one.name:9} {one.text}", hanging=TEXT_BEGINS)
         if one.advice:
-            typer.echo(f"{'':18} -> {one.advice}")
+            tell(f"{'':{TEXT_BEGINS}}-> {one.advice}", hanging=TEXT_BEGINS + len("-> "))
     faults = sum(one.verdict is Verdict.FAULT for one in found)
     warnings = sum(one.verdict is Verdict.WARNING for one in found)
-    typer.echo(
+    tell(
         f"\nFaults: {faults}, warnings: {warnings}. "
         "Support may be sent all of this: it holds no key and no password."
     )

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import typer
 from typer.exceptions import TyperException
 
-from batchrun.cli.stopping import nobody_reads, tell
+from batchrun.cli.options import sandbox_words
+from batchrun.cli.spelling import in_options
+from batchrun.cli.telling import nobody_reads, tell, tell_as_it_is
 from batchrun.cli.usage import usage_error
-from batchrun.errors import BatchrunError, ExitCode, NotConfirmedError, StoppedError
+from batchrun.errors import BatchrunError, ExitCode, NoBatchError, NotConfirmedError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -95,7 +97,7 @@ def end(
                 error.format_message(), f"batchrun {command}".strip(), typed
             )
         case BatchrunError():
-            told = error
+            told = _as_typed(error, typed)
         case typer.Abort() | KeyboardInterrupt():
             told = StoppedError("Stopped before anything was begun.")
         case _:
@@ -111,6 +113,13 @@ def end(
         _point_to_file(error, command, unseen)
     _tell_machines(told, typed)
     return told.exit_code
+
+
+def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
+    """The error in the words of the command line; who looks in vain may mean the sandbox."""
+    if isinstance(error, NoBatchError) and "--sandbox" not in typed:
+        error.hint = f"{error.hint}\n{sandbox_words()}".rstrip()
+    return in_options(error)
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:
@@ -167,4 +176,4 @@ def _tell_machines(error: BatchrunError, typed: Sequence[str]) -> None:
     """One JSON document on standard output, however a command with ``--json`` ends."""
     if "--json" in typed:
         told = {"what": error.what, "hint": error.hint, "exit_code": int(error.exit_code)}
-        tell(json.dumps({"error": told}))
+        tell_as_it_is(json.dumps({"error": told}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -55,13 +56,20 @@ WriteEvery: TypeAlias = Annotated[
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnOptions:
+    """Which result columns, and how they are written: the same wherever results are."""
+
+    columns: Columns = None
+    rename: Rename = None
+    flat_depth: FlatDepth = None
+    layout: LayoutFile = None
+    csv_plain: CsvPlain = False
+
+
 def form_from(
-    columns: list[str] | None = None,
-    rename: list[str] | None = None,
-    flat_depth: int | None = None,
-    layout: Path | None = None,
+    options: ColumnOptions,
     *,
-    csv_plain: bool = False,
     crm: str | None = None,
     write_every: str | None = None,
     defaults: ListDefaults | None = None,
@@ -70,11 +78,7 @@ def form_from(
     """The form that the options ask for.
 
     Args:
-        columns: As given.
-        rename: As given.
-        flat_depth: As given.
-        layout: As given.
-        csv_plain: As given.
+        options: As given.
         crm: As given.
         write_every: As given.
         defaults: What counts where the options say nothing.
@@ -87,6 +91,7 @@ def form_from(
     from batchrun.workbook import Crm, Form
 
     usual = defaults or ListDefaults()
+    layout = options.layout
     kept = layout is not None and layout.exists()
     shape = ListDefaults() if kept else usual  # a layout says it all
     every, said_by = write_every, "--write-every"
@@ -98,10 +103,10 @@ def form_from(
             f"--crm {crm} is not known.", f"{meant(crm, Crm)}It can be {' or '.join(Crm)}."
         )
     wanted = Form(
-        _names(columns or shape.columns),
-        _titles(rename or ()),
-        flat_depth or shape.flat_depth,
-        csv_plain or usual.csv_plain,
+        _names(options.columns or shape.columns),
+        _titles(options.rename or ()),
+        options.flat_depth or shape.flat_depth,
+        options.csv_plain or usual.csv_plain,
         None if crm is None else Crm(crm.lower()),
         layout,
         None if every is None else _seconds(every, said_by),

@@ -10,6 +10,7 @@ import typer
 
 from batchrun.cli.options import BaseUrl, settings_from
 from batchrun.cli.stopping import heard_at_once
+from batchrun.cli.telling import tell
 from batchrun.errors import UsageError
 
 Name = Annotated[
@@ -34,10 +35,14 @@ def login(
         bool, typer.Option("--in-file", help="Keep it in a file even where there is a keyring.")
     ] = False,
 ) -> None:
-    """Keep a key: it is typed unseen or read from standard input, checked, and kept."""
+    """Keep a key, once the service has said that it is good.
+
+    It is typed unseen, or read from standard input.
+    """
     from batchrun.access import DEFAULT_PROFILE
     from batchrun.access.login import address_for, log_in
     from batchrun.access.profiles import checked_name
+    from batchrun.settings.wording import shown_end
     from batchrun.words import plural
 
     settings = settings_from(base_url=base_url)
@@ -56,15 +61,15 @@ def login(
     seen = "not checked"
     if kept.workflows is not None:
         seen = f"sees {plural(kept.workflows, 'workflow')}"
-    typer.echo(f"Profile:   {name}, key …{kept.profile.end} for {address}, {seen}")
+    tell(f"Profile:   {name}, key {shown_end(kept.profile.end)} for {address}, {seen}")
     if kept.why_a_file:
-        typer.echo(f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}")
+        tell(f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}")
     else:
-        typer.echo(f"Kept in:   the system's keyring ({kept.place})")
+        tell(f"Kept in:   the system's keyring ({kept.place})")
     if kept.left_behind:
-        typer.echo(f"Note:      an earlier key stays in the keyring. {kept.left_behind}")
+        tell(f"Note:      an earlier key stays in the keyring. {kept.left_behind}")
     if settings.api_key is not None:
-        typer.echo("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
+        tell("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
 
 
 def logout(
@@ -84,13 +89,13 @@ def logout(
     for name in names:
         gone = log_out(name)
         what = "profile" if gone.left_behind else "the key of profile"
-        typer.echo(f"Erased:    {what} {name} for {gone.profile.base_url}")
+        tell(f"Erased:    {what} {name} for {gone.profile.base_url}")
         if gone.left_behind:
-            typer.echo(f"Note:      {gone.left_behind}")
+            tell(f"Note:      {gone.left_behind}")
     if not names:
-        typer.echo("No key is stored.")
+        tell("No key is stored.")
     if settings.api_key is not None:
-        typer.echo("Note:      PGAI_API_KEY is still set, in the environment or in .env")
+        tell("Note:      PGAI_API_KEY is still set, in the environment or in .env")
 
 
 def _key(name: str, address: str) -> str:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from batchrun.cli.reading import (
+    HeaderRow,
+    LenientIds,
+    MappingFile,
+    SaveMapping,
+    VisibleOnly,
+    ask_if_somebody_is_here,
+)
+from batchrun.cli.telling import tell
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from batchrun import Request
     from batchrun.model import BatchSummary
-    from batchrun.request import Request
     from batchrun.settings import Configuration, ListDefaults, Settings
 
 List: TypeAlias = Annotated[
@@ -56,6 +68,28 @@ Params: TypeAlias = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """How a list is read, and what is sent with each row: the same for `check` and `run`."""
+
+    sheet: Sheet = None
+    header_row: HeaderRow = None
+    visible_only: VisibleOnly = False
+    company_column: CompanyColumn = None
+    contact_column: ContactColumn = None
+    lenient_ids: LenientIds = False
+    mapping: MappingFile = None
+    save_mapping: SaveMapping = None
+    param: Param = None
+    param_column: ParamColumn = None
+    params: Params = None
+
+    def given(self) -> dict[str, object]:
+        """Those that were given, by their options."""
+        each = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
+        return {option: value for option, value in each.items() if value}
+
+
 def configuration_beside(file: Path) -> Configuration:
     """What the ``batchrun.toml`` beside a list and the user's own say."""
     from batchrun.settings import find_configuration
@@ -73,10 +107,10 @@ def configuration_of(batch: BatchSummary) -> Configuration:
 def tell_configuration(configuration: Configuration, settings: Settings) -> None:
     """Say which files count: what they hold may decide what is paid for."""
     for file in configuration.files:
-        typer.echo(f"Using:     {file.path} ({', '.join(file.names)})", err=True)
+        tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True)
     named = configuration.settings.get("profile")
     if named is not None and settings.profile != named:
-        typer.echo(
+        tell(
             f"Note:      profile {named} of batchrun.toml is not used: "
             "the key comes from elsewhere (see: batchrun config)",
             err=True,
@@ -93,7 +127,7 @@ def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
 
     other = other_key(for_batch(settings, batch), batch)
     if other:
-        typer.echo(
+        tell(
             f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
             f"is erased: {other} pays from now on",
             err=True,
@@ -103,21 +137,17 @@ def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
 def request_from(
     file: Path,
     workflow: str | None,
-    sheet: str | None,
-    company_column: str | None,
-    contact_column: str | None,
-    param: list[str] | None,
-    param_column: list[str] | None,
-    params: Path | None,
+    options: ListOptions,
+    reuse: timedelta | None,
     defaults: ListDefaults,
 ) -> Request:
-    """The request that the options make.
+    """The request that the options make, and the files where they say nothing.
 
     Raises:
         UsageError: One of them can't be used, or nothing names a workflow.
     """
+    from batchrun import Request
     from batchrun.cli.parameters import parse_parameter, read_parameters
-    from batchrun.request import Request
 
     workflow = defaults.workflow if workflow is None else workflow
     if workflow is None:
@@ -125,14 +155,31 @@ def request_from(
             "No workflow is named.",
             "Name it with -w, or in a batchrun.toml beside the list; see: batchrun workflows",
         )
-    parameters = {} if params is None else read_parameters(params)
-    parameters |= dict(parse_parameter(text) for text in param or [])
-    columns: dict[str, str] = {}
-    for text in param_column or []:
-        name, equals, column = text.partition("=")
-        if not (equals and name.strip() and column):
-            raise UsageError(
-                f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
-            )
-        columns[name.strip()] = column
-    return Request(file, workflow, sheet, company_column, contact_column, parameters, columns)
+    parameters = {} if options.params is None else read_parameters(options.params)
+    parameters |= dict(parse_parameter(text) for text in options.param or [])
+    return Request(
+        file,
+        workflow,
+        options.sheet,
+        options.company_column,
+        options.contact_column,
+        parameters,
+        dict(_column_of(text) for text in options.param_column or []),
+        header_row=options.header_row,
+        visible_only=options.visible_only,
+        lenient_ids=options.lenient_ids,
+        mapping=options.mapping,
+        save_mapping=options.save_mapping,
+        ask=ask_if_somebody_is_here(),
+        reuse=reuse,
+    ).over(defaults)
+
+
+def _column_of(text: str) -> tuple[str, str]:
+    """A parameter's name and the column it comes from."""
+    name, equals, column = text.partition("=")
+    if not (equals and name.strip() and column):
+        raise UsageError(
+            f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
+        )
+    return name.strip(), column

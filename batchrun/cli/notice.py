@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.cli.log_file import SHORTEST_SECRET
-from batchrun.cli.stopping import tell
+from batchrun.cli.telling import tell
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:

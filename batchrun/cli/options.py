@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from batchrun.cli.completing import batch_ids
-from batchrun.errors import JournalError, UsageError
+from batchrun.cli.telling import tell
+from batchrun.errors import BatchrunError, NoBatchError, UsageError
 
 if TYPE_CHECKING:
     from batchrun.settings import Configuration, Settings
@@ -158,12 +160,12 @@ def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
 
     Raises:
         UsageError: Another journal is named, too.
-        JournalError: There is none.
+        NoBatchError: There is none.
     """
     settings = settings_from(**with_sandbox(sandbox, given))
     path = journal_path(settings)
     if path is not None and not path.exists():
-        raise JournalError(
+        raise NoBatchError(
             f"There is no journal at {path}.",
             "The first batchrun run makes it; another one is named with --journal or "
             "BATCHRUN_JOURNAL.",
@@ -176,6 +178,17 @@ def play_journal() -> str:
     from batchrun.settings import default_journal
 
     return str(default_journal().with_name("sandbox.db"))
+
+
+def sandbox_words() -> str:
+    """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
+    from batchrun import batches
+
+    place = play_journal()
+    with suppress(BatchrunError):  # whatever is wrong with it, nobody has asked for it
+        if Path(place).exists() and batches(settings=settings_from(journal=place)):
+            return "Those of demo and run --sandbox: batchrun batches --sandbox"
+    return ""
 
 
 def with_sandbox(sandbox: bool, given: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +235,7 @@ def _note_synchronised(settings: Settings) -> None:
 
     service = synchronised_by(path.absolute())
     if service is not None:
-        typer.echo(
+        tell(
             f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
             "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
             err=True,

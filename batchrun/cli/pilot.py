@@ -129,9 +129,8 @@ def _shown(pilot: Pilot, width: int, mark: str) -> list[str]:
         for row, values in zip(rows, pilot.values, strict=False)
     ]
     indent = "  "
-    lines = [
-        indent + line for line in table(header, cells, width - len(indent), mark, whole={0, 1})
-    ]
+    shown, _ = table(header, cells, width - len(indent), mark, whole={0, 1})
+    lines = [indent + line for line in shown]
     if len(pilot.rows) > ROWS_SHOWN:
         lines.append(f"{indent}and {len(pilot.rows) - ROWS_SHOWN:,} more")
     return lines

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from batchrun.cli.costs import clock_after
-from batchrun.cli.stopping import nobody_reads, tell
-from batchrun.cli.terminal import columns_of, fitting, is_screen, width_of
+from batchrun.cli.telling import fitted, nobody_reads, tell
+from batchrun.cli.terminal import columns_of, fitting, is_screen, room_of
 from batchrun.model import Outcome
-from batchrun.words import duration
+from batchrun.words import duration, plural
 
 if TYPE_CHECKING:
     from batchrun.engine import Progress
@@ -24,6 +24,15 @@ STOPPED = "No more triggers"
 
 NARROWEST_BAR = 10
 BESIDE_THE_BAR = len("100%|| ")
+
+ECHO = len("^C")
+"""What a terminal shows of Ctrl-C behind the bar; where it has no room there, the bar is lost."""
+
+NARROW = 30
+"""On a terminal of fewer columns each one is needed for what is told."""
+
+CLEAR = "\x1b[K"
+"""Clears what stands to the right."""
 
 
 class ProgressPrinter:
@@ -73,7 +82,7 @@ class ProgressPrinter:
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             words = [*outcome_words(progress), *quota_words(progress, self._now(), self._speed)]
-            print(f"{done:,} of {rows:,} rows; {', '.join(words)}", file=sys.stderr)
+            print(f"{done:,} of {plural(rows, 'row')}; {', '.join(words)}", file=sys.stderr)
         if progress.notice and progress.notice != self._last_notice:
             self._last_notice = progress.notice
             self.say(_noticed(progress.notice))
@@ -84,12 +93,13 @@ class ProgressPrinter:
             tell(text, err=True)
             return
         try:
-            self._bar.write(text, file=sys.stderr)
+            self._bar.write(CLEAR + fitted(text, sys.stderr), file=sys.stderr)
         except OSError:
             nobody_reads(sys.stderr)
 
     def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
-        width = width_of(sys.stderr) - 1  # some terminals begin a new line after the last column
+        room = room_of(sys.stderr)
+        width = room - ECHO if room > NARROW else room
         if self._bar is None:
             from tqdm import tqdm
 
@@ -141,7 +151,8 @@ def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[s
         opens = clock_after(progress.waiting_seconds, now, speed)
         words.append(f"waiting for the quota until {opens}")
     elif not math.isinf(progress.requests_left_this_minute):
-        words.append(f"{progress.requests_left_this_minute:,.0f} requests left this minute")
+        left = round(progress.requests_left_this_minute)
+        words.append(f"{plural(left, 'request')} left this minute")
     if not math.isinf(progress.requests_left_today):
         words.append(f"{progress.requests_left_today:,.0f} today")
     if progress.seconds_left:

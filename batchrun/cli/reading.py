@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from batchrun.cli.stopping import heard_at_once
+from batchrun.cli.telling import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,21 +43,23 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     """Put a question; the answer is the column's number in the file, nothing is no answer."""
     from batchrun.model import Role
 
-    typer.echo(f"{question.text}:", err=True)
+    tell(f"{question.text}:", err=True)
     for candidate in question.candidates:
         samples = ", ".join(candidate.samples)
-        typer.echo(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
-        typer.echo(f"     such as {samples}", err=True)
+        tell(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
+        tell(f"     such as {samples}", err=True)
     numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
     while (answer := _prompt(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
         if not answer:
             return None
+        tell(f"{answer} is none of {', '.join(numbers)}.", err=True)
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}
         while (said := _prompt("Does it hold company or contact IDs")) not in words:
             if not said:
                 return None
+            tell(f"{said} is neither company nor contact.", err=True)
         role = words[said]
     return role, numbers[answer]
 

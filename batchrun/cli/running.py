@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,23 +15,11 @@ import typer
 from batchrun.cli.again import is_given_back, run_marked
 from batchrun.cli.attending import Manner, go, go_on
 from batchrun.cli.deciding import Doubts, about_doubts
-from batchrun.cli.forms import (
-    Columns,
-    CsvPlain,
-    FlatDepth,
-    LayoutFile,
-    Rename,
-    WriteEvery,
-    form_from,
-)
+from batchrun.cli.forms import ColumnOptions, WriteEvery, form_from
+from batchrun.cli.grouping import spread
 from batchrun.cli.lists import (
-    CompanyColumn,
-    ContactColumn,
     List,
-    Param,
-    ParamColumn,
-    Params,
-    Sheet,
+    ListOptions,
     Workflow,
     WorkflowUnlessMarked,
     configuration_beside,
@@ -63,14 +50,7 @@ from batchrun.cli.options import (
     settings_with_journal,
 )
 from batchrun.cli.playing import Sandbox, settings_or_sandbox
-from batchrun.cli.reading import (
-    HeaderRow,
-    LenientIds,
-    MappingFile,
-    SaveMapping,
-    VisibleOnly,
-    ask_if_somebody_is_here,
-)
+from batchrun.cli.telling import tell, tell_all, tell_as_it_is
 from batchrun.cli.unattended import resume_all
 from batchrun.errors import UsageError
 
@@ -96,23 +76,14 @@ All: TypeAlias = Annotated[
 def add_commands(app: typer.Typer) -> None:
     """Add this family's commands."""
     for command in (check, run, resume, demo):
-        app.command()(command)
+        app.command()(spread(command))
 
 
 def check(
     file: List,
+    *,
     workflow: Workflow = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    visible_only: VisibleOnly = False,
-    company_column: CompanyColumn = None,
-    contact_column: ContactColumn = None,
-    lenient_ids: LenientIds = False,
-    mapping: MappingFile = None,
-    save_mapping: SaveMapping = None,
-    param: Param = None,
-    param_column: ParamColumn = None,
-    params: Params = None,
+    reading: ListOptions,
     reuse: Reuse = None,
     rate: Rate = None,
     daily: Daily = None,
@@ -127,53 +98,25 @@ def check(
     from batchrun.cli.costs import plan_costs
 
     files = configuration_beside(file)
-    request = replace(
-        request_from(
-            file,
-            workflow,
-            sheet,
-            company_column,
-            contact_column,
-            param,
-            param_column,
-            params,
-            files.defaults,
-        ),
-        header_row=header_row,
-        visible_only=visible_only,
-        lenient_ids=lenient_ids,
-        mapping=mapping,
-        save_mapping=save_mapping,
-        ask=ask_if_somebody_is_here(),
-        reuse=_reuse(reuse),
-    ).over(files.defaults)
+    request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
     given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
     with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
         tell_configuration(files, settings)
         plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
     if as_json:
-        typer.echo(json.dumps(wording.plan_json(plan)))
+        tell_as_it_is(json.dumps(wording.plan_json(plan)))
     else:
         now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
-        typer.echo("\n".join(wording.plan_lines(plan, costs=shown)))
+        tell_all(wording.plan_lines(plan, costs=shown))
 
 
 def run(
     file: List,
+    *,
     workflow: WorkflowUnlessMarked = None,
     output: Output = None,
-    sheet: Sheet = None,
-    header_row: HeaderRow = None,
-    visible_only: VisibleOnly = False,
-    company_column: CompanyColumn = None,
-    contact_column: ContactColumn = None,
-    lenient_ids: LenientIds = False,
-    mapping: MappingFile = None,
-    save_mapping: SaveMapping = None,
-    param: Param = None,
-    param_column: ParamColumn = None,
-    params: Params = None,
+    reading: ListOptions,
     limit: Limit = None,
     rate: Rate = None,
     daily: Daily = None,
@@ -182,11 +125,7 @@ def run(
     yes: Yes = False,
     again: Again = False,
     reuse: Reuse = None,
-    columns: Columns = None,
-    rename: Rename = None,
-    flat_depth: FlatDepth = None,
-    layout: LayoutFile = None,
-    csv_plain: CsvPlain = False,
+    columns: ColumnOptions,
     write_every: WriteEvery = None,
     log_file: LogFile = None,
     notify_command: NotifyCommand = None,
@@ -199,16 +138,7 @@ def run(
 ) -> None:
     """Run a workflow for each row of a list and write the workbook."""
     files = configuration_beside(file)
-    form = form_from(
-        columns,
-        rename,
-        flat_depth,
-        layout,
-        csv_plain=csv_plain,
-        write_every=write_every,
-        defaults=files.defaults,
-        source=file,
-    )
+    form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
     given = {
         "configuration": files,
         "profile": profile,
@@ -222,48 +152,12 @@ def run(
     }
     manner = Manner(as_json, quiet, notify_command, use_sandbox)
     if is_given_back(file):
-        _refuse_for_results(
-            file,
-            {
-                "--sheet": sheet,
-                "--header-row": header_row,
-                "--visible-only": visible_only,
-                "--company-column": company_column,
-                "--contact-column": contact_column,
-                "--lenient-ids": lenient_ids,
-                "--mapping": mapping,
-                "--save-mapping": save_mapping,
-                "--param": param,
-                "--param-column": param_column,
-                "--params": params,
-                "--again": again,
-                "--reuse": reuse,
-            },
-        )
+        _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
         with settings_or_sandbox(use_sandbox, **given) as settings:
             tell_configuration(files, settings)
             run_marked(file, settings, workflow, output, limit, form, manner, yes=yes)
         return
-    request = replace(
-        request_from(
-            file,
-            workflow,
-            sheet,
-            company_column,
-            contact_column,
-            param,
-            param_column,
-            params,
-            files.defaults,
-        ),
-        header_row=header_row,
-        visible_only=visible_only,
-        lenient_ids=lenient_ids,
-        mapping=mapping,
-        save_mapping=save_mapping,
-        ask=ask_if_somebody_is_here(),
-        reuse=_reuse(reuse),
-    ).over(files.defaults)
+    request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
     with settings_or_sandbox(use_sandbox, **given) as settings:
         tell_configuration(files, settings)
         go(request, settings, output, limit, form, manner, yes=yes, again=again)
@@ -271,6 +165,7 @@ def run(
 
 def resume(
     batch: Batch = None,
+    *,
     all_batches: All = False,
     output: Output = None,
     limit: Limit = None,
@@ -283,11 +178,7 @@ def resume(
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
-    columns: Columns = None,
-    rename: Rename = None,
-    flat_depth: FlatDepth = None,
-    layout: LayoutFile = None,
-    csv_plain: CsvPlain = False,
+    columns: ColumnOptions,
     write_every: WriteEvery = None,
     log_file: LogFile = None,
     notify_command: NotifyCommand = None,
@@ -315,10 +206,6 @@ def resume(
         files, settings = at_hand
         form = form_from(
             columns,
-            rename,
-            flat_depth,
-            layout,
-            csv_plain=csv_plain,
             write_every=write_every,
             defaults=files.defaults,
             source=summary.source.path,
@@ -333,6 +220,7 @@ def resume(
             limit=limit,
             decide=about_doubts(in_doubt),
             form=form,
+            asks=True,
         )
 
     to_stderr = as_json or quiet
@@ -362,12 +250,12 @@ def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> Bat
 
     found = status(batch, settings=settings)
     if not found.something_to_do:
-        typer.echo("Nothing left to do.", err=to_stderr)
+        tell("Nothing left to do.", err=to_stderr)
     return found.summary
 
 
 def demo(journal: JournalAt = None) -> None:
-    """Run an invented list through the whole way against the sandbox: no key, no cost."""
+    """Run an invented list against the sandbox: no key, no cost."""
     from batchrun.request import Request
     from batchrun.sandbox import write_demo_list
 

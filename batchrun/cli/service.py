@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from batchrun.cli.options import AsJson, BaseUrl, ProfileName, settings_from
+from batchrun.cli.telling import tell, tell_as_it_is
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ def workflows(
     found = batchrun.workflows(settings=settings_from(profile=profile, base_url=base_url))
     if as_json:
         fields = ("id", "name", "description", "status")
-        typer.echo(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
+        tell_as_it_is(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
         return
     width = max((len(one.name) for one in found), default=0)
     for one in found:
         inactive = "" if one.status == "active" else f"  [{one.status}]"
-        typer.echo(f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip())
+        told = f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip()
+        tell(told, hanging=width + 2)
 
 
 def sandbox(
@@ -69,7 +71,7 @@ def sandbox(
         bool, typer.Option("--silent-quota", help="Tell nothing of the quota in headers.")
     ] = False,
 ) -> None:
-    """Serve an imitation of PG:AI on this machine, to try things without a key or cost."""
+    """Serve an imitation of PG:AI here, to try things without cost."""
     from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
 
     settings = SandboxSettings(
@@ -89,8 +91,8 @@ def sandbox(
     )
 
     def announce(url: str) -> None:
-        typer.echo(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
-        typer.echo(
+        tell(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
+        tell_as_it_is(
             f"  export BATCHRUN_BASE_URL={url} PGAI_API_KEY=sandbox BATCHRUN_SPEED={speed:g}"
         )
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -144,20 +142,3 @@ def heard_at_once() -> Iterator[None]:
 def _is_heard(number: int) -> bool:
     """Whether something of ours, or Python's, is called by a signal."""
     return callable(signal.getsignal(number))
-
-
-def tell(text: str, *, err: bool = False) -> None:
-    """Print a line, if anybody is still there to read it."""
-    try:
-        typer.echo(text, err=err)
-        (sys.stderr if err else sys.stdout).flush()
-    except OSError:
-        nobody_reads(sys.stderr if err else sys.stdout)
-
-
-def nobody_reads(stream: Any) -> None:
-    """Let what is still written to a stream go nowhere: its terminal is closed."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)

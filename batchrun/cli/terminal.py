@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 GAP = "  "
 NARROWEST = 8
-"""A column that is cut to less says nothing: it is left out."""
+"""A column that is cut to less says nothing, and is left out."""
+
+LABEL = 11
+"""Columns of what stands before a value, such as ``Workbook:  ``."""
+
+_LABELLED = re.compile(r"[A-Z][\w ]*: +")
+_PIECES = re.compile(
+    r"""(?P<gap>\s*)(?P<piece>
+    (?:[A-Za-z]:[\\/]|~?/)[^\n,;:"'()|]*?\.[A-Za-z]{2,7}(?=[,;:)]|\.?(?:\s|$))\S*  # a path
+    |(?<=[:\ ]\ )batchrun(?:\ ?[^()\s])+?(?=\.\ |\.?$)\S*  # a command to be copied
+    |(?<!\w)'[^'\n]{1,40}'\S*  # a name in quotes
+    |\d[\d,.]*\ (?:d|h|min|s)\b(?:\ \d+\ (?:h|min|s)\b)?\S*  # a time
+    |\S+)""",
+    re.VERBOSE,
+)
 
 
 def is_screen(stream: TextIO) -> bool:
@@ -32,6 +47,11 @@ def width_of(stream: TextIO) -> int:
     return columns or shutil.get_terminal_size().columns
 
 
+def room_of(stream: TextIO) -> int:
+    """Columns that a line may take: some terminals begin a new one after the last column."""
+    return max(width_of(stream) - 1, 1)
+
+
 def mark_of(stream: TextIO) -> str:
     """What shows that a text was cut, in a character the stream has."""
     try:
@@ -47,6 +67,44 @@ def columns_of(text: str) -> int:
         0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
         for each in text
     )
+
+
+def wrapped(text: str, width: int, hanging: int | None = None) -> str:
+    """Lines at most so many columns wide, broken where a word ends.
+
+    A path and a command to be copied stay whole, whatever their width.
+
+    Args:
+        text: One line or several.
+        width: Columns of a line.
+        hanging: Where a line goes on that is too long; ``None`` for where its text begins, behind
+            a label and below it.
+    """
+    lines = []
+    for line in text.split("\n"):
+        lines += [line] if columns_of(line) <= width else _broken(line, width, hanging)
+    return "\n".join(lines)
+
+
+def _broken(line: str, width: int, hanging: int | None) -> list[str]:
+    indent = _text_begins(line) if hanging is None else hanging
+    lines = [""]
+    for found in _PIECES.finditer(line):
+        longer = lines[-1] + found["gap"] + found["piece"]
+        nothing_yet = (
+            columns_of(lines[-1] + found["gap"]) <= indent
+        )  # a line below has no more room
+        if nothing_yet or columns_of(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(" " * indent + found["piece"])
+    return lines
+
+
+def _text_begins(line: str) -> int:
+    if _LABELLED.fullmatch(line[:LABEL]):
+        return LABEL
+    return len(line) - len(line.lstrip())
 
 
 def cut(text: str, width: int, mark: str = "…") -> str:
@@ -82,7 +140,8 @@ def table(
     *,
     whole: Collection[int] = (),
     paths: Collection[int] = (),
-) -> list[str]:
+    least: Mapping[int, int] | None = None,
+) -> tuple[list[str], list[str]]:
     """Rows in aligned columns, as wide as the terminal at most.
 
     Args:
@@ -93,9 +152,13 @@ def table(
         whole: Positions of the columns that are not cut; the last of the others are left out
             where there is no room.
         paths: Positions of the columns that keep their ends when they are cut.
+        least: What columns may be cut to, by position, where it is not `NARROWEST`.
+
+    Returns:
+        The lines, and the titles of the columns that are left out.
     """
     wanted = [max(map(columns_of, column)) for column in zip(header, *rows, strict=True)]
-    widths = _narrowed(wanted, width, whole)
+    widths = _narrowed(wanted, width, whole, least or {})
     lines = []
     for row in [header, *rows]:
         line = []
@@ -103,20 +166,27 @@ def table(
             cell = (cut_left if at in paths else cut)(row[at], room, mark)
             line.append(cell + " " * (room - columns_of(cell)))
         lines.append(GAP.join(line).rstrip())
-    return lines
+    return lines, [title for at, title in enumerate(header) if at not in widths]
 
 
-def _narrowed(wanted: Sequence[int], width: int, whole: Collection[int]) -> dict[int, int]:
+def _narrowed(
+    wanted: Sequence[int], width: int, whole: Collection[int], cut_to: Mapping[int, int]
+) -> dict[int, int]:
     """The columns that are shown, and how wide: those that may be cut share what is left."""
     shown = list(range(len(wanted)))
-    least = [each if at in whole else min(each, NARROWEST) for at, each in enumerate(wanted)]
+    least = [
+        each if at in whole else min(each, cut_to.get(at, NARROWEST))
+        for at, each in enumerate(wanted)
+    ]
     while len(shown) > 1 and sum(least[at] for at in shown) + len(GAP) * (len(shown) - 1) > width:
         shown.remove(max((at for at in shown if at not in whole), default=shown[-1]))
     room = width - len(GAP) * (len(shown) - 1)
     widths = {at: wanted[at] for at in shown if at in whole}
     while left := [at for at in shown if at not in widths]:
-        # Those that want no more than an even share get it; the others share the rest.
+        # Those that want no more than an even share get it, those that need more get what they
+        # need; the others share the rest.
         share = (room - sum(widths.values())) // len(left)
-        small = {at: wanted[at] for at in left if wanted[at] <= share}
-        widths |= small or dict.fromkeys(left, max(share, 1))
+        settled = {at: wanted[at] for at in left if wanted[at] <= share}
+        settled = settled or {at: least[at] for at in left if least[at] > share}
+        widths |= settled or dict.fromkeys(left, max(share, 1))
     return {at: min(widths[at], max(width, 1)) for at in shown}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 import typer
 
 from batchrun.cli.closing import BatchExit
-from batchrun.cli.stopping import tell
+from batchrun.cli.spelling import in_options
+from batchrun.cli.telling import tell
 from batchrun.errors import (
     BatchrunError,
     ExitCode,
@@ -161,7 +162,7 @@ class _Round:
             tell("Stopped.", err=True)
             return ExitCode.PAUSED, _Stops.ALL
         except (HeldError, TakenOverError) as error:
-            tell(f"Left out: {error}", err=True)
+            tell(f"Left out: {in_options(error)}", err=True)
             return ExitCode.PAUSED, _Stops.NONE
         except BatchrunError as error:
             _tell_error(summary, error)
@@ -199,4 +200,4 @@ def _stopped_by_error(error: BatchrunError) -> _Stops:
 
 
 def _tell_error(summary: BatchSummary, error: BatchrunError) -> None:
-    tell(f"Error: batch {summary.batch_id}: {error}", err=True)
+    tell(f"Error: batch {summary.batch_id}: {in_options(error)}", err=True)

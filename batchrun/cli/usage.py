@@ -35,7 +35,9 @@ def _no_command(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
 
 def _no_option(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
     close = [name for name in re.findall(r"--?[\w-]+", found["close"]) if name != "--help"]
-    return f"has no option {found['name']}.", _offer(get_close_matches(found["name"], close, 3, 0))
+    return f"has no option {found['name']}.", _offer(
+        get_close_matches(found["name"], close, 3, 0.5)
+    )
 
 
 def _missing(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from batchrun.cli.terminal import cut, is_screen, mark_of, width_of
+from batchrun.cli.terminal import LABEL, cut, is_screen, mark_of, room_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,8 +42,8 @@ class _Picture:
                 typer.echo("\n".join([*([""] if self._shown else []), *lines]))
             self._shown = list(lines)
             return
-        # A line that is wrapped would be two to go back over.
-        width, mark = width_of(sys.stdout) - 1, mark_of(sys.stdout)
+        # A line that the terminal wraps itself would be two to go back over.
+        width, mark = room_of(sys.stdout), mark_of(sys.stdout)
         back = f"\x1b[{len(self._shown)}A\r\x1b[J" if self._shown else ""
         self._shown = [_cut(line, width, mark) for line in lines]
         typer.echo(back + "\n".join(self._shown))
@@ -51,5 +51,5 @@ class _Picture:
 
 def _cut(line: str, width: int, mark: str) -> str:
     """As `cut`, with the blanks that align what is said."""
-    label, rest = line[:11], line[11:]
+    label, rest = line[:LABEL], line[LABEL:]
     return label + cut(rest, width - len(label), mark) if rest else label

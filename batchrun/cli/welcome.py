@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
+from batchrun.cli.spelling import spelled
+from batchrun.cli.telling import tell_all
 from batchrun.errors import BatchrunError
 
 if TYPE_CHECKING:
@@ -13,18 +13,25 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 
+COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
+"""Columns of the commands, before what each does."""
+
+
 def welcome() -> None:
     """Say what to do next, by what is there already."""
-    from batchrun.access import address_of, given_key, profile_of
+    from batchrun.access import address_of, given_key, profile_of, stored_profiles
     from batchrun.cli.options import settings_from
 
     settings = settings_from()
     stored = profile_of(settings)
     lines = ["batchrun runs a PG:AI workflow for every row of a list and writes a workbook.", ""]
     if stored is None and not given_key(settings):
+        others = ", ".join(stored_profiles().all())
         lines += [
-            "There is no key yet.",
-            "  batchrun demo     a list through the whole way on this machine: no key, no cost",
+            f"Keys are kept under: {others}. Name one with --profile or BATCHRUN_PROFILE."
+            if others
+            else "There is no key yet.",
+            "  batchrun demo     run an invented list on this machine: no key, no cost",
             "  batchrun login    keep your key",
         ]
     else:
@@ -35,7 +42,7 @@ def welcome() -> None:
             '  batchrun run FILE -w "WORKFLOW"     run it; asks first',
             "  batchrun workflows                  which workflows there are",
         ]
-    typer.echo("\n".join([*lines, "", "Everything else: batchrun --help"]))
+    tell_all([*lines, "", "Everything else: batchrun --help"])
 
 
 def _unfinished(settings: Settings) -> list[str]:
@@ -43,10 +50,13 @@ def _unfinished(settings: Settings) -> list[str]:
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
-        return [f"The journal can't be read: {error.what} See: batchrun doctor"]
+        return [f"The journal can't be read: {spelled(error.what)} See: batchrun doctor"]
     if found is None:
         return []
-    return [f"  {f'batchrun resume {found.batch_id}':34}  go on with {found.source.name}"]
+    command = f"batchrun resume {found.batch_id}"
+    if len(command) <= COMMANDS:
+        return [f"  {command:{COMMANDS}}  go on with {found.source.name}"]
+    return [f"  {command}", f"  {'':{COMMANDS}}  go on with {found.source.name}"]
 
 
 def newest_unfinished(settings: Settings) -> BatchSummary | None:

@@ -16,6 +16,7 @@ from batchrun import __version__
 from batchrun.access import Kept, stored_profiles
 from batchrun.diagnosis.finding import Finding, Verdict
 from batchrun.masking import without_user
+from batchrun.settings.wording import shown_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,7 @@ def examine_configuration(files: Configuration) -> Finding:
     stored, kept = stored_profiles(), "no profile"
     known = stored.all()
     if known:
-        kept = ", ".join(f"{one.name} …{one.end} ({one.kept})" for one in known.values())
+        kept = ", ".join(f"{one.name} {shown_end(one.end)} ({one.kept})" for one in known.values())
     named = ", ".join(str(each.path) for each in files.files) or "no batchrun.toml"
     text = f"{named}; {kept}"
     if any(one.kept is Kept.FILE for one in known.values()) and _open_to_others(stored.path):

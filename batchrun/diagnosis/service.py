@@ -19,6 +19,7 @@ from batchrun.service import Client
 from batchrun.service.wire import describe
 from batchrun.settings.address import checked_base_url, is_loopback
 from batchrun.settings.wording import masked_key
+from batchrun.words import plural
 
 if TYPE_CHECKING:
     from batchrun.service import Probe
@@ -121,7 +122,7 @@ def _scopes(probe: Probe) -> list[Finding]:
     refused = ExitCode.KEY_REFUSED
     match probe.status:
         case 200 if not probe.reason:
-            text = f"workflows:read: yes, {probe.workflows:,} workflows; {_UNTRIED}"
+            text = f"workflows:read: yes, {plural(probe.workflows, 'workflow')}; {_UNTRIED}"
             return [Finding("Scopes", Verdict.OK, text)]
         case 401:
             advice = "Get the current key, and keep it with: batchrun login"
@@ -155,7 +156,8 @@ def _quota(probe: Probe) -> list[Finding]:
         return [Finding("Quota", Verdict.OK, text)]
     anew = "" if quota.reset_seconds is None else f", anew in {quota.reset_seconds:,.0f} s"
     left = "?" if quota.remaining is None else f"{quota.remaining:,}"
-    text = f"{left} of {'?' if quota.limit is None else f'{quota.limit:,}'} requests left{anew}"
+    limit = "? requests" if quota.limit is None else plural(quota.limit, "request")
+    text = f"{left} of {limit} left{anew}"
     if quota.remaining == 0:
         return [Finding("Quota", Verdict.WARNING, text, "Wait for it, or run with --wait.")]
     return [Finding("Quota", Verdict.OK, text)]

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
+from batchrun.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,10 +97,11 @@ class FailureWatch:
         if not self._allowed or self.verdict:
             return
         if self._in_a_row.total() >= self._allowed:
-            self.verdict = f"{self._allowed} jobs in a row came to nothing{_most(self._in_a_row)}"
+            jobs = plural(self._allowed, "job")
+            self.verdict = f"{jobs} in a row came to nothing{_most(self._in_a_row)}"
         elif early and self._failed_early >= self._allowed:
             self.verdict = (
-                f"{self._failed_early} of the first {self._settled} jobs came to nothing"
+                f"{self._failed_early} of the first {plural(self._settled, 'job')} came to nothing"
                 f"{_most(self._reasons)}"
             )
 

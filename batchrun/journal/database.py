@@ -136,7 +136,7 @@ def _make_durable(connection: Any, _record: Any) -> None:
     if mode not in {"wal", "memory"}:
         raise JournalError(
             "The journal's disk can't keep a write-ahead log (a network drive?).",
-            "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
+            "Name one on a disk of this machine with `journal=` or BATCHRUN_JOURNAL.",
         )
 
 

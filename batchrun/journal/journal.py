@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, NoBatchError
 from batchrun.journal.creation import batches_of, create_batch, newest_of
 from batchrun.journal.database import compact, open_database, writing
 from batchrun.journal.holder import Hold, Holder, find_holder, held_by, taken_over
@@ -134,7 +134,7 @@ class Journal:
         if batch_id is None:
             newest = self._newest()
             if newest is None:
-                raise JournalError(
+                raise NoBatchError(
                     f"The journal {self.location} holds no batch yet.",
                     "Start one with: batchrun run FILE -w WORKFLOW",
                 )

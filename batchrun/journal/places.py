@@ -37,7 +37,7 @@ def prepare(path: Path) -> None:
         raise JournalError(
             f"The journal {path} would live on a network drive ({filesystem}), where SQLite can't "
             "promise that what is committed stays.",
-            "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
+            "Name one on a disk of this machine with `journal=` or BATCHRUN_JOURNAL.",
         )
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     if os.name == "posix" and path.stat().st_mode & 0o077:

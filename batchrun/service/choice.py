@@ -41,7 +41,7 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
         ids = ", ".join(workflow.id for workflow in active)
         raise WorkflowError(
             f'{len(active)} workflows are called "{wanted}": {ids}.',
-            "Name the one you mean by its id with -w.",
+            "Name the one you mean by its id.",
         )
     return active[0]
 

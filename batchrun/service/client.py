@@ -35,6 +35,7 @@ from batchrun.service.way import open_wire
 from batchrun.service.wire import exchange
 from batchrun.settings import DEFAULT_BASE_URL
 from batchrun.settings.address import checked_base_url, is_loopback
+from batchrun.words import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -231,7 +232,7 @@ class Client:
                 wait = _wait_seconds(reply)
                 return ServiceError(
                     f"The key's quota at {self.base_url} is spent: {reason}.",
-                    f"Try again in {wait:.0f} seconds." if wait else "Try again later.",
+                    f"Try again in {duration(wait)}." if wait else "Try again later.",
                 )
             case status if status >= 500:
                 return ServiceError(

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from batchrun.errors import UsageError
 from batchrun.settings.defaults import WANTED, ListDefaults, is_plain_name
 from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
-from batchrun.settings.wording import did_you_mean, flaw_words, wanted_words
+from batchrun.settings.wording import did_you_mean, flaw_words, unread_hint, wanted_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +144,7 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
             f"{path}: output names a folder, which a file beside a list may not.",
-            "Write a file's name or an ending, such as .csv; or choose with -o.",
+            "Write a file's name or an ending, such as .csv; or choose with `output=`.",
         )
     return ConfigurationFile(path, defaults, settings)
 
@@ -156,15 +156,18 @@ def _toml(path: Path) -> dict[str, Any]:
                 raise UsageError(
                     f"{path} is too large for a configuration.", "Rename it, or make it shorter."
                 )
-            return tomllib.loads(opened.read().decode("utf-8-sig"))
+            text = opened.read().decode("utf-8-sig")
+        return tomllib.loads(text)
     except OSError as error:
         raise UsageError(
             f"{path} can't be read: {error.strerror}.", "Check that you may read it, or rename it."
         ) from error
     except RecursionError:
         raise _too_deep(path) from None
-    except ValueError as error:
-        raise UsageError(f"{path} is not TOML: {error}.", "See docs/reference.md.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}.", "Save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}.", unread_hint(text, str(error))) from error
 
 
 def _too_deep(path: Path) -> UsageError:
@@ -180,8 +183,8 @@ def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
             f"{path}: {name} is not kept in a configuration file.",
             "Take it out, and keep the key with: batchrun login",
         )
-    known = known_names()
-    if name not in known:
+    if name not in known_names():
+        known = known_names(beside_list=beside_list)
         hint = did_you_mean(name, known) or f"It may hold: {', '.join(known)}."
         raise UsageError(f"{path}: there is no key {_plain(name)}.", hint.strip())
     if beside_list and name not in known_names(beside_list=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,25 @@ def wanted_words(name: str) -> str:
     return number
 
 
+_WITHOUT_QUOTES = re.compile(r"""\s*([\w.-]+)\s*=\s*[^\s"'\[{].*""")
+
+
+def unread_hint(text: str, problem: str) -> str:
+    """What to do about TOML that can't be read.
+
+    Args:
+        text: The TOML.
+        problem: What its parser says, with a place such as ``(at line 3, column 12)``.
+    """
+    at = re.search(r"at line (\d+)", problem)
+    lines = text.splitlines()
+    line = lines[int(at[1]) - 1] if at is not None and int(at[1]) <= len(lines) else ""
+    found = _WITHOUT_QUOTES.fullmatch(line)
+    if found is None:
+        return "See docs/reference.md."
+    return f'A text stands in quotes: {found[1]} = "…"'  # not the text: it might be a key
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The closest of what there is as a question with a space after it; ``""`` for none."""
     close = get_close_matches(word, list(known), n=1)
@@ -71,7 +91,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def masked_key(key: str) -> str:
     """A key as it may be shown: its last four characters, of a short one nothing."""
-    return f"…{key_end(key)}"
+    return shown_end(key_end(key))
+
+
+def shown_end(end: str) -> str:
+    """The end of a key, as it may be shown; a word where it is too short to show any of it."""
+    return f"…{end}" if end else "(hidden)"
 
 
 def key_end(key: str) -> str:

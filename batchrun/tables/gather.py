@@ -159,7 +159,7 @@ def _place_header(
             raise InputError(
                 f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
                 " begins there.",
-                "Give --header-row the number of the line with the column names.",
+                "Give `header_row=` the number of the line with the column names.",
             )
         header = Header(index, preamble=tuple(range(index)))
     top = [(lines[filled[index]], _first_text(rows[filled[index]])) for index in header.preamble]

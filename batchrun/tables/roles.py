@@ -21,7 +21,7 @@ from batchrun.tables.names import STRONG_NAMES, WEAK_NAMES, normalise
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}
+OPTIONS = {Role.COMPANY: "`company_column=`", Role.CONTACT: "`contact_column=`"}
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 
@@ -170,7 +170,7 @@ def find_column(table: Table, name: str, option: str) -> int:
     Args:
         table: The list.
         name: What the user wrote.
-        option: The option it was written with, for the error message.
+        option: The parameter it was given with, for the error message.
 
     Raises:
         InputError: There is no such column, or there are several.

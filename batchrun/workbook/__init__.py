@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchrun.workbook.asked import UnknownColumn, unknown_columns
 from batchrun.workbook.crm import write_crm
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, keep_layout
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults
 
-__all__ = ["Crm", "Form", "check_target", "flatten", "to_frame", "usual_target", "write"]
+__all__ = [
+    "Crm",
+    "Form",
+    "UnknownColumn",
+    "check_target",
+    "flatten",
+    "to_frame",
+    "unknown_columns",
+    "usual_target",
+    "write",
+]
 
 
 def write(

@@ -25,6 +25,8 @@ _RECORD_IDS = {
 }
 """What a record's ID looks like: 15 characters and perhaps 3 that check them; a number."""
 
+_NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
+
 _TITLES = {
     Crm.SALESFORCE: re.compile(r"(?:.*\b)?(?:id|record id|case safe id)", re.IGNORECASE),
     Crm.HUBSPOT: re.compile(r"record id.*|hs_object_id|.*\bid", re.IGNORECASE),
@@ -76,7 +78,7 @@ def _record_column(results: BatchResults, layout: Layout, crm: Crm) -> int:
     ]
     if not titled:
         raise OutputError(
-            f"The list has no column with {crm.value.capitalize()}'s record IDs.",
+            f"The list has no column with the record IDs of {_NAMES[crm]}.",
             "Export it from the CRM with the record's ID, and run that list.",
         )
     return max(titled, key=lambda position: hits[position])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from openpyxl.utils import get_column_letter
 
+from batchrun.words import plural
 from batchrun.workbook.columns import shown
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import MORE, STATUS_COLUMNS
@@ -84,5 +85,5 @@ def _words(column: ResultColumn) -> str:
     if column.counts:
         return f"{path}: how many; each is a line of the sheet {dotted(column.path)}"
     if column.survey.nulls:
-        return f"{path}; sent empty (null) {column.survey.nulls:,} times"
+        return f"{path}; sent empty (null) {plural(column.survey.nulls, 'time')}"
     return path

@@ -12,6 +12,7 @@ from openpyxl.chart.marker import DataPoint
 
 from batchrun import __version__
 from batchrun.model import Outcome
+from batchrun.words import plural
 from batchrun.workbook.layout import naive
 from batchrun.workbook.marks import AGAIN, MENDED
 from batchrun.workbook.rows import cell_xml
@@ -206,9 +207,11 @@ def _bars(title: str, sheet: Worksheet, lines: tuple[int, int]) -> Any:
 def _verdict(summary: BatchSummary) -> str:
     completed = summary.counts[Outcome.COMPLETED]
     if completed == summary.rows:
-        return f"All {summary.rows:,} rows are completed."
+        rows = "The row is" if summary.rows == 1 else f"All {summary.rows:,} rows are"
+        return f"{rows} completed."
     attention = "the sheet Needs attention tells what became of the others."
-    return f"{completed:,} of {summary.rows:,} rows are completed; {attention}"
+    are = "is" if completed == 1 else "are"
+    return f"{completed:,} of {plural(summary.rows, 'row')} {are} completed; {attention}"
 
 
 def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Cell]]:

@@ -49,16 +49,18 @@ def check_target(target: Path, source: Path | None) -> None:
     except OSError as error:
         raise OutputError(
             f"The output {target} can't be written: {_words(error, target)}.",
-            "Choose another with -o.",
+            "Choose another with `output=`.",
         ) from error
 
 
 def _check_place(target: Path, source: Path | None) -> None:
     folder = target.absolute().parent
     if not folder.is_dir():
-        raise OutputError(f"There is no folder {folder}.", "Make it first, or choose another -o.")
+        raise OutputError(
+            f"There is no folder {folder}.", "Make it first, or choose another `output=`."
+        )
     if target.is_dir():
-        raise OutputError(f"The output {target} is a folder.", "Name a file with -o.")
+        raise OutputError(f"The output {target} is a folder.", "Name a file with `output=`.")
     if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise OutputError(
             f"The output {target} is the list itself.",

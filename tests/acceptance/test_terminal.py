@@ -115,6 +115,20 @@ def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
     assert_nothing_lost_or_doubled(sandbox, env, tmp_path, ROWS)
 
 
+def test_going_on_with_a_limit_is_a_pilot_too(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    env = sandbox.environment(tmp_path)
+    assert batchrun(*PILOT, "--yes", env=env, cwd=tmp_path).returncode == ExitCode.PAUSED
+    piped = batchrun("resume", "--limit", "2", env=env, cwd=tmp_path)
+    assert (piped.returncode, "Pilot:" in piped.stdout) == (ExitCode.PAUSED, False)
+    with terminal("resume", "--limit", "4", env=env, cwd=tmp_path) as screen:
+        screen.wait_for(REST)
+        assert "Pilot:     4 jobs; rows: 4 completed" in screen.text
+        assert sandbox.report()["triggers_accepted"] == 3 + 2 + 4
+        screen.typed.sendline("y")
+        assert screen.ended() == ExitCode.COMPLETED
+    assert_nothing_lost_or_doubled(sandbox, env, tmp_path, ROWS)
+
+
 @pytest.mark.parametrize(("leave", "code"), [("\x03", 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
 def test_ctrl_c_at_the_question_ends_as_interrupted_and_ctrl_d_as_a_no(
     sandbox: SandboxProcess, tmp_path: Path, leave: str, code: int
@@ -235,6 +249,7 @@ def test_ctrl_c_twice_speaks_beside_the_bar_and_not_into_it(
         screen.typed.sendintr()
         assert screen.ended() == ExitCode.PAUSED
         assert any(line.startswith("Stopped. Nothing is lost") for line in screen.lines)
+        assert sum("/24 rows" in line for line in screen.lines) == 1
         assert "Traceback" not in screen.text
     assert batchrun("resume", env=env, cwd=tmp_path).returncode in {
         ExitCode.COMPLETED,
@@ -255,9 +270,8 @@ def test_a_quiet_run_says_where_the_workbook_is(sandbox: SandboxProcess, tmp_pat
     env = sandbox.environment(tmp_path)
     with terminal(*RUN, "--yes", "-q", env=env, cwd=tmp_path, columns=200) as screen:
         assert screen.ended() == ExitCode.COMPLETED
-        assert [line for line in screen.lines if line] == [
-            f"Workbook:  {tmp_path / 'accounts.results.xlsx'}"
-        ]
+        said = [line for line in screen.lines if line]
+    assert said == [str(tmp_path / "accounts.results.xlsx")]
 
 
 def test_status_watches_a_batch_from_another_terminal_until_it_stands_still(
@@ -302,11 +316,50 @@ def test_batches_are_a_table_on_a_terminal_and_whole_lines_in_a_pipe(
     assert len(piped) == 1
     assert piped[0].endswith(f"list: {tmp_path / 'accounts.csv'}  workbook: {workbook}")
     batch_id = piped[0].split()[0]
-    for columns in (200, 80, 40):
+    for columns, left_out in (
+        (200, ""),
+        (90, ""),
+        (70, "workbook"),
+        (40, "workflow, list, workbook"),
+    ):
         with terminal("batches", env=env, cwd=tmp_path, columns=columns) as screen:
             screen.ended()
-            header, row = (line for line in screen.lines if line)
+            header, row, *more = (line for line in screen.lines if line)
         assert row.startswith(batch_id)
         assert "24/24" in row
         assert header.split()[:3] == ["batch", "age", "rows"]
         assert (workbook in row) == (columns == 200)
+        assert row.endswith("accounts.results.xlsx") == (not left_out)
+        said = " ".join(more)
+        told = f"Left out for want of room: {left_out}. See: batchrun status BATCH"
+        assert said == (told if left_out else "")
+
+
+@pytest.mark.parametrize("columns", [80, 62])
+def test_what_is_said_is_broken_where_words_end(
+    sandbox: SandboxProcess, tmp_path: Path, columns: int
+) -> None:
+    """The same words as in a pipe, below a label where they began behind it."""
+    env = sandbox.environment(tmp_path)
+    check = ("check", *RUN[1:], "--daily", "9")
+    piped = batchrun(*check, env=env, cwd=tmp_path).stdout
+    assert max(map(len, piped.splitlines())) > 80  # a script finds a line in one piece
+    words = {word for word in piped.split() if word.isalpha()}
+    with terminal(*check, env=env, cwd=tmp_path, columns=columns) as screen:
+        screen.ended()
+        lines = [line for line in screen.lines if line]
+    assert words <= {word for line in lines for word in line.split()}
+    assert all(line[:11].isspace() or line[:11].rstrip().endswith(":") for line in lines)
+    with terminal(*RUN, "--yes", env=env, cwd=tmp_path, columns=columns) as screen:
+        assert screen.ended() == ExitCode.COMPLETED
+        assert "".join(screen.lines).endswith(f"Workbook:  {tmp_path / 'accounts.results.xlsx'}")
+
+
+def test_an_error_is_broken_where_words_end(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    env = sandbox.environment(tmp_path)
+    with terminal("resume", env=env, cwd=tmp_path, columns=60) as screen:
+        assert screen.ended() == ExitCode.UNUSABLE
+        lines = [line for line in screen.lines if line]
+    hint = "The first batchrun run makes it; another one is named with"
+    assert hint in lines
+    assert "--journal or BATCHRUN_JOURNAL." in lines

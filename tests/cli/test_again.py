@@ -175,7 +175,7 @@ def test_a_marked_workbook_given_twice_is_paid_for_once(
 
     assert triggers(sandbox) == 3
     assert ended.exit_code == 0
-    assert "1 marked row was sent again already" in ended.stdout
+    assert "1 marked row was sent since the workbook was written" in ended.stdout
     assert "Nothing was triggered" in ended.stdout
 
 
@@ -189,7 +189,7 @@ def test_rows_marked_since_are_sent_and_those_sent_again_already_are_not(
 
     ended = batchrun("run", RESULTS, "--yes")
 
-    assert "1 marked row was sent again already" in ended.stdout
+    assert "1 marked row was sent since the workbook was written" in ended.stdout
     assert "1 marked row, 1 job to trigger again" in ended.stdout
     assert triggers(sandbox) == paid + 1
 
@@ -205,10 +205,29 @@ def test_an_interrupted_run_of_marked_rows_given_again_says_how_to_go_on(
 
     assert triggers(sandbox) == paid
     assert ended.exit_code == 4
-    assert "2 marked rows were sent again already" in ended.stdout
+    assert "1 marked row was sent since the workbook was written." in ended.stdout
+    assert "1 marked row waits to be sent already" in ended.stdout
     assert "batchrun resume" in ended.stdout
     batchrun("resume")
     assert triggers(sandbox) == paid + 1
+
+
+def test_a_marked_row_that_was_never_sent_is_not_said_to_be_sent_again(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun("run", "accounts.csv", "-w", "Account Research", "--yes", "--limit", "1")
+    marked = (batchrun.folder / RESULTS).rename(batchrun.folder / "marked.xlsx")
+    mark(marked, 3)
+
+    before = batchrun("run", "marked.xlsx", "--yes")
+    batchrun("resume")
+    after = batchrun("run", "marked.xlsx", "--yes")
+
+    assert before.exit_code == 2
+    assert "line 3 is marked, but it has not been sent yet." in before.stderr
+    assert "Go on with: batchrun resume" in before.stderr
+    assert "1 marked row was sent since the workbook was written." in after.stdout
+    assert triggers(sandbox) == 2
 
 
 def test_a_machine_reads_that_nothing_was_triggered(
@@ -220,7 +239,7 @@ def test_a_machine_reads_that_nothing_was_triggered(
     ended = batchrun("run", RESULTS, "--json")
 
     assert json.loads(ended.stdout)["exit_code"] == ended.exit_code == 3  # an ID is damaged
-    assert "sent again already" in ended.stderr
+    assert "sent since the workbook was written" in ended.stderr
 
 
 def test_a_row_in_doubt_is_sent_once_for_each_workbook_it_is_marked_in(
@@ -240,6 +259,7 @@ def test_a_row_in_doubt_is_sent_once_for_each_workbook_it_is_marked_in(
         for _ in range(3):
             batchrun("run", "accounts.results (2).xlsx", "--yes")
         assert len(sandbox.bodies()) == 3
+        assert (batchrun.folder / "accounts.results (3).xlsx").exists()
 
 
 def test_a_row_without_execution_is_refused_where_its_ids_fit_two_jobs(

@@ -105,6 +105,11 @@ def test_credits_are_told_where_they_are_known(told: Credits | None, words: str)
     assert credits_words(told, 95) == words
 
 
+def test_a_single_job_is_spoken_of_as_one() -> None:
+    assert credits_words(Credits({"research": 1}), 1) == "1 credit left; the job is paid for"
+    assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1))
+
+
 def test_what_a_pilot_cost_and_the_rest_will() -> None:
     before, after = Credits({"research": 100, "email": 9}), Credits({"research": 92.5, "email": 9})
     gone = spent(before, after)

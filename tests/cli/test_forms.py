@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import openpyxl
 import pytest
 
-from batchrun.cli.forms import form_from
+from batchrun.cli.forms import ColumnOptions, form_from
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,21 +84,62 @@ def test_an_option_that_cant_be_is_refused_and_said(
     assert not (batchrun.folder / options[1]).exists()
 
 
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ("--columns", "summary,outputs.fitscore"),
+            "Note:      No result has outputs.fitscore. Did you mean outputs.fit_score?",
+        ),
+        (("--rename", "Outputs.Fit_Score=Fit"), "Did you mean outputs.fit_score?"),
+        (("--columns", "outputs"), "No result has outputs. Did you mean outputs.*?"),
+        (("--columns", "out*ts.wether*"), "No result has out*ts.wether*."),
+    ],
+)
+def test_a_column_that_no_result_has_is_said_with_what_may_be_meant(
+    batchrun: CommandLine, accounts: Path, options: tuple[str, ...], words: str
+) -> None:
+    run = batchrun("run", str(accounts), *WORKFLOW, *options)
+    assert words in run.stdout
+    assert run.stdout.splitlines()[-1].startswith("Workbook:")
+    export = batchrun("export", "-o", "x.csv", *options)
+    assert (export.exit_code, words in export.stderr) == (0, True)
+    assert "Note" not in batchrun("export", "-o", "y.csv", "--columns", "summary,out*").stderr
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_while_there_are_no_results_nothing_is_said_of_their_columns(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    accounts.write_text("Company ID\nbroken\n", encoding="utf-8")
+    assert "Note" not in batchrun("run", str(accounts), *WORKFLOW, "--columns", "sumary").stdout
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_column_of_the_list_is_told_from_the_results_before_the_question(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    ended = batchrun("run", str(accounts), "-w", "Account Research", "--rename", "Name=Firm")
+    assert "Note:      Name is a column of the list, which all stay as they are" in ended.stdout
+    assert "Nobody is here to confirm" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("5m", 300), ("30s", 30), ("1h", 3600), ("2 min", 120), ("3", 180)]
 )
 def test_a_time_is_read_as_people_write_it(text: str, seconds: float) -> None:
-    assert form_from(write_every=text).write_every_seconds == seconds
+    assert form_from(ColumnOptions(), write_every=text).write_every_seconds == seconds
 
 
 @pytest.mark.parametrize("text", ["", "soon", "0m", "-5m", "5d"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--write-every"):
-        form_from(write_every=text)
+        form_from(ColumnOptions(), write_every=text)
 
 
 def test_options_are_read_as_people_write_them() -> None:
-    form = form_from(["summary, outputs.*", "people"], ["outputs.id= Report "], 3)
+    form = form_from(ColumnOptions(["summary, outputs.*", "people"], ["outputs.id= Report "], 3))
 
     assert form.columns == ("summary", "outputs.*", "people")
     assert form.rename == {"outputs.id": "Report"}
@@ -108,4 +149,4 @@ def test_options_are_read_as_people_write_them() -> None:
 @pytest.mark.parametrize("rename", ["outputs.id", "outputs.id=", "=Report"])
 def test_a_title_for_nothing_is_refused(rename: str) -> None:
     with pytest.raises(UsageError, match="has no title"):
-        form_from(rename=[rename])
+        form_from(ColumnOptions(rename=[rename]))

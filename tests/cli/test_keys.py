@@ -43,12 +43,32 @@ def login(batchrun: CommandLine, key: str, *arguments: str) -> Ended:
     return ended
 
 
+def test_who_has_kept_a_key_under_another_name_is_told_the_names(
+    batchrun: CommandLine, service: str
+) -> None:
+    login(batchrun, KEY, "--base-url", service, "--profile", "work")
+    assert "Keys are kept under: work." in batchrun().stdout
+    assert_refused(
+        batchrun("workflows"), ExitCode.UNUSABLE, "no profile default", "there are: work"
+    )
+    assert "Name one with --profile or BATCHRUN_PROFILE" in batchrun("doctor").stdout
+
+
+def test_a_short_key_is_said_to_be_hidden(batchrun: CommandLine, sandbox: str) -> None:
+    batchrun.monkeypatch.delenv("PGAI_API_KEY")
+    assert "key (hidden) for" in login(batchrun, "sandbox").stdout
+    for command in ("config", "doctor"):
+        said = batchrun(command).stdout
+        assert "default (hidden)" in said
+        assert "… " not in said
+
+
 def test_a_key_that_was_kept_is_enough_for_everything(
     batchrun: CommandLine, service: str, accounts: Path
 ) -> None:
     kept = login(batchrun, KEY, "--base-url", service)
     assert kept.exit_code == ExitCode.COMPLETED
-    assert "…1111" in kept.stdout
+    assert "key …1111 for" in kept.stdout
     assert "sees 4 workflows" in kept.stdout
     assert "readable by your account alone" in kept.stdout
     assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE

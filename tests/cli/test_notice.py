@@ -54,7 +54,7 @@ def test_a_pause_is_told_too(batchrun: CommandLine, sandbox: str, accounts: Path
     batchrun.monkeypatch.setenv("BATCHRUN_NOTIFY_COMMAND", command(KEEP))
     batchrun(*RUN, "--limit", "1")
     assert told(batchrun)["BATCHRUN_OUTCOME"] == "paused"
-    assert "The jobs of --limit are done." in told(batchrun)["BATCHRUN_MESSAGE"]
+    assert "The limit of jobs is reached." in told(batchrun)["BATCHRUN_MESSAGE"]
 
 
 def test_an_error_in_the_middle_is_told(batchrun: CommandLine, accounts: Path) -> None:

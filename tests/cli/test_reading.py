@@ -48,21 +48,26 @@ def test_lenient_ids_are_sent_as_written(batchrun: CommandLine, sandbox: str) ->
 
 
 @pytest.mark.parametrize(
-    ("answers", "chosen"),
+    ("answers", "chosen", "said"),
     [
-        (["9", "2", "company"], (Role.COMPANY, 1)),
-        (["1", "both", "contact"], (Role.CONTACT, 0)),
-        ([""], None),
+        (["9", "2", "company"], (Role.COMPANY, 1), "9 is none of 1, 2."),
+        (["1", "both", "contact"], (Role.CONTACT, 0), "both is neither company nor contact."),
+        ([""], None, ""),
     ],
 )
 def test_the_question_is_asked_until_it_is_answered(
-    monkeypatch: pytest.MonkeyPatch, answers: list[str], chosen: tuple[Role, int] | None
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: list[str],
+    chosen: tuple[Role, int] | None,
+    said: str,
 ) -> None:
     left = iter(answers)
     monkeypatch.setattr("typer.prompt", lambda *_, **__: next(left))
     columns = (Contents(0, "Ref", 2, {}, 0, ("a",)), Contents(1, "Id", 2, {}, 0, ("b",)))
     assert ask_for_column(ColumnQuestion("Which", tuple(Role), columns)) == chosen
     assert list(left) == []
+    assert said in capsys.readouterr().err
 
 
 def test_nobody_is_asked_without_a_terminal(

@@ -18,6 +18,7 @@ from batchrun.cli.terminal import (
     is_screen,
     mark_of,
     table,
+    wrapped,
 )
 from batchrun.engine import Progress
 from batchrun.model import Outcome
@@ -43,7 +44,7 @@ def test_a_cut_text_says_that_it_is_cut() -> None:
 
 @given(rows=ROWS, width=st.integers(1, 120))
 def test_a_table_never_wraps(rows: list[list[str]], width: int) -> None:
-    lines = table(["line", "outcome", "summary", "path"], rows, width, whole={0, 1}, paths={3})
+    lines, _ = table(["line", "outcome", "summary", "path"], rows, width, whole={0, 1}, paths={3})
     assert len(lines) == len(rows) + 1
     # What is never cut may alone be wider.
     wanted = [
@@ -53,20 +54,80 @@ def test_a_table_never_wraps(rows: list[list[str]], width: int) -> None:
 
 
 def test_a_table_that_has_room_is_as_wide_as_its_cells_and_aligned() -> None:
-    assert table(["id", "name"], [["1", "Acme"], ["22", "Beta"]], 80) == [
-        "id  name",
-        "1   Acme",
-        "22  Beta",
-    ]
+    lines, left_out = table(["id", "name"], [["1", "Acme"], ["22", "Beta"]], 80)
+    assert lines == ["id  name", "1   Acme", "22  Beta"]
+    assert left_out == []
 
 
 def test_a_narrow_table_keeps_what_must_be_whole_and_leaves_the_last_columns_out() -> None:
     header, row = ["batch", "workflow", "path"], ["1124-accounts-7f3a", "Research", "/a/b/c.xlsx"]
-    assert table(header, [row], 30, whole={0}) == [
-        "batch               workflow",
-        "1124-accounts-7f3a  Research",
+    assert table(header, [row], 30, whole={0}) == (
+        ["batch               workflow", "1124-accounts-7f3a  Research"],
+        ["path"],
+    )
+    assert table(header, [row], 20, whole={0}) == (
+        ["batch", "1124-accounts-7f3a"],
+        ["workflow", "path"],
+    )
+    assert table(header, [row], 40, whole={0})[1] == []
+    assert table(header, [row], 38, whole={0}, least={2: 11})[1] == ["path"]
+
+
+WORDS = st.lists(st.text("abcdé株-", min_size=1, max_size=12), min_size=1, max_size=20)
+
+
+@given(words=WORDS, width=st.integers(24, 80), label=st.sampled_from(["Rows:      ", "  ", ""]))
+def test_a_long_line_is_broken_where_words_end(words: list[str], width: int, label: str) -> None:
+    lines = wrapped(label + " ".join(words), width).split("\n")
+    assert max(map(columns_of, lines)) <= max(width, len(label) + max(map(columns_of, words)))
+    assert lines[0].startswith(label)
+    assert all(line.startswith(" " * len(label)) for line in lines[1:])
+    assert [word for line in lines for word in line.removeprefix(label).split()] == words
+
+
+def test_below_a_label_a_line_goes_on_where_its_text_began() -> None:
+    assert wrapped("Requests:  about 2,050, 34 min\nNote:      none", 22).split("\n") == [
+        "Requests:  about",
+        "           2,050,",
+        "           34 min",
+        "Note:      none",
     ]
-    assert table(header, [row], 20, whole={0}) == ["batch", "1124-accounts-7f3a"]
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "/home/dana whitfield/my lists/accounts.results.xlsx",
+        "C:\\Users\\Dana Whitfield\\accounts.results.xlsx",
+        "https://api.pipelinegeneration.ai/v1/workflows?status=active",
+        "batchrun resume 1124-accounts-7f3a --journal '/home/dana/my journal'",
+    ],
+)
+def test_a_path_an_address_and_a_command_stay_whole(whole: str) -> None:
+    assert wrapped(f"Go on with: {whole}", 30) == f"Go on with:\n{whole}"
+    assert wrapped(f"Workbook:  {whole}", 30) == f"Workbook:  {whole}"
+    assert (
+        whole in wrapped(f"A sentence goes first: {whole}. Another comes then.", 40).split("\n")[1]
+    )
+
+
+def test_a_time_and_a_name_in_quotes_stay_whole() -> None:
+    assert (
+        wrapped("It took a while: 3 min 43 s, of it", 25) == "It took a while:\n3 min 43 s, of it"
+    )
+    assert wrapped("The column 'Contact ID' can't be it", 20) == (
+        "The column\n'Contact ID' can't\nbe it"
+    )
+
+
+def test_a_command_with_what_it_does_is_broken_like_any_line() -> None:
+    line = "  batchrun demo     run an invented list"
+    assert wrapped(line, 30) == "  batchrun demo     run an\n  invented list"
+
+
+def test_what_fits_is_left_as_it_is() -> None:
+    text = "Batch:     1124-accounts-7f3a\n\n  two   blanks  stay"
+    assert wrapped(text, 40) == text
 
 
 def test_parts_that_do_not_fit_are_left_out_whole() -> None:

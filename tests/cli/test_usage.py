@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.forms import form_from
+from batchrun.cli.forms import ColumnOptions, form_from
 from batchrun.cli.usage import usage_error
 from batchrun.errors import ExitCode, UsageError
 from tests.cli.test_bad_input import assert_refused
@@ -46,7 +46,7 @@ def test_what_was_meant_is_offered(batchrun: CommandLine, typed: str, what: str,
 
 def test_a_crm_that_is_nearly_named_is_offered() -> None:
     with pytest.raises(UsageError, match="hubsot is not known") as refused:
-        form_from(crm="hubsot")
+        form_from(ColumnOptions(), crm="hubsot")
     assert refused.value.hint.startswith("Did you mean hubspot?")
 
 

@@ -7,6 +7,8 @@ import json
 import os
 import sys
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,8 +28,6 @@ from tests.engine.faults import faulty_sandbox
 from tests.journal.batches import IDS, NOW, URL, accepted, plan_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from batchrun.settings import Settings
     from tests.cli.commands import CommandLine
 
@@ -113,6 +113,87 @@ def test_a_retry_asks_about_the_outcomes_there_are(batchrun: CommandLine, accoun
     assert "again?" in asked
 
 
+def test_a_batch_that_goes_on_forgets_why_it_stopped(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--limit", "1", "--yes")
+    assert "The limit of jobs is reached." in batchrun("status").stdout
+    seen: list[str] = []
+    show = ProgressPrinter.show
+
+    def look(printer: ProgressPrinter, progress: Progress) -> None:
+        with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
+            seen.append(journal.resolve(None).note)
+        show(printer, progress)
+
+    batchrun.monkeypatch.setattr(ProgressPrinter, "show", look)
+    batchrun("resume")
+    assert set(seen) == {""}
+    assert "Note:" not in batchrun("status").stdout
+
+
+def test_a_list_that_was_run_before_names_that_list_and_its_day(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--yes")
+    accounts.rename(batchrun.folder / "november.csv")
+    ended = batchrun("run", "november.csv", *RUN[2:], "--yes")
+    batch = json.loads(batchrun("status", "--json").stdout)
+    day = f"{datetime.fromisoformat(batch['created_at']).astimezone():%Y-%m-%d}"
+    assert_refused(ended, ExitCode.UNUSABLE, f"{batch['batch']} (accounts.csv, {day})", "--again")
+
+
+def test_a_workbook_with_a_number_in_its_name_says_why(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    kept = batchrun.folder / "accounts.results.xlsx"
+    kept.write_bytes(b"somebody's own")
+    ended = batchrun(*RUN, "--yes")
+    assert "Note:      accounts.results.xlsx was there before and is left as it is." in ended.stdout
+    assert ended.stdout.splitlines()[-1] == f"Workbook:  {kept.with_stem('accounts.results (2)')}"
+
+
+def test_a_workbook_that_excel_holds_open_says_why_it_went_beside(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--limit", "1", "--yes")
+    held, replace_file = batchrun.folder / "accounts.results.xlsx", Path.replace
+
+    def refused_by_excel(file: Path, target: Path) -> Path:
+        if target == held:
+            raise PermissionError(13, "in use")
+        return replace_file(file, target)
+
+    batchrun.monkeypatch.setattr(Path, "replace", refused_by_excel)
+    said = batchrun("resume").stdout
+    assert "Note:      accounts.results.xlsx is open in another program" in said
+    assert said.splitlines()[-1] == f"Workbook:  {held.with_stem('accounts.results (2)')}"
+
+
+def test_a_batch_that_goes_on_elsewhere_writes_the_workbook_it_has_begun(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--limit", "1", "--yes", "-o", "out.xlsx")
+    before = (batchrun.folder / "out.xlsx").read_bytes()
+    elsewhere = batchrun.folder / "elsewhere"
+    elsewhere.mkdir()
+    batchrun.monkeypatch.chdir(elsewhere)
+    assert batchrun("resume").stdout.splitlines()[-1].endswith(str(batchrun.folder / "out.xlsx"))
+    assert (batchrun.folder / "out.xlsx").read_bytes() != before
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_quiet_run_says_nothing_but_the_path(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    path = f"{batchrun.folder / 'accounts.results.xlsx'}\n"
+    assert batchrun(*RUN, "--yes", "--quiet").stdout == path
+    mark(batchrun.folder / "accounts.results.xlsx", 2)
+    batchrun("run", "accounts.results.xlsx", "--yes")
+    ended = batchrun("run", "accounts.results.xlsx", "--yes", "-q")  # nothing is left to send
+    assert ended.stdout == path.replace("results", "results (2)")
+
+
 # a journal that isn't there, and several batches of one name
 
 
@@ -144,6 +225,24 @@ def test_before_the_first_run_there_are_no_batches(batchrun: CommandLine, tmp_pa
     assert "No batches yet" in batchrun("batches").stdout
     assert json.loads(batchrun("batches", "--json").stdout) == []
     assert not place.parent.exists()
+
+
+def test_who_looks_for_the_batches_of_the_demo_is_told_where_they_are(
+    batchrun: CommandLine, tmp_path: Path
+) -> None:
+    batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
+    place = tmp_path / "home" / "journal.db"
+    batchrun.monkeypatch.setattr("batchrun.settings.default_journal", lambda: place)
+    there = "Those of demo and run --sandbox: batchrun batches --sandbox"
+    assert there not in batchrun("batches").stdout
+    with Journal(str(place.with_name("sandbox.db"))) as journal:
+        journal.create(plan_of(*IDS), URL)
+    assert there in batchrun("batches").stdout
+    assert there in batchrun("status").stderr
+    Journal(str(place)).close()  # it is there, and holds nothing
+    assert there in batchrun("status").stderr
+    assert there not in batchrun("batches", "--sandbox").stdout
+    assert there not in batchrun("status", "--sandbox").stderr
 
 
 def test_batches_that_begin_alike_are_named(batchrun: CommandLine) -> None:

@@ -82,5 +82,7 @@ def test_a_batch_that_does_not_wait_says_when_the_quota_opens_again(tmp_path: Pa
     assert report.ending is Ending.QUOTA
     assert report.exit_code is ExitCode.PAUSED
     assert report.resume_at is not None
+    assert (report.resume_at.second, report.resume_at.microsecond) == (0, 0)
+    assert report.resume_at > datetime.now(UTC)
     assert f"{report.resume_at:%Y-%m-%d %H:%M} UTC" in report.summary.note
     assert 0 < len(service.log) < 6

@@ -145,6 +145,20 @@ def test_an_unknown_key_gets_the_closest_one(desk: Path) -> None:
     assert "company_column" in refused(desk, "zzz = 1").hint
 
 
+def test_a_file_beside_a_list_is_offered_only_what_it_may_hold(desk: Path) -> None:
+    assert refused(desk, "journl = 1").hint.startswith("It may hold: workflow, ")
+    assert "journal" not in refused(desk, "journl = 1").hint
+    with pytest.raises(UsageError, match="Did you mean journal"):
+        read_configuration(own("journl = 1"))
+
+
+def test_a_text_without_quotes_is_told_where_they_go(desk: Path) -> None:
+    error = refused(desk, 'columns = ["summary"]\nworkflow = Account Research\n')
+    assert "line 2" in error.what
+    assert error.hint == 'A text stands in quotes: workflow = "…"'
+    assert "sk-secret" not in str(refused(desk, "api_key = sk-secret-0123456789"))
+
+
 @pytest.mark.parametrize("name", ["yes", "again", "limit", "notify", "command"])
 def test_no_file_decides_about_money_or_runs_a_command(desk: Path, name: str) -> None:
     assert "there is no key" in refused(desk, f"{name} = true").what

@@ -1,0 +1,76 @@
+"""What the command line says: one line to a pipe; on a terminal at most as wide as its window."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+from batchrun.cli.terminal import is_screen, room_of, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ANSWERS = len(" [y/N]: ")
+"""What stands behind a question on its last line."""
+
+
+def tell(text: str, *, err: bool = False, hanging: int | None = None) -> None:
+    """Say something, if anybody is still there to hear it.
+
+    Args:
+        text: One line or several.
+        err: Whether it goes to standard error.
+        hanging: Where a line goes on that is too long; ``None`` for where its text begins.
+    """
+    _print(fitted(text, sys.stderr if err else sys.stdout, hanging=hanging), err=err)
+
+
+def tell_as_it_is(text: str) -> None:
+    """Say something for machines, or to be copied: on one line, however wide."""
+    _print(text, err=False)
+
+
+def tell_all(lines: Iterable[str], *, err: bool = False) -> None:
+    """Say several lines; nothing where there are none."""
+    if text := "\n".join(lines):
+        tell(text, err=err)
+
+
+def _print(text: str, *, err: bool) -> None:
+    stream = sys.stderr if err else sys.stdout
+    try:
+        typer.echo(text, err=err)
+        stream.flush()
+    except OSError:
+        nobody_reads(stream)
+
+
+def fitted(text: str, stream: TextIO, *, hanging: int | None = None, beside: int = 0) -> str:
+    """A text as it goes to a stream: scripts find in a pipe what was said as it was said.
+
+    Args:
+        text: One line or several.
+        stream: Where it goes.
+        hanging: As in `tell`.
+        beside: Columns that are kept free, for an answer.
+    """
+    if not is_screen(stream):
+        return text
+    return wrapped(text, max(room_of(stream) - beside, 1), hanging)
+
+
+def question(text: str, stream: TextIO) -> str:
+    """A question with yes or no behind it, as it goes to a stream."""
+    return fitted(text, stream, beside=ANSWERS)
+
+
+def nobody_reads(stream: Any) -> None:
+    """Let what is still written to a stream go nowhere: its terminal is closed."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
