@@ -14,6 +14,7 @@ from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from batchrun.model import BatchSummary
@@ -91,7 +92,7 @@ def _end_as_it_stands(summary: BatchSummary, *, as_json: bool) -> NoReturn:
     if summary.unfinished:
         typer.echo(f"Go on:     batchrun resume {summary.batch_id}")
     if summary.output is not None:
-        typer.echo(f"Workbook:  {summary.output}")
+        typer.echo(visible(f"Workbook:  {summary.output}"))
     raise typer.Exit(code)
 
 

@@ -18,6 +18,7 @@ from batchrun.errors import (
     StoppedError,
     UsageError,
 )
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -216,7 +217,7 @@ class _Attendance:
                     speed=self._settings.speed,
                     mark=mark_of(sys.stdout),
                 )
-                typer.echo("\n".join(lines))
+                typer.echo(visible("\n".join(lines)))
                 return typer.confirm("Go on with the rest now?")
             except (typer.Abort, KeyboardInterrupt):  # Ctrl-C or Ctrl-D
                 tell("")
@@ -330,7 +331,7 @@ def _confirmed(
         rows = wording.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Going on:  batch {earlier.summary.batch_id} of this list; rows: {rows}")
     if not (yes and manner.quiet):
-        typer.echo("\n".join(lines), err=manner.as_json)
+        typer.echo(visible("\n".join(lines)), err=manner.as_json)
     if yes or not now:
         return True
     if not sys.stdin.isatty():

@@ -32,6 +32,7 @@ from batchrun.cli.options import (
 )
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from batchrun import BatchStatus
@@ -78,7 +79,7 @@ def export(
         defaults=configuration_of(summary).defaults,
     )
     written = export_batch(summary.batch_id, output, settings, form)
-    typer.echo(f"Results of batch {summary.batch_id}: {written}")
+    typer.echo(visible(f"Results of batch {summary.batch_id}: {written}"))
     if crm is not None:
         _tell_left_out(summary)
 
@@ -114,7 +115,8 @@ def status(
 
         watch_it(_lines_of(each, settings) for each in looks_at(batch, settings=settings))
     else:
-        typer.echo("\n".join(_lines_of(status_of(batch, settings=settings), settings)))
+        lines = _lines_of(status_of(batch, settings=settings), settings)
+        typer.echo(visible("\n".join(lines)))
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
@@ -179,7 +181,7 @@ def list_batches(
     if as_json:
         typer.echo(json.dumps([summary_json(summary) for summary in found]))
     elif found:
-        typer.echo("\n".join(_listed(found)))
+        typer.echo(visible("\n".join(_listed(found))))
     else:
         typer.echo("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
 

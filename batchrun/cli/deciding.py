@@ -31,7 +31,7 @@ from batchrun.cli.options import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.words import meant
+from batchrun.words import meant, visible
 
 if TYPE_CHECKING:
     from batchrun.model import BatchSummary, Decide, ResultRow
@@ -145,7 +145,7 @@ def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     from batchrun.words import plural
 
     for one in found:
-        typer.echo(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}")
+        typer.echo(visible(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"))
     if not _agreed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
@@ -176,7 +176,7 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
     )
     for row in rows[:ROWS_SHOWN]:
         ids = ", ".join(filter(None, (row.company_id, row.contact_id)))
-        typer.echo(f"  line {row.row.line}: {ids}: {row.message}", err=True)
+        typer.echo(visible(f"  line {row.row.line}: {ids}: {row.message}"), err=True)
     if len(rows) > ROWS_SHOWN:
         typer.echo(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
     typer.echo(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from batchrun.errors import UsageError
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from batchrun.model import BatchSummary
@@ -73,7 +74,7 @@ def configuration_of(batch: BatchSummary) -> Configuration:
 def tell_configuration(configuration: Configuration, settings: Settings) -> None:
     """Say which files count: what they hold may decide what is paid for."""
     for file in configuration.files:
-        typer.echo(f"Using:     {file.path} ({', '.join(file.names)})", err=True)
+        typer.echo(visible(f"Using:     {file.path} ({', '.join(file.names)})"), err=True)
     named = configuration.settings.get("profile")
     if named is not None and settings.profile != named:
         typer.echo(

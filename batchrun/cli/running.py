@@ -72,6 +72,7 @@ from batchrun.cli.reading import (
 )
 from batchrun.cli.unattended import resume_all
 from batchrun.errors import UsageError
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -155,7 +156,7 @@ def check(
     else:
         now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
-        typer.echo("\n".join(wording.plan_lines(plan, costs=shown)))
+        typer.echo(visible("\n".join(wording.plan_lines(plan, costs=shown))))
 
 
 def run(

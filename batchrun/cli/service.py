@@ -10,6 +10,7 @@ import typer
 
 from batchrun.cli.options import AsJson, BaseUrl, ProfileName, settings_from
 from batchrun.errors import UsageError
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from batchrun.sandbox import Faults
@@ -38,7 +39,7 @@ def workflows(
     width = max((len(one.name) for one in found), default=0)
     for one in found:
         inactive = "" if one.status == "active" else f"  [{one.status}]"
-        typer.echo(f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip())
+        typer.echo(visible(f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip()))
 
 
 def sandbox(

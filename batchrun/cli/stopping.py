@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from batchrun.errors import ExitCode, StoppedError
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from batchrun.control import Control
@@ -122,7 +123,7 @@ class Stopper:
 def tell(text: str, *, err: bool = False) -> None:
     """Print a line, if anybody is still there to read it."""
     try:
-        typer.echo(text, err=err)
+        typer.echo(visible(text), err=err)
         (sys.stderr if err else sys.stdout).flush()
     except OSError:
         nobody_reads(sys.stderr if err else sys.stdout)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from batchrun.errors import BatchrunError
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from batchrun.model import BatchSummary
@@ -35,7 +36,7 @@ def welcome() -> None:
             '  batchrun run FILE -w "WORKFLOW"     run it; asks first',
             "  batchrun workflows                  which workflows there are",
         ]
-    typer.echo("\n".join([*lines, "", "Everything else: batchrun --help"]))
+    typer.echo(visible("\n".join([*lines, "", "Everything else: batchrun --help"])))
 
 
 def _unfinished(settings: Settings) -> list[str]:

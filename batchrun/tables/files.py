@@ -14,6 +14,7 @@ from batchrun.tables.options import LoadOptions
 from batchrun.tables.pages import read_page
 from batchrun.tables.text import read_text
 from batchrun.tables.workbooks import read_workbook
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from io import BufferedIOBase
@@ -46,15 +47,20 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
         InputError: The file can't be read, is of a kind that is not supported, or is no table.
     """
     try:
-        return _load(Path(path), replace(options, **given))
+        table = _load(Path(path), replace(options, **given))
     except InputError as error:
-        # names of sheets and parts come from the file: no line breaks, no terminal codes
+        # names of files, sheets and parts may hold anything: no line breaks, no terminal codes
         raise InputError(_one_line(error.what), _one_line(error.hint)) from error
+    source = replace(
+        table.source,
+        name=visible(table.source.name, kept=""),
+        notices=tuple(map(_one_line, table.source.notices)),
+    )
+    return replace(table, source=source)
 
 
 def _one_line(text: str) -> str:
-    shown = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(shown.split())
+    return visible(" ".join(text.split()), kept="")
 
 
 def _load(file: Path, options: LoadOptions) -> Table:

@@ -81,9 +81,9 @@ def _check_same(results: BatchResults, source: pd.DataFrame) -> None:
     same = table.header == results.header
     for number, (given, kept) in enumerate(zip_longest(table.rows(), results.rows)):
         if not same or given is None or kept is None or given.cells != kept.row.cells:
-            where = f"row {number}" if same else "its columns"
+            where = f"row {number} differs" if same else "its columns differ"
             raise InputError(
-                f"Batch {batch_id} was run with another DataFrame: {where} differs.",
+                f"Batch {batch_id} was run with another DataFrame: {where}.",
                 "Give the one it was run with, or none.",
             )
 
