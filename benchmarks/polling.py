@@ -172,7 +172,12 @@ def moment(text: str | None) -> datetime | None:
 def new_service(cell: Cell) -> SandboxService:
     """The service of a cell, without a day's quota."""
     settings = SandboxSettings(
-        rate_per_minute=cell.rate, daily=None, slots=cell.slots, run_times=cell.kind, seed=cell.seed
+        rate_per_minute=cell.rate,
+        daily=None,
+        slots=cell.slots,
+        run_times=cell.kind,
+        seed=cell.seed,
+        results=False,
     )
     return SandboxService(settings, START)
 

@@ -25,7 +25,7 @@ PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
     *("pydantic-settings", "keyring"),
 )
-EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow"}
+EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow", "postgres": "psycopg"}
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _NARROW = 60

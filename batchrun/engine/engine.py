@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from batchrun.engine.clock import Clock
+    from batchrun.engine.exchanges import Settling
     from batchrun.engine.forecast import Forecast
     from batchrun.engine.quota import Quota
     from batchrun.engine.schedule import Step
@@ -39,6 +40,8 @@ FASTEST_PER_SECOND = 1_000.0
 """More requests a second than this one process doesn't send, whatever the quota."""
 TOLD_SECONDS = 10.0
 """A wait for the quota so long is told of; shorter ones are the even spread of the requests."""
+SETTLING_PER_REQUEST = 1
+"""While the journal keeps what answers change, others leave: so many for each request at once."""
 NAP_SECONDS = 30.0
 """No wait is longer than this on the machine's clock: the machine may have slept meanwhile."""
 
@@ -80,7 +83,8 @@ class Engine:
         self._max_at_once = limits.max_requests_at_once or client.requests_at_once
         self._tally = Tally(counts, on_progress, self._standing)
         self._feed = Feed(jobs, limits.jobs)
-        self._outstanding = 0
+        self._outstanding = 0  # not settled yet
+        self._unanswered = 0  # of these, on the wire or on the way there
         self._started_at = 0.0
         self._opens_at = -math.inf  # when a quota opens that is waited for
         self._reach = Reach(limits.unreachable_seconds)
@@ -108,6 +112,7 @@ class Engine:
 
         Raises:
             KeyRefusedError: The service refuses the key; nothing is lost.
+            TakenOverError: Another process has taken the batch over.
             JournalError: The journal can't be written.
         """
         now = self._started_at = self._clock.now()
@@ -130,6 +135,11 @@ class Engine:
         if self._stop_at is None:
             self._stop_at = self._clock.now() + self._limits.drain_seconds
             self._wake.set()
+
+    def break_off(self, error: Exception) -> None:
+        """Send nothing more, and raise this once the answers under way are home."""
+        self._failure = self._failure or error
+        self._wake.set()
 
     @property
     def stopped_because(self) -> str:
@@ -156,6 +166,14 @@ class Engine:
         return bool(self._exchanges.in_flight or self._outstanding)
 
     @property
+    def _busy(self) -> bool:
+        """Whether as many requests are under way as the client carries, or the journal keeps up."""
+        if self._reach.troubled:  # one at a time is enough: each trigger may end in doubt
+            return self._outstanding > 0
+        most = self._max_at_once * (1 + SETTLING_PER_REQUEST)
+        return self._unanswered >= self._max_at_once or self._outstanding >= most
+
+    @property
     def _jobs_left(self) -> int:
         """Jobs that this run will still trigger."""
         return 0 if self._stop_at is not None or self.stopped_because else self._feed.left
@@ -180,9 +198,7 @@ class Engine:
         if self._reach.given_up(now):
             self._ending = Ending.UNREACHABLE
             return
-        # While the way is bad one request at a time is enough: each trigger may end in doubt.
-        at_once = 1 if self._reach.troubled else self._max_at_once
-        if self._outstanding >= at_once:
+        if self._busy:
             await self._pause(math.inf, now)
             return
         step = self._decide(now)
@@ -240,6 +256,7 @@ class Engine:
         self._quota.take(now)
         self._share.take()
         self._outstanding += 1
+        self._unanswered += 1
         self._tally.requests += 1
         match step:
             case PollNext(poll):
@@ -250,14 +267,23 @@ class Engine:
             case _:
                 assert_never(step)
 
-    async def _guarded(self, request: Coroutine[None, None, None]) -> None:
+    async def _guarded(self, request: Coroutine[None, None, Settling | None]) -> None:
         """Keep the first failure and let the other requests come home before it is raised."""
         try:
-            await request
+            settling = await self._answer(request)
+            if settling is not None:
+                await settling
         except Exception as error:  # raised again by work()
             self._failure = self._failure or error
         finally:
             self._outstanding -= 1
+            self._wake.set()
+
+    async def _answer(self, request: Coroutine[None, None, Settling | None]) -> Settling | None:
+        try:
+            return await request
+        finally:
+            self._unanswered -= 1
             self._wake.set()
 
     def _standing(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:

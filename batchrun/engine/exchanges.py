@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from batchrun.errors import KeyRefusedError
 from batchrun.model import Execution, ExecutionStatus, Outcome
@@ -28,6 +28,8 @@ from batchrun.service import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from batchrun.engine.clock import Clock
     from batchrun.engine.feed import Feed
     from batchrun.engine.forecast import DuePoll, Forecast
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs, Job
     from batchrun.service.answers import QuotaReading
+
+Settling: TypeAlias = "Coroutine[None, None, None]"
+"""What an answer changes: the request itself is over, and leaves room for the next one."""
 
 
 class Exchanges:
@@ -99,15 +104,19 @@ class Exchanges:
 
     # triggers
 
-    async def trigger(self, job: Job, taken_at: float) -> None:
-        """Trigger a job for the token taken at that moment, unless it is no longer pending."""
+    async def trigger(self, job: Job, taken_at: float) -> Settling | None:
+        """Trigger a job for the token taken at that moment, unless it is no longer pending.
+
+        Returns:
+            What is to be awaited now that the answer is here; ``None`` where nothing was sent.
+        """
         if not await self._jobs.intend(job):
             self._quota.give_back(taken_at, self._clock.now())
-            return
+            return None
         answer = await self._client.trigger(job.request())
         now = self._clock.now()
         self._quota.answered(answer.quota, now)
-        await self._settle_trigger(job, answer, now)
+        return self._settle_trigger(job, answer, now)
 
     async def _settle_trigger(self, job: Job, answer: TriggerAnswer, now: float) -> None:
         match answer:
@@ -144,15 +153,19 @@ class Exchanges:
 
     # polls
 
-    async def poll(self, poll: DuePoll) -> None:
-        """Ask for one execution."""
+    async def poll(self, poll: DuePoll) -> Settling:
+        """Ask for one execution.
+
+        Returns:
+            What is to be awaited now that the answer is here.
+        """
         job, _ = self._watched[poll.job]
         assert job.execution_id is not None
-        await self._jobs.count_request()
+        self._jobs.count_request()
         answer = await self._client.poll(job.execution_id)
         now = self._clock.now()
         self._quota.answered(answer.quota, now)
-        await self._settle_poll(job, poll, answer, now)
+        return self._settle_poll(job, poll, answer, now)
 
     async def _settle_poll(self, job: Job, poll: DuePoll, answer: PollAnswer, now: float) -> None:
         match answer:

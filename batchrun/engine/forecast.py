@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from batchrun.engine.probing import EARLY_SECONDS, AskingAge
+from batchrun.engine.probing import AskingAge
 from batchrun.engine.queueing import Queue
 from batchrun.engine.runtimes import EXPLAINED_SHARE, RunTimes
 from batchrun.model import ExecutionStatus
@@ -49,6 +49,9 @@ its kind have ended."""
 QUEUE_AHEAD = 3.0
 """On a service that queues, as many executions are in flight as it starts in so many run times."""
 LEAST_IN_FLIGHT = 4
+SHORTEST_STAY_SECONDS = 0.2
+"""An execution is in flight for so long though it ends at once: its answers are on their way, and
+the journal keeps them. It counts only where there is no quota."""
 ENOUGH = 30
 """So many known run times foretell the end of a batch; until then polls go on that are likely to
 be sure, for each that is tells one more."""
@@ -155,8 +158,7 @@ class LearnedForecast:
         self._ends = -math.inf
         self._seen_running = 0
         known = self._run_times.known
-        sooner = self._run_times.quantile(FIRST_RESULT_SHARE) if known else EARLY_SECONDS
-        self._asking = AskingAge(sooner)
+        self._asking = AskingAge(self._run_times.quantile(FIRST_RESULT_SHARE) if known else None)
         self._probed: int | None = None
 
     @property
@@ -170,7 +172,7 @@ class LearnedForecast:
         pace = requests_per_second
         if self._queue.waits:
             pace = min(pace, QUEUE_AHEAD * self._queue.pace(self._run_times.mean))
-        return max(pace * longest, LEAST_IN_FLIGHT)
+        return max(pace * max(longest, SHORTEST_STAY_SECONDS), LEAST_IN_FLIGHT)
 
     @property
     def seconds_per_execution(self) -> float:
@@ -188,7 +190,8 @@ class LearnedForecast:
         self, requests_per_second: float, now: float, *, jobs_left: int
     ) -> DuePoll | None:
         """See `Forecast`."""
-        self._asking.batch(self._turns + jobs_left, now + jobs_left / requests_per_second)
+        idle_from = now + jobs_left / requests_per_second
+        self._asking.batch(self._turns + jobs_left, idle_from, requests_per_second)
         if not jobs_left and not self._queue.waits:
             return self._next_at_the_end(requests_per_second, now)
         share = EAGER_SHARE if self._backlogged(requests_per_second, now) else FIRST_SHARE

@@ -10,6 +10,9 @@ import math
 
 EARLY_SECONDS = 3.5
 """The first one is asked at this age: cached answers come that fast."""
+EARLY_REQUESTS = 200
+"""Or as soon as the quota gives so many: where it is plenty, or there is none, the one that comes
+too early costs nothing."""
 EXPECTED_SECONDS = 64.0
 """The next at this one: not later than one and a half times the 45 s of the faster workflows
 (API.md, Seen), so that the first result isn't late."""
@@ -33,20 +36,24 @@ class AskingAge:
     All that have ended at an age are asked there; one that has not ended raises it.
 
     Args:
-        seconds: The first one.
+        seconds: The first one; ``None`` where nothing tells of it.
     """
 
-    def __init__(self, seconds: float = EARLY_SECONDS) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float | None = None) -> None:
+        self.seconds = EARLY_SECONDS if seconds is None else seconds
         """That age."""
+        self._guessed = seconds is None
         self._ended_there = 0
         self._many = False
         self._idle_from = 0.0
 
-    def batch(self, jobs: int, idle_from: float) -> None:
-        """How large the batch is, and when it has nothing left to trigger."""
-        self._many = jobs >= MANY_JOBS
+    def batch(self, jobs: int, idle_from: float, requests_per_second: float) -> None:
+        """How large the batch is, when it has nothing left to trigger, and what the quota gives."""
+        soon = EARLY_REQUESTS / requests_per_second
+        self._many = jobs >= MANY_JOBS or soon < EARLY_SECONDS
         self._idle_from = idle_from
+        if self._guessed:
+            self.seconds = min(self.seconds, soon)
 
     def ended(self) -> None:
         """One that was asked had ended."""
@@ -60,6 +67,7 @@ class AskingAge:
             started_at: When it had started.
             one_kind: Whether those that ended explain how long the others take.
         """
+        self._guessed = False
         self.seconds = max(self.seconds, self._next(seconds, started_at, one_kind=one_kind))
         self._ended_there = 0
 

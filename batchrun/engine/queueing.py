@@ -31,6 +31,7 @@ class Queue:
         self._starts: list[_Start] = []
         self._not_before: tuple[int, float] | None = None
         self._at_once = 0
+        self._seen_pace: float | None = None
 
     def started(self, turn: int, triggered_at: float, at: float) -> None:
         """An execution is known to have started then."""
@@ -40,6 +41,7 @@ class Queue:
         insort(self._starts, _Start(turn, at, waited))
         if len(self._starts) > REMEMBERED:
             del self._starts[0]
+        self._seen_pace = self._pace_of_starts()
         if self._not_before is not None and turn >= self._not_before[0]:
             self._not_before = None
 
@@ -54,14 +56,18 @@ class Queue:
 
     def pace(self, mean_run_seconds: float) -> float:
         """Starts a second, while executions queue."""
+        if self._seen_pace is not None:
+            return self._seen_pace
+        return max(self._at_once, 1) / max(mean_run_seconds, 0.1)
+
+    def _pace_of_starts(self) -> float | None:
+        """Starts a second by those that waited; ``None`` where they are too few to tell."""
         waited = [start for start in self._starts if start.waited]
-        if len(waited) >= 2:
-            first, last = waited[0], waited[-1]
-            slots = max(self._at_once, 1)
-            if last.turn - first.turn >= max(4, slots) and last.at > first.at:
-                return (last.turn - first.turn) / (last.at - first.at)
-        slots = max(self._at_once, 1)
-        return slots / max(mean_run_seconds, 0.1)
+        if len(waited) < 2:
+            return None
+        turns = waited[-1].turn - waited[0].turn
+        seconds = waited[-1].at - waited[0].at
+        return turns / seconds if turns >= max(4, self._at_once) and seconds > 0 else None
 
     def start(self, turn: int, triggered_at: float, mean_run_seconds: float) -> float:
         """When an execution probably starts, or did."""

@@ -48,11 +48,11 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class _Write:
     statements: Sequence[Executable | Change]
-    committed: Future[int] | asyncio.Future[int]
+    committed: Future[int] | asyncio.Future[int] | None
     of: Hashable = None
 
 
-_Settled: TypeAlias = "list[tuple[_Write, int | JournalWriteError]]"
+_Awaited: TypeAlias = "list[tuple[asyncio.Future[int], int | JournalWriteError]]"
 
 
 class JournalWriter:
@@ -100,6 +100,13 @@ class JournalWriter:
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._hand_over(_Write(changes, committed, of))
         return await committed
+
+    def note(self, *changes: Change) -> None:
+        """Hand over changes that commute with all others and that nobody waits for.
+
+        If they can't be committed nobody is told: what is handed over next can't be, either.
+        """
+        self._hand_over(_Write(changes, None))
 
     def _hand_over(self, write: _Write) -> None:
         with self._closing:  # nothing may be queued behind the end, where nobody would commit it
@@ -215,23 +222,23 @@ def _execute_one(connection: Connection, statement: Executable | Change) -> int:
     return connection.execute(statement).rowcount
 
 
-def _tell(settled: _Settled) -> None:
+def _tell(settled: list[tuple[_Write, int | JournalWriteError]]) -> None:
     """Tell those who wait, each loop once: waking one costs a system call."""
-    loops: dict[asyncio.AbstractEventLoop, _Settled] = {}
+    loops: dict[asyncio.AbstractEventLoop, _Awaited] = {}
     for write, told in settled:
         if isinstance(write.committed, asyncio.Future):
-            loops.setdefault(write.committed.get_loop(), []).append((write, told))
-        else:
+            loops.setdefault(write.committed.get_loop(), []).append((write.committed, told))
+        elif write.committed is not None:
             _settle(write.committed, told)
-    for loop, waiting in loops.items():
+    for loop, awaited in loops.items():
         with suppress(RuntimeError):  # a loop that is closed waits for nothing
-            loop.call_soon_threadsafe(_settle_all, waiting)
+            loop.call_soon_threadsafe(_settle_all, awaited)
 
 
-def _settle_all(settled: _Settled) -> None:
-    for write, told in settled:
-        if not write.committed.done():  # who was cancelled doesn't wait any more
-            _settle(write.committed, told)
+def _settle_all(awaited: _Awaited) -> None:
+    for committed, told in awaited:
+        if not committed.done():  # who was cancelled doesn't wait any more
+            _settle(committed, told)
 
 
 def _settle(committed: Future[int] | asyncio.Future[int], told: int | JournalWriteError) -> None:

@@ -1,8 +1,9 @@
 """CSV and its kin: bytes → `Table`, every field exactly as it is written.
 
 The fields are told apart by the standard library's csv module: pandas gives the same text, but
-pads short rows without a word and does not tell where a record starts. Stretches of a text that
-are proven regular go to pandas all the same (regular.py): it gives columns, equal texts shared.
+pads short rows without a word and does not tell where a record starts. Of a long text, stretches
+that are proven regular go to pandas all the same (regular.py): it gives columns, equal texts
+shared.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 STRETCH_BYTES = 2 * 1024**2
 """Read at once: with more, the processor's cache is too small, with less, each call costs more."""
+LONG_BYTES = 2 * 1024**2
+"""A shorter text is not worth loading pandas, which takes 0.25 s."""
 
 
 def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
@@ -101,7 +104,9 @@ def _read_plain(stream: BufferedIOBase, file: Path, options: LoadOptions, found:
                 raise _ChangedError
             yield piece
 
-    return _gather(pieces(), dialect, source, options, Room(found.lines, found.size // 2))
+    room = Room(found.lines, found.size // 2)
+    long = found.size >= LONG_BYTES
+    return _gather(pieces(), dialect, source, options, room, long=long)
 
 
 def _read_whole(raw: bytes, file: Path, options: LoadOptions) -> Table:
@@ -116,7 +121,9 @@ def _read_whole(raw: bytes, file: Path, options: LoadOptions) -> Table:
             _refuse_open_quote(raw, encoding, dialect, source)
         room = Room((ends or raw.count(b"\r")) + 1, len(raw) // 2)
         try:
-            return _gather(utf_8_pieces(raw, encoding), dialect, source, options, room)
+            pieces = utf_8_pieces(raw, encoding)
+            long = len(raw) >= LONG_BYTES
+            return _gather(pieces, dialect, source, options, room, long=long)
         except _BrokenQuoteError as error:
             rest = itertools.islice(lines_of(text_pieces(raw, encoding)), error.line - 1, None)
             line = _broken_line(rest, error.line, dialect)
@@ -143,21 +150,30 @@ def _source(file: Path, encoding: str, dialect: Dialect, notices: tuple[str, ...
 
 
 def _gather(
-    pieces: Iterator[bytes], dialect: Dialect, source: TableSource, options: LoadOptions, room: Room
+    pieces: Iterator[bytes],
+    dialect: Dialect,
+    source: TableSource,
+    options: LoadOptions,
+    room: Room,
+    *,
+    long: bool,
 ) -> Table:
     with field_limit(options.limits.field_characters):
         layout = Layout("", options.header_row, room=room)
-        return gather(_blocks(pieces, dialect), source, layout)
+        return gather(_blocks(pieces, dialect, long=long), source, layout)
 
 
 def _records(lines: Iterator[str], dialect: Dialect) -> Any:
     return csv.reader(lines, delimiter=dialect.delimiter, strict=True)
 
 
-def _blocks(pieces: Iterator[bytes], dialect: Dialect) -> Iterator[Block]:
-    """All records of UTF-8 with their lines: regular stretches fast, the others with care."""
+def _blocks(pieces: Iterator[bytes], dialect: Dialect, *, long: bool) -> Iterator[Block]:
+    """All records of UTF-8 with their lines.
+
+    Of a long text, regular stretches are read fast, the others with care.
+    """
     line, pending = 1, b""
-    for piece in pieces:
+    for piece in pieces if long else ():
         pending += piece
         stretch = regular_stretch(pending, dialect.delimiter)
         if stretch is None or len(pending) > csv.field_size_limit():

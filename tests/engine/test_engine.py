@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,6 +12,8 @@ import batchrun
 from batchrun import Outcome
 from batchrun.engine import Ending
 from batchrun.errors import ExitCode, KeyRefusedError
+from batchrun.journal import BatchJobs
+from batchrun.service import Client, way
 from tests.engine.faults import SPEED, Fault, faulty_sandbox
 
 if TYPE_CHECKING:
@@ -144,6 +147,32 @@ def test_a_poll_is_asked_again_whatever_went_wrong(tmp_path: Path, fault: Fault)
     with faulty_sandbox(polls=[fault] * 4) as (url, sandbox):
         settings = settings_for(url, tmp_path)
         report = batchrun.run(accounts(), WORKFLOW, settings=settings)
+    assert report.exit_code is ExitCode.COMPLETED
+    assert len(sandbox.bodies()) == 3
+
+
+def test_the_next_request_leaves_while_the_journal_keeps_what_the_last_one_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk holds up what is told, not the way to the service."""
+    trigger, accept, sent = Client.trigger, BatchJobs.accept, [asyncio.Event() for _ in range(3)]
+    sending = iter(sent)
+
+    async def told(self: Client, body: Any) -> Any:
+        next(sending).set()
+        return await trigger(self, body)
+
+    async def slow(self: BatchJobs, job: Any, *answer: Any) -> None:
+        async with asyncio.timeout(30):
+            await sent[min(job.number + 1, 2)].wait()
+        await accept(self, job, *answer)
+
+    monkeypatch.setattr(Client, "trigger", told)
+    monkeypatch.setattr(BatchJobs, "accept", slow)
+    monkeypatch.setattr(way, "FAST_AT_ONCE", 1)
+    monkeypatch.setattr(way, "HTTPX_AT_ONCE", 1)
+    with faulty_sandbox() as (url, sandbox):
+        report = batchrun.run(accounts(3), WORKFLOW, settings=settings_for(url, tmp_path))
     assert report.exit_code is ExitCode.COMPLETED
     assert len(sandbox.bodies()) == 3
 

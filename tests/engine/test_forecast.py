@@ -122,6 +122,12 @@ def test_as_many_are_in_flight_as_keep_every_request_busy() -> None:
     assert wise(40.0).in_flight_wanted(10.0) == pytest.approx(400, abs=40)
 
 
+def test_without_a_quota_executions_that_end_at_once_keep_the_way_busy() -> None:
+    forecast = wise(0.01)
+    assert forecast.in_flight_wanted(1_000.0) > 100
+    assert forecast.in_flight_wanted(1.0) < 10
+
+
 def test_timestamps_that_cannot_be_true_do_no_harm() -> None:
     """A service whose clock jumps back says that executions end before they start."""
     forecast = wise(40.0)

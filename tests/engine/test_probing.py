@@ -9,12 +9,15 @@ import pytest
 from batchrun.engine.probing import AskingAge
 
 FEW, MANY = 100, 10_000
+SCARCE, PLENTY = 1.0, 1_000.0  # requests a second
 
 
-def asked(jobs: int, idle_from: float, still_running: int) -> list[float]:
+def asked(
+    jobs: int, idle_from: float, still_running: int, requests_per_second: float = SCARCE
+) -> list[float]:
     """Ages asked at while every execution still runs."""
     asking = AskingAge()
-    asking.batch(jobs, idle_from)
+    asking.batch(jobs, idle_from, requests_per_second)
     ages = [asking.seconds]
     for _ in range(still_running):
         asking.running(asking.seconds, 0.0, one_kind=False)
@@ -40,9 +43,23 @@ def test_in_a_large_batch_no_first_result_is_late() -> None:
     assert ages[-1] > 60
 
 
+@pytest.mark.parametrize("jobs", [FEW, MANY])
+def test_without_a_quota_nobody_waits_to_learn_that_answers_come_fast(jobs: int) -> None:
+    ages = asked(jobs, 1_000.0, still_running=24, requests_per_second=PLENTY)
+    assert ages[0] < 0.5
+    assert max(later / sooner for sooner, later in pairwise(ages)) < 1.5
+    assert ages[-1] > 60
+
+
+def test_an_earlier_batch_knows_better_than_a_rich_quota() -> None:
+    asking = AskingAge(40.0)
+    asking.batch(FEW, idle_from=100.0, requests_per_second=PLENTY)
+    assert asking.seconds == 40.0
+
+
 def test_all_that_have_ended_at_an_age_are_asked_there() -> None:
     asking = AskingAge()
-    asking.batch(FEW, idle_from=100.0)
+    asking.batch(FEW, idle_from=100.0, requests_per_second=SCARCE)
     for _ in range(50):
         asking.ended()
     assert asking.seconds < 4

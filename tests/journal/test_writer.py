@@ -105,6 +105,20 @@ def messages(journal: Journal, batch_id: str) -> list[str]:
         return list(connection.scalars(kept))
 
 
+def test_what_nobody_waits_for_is_on_disk_before_what_was_handed_over_later(
+    location: str,
+) -> None:
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        writer = journal._writer
+        for _ in range(600):  # more than one group
+            writer.note(one_more(batch_id))
+        writer.note(Change(ONE_MORE, {"of_batch": object()}))  # can't be taken, and spoils nothing
+        assert all_at_once(writer.commit_changes(message(batch_id, 0, "later"), of=0)) == [1]
+        assert journal.summary(batch_id).requests == 600
+        assert messages(journal, batch_id)[0] == "later"
+
+
 def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(location: str) -> None:
     """The compare-and-set of a trigger's intent: one count for all would let two be sent."""
     with Journal(location) as journal:

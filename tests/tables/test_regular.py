@@ -125,6 +125,7 @@ def test_a_text_is_the_same_piece_by_piece_and_whole(
     if numbered:  # so that there is a table
         content = b"name,number,code\n" + b"x,1,NA\n" * 30 + content
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "LONG_BYTES", 0)
         patch.setattr(text, "FIRST_BYTES", 20 * piece)
         patch.setattr(text, "STRETCH_BYTES", piece)
         patch.setattr(encoding, "SURVEYED_BYTES", piece)
