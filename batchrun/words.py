@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from html import escape
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,6 +34,30 @@ def plural(number: int, noun: str, several: str = "") -> str:
 def counted(counts: Mapping[Kind, int]) -> str:
     """What there is of each kind, such as ``38 completed, 2 failed``; what there is none of not."""
     return ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "none"
+
+
+def visible(text: str, kept: str = "\n\t") -> str:
+    """A text as a terminal may show it: spelled out is what moves its cursor or turns its letters.
+
+    Args:
+        text: What may come from a file, a file's name or the service.
+        kept: Control characters that stay; none for what has to be on one line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each.encode("unicode_escape").decode() if each not in kept and _is_control(each) else each
+        for each in text
+    )
+
+
+def _is_control(character: str) -> bool:
+    # Cf would be too many: emoji are joined by such characters
+    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _DIRECTIONS
+
+
+_DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""They let a name read backwards (Unicode Standard Annex 9)."""
 
 
 def meant(typed: str, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from batchrun.cli.terminal import is_screen, room_of, wrapped
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,12 +27,12 @@ def tell(text: str, *, err: bool = False, hanging: int | None = None) -> None:
         err: Whether it goes to standard error.
         hanging: Where a line goes on that is too long; ``None`` for where its text begins.
     """
-    _print(fitted(text, sys.stderr if err else sys.stdout, hanging=hanging), err=err)
+    _print(fitted(visible(text), sys.stderr if err else sys.stdout, hanging=hanging), err=err)
 
 
 def tell_as_it_is(text: str) -> None:
     """Say something for machines, or to be copied: on one line, however wide."""
-    _print(text, err=False)
+    _print(visible(text) if is_screen(sys.stdout) else text, err=False)
 
 
 def tell_all(lines: Iterable[str], *, err: bool = False) -> None:
@@ -65,7 +66,7 @@ def fitted(text: str, stream: TextIO, *, hanging: int | None = None, beside: int
 
 def question(text: str, stream: TextIO) -> str:
     """A question with yes or no behind it, as it goes to a stream."""
-    return fitted(text, stream, beside=ANSWERS)
+    return fitted(visible(text), stream, beside=ANSWERS)
 
 
 def nobody_reads(stream: Any) -> None:

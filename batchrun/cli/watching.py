@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from batchrun.cli.terminal import LABEL, cut, is_screen, mark_of, room_of
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,13 +40,13 @@ class _Picture:
     def draw(self, lines: Sequence[str]) -> None:
         if not is_screen(sys.stdout):
             if list(lines) != self._shown:
-                typer.echo("\n".join([*([""] if self._shown else []), *lines]))
+                typer.echo(visible("\n".join([*([""] if self._shown else []), *lines])))
             self._shown = list(lines)
             return
         # A line that the terminal wraps itself would be two to go back over.
         width, mark = room_of(sys.stdout), mark_of(sys.stdout)
         back = f"\x1b[{len(self._shown)}A\r\x1b[J" if self._shown else ""
-        self._shown = [_cut(line, width, mark) for line in lines]
+        self._shown = [_cut(visible(line), width, mark) for line in lines]
         typer.echo(back + "\n".join(self._shown))
 
 

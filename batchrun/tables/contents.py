@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from batchrun.model import Role, Table
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
 from batchrun.tables.names import is_known_name
+from batchrun.words import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ def _plural(kind: IdKind, number: int) -> str:
 
 def column_name(table: Table, position: int) -> str:
     """A column's name on one line; its number when it has none."""
-    name = " ".join(table.header[position].split())
+    name = visible(" ".join(table.header[position].split()), kept="")
     return name or f"(column {position + 1})"
 
 
@@ -91,7 +92,7 @@ def read_contents(table: Table, position: int, *, lenient: bool = False) -> Cont
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = visible(" ".join(text.split()), kept="")
     return line if len(line) <= SAMPLE_CHARACTERS else f"{line[: SAMPLE_CHARACTERS - 1]}…"
 
 

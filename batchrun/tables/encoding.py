@@ -6,12 +6,14 @@ import codecs
 import io
 import itertools
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from io import BufferedIOBase
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -25,6 +27,7 @@ FIRST_BYTES = 64 * 1024
 CHECKED_BYTES = 64 * 1024
 """Decoded at once to see whether it can be: so little that the memory is used again."""
 COUNTED_BYTES = 256 * 1024
+SURVEYED_BYTES = 256 * 1024
 SAMPLE_BYTES = 256 * 1024
 AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 
@@ -43,6 +46,49 @@ _IMPLAUSIBLE = re.compile(
     r"|(?<=[A-Za-z])[^\w\s\x00-\x7f\u2018\u2019\u2013\u2014\u00ae\u2122\u00b4\u00b7](?=[a-z])"
     r"|(?<!\S)[\u00c4-\u00d6\u00d8-\u00de\u00f1](?!\S)"  # a letter that is no word
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one look at all bytes of a text tells.
+
+    Attributes:
+        size: Bytes.
+        lines: Lines at most.
+        plain: Whether it is UTF-8 without a NUL, lines end with LF, and quotes may be in pairs.
+    """
+
+    size: int
+    lines: int
+    plain: bool
+
+
+NOT_PLAIN = Survey(0, 0, plain=False)
+
+
+def survey(stream: BufferedIOBase) -> Survey:
+    """Look at all bytes of a text, in pieces that stay in the processor's cache."""
+    import numpy as np
+
+    stream.seek(0)
+    buffer = bytearray(SURVEYED_BYTES)
+    characters = np.frombuffer(buffer, dtype=np.uint8)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    size = quotes = ends = 0
+    try:
+        while count := stream.readinto(buffer):
+            size += count
+            if buffer.find(0, 0, count) >= 0:
+                return NOT_PLAIN
+            if not buffer.isascii() or decoder.getstate()[0]:
+                decoder.decode(memoryview(buffer)[:count])
+            piece = characters[:count]
+            quotes += int(np.count_nonzero(piece == ord('"')))
+            ends += int(np.count_nonzero(piece == ord("\n")))
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return NOT_PLAIN
+    return Survey(size, ends + 1, plain=quotes % 2 == 0 and ends > 0)
 
 
 def detect_encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batchrun.tables.tags import ASIDE, OPENING, prefixed_row
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -21,21 +23,15 @@ LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
 """Where an Excel sheet ends (Excel specifications and limits)."""
 
-LONGEST_PREFIX = 64
-
-_PREFIX = rb"<(?:[^\s<>/:=\"']+:)?"
 _ROW = re.compile(rb"<row(?=[\s/>])")
 _PREFIXED_ROW = re.compile(rb":row(?=[\s/>])")
-_PREFIXED_ROW_TAG = re.compile(_PREFIX + rb"row")
 _PREFIXED_CELL = re.compile(rb":c[\s/>]")
 _REFERENCE = re.compile(rb"r\s*=\s*[\"']([A-Za-z]*)(\d*)[\"']")
-_ANY_TAG = re.compile(_PREFIX + rb"(?:row|c)(?=[\s/>])")
+_ANY_TAG = re.compile(OPENING + rb"(?:row|c)(?=[\s/>])")
 _TAG = re.compile(
-    _PREFIX + rb"(row|c)((?:\s+[^\s=<>\"'/]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*+)\s*(/?)>"
+    OPENING + rb"(row|c)((?:\s+[^\s=<>\"'/]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*+)\s*(/?)>"
 )
 _OWN_REFERENCE = re.compile(rb"\sr\s*=\s*[\"']([A-Za-z]*)(\d*)[\"']")
-_ASIDE = re.compile(rb"<!|<\?(?!xml )")
-"""Comments, CDATA and instructions, in which what looks like a tag is none."""
 
 
 @dataclass(slots=True)
@@ -73,8 +69,9 @@ class Extent:
     def _count_on(self, block: bytes, glance: Glance) -> None:
         """Bound the cells that may have no reference; ends of prefixed ones count as well."""
         rows = [found.start() for found in _ROW.finditer(block)]
-        rows += [at for found in _PREFIXED_ROW.finditer(block) if (at := _opened(block, found))]
-        self._aside = self._aside or _ASIDE.search(block) is not None
+        prefixed_rows = (found.start() for found in _PREFIXED_ROW.finditer(block))
+        rows += [at for colon in prefixed_rows if (at := prefixed_row(block, colon))]
+        self._aside = self._aside or ASIDE.search(block) is not None
         bounds = [] if self._aside else sorted(rows)
         plain = glance.counts_between(b"<c", bounds)
         prefixed = glance.counts_between(b":c", bounds)
@@ -82,12 +79,6 @@ class Extent:
         counts[0] += self._counted_on
         self._counted_on = counts[-1]
         self.widest = max(self.widest, *counts)
-
-
-def _opened(block: bytes, row: re.Match[bytes]) -> int:
-    """Where the tag begins that a prefixed name is in; 0 when it may be in a text."""
-    start = block.rfind(b"<", max(0, row.start() - LONGEST_PREFIX), row.start())
-    return start if start > 0 and _PREFIXED_ROW_TAG.fullmatch(block, start, row.end()) else 0
 
 
 def _any_extent(block: bytes) -> tuple[int, int]:
@@ -104,7 +95,7 @@ def filled_extent(blocks: Iterable[bytes]) -> tuple[int, int]:
     last_row = last_column = 1
     for block in blocks:
         tags = _TAG.findall(block)
-        if len(tags) != len(_ANY_TAG.findall(block)) or _ASIDE.search(block):
+        if len(tags) != len(_ANY_TAG.findall(block)) or ASIDE.search(block):
             return LAST_ROW, LAST_COLUMN
         for name, attributes, closed in tags:
             found = _OWN_REFERENCE.search(attributes)

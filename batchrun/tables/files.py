@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from batchrun.errors import InputError
 from batchrun.tables.archive import RAISED
-from batchrun.tables.formats import Format, detect_format
+from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container
 from batchrun.tables.options import LoadOptions
 from batchrun.tables.pages import read_page
 from batchrun.tables.text import read_text
 from batchrun.tables.workbooks import read_workbook
+from batchrun.words import visible
 
 if TYPE_CHECKING:
+    from io import BufferedIOBase
     from os import PathLike
 
     from batchrun.model import Table
@@ -44,47 +47,29 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
         InputError: The file can't be read, is of a kind that is not supported, or is no table.
     """
     try:
-        return _load(Path(path), replace(options, **given))
+        table = _load(Path(path), replace(options, **given))
     except InputError as error:
-        # names of sheets and parts come from the file: no line breaks, no terminal codes
+        # names of files, sheets and parts may hold anything: no line breaks, no terminal codes
         raise InputError(_one_line(error.what), _one_line(error.hint)) from error
+    source = replace(
+        table.source,
+        name=visible(table.source.name, kept=""),
+        notices=tuple(map(_one_line, table.source.notices)),
+    )
+    return replace(table, source=source)
 
 
 def _one_line(text: str) -> str:
-    shown = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(shown.split())
+    return visible(" ".join(text.split()), kept="")
 
 
 def _load(file: Path, options: LoadOptions) -> Table:
     bytes(FREED_BYTES)
-    raw = _read_bytes(file, options.limits)
-    file_format = detect_format(raw, file.name, options.limits)
-    match file_format:
-        case Format.TEXT | Format.HTML if options.sheet is not None:
-            raise InputError(
-                f"{file.name} is a text file and has no sheet {options.sheet!r}.",
-                "Leave the sheet out, or name the workbook.",
-            )
-        case Format.TEXT:
-            return read_text(raw, file, options)
-        case Format.HTML:
-            return read_page(raw, file, options)
-        case Format.XLSX | Format.XLS | Format.XLSB | Format.ODS:
-            return read_workbook(raw, file, file_format, options)
-        case unexpected:
-            assert_never(unexpected)
-
-
-def _read_bytes(file: Path, limits: LoadLimits) -> bytes:
     try:
-        size = file.stat().st_size
-        if size > limits.file_bytes:
-            raise InputError(
-                f"{file.name} has {size / 1024**2:,.0f} MB,"
-                f" more than {limits.file_bytes / 1024**2:,.0f}.",
-                RAISED,
-            )
-        raw = file.read_bytes()
+        _refuse_large(file, options.limits)
+        with file.open("rb") as opened:
+            # what can't be read twice, such as a pipe, is held
+            return _read(opened if opened.seekable() else BytesIO(opened.read()), file, options)
     except FileNotFoundError as error:
         raise InputError(
             f"There is no file {file}.", "Check the name and the folder, then try again."
@@ -98,9 +83,40 @@ def _read_bytes(file: Path, limits: LoadLimits) -> bytes:
             f"{file} can't be read: {error.strerror or error}.",
             "Check that you may read it and that no other program has it locked.",
         ) from error
+
+
+def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
+    raw = stream.read(HEAD_BYTES)
     if not raw:
         raise InputError(f"{file.name} is empty (0 bytes).", "Export the list again.")
-    return raw
+    if is_container(raw):
+        stream.seek(0)
+        raw = stream.read()
+    file_format = detect_format(raw, file.name, options.limits)
+    match file_format:
+        case Format.TEXT | Format.HTML if options.sheet is not None:
+            raise InputError(
+                f"{file.name} is a text file and has no sheet {options.sheet!r}.",
+                "Leave the sheet out, or name the workbook.",
+            )
+        case Format.TEXT:
+            return read_text(stream, file, options)
+        case Format.HTML:
+            return read_page(raw + stream.read(), file, options)
+        case Format.XLSX | Format.XLS | Format.XLSB | Format.ODS:
+            return read_workbook(raw, file, file_format, options)
+        case unexpected:
+            assert_never(unexpected)
+
+
+def _refuse_large(file: Path, limits: LoadLimits) -> None:
+    size = file.stat().st_size
+    if size > limits.file_bytes:
+        raise InputError(
+            f"{file.name} has {size / 1024**2:,.0f} MB,"
+            f" more than {limits.file_bytes / 1024**2:,.0f}.",
+            RAISED,
+        )
 
 
 def _is_folder(file: Path) -> InputError:

@@ -79,11 +79,16 @@ class Format(Enum):
     HTML = "html"
 
 
+def is_container(head: bytes) -> bool:
+    """Whether it takes the whole file to tell what it is, and not only its beginning."""
+    return head.startswith((ZIP_MAGIC, OLE_MAGIC))
+
+
 def detect_format(raw: bytes, name: str, limits: LoadLimits) -> Format:
     """Tell by its bytes how a file is to be read.
 
     Args:
-        raw: The whole file.
+        raw: The whole file, or ``HEAD_BYTES`` of one that is no container.
         name: Its name, for messages only.
         limits: What an archive is held to.
 

@@ -37,14 +37,15 @@ class Glance:
         self._signs = np.flatnonzero(self._bytes[BEFORE - 2 :] == ord("="))
         self._names = self._at(self._signs, BEFORE - 3)
         """The last character of each attribute's name."""
+        self._spaced = self._signs[self._names <= ord(" ")]
+        """The equals signs that do not follow a name at once."""
         references = self._signs[self._names == ord("r")]
         quotes = self._at(references, BEFORE - 1)
         quoted = quotes == ord('"')
-        self._unusual = self._spaced_name()
+        self._unusual = self._may_be_spaced(b"r")
         """Whether a reference may be spelled in another way than ``r="``."""
         if not quoted.all():
-            others = (quotes == ord("'")) | (quotes <= ord(" "))
-            self._unusual = self._unusual or bool(others.any())
+            self._unusual = self._unusual or bool(_is_other_quote(quotes).any())
             references = references[quoted]  # the others are in a text
         self._references = references
         self._tags = self._at(references, 1)
@@ -86,12 +87,22 @@ class Glance:
     def may_hold_name(self, end: bytes) -> bool:
         """Whether an attribute's name may end in these two characters."""
         named = self._signs[self._names == end[1]]
-        return bool((self._at(named, BEFORE - 4) == end[0]).any())
+        found = (self._at(named, BEFORE - 4) == end[0]).any()
+        return bool(found) or self._may_be_spaced(end[1:])
 
     def may_hold_type(self, first: bytes) -> bool:
         """Whether an attribute whose name ends in ``t`` may have a value that begins so."""
         named = self._signs[self._names == ord("t")]
-        return bool((self._at(named, BEFORE) == first[0]).any())
+        quotes, values = self._at(named, BEFORE - 1), self._at(named, BEFORE)
+        found = (values == first[0]) | (quotes <= ord(" "))
+        return bool(found.any()) or self._may_be_spaced(b"t")
+
+    def may_hold_asides(self) -> bool:
+        """Whether it may hold a comment, an instruction or CDATA."""
+        return any(
+            mark in self._block and self.count(b"<" + mark) > 0  # few texts hold the mark itself
+            for mark in (b"!", b"?")
+        )
 
     def text_begins_blank(self) -> bool:
         """Whether white space may follow a tag."""
@@ -139,11 +150,10 @@ class Glance:
         rest = self._bytes[min(offset, len(self._bytes) - 1) :]
         return rest.take(positions, mode="clip")
 
-    def _spaced_name(self) -> bool:
-        """Whether white space may be between a name that ends in ``r`` and its equals sign."""
-        spaced = self._signs[self._names <= ord(" ")]
-        before = self._at(spaced, BEFORE - 4)
-        return bool(((before == ord("r")) | (before <= ord(" "))).any())
+    def _may_be_spaced(self, end: bytes) -> bool:
+        """Whether white space may be between a name that ends so and its equals sign."""
+        before = self._at(self._spaced, BEFORE - 4)
+        return bool(((before == end[0]) | (before <= ord(" "))).any())
 
     def _columns(self, cells: Positions, first: Characters) -> tuple[int, list[Positions]] | None:
         """The last column, and positions so many bytes before rows as a row's are before its own.
@@ -180,6 +190,11 @@ class Glance:
                 leading = [int(self._at(part, BEFORE).max(initial=ord("0"))) for part in longest]
                 return int((max(leading, default=ord("0")) - ord("0") + 1) * 10 ** (digits - 1))
         return None
+
+
+def _is_other_quote(characters: Characters) -> Mask:
+    found: Mask = (characters == ord("'")) | (characters <= ord(" "))
+    return found
 
 
 def _is_letter(characters: Characters) -> Mask:

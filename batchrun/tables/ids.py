@@ -119,8 +119,9 @@ _LIKE_A_UUID = range(28, 45)
 def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
     """Read a cell of an identifier column.
 
-    White space, zero-width characters, quotes, braces and ``urn:uuid:`` around a UUID are taken
-    off, upper case is lowered, missing hyphens are set, and a URL that holds one UUID gives it.
+    White space, zero-width characters, quotes (``="…"`` too), braces and ``urn:uuid:`` around a
+    UUID are taken off, upper case is lowered, missing hyphens are set, and a URL that holds one
+    UUID gives it.
 
     Args:
         cell: The cell.
@@ -139,6 +140,8 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
 
 def _parse_text(text: str, *, lenient: bool) -> ParsedId:
     bare = text.strip(_AROUND)
+    if text.lstrip(_AROUND).startswith('="'):  # written so that Excel takes it for a text
+        bare = bare[1:].strip(_AROUND)
     lowered = bare.lower().removeprefix("urn:uuid:").strip(_AROUND)
     if not lowered:
         return MissingId()

@@ -63,7 +63,8 @@ def regular_stretch(text: bytes, delimiter: str) -> Stretch | None:
     marks = np.flatnonzero(marked)
     kinds = characters[marks]
     quotes = kinds == QUOTE
-    quoted = (np.cumsum(quotes) & 1).astype(bool)  # from an opening quote to its closing one
+    # from an opening quote to its closing one; a byte keeps whether their number is odd
+    quoted = (np.cumsum(quotes, dtype=np.uint8) & 1).view(bool)
     ends = np.flatnonzero((kinds == LF) & ~quoted)
     if not len(ends):
         return Stretch(b"", 0, range(0), 0)

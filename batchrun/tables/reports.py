@@ -224,12 +224,6 @@ def set_aside_notice(kind: str, found: Sequence[tuple[int, str]]) -> str:
     return f"{len(found):,} {plural} set aside ({places}: {texts}{more})"
 
 
-_PLURALS = {
-    "subtotal or total": "subtotals and totals",
-    "line above the header": "lines above the header",
-}
-
-
 def _plural(kind: str) -> str:
     return {
         "subtotal or total": "subtotals and totals",

@@ -13,6 +13,7 @@ import csv
 import io
 import itertools
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
@@ -25,9 +26,12 @@ from batchrun.tables.dialect import (
     line_at,
 )
 from batchrun.tables.encoding import (
+    FIRST_BYTES,
+    Survey,
     count_bytes,
     detect_encoding,
     lines_of,
+    survey,
     text_pieces,
     utf_8_pieces,
     whole_lines,
@@ -39,54 +43,35 @@ from batchrun.tables.sheets import BLOCK_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import BufferedIOBase
     from pathlib import Path
 
     from batchrun.model import Table
     from batchrun.tables.options import LoadOptions
 
+STRETCH_BYTES = 2 * 1024**2
+"""Read at once: with more, the processor's cache is too small, with less, each call costs more."""
 LONG_BYTES = 2 * 1024**2
 """A shorter text is not worth loading pandas, which takes 0.25 s."""
 
 
-def read_text(raw: bytes, file: Path, options: LoadOptions) -> Table:
+def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
     """Read delimited text.
 
     Args:
-        raw: The whole file.
+        stream: The file, which can be read again from the beginning.
         file: Its path; only named, not opened.
         options: Where the header is, if the user says so.
 
     Raises:
         InputError: The text can't be decoded, a quote is not closed, or it is no table.
     """
-    name = file.name
-    encoding, notices = detect_encoding(raw, name)
-    with io.TextIOWrapper(io.BytesIO(raw), encoding, newline="") as stream:
-        sample = stream.read(SAMPLE_CHARACTERS)
-    dialect = detect_dialect(sample)
-    if options.header_row is not None and not dialect.declared:
-        lines = list(io.StringIO(sample, newline=""))[options.header_row - 1 :]
-        dialect = detect_dialect("".join(lines))
-    source = TableSource(
-        name=name,
-        path=str(file.absolute()),
-        format="csv",
-        encoding=encoding,
-        delimiter=dialect.delimiter,
-        notices=notices,
-    )
-    with field_limit(options.limits.field_characters):
-        quotes, ends = count_bytes(raw, b'"\n')
-        if quotes % 2:
-            _refuse_open_quote(raw, encoding, dialect, source)
-        ends = ends or raw.count(b"\r")
-        layout = Layout("", options.header_row, room=Room(ends + 1, len(raw) // 2))
-        try:
-            return gather(_blocks(raw, encoding, dialect), source, layout)
-        except _BrokenQuoteError as error:
-            rest = itertools.islice(lines_of(text_pieces(raw, encoding)), error.line - 1, None)
-            line = _broken_line(rest, error.line, dialect)
-            raise _open_quote(source, line or error.line) from error
+    found = survey(stream)
+    if found.plain:
+        with suppress(InputError, UnicodeDecodeError, _BrokenQuoteError, _ChangedError):
+            return _read_plain(stream, file, options, found)
+    stream.seek(0)  # what is to be said of it needs all of it
+    return _read_whole(stream.read(), file, options)
 
 
 class _BrokenQuoteError(Exception):
@@ -97,15 +82,98 @@ class _BrokenQuoteError(Exception):
         self.line = line
 
 
+class _ChangedError(Exception):
+    """The file is not what it was a moment ago."""
+
+
+def _read_plain(stream: BufferedIOBase, file: Path, options: LoadOptions, found: Survey) -> Table:
+    """Read UTF-8 piece by piece, so that it is never all in memory."""
+    stream.seek(0)
+    head = stream.read(max(STRETCH_BYTES, 4 * SAMPLE_CHARACTERS))
+    begin = len(codecs.BOM_UTF8) * head.startswith(codecs.BOM_UTF8)
+    sample = codecs.getincrementaldecoder("utf-8")().decode(head[begin:])[:SAMPLE_CHARACTERS]
+    dialect = _dialect_of(sample, options)
+    source = _source(file, "utf-8-sig" if begin else "utf-8", dialect, ())
+
+    first = begin + FIRST_BYTES
+
+    def pieces() -> Iterator[bytes]:
+        further = iter(lambda: stream.read(STRETCH_BYTES), b"")
+        for piece in itertools.chain([head[begin:first], head[first:]], further):
+            if b"\0" in piece:
+                raise _ChangedError
+            yield piece
+
+    room = Room(found.lines, found.size // 2)
+    long = found.size >= LONG_BYTES
+    return _gather(pieces(), dialect, source, options, room, long=long)
+
+
+def _read_whole(raw: bytes, file: Path, options: LoadOptions) -> Table:
+    encoding, notices = detect_encoding(raw, file.name)
+    with io.TextIOWrapper(io.BytesIO(raw), encoding, newline="") as stream:
+        sample = stream.read(SAMPLE_CHARACTERS)
+    dialect = _dialect_of(sample, options)
+    source = _source(file, encoding, dialect, notices)
+    with field_limit(options.limits.field_characters):
+        quotes, ends = count_bytes(raw, b'"\n')
+        if quotes % 2:
+            _refuse_open_quote(raw, encoding, dialect, source)
+        room = Room((ends or raw.count(b"\r")) + 1, len(raw) // 2)
+        try:
+            pieces = utf_8_pieces(raw, encoding)
+            long = len(raw) >= LONG_BYTES
+            return _gather(pieces, dialect, source, options, room, long=long)
+        except _BrokenQuoteError as error:
+            rest = itertools.islice(lines_of(text_pieces(raw, encoding)), error.line - 1, None)
+            line = _broken_line(rest, error.line, dialect)
+            raise _open_quote(source, line or error.line) from error
+
+
+def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
+    dialect = detect_dialect(sample)
+    if options.header_row is not None and not dialect.declared:
+        lines = list(io.StringIO(sample, newline=""))[options.header_row - 1 :]
+        dialect = detect_dialect("".join(lines))
+    return dialect
+
+
+def _source(file: Path, encoding: str, dialect: Dialect, notices: tuple[str, ...]) -> TableSource:
+    return TableSource(
+        name=file.name,
+        path=str(file.absolute()),
+        format="csv",
+        encoding=encoding,
+        delimiter=dialect.delimiter,
+        notices=notices,
+    )
+
+
+def _gather(
+    pieces: Iterator[bytes],
+    dialect: Dialect,
+    source: TableSource,
+    options: LoadOptions,
+    room: Room,
+    *,
+    long: bool,
+) -> Table:
+    with field_limit(options.limits.field_characters):
+        layout = Layout("", options.header_row, room=room)
+        return gather(_blocks(pieces, dialect, long=long), source, layout)
+
+
 def _records(lines: Iterator[str], dialect: Dialect) -> Any:
     return csv.reader(lines, delimiter=dialect.delimiter, strict=True)
 
 
-def _blocks(raw: bytes, encoding: str, dialect: Dialect) -> Iterator[Block]:
-    """All records with their lines: regular stretches of a long text fast, the others with care."""
+def _blocks(pieces: Iterator[bytes], dialect: Dialect, *, long: bool) -> Iterator[Block]:
+    """All records of UTF-8 with their lines.
+
+    Of a long text, regular stretches are read fast, the others with care.
+    """
     line, pending = 1, b""
-    pieces = utf_8_pieces(raw, encoding)
-    for piece in pieces if len(raw) >= LONG_BYTES else ():
+    for piece in pieces if long else ():
         pending += piece
         stretch = regular_stretch(pending, dialect.delimiter)
         if stretch is None or len(pending) > csv.field_size_limit():

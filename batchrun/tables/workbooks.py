@@ -122,11 +122,15 @@ def _trait_notices(traits: SheetTraits | None, visible_only: bool) -> list[str]:
         notices.append(f"{cells} an error instead of a value (first: {text} in {place})")
     if traits.uncalculated:
         row, column = traits.uncalculated[0]
-        formulas = _counted(len(traits.uncalculated), "formula has", "formulas have")
+        one, many = (
+            "formula has no stored value and counts",
+            "formulas have no stored value and count",
+        )
+        formulas = _counted(len(traits.uncalculated), one, many)
         place = f"{column_letters(column)}{row}"
         notices.append(
-            f"{formulas} no stored value and count as empty (first: {place});"
-            " open the file in Excel and save it to have them calculated"
+            f"{formulas} as empty (first: {place});"
+            " open the file in Excel and save it to have values stored"
         )
     return notices
 

@@ -7,15 +7,13 @@ it take all memory there is, which no exception handler survives.
 
 from __future__ import annotations
 
-import html
 import itertools
-import posixpath
 import queue
 import re
 import tempfile
 import threading
 import zipfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +23,9 @@ from batchrun.tables.archive import Archive
 from batchrun.tables.extent import LAST_COLUMN, LAST_ROW, column_letters, filled_extent
 from batchrun.tables.formats import SAVE_AS, protected
 from batchrun.tables.frames import Room
+from batchrun.tables.listing import list_sheets
 from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, choose_sheet
+from batchrun.tables.tags import OPENING, PREFIX, whole_rows, without_asides
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,19 +36,24 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
     from batchrun.tables.limits import LoadLimits
 
-WORKBOOK = "xl/workbook.xml"
-RELATIONS = "xl/_rels/workbook.xml.rels"
 STRINGS = "xl/sharedStrings.xml"
 
-_SHEET = re.compile(r"<(?:\w+:)?sheet\s([^>]*)>")
-_RELATION = re.compile(r"<(?:\w+:)?Relationship\s([^>]*)>")
-_ATTRIBUTE = re.compile(r"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
-_CONTENT = re.compile(rb"<(?:\w+:)?(v|t|is|f)\b[^>]*[^/>]?>")
+KNOWN_ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
+"""What calamine takes for the value of an error cell; another one makes it give up."""
+
+_CONTENT = re.compile(OPENING + rb"(?:v|t|is|f)(?=[\s>])[^>]*(?<!/)>")
+_ERROR_CELL = re.compile(
+    rb"(" + OPENING + rb"c(?=\s)(?=[^<>]*\st\s*=\s*[\"']e[\"'])[^<>]*(?<!/)>"
+    rb"(?:<(?!/?"
+    + PREFIX
+    + rb"(?:v|c)[\s/>])[^<>]*>|[^<>]++)*+"
+    + OPENING
+    + rb"v(?:\s[^<>]*)?>)[^<]+"
+)
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
 _UNNEEDED = (
     "xl/worksheets/", "xl/media/", "xl/drawings/", "xl/charts/", "xl/externalLinks/", "customXml/",
 )  # fmt: skip
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_grid(raw: bytes, name: str, wanted: str | None, limits: LoadLimits) -> Grid:
@@ -65,7 +70,7 @@ def read_grid(raw: bytes, name: str, wanted: str | None, limits: LoadLimits) -> 
     """
     archive = Archive(raw, name, limits)
     archive.refuse_declarations()
-    sheets = _list_sheets(archive, limits)
+    sheets = list_sheets(archive, limits)
     chosen, notices = choose_sheet(sheets, wanted, lambda each: _filled(archive, each), name)
     _refuse_made_up_count(archive)
     with tempfile.TemporaryDirectory(prefix="batchrun-") as folder:
@@ -114,41 +119,6 @@ def unreadable(name: str, why: str) -> InputError:
     return InputError(f"{name} is a workbook that can't be read: {why}.", SAVE_AS)
 
 
-def _text(part: bytes) -> str:
-    return part.decode("utf-16" if part.startswith(_UTF_16) else "utf-8-sig", "replace")
-
-
-def _attributes(text: str) -> dict[str, str]:
-    return {
-        key.rpartition(":")[2]: html.unescape(double or single)
-        for key, double, single in _ATTRIBUTE.findall(text)
-    }
-
-
-def _list_sheets(archive: Archive, limits: LoadLimits) -> list[Sheet]:
-    """The worksheets, charts and macro sheets left out."""
-    if RELATIONS not in archive.parts:
-        raise archive.damaged()
-    targets: dict[str, str] = {}
-    for found in _RELATION.finditer(_text(archive.read(RELATIONS))):
-        relation = _attributes(found[1])
-        if relation.get("Type", "").endswith("/worksheet"):
-            target = relation.get("Target", "")
-            part = target.lstrip("/") if target.startswith("/") else posixpath.join("xl", target)
-            targets[relation.get("Id", "")] = posixpath.normpath(part)
-    found_sheets = list(_SHEET.finditer(_text(archive.read(WORKBOOK))))
-    if len(found_sheets) > limits.sheets:
-        raise archive.refused(f"it has {len(found_sheets):,} sheets, more than {limits.sheets:,}")
-    sheets = []
-    for found in found_sheets:
-        attributes = _attributes(found[1])
-        sheet_part = targets.get(attributes.get("id", ""))
-        if sheet_part is not None:
-            visible = attributes.get("state", "visible") == "visible"
-            sheets.append(Sheet(attributes.get("name", ""), visible, sheet_part))
-    return sheets
-
-
 def _filled(archive: Archive, sheet: Sheet) -> bool:
     """Whether any cell holds something: a value or a formula after the first row begins."""
     if sheet.part not in archive.parts:
@@ -178,14 +148,14 @@ def _refuse_made_up_count(archive: Archive) -> None:
 def _copy(archive: Archive, sheet: Sheet, copy: Path, limits: LoadLimits) -> sheetxml.SheetTraits:
     """Write what calamine needs to a file, and look through the sheet on the way."""
     try:
-        with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
-            for part in sorted(archive.parts):
-                if _needed(part):
-                    with target.open(part, "w") as stream:
-                        for chunk in archive.chunks(part):
-                            stream.write(chunk)
-            with target.open(sheet.part, "w") as stream:
-                traits = sheetxml.read_traits(_ahead(_written(archive.chunks(sheet.part), stream)))
+        with _new_copy(archive, sheet, copy) as stream:
+            written = _written(archive.chunks(sheet.part), stream)
+            traits = sheetxml.read_traits(_ahead(written))
+        plain = not traits.uncertain and KNOWN_ERRORS.issuperset(traits.errors.values())
+        if not plain:
+            with _new_copy(archive, sheet, copy) as stream:
+                traits = sheetxml.read_traits(_rewritten(archive, sheet, stream), counting=True)
+        _refuse_far_cells(archive, sheet, traits, limits, plain=plain)
     except OSError as error:
         raise InputError(
             f"{archive.name} can't be unpacked: {error.strerror or error}.",
@@ -193,8 +163,27 @@ def _copy(archive: Archive, sheet: Sheet, copy: Path, limits: LoadLimits) -> she
         ) from error
     except ValueError as error:  # a number of thousands of digits
         raise archive.damaged() from error
-    _refuse_far_cells(archive, sheet, traits, limits)
     return traits
+
+
+@contextmanager
+def _new_copy(archive: Archive, sheet: Sheet, copy: Path) -> Iterator[IO[bytes]]:
+    """A stream for the sheet, in an archive that has all else that calamine needs."""
+    with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
+        for part in sorted(archive.parts):
+            if _needed(part):
+                with target.open(part, "w") as stream:
+                    for chunk in archive.chunks(part):
+                        stream.write(chunk)
+        with target.open(sheet.part, "w") as stream:
+            yield stream
+
+
+def _rewritten(archive: Archive, sheet: Sheet, stream: IO[bytes]) -> Iterator[bytes]:
+    """The sheet without what calamine drops or gives up on; it is given errors that it knows."""
+    for rows in whole_rows(without_asides(archive.chunks(sheet.part))):
+        stream.write(_ERROR_CELL.sub(rb"\1#N/A", rows))
+        yield rows
 
 
 def _needed(part: str) -> bool:
@@ -237,11 +226,12 @@ def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _refuse_far_cells(
-    archive: Archive, sheet: Sheet, traits: sheetxml.SheetTraits, limits: LoadLimits
+    archive: Archive, sheet: Sheet, traits: sheetxml.SheetTraits, limits: LoadLimits, *, plain: bool
 ) -> None:
     rows, columns = traits.extent.last_row, traits.extent.columns
     if _too_large(rows, columns, limits):  # what may be is not yet what is
-        rows, columns = filled_extent(sheetxml.whole_rows(archive.chunks(sheet.part)))
+        chunks = archive.chunks(sheet.part)
+        rows, columns = filled_extent(whole_rows(chunks if plain else without_asides(chunks)))
     if _too_large(rows, columns, limits):
         corner = f"{column_letters(columns)}{rows}"
         too_far = rows > LAST_ROW or columns > LAST_COLUMN

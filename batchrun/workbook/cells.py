@@ -6,6 +6,7 @@ import re
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from batchrun.words import visible
 from batchrun.workbook.limits import EXACT_DIGITS, LARGEST_NUMBER, SHEET_NAME, SMALLEST_NUMBER
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Fitter:
     def __init__(self, limits: Limits, whole_name: str) -> None:
         self.shortened = 0
         self._limits = limits
-        self._whole_name = whole_name
+        self._whole_name = visible(whole_name, kept="")  # a cell holds no control character
 
     def fit(self, value: Cell) -> Cell:
         """A value Excel can hold: the same, or text that says what it is or that it is not whole.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import openpyxl
 import pytest
 
 from batchrun.errors import ExitCode
@@ -216,3 +218,29 @@ def test_a_journal_in_a_folder_that_is_copied_about_is_remarked_upon(
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "a folder of OneDrive" in ended.stderr
     assert "OneDrive" not in run(batchrun, "accounts.csv").stderr
+
+
+ESCAPES = "\x1b]0;owned\x07\x1b[2J"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its file names hold no such characters")
+def test_a_file_name_can_not_write_to_the_terminal(batchrun: CommandLine, sandbox: str) -> None:
+    list_path = batchrun.folder / f"a{ESCAPES}.csv"
+    list_path.write_text(f"Company ID,Na{ESCAPES[-4:]}me\n{ACME},x\n", encoding="utf-8")
+    shown = r"a\x1b]0;owned\x07\x1b[2J.csv"
+    for command in (
+        ("check", list_path.name, "-w", "Account Research"),
+        ("run", list_path.name, "-w", "Account Research", "--yes"),
+        ("batches",),
+        ("status",),
+        ("check", f"{list_path.name}.not", "-w", "Account Research"),
+        ("check", list_path.name, "-w", f"No{ESCAPES}"),
+        ("check", list_path.name, "-w", "Account Research", "--company-column", f"x{ESCAPES}"),
+    ):
+        ended = batchrun(*command)
+        assert "\x1b" not in ended.stdout + ended.stderr, command
+        assert "\x07" not in ended.stdout + ended.stderr, command
+    assert shown in batchrun("check", list_path.name, "-w", "Account Research").stdout
+    workbook = openpyxl.load_workbook(list_path.with_name(f"a{ESCAPES}.results.xlsx"))
+    cells = [cell.value for row in workbook["Summary"].iter_rows() for cell in row]
+    assert any(shown in str(cell) for cell in cells)

@@ -15,7 +15,8 @@ import openpyxl
 from openpyxl.utils.datetime import MAC_EPOCH
 
 from tests.corpus.cases import A, B, C, Case
-from tests.corpus.parts import pack, record, rows, xlsb, xlsx_parts
+from tests.corpus.parts import INLINE, pack, record, rows, xlsb, xlsx_parts
+from tests.corpus.spelling import SPELLINGS, respelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -237,6 +238,52 @@ def by_hand() -> Iterator[Case]:
     yield Case("kind-binary-workbook.xlsb", xlsb(table), table, [2, 3, 4, 5])
 
 
+def spellings() -> Iterator[Case]:
+    """What calamine keeps silent about, in every spelling of its XML."""
+    head = ["Company ID", "Value"]
+    sheet = rows(
+        head, [A, 't="e"|<v>#N/A</v>'], [B, "|<f>1+1</f>"], [C, f"{INLINE}|<is><t>  </t></is>"],
+        [A, "hidden"],
+    )  # fmt: skip
+    sheet = '<cols><col min="2" max="2" hidden="1"/></cols>' + sheet.replace(
+        '<row r="5"', '<row r="5" hidden="true"'
+    )
+    sheet += '<autoFilter ref="A1:B5"/><rowBreaks count="1"><brk id="2"/></rowBreaks>'
+    table: list[list[Any]] = [head, [A, "#N/A"], [B, None], [C, "  "], [A, "hidden"]]
+    says = ["1 row is filtered out", "1 column is hidden", "1 cell holds", "1 formula has"]
+    content = pack(xlsx_parts(sheet))
+    for name, spelling in SPELLINGS.items():
+        case = f"spelling-{name}.xlsx"
+        yield Case(case, respelled(content, spelling), table, [2, 3, 4, 5], says)
+    bare = sheet.replace('<row r="5"', "<row")
+    for number in range(1, 6):
+        bare = bare.replace(f' r="A{number}"', "").replace(f' r="B{number}"', "")
+    yield Case(
+        "spelling-without-references.xlsx", pack(xlsx_parts(bare)), table, [2, 3, 4, 5], says
+    )
+    parts = xlsx_parts(rows(head, [A, 't="str"|<v><![CDATA[Q&A <1>]]></v>'], [B, "|<v>7</v>"]))
+    yield Case("spelling-cdata.xlsx", pack(parts), [head, [A, "Q&A <1>"], [B, 7]], [2, 3])
+    comment = '<!-- <c r="B2" t="e"><v>#N/A</v></c> <row r="2" hidden="1"> -->'
+    sheet = rows(head, [A, "|<v>7<!-- 8 -->9</v>"], [B, "x"]).replace(
+        '<row r="2">', f'<row r="2">{comment}'
+    )
+    yield Case("spelling-comments.xlsx", pack(xlsx_parts(sheet)), [head, [A, 79], [B, "x"]], [2, 3])
+    errors = ("#ERROR!", "#SPILL!", "Err:502", "#N/A", "#GETTING_DATA")
+    sheet = rows(head, *([A, f't="e"|<f>X(1)</f><v>{error}</v>'] for error in errors))
+    yield Case(
+        "cells-errors-of-other-programs.xlsx", pack(xlsx_parts(sheet)),
+        [head, *([A, error] for error in errors)], says=["5 cells hold an error"],
+    )  # fmt: skip
+    parts = xlsx_parts(rows(head, [A, "x"]))
+    parts["xl/workbook.xml"] = str(parts["xl/workbook.xml"]).replace("S1", "Deals > 50k")
+    yield Case("layout-sheet-name-with-an-angle-bracket.xlsx", pack(parts), [head, [A, "x"]], [2])
+    family = '<is><r><rPr><family val="2"/></rPr><t>Acme</t></r></is>'
+    sheet = rows(head, [A, f"{INLINE}|{family}"])
+    yield Case(
+        "cells-rich-text-with-a-font-family.xlsx", pack(xlsx_parts(sheet)), [head, [A, "Acme"]], [2]
+    )
+
+
 def hostile() -> Iterator[Case]:
     """Built to do harm, and damaged."""
     small = rows(["Company ID"], [A])
@@ -352,7 +399,7 @@ def shrink_sizes(content: bytes) -> bytes:
 
 def main() -> None:
     """Write the files."""
-    for make in (values, layouts, merged, by_hand, hostile):
+    for make in (values, layouts, merged, by_hand, spellings, hostile):
         for case in make():
             case.write()
 

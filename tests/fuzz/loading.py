@@ -4,13 +4,16 @@ Run from the repository: ``python -m tests.fuzz.loading --minutes 10 --seed 1``.
 
 Inputs are files of the corpus, bent: bytes flipped, cut, doubled, pieces of other files put in;
 in a workbook also inside its parts, which are packed again, so that the mutation gets past the
-archive. Each is loaded in a child process that takes many: one that dies, hangs, or raises
-anything but an ``InputError`` is a finding; its file is kept in ``fuzz-findings/``.
+archive. Others are spelled anew only: other quotes, white space and prefixes, which must
+not change what is read. Each is loaded in a child process that takes many: one that dies, hangs,
+or raises anything but an ``InputError`` is a finding, as is another table in another spelling;
+its file is kept in ``fuzz-findings/``.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import multiprocessing
 import random
@@ -23,9 +26,12 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError
 from batchrun.tables import LoadLimits, load
 from tests.corpus.cases import FILES
+from tests.corpus.spelling import Spelling, respelled
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    from batchrun.model import Table
 
 FINDINGS = Path("fuzz-findings")
 LONGEST_SECONDS = 20.0
@@ -38,7 +44,8 @@ TOKENS = (
     b"sep=;\n", b"Total", b"<row r=\"9999999\">", b"<c r=\"XFD1048576\"><v>1</v></c>", b"</row>",
     b't="e"', b't="s"', b"<v>99999999999</v>", b"<f>", b"</f>", b"<is><t>", b"&amp;", b"&#0;",
     b"<!DOCTYPE x>", b'hidden="1"', b"\xff" * 4, b"\x7f\xff\xff\xff", b"-1", b"1e999", b"]]>",
-    b"<!--",
+    b"<!--", b"t='e'", b"hidden = '1'", b" r='B2'", b"<x:row r='3' hidden='1'>", b"<![CDATA[",
+    b"<x:c t = 'e'><x:v>#N/A</x:v></x:c>", b"<rowBreaks/>", b"<v>#SPILL!</v>",
 )  # fmt: skip
 
 
@@ -92,18 +99,42 @@ def bend(seeds: list[tuple[str, bytes]], chance: random.Random) -> tuple[str, by
     return name, mutate(content, other, chance)
 
 
+def spell(content: bytes, chance: random.Random) -> bytes:
+    """The same workbook with its XML in another spelling."""
+    gaps = (" ", " ", "\n", "\t ", "\r\n  ")
+    spelling = Spelling(
+        quote=chance.choice("\"'"),
+        equals=chance.choice(("=", "=", " = ", "= ", " =", "\n=")),
+        gap=chance.choice(gaps),
+        end=chance.choice(("", "", *gaps)),
+        prefix=chance.choice(("", "", "x:", "c:", "row:", "main-1.ü:")),
+        backwards=chance.random() < 0.3,
+        whole=chance.random() < 0.3,
+        between=chance.choice(("", "", "\n", "\r\n\t")),
+    )
+    parts = chance.choice(("xl/worksheets/", "xl/", ""))
+    return respelled(content, spelling, lambda name: name.startswith(parts))
+
+
+def digest(table: Table) -> str:
+    """What stands for all that is read of a list."""
+    told = repr((table.source.sheet, table.source.notices, table.header))
+    read = repr(table.frame.to_numpy().tolist()) + repr(table.frame.index.tolist())
+    return hashlib.sha256((told + read).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def serve(pipe: Connection) -> None:
     """The child: load file after file, and say how each ended."""
     while (path := pipe.recv()) is not None:
         try:
-            load(path, limits=LIMITS)
+            table = load(path, limits=LIMITS)
         except InputError as refused:
             lines = len(str(refused).splitlines())
             pipe.send("refused" if lines <= 2 else f"a refusal of {lines} lines: {refused}")
         except BaseException as error:
             pipe.send(f"{type(error).__name__}: {error}")
         else:
-            pipe.send("read")
+            pipe.send(f"read {digest(table)}")
 
 
 class Child:
@@ -146,20 +177,36 @@ def main() -> None:
     trial = FINDINGS / f"trial-{given.seed}"
     ends: Counter[str] = Counter()
     child = Child()
-    until = time.monotonic() + given.minutes * 60
-    while time.monotonic() < until:
-        name, content = bend(seeds, chance)
+
+    def tried(content: bytes) -> str:
+        nonlocal child
         trial.write_bytes(content)
         end = child.load(trial)
         if end in {"died", "hung"}:
             child.end()
             child = Child()
-        if end not in {"read", "refused"}:
+        return end
+
+    workbooks = [(name, content) for name, content in seeds if is_workbook(content)]
+    unbent = {name: tried(content) for name, content in workbooks}
+    until = time.monotonic() + given.minutes * 60
+    while time.monotonic() < until:
+        if workbooks and chance.random() < 0.1:
+            name, content = chance.choice(workbooks)
+            content = spell(content, chance)
+            end = tried(content)
+            if end != unbent[name]:
+                end = f"{end} in another spelling, {unbent[name]} before"
+        else:
+            name, content = bend(seeds, chance)
+            end = tried(content)
+        kind = end.partition(" ")[0] if end.count(" ") < 2 else "other"
+        if kind not in {"read", "refused"}:
             ends["findings"] += 1
             kept = FINDINGS / f"{given.seed}-{ends['findings']}-{name}"
             kept.write_bytes(content)
             print(f"{kept}: {end}", flush=True)
-        ends[end if end in {"read", "refused"} else "other"] += 1
+        ends[kind if kind in {"read", "refused"} else "other"] += 1
     child.end()
     trial.unlink()
     total = ends["read"] + ends["refused"] + ends["other"]
@@ -167,6 +214,22 @@ def main() -> None:
         f"{total:,} files in {given.minutes:g} minutes (seed {given.seed}): {ends['read']:,} read,"
         f" {ends['refused']:,} refused, {ends['findings']:,} findings"
     )
+
+
+def is_workbook(content: bytes) -> bool:
+    """Whether it is an XLSX file that can be written anew."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+            texts = [name for name in names if name.endswith((".xml", ".rels"))]
+            return (
+                len(set(names)) == len(names)
+                and "xl/workbook.xml" in names
+                and sum(archive.getinfo(name).file_size for name in names) < LARGEST_BYTES
+                and all(archive.read(name).decode() is not None for name in texts)
+            )
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
+        return False
 
 
 if __name__ == "__main__":

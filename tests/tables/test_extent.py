@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from python_calamine import CalamineError, CalamineWorkbook
 
 from batchrun.tables.extent import filled_extent
-from batchrun.tables.sheetxml import read_traits, whole_rows
+from batchrun.tables.sheetxml import read_traits
+from batchrun.tables.tags import whole_rows
 from tests.corpus.parts import pack, xlsx_parts
 
 COLUMNS = st.sampled_from(["A", "C", "Z", "AA", "AZ", "BC", "b", "aB", "CAB"])

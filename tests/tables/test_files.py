@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -87,12 +88,22 @@ def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
     file = tmp_path / "a.csv"
     file.touch()
 
-    def refuse(_: Path) -> bytes:
-        raise PermissionError(13, "Permission denied")
+    def refuse(_: Path, mode: str) -> None:
+        raise PermissionError(13, f"Permission denied ({mode})")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(InputError, match="can't be read: Permission denied"):
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"can't be read: Permission denied \(rb\)"):
         load(file)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such files")
+def test_what_can_be_read_only_once_is_a_list_too(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(
+        [sys.executable, "-c", f"open({str(pipe)!r}, 'w').write('a,b\\n1,2\\n')"]
+    ):
+        assert cells(load(pipe)) == [["1", "2"]]
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

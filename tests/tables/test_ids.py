@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         f'"{UUID}"',
         f"'{UUID}",
         f"“{UUID}”",
+        f'="{UUID}"',
+        f' ="{UUID.upper()}" ',
         f"https://app.example.com/companies/{UUID}",
         f"https://app.example.com/companies/{UUID.upper()}?tab=all#top",
         f"app.example.com/{UUID}/edit",
@@ -39,7 +41,7 @@ def test_every_spelling_of_a_uuid_is_the_same_id(spelling: str) -> None:
     assert parse_id(spelling) == ValidId(UUID)
 
 
-@pytest.mark.parametrize("cell", [None, "", "   ", "\xa0\u200b", float("nan"), '""'])
+@pytest.mark.parametrize("cell", [None, "", "   ", "\xa0\u200b", float("nan"), '""', '=""'])
 def test_an_empty_cell_is_missing(cell: Cell) -> None:
     assert parse_id(cell) == MissingId()
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from batchrun.errors import InputError
-from batchrun.tables import load
+from batchrun.tables import LoadOptions, encoding, load, text
 from batchrun.tables.frames import rows_of
 from batchrun.tables.regular import read_columns, regular_stretch
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CELLS = st.one_of(
     st.text(alphabet='ab ",;\t|\r\n\ufeffé\u2028\x0b0.', max_size=6),
@@ -107,6 +105,72 @@ def test_an_odd_line_far_down_changes_no_other_row(
     first_line = 2 + 40_000 * 2
     below = [2 * number + first_line + odd_line.count("\n") for number in range(20_000)]
     assert plain.index.tolist() == [*range(2, first_line, 2), *below]
+
+
+BYTES = st.sampled_from(
+    [
+        b"a", b"b,c", b'"', b'"x"', b'"x\ny"', b",", b"\n", b"\r\n", b"\r",
+        b"\xc3\xa9", b"\xe9", b"\xc3",
+        b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\x80", b"NA",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(BYTES, max_size=12).map(b"".join), st.integers(1, 9), st.booleans())
+@example(b'"x\ny",b,c\n"x\ny"\xe9', 3, False)
+@settings(max_examples=400, deadline=None)
+def test_a_text_is_the_same_piece_by_piece_and_whole(
+    content: bytes, piece: int, numbered: bool
+) -> None:
+    if numbered:  # so that there is a table
+        content = b"name,number,code\n" + b"x,1,NA\n" * 30 + content
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "LONG_BYTES", 0)
+        patch.setattr(text, "FIRST_BYTES", 20 * piece)
+        patch.setattr(text, "STRETCH_BYTES", piece)
+        patch.setattr(encoding, "SURVEYED_BYTES", piece)
+        pieces = outcome(io.BytesIO(content))
+        patch.setattr(text, "survey", lambda _: encoding.NOT_PLAIN)
+        assert outcome(io.BytesIO(content)) == pieces
+
+
+def outcome(stream: io.BytesIO) -> object:
+    """What is read of a text, or said of it."""
+    try:
+        table = text.read_text(stream, Path("list.csv"), LoadOptions())
+    except InputError as error:
+        return str(error)
+    return table.source, table.header, table.frame.to_numpy().tolist(), list(table.frame.index)
+
+
+class Changing(io.BytesIO):
+    """A file that another program overwrites once it has been surveyed."""
+
+    def __init__(self, before: bytes, after: bytes) -> None:
+        super().__init__(before)
+        self._after = after
+        self._looked = False
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        if self._looked:
+            super().seek(0)
+            super().truncate(0)
+            super().write(self._after)
+        self._looked = True
+        return super().seek(position, whence)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [b"a,b\n1,\xe9\n", b'a,b\n"1",\xe9\n', b"a,b\n1,\0\n", b'a,b\n"1,', b"a,b\n3,4\n"],
+)
+@pytest.mark.parametrize("rows", [1, 40_000])
+def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_then(
+    after: bytes, rows: int
+) -> None:
+    before = b"a,b\n" + b"1,2\n" * rows
+    after = before + after
+    assert outcome(Changing(before, after)) == outcome(io.BytesIO(after))
 
 
 def test_a_quote_left_open_far_down_is_named_by_its_line(tmp_path: Path) -> None:
