@@ -24,9 +24,9 @@ MANY_GROWTH = 1.3
 """In so large a batch a poll too early is hardly noticed: ages are tried in steps so small that no
 first result comes late."""
 
-GROWTH = 0.2
-GROWTH_EXPONENT = 0.25
-"""After one that still ran the next is asked when a fifth older, and when less older the more had
+GROWTH = 0.25
+GROWTH_EXPONENT = 0.4
+"""After one that still ran the next is asked when a quarter older, and when less older the more had
 ended at that age: the longest isn't far then."""
 
 
