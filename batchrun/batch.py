@@ -6,6 +6,7 @@ journal, so `resume` is `run` with less left to do.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from contextlib import contextmanager, suppress
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.access import for_batch
+from batchrun.access import for_batch, other_key
 from batchrun.control import from_any_thread, let_go_of
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, JournalError, UsageError
+from batchrun.errors import BatchrunError, JournalError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.history import existing_journal
 from batchrun.journal import standing
@@ -28,7 +29,7 @@ from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
-from batchrun.takeover import hold_doubts, same_service, take_over
+from batchrun.takeover import hold_doubts, same_key, same_service, take_over
 from batchrun.writing import once_begun, remembered_form, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ async def run(
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
                 "To trigger and pay for it all once more, add --again.",
             )
+        if earlier is not None:
+            same_key(earlier, session.profile)
         before = earlier.output if earlier else None
         target = output or workbook.usual_target(source, before, form.usual)
         if target is not None:
@@ -218,11 +221,13 @@ async def resume(
     form = (form or workbook.Form()).with_layout()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
-        base_url = journal.base_url(summary.batch_id)
-        if "base_url" in settings.model_fields_set:
-            same_service(summary.batch_id, base_url, settings.base_url)
-        own = journal.profile(summary.batch_id)
-        settings = for_batch(settings, summary.batch_id, base_url, own)
+    if "base_url" in settings.model_fields_set:
+        same_service(summary.batch_id, summary.base_url, settings.base_url)
+    settings = for_batch(settings, summary)
+    other = other_key(settings, summary)
+    if other:
+        facts = {"batch": summary.batch_id, "profile": summary.profile, "key": other}
+        happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
     source = _path(summary.source)
     target = output or workbook.usual_target(source, summary.output, form.usual)
     if target is not None:
@@ -248,7 +253,7 @@ async def resume(
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
-    with journal.hold(batch_id), let_go_of(run_now.control):
+    with journal.hold(batch_id) as hold, let_go_of(run_now.control):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
         await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
@@ -264,6 +269,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
             limits=_limits(settings, run_now.limit),
             on_progress=run_now.on_progress,
         )
+        hold.when_lost(from_any_thread(engine.break_off))
         if run_now.control is not None:
             run_now.control.attach(batch_id, from_any_thread(engine.stop))
         happened(
@@ -275,7 +281,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
             jobs=before.jobs,
             limit=run_now.limit,
         )
-        with once_begun(journal, batch_id):
+        with once_begun(journal, batch_id), _told_when_stopped(batch_id):
             try:
                 with _counting(jobs, run_now.control):
                     async with writing_meanwhile(journal, batch_id, run_now.target, form):
@@ -283,9 +289,9 @@ async def _work(session: Session, run_now: _Run) -> Report:
             except BatchrunError as error:
                 kind = type(error).__name__  # its words may be the service's
                 happened(_LOG, Event.BATCH_BROKEN_OFF, logging.ERROR, batch=batch_id, error=kind)
-                with suppress(
-                    BatchrunError
-                ):  # what stopped it may stop this too, and is what counts
+                # What stopped it may stop this too, and is what counts. Of a batch that was taken
+                # over nothing is kept or written: whoever has it does that.
+                with suppress(BatchrunError):
                     await _keep(jobs, error.what, engine)
                     write_results(journal, batch_id, run_now.target, form)
                 raise
@@ -324,6 +330,17 @@ def _rest(session: Session, summary: BatchSummary) -> Estimate | None:
         return None
     left = standing(session.journal, summary.batch_id)
     return session.rates(summary.workflow.id).of(left.to_trigger, left.running)
+
+
+@contextmanager
+def _told_when_stopped(batch_id: str) -> Iterator[None]:
+    """Log it when the block is stopped at once: the second Ctrl-C waits for nothing else."""
+    try:
+        yield
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        kind = StoppedError.__name__
+        happened(_LOG, Event.BATCH_BROKEN_OFF, logging.WARNING, batch=batch_id, error=kind)
+        raise
 
 
 @contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+P = ParamSpec("P")
 
 
 class Control:
@@ -44,13 +47,13 @@ class Control:
             stop()
 
 
-def from_any_thread(stop: Callable[[], None]) -> Callable[[], None]:
+def from_any_thread(stop: Callable[P, None]) -> Callable[P, None]:
     """What calls ``stop`` in the loop that runs now; nothing once it has ended."""
     loop = asyncio.get_running_loop()
 
-    def stop_there() -> None:
+    def stop_there(*args: P.args, **kwargs: P.kwargs) -> None:
         with suppress(RuntimeError):  # the loop was closed at this very moment
-            loop.call_soon_threadsafe(stop)
+            loop.call_soon_threadsafe(partial(stop, *args, **kwargs))
 
     return stop_there
 

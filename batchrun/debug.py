@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_log_path
 
+from batchrun.masking import KeepsSecrets
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -49,7 +51,11 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def write_failure(
-    error: BaseException | None, unseen: Sequence[str], command: str, environment: Mapping[str, str]
+    error: BaseException | None,
+    unseen: Sequence[str],
+    command: str,
+    environment: Mapping[str, str],
+    configured: Iterable[str] = (),
 ) -> Path:
     """Write a failure to a new file that only this user may read.
 
@@ -58,6 +64,7 @@ def write_failure(
         unseen: What was not shown to the user: warnings, failures of threads.
         command: Which command it was; not its arguments, which may hold anything.
         environment: The environment's variables, whose keys are masked.
+        configured: The keys of files.
 
     Returns:
         The file.
@@ -82,7 +89,7 @@ def write_failure(
     name = f"batchrun-{now:%Y%m%d-%H%M%S}-"
     file, path = _new_file(name)
     with os.fdopen(file, "w", encoding="utf-8", errors="replace") as opened:
-        opened.write(masked(text, secrets_of(error, environment)))
+        opened.write(masked(text, [*secrets_of(error, environment), *configured]))
     return path
 
 
@@ -103,35 +110,21 @@ def _new_file(prefix: str) -> tuple[int, Path]:
 
 
 def _keys_around(environment: Mapping[str, str]) -> list[str]:
-    named = [value for name, value in environment.items() if _SECRET_NAMES.search(name)]
-    try:
-        from batchrun.settings import load_settings
-
-        key = load_settings().api_key
-    except Exception:  # settings that can't be read may be why we are here
-        return named
-    return named if key is None else [*named, key.get_secret_value()]
+    return [value for name, value in environment.items() if _SECRET_NAMES.search(name)]
 
 
 def _keys_at_hand(error: BaseException | None) -> Iterator[str]:
     """The keys that the frames of a failure hold: one may have been typed, and be nowhere else."""
     from pydantic import SecretStr
 
-    from batchrun.session import Session
-    from batchrun.settings import Settings
-
     for each in _all_of(error):
         for frame, _ in traceback.walk_tb(each.__traceback__):
             for value in frame.f_locals.values():
                 match value:
-                    case Settings():
-                        yield value.typed_key
-                        if value.api_key is not None:
-                            yield value.api_key.get_secret_value()
+                    case KeepsSecrets():
+                        yield from value.secrets()
                     case SecretStr():
                         yield value.get_secret_value()
-                    case Session(key=str(typed)):
-                        yield typed
                     case _:
                         pass
 

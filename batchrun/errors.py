@@ -9,6 +9,7 @@
     ├── WorkflowError             2   no such workflow, or it is not active
     ├── JournalError              2   the journal can't be opened, or has no such batch
     │   ├── HeldError             2   another process works on the batch
+    │   ├── TakenOverError        4   another process has taken the batch over meanwhile
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
     ├── NotConfirmedError         0   somebody was asked and said no: nothing was triggered
     ├── StoppedError              4   stopped at once, by Ctrl-C twice or a signal; 130 before
@@ -95,6 +96,12 @@ class JournalError(BatchrunError):
 
 class HeldError(JournalError):
     """Another process works on the batch."""
+
+
+class TakenOverError(JournalError):
+    """Another process has taken the batch over while this one was not heard of."""
+
+    exit_code = ExitCode.PAUSED
 
 
 class JournalWriteError(JournalError):

@@ -24,6 +24,7 @@ class Event(StrEnum):
     BATCH_BEGUN = "batch.begun"
     BATCH_ENDED = "batch.ended"
     BATCH_BROKEN_OFF = "batch.broken_off"
+    KEY_REPLACED = "key.replaced"
     JOB_SENDING = "job.sending"
     JOB_ACCEPTED = "job.accepted"
     JOB_COMPLETED = "job.completed"

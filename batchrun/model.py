@@ -17,6 +17,8 @@ from batchrun.words import counted, duration, html_table, plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     Decide: TypeAlias = Callable[[Sequence["ResultRow"]], "InDoubt"]
@@ -131,21 +133,28 @@ class Table:
     Attributes:
         source: Where it came from.
         header: Column names as they stand in the file; names may repeat or be blank.
-        frame: The cells, object dtype, shape (rows, columns); columns are 0, 1, …, the index
-            holds each row's line number.
+        cells: The cells, shape (columns, rows).
+        lines: The line number of each row.
     """
 
     source: TableSource
     header: tuple[str, ...]
-    frame: pd.DataFrame
+    cells: npt.NDArray[np.object_]
+    lines: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return len(self.lines)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The cells as a DataFrame of objects, not copied; its index holds the line numbers."""
+        import pandas as pd  # slow to import, and not needed to plan a list or to run it
+
+        return pd.DataFrame(self.cells.T, index=pd.Index(self.lines), dtype=object, copy=False)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows in file order."""
-        for line, *cells in self.frame.itertuples(name=None):
-            yield Row(line, tuple(cells))
+        return map(Row, self.lines.tolist(), zip(*self.cells, strict=True))
 
     def column(self, name: str) -> int:
         """Position of the only column with this exact name; ``ValueError`` when there is none."""
@@ -276,6 +285,8 @@ class BatchSummary:
         output: Path of the workbook last written, ``None`` before.
         note: Why it stands where it stands (paused, stopped), else ``""``.
         reused: Rows whose result was taken from an earlier batch.
+        base_url: Where its service is.
+        profile: Whose stored key it was begun with; ``None`` for a key that was not stored.
     """
 
     batch_id: str
@@ -294,6 +305,8 @@ class BatchSummary:
     output: str | None = None
     note: str = ""
     reused: int = 0
+    base_url: str = ""
+    profile: str | None = None
 
     @property
     def rows(self) -> int:

@@ -21,11 +21,12 @@ from batchrun.engine import (
 from batchrun.errors import UsageError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
+from batchrun.masking import KeepsSecrets
 from batchrun.service import Client, Credits
-from batchrun.service.address import checked_base_url, is_loopback
+from batchrun.settings.address import checked_base_url, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from datetime import timedelta
 
     from batchrun.engine import Forecast
@@ -40,7 +41,7 @@ CREDITS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(KeepsSecrets):
     """What a batch is worked on with.
 
     Attributes:
@@ -62,6 +63,10 @@ class Session:
     clock: Clock
     journal: Journal
     profile: str | None = None
+
+    def secrets(self) -> Iterator[str]:
+        """See `KeepsSecrets`."""
+        yield self.key
 
     async def workflows(self) -> tuple[Workflow, ...]:
         """The workflows that the key may see; the answer also tells the quota.

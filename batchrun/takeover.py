@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
-from urllib.parse import urlsplit
 
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
-from batchrun.settings import LOOPBACK_HOSTS, service_of
+from batchrun.settings import service_of
+from batchrun.settings.address import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from batchrun.journal import BatchJobs, Journal
-    from batchrun.model import Decide, Outcome, ResultRow
+    from batchrun.model import BatchSummary, Decide, Outcome, ResultRow
 
 
 def hold_doubts(rows: Sequence[ResultRow]) -> InDoubt:
@@ -36,9 +36,30 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     if service_of(own) == service_of(given):
         return
     hint = "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out to go on there."
-    if urlsplit(own).hostname in LOOPBACK_HOSTS:
+    if is_loopback(own):
         hint = "That was a sandbox on this machine; once it is gone, run the list anew."
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
+
+
+def same_key(earlier: BatchSummary, profile: str | None) -> None:
+    """Check that a list goes on with the key its batch was begun with.
+
+    Args:
+        earlier: Its batch, which is not finished.
+        profile: Whose stored key is used now; ``None`` for one that is not stored.
+
+    Raises:
+        UsageError: It was begun with a profile, and now it would be another key.
+    """
+    if earlier.profile in {None, profile}:
+        return
+    payer = "the key in PGAI_API_KEY" if profile is None else f"profile {profile}"
+    raise UsageError(
+        f"Batch {earlier.batch_id} of this list was begun with profile {earlier.profile} and isn't "
+        f"finished, and now {payer} would pay for it. Nothing was triggered.",
+        f"Go on with: batchrun resume {earlier.batch_id}. "
+        "To trigger it all once more for this key, add --again.",
+    )
 
 
 async def take_over(

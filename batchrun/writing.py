@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.errors import BatchrunError, ExitCode, JournalError, OutputError
+from batchrun.errors import BatchrunError, ExitCode, JournalError, OutputError, TakenOverError
 from batchrun.events import Event, happened
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def once_begun(journal: Journal, batch_id: str) -> Iterator[None]:
     """While the block lasts, no error ends with the code that says nothing was triggered."""
     try:
         yield
+    except TakenOverError:
+        raise  # another process goes on with it, or has done so
     except (JournalError, OutputError) as error:
         error.exit_code = ExitCode.PAUSED
         with suppress(BatchrunError):  # a journal that can't be read has said so

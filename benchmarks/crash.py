@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 PRELOADED = (
-    *("batchrun.batch", "batchrun.cli.progress", "batchrun.cli.running"),
-    *("openpyxl", "pandas", "sqlalchemy.dialects.sqlite"),
+    *("batchrun.aio", "batchrun.cli.closing", "batchrun.cli.progress", "batchrun.cli.running"),
+    *("batchrun.service.fast", "batchrun.workbook.excel", "sqlalchemy.dialects.sqlite"),
 )
 """Imported before the forks: what is killed is the work, not the start."""
 

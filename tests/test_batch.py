@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import threading
+from contextlib import closing
 from datetime import timedelta
 from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun import batch
-from batchrun.errors import ExitCode, OutputError, UsageError
+from batchrun import batch, history
+from batchrun.errors import ExitCode, OutputError, TakenOverError, UsageError
+from batchrun.journal import lease
+from batchrun.model import Outcome
 from batchrun.request import Request
 from batchrun.settings import Settings, load_settings
-from tests.engine.faults import SPEED, FaultySandbox, faulty_sandbox
+from tests.engine.faults import SPEED, Fault, FaultySandbox, faulty_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,6 +149,35 @@ def test_a_folder_that_vanishes_does_not_end_as_if_nothing_was_triggered(
     assert raised.value.exit_code == code
     assert "safe in the journal" in raised.value.hint
     assert len(sandbox.bodies()) == (limit or 2)
+
+
+def test_a_batch_that_was_taken_over_is_left_as_it_is(
+    accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left to trigger here: it is the heartbeat that finds out."""
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.001)
+    taken = threading.Event()
+
+    def take_it(progress: Progress) -> None:
+        if progress.in_flight < 2 or taken.is_set():
+            return
+        with closing(sqlite3.connect(accounts.with_name("journal.db"))) as journal, journal:
+            journal.execute("UPDATE leases SET holder = 'x', pid = 4711")
+            journal.execute("UPDATE batches SET note = 'of whoever took it'")
+        taken.set()
+
+    with faulty_sandbox(polls=[Fault(404)] * 1_000) as (url, sandbox):
+        settings = settings_for(url, accounts.parent)
+        run = batch.run(Request(accounts, WORKFLOW), settings, on_progress=take_it)
+        with pytest.raises(TakenOverError, match="process 4711") as told:
+            asyncio.run(run)
+        assert len(sandbox.bodies()) == 2
+    assert told.value.exit_code is ExitCode.PAUSED
+    assert not accounts.with_name("accounts.results.xlsx").exists()
+    [summary] = history.batches(settings=settings)
+    assert summary.note == "of whoever took it"
+    assert summary.counts[Outcome.PENDING] == 2
+    assert summary.output is None
 
 
 def test_results_are_not_reused_in_secret_where_a_batch_of_the_list_has_begun(

@@ -6,6 +6,7 @@ import json
 import math
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from batchrun.estimate import EstimateRates
@@ -24,8 +25,8 @@ RATES = EstimateRates(requests_per_minute=60, seconds_per_execution=45)
 
 
 def table_of(header: list[str], *rows: list[object]) -> Table:
-    frame = pd.DataFrame(rows, index=range(2, len(rows) + 2), dtype=object)
-    return Table(TableSource("accounts.csv"), tuple(header), frame)
+    cells = np.array(rows, dtype=object).T
+    return Table(TableSource("accounts.csv"), tuple(header), cells, np.arange(2, len(rows) + 2))
 
 
 def plan_of(*ids: object, parameters: Parameters | None = None) -> Plan:

@@ -12,8 +12,9 @@ from batchrun import workbook
 from batchrun.errors import JournalError, ServiceError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
-from batchrun.model import Role, Table, TableSource, Workflow
+from batchrun.model import Role, Workflow
 from batchrun.plan import Parameters, make_plan
+from batchrun.tables import from_frame
 from batchrun.workbook import Form
 from batchrun.writing import write_results, writing_meanwhile
 from tests.workbook.batches import company, table
@@ -25,8 +26,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def new_batch(journal: Journal) -> str:
-    frame = pd.DataFrame([[company(1)]], index=[2], dtype=object)
-    listed = Table(TableSource("accounts.csv"), ("Company ID",), frame)
+    listed = from_frame(pd.DataFrame({"Company ID": [company(1)]}), "accounts.csv")
     workflow, roles = Workflow("wf_1", "Research"), {Role.COMPANY: 0}
     plan = make_plan(listed, workflow, roles, Parameters(), EstimateRates(60, 45))
     return journal.create(plan, "https://api.example.com/v1")
@@ -79,7 +79,9 @@ def test_a_workbook_held_open_is_left_alone_until_the_end(
     with journal:
         asyncio.run(run())
         assert [path.name for path in tmp_path.glob("*.xlsx")] == ["out.xlsx"]
-        assert write_results(journal, batch_id, target, Form()) == tmp_path / "out (2).xlsx"
+        with journal.hold(batch_id):
+            written = write_results(journal, batch_id, target, Form())
+        assert written == tmp_path / "out (2).xlsx"
 
 
 @pytest.mark.parametrize("fault", [JournalError("It is locked."), OSError(28, "No space left")])

@@ -5,10 +5,12 @@
 
 from batchrun.access.choice import (
     Access,
+    account_of,
     address_of,
     find_access,
     for_batch,
     given_key,
+    other_key,
     profile_of,
 )
 from batchrun.access.profiles import DEFAULT_PROFILE, Kept, Profile, Profiles, stored_profiles
@@ -19,10 +21,12 @@ __all__ = [
     "Kept",
     "Profile",
     "Profiles",
+    "account_of",
     "address_of",
     "find_access",
     "for_batch",
     "given_key",
+    "other_key",
     "profile_of",
     "stored_profiles",
 ]

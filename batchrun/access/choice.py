@@ -11,6 +11,7 @@ from batchrun.errors import UsageError
 from batchrun.settings.address import service_of
 
 if TYPE_CHECKING:
+    from batchrun.model import BatchSummary
     from batchrun.settings import Settings
 
 
@@ -85,24 +86,57 @@ def address_of(settings: Settings) -> str:
     return settings.base_url if stored is None else stored.base_url
 
 
-def for_batch(settings: Settings, batch_id: str, base_url: str, profile: str | None) -> Settings:
+def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
     """The settings to go on with a batch: at its own address, with the key of its own profile.
+
+    Where that profile is erased, another key must be named in so many words: another workspace
+    would pay, and knows nothing of the batch's executions.
 
     Args:
         settings: As given now.
-        batch_id: Which batch.
-        base_url: Where it was begun.
-        profile: Whose key it was begun with; ``None`` for one that was not stored.
+        batch: Which batch.
 
     Raises:
-        UsageError: Another profile is named now.
+        UsageError: Another profile is named now; or its own is erased, and no key is given.
     """
-    here = settings.model_copy(update={"base_url": base_url})
-    if profile is None or stored_profiles().get(profile) is None:
+    here = settings.model_copy(update={"base_url": batch.base_url})
+    own, named = batch.profile, settings.profile
+    if own is None:
         return here
-    if settings.profile not in {None, profile}:
+    if stored_profiles().get(own) is not None:
+        if named not in {None, own}:
+            raise UsageError(
+                f"Batch {batch.batch_id} was begun with profile {own}, not with {named}.",
+                f"Go on with: batchrun resume {batch.batch_id} --profile {own}",
+            )
+        return here.model_copy(update={"profile": own, "api_key": None})
+    if named == own or (named is None and not given_key(settings)):
         raise UsageError(
-            f"Batch {batch_id} was begun with profile {profile}, not with {settings.profile}.",
-            f"Go on with: batchrun resume {batch_id} --profile {profile}",
+            f"Batch {batch.batch_id} was begun with profile {own}, and no key is kept under that "
+            "name any more.",
+            f"Keep it again: batchrun login --profile {own}. To go on with another key, name its "
+            "profile with --profile, or set PGAI_API_KEY.",
         )
-    return here.model_copy(update={"profile": profile, "api_key": None})
+    return here
+
+
+def other_key(settings: Settings, batch: BatchSummary) -> str:
+    """Which key a batch goes on with in place of its profile's, which is erased; ``""`` for none.
+
+    Args:
+        settings: What `for_batch` made of them.
+        batch: Which batch.
+    """
+    if batch.profile is None or settings.profile == batch.profile:
+        return ""
+    return "PGAI_API_KEY" if settings.profile is None else f"profile {settings.profile}"
+
+
+def account_of(settings: Settings) -> tuple[str, str | None]:
+    """Whose quota it is: the service, and the profile; ``None`` for a key that is not stored.
+
+    Raises:
+        UsageError: A profile is named that is not there.
+    """
+    stored = profile_of(settings)
+    return service_of(address_of(settings)), None if stored is None else stored.name

@@ -9,7 +9,8 @@ from batchrun.access import vault
 from batchrun.access.profiles import Kept, Profile, checked_name, stored_profiles
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service import Client
-from batchrun.service.address import checked_base_url, checked_key
+from batchrun.service.key import checked_key
+from batchrun.settings.address import checked_base_url
 from batchrun.settings.wording import key_end
 
 if TYPE_CHECKING:
@@ -35,6 +36,20 @@ class LoggedIn:
     workflows: int | None
     place: str
     why_a_file: str = ""
+    left_behind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOut:
+    """A profile that was erased.
+
+    Attributes:
+        profile: As it was.
+        left_behind: Why its key may still be in the keyring, and what to do; ``""`` where it is
+            erased.
+    """
+
+    profile: Profile
     left_behind: str = ""
 
 
@@ -89,7 +104,7 @@ async def log_in(
     left_behind = ""
     if earlier is not None and earlier.kept is Kept.KEYRING and not _same_entry(earlier, profile):
         try:
-            vault.erase(earlier)
+            left_behind = _left_behind(earlier)
         except UsageError as error:  # the new key counts all the same
             left_behind = f"{error.what} {error.hint}"
     return LoggedIn(profile, seen, place, why_a_file, left_behind)
@@ -156,14 +171,23 @@ async def _checked(key: str, address: str, timeout_seconds: float) -> int:
             )
 
 
-def log_out(name: str) -> Profile:
+def log_out(name: str) -> LoggedOut:
     """Erase a profile and its key.
+
+    Where the keyring is gone, the profile is erased all the same: nothing can be fetched by it.
 
     Raises:
         UsageError: There is no such profile, or the keyring doesn't let its key go.
     """
     profile = stored_profiles().named(name)
-    if profile.kept is Kept.KEYRING:
-        vault.erase(profile)
+    left_behind = _left_behind(profile) if profile.kept is Kept.KEYRING else ""
     stored_profiles().drop(name)
-    return profile
+    return LoggedOut(profile, left_behind)
+
+
+def _left_behind(profile: Profile) -> str:
+    """Erase a key in the keyring; why it may still be there, and what to do, if it may."""
+    gone = vault.erase(profile)
+    if gone is None:
+        return ""
+    return f"The key may still be there: {gone.reason}. {vault.by_hand(profile)}"

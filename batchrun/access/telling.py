@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from batchrun.access.choice import address_of, given_key, profile_of
+from batchrun.masking import without_password
 from batchrun.settings import location
 from batchrun.settings.origin import Origin, origins
-from batchrun.settings.wording import masked_key, without_password
+from batchrun.settings.wording import masked_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -101,22 +101,33 @@ def fetch(profile: Profile) -> str:
     return key
 
 
-def erase(profile: Profile) -> None:
+def erase(profile: Profile) -> NoKeyring | None:
     """Erase a key; one that is gone already is no error.
+
+    Returns:
+        Why there is no keyring to erase it from; it may still be in one that comes back.
 
     Raises:
         UsageError: The keyring doesn't let it go.
     """
     backend = open_keyring()
-    by_hand = f'Remove the entry "{_service(profile.base_url)}" in the system\'s keyring by hand.'
     if isinstance(backend, NoKeyring):
-        raise UsageError(f"The key can't be erased: {backend.reason}.", by_hand)
+        return backend
     service = _service(profile.base_url)
     try:
         if _in_time(lambda: backend.get_password(service, profile.name)) is not None:
             _in_time(lambda: backend.delete_password(service, profile.name))
     except Exception as error:  # as in `keep`
-        raise UsageError(f"The key can't be erased ({_said(error)}).", by_hand) from None
+        raise UsageError(f"The key can't be erased ({_said(error)}).", by_hand(profile)) from None
+    return None
+
+
+def by_hand(profile: Profile) -> str:
+    """How a user removes a profile's key."""
+    return (
+        f'Remove the entry "{_service(profile.base_url)}" of user {profile.name} '
+        "in the system's keyring by hand."
+    )
 
 
 def _in_time(call: Callable[[], Answer]) -> Answer:

@@ -6,6 +6,8 @@ command runs, so that ``batchrun --help`` answers at once.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from typing import Any
 
@@ -59,6 +61,8 @@ for family in (keys, service, running, deciding, batches, configuring, doctor):
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
     write_plainly()
+    # Looking for garbage in all that was imported, just before it goes, would take 0.2 s.
+    atexit.register(gc.freeze)
     typed, unseen = sys.argv[1:], Unseen()
     command: Any = typer.main.get_command(app)
     with unseen.listening():

@@ -12,6 +12,7 @@ import typer
 
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
+from batchrun.cli.lists import tell_whose_key
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
@@ -51,6 +52,7 @@ def run_marked(
         typer.echo(_already_words(marked), err=to_stderr)
     if not marked.jobs:
         _end_as_it_stands(marked.summary, as_json=as_json)
+    tell_whose_key(settings, marked.summary)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
     go_on(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.stopping import Stopper, tell
+from batchrun.cli.stopping import Stopper, heard_at_once, tell
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
@@ -104,7 +104,7 @@ def go(
                 lambda settings: aio.resume(batch_id, settings=settings, **shown)
             )
         attendance.ended = report
-    _end(report, settings, manner)
+    _end(report, settings, manner, stopped=attendance.control.stopped)
 
 
 def go_on(
@@ -146,7 +146,7 @@ def go_on(
             return aio.resume(control.batch_id, limit=_allowed(limit, control), **shown)
 
         report = attendance.ended = attendance.run(work)
-    _end(report, settings, manner)
+    _end(report, settings, manner, stopped=attendance.control.stopped)
 
 
 class _Attendance:
@@ -249,20 +249,19 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
 
     try:
         yield
-    except StoppedError:
-        raise  # whoever has stopped it knows
     except BatchrunError as error:
         if attendance.control.batch_id is not None:
             attendance.printer.close()
             notice = notice_of_error(attendance.control.batch_id, error)
-            notify(manner.notify_command, notice, attendance.key)
+            at_once = isinstance(error, StoppedError)  # then nobody wants to wait for it
+            notify(manner.notify_command, notice, attendance.key, wait=not at_once)
         raise
     if attendance.ended is not None:
         attendance.printer.close()
         notify(manner.notify_command, notice_of(attendance.ended), attendance.key)
 
 
-def _end(report: Report, settings: Settings, manner: Manner) -> None:
+def _end(report: Report, settings: Settings, manner: Manner, *, stopped: bool) -> None:
     from batchrun.cli.closing import end
 
     end(
@@ -271,6 +270,7 @@ def _end(report: Report, settings: Settings, manner: Manner) -> None:
         as_json=manner.as_json,
         quiet=manner.quiet,
         sandbox=manner.sandbox,
+        stopped=stopped,
     )
 
 
@@ -336,6 +336,7 @@ def _confirmed(
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
     try:
-        return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
-    except typer.Abort:  # Ctrl-C or Ctrl-D
+        with heard_at_once():
+            return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
+    except typer.Abort:  # Ctrl-D
         return False

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -21,7 +21,33 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 
-def end(report: Report, settings: Settings, *, as_json: bool, quiet: bool, sandbox: bool) -> None:
+class BatchExit(typer.Exit):
+    """The end of the command as its batch ended.
+
+    Args:
+        report: How the batch ended.
+        stopped: Whether somebody has stopped it.
+
+    Attributes:
+        ending: Why the batch ended.
+        stopped: Whether somebody has stopped it.
+    """
+
+    def __init__(self, report: Report, *, stopped: bool) -> None:
+        super().__init__(report.exit_code)
+        self.ending = report.ending
+        self.stopped = stopped
+
+
+def end(
+    report: Report,
+    settings: Settings,
+    *,
+    as_json: bool,
+    quiet: bool,
+    sandbox: bool,
+    stopped: bool,
+) -> NoReturn:
     """Tell how a batch ended, and end the command so; the workbook's path is the last line.
 
     Args:
@@ -30,6 +56,10 @@ def end(report: Report, settings: Settings, *, as_json: bool, quiet: bool, sandb
         as_json: One JSON document instead of lines.
         quiet: Nothing but the workbook's path.
         sandbox: Whether the service was imitated, and is gone now.
+        stopped: Whether somebody has stopped it.
+
+    Raises:
+        BatchExit: Always.
     """
     from batchrun.cli import wording
 
@@ -37,12 +67,12 @@ def end(report: Report, settings: Settings, *, as_json: bool, quiet: bool, sandb
         resume_at = None if report.resume_at is None else report.resume_at.isoformat()
         ending = {"exit_code": int(report.exit_code), "resume_at": resume_at}
         tell(json.dumps(wording.summary_json(report.summary) | ending))
-        raise typer.Exit(report.exit_code)
+        raise BatchExit(report, stopped=stopped)
     if not quiet:
         tell("\n" + "\n".join(_lines(report, settings, sandbox=sandbox)))
     if report.output is not None:
         tell(f"Workbook:  {report.output}")
-    raise typer.Exit(report.exit_code)
+    raise BatchExit(report, stopped=stopped)
 
 
 def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:

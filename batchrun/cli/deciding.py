@@ -12,7 +12,7 @@ import typer
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.completing import batch_ids
 from batchrun.cli.forms import form_from
-from batchrun.cli.lists import configuration_of
+from batchrun.cli.lists import configuration_of, tell_whose_key
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -94,6 +94,7 @@ def retry(
     summary = status_of(batch, settings=settings_with_journal(**given)).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
+    tell_whose_key(settings, summary)
     _confirm_retry(summary, chosen, yes=yes)
     go_on(
         partial(aio.retry, summary.batch_id, outcomes=chosen),

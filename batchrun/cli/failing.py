@@ -131,10 +131,21 @@ def _in_words(error: BaseException) -> str:
     try:
         from batchrun.debug import masked, secrets_of
 
-        text = masked(f"{type(error).__name__}: {error}", secrets_of(error, os.environ))
+        secrets = [*secrets_of(error, os.environ), *_configured_keys()]
+        text = masked(f"{type(error).__name__}: {error}", secrets)
     except Exception:  # a broken installation fails here too
         return type(error).__name__
     return " ".join(text.split()).rstrip(".")
+
+
+def _configured_keys() -> list[str]:
+    """The key of a ``.env`` file, which no variable of the environment holds."""
+    try:
+        from batchrun.settings import load_settings
+
+        return list(load_settings().secrets())
+    except Exception:  # settings that can't be read may be why we are here
+        return []
 
 
 def _debugging(typed: Sequence[str]) -> bool:
@@ -145,7 +156,7 @@ def _point_to_file(error: BaseException, command: str, unseen: Unseen) -> None:
     try:
         from batchrun.debug import write_failure
 
-        path = write_failure(error, unseen.said, command, os.environ)
+        path = write_failure(error, unseen.said, command, os.environ, _configured_keys())
     except Exception as problem:  # nothing may hide the error itself
         tell(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return

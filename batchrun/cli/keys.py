@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from batchrun.cli.options import BaseUrl, settings_from
+from batchrun.cli.stopping import heard_at_once
 from batchrun.errors import UsageError
 
 Name = Annotated[
@@ -82,7 +83,10 @@ def logout(
     )
     for name in names:
         gone = log_out(name)
-        typer.echo(f"Erased:    the key of profile {name} for {gone.base_url}")
+        what = "profile" if gone.left_behind else "the key of profile"
+        typer.echo(f"Erased:    {what} {name} for {gone.profile.base_url}")
+        if gone.left_behind:
+            typer.echo(f"Note:      {gone.left_behind}")
     if not names:
         typer.echo("No key is stored.")
     if settings.api_key is not None:
@@ -100,13 +104,14 @@ def _key(name: str, address: str) -> str:
 def _typed(name: str, address: str) -> str:
     """What the user types, unseen; ``""`` for nothing."""
     try:
-        typed: str = typer.prompt(
-            f"Key for {address}, profile {name} (not shown)",
-            hide_input=True,
-            default="",
-            show_default=False,
-            err=True,
-        )
-    except typer.Abort:  # Ctrl-C or Ctrl-D
+        with heard_at_once():
+            typed: str = typer.prompt(
+                f"Key for {address}, profile {name} (not shown)",
+                hide_input=True,
+                default="",
+                show_default=False,
+                err=True,
+            )
+    except typer.Abort:  # Ctrl-D
         return ""
     return typed

@@ -83,6 +83,23 @@ def tell_configuration(configuration: Configuration, settings: Settings) -> None
         )
 
 
+def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
+    """Say it where a batch goes on with another key than it was begun with: that one pays.
+
+    Raises:
+        UsageError: It can't, since no such key is named.
+    """
+    from batchrun.access import for_batch, other_key
+
+    other = other_key(for_batch(settings, batch), batch)
+    if other:
+        typer.echo(
+            f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
+            f"is erased: {other} pays from now on",
+            err=True,
+        )
+
+
 def request_from(
     file: Path,
     workflow: str | None,

@@ -87,7 +87,12 @@ def environment(given: Mapping[str, str], notice: Notice, key: str) -> dict[str,
 
 
 def notify(
-    command: str, notice: Notice, key: str, *, longest_seconds: float = NOTICE_SECONDS
+    command: str,
+    notice: Notice,
+    key: str,
+    *,
+    longest_seconds: float = NOTICE_SECONDS,
+    wait: bool = True,
 ) -> None:
     """Run the command. That it fails is said, and changes nothing.
 
@@ -96,6 +101,7 @@ def notify(
         notice: What it is told.
         key: What it must not be told.
         longest_seconds: When it is ended.
+        wait: Whether to wait for its end, and say how it ended; else it is started and left alone.
     """
     try:
         words = words_of(command)
@@ -110,6 +116,8 @@ def notify(
     except (OSError, ValueError, UsageError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         tell(f"The notify command could not be started: {why}.", err=True)
+        return
+    if not wait:
         return
     try:
         code = process.wait(longest_seconds)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from batchrun.cli.stopping import heard_at_once
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,4 +62,5 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
 
 
 def _prompt(text: str) -> str:
-    return str(typer.prompt(text, default="", show_default=False, err=True)).strip()
+    with heard_at_once():
+        return str(typer.prompt(text, default="", show_default=False, err=True)).strip()

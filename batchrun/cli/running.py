@@ -39,6 +39,7 @@ from batchrun.cli.lists import (
     configuration_of,
     request_from,
     tell_configuration,
+    tell_whose_key,
 )
 from batchrun.cli.options import (
     AsJson,
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from batchrun.model import BatchSummary
-    from batchrun.settings import Settings
+    from batchrun.settings import Configuration, Settings
 
 DEMO_WORKFLOW = "Account Research"
 
@@ -304,11 +305,14 @@ def resume(
         "log_file": log_file,
     }
 
-    def go_on_with(summary: BatchSummary) -> None:
+    def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
+        files = configuration_of(summary)
+        return files, settings_from(configuration=files, **given)
+
+    def go_on_with(summary: BatchSummary, at_hand: tuple[Configuration, Settings]) -> None:
         from batchrun import aio
 
-        files = configuration_of(summary)
-        settings = settings_from(configuration=files, **given)
+        files, settings = at_hand
         form = form_from(
             columns,
             rename,
@@ -320,6 +324,7 @@ def resume(
             source=summary.source.path,
         )
         tell_configuration(files, settings)
+        tell_whose_key(settings, summary)
         go_on(
             partial(aio.resume, summary.batch_id),
             settings,
@@ -334,9 +339,10 @@ def resume(
     settings = settings_with_journal(**given)
     if all_batches:
         for_one = {"BATCH": batch, "--output": output, "--limit": limit}
-        resume_all(settings, for_one, go_on_with, to_stderr=to_stderr)
+        resume_all(settings, for_one, configured, go_on_with, to_stderr=to_stderr)
     else:
-        go_on_with(_to_resume(batch, settings, to_stderr=to_stderr))
+        summary = _to_resume(batch, settings, to_stderr=to_stderr)
+        go_on_with(summary, configured(summary))
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:

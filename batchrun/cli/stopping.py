@@ -119,6 +119,33 @@ class Stopper:
             self._cancel()
 
 
+@contextmanager
+def heard_at_once() -> Iterator[None]:
+    """While the user is asked, the first signal to stop is heard: `KeyboardInterrupt`.
+
+    A question holds up the event loop, which would otherwise hear of it only after the answer.
+
+    Raises:
+        KeyboardInterrupt: It came, also where the prompt made an `Abort` of it.
+    """
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_heard(number)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    except typer.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # not Ctrl-D
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_heard(number: int) -> bool:
+    """Whether something of ours, or Python's, is called by a signal."""
+    return callable(signal.getsignal(number))
+
+
 def tell(text: str, *, err: bool = False) -> None:
     """Print a line, if anybody is still there to read it."""
     try:

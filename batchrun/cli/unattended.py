@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import typer
 
+from batchrun.cli.closing import BatchExit
 from batchrun.cli.stopping import tell
-from batchrun.errors import BatchrunError, ExitCode, HeldError, StoppedError, UsageError
+from batchrun.errors import (
+    BatchrunError,
+    ExitCode,
+    HeldError,
+    JournalError,
+    KeyRefusedError,
+    ServiceError,
+    StoppedError,
+    TakenOverError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from batchrun.engine import Ending
     from batchrun.model import BatchSummary
-    from batchrun.settings import Settings
+    from batchrun.settings import Configuration, Settings
+
+    Configured: TypeAlias = tuple[Configuration, Settings]
+    Account: TypeAlias = tuple[str, str | None]
 
 _BY_WEIGHT = (
     ExitCode.COMPLETED,
@@ -26,23 +42,33 @@ _BY_WEIGHT = (
 """Of several batches the heaviest counts: what needs a person comes after what needs time."""
 
 
+class _Stops(Enum):
+    """Which other batches stop with one."""
+
+    NONE = "none"
+    SAME_KEY = "those with the same key at the same service"
+    SAME_SERVICE = "those at the same service"
+    ALL = "all"
+
+
 def resume_all(
     settings: Settings,
     for_one: Mapping[str, object],
-    go_on_with: Callable[[BatchSummary], None],
+    configured: Callable[[BatchSummary], Configured],
+    go_on_with: Callable[[BatchSummary, Configured], None],
     *,
     to_stderr: bool,
 ) -> None:
     """Go on with each batch of which something is left, and end the command as the worst ended.
 
-    What pauses one batch (the quota, Ctrl-C, a service out of reach) pauses those behind it too.
-    A batch that another process works on is left to it.
+    A spent quota or a refused key stops the batches with the same key too, a service out of reach
+    those at the same service, Ctrl-C all. A batch that another process works on is left to it.
 
     Args:
         settings: Where the journal is.
         for_one: Options that are for a single batch, by their names; none may be given.
-        go_on_with: Goes on with one batch, with what is configured for its list, and ends as
-            that command does.
+        configured: What is configured for a batch's list, and the settings that come of it.
+        go_on_with: Goes on with one batch, and ends as that command does.
         to_stderr: Whether words go to standard error.
 
     Raises:
@@ -59,34 +85,118 @@ def resume_all(
     left = batches(unfinished=True, settings=settings)[::-1]  # who waits longest comes first
     if not left:
         tell(f"Nothing left to do in the journal {shown(settings.journal)}.", err=to_stderr)
-    codes = [ExitCode.COMPLETED]
-    for number, summary in enumerate(left, start=1):
-        code, goes_on = _resume_one(summary, go_on_with)
-        codes.append(code)
-        if not goes_on:
-            if number < len(left):
-                waiting = ", ".join(one.batch_id for one in left[number:])
-                tell(f"Not gone on with now: {waiting}", err=True)
-            break
-    raise typer.Exit(max(codes, key=_BY_WEIGHT.index))
+    one_by_one = _Round(configured, go_on_with)
+    for summary in left:
+        one_by_one.take(summary)
+    for why, waiting in one_by_one.waiting.items():
+        tell(f"Not gone on with now: {', '.join(waiting)}{why}", err=True)
+    raise typer.Exit(max(one_by_one.codes, key=_BY_WEIGHT.index))
 
 
-def _resume_one(
-    summary: BatchSummary, go_on_with: Callable[[BatchSummary], None]
-) -> tuple[ExitCode, bool]:
-    """How a batch ended, and whether there is a point in going on with the next."""
-    try:
-        go_on_with(summary)
-    except typer.Exit as ended:
-        code = ExitCode(ended.exit_code)
-        return code, code is not ExitCode.PAUSED
-    except StoppedError as error:
-        tell(str(error), err=True)
-        return ExitCode.PAUSED, False
-    except HeldError as error:
-        tell(f"Left out: {error}", err=True)
-        return ExitCode.PAUSED, True
-    except BatchrunError as error:
-        tell(f"Error: batch {summary.batch_id}: {error}", err=True)
-        return error.exit_code, error.exit_code is not ExitCode.PAUSED
-    return ExitCode.COMPLETED, True
+class _Round:
+    """One round through the batches.
+
+    Args:
+        configured: As in `resume_all`.
+        go_on_with: As in `resume_all`.
+
+    Attributes:
+        codes: How they ended.
+        waiting: Batches that were left for the next round, by what stopped them.
+    """
+
+    def __init__(
+        self,
+        configured: Callable[[BatchSummary], Configured],
+        go_on_with: Callable[[BatchSummary, Configured], None],
+    ) -> None:
+        self._configured = configured
+        self._go_on_with = go_on_with
+        self._stopped: dict[_Stops | str | Account, str] = {}
+        self.codes = [ExitCode.COMPLETED]
+        self.waiting: dict[str, list[str]] = {}
+
+    def take(self, summary: BatchSummary) -> None:
+        """Go on with a batch, unless what has stopped another one stops it too."""
+        from batchrun.access import account_of, for_batch
+
+        try:
+            at_hand = self._configured(summary)
+            account = account_of(for_batch(at_hand[1], summary))
+        except BatchrunError as error:
+            _tell_error(summary, error)
+            self.codes.append(error.exit_code)
+            return
+        doors = (_Stops.ALL, account[0], account)
+        why = next((self._stopped[door] for door in doors if door in self._stopped), None)
+        if why is not None:
+            self.waiting.setdefault(why, []).append(summary.batch_id)
+            self.codes.append(ExitCode.PAUSED)
+            return
+        code, stops = self._go_on(summary, at_hand)
+        self.codes.append(code)
+        match stops:
+            case _Stops.NONE:
+                pass
+            case _Stops.SAME_KEY:
+                self._stopped[account] = f" (the same key as {summary.batch_id})"
+            case _Stops.SAME_SERVICE:
+                self._stopped[account[0]] = f" (the same service as {summary.batch_id})"
+            case _Stops.ALL:
+                self._stopped[_Stops.ALL] = ""
+            case _:
+                assert_never(stops)
+
+    def _go_on(self, summary: BatchSummary, at_hand: Configured) -> tuple[ExitCode, _Stops]:
+        """How a batch ended, and which others stop with it."""
+        try:
+            self._go_on_with(summary, at_hand)
+        except BatchExit as ended:
+            stops = _Stops.ALL if ended.stopped else _stopped_by(ended.ending)
+            return ExitCode(ended.exit_code), stops
+        except StoppedError as error:
+            tell(str(error), err=True)
+            return ExitCode.PAUSED, _Stops.ALL
+        except KeyboardInterrupt:  # between two batches
+            tell("Stopped.", err=True)
+            return ExitCode.PAUSED, _Stops.ALL
+        except (HeldError, TakenOverError) as error:
+            tell(f"Left out: {error}", err=True)
+            return ExitCode.PAUSED, _Stops.NONE
+        except BatchrunError as error:
+            _tell_error(summary, error)
+            return error.exit_code, _stopped_by_error(error)
+        return ExitCode.COMPLETED, _Stops.NONE
+
+
+def _stopped_by(ending: Ending) -> _Stops:
+    """Which other batches a batch's ending stops."""
+    from batchrun.engine import Ending
+
+    match ending:
+        case Ending.FINISHED | Ending.LIMIT | Ending.FAILURES:
+            return _Stops.NONE
+        case Ending.QUOTA:
+            return _Stops.SAME_KEY
+        case Ending.UNREACHABLE:
+            return _Stops.SAME_SERVICE
+        case Ending.INTERRUPTED:
+            return _Stops.ALL
+        case _:
+            assert_never(ending)
+
+
+def _stopped_by_error(error: BatchrunError) -> _Stops:
+    match error:
+        case KeyRefusedError():
+            return _Stops.SAME_KEY
+        case ServiceError():
+            return _Stops.SAME_SERVICE
+        case JournalError() if error.exit_code is ExitCode.PAUSED:  # it is everybody's
+            return _Stops.ALL
+        case _:
+            return _Stops.NONE
+
+
+def _tell_error(summary: BatchSummary, error: BatchrunError) -> None:
+    tell(f"Error: batch {summary.batch_id}: {error}", err=True)

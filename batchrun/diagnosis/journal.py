@@ -8,13 +8,22 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.diagnosis.finding import Finding, Verdict
 from batchrun.errors import JournalError
-from batchrun.journal import Journal
+from batchrun.journal.faults import unusable
 from batchrun.journal.places import network_filesystem
-from batchrun.journal.schema import SCHEMA_VERSION
+from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
+from batchrun.journal.server import connect_to_server
 from batchrun.settings.location import is_server, shown
+from batchrun.words import plural
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 LITTLE_BYTES = 500_000_000
 """A disk with less free is worth a word: a run keeps its results in the journal."""
@@ -53,25 +62,32 @@ def _place(path: Path, folder: Path) -> Finding | None:
 def _contents(path: Path) -> Finding:
     """How a journal that is there is."""
     try:
-        flaws, schema, batches = _read(path)
+        flaws, schema, there = _read(path)
     except sqlite3.Error as error:
-        flaws, schema, batches = str(error), "", 0
+        flaws, schema, there = str(error), "", 0
     if flaws != "ok":
         return _fault(f"{path} is damaged: {flaws}", f"Put a copy back, or {_ELSEWHERE}")
+    found = _of_schema(str(path), schema, there, ", whole")
+    if found.verdict is Verdict.OK and os.name == "posix" and path.stat().st_mode & 0o077:
+        advice = f"Others can read it: chmod 600 {path}"
+        return replace(found, verdict=Verdict.WARNING, advice=advice)
+    return found
+
+
+def _of_schema(name: str, schema: str, there: int, state: str = "") -> Finding:
+    """How a journal of a schema's version with so many batches is."""
     if not schema.isdecimal():
-        return _fault(f"{path} is not a journal of batchrun", _ELSEWHERE)
+        return _fault(f"{name} is not a journal of batchrun", _ELSEWHERE)
     if int(schema) > SCHEMA_VERSION:
         return _fault(
-            f"{path} was written by a newer batchrun (schema {schema})",
+            f"{name} was written by a newer batchrun (schema {schema})",
             "Update batchrun: pip install --upgrade batchrun",
         )
-    text = f"{path}, schema {schema}, whole, {batches:,} {'batch' if batches == 1 else 'batches'}"
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        advice = f"Others can read it: chmod 600 {path}"
-        return Finding("Journal", Verdict.WARNING, text, advice)
+    text = f"{name}, schema {schema}{state}, {plural(there, 'batch', 'batches')}"
     return Finding("Journal", Verdict.OK, text)
 
 
+_OF_ITS_OWN = "Give it a database of its own, such as: CREATE DATABASE batchrun OWNER USER"
 _ELSEWHERE = "name another place with --journal or BATCHRUN_JOURNAL."
 
 
@@ -94,9 +110,35 @@ def _read(path: Path) -> tuple[str, str, int]:
 
 
 def _on_a_server(location: str) -> Finding:
+    """How a database of a server is; in a transaction that may write nothing."""
+    name = shown(location)
     try:
-        with Journal(location) as journal:
-            batches = len(journal.batches())
+        engine = connect_to_server(location)
+        try:
+            reading = engine.connect().execution_options(postgresql_readonly=True)
+            with reading as connection:
+                return _tables(connection, name)
+        finally:
+            engine.dispose()
     except JournalError as error:
         return _fault(error.what, error.hint or _ELSEWHERE)
-    return Finding("Journal", Verdict.OK, f"{shown(location)}, {batches:,} batches")
+    except SQLAlchemyError as error:
+        found = unusable(name, error)
+        return _fault(found.what, found.hint)
+
+
+def _tables(connection: Connection, name: str) -> Finding:
+    """How a server's tables are, and whether there are any."""
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        may = func.has_schema_privilege(func.current_schema(), "CREATE")
+        if connection.scalar(select(may)):
+            return Finding("Journal", Verdict.OK, f"none yet; the first run makes it in {name}")
+        return _fault(f"{name}: this user may make no tables there", _OF_ITS_OWN)
+    found = None
+    if {"meta", "batches"} <= tables:
+        found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+    batches_there = 0
+    if found is not None and found.isdecimal():
+        batches_there = connection.scalar(select(func.count()).select_from(batches)) or 0
+    return _of_schema(name, found or "", batches_there)

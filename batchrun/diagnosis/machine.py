@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from batchrun import __version__
 from batchrun.access import Kept, stored_profiles
 from batchrun.diagnosis.finding import Finding, Verdict
+from batchrun.masking import without_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
     *("pydantic-settings", "keyring"),
 )
-EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow"}
+EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow", "postgres": "psycopg"}
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _NARROW = 60
@@ -102,7 +103,7 @@ def examine_proxies(environment: Mapping[str, str]) -> Finding:
     said = {name: value for name, value in environment.items() if name.upper() in PROXIES and value}
     if not said:
         return Finding("Proxy", Verdict.OK, "none set")
-    shown = ", ".join(f"{name}={_without_user(value)}" for name, value in sorted(said.items()))
+    shown = ", ".join(f"{name}={without_user(value)}" for name, value in sorted(said.items()))
     lost = [
         name
         for name, value in said.items()
@@ -113,12 +114,6 @@ def examine_proxies(environment: Mapping[str, str]) -> Finding:
             "Proxy", Verdict.FAULT, shown, f"{', '.join(lost)} leads nowhere: correct or unset it."
         )
     return Finding("Proxy", Verdict.OK, shown)
-
-
-def _without_user(value: str) -> str:
-    scheme, separator, rest = value.rpartition("://")
-    host = rest.rpartition("@")[2]
-    return f"{scheme}{separator}***@{host}" if "@" in rest else value
 
 
 def examine_configuration(files: Configuration) -> Finding:

@@ -16,8 +16,8 @@ from batchrun.access import find_access
 from batchrun.diagnosis.finding import Finding, Verdict
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.service import Client
-from batchrun.service.address import checked_base_url, is_loopback
 from batchrun.service.wire import describe
+from batchrun.settings.address import checked_base_url, is_loopback
 from batchrun.settings.wording import masked_key
 
 if TYPE_CHECKING:

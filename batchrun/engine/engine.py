@@ -112,6 +112,7 @@ class Engine:
 
         Raises:
             KeyRefusedError: The service refuses the key; nothing is lost.
+            TakenOverError: Another process has taken the batch over.
             JournalError: The journal can't be written.
         """
         now = self._started_at = self._clock.now()
@@ -134,6 +135,11 @@ class Engine:
         if self._stop_at is None:
             self._stop_at = self._clock.now() + self._limits.drain_seconds
             self._wake.set()
+
+    def break_off(self, error: Exception) -> None:
+        """Send nothing more, and raise this once the answers under way are home."""
+        self._failure = self._failure or error
+        self._wake.set()
 
     @property
     def stopped_because(self) -> str:

@@ -8,21 +8,23 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, func, insert, literal, select, update
+from sqlalchemy import Engine, func, select
 
-from batchrun.errors import JournalError, JournalWriteError, UsageError
+from batchrun.errors import JournalWriteError, TakenOverError, UsageError
 from batchrun.events import Event, happened
 from batchrun.journal.encoding import encode_result, encode_time
+from batchrun.journal.holder import SURE_SECONDS, require_hold
 from batchrun.journal.rescue import RescueFiles, Step
-from batchrun.journal.schema import ENDED, JobState, attempts, batches, jobs
+from batchrun.journal.schema import ENDED, JobState, attempts, jobs
 from batchrun.journal.steps import Steps
+from batchrun.journal.sweeps import Sweeps
 from batchrun.model import JSON, Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Executable
 
     from batchrun.journal.writer import JournalWriter
 
@@ -58,6 +60,7 @@ class Job:
         rows: How many rows of the input share it.
         execution_id: The service's id once it is accepted.
         triggered_at: When it was accepted, in Unix seconds.
+        retried: How often it has been sent again.
     """
 
     number: int
@@ -65,6 +68,7 @@ class Job:
     rows: int
     execution_id: str | None = None
     triggered_at: float | None = None
+    retried: int = 0
 
     def request(self) -> dict[str, JSON]:
         """The trigger body as values."""
@@ -97,7 +101,9 @@ class BatchJobs:
         self._engine = engine
         self._writer = writer
         self._batch_id = batch_id
+        self._holder = holder
         self._steps = Steps(engine, batch_id, key_hash, holder)
+        self._sweeps = Sweeps(batch_id, holder)
         self._rescue = rescue
 
     @property
@@ -126,9 +132,16 @@ class BatchJobs:
             return connection.scalar(query) or 0
 
     def _read(self, state: JobState, after: int = -1, limit: int | None = None) -> list[Job]:
+        retried = (
+            select(func.count())
+            .select_from(attempts)
+            .where(attempts.c.batch_id == jobs.c.batch_id, attempts.c.number == jobs.c.number)
+            .scalar_subquery()
+        )
         query = (
             select(
-                jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id, jobs.c.triggered_at
+                *(jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id),
+                *(jobs.c.triggered_at, retried),
             )
             .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
             .where(jobs.c.number > after)
@@ -231,28 +244,7 @@ class BatchJobs:
         return changed
 
     async def _send_again(self, which: ColumnElement[bool]) -> int:
-        chosen = (jobs.c.batch_id == self._batch_id) & which
-        kept = (jobs.c.state, jobs.c.execution_id, jobs.c.triggered_at, jobs.c.message)
-        return await self._writer.commit(
-            insert(attempts).from_select(
-                ["batch_id", "number", "retried_at", *(c.name for c in kept), "result"],
-                select(
-                    jobs.c.batch_id, jobs.c.number, literal(time.time()), *kept, jobs.c.result
-                ).where(chosen),
-            ),
-            update(jobs)
-            .where(chosen)
-            .values(
-                state=JobState.PENDING,
-                message="",
-                **dict.fromkeys(
-                    (
-                        *("execution_id", "triggered_at", "started_at", "finished_at"),
-                        *("result", "reused_from"),
-                    )
-                ),
-            ),
-        )
+        return await self._sweep(*self._sweeps.send_again(which))
 
     # one job's way
 
@@ -263,19 +255,20 @@ class BatchJobs:
             Whether the job is ours to send: ``False`` when it is no longer pending.
 
         Raises:
-            JournalError: Another process has taken the batch over; nothing may be sent.
+            TakenOverError: Another process has taken the batch over; nothing may be sent.
         """
-        intent = self._steps.intend(job.number)
-        if await self._writer.commit_changes(intent, *self._steps.count(), of=job.number) == 1:
-            self._tell(Event.JOB_SENDING, job)
-            return True
-        with self._engine.connect() as connection:
-            if connection.scalar(self._steps.held_by_another()):
-                raise JournalError(
-                    f"Another batchrun has taken over batch {self._batch_id}.",
-                    f"Watch it with: batchrun status {self._batch_id}",
-                )
-        return False
+        intent, asked_at = self._steps.intend(job.number), time.time()
+        if await self._writer.commit_changes(intent, *self._steps.count(), of=job.number) != 1:
+            require_hold(self._engine, self._batch_id, self._holder)
+            return False
+        if time.time() - asked_at > SURE_SECONDS:
+            try:
+                require_hold(self._engine, self._batch_id, self._holder)
+            except TakenOverError:
+                await self.release(job, "")  # whoever has it now need not be in doubt
+                raise
+        self._tell(Event.JOB_SENDING, job)
+        return True
 
     async def release(self, job: Job, message: str) -> None:
         """The trigger surely wasn't accepted: the job is pending again."""
@@ -331,16 +324,11 @@ class BatchJobs:
             note: Why the batch stands where it stands.
             seconds: How long it was worked on.
             quota_seconds: How much of that it only waited for the quota.
+
+        Raises:
+            TakenOverError: Another process has taken the batch over, and its words count.
         """
-        await self._writer.commit(
-            update(batches)
-            .where(batches.c.id == self._batch_id)
-            .values(
-                note=note,
-                worked_seconds=batches.c.worked_seconds + seconds,
-                quota_seconds=batches.c.quota_seconds + quota_seconds,
-            )
-        )
+        await self._sweep(self._sweeps.worked(note, seconds, quota_seconds))
 
     # statements
 
@@ -353,7 +341,9 @@ class BatchJobs:
             JournalWriteError: It can't be committed; it is in a rescue file, and the error says
                 where.
         """
-        step = Step(job.number, old, new, values)
+        # Only the sending that this answers is settled by it, not one by another process since.
+        retried = job.retried if old is _UNANSWERED else None
+        step = Step(job.number, old, new, values, retried)
         try:
             await self._writer.commit_changes(self._steps.move(step), of=job.number)
         except JournalWriteError as error:
@@ -365,13 +355,20 @@ class BatchJobs:
         level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO
         happened(_LOG, event, level, batch=self._batch_id, job=job.number, **facts)
 
-    async def _move_all(self, old: set[JobState], new: JobState, **values: object) -> int:
-        """Take a step of all jobs in a state; how many there were."""
-        return await self._writer.commit(
-            update(jobs)
-            .where(jobs.c.batch_id == self._batch_id, jobs.c.state.in_(old))
-            .values(state=new, **values)
-        )
+    async def _move_all(self, old: Collection[JobState], new: JobState, *, message: str) -> int:
+        """Take a step of all jobs in some states; how many there were."""
+        return await self._sweep(self._sweeps.move_all(old, new, message))
+
+    async def _sweep(self, *statements: Executable) -> int:
+        """Commit what only the holder may; how many jobs the first statement changed.
+
+        Raises:
+            TakenOverError: Another process has taken the batch over; nothing was changed.
+        """
+        changed = await self._writer.commit(*statements)
+        if not changed:
+            require_hold(self._engine, self._batch_id, self._holder)
+        return changed
 
     def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
         """Put a step where it isn't lost; the error that says where."""

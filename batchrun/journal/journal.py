@@ -14,9 +14,10 @@ from sqlalchemy import Connection, delete, func, select, update
 from batchrun.errors import JournalError
 from batchrun.journal.creation import batches_of, create_batch, newest_of
 from batchrun.journal.database import compact, open_database, writing
+from batchrun.journal.holder import Hold, Holder, find_holder, held_by, taken_over
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.known import known_jobs, reuse_results
-from batchrun.journal.lease import Holder, find_holder, hold_batch, lock_files
+from batchrun.journal.lease import hold_batch, lock_files
 from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
@@ -40,6 +41,8 @@ from batchrun.words import meant
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from sqlalchemy import Executable
 
     from batchrun.plan import Plan
 
@@ -164,17 +167,6 @@ class Journal:
         with self._engine.connect() as connection:
             return self._summary(connection, batch_id)
 
-    def base_url(self, batch_id: str) -> str:
-        """Where the batch's service is."""
-        with self._engine.connect() as connection:
-            found = connection.scalar(select(batches.c.base_url).where(batches.c.id == batch_id))
-        return str(found)
-
-    def profile(self, batch_id: str) -> str | None:
-        """Whose stored key the batch was begun with."""
-        with self._engine.connect() as connection:
-            return connection.scalar(select(batches.c.profile).where(batches.c.id == batch_id))
-
     def jobs(self, batch_id: str, key: str) -> BatchJobs:
         """The batch's jobs, to be worked on with this key."""
         return BatchJobs(
@@ -188,8 +180,8 @@ class Journal:
 
     # who works on a batch
 
-    def hold(self, batch_id: str) -> AbstractContextManager[None]:
-        """Hold a batch while working on it.
+    def hold(self, batch_id: str) -> AbstractContextManager[Hold]:
+        """Hold a batch while working on it; the hold tells when another process has it.
 
         Raises:
             HeldError: Another process works on it; it says which.
@@ -221,8 +213,9 @@ class Journal:
 
     def _erase(self, batch_id: str) -> None:
         with self.hold(batch_id):
+            held = held_by(batch_id, self._token)
+            self._change_held(batch_id, delete(batches).where(batches.c.id == batch_id, held))
             self._rescue(batch_id).discard()
-            self._writer.submit(delete(batches).where(batches.c.id == batch_id)).result()
         for path in lock_files(self.location, batch_id):
             with suppress(OSError):  # Windows keeps a file that somebody has open
                 path.unlink(missing_ok=True)
@@ -254,7 +247,11 @@ class Journal:
         return found[::-1]
 
     def set_output(self, batch_id: str, output: str) -> None:
-        """Keep where the workbook was written last."""
+        """Keep where the workbook was written last; only whoever holds the batch may.
+
+        Raises:
+            TakenOverError: Another process has the batch.
+        """
         self._set(batch_id, output=output)
 
     def form(self, batch_id: str) -> str:
@@ -264,13 +261,17 @@ class Journal:
         return str(found)
 
     def set_form(self, batch_id: str, form: str) -> None:
-        """Keep how the batch's results are written, for who goes on with it."""
+        """Keep how the batch's results are written, for who goes on with it; as `set_output`."""
         self._set(batch_id, form=form)
 
     def _set(self, batch_id: str, **values: str) -> None:
-        self._writer.submit(
-            update(batches).where(batches.c.id == batch_id).values(**values)
-        ).result()
+        held = held_by(batch_id, self._token)
+        statement = update(batches).where(batches.c.id == batch_id, held).values(**values)
+        self._change_held(batch_id, statement)
+
+    def _change_held(self, batch_id: str, statement: Executable) -> None:
+        if not self._writer.submit(statement).result():
+            raise taken_over(self._engine, batch_id)
 
     # results
 
@@ -353,6 +354,8 @@ class Journal:
             output=found.output,
             note=found.note,
             reused=sum(int(sharing) for _, reused, _, sharing in states if reused),
+            base_url=found.base_url,
+            profile=found.profile,
         )
 
     def _rescue(self, batch_id: str) -> RescueFiles:

@@ -17,18 +17,18 @@ import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, update
 
-from batchrun.errors import HeldError, JournalError
+from batchrun.errors import JournalError
 from batchrun.journal.database import clock_ahead, on_server
 from batchrun.journal.faults import unusable
+from batchrun.journal.holder import Hold, Holder, find_holder, held, taken_over
 from batchrun.journal.ledger import inserter
 from batchrun.journal.schema import leases
 from batchrun.settings.location import is_server
@@ -41,58 +41,14 @@ if TYPE_CHECKING:
     from batchrun.journal.writer import JournalWriter
 
 HEARTBEAT_SECONDS = 15.0
-SILENCE_SECONDS = 60.0
-"""A holder on another machine that has been silent for so long is taken for dead."""
 TRIES = 2
 """What a dead process had sent may reach a server after we have looked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who works on a batch.
-
-    Attributes:
-        token: Random name of the holder, one for each opened journal.
-        pid: Its process id.
-        host: Its machine.
-        since: When it began; aware, UTC.
-        beat_at: When it was last heard of, by this machine's clock; aware, UTC.
-    """
-
-    token: str
-    pid: int
-    host: str
-    since: datetime
-    beat_at: datetime
-
-    def silent(self, now: datetime) -> bool:
-        """Whether nothing was heard of it for longer than a living one would stay silent."""
-        return (now - self.beat_at).total_seconds() > SILENCE_SECONDS
-
-    def words(self) -> str:
-        """It as users can find it."""
-        return f"process {self.pid} on {self.host}, since {self.since.astimezone():%d %b %H:%M}"
-
-
-def find_holder(engine: Engine, batch_id: str) -> Holder | None:
-    """Who holds a batch according to the journal, dead or alive."""
-    query = select(
-        leases.c.holder, leases.c.pid, leases.c.host, leases.c.since, leases.c.beat_at
-    ).where(leases.c.batch_id == batch_id)
-    with engine.connect() as connection:
-        found = connection.execute(query).one_or_none()
-    if found is None:
-        return None
-    token, pid, host, since, beat_at = found
-    ahead = clock_ahead(engine)
-    moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (since, beat_at))
-    return Holder(token, pid, host, *moments)
 
 
 @contextmanager
 def hold_batch(
     engine: Engine, writer: JournalWriter, location: str, batch_id: str, token: str
-) -> Iterator[None]:
+) -> Iterator[Hold]:
     """Hold a batch while working on it.
 
     Args:
@@ -101,6 +57,9 @@ def hold_batch(
         location: The journal's path or URL.
         batch_id: Which batch.
         token: The name to hold it under.
+
+    Yields:
+        The hold, which tells when another process has taken the batch over.
 
     Raises:
         HeldError: Another process works on it; it says which.
@@ -113,14 +72,14 @@ def hold_batch(
         for _ in range(TRIES):
             holder = find_holder(engine, batch_id)
             if holder is not None and _lives_elsewhere(engine, holder, path):
-                raise _held(batch_id, holder)
+                raise held(batch_id, holder)
             taken = writer.submit(_take(engine, batch_id, token, holder, time.time() + ahead))
             if taken.result() == 1:
                 break
         else:
-            raise _held(batch_id, find_holder(engine, batch_id))
-        with _beating(writer, batch_id, token, ahead):
-            yield
+            raise held(batch_id, find_holder(engine, batch_id))
+        with _beating(engine, writer, batch_id, token, ahead) as hold:
+            yield hold
 
 
 def _take(engine: Engine, batch_id: str, token: str, seen: Holder | None, now: float) -> Executable:
@@ -162,7 +121,7 @@ def _locked(path: Path, engine: Engine, batch_id: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire()
     except Timeout:
-        raise _held(batch_id, find_holder(engine, batch_id)) from None
+        raise held(batch_id, find_holder(engine, batch_id)) from None
     except (OSError, NotImplementedError) as error:
         raise unusable(str(path.parent), error) from error
     try:
@@ -178,10 +137,14 @@ def _mark(lock: Path, token: str) -> None:
     them the lease is of then, it is known that the lock was theirs.
     """
     try:
-        with _mark_path(lock).open("a", encoding="ascii") as file:
+        with open(_mark_path(lock), "a", encoding="ascii", opener=_for_its_owner) as file:
             file.write(f"{token}\n")
     except OSError as error:
         raise unusable(str(lock.parent), error) from error
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _mark_path(lock: Path) -> Path:
@@ -204,30 +167,27 @@ def _was_here(holder: Holder, lock: Path) -> bool:
     return holder.token in marks.split()
 
 
-def _held(batch_id: str, holder: Holder | None) -> HeldError:
-    who = f": {holder.words()}" if holder else ""
-    return HeldError(
-        f"Another batchrun is working on batch {batch_id}{who}.",
-        f"Watch it with: batchrun status {batch_id}",
-    )
-
-
 @contextmanager
-def _beating(writer: JournalWriter, batch_id: str, token: str, ahead: float) -> Iterator[None]:
+def _beating(
+    engine: Engine, writer: JournalWriter, batch_id: str, token: str, ahead: float
+) -> Iterator[Hold]:
     """Renew the lease until the block ends, in a thread: a long export is no silence."""
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
-    over = threading.Event()
+    over, hold = threading.Event(), Hold()
 
     def beat() -> None:
         while not over.wait(HEARTBEAT_SECONDS):
             with suppress(JournalError):  # the work itself meets it, and says so
                 now = time.time() + ahead
-                writer.submit(update(leases).where(mine).values(beat_at=now)).result()
+                renewed = writer.submit(update(leases).where(mine).values(beat_at=now)).result()
+                if not renewed:
+                    hold.lose(taken_over(engine, batch_id))
+                    return
 
     thread = threading.Thread(target=beat, name="lease-heartbeat", daemon=True)
     thread.start()
     try:
-        yield
+        yield hold
     finally:
         over.set()
         thread.join()

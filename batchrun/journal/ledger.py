@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, case, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from batchrun.journal.database import clock_ahead, on_server, writing
 from batchrun.journal.schema import spending, turns
@@ -124,7 +124,11 @@ def counted(engine: Engine) -> Executable:
 
 def inserter(engine: Engine) -> Any:
     """The database's own ``insert``, which knows ``on conflict``."""
-    return postgresql.insert if on_server(engine) else sqlite.insert
+    if on_server(engine):
+        from sqlalchemy.dialects import postgresql  # slow to import, as all its drivers come along
+
+        return postgresql.insert
+    return sqlite.insert
 
 
 def _today() -> str:

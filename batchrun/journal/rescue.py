@@ -30,12 +30,22 @@ _BYTES = "base64"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of one job: from one of these states to another, with further columns' values."""
+    """One step of one job: from one of these states to another, with further columns' values.
+
+    Attributes:
+        job: The job's number.
+        old: The states it may be in before.
+        new: The state it is in then.
+        values: Further columns' values.
+        retried: How often the job had been sent again when it was sent, if it is the answer to
+            that; ``None`` for any other step.
+    """
 
     job: int
     old: tuple[JobState, ...]
     new: JobState
     values: Mapping[str, Any] = field(default_factory=dict)
+    retried: int | None = None
 
 
 def folders(location: str) -> list[Path]:
@@ -127,7 +137,13 @@ def _to_json(step: Step) -> dict[str, Any]:
         name: {_BYTES: base64.b64encode(value).decode()} if isinstance(value, bytes) else value
         for name, value in step.values.items()
     }
-    return {"job": step.job, "old": list(step.old), "new": step.new, "values": values}
+    return {
+        "job": step.job,
+        "old": list(step.old),
+        "new": step.new,
+        "values": values,
+        "retried": step.retried,
+    }
 
 
 def _from_json(kept: Any) -> Step:
@@ -136,4 +152,11 @@ def _from_json(kept: Any) -> Step:
         for name, value in kept["values"].items()
     }
     old = tuple(JobState(state) for state in kept["old"])
-    return Step(int(kept["job"]), old, JobState(kept["new"]), values)
+    retried = kept.get("retried")  # files of earlier versions don't tell
+    return Step(
+        int(kept["job"]),
+        old,
+        JobState(kept["new"]),
+        values,
+        None if retried is None else int(retried),
+    )

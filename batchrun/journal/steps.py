@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Executable, bindparam, exists, or_, select, update
+from sqlalchemy import Executable, bindparam, func, or_, select, update
 
+from batchrun.journal.holder import held_by
 from batchrun.journal.ledger import counted
-from batchrun.journal.schema import JobState, batches, jobs, leases
+from batchrun.journal.schema import JobState, attempts, batches, jobs
 from batchrun.journal.writer import Change
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine, Exists
+    from sqlalchemy import Engine
 
     from batchrun.journal.rescue import Step
 
 # Parameters of conditions; those of values have the columns' names.
-_BATCH, _JOB, _HOLDER, _NOW = "of_batch", "of_job", "of_holder", "now"
+_BATCH, _JOB, _HOLDER, _NOW, _RETRIED = "of_batch", "of_job", "of_holder", "now", "times"
 
 
 class Steps:
@@ -39,13 +40,19 @@ class Steps:
         self._counted = counted(engine)
 
     def intend(self, job: int) -> Change:
-        """From pending to sending, unless another process holds the batch."""
-        return Change(_INTEND, self._holding() | {_JOB: job})
+        """From pending to sending, as long as this process holds the batch."""
+        return Change(_INTEND, {_BATCH: self._batch_id, _HOLDER: self._holder, _JOB: job})
 
     def move(self, step: Step) -> Change:
-        """From one of some states to another; nothing where the job is in none of them."""
-        statement = _move(step.old, frozenset(step.values))
+        """From one of some states to another; nothing where the job is in none of them.
+
+        Nor where the step is of a sending, and the job has been made pending once more since.
+        """
+        of_sending = step.retried is not None
+        statement = _move(step.old, frozenset(step.values), of_sending=of_sending)
         named = {_BATCH: self._batch_id, _JOB: step.job, "state": step.new}
+        if of_sending:
+            named[_RETRIED] = step.retried
         return Change(statement, named | dict(step.values))
 
     def count(self) -> tuple[Change, Change]:
@@ -57,35 +64,30 @@ class Steps:
             Change(self._counted, {"key_hash": self._key_hash, "day": today, "requests": 1}),
         )
 
-    def held_by_another(self) -> Executable:
-        """The query whether another process holds the batch."""
-        return select(_held_by_another()).params(**self._holding())
-
-    def _holding(self) -> dict[str, Any]:
-        return {_BATCH: self._batch_id, _HOLDER: self._holder}
-
-
-def _held_by_another() -> Exists:
-    return exists().where(
-        leases.c.batch_id == bindparam(_BATCH), leases.c.holder != bindparam(_HOLDER)
-    )
-
 
 @lru_cache(maxsize=64)
-def _move(old: tuple[JobState, ...], columns: frozenset[str]) -> Executable:
-    return (
+def _move(old: tuple[JobState, ...], columns: frozenset[str], *, of_sending: bool) -> Executable:
+    statement = (
         update(jobs)
         .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
         # An IN of a list is written out anew for each execution, and not for many at once.
         .where(or_(*(jobs.c.state == state for state in old)))
         .values({name: bindparam(name) for name in sorted({"state", *columns})})
     )
+    return statement.where(bindparam(_RETRIED) == _TIMES_RETRIED) if of_sending else statement
 
 
+_TIMES_RETRIED = (
+    select(func.count())
+    .select_from(attempts)
+    .where(attempts.c.batch_id == bindparam(_BATCH), attempts.c.number == bindparam(_JOB))
+    .scalar_subquery()
+)
 _INTEND = (
     update(jobs)
     .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
-    .where(jobs.c.state == JobState.PENDING, ~_held_by_another())
+    .where(jobs.c.state == JobState.PENDING)
+    .where(held_by(bindparam(_BATCH), bindparam(_HOLDER)))
     .values(state=JobState.SENDING, message="")
 )
 _COUNT = (

@@ -13,7 +13,6 @@ import httpx
 from batchrun import __version__
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.events import Event, happened
-from batchrun.service.address import checked_base_url, checked_key, is_loopback
 from batchrun.service.answers import (
     Credits,
     PollAnswer,
@@ -30,10 +29,12 @@ from batchrun.service.classify import (
     classify_trigger,
     explain_reply,
 )
+from batchrun.service.key import checked_key
 from batchrun.service.parsing import UnusableAnswerError, is_usable_id, read_workflows, tidy
 from batchrun.service.way import open_wire
 from batchrun.service.wire import exchange
 from batchrun.settings import DEFAULT_BASE_URL
+from batchrun.settings.address import checked_base_url, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

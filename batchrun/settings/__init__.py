@@ -1,6 +1,6 @@
 """What is configured, wherever it is: options, environment, ``.env``, ``batchrun.toml``."""
 
-from batchrun.settings.address import DEFAULT_BASE_URL, LOOPBACK_HOSTS, service_of
+from batchrun.settings.address import DEFAULT_BASE_URL, service_of
 from batchrun.settings.defaults import ListDefaults
 from batchrun.settings.files import (
     Configuration,
@@ -14,7 +14,6 @@ from batchrun.settings.model import Settings, default_journal, read_rate, variab
 
 __all__ = [
     "DEFAULT_BASE_URL",
-    "LOOPBACK_HOSTS",
     "Configuration",
     "ConfigurationFile",
     "ListDefaults",

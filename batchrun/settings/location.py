@@ -9,19 +9,17 @@ import re
 from typing import TYPE_CHECKING
 
 from batchrun.errors import JournalError
+from batchrun.masking import without_password
 
 if TYPE_CHECKING:
     from pathlib import PurePath
 
     from sqlalchemy import URL
 
-HIDDEN = "***"
-
 # Two letters at least: C://lists/journal.db is a path.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _POSTGRESQL = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 _EXAMPLE = "Write it as postgresql://USER@HOST/DATABASE, or give the path of a file."
-_SECRETS = frozenset({"password", "sslpassword"})
 # https://developer.apple.com/documentation/fileprovider: ~/Library/CloudStorage/OneDrive-Personal
 _SYNCHRONISED = {
     "onedrive": "OneDrive",
@@ -42,15 +40,7 @@ def is_server(location: str) -> bool:
 
 def shown(location: str) -> str:
     """A journal's name as it may be shown: without a password."""
-    if not is_server(location):
-        return location
-    try:
-        url = server_url(location)
-    except JournalError:
-        return _hidden_roughly(location)
-    secret = {name: HIDDEN for name in url.query if name.lower() in _SECRETS}
-    url = url.set(drivername="postgresql").update_query_dict(secret)
-    return url.render_as_string(hide_password=True).replace("%2A%2A%2A", HIDDEN)
+    return without_password(location) if is_server(location) else location
 
 
 def synchronised_by(path: PurePath) -> str | None:
@@ -90,12 +80,3 @@ def server_url(location: str) -> URL:
     if not url.database:
         raise JournalError("The journal's URL names no database.", _EXAMPLE)
     return url.set(drivername="postgresql+psycopg")
-
-
-def _hidden_roughly(location: str) -> str:
-    """Of a URL that can't be read, the kind and the host: behind the last @, before any query."""
-    scheme, _, rest = location.partition("://")
-    rest = rest.partition("?")[0]
-    return (
-        f"{scheme}://{HIDDEN}@{rest.rpartition('@')[2]}" if "@" in rest else f"{scheme}://{HIDDEN}"
-    )

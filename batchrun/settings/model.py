@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from batchrun.masking import KeepsSecrets
 from batchrun.settings.address import DEFAULT_BASE_URL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PREFIX = "BATCHRUN_"
 KEY_VARIABLE = "PGAI_API_KEY"
@@ -37,7 +41,7 @@ def read_rate(rate: object) -> object:
     return int(number)
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, KeepsSecrets):
     """Everything that is the same for every batch of a user.
 
     Attributes:
@@ -116,6 +120,12 @@ class Settings(BaseSettings):
     def typed_key(self) -> str:
         """The key that was typed in place of a refused one; ``""`` for none."""
         return "" if self._typed_key is None else self._typed_key.get_secret_value()
+
+    def secrets(self) -> Iterator[str]:
+        """See `KeepsSecrets`."""
+        yield self.typed_key
+        if self.api_key is not None:
+            yield self.api_key.get_secret_value()
 
     def with_typed_key(self, key: str) -> Self:
         """These settings with a key that goes where the refused one went."""

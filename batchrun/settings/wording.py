@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from batchrun.settings.model import Settings
 
@@ -78,15 +77,3 @@ def masked_key(key: str) -> str:
 def key_end(key: str) -> str:
     """What may be shown of a key."""
     return key[-KEY_END:] if len(key) >= _LONG_ENOUGH else ""
-
-
-def without_password(address: str) -> str:
-    """An address or path with the password in it, if any, as asterisks."""
-    try:
-        parts = urlsplit(address)
-        if parts.password is None:
-            return address
-        host = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=f"{parts.username}:***@{host}").geturl()
-    except ValueError:
-        return "an address that can't be read" if "@" in address else address

@@ -67,7 +67,7 @@ def column_name(table: Table, position: int) -> str:
 
 def read_contents(table: Table, position: int, *, lenient: bool = False) -> Contents:
     """Count what a column holds; every cell is looked at."""
-    column = table.frame[position]
+    column = table.cells[position]
     uuids = empty = 0
     damaged: Counter[IdKind] = Counter()
     for cell in column:
@@ -97,7 +97,7 @@ def _short(text: str) -> str:
 
 def mostly_ids(table: Table, position: int, *, lenient: bool = False) -> bool:
     """Whether most filled cells of a column, as far as sampled, are IDs."""
-    parsed = (parse_id(cell, lenient=lenient) for cell in table.frame[position])
+    parsed = (parse_id(cell, lenient=lenient) for cell in table.cells[position])
     filled = (each for each in parsed if not isinstance(each, MissingId))
     sample = [isinstance(each, ValidId) for each in itertools.islice(filled, SAMPLED_CELLS)]
     return sum(sample) * 2 > len(sample)
@@ -131,7 +131,7 @@ def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
         return ""
     lines = [
         line
-        for line, company, contact in zip(table.frame.index, companies, contacts, strict=True)
+        for line, company, contact in zip(table.lines, companies, contacts, strict=True)
         if company in both or contact in both
     ]
     rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
@@ -142,4 +142,4 @@ def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
 
 
 def _parsed(table: Table, column: int) -> list[object]:
-    return [parse_id(cell) for cell in table.frame[column]]
+    return [parse_id(cell) for cell in table.cells[column]]

@@ -1,4 +1,4 @@
-"""Rows gathered into the DataFrame of a `Table`, and DataFrames taken as tables."""
+"""Rows gathered into the cells of a `Table`, and DataFrames taken as tables."""
 
 from __future__ import annotations
 
@@ -247,15 +247,6 @@ def _worth_sharing(cells: Sequence[Cell]) -> dict[Cell, Cell] | None:
     return {} if len(set(cells)) * 4 <= len(cells) else None
 
 
-def frame_of(cells: Cells, lines: Sequence[int] | Lines) -> pd.DataFrame:
-    """The frame of a `Table`, of an array of (columns, rows)."""
-    import numpy as np
-    import pandas as pd
-
-    index = pd.Index(np.asarray(lines, dtype="int64"))
-    return pd.DataFrame(cells.T, index=index, dtype=object, copy=False)
-
-
 def is_blank(row: Iterable[Cell]) -> bool:
     """Whether a row holds nothing; 0 and FALSE are something."""
     return all(cell is None or cell == "" for cell in row)
@@ -310,7 +301,7 @@ def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
     cells = np.empty((frame.shape[1], len(frame)), dtype=object)
     for position in range(frame.shape[1]):
         cells[position, :] = _plain_cells(frame.iloc[:, position])
-    return Table(source, header, frame_of(cells, range(2, len(frame) + 2)))
+    return Table(source, header, cells, np.arange(2, len(frame) + 2, dtype=np.int64))
 
 
 def _column_name(label: Hashable) -> str:

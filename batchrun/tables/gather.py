@@ -15,7 +15,6 @@ from batchrun.tables.frames import (
     RowCollector,
     blank_rows_notice,
     check_header,
-    frame_of,
     is_blank,
     rows_of,
 )
@@ -108,7 +107,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         notices += blank_rows_notice(collector.blank_rows)
         names += [""] * (len(cells) - len(names))
         table_source = replace(source, notices=tuple(notices))
-        return Table(table_source, tuple(names), frame_of(cells, kept_lines))
+        return Table(table_source, tuple(names), cells, kept_lines)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "batchrun"]
+BETWEEN_SECONDS = 0.02
+"""Between two looks at a run: to look all the time would take the run its processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,17 @@ class SandboxProcess:
     def report(self) -> dict[str, Any]:
         """What the sandbox itself counted."""
         root = self.base_url.removesuffix("/v1")
-        found: dict[str, Any] = httpx.get(f"{root}/sandbox/report", trust_env=False).json()
+        # Without TLS there is no certificate to verify, and to load them takes longer than to ask.
+        asked = httpx.get(f"{root}/sandbox/report", trust_env=False, verify=False)
+        found: dict[str, Any] = asked.json()
         return found
+
+    def wait_for_triggers(self, number: int, process: subprocess.Popen[str]) -> None:
+        """Return once so many triggers were accepted; the process must not have ended by then."""
+        while self.report()["triggers_accepted"] < number:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(BETWEEN_SECONDS)
+                raise AssertionError("the run ended too early")
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Variables for a command line that talks to this sandbox with a journal of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -48,10 +49,12 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 
 @contextmanager
-def running(sandbox: SandboxProcess, folder: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
+def running(
+    sandbox: SandboxProcess, folder: Path, *before: str, options: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[str]]:
     """A run in the middle of its work."""
     with subprocess.Popen(
-        [*before, *COMMAND, *RUN],
+        [*before, *COMMAND, *RUN, *options],
         env=sandbox.environment(folder),
         cwd=folder,
         text=True,
@@ -59,14 +62,8 @@ def running(sandbox: SandboxProcess, folder: Path, *before: str) -> Iterator[sub
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        wait_for_triggers(sandbox, 8, process)
+        sandbox.wait_for_triggers(8, process)
         yield process
-
-
-def wait_for_triggers(sandbox: SandboxProcess, number: int, process: subprocess.Popen[str]) -> None:
-    """Return once the sandbox has accepted so many triggers."""
-    while sandbox.report()["triggers_accepted"] < number:
-        assert process.poll() is None, "the run ended too early"
 
 
 def read_until(stream: object, words: str) -> str:
@@ -117,14 +114,22 @@ def test_a_run_under_nohup_outlives_its_terminal(sandbox: SandboxProcess, tmp_pa
 def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
     sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
-    with running(sandbox, tmp_path) as process:
+    log, told = tmp_path / "events.jsonl", tmp_path / "told"
+    os.mkfifo(told)
+    tell = shlex.join(["sh", "-c", f'echo "$BATCHRUN_OUTCOME" > {told}'])
+    options = ("--log-file", str(log), "--notify-command", tell)
+    with running(sandbox, tmp_path, options=options) as process:
         process.send_signal(signal.SIGINT)
         read_until(process.stderr, "Stopping")
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate()
+        _, stderr = process.communicate()  # though nobody has read what the command tells
     assert process.returncode == ExitCode.PAUSED
     assert "Go on with: batchrun resume" in stderr
     assert "Traceback" not in stderr
+    assert told.read_text(encoding="utf-8") == "paused\n"
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    [last] = [event for event in events if event["event"].startswith("batch.broken")]
+    assert last["error"] == "StoppedError"
     at_most_on_the_wire = 20
     assert resume_to_the_end(sandbox, tmp_path) <= at_most_on_the_wire
 
@@ -143,8 +148,7 @@ def test_a_terminal_that_is_closed_stops_gently(sandbox: SandboxProcess, tmp_pat
         stderr=its,
     ) as process:
         os.close(its)
-        while sandbox.report()["triggers_accepted"] < 8:
-            assert process.poll() is None
+        sandbox.wait_for_triggers(8, process)
         os.close(ours)
         process.wait()
     assert process.returncode == ExitCode.PAUSED
@@ -190,12 +194,12 @@ def test_ctrl_c_at_the_question_triggers_nothing(sandbox: SandboxProcess, tmp_pa
         stderr=its,
     ) as process:
         os.close(its)
-        read_terminal_until(ours, b"now?")
+        read_terminal_until(ours, b"[y/N]: ")
         process.send_signal(signal.SIGINT)
-        read_terminal_until(ours, b"Nothing was triggered")
+        read_terminal_until(ours, b"Stopped before anything was triggered.")
         process.wait()
     os.close(ours)
-    assert process.returncode == ExitCode.COMPLETED
+    assert process.returncode == ExitCode.INTERRUPTED
     assert sandbox.report()["triggers_accepted"] == 0
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from tests.acceptance.sandbox_process import (
     COMMAND,
-    SandboxProcess,
     batchrun,
     sandbox_process,
     status_of,
@@ -21,12 +20,6 @@ from tests.acceptance.sandbox_process import (
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "hubspot_contacts.xlsx"
 WORKFLOW = "Contact Research"
-
-
-def wait_for_triggers(sandbox: SandboxProcess, number: int, process: subprocess.Popen[str]) -> None:
-    """Return once the sandbox has accepted so many triggers."""
-    while sandbox.report()["triggers_accepted"] < number:
-        assert process.poll() is None, "the run ended before it could be killed"
 
 
 def cells(path: Path, columns: int) -> list[tuple[Any, ...]]:
@@ -51,7 +44,7 @@ def test_a_killed_run_is_resumed_without_a_second_trigger(tmp_path: Path) -> Non
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         ) as process:
-            wait_for_triggers(sandbox, 10, process)
+            sandbox.wait_for_triggers(10, process)
             process.kill()
         assert process.returncode == -signal.SIGKILL
         killed = status_of(env, tmp_path)

@@ -60,8 +60,7 @@ def test_a_full_run_with_faults_a_kill_and_every_export_leaves_no_key(tmp_path: 
         with subprocess.Popen(
             run, env=env, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
-            while sandbox.report()["triggers_accepted"] < 10:
-                assert process.poll() is None
+            sandbox.wait_for_triggers(10, process)
             if sys.platform == "linux":  # what others on the machine can see
                 shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
                 assert b"accounts.csv" in shown

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,6 +113,34 @@ def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
     assert (tmp_path / "accounts.results.xlsx").exists()
     assert batchrun("resume", env=env, cwd=tmp_path).returncode == ExitCode.COMPLETED
     assert_nothing_lost_or_doubled(sandbox, env, tmp_path, ROWS)
+
+
+@pytest.mark.parametrize(("leave", "code"), [("\x03", 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
+def test_ctrl_c_at_the_question_ends_as_interrupted_and_ctrl_d_as_a_no(
+    sandbox: SandboxProcess, tmp_path: Path, leave: str, code: int
+) -> None:
+    with terminal(*RUN, env=sandbox.environment(tmp_path), cwd=tmp_path) as screen:
+        screen.wait_for(NOW)
+        screen.typed.send(leave)
+        assert screen.ended() == code
+        assert "triggered." in screen.text
+    assert sandbox.report()["triggers_accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("run", "SIGINT"), ("run", "SIGTERM"), ("check", "SIGINT")]
+)
+def test_the_question_which_column_ends_at_the_first_signal(
+    sandbox: SandboxProcess, tmp_path: Path, command: str, name: str
+) -> None:
+    rows = [f"{uuid.uuid4()},{uuid.uuid4()}" for _ in range(3)]
+    (tmp_path / "two.csv").write_text("\n".join(["One,Other", *rows]), encoding="utf-8")
+    typed = (command, "two.csv", "-w", WORKFLOW)
+    with terminal(*typed, env=sandbox.environment(tmp_path), cwd=tmp_path) as screen:
+        screen.wait_for("Which one")
+        screen.typed.kill(signal.Signals[name])
+        assert screen.ended() == ExitCode.INTERRUPTED
+        assert "Stopped before anything was" in screen.text
 
 
 @pytest.mark.parametrize("option", ["--yes", "--json"])

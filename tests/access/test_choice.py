@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchrun.access import Access, address_of, find_access, for_batch
+from batchrun.access import Access, address_of, find_access, for_batch, other_key
 from batchrun.access.login import log_in
 from batchrun.errors import UsageError
+from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
 from batchrun.settings import DEFAULT_BASE_URL, Configuration, Settings, load_settings
 from batchrun.settings.files import read_configuration
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 HERE = "http://127.0.0.1:9/v1"
 THERE = "http://127.0.0.1:10/v1"
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 KEYS = {"default": "key-of-default-0001", "emea": "key-of-emea-00000002"}
 
 
@@ -103,27 +106,71 @@ def test_a_key_typed_anew_goes_where_the_refused_one_went() -> None:
     assert find_access(outside) == Access("typed-key", DEFAULT_BASE_URL)
 
 
+def batch_of(profile: str | None, base_url: str = THERE) -> BatchSummary:
+    """A batch that was begun at an address with the key of a profile."""
+    return BatchSummary(
+        batch_id="1124-accounts-7f3a",
+        workflow=Workflow("wf_1", "Research"),
+        source=TableSource("accounts.csv"),
+        parameters={},
+        created_at=NOW,
+        updated_at=NOW,
+        counts=dict.fromkeys(Outcome, 0),
+        jobs=0,
+        requests=0,
+        estimated_seconds=0.0,
+        base_url=base_url,
+        profile=profile,
+    )
+
+
 def test_a_batch_goes_on_with_the_key_it_was_begun_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_access(for_batch(load_settings(), "b", THERE, "emea")).key == KEYS["emea"]
+    batch = batch_of("emea")
+    assert find_access(for_batch(load_settings(), batch)).key == KEYS["emea"]
     monkeypatch.setenv("PGAI_API_KEY", "key-of-the-environment")
-    assert find_access(for_batch(load_settings(), "b", THERE, "emea")).key == KEYS["emea"]
+    assert find_access(for_batch(load_settings(), batch)).key == KEYS["emea"]
+    assert other_key(for_batch(load_settings(), batch), batch) == ""
     typed = load_settings().with_typed_key("typed-key")
-    assert find_access(for_batch(typed, "b", THERE, "emea")).key == "typed-key"
+    assert find_access(for_batch(typed, batch)).key == "typed-key"
 
 
 def test_a_batch_does_not_go_on_with_another_profile() -> None:
     with pytest.raises(UsageError, match="begun with profile emea, not with default"):
-        for_batch(load_settings(profile="default"), "b", THERE, "emea")
+        for_batch(load_settings(profile="default"), batch_of("emea"))
 
 
 def test_a_batch_of_an_address_without_a_key_says_so() -> None:
     with pytest.raises(UsageError, match="is not sent to"):
-        find_access(for_batch(load_settings(), "b", "https://api.example.com/v1", None))
+        find_access(for_batch(load_settings(), batch_of(None, "https://api.example.com/v1")))
 
 
-def test_a_batch_whose_profile_is_gone_takes_the_key_that_is_given() -> None:
-    settings = for_batch(load_settings(api_key="given-key"), "b", THERE, "gone")
-    assert find_access(settings) == Access("given-key", THERE)
+@pytest.mark.parametrize("named", [None, "gone"])
+def test_a_batch_whose_profile_is_erased_is_not_paid_by_another_workspace(
+    named: str | None,
+) -> None:
+    """The default profile's key would fit the address."""
+    with pytest.raises(UsageError) as refused:
+        for_batch(load_settings(profile=named), batch_of("gone", HERE))
+    assert "begun with profile gone, and no key is kept" in refused.value.what
+    assert "batchrun login --profile gone" in refused.value.hint
+    assert "PGAI_API_KEY" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "said"),
+    [
+        ({"api_key": "given-key"}, "given-key", "PGAI_API_KEY"),
+        ({"profile": "emea"}, KEYS["emea"], "profile emea"),
+    ],
+)
+def test_a_batch_whose_profile_is_erased_takes_a_key_that_is_named_and_says_so(
+    given: dict[str, Any], key: str, said: str
+) -> None:
+    batch = batch_of("gone")
+    settings = for_batch(load_settings(**given), batch)
+    found = find_access(settings)
+    assert (found.key, found.base_url) == (key, THERE)
+    assert other_key(settings, batch) == said
 
 
 def test_the_address_is_known_without_opening_the_keyring() -> None:

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from keyring.backends import chainer, null
+from keyring.backends import chainer, fail, null
 
 from batchrun.access import Profiles, find_access, stored_profiles
 from batchrun.access.login import LoggedIn, log_in, log_out
@@ -196,6 +196,18 @@ def test_a_key_the_keyring_does_not_let_go_stays_known(service: str, memory: Mem
     with system_keyring(LockedKeyring()), pytest.raises(UsageError, match="can't be erased"):
         log_out("default")
     assert "default" in stored_profiles().all()
+
+
+def test_a_profile_whose_keyring_is_gone_can_be_logged_out(
+    service: str, memory: MemoryKeyring
+) -> None:
+    """A desktop that was left for a server, or a keyring that was uninstalled."""
+    keep(KEY, service)
+    with system_keyring(fail.Keyring()):
+        gone = log_out("default")
+    assert "may still be there: this system has no keyring" in gone.left_behind
+    assert f'"batchrun {service}" of user default' in gone.left_behind
+    assert stored_profiles().all() == {}
 
 
 def test_a_new_key_is_kept_although_the_keyring_with_the_old_one_is_locked(

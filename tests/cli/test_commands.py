@@ -6,8 +6,6 @@ import csv
 import json
 import re
 import shlex
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -23,26 +21,6 @@ if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
 
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
-
-
-def test_help_imports_no_pandas() -> None:
-    script = (
-        "import sys; from batchrun.cli import app, main\n"
-        "sys.argv = ['batchrun', '--help']\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'pandas', 'numpy', 'openpyxl', 'httpx', 'sqlalchemy', 'pydantic'}\n"
-        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-
-
-def test_importing_batchrun_is_light() -> None:
-    script = "import batchrun, sys; sys.exit('pandas' in sys.modules or 'httpx' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_the_version_is_told(batchrun: CommandLine) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.access import stored_profiles
+from batchrun.access import Kept, Profile, stored_profiles
 from batchrun.errors import ExitCode
 from batchrun.sandbox import SandboxSettings, Scope, running
 from tests.cli.conftest import SPEED
@@ -98,6 +98,42 @@ def test_a_batch_goes_on_with_its_own_workspace(
     assert triggers_accepted(service) == 2
 
 
+def test_a_batch_whose_profile_is_erased_needs_another_key_by_name(
+    batchrun: CommandLine, service: str, accounts: Path
+) -> None:
+    """Neither the default profile nor anybody's key pays for it in silence."""
+    login(batchrun, KEY, "--base-url", service, "--profile", "north")
+    login(batchrun, KEY, "--base-url", service)
+    assert batchrun(*RUN, "--profile", "north", "--limit", "1").exit_code == ExitCode.PAUSED
+    stored_profiles().drop("north")
+    for command in (("resume",), ("retry", "--outcome", "in-doubt", "--yes")):
+        refused = batchrun(*command)
+        assert_refused(refused, ExitCode.UNUSABLE, "begun with profile north", "login --profile")
+        assert "resume" not in refused.stdout
+    assert triggers_accepted(service) == 1
+    ended = batchrun("resume", "--profile", "default")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "profile default pays from now on" in ended.stderr
+    assert triggers_accepted(service) == 2
+
+
+def test_a_list_does_not_go_on_with_another_workspaces_key(
+    batchrun: CommandLine, service: str, accounts: Path
+) -> None:
+    login(batchrun, KEY, "--base-url", service, "--profile", "north")
+    login(batchrun, KEY, "--base-url", service)
+    assert batchrun(*RUN, "--profile", "north", "--limit", "1").exit_code == ExitCode.PAUSED
+    refused = batchrun(*RUN)
+    assert_refused(refused, ExitCode.UNUSABLE, "profile default would pay", "batchrun resume")
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", KEY)
+    batchrun.monkeypatch.setenv("BATCHRUN_BASE_URL", service)
+    assert_refused(batchrun(*RUN), ExitCode.UNUSABLE, "the key in PGAI_API_KEY would pay")
+    assert triggers_accepted(service) == 1
+    batchrun.monkeypatch.delenv("PGAI_API_KEY")
+    assert batchrun(*RUN, "--profile", "north").exit_code == ExitCode.INCOMPLETE
+    assert triggers_accepted(service) == 2
+
+
 def test_the_profile_named_wins_over_the_key_of_the_environment(
     batchrun: CommandLine, service: str
 ) -> None:
@@ -121,6 +157,18 @@ def test_all_keys_are_erased_at_once(batchrun: CommandLine, service: str) -> Non
     assert "two" in ended.stdout
     assert stored_profiles().all() == {}
     assert batchrun("logout", "--all").exit_code == ExitCode.COMPLETED
+
+
+def test_a_profile_whose_keyring_is_gone_is_erased_and_the_entry_named(
+    batchrun: CommandLine,
+) -> None:
+    url = "https://api.example.com/v1"
+    stored_profiles().keep(Profile("north", url, Kept.KEYRING, "1111"))
+    ended = batchrun("logout", "--profile", "north")
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert f"Erased:    profile north for {url}" in ended.stdout
+    assert f'Remove the entry "batchrun {url}" of user north' in ended.stdout
+    assert stored_profiles().all() == {}
 
 
 def test_a_sandbox_takes_no_profile(batchrun: CommandLine, accounts: Path) -> None:

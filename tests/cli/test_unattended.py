@@ -161,19 +161,6 @@ def test_a_batch_that_another_process_works_on_is_left_to_it(
     assert batchrun("resume", "--all").exit_code == ExitCode.COMPLETED
 
 
-def test_what_pauses_one_batch_pauses_those_behind_it(
-    batchrun: CommandLine, calendar: Calendar
-) -> None:
-    for rows in (36, 3):
-        write_list(batchrun.folder / "list.csv", rows)
-        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
-    ended = batchrun("resume", "--all")
-    assert ended.exit_code == ExitCode.PAUSED
-    assert "Not gone on with now:" in ended.stderr
-    statuses = json.loads(batchrun("batches", "--json").stdout)
-    assert statuses[0]["outcomes"]["completed"] < 3
-
-
 def test_options_for_one_batch_do_not_go_with_all(batchrun: CommandLine, sandbox: str) -> None:
     write_list(batchrun.folder / "list.csv", 2)
     batchrun(*RUN)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import stat
+import tomllib
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psycopg
 import pytest
 
 from batchrun.access import stored_profiles
@@ -24,12 +27,15 @@ from batchrun.journal import Journal
 from batchrun.journal.schema import SCHEMA_VERSION
 from batchrun.sandbox import SandboxSettings, Scope, running
 from batchrun.settings import user_file
+from tests.docs.pages import ROOT
+from tests.postgres import PASSWORD
 from tests.service.misbehaving import ScriptedServer, answering, untrusted_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.cli.commands import CommandLine
+    from tests.postgres import PostgresServer
 
 KEY = "sk-5up3r-s3cr3t-k3y-0123456789"
 LISTED = [{"id": "wf_1", "name": "One", "status": "active"}]
@@ -227,7 +233,73 @@ def test_a_database_server_is_told_without_its_password(
     assert "hunter2" not in ended.stdout
 
 
+def on_server(batchrun: CommandLine, postgres: PostgresServer) -> str:
+    """An empty database that the command is told to keep its journal in."""
+    url = postgres.new_database()
+    batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", url)
+    return url
+
+
+def tables_of(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        return [name for (name,) in connection.execute(query)]
+
+
+def test_looking_makes_no_tables_on_a_server(
+    batchrun: CommandLine, service: str, postgres: PostgresServer
+) -> None:
+    url = on_server(batchrun, postgres)
+    code, found = doctor(batchrun)
+    assert code == ExitCode.COMPLETED
+    assert "none yet" in found["Journal"]["text"]
+    assert PASSWORD not in found["Journal"]["text"]
+    assert tables_of(url) == []
+
+
+def test_looking_migrates_no_tables_on_a_server(
+    batchrun: CommandLine, service: str, postgres: PostgresServer
+) -> None:
+    url = on_server(batchrun, postgres)
+    Journal(url).close()
+    with psycopg.connect(url) as connection:
+        connection.execute("ALTER TABLE batches DROP COLUMN form")
+        connection.execute("UPDATE meta SET value = '4' WHERE name = 'schema_version'")
+    _, found = doctor(batchrun)
+    assert found["Journal"]["verdict"] == "ok"
+    assert "schema 4, 0 batches" in found["Journal"]["text"]
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT value FROM meta").fetchone() == ("4",)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        ("CREATE TABLE photos (name TEXT)", "not a journal"),
+        ("CREATE TABLE meta (name TEXT); CREATE TABLE batches (id TEXT)", "is damaged|can't be"),
+        ("DROP SCHEMA public", "may make no tables"),
+    ],
+)
+def test_a_database_that_is_no_journal_is_a_fault(
+    batchrun: CommandLine, service: str, postgres: PostgresServer, spoil: str, words: str
+) -> None:
+    url = on_server(batchrun, postgres)
+    with psycopg.connect(url) as connection:
+        connection.execute(spoil.encode())
+    code, found = doctor(batchrun)
+    assert code == ExitCode.UNUSABLE
+    assert re.search(words, found["Journal"]["text"])
+    assert "Traceback" not in found["Journal"]["text"]
+
+
 # this machine
+
+
+def test_each_extra_is_told(batchrun: CommandLine, service: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    _, found = doctor(batchrun)
+    for extra in project["optional-dependencies"].keys() - {"test", "dev"}:
+        assert extra in found["Extras"]["text"]
 
 
 def test_a_file_with_keys_that_others_can_read_is_a_fault(

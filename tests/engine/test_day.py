@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,16 +25,32 @@ if TYPE_CHECKING:
 
     from batchrun.settings import Settings
 
-SPEED = 3_000.0
+SPEED = 2_000.0
 TEN_AT_NIGHT = datetime(2026, 11, 24, 22, tzinfo=UTC).timestamp()
+
+
+class AtRestUntilAsked:
+    """Seconds since the second call; the first one makes the clock, the second is its first use."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._began = 0.0
+
+    def __call__(self) -> float:
+        self._calls += 1
+        if self._calls <= 2:
+            self._began = time.monotonic()
+        return time.monotonic() - self._began if self._calls > 2 else 0.0
 
 
 @contextmanager
 def service_at_night(daily: int) -> Iterator[tuple[str, SandboxService]]:
-    """A service whose day ends in two hours, which are over in 2.4 seconds."""
+    """A service whose day ends two hours after the first request, which are over in 3.6 seconds."""
     settings = SandboxSettings(rate_per_minute=100_000, daily=daily)
     service = SandboxService(settings, started_at=TEN_AT_NIGHT)
-    with running_app(create_app(service, SandboxClock(SPEED, origin=TEN_AT_NIGHT))) as url:
+    with running_app(
+        create_app(service, SandboxClock(SPEED, TEN_AT_NIGHT, AtRestUntilAsked()))
+    ) as url:
         yield url, service
 
 

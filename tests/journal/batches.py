@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,15 @@ from batchrun.model import (
     ExecutionStatus,
     Outcome,
     Role,
-    Table,
-    TableSource,
     Workflow,
 )
 from batchrun.plan import Parameters, Plan, make_plan
+from batchrun.tables import from_frame
 
 if TYPE_CHECKING:
-    from batchrun.journal import Journal
+    from collections.abc import Iterator
+
+    from batchrun.journal import BatchJobs, Journal
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(3)]
@@ -29,10 +31,16 @@ URL = "https://api.example.com/v1"
 
 
 def plan_of(*ids: str) -> Plan:
-    frame = pd.DataFrame([[each, 7] for each in ids], index=range(2, len(ids) + 2), dtype=object)
-    table = Table(TableSource("Key Accounts.csv"), ("Company ID", "Seats"), frame)
+    table = from_frame(pd.DataFrame({"Company ID": ids, "Seats": 7}), "Key Accounts.csv")
     rates = EstimateRates(60, 45)
     return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
+
+
+@contextmanager
+def working_on(journal: Journal, batch_id: str, key: str = "key") -> Iterator[BatchJobs]:
+    """A batch's jobs, held until the block ends."""
+    with journal.hold(batch_id):
+        yield journal.jobs(batch_id, key)
 
 
 def accepted(job: int) -> Execution:

@@ -16,20 +16,21 @@ from batchrun.journal.lease import lock_path
 from batchrun.journal.schema import attempts
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
-from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
+from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from batchrun.journal import BatchJobs
 
 FAILED, DOUBTFUL, FINE = range(3)
 
 
 @pytest.fixture
-def jobs(journal: Journal) -> BatchJobs:
+def batch_id(journal: Journal) -> str:
     """A batch of which one job failed, one is in doubt and one is completed."""
-    batch_jobs = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
 
-    async def work() -> None:
+    async def work(batch_jobs: BatchJobs) -> None:
         for job in batch_jobs.pending():
             assert await batch_jobs.intend(job)
             if job.number == DOUBTFUL:
@@ -41,8 +42,17 @@ def jobs(journal: Journal) -> BatchJobs:
                 done = Execution("exec_0", ExecutionStatus.FAILED, message="no such company")
             await batch_jobs.finish(job, done, NOW)
 
-    asyncio.run(work())
-    return batch_jobs
+    batch_id = journal.create(plan_of(*IDS), URL)
+    with working_on(journal, batch_id) as batch_jobs:
+        asyncio.run(work(batch_jobs))
+    return batch_id
+
+
+@pytest.fixture
+def jobs(journal: Journal, batch_id: str) -> Iterator[BatchJobs]:
+    """The jobs of that batch, which is held."""
+    with working_on(journal, batch_id) as batch_jobs:
+        yield batch_jobs
 
 
 def test_retried_jobs_are_pending_and_what_had_become_of_them_is_kept(
@@ -92,14 +102,13 @@ def test_dropped_doubts_stay_in_doubt_and_are_not_asked_about_again(
 
 @pytest.mark.parametrize("location", ["sqlite"], indirect=True)
 def test_a_forgotten_batch_is_in_no_file_of_the_journal(
-    journal: Journal, jobs: BatchJobs, tmp_path: Path
+    journal: Journal, batch_id: str, tmp_path: Path
 ) -> None:
-    [forgotten] = journal.batches()
     kept = journal.create(plan_of(IDS[0]), URL)
     assert _files_with(tmp_path, IDS[FINE]) != []
-    journal.forget(forgotten.batch_id)
+    journal.forget(batch_id)
     assert _files_with(tmp_path, IDS[FINE]) == []
-    assert _files_with(tmp_path, forgotten.batch_id) == []
+    assert _files_with(tmp_path, batch_id) == []
     assert [summary.batch_id for summary in journal.batches()] == [kept]
 
 
@@ -112,11 +121,10 @@ def test_a_batch_that_is_being_worked_on_is_not_forgotten(location: str) -> None
 
 
 def test_a_lock_file_is_erased_only_when_it_is_closed(
-    journal: Journal, jobs: BatchJobs, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, batch_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows erases no file that is open."""
-    [forgotten] = journal.batches()
-    lock, unlink = lock_path(journal.location, forgotten.batch_id), Path.unlink
+    lock, unlink = lock_path(journal.location, batch_id), Path.unlink
     probe = FileLock(lock, timeout=0, is_singleton=False)
 
     def as_on_windows(self: Path, missing_ok: bool = False) -> None:
@@ -126,13 +134,13 @@ def test_a_lock_file_is_erased_only_when_it_is_closed(
         unlink(self, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", as_on_windows)
-    journal.forget(forgotten.batch_id)
+    journal.forget(batch_id)
     assert journal.batches() == []
     assert not lock.exists()
 
 
 def test_the_journal_is_compacted_once_however_many_batches_are_forgotten(
-    journal: Journal, jobs: BatchJobs, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, batch_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal.create(plan_of(IDS[0]), URL)
     compacted: list[object] = []

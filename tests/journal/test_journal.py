@@ -14,10 +14,12 @@ from batchrun.errors import JournalError
 from batchrun.journal import Journal
 from batchrun.model import Outcome
 
-from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
+from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from batchrun.journal import BatchJobs
 
 
 def test_a_batch_id_tells_the_day_and_the_list(journal: Journal) -> None:
@@ -36,15 +38,15 @@ def test_every_row_has_one_outcome_and_the_counts_add_up(journal: Journal) -> No
 
 def test_a_result_lands_on_every_row_of_its_job(journal: Journal) -> None:
     batch_id = journal.create(plan_of(IDS[0], IDS[1], IDS[0]), URL)
-    jobs = journal.jobs(batch_id, "key")
 
-    async def finish_first() -> None:
+    async def finish_first(jobs: BatchJobs) -> None:
         job = jobs.pending()[0]
         assert await jobs.intend(job)
         await jobs.accept(job, accepted(0), NOW)
         await jobs.finish(job, completed(0, {"score": 3}), NOW)
 
-    asyncio.run(finish_first())
+    with working_on(journal, batch_id) as jobs:
+        asyncio.run(finish_first(jobs))
     with journal.results(batch_id) as found:
         rows = list(found.rows)
         again = list(found.rows)
@@ -57,10 +59,9 @@ def test_a_result_lands_on_every_row_of_its_job(journal: Journal) -> None:
 def test_a_job_that_was_being_sent_when_the_process_died_is_in_doubt(location: str) -> None:
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
-        jobs = journal.jobs(batch_id, "key")
-        asyncio.run(jobs.intend(jobs.pending()[1]))
-    with Journal(location) as journal:
-        jobs = journal.jobs(batch_id, "key")
+        with working_on(journal, batch_id) as jobs:
+            asyncio.run(jobs.intend(jobs.pending()[1]))
+    with Journal(location) as journal, working_on(journal, batch_id) as jobs:
         assert asyncio.run(jobs.recover()) == 1
         assert outcomes(journal, batch_id) == [Outcome.PENDING, Outcome.IN_DOUBT, Outcome.PENDING]
         assert [job.number for job in jobs.pending()] == [0, 2]
@@ -68,22 +69,23 @@ def test_a_job_that_was_being_sent_when_the_process_died_is_in_doubt(location: s
 
 def test_a_job_can_be_taken_for_triggering_only_once(journal: Journal) -> None:
     batch_id = journal.create(plan_of(*IDS), URL)
-    jobs = journal.jobs(batch_id, "key")
-    job = jobs.pending()[0]
 
-    async def take_twice() -> list[bool]:
+    async def take_twice(jobs: BatchJobs) -> list[bool]:
+        job = jobs.pending()[0]
         return list(await asyncio.gather(jobs.intend(job), jobs.intend(job)))
 
-    assert sorted(asyncio.run(take_twice())) == [False, True]
+    with working_on(journal, batch_id) as jobs:
+        assert sorted(asyncio.run(take_twice(jobs))) == [False, True]
 
 
 def test_requests_are_counted_for_the_batch_and_for_the_keys_day(journal: Journal) -> None:
-    first = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
-    second = journal.jobs(journal.create(plan_of(*IDS[:1]), URL), "key")
+    first = journal.create(plan_of(*IDS), URL)
+    second = journal.create(plan_of(*IDS[:1]), URL)
     journal.create(plan_of(*IDS[1:]), URL)
-    for batch in (first, second):
-        batch.count_request()
-        asyncio.run(batch.poll_on())  # committed later, so the count is on disk
+    for batch_id in (first, second):
+        with working_on(journal, batch_id) as jobs:
+            jobs.count_request()
+            asyncio.run(jobs.poll_on())  # committed later, so the count is on disk
     assert journal.ledger("key").take_turns(0, 0, 0).requests_today == 2
     assert journal.ledger("another key").take_turns(0, 0, 0).requests_today == 0
     assert {summary.requests for summary in journal.batches()} == {0, 1}
@@ -91,17 +93,17 @@ def test_requests_are_counted_for_the_batch_and_for_the_keys_day(journal: Journa
 
 def test_a_timed_out_job_is_polled_on_by_the_next_process(journal: Journal) -> None:
     batch_id = journal.create(plan_of(*IDS), URL)
-    jobs = journal.jobs(batch_id, "key")
 
-    async def time_out() -> None:
+    async def time_out(jobs: BatchJobs) -> None:
         job = jobs.pending()[0]
         await jobs.intend(job)
         await jobs.accept(job, accepted(0), NOW)
         await jobs.time_out(job, "not finished after 30 minutes")
 
-    asyncio.run(time_out())
-    assert outcomes(journal, batch_id)[0] is Outcome.TIMED_OUT
-    asyncio.run(jobs.poll_on())
+    with working_on(journal, batch_id) as jobs:
+        asyncio.run(time_out(jobs))
+        assert outcomes(journal, batch_id)[0] is Outcome.TIMED_OUT
+        asyncio.run(jobs.poll_on())
     assert [job.execution_id for job in jobs.in_flight()] == ["exec_0"]
 
 

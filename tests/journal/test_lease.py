@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import socket
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 
-from batchrun.errors import JournalError
-from batchrun.journal import Journal, lease
-from batchrun.journal.schema import leases
+from batchrun.errors import ExitCode, JournalError, TakenOverError
+from batchrun.journal import BatchJobs, Journal, lease
+from batchrun.journal.holder import SILENCE_SECONDS
+from batchrun.journal.schema import JobState, attempts, batches, jobs, leases
 from batchrun.model import Outcome
 
 from .batches import IDS, NOW, URL, accepted, outcomes, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Hashable, Iterator
     from pathlib import Path
+
+    from batchrun.journal.writer import Change
 
 HOLD = """
 import sys
@@ -122,7 +128,7 @@ def test_a_holder_on_another_machine_counts_as_long_as_it_is_heard_of(
         _pretend(journal, holder="x", host=host, age=timedelta(seconds=5))
     with pytest.raises(JournalError, match=f"on {host}"), journal.hold(batch_id):
         pass
-    _pretend(journal, age=timedelta(seconds=lease.SILENCE_SECONDS + 1))
+    _pretend(journal, age=timedelta(seconds=SILENCE_SECONDS + 1))
     with journal.hold(batch_id):
         pass
 
@@ -136,7 +142,7 @@ def test_of_two_machines_that_ask_at_the_same_moment_one_gets_the_batch(
         batch_id = one.create(plan_of(*IDS), URL)
         if before == "a silent one":
             with one.hold(batch_id):
-                _pretend(one, holder="x", age=timedelta(seconds=lease.SILENCE_SECONDS + 1))
+                _pretend(one, holder="x", age=timedelta(seconds=SILENCE_SECONDS + 1))
         seen = one.holder(batch_id)
         with other.hold(batch_id), monkeypatch.context() as patched:
             patched.setattr(lease, "user_data_path", lambda *_, **__: tmp_path)
@@ -173,7 +179,8 @@ class _Fast(datetime):
         return cls.fromtimestamp(time.time(), tz)
 
 
-def test_who_has_been_taken_over_triggers_nothing_more(location: str) -> None:
+@pytest.mark.parametrize("taker", ["works", "has ended"])
+def test_who_has_been_taken_over_triggers_nothing_more(location: str, taker: str) -> None:
     """A laptop that slept while another machine went on with its batch."""
     with Journal(location) as slept, Journal(location) as other:
         batch_id = slept.create(plan_of(*IDS), URL)
@@ -181,18 +188,201 @@ def test_who_has_been_taken_over_triggers_nothing_more(location: str) -> None:
         first, second, _ = ours.pending()
         with slept.hold(batch_id):
             assert asyncio.run(ours.intend(first))
-            _pretend(slept, holder=other._token)
+            _pretend(slept, holder=other._token, pid=4711, host="elsewhere")
             asyncio.run(theirs.recover())
             assert outcomes(other, batch_id)[0] is Outcome.IN_DOUBT
-            with pytest.raises(JournalError, match="taken over"):
+            if taker == "has ended":
+                _let_go(slept)
+            with pytest.raises(TakenOverError, match="taken over") as told:
                 asyncio.run(ours.intend(second))
+            assert told.value.exit_code is ExitCode.PAUSED
+            if taker == "works":
+                assert "process 4711 on elsewhere" in told.value.what
+                assert "batchrun status" in told.value.hint
+            else:
+                assert "has ended" in told.value.what
+                assert f"batchrun resume {batch_id}" in told.value.hint
             # The answer that was under way all the time settles the doubt.
             asyncio.run(ours.accept(first, accepted(0), NOW))
         assert [job.execution_id for job in theirs.in_flight()] == ["exec_0"]
-        assert asyncio.run(theirs.intend(second))
+        assert outcomes(other, batch_id) == [Outcome.PENDING] * 3
+        if taker == "works":
+            assert asyncio.run(theirs.intend(second))
 
 
-def _pretend(journal: Journal, *, age: timedelta = timedelta(), **values: str) -> None:
+@pytest.mark.parametrize("taker", ["works", "has ended", "has forgotten it"])
+def test_the_heartbeat_tells_that_the_batch_is_anothers(
+    location: str, taker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.001)
+    told: queue.SimpleQueue[TakenOverError] = queue.SimpleQueue()
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with journal.hold(batch_id) as hold:
+            hold.when_lost(told.put)
+            if taker == "works":
+                _pretend(journal, holder="x", pid=4711)
+                assert "process 4711" in told.get().what
+            elif taker == "has ended":
+                _let_go(journal)
+                assert "has ended" in told.get().what
+            else:
+                journal._writer.submit(delete(batches)).result()
+                assert "was forgotten" in told.get().what
+            hold.when_lost(told.put)  # whoever asks later is told at once
+            assert batch_id in told.get_nowait().what
+        if taker == "works":  # what another holds is not let go of
+            found = journal.holder(batch_id)
+            assert found is not None
+            assert found.token == "x"
+
+
+DECISIONS: dict[str, Callable[[Journal, BatchJobs, str], object]] = {
+    "recover": lambda _, jobs, __: asyncio.run(jobs.recover()),
+    "poll on": lambda _, jobs, __: asyncio.run(jobs.poll_on()),
+    "retry": lambda _, jobs, __: asyncio.run(jobs.retry({Outcome.FAILED})),
+    "marked rows": lambda _, jobs, __: asyncio.run(jobs.again({2: 0})),
+    "retry doubts": lambda _, jobs, __: asyncio.run(jobs.retry_doubts()),
+    "drop doubts": lambda _, jobs, __: asyncio.run(jobs.drop_doubts()),
+    "how it ended": lambda _, jobs, __: asyncio.run(jobs.worked("It was interrupted.", 1, 1)),
+    "workbook": lambda journal, _, batch_id: journal.set_output(batch_id, "theirs.xlsx"),
+    "form": lambda journal, _, batch_id: journal.set_form(batch_id, "{}"),
+}
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+@pytest.mark.parametrize("taker", ["works", "has ended"])
+def test_what_was_decided_before_a_takeover_changes_nothing_after_it(
+    location: str, decision: str, taker: str
+) -> None:
+    """A question was open, or a workbook was written, while the machine slept."""
+    states = [JobState.SENDING, JobState.IN_DOUBT, JobState.FAILED]
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        jobs = journal.jobs(batch_id, "key")
+        with journal.hold(batch_id):
+            for number, state in enumerate(states):
+                _put(journal, number, state)
+            _pretend(journal, holder="x") if taker == "works" else _let_go(journal)
+            before = _all_of(journal)
+            with pytest.raises(TakenOverError):
+                DECISIONS[decision](journal, jobs, batch_id)
+            assert _all_of(journal) == before
+
+
+def test_a_batch_taken_over_meanwhile_is_not_forgotten(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        hold = journal.hold
+
+        @contextmanager
+        def slept(batch_id: str) -> Iterator[None]:
+            with hold(batch_id):
+                _pretend(journal, holder="x")
+                yield
+
+        monkeypatch.setattr(journal, "hold", slept)
+        with pytest.raises(TakenOverError):
+            journal.forget(batch_id)
+        assert len(journal.batches()) == 1
+
+
+@pytest.mark.parametrize("answer", ["accept", "release", "reject", "doubt"])
+def test_an_answer_settles_only_the_sending_it_is_of(location: str, answer: str) -> None:
+    """Whoever took over has asked the user, and is sending the job again itself."""
+    with Journal(location) as slept, Journal(location) as other:
+        batch_id = slept.create(plan_of(*IDS), URL)
+        ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
+        first, *_ = ours.pending()
+        with slept.hold(batch_id):
+            assert asyncio.run(ours.intend(first))
+            _pretend(slept, holder=other._token)
+            asyncio.run(theirs.recover())
+            asyncio.run(theirs.retry_doubts())
+            again, *_ = theirs.pending()
+            assert asyncio.run(theirs.intend(again))
+            match answer:
+                case "accept":
+                    asyncio.run(ours.accept(first, accepted(0), NOW))
+                case "release":
+                    asyncio.run(ours.release(first, "no connection"))
+                case "reject":
+                    asyncio.run(ours.reject(first, "no such company"))
+                case _:
+                    asyncio.run(ours.doubt(first, "no answer"))
+            assert 0 not in [job.number for job in theirs.pending()]
+            asyncio.run(theirs.accept(again, accepted(7), NOW))
+        assert [job.execution_id for job in theirs.in_flight()] == ["exec_7"]
+
+
+def test_who_slept_between_the_intent_and_the_request_does_not_send_it(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(location) as slept, Journal(location) as other:
+        batch_id = slept.create(plan_of(*IDS), URL)
+        ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
+        first, *_ = ours.pending()
+        clock, commit = [time.time()], slept._writer.commit_changes
+
+        async def commit_and_sleep(*changes: Change, of: Hashable = None) -> int:
+            changed = await commit(*changes, of=of)
+            clock[0] += 3600
+            _pretend(slept, holder=other._token)
+            await theirs.recover()
+            monkeypatch.setattr(slept._writer, "commit_changes", commit)
+            return changed
+
+        with slept.hold(batch_id):
+            monkeypatch.setattr(slept._writer, "commit_changes", commit_and_sleep)
+            monkeypatch.setattr(time, "time", lambda: clock[0])
+            with pytest.raises(TakenOverError):
+                asyncio.run(ours.intend(first))
+        assert first in theirs.pending()  # nobody need be in doubt about it
+
+
+@pytest.mark.parametrize("location", ["postgresql"], indirect=True)
+def test_an_intent_waits_for_whoever_is_taking_the_batch(location: str) -> None:
+    """What is seen is not what was: the lease must still be ours when the intent is committed."""
+    with Journal(location) as ours, ThreadPoolExecutor(1) as pool:
+        batch_id = ours.create(plan_of(*IDS), URL)
+        jobs = ours.jobs(batch_id, "key")
+        first, *_ = jobs.pending()
+        with ours.hold(batch_id), psycopg.connect(location) as taker:
+            taker.execute("UPDATE leases SET holder = 'x'")
+            intended = pool.submit(asyncio.run, jobs.intend(first))
+            with psycopg.connect(location, autocommit=True) as watching:
+                waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                while not intended.done() and watching.execute(waits).fetchone() == (0,):
+                    pass
+            taker.commit()
+            with pytest.raises(TakenOverError):
+                intended.result()
+        assert [job.number for job in jobs.pending()] == [0, 1, 2]
+
+
+def _pretend(journal: Journal, *, age: timedelta = timedelta(), **values: str | int) -> None:
     """Make the journal's one lease look like another's."""
     beat_at = (datetime.now(UTC) - age).timestamp()
     journal._writer.submit(update(leases).values(beat_at=beat_at, **values)).result()
+
+
+def _let_go(journal: Journal) -> None:
+    """Whoever has the journal's one lease has ended."""
+    journal._writer.submit(delete(leases)).result()
+
+
+def _put(journal: Journal, job: int, state: JobState) -> None:
+    """Have a job be in a state."""
+    journal._writer.submit(update(jobs).where(jobs.c.number == job).values(state=state)).result()
+
+
+def _all_of(journal: Journal) -> list[object]:
+    """What the journal holds of batches, jobs and attempts."""
+    with journal.connect() as connection:
+        return [
+            *connection.execute(select(batches)),
+            *connection.execute(select(jobs).order_by(jobs.c.number)),
+            *connection.execute(select(attempts)),
+        ]

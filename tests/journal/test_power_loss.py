@@ -23,7 +23,7 @@ from sqlalchemy import select
 from batchrun.journal import Journal
 from batchrun.journal.schema import JobState, jobs
 
-from .batches import NOW, URL, accepted, completed, plan_of
+from .batches import NOW, URL, accepted, completed, plan_of, working_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,8 +76,9 @@ def test_a_log_cut_off_anywhere_holds_every_promise_made_until_then(tmp_path: Pa
     database, log = before / "journal.db", before / "journal.db-wal"
     with Journal(str(database)) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
-        promises = asyncio.run(work(journal.jobs(batch_id, "key"), log))
-        content, frames = database.read_bytes(), log.read_bytes()
+        with working_on(journal, batch_id) as batch:
+            promises = asyncio.run(work(batch, log))
+            content, frames = database.read_bytes(), log.read_bytes()
     assert len(promises) == 3 * JOBS
     assert {promise.log_bytes for promise in promises} > {len(frames)}
 
@@ -111,12 +112,12 @@ def _read(database: Path, batch_id: str) -> tuple[dict[int, JobState], int]:
 PROMISING = """
 import asyncio, os, sys
 from batchrun.journal import Journal
-from tests.journal.batches import IDS, URL, plan_of
+from tests.journal.batches import IDS, URL, plan_of, working_on
 with Journal(sys.argv[1]) as journal:
-    batch = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
-    for job in batch.pending():
-        asyncio.run(batch.intend(job))
-        os.write(1, b"promised")
+    with working_on(journal, journal.create(plan_of(*IDS), URL)) as batch:
+        for job in batch.pending():
+            asyncio.run(batch.intend(job))
+            os.write(1, b"promised")
 """
 
 

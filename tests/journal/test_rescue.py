@@ -18,7 +18,7 @@ from batchrun.journal.rescue import RescueFiles, Step, folders
 from batchrun.journal.schema import JobState
 from batchrun.model import JSON, Outcome
 
-from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
+from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
 
 if TYPE_CHECKING:
     from batchrun.journal import BatchJobs, Job
@@ -43,10 +43,10 @@ def test_a_result_the_journal_cannot_take_is_kept_beside_it_and_taken_in_later(
     result: JSON = {"score": 3, "text": "Überall \ud800"}
     with Journal(str(path)) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
-        jobs = journal.jobs(batch_id, "key")
-        first, second, third = jobs.pending()
-        for job in (first, second, third):
-            assert asyncio.run(jobs.intend(job))
+        with working_on(journal, batch_id) as jobs:
+            first, second, third = jobs.pending()
+            for job in (first, second, third):
+                assert asyncio.run(jobs.intend(job))
         asyncio.run(jobs.accept(first, accepted(0), NOW))
         with locked_out(path):
             for step in (
@@ -63,8 +63,7 @@ def test_a_result_the_journal_cannot_take_is_kept_beside_it_and_taken_in_later(
         if sys.platform != "win32":
             assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
-    with Journal(str(path)) as journal:  # the next process
-        jobs = journal.jobs(batch_id, "key")
+    with Journal(str(path)) as journal, working_on(journal, batch_id) as jobs:  # the next process
         assert asyncio.run(jobs.recover()) == 0
         assert outcomes(journal, batch_id) == [
             Outcome.COMPLETED,
@@ -81,16 +80,16 @@ def test_a_step_taken_in_twice_changes_nothing_the_second_time(tmp_path: Path) -
     """The process that takes a file in may die before the file is gone."""
     with Journal(str(tmp_path / "journal.db")) as journal:
         batch_id = journal.create(plan_of(*IDS[:1]), URL)
-        jobs = journal.jobs(batch_id, "key")
-        [job] = jobs.pending()
-        asyncio.run(jobs.intend(job))
         files = RescueFiles([tmp_path], batch_id)
         step = Step(0, (JobState.SENDING,), JobState.IN_FLIGHT, {"execution_id": "exec_0"})
-        files.keep(step)
-        asyncio.run(jobs.recover())
-        asyncio.run(_finish(jobs))
-        files.keep(step)
-        asyncio.run(jobs.recover())
+        with working_on(journal, batch_id) as jobs:
+            [job] = jobs.pending()
+            asyncio.run(jobs.intend(job))
+            files.keep(step)
+            asyncio.run(jobs.recover())
+            asyncio.run(_finish(jobs))
+            files.keep(step)
+            asyncio.run(jobs.recover())
         assert outcomes(journal, batch_id) == [Outcome.COMPLETED]
 
 
@@ -106,9 +105,9 @@ def test_where_no_folder_takes_the_file_the_error_names_the_execution(
     path = tmp_path / "journal.db"
     monkeypatch.setattr("batchrun.journal.journal.rescue_folders", lambda _: [tmp_path / "nowhere"])
     with Journal(str(path)) as journal:
-        jobs = journal.jobs(journal.create(plan_of(*IDS), URL), "key")
-        job = jobs.pending()[0]
-        asyncio.run(jobs.intend(job))
+        with working_on(journal, journal.create(plan_of(*IDS), URL)) as jobs:
+            job = jobs.pending()[0]
+            asyncio.run(jobs.intend(job))
         with locked_out(path), pytest.raises(JournalWriteError, match="exec_0"):
             asyncio.run(jobs.accept(job, accepted(0), NOW))
 

@@ -17,7 +17,7 @@ from batchrun.journal.faults import unusable, unwritable
 from batchrun.model import JSON, Outcome
 from tests.postgres import PASSWORD, USER
 
-from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
+from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +41,10 @@ def stoppable(postgres: PostgresServer) -> Iterator[PostgresServer]:
 
 
 def test_of_two_connections_that_want_a_job_one_gets_it(location: str) -> None:
-    """What decides is the database: neither holds the batch here."""
+    """What decides is the database: either believes that it holds the batch."""
     with Journal(location) as one, Journal(location) as other, ThreadPoolExecutor(2) as pool:
         batch_id = one.create(plan_of(*MANY), URL)
+        other._token = one._token
 
         def take_all(journal: Journal) -> list[bool]:
             jobs = journal.jobs(batch_id, "key")
@@ -53,7 +54,8 @@ def test_of_two_connections_that_want_a_job_one_gets_it(location: str) -> None:
 
             return asyncio.run(at_once())
 
-        first, second = pool.map(take_all, [one, other])
+        with one.hold(batch_id):
+            first, second = pool.map(take_all, [one, other])
         assert sum(first) + sum(second) == len(MANY)
         assert not any(a and b for a, b in zip(first, second, strict=False))
         # Each attempt was counted, though both counted the same rows at the same time.
@@ -85,8 +87,7 @@ def test_two_processes_never_get_the_same_turn(location: str) -> None:
 def test_a_reader_sees_the_journal_of_one_moment(location: str) -> None:
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
-        jobs = journal.jobs(batch_id, "key")
-        with journal.results(batch_id) as found:
+        with working_on(journal, batch_id) as jobs, journal.results(batch_id) as found:
             before = [row.outcome for row in found.rows]
             asyncio.run(_finish_all(jobs))
             assert [row.outcome for row in found.rows] == before == [Outcome.PENDING] * 3
@@ -98,7 +99,8 @@ def test_a_result_of_a_megabyte_comes_back_as_it_was_sent(location: str) -> None
     result: JSON = {"text": text, "nul": "\0", "half": "\ud800"}
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(IDS[0]), URL)
-        asyncio.run(_finish_all(journal.jobs(batch_id, "key"), result))
+        with working_on(journal, batch_id) as jobs:
+            asyncio.run(_finish_all(jobs, result))
         with journal.results(batch_id) as found:
             assert [row.result for row in found.rows] == [result]
 

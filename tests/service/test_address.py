@@ -6,7 +6,8 @@ import pytest
 
 from batchrun.errors import KeyRefusedError, UsageError
 from batchrun.service import Client
-from batchrun.service.address import checked_base_url, checked_key
+from batchrun.service.key import checked_key
+from batchrun.settings.address import checked_base_url
 
 
 @pytest.mark.parametrize(

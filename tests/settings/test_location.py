@@ -47,6 +47,10 @@ def test_a_path_of_any_system_is_not_taken_for_a_url(location: str, server: bool
         "postgresql://anna:geheim@db.example.com:port/batchrun",
         "mysql://anna:geheim@db.example.com/batchrun",
         "postgresql://anna:geheim@db.example.com",
+        "postgresql://anna:x/geheim@db.example.com/batchrun",
+        "postgresql://anna:x?geheim@db.example.com/batchrun",
+        "postgresql://db.example.com/batchrun?password=x@geheim",
+        "postgresql://db.example.com/batchrun?sslpassword=geheim&user=anna@example.com",
     ],
 )
 def test_a_password_is_never_shown(url: str) -> None:

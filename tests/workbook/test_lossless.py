@@ -22,11 +22,10 @@ from batchrun.model import (
     Execution,
     ExecutionStatus,
     Role,
-    Table,
-    TableSource,
     Workflow,
 )
 from batchrun.plan import Parameters, make_plan
+from batchrun.tables import from_frame
 from batchrun.workbook.excel import write_excel
 from batchrun.workbook.layout import layout_of
 from tests.workbook.batches import batch_of, company, sheet, sheet_names
@@ -159,10 +158,8 @@ def test_the_workbook_is_the_same_for_any_order_of_completion(tmp_path: Path) ->
 
 
 def plan_of(rows: int) -> Any:
-    frame = pd.DataFrame(
-        [[company(number)] for number in range(rows)], index=range(2, rows + 2), dtype=object
-    )
-    table = Table(TableSource("accounts.csv"), ("Company ID",), frame)
+    listed = pd.DataFrame({"Company ID": [company(number) for number in range(rows)]})
+    table = from_frame(listed, "accounts.csv")
     rates = EstimateRates(60, 45)
     return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
 
@@ -171,11 +168,12 @@ async def complete(journal: Journal, batch_id: str, sent: list[JSON], order: lis
     now = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
     jobs = journal.jobs(batch_id, "key")
     pending = {job.number: job for job in jobs.pending()}
-    for number in order:
-        name = f"exec_{number}"
-        job = pending[number]
-        assert await jobs.intend(job)
-        queued = Execution(name, ExecutionStatus.QUEUED, created_at=now)
-        await jobs.accept(job, queued, now)
-        done = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result=sent[number])
-        await jobs.finish(job, done, now)
+    with journal.hold(batch_id):
+        for number in order:
+            name = f"exec_{number}"
+            job = pending[number]
+            assert await jobs.intend(job)
+            queued = Execution(name, ExecutionStatus.QUEUED, created_at=now)
+            await jobs.accept(job, queued, now)
+            done = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result=sent[number])
+            await jobs.finish(job, done, now)
