@@ -71,4 +71,4 @@ def test_the_more_had_ended_the_less_older_is_the_next_one() -> None:
         sure.ended()
     for asking in (sure, unsure):
         asking.running(80.0, 0.0, one_kind=True)
-    assert 80 < sure.seconds < unsure.seconds < 100
+    assert 80 < sure.seconds < unsure.seconds <= 100
