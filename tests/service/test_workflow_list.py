@@ -65,7 +65,7 @@ def test_workflows_tells_of_further_pages() -> None:
         (
             answering("429 Too Many Requests", b"", [("Retry-After", "7")]),
             ServiceError,
-            "in 7 seconds",
+            "in 7 s",
         ),
         (answering("502 Bad Gateway"), ServiceError, "in trouble"),
         (reset_after_request, ServiceError, "can't be reached"),
