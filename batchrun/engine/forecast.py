@@ -25,6 +25,8 @@ FIRST_SHARE = 0.96
 EAGER_SHARE = 0.92
 """The same while more executions wait to be polled than there is time for: a request not spent
 now is lost, so a less sure poll is better than none."""
+KNOWN_EAGER_SHARE = 0.97
+"""The same on a service that an earlier batch told of: there is nothing to be learned from it."""
 EAGER_BACKLOG = 0.5
 """That is when polling all takes at least this part of the time until the last one is due."""
 NEXT_SHARE = 0.85
@@ -33,6 +35,8 @@ NEXT_SHARE = 0.85
 STILL_RUNNING = 1.5
 """The end of a batch is foretold for the moment when so many of its executions still run, by
 expectation: until then its last polls may wait."""
+KNOWN_STILL_RUNNING = 0.9
+"""The same on a service that an earlier batch told of, whose slowest are known."""
 LAST_RUNNING = 0.7
 LAST_SHARE = 0.5
 LAST_FEW = 8
@@ -158,6 +162,9 @@ class LearnedForecast:
         self._ends = -math.inf
         self._seen_running = 0
         known = self._run_times.known
+        told = known >= ENOUGH
+        self._eager_share = KNOWN_EAGER_SHARE if told else EAGER_SHARE
+        self._last_ones = KNOWN_STILL_RUNNING if told else STILL_RUNNING
         self._asking = AskingAge(self._run_times.quantile(FIRST_RESULT_SHARE) if known else None)
         self._probed: int | None = None
 
@@ -194,7 +201,7 @@ class LearnedForecast:
         self._asking.batch(self._turns + jobs_left, idle_from, requests_per_second)
         if not jobs_left and not self._queue.waits:
             return self._next_at_the_end(requests_per_second, now)
-        share = EAGER_SHARE if self._backlogged(requests_per_second, now) else FIRST_SHARE
+        share = self._eager_share if self._backlogged(requests_per_second, now) else FIRST_SHARE
         due = [self._next_fresh(share), self._next_again(last=False), self._probe()]
         return min((poll for poll in due if poll is not None), default=None)
 
@@ -204,7 +211,7 @@ class LearnedForecast:
         again = self._next_again(last=knows)
         # Polled from this moment on, without a pause, all are polled when the batch ends.
         latest = self._ends_at(now) - len(self._watched) / requests_per_second
-        fresh = self._next_fresh(EAGER_SHARE)
+        fresh = self._next_fresh(self._eager_share)
         if latest > now and knows:
             fresh, again = _not_before(latest, fresh), _not_before(latest, again)
         elif latest > now and self._run_times.known:
@@ -346,7 +353,7 @@ class LearnedForecast:
             starts = [self._start(self._watched[job]) for _, job in self._fresh[::step]]
             self._ends = max([poll.at for poll in self._again], default=now)
             if starts:
-                wanted = min(STILL_RUNNING, LAST_SHARE * len(self._fresh)) / step
+                wanted = min(self._last_ones, LAST_SHARE * len(self._fresh)) / step
                 self._ends = max(self._ends, self._run_times.when_left(wanted, starts))
         return self._ends
 
