@@ -184,6 +184,22 @@ def by_hand() -> Iterator[Case]:
     rich = "<is><r><t>Ac</t></r><r><rPr><b/></rPr><t>me</t></r></is>"
     sheet = rows(head, [A, f't="inlineStr"|{rich}'])
     yield Case("cells-rich-text-inline.xlsx", pack(xlsx_parts(sheet)), [head, [A, "Acme"]], [2])
+    blank, kept = "<r><t> </t></r>", '<r><t xml:space="preserve"> </t></r>'
+    runs = (
+        (f"{blank}<r><t>{A}</t></r>", A), (f"{kept}<r><t>{A}</t></r>", f" {A}"),
+        (f"<r><t/></r>{blank}<r><t>x</t></r>{blank}", "x"), (f"<r><t />\n</r>{blank}{blank}", "  "),
+        (f"{kept}{kept}", "  "), ("<r><t> </t></r><r><t/></r>", " "),
+    )  # fmt: skip
+    sheet = rows(head, *([A, f"{INLINE}|<is>{each}</is>"] for each, _ in runs))
+    yield Case(
+        "cells-rich-text-of-blank-runs.xlsx", pack(xlsx_parts(sheet)),
+        [head, *([A, text] for _, text in runs)], [2, 3, 4, 5, 6, 7],
+    )  # fmt: skip
+    sheet = rows(head, [f"{INLINE}|<is>{kept}<r><t>{A}</t></r></is>", "x"])
+    yield Case(  # in another spelling its cells are looked at one by one
+        "cells-rich-text-of-a-kept-blank-run.xlsx", pack(xlsx_parts(sheet)), [head, [f" {A}", "x"]],
+        [2],
+    )  # fmt: skip
     strings = (
         f"<si><t>Company ID</t></si><si><t>Value</t></si><si><t>{A}</t></si>"
         '<si><r><t>Ac</t></r><r><rPr><b/></rPr><t xml:space="preserve">me </t></r></si>'
