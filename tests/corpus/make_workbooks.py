@@ -151,6 +151,18 @@ def merged() -> Iterator[Case]:
         "report-merged-title.xlsx", saved(workbook), PLAIN, [3, 4],
         ["1 line above the header set aside (line 1: Our accounts)"],
     )  # fmt: skip
+    day = date(2026, 5, 1)
+    two: list[list[Any]] = [["Company ID", "Name"], [A, "Acme"], [B, "Bay"]]
+    for name, pair in (("pair", ["Report as of", day]), ("pair-of-texts", ["Owner", "Dana"])):
+        yield Case(
+            f"report-{name}-above-two-columns.xlsx", saved(book([["ACME"], pair, *two])[0]), two,
+            [4, 5], [f"2 lines above the header set aside (lines 1-2: ACME; {pair[0]})"],
+        )  # fmt: skip
+    unknown: list[list[Any]] = [["Kennung", "Firma"], [A, "Acme"], [B, "Bay"]]
+    yield Case(
+        "report-title-above-two-columns.xlsx", saved(book([["Tabelle 1"], *unknown])[0]), unknown,
+        [3, 4], ["1 line above the header set aside (line 1: Tabelle 1)"],
+    )  # fmt: skip
     empty = [None] * 4
     formatted: list[list[Any]] = [
         [None, "Accounts by owner", None, None], [None, "As of 2026-03-01", None, None],
