@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,10 @@ import pytest
 
 from batchrun.errors import InputError
 from batchrun.tables import from_frame
-from tests.tables.files import UUID, cells, lines
+from tests.tables.files import UUID, cells, lines, load_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_frame_becomes_plain_python_cells() -> None:
@@ -50,9 +54,23 @@ def test_a_frame_becomes_plain_python_cells() -> None:
 
 def test_the_given_frame_is_left_as_it_was() -> None:
     frame = pd.DataFrame({"a": [1, 2]})
-    taken = from_frame(frame, "mine").frame
+    taken = from_frame(frame, "mine").frame.copy()
     taken.iloc[0, 0] = 99
     assert frame["a"].tolist() == [1, 2]
+
+
+def test_who_writes_to_a_frame_does_not_change_what_is_sent(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, f"ID,Name\n{UUID},Acme\n")
+    for each in (table, from_frame(pd.DataFrame({"ID": [UUID], "Name": ["Acme"]}))):
+        frame = each.frame
+        with pytest.raises(ValueError, match="read-only"):
+            frame.iloc[0, 1] = "Bay"
+        with pytest.raises(ValueError, match="read-only"):
+            each.cells[1, 0] = "Bay"
+        changed = each.frame
+        changed["Name"] = "Bay"
+        assert cells(each) == [[UUID, "Acme"]]
+        assert each.frame.copy().replace("Acme", "Bay").iat[0, 1] == "Bay"
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame(), pd.DataFrame({"a": []})])
