@@ -322,9 +322,27 @@ def _plain_cell(cell: object) -> Cell:
             return cell.to_pydatetime(warn=False)
         case pd.Timedelta():
             return cell.to_pytimedelta()
+        case np.datetime64() | np.timedelta64():
+            return _plain_moment(cell)
         case np.generic():
             return _plain_cell(cell.item())
         case None | str() | bool() | int() | float() | datetime() | date() | time() | timedelta():
             return cell
         case _:
             return str(cell)
+
+
+def _plain_moment(cell: np.datetime64 | np.timedelta64) -> Cell:
+    """NumPy's own conversion makes a bare number of nanoseconds, and of what Python can't hold."""
+    import numpy as np
+    import pandas as pd
+
+    plain = cell.item()
+    if isinstance(plain, date | timedelta):
+        return plain
+    try:
+        return _plain_cell(
+            pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
+        )
+    except (ValueError, OverflowError):  # years or months, or beyond the year 9999
+        return str(cell)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from tests.tables.files import UUID, cells, lines, load_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from batchrun.model import Cell
 
 
 def test_a_frame_becomes_plain_python_cells() -> None:
@@ -50,6 +52,28 @@ def test_a_frame_becomes_plain_python_cells() -> None:
     assert {type(cell) for row in cells(table) for cell in row} <= plain
     assert lines(table) == [2, 3]
     assert table.source.name == "DataFrame"
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        (np.datetime64("2024-01-01T10:30", "ns"), datetime.fromisoformat("2024-01-01T10:30")),
+        (np.datetime64("2024-01-01T10:30", "us"), datetime.fromisoformat("2024-01-01T10:30")),
+        (np.datetime64("2024-01-01", "D"), date(2024, 1, 1)),
+        (np.datetime64("NaT", "ns"), None),
+        (np.datetime64("20000-01-01", "s"), "20000-01-01T00:00:00"),
+        (np.timedelta64(5_000, "ns"), timedelta(microseconds=5)),
+        (np.timedelta64(5, "ns"), timedelta(0)),
+        (np.timedelta64(90, "m"), timedelta(hours=1, minutes=30)),
+        (np.timedelta64(2, "Y"), "2 years"),
+    ],
+    ids=repr,
+)
+def test_a_moment_of_numpy_among_other_cells_is_no_bare_number(value: object, taken: Cell) -> None:
+    frame = pd.DataFrame({"id": [UUID, UUID], "when": pd.Series([value, "x"], dtype=object)})
+    [[_, read], _] = cells(from_frame(frame))
+    assert read == taken
+    assert type(read) is type(taken)
 
 
 def test_the_given_frame_is_left_as_it_was() -> None:
