@@ -318,10 +318,8 @@ def _plain_cell(cell: object) -> Cell:
     import pandas as pd
 
     match cell:
-        case pd.Timestamp():
-            return cell.to_pydatetime(warn=False)
-        case pd.Timedelta():
-            return cell.to_pytimedelta()
+        case pd.Timestamp() | pd.Timedelta():
+            return _python_moment(cell)
         case np.datetime64() | np.timedelta64():
             return _plain_moment(cell)
         case np.generic():
@@ -341,8 +339,18 @@ def _plain_moment(cell: np.datetime64 | np.timedelta64) -> Cell:
     if isinstance(plain, date | timedelta):
         return plain
     try:
-        return _plain_cell(
-            pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
-        )
-    except (ValueError, OverflowError):  # years or months, or beyond the year 9999
+        moment = pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
+    except (ValueError, OverflowError):  # a number of years or months
         return str(cell)
+    return _python_moment(moment)
+
+
+def _python_moment(moment: pd.Timestamp | pd.Timedelta) -> Cell:
+    import pandas as pd
+
+    try:
+        if isinstance(moment, pd.Timestamp):
+            return moment.to_pydatetime(warn=False)
+        return moment.to_pytimedelta()
+    except (ValueError, OverflowError):  # beyond the year 9999
+        return str(moment)

@@ -16,6 +16,8 @@ from tests.tables.files import UUID, cells, lines, load_bytes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from batchrun.model import Cell
 
 
@@ -61,7 +63,7 @@ def test_a_frame_becomes_plain_python_cells() -> None:
         (np.datetime64("2024-01-01T10:30", "us"), datetime.fromisoformat("2024-01-01T10:30")),
         (np.datetime64("2024-01-01", "D"), date(2024, 1, 1)),
         (np.datetime64("NaT", "ns"), None),
-        (np.datetime64("20000-01-01", "s"), "20000-01-01T00:00:00"),
+        (np.datetime64("20000-01-01", "s"), "20000-01-01 00:00:00"),
         (np.timedelta64(5_000, "ns"), timedelta(microseconds=5)),
         (np.timedelta64(5, "ns"), timedelta(0)),
         (np.timedelta64(90, "m"), timedelta(hours=1, minutes=30)),
@@ -74,6 +76,20 @@ def test_a_moment_of_numpy_among_other_cells_is_no_bare_number(value: object, ta
     [[_, read], _] = cells(from_frame(frame))
     assert read == taken
     assert type(read) is type(taken)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (np.array(["20000-01-01"], dtype="datetime64[s]"), "20000-01-01 00:00:00"),
+        (np.array([10**15], dtype="timedelta64[s]"), "11574074074 days 01:46:40"),
+    ],
+    ids=repr,
+)
+def test_a_moment_beyond_what_python_holds_becomes_its_text(
+    values: npt.NDArray[np.generic], text: str
+) -> None:
+    assert cells(from_frame(pd.DataFrame({"when": values}))) == [[text]]
 
 
 def test_the_given_frame_is_left_as_it_was() -> None:
