@@ -116,7 +116,8 @@ def find_header(
 def _wider_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> int | None:
     """The first row below the first one that looks like a header of more columns, if any.
 
-    One that names an ID column need not be wider than a pair above it, such as a report's date.
+    One that names an ID column need not be wider than a pair between the title and it, such as a
+    report's date.
     """
     if any(is_known_name(cell) for cell in rows[0]):
         return None
@@ -124,9 +125,8 @@ def _wider_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> int |
     for index in range(1, len(rows)):
         widest, below = max(fills[:index]), fills[index + 1 : index + 31]
         known = any(is_known_name(cell) for cell in rows[index])
-        wide = fills[index] > widest or (
-            known and fills[index] == widest and not any(map(_holds_id, rows[:index]))
-        )
+        as_wide = narrow_first and known and fills[index] == widest
+        wide = fills[index] > widest or (as_wide and not any(map(_holds_id, rows[:index])))
         if fills[index] < 2 or not (wide and below):
             continue
         if fills[index] < 0.6 * statistics.median(below):

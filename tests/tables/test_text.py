@@ -111,6 +111,13 @@ def test_a_title_does_not_hide_the_delimiter_of_two_columns(
     assert cells(table) == [[UUID, UUID], [OTHER_UUID, "x"]]
 
 
+@pytest.mark.parametrize("rows", [["0,0", "A,ID", ",0"], ["0,0,0,0", "A,A,A,ID", ",,,0"]])
+def test_a_first_row_as_wide_as_the_others_is_the_header(tmp_path: Path, rows: list[str]) -> None:
+    table = load_bytes(tmp_path, "\n".join(rows))
+    assert [list(table.header), *cells(table)] == [row.split(",") for row in rows]
+    assert table.source.notices == ()
+
+
 def test_a_sep_line_is_believed_and_counted(tmp_path: Path) -> None:
     table = load_bytes(tmp_path, "sep=|\r\na|b,c\r\n1|2\r\n")
     assert table.header == ("a", "b,c")
