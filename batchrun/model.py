@@ -133,8 +133,8 @@ class Table:
     Attributes:
         source: Where it came from.
         header: Column names as they stand in the file; names may repeat or be blank.
-        cells: The cells, shape (columns, rows).
-        lines: The line number of each row.
+        cells: The cells, shape (columns, rows); the array can't be written to from then on.
+        lines: The line number of each row; likewise.
     """
 
     source: TableSource
@@ -142,12 +142,20 @@ class Table:
     cells: npt.NDArray[np.object_]
     lines: npt.NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        """Keep a frame, which shares the cells, from changing what is sent."""
+        self.cells.flags.writeable = False
+        self.lines.flags.writeable = False
+
     def __len__(self) -> int:
         return len(self.lines)
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The cells as a DataFrame of objects, not copied; its index holds the line numbers."""
+        """The cells as a DataFrame of objects; its index holds the line numbers.
+
+        They are not copied and can't be written to; copy the frame to change cells.
+        """
         import pandas as pd  # slow to import, and not needed to plan a list or to run it
 
         return pd.DataFrame(self.cells.T, index=pd.Index(self.lines), dtype=object, copy=False)

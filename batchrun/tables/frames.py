@@ -318,13 +318,39 @@ def _plain_cell(cell: object) -> Cell:
     import pandas as pd
 
     match cell:
-        case pd.Timestamp():
-            return cell.to_pydatetime(warn=False)
-        case pd.Timedelta():
-            return cell.to_pytimedelta()
+        case pd.Timestamp() | pd.Timedelta():
+            return _python_moment(cell)
+        case np.datetime64() | np.timedelta64():
+            return _plain_moment(cell)
         case np.generic():
             return _plain_cell(cell.item())
         case None | str() | bool() | int() | float() | datetime() | date() | time() | timedelta():
             return cell
         case _:
             return str(cell)
+
+
+def _plain_moment(cell: np.datetime64 | np.timedelta64) -> Cell:
+    """NumPy's own conversion makes a bare number of nanoseconds, and of what Python can't hold."""
+    import numpy as np
+    import pandas as pd
+
+    plain = cell.item()
+    if isinstance(plain, date | timedelta):
+        return plain
+    try:
+        moment = pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
+    except (ValueError, OverflowError):  # a number of years or months
+        return str(cell)
+    return _python_moment(moment)
+
+
+def _python_moment(moment: pd.Timestamp | pd.Timedelta) -> Cell:
+    import pandas as pd
+
+    try:
+        if isinstance(moment, pd.Timestamp):
+            return moment.to_pydatetime(warn=False)
+        return moment.to_pytimedelta()
+    except (ValueError, OverflowError):  # beyond the year 9999
+        return str(moment)

@@ -78,7 +78,10 @@ _EMBEDDED = re.compile(rf"(?<![0-9a-z-])(?:{_CANONICAL.pattern}|{_PLAIN.pattern}
 _SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
-_AROUND = f"{_SPACES}{_INVISIBLE}{_QUOTES}{{}}"
+_BLANKS = f"{_SPACES}{_INVISIBLE}"
+_AROUND = f"{_BLANKS}{_QUOTES}{{}}"
+_TEXT_FORMULA = re.compile(rf"=[{_BLANKS}]*[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
+"""What is written so that Excel takes it for a text; Word bends the quotes."""
 
 _PLACEHOLDERS = frozenset(
     {"0", "-", "--", "---", ".", "?", "x", "n/a", "na", "n.a.", "n.a", "none", "null", "nil", "nan"}
@@ -119,9 +122,9 @@ _LIKE_A_UUID = range(28, 45)
 def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
     """Read a cell of an identifier column.
 
-    White space, zero-width characters, quotes (``="…"`` too), braces and ``urn:uuid:`` around a
-    UUID are taken off, upper case is lowered, missing hyphens are set, and a URL that holds one
-    UUID gives it.
+    White space, zero-width characters, quotes, the equals sign of ``="…"``, braces and
+    ``urn:uuid:`` around a UUID are taken off, upper case is lowered, missing hyphens are set, and a
+    URL that holds one UUID gives it.
 
     Args:
         cell: The cell.
@@ -140,16 +143,26 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
 
 def _parse_text(text: str, *, lenient: bool) -> ParsedId:
     bare = text.strip(_AROUND)
-    if text.lstrip(_AROUND).startswith('="'):  # written so that Excel takes it for a text
-        bare = bare[1:].strip(_AROUND)
-    lowered = bare.lower().removeprefix("urn:uuid:").strip(_AROUND)
+    if bare.startswith("="):
+        inside = bare[1:].strip(_AROUND)
+        if _TEXT_FORMULA.fullmatch(text.strip(_BLANKS)) or _is_uuid(_lowered(inside)):
+            bare = inside
+    lowered = _lowered(bare)
     if not lowered:
         return MissingId()
-    if _CANONICAL.fullmatch(lowered) or _PLAIN.fullmatch(lowered):
+    if _is_uuid(lowered):
         return ValidId(_hyphenate(lowered))
     if lenient and _LIKE_CANONICAL.fullmatch(lowered):
         return ValidId(bare[-len(lowered) :])
     return _search_text(bare, lowered)
+
+
+def _lowered(bare: str) -> str:
+    return bare.lower().removeprefix("urn:uuid:").strip(_AROUND)
+
+
+def _is_uuid(lowered: str) -> bool:
+    return bool(_CANONICAL.fullmatch(lowered) or _PLAIN.fullmatch(lowered))
 
 
 def _search_text(bare: str, lowered: str) -> ValidId | DamagedId:

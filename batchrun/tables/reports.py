@@ -90,8 +90,8 @@ def find_header(
 ) -> Header:
     """Find the header among the first rows that are not blank.
 
-    It is the first row unless a later one is wider, consists of labels, and all above it are so
-    narrow that they can only be a report's title, filters and logo.
+    It is the first row unless a later one is wider or names an ID column, consists of labels, and
+    all above it are so narrow that they can only be a report's title, filters and logo.
 
     Args:
         lines: Line number of each row.
@@ -114,31 +114,56 @@ def find_header(
 
 
 def _wider_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> int | None:
-    """The first row below the first one that looks like a header of more columns, if any."""
+    """The first row below the first one that looks like a header of more columns, if any.
+
+    One that names an ID column need not be wider than a pair between the title and it, such as a
+    report's date.
+    """
     if any(is_known_name(cell) for cell in rows[0]):
         return None
     narrow_first = fills[0] < 0.6 * statistics.median(fills[1:31] or [0])
     for index in range(1, len(rows)):
-        above, below = fills[:index], fills[index + 1 : index + 31]
-        wide = fills[index] >= 2 and fills[index] > max(above)
-        if not (wide and below and fills[index] >= 0.6 * statistics.median(below)):
+        widest, below = max(fills[:index]), fills[index + 1 : index + 31]
+        known = any(is_known_name(cell) for cell in rows[index])
+        as_wide = narrow_first and known and fills[index] == widest
+        wide = fills[index] > widest or (as_wide and not any(map(_holds_id, rows[:index])))
+        if fills[index] < 2 or not (wide and below):
+            continue
+        if fills[index] < 0.6 * statistics.median(below):
             continue
         if not all(_is_label(cell) for cell in rows[index] if is_filled(cell)):
             continue
-        known = any(is_known_name(cell) for cell in rows[index])
-        named_above = narrow_first and fills[index] >= 3
-        if known or (named_above and _contrasts(rows[index], rows[index + 1 : index + 31])):
+        if known or (narrow_first and _contrasts(rows[index], rows[index + 1 : index + 31])):
             return index
     return None
 
 
 def _contrasts(header: Sequence[Cell], below: Sequence[Sequence[Cell]]) -> bool:
-    """Whether some column has a label on top and mostly numbers, dates or IDs under it."""
+    """Whether some column has a label on top and mostly numbers, dates or IDs under it.
+
+    Of two columns, as a pair above a header has, only IDs tell, and a header's known name below.
+    """
+    pair = sum(map(is_filled, header)) == 2
+    if pair and any(is_known_name(cell) for row in below for cell in row):
+        return False
+    of_a_list = _is_id if pair else _is_no_label
     for column, name in enumerate(header):
         cells = [row[column] for row in below if column < len(row) and is_filled(row[column])]
-        if is_filled(name) and sum(not _is_label(cell) for cell in cells) * 2 > len(cells):
+        if is_filled(name) and sum(map(of_a_list, cells)) * 2 > len(cells):
             return True
     return False
+
+
+def _is_no_label(cell: Cell) -> bool:
+    return not _is_label(cell)
+
+
+def _is_id(cell: Cell) -> bool:
+    return isinstance(parse_id(cell), ValidId)
+
+
+def _holds_id(row: Sequence[Cell]) -> bool:
+    return any(map(_is_id, row))
 
 
 def _is_label(cell: Cell) -> bool:
@@ -147,7 +172,7 @@ def _is_label(cell: Cell) -> bool:
     text = cell.strip()
     if not any(map(str.isalpha, text)) or _NOT_A_LABEL.fullmatch(text):
         return False
-    return not isinstance(parse_id(text), ValidId)
+    return not _is_id(text)
 
 
 def _merged_extent(lines: Sequence[int], index: int, merged: Sequence[Merged]) -> tuple[int, int]:

@@ -75,6 +75,10 @@ def dialects() -> Iterator[Case]:
     single = [["Company ID"], [A], [B]]
     yield Case("single-column.csv", csv(single).encode(), single, [2, 3])
     yield Case("single-column-no-newline.csv", csv(single).strip().encode(), single, [2, 3])
+    names = [["Name"], ["Doe, John"], ["Roe, Jane"], ["Poe, Ada"]]
+    yield Case("single-column-of-names.csv", csv(names).encode(), names, [2, 3, 4])
+    notes = [["Company ID"], [f"{A}, Acme"], [f"{B}, Bay"]]
+    yield Case("single-column-of-ids-with-names.csv", csv(notes).encode(), notes, [2, 3])
     commas = [["Company"], ["Acme, Inc."], ["Bay"]]
     yield Case("single-column-with-commas.csv", csv(commas, "\t").encode(), commas, [2, 3])
 
@@ -171,6 +175,25 @@ def reports() -> Iterator[Case]:
     yield Case(
         "report-preamble-of-pairs.csv", (pairs + csv(PLAIN)).encode(), PLAIN, [5, 6],
         ["2 lines above the header"],
+    )  # fmt: skip
+    two = [["Company ID", "Name"], [A, "Acme"], [B, "Bay"]]
+    unknown = [["Kennung", "Firma"], [A, "Acme"], [B, "Bay"]]
+    for name, table in (("named", two), ("not-named", unknown)):
+        for kind, delimiter in (("comma", ","), ("semicolon", ";"), ("tab", "\t")):
+            text = "Tabelle 1\n" + csv(table, delimiter)
+            yield Case(
+                f"report-title-above-two-columns-{name}-{kind}.csv", text.encode(), table, [3, 4],
+                ["1 line above the header set aside (line 1: Tabelle 1)"],
+            )  # fmt: skip
+    text = "Accounts; all of them\n\n" + csv(two)
+    yield Case(
+        "report-title-with-another-delimiter.csv", text.encode(), two, [4, 5],
+        ["1 line above the header set aside (line 1: Accounts; all of them)"],
+    )  # fmt: skip
+    text = "ACME\nReport as of,2026-05-01\n" + csv(two)
+    yield Case(
+        "report-pair-above-two-columns.csv", text.encode(), two, [4, 5],
+        ["2 lines above the header set aside (lines 1-2: ACME; Report as of)"],
     )  # fmt: skip
     padded = "Accounts by owner,,\n,,\n"
     yield Case(

@@ -151,6 +151,18 @@ def merged() -> Iterator[Case]:
         "report-merged-title.xlsx", saved(workbook), PLAIN, [3, 4],
         ["1 line above the header set aside (line 1: Our accounts)"],
     )  # fmt: skip
+    day = date(2026, 5, 1)
+    two: list[list[Any]] = [["Company ID", "Name"], [A, "Acme"], [B, "Bay"]]
+    for name, pair in (("pair", ["Report as of", day]), ("pair-of-texts", ["Owner", "Dana"])):
+        yield Case(
+            f"report-{name}-above-two-columns.xlsx", saved(book([["ACME"], pair, *two])[0]), two,
+            [4, 5], [f"2 lines above the header set aside (lines 1-2: ACME; {pair[0]})"],
+        )  # fmt: skip
+    unknown: list[list[Any]] = [["Kennung", "Firma"], [A, "Acme"], [B, "Bay"]]
+    yield Case(
+        "report-title-above-two-columns.xlsx", saved(book([["Tabelle 1"], *unknown])[0]), unknown,
+        [3, 4], ["1 line above the header set aside (line 1: Tabelle 1)"],
+    )  # fmt: skip
     empty = [None] * 4
     formatted: list[list[Any]] = [
         [None, "Accounts by owner", None, None], [None, "As of 2026-03-01", None, None],
@@ -184,6 +196,22 @@ def by_hand() -> Iterator[Case]:
     rich = "<is><r><t>Ac</t></r><r><rPr><b/></rPr><t>me</t></r></is>"
     sheet = rows(head, [A, f't="inlineStr"|{rich}'])
     yield Case("cells-rich-text-inline.xlsx", pack(xlsx_parts(sheet)), [head, [A, "Acme"]], [2])
+    blank, kept = "<r><t> </t></r>", '<r><t xml:space="preserve"> </t></r>'
+    runs = (
+        (f"{blank}<r><t>{A}</t></r>", A), (f"{kept}<r><t>{A}</t></r>", f" {A}"),
+        (f"<r><t/></r>{blank}<r><t>x</t></r>{blank}", "x"), (f"<r><t />\n</r>{blank}{blank}", "  "),
+        (f"{kept}{kept}", "  "), ("<r><t> </t></r><r><t/></r>", " "),
+    )  # fmt: skip
+    sheet = rows(head, *([A, f"{INLINE}|<is>{each}</is>"] for each, _ in runs))
+    yield Case(
+        "cells-rich-text-of-blank-runs.xlsx", pack(xlsx_parts(sheet)),
+        [head, *([A, text] for _, text in runs)], [2, 3, 4, 5, 6, 7],
+    )  # fmt: skip
+    sheet = rows(head, [f"{INLINE}|<is>{kept}<r><t>{A}</t></r></is>", "x"])
+    yield Case(  # in another spelling its cells are looked at one by one
+        "cells-rich-text-of-a-kept-blank-run.xlsx", pack(xlsx_parts(sheet)), [head, [f" {A}", "x"]],
+        [2],
+    )  # fmt: skip
     strings = (
         f"<si><t>Company ID</t></si><si><t>Value</t></si><si><t>{A}</t></si>"
         '<si><r><t>Ac</t></r><r><rPr><b/></rPr><t xml:space="preserve">me </t></r></si>'

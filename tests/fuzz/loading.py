@@ -46,6 +46,7 @@ TOKENS = (
     b"<!DOCTYPE x>", b'hidden="1"', b"\xff" * 4, b"\x7f\xff\xff\xff", b"-1", b"1e999", b"]]>",
     b"<!--", b"t='e'", b"hidden = '1'", b" r='B2'", b"<x:row r='3' hidden='1'>", b"<![CDATA[",
     b"<x:c t = 'e'><x:v>#N/A</x:v></x:c>", b"<rowBreaks/>", b"<v>#SPILL!</v>",
+    b"<r><t> </t></r>", b"<t>\n</t>", b'<r><t xml:space="preserve"> </t></r>', b"<x:t> </x:t>",
 )  # fmt: skip
 
 

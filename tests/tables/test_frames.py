@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,14 @@ import pytest
 
 from batchrun.errors import InputError
 from batchrun.tables import from_frame
-from tests.tables.files import UUID, cells, lines
+from tests.tables.files import UUID, cells, lines, load_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from batchrun.model import Cell
 
 
 def test_a_frame_becomes_plain_python_cells() -> None:
@@ -48,11 +56,61 @@ def test_a_frame_becomes_plain_python_cells() -> None:
     assert table.source.name == "DataFrame"
 
 
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        (np.datetime64("2024-01-01T10:30", "ns"), datetime.fromisoformat("2024-01-01T10:30")),
+        (np.datetime64("2024-01-01T10:30", "us"), datetime.fromisoformat("2024-01-01T10:30")),
+        (np.datetime64("2024-01-01", "D"), date(2024, 1, 1)),
+        (np.datetime64("NaT", "ns"), None),
+        (np.datetime64("20000-01-01", "s"), "20000-01-01 00:00:00"),
+        (np.timedelta64(5_000, "ns"), timedelta(microseconds=5)),
+        (np.timedelta64(5, "ns"), timedelta(0)),
+        (np.timedelta64(90, "m"), timedelta(hours=1, minutes=30)),
+        (np.timedelta64(2, "Y"), "2 years"),
+    ],
+    ids=repr,
+)
+def test_a_moment_of_numpy_among_other_cells_is_no_bare_number(value: object, taken: Cell) -> None:
+    frame = pd.DataFrame({"id": [UUID, UUID], "when": pd.Series([value, "x"], dtype=object)})
+    [[_, read], _] = cells(from_frame(frame))
+    assert read == taken
+    assert type(read) is type(taken)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (np.array(["20000-01-01"], dtype="datetime64[s]"), "20000-01-01 00:00:00"),
+        (np.array([10**15], dtype="timedelta64[s]"), "11574074074 days 01:46:40"),
+    ],
+    ids=repr,
+)
+def test_a_moment_beyond_what_python_holds_becomes_its_text(
+    values: npt.NDArray[np.generic], text: str
+) -> None:
+    assert cells(from_frame(pd.DataFrame({"when": values}))) == [[text]]
+
+
 def test_the_given_frame_is_left_as_it_was() -> None:
     frame = pd.DataFrame({"a": [1, 2]})
-    taken = from_frame(frame, "mine").frame
+    taken = from_frame(frame, "mine").frame.copy()
     taken.iloc[0, 0] = 99
     assert frame["a"].tolist() == [1, 2]
+
+
+def test_who_writes_to_a_frame_does_not_change_what_is_sent(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, f"ID,Name\n{UUID},Acme\n")
+    for each in (table, from_frame(pd.DataFrame({"ID": [UUID], "Name": ["Acme"]}))):
+        frame = each.frame
+        with pytest.raises(ValueError, match="read-only"):
+            frame.iloc[0, 1] = "Bay"
+        with pytest.raises(ValueError, match="read-only"):
+            each.cells[1, 0] = "Bay"
+        changed = each.frame
+        changed["Name"] = "Bay"
+        assert cells(each) == [[UUID, "Acme"]]
+        assert each.frame.copy().replace("Acme", "Bay").iat[0, 1] == "Bay"
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame(), pd.DataFrame({"a": []})])

@@ -32,6 +32,15 @@ if TYPE_CHECKING:
         f"“{UUID}”",
         f'="{UUID}"',
         f' ="{UUID.upper()}" ',
+        f'= "{UUID}"',
+        f"=\xa0'{UUID}'",
+        f"=“{UUID}”",
+        f"= „{UUID.upper()}“ ",
+        f"={UUID}",
+        f" = {UUID.replace('-', '')}",
+        f'="{{{UUID}}}"',
+        f'= "urn:uuid:{UUID}"',
+        f"=urn:uuid:{UUID}",
         f"https://app.example.com/companies/{UUID}",
         f"https://app.example.com/companies/{UUID.upper()}?tab=all#top",
         f"app.example.com/{UUID}/edit",
@@ -41,7 +50,7 @@ def test_every_spelling_of_a_uuid_is_the_same_id(spelling: str) -> None:
     assert parse_id(spelling) == ValidId(UUID)
 
 
-@pytest.mark.parametrize("cell", [None, "", "   ", "\xa0\u200b", float("nan"), '""', '=""'])
+@pytest.mark.parametrize("cell", [None, "", "   ", "\xa0\u200b", float("nan"), '""', '=""', "= “”"])
 def test_an_empty_cell_is_missing(cell: Cell) -> None:
     assert parse_id(cell) == MissingId()
 
@@ -91,6 +100,13 @@ def test_a_reason_quotes_the_value_on_one_line_and_not_whole() -> None:
     parsed = parse_id("first\nsecond " + "x" * 500)
     assert isinstance(parsed, DamagedId)
     assert parsed.reason == f'"first second {"x" * 26}…" is not a UUID'
+
+
+@pytest.mark.parametrize("cell", ["=", "= ", "=A2", "='Sheet 1'!A2", f"=A2&{UUID}", "=-"])
+def test_another_formula_is_quoted_as_it_is(cell: str) -> None:
+    parsed = parse_id(cell)
+    assert isinstance(parsed, DamagedId)
+    assert parsed.reason.startswith(f'"{cell[:39].strip()}')
 
 
 @given(st.uuids())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrun.errors import InputError
-from tests.tables.files import cells, lines, load_bytes
+from tests.tables.files import OTHER_UUID, UUID, cells, lines, load_bytes
 
 LITERAL_TEXTS = [
     "00123", "NA", "NULL", "nan", "1E5", "12e34567", "123456789012345678", "  padded  ", "TRUE",
@@ -79,6 +79,43 @@ def test_decimal_commas_do_not_pass_for_delimiters(tmp_path: Path) -> None:
 def test_a_single_column_keeps_its_commas(tmp_path: Path) -> None:
     table = load_bytes(tmp_path, "Company\nAcme, Inc.\nBayview\n")
     assert cells(table) == [["Acme, Inc."], ["Bayview"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Name\nDoe, John\nRoe, Jane\nPoe, Ada\n",
+        f"Company ID\n{UUID}, Acme\n{OTHER_UUID}, Bay\n",  # its header is the title of none
+        f"Kennung\nAcme, {UUID}\nBay, {OTHER_UUID}\n",
+        f"List\nID,Name\n{UUID},Acme\nBay\n",  # not as many in each line
+        f"{UUID}\nID,Name\n{OTHER_UUID},Acme\n",
+    ],
+)
+def test_what_does_not_show_itself_a_list_below_a_title_is_a_single_column(
+    tmp_path: Path, text: str
+) -> None:
+    first, *rest = text.splitlines()
+    table = load_bytes(tmp_path, text)
+    assert table.header == (first,)
+    assert cells(table) == [[line] for line in rest]
+
+
+@pytest.mark.parametrize("title", ["Tabelle 1", "Accounts\n\nof May", "Accounts; all"])
+@pytest.mark.parametrize("header", ["Kennung,Firma", "Firma,ID"])
+def test_a_title_does_not_hide_the_delimiter_of_two_columns(
+    tmp_path: Path, title: str, header: str
+) -> None:
+    table = load_bytes(tmp_path, f"{title}\n{header}\n{UUID},{UUID}\n{OTHER_UUID},x\n")
+    assert table.source.delimiter == ","
+    assert table.header == tuple(header.split(","))
+    assert cells(table) == [[UUID, UUID], [OTHER_UUID, "x"]]
+
+
+@pytest.mark.parametrize("rows", [["0,0", "A,ID", ",0"], ["0,0,0,0", "A,A,A,ID", ",,,0"]])
+def test_a_first_row_as_wide_as_the_others_is_the_header(tmp_path: Path, rows: list[str]) -> None:
+    table = load_bytes(tmp_path, "\n".join(rows))
+    assert [list(table.header), *cells(table)] == [row.split(",") for row in rows]
+    assert table.source.notices == ()
 
 
 def test_a_sep_line_is_believed_and_counted(tmp_path: Path) -> None:

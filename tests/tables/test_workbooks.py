@@ -9,10 +9,12 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
 
 from batchrun.errors import InputError
 from batchrun.tables import load
-from tests.tables.files import cells, lines, load_bytes, write_workbook
+from tests.tables.files import UUID, cells, lines, load_bytes, write_workbook
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,20 @@ def test_an_integral_number_is_an_integer_and_an_empty_cell_none(tmp_path: Path)
 def test_error_cells_and_white_space_are_kept_as_text(tmp_path: Path, content: str) -> None:
     file = write_workbook(tmp_path / "a.xlsx", {"S": [["ID", "f"], ["x", content], ["y", 1]]})
     assert cells(load(file)) == [["x", content], ["y", 1]]
+
+
+def test_a_rich_text_that_begins_with_a_blank_run_keeps_the_others(tmp_path: Path) -> None:
+    """Nor does an error cell beside it, for which every cell is looked at, change that."""
+    rich = CellRichText(TextBlock(InlineFont(b=True), " "), TextBlock(InlineFont(), UUID))
+    rows: list[list[Any]] = [
+        ["ID", "f"],
+        [rich, "#N/A"],
+        [CellRichText(TextBlock(InlineFont(), "  ")), "x"],
+    ]
+    file = write_workbook(tmp_path / "a.xlsx", {"S": rows})
+    [[first, _], [blank, _]] = cells(load(file))
+    assert first.strip() == UUID
+    assert blank == "  "
 
 
 def test_an_error_cell_is_said_with_its_place(tmp_path: Path) -> None:
