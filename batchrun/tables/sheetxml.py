@@ -28,7 +28,7 @@ _CELL_END = re.compile(rb"</" + PREFIX + rb"c\s*>")
 _COLUMN = re.compile(OPENING + rb"col(?=[\s/>])" + ATTRIBUTES + rb">")
 _SHEET_DATA = re.compile(OPENING + rb"sheetData[\s/>]")
 _VALUE = re.compile(OPENING + rb"v(?:\s[^<>]*)?>([^<]+)<")
-_TEXT = re.compile(OPENING + rb"t(?:\s[^<>]*)?>([^<]*)<")
+_TEXT = re.compile(OPENING + rb"t(?:\s[^<>]*)?(?<!/)>([^<]*)<")
 _FORMULA = re.compile(OPENING + rb"f[\s/>]")
 _BLANK_TEXT = re.compile(rb"<t>[ \t\r\n]+</")
 _ODD_BLANK_TEXT = re.compile(rb"<t\s(?![^<>]*preserve)[^<>]*>[ \t\r\n]+</")
@@ -200,11 +200,11 @@ def _note_cell(
     elif error and value is not None:
         if position is not None:
             traits.errors[position] = html.unescape(value[1].decode())
-    elif not error and not formula and (text := _TEXT.search(content)):
-        if not text[1] or text[1].strip():
+    elif not error and not formula and (text := b"".join(_TEXT.findall(content))):
+        if text.strip():  # of a rich text, some run
             return True
         if position is not None:
-            traits.blank_texts[position] = text[1].decode()
+            traits.blank_texts[position] = text.decode()
     else:
         return True
     return position is not None
