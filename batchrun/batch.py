@@ -60,6 +60,7 @@ class _Run:
     decide: Decide = hold_doubts
     form: workbook.Form = field(default_factory=workbook.Form)
     again: Mapping[int, int] = field(default_factory=dict)
+    only: Collection[int] | None = None
     frame: pd.DataFrame | None = None
 
 
@@ -194,6 +195,7 @@ async def resume(
     limit: int | None = None,
     retry: Collection[Outcome] = (),
     again: Mapping[int, int] | None = None,
+    only: Collection[int] | None = None,
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
@@ -207,9 +209,10 @@ async def resume(
             words.
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
-        retry: Outcomes whose jobs are sent again first.
-        again: Numbers of jobs that are sent again first, whatever has become of them, and how
-            often each had been when the user decided.
+        retry: Outcomes whose jobs are sent again; what was not sent yet then waits.
+        again: Numbers of jobs that are sent again, whatever has become of them, and how often
+            each had been when the user decided; what was not sent yet then waits.
+        only: Numbers of the jobs that may be triggered beside those; ``None`` for all.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
@@ -243,6 +246,7 @@ async def resume(
         decide,
         form,
         again or {},
+        only,
     )
     async with open_session(settings) as session:
         return await _work(session, run_now)
@@ -257,7 +261,15 @@ async def _work(session: Session, run_now: _Run) -> Report:
     with journal.hold(batch_id) as hold, let_go_of(run_now.control):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
-        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
+        only = await take_over(
+            journal,
+            jobs,
+            batch_id,
+            run_now.retry,
+            run_now.decide,
+            again=run_now.again,
+            only=run_now.only,
+        )
         before = journal.summary(batch_id)
         if before.note:  # of the last time, and no longer so
             await jobs.worked("", 0.0, 0.0)
@@ -269,12 +281,12 @@ async def _work(session: Session, run_now: _Run) -> Report:
             share=session.share,
             forecast=session.forecast(before.workflow.id),
             clock=session.clock,
-            limits=_limits(settings, run_now.limit),
+            limits=_limits(settings, run_now.limit, only),
             on_progress=run_now.on_progress,
         )
         hold.when_lost(from_any_thread(engine.break_off))
         if run_now.control is not None:
-            run_now.control.attach(batch_id, from_any_thread(engine.stop))
+            run_now.control.attach(batch_id, from_any_thread(engine.stop), only)
         happened(
             _LOG,
             Event.BATCH_BEGUN,
@@ -303,6 +315,8 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 resume_at = _whole_minute(session.seconds_to_quota())
             await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
             output = write_results(journal, batch_id, run_now.target, form)
+            # What goes on after a limit is what was named, and no others.
+            to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary, effort = journal.summary(batch_id), engine.effort
             happened(
                 _LOG,
@@ -319,7 +333,8 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 ending,
                 output,
                 resume_at,
-                rest=_rest(session, summary),
+                rest=_rest(session, summary, to_trigger),
+                to_trigger=to_trigger,
                 requests=effort.requests,
                 sent=engine.sent,
                 journal=settings.journal,
@@ -328,12 +343,12 @@ async def _work(session: Session, run_now: _Run) -> Report:
             )
 
 
-def _rest(session: Session, summary: BatchSummary) -> Estimate | None:
+def _rest(session: Session, summary: BatchSummary, to_trigger: int) -> Estimate | None:
     """What is left of a batch costs, by what its own executions have taught."""
     if not summary.unfinished:
         return None
     left = standing(session.journal, summary.batch_id)
-    return session.rates(summary.workflow.id).of(left.to_trigger, left.running)
+    return session.rates(summary.workflow.id).of(to_trigger, left.running)
 
 
 @contextmanager
@@ -363,10 +378,11 @@ async def _keep(jobs: BatchJobs, note: str, engine: Engine) -> None:
     await jobs.worked(note, engine.effort.seconds, engine.effort.quota_seconds)
 
 
-def _limits(settings: Settings, jobs: int | None) -> Limits:
+def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) -> Limits:
     return Limits(
         max_in_flight=settings.max_in_flight or math.inf,
         jobs=jobs,
+        only=only,
         patience_seconds=settings.patience_seconds,
         drain_seconds=settings.drain_seconds,
         longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
@@ -397,6 +413,7 @@ _NOTES = {
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
+    Ending.NAMED: "What was to be sent again is done; the rest waits.",
 }
 
 

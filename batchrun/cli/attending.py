@@ -143,7 +143,8 @@ def go_on(
                 limited = {} if limit is None else {"limit": limit}
                 return begin(in_doubt=decided, **limited, **shown)
             # Whoever is here a second time has sent again already what was to be.
-            return aio.resume(control.batch_id, limit=_allowed(limit, control), **shown)
+            left = _allowed(limit, control)
+            return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
 
         report = attendance.run(work)
         if asked and attendance.goes_on(report):
@@ -204,7 +205,7 @@ class _Attendance:
         """Run what a pilot has left."""
         from batchrun import aio
 
-        shown = self.shown | {"output": output, "form": form}
+        shown = self.shown | {"output": output, "form": form, "only": self.control.only}
         batch_id = report.summary.batch_id
         return self.run(lambda settings: aio.resume(batch_id, settings=settings, **shown))
 

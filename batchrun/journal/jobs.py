@@ -20,7 +20,7 @@ from batchrun.journal.sweeps import Sweeps
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Executable
@@ -94,6 +94,18 @@ class BatchJobs:
         """The jobs that were accepted and whose end is not known."""
         return self._read(JobState.IN_FLIGHT)
 
+    def pending_of(self, numbers: Sequence[int]) -> list[Job]:
+        """Those of some jobs that are to be triggered, `JOBS_AT_ONCE` numbers at most."""
+        return self._read(JobState.PENDING, which=jobs.c.number.in_(numbers))
+
+    def pending_numbers(self) -> frozenset[int]:
+        """The numbers of all jobs left to trigger."""
+        query = select(jobs.c.number).where(
+            jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING
+        )
+        with self._engine.connect() as connection:
+            return frozenset(connection.scalars(query))
+
     def count_pending(self) -> int:
         """How many jobs are left to trigger."""
         query = (
@@ -104,7 +116,13 @@ class BatchJobs:
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
-    def _read(self, state: JobState, after: int = -1, limit: int | None = None) -> list[Job]:
+    def _read(
+        self,
+        state: JobState,
+        after: int = -1,
+        limit: int | None = None,
+        which: ColumnElement[bool] | None = None,
+    ) -> list[Job]:
         retried = (
             select(func.count())
             .select_from(attempts)
@@ -117,7 +135,7 @@ class BatchJobs:
                 *(jobs.c.triggered_at, retried),
             )
             .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
-            .where(jobs.c.number > after)
+            .where(jobs.c.number > after if which is None else which)
             .order_by(jobs.c.number)
             .limit(limit)
         )
