@@ -11,15 +11,15 @@ import logging
 import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.access import for_batch, other_key
-from batchrun.control import from_any_thread, let_go_of
+from batchrun.control import counting, from_any_thread, let_go_of
+from batchrun.ending import note_of, whole_minute
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, JournalError, StoppedError, UsageError
+from batchrun.errors import BatchrunError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.history import existing_journal
 from batchrun.journal import standing
@@ -298,7 +298,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         )
         with once_begun(journal, batch_id), _told_when_stopped(batch_id):
             try:
-                with _counting(jobs, run_now.control):
+                with counting(jobs, run_now.control):
                     async with writing_meanwhile(journal, batch_id, run_now.target, form):
                         ending = await engine.work()
             except BatchrunError as error:
@@ -312,8 +312,8 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 raise
             resume_at = None
             if ending is Ending.QUOTA:
-                resume_at = _whole_minute(session.seconds_to_quota())
-            await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
+                resume_at = whole_minute(session.seconds_to_quota())
+            await _keep(jobs, note_of(ending, resume_at, engine.stopped_because), engine)
             output = write_results(journal, batch_id, run_now.target, form)
             # What goes on after a limit is what was named, and no others.
             to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
@@ -362,18 +362,6 @@ def _told_when_stopped(batch_id: str) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
-    """Tell the control how many jobs were triggered until the block ends, however it ends."""
-    pending = jobs.count_pending()
-    try:
-        yield
-    finally:
-        if control is not None:
-            with suppress(JournalError):  # the journal's own error is the one that counts
-                control.triggered += pending - jobs.count_pending()
-
-
 async def _keep(jobs: BatchJobs, note: str, engine: Engine) -> None:
     await jobs.worked(note, engine.effort.seconds, engine.effort.quota_seconds)
 
@@ -389,32 +377,6 @@ def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) 
         unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
         stop_after_failures=settings.stop_after_failures,
     )
-
-
-def _whole_minute(seconds: float) -> datetime:
-    """When so much time has passed, rounded up: who comes a minute early finds the quota spent."""
-    moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    begun = moment.replace(second=0, microsecond=0)
-    return begun if begun == moment else begun + timedelta(minutes=1)
-
-
-def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
-    if ending is Ending.FAILURES:
-        return f"{_NOTES[ending]} {stopped_because}."
-    if resume_at is None:
-        return _NOTES[ending]
-    return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
-
-
-_NOTES = {
-    Ending.FINISHED: "",
-    Ending.LIMIT: "The limit of jobs is reached.",
-    Ending.INTERRUPTED: "It was interrupted.",
-    Ending.QUOTA: "The quota is spent for now.",
-    Ending.UNREACHABLE: "The service could not be reached.",
-    Ending.FAILURES: "Nothing more was triggered:",
-    Ending.NAMED: "What was to be sent again is done; the rest waits.",
-}
 
 
 def _begun(session: Session, plan: Plan, known: str | None) -> str:

@@ -7,8 +7,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec
 
+from batchrun.errors import JournalError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+
+    from batchrun.journal import BatchJobs
 
 P = ParamSpec("P")
 
@@ -71,3 +75,15 @@ def let_go_of(control: Control | None) -> Iterator[None]:
     finally:
         if control is not None:
             control.detach()
+
+
+@contextmanager
+def counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
+    """Tell the control how many jobs were triggered until the block ends, however it ends."""
+    pending = jobs.count_pending()
+    try:
+        yield
+    finally:
+        if control is not None:
+            with suppress(JournalError):  # the journal's own error is the one that counts
+                control.triggered += pending - jobs.count_pending()
