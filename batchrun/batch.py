@@ -29,7 +29,7 @@ from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
-from batchrun.takeover import hold_doubts, same_key, same_service, take_over
+from batchrun.takeover import hold_doubts, same_key, same_service, take_over, unlike_its_key
 from batchrun.writing import once_begun, remembered_form, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
@@ -169,6 +169,7 @@ async def run(
             )
         if earlier is not None:
             same_key(earlier, session.profile)
+            _log_other_key(session, earlier)
         before = earlier.output if earlier else None
         target = output or workbook.usual_target(source, before, form.usual)
         if target is not None:
@@ -228,10 +229,6 @@ async def resume(
     if "base_url" in settings.model_fields_set:
         same_service(summary.batch_id, summary.base_url, settings.base_url)
     settings = for_batch(settings, summary)
-    other = other_key(settings, summary)
-    if other:
-        facts = {"batch": summary.batch_id, "profile": summary.profile, "key": other}
-        happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
     source = _path(summary.source)
     target = output or workbook.usual_target(source, summary.output, form.usual)
     if target is not None:
@@ -249,6 +246,7 @@ async def resume(
         only,
     )
     async with open_session(settings) as session:
+        _log_other_key(session, summary, other_key(settings, summary))
         return await _work(session, run_now)
 
 
@@ -343,6 +341,13 @@ async def _work(session: Session, run_now: _Run) -> Report:
             )
 
 
+def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:
+    """Log it where a batch goes on with another key than it was begun with."""
+    if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
+        facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
+        happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
+
+
 def _rest(session: Session, summary: BatchSummary, to_trigger: int) -> Estimate | None:
     """What is left of a batch costs, by what its own executions have taught."""
     if not summary.unfinished:
@@ -381,7 +386,7 @@ def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) 
 
 def _begun(session: Session, plan: Plan, known: str | None) -> str:
     base_url, profile = session.settings.base_url, session.profile
-    return session.journal.create(plan, base_url, known=known, profile=profile)
+    return session.journal.create(plan, base_url, known=known, profile=profile, key=session.key)
 
 
 # where things are

@@ -68,6 +68,7 @@ def go(
 ) -> None:
     """Run a list on the screen, and end the command as it ends."""
     from batchrun import aio, status
+    from batchrun.cli.lists import tell_whose_key
 
     asked = not yes and not manner.as_json and sys.stdin.isatty()
     before: list[Credits | None] = []
@@ -77,7 +78,10 @@ def go(
         def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
             before[:] = [plan.credits]
             with attendance.stopper.asking():
-                left = None if earlier is None else status(earlier.batch_id, settings=settings)
+                left = None
+                if earlier is not None:
+                    left = status(earlier.batch_id, settings=settings)
+                    tell_whose_key(settings, earlier)
                 if not _confirmed(plan, left, limit, form, settings, manner, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
                 return True
