@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.stopping import Stopper, heard_at_once
+from batchrun.cli.asking import agreed
+from batchrun.cli.stopping import Stopper
 from batchrun.cli.telling import tell, tell_all
 from batchrun.errors import (
     BatchrunError,
@@ -355,8 +356,4 @@ def _confirmed(
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    try:
-        with heard_at_once():
-            return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
-    except typer.Abort:  # Ctrl-D
-        return False
+    return agreed(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
