@@ -5,18 +5,20 @@ That parser gives columns with equal texts shared, in less time than the csv mod
 texts would come on top). But it forgives what has to be reported: it fills short rows and takes a
 misplaced quote as it comes. So it is given only what was proven regular before: quotes that open
 and close where a field does, and as many fields in each row. The proof looks at nothing but the
-positions of quotes, delimiters and line ends. Pure.
+positions of quotes, delimiters and line ends, and is made in a thread, one stretch ahead of the
+parser: neither holds the interpreter's lock for long.
 """
 
 from __future__ import annotations
 
 import codecs
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -85,6 +87,44 @@ def regular_stretch(text: bytes, delimiter: str) -> Stretch | None:
         before = np.cumsum(breaks)[ends[:-1]]
         lines = [0, *before.tolist()]
     return Stretch(whole, int(np.count_nonzero(breaks)), lines if width else range(0), width)
+
+
+class Stretches:
+    """The regular stretches a text begins with, one after the other.
+
+    Args:
+        pieces: The text in UTF-8, cut anywhere.
+        delimiter: Of its fields.
+        longest: Bytes of a text that is still looked at, where no record ends; 0 for none.
+
+    Attributes:
+        pending: What was taken from the pieces and is in no stretch.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], delimiter: str, longest: int) -> None:
+        self.pending = b""
+        self._pieces = pieces
+        self._delimiter = delimiter
+        self._longest = longest
+
+    def __iter__(self) -> Iterator[Stretch]:
+        for piece in self._pieces if self._longest else ():
+            self.pending += piece
+            stretch = regular_stretch(self.pending, self._delimiter)
+            if stretch is None or len(self.pending) > self._longest:
+                return
+            self.pending = self.pending[len(stretch.text) :]
+            yield stretch
+
+
+def one_ahead(stretches: Stretches) -> Iterator[Stretch]:
+    """Find each stretch while the one before is worked on."""
+    found = iter(stretches)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        upcoming = thread.submit(next, found, None)
+        while (stretch := upcoming.result()) is not None:
+            upcoming = thread.submit(next, found, None)
+            yield stretch
 
 
 def _bare_cr(characters: npt.NDArray[np.uint8], breaks: Positions) -> bool:

@@ -38,7 +38,7 @@ from batchrun.tables.encoding import (
 )
 from batchrun.tables.frames import Room
 from batchrun.tables.gather import Block, Layout, gather
-from batchrun.tables.regular import read_columns, regular_stretch
+from batchrun.tables.regular import Stretches, one_ahead, read_columns
 from batchrun.tables.sheets import BLOCK_ROWS
 
 if TYPE_CHECKING:
@@ -172,12 +172,9 @@ def _blocks(pieces: Iterator[bytes], dialect: Dialect, *, long: bool) -> Iterato
 
     Of a long text, regular stretches are read fast, the others with care.
     """
-    line, pending = 1, b""
-    for piece in pieces if long else ():
-        pending += piece
-        stretch = regular_stretch(pending, dialect.delimiter)
-        if stretch is None or len(pending) > csv.field_size_limit():
-            break
+    line = 1
+    stretches = Stretches(pieces, dialect.delimiter, csv.field_size_limit() if long else 0)
+    for stretch in one_ahead(stretches):
         if stretch.width > 1 and line > 1:
             lines: Sequence[int] = range(line, line + len(stretch.lines))
             if not isinstance(stretch.lines, range):
@@ -187,8 +184,7 @@ def _blocks(pieces: Iterator[bytes], dialect: Dialect, *, long: bool) -> Iterato
             text = io.StringIO(stretch.text.decode(), newline="")
             yield from _numbered_blocks(text, dialect, line)
         line += stretch.breaks
-        pending = pending[len(stretch.text) :]
-    rest = codecs.iterdecode(itertools.chain([pending], pieces), "utf-8")
+    rest = codecs.iterdecode(itertools.chain([stretches.pending], pieces), "utf-8")
     yield from _numbered_blocks(lines_of(whole_lines(rest)), dialect, line)
 
 
