@@ -162,6 +162,7 @@ async def resume(
     *,
     output: Path | str | None = None,
     limit: int | None = None,
+    only: Collection[int] | None = None,
     in_doubt: Literal["hold", "retry", "drop"] | Decide = "hold",
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -174,6 +175,7 @@ async def resume(
         batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
+        only: Trigger only these jobs, by their numbers; ``None`` for all that are left.
         in_doubt: What to do with triggers that may or may not have been accepted: leave them,
             send them again (and perhaps pay twice), or never send them; or who decides when shown
             their rows.
@@ -190,6 +192,7 @@ async def resume(
         settings,
         output=_path(output),
         limit=limit,
+        only=only,
         on_progress=on_progress or batch.ignore_progress,
         control=control,
         decide=_decide(in_doubt),
@@ -210,7 +213,7 @@ async def retry(
 ) -> Report:
     """Send jobs of a batch again that ended without a result, and pay for them again.
 
-    What had become of them is kept in the journal.
+    What had become of them is kept in the journal. Jobs that were never sent wait for `resume`.
 
     Args:
         batch_id: Which batch; ``None`` for the newest.
@@ -251,8 +254,8 @@ async def run_marked(
 ) -> Report:
     """Send the rows again that somebody has marked in a workbook of results, and pay for them.
 
-    All others stay as they are. A mark counts once: rows that were sent again since the workbook
-    was written are not.
+    All others stay as they are; jobs that were never sent wait for `resume`. A mark counts once:
+    rows that were sent again since the workbook was written are not.
 
     Args:
         workbook: A workbook that batchrun wrote, marked in its column "run again"; or what

@@ -11,15 +11,15 @@ import logging
 import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.access import for_batch, other_key
-from batchrun.control import from_any_thread, let_go_of
+from batchrun.control import counting, from_any_thread, let_go_of
+from batchrun.ending import note_of, whole_minute
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, JournalError, StoppedError, UsageError
+from batchrun.errors import BatchrunError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.history import existing_journal
 from batchrun.journal import standing
@@ -29,7 +29,7 @@ from batchrun.request import Request, load_request
 from batchrun.service import choose_workflow
 from batchrun.session import Session, open_session
 from batchrun.settings import Settings, load_settings
-from batchrun.takeover import hold_doubts, same_key, same_service, take_over
+from batchrun.takeover import hold_doubts, same_key, same_service, take_over, unlike_its_key
 from batchrun.writing import once_begun, remembered_form, write_results, writing_meanwhile
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class _Run:
     decide: Decide = hold_doubts
     form: workbook.Form = field(default_factory=workbook.Form)
     again: Mapping[int, int] = field(default_factory=dict)
+    only: Collection[int] | None = None
     frame: pd.DataFrame | None = None
 
 
@@ -168,6 +169,7 @@ async def run(
             )
         if earlier is not None:
             same_key(earlier, session.profile)
+            _log_other_key(session, earlier)
         before = earlier.output if earlier else None
         target = output or workbook.usual_target(source, before, form.usual)
         if target is not None:
@@ -194,6 +196,7 @@ async def resume(
     limit: int | None = None,
     retry: Collection[Outcome] = (),
     again: Mapping[int, int] | None = None,
+    only: Collection[int] | None = None,
     decide: Decide = hold_doubts,
     on_progress: Callable[[Progress], None] = ignore_progress,
     control: Control | None = None,
@@ -207,9 +210,10 @@ async def resume(
             words.
         output: Where the results go; ``None`` for where they went before.
         limit: Trigger at most so many jobs now.
-        retry: Outcomes whose jobs are sent again first.
-        again: Numbers of jobs that are sent again first, whatever has become of them, and how
-            often each had been when the user decided.
+        retry: Outcomes whose jobs are sent again; what was not sent yet then waits.
+        again: Numbers of jobs that are sent again, whatever has become of them, and how often
+            each had been when the user decided; what was not sent yet then waits.
+        only: Numbers of the jobs that may be triggered beside those; ``None`` for all.
         decide: Asked about the rows that are in doubt, where there are any.
         on_progress: Told of each step.
         control: Stops it early.
@@ -225,10 +229,6 @@ async def resume(
     if "base_url" in settings.model_fields_set:
         same_service(summary.batch_id, summary.base_url, settings.base_url)
     settings = for_batch(settings, summary)
-    other = other_key(settings, summary)
-    if other:
-        facts = {"batch": summary.batch_id, "profile": summary.profile, "key": other}
-        happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
     source = _path(summary.source)
     target = output or workbook.usual_target(source, summary.output, form.usual)
     if target is not None:
@@ -243,8 +243,10 @@ async def resume(
         decide,
         form,
         again or {},
+        only,
     )
     async with open_session(settings) as session:
+        _log_other_key(session, summary, other_key(settings, summary))
         return await _work(session, run_now)
 
 
@@ -257,7 +259,15 @@ async def _work(session: Session, run_now: _Run) -> Report:
     with journal.hold(batch_id) as hold, let_go_of(run_now.control):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
-        await take_over(journal, jobs, batch_id, run_now.retry, run_now.decide, again=run_now.again)
+        only = await take_over(
+            journal,
+            jobs,
+            batch_id,
+            run_now.retry,
+            run_now.decide,
+            again=run_now.again,
+            only=run_now.only,
+        )
         before = journal.summary(batch_id)
         if before.note:  # of the last time, and no longer so
             await jobs.worked("", 0.0, 0.0)
@@ -269,12 +279,12 @@ async def _work(session: Session, run_now: _Run) -> Report:
             share=session.share,
             forecast=session.forecast(before.workflow.id),
             clock=session.clock,
-            limits=_limits(settings, run_now.limit),
+            limits=_limits(settings, run_now.limit, only),
             on_progress=run_now.on_progress,
         )
         hold.when_lost(from_any_thread(engine.break_off))
         if run_now.control is not None:
-            run_now.control.attach(batch_id, from_any_thread(engine.stop))
+            run_now.control.attach(batch_id, from_any_thread(engine.stop), only)
         happened(
             _LOG,
             Event.BATCH_BEGUN,
@@ -286,7 +296,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         )
         with once_begun(journal, batch_id), _told_when_stopped(batch_id):
             try:
-                with _counting(jobs, run_now.control):
+                with counting(jobs, run_now.control):
                     async with writing_meanwhile(journal, batch_id, run_now.target, form):
                         ending = await engine.work()
             except BatchrunError as error:
@@ -300,9 +310,11 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 raise
             resume_at = None
             if ending is Ending.QUOTA:
-                resume_at = _whole_minute(session.seconds_to_quota())
-            await _keep(jobs, _note(ending, resume_at, engine.stopped_because), engine)
+                resume_at = whole_minute(session.seconds_to_quota())
+            await _keep(jobs, note_of(ending, resume_at, engine.stopped_because), engine)
             output = write_results(journal, batch_id, run_now.target, form)
+            # What goes on after a limit is what was named, and no others.
+            to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary, effort = journal.summary(batch_id), engine.effort
             happened(
                 _LOG,
@@ -319,7 +331,8 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 ending,
                 output,
                 resume_at,
-                rest=_rest(session, summary),
+                rest=_rest(session, summary, to_trigger),
+                to_trigger=to_trigger,
                 requests=effort.requests,
                 sent=engine.sent,
                 journal=settings.journal,
@@ -328,12 +341,19 @@ async def _work(session: Session, run_now: _Run) -> Report:
             )
 
 
-def _rest(session: Session, summary: BatchSummary) -> Estimate | None:
+def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:
+    """Log it where a batch goes on with another key than it was begun with."""
+    if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
+        facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
+        happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
+
+
+def _rest(session: Session, summary: BatchSummary, to_trigger: int) -> Estimate | None:
     """What is left of a batch costs, by what its own executions have taught."""
     if not summary.unfinished:
         return None
     left = standing(session.journal, summary.batch_id)
-    return session.rates(summary.workflow.id).of(left.to_trigger, left.running)
+    return session.rates(summary.workflow.id).of(to_trigger, left.running)
 
 
 @contextmanager
@@ -347,26 +367,15 @@ def _told_when_stopped(batch_id: str) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
-    """Tell the control how many jobs were triggered until the block ends, however it ends."""
-    pending = jobs.count_pending()
-    try:
-        yield
-    finally:
-        if control is not None:
-            with suppress(JournalError):  # the journal's own error is the one that counts
-                control.triggered += pending - jobs.count_pending()
-
-
 async def _keep(jobs: BatchJobs, note: str, engine: Engine) -> None:
     await jobs.worked(note, engine.effort.seconds, engine.effort.quota_seconds)
 
 
-def _limits(settings: Settings, jobs: int | None) -> Limits:
+def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) -> Limits:
     return Limits(
         max_in_flight=settings.max_in_flight or math.inf,
         jobs=jobs,
+        only=only,
         patience_seconds=settings.patience_seconds,
         drain_seconds=settings.drain_seconds,
         longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
@@ -375,34 +384,9 @@ def _limits(settings: Settings, jobs: int | None) -> Limits:
     )
 
 
-def _whole_minute(seconds: float) -> datetime:
-    """When so much time has passed, rounded up: who comes a minute early finds the quota spent."""
-    moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    begun = moment.replace(second=0, microsecond=0)
-    return begun if begun == moment else begun + timedelta(minutes=1)
-
-
-def _note(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
-    if ending is Ending.FAILURES:
-        return f"{_NOTES[ending]} {stopped_because}."
-    if resume_at is None:
-        return _NOTES[ending]
-    return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
-
-
-_NOTES = {
-    Ending.FINISHED: "",
-    Ending.LIMIT: "The limit of jobs is reached.",
-    Ending.INTERRUPTED: "It was interrupted.",
-    Ending.QUOTA: "The quota is spent for now.",
-    Ending.UNREACHABLE: "The service could not be reached.",
-    Ending.FAILURES: "Nothing more was triggered:",
-}
-
-
 def _begun(session: Session, plan: Plan, known: str | None) -> str:
     base_url, profile = session.settings.base_url, session.profile
-    return session.journal.create(plan, base_url, known=known, profile=profile)
+    return session.journal.create(plan, base_url, known=known, profile=profile, key=session.key)
 
 
 # where things are

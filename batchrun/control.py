@@ -7,8 +7,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec
 
+from batchrun.errors import JournalError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+
+    from batchrun.journal import BatchJobs
 
 P = ParamSpec("P")
 
@@ -20,6 +24,7 @@ class Control:
         stopped: Whether somebody has said stop.
         batch_id: The batch that is worked on; ``None`` before, when nothing has been triggered.
         triggered: Jobs that were triggered under it, all its runs together.
+        only: Numbers of the jobs that its run may trigger; ``None`` for all that are pending.
     """
 
     def __init__(self) -> None:
@@ -27,6 +32,7 @@ class Control:
         self.stopped = False
         self.batch_id: str | None = None
         self.triggered = 0
+        self.only: Collection[int] | None = None
 
     def stop(self) -> None:
         """No more triggers; what is in flight is collected for a while, then the workbook."""
@@ -39,9 +45,12 @@ class Control:
         """There is nothing left to stop; called by the batch when it has ended."""
         self._stop = None
 
-    def attach(self, batch_id: str, stop: Callable[[], object]) -> None:
+    def attach(
+        self, batch_id: str, stop: Callable[[], object], only: Collection[int] | None = None
+    ) -> None:
         """Give it what to call; called by the batch when it begins to work."""
         self.batch_id = batch_id
+        self.only = only
         self._stop = stop
         if self.stopped:
             stop()
@@ -66,3 +75,15 @@ def let_go_of(control: Control | None) -> Iterator[None]:
     finally:
         if control is not None:
             control.detach()
+
+
+@contextmanager
+def counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
+    """Tell the control how many jobs were triggered until the block ends, however it ends."""
+    pending = jobs.count_pending()
+    try:
+        yield
+    finally:
+        if control is not None:
+            with suppress(JournalError):  # the journal's own error is the one that counts
+                control.triggered += pending - jobs.count_pending()

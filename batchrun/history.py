@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.access import find_access
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.settings import Settings, load_settings
+from batchrun.takeover import unlike_its_key
 from batchrun.words import html_table, plural
 from batchrun.writing import write_results
 
@@ -55,6 +57,22 @@ class BatchStatus:
     def something_to_do(self) -> bool:
         """Whether `resume` would find anything to do or to decide."""
         return bool(self.summary.unfinished or self.in_doubt or self.rescued)
+
+    def unlike_its_key(self, settings: Settings) -> str:
+        """Whose key would pay for the rest, where it was begun with another; ``""`` for its own.
+
+        Args:
+            settings: Which journal, and which key.
+
+        Raises:
+            UsageError: There is no key.
+            JournalError: The journal can't be read.
+        """
+        if self.summary.profile is not None:
+            return ""
+        access = find_access(settings)
+        with existing_journal(settings.journal) as journal:
+            return unlike_its_key(journal, self.summary, access.key, access.profile)
 
     def __repr__(self) -> str:
         return f"<BatchStatus {self.summary.words}; {self._worked_on}>"

@@ -34,6 +34,7 @@ class Report:
         output: The workbook that was written; ``None`` when none was asked for.
         resume_at: When the quota opens again, where it is spent; aware, UTC.
         rest: What is left of the batch costs, by what was learned; ``None`` where nothing is left.
+        to_trigger: How many jobs are left to trigger; after ``limit``, of those that were to be.
         requests: Requests that this run or resume sent.
         sent: Numbers of the jobs that were triggered under ``limit``, in their order.
         credits: The credits left after the jobs of ``limit``; ``None`` where nobody asked.
@@ -48,6 +49,7 @@ class Report:
     output: Path | None
     resume_at: datetime | None = None
     rest: Estimate | None = None
+    to_trigger: int = 0
     requests: int = 0
     sent: tuple[int, ...] = ()
     credits: Credits | None = None

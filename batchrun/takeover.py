@@ -62,6 +62,23 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
     )
 
 
+def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str | None) -> str:
+    """Whose key goes on with a batch that was begun with another one; ``""`` where it is its own.
+
+    A key may have been replaced by another one of the same workspace, so nothing is refused. Of a
+    batch that was begun with a profile, `login` has replaced it, and nothing is told.
+
+    Args:
+        journal: The journal.
+        batch: Which batch.
+        key: The key that would pay now.
+        profile: Whose stored key that is; ``None`` for one that is not stored.
+    """
+    if batch.profile is not None or not journal.begun_with_another_key(batch.batch_id, key):
+        return ""
+    return "PGAI_API_KEY" if profile is None else f"profile {profile}"
+
+
 async def take_over(
     journal: Journal,
     jobs: BatchJobs,
@@ -70,7 +87,8 @@ async def take_over(
     decide: Decide,
     *,
     again: Mapping[int, int],
-) -> None:
+    only: Collection[int] | None,
+) -> frozenset[int] | None:
     """Bring a batch that this process holds to where it can be worked on.
 
     Args:
@@ -81,15 +99,31 @@ async def take_over(
         decide: Asked about what is in doubt then, if anything is.
         again: Numbers of jobs that are to be sent again, whatever has become of them, and how
             often each had been when the user decided.
+        only: Numbers of the jobs that may be triggered beside those; ``None`` for all, unless
+            some are to be sent again: then nobody has confirmed any others.
+
+    Returns:
+        Numbers of the jobs that may be triggered; ``None`` for all that are pending.
 
     Raises:
         UsageError: One of those was sent again since.
     """
     await jobs.recover()
+    if not retry and not again and only is None:
+        await jobs.poll_on()
+        await _settle_doubts(journal, jobs, batch_id, decide)
+        return None
+    before = jobs.pending_numbers()
     await jobs.again(again)
     if retry:
         await jobs.retry(retry)
     await jobs.poll_on()  # after what the user wants sent again, which may be the same jobs
+    await _settle_doubts(journal, jobs, batch_id, decide)
+    after = jobs.pending_numbers()
+    return (after - before) | after.intersection(only or ())
+
+
+async def _settle_doubts(journal: Journal, jobs: BatchJobs, batch_id: str, decide: Decide) -> None:
     undecided = journal.undecided(batch_id)
     if not undecided:
         return

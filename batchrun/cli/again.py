@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from batchrun.cli.asking import agreed
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.cli.lists import tell_whose_key
@@ -136,4 +137,4 @@ def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    return typer.confirm("Trigger them, and pay again?", err=to_stderr)
+    return agreed("Trigger them, and pay again?", err=to_stderr)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.stopping import Stopper, heard_at_once
+from batchrun.cli.asking import agreed
+from batchrun.cli.stopping import Stopper
 from batchrun.cli.telling import tell, tell_all
 from batchrun.errors import (
     BatchrunError,
@@ -68,6 +69,7 @@ def go(
 ) -> None:
     """Run a list on the screen, and end the command as it ends."""
     from batchrun import aio, status
+    from batchrun.cli.lists import tell_whose_key
 
     asked = not yes and not manner.as_json and sys.stdin.isatty()
     before: list[Credits | None] = []
@@ -77,7 +79,10 @@ def go(
         def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
             before[:] = [plan.credits]
             with attendance.stopper.asking():
-                left = None if earlier is None else status(earlier.batch_id, settings=settings)
+                left = None
+                if earlier is not None:
+                    left = status(earlier.batch_id, settings=settings)
+                    tell_whose_key(settings, earlier)
                 if not _confirmed(plan, left, limit, form, settings, manner, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
                 return True
@@ -143,7 +148,8 @@ def go_on(
                 limited = {} if limit is None else {"limit": limit}
                 return begin(in_doubt=decided, **limited, **shown)
             # Whoever is here a second time has sent again already what was to be.
-            return aio.resume(control.batch_id, limit=_allowed(limit, control), **shown)
+            left = _allowed(limit, control)
+            return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
 
         report = attendance.run(work)
         if asked and attendance.goes_on(report):
@@ -204,7 +210,7 @@ class _Attendance:
         """Run what a pilot has left."""
         from batchrun import aio
 
-        shown = self.shown | {"output": output, "form": form}
+        shown = self.shown | {"output": output, "form": form, "only": self.control.only}
         batch_id = report.summary.batch_id
         return self.run(lambda settings: aio.resume(batch_id, settings=settings, **shown))
 
@@ -350,8 +356,4 @@ def _confirmed(
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    try:
-        with heard_at_once():
-            return typer.confirm(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
-    except typer.Abort:  # Ctrl-D
-        return False
+    return agreed(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.asking import agreed
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.completing import batch_ids
 from batchrun.cli.forms import ColumnOptions, form_from
@@ -29,7 +30,6 @@ from batchrun.cli.options import (
     settings_from,
     settings_with_journal,
 )
-from batchrun.cli.telling import question as asked
 from batchrun.cli.telling import tell
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
@@ -228,7 +228,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm it.", "Add --yes to do it unasked.")
-    return typer.confirm(asked(question, sys.stderr), err=True)
+    return agreed(question, err=True)
 
 
 def _outcome(word: str) -> Outcome:

@@ -123,13 +123,20 @@ def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
     Raises:
         UsageError: It can't, since no such key is named.
     """
+    from batchrun import status
     from batchrun.access import for_batch, other_key
 
-    other = other_key(for_batch(settings, batch), batch)
-    if other:
+    here = for_batch(settings, batch)
+    if other := other_key(here, batch):
         tell(
             f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
             f"is erased: {other} pays from now on",
+            err=True,
+        )
+    elif other := status(batch.batch_id, settings=here).unlike_its_key(here):
+        tell(
+            f"Note:      batch {batch.batch_id} was begun with another key: {other} pays from now "
+            "on; a key of another workspace can't see the executions that run already",
             err=True,
         )
 

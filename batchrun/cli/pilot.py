@@ -59,7 +59,7 @@ def read_pilot(report: Report, before: Credits | None) -> Pilot:
     """
     found = report.pilot(JOBS_READ)
     values = [["" if cell is None else str(cell) for cell in cells] for cells in found.values]
-    return Pilot(report, found.rows, found.titles, values, found.left.to_trigger, before)
+    return Pilot(report, found.rows, found.titles, values, report.to_trigger, before)
 
 
 def pilot_lines(

@@ -82,7 +82,7 @@ class Engine:
         self._limits = limits
         self._max_at_once = limits.max_requests_at_once or client.requests_at_once
         self._tally = Tally(counts, on_progress, self._standing)
-        self._feed = Feed(jobs, limits.jobs)
+        self._feed = Feed(jobs, limits.jobs, limits.only)
         self._outstanding = 0  # not settled yet
         self._unanswered = 0  # of these, on the wire or on the way there
         self._started_at = 0.0
@@ -152,6 +152,11 @@ class Engine:
         return self._feed.given
 
     @property
+    def waiting(self) -> int:
+        """How many jobs are left that this run might have triggered, were there no limit."""
+        return self._feed.waiting
+
+    @property
     def effort(self) -> Effort:
         """What the work has taken until now."""
         seconds = self._clock.now() - self._started_at
@@ -184,7 +189,7 @@ class Engine:
 
     def _ending_when_done(self) -> Ending:
         if not self._feed.has_pending():
-            return Ending.FINISHED
+            return Ending.NAMED if self._feed.others_wait else Ending.FINISHED
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
 
     # one step
@@ -193,7 +198,7 @@ class Engine:
         now = self._clock.now()
         if self._stop_at is not None and (now >= self._stop_at or not self._waits_for_something):
             left = self._waits_for_something or self._feed.has_pending()
-            self._ending = Ending.INTERRUPTED if left else Ending.FINISHED
+            self._ending = Ending.INTERRUPTED if left else self._ending_when_done()
             return
         if self._reach.given_up(now):
             self._ending = Ending.UNREACHABLE

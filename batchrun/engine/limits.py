@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 UNREACHABLE_SECONDS = 900.0
 """A network that is gone for ten minutes is waited for."""
@@ -19,6 +23,8 @@ class Ending(StrEnum):
     QUOTA = "quota"
     UNREACHABLE = "unreachable"
     FAILURES = "failures"
+    NAMED = "named"
+    """What was named is done, and other jobs of the batch wait to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Limits:
         max_in_flight: Executions at once; infinite lets the forecast decide.
         max_requests_at_once: Requests on the wire at once; ``None`` for what the client carries.
         jobs: Jobs to trigger in this run; ``None`` for all.
+        only: Numbers of the jobs that may be triggered; ``None`` for all that are pending.
         patience_seconds: How long one execution is polled before it is timed out.
         drain_seconds: How long an interrupted run still collects, in seconds.
         longest_pause_seconds: The longest wait for the quota before the batch pauses; infinite
@@ -41,6 +48,7 @@ class Limits:
     max_in_flight: float = math.inf
     max_requests_at_once: int | None = None
     jobs: int | None = None
+    only: Collection[int] | None = None
     patience_seconds: float = 1800.0
     drain_seconds: float = 60.0
     longest_pause_seconds: float = 300.0

@@ -33,6 +33,8 @@ def create_batch(
     base_url: str,
     known: str | None,
     profile: str | None = None,
+    *,
+    key_hash: str | None = None,
 ) -> str:
     """Keep a plan as a new batch, within the connection's transaction.
 
@@ -42,6 +44,7 @@ def create_batch(
         base_url: Of which service.
         known: The newest batch of the same list at this service that the user knows of.
         profile: Whose stored key it is begun with, if it is a stored one.
+        key_hash: That key or any other it is begun with, salted and hashed.
 
     Returns:
         The new batch's id.
@@ -61,9 +64,8 @@ def create_batch(
         )
     now = datetime.now(UTC)
     batch_id = _batch_id(plan.table.source.name, now)
-    connection.execute(
-        insert(batches).values(_batch(batch_id, plan, base_url, now) | {"profile": profile})
-    )
+    begun_with = {"profile": profile, "key_hash": key_hash}
+    connection.execute(insert(batches).values(_batch(batch_id, plan, base_url, now) | begun_with))
     sharing = [0] * len(plan.bodies)
     _insert_many(connection, rows, _planned_rows(batch_id, plan, sharing))
     _insert_many(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, func, select
@@ -14,14 +12,15 @@ from batchrun.errors import JournalWriteError, TakenOverError, UsageError
 from batchrun.events import Event, happened
 from batchrun.journal.encoding import encode_result, encode_time
 from batchrun.journal.holder import SURE_SECONDS, require_hold
+from batchrun.journal.job import Job
 from batchrun.journal.rescue import RescueFiles, Step
 from batchrun.journal.schema import ENDED, JobState, attempts, jobs
 from batchrun.journal.steps import Steps
 from batchrun.journal.sweeps import Sweeps
-from batchrun.model import JSON, Execution, ExecutionStatus, Outcome
+from batchrun.model import Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Executable
@@ -48,32 +47,6 @@ JOBS_AT_ONCE = 500
 """Jobs named in one statement; SQLite takes no more than some thousand."""
 
 _ACCEPTED = (JobState.IN_FLIGHT, JobState.TIMED_OUT)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One distinct trigger body.
-
-    Attributes:
-        number: Its number in the batch.
-        body: The trigger body as JSON text.
-        rows: How many rows of the input share it.
-        execution_id: The service's id once it is accepted.
-        triggered_at: When it was accepted, in Unix seconds.
-        retried: How often it has been sent again.
-    """
-
-    number: int
-    body: str
-    rows: int
-    execution_id: str | None = None
-    triggered_at: float | None = None
-    retried: int = 0
-
-    def request(self) -> dict[str, JSON]:
-        """The trigger body as values."""
-        body: dict[str, JSON] = json.loads(self.body)
-        return body
 
 
 class BatchJobs:
@@ -121,6 +94,18 @@ class BatchJobs:
         """The jobs that were accepted and whose end is not known."""
         return self._read(JobState.IN_FLIGHT)
 
+    def pending_of(self, numbers: Sequence[int]) -> list[Job]:
+        """Those of some jobs that are to be triggered, `JOBS_AT_ONCE` numbers at most."""
+        return self._read(JobState.PENDING, which=jobs.c.number.in_(numbers))
+
+    def pending_numbers(self) -> frozenset[int]:
+        """The numbers of all jobs left to trigger."""
+        query = select(jobs.c.number).where(
+            jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING
+        )
+        with self._engine.connect() as connection:
+            return frozenset(connection.scalars(query))
+
     def count_pending(self) -> int:
         """How many jobs are left to trigger."""
         query = (
@@ -131,7 +116,13 @@ class BatchJobs:
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
-    def _read(self, state: JobState, after: int = -1, limit: int | None = None) -> list[Job]:
+    def _read(
+        self,
+        state: JobState,
+        after: int = -1,
+        limit: int | None = None,
+        which: ColumnElement[bool] | None = None,
+    ) -> list[Job]:
         retried = (
             select(func.count())
             .select_from(attempts)
@@ -144,7 +135,7 @@ class BatchJobs:
                 *(jobs.c.triggered_at, retried),
             )
             .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
-            .where(jobs.c.number > after)
+            .where(jobs.c.number > after if which is None else which)
             .order_by(jobs.c.number)
             .limit(limit)
         )
@@ -307,6 +298,7 @@ class BatchJobs:
             job,
             _ACCEPTED,
             JobState.COMPLETED if completed else JobState.FAILED,
+            of_execution=job.execution_id or execution.id,
             started_at=encode_time(execution.started_at),
             finished_at=encode_time(execution.completed_at or now),
             message=_closing_words(execution),
@@ -315,7 +307,9 @@ class BatchJobs:
 
     async def time_out(self, job: Job, message: str) -> None:
         """Patience is over; the execution id is kept and `resume` polls on."""
-        await self._move(job, _ACCEPTED, JobState.TIMED_OUT, message=message)
+        await self._move(
+            job, _ACCEPTED, JobState.TIMED_OUT, of_execution=job.execution_id, message=message
+        )
 
     async def worked(self, note: str, seconds: float, quota_seconds: float) -> None:
         """Keep how a run or resume ended.
@@ -333,9 +327,18 @@ class BatchJobs:
     # statements
 
     async def _move(
-        self, job: Job, old: tuple[JobState, ...], new: JobState, **values: object
+        self,
+        job: Job,
+        old: tuple[JobState, ...],
+        new: JobState,
+        *,
+        of_execution: str | None = None,
+        **values: object,
     ) -> None:
         """Take one step of a job; nothing where it isn't in one of the old states.
+
+        The lease is no condition: what a paid execution brought counts, whoever heard of it. But
+        an answer about one execution settles no other that was triggered since.
 
         Raises:
             JournalWriteError: It can't be committed; it is in a rescue file, and the error says
@@ -343,7 +346,7 @@ class BatchJobs:
         """
         # Only the sending that this answers is settled by it, not one by another process since.
         retried = job.retried if old is _UNANSWERED else None
-        step = Step(job.number, old, new, values, retried)
+        step = Step(job.number, old, new, values, retried, of_execution)
         try:
             await self._writer.commit_changes(self._steps.move(step), of=job.number)
         except JournalWriteError as error:

@@ -93,6 +93,7 @@ class Journal:
         *,
         known: str | None = None,
         profile: str | None = None,
+        key: str | None = None,
     ) -> str:
         """Keep a plan as a new batch: all of it or nothing.
 
@@ -101,6 +102,7 @@ class Journal:
             base_url: Of which service.
             known: The newest batch of the same list at this service that the user knows of.
             profile: Whose stored key it is begun with; ``None`` for a key that is not stored.
+            key: The key; kept of it is a salted hash.
 
         Returns:
             The new batch's id.
@@ -109,10 +111,17 @@ class Journal:
             UsageError: Somebody has begun the same list meanwhile, or a result that was to be
                 reused has gone; nothing was kept.
         """
+        key_hash = None if key is None else self._key_hash(key)
         with writing(self._engine) as connection:
-            batch_id = create_batch(connection, plan, base_url, known, profile)
+            batch_id = create_batch(connection, plan, base_url, known, profile, key_hash=key_hash)
             reuse_results(connection, batch_id, plan)
             return batch_id
+
+    def begun_with_another_key(self, batch_id: str, key: str) -> bool:
+        """Whether a batch was begun with another key; not where that was never kept."""
+        with self._engine.connect() as connection:
+            found = connection.scalar(select(batches.c.key_hash).where(batches.c.id == batch_id))
+        return found is not None and found != self._key_hash(key)
 
     def known_jobs(self, plan: Plan, base_url: str) -> dict[int, KnownJob]:
         """What earlier batches at a service made of a plan's jobs, by their numbers."""

@@ -80,10 +80,16 @@ def _to_version_5(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE batches ADD COLUMN form TEXT NOT NULL DEFAULT ''"))
 
 
+def _to_version_6(connection: Connection) -> None:
+    """With which key a batch was begun, as the salted hash that counts its requests."""
+    connection.execute(text("ALTER TABLE batches ADD COLUMN key_hash VARCHAR"))
+
+
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
     3: _to_version_4,
     4: _to_version_5,
+    5: _to_version_6,
 }
 """What each schema version needs to become the next one."""

@@ -39,6 +39,7 @@ class Step:
         values: Further columns' values.
         retried: How often the job had been sent again when it was sent, if it is the answer to
             that; ``None`` for any other step.
+        execution_id: Of which execution it is the end; ``None`` for any other step.
     """
 
     job: int
@@ -46,6 +47,7 @@ class Step:
     new: JobState
     values: Mapping[str, Any] = field(default_factory=dict)
     retried: int | None = None
+    execution_id: str | None = None
 
 
 def folders(location: str) -> list[Path]:
@@ -143,6 +145,7 @@ def _to_json(step: Step) -> dict[str, Any]:
         "new": step.new,
         "values": values,
         "retried": step.retried,
+        "execution_id": step.execution_id,
     }
 
 
@@ -152,11 +155,13 @@ def _from_json(kept: Any) -> Step:
         for name, value in kept["values"].items()
     }
     old = tuple(JobState(state) for state in kept["old"])
-    retried = kept.get("retried")  # files of earlier versions don't tell
+    # Files of earlier versions tell neither.
+    retried, execution_id = kept.get("retried"), kept.get("execution_id")
     return Step(
         int(kept["job"]),
         old,
         JobState(kept["new"]),
         values,
         None if retried is None else int(retried),
+        None if execution_id is None else str(execution_id),
     )

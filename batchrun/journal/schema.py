@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from batchrun.model import Outcome
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = MetaData()
 
@@ -66,6 +66,7 @@ batches = Table(
     Column("note", Text, nullable=False, default=""),
     Column("profile", String),  # whose stored key it was begun with
     Column("form", Text, nullable=False, default=""),  # JSON: how its results are written
+    Column("key_hash", String),  # of the key it was begun with, salted; NULL: not known
 )
 
 rows = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import sys
@@ -18,6 +19,7 @@ from tests.acceptance.sandbox_process import (
     status_of,
 )
 from tests.acceptance.verdict import WORKFLOW, assert_nothing_lost_or_doubled, write_list
+from tests.cli.test_again import mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +141,28 @@ def test_ctrl_c_at_the_question_ends_as_interrupted_and_ctrl_d_as_a_no(
         assert screen.ended() == code
         assert "triggered." in screen.text
     assert sandbox.report()["triggers_accepted"] == 0
+
+
+@pytest.mark.parametrize(("leave", "code"), [("\x03", 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize("command", ["forget", "run"])
+def test_the_questions_of_other_commands_end_the_same_way(
+    sandbox: SandboxProcess, tmp_path: Path, command: str, leave: str, code: int
+) -> None:
+    env = sandbox.environment(tmp_path)
+    batchrun(*PILOT, "--yes", env=env, cwd=tmp_path)
+    mark(tmp_path / "accounts.results.xlsx", 2)
+    batch_id = json.loads(batchrun("status", "--json", env=env, cwd=tmp_path).stdout)["batch"]
+    typed = ("forget", batch_id) if command == "forget" else ("run", "accounts.results.xlsx")
+    with terminal(*typed, env=env, cwd=tmp_path) as screen:
+        screen.wait_for(r"\[y/N\]: ")
+        screen.typed.send(leave)
+        assert screen.ended() == code
+        last = [line for line in screen.lines if line][-1]
+    if code:
+        assert last == "Stopped before anything was begun."
+    elif command == "run":
+        assert last == "Nothing was triggered."
+    assert sandbox.report()["triggers_accepted"] == 3
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,23 @@ def test_an_interrupted_run_of_marked_rows_given_again_says_how_to_go_on(
     assert triggers(sandbox) == paid + 1
 
 
+def test_marked_rows_of_an_unfinished_batch_are_sent_and_no_others(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun("run", "accounts.csv", "-w", "Account Research", "--yes", "--limit", "1")
+    mark(batchrun.folder / RESULTS, 2)
+
+    ended = batchrun("run", RESULTS, "--yes")
+
+    assert triggers(sandbox) == 2
+    assert ended.exit_code == 4
+    assert "1 pending" in ended.stdout
+    assert "What was to be sent again is done; the rest waits." in ended.stdout
+    assert "Go on:     batchrun resume" in ended.stdout
+    batchrun("resume")
+    assert triggers(sandbox) == 3
+
+
 def test_a_marked_row_that_was_never_sent_is_not_said_to_be_sent_again(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:

@@ -84,6 +84,36 @@ def test_marked_rows_are_sent_again_once(batchrun: CommandLine, sandbox: FaultyS
     assert len(sandbox.bodies()) == 4
 
 
+def test_a_retry_under_another_key_sends_no_row_that_nobody_confirmed(
+    batchrun: CommandLine, sandbox: FaultySandbox
+) -> None:
+    sandbox.meet(REJECTED)
+    batchrun(*RUN, "--limit", "1")
+    sandbox.meet(KEY_REFUSED)
+    batchrun("retry", "--yes")
+    assert outcomes(batchrun) == {"completed": 1, "pending": 2}
+    assert len(sandbox.bodies()) == 1
+
+
+def test_the_rest_after_a_pilot_of_marked_rows_is_the_rest_of_those(
+    batchrun: CommandLine, sandbox: FaultySandbox
+) -> None:
+    sandbox.meet(REJECTED, REJECTED)
+    batchrun(*RUN, "--limit", "2")
+    path = batchrun.folder / "three.results.xlsx"
+    book = openpyxl.load_workbook(path)
+    sheet = book["Results"]
+    column = [cell.value for cell in sheet[1]].index("run again") + 1
+    for line in (2, 3):
+        sheet.cell(line, column, "x")
+    book.save(path)
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\ny\n"))
+    ended = batchrun("run", path.name, "--limit", "1")
+    assert "1 job" in ended.stdout.partition("The rest:")[2], ended.stdout
+    assert outcomes(batchrun) == {"completed": 2, "pending": 1}
+    assert len(sandbox.bodies()) == 2
+
+
 def test_what_is_in_doubt_since_the_first_key_is_not_sent_again(
     batchrun: CommandLine, sandbox: FaultySandbox
 ) -> None:

@@ -114,6 +114,35 @@ def test_rejected_rows_are_sent_again_by_retry(batchrun: CommandLine, accounts: 
         assert len(sandbox.bodies()) == 2
 
 
+def test_no_answer_to_the_question_of_retry_is_a_no(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal(""))
+    ended = batchrun("retry", "--outcome", "in-doubt")
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert ended.stdout.strip() == "Nothing was triggered."
+    assert ended.stderr.endswith("\n")
+    assert len(doubtful.bodies()) == 2
+
+
+def test_retry_of_an_unfinished_batch_sends_no_row_that_nobody_confirmed(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[REFUSED]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN, "--limit", "1")
+        refused = outcomes(batchrun)["rejected"]
+
+        ended = batchrun("retry", "--yes")
+
+        assert len(sandbox.bodies()) == 1
+        assert outcomes(batchrun) == {"completed": refused, "pending": 3 - refused, "invalid": 1}
+        assert ended.exit_code == ExitCode.PAUSED
+        assert "Go on:     batchrun resume" in ended.stdout
+        batchrun("resume")
+        assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
+
+
 def test_retry_takes_only_the_outcomes_it_is_told(
     batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:

@@ -238,3 +238,36 @@ def test_config_shows_no_password(batchrun: CommandLine) -> None:
         assert "hunter2" not in shown
         assert KEY not in shown
         assert "…1111" in shown
+
+
+@pytest.fixture
+def begun(batchrun: CommandLine, accounts: Path) -> Iterator[None]:
+    """A batch begun with a key of the environment, at a service where another one may go on."""
+    keys = dict.fromkeys((KEY, OTHER), frozenset(Scope))
+    with running(SandboxSettings(rate_per_minute=None, keys=keys), speed=SPEED) as url:
+        batchrun.connect(url, key=KEY)
+        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        yield
+
+
+@pytest.mark.parametrize("command", [("resume",), RUN, ("retry", "--yes")])
+@pytest.mark.usefixtures("begun")
+def test_it_is_said_when_another_key_than_the_batch_was_begun_with_pays(
+    batchrun: CommandLine, command: tuple[str, ...]
+) -> None:
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
+    ended = batchrun(*command, "--log-file", "log.jsonl")
+    assert "was begun with another key: PGAI_API_KEY pays from now on" in ended.stderr
+    if "retry" not in command:  # which has nothing to do here
+        assert ended.exit_code == ExitCode.INCOMPLETE
+        assert '"key.replaced"' in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [("resume",), RUN])
+@pytest.mark.usefixtures("begun")
+def test_nothing_is_said_of_the_key_the_batch_was_begun_with(
+    batchrun: CommandLine, command: tuple[str, ...]
+) -> None:
+    ended = batchrun(*command, "--log-file", "log.jsonl")
+    assert "another key" not in ended.stderr
+    assert "key.replaced" not in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")

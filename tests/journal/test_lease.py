@@ -23,9 +23,9 @@ from batchrun.errors import ExitCode, JournalError, TakenOverError
 from batchrun.journal import BatchJobs, Journal, lease
 from batchrun.journal.holder import SILENCE_SECONDS
 from batchrun.journal.schema import JobState, attempts, batches, jobs, leases
-from batchrun.model import Outcome
+from batchrun.model import Execution, ExecutionStatus, Outcome
 
-from .batches import IDS, NOW, URL, accepted, outcomes, plan_of
+from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -315,6 +315,53 @@ def test_an_answer_settles_only_the_sending_it_is_of(location: str, answer: str)
             assert 0 not in [job.number for job in theirs.pending()]
             asyncio.run(theirs.accept(again, accepted(7), NOW))
         assert [job.execution_id for job in theirs.in_flight()] == ["exec_7"]
+
+
+@pytest.mark.parametrize("answer", ["completed", "failed", "timed out"])
+def test_a_poll_settles_only_the_execution_it_is_of(location: str, answer: str) -> None:
+    """Whoever took over has retried the job, and its new execution is under way and paid for."""
+    with Journal(location) as slept, Journal(location) as other:
+        batch_id = slept.create(plan_of(IDS[0]), URL)
+        ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
+        [first] = ours.pending()
+        old = Execution("exec_0", ExecutionStatus.FAILED, NOW, NOW, NOW, message="no luck")
+        with slept.hold(batch_id):
+            asyncio.run(ours.intend(first))
+            asyncio.run(ours.accept(first, accepted(0), NOW))
+            [polled] = ours.in_flight()
+            _pretend(slept, holder=other._token)
+            asyncio.run(theirs.finish(polled, old, NOW))
+            asyncio.run(theirs.retry({Outcome.FAILED}))
+            [again] = theirs.pending()
+            asyncio.run(theirs.intend(again))
+            asyncio.run(theirs.accept(again, accepted(7), NOW))
+            [new] = theirs.in_flight()
+            match answer:
+                case "completed":
+                    asyncio.run(ours.finish(polled, completed(0, "old"), NOW))
+                case "failed":
+                    asyncio.run(ours.finish(polled, old, NOW))
+                case _:
+                    asyncio.run(ours.time_out(polled, "not finished after 30 minutes"))
+            assert [job.execution_id for job in theirs.in_flight()] == ["exec_7"]
+            asyncio.run(theirs.finish(new, completed(7, "new"), NOW))
+        with other.results(batch_id) as found:
+            [row] = found.rows
+    assert (row.outcome, row.execution_id, row.result) == (Outcome.COMPLETED, "exec_7", "new")
+
+
+def test_what_a_paid_execution_brought_counts_also_from_who_lost_the_batch(location: str) -> None:
+    with Journal(location) as slept, Journal(location) as other:
+        batch_id = slept.create(plan_of(IDS[0]), URL)
+        ours = slept.jobs(batch_id, "key")
+        [first] = ours.pending()
+        with slept.hold(batch_id):
+            asyncio.run(ours.intend(first))
+            asyncio.run(ours.accept(first, accepted(0), NOW))
+            [polled] = ours.in_flight()
+            _pretend(slept, holder=other._token)
+            asyncio.run(ours.finish(polled, completed(0, {"score": 3}), NOW))
+        assert outcomes(other, batch_id) == [Outcome.COMPLETED]
 
 
 def test_who_slept_between_the_intent_and_the_request_does_not_send_it(

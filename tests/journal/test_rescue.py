@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import stat
 import sys
@@ -117,6 +118,36 @@ def test_the_next_folder_is_taken_when_the_first_takes_nothing(tmp_path: Path) -
     step = Step(7, (JobState.SENDING,), JobState.IN_FLIGHT, {"execution_id": "e", "result": b"\0"})
     assert files.keep(step) == tmp_path / "batchrun-1124-list-0000.rescue.jsonl"
     assert list(files.steps()) == [step]
+
+
+def test_a_rescued_end_settles_only_the_execution_it_is_of(tmp_path: Path) -> None:
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS[:1]), URL)
+        files = RescueFiles([tmp_path], batch_id)
+        with working_on(journal, batch_id) as jobs:
+            [job] = jobs.pending()
+            asyncio.run(jobs.intend(job))
+            asyncio.run(jobs.accept(job, accepted(0), NOW))
+            files.keep(_end_of("exec_9"))
+            asyncio.run(jobs.recover())
+            assert outcomes(journal, batch_id) == [Outcome.PENDING]
+            files.keep(_end_of("exec_0"))
+            asyncio.run(jobs.recover())
+            assert outcomes(journal, batch_id) == [Outcome.FAILED]
+
+
+def test_a_rescue_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    files = RescueFiles([tmp_path], "1124-list-0000")
+    path = files.keep(_end_of("exec_0"))
+    assert path is not None
+    earlier = json.loads(path.read_text())
+    del earlier["execution_id"], earlier["retried"]
+    path.write_text(json.dumps(earlier) + "\n")
+    assert list(files.steps()) == [_end_of(None)]
+
+
+def _end_of(execution_id: str | None) -> Step:
+    return Step(0, (JobState.IN_FLIGHT,), JobState.FAILED, {}, execution_id=execution_id)
 
 
 def test_a_line_that_broke_off_is_no_step(tmp_path: Path) -> None:
