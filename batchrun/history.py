@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
+from batchrun.errors import NoBatchError, NotConfirmedError, UsageError, parameter
 from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.settings import Settings, load_settings
 from batchrun.words import html_table, plural
@@ -293,7 +293,7 @@ def existing_journal(location: str) -> Iterator[Journal]:
     if is_missing(location):
         raise NoBatchError(
             f"There is no journal at {Path(location).expanduser()}.",
-            "The first batchrun run makes it; another one is named with `journal=` or "
+            f"The first batchrun run makes it; another one is named with {parameter('journal')} or "
             "BATCHRUN_JOURNAL.",
         )
     with Journal(location) as journal:

@@ -159,7 +159,9 @@ def notice_of(report: Report) -> Notice:
 def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
     """What others are told of a batch that something broke off."""
     code = error.exit_code
-    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {spelled(error.what)}")
+    return Notice(
+        batch_id, _word(code), int(code), f"batch {batch_id}: {spelled(error.marked_what)}"
+    )
 
 
 def _word(code: ExitCode) -> str:

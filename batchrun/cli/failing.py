@@ -118,7 +118,7 @@ def end(
 def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
     """The error in the words of the command line; who looks in vain may mean the sandbox."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
-        error.hint = f"{error.hint}\n{sandbox_words()}".rstrip()
+        error.marked_hint = f"{error.marked_hint}\n{sandbox_words()}".rstrip()
     return in_options(error)
 
 
