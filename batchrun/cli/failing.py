@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 
 from batchrun.cli.options import sandbox_words
 from batchrun.cli.spelling import in_options
-from batchrun.cli.telling import nobody_reads, tell, tell_as_it_is
+from batchrun.cli.telling import Whole, nobody_reads, tell, tell_as_it_is
 from batchrun.cli.usage import usage_error
 from batchrun.errors import BatchrunError, ExitCode, NoBatchError, NotConfirmedError, StoppedError
 
@@ -108,7 +108,7 @@ def end(
         case StoppedError():
             tell(str(told), err=True)
         case _:
-            tell(f"Error: {told}", err=True)
+            tell(f"Error: {told}", err=True, whole=[word for word in typed if " " in word])
     if _debugging(typed):
         _point_to_file(error, command, unseen)
     _tell_machines(told, typed)
@@ -169,7 +169,7 @@ def _point_to_file(error: BaseException, command: str, unseen: Unseen) -> None:
     except Exception as problem:  # nothing may hide the error itself
         tell(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return
-    tell(f"Details:   {path}", err=True)
+    tell(Whole(f"Details:   {path}"), err=True)
 
 
 def _tell_machines(error: BatchrunError, typed: Sequence[str]) -> None:

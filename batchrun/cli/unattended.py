@@ -85,7 +85,8 @@ def resume_all(
         )
     left = batches(unfinished=True, settings=settings)[::-1]  # who waits longest comes first
     if not left:
-        tell(f"Nothing left to do in the journal {shown(settings.journal)}.", err=to_stderr)
+        place = shown(settings.journal)
+        tell(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
     one_by_one = _Round(configured, go_on_with)
     for summary in left:
         one_by_one.take(summary)
