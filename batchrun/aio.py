@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from batchrun import batch
-from batchrun.errors import InputError, NotConfirmedError, UsageError
+from batchrun.errors import InputError, NotConfirmedError, UsageError, parameter
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
 from batchrun.request import Request
 from batchrun.rerun import Rerun
@@ -334,7 +334,8 @@ def _request(
         return replace(source, workflow=workflow or source.workflow, **reading)
     if workflow is None:
         raise UsageError(
-            "No workflow is named.", "Name it with `workflow=`; see: batchrun workflows"
+            "No workflow is named.",
+            f"Name it with {parameter('workflow')}; see: batchrun workflows",
         )
     return Request(source, workflow, **reading)
 

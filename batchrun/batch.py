@@ -19,7 +19,7 @@ from batchrun.access import for_batch, other_key
 from batchrun.control import counting, from_any_thread, let_go_of
 from batchrun.ending import note_of, whole_minute
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, StoppedError, UsageError
+from batchrun.errors import BatchrunError, StoppedError, UsageError, parameter
 from batchrun.events import Event, happened
 from batchrun.history import existing_journal
 from batchrun.journal import standing
@@ -145,7 +145,10 @@ async def run(
         BatchrunError: Something can't be used; what was triggered is in the journal.
     """
     if again and request.reuse is not None:
-        raise UsageError("The options `again=True` and `reuse=` exclude each other.", "Give one.")
+        raise UsageError(
+            f"The options {parameter('again', True)} and {parameter('reuse')} exclude each other.",
+            "Give one.",
+        )
     settings = settings or load_settings()
     form = (form or workbook.Form()).with_layout()
     loaded = load_request(request, settings)
@@ -165,7 +168,7 @@ async def run(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
                 f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                "To trigger and pay for it all once more, add `again=True`.",
+                f"To trigger and pay for it all once more, add {parameter('again', True)}.",
             )
         if earlier is not None:
             same_key(earlier, session.profile)

@@ -19,13 +19,33 @@
     └── KeyRefusedError           5   no key, a wrong key (401), or one without the scope (403)
 
 Each says what happened, where, and what to do next, in one or two lines. A parameter stands there
-as Python writes it, such as ```again=True```; the command line puts its own option in its place.
+as Python writes it, such as ```again=True```; the command line puts its own option in its place,
+and knows it from a file's name or the service's words by `parameter`'s mark.
 Rows that fail are not errors: they are outcomes (see ``batchrun.model.Outcome``).
 """
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Two of the characters that Unicode keeps for a program's inside: no name or answer holds them.
+_BEGINS, _ENDS = "\ufdd0", "\ufdd1"
+_MARKED = re.compile(f"{_BEGINS}([a-z_]+)=(\\w*){_ENDS}")
+
+
+def parameter(name: str, value: object = "") -> str:
+    """A parameter for an error's text, marked, so that who tells the error may word it anew."""
+    return f"{_BEGINS}{name}={value}{_ENDS}"
+
+
+def with_parameters(text: str, worded: Callable[[str, str], str]) -> str:
+    """A marked text in which each parameter is worded by its name and value."""
+    return _MARKED.sub(lambda found: worded(found[1], found[2]), text)
 
 
 class ExitCode(IntEnum):
@@ -51,19 +71,37 @@ class BatchrunError(Exception):
     """Any error batchrun explains to its user.
 
     Args:
-        what: What happened and where, in sentences.
-        hint: What to do next, in sentences, or words that end in a command to copy.
+        what: What happened and where, in sentences; it may hold a `parameter`.
+        hint: What to do next, in sentences, or words that end in a command to copy; the same.
+
+    Attributes:
+        marked_what: What happened, its parameters marked.
+        marked_hint: What to do next, its parameters marked.
     """
 
     exit_code: ExitCode = ExitCode.UNEXPECTED
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what, hint)
-        self.what = what
-        self.hint = hint
+        self.marked_what = what
+        self.marked_hint = hint
+
+    @property
+    def what(self) -> str:
+        """What happened and where."""
+        return with_parameters(self.marked_what, _in_python)
+
+    @property
+    def hint(self) -> str:
+        """What to do next; ``""`` for nothing."""
+        return with_parameters(self.marked_hint, _in_python)
 
     def __str__(self) -> str:
         return f"{self.what}\n{self.hint}" if self.hint else self.what
+
+
+def _in_python(name: str, value: str) -> str:
+    return f"`{name}={value}`"
 
 
 class UsageError(BatchrunError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.access import find_access
-from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
+from batchrun.errors import NoBatchError, NotConfirmedError, UsageError, parameter
 from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.settings import Settings, load_settings
 from batchrun.takeover import unlike_its_key
@@ -311,7 +311,7 @@ def existing_journal(location: str) -> Iterator[Journal]:
     if is_missing(location):
         raise NoBatchError(
             f"There is no journal at {Path(location).expanduser()}.",
-            "The first batchrun run makes it; another one is named with `journal=` or "
+            f"The first batchrun run makes it; another one is named with {parameter('journal')} or "
             "BATCHRUN_JOURNAL.",
         )
     with Journal(location) as journal:

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import UsageError
+from batchrun.errors import UsageError, parameter
 from batchrun.words import counted, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 """What `retry` sends again unless told otherwise."""
 
 _WHY_NOT = {
-    Outcome.COMPLETED: "Their results are there; a run with `again=True` pays for all anew.",
+    Outcome.COMPLETED: (
+        f"Their results are there; a run with {parameter('again', True)} pays for all anew."
+    ),
     Outcome.INVALID: "Mend the list, then run it.",
     Outcome.PENDING: "Send them with: batchrun resume",
 }

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError, JournalError
+from batchrun.errors import InputError, JournalError, parameter
 from batchrun.history import existing_journal, is_missing
 from batchrun.model import Role
 from batchrun.settings import Settings, load_settings
@@ -85,7 +85,7 @@ def _unknown(path: Path, signature: Signature, location: str) -> JournalError:
     return JournalError(
         f"{path.name} holds the results of batch {signature.batch_id}, which the journal "
         f"{shown(location)} does not know.",
-        "Name its journal with `journal=`, or run the list itself.",
+        f"Name its journal with {parameter('journal')}, or run the list itself.",
     )
 
 

@@ -18,7 +18,7 @@ from batchrun.engine import (
     RunTime,
     RunTimes,
 )
-from batchrun.errors import UsageError
+from batchrun.errors import UsageError, parameter
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
 from batchrun.masking import KeepsSecrets
@@ -132,8 +132,8 @@ class Session(KeepsSecrets):
         if reuse is None:
             return plan
         raise UsageError(
-            f"Batch {earlier.batch_id} of this list has begun and isn't finished: `reuse=` comes "
-            "too late for it, and nothing was triggered.",
+            f"Batch {earlier.batch_id} of this list has begun and isn't finished: "
+            f"{parameter('reuse')} comes too late for it, and nothing was triggered.",
             f"Go on with it: batchrun resume {earlier.batch_id}",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from batchrun.errors import UsageError
+from batchrun.errors import UsageError, parameter
 from batchrun.model import InDoubt
 from batchrun.settings import service_of
 from batchrun.settings.address import is_loopback
@@ -35,7 +35,10 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     """
     if service_of(own) == service_of(given):
         return
-    hint = "Leave `base_url=`, BATCHRUN_BASE_URL and base_url in batchrun.toml out to go on there."
+    hint = (
+        f"Leave {parameter('base_url')}, BATCHRUN_BASE_URL and base_url in batchrun.toml out to "
+        "go on there."
+    )
     if is_loopback(own):
         hint = "That was a sandbox on this machine; once it is gone, run the list anew."
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.access import vault
 from batchrun.access.profiles import DEFAULT_PROFILE, Profile, stored_profiles
-from batchrun.errors import UsageError
+from batchrun.errors import UsageError, parameter
 from batchrun.settings.address import service_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def find_access(settings: Settings) -> Access:
         if others := stored_profiles().all():
             raise UsageError(
                 f"There is no API key, and no profile {DEFAULT_PROFILE}.",
-                f"Name one with `profile=` or BATCHRUN_PROFILE; there are: {', '.join(others)}.",
+                f"Name one with {parameter('profile')} or BATCHRUN_PROFILE; "
+                f"there are: {', '.join(others)}.",
             )
         raise UsageError(
             "There is no API key.",
@@ -56,8 +57,8 @@ def find_access(settings: Settings) -> Access:
         raise UsageError(
             f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
             f"{address}.",
-            "Leave `base_url=`, BATCHRUN_BASE_URL and base_url in batchrun.toml out; or keep a key "
-            "for that address: batchrun login --profile NAME --base-url URL",
+            f"Leave {parameter('base_url')}, BATCHRUN_BASE_URL and base_url in batchrun.toml "
+            "out; or keep a key for that address: batchrun login --profile NAME --base-url URL",
         )
     key = settings.typed_key or stored.key or vault.fetch(stored)
     return Access(key, address, stored.name)

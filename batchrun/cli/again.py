@@ -14,7 +14,7 @@ from batchrun.cli.asking import agreed
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.cli.lists import tell_whose_key
-from batchrun.cli.telling import tell, tell_as_it_is
+from batchrun.cli.telling import Whole, tell, tell_as_it_is
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
@@ -106,9 +106,9 @@ def _end_as_it_stands(summary: BatchSummary, manner: Manner) -> NoReturn:
     tell(f"Batch:     {summary.batch_id}")
     tell(f"Rows:      {wording.counts(summary)}")
     if summary.unfinished:
-        tell(f"Go on:     batchrun resume {summary.batch_id}")
+        tell(Whole(f"Go on:     batchrun resume {summary.batch_id}"))
     if summary.output is not None:
-        tell(f"Workbook:  {summary.output}")
+        tell(Whole(f"Workbook:  {summary.output}"))
     raise typer.Exit(code)
 
 

@@ -55,6 +55,11 @@ class Manner:
     notify_command: str | None = None
     sandbox: bool = False
 
+    @property
+    def shows_a_pilot(self) -> bool:
+        """Whether somebody sees what a pilot brought, and can answer whether to go on."""
+        return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
+
 
 def go(
     request: Request,
@@ -103,7 +108,8 @@ def go(
             )
 
         report = attendance.run(work)
-        if asked and limit is not None and attendance.goes_on(report, *before):
+        pilot = not yes and limit is not None and manner.shows_a_pilot
+        if pilot and attendance.goes_on(report, *before):
             report = attendance.rest_of(report, output, form)
         attendance.ended = report
     _end(report, settings, manner, stopped=attendance.control.stopped)
@@ -130,11 +136,11 @@ def go_on(
         output: Where the results go.
         form: How they are written.
         limit: Trigger at most so many jobs now.
-        asks: Whether to ask, when those have ended, about the rest.
+        asks: Whether to ask, when those have ended, about the rest, if somebody sees it.
     """
     from batchrun import aio
 
-    asked = asks and limit is not None and not manner.as_json and sys.stdin.isatty()
+    pilot = asks and limit is not None and manner.shows_a_pilot
     with _attending(settings, manner) as attendance:
 
         def decided(rows: Sequence[ResultRow]) -> InDoubt:
@@ -152,7 +158,7 @@ def go_on(
             return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
 
         report = attendance.run(work)
-        if asked and attendance.goes_on(report):
+        if pilot and attendance.goes_on(report):
             report = attendance.rest_of(report, output, form)
         attendance.ended = report
     _end(report, settings, manner, stopped=attendance.control.stopped)

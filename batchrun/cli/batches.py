@@ -25,7 +25,7 @@ from batchrun.cli.options import (
     settings_with_journal,
     with_sandbox,
 )
-from batchrun.cli.telling import tell, tell_all, tell_as_it_is
+from batchrun.cli.telling import Whole, tell, tell_all, tell_as_it_is
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
 
@@ -68,7 +68,7 @@ def export(
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
     written = export_batch(summary.batch_id, output, settings, form)
     tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
-    tell(f"Results of batch {summary.batch_id}: {written}")
+    tell(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
     if crm is not None:
         _tell_left_out(summary)
 
@@ -133,7 +133,7 @@ def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
 
     lines = [
         f"Batch:     {summary.batch_id}, planned {ago(summary.created_at)}",
-        f"List:      {summary.source.name}",
+        Whole(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
         f"Requests:  {summary.requests:,}, the last {ago(summary.updated_at)}",
@@ -150,11 +150,13 @@ def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
     if summary.note:
         lines.append(f"Note:      {summary.note}")
     if summary.output:
-        lines.append(f"Workbook:  {summary.output}")
+        lines.append(Whole(f"Workbook:  {summary.output}"))
     if summary.unfinished and not stands.working:
-        lines.append(f"Go on:     batchrun resume {summary.batch_id}{where}")
+        lines.append(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
-        lines.append(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
+        lines.append(
+            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
+        )
     return lines
 
 

@@ -17,7 +17,7 @@ from batchrun.cli.costs import clock_words
 from batchrun.cli.notice import Notice
 from batchrun.cli.options import play_journal
 from batchrun.cli.spelling import spelled
-from batchrun.cli.telling import tell, tell_all, tell_as_it_is
+from batchrun.cli.telling import Whole, tell, tell_all, tell_as_it_is
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import Outcome
 
@@ -76,7 +76,7 @@ def end(
     if not quiet:
         tell_all(["", *_lines(report, settings, sandbox=sandbox)])
     if report.output is not None:
-        tell_as_it_is(str(report.output)) if quiet else tell(f"Workbook:  {report.output}")
+        tell_as_it_is(str(report.output)) if quiet else tell(Whole(f"Workbook:  {report.output}"))
     raise BatchExit(report, stopped=stopped)
 
 
@@ -104,11 +104,13 @@ def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
     if sandbox and summary.unfinished:
         lines.append("Go on:     its sandbox is gone now; run the list anew")
     elif summary.unfinished:
-        lines.append(f"Go on:     batchrun resume {summary.batch_id}{where}")
+        lines.append(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
     elif summary.counts[Outcome.IN_DOUBT]:
-        lines.append(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
+        lines.append(
+            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
+        )
     if where:
-        lines.append(f"See it:    batchrun status {summary.batch_id}{where}")
+        lines.append(Whole(f"See it:    batchrun status {summary.batch_id}{where}"))
     return lines
 
 
@@ -159,7 +161,9 @@ def notice_of(report: Report) -> Notice:
 def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
     """What others are told of a batch that something broke off."""
     code = error.exit_code
-    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {spelled(error.what)}")
+    return Notice(
+        batch_id, _word(code), int(code), f"batch {batch_id}: {spelled(error.marked_what)}"
+    )
 
 
 def _word(code: ExitCode) -> str:

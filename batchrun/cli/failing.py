@@ -17,9 +17,17 @@ from typer.exceptions import TyperException
 
 from batchrun.cli.options import sandbox_words
 from batchrun.cli.spelling import in_options
-from batchrun.cli.telling import nobody_reads, tell, tell_as_it_is
+from batchrun.cli.telling import Whole, nobody_reads, tell, tell_as_it_is
 from batchrun.cli.usage import usage_error
-from batchrun.errors import BatchrunError, ExitCode, NoBatchError, NotConfirmedError, StoppedError
+from batchrun.errors import (
+    BatchrunError,
+    ExitCode,
+    HeldError,
+    NoBatchError,
+    NotConfirmedError,
+    StoppedError,
+    TakenOverError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -108,31 +116,68 @@ def end(
         case StoppedError():
             tell(str(told), err=True)
         case _:
-            tell(f"Error: {told}", err=True)
+            tell(f"Error: {told}", err=True, whole=[word for word in typed if " " in word])
     if _debugging(typed):
         _point_to_file(error, command, unseen)
     _tell_machines(told, typed)
     return told.exit_code
 
 
+def told_of_batch(
+    error: Exception, batch_id: str, typed: Sequence[str], unseen: Unseen
+) -> BatchrunError:
+    """Tell what ended one batch of several, as its own command would; the error as it was told.
+
+    Args:
+        error: What going on with it raised.
+        batch_id: Which batch.
+        typed: The words after ``batchrun``.
+        unseen: What was not shown.
+    """
+    told = in_options(error) if isinstance(error, BatchrunError) else _unforeseen(error, typed)
+    match told:
+        case StoppedError():
+            tell(str(told), err=True)
+        case HeldError() | TakenOverError():
+            tell(f"Left out: {told}", err=True)
+        case _:
+            tell(f"Error: batch {batch_id}: {told}", err=True)
+    if _debugging(typed):
+        _point_to_file(error, "resume", unseen)
+    return told
+
+
+def tell_machines_of_batch(
+    error: BatchrunError, batch_id: str, code: ExitCode, typed: Sequence[str]
+) -> None:
+    """One JSON document on standard output for a batch that has none of its own."""
+    if "--json" in typed:
+        ended = {"batch": batch_id, "error": _as_json(error, code), "exit_code": int(code)}
+        tell_as_it_is(json.dumps(ended))
+
+
 def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
     """The error in the words of the command line; who looks in vain may mean the sandbox."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
-        error.hint = f"{error.hint}\n{sandbox_words()}".rstrip()
+        error.marked_hint = f"{error.marked_hint}\n{sandbox_words()}".rstrip()
     return in_options(error)
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:
-    more = "" if _debugging(typed) else " With --debug the details go to a file."
-    told = BatchrunError(
-        f"batchrun failed unexpectedly ({_in_words(error)}).",
-        f"What was triggered is in the journal: batchrun resume goes on.{more}",
-    )
+    told = _unforeseen(error, typed)
     tell(f"Error: {told}", err=True)
     if _debugging(typed):
         _point_to_file(error, command, unseen)
     _tell_machines(told, typed)
     return ExitCode.UNEXPECTED
+
+
+def _unforeseen(error: BaseException, typed: Sequence[str]) -> BatchrunError:
+    more = "" if _debugging(typed) else " With --debug the details go to a file."
+    return BatchrunError(
+        f"batchrun failed unexpectedly ({_in_words(error)}).",
+        f"What was triggered is in the journal: batchrun resume goes on.{more}",
+    )
 
 
 def _in_words(error: BaseException) -> str:
@@ -169,11 +214,14 @@ def _point_to_file(error: BaseException, command: str, unseen: Unseen) -> None:
     except Exception as problem:  # nothing may hide the error itself
         tell(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return
-    tell(f"Details:   {path}", err=True)
+    tell(Whole(f"Details:   {path}"), err=True)
 
 
 def _tell_machines(error: BatchrunError, typed: Sequence[str]) -> None:
     """One JSON document on standard output, however a command with ``--json`` ends."""
     if "--json" in typed:
-        told = {"what": error.what, "hint": error.hint, "exit_code": int(error.exit_code)}
-        tell_as_it_is(json.dumps({"error": told}))
+        tell_as_it_is(json.dumps({"error": _as_json(error, error.exit_code)}))
+
+
+def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
+    return {"what": error.what, "hint": error.hint, "exit_code": int(code)}

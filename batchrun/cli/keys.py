@@ -63,7 +63,10 @@ def login(
         seen = f"sees {plural(kept.workflows, 'workflow')}"
     tell(f"Profile:   {name}, key {shown_end(kept.profile.end)} for {address}, {seen}")
     if kept.why_a_file:
-        tell(f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}")
+        tell(
+            f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}",
+            whole=[kept.place],
+        )
     else:
         tell(f"Kept in:   the system's keyring ({kept.place})")
     if kept.left_behind:

@@ -107,7 +107,7 @@ def configuration_of(batch: BatchSummary) -> Configuration:
 def tell_configuration(configuration: Configuration, settings: Settings) -> None:
     """Say which files count: what they hold may decide what is paid for."""
     for file in configuration.files:
-        tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True)
+        tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)])
     named = configuration.settings.get("profile")
     if named is not None and settings.profile != named:
         tell(

@@ -115,7 +115,9 @@ class LogFile(logging.Handler):
             self._said = True
             why = error.strerror if isinstance(error, OSError) else error
             tell(
-                f"The log file {self._path} can't be written ({why}); the batch goes on.", err=True
+                f"The log file {self._path} can't be written ({why}); the batch goes on.",
+                err=True,
+                whole=[str(self._path)],
             )
 
 

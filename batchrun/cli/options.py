@@ -239,6 +239,7 @@ def _note_synchronised(settings: Settings) -> None:
             f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
             "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
             err=True,
+            whole=[str(path)],
         )
 
 

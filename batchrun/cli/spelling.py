@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, TypeVar
+
+from batchrun.errors import with_parameters
 
 if TYPE_CHECKING:
     from batchrun.errors import BatchrunError
 
 Raised = TypeVar("Raised", bound="BatchrunError")
 
-_PARAMETER = re.compile(r"(?<!`)`([a-z_]+)=\w*`(?!`)")
 _OTHERWISE = {"output": "-o", "workflow": "-w", "parameter_columns": "--param-column"}
 """Parameters whose option is not called as they are."""
 
 
 def spelled(text: str) -> str:
-    """A text in which each parameter, such as ```again=True```, is its option: ``--again``."""
-    return _PARAMETER.sub(lambda found: _option(found[1]), text)
+    """A marked text in which each parameter, such as ```again=True```, is its option."""
+    return with_parameters(text, _option)
 
 
 def in_options(error: Raised) -> Raised:
     """The error, told for somebody at a command line."""
-    error.what, error.hint = spelled(error.what), spelled(error.hint)
+    error.marked_what = spelled(error.marked_what)
+    error.marked_hint = spelled(error.marked_hint)
     return error
 
 
-def _option(parameter: str) -> str:
-    return _OTHERWISE.get(parameter, f"--{parameter.replace('_', '-')}")
+def _option(name: str, value: str) -> str:
+    del value  # an option is named, with what is to be given
+    return _OTHERWISE.get(name, f"--{name.replace('_', '-')}")

@@ -13,21 +13,34 @@ from batchrun.cli.terminal import is_screen, room_of, wrapped
 from batchrun.words import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 ANSWERS = len(" [y/N]: ")
 """What stands behind a question on its last line."""
 
 
-def tell(text: str, *, err: bool = False, hanging: int | None = None) -> None:
+class Whole(str):
+    """A line with one thing to be copied behind its label: it is never broken."""
+
+    __slots__ = ()
+
+
+def tell(
+    text: str, *, err: bool = False, hanging: int | None = None, whole: Collection[str] = ()
+) -> None:
     """Say something, if anybody is still there to hear it.
 
     Args:
         text: One line or several.
         err: Whether it goes to standard error.
         hanging: Where a line goes on that is too long; ``None`` for where its text begins.
+        whole: What in it is not broken: names that came from the user.
     """
-    _print(fitted(visible(text), sys.stderr if err else sys.stdout, hanging=hanging), err=err)
+    shown = visible(text)
+    if not isinstance(text, Whole):
+        names = [visible(name) for name in whole]
+        shown = fitted(shown, sys.stderr if err else sys.stdout, hanging=hanging, whole=names)
+    _print(shown, err=err)
 
 
 def tell_as_it_is(text: str) -> None:
@@ -37,8 +50,8 @@ def tell_as_it_is(text: str) -> None:
 
 def tell_all(lines: Iterable[str], *, err: bool = False) -> None:
     """Say several lines; nothing where there are none."""
-    if text := "\n".join(lines):
-        tell(text, err=err)
+    for line in lines:
+        tell(line, err=err)
 
 
 def _print(text: str, *, err: bool) -> None:
@@ -50,7 +63,14 @@ def _print(text: str, *, err: bool) -> None:
         nobody_reads(stream)
 
 
-def fitted(text: str, stream: TextIO, *, hanging: int | None = None, beside: int = 0) -> str:
+def fitted(
+    text: str,
+    stream: TextIO,
+    *,
+    hanging: int | None = None,
+    beside: int = 0,
+    whole: Collection[str] = (),
+) -> str:
     """A text as it goes to a stream: scripts find in a pipe what was said as it was said.
 
     Args:
@@ -58,10 +78,11 @@ def fitted(text: str, stream: TextIO, *, hanging: int | None = None, beside: int
         stream: Where it goes.
         hanging: As in `tell`.
         beside: Columns that are kept free, for an answer.
+        whole: As in `tell`.
     """
     if not is_screen(stream):
         return text
-    return wrapped(text, max(room_of(stream) - beside, 1), hanging)
+    return wrapped(text, max(room_of(stream) - beside, 1), hanging, whole=whole)
 
 
 def question(text: str, stream: TextIO) -> str:

@@ -19,15 +19,15 @@ LABEL = 11
 """Columns of what stands before a value, such as ``Workbook:  ``."""
 
 _LABELLED = re.compile(r"[A-Z][\w ]*: +")
-_PIECES = re.compile(
-    r"""(?P<gap>\s*)(?P<piece>
-    (?:[A-Za-z]:[\\/]|~?/)[^\n,;:"'()|]*?\.[A-Za-z]{2,7}(?=[,;:)]|\.?(?:\s|$))\S*  # a path
-    |(?<=[:\ ]\ )batchrun(?:\ ?[^()\s])+?(?=\.\ |\.?$)\S*  # a command to be copied
+_PIECES = r"""
+    (?:[A-Za-z]:[\\/]|~?/)  # a path
+    (?:[^\n,;:"'()|]|(?<=\w)'(?=\w)|\([^()\n]{1,40}\)(?=[./\\])|,(?=[\w\ -]{1,40}[/\\]))*?
+    \.[A-Za-z]{2,7}(?!\ \(\d+\)\.)(?=[,;:)]|\.?(?:\s|$))\S*
+    |(?<=[:\ ]\ )batchrun(?:\ ?(?:'[^'\n]*'|"[^"\n]*"|[^()\s]))+?(?=\.\ |\.?$)\S*  # a command
     |(?<!\w)'[^'\n]{1,40}'\S*  # a name in quotes
     |\d[\d,.]*\ (?:d|h|min|s)\b(?:\ \d+\ (?:h|min|s)\b)?\S*  # a time
-    |\S+)""",
-    re.VERBOSE,
-)
+    |\S+"""
+"""What is not broken, as far as it can be told by how it looks; who knows it says so."""
 
 
 def is_screen(stream: TextIO) -> bool:
@@ -69,7 +69,9 @@ def columns_of(text: str) -> int:
     )
 
 
-def wrapped(text: str, width: int, hanging: int | None = None) -> str:
+def wrapped(
+    text: str, width: int, hanging: int | None = None, *, whole: Collection[str] = ()
+) -> str:
     """Lines at most so many columns wide, broken where a word ends.
 
     A path and a command to be copied stay whole, whatever their width.
@@ -79,17 +81,24 @@ def wrapped(text: str, width: int, hanging: int | None = None) -> str:
         width: Columns of a line.
         hanging: Where a line goes on that is too long; ``None`` for where its text begins, behind
             a label and below it.
+        whole: What stays whole besides: names that came from the user.
     """
+    pieces = _pieces(whole)
     lines = []
     for line in text.split("\n"):
-        lines += [line] if columns_of(line) <= width else _broken(line, width, hanging)
+        lines += [line] if columns_of(line) <= width else _broken(line, width, hanging, pieces)
     return "\n".join(lines)
 
 
-def _broken(line: str, width: int, hanging: int | None) -> list[str]:
+def _pieces(whole: Collection[str]) -> re.Pattern[str]:
+    named = "".join(rf"\S*?{re.escape(name)}\S*|" for name in sorted(whole, key=len, reverse=True))
+    return re.compile(rf"(?P<gap>\s*)(?P<piece>{named}{_PIECES})", re.VERBOSE)
+
+
+def _broken(line: str, width: int, hanging: int | None, pieces: re.Pattern[str]) -> list[str]:
     indent = _text_begins(line) if hanging is None else hanging
     lines = [""]
-    for found in _PIECES.finditer(line):
+    for found in pieces.finditer(line):
         longer = lines[-1] + found["gap"] + found["piece"]
         nothing_yet = (
             columns_of(lines[-1] + found["gap"]) <= indent

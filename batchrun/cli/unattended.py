@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import typer
 
 from batchrun.cli.closing import BatchExit
-from batchrun.cli.spelling import in_options
+from batchrun.cli.failing import Unseen, tell_machines_of_batch, told_of_batch
 from batchrun.cli.telling import tell
 from batchrun.errors import (
-    BatchrunError,
     ExitCode,
     HeldError,
     JournalError,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchrun.engine import Ending
+    from batchrun.errors import BatchrunError
     from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
 
@@ -85,7 +86,8 @@ def resume_all(
         )
     left = batches(unfinished=True, settings=settings)[::-1]  # who waits longest comes first
     if not left:
-        tell(f"Nothing left to do in the journal {shown(settings.journal)}.", err=to_stderr)
+        place = shown(settings.journal)
+        tell(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
     one_by_one = _Round(configured, go_on_with)
     for summary in left:
         one_by_one.take(summary)
@@ -124,9 +126,8 @@ class _Round:
         try:
             at_hand = self._configured(summary)
             account = account_of(for_batch(at_hand[1], summary))
-        except BatchrunError as error:
-            _tell_error(summary, error)
-            self.codes.append(error.exit_code)
+        except Exception as error:  # one list's file must not keep the others from being sent
+            self.codes.append(_broken_off(summary, error, Unseen())[0])
             return
         doors = (_Stops.ALL, account[0], account)
         why = next((self._stopped[door] for door in doors if door in self._stopped), None)
@@ -150,23 +151,17 @@ class _Round:
 
     def _go_on(self, summary: BatchSummary, at_hand: Configured) -> tuple[ExitCode, _Stops]:
         """How a batch ended, and which others stop with it."""
+        unseen = Unseen()
         try:
-            self._go_on_with(summary, at_hand)
+            with unseen.listening():
+                self._go_on_with(summary, at_hand)
         except BatchExit as ended:
             stops = _Stops.ALL if ended.stopped else _stopped_by(ended.ending)
             return ExitCode(ended.exit_code), stops
-        except StoppedError as error:
-            tell(str(error), err=True)
-            return ExitCode.PAUSED, _Stops.ALL
-        except KeyboardInterrupt:  # between two batches
-            tell("Stopped.", err=True)
-            return ExitCode.PAUSED, _Stops.ALL
-        except (HeldError, TakenOverError) as error:
-            tell(f"Left out: {in_options(error)}", err=True)
-            return ExitCode.PAUSED, _Stops.NONE
-        except BatchrunError as error:
-            _tell_error(summary, error)
-            return error.exit_code, _stopped_by_error(error)
+        except (KeyboardInterrupt, typer.Abort):  # between two batches
+            return _broken_off(summary, StoppedError("Stopped."), unseen)
+        except Exception as error:  # what nobody foresaw in one batch is no reason to leave others
+            return _broken_off(summary, error, unseen)
         return ExitCode.COMPLETED, _Stops.NONE
 
 
@@ -187,8 +182,22 @@ def _stopped_by(ending: Ending) -> _Stops:
             assert_never(ending)
 
 
+def _broken_off(summary: BatchSummary, error: Exception, unseen: Unseen) -> tuple[ExitCode, _Stops]:
+    """Tell what broke a batch off; the code it counts with, and which others stop with it."""
+    typed = sys.argv[1:]
+    told = told_of_batch(error, summary.batch_id, typed, unseen)
+    passing = isinstance(told, StoppedError | HeldError | TakenOverError)
+    code = ExitCode.PAUSED if passing else told.exit_code
+    tell_machines_of_batch(told, summary.batch_id, code, typed)
+    return code, _stopped_by_error(told)
+
+
 def _stopped_by_error(error: BatchrunError) -> _Stops:
     match error:
+        case StoppedError():
+            return _Stops.ALL
+        case HeldError() | TakenOverError():
+            return _Stops.NONE
         case KeyRefusedError():
             return _Stops.SAME_KEY
         case ServiceError():
@@ -197,7 +206,3 @@ def _stopped_by_error(error: BatchrunError) -> _Stops:
             return _Stops.ALL
         case _:
             return _Stops.NONE
-
-
-def _tell_error(summary: BatchSummary, error: BatchrunError) -> None:
-    tell(f"Error: batch {summary.batch_id}: {in_options(error)}", err=True)

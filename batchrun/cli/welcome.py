@@ -50,7 +50,7 @@ def _unfinished(settings: Settings) -> list[str]:
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
-        return [f"The journal can't be read: {spelled(error.what)} See: batchrun doctor"]
+        return [f"The journal can't be read: {spelled(error.marked_what)} See: batchrun doctor"]
     if found is None:
         return []
     command = f"batchrun resume {found.batch_id}"

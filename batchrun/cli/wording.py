@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from batchrun.cli.telling import Whole
 from batchrun.model import BatchSummary, Outcome
 from batchrun.words import duration, plural
 
@@ -87,7 +88,7 @@ def plan_lines(
         for role, at in plan.roles.items()
     ]
     lines = [
-        f"List:      {source.name}{sheet}",
+        Whole(f"List:      {source.name}{sheet}"),
         *(f"           {notice}" for notice in source.notices),
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Columns:   {', '.join(columns)}",

@@ -38,5 +38,5 @@ async def examine(terminal: Terminal, **overrides: object) -> list[Finding]:
         found.append(examine_configuration(files))
         settings = load_settings(files, **overrides)
     except BatchrunError as error:
-        return [*found, Finding("Settings", Verdict.FAULT, error.what, error.hint)]
+        return [*found, Finding("Settings", Verdict.FAULT, error.marked_what, error.marked_hint)]
     return [*found, examine_journal(settings.journal), *await examine_service(settings)]

@@ -11,6 +11,8 @@ from batchrun.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from batchrun.errors import BatchrunError
+
 
 class Verdict(StrEnum):
     """How a thing is."""
@@ -27,8 +29,8 @@ class Finding:
     Attributes:
         name: What it is.
         verdict: How it is.
-        text: What was found; nothing of a key but its end, no password.
-        advice: What to do about it; ``""`` for nothing.
+        text: What was found; nothing of a key but its end, no password; its parameters marked.
+        advice: What to do about it; ``""`` for nothing; its parameters marked.
         exit_code: How the command ends if it is a fault.
     """
 
@@ -37,6 +39,11 @@ class Finding:
     text: str
     advice: str = ""
     exit_code: ExitCode = ExitCode.UNUSABLE
+
+
+def finding_of(name: str, error: BatchrunError) -> Finding:
+    """The fault that an error tells."""
+    return Finding(name, Verdict.FAULT, error.marked_what, error.marked_hint, error.exit_code)
 
 
 def exit_code_of(findings: Iterable[Finding]) -> ExitCode:

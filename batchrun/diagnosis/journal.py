@@ -121,10 +121,10 @@ def _on_a_server(location: str) -> Finding:
         finally:
             engine.dispose()
     except JournalError as error:
-        return _fault(error.what, error.hint or _ELSEWHERE)
+        return _fault(error.marked_what, error.marked_hint or _ELSEWHERE)
     except SQLAlchemyError as error:
         found = unusable(name, error)
-        return _fault(found.what, found.hint)
+        return _fault(found.marked_what, found.marked_hint)
 
 
 def _tables(connection: Connection, name: str) -> Finding:

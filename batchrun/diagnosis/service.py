@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from batchrun.access import find_access
-from batchrun.diagnosis.finding import Finding, Verdict
+from batchrun.diagnosis.finding import Finding, Verdict, finding_of
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.service import Client
 from batchrun.service.wire import describe
@@ -37,7 +37,7 @@ async def examine_service(settings: Settings) -> list[Finding]:
         access = find_access(settings)
         base_url = checked_base_url(access.base_url)
     except BatchrunError as error:
-        return [Finding("Key", Verdict.FAULT, error.what, error.hint, error.exit_code)]
+        return [finding_of("Key", error)]
     whose = "PGAI_API_KEY" if access.profile is None else f"profile {access.profile}"
     found = [Finding("Key", Verdict.OK, f"{masked_key(access.key)} ({whose}) for {base_url}")]
     way = await _way(base_url, settings.timeout_seconds)
@@ -49,7 +49,10 @@ async def examine_service(settings: Settings) -> list[Finding]:
             began = time.time()
             probe = await client.probe()
     except BatchrunError as error:
-        return [*found, Finding("Service", Verdict.FAULT, error.what, error.hint, error.exit_code)]
+        return [
+            *found,
+            finding_of("Service", error),
+        ]
     return [
         *found,
         _answer(probe, base_url),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, parameter
 from batchrun.journal import places, server
 from batchrun.journal.faults import unusable
 from batchrun.journal.migrations import bring_up_to_date
@@ -136,7 +136,7 @@ def _make_durable(connection: Any, _record: Any) -> None:
     if mode not in {"wal", "memory"}:
         raise JournalError(
             "The journal's disk can't keep a write-ahead log (a network drive?).",
-            "Name one on a disk of this machine with `journal=` or BATCHRUN_JOURNAL.",
+            f"Name one on a disk of this machine with {parameter('journal')} or BATCHRUN_JOURNAL.",
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert, inspect, select, text, update
 
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, parameter
 from batchrun.journal.schema import SCHEMA_VERSION, attempts, leases, meta, metadata, turns
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
     if "meta" not in tables or "jobs" not in tables:
         raise JournalError(
             f"The database {location} is not a journal of batchrun.",
-            "Name another with `journal=` or BATCHRUN_JOURNAL.",
+            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
         )
     version = _version(connection, location)
     if version > SCHEMA_VERSION:
@@ -48,7 +48,7 @@ def _version(connection: Connection, location: str) -> int:
     if found is None or not found.isdecimal():
         raise JournalError(
             f"The journal {location} doesn't tell its schema's version.",
-            "Name another with `journal=` or BATCHRUN_JOURNAL.",
+            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
         )
     return int(found)
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, parameter
 
 # SQLite's write-ahead log needs memory shared by all that have the file open, and locks that
 # hold: https://www.sqlite.org/wal.html#noshm, https://www.sqlite.org/howtocorrupt.html
@@ -37,7 +37,7 @@ def prepare(path: Path) -> None:
         raise JournalError(
             f"The journal {path} would live on a network drive ({filesystem}), where SQLite can't "
             "promise that what is committed stays.",
-            "Name one on a disk of this machine with `journal=` or BATCHRUN_JOURNAL.",
+            f"Name one on a disk of this machine with {parameter('journal')} or BATCHRUN_JOURNAL.",
         )
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     if os.name == "posix" and path.stat().st_mode & 0o077:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from platformdirs import user_config_path
 from pydantic import TypeAdapter, ValidationError
 
-from batchrun.errors import UsageError
+from batchrun.errors import UsageError, parameter
 from batchrun.settings.defaults import WANTED, ListDefaults, is_plain_name
 from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
 from batchrun.settings.wording import did_you_mean, flaw_words, unread_hint, wanted_words
@@ -144,7 +144,8 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
             f"{path}: output names a folder, which a file beside a list may not.",
-            "Write a file's name or an ending, such as .csv; or choose with `output=`.",
+            f"Write a file's name or an ending, such as .csv; or choose with "
+            f"{parameter('output')}.",
         )
     return ConfigurationFile(path, defaults, settings)
 

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from batchrun.errors import OutputError, UsageError
+from batchrun.errors import OutputError, UsageError, parameter
 from batchrun.model import Role
 from batchrun.tables.contents import column_name
 from batchrun.tables.names import normalise
@@ -109,12 +109,12 @@ def read_choices(path: Path) -> Choices:
     except OSError as error:
         raise UsageError(
             f"The mapping {path} can't be read: {error.strerror}.",
-            "Check its name; `save_mapping=` makes one.",
+            f"Check its name; {parameter('save_mapping')} makes one.",
         ) from error
     except ValueError as error:
         raise UsageError(
             f"The mapping {path} is not TOML: {error}.",
-            "Mend it, or make a new one with `save_mapping=`.",
+            f"Mend it, or make a new one with {parameter('save_mapping')}.",
         ) from error
     for name, value in found.items():
         wanted = _TYPES.get(name)
@@ -152,7 +152,7 @@ def save_choices(path: Path, choices: Choices) -> None:
     except OSError as error:
         raise OutputError(
             f"The mapping {path} can't be written: {error.strerror}.",
-            "Name another place with `save_mapping=`.",
+            f"Name another place with {parameter('save_mapping')}.",
         ) from error
 
 

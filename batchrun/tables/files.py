@@ -50,7 +50,8 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
         table = _load(Path(path), replace(options, **given))
     except InputError as error:
         # names of files, sheets and parts may hold anything: no line breaks, no terminal codes
-        raise InputError(_one_line(error.what), _one_line(error.hint)) from error
+        what, hint = _one_line(error.marked_what), _one_line(error.marked_hint)
+        raise InputError(what, hint) from error
     source = replace(
         table.source,
         name=visible(table.source.name, kept=""),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError
+from batchrun.errors import InputError, parameter
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.frames import (
     NO_ROOM,
@@ -159,7 +159,7 @@ def _place_header(
             raise InputError(
                 f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
                 " begins there.",
-                "Give `header_row=` the number of the line with the column names.",
+                f"Give {parameter('header_row')} the number of the line with the column names.",
             )
         header = Header(index, preamble=tuple(range(index)))
     top = [(lines[filled[index]], _first_text(rows[filled[index]])) for index in header.preamble]

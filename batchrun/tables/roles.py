@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import InputError
+from batchrun.errors import InputError, parameter
 from batchrun.model import Role, Table
 from batchrun.tables.contents import Contents, column_name, mostly_ids, read_contents
 from batchrun.tables.names import STRONG_NAMES, WEAK_NAMES, normalise
@@ -21,7 +21,7 @@ from batchrun.tables.names import STRONG_NAMES, WEAK_NAMES, normalise
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-OPTIONS = {Role.COMPANY: "`company_column=`", Role.CONTACT: "`contact_column=`"}
+OPTIONS = {Role.COMPANY: parameter("company_column"), Role.CONTACT: parameter("contact_column")}
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.errors import OutputError
+from batchrun.errors import OutputError, parameter
 from batchrun.workbook.file_names import refused_by_windows
 from batchrun.workbook.parquet import require_parquet
 
@@ -49,7 +49,7 @@ def check_target(target: Path, source: Path | None) -> None:
     except OSError as error:
         raise OutputError(
             f"The output {target} can't be written: {_words(error, target)}.",
-            "Choose another with `output=`.",
+            f"Choose another with {parameter('output')}.",
         ) from error
 
 
@@ -57,10 +57,13 @@ def _check_place(target: Path, source: Path | None) -> None:
     folder = target.absolute().parent
     if not folder.is_dir():
         raise OutputError(
-            f"There is no folder {folder}.", "Make it first, or choose another `output=`."
+            f"There is no folder {folder}.",
+            f"Make it first, or choose another {parameter('output')}.",
         )
     if target.is_dir():
-        raise OutputError(f"The output {target} is a folder.", "Name a file with `output=`.")
+        raise OutputError(
+            f"The output {target} is a folder.", f"Name a file with {parameter('output')}."
+        )
     if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise OutputError(
             f"The output {target} is the list itself.",

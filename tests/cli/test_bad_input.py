@@ -244,3 +244,10 @@ def test_a_file_name_can_not_write_to_the_terminal(batchrun: CommandLine, sandbo
     workbook = openpyxl.load_workbook(list_path.with_name(f"a{ESCAPES}.results.xlsx"))
     cells = [cell.value for row in workbook["Summary"].iter_rows() for cell in row]
     assert any(shown in str(cell) for cell in cells)
+
+
+def test_a_file_that_is_not_there_is_named_on_one_line(batchrun: CommandLine, sandbox: str) -> None:
+    batchrun.monkeypatch.setattr("batchrun.cli.telling.is_screen", lambda _: True)
+    batchrun.monkeypatch.setenv("COLUMNS", "30")
+    name = "lists of mine/my customers of 2026/customers (a) and more.xlsx"
+    assert f"{name}." in batchrun("run", name, "-w", "x").stderr

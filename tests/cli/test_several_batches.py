@@ -5,23 +5,30 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import sys
 import uuid
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batchrun.access import stored_profiles
+from batchrun.cli import attending
 from batchrun.cli.progress import ProgressPrinter
 from batchrun.errors import ExitCode
+from batchrun.journal import Journal
 from batchrun.model import Outcome
 from batchrun.sandbox import SandboxSettings, Scope, running
 from tests.cli.conftest import SPEED
+from tests.cli.test_json import assert_described
 from tests.engine.faults import Fault, faulty_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from functools import partial
 
     from batchrun.engine import Progress
     from tests.cli.commands import CommandLine
@@ -132,6 +139,53 @@ def test_a_profile_that_is_erased_stops_its_own_batch_alone(
     assert f"Error: batch {first}: Batch {first} was begun with profile north" in ended.stderr
     assert completed(batchrun, first) == 1
     assert completed(batchrun, other) == 3
+
+
+def test_each_batch_has_its_line_of_json_however_it_ends(
+    batchrun: CommandLine, service: str, tmp_path: Path
+) -> None:
+    for profile, key in KEYS.items():
+        login(batchrun, profile, service, key)
+    erased, held = begin(batchrun, "north", 2), begin(batchrun, "south", 2)
+    good = begin(batchrun, "south", 2)
+    stored_profiles().drop("north")
+    with Journal(str(tmp_path / "journal" / "journal.db")) as journal, journal.hold(held):
+        ended = batchrun("resume", "--all", "--json")
+    lines = ended.stdout.splitlines()
+    told = [
+        assert_described(replace(ended, stdout=line), name)
+        for line, name in zip(lines, ["batch_error", "batch_error", "run"], strict=True)
+    ]
+    assert [(one["batch"], one["exit_code"]) for one in told] == [
+        (erased, ExitCode.UNUSABLE),
+        (held, ExitCode.PAUSED),
+        (good, ExitCode.COMPLETED),
+    ]
+    assert "was begun with profile north" in told[0]["error"]["what"]
+
+
+def test_what_nobody_foresaw_in_one_batch_keeps_no_other_from_being_sent(
+    batchrun: CommandLine, service: str, tmp_path: Path
+) -> None:
+    batchrun.monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    login(batchrun, "south", service, KEYS["south"])
+    first, other = begin(batchrun, "south", 2), begin(batchrun, "south", 3)
+    go_on = attending.go_on
+
+    def broken(begin: partial[object], *how: Any, **more: Any) -> None:
+        if begin.args == (first,):
+            raise RecursionError("too deep")
+        go_on(begin, *how, **more)  # type: ignore[arg-type]  # what it was given
+
+    batchrun.monkeypatch.setattr("batchrun.cli.running.go_on", broken)
+    ended = batchrun("resume", "--all", "--debug")
+    assert ended.exit_code == ExitCode.UNEXPECTED
+    assert f"Error: batch {first}: batchrun failed unexpectedly (RecursionError" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    [details] = re.findall("^Details:   (.*)$", ended.stderr, re.MULTILINE)
+    assert "RecursionError: too deep" in Path(details).read_text(encoding="utf-8")
+    assert completed(batchrun, other) == 3
+    assert completed(batchrun, first) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX's")

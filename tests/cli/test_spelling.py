@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import json
+import pickle
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
@@ -13,38 +16,69 @@ import typer
 import batchrun
 from batchrun import aio
 from batchrun.cli import app
-from batchrun.cli.spelling import spelled
+from batchrun.cli.spelling import in_options, spelled
+from batchrun.errors import UsageError, WorkflowError, parameter
 from batchrun.settings import Settings
 
+if TYPE_CHECKING:
+    from tests.cli.commands import CommandLine
+
 PACKAGE = Path(batchrun.__file__).parent
+LIBRARY = {
+    path: path.read_text(encoding="utf-8")
+    for path in PACKAGE.rglob("*.py")
+    if "cli" not in path.parts and path.name != "errors.py"
+}
 SPOKEN_OF = sorted(
     {
-        found
-        for path in PACKAGE.rglob("*.py")
-        if "cli" not in path.parts and path.name != "errors.py"
-        for found in re.findall(r"(?<!`)`[a-z_]+=\w*`(?!`)", path.read_text(encoding="utf-8"))
+        str(call.args[0].value)
+        for code in LIBRARY.values()
+        for call in ast.walk(ast.parse(code))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "parameter"
+        and isinstance(call.args[0], ast.Constant)
     }
 )
+NAMED_LIKE_ONE = "`again=True`.csv"
 
 
 def test_a_parameter_is_its_option() -> None:
-    assert spelled("Add `again=True`, or choose another `output=`.") == (
-        "Add --again, or choose another -o."
-    )
-    assert spelled("column 'a=b' and `sqlite3 JOURNAL .recover` stay") == (
-        "column 'a=b' and `sqlite3 JOURNAL .recover` stay"
-    )
+    text = f"Add {parameter('again', True)}, or choose another {parameter('output')}."
+    assert spelled(text) == "Add --again, or choose another -o."
 
 
-@pytest.mark.parametrize("parameter", SPOKEN_OF)
-def test_every_parameter_an_error_speaks_of_is_there_and_has_an_option(parameter: str) -> None:
-    name = parameter.strip("`").partition("=")[0]
+def test_an_error_speaks_of_a_parameter_as_python_writes_it() -> None:
+    error = UsageError(f"No {parameter('again', True)}.", f"Give {parameter('output')}.")
+    assert str(error) == "No `again=True`.\nGive `output=`."
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert str(in_options(error)) == "No --again.\nGive -o."
+    assert (error.what, error.hint) == ("No --again.", "Give -o.")
+
+
+def test_what_is_put_into_an_error_is_no_parameter(batchrun: CommandLine, sandbox: str) -> None:
+    """A file's name, and the service's words, may look like one."""
+    ended = batchrun("run", NAMED_LIKE_ONE, "-w", "x", "--json")
+    assert NAMED_LIKE_ONE in ended.stderr
+    assert NAMED_LIKE_ONE in json.loads(ended.stdout)["error"]["what"]
+    error = WorkflowError(
+        "The service says: `limit=5` is too much.", f"{parameter('limit')} helps."
+    )
+    assert str(in_options(error)) == "The service says: `limit=5` is too much.\n--limit helps."
+
+
+@pytest.mark.parametrize("name", SPOKEN_OF)
+def test_every_parameter_an_error_speaks_of_is_there_and_has_an_option(name: str) -> None:
     taken = {*inspect.signature(aio.run).parameters, *aio.Reading.__annotations__}
     assert name in taken | set(Settings.model_fields)
     group: Any = typer.main.get_command(app)
     options = {option for each in group.commands["run"].params for option in each.opts}
-    assert spelled(parameter) in options
+    assert spelled(parameter(name)) in options
 
 
-def test_errors_speak_of_parameters() -> None:
-    assert "`again=True`" in SPOKEN_OF
+def test_errors_speak_of_parameters_by_their_mark_alone() -> None:
+    assert "again" in SPOKEN_OF
+    unmarked = {
+        path.name: re.findall(r"(?<!`)`[a-z_]+=\w*`(?!`)", code) for path, code in LIBRARY.items()
+    }
+    assert {name: found for name, found in unmarked.items() if found} == {}

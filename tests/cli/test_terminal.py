@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.cli.progress import quota_line
+from batchrun.cli.telling import Whole, tell_all
 from batchrun.cli.terminal import (
     columns_of,
     cut,
@@ -109,6 +110,43 @@ def test_a_path_an_address_and_a_command_stay_whole(whole: str) -> None:
     assert (
         whole in wrapped(f"A sentence goes first: {whole}. Another comes then.", 40).split("\n")[1]
     )
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "/home/anna/Meine Listen/Kunden 2026.results (2).xlsx",
+        "/home/anna/Meine Listen (alt)/Kunden 2026.results.xlsx",
+        "/home/anna/Listen, neu/Kunden und Interessenten 2026.results.xlsx",
+        "/home/anna/O'Brien lists/my customers of 2026.xlsx",
+        "batchrun resume 1124-accounts-7f3a --journal '/home/anna/Daten (alt)/journal.db'",
+        "batchrun resume 1124-accounts-7f3a --journal '/home/anna/Daten/v1. neu/journal.db'",
+    ],
+)
+def test_a_name_with_brackets_commas_and_quotes_stays_whole(whole: str) -> None:
+    assert wrapped(f"Go on with: {whole}", 30) == f"Go on with:\n{whole}"
+    assert f"{whole}. Give" in wrapped(f"A sentence goes first: {whole}. Give one.", 100)
+
+
+def test_what_is_named_stays_whole_whatever_it_looks_like() -> None:
+    name = "my lists of 2026/customers and more"
+    line = f"There is no file {name} here."
+    assert wrapped(line, 20).count("\n") > 2
+    assert wrapped(line, 20, whole=[name]) == f"There is no file\n{name}\nhere."
+    assert name in wrapped(line, 20, whole=[name, "(unclosed [brackets"])
+
+
+def test_a_line_to_be_copied_is_not_broken_on_a_narrow_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder's name may hold what looks like the end of a sentence."""
+    monkeypatch.setattr("batchrun.cli.telling.is_screen", lambda _: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    path = "/home/anna/Mr. X, 3 h (a; b)/no ending of a file"
+    tell_all([f"Note:      {path}", Whole(f"Workbook:  {path}")])
+    shown = capsys.readouterr().out
+    assert f"Workbook:  {path}\n" in shown
+    assert f"Note:      {path}\n" not in shown
 
 
 def test_a_time_and_a_name_in_quotes_stay_whole() -> None:

@@ -24,6 +24,7 @@ from batchrun.service import choose_workflow
 from tests.cli.test_again import mark
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.cli.test_deciding import REFUSED, Terminal
+from tests.cli.test_unattended import write_list
 from tests.engine.faults import faulty_sandbox
 from tests.journal.batches import IDS, NOW, URL, accepted, plan_of
 
@@ -65,6 +66,32 @@ def test_going_on_asks_for_what_is_left(
     assert "Trigger 1 job now?" in ended.stdout
     assert "now 1 of them (the others were sent before)" in ended.stdout
     assert triggers_accepted(sandbox) == 2
+
+
+@pytest.mark.parametrize(
+    "quietly", [(), ("-q",), ("--json",)], ids=["captured", "quiet", "as JSON"]
+)
+@pytest.mark.parametrize("command", [RUN, ("resume",)], ids=["run", "resume"])
+def test_a_pilot_nobody_sees_asks_nothing_and_pauses(
+    batchrun: CommandLine,
+    sandbox: str,
+    accounts: Path,
+    command: tuple[str, ...],
+    quietly: tuple[str, ...],
+) -> None:
+    """Somebody sits there, and standard output goes to a file: `$(batchrun resume -q …)`."""
+    write_list(accounts, 4)
+    if command == ("resume",):
+        batchrun(*RUN, "--limit", "1", "--yes")
+    before = triggers_accepted(sandbox)
+    if quietly and quietly[0] == "-q":  # nothing but quiet keeps it from asking
+        batchrun.monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    answer(batchrun, "y\ny\ny\n")
+    ended = batchrun(*command, "--limit", "1", *quietly)
+    assert "Go on with the rest" not in ended.stdout + ended.stderr
+    assert "Pilot:" not in ended.stdout
+    assert ended.exit_code == ExitCode.PAUSED
+    assert triggers_accepted(sandbox) == before + 1
 
 
 # where a batch stands
