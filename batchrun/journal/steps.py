@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Parameters of conditions; those of values have the columns' names.
 _BATCH, _JOB, _HOLDER, _NOW, _RETRIED = "of_batch", "of_job", "of_holder", "now", "times"
+_EXECUTION = "of_execution"
 
 
 class Steps:
@@ -46,13 +47,18 @@ class Steps:
     def move(self, step: Step) -> Change:
         """From one of some states to another; nothing where the job is in none of them.
 
-        Nor where the step is of a sending, and the job has been made pending once more since.
+        Nor where the step is of a sending or an execution, and the job has been made pending once
+        more since.
         """
-        of_sending = step.retried is not None
-        statement = _move(step.old, frozenset(step.values), of_sending=of_sending)
+        of_sending, of_execution = step.retried is not None, step.execution_id is not None
+        statement = _move(
+            step.old, frozenset(step.values), of_sending=of_sending, of_execution=of_execution
+        )
         named = {_BATCH: self._batch_id, _JOB: step.job, "state": step.new}
         if of_sending:
             named[_RETRIED] = step.retried
+        if of_execution:
+            named[_EXECUTION] = step.execution_id
         return Change(statement, named | dict(step.values))
 
     def count(self) -> tuple[Change, Change]:
@@ -66,7 +72,9 @@ class Steps:
 
 
 @lru_cache(maxsize=64)
-def _move(old: tuple[JobState, ...], columns: frozenset[str], *, of_sending: bool) -> Executable:
+def _move(
+    old: tuple[JobState, ...], columns: frozenset[str], *, of_sending: bool, of_execution: bool
+) -> Executable:
     statement = (
         update(jobs)
         .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
@@ -74,7 +82,11 @@ def _move(old: tuple[JobState, ...], columns: frozenset[str], *, of_sending: boo
         .where(or_(*(jobs.c.state == state for state in old)))
         .values({name: bindparam(name) for name in sorted({"state", *columns})})
     )
-    return statement.where(bindparam(_RETRIED) == _TIMES_RETRIED) if of_sending else statement
+    if of_sending:
+        statement = statement.where(bindparam(_RETRIED) == _TIMES_RETRIED)
+    if of_execution:
+        statement = statement.where(jobs.c.execution_id == bindparam(_EXECUTION))
+    return statement
 
 
 _TIMES_RETRIED = (
