@@ -28,13 +28,18 @@ SHORTEST_SECRET = 4
 
 _SECRET_NAMES = re.compile(r"key|token|secret|passw", re.IGNORECASE)
 _STRUCTURES = (
-    re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://)[^\s@'\"]+@", re.IGNORECASE),
+    re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://)[^\r\n]+@", re.IGNORECASE),  # to the last @
     re.compile(
         r"(?P<kept>\b(?:x-api-key|api[-_]?key|(?:proxy-)?authorization|(?:set-)?cookie)"
         r"[\"']?\s*[,:=]\s*)[^\r\n]+",
         re.IGNORECASE,
     ),
-    re.compile(r"(?P<kept>\b(?:ssl)?password=)[^&\s'\"]+", re.IGNORECASE),
+    re.compile(r"(?P<kept>[?&](?:ssl)?password=)[^&\r\n]*", re.IGNORECASE),
+    re.compile(
+        r"(?P<kept>\b(?:ssl)?password[\"']?\s*[=:]\s*)"
+        r"(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^&\s]+)",
+        re.IGNORECASE,
+    ),
     re.compile(r"(?P<kept>\b(?:bearer|basic)\s+)[^\s'\",;]+", re.IGNORECASE),
     re.compile(r"(?P<kept>\bheader values?\b:?\s*)[^\r\n]+", re.IGNORECASE),
 )

@@ -13,7 +13,7 @@ HIDDEN = "***"
 
 # Two letters at least: C://lists/journal.db is a path.
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+://)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
-_SECRETS_OF_QUERY = re.compile(r"(?P<kept>[?&](?:ssl)?password=)[^&#]*", re.IGNORECASE)
+_SECRETS_OF_QUERY = re.compile(r"(?P<kept>[?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 
 
 class KeepsSecrets(ABC):

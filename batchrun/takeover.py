@@ -61,7 +61,7 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
         f"Batch {earlier.batch_id} of this list was begun with profile {earlier.profile} and isn't "
         f"finished, and now {payer} would pay for it. Nothing was triggered.",
         f"Go on with: batchrun resume {earlier.batch_id}. "
-        "To trigger it all once more for this key, add --again.",
+        f"To trigger it all once more for this key, add {parameter('again', True)}.",
     )
 
 

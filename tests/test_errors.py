@@ -24,6 +24,7 @@ NAMES = {
 }
 WITHOUT_HINT = {
     "Nothing was triggered.",
+    "Stopped.",
     "Stopped before anything was triggered.",
     "Stopped before anything was begun.",
 }
@@ -78,10 +79,10 @@ def test_an_error_says_what_and_what_to_do(call: ast.Call) -> None:
         assert hint[0].isupper() or hint[0] in "{-", hint
 
 
-OF_THE_COMMAND_LINE = ("cli/", "sandbox/", "access/login.py", "diagnosis/")
+OF_THE_COMMAND_LINE = ("cli/", "sandbox/")
 """Where nobody but somebody at a command line is spoken to."""
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
-COMMAND = re.compile(r"(?:batchrun|pip) [a-z].*")
+COMMAND = re.compile(r"(?:batchrun|pip) [a-z].*?(?=\. |$)")
 
 
 def test_the_library_speaks_of_its_parameters_and_of_no_option() -> None:

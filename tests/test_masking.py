@@ -16,6 +16,7 @@ from batchrun.masking import without_password, without_user
             "postgresql://host/batchrun?user=anna&password=geheim&sslmode=require",
             "postgresql://host/batchrun?user=anna&password=***&sslmode=require",
         ),
+        ("postgresql://host/batchrun?password=ab#c", "postgresql://host/batchrun?password=***"),
         (r"C:\Users\anna@work\list: new.xlsx", r"C:\Users\anna@work\list: new.xlsx"),
         ("depth: a@b", "depth: a@b"),
     ],

@@ -121,7 +121,7 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
             f"Batch {batch.batch_id} was begun with profile {own}, and no key is kept under that "
             "name any more.",
             f"Keep it again: batchrun login --profile {own}. To go on with another key, name its "
-            "profile with --profile, or set PGAI_API_KEY.",
+            f"profile with {parameter('profile')}, or set PGAI_API_KEY.",
         )
     return here
 

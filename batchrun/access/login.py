@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.access import vault
 from batchrun.access.profiles import Kept, Profile, checked_name, stored_profiles
-from batchrun.errors import KeyRefusedError, ServiceError, UsageError
+from batchrun.errors import KeyRefusedError, ServiceError, UsageError, parameter
 from batchrun.service import Client
 from batchrun.service.key import checked_key
 from batchrun.settings.address import checked_base_url
@@ -162,12 +162,13 @@ async def _checked(key: str, address: str, timeout_seconds: float) -> int:
         case None:
             raise ServiceError(
                 f"The service at {address} can't be reached: {found.reason}.",
-                f"{NOTHING_KEPT} Try again later, or keep the key unchecked with --no-check.",
+                f"{NOTHING_KEPT} Try again later, or keep the key unchecked with "
+                f"{parameter('check', False)}.",
             )
         case _:
             raise ServiceError(
                 f"What answers at {address} did not check the key: {found.reason}.",
-                f"{NOTHING_KEPT} Check --base-url, or try again later.",
+                f"{NOTHING_KEPT} Check {parameter('base_url')}, or try again later.",
             )
 
 

@@ -28,5 +28,6 @@ def in_options(error: Raised) -> Raised:
 
 
 def _option(name: str, value: str) -> str:
-    del value  # an option is named, with what is to be given
+    if value == "False":
+        return f"--no-{name.replace('_', '-')}"
     return _OTHERWISE.get(name, f"--{name.replace('_', '-')}")

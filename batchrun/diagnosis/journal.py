@@ -14,7 +14,7 @@ from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.diagnosis.finding import Finding, Verdict
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, parameter
 from batchrun.journal.faults import unusable
 from batchrun.journal.places import network_filesystem
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
@@ -88,7 +88,7 @@ def _of_schema(name: str, schema: str, there: int, state: str = "") -> Finding:
 
 
 _OF_ITS_OWN = "Give it a database of its own, such as: CREATE DATABASE batchrun OWNER USER"
-_ELSEWHERE = "name another place with --journal or BATCHRUN_JOURNAL."
+_ELSEWHERE = f"name another place with {parameter('journal')} or BATCHRUN_JOURNAL."
 
 
 def _fault(text: str, advice: str) -> Finding:

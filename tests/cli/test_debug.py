@@ -32,6 +32,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("the key is abcd-1234", f"the key is {MASK}"),
         ("postgresql://ann:pass@db/batchrun", f"postgresql://{MASK}db/batchrun"),
+        ("postgresql://u:p w@h/d is gone", f"postgresql://{MASK}h/d is gone"),
+        ("postgresql://u:it's@1@h/d", f"postgresql://{MASK}h/d"),
+        ("host=h password = 'my pass \\' word' port=1", f"host=h password = {MASK} port=1"),
+        ('connect(password="my pass word", user=u)', f"connect(password={MASK}, user=u)"),
+        ("{'password': 'my pass word', 'user': 'u'}", f"{{'password': {MASK}, 'user': 'u'}}"),
+        ("host=h password=pass port=1", f"host=h password={MASK} port=1"),
+        ("db?sslpassword=ab#c d&x=1", f"db?sslpassword={MASK}&x=1"),
         ("x-api-key: zzz", f"x-api-key: {MASK}"),
         ("{'x-api-key': 'zzz'}", f"{{'x-api-key': {MASK}"),
         ("Authorization: Bearer zzz", f"Authorization: {MASK}"),

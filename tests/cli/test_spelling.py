@@ -15,6 +15,7 @@ import typer
 
 import batchrun
 from batchrun import aio
+from batchrun.access.login import log_in
 from batchrun.cli import app
 from batchrun.cli.spelling import in_options, spelled
 from batchrun.errors import UsageError, WorkflowError, parameter
@@ -31,7 +32,7 @@ LIBRARY = {
 }
 SPOKEN_OF = sorted(
     {
-        str(call.args[0].value)
+        (str(call.args[0].value), ast.unparse(call.args[1]) if call.args[1:] else "")
         for code in LIBRARY.values()
         for call in ast.walk(ast.parse(code))
         if isinstance(call, ast.Call)
@@ -67,17 +68,27 @@ def test_what_is_put_into_an_error_is_no_parameter(batchrun: CommandLine, sandbo
     assert str(in_options(error)) == "The service says: `limit=5` is too much.\n--limit helps."
 
 
-@pytest.mark.parametrize("name", SPOKEN_OF)
-def test_every_parameter_an_error_speaks_of_is_there_and_has_an_option(name: str) -> None:
-    taken = {*inspect.signature(aio.run).parameters, *aio.Reading.__annotations__}
+@pytest.mark.parametrize(("name", "value"), SPOKEN_OF)
+def test_every_parameter_an_error_speaks_of_is_there_and_has_an_option(
+    name: str, value: str
+) -> None:
+    taken = {
+        *inspect.signature(aio.run).parameters,
+        *inspect.signature(log_in).parameters,
+        *aio.Reading.__annotations__,
+    }
     assert name in taken | set(Settings.model_fields)
     group: Any = typer.main.get_command(app)
-    options = {option for each in group.commands["run"].params for option in each.opts}
-    assert spelled(parameter(name)) in options
+    options = {
+        option
+        for each in (*group.commands["run"].params, *group.commands["login"].params)
+        for option in (*each.opts, *each.secondary_opts)
+    }
+    assert spelled(parameter(name, value)) in options
 
 
 def test_errors_speak_of_parameters_by_their_mark_alone() -> None:
-    assert "again" in SPOKEN_OF
+    assert ("again", "True") in SPOKEN_OF
     unmarked = {
         path.name: re.findall(r"(?<!`)`[a-z_]+=\w*`(?!`)", code) for path, code in LIBRARY.items()
     }
