@@ -106,11 +106,11 @@ class Stopper:
         if self._asking or self._cancel is None or self._cancelled:
             raise KeyboardInterrupt
         if self._control.batch_id and not self._control.stopped:
+            self._control.stop()  # first, for the next signal may come while this is said
             try:
                 self._say(_GENTLY)
             except RuntimeError:  # the signal came while something was being printed
                 self._soon(self._say, _GENTLY)
-            self._control.stop()
         elif number != getattr(signal, "SIGHUP", None) or not self._control.batch_id:
             self._cancelled = True
             self._control.stop()

@@ -368,7 +368,7 @@ def test_what_is_said_is_broken_where_words_end(
     check = ("check", *RUN[1:], "--daily", "9")
     piped = batchrun(*check, env=env, cwd=tmp_path).stdout
     assert max(map(len, piped.splitlines())) > 80  # a script finds a line in one piece
-    words = {word for word in piped.split() if word.isalpha()}
+    words = {word for word in piped.split() if word.isalpha()} - {"h", "min", "s"}  # time goes on
     with terminal(*check, env=env, cwd=tmp_path, columns=columns) as screen:
         screen.ended()
         lines = [line for line in screen.lines if line]

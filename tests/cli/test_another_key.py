@@ -108,6 +108,7 @@ def test_the_rest_after_a_pilot_of_marked_rows_is_the_rest_of_those(
         sheet.cell(line, column, "x")
     book.save(path)
     batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\ny\n"))
+    batchrun.monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     ended = batchrun("run", path.name, "--limit", "1")
     assert "1 job" in ended.stdout.partition("The rest:")[2], ended.stdout
     assert outcomes(batchrun) == {"completed": 2, "pending": 1}
