@@ -22,7 +22,6 @@ from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progres
 from batchrun.errors import BatchrunError, StoppedError, UsageError, parameter
 from batchrun.events import Event, happened
 from batchrun.history import existing_journal
-from batchrun.journal import standing
 from batchrun.model import retriable
 from batchrun.report import Report
 from batchrun.request import Request, load_request
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.control import Control
-    from batchrun.estimate import Estimate
+    from batchrun.engine import Effort
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Decide, Outcome, TableSource, Workflow
     from batchrun.plan import Plan
@@ -285,6 +284,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
             limits=_limits(settings, run_now.limit, only),
             on_progress=run_now.on_progress,
         )
+        estimate = session.estimate(before, engine.jobs_left)
         hold.when_lost(from_any_thread(engine.break_off))
         if run_now.control is not None:
             run_now.control.attach(batch_id, from_any_thread(engine.stop), only)
@@ -308,17 +308,17 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 # What stopped it may stop this too, and is what counts. Of a batch that was taken
                 # over nothing is kept or written: whoever has it does that.
                 with suppress(BatchrunError):
-                    await _keep(jobs, error.what, engine)
+                    await _keep(jobs, error.what, engine.effort)
                     write_results(journal, batch_id, run_now.target, form)
                 raise
-            resume_at = None
+            effort, resume_at = engine.effort, None
             if ending is Ending.QUOTA:
                 resume_at = whole_minute(session.seconds_to_quota())
-            await _keep(jobs, note_of(ending, resume_at, engine.stopped_because), engine)
+            await _keep(jobs, note_of(ending, resume_at, engine.stopped_because), effort)
             output = write_results(journal, batch_id, run_now.target, form)
             # What goes on after a limit is what was named, and no others.
             to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
-            summary, effort = journal.summary(batch_id), engine.effort
+            summary = journal.summary(batch_id)
             happened(
                 _LOG,
                 Event.BATCH_ENDED,
@@ -334,9 +334,12 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 ending,
                 output,
                 resume_at,
-                rest=_rest(session, summary, to_trigger),
+                rest=session.estimate(summary, to_trigger) if summary.unfinished else None,
                 to_trigger=to_trigger,
+                estimate=estimate,
                 requests=effort.requests,
+                seconds=effort.seconds,
+                quota_seconds=effort.quota_seconds,
                 sent=engine.sent,
                 journal=settings.journal,
                 source=run_now.frame,
@@ -351,14 +354,6 @@ def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> No
         happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
 
 
-def _rest(session: Session, summary: BatchSummary, to_trigger: int) -> Estimate | None:
-    """What is left of a batch costs, by what its own executions have taught."""
-    if not summary.unfinished:
-        return None
-    left = standing(session.journal, summary.batch_id)
-    return session.rates(summary.workflow.id).of(to_trigger, left.running)
-
-
 @contextmanager
 def _told_when_stopped(batch_id: str) -> Iterator[None]:
     """Log it when the block is stopped at once: the second Ctrl-C waits for nothing else."""
@@ -370,8 +365,8 @@ def _told_when_stopped(batch_id: str) -> Iterator[None]:
         raise
 
 
-async def _keep(jobs: BatchJobs, note: str, engine: Engine) -> None:
-    await jobs.worked(note, engine.effort.seconds, engine.effort.quota_seconds)
+async def _keep(jobs: BatchJobs, note: str, effort: Effort) -> None:
+    await jobs.worked(note, effort.seconds, effort.quota_seconds)
 
 
 def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) -> Limits:

@@ -35,7 +35,11 @@ class Report:
         resume_at: When the quota opens again, where it is spent; aware, UTC.
         rest: What is left of the batch costs, by what was learned; ``None`` where nothing is left.
         to_trigger: How many jobs are left to trigger; after ``limit``, of those that were to be.
-        requests: Requests that this run or resume sent.
+        estimate: What the jobs that this run or resume was let to trigger cost, as reckoned when
+            it began.
+        requests: Requests that it sent.
+        seconds: How long it took, in seconds of the service's time.
+        quota_seconds: How much of that it only waited for the quota.
         sent: Numbers of the jobs that were triggered under ``limit``, in their order.
         credits: The credits left after the jobs of ``limit``; ``None`` where nobody asked.
         journal: The journal that knows the batch.
@@ -50,7 +54,10 @@ class Report:
     resume_at: datetime | None = None
     rest: Estimate | None = None
     to_trigger: int = 0
+    estimate: Estimate = field(kw_only=True)
     requests: int = 0
+    seconds: float = 0.0
+    quota_seconds: float = 0.0
     sent: tuple[int, ...] = ()
     credits: Credits | None = None
     journal: str = ""

@@ -20,7 +20,7 @@ from batchrun.engine import (
 )
 from batchrun.errors import UsageError, parameter
 from batchrun.estimate import EstimateRates
-from batchrun.journal import Journal
+from batchrun.journal import Journal, standing
 from batchrun.masking import KeepsSecrets
 from batchrun.service import Client, Credits
 from batchrun.settings.address import checked_base_url, is_loopback
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from batchrun.engine import Forecast
+    from batchrun.estimate import Estimate
     from batchrun.model import BatchSummary, Workflow
     from batchrun.plan import Plan
     from batchrun.settings import Settings
@@ -146,6 +147,15 @@ class Session(KeepsSecrets):
             daily_left=self.quota.left_today(self.clock.now()),
             seconds_to_next_day=self.quota.seconds_to_next_day(self.clock.now()),
         )
+
+    def estimate(self, batch: BatchSummary, to_trigger: int) -> Estimate:
+        """What so many jobs of a batch cost, and those that run already, by what is known now.
+
+        Raises:
+            JournalError: The journal can't be read.
+        """
+        running = standing(self.journal, batch.batch_id).running
+        return self.rates(batch.workflow.id).of(to_trigger, running)
 
     def seconds_to_quota(self) -> float:
         """Seconds of the machine's clock until the quota lets a request leave again."""

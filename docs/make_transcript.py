@@ -278,6 +278,7 @@ DIFFERENT_EACH_TIME = (
     (r"^(Rows: +\d+) \(.*pending.*\)$", r"\1 (COUNTS)"),
     (r"\(\d+ completed.*pending.*\)", "(COUNTS)"),
     (r"^Requests: .*(?:\n {11}.*)*", "REQUESTS"),
+    (r"^In all: .*", "IN ALL"),
     (r"^(Running: +)\d+ executions?", r"\1N executions"),
     (r"about \d+ requests", "about N requests"),
     (r", done at \d\d:\d\d", ", done at CLOCK"),

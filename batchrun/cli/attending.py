@@ -213,12 +213,14 @@ class _Attendance:
                 self._settings = self._settings.with_typed_key(key)
 
     def rest_of(self, report: Report, output: Path | None, form: Form | None) -> Report:
-        """Run what a pilot has left."""
+        """Run what a pilot has left; the report of both."""
         from batchrun import aio
+        from batchrun.cli.pilot import with_its_rest
 
         shown = self.shown | {"output": output, "form": form, "only": self.control.only}
         batch_id = report.summary.batch_id
-        return self.run(lambda settings: aio.resume(batch_id, settings=settings, **shown))
+        rest = self.run(lambda settings: aio.resume(batch_id, settings=settings, **shown))
+        return with_its_rest(report, rest)
 
     def goes_on(self, report: Report, before: Credits | None = None) -> bool:
         """Show what a pilot brought and cost; whether the user wants the rest now."""

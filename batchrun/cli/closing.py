@@ -91,7 +91,7 @@ def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {wording.counts(summary, running)}",
-        f"Requests:  {wording.effort(summary)}",
+        *wording.effort_lines(report),
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,22 @@ def read_pilot(report: Report, before: Credits | None) -> Pilot:
     found = report.pilot(JOBS_READ)
     values = [["" if cell is None else str(cell) for cell in cells] for cells in found.values]
     return Pilot(report, found.rows, found.titles, values, report.to_trigger, before)
+
+
+def with_its_rest(pilot: Report, rest: Report) -> Report:
+    """The report of a command that ran a pilot and then its rest: what both took and cost."""
+    estimate = replace(
+        rest.estimate,
+        requests=pilot.estimate.requests + rest.estimate.requests,
+        seconds=pilot.estimate.seconds + rest.estimate.seconds,
+    )
+    return replace(
+        rest,
+        estimate=estimate,
+        requests=pilot.requests + rest.requests,
+        seconds=pilot.seconds + rest.seconds,
+        quota_seconds=pilot.quota_seconds + rest.quota_seconds,
+    )
 
 
 def pilot_lines(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from batchrun.plan import Plan
+    from batchrun.report import Report
 
 REASONS_SHOWN = 10
 BATCHES_SHOWN = 3
@@ -52,17 +53,23 @@ def counts_in_short(summary: BatchSummary) -> str:
     return ", ".join([f"{summary.counts[Outcome.COMPLETED]:,}/{summary.rows:,}", *others])
 
 
-def effort(summary: BatchSummary) -> str:
-    """What a batch took, beside what was estimated."""
+def effort_lines(report: Report) -> list[str]:
+    """What a command took beside what was estimated of what it was let to do, and the batch."""
+    summary, estimate = report.summary, report.estimate
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
     triggered = summary.rows - unsent
     per_row = f", {summary.requests / triggered:.2f} a row" if triggered > 0 else ""
-    return (
-        f"{summary.requests:,}{per_row} (estimated {summary.estimated_requests:,}) "
-        f"in {duration(summary.worked_seconds)} "
-        f"(estimated {duration(summary.estimated_seconds)}), "
-        f"{duration(summary.quota_seconds)} of it waiting for the quota"
+    is_all = report.requests == summary.requests
+    now = (
+        f"Requests:  {report.requests:,}{per_row if is_all else ''} "
+        f"(estimated {estimate.requests:,}) in {duration(report.seconds)} "
+        f"(estimated {duration(estimate.seconds)}), "
+        f"{duration(report.quota_seconds)} of it waiting for the quota"
     )
+    if is_all:
+        return [now]
+    worked = duration(summary.worked_seconds)
+    return [now, f"In all:    {plural(summary.requests, 'request')}{per_row}, in {worked}"]
 
 
 def plan_lines(

@@ -179,8 +179,8 @@ class Engine:
         return self._unanswered >= self._max_at_once or self._outstanding >= most
 
     @property
-    def _jobs_left(self) -> int:
-        """Jobs that this run will still trigger."""
+    def jobs_left(self) -> int:
+        """How many jobs this run will still trigger."""
         return 0 if self._stop_at is not None or self.stopped_because else self._feed.left
 
     def _may_trigger(self) -> bool:
@@ -232,7 +232,7 @@ class Engine:
             in_flight=self._exchanges.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
-            due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self._jobs_left),
+            due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self.jobs_left),
             requests_left=self._quota.left_today(now),
             now=now,
         )
@@ -306,7 +306,7 @@ class Engine:
             requests=requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
-            seconds_left=rates.of(self._jobs_left, self._exchanges.in_flight).seconds,
+            seconds_left=rates.of(self.jobs_left, self._exchanges.in_flight).seconds,
             waiting_seconds=max(self._opens_at - now, 0.0),
             notice=notice,
         )

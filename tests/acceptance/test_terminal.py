@@ -84,6 +84,8 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
         screen.typed.sendline("y")
         assert screen.ended() == ExitCode.COMPLETED
         last = [line for line in screen.lines if line][-1]
+        assert "(estimated 51)" in screen.text  # 7 for the pilot, 44 for the rest
+        assert "In all:" not in screen.text
     assert "Pilot:     3 jobs; rows: 3 completed" in shown
     assert re.search(r"^  line  outcome    summary +outputs\.report_id", shown, re.MULTILINE)
     assert len(re.findall(r"^  [234]     completed  ## Account Research", shown, re.MULTILINE)) == 3

@@ -1,0 +1,71 @@
+"""The closing lines: what a command took, beside what was estimated of what it was let to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from batchrun.words import duration
+from tests.acceptance.verdict import WORKFLOW, write_list
+from tests.cli.conftest import SPEED
+from tests.engine.faults import Fault, faulty_sandbox
+
+if TYPE_CHECKING:
+    from tests.cli.commands import CommandLine
+
+RUN = ("run", "accounts.csv", "-w", WORKFLOW, "--yes")
+REFUSED = Fault(400, {"error": "company is archived"})
+
+
+def estimated(closing: str) -> int:
+    """Against how many requests the closing lines hold those of the command."""
+    found = re.search(r"^Requests:  .* \(estimated ([\d,]+)\) in ", closing, re.MULTILINE)
+    assert found is not None, closing
+    return int(found[1].replace(",", ""))
+
+
+def test_what_was_spent_is_held_against_the_part_that_was_let_go(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    write_list(batchrun.folder / "accounts.csv", 20)
+
+    pilot = batchrun(*RUN, "--limit", "2").stdout
+    assert estimated(pilot) == 5  # 2.05 for each job
+    assert "In all:" not in pilot  # it is all there is of the batch yet
+
+    more = batchrun("resume", "--limit", "3").stdout
+    assert estimated(more) == 7
+    assert re.search(r"^In all:    \d+ requests, \d\.\d\d a row, in ", more, re.MULTILINE)
+
+    assert estimated(batchrun("resume").stdout) == 31
+
+
+def test_a_whole_list_is_held_against_the_estimate_of_the_question(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    write_list(batchrun.folder / "accounts.csv", 20)
+    asked = batchrun("check", "accounts.csv", "-w", WORKFLOW).stdout
+    ended = batchrun(*RUN).stdout
+    assert "about 41 requests" in asked
+    assert estimated(ended) == 41
+    assert re.search(r"^Requests:  \d+, \d\.\d\d a row \(estimated", ended, re.MULTILINE)
+
+
+def test_rows_sent_again_are_held_against_their_own_estimate(batchrun: CommandLine) -> None:
+    write_list(batchrun.folder / "accounts.csv", 8)
+    with faulty_sandbox(triggers=[REFUSED]) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        ended = batchrun("retry", "--yes").stdout
+    assert estimated(ended) == 3
+    assert "In all:" in ended
+
+
+def test_the_time_told_of_a_command_is_that_of_the_batch_where_it_is_all(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    write_list(batchrun.folder / "accounts.csv", 3)
+    closing = batchrun(*RUN).stdout
+    (batch,) = json.loads(batchrun("batches", "--json").stdout)
+    assert f" in {duration(batch['seconds'])} (estimated" in closing  # not that of the workbook
