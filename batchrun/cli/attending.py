@@ -184,7 +184,11 @@ class _Attendance:
         self.printer = ProgressPrinter(quiet=manner.quiet, speed=settings.speed)
         self.control = Control()
         self.stopper = Stopper(
-            self.control, self.printer.say, self.printer.close, where=named_journal(settings)
+            self.control,
+            self.printer.say,
+            self.printer.close,
+            where=named_journal(settings),
+            sandbox=manner.sandbox,
         )
         self.shown: dict[str, Any] = {"on_progress": self.printer.show, "control": self.control}
         self.ended: Report | None = None

@@ -21,10 +21,10 @@ from batchrun.cli.options import (
     JournalAt,
     PlayJournal,
     sandbox_words,
-    settings_from,
+    settings_to_look,
     settings_with_journal,
-    with_sandbox,
 )
+from batchrun.cli.stopping import SANDBOX_GONE
 from batchrun.cli.telling import Whole, tell, tell_all, tell_as_it_is
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
@@ -119,7 +119,7 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
 
 def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
     """Where a batch stands, in lines."""
-    from batchrun.cli.closing import named_journal
+    from batchrun.cli.closing import IN_SANDBOX, named_journal
     from batchrun.cli.wording import counts
     from batchrun.words import duration, plural
 
@@ -151,9 +151,11 @@ def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
         lines.append(f"Note:      {summary.note}")
     if summary.output:
         lines.append(Whole(f"Workbook:  {summary.output}"))
+    played = where == IN_SANDBOX
     if summary.unfinished and not stands.working:
-        lines.append(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
-    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
+        resume = Whole(f"Go on:     batchrun resume {summary.batch_id}{where}")
+        lines.append(f"Go on:     {SANDBOX_GONE}" if played else resume)
+    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished and not played:
         lines.append(
             Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
         )
@@ -167,7 +169,7 @@ def list_batches(
     from batchrun import batches
     from batchrun.cli.wording import summary_json
 
-    found = batches(settings=settings_from(**with_sandbox(sandbox, {"journal": journal})))
+    found = batches(settings=settings_to_look(sandbox=sandbox, journal=journal))
     if as_json:
         tell_as_it_is(json.dumps([summary_json(summary) for summary in found]))
     elif found:

@@ -17,6 +17,7 @@ from batchrun.cli.costs import clock_words
 from batchrun.cli.notice import Notice
 from batchrun.cli.options import play_journal
 from batchrun.cli.spelling import spelled
+from batchrun.cli.stopping import SANDBOX_GONE
 from batchrun.cli.telling import Whole, tell, tell_all, tell_as_it_is
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import Outcome
@@ -24,6 +25,9 @@ from batchrun.model import Outcome
 if TYPE_CHECKING:
     from batchrun.report import Report
     from batchrun.settings import Settings
+
+IN_SANDBOX = " --sandbox"
+"""The option by which a later command finds the batches of the sandbox."""
 
 
 class BatchExit(typer.Exit):
@@ -102,10 +106,10 @@ def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
     if why := why_beside(report):
         lines.append(f"Note:      {why}")
     if sandbox and summary.unfinished:
-        lines.append("Go on:     its sandbox is gone now; run the list anew")
+        lines.append(f"Go on:     {SANDBOX_GONE}")
     elif summary.unfinished:
         lines.append(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
-    elif summary.counts[Outcome.IN_DOUBT]:
+    elif summary.counts[Outcome.IN_DOUBT] and not sandbox:
         lines.append(
             Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
         )
@@ -134,10 +138,11 @@ def named_journal(settings: Settings) -> str:
     from batchrun.settings import load_settings
     from batchrun.settings.location import shown
 
-    if settings.journal == play_journal():
-        return " --sandbox"
-    if settings.journal == load_settings().journal:
+    unnamed = load_settings()
+    if settings.journal == unnamed.journal:
         return ""
+    if settings.journal == play_journal(unnamed):
+        return IN_SANDBOX
     place = shown(settings.journal)  # without a server's password
     quoted = subprocess.list2cmdline([place]) if os.name == "nt" else shlex.quote(place)
     return f" --journal {quoted}"

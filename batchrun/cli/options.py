@@ -107,7 +107,11 @@ NotifyCommand: TypeAlias = Annotated[
     ),
 ]
 PlayJournal: TypeAlias = Annotated[
-    bool, typer.Option("--sandbox", help="Look at the batches of run --sandbox and demo.")
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Look where run --sandbox and demo keep their batches, unless --journal is given.",
+    ),
 ]
 Reuse: TypeAlias = Annotated[
     str | None,
@@ -159,10 +163,10 @@ def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
         **given: As in `settings_from`.
 
     Raises:
-        UsageError: Another journal is named, too.
+        UsageError: One of them can't be used.
         NoBatchError: There is none.
     """
-    settings = settings_from(**with_sandbox(sandbox, given))
+    settings = settings_to_look(sandbox=sandbox, **given)
     path = journal_path(settings)
     if path is not None and not path.exists():
         raise NoBatchError(
@@ -173,35 +177,49 @@ def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
     return settings
 
 
-def play_journal() -> str:
-    """Where batches of the sandbox are kept: never among those that cost."""
+def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
+    """As `settings_from`, for a command that looks at batches.
+
+    Args:
+        sandbox: Whether those of the sandbox are meant.
+        **given: As in `settings_from`.
+
+    Raises:
+        UsageError: One of them can't be used.
+    """
+    settings = settings_from(**given)
+    return with_play_journal(settings, given.get("journal")) if sandbox else settings
+
+
+def with_play_journal(settings: Settings, typed: str | None) -> Settings:
+    """The settings of a command with --sandbox; all of them take the same journal.
+
+    Args:
+        settings: As they were loaded.
+        typed: What --journal says; ``None`` for nothing.
+    """
+    if typed is not None:
+        return settings
+    return settings.model_copy(update={"journal": play_journal(settings)})
+
+
+def play_journal(settings: Settings) -> str:
+    """Where batches of the sandbox are kept: beside those that cost, and never among them."""
     from batchrun.settings import default_journal
 
-    return str(default_journal().with_name("sandbox.db"))
+    path = journal_path(settings) or default_journal()
+    return str(path.with_name("sandbox.db"))
 
 
 def sandbox_words() -> str:
     """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
     from batchrun import batches
 
-    place = play_journal()
     with suppress(BatchrunError):  # whatever is wrong with it, nobody has asked for it
-        if Path(place).exists() and batches(settings=settings_from(journal=place)):
+        settings = settings_to_look(sandbox=True)
+        if Path(settings.journal).exists() and batches(settings=settings):
             return "Those of demo and run --sandbox: batchrun batches --sandbox"
     return ""
-
-
-def with_sandbox(sandbox: bool, given: dict[str, Any]) -> dict[str, Any]:
-    """A command's options, where --sandbox stands for the journal of the sandbox.
-
-    Raises:
-        UsageError: Another journal is named, too.
-    """
-    if not sandbox:
-        return given
-    if given.get("journal") is not None:
-        raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
-    return given | {"journal": play_journal()}
 
 
 def age(text: str, option: str) -> timedelta:

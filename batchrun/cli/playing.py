@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from batchrun.cli.options import play_journal, settings_from
+from batchrun.cli.options import settings_from, with_play_journal
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +38,5 @@ def settings_or_sandbox(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
             given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
         settings = settings_from(**given)
-        if use_sandbox and "journal" not in settings.model_fields_set:
-            settings = settings.model_copy(update={"journal": play_journal()})
-        yield settings
+        typed = given.get("journal")
+        yield with_play_journal(settings, typed) if use_sandbox else settings

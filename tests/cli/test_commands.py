@@ -9,6 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 import openpyxl
+import pytest
 
 from batchrun import __version__
 from batchrun.errors import ExitCode
@@ -176,9 +177,7 @@ def test_an_unfinished_play_does_not_promise_to_go_on(
 def test_play_keeps_a_journal_of_its_own(
     batchrun: CommandLine, accounts: Path, tmp_path: Path
 ) -> None:
-    batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
-    own = tmp_path / "data" / "journal.db"
-    batchrun.monkeypatch.setattr("batchrun.settings.default_journal", lambda: own)
+    own = tmp_path / "journal" / "journal.db"  # the one of the settings
     batchrun(*RUN, "--sandbox")
     assert own.with_name("sandbox.db").exists()
     assert not own.exists()
@@ -222,24 +221,44 @@ def test_an_age_that_is_none_is_refused(
     assert "--reuse soon is no age" in ended.stderr
 
 
-def test_a_play_says_how_to_look_at_it_afterwards(
-    batchrun: CommandLine, accounts: Path, tmp_path: Path
-) -> None:
-    batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
-    own = tmp_path / "data" / "journal.db"
-    batchrun.monkeypatch.setattr("batchrun.settings.default_journal", lambda: own)
+def test_a_play_says_how_to_look_at_it_afterwards(batchrun: CommandLine, accounts: Path) -> None:
     ended = batchrun(*RUN, "--sandbox")
     shown = re.search(r"^See it:    batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
     assert shown is not None
     assert "3 completed, 1 invalid" in batchrun(*shown[1].split()).stdout
-    assert "accounts.csv" in batchrun("batches", "--sandbox").stdout
-    assert batchrun("export", "--sandbox", "-o", "out.csv").exit_code == ExitCode.COMPLETED
-    assert (batchrun.folder / "out.csv").exists()
-    assert "No batches yet" in batchrun("batches").stdout
-    forgotten = batchrun("forget", "--older-than", "0h", "--yes", "--sandbox")
+
+
+@pytest.mark.parametrize("typed", [(), ("--journal", "play.db")], ids=["its own", "another"])
+def test_all_commands_find_a_play_in_the_journal_it_was_run_with(
+    batchrun: CommandLine, sandbox: str, accounts: Path, typed: tuple[str, ...]
+) -> None:
+    batchrun(*RUN)  # one that would have cost
+    for variable in ("PGAI_API_KEY", "BATCHRUN_BASE_URL", "BATCHRUN_SPEED"):
+        batchrun.monkeypatch.delenv(variable)
+    (paid,) = json.loads(batchrun("batches", "--json").stdout)
+
+    batchrun(*RUN, "--sandbox", *typed)
+    (played,) = json.loads(batchrun("batches", "--sandbox", *typed, "--json").stdout)
+    assert played["batch"] != paid["batch"]
+    stands = json.loads(batchrun("status", "--sandbox", *typed, "--json").stdout)
+    assert stands["batch"] == played["batch"]
+    exported = batchrun("export", "--sandbox", *typed, "-o", "out.csv")
+    assert played["batch"] in exported.stdout
+    forgotten = batchrun("forget", "--older-than", "0h", "--yes", "--sandbox", *typed)
+    assert f"{played['batch']}  " in forgotten.stdout
     assert "Forgotten: 1 batch" in forgotten.stdout
-    both = batchrun("status", "--sandbox", "--journal", "x.db")
-    assert both.exit_code == ExitCode.UNUSABLE
+    assert [one["batch"] for one in json.loads(batchrun("batches", "--json").stdout)] == [
+        paid["batch"]
+    ]
+
+
+def test_a_play_that_was_left_unfinished_is_offered_no_command_that_can_not_be(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    batchrun(*RUN, "--sandbox", "--limit", "1")
+    shown = batchrun("status", "--sandbox").stdout
+    assert "Go on:     its sandbox is gone now; run the list anew" in shown
+    assert "batchrun resume" not in shown  # it knows no --sandbox
 
 
 def test_the_last_lines_name_a_journal_that_a_later_command_would_not_find(

@@ -259,7 +259,7 @@ def test_who_looks_for_the_batches_of_the_demo_is_told_where_they_are(
 ) -> None:
     batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
     place = tmp_path / "home" / "journal.db"
-    batchrun.monkeypatch.setattr("batchrun.settings.default_journal", lambda: place)
+    batchrun.monkeypatch.setattr("batchrun.settings.model.default_journal", lambda: place)
     there = "Those of demo and run --sandbox: batchrun batches --sandbox"
     assert there not in batchrun("batches").stdout
     with Journal(str(place.with_name("sandbox.db"))) as journal:
@@ -292,6 +292,9 @@ def test_stopping_at_once_promises_only_what_can_be_resumed(
     control.batch_id = batch_id
     with pytest.raises(StoppedError) as ended:
         Stopper(control, print).run(stopped())
+    with pytest.raises(StoppedError, match="Stopped") as played:
+        Stopper(control, print, sandbox=True).run(stopped())
+    assert "resume" not in str(played.value)  # its service has ended with it
     said = str(ended.value)
     if batch_id is None:
         assert ended.value.exit_code == ExitCode.INTERRUPTED
