@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from batchrun.cli.asking import agreed
+from batchrun.cli.asking import agreed, on_stderr
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.cli.lists import tell_whose_key
@@ -131,10 +131,10 @@ def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
     tell(
         f"Going on:  batch {summary.batch_id}; {plural(marked.rows, 'marked row')}, "
         f"{plural(len(marked.jobs), 'job')} to trigger again with {summary.workflow.name}",
-        err=to_stderr,
+        err=to_stderr or (not yes and on_stderr()),
     )
     if yes:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    return agreed("Trigger them, and pay again?", err=to_stderr)
+    return agreed("Trigger them, and pay again?")

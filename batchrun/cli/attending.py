@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.asking import agreed
+from batchrun.cli.asking import agreed, on_stderr
 from batchrun.cli.stopping import Stopper
 from batchrun.cli.telling import tell, tell_all
 from batchrun.errors import (
@@ -248,9 +248,8 @@ class _Attendance:
                 )
                 lines += unknown_to_results(report.summary.batch_id, None, self._settings)
                 tell_all(lines)
-                return typer.confirm("Go on with the rest now?")
-            except (typer.Abort, KeyboardInterrupt):  # Ctrl-C or Ctrl-D
-                tell("")
+                return agreed("Go on with the rest now?")
+            except KeyboardInterrupt:
                 return False
 
 
@@ -310,7 +309,7 @@ def _another_key() -> str:
     question = "Another key (not shown; empty to stop)"
     try:
         typed: str = typer.prompt(
-            question, hide_input=True, default="", show_default=False, err=True
+            question, hide_input=True, default="", show_default=False, err=on_stderr()
         )
     except typer.Abort:  # Ctrl-C or Ctrl-D
         return ""
@@ -362,10 +361,11 @@ def _confirmed(
         rows = wording.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Going on:  batch {earlier.summary.batch_id} of this list; rows: {rows}")
     lines += columns.columns_of_the_list(form, plan.table.header)
-    if not (yes and manner.quiet):
-        tell_all(lines, err=manner.as_json)
-    if yes or not now:
+    asks = not yes and now > 0
+    if not (yes and manner.quiet):  # what is asked about stands where the question is
+        tell_all(lines, err=manner.as_json or (asks and on_stderr()))
+    if not asks:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    return agreed(f"Trigger {plural(now, 'job')} now?", err=manner.as_json)
+    return agreed(f"Trigger {plural(now, 'job')} now?")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from batchrun.cli.asking import agreed
+from batchrun.cli.asking import agreed, off_stdout, on_stderr
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.completing import batch_ids
 from batchrun.cli.forms import ColumnOptions, form_from
@@ -148,7 +148,8 @@ def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     from batchrun.words import plural
 
     for one in found:
-        tell(f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}", hanging=2)
+        told = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
+        tell(told, err=not yes and on_stderr(), hanging=2)
     if not _agreed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
@@ -193,7 +194,8 @@ def _asked() -> InDoubt:
     choices = "/".join(InDoubt)
     while True:
         try:
-            word = typer.prompt(f"Now [{choices}]", default=InDoubt.HOLD.value, err=True)
+            with off_stdout():
+                word = typer.prompt(f"Now [{choices}]", default=InDoubt.HOLD.value, err=on_stderr())
         except typer.Abort:  # Ctrl-C or Ctrl-D: not now, and nothing else either
             raise KeyboardInterrupt from None
         if word.strip().lower() in set(InDoubt):
@@ -228,7 +230,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm it.", "Add --yes to do it unasked.")
-    return agreed(question, err=True)
+    return agreed(question)
 
 
 def _outcome(word: str) -> Outcome:

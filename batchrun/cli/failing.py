@@ -112,7 +112,7 @@ def end(
             return _unexpected(error, typed, command, unseen)
     match told:
         case NotConfirmedError():
-            tell(str(told), err="--json" in typed)
+            tell(str(told), err=not {"--json", "--quiet", "-q"}.isdisjoint(typed))
         case StoppedError():
             tell(str(told), err=True)
         case _:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from batchrun.cli.asking import on_stderr
 from batchrun.cli.options import BaseUrl, settings_from
 from batchrun.cli.stopping import heard_at_once
 from batchrun.cli.telling import tell
@@ -118,7 +119,7 @@ def _typed(name: str, address: str) -> str:
                 hide_input=True,
                 default="",
                 show_default=False,
-                err=True,
+                err=on_stderr(),
             )
     except typer.Abort:  # Ctrl-D
         return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from batchrun.cli.asking import off_stdout, on_stderr
 from batchrun.cli.stopping import heard_at_once
 from batchrun.cli.telling import tell
 
@@ -65,5 +66,5 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
 
 
 def _prompt(text: str) -> str:
-    with heard_at_once():
-        return str(typer.prompt(text, default="", show_default=False, err=True)).strip()
+    with heard_at_once(), off_stdout():
+        return str(typer.prompt(text, default="", show_default=False, err=on_stderr())).strip()

@@ -1,0 +1,128 @@
+"""Where questions go: a script may capture what a command says, and still be asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.cli.asking import agreed
+from batchrun.errors import ExitCode
+from tests.cli.conftest import SPEED
+from tests.cli.test_again import RESULTS, mark
+from tests.engine.faults import Fault, faulty_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine, Ended
+
+RUN = ("run", "accounts.csv", "-w", "account research")
+BOTH_IN_DOUBT = [Fault(502, "<html>", accepted=True)] * 2
+
+
+class Keyboard(io.StringIO):
+    """A terminal at which somebody has typed already."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def doubtful(batchrun: CommandLine, accounts: Path) -> Iterator[None]:
+    """A batch whose rows are in doubt."""
+    with faulty_sandbox(triggers=BOTH_IN_DOUBT) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN, "--yes")
+        yield
+
+
+def answered(batchrun: CommandLine, answer: str, *arguments: str) -> Ended:
+    """A command whose standard output is captured, and whose question is answered."""
+    batchrun.monkeypatch.setattr(sys, "stdin", Keyboard(answer))
+    return batchrun(*arguments)
+
+
+def test_what_a_run_captures_is_the_workbook_alone(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = answered(batchrun, "y\n", *RUN, "--quiet")
+    assert ended.stdout == f"{batchrun.folder / RESULTS}\n"
+    assert "2 to trigger" in ended.stderr  # what is agreed to stands beside the question
+    assert "Trigger 2 jobs now? [y/N]: " in ended.stderr
+
+
+def test_a_no_is_not_captured_as_a_workbook(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = answered(batchrun, "n\n", *RUN, "--quiet")
+    assert (ended.exit_code, ended.stdout) == (ExitCode.COMPLETED, "")
+    assert "Nothing was triggered." in ended.stderr
+
+
+def test_json_is_one_document_after_a_question(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = answered(batchrun, "y\n", *RUN, "--json")
+    assert json.loads(ended.stdout)["rows"] == 4
+    assert ended.stdout.startswith("{")
+
+
+def test_marked_rows_are_asked_about_beside_what_is_captured(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--yes")
+    mark(batchrun.folder / RESULTS, 2)
+    ended = answered(batchrun, "y\n", "run", RESULTS)
+    assert "pay again? [y/N]: " in ended.stderr
+    assert "1 job to trigger again" in ended.stderr
+    assert ended.stdout.startswith("\nBatch:")
+
+
+def test_who_is_asked_what_to_erase_sees_it_beside_the_question(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--yes")
+    ended = answered(batchrun, "y\n", "forget", "--older-than", "0h")
+    assert ended.stdout == "Forgotten: 1 batch\n"
+    assert "Account Research  rows: 4" in ended.stderr
+    assert "for good? [y/N]: " in ended.stderr
+
+
+@pytest.mark.usefixtures("doubtful")
+def test_doubts_are_asked_about_beside_what_is_captured(batchrun: CommandLine) -> None:
+    settled = answered(batchrun, "drop\n", "resume")
+    assert "Now [hold/retry/drop]" in settled.stderr
+    assert settled.stdout.startswith("\nBatch:")
+
+
+@pytest.mark.usefixtures("doubtful")
+def test_rows_sent_again_are_asked_about_beside_what_is_captured(batchrun: CommandLine) -> None:
+    again = answered(batchrun, "y\n", "retry", "--outcome", "in-doubt", "--quiet")
+    assert "pay for them again? [y/N]: " in again.stderr
+    assert again.stdout == f"{batchrun.folder / RESULTS}\n"
+
+
+def test_the_column_of_ids_is_asked_for_beside_what_is_captured(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    text = accounts.read_text(encoding="utf-8").replace("Company ID,", "Reference,")
+    accounts.write_text(text, encoding="utf-8")
+    ended = answered(batchrun, "1\ncompany\ny\n", *RUN, "--quiet")
+    assert "Which one" in ended.stderr
+    assert ended.stdout == f"{batchrun.folder / RESULTS}\n"
+
+
+def test_where_standard_error_goes_to_a_file_the_question_is_on_the_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Keyboard()
+    monkeypatch.setattr(sys, "stdin", Keyboard("y\n"))
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert agreed("Erase it?")
+    assert screen.getvalue() == "Erase it? [y/N]: "
+    assert capsys.readouterr().err == ""
