@@ -82,7 +82,6 @@ def logout(
 ) -> None:
     """Erase a stored key, from the keyring too."""
     from batchrun.access import DEFAULT_PROFILE, stored_profiles
-    from batchrun.access.login import log_out
 
     if every and profile is not None:
         raise UsageError("--all and --profile exclude each other.", "Give one.")
@@ -90,16 +89,35 @@ def logout(
     names = (
         [*stored_profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
     )
+    left = []
     for name in names:
-        gone = log_out(name)
-        what = "profile" if gone.left_behind else "the key of profile"
-        tell(f"Erased:    {what} {name} for {gone.profile.base_url}")
-        if gone.left_behind:
-            tell(f"Note:      {gone.left_behind}")
+        try:
+            _erase(name)
+        except UsageError as error:  # a locked keyring keeps its own keys, and no others
+            if not every:
+                raise
+            tell(f"Left:      the key of profile {name}. {error.what} {error.hint}", err=True)
+            left.append(name)
     if not names:
         tell("No key is stored.")
     if settings.api_key is not None:
         tell("Note:      PGAI_API_KEY is still set, in the environment or in .env")
+    if left:
+        raise UsageError(
+            f"Not all keys are erased: of {len(names)}, {', '.join(left)} "
+            f"{'is' if len(left) == 1 else 'are'} left.",
+            "Do what is said of each, then again: batchrun logout --all",
+        )
+
+
+def _erase(name: str) -> None:
+    from batchrun.access.login import log_out
+
+    gone = log_out(name)
+    what = "profile" if gone.left_behind else "the key of profile"
+    tell(f"Erased:    {what} {name} for {gone.profile.base_url}")
+    if gone.left_behind:
+        tell(f"Note:      {gone.left_behind}")
 
 
 def _key(name: str, address: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from batchrun.access import Kept, Profile, stored_profiles
 from batchrun.errors import ExitCode
 from batchrun.sandbox import SandboxSettings, Scope, running
+from tests.access.keyrings import LockedKeyring, MemoryKeyring, system_keyring
 from tests.cli.conftest import SPEED
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 
@@ -177,6 +178,24 @@ def test_all_keys_are_erased_at_once(batchrun: CommandLine, service: str) -> Non
     assert "two" in ended.stdout
     assert stored_profiles().all() == {}
     assert batchrun("logout", "--all").exit_code == ExitCode.COMPLETED
+
+
+def test_a_key_that_its_keyring_keeps_leaves_no_other_one_behind(
+    batchrun: CommandLine, service: str
+) -> None:
+    stored_profiles().keep(Profile("early", service, Kept.KEYRING, "1111"))
+    login(batchrun, KEY, "--base-url", service, "--profile", "late", "--in-file")
+    with system_keyring(LockedKeyring()):
+        ended = batchrun("logout", "--all")
+        assert ended.exit_code == ExitCode.UNUSABLE
+        assert ended.stdout == f"Erased:    the key of profile late for {service}\n"
+        assert "of 2, early is left" in ended.stderr
+        assert "Failed to unlock the collection!" in ended.stderr
+        assert f'Remove the entry "batchrun {service}" of user early' in ended.stderr
+    assert list(stored_profiles().all()) == ["early"]
+    with system_keyring(MemoryKeyring()):
+        assert batchrun("logout", "--all").exit_code == ExitCode.COMPLETED
+    assert stored_profiles().all() == {}
 
 
 def test_a_profile_whose_keyring_is_gone_is_erased_and_the_entry_named(
