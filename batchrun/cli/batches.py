@@ -120,7 +120,9 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
 def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
     """Where a batch stands, in lines."""
     from batchrun.cli.closing import IN_SANDBOX, named_journal
+    from batchrun.cli.costs import opens_words
     from batchrun.cli.wording import counts
+    from batchrun.ending import opens_at
     from batchrun.words import duration, plural
 
     summary, left, holder = stands.summary, stands.left, stands.holder
@@ -149,6 +151,8 @@ def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")
+    if (opens := opens_at(summary.note)) is not None and not stands.working:
+        lines.append(f"Opens:     {opens_words(opens, now)}")
     if summary.output:
         lines.append(Whole(f"Workbook:  {summary.output}"))
     played = where == IN_SANDBOX

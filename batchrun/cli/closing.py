@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from batchrun.cli.columns import unknown_to_results
-from batchrun.cli.costs import clock_words
+from batchrun.cli.costs import opens_words
 from batchrun.cli.notice import Notice
 from batchrun.cli.options import play_journal
 from batchrun.cli.spelling import spelled
@@ -101,8 +101,7 @@ def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
         lines.append(f"Note:      {summary.note}")
     lines += unknown_to_results(summary.batch_id, None, settings)
     if report.resume_at is not None:
-        opens = clock_words(report.resume_at, datetime.now(UTC))
-        lines.append(f"Opens:     {opens} by your clock")
+        lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := why_beside(report):
         lines.append(f"Note:      {why}")
     if sandbox and summary.unfinished:

@@ -32,6 +32,16 @@ def clock_words(moment: datetime, now: datetime) -> str:
     return f"{local:%a %H:%M}" if 0 < days < 7 else f"{local.day} {local:%b %H:%M}"
 
 
+def opens_words(moment: datetime, now: datetime) -> str:
+    """When a spent quota opens, as a clock on the user's wall shows it.
+
+    Args:
+        moment: When it opens, aware.
+        now: The present moment.
+    """
+    return "now" if moment <= now else f"{clock_words(moment, now)} by your clock"
+
+
 def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
     """What the user's clock shows when so much time has passed.
 

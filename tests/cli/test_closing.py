@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from batchrun.errors import ExitCode
 from batchrun.words import duration
 from tests.acceptance.verdict import WORKFLOW, write_list
 from tests.cli.conftest import SPEED
@@ -69,3 +70,16 @@ def test_the_time_told_of_a_command_is_that_of_the_batch_where_it_is_all(
     closing = batchrun(*RUN).stdout
     (batch,) = json.loads(batchrun("batches", "--json").stdout)
     assert f" in {duration(batch['seconds'])} (estimated" in closing  # not that of the workbook
+
+
+def test_the_moment_the_quota_opens_is_told_by_the_users_clock_later_on_too(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    write_list(batchrun.folder / "accounts.csv", 8)
+    ended = batchrun(*RUN, "--daily", "6")
+    assert ended.exit_code == ExitCode.PAUSED
+    told = re.search(r"^Opens:     .* by your clock$", ended.stdout, re.MULTILINE)
+    assert told is not None
+    shown = batchrun("status").stdout
+    assert re.search(r"^Note:      .* opens again at .* UTC\.$", shown, re.MULTILINE)
+    assert told[0] in shown
