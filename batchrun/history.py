@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.access import find_access
+from batchrun.access import find_access, for_batch
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError, parameter
 from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.settings import Settings, load_settings
@@ -65,12 +65,10 @@ class BatchStatus:
             settings: Which journal, and which key.
 
         Raises:
-            UsageError: There is no key.
+            UsageError: There is no key, or none that may go on with it.
             JournalError: The journal can't be read.
         """
-        if self.summary.profile is not None:
-            return ""
-        access = find_access(settings)
+        access = find_access(for_batch(settings, self.summary))
         with existing_journal(settings.journal) as journal:
             return unlike_its_key(journal, self.summary, access.key, access.profile)
 

@@ -68,8 +68,8 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
 def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str | None) -> str:
     """Whose key goes on with a batch that was begun with another one; ``""`` where it is its own.
 
-    A key may have been replaced by another one of the same workspace, so nothing is refused. Of a
-    batch that was begun with a profile, `login` has replaced it, and nothing is told.
+    A key may have been replaced by another one of the same workspace, by `login` under the name of
+    its profile too, so nothing is refused.
 
     Args:
         journal: The journal.
@@ -77,7 +77,7 @@ def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str
         key: The key that would pay now.
         profile: Whose stored key that is; ``None`` for one that is not stored.
     """
-    if batch.profile is not None or not journal.begun_with_another_key(batch.batch_id, key):
+    if not journal.begun_with_another_key(batch.batch_id, key):
         return ""
     return "PGAI_API_KEY" if profile is None else f"profile {profile}"
 

@@ -282,6 +282,38 @@ def test_it_is_said_when_another_key_than_the_batch_was_begun_with_pays(
         assert '"key.replaced"' in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def of_profile(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
+    """A batch begun with a stored key, at a service where another one may go on; its address."""
+    keys = dict.fromkeys((KEY, OTHER), frozenset(Scope))
+    with running(SandboxSettings(rate_per_minute=None, keys=keys), speed=SPEED) as url:
+        batchrun.monkeypatch.setenv("BATCHRUN_SPEED", str(SPEED))
+        login(batchrun, KEY, "--base-url", url, "--profile", "north")
+        assert batchrun(*RUN, "--profile", "north", "--limit", "1").exit_code == ExitCode.PAUSED
+        yield url
+
+
+@pytest.mark.parametrize("command", [("resume",), (*RUN, "--profile", "north")])
+def test_it_is_said_when_login_has_replaced_the_key_of_the_batchs_profile(
+    batchrun: CommandLine, of_profile: str, command: tuple[str, ...]
+) -> None:
+    login(batchrun, OTHER, "--base-url", of_profile, "--profile", "north")
+    ended = batchrun(*command, "--log-file", "log.jsonl")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "was begun with another key: profile north pays from now on" in ended.stderr
+    assert '"key.replaced"' in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
+
+
+def test_nothing_is_said_where_login_has_kept_the_same_key_again(
+    batchrun: CommandLine, of_profile: str
+) -> None:
+    login(batchrun, KEY, "--base-url", of_profile, "--profile", "north")
+    ended = batchrun("resume", "--log-file", "log.jsonl")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "another key" not in ended.stderr
+    assert "key.replaced" not in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("command", [("resume",), RUN])
 @pytest.mark.usefixtures("begun")
 def test_nothing_is_said_of_the_key_the_batch_was_begun_with(
