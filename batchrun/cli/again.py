@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from batchrun.cli.asking import agreed, on_stderr
+from batchrun.cli.asking import agreed, beside_question
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.deciding import about_doubts
 from batchrun.cli.lists import tell_whose_key
@@ -131,7 +131,7 @@ def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
     tell(
         f"Going on:  batch {summary.batch_id}; {plural(marked.rows, 'marked row')}, "
         f"{plural(len(marked.jobs), 'job')} to trigger again with {summary.workflow.name}",
-        err=to_stderr or (not yes and on_stderr()),
+        err=to_stderr or beside_question(yes=yes),
     )
     if yes:
         return True

@@ -24,6 +24,15 @@ def on_stderr() -> bool:
     return sys.stderr.isatty() or not sys.stdout.isatty()
 
 
+def beside_question(*, yes: bool) -> bool:
+    """Whether what is asked about goes to standard error, beside the question that follows it.
+
+    Args:
+        yes: Whether nothing is asked.
+    """
+    return not yes and sys.stdin.isatty() and on_stderr()
+
+
 @contextmanager
 def off_stdout() -> Iterator[None]:
     """While something is asked, nothing of it goes to a standard output that is captured.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.asking import agreed, on_stderr
+from batchrun.cli.asking import agreed, beside_question, on_stderr
 from batchrun.cli.stopping import Stopper
 from batchrun.cli.telling import tell, tell_all
 from batchrun.errors import (
@@ -361,10 +361,10 @@ def _confirmed(
         rows = wording.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Going on:  batch {earlier.summary.batch_id} of this list; rows: {rows}")
     lines += columns.columns_of_the_list(form, plan.table.header)
-    asks = not yes and now > 0
-    if not (yes and manner.quiet):  # what is asked about stands where the question is
-        tell_all(lines, err=manner.as_json or (asks and on_stderr()))
-    if not asks:
+    unasked = yes or not now
+    if not (yes and manner.quiet):
+        tell_all(lines, err=manner.as_json or beside_question(yes=unasked))
+    if unasked:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")

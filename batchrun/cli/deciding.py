@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from batchrun.cli.asking import agreed, off_stdout, on_stderr
+from batchrun.cli.asking import agreed, beside_question, off_stdout, on_stderr
 from batchrun.cli.attending import Manner, go_on
 from batchrun.cli.completing import batch_ids
 from batchrun.cli.forms import ColumnOptions, form_from
@@ -149,7 +149,7 @@ def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
 
     for one in found:
         told = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
-        tell(told, err=not yes and on_stderr(), hanging=2)
+        tell(told, err=beside_question(yes=yes), hanging=2)
     if not _agreed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True

@@ -50,9 +50,9 @@ def test_a_pilot_asks_for_its_own_jobs_and_tells_their_cost(
 ) -> None:
     answer(batchrun, "n\n")
     ended = batchrun(*RUN, "--limit", "1")
-    assert "Trigger 1 job now?" in ended.stdout
-    assert "2 to trigger, now 1 of them (--limit)" in ended.stdout
-    assert "about 3 requests" in ended.stdout
+    assert "Trigger 1 job now?" in ended.stderr
+    assert "2 to trigger, now 1 of them (--limit)" in ended.stderr
+    assert "about 3 requests" in ended.stderr
     assert ended.exit_code == ExitCode.COMPLETED
     assert triggers_accepted(sandbox) == 0
 
@@ -63,8 +63,8 @@ def test_going_on_asks_for_what_is_left(
     batchrun(*RUN, "--limit", "1", "--yes")
     answer(batchrun, "y\n")
     ended = batchrun(*RUN)
-    assert "Trigger 1 job now?" in ended.stdout
-    assert "now 1 of them (the others were sent before)" in ended.stdout
+    assert "Trigger 1 job now?" in ended.stderr
+    assert "now 1 of them (the others were sent before)" in ended.stderr
     assert triggers_accepted(sandbox) == 2
 
 
