@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from batchrun.engine import Ending
+from batchrun.opening import SPENT, spent_until
 
 
 def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
@@ -19,19 +20,7 @@ def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) ->
         return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
     if resume_at is None:
         return _NOTES[ending]
-    return f"{_NOTES[ending]} {_OPENS}{resume_at:{_MINUTE}} UTC."
-
-
-def opens_at(note: str) -> datetime | None:
-    """When the quota opens again, by the note of a batch that waits for it; else ``None``."""
-    begins = f"{_NOTES[Ending.QUOTA]} {_OPENS}"  # a note with words of the service begins otherwise
-    if not note.startswith(begins):
-        return None
-    told = note.removeprefix(begins).removesuffix(" UTC.")
-    try:
-        return datetime.strptime(f"{told}+0000", f"{_MINUTE}%z")
-    except ValueError:
-        return None
+    return spent_until(resume_at)
 
 
 def whole_minute(seconds: float) -> datetime:
@@ -41,13 +30,11 @@ def whole_minute(seconds: float) -> datetime:
     return begun if begun == moment else begun + timedelta(minutes=1)
 
 
-_OPENS = "It opens again at "
-_MINUTE = "%Y-%m-%d %H:%M"
 _NOTES = {
     Ending.FINISHED: "",
     Ending.LIMIT: "The limit of jobs is reached.",
     Ending.INTERRUPTED: "It was interrupted.",
-    Ending.QUOTA: "The quota is spent for now.",
+    Ending.QUOTA: SPENT,
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
     Ending.NAMED: "What was to be sent again is done; the rest waits.",

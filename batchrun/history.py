@@ -16,6 +16,7 @@ from batchrun import workbook
 from batchrun.access import find_access, for_batch
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError, parameter
 from batchrun.journal import Holder, Journal, Standing, standing
+from batchrun.opening import opens_at
 from batchrun.settings import Settings, load_settings
 from batchrun.takeover import unlike_its_key
 from batchrun.words import html_table, plural
@@ -57,6 +58,11 @@ class BatchStatus:
     def something_to_do(self) -> bool:
         """Whether `resume` would find anything to do or to decide."""
         return bool(self.summary.unfinished or self.in_doubt or self.rescued)
+
+    @property
+    def opens_at(self) -> datetime | None:
+        """When the quota opens again, where it was spent and nobody works on the batch since."""
+        return None if self.working else opens_at(self.summary.note)
 
     def unlike_its_key(self, settings: Settings) -> str:
         """Whose key would pay for the rest, where it was begun with another; ``""`` for its own.

@@ -122,7 +122,6 @@ def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
     from batchrun.cli.closing import IN_SANDBOX, named_journal
     from batchrun.cli.costs import opens_words
     from batchrun.cli.wording import counts
-    from batchrun.ending import opens_at
     from batchrun.words import duration, plural
 
     summary, left, holder = stands.summary, stands.left, stands.holder
@@ -151,8 +150,8 @@ def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")
-    if (opens := opens_at(summary.note)) is not None and not stands.working:
-        lines.append(f"Opens:     {opens_words(opens, now)}")
+    if stands.opens_at is not None:
+        lines.append(f"Opens:     {opens_words(stands.opens_at, now)}")
     if summary.output:
         lines.append(Whole(f"Workbook:  {summary.output}"))
     played = where == IN_SANDBOX
