@@ -53,7 +53,7 @@ class _Run:
     batch_id: str
     target: Path | None
     limit: int | None
-    on_progress: Callable[[Progress], None]
+    on_progress: Callable[[Progress], None] | None
     control: Control | None
     retry: Collection[Outcome] = ()
     decide: Decide = hold_doubts
@@ -61,11 +61,6 @@ class _Run:
     again: Mapping[int, int] = field(default_factory=dict)
     only: Collection[int] | None = None
     frame: pd.DataFrame | None = None
-
-
-def ignore_progress(progress: Progress) -> None:
-    """What is told of progress when nobody asked."""
-    del progress
 
 
 def always(plan: Plan, earlier: BatchSummary | None) -> bool:
@@ -115,7 +110,7 @@ async def run(
     limit: int | None = None,
     again: bool = False,
     confirm: Callable[[Plan, BatchSummary | None], bool] = always,
-    on_progress: Callable[[Progress], None] = ignore_progress,
+    on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     form: workbook.Form | None = None,
     with_credits: bool = False,
@@ -131,7 +126,7 @@ async def run(
         again: Trigger everything anew although the same batch has finished before.
         confirm: Asked with the plan, and with the unfinished batch that would go on, before
             anything is spent.
-        on_progress: Told of each step.
+        on_progress: Told of each step; ``None`` for nobody.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
         with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
@@ -200,7 +195,7 @@ async def resume(
     again: Mapping[int, int] | None = None,
     only: Collection[int] | None = None,
     decide: Decide = hold_doubts,
-    on_progress: Callable[[Progress], None] = ignore_progress,
+    on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     form: workbook.Form | None = None,
 ) -> Report:
@@ -217,7 +212,7 @@ async def resume(
             each had been when the user decided; what was not sent yet then waits.
         only: Numbers of the jobs that may be triggered beside those; ``None`` for all.
         decide: Asked about the rows that are in doubt, where there are any.
-        on_progress: Told of each step.
+        on_progress: Told of each step; ``None`` for nobody.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
 

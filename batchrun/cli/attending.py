@@ -48,12 +48,14 @@ class Manner:
         quiet: No plan, no progress, and at the end nothing but the workbook's path.
         notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
         sandbox: Whether the service is imitated by this command itself.
+        journal: What --journal says; ``None`` for nothing.
     """
 
     as_json: bool = False
     quiet: bool = False
     notify_command: str | None = None
     sandbox: bool = False
+    journal: str | None = None
 
     @property
     def shows_a_pilot(self) -> bool:
@@ -112,7 +114,7 @@ def go(
         if pilot and attendance.goes_on(report, *before):
             report = attendance.rest_of(report, output, form)
         attendance.ended = report
-    _end(report, settings, manner, stopped=attendance.control.stopped)
+    _end(report, settings, manner, attendance)
 
 
 def go_on(
@@ -161,7 +163,7 @@ def go_on(
         if pilot and attendance.goes_on(report):
             report = attendance.rest_of(report, output, form)
         attendance.ended = report
-    _end(report, settings, manner, stopped=attendance.control.stopped)
+    _end(report, settings, manner, attendance)
 
 
 class _Attendance:
@@ -171,6 +173,7 @@ class _Attendance:
         control: Stops it.
         stopper: Turns Ctrl-C into stops.
         shown: What the library is given for all of this.
+        where: The option by which a later command finds the journal; ``""`` for none.
         ended: How it ended, once it has.
     """
 
@@ -181,16 +184,18 @@ class _Attendance:
 
         self._settings = settings
         self._log = log
-        self.printer = ProgressPrinter(quiet=manner.quiet, speed=settings.speed)
+        self.where = named_journal(settings, manner.journal, sandbox=manner.sandbox)
+        self.printer = ProgressPrinter(speed=settings.speed)
         self.control = Control()
         self.stopper = Stopper(
             self.control,
             self.printer.say,
             self.printer.close,
-            where=named_journal(settings),
+            where=self.where,
             sandbox=manner.sandbox,
         )
-        self.shown: dict[str, Any] = {"on_progress": self.printer.show, "control": self.control}
+        on_progress = None if manner.quiet else self.printer.show
+        self.shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
         self.ended: Report | None = None
 
     @property
@@ -291,16 +296,17 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
         notify(manner.notify_command, notice_of(attendance.ended), attendance.key)
 
 
-def _end(report: Report, settings: Settings, manner: Manner, *, stopped: bool) -> None:
+def _end(report: Report, settings: Settings, manner: Manner, attendance: _Attendance) -> None:
     from batchrun.cli.closing import end
 
     end(
         report,
         settings,
+        attendance.where,
         as_json=manner.as_json,
         quiet=manner.quiet,
         sandbox=manner.sandbox,
-        stopped=stopped,
+        stopped=attendance.control.stopped,
     )
 
 

@@ -32,7 +32,6 @@ from batchrun.model import Outcome
 if TYPE_CHECKING:
     from batchrun import BatchStatus
     from batchrun.model import BatchSummary
-    from batchrun.settings import Settings
 
 
 LEAST = 14
@@ -93,18 +92,20 @@ def status(
     """Show where a batch stands."""
     from batchrun import status as status_of
     from batchrun import watch as looks_at
+    from batchrun.cli.closing import named_journal
 
     if watch and as_json:
         raise UsageError("--watch and --json exclude each other.", "Give one.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    where = named_journal(settings, journal, sandbox=sandbox)
     if as_json:
         tell_as_it_is(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
         from batchrun.cli.watching import watch as watch_it
 
-        watch_it(_lines_of(each, settings) for each in looks_at(batch, settings=settings))
+        watch_it(_lines_of(each, where) for each in looks_at(batch, settings=settings))
     else:
-        tell_all(_lines_of(status_of(batch, settings=settings), settings))
+        tell_all(_lines_of(status_of(batch, settings=settings), where))
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
@@ -117,16 +118,15 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
     }
 
 
-def _lines_of(stands: BatchStatus, settings: Settings) -> list[str]:
-    """Where a batch stands, in lines."""
-    from batchrun.cli.closing import IN_SANDBOX, named_journal
+def _lines_of(stands: BatchStatus, where: str) -> list[str]:
+    """Where a batch stands, in lines; and by which option `resume` finds it."""
+    from batchrun.cli.closing import IN_SANDBOX
     from batchrun.cli.costs import opens_words
     from batchrun.cli.wording import counts
     from batchrun.words import duration, plural
 
     summary, left, holder = stands.summary, stands.left, stands.holder
     now = datetime.now(UTC)
-    where = named_journal(settings)
 
     def ago(moment: datetime) -> str:
         # A sandbox that is faster than the clock tells of times that are still to come.

@@ -15,7 +15,6 @@ import typer
 from batchrun.cli.columns import unknown_to_results
 from batchrun.cli.costs import opens_words
 from batchrun.cli.notice import Notice
-from batchrun.cli.options import play_journal
 from batchrun.cli.spelling import spelled
 from batchrun.cli.stopping import SANDBOX_GONE
 from batchrun.cli.telling import Whole, tell, tell_all, tell_as_it_is
@@ -51,6 +50,7 @@ class BatchExit(typer.Exit):
 def end(
     report: Report,
     settings: Settings,
+    where: str,
     *,
     as_json: bool,
     quiet: bool,
@@ -62,6 +62,7 @@ def end(
     Args:
         report: How it ended.
         settings: Which journal it is in.
+        where: The option by which a later command finds that; ``""`` for none.
         as_json: One JSON document instead of lines.
         quiet: Nothing but the workbook's path.
         sandbox: Whether the service was imitated, and is gone now.
@@ -78,20 +79,19 @@ def end(
         tell_as_it_is(json.dumps(wording.summary_json(report.summary) | ending))
         raise BatchExit(report, stopped=stopped)
     if not quiet:
-        tell_all(["", *_lines(report, settings, sandbox=sandbox)])
+        tell_all(["", *_lines(report, settings, where, sandbox=sandbox)])
     if report.output is not None:
         tell_as_it_is(str(report.output)) if quiet else tell(Whole(f"Workbook:  {report.output}"))
     raise BatchExit(report, stopped=stopped)
 
 
-def _lines(report: Report, settings: Settings, *, sandbox: bool) -> list[str]:
+def _lines(report: Report, settings: Settings, where: str, *, sandbox: bool) -> list[str]:
     from batchrun import status
     from batchrun.cli import wording
 
     summary, running = report.summary, 0
     if summary.unfinished:
         running = status(summary.batch_id, settings=settings).left.running_rows
-    where = named_journal(settings)
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {wording.counts(summary, running)}",
@@ -132,16 +132,18 @@ def why_beside(report: Report) -> str:
     return f"{usual.name} was there before and is left as it is." if usual.exists() else ""
 
 
-def named_journal(settings: Settings) -> str:
-    """The option by which a later command finds this journal; ``""`` where it needs none."""
-    from batchrun.settings import load_settings
+def named_journal(settings: Settings, typed: str | None, *, sandbox: bool = False) -> str:
+    """The option by which a later command finds this journal; ``""`` where it needs none.
+
+    Args:
+        settings: Which journal.
+        typed: What --journal says; ``None`` for nothing.
+        sandbox: Whether --sandbox is given.
+    """
     from batchrun.settings.location import shown
 
-    unnamed = load_settings()
-    if settings.journal == unnamed.journal:
-        return ""
-    if settings.journal == play_journal(unnamed):
-        return IN_SANDBOX
+    if typed is None:
+        return IN_SANDBOX if sandbox else ""
     place = shown(settings.journal)  # without a server's password
     quoted = subprocess.list2cmdline([place]) if os.name == "nt" else shlex.quote(place)
     return f" --journal {quoted}"

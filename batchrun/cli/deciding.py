@@ -101,7 +101,7 @@ def retry(
     go_on(
         partial(aio.retry, summary.batch_id, outcomes=chosen),
         settings,
-        Manner(as_json, quiet, notify_command),
+        Manner(as_json, quiet, notify_command, journal=journal),
         output=output,
         decide=about_doubts(InDoubt.HOLD),
         form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),

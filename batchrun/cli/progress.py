@@ -39,12 +39,10 @@ class ProgressPrinter:
     """Shows progress on standard error; used as a context.
 
     Args:
-        quiet: Show none of it; what is said is said all the same.
         speed: How many of the service's seconds pass in one, for a sandbox.
     """
 
-    def __init__(self, *, quiet: bool = False, speed: float = 1.0) -> None:
-        self._quiet = quiet
+    def __init__(self, *, speed: float = 1.0) -> None:
         self._speed = speed
         self._bar: Any = None
         self._quota: Any = None
@@ -67,8 +65,6 @@ class ProgressPrinter:
 
     def show(self, progress: Progress) -> None:
         """Show where the batch stands now; nothing where the terminal has been closed."""
-        if self._quiet:
-            return
         try:
             self._show(progress)
         except OSError:

@@ -150,7 +150,7 @@ def run(
         "journal": journal,
         "log_file": log_file,
     }
-    manner = Manner(as_json, quiet, notify_command, use_sandbox)
+    manner = Manner(as_json, quiet, notify_command, use_sandbox, journal)
     if is_given_back(file):
         _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
         with settings_or_sandbox(use_sandbox, **given) as settings:
@@ -215,7 +215,7 @@ def resume(
         go_on(
             partial(aio.resume, summary.batch_id),
             settings,
-            Manner(as_json, quiet, notify_command),
+            Manner(as_json, quiet, notify_command, journal=journal),
             output=output,
             limit=limit,
             decide=about_doubts(in_doubt),
@@ -267,7 +267,7 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with settings_or_sandbox(use_sandbox=True, journal=journal) as settings:
-        manner = Manner(sandbox=True)
+        manner = Manner(sandbox=True, journal=journal)
         go(Request(source, DEMO_WORKFLOW), settings, None, None, None, manner, yes=True)
 
 

@@ -58,7 +58,7 @@ class Engine:
         forecast: When to poll.
         clock: The engine's time.
         limits: What bounds it.
-        on_progress: Called after each step that the journal has kept.
+        on_progress: Called after each step that the journal has kept; ``None`` for nobody.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Engine:
         forecast: Forecast,
         clock: Clock,
         limits: Limits,
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._jobs = jobs
         self._quota = quota

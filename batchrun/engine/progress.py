@@ -67,14 +67,14 @@ class Tally:
 
     Args:
         counts: Rows by outcome at the start.
-        on_progress: Told of each step.
+        on_progress: Told of each step; ``None`` for nobody, and then nothing is reckoned.
         standing: The rest of a progress, when asked.
     """
 
     def __init__(
         self,
         counts: Mapping[Outcome, int],
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[Progress], None] | None,
         standing: Callable[[Mapping[Outcome, int], int, str], Progress],
     ) -> None:
         self._counts = Counter(counts)
@@ -90,5 +90,6 @@ class Tally:
         self.report(notice)
 
     def report(self, notice: str = "") -> None:
-        """Tell where the batch stands."""
-        self._on_progress(self._standing(dict(self._counts), self.requests, notice))
+        """Tell where the batch stands, if anybody wants to know."""
+        if self._on_progress is not None:
+            self._on_progress(self._standing(dict(self._counts), self.requests, notice))

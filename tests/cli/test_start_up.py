@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import ExitCode
+from batchrun.settings import load_settings
 from tests.cli.conftest import ACME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchrun.settings import Configuration, Settings
     from tests.cli.commands import CommandLine
 
 PROGRAM = """
@@ -71,6 +73,19 @@ def test_run_asks_before_it_loads_what_writes_a_workbook(
     modules = loaded(ExitCode.UNUSABLE, "run", "accounts.csv", "-w", "account research")
     assert "batchrun.plan" in modules
     assert modules & (TO_WRITE | TO_READ_LONG_LISTS | TO_USE_A_SERVER) == set()
+
+
+def test_a_run_reads_its_settings_once(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
+    found: list[Settings] = []
+
+    def counted(configuration: Configuration | None = None, **given: object) -> Settings:
+        found.append(load_settings(configuration, **given))
+        return found[-1]
+
+    batchrun.monkeypatch.setattr("batchrun.settings.load_settings", counted)
+    ended = batchrun("run", "accounts.csv", "-w", "account research", "--yes")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert len(found) == 1
 
 
 def test_looking_at_the_journal_loads_no_way_to_the_service(
