@@ -10,6 +10,7 @@ import typer
 
 from batchrun.cli.asking import on_stderr
 from batchrun.cli.options import BaseUrl, settings_from
+from batchrun.cli.spelling import in_options
 from batchrun.cli.stopping import heard_at_once
 from batchrun.cli.telling import tell
 from batchrun.errors import UsageError
@@ -96,7 +97,8 @@ def logout(
         except UsageError as error:  # a locked keyring keeps its own keys, and no others
             if not every:
                 raise
-            tell(f"Left:      the key of profile {name}. {error.what} {error.hint}", err=True)
+            told = in_options(error)
+            tell(f"Left:      the key of profile {name}. {told.what} {told.hint}", err=True)
             left.append(name)
     if not names:
         tell("No key is stored.")
