@@ -48,6 +48,15 @@ def with_parameters(text: str, worded: Callable[[str, str], str]) -> str:
     return _MARKED.sub(lambda found: worded(found[1], found[2]), text)
 
 
+def in_python(text: str) -> str:
+    """A marked text in which each parameter stands as Python writes it."""
+    return with_parameters(text, _in_python)
+
+
+def _in_python(name: str, value: str) -> str:
+    return f"`{name}={value}`"
+
+
 class ExitCode(IntEnum):
     """How the command ended, for scripts."""
 
@@ -89,19 +98,15 @@ class BatchrunError(Exception):
     @property
     def what(self) -> str:
         """What happened and where."""
-        return with_parameters(self.marked_what, _in_python)
+        return in_python(self.marked_what)
 
     @property
     def hint(self) -> str:
         """What to do next; ``""`` for nothing."""
-        return with_parameters(self.marked_hint, _in_python)
+        return in_python(self.marked_hint)
 
     def __str__(self) -> str:
         return f"{self.what}\n{self.hint}" if self.hint else self.what
-
-
-def _in_python(name: str, value: str) -> str:
-    return f"`{name}={value}`"
 
 
 class UsageError(BatchrunError):

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError, in_python, parameter
 from batchrun.words import counted, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class TableSource:
         encoding: Encoding of a text file (``"utf-8"``, ``"utf-8-sig"``, ``"cp1252"``), else
             ``None``.
         delimiter: Field delimiter of a text file, else ``None``.
-        notices: What the user should be told of how the file was read, one sentence each.
+        marked_notices: What the user should be told of how the file was read, one sentence each,
+            its parameters marked.
     """
 
     name: str
@@ -107,7 +108,12 @@ class TableSource:
     sheet: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
-    notices: tuple[str, ...] = ()
+    marked_notices: tuple[str, ...] = ()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should be told of how the file was read, one sentence each."""
+        return tuple(map(in_python, self.marked_notices))
 
     def place(self, line: int) -> str:
         """Name a line as users find it, such as ``accounts.xlsx, sheet Export, line 7``."""

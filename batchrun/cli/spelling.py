@@ -30,4 +30,5 @@ def in_options(error: Raised) -> Raised:
 def _option(name: str, value: str) -> str:
     if value == "False":
         return f"--no-{name.replace('_', '-')}"
-    return _OTHERWISE.get(name, f"--{name.replace('_', '-')}")
+    option = _OTHERWISE.get(name, f"--{name.replace('_', '-')}")
+    return option if value in {"", "True"} else f"{option} {value}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from batchrun.cli.spelling import spelled
 from batchrun.cli.telling import Whole
 from batchrun.model import BatchSummary, Outcome
 from batchrun.words import duration, plural
@@ -96,7 +97,7 @@ def plan_lines(
     ]
     lines = [
         Whole(f"List:      {source.name}{sheet}"),
-        *(f"           {notice}" for notice in source.notices),
+        *(f"           {spelled(notice)}" for notice in source.marked_notices),
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Columns:   {', '.join(columns)}",
         *(f"           {line}" for line in plan.id_lines()),
@@ -149,7 +150,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "list": plan.table.source.name,
         "sheet": plan.table.source.sheet,
-        "notices": list(plan.table.source.notices),
+        "notices": [spelled(notice) for notice in plan.table.source.marked_notices],
         "workflow": {"id": plan.workflow.id, "name": plan.workflow.name},
         "columns": {role.value: plan.table.header[at] for role, at in plan.roles.items()},
         "ids": plan.id_lines(),

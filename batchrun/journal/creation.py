@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from batchrun.model import TableSource
     from batchrun.plan import Plan
 
 ROWS_AT_ONCE = 1_000
@@ -116,7 +117,7 @@ def _batch(batch_id: str, plan: Plan, base_url: str, now: datetime) -> dict[str,
         "created_at": now.timestamp(),
         "updated_at": now.timestamp(),
         "workflow": json.dumps(asdict(plan.workflow)),
-        "source": json.dumps(asdict(plan.table.source)),
+        "source": _source(plan.table.source),
         "header": json.dumps(plan.table.header),
         "roles": json.dumps({role.value: at for role, at in plan.roles.items()}),
         "parameters": json.dumps(dict(plan.parameters.constant)),
@@ -160,3 +161,9 @@ def _batch_id(name: str, now: datetime) -> str:
     plain = "".join(each for each in letters if not unicodedata.combining(each))
     stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:24].strip("-")
     return f"{now:%m%d}-{stem or 'batch'}-{secrets.token_hex(2)}"
+
+
+def _source(source: TableSource) -> str:
+    kept = asdict(source)
+    del kept["marked_notices"]  # marks are for who words an error or a notice, not to be kept
+    return json.dumps(kept | {"notices": source.notices})

@@ -349,7 +349,7 @@ class Journal:
         return BatchSummary(
             batch_id=batch_id,
             workflow=Workflow(**json.loads(found.workflow)),
-            source=TableSource(**source | {"notices": tuple(source["notices"])}),
+            source=TableSource(marked_notices=tuple(source.pop("notices")), **source),
             parameters=json.loads(found.parameters),
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(found.updated_at, UTC),

@@ -65,7 +65,7 @@ class Choices:
             if names
         ]
         notice = f"The columns differ from those of the mapping: {'; '.join(parts)}"
-        source = replace(table.source, notices=(*table.source.notices, notice))
+        source = replace(table.source, marked_notices=(*table.source.marked_notices, notice))
         return replace(table, source=source)
 
     def made(self, table: Table, roles: Mapping[Role, int]) -> Choices:

@@ -55,7 +55,7 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
     source = replace(
         table.source,
         name=visible(table.source.name, kept=""),
-        notices=tuple(map(_one_line, table.source.notices)),
+        marked_notices=tuple(map(_one_line, table.source.marked_notices)),
     )
     return replace(table, source=source)
 

@@ -93,7 +93,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             cells = _without_empty_columns(names, cells)
         header_line = lines[filled[header.index]]
         check_header(source, tuple(names), header_line, cells.shape[1])
-        notices = [*source.notices, *_header_notices(header, top)]
+        notices = [*source.marked_notices, *_header_notices(header, top)]
         aside = find_aside(names, cells, collector.after_blank, report=bool(header.preamble))
         notices += aside.notices(found_lines, cells)
         kept_lines = found_lines
@@ -106,7 +106,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         notices += collector.long.notice(MORE, dropped)
         notices += blank_rows_notice(collector.blank_rows)
         names += [""] * (len(cells) - len(names))
-        table_source = replace(source, notices=tuple(notices))
+        table_source = replace(source, marked_notices=tuple(notices))
         return Table(table_source, tuple(names), cells, kept_lines)
 
 

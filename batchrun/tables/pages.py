@@ -49,7 +49,11 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
             f"{file.name} is a web page (HTML), not what its name says; its table was read",
         )
     source = TableSource(
-        name=file.name, path=str(file.absolute()), format="html", encoding=encoding, notices=notices
+        name=file.name,
+        path=str(file.absolute()),
+        format="html",
+        encoding=encoding,
+        marked_notices=notices,
     )
     width = max(map(len, rows))
     padded: list[list[Cell]] = [[*row, *([""] * (width - len(row)))] for row in rows]

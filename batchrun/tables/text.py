@@ -145,7 +145,7 @@ def _source(file: Path, encoding: str, dialect: Dialect, notices: tuple[str, ...
         format="csv",
         encoding=encoding,
         delimiter=dialect.delimiter,
-        notices=notices,
+        marked_notices=notices,
     )
 
 

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
+from batchrun.errors import parameter
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables import foreign, xlsx
 from batchrun.tables.extent import column_letters
@@ -50,7 +51,7 @@ def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOpti
         path=str(file.absolute()),
         format=file_format.value,
         sheet=grid.sheet,
-        notices=notices,
+        marked_notices=notices,
     )
     layout = Layout(
         filler=None,
@@ -108,7 +109,7 @@ def _trait_notices(traits: SheetTraits | None, visible_only: bool) -> list[str]:
         fate = (
             "and left out"
             if visible_only
-            else "and read all the same; --visible-only leaves out such rows"
+            else f"and read all the same; {parameter('visible_only', True)} leaves out such rows"
         )
         notices.append(f"{rows} {how} {fate}")
     if traits.hidden_columns:

@@ -10,16 +10,19 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pytest
 import typer
 
 import batchrun
 from batchrun import aio
+from batchrun import check as check_list
 from batchrun.access.login import log_in
 from batchrun.cli import app
 from batchrun.cli.spelling import in_options, spelled
 from batchrun.errors import UsageError, WorkflowError, parameter
 from batchrun.settings import Settings
+from tests.cli.conftest import ACME, BETA
 
 if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
@@ -84,7 +87,30 @@ def test_every_parameter_an_error_speaks_of_is_there_and_has_an_option(
         for each in (*group.commands["run"].params, *group.commands["login"].params)
         for option in (*each.opts, *each.secondary_opts)
     }
-    assert spelled(parameter(name, value)) in options
+    said = value if value in {"", "True", "False"} else "7"  # else it is known only when it is said
+    option, *rest = spelled(parameter(name, said)).split()
+    assert option in options
+    assert rest == [said] * (said == "7")
+
+
+def test_notices_about_a_list_speak_to_who_reads_them(batchrun: CommandLine, sandbox: str) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.create_sheet("Report", 0)
+    header = ["Company ID", "Name", "Open", "Code"]
+    for row in (["Ours", "As of May", "All"], header, [ACME, *"abc"], [BETA, *"abc"]):
+        sheet.append(row)
+    sheet.row_dimensions[4].hidden = True
+    path = batchrun.folder / "report.xlsx"
+    book.save(path)
+    plan = ("check", str(path), "-w", "Account Research", "--company-column", "Ours")
+    shown, told = batchrun(*plan).stdout, json.loads(batchrun(*plan, "--json").stdout)["notices"]
+    for option in ("--header-row 2 says so", "--visible-only leaves out such rows"):
+        assert option in shown
+        assert option in " ".join(told)
+    planned = check_list(path, "Account Research", company_column="Ours")
+    of_python = " ".join(planned.table.source.notices)
+    assert "`header_row=2` says so" in of_python
+    assert "`visible_only=True` leaves out such rows" in of_python
 
 
 def test_errors_speak_of_parameters_by_their_mark_alone() -> None:
