@@ -34,6 +34,8 @@ ROWS = 24
 RUN = ("run", "accounts.csv", "-w", WORKFLOW)
 HELD = (*RUN, "--yes", "--wait", "--daily", "9")
 """A run that waits for the next day before it has done its work."""
+HELD_NOW = r"waiting for the quota|quota opens"
+"""It works; on a slow machine the wait may be one of some seconds, with requests after it."""
 PILOT = (*RUN, "--limit", "3")
 NOW = r"now\? \[y/N\]: "
 REST = r"rest now\? \[y/N\]: "
@@ -256,7 +258,8 @@ def test_a_day_that_is_spent_says_until_when_it_is_waited_for(
     """Midnight UTC is one o'clock in Lagos, all the year round."""
     env = sandbox.environment(tmp_path) | {"TZ": "Africa/Lagos"}
     with terminal(*HELD, env=env, cwd=tmp_path, columns=200) as screen:
-        screen.wait_for(r"waiting for the quota until (\w{3} )?01:00, 0 today")
+        # What is left may be one: a trigger wants another for its poll.
+        screen.wait_for(r"waiting for the quota until (\w{3} )?01:00, [01] today")
         cost = screen.text
     assert "the day's quota is spent 5 times" in cost
     assert re.search(r"opens anew at midnight UTC \((\w{3} )?01:00 here\), and is waited for", cost)
@@ -303,7 +306,7 @@ def test_status_watches_a_batch_from_another_terminal_until_it_stands_still(
 ) -> None:
     env = sandbox.environment(tmp_path)
     with terminal(*HELD, env=env, cwd=tmp_path) as batch:
-        batch.wait_for("waiting for the quota|quota opens")
+        batch.wait_for(HELD_NOW)
         with terminal("status", "--watch", env=env, cwd=tmp_path, columns=60) as watching:
             watching.wait_for("Worked on")
             watching.wait_for("Worked on")  # it has looked twice
@@ -314,13 +317,16 @@ def test_status_watches_a_batch_from_another_terminal_until_it_stands_still(
     assert sum(line.startswith("Rows:") for line in shown) == 1  # drawn over, not repeated
     assert any(line.startswith("Go on:     batchrun resume") for line in shown)
     assert not any(line.startswith("Worked on") for line in shown)
-    assert sandbox.report()["requests"] == 9  # the day's, and none by whoever watched
+    report = sandbox.report()
+    batchs_own = status_of(env, tmp_path)["requests"]
+    assert report["requests"] == report["lists"] + batchs_own > 1  # none by whoever watched
+    assert report["lists"] == 1
 
 
 def test_ctrl_c_ends_the_watch_and_not_the_batch(sandbox: SandboxProcess, tmp_path: Path) -> None:
     env = sandbox.environment(tmp_path)
     with terminal(*HELD, env=env, cwd=tmp_path) as batch:
-        batch.wait_for("waiting for the quota|quota opens")
+        batch.wait_for(HELD_NOW)
         with terminal("status", "--watch", env=env, cwd=tmp_path) as watching:
             watching.wait_for("Worked on")
             watching.typed.sendintr()
