@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import hypothesis
 import keyring
 import pytest
 from keyring.backends import fail
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.postgres import PostgresServer
+
+# The same examples each time, and none that fails because a machine is slow. To look for others:
+# pytest --hypothesis-profile=default
+hypothesis.settings.load_profile("ci")
 
 HOMES = (
     *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"),
