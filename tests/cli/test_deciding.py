@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
 LOST_ANSWER = Fault(502, "<html>", accepted=True)
 REFUSED = Fault(400, {"error": "company is archived"})
-RUNNING = Fault(200, {"execution_id": "exec_1", "status": "running"})
+RUNNING = Fault(200, {"status": "running"})
 
 
 class Terminal(io.StringIO):
