@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals of POSIX", allow_module_level=True)
 
-from tests.acceptance.terminal import terminal
+from tests.acceptance.terminal import CTRL_C, terminal
 
 ROWS = 24
 RUN = ("run", "accounts.csv", "-w", WORKFLOW)
@@ -101,7 +101,7 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
     assert outcomes["completed"] == ROWS
 
 
-@pytest.mark.parametrize("answer", ["n", "\x03", "\x04"], ids=["no", "Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize("answer", ["n\n", CTRL_C, "\x04"], ids=["no", "Ctrl-C", "Ctrl-D"])
 def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
     sandbox: SandboxProcess, tmp_path: Path, answer: str
 ) -> None:
@@ -109,7 +109,7 @@ def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
     with terminal(*PILOT, env=env, cwd=tmp_path) as screen:
         screen.answer(NOW, "y")
         screen.wait_for(REST)
-        screen.typed.send(answer if len(answer) == 1 and answer < " " else f"{answer}\n")
+        screen.typed.send(answer)
         assert screen.ended() == ExitCode.PAUSED
         assert "Go on:     batchrun resume" in screen.text
         assert "Traceback" not in screen.text
@@ -133,7 +133,7 @@ def test_going_on_with_a_limit_is_a_pilot_too(sandbox: SandboxProcess, tmp_path:
     assert_nothing_lost_or_doubled(sandbox, env, tmp_path, ROWS)
 
 
-@pytest.mark.parametrize(("leave", "code"), [("\x03", 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(("leave", "code"), [(CTRL_C, 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
 def test_ctrl_c_at_the_question_ends_as_interrupted_and_ctrl_d_as_a_no(
     sandbox: SandboxProcess, tmp_path: Path, leave: str, code: int
 ) -> None:
@@ -145,7 +145,7 @@ def test_ctrl_c_at_the_question_ends_as_interrupted_and_ctrl_d_as_a_no(
     assert sandbox.report()["triggers_accepted"] == 0
 
 
-@pytest.mark.parametrize(("leave", "code"), [("\x03", 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(("leave", "code"), [(CTRL_C, 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
 @pytest.mark.parametrize("command", ["forget", "run"])
 def test_the_questions_of_other_commands_end_the_same_way(
     sandbox: SandboxProcess, tmp_path: Path, command: str, leave: str, code: int
@@ -179,6 +179,7 @@ def test_the_question_which_column_ends_at_the_first_signal(
     with terminal(*typed, env=sandbox.environment(tmp_path), cwd=tmp_path) as screen:
         screen.wait_for("Which one")
         screen.typed.kill(signal.Signals[name])
+        screen.typed.send("\n")  # as CTRL_C
         assert screen.ended() == ExitCode.INTERRUPTED
         assert "Stopped before anything was" in screen.text
 
