@@ -34,6 +34,8 @@ class Barrier:
         self._app = app
         self._may_pass = math.inf
         self._lifted = threading.Event()
+        self._held = 0
+        self._arrived = threading.Condition()
 
     def hold_after(self, triggers: int) -> None:
         """Let so many more triggers pass, and hold up those that follow."""
@@ -41,16 +43,25 @@ class Barrier:
         self._may_pass = triggers
 
     def lift(self) -> None:
-        """Let all pass, those that were held up too."""
+        """Let all pass; return when those that were held up have arrived."""
         self._may_pass = math.inf
         self._lifted.set()
+        with self._arrived:
+            self._arrived.wait_for(lambda: not self._held)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].endswith("/trigger"):
             self._may_pass -= 1
-            if self._may_pass < 0:
-                await asyncio.to_thread(self._lifted.wait)
+        if not scope["path"].endswith("/trigger") or self._may_pass >= 0:
+            await self._app(scope, receive, send)
+            return
+        with self._arrived:
+            self._held += 1
+        await asyncio.to_thread(self._lifted.wait)
         await self._app(scope, receive, send)
+        with self._arrived:
+            self._held -= 1
+            self._arrived.notify_all()
 
 
 @contextmanager
