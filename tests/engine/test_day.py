@@ -40,7 +40,8 @@ class AtRestUntilSpent:
         self._last_came = 0.0
 
     def __call__(self) -> float:
-        if self._service.report(HALF_AN_HOUR_TO_MIDNIGHT)["requests"] >= DAILY:
+        seen: Any = self._service.report(HALF_AN_HOUR_TO_MIDNIGHT)["requests"]
+        if seen >= DAILY:
             return time.monotonic() - self._last_came
         self._last_came = time.monotonic()
         return 0.0
