@@ -12,9 +12,12 @@ import io
 import os
 import re
 import shutil
+import socket
+import socketserver
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+import threading
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +65,7 @@ class Step:
         command: What is typed.
         answers: What it asks, as a regular expression, and what the user answers.
         interrupted_at: What is on the screen when the user presses Ctrl-C, as an expression.
+        triggers: How many triggers pass before Ctrl-C is heard.
         exit_code: How it ends.
         after: What is said behind it.
     """
@@ -71,6 +75,7 @@ class Step:
     command: str
     answers: tuple[tuple[str, str], ...] = ()
     interrupted_at: str | None = None
+    triggers: int = 0
     exit_code: int = 0
     after: str = ""
 
@@ -131,7 +136,8 @@ STEPS = (
         "The rest, and an interruption",
         "`resume` goes on where the batch stopped. Here Ctrl-C is pressed in the middle of it.",
         "batchrun resume",
-        interrupted_at=r"2\d running",
+        interrupted_at=r"1\d running",
+        triggers=25,  # with as many on the wire, not yet all
         exit_code=4,
     ),
     Step("", "Where it stands now:", "batchrun status"),
@@ -159,6 +165,61 @@ STEPS = (
 )
 
 
+class Way(socketserver.ThreadingTCPServer):
+    """The way to the sandbox, on which triggers can be held up.
+
+    A batch that is to be interrupted must not come to its end before, however slow the machine is.
+
+    Args:
+        port: The sandbox's.
+    """
+
+    daemon_threads = True
+    triggers_left = sys.maxsize
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.port = port
+        self.free = threading.Event()
+        self._counting = threading.Lock()
+        self.free.set()
+
+    def hold_after(self, triggers: int) -> None:
+        """Let so many triggers pass, and no more until `free` is set."""
+        self.triggers_left = triggers
+        self.free.clear()
+
+    def await_turn(self) -> None:
+        """Return when a trigger may pass."""
+        with self._counting:
+            self.triggers_left -= 1
+            held = self.triggers_left < 0
+        if held:
+            self.free.wait()
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    server: Way
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.port)) as sandbox:
+            answers = threading.Thread(target=self._answer, args=(sandbox,))
+            answers.start()
+            with suppress(OSError):
+                while sent := self.request.recv(65_536):  # a client awaits each request's answer
+                    if sent.startswith(b"POST "):
+                        self.server.await_turn()
+                    sandbox.sendall(sent)
+                sandbox.shutdown(socket.SHUT_WR)
+            answers.join()
+
+    def _answer(self, sandbox: socket.socket) -> None:
+        with suppress(OSError):
+            while answer := sandbox.recv(65_536):
+                self.request.sendall(answer)
+            self.request.shutdown(socket.SHUT_WR)
+
+
 @dataclass(slots=True)
 class Desk:
     """A user's folder and terminal.
@@ -166,10 +227,12 @@ class Desk:
     Args:
         home: A folder that stands for the user's home.
         variables: What the user has set.
+        way: The way to the sandbox, once it runs.
     """
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
+    way: Way | None = None
 
     @property
     def folder(self) -> Path:
@@ -201,6 +264,9 @@ class Desk:
             AssertionError: It ended otherwise than the step says.
         """
         heard = io.BytesIO()
+        if step.interrupted_at is not None:
+            assert self.way is not None
+            self.way.hold_after(step.triggers)
         running = self.start(step.command)
         running.logfile_read = heard
         for question, answer in step.answers:
@@ -209,6 +275,9 @@ class Desk:
         if step.interrupted_at is not None:
             running.expect(step.interrupted_at)
             running.sendintr()
+            running.expect("Stopping")
+            assert self.way is not None
+            self.way.free.set()
         running.expect(pexpect.EOF)
         running.close()
         lines = self.as_read(heard.getvalue())
@@ -249,6 +318,13 @@ def desk_with_sandbox(options: str, *, with_key: bool) -> Iterator[tuple[Desk, l
         sandbox.expect(r"export (.+)\r\n")
         assert isinstance(sandbox.match, re.Match)
         told = dict(word.split("=", 1) for word in sandbox.match[1].decode().split())
+        url = "BATCHRUN_BASE_URL"
+        port = re.search(r":(\d+)/", told[url])
+        assert port is not None
+        way = desk.way = stack.enter_context(Way(int(port[1])))
+        threading.Thread(target=way.serve_forever, daemon=True).start()
+        stack.callback(way.shutdown)
+        told[url] = told[url].replace(port[1], str(way.server_address[1]))
         desk.variables |= told if with_key else told | {"PGAI_API_KEY": ""}
         yield desk, desk.as_read(heard.getvalue())
 

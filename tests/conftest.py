@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+import hashlib
+import os
+import secrets
+import ssl
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import httpx
+import hypothesis
 import keyring
 import pytest
 from keyring.backends import fail
 
+from batchrun.journal import journal
 from tests.postgres import running_server
 
 if TYPE_CHECKING:
@@ -15,10 +24,17 @@ if TYPE_CHECKING:
 
     from tests.postgres import PostgresServer
 
+# The same examples each time, and none that fails because a machine is slow. To look for others:
+# pytest --hypothesis-profile=default
+hypothesis.settings.load_profile("ci")
+
 HOMES = (
     *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"),
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"),
 )
+
+SALT_BYTES = 16
+"""Of a journal's salt; what else it draws has other sizes, and stays as it is."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,6 +46,37 @@ def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(name, str(home))
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
         keyring.set_keyring(fail.Keyring())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_read_once() -> Iterator[None]:
+    """The certificates to trust are read once: to do so for each client takes most of a test."""
+    read, contexts = httpx.create_ssl_context, dict[object, ssl.SSLContext]()
+
+    def read_once(**how: Any) -> ssl.SSLContext:
+        asked = (*sorted(how.items()), *map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+        if asked not in contexts:
+            contexts[asked] = read(**how)
+        return contexts[asked]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx, "create_ssl_context", read_once)
+        patch.setattr("httpx._transports.default.create_ssl_context", read_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_hashed_once() -> Iterator[None]:
+    """What is slow on purpose is done once for each key: all journals have one salt."""
+    salt = secrets.token_hex(SALT_BYTES)
+
+    def drawn(size: int) -> str:
+        return salt if size == SALT_BYTES else secrets.token_hex(size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashlib, "scrypt", functools.cache(hashlib.scrypt))
+        patch.setattr(journal, "secrets", SimpleNamespace(token_hex=drawn))
         yield
 
 

@@ -81,6 +81,8 @@ class QuotaShare:
             spacing = SPACED_SECONDS / rate
         asked_at, shared_now = self._clock.now(), self._shared_now()
         taken = await asyncio.to_thread(self._ledger.take_turns, requests, spacing, shared_now)
+        # Before `now`: should this process be held up between the two, the day seems too long.
+        to_midnight = seconds_to_midnight(datetime.now(UTC)) * self._clock.speed
         now = self._clock.now()
         first = asked_at + taken.first_at - shared_now
         self._turns.extend(first + i * spacing for i in range(requests))
@@ -88,7 +90,6 @@ class QuotaShare:
         self._late = LATE_SECONDS + (now - asked_at)
         self._asked_at, self._just_asked = now, True
         if self._daily is not None:
-            to_midnight = seconds_to_midnight(datetime.now(UTC)) * self._clock.speed
             self._quota.limit_today(self._daily, taken.requests_today, to_midnight, now)
 
     def delay(self, now: float) -> float:

@@ -33,7 +33,7 @@ class SandboxProcess:
         """What the sandbox itself counted."""
         root = self.base_url.removesuffix("/v1")
         # Without TLS there is no certificate to verify, and to load them takes longer than to ask.
-        asked = httpx.get(f"{root}/sandbox/report", trust_env=False, verify=False)
+        asked = httpx.get(f"{root}/sandbox/report", trust_env=False, verify=False, timeout=60)
         found: dict[str, Any] = asked.json()
         return found
 
@@ -62,6 +62,17 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("BATCHRUN_", "PGAI_"))
     }
+
+
+@contextmanager
+def started(*command: str, **how: Any) -> Iterator[subprocess.Popen[str]]:
+    """Start a process; it doesn't outlive the block, else a test that fails would wait for it."""
+    with subprocess.Popen(command, text=True, **how) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 @contextmanager

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 SECONDS = 60
 """A screen that does not show by then what is waited for never will."""
 
+CTRL_C = "\x03\n"
+"""Ctrl-C at a question. Python begins to wait for a line a moment after it has shown the prompt; a
+signal that comes between the two is heard only when the line is there, so Enter follows."""
+
 
 class Terminal:
     """A running command and its screen.

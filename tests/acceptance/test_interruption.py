@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import ExitCode
+from tests.acceptance.barrier import AT_ONCE, FEW_AT_ONCE, sandbox_with_barrier
 from tests.acceptance.sandbox_process import (
     COMMAND,
     SandboxProcess,
     batchrun,
-    sandbox_process,
+    started,
     status_of,
 )
 from tests.acceptance.verdict import WORKFLOW, assert_nothing_lost_or_doubled, write_list
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.acceptance.barrier import Barrier
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 ROWS = 30
+TRIGGERS = 8
 RUN = ["run", "accounts.csv", "-w", WORKFLOW, "--yes"]
 IN_OWN_TERMINAL = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
@@ -41,11 +45,25 @@ IN_OWN_TERMINAL = (
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
-    """A sandbox that takes a request in 1/60 s, so that a run takes some seconds."""
+def held(tmp_path: Path) -> Iterator[tuple[SandboxProcess, Barrier]]:
+    """A sandbox that takes some triggers and holds up the next until the barrier is lifted."""
     write_list(tmp_path / "accounts.csv", ROWS)
-    with sandbox_process("--rate", "60", speed=60.0) as process:
-        yield process
+    with sandbox_with_barrier() as (sandbox, barrier):
+        barrier.hold_after(TRIGGERS)
+        yield sandbox, barrier
+
+
+@pytest.fixture
+def sandbox(held: tuple[SandboxProcess, Barrier]) -> SandboxProcess:
+    """The same, with nothing held up."""
+    sandbox, barrier = held
+    barrier.lift()
+    return sandbox
+
+
+def environment(sandbox: SandboxProcess, folder: Path) -> dict[str, str]:
+    """Of a run with few triggers on the wire, which collects all that is in flight."""
+    return sandbox.environment(folder) | FEW_AT_ONCE | {"BATCHRUN_DRAIN_SECONDS": "100000"}
 
 
 @contextmanager
@@ -53,16 +71,18 @@ def running(
     sandbox: SandboxProcess, folder: Path, *before: str, options: tuple[str, ...] = ()
 ) -> Iterator[subprocess.Popen[str]]:
     """A run in the middle of its work."""
-    with subprocess.Popen(
-        [*before, *COMMAND, *RUN, *options],
-        env=sandbox.environment(folder),
+    with started(
+        *before,
+        *COMMAND,
+        *RUN,
+        *options,
+        env=environment(sandbox, folder),
         cwd=folder,
-        text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        sandbox.wait_for_triggers(8, process)
+        sandbox.wait_for_triggers(TRIGGERS, process)
         yield process
 
 
@@ -84,36 +104,44 @@ def resume_to_the_end(sandbox: SandboxProcess, folder: Path) -> int:
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_one_signal_stops_gently_with_the_workbook_written(
-    sandbox: SandboxProcess, tmp_path: Path, name: str
+    held: tuple[SandboxProcess, Barrier], tmp_path: Path, name: str
 ) -> None:
+    sandbox, barrier = held
     with running(sandbox, tmp_path) as process:
         process.send_signal(getattr(signal, name))
         if name == "SIGHUP":
             process.send_signal(signal.SIGHUP)  # a shell and the kernel both send it
+        read_until(process.stderr, "Stopping: no more triggers")
+        barrier.lift()
         stdout, stderr = process.communicate()
     assert process.returncode == ExitCode.PAUSED, stderr
-    assert "Stopping: no more triggers" in stderr
     assert "batchrun resume" in stdout
     assert "It was interrupted" in stdout
     assert (tmp_path / "accounts.results.xlsx").exists()
     stopped = status_of(sandbox.environment(tmp_path), tmp_path)
-    assert 0 < stopped["outcomes"]["completed"] < ROWS
     assert stopped["outcomes"]["in doubt"] == 0
-    assert sandbox.report()["triggers_accepted"] < ROWS
+    accepted = sandbox.report()["triggers_accepted"]
+    assert TRIGGERS <= accepted <= TRIGGERS + AT_ONCE
+    assert stopped["outcomes"]["completed"] == accepted
     assert resume_to_the_end(sandbox, tmp_path) == 0
 
 
-def test_a_run_under_nohup_outlives_its_terminal(sandbox: SandboxProcess, tmp_path: Path) -> None:
+def test_a_run_under_nohup_outlives_its_terminal(
+    held: tuple[SandboxProcess, Barrier], tmp_path: Path
+) -> None:
+    sandbox, barrier = held
     with running(sandbox, tmp_path, "nohup") as process:
         process.send_signal(signal.SIGHUP)
+        barrier.lift()
         _, stderr = process.communicate()
     assert process.returncode == ExitCode.COMPLETED, stderr
     assert sandbox.report()["triggers_accepted"] == ROWS
 
 
 def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
-    sandbox: SandboxProcess, tmp_path: Path
+    held: tuple[SandboxProcess, Barrier], tmp_path: Path
 ) -> None:
+    sandbox, barrier = held
     log, told = tmp_path / "events.jsonl", tmp_path / "told"
     os.mkfifo(told)
     tell = shlex.join(["sh", "-c", f'echo "$BATCHRUN_OUTCOME" > {told}'])
@@ -130,26 +158,33 @@ def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     [last] = [event for event in events if event["event"].startswith("batch.broken")]
     assert last["error"] == "StoppedError"
-    at_most_on_the_wire = 20
-    assert resume_to_the_end(sandbox, tmp_path) <= at_most_on_the_wire
+    barrier.lift()
+    assert resume_to_the_end(sandbox, tmp_path) <= AT_ONCE
 
 
-def test_a_terminal_that_is_closed_stops_gently(sandbox: SandboxProcess, tmp_path: Path) -> None:
+def test_a_terminal_that_is_closed_stops_gently(
+    held: tuple[SandboxProcess, Barrier], tmp_path: Path
+) -> None:
     import pty
 
+    sandbox, barrier = held
     ours, its = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-c", IN_OWN_TERMINAL, *COMMAND, *RUN],
-        env=sandbox.environment(tmp_path),
+    with started(
+        sys.executable,
+        "-c",
+        IN_OWN_TERMINAL,
+        *COMMAND,
+        *RUN,
+        env=environment(sandbox, tmp_path),
         cwd=tmp_path,
-        text=True,
         stdin=its,
         stdout=its,
         stderr=its,
     ) as process:
         os.close(its)
-        sandbox.wait_for_triggers(8, process)
+        sandbox.wait_for_triggers(TRIGGERS, process)
         os.close(ours)
+        barrier.lift()
         process.wait()
     assert process.returncode == ExitCode.PAUSED
     assert (tmp_path / "accounts.results.xlsx").exists()
@@ -162,11 +197,11 @@ def test_ctrl_c_before_anything_began_promises_nothing(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         env = sandbox.environment(tmp_path)
         env["BATCHRUN_BASE_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        with subprocess.Popen(
-            [*COMMAND, *RUN],
+        with started(
+            *COMMAND,
+            *RUN,
             env=env,
             cwd=tmp_path,
-            text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -184,11 +219,11 @@ def test_ctrl_c_at_the_question_triggers_nothing(sandbox: SandboxProcess, tmp_pa
     import pty
 
     ours, its = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, *RUN[:-1]],
+    with started(
+        *COMMAND,
+        *RUN[:-1],
         env=sandbox.environment(tmp_path),
         cwd=tmp_path,
-        text=True,
         stdin=its,
         stdout=its,
         stderr=its,
@@ -196,6 +231,7 @@ def test_ctrl_c_at_the_question_triggers_nothing(sandbox: SandboxProcess, tmp_pa
         os.close(its)
         read_terminal_until(ours, b"[y/N]: ")
         process.send_signal(signal.SIGINT)
+        os.write(ours, b"\n")  # as CTRL_C of tests.acceptance.terminal
         read_terminal_until(ours, b"Stopped before anything was triggered.")
         process.wait()
     os.close(ours)
@@ -212,11 +248,15 @@ def test_a_key_refused_in_the_middle_is_asked_for_anew(
     ours, its = pty.openpty()
     # This key may list workflows, but not trigger them.
     env = sandbox.environment(tmp_path) | {"PGAI_API_KEY": "sandbox-read"}
-    with subprocess.Popen(
-        [sys.executable, "-c", IN_OWN_TERMINAL, *COMMAND, *RUN, "--again"],
+    with started(
+        sys.executable,
+        "-c",
+        IN_OWN_TERMINAL,
+        *COMMAND,
+        *RUN,
+        "--again",
         env=env,
         cwd=tmp_path,
-        text=True,
         stdin=its,
         stdout=its,
         stderr=its,
@@ -246,10 +286,12 @@ def read_terminal_until(terminal: int, words: bytes) -> bytes:
     return seen
 
 
-def test_a_machine_that_slept_goes_on(sandbox: SandboxProcess, tmp_path: Path) -> None:
+def test_a_machine_that_slept_goes_on(held: tuple[SandboxProcess, Barrier], tmp_path: Path) -> None:
     """Stopped and continued: to the process a closed laptop is the same."""
+    sandbox, barrier = held
     with running(sandbox, tmp_path) as process:
         process.send_signal(signal.SIGSTOP)
+        barrier.lift()
         while (executions := sandbox.report()["executions"])["queued"] + executions["running"]:
             pass
         process.send_signal(signal.SIGCONT)

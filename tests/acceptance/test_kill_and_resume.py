@@ -11,10 +11,13 @@ from typing import Any
 import openpyxl
 import pytest
 
+from batchrun.sandbox import SandboxSettings, running
+from tests.acceptance.barrier import FEW_AT_ONCE, SPEED, sandbox_with_barrier
 from tests.acceptance.sandbox_process import (
     COMMAND,
+    SandboxProcess,
     batchrun,
-    sandbox_process,
+    started,
     status_of,
 )
 
@@ -33,19 +36,21 @@ def cells(path: Path, columns: int) -> list[tuple[Any, ...]]:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_a_killed_run_is_resumed_without_a_second_trigger(tmp_path: Path) -> None:
     accounts = Path(shutil.copy(SAMPLE, tmp_path / "contacts.xlsx"))
-    with sandbox_process("--rate", "60", speed=60.0) as sandbox:
+    with sandbox_with_barrier() as (sandbox, barrier):
+        barrier.hold_after(10)
         env = sandbox.environment(tmp_path)
         arguments = ["run", str(accounts), "-w", WORKFLOW, "--yes"]
-        with subprocess.Popen(
-            [*COMMAND, *arguments],
-            env=env,
+        with started(
+            *COMMAND,
+            *arguments,
+            env=env | FEW_AT_ONCE,
             cwd=tmp_path,
-            text=True,
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         ) as process:
             sandbox.wait_for_triggers(10, process)
             process.kill()
+        barrier.lift()
         assert process.returncode == -signal.SIGKILL
         killed = status_of(env, tmp_path)
         assert killed["unfinished"]
@@ -68,11 +73,10 @@ def test_a_killed_run_is_resumed_without_a_second_trigger(tmp_path: Path) -> Non
 
 def test_each_row_gets_its_own_result(tmp_path: Path) -> None:
     accounts = Path(shutil.copy(SAMPLE, tmp_path / "contacts.xlsx"))
-    with sandbox_process("--rate", "0") as sandbox:
-        env = sandbox.environment(tmp_path)
+    with running(SandboxSettings(rate_per_minute=None), SPEED) as url:
+        env = SandboxProcess(url, SPEED).environment(tmp_path)
         ran = batchrun("run", str(accounts), "-w", WORKFLOW, "--yes", env=env, cwd=tmp_path)
         assert ran.returncode == 0, ran.stderr
-        batchrun("export", "-o", "out.jsonl", env=env, cwd=tmp_path)
     sheet = openpyxl.load_workbook(tmp_path / "contacts.results.xlsx")["Results"]
     header = [cell.value for cell in sheet[1]]
     sent, told = header.index("Contact ID"), header.index("contact_id")

@@ -46,7 +46,12 @@ def test_the_key_is_typed_unseen_and_kept_in_one_place_until_logout(
 ) -> None:
     env = environment(sandbox, tmp_path)
     child = pexpect.spawn(
-        sys.executable, ["-m", "batchrun", "login"], env=env, cwd=str(tmp_path), encoding="utf-8"
+        sys.executable,
+        ["-m", "batchrun", "login"],
+        env=env,
+        cwd=str(tmp_path),
+        encoding="utf-8",
+        timeout=60,
     )
     child.expect(r"not shown\)")
     arguments = Path(f"/proc/{child.pid}/cmdline")
@@ -73,7 +78,8 @@ def test_the_key_is_typed_unseen_and_kept_in_one_place_until_logout(
 
 def test_nothing_typed_keeps_nothing(tmp_path: Path, sandbox: SandboxProcess) -> None:
     env = environment(sandbox, tmp_path)
-    for leave, code in (("\r", 2), ("\x03", 130), ("\x04", 2)):  # Enter, Ctrl-C, Ctrl-D
+    # Enter, Ctrl-C (with Enter, as CTRL_C of tests.acceptance.terminal), Ctrl-D
+    for leave, code in (("\r", 2), ("\x03\r", 130), ("\x04", 2)):
         child = pexpect.spawn(
             sys.executable, ["-m", "batchrun", "login"], env=env, cwd=str(tmp_path), timeout=60
         )

@@ -89,12 +89,12 @@ CASES = {
     ),
     "endless body": Case([endless], outcome="in doubt", message="larger than"),
     "no answer at all": Case(
-        [silent], outcome="in doubt", message="no complete answer in time", timeout_seconds=0.5
+        [silent], outcome="in doubt", message="no complete answer in time", timeout_seconds=0.8
     ),
     "an answer that trickles": Case(
-        [trickling], outcome="in doubt", message="no complete answer in time", timeout_seconds=0.5
+        [trickling], outcome="in doubt", message="no complete answer in time", timeout_seconds=0.8
     ),
-    "polls without an answer": Case(polls=[silent, trickling, DONE], timeout_seconds=0.5),
+    "polls without an answer": Case(polls=[silent, trickling, DONE], timeout_seconds=0.8),
     "429, then taken": Case([throttled(), TAKEN], posts=2),
     "429 with a reset in the past": Case(
         [throttled(("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "978307200")), TAKEN],

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.sandbox import Faults, SandboxSettings, Scope, running
-from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun
+from batchrun.sandbox import Faults, SandboxSettings, Scope
+from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
+from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun, started
 from tests.acceptance.verdict import WORKFLOW, write_list
 from tests.service.misbehaving import ScriptedServer, answering
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEY = "sk-5up3r-s3cr3t-k3y-0123456789"
-SPEED = 200.0
 SHAPES = [KEY.encode(), base64.b64encode(KEY.encode()), KEY.encode("utf-16-le"), KEY[::-1].encode()]
 
 
@@ -52,13 +52,13 @@ def test_a_full_run_with_faults_a_kill_and_every_export_leaves_no_key(tmp_path: 
     )
     (tmp_path / "home").mkdir()
     said = ""
-    with running(settings, SPEED) as url:
-        sandbox = SandboxProcess(url, SPEED)
+    with sandbox_with_barrier(settings) as (sandbox, barrier):
+        barrier.hold_after(30)
         env = sandbox.environment(tmp_path) | {"PGAI_API_KEY": KEY, "BATCHRUN_DEBUG": "1"}
-        env |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
+        env |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)} | FEW_AT_ONCE
         run = [*COMMAND, "run", "accounts.csv", "-w", WORKFLOW, "--yes"]
-        with subprocess.Popen(
-            run, env=env, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        with started(
+            *run, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
             sandbox.wait_for_triggers(10, process)
             if sys.platform == "linux":  # what others on the machine can see
@@ -67,6 +67,7 @@ def test_a_full_run_with_faults_a_kill_and_every_export_leaves_no_key(tmp_path: 
                 assert KEY.encode() not in shown
             process.kill()
             said += process.communicate()[0]
+        barrier.lift()
         for arguments in (
             ["resume", "--in-doubt", "hold"],
             ["status"],

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals of POSIX", allow_module_level=True)
 
-from tests.acceptance.terminal import terminal
+from tests.acceptance.terminal import CTRL_C, terminal
 
 ROWS = 24
 RUN = ("run", "accounts.csv", "-w", WORKFLOW)
 HELD = (*RUN, "--yes", "--wait", "--daily", "9")
 """A run that waits for the next day before it has done its work."""
+HELD_NOW = r"waiting for the quota|quota opens"
+"""It works; on a slow machine the wait may be one of some seconds, with requests after it."""
 PILOT = (*RUN, "--limit", "3")
 NOW = r"now\? \[y/N\]: "
 REST = r"rest now\? \[y/N\]: "
@@ -101,7 +103,7 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
     assert outcomes["completed"] == ROWS
 
 
-@pytest.mark.parametrize("answer", ["n", "\x03", "\x04"], ids=["no", "Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize("answer", ["n\n", CTRL_C, "\x04"], ids=["no", "Ctrl-C", "Ctrl-D"])
 def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
     sandbox: SandboxProcess, tmp_path: Path, answer: str
 ) -> None:
@@ -109,7 +111,7 @@ def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
     with terminal(*PILOT, env=env, cwd=tmp_path) as screen:
         screen.answer(NOW, "y")
         screen.wait_for(REST)
-        screen.typed.send(answer if len(answer) == 1 and answer < " " else f"{answer}\n")
+        screen.typed.send(answer)
         assert screen.ended() == ExitCode.PAUSED
         assert "Go on:     batchrun resume" in screen.text
         assert "Traceback" not in screen.text
@@ -133,7 +135,7 @@ def test_going_on_with_a_limit_is_a_pilot_too(sandbox: SandboxProcess, tmp_path:
     assert_nothing_lost_or_doubled(sandbox, env, tmp_path, ROWS)
 
 
-@pytest.mark.parametrize(("leave", "code"), [("\x03", 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(("leave", "code"), [(CTRL_C, 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
 def test_ctrl_c_at_the_question_ends_as_interrupted_and_ctrl_d_as_a_no(
     sandbox: SandboxProcess, tmp_path: Path, leave: str, code: int
 ) -> None:
@@ -145,7 +147,7 @@ def test_ctrl_c_at_the_question_ends_as_interrupted_and_ctrl_d_as_a_no(
     assert sandbox.report()["triggers_accepted"] == 0
 
 
-@pytest.mark.parametrize(("leave", "code"), [("\x03", 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(("leave", "code"), [(CTRL_C, 130), ("\x04", 0)], ids=["Ctrl-C", "Ctrl-D"])
 @pytest.mark.parametrize("command", ["forget", "run"])
 def test_the_questions_of_other_commands_end_the_same_way(
     sandbox: SandboxProcess, tmp_path: Path, command: str, leave: str, code: int
@@ -179,6 +181,7 @@ def test_the_question_which_column_ends_at_the_first_signal(
     with terminal(*typed, env=sandbox.environment(tmp_path), cwd=tmp_path) as screen:
         screen.wait_for("Which one")
         screen.typed.kill(signal.Signals[name])
+        screen.typed.send("\n")  # as CTRL_C
         assert screen.ended() == ExitCode.INTERRUPTED
         assert "Stopped before anything was" in screen.text
 
@@ -258,7 +261,8 @@ def test_a_day_that_is_spent_says_until_when_it_is_waited_for(
     """Midnight UTC is one o'clock in Lagos, all the year round."""
     env = sandbox.environment(tmp_path) | {"TZ": "Africa/Lagos"}
     with terminal(*HELD, env=env, cwd=tmp_path, columns=200) as screen:
-        screen.wait_for(r"waiting for the quota until (\w{3} )?01:00, 0 today")
+        # What is left may be one: a trigger wants another for its poll.
+        screen.wait_for(r"waiting for the quota until (\w{3} )?01:00, [01] today")
         cost = screen.text
     assert "the day's quota is spent 5 times" in cost
     assert re.search(r"opens anew at midnight UTC \((\w{3} )?01:00 here\), and is waited for", cost)
@@ -305,7 +309,7 @@ def test_status_watches_a_batch_from_another_terminal_until_it_stands_still(
 ) -> None:
     env = sandbox.environment(tmp_path)
     with terminal(*HELD, env=env, cwd=tmp_path) as batch:
-        batch.wait_for("waiting for the quota|quota opens")
+        batch.wait_for(HELD_NOW)
         with terminal("status", "--watch", env=env, cwd=tmp_path, columns=60) as watching:
             watching.wait_for("Worked on")
             watching.wait_for("Worked on")  # it has looked twice
@@ -316,13 +320,16 @@ def test_status_watches_a_batch_from_another_terminal_until_it_stands_still(
     assert sum(line.startswith("Rows:") for line in shown) == 1  # drawn over, not repeated
     assert any(line.startswith("Go on:     batchrun resume") for line in shown)
     assert not any(line.startswith("Worked on") for line in shown)
-    assert sandbox.report()["requests"] == 9  # the day's, and none by whoever watched
+    report = sandbox.report()
+    batchs_own = status_of(env, tmp_path)["requests"]
+    assert report["requests"] == report["lists"] + batchs_own > 1  # none by whoever watched
+    assert report["lists"] == 1
 
 
 def test_ctrl_c_ends_the_watch_and_not_the_batch(sandbox: SandboxProcess, tmp_path: Path) -> None:
     env = sandbox.environment(tmp_path)
     with terminal(*HELD, env=env, cwd=tmp_path) as batch:
-        batch.wait_for("waiting for the quota|quota opens")
+        batch.wait_for(HELD_NOW)
         with terminal("status", "--watch", env=env, cwd=tmp_path) as watching:
             watching.wait_for("Worked on")
             watching.typed.sendintr()

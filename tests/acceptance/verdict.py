@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tests.acceptance.sandbox_process import batchrun
+import batchrun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +26,9 @@ def write_list(path: Path, rows: int) -> Path:
 
 def exported(env: Mapping[str, str], cwd: Path) -> list[dict[str, Any]]:
     """The newest batch's rows, as `batchrun export` gives them."""
-    ended = batchrun("export", "-o", "verdict.jsonl", env=dict(env), cwd=cwd)
-    assert ended.returncode == 0, ended.stderr
-    lines = (cwd / "verdict.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    settings = batchrun.load_settings(journal=env["BATCHRUN_JOURNAL"])
+    path = batchrun.export(None, cwd / "verdict.jsonl", settings)
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def assert_nothing_lost_or_doubled(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
 
 from batchrun.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+COMMAND_OF = functools.cache(typer.main.get_command)
+"""A process makes its one command from our functions once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class CommandLine:
 
     def __call__(self, *arguments: str) -> Ended:
         self.monkeypatch.setattr(sys, "argv", ["batchrun", *arguments])
+        self.monkeypatch.setattr("typer.main.get_command", COMMAND_OF)
         self.capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import openpyxl
 import pytest
 
 from batchrun.errors import ExitCode
-from tests.cli.conftest import ACME, BETA
+from tests.acceptance.sandbox_process import SandboxProcess
+from tests.cli.conftest import ACME, BETA, SPEED
+from tests.service.calls import unused_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,10 +24,7 @@ LONGEST_ERROR_LINES = 2
 
 def reported(base_url: str) -> dict[str, Any]:
     """What the sandbox counted."""
-    report: dict[str, Any] = httpx.get(
-        base_url.removesuffix("/v1") + "/sandbox/report", trust_env=False
-    ).json()
-    return report
+    return SandboxProcess(base_url, SPEED).report()
 
 
 def triggers_accepted(base_url: str) -> int:
@@ -138,10 +135,9 @@ def test_a_key_without_the_scope_to_trigger_stops_the_batch_with_nothing_lost(
 
 
 def test_an_unreachable_service_is_said_so(batchrun: CommandLine, accounts: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    batchrun.connect(f"http://127.0.0.1:{port}/v1")
-    assert_refused(run(batchrun, "accounts.csv"), ExitCode.PAUSED, "can't be reached")
+    with unused_port() as port:
+        batchrun.connect(f"http://127.0.0.1:{port}/v1")
+        assert_refused(run(batchrun, "accounts.csv"), ExitCode.PAUSED, "can't be reached")
 
 
 def test_plain_http_to_another_host_is_refused(batchrun: CommandLine, accounts: Path) -> None:

@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.sandbox_process import clean_environment
+from batchrun.journal import Journal
 from tests.journal.batches import IDS, URL, plan_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.cli.commands import CommandLine
 
 SHELLS = ["bash", "zsh", "fish", "powershell"]
 
 
-def asked(shell: str, typed: str, folder: Path) -> str:
+@pytest.fixture(autouse=True)
+def called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not as a part of pytest, however that was started."""
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", "", raising=False)
+
+
+def asked(batchrun: CommandLine, shell: str, typed: str) -> str:
     """What a shell is answered when Tab is pressed after these words."""
     words = typed.split(" ")
     variables = {
         "_BATCHRUN_COMPLETE": f"complete_{shell}",
-        "BATCHRUN_JOURNAL": str(folder / "journal.db"),
         "BATCHRUN_BASE_URL": "http://127.0.0.1:9/v1",
-        "HOME": str(folder),
         "COMP_WORDS": typed,
         "COMP_CWORD": str(len(words) - 1),
         "_TYPER_COMPLETE_ARGS": typed,
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
         "_TYPER_COMPLETE_WORD_TO_COMPLETE": words[-1],
     }
-    script = "import sys; sys.argv = ['batchrun']; from batchrun.cli import main; main()"
-    ended = subprocess.run(
-        [sys.executable, "-c", script],
-        env=clean_environment() | variables,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with batchrun.monkeypatch.context() as patched:
+        for name, value in variables.items():
+            patched.setenv(name, value)
+        ended = batchrun()
     assert ended.stderr == ""
     return ended.stdout
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_commands_are_completed(shell: str, tmp_path: Path) -> None:
-    offered = asked(shell, "batchrun re", tmp_path)
+def test_commands_are_completed(batchrun: CommandLine, shell: str) -> None:
+    offered = asked(batchrun, shell, "batchrun re")
     assert "resume" in offered
     assert "retry" in offered
     assert "export" not in offered
@@ -62,25 +61,25 @@ def test_commands_are_completed(shell: str, tmp_path: Path) -> None:
         ("batchrun sandbox --run-times b", "bimodal"),
     ],
 )
-def test_options_and_their_words_are_completed(typed: str, wanted: str, tmp_path: Path) -> None:
-    assert asked("bash", typed, tmp_path).split() == [wanted]
+def test_options_and_their_words_are_completed(
+    batchrun: CommandLine, typed: str, wanted: str
+) -> None:
+    assert asked(batchrun, "bash", typed).split() == [wanted]
 
 
-def test_batches_are_completed_from_the_journal(tmp_path: Path) -> None:
-    from batchrun.journal import Journal
-
-    assert asked("bash", "batchrun status ", tmp_path).strip() == ""
-    with Journal(str(tmp_path / "journal.db")) as journal:
+def test_batches_are_completed_from_the_journal(batchrun: CommandLine) -> None:
+    assert asked(batchrun, "bash", "batchrun status ").strip() == ""
+    with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
         batch_id = journal.create(plan_of(IDS[0]), URL)
-    assert asked("bash", f"batchrun status {batch_id[:6]}", tmp_path).split() == [batch_id]
-    assert "Research, 1 row" in asked("zsh", "batchrun resume ", tmp_path)
+    assert asked(batchrun, "bash", f"batchrun status {batch_id[:6]}").split() == [batch_id]
+    assert "Research, 1 row" in asked(batchrun, "zsh", "batchrun resume ")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_script_for_a_shell_is_shown(shell: str) -> None:
-    script = (
-        f"import shellingham, sys; shellingham.detect_shell = lambda *_: ({shell!r}, {shell!r});"
-        "sys.argv = ['batchrun', '--show-completion']; from batchrun.cli import main; main()"
-    )
-    shown = subprocess.check_output([sys.executable, "-c", script], text=True)
+def test_the_script_for_a_shell_is_shown(batchrun: CommandLine, shell: str) -> None:
+    batchrun.monkeypatch.setattr("shellingham.detect_shell", lambda *_: (shell, shell))
+    shown = batchrun("--show-completion").stdout
     assert "_BATCHRUN_COMPLETE" in shown
+    assert {"bash": "complete -o", "zsh": "#compdef", "fish": "--command batchrun"}.get(
+        shell, "Register-ArgumentCompleter"
+    ) in shown

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
 LOST_ANSWER = Fault(502, "<html>", accepted=True)
 REFUSED = Fault(400, {"error": "company is archived"})
+RUNNING = Fault(200, {"status": "running"})
 
 
 class Terminal(io.StringIO):
@@ -155,7 +156,7 @@ def test_retry_takes_only_the_outcomes_it_is_told(
 
 
 def test_timed_out_rows_are_sent_again_by_retry(batchrun: CommandLine, accounts: Path) -> None:
-    with faulty_sandbox() as (url, sandbox):
+    with faulty_sandbox(polls=[RUNNING, RUNNING]) as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
         batchrun.monkeypatch.setenv("BATCHRUN_PATIENCE_SECONDS", "0.001")
         batchrun(*RUN)

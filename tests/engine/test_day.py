@@ -26,31 +26,34 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 SPEED = 2_000.0
-TEN_AT_NIGHT = datetime(2026, 11, 24, 22, tzinfo=UTC).timestamp()
+HALF_AN_HOUR_TO_MIDNIGHT = datetime(2026, 11, 24, 23, 30, tzinfo=UTC).timestamp()
+DAILY = 9
 
 
-class AtRestUntilAsked:
-    """Seconds since the second call; the first one makes the clock, the second is its first use."""
+class AtRestUntilSpent:
+    """Seconds since the last of the day's requests came: however slow a machine, the day is spent
+    before it ends.
+    """
 
-    def __init__(self) -> None:
-        self._calls = 0
-        self._began = 0.0
+    def __init__(self, service: SandboxService) -> None:
+        self._service = service
+        self._last_came = 0.0
 
     def __call__(self) -> float:
-        self._calls += 1
-        if self._calls <= 2:
-            self._began = time.monotonic()
-        return time.monotonic() - self._began if self._calls > 2 else 0.0
+        seen: Any = self._service.report(HALF_AN_HOUR_TO_MIDNIGHT)["requests"]
+        if seen >= DAILY:
+            return time.monotonic() - self._last_came
+        self._last_came = time.monotonic()
+        return 0.0
 
 
 @contextmanager
-def service_at_night(daily: int) -> Iterator[tuple[str, SandboxService]]:
-    """A service whose day ends two hours after the first request, which are over in 3.6 seconds."""
-    settings = SandboxSettings(rate_per_minute=100_000, daily=daily)
-    service = SandboxService(settings, started_at=TEN_AT_NIGHT)
-    with running_app(
-        create_app(service, SandboxClock(SPEED, TEN_AT_NIGHT, AtRestUntilAsked()))
-    ) as url:
+def service_at_night() -> Iterator[tuple[str, SandboxService]]:
+    """A service whose executions end at once; its day ends half an hour after it is spent."""
+    settings = SandboxSettings(rate_per_minute=100_000, daily=DAILY, run_median_seconds=0)
+    service = SandboxService(settings, started_at=HALF_AN_HOUR_TO_MIDNIGHT)
+    clock = SandboxClock(SPEED, HALF_AN_HOUR_TO_MIDNIGHT, AtRestUntilSpent(service))
+    with running_app(create_app(service, clock)) as url:
         yield url, service
 
 
@@ -65,7 +68,7 @@ def settings_for(url: str, folder: Path, **others: Any) -> Settings:
 
 
 def test_a_batch_that_waits_goes_on_after_midnight(tmp_path: Path) -> None:
-    with service_at_night(daily=9) as (url, service):
+    with service_at_night() as (url, service):
         settings = settings_for(url, tmp_path, wait=True, max_in_flight=2)
         report = batchrun.run(accounts(6), WORKFLOW, settings=settings)
     assert report.exit_code is ExitCode.COMPLETED
@@ -75,7 +78,7 @@ def test_a_batch_that_waits_goes_on_after_midnight(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_does_not_wait_says_when_the_quota_opens_again(tmp_path: Path) -> None:
-    with service_at_night(daily=9) as (url, service):
+    with service_at_night() as (url, service):
         report = batchrun.run(
             accounts(6), WORKFLOW, settings=settings_for(url, tmp_path, max_in_flight=2)
         )

@@ -197,7 +197,7 @@ class Network:
             each.close()
 
 
-@pytest.mark.parametrize(("minutes", "ending"), [(10, Ending.FINISHED), (16, Ending.UNREACHABLE)])
+@pytest.mark.parametrize(("minutes", "ending"), [(5, Ending.FINISHED), (16, Ending.UNREACHABLE)])
 def test_a_lost_network_is_waited_for_and_after_a_quarter_of_an_hour_the_batch_pauses(
     tmp_path: Path, minutes: int, ending: Ending
 ) -> None:

@@ -39,7 +39,7 @@ def test_the_contract_is_valid_openapi() -> None:
 
 
 @schema.parametrize()
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_whatever_is_sent_the_answer_is_in_the_contract(
     case: schemathesis.Case[Any], origin: str
 ) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from batchrun.service import Client, PollAnswer, TriggerAnswer, WorkflowList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "sk_live_do_not_tell_anybody"
 EXECUTION = {"execution_id": "exec_1", "workflow_id": "wf_1", "status": "queued"}
 
 
-def trigger(base_url: str, timeout_seconds: float = 10.0) -> TriggerAnswer:
+def trigger(base_url: str, timeout_seconds: float = 60.0) -> TriggerAnswer:
     async def send() -> TriggerAnswer:
         async with Client(KEY, base_url, timeout_seconds=timeout_seconds) as client:
             return await client.trigger({"workflow_id": "wf_1", "parameters": {"depth": "Überall"}})
@@ -19,7 +24,7 @@ def trigger(base_url: str, timeout_seconds: float = 10.0) -> TriggerAnswer:
     return asyncio.run(send())
 
 
-def poll(base_url: str, execution_id: str = "exec_1", timeout_seconds: float = 10.0) -> PollAnswer:
+def poll(base_url: str, execution_id: str = "exec_1", timeout_seconds: float = 60.0) -> PollAnswer:
     async def ask() -> PollAnswer:
         async with Client(KEY, base_url, timeout_seconds=timeout_seconds) as client:
             return await client.poll(execution_id)
@@ -35,7 +40,9 @@ def workflows(base_url: str) -> WorkflowList:
     return asyncio.run(ask())
 
 
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+@contextmanager
+def unused_port() -> Iterator[int]:
+    """A port at which nobody listens, and nobody else begins to while the block lasts."""
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        yield mute.getsockname()[1]

@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import trustme
@@ -213,11 +214,12 @@ def endless(connection: Connection) -> None:
 
 
 def trickling(connection: Connection) -> None:
-    """Answer 202, then send nothing but single blanks, as fast as the client takes them in."""
+    """Answer 202, then send nothing but single blanks, a hundred a second."""
     connection.read_request()
     connection.send(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
         connection.send(b"1\r\n \r\n")
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager

@@ -122,7 +122,8 @@ def test_trigger_answers_by_class(behaviour: Behaviour, expected: type) -> None:
 
 def test_trigger_to_closed_port_is_not_sent() -> None:
     """Where nobody listens, nothing was sent."""
-    answer = trigger(f"http://127.0.0.1:{unused_port()}")
+    with unused_port() as port:
+        answer = trigger(f"http://127.0.0.1:{port}")
 
     assert answer == NotSent("the connection was refused")
 
@@ -167,8 +168,8 @@ def test_trigger_through_refusing_proxy_is_not_sent(monkeypatch: pytest.MonkeyPa
 
 def test_loopback_bypasses_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox on this machine is spoken to directly, whatever proxy is set."""
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
-    with ScriptedServer(answering("202 Accepted", EXECUTION)) as server:
+    with unused_port() as port, ScriptedServer(answering("202 Accepted", EXECUTION)) as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
         assert isinstance(trigger(server.url), Accepted)
 
 
@@ -176,7 +177,7 @@ def test_loopback_bypasses_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_trigger_without_complete_answer_in_time_is_in_doubt(behaviour: Behaviour) -> None:
     """Silence, and an answer that only trickles, end in doubt."""
     with ScriptedServer(behaviour) as server:
-        answer = trigger(server.url, timeout_seconds=0.3)
+        answer = trigger(server.url, timeout_seconds=0.5)
 
     assert isinstance(answer, Doubtful)
     assert "no complete answer in time" in answer.reason
@@ -258,8 +259,9 @@ def test_poll_tells_the_result() -> None:
 def test_poll_without_answer_is_unclear() -> None:
     """Silence and a closed port are no verdict on the execution."""
     with ScriptedServer(silent) as server:
-        assert isinstance(poll(server.url, timeout_seconds=0.3), Unclear)
-    assert isinstance(poll(f"http://127.0.0.1:{unused_port()}"), Unclear)
+        assert isinstance(poll(server.url, timeout_seconds=0.5), Unclear)
+    with unused_port() as port:
+        assert isinstance(poll(f"http://127.0.0.1:{port}"), Unclear)
 
 
 def test_poll_encodes_the_id() -> None:
@@ -326,8 +328,9 @@ def test_trigger_refuses_nan() -> None:
     """What JSON can't hold is never sent."""
 
     async def send() -> None:
-        async with Client(KEY, f"http://127.0.0.1:{unused_port()}") as client:
-            await client.trigger({"workflow_id": "wf_1", "parameters": {"x": float("nan")}})
+        with unused_port() as port:
+            async with Client(KEY, f"http://127.0.0.1:{port}") as client:
+                await client.trigger({"workflow_id": "wf_1", "parameters": {"x": float("nan")}})
 
     with pytest.raises(ValueError, match="JSON"):
         asyncio.run(send())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def told_by(behaviour: Behaviour) -> Credits:
     async def ask(url: str) -> Credits:
-        async with Client(KEY, url, timeout_seconds=5) as client:
+        async with Client(KEY, url, timeout_seconds=60) as client:
             return await client.credits()
 
     with ScriptedServer(behaviour) as server:
@@ -85,8 +85,9 @@ def test_whatever_else_comes_back_nothing_is_known_and_nothing_breaks(
 
 def test_a_service_that_is_away_tells_nothing() -> None:
     async def ask() -> Credits:
-        async with Client(KEY, f"http://127.0.0.1:{unused_port()}/v1") as client:
-            return await client.credits()
+        with unused_port() as port:
+            async with Client(KEY, f"http://127.0.0.1:{port}/v1") as client:
+                return await client.credits()
 
     assert asyncio.run(ask()) == Credits()
 

@@ -48,7 +48,7 @@ def poll_then_trigger(
     """A poll, and a trigger over the connection that it left."""
 
     async def ask() -> tuple[PollAnswer, TriggerAnswer]:
-        async with Client(KEY, url, timeout_seconds=5.0) as client:
+        async with Client(KEY, url, timeout_seconds=60.0) as client:
             polled = await client.poll("exec_1")
             meanwhile()
             return polled, await client.trigger(BODY)
@@ -64,14 +64,14 @@ class Leaving:
         self._may_go, self._gone = threading.Event(), threading.Event()
 
     def __call__(self, connection: Connection) -> None:
-        self._may_go.wait(10)
+        self._may_go.wait(60)
         self._leave(connection)
         self._gone.set()
 
     def happens(self) -> None:
         """Block the thread, and with it the client's loop, until the server is gone."""
         self._may_go.set()
-        assert self._gone.wait(10)
+        assert self._gone.wait(60)
 
 
 @pytest.mark.usefixtures("each_way")
@@ -96,7 +96,7 @@ def test_a_poll_on_a_kept_connection_that_breaks_is_not_repeated_behind_the_quot
     breaking: Behaviour,
 ) -> None:
     async def ask(url: str) -> tuple[PollAnswer, PollAnswer]:
-        async with Client(KEY, url, timeout_seconds=5.0) as client:
+        async with Client(KEY, url, timeout_seconds=60.0) as client:
             return await client.poll("exec_1"), await client.poll("exec_1")
 
     script = [keeping(RUNNING, breaking), answering("200 OK", RUNNING)]
@@ -145,7 +145,7 @@ def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
     first: Behaviour,
 ) -> None:
     async def send(url: str) -> tuple[TriggerAnswer, TriggerAnswer]:
-        async with Client(KEY, url, timeout_seconds=0.3) as client:
+        async with Client(KEY, url, timeout_seconds=0.6) as client:
             return await client.trigger(BODY), await client.trigger(BODY)
 
     with ScriptedServer(first, TAKEN) as server:

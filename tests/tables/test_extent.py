@@ -43,7 +43,7 @@ def sheets(draw: st.DrawFn) -> str:
 @given(sheets(), st.integers(20, 400))
 @example('<sheetData><row r="9"><c/><c/><c><v>1</v></c></row></sheetData>', 400)
 @example('<sheetData><row r="5"><c r="B2"/><c/><c><v>1</v></c></row><row><c/></row></sheetData>', 9)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_no_cell_is_beyond_the_extent(sheet: str, piece: int) -> None:
     parts = xlsx_parts(sheet)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.tables.extent import column_number
@@ -25,7 +25,6 @@ def joined(pieces: list[str], padding: int) -> bytes:
     return ("." * padding + "".join(pieces)).encode()
 
 
-@settings(deadline=None)
 @given(PIECES, st.integers(0, 7))
 def test_no_reference_is_beyond_the_extent(pieces: list[str], padding: int) -> None:
     block = joined(pieces, padding)
@@ -78,7 +77,6 @@ def test_usual_cells_are_bounded_closely(row: str, cell: str, extent: tuple[int,
     assert Glance(block.encode()).cells_named()
 
 
-@settings(deadline=None)
 @given(PIECES, st.integers(0, 7), st.sampled_from([b"<f", b":f", b"<c", b"=\n", b'"e']))
 def test_a_text_is_counted_wherever_it_is(pieces: list[str], padding: int, wanted: bytes) -> None:
     block = joined(pieces, padding)
@@ -90,7 +88,6 @@ def test_a_text_is_counted_wherever_it_is(pieces: list[str], padding: int, wante
     assert counts == [before, block.count(wanted) - before]
 
 
-@settings(deadline=None)
 @given(PIECES)
 def test_an_attribute_is_never_overlooked(pieces: list[str]) -> None:
     block = joined(pieces, 4)
@@ -106,7 +103,6 @@ def test_usual_attributes_are_not_taken_for_others() -> None:
     assert not glance.may_hold_type(b"e")
 
 
-@settings(deadline=None)
 @given(PIECES)
 def test_a_blank_after_a_tag_is_never_overlooked(pieces: list[str]) -> None:
     block = "".join(pieces).encode()

@@ -43,7 +43,7 @@ def written(draw: st.DrawFn) -> tuple[str, str]:
 @given(written())
 @example(('a,b\n"x","y"z\n', ","))
 @example(('a,b\n"x\r\ny",\n1,2\n', ","))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_what_is_regular_is_read_as_the_csv_module_reads_it(given_text: tuple[str, str]) -> None:
     text, delimiter = given_text
     stretch = regular_stretch(text.encode(), delimiter)
@@ -118,7 +118,7 @@ BYTES = st.sampled_from(
 
 @given(st.lists(BYTES, max_size=12).map(b"".join), st.integers(1, 9), st.booleans())
 @example(b'"x\ny",b,c\n"x\ny"\xe9', 3, False)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_text_is_the_same_piece_by_piece_and_whole(
     content: bytes, piece: int, numbered: bool
 ) -> None:

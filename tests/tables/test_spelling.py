@@ -74,7 +74,7 @@ def looked_at(content: bytes, piece: int) -> Iterable[bytes]:
 
 @given(sheets(), st.integers(20, 400))
 @example("<sheetData><row>@@</row><row r='5'><c/>@@@ r='C5'@@@</row><row>@@</row></sheetData>", 99)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_an_error_is_where_calamine_would_find_a_value(sheet: str, piece: int) -> None:
     parts = xlsx_parts("") | {"xl/worksheets/sheet1.xml": written(sheet, "<c{}><v>7</v></c>")}
     try:
@@ -115,7 +115,7 @@ def _plain(found: re.Match[bytes]) -> bytes:
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12), st.integers(1, 30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_asides_are_left_out_wherever_the_text_is_cut(pieces: list[str], piece: int) -> None:
     text = "".join(pieces).encode()
     if text.rfind(b"<![CDATA[") > text.rfind(b"]]>"):

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.errors import InputError
@@ -50,7 +50,6 @@ def records(width: int) -> st.SearchStrategy[list[list[str]]]:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @given(table=st.integers(1, 4).flatmap(records))
-@settings(deadline=None)
 def test_quoted_tables_come_back_equal(
     delimiter: str, encoding: str, table: list[list[str]]
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
@@ -56,7 +56,6 @@ def _of_seconds(moment: datetime) -> datetime:
         max_size=5,
     )
 )
-@settings(deadline=None)
 def test_tables_come_back_equal(rows: list[list[Any]]) -> None:
     workbook = openpyxl.Workbook()
     sheet = workbook.worksheets[0]

@@ -82,7 +82,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(json_values, st.integers(1, 5))
 def test_nothing_but_emptiness_is_lost(result: JSON, depth: int) -> None:
     """Every value that is something can be read back from its path, and from the items."""

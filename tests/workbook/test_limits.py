@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.workbook.cells import Fitter, sheet_name
@@ -199,7 +199,6 @@ def test_a_long_key_is_a_head_that_excel_can_hold(written: Write) -> None:
     assert sheet(path)[0][-1].endswith("see OUT.jsonl]")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.sets(st.text(max_size=10).map(str.casefold)))
 def test_a_sheet_name_is_always_one_excel_takes(wanted: str, taken: set[str]) -> None:
     name = sheet_name(wanted, taken)

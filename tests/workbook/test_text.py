@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.workbook.text import escaped, write_csv, write_json_lines
@@ -84,7 +84,6 @@ def test_plain_text_and_numbers_are_left_alone(text: str) -> None:
     assert escaped(text) == text
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_escaping_only_adds_apostrophes(text: str) -> None:
     assert escaped(text).replace("'", "") == text.replace("'", "")
