@@ -212,10 +212,12 @@ class LearnedForecast:
         # Polled from this moment on, without a pause, all are polled when the batch ends.
         latest = self._ends_at(now) - len(self._watched) / requests_per_second
         fresh = self._next_fresh(self._eager_share)
-        if latest > now and knows:
-            fresh, again = _not_before(latest, fresh), _not_before(latest, again)
-        elif latest > now and self._run_times.known:
-            fresh = self._next_to_learn()
+        if latest > now:
+            again = _not_before(latest, again)
+            if knows:
+                fresh = _not_before(latest, fresh)
+            elif self._run_times.known:
+                fresh = self._next_to_learn()
         due = [fresh, again, self._probe()]
         return min((poll for poll in due if poll is not None), default=None)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 
-EARLY_SECONDS = 3.5
+EARLY_SECONDS = 4.0
 """The first one is asked at this age: cached answers come that fast."""
 EARLY_REQUESTS = 200
 """Or as soon as the quota gives so many: where it is plenty, or there is none, the one that comes
 too early costs nothing."""
-EXPECTED_SECONDS = 64.0
-"""The next at this one: not later than one and a half times the 45 s of the faster workflows
-(API.md, Seen), so that the first result isn't late."""
+EXPECTED_SECONDS = (64.0, 96.0)
+"""The next at these: not later than one and a half times the 45 s of the faster workflows (API.md,
+Seen), so that the first result isn't late; and when the 85 s of the slower ones are surely over."""
 IDLE_SECONDS = 20.0
 """Or at this one, if all is triggered by then: the batch may only be waiting to be told."""
 
@@ -74,7 +74,8 @@ class AskingAge:
     def _next(self, seconds: float, started_at: float, *, one_kind: bool) -> float:
         if not one_kind and self._many:
             return seconds * MANY_GROWTH
-        if not one_kind and seconds < EXPECTED_SECONDS:
+        if not one_kind and seconds < EXPECTED_SECONDS[-1]:
             idle = started_at + IDLE_SECONDS >= self._idle_from
-            return IDLE_SECONDS if idle and seconds < IDLE_SECONDS else EXPECTED_SECONDS
+            ages = (IDLE_SECONDS, *EXPECTED_SECONDS) if idle else EXPECTED_SECONDS
+            return next(age for age in ages if age > seconds)
         return seconds * (1 + GROWTH / math.pow(1 + self._ended_there, GROWTH_EXPONENT))

@@ -26,10 +26,11 @@ def asked(
 
 
 def test_a_small_batch_asks_where_cached_and_typical_answers_are_there() -> None:
-    first, second, third = asked(FEW, idle_from=100.0, still_running=2)
-    assert first < 4
+    first, second, third, fourth = asked(FEW, idle_from=100.0, still_running=3)
+    assert first <= 4
     assert second == pytest.approx(1.5 * 45, abs=6)
-    assert third > second
+    assert third == pytest.approx(1.1 * 85, abs=6)
+    assert third < fourth <= 120
 
 
 def test_one_that_has_nothing_left_to_trigger_asks_sooner() -> None:
@@ -62,7 +63,7 @@ def test_all_that_have_ended_at_an_age_are_asked_there() -> None:
     asking.batch(FEW, idle_from=100.0, requests_per_second=SCARCE)
     for _ in range(50):
         asking.ended()
-    assert asking.seconds < 4
+    assert asking.seconds <= 4
 
 
 def test_the_more_had_ended_the_less_older_is_the_next_one() -> None:
