@@ -48,6 +48,8 @@ class ProgressPrinter:
         self._quota: Any = None
         self._last_line = time.monotonic()
         self._last_notice = ""
+        self._drawing = False
+        self._held: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -65,10 +67,16 @@ class ProgressPrinter:
 
     def show(self, progress: Progress) -> None:
         """Show where the batch stands now; nothing where the terminal has been closed."""
+        self._drawing = True
         try:
             self._show(progress)
         except OSError:
             nobody_reads(sys.stderr)
+        finally:
+            self._drawing = False
+            held, self._held = self._held, []
+            for text in held:
+                self.say(text)
 
     def _show(self, progress: Progress) -> None:
         rows = sum(progress.counts.values())
@@ -84,14 +92,19 @@ class ProgressPrinter:
             self.say(_noticed(progress.notice))
 
     def say(self, text: str) -> None:
-        """Print a line without breaking the bar."""
-        if self._bar is None:
+        """Print a line without breaking the bar: once it is drawn, where it is just being drawn.
+
+        A signal may come then, and what is said of it would stand in the middle of the bar.
+        """
+        if self._drawing:
+            self._held.append(text)
+        elif self._bar is None:
             tell(text, err=True)
-            return
-        try:
-            self._bar.write(CLEAR + fitted(text, sys.stderr), file=sys.stderr)
-        except OSError:
-            nobody_reads(sys.stderr)
+        else:
+            try:
+                self._bar.write(CLEAR + fitted(text, sys.stderr), file=sys.stderr)
+            except OSError:
+                nobody_reads(sys.stderr)
 
     def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
         room = room_of(sys.stderr)

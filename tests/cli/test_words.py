@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyte
 import pytest
 
 from batchrun.cli.progress import ProgressPrinter
@@ -386,3 +387,33 @@ def test_a_failed_request_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) 
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("A request brought nothing usable (HTTP 500: internal error)")
     assert second == "No more triggers: 3 jobs in a row"
+
+
+def test_what_a_signal_says_while_the_bar_is_drawn_stands_above_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printer, screen = ProgressPrinter(), pyte.Screen(100, 20)
+    stream = pyte.Stream(screen)
+
+    class Interrupted(Terminal):
+        """Between two of its writes the signal comes."""
+
+        writes = 0
+
+        def write(self, text: str) -> int:
+            stream.feed(text.replace("\n", "\r\n"))  # as a terminal does
+            self.writes += 1
+            if self.writes == 6:
+                printer.say("Stopping: no more triggers.")
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Interrupted())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    with printer:
+        for triggered in (3, 4, 5):
+            counts = {**dict.fromkeys(Outcome, 0), Outcome.PENDING: 24 - triggered}
+            printer.show(Progress(counts | {Outcome.COMPLETED: triggered}, 2, 9, 60, 60))
+    said = [line.rstrip() for line in screen.display if line.strip()]
+    assert said[0] == "Stopping: no more triggers."
+    assert sum("/24 rows" in line for line in said) == 1
