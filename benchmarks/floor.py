@@ -4,6 +4,7 @@
 
 It triggers all, foretells when so many executions still run by expectation, and polls as late as
 that moment allows, the likeliest to have ended first; one that still runs lets it foretell anew.
+It polls the very batches of `benchmarks.polling` with the same seeds.
 Each column is another expectation: fewer still running means fewer requests and a later end. No
 request is spent on learning or on a first result, so a policy that must do both stays above.
 """
@@ -22,13 +23,14 @@ from typing import TYPE_CHECKING
 
 from batchrun.sandbox import RunTimeKind, SandboxSettings
 from batchrun.sandbox.results import RunTimeSpread
+from benchmarks.polling import Cell, drawn, oracle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RATES = (60, 120, 600)
 KINDS = (RunTimeKind.LOGNORMAL, RunTimeKind.BIMODAL, RunTimeKind.UNIFORM)
-STILL_RUNNING = (0.2, 0.5, 1.0, 1.5)
+STILL_RUNNING = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0)
 LAST_SHARE = 0.5
 SAMPLE = 20_000
 SECONDS_AFTER = 200.0
@@ -94,20 +96,20 @@ class Informed:
         return high
 
 
-def measure(cell: tuple[RunTimeKind, int, float, int, int]) -> tuple[float, float]:
-    """Requests a row and makespan ÷ the oracle's, means over seeds."""
-    kind, rate, still_running, rows, seeds = cell
-    per_row, against_oracle = [], []
-    for seed in range(seeds):
-        random, spacing = Random(f"{kind} {seed}"), 60 / rate
-        ends = [job * spacing + spread(kind).draw(random) for job in range(rows)]
-        best = rows * spacing
-        for end in sorted(ends):
-            best = max(best, end) + spacing
-        batch = Informed(kind, rate, ends)
-        against_oracle.append(batch.run(still_running) / (best - spacing))
-        per_row.append(2 + batch.early / rows)
-    return statistics.mean(per_row), statistics.mean(against_oracle)
+def measure(batch: tuple[Cell, float]) -> tuple[float, float]:
+    """Requests a row and makespan ÷ the oracle's."""
+    cell, still_running = batch
+    ends, _ = drawn(cell)
+    best, _ = oracle(cell)
+    informed = Informed(cell.kind, cell.rate, ends)
+    last = informed.run(still_running)
+    return 2 + informed.early / cell.rows, last / best
+
+
+def means(figures: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The mean of the first and of the second of each."""
+    first, second = (statistics.mean(column) for column in zip(*figures, strict=True))
+    return first, second
 
 
 def main() -> None:
@@ -116,15 +118,23 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=100)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=20, help="so many, from --seed on")
     options = parser.parse_args()
-    cells = [(*one, options.rows, options.seeds) for one in product(KINDS, RATES, STILL_RUNNING)]
+    seeds = range(options.seed, options.seed + options.seeds)
     with ProcessPoolExecutor(2) as pool:
-        reached = dict(zip(cells, pool.map(measure, cells), strict=True))
-    print("still running " + "".join(f"{one:>16}" for one in STILL_RUNNING))
-    for kind, rate in product(KINDS, RATES):
-        its = [reached[kind, rate, one, options.rows, options.seeds] for one in STILL_RUNNING]
-        print(f"{kind:9} {rate:4} " + "".join(f"   {a:.3f} {b:.3f}  " for a, b in its))
+        print("still running " + "".join(f"{one:>14}" for one in STILL_RUNNING))
+        for kind, rate in product(KINDS, RATES):
+            cells = [Cell(rate, options.rows, kind, None, seed=seed) for seed in seeds]
+            batches = list(product(cells, STILL_RUNNING))
+            reached = dict(zip(batches, pool.map(measure, batches), strict=True))
+            print(
+                f"{kind:9} {rate:4} "
+                + "".join(
+                    "   {:.3f} {:.3f}".format(*means([reached[cell, one] for cell in cells]))
+                    for one in STILL_RUNNING
+                )
+            )
 
 
 if __name__ == "__main__":
