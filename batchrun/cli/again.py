@@ -55,7 +55,7 @@ def run_marked(
     for words in _already_words(marked):
         tell(words, err=to_stderr)
     if not marked.jobs:
-        _end_as_it_stands(marked.summary, manner)
+        _end_as_it_stands(marked.summary, settings, manner)
     tell_whose_key(settings, marked.summary)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
@@ -84,7 +84,7 @@ def _already_words(marked: Rerun) -> Iterator[str]:
         yield f"{wait} to be sent already; batchrun resume goes on."
 
 
-def _end_as_it_stands(summary: BatchSummary, manner: Manner) -> NoReturn:
+def _end_as_it_stands(summary: BatchSummary, settings: Settings, manner: Manner) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
     from batchrun.cli import wording
 
@@ -106,7 +106,10 @@ def _end_as_it_stands(summary: BatchSummary, manner: Manner) -> NoReturn:
     tell(f"Batch:     {summary.batch_id}")
     tell(f"Rows:      {wording.counts(summary)}")
     if summary.unfinished:
-        tell(Whole(f"Go on:     batchrun resume {summary.batch_id}"))
+        from batchrun.cli.closing import named_journal
+
+        where = named_journal(settings, manner.journal, sandbox=manner.sandbox)
+        tell(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
     if summary.output is not None:
         tell(Whole(f"Workbook:  {summary.output}"))
     raise typer.Exit(code)

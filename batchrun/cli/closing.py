@@ -95,7 +95,7 @@ def _lines(report: Report, settings: Settings, where: str, *, sandbox: bool) -> 
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {wording.counts(summary, running)}",
-        *wording.effort_lines(report),
+        *wording.effort_lines(report, running),
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")

@@ -112,7 +112,7 @@ def end(
             return _unexpected(error, typed, command, unseen)
     match told:
         case NotConfirmedError():
-            tell(str(told), err=not {"--json", "--quiet", "-q"}.isdisjoint(typed))
+            tell(str(told), err=not sys.stdout.isatty())  # what is captured is a path or JSON
         case StoppedError():
             tell(str(told), err=True)
         case _:

@@ -110,7 +110,7 @@ PlayJournal: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--sandbox",
-        help="Look where run --sandbox and demo keep their batches, unless --journal is given.",
+        help="Look where run --sandbox and demo keep their batches.",
     ),
 ]
 Reuse: TypeAlias = Annotated[
@@ -163,7 +163,7 @@ def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
         **given: As in `settings_from`.
 
     Raises:
-        UsageError: One of them can't be used.
+        UsageError: One of them can't be used, or another journal is named beside --sandbox.
         NoBatchError: There is none.
     """
     settings = settings_to_look(sandbox=sandbox, **given)
@@ -171,7 +171,9 @@ def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
     if path is not None and not path.exists():
         raise NoBatchError(
             f"There is no journal at {path}.",
-            "The first batchrun run makes it; another one is named with --journal or "
+            "batchrun demo or run --sandbox makes it."
+            if sandbox
+            else "The first batchrun run makes it; another one is named with --journal or "
             "BATCHRUN_JOURNAL.",
         )
     return settings
@@ -185,10 +187,16 @@ def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
         **given: As in `settings_from`.
 
     Raises:
-        UsageError: One of them can't be used.
+        UsageError: One of them can't be used, or another journal is named beside --sandbox.
     """
-    settings = settings_from(**given)
-    return with_play_journal(settings, given.get("journal")) if sandbox else settings
+    if not sandbox:
+        return settings_from(**given)
+    typed = given.get("journal")
+    if typed is not None:  # `forget` would erase batches there that cost
+        raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
+    from batchrun.settings import load_settings
+
+    return with_play_journal(load_settings(**given), typed)
 
 
 def with_play_journal(settings: Settings, typed: str | None) -> Settings:
@@ -207,8 +215,11 @@ def play_journal(settings: Settings) -> str:
     """Where batches of the sandbox are kept: beside those that cost, and never among them."""
     from batchrun.settings import default_journal
 
-    path = journal_path(settings) or default_journal()
-    return str(path.with_name("sandbox.db"))
+    path = journal_path(settings)
+    if path is None or not path.name:
+        path = default_journal()
+    name = "sandbox.db" if path.name.casefold() != "sandbox.db" else "imitated.db"
+    return str(path.with_name(name))
 
 
 def sandbox_words() -> str:

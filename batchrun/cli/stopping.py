@@ -101,10 +101,11 @@ class Stopper:
             batch_id = self._control.batch_id
             if batch_id is None:
                 raise StoppedError("Stopped before anything was triggered.") from None
-            hint = f"Go on with: batchrun resume {batch_id}{self._where}"
-            if self._sandbox:
-                hint = f"Batch {batch_id} can't go on, {SANDBOX_GONE}."
-            stopped = StoppedError("Stopped. Nothing is lost.", hint)
+            what, hint = "Stopped.", f"Batch {batch_id} can't go on, {SANDBOX_GONE}."
+            if not self._sandbox:
+                what += " Nothing is lost."
+                hint = f"Go on with: batchrun resume {batch_id}{self._where}"
+            stopped = StoppedError(what, hint)
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None
         finally:

@@ -54,12 +54,20 @@ def counts_in_short(summary: BatchSummary) -> str:
     return ", ".join([f"{summary.counts[Outcome.COMPLETED]:,}/{summary.rows:,}", *others])
 
 
-def effort_lines(report: Report) -> list[str]:
-    """What a command took beside what was estimated of what it was let to do, and the batch."""
+def effort_lines(report: Report, running: int = 0) -> list[str]:
+    """What a command took beside what was estimated of what it was let to do, and the batch.
+
+    Args:
+        report: How it ended.
+        running: Rows whose execution hasn't ended; while there are any, their polls are still to
+            come, and nothing is told of requests a row.
+    """
     summary, estimate = report.summary, report.estimate
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
     triggered = summary.rows - unsent
-    per_row = f", {summary.requests / triggered:.2f} a row" if triggered > 0 else ""
+    per_row = ""
+    if triggered > 0 and not running:
+        per_row = f", {summary.requests / triggered:.2f} a row"
     is_all = report.requests == summary.requests
     now = (
         f"Requests:  {report.requests:,}{per_row if is_all else ''} "

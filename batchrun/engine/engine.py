@@ -210,6 +210,8 @@ class Engine:
         match step:
             case Done():
                 self._ending = self._ending_when_done()
+            case Wait(seconds) if self._stop_at is not None and now + seconds > self._stop_at:
+                await self._pause_to_the_last(now)
             case Wait(seconds):
                 await self._pause(seconds, now)
             case DaySpent():
@@ -227,12 +229,15 @@ class Engine:
 
     def _decide(self, now: float) -> Step:
         wanted = self._forecast.in_flight_wanted(self._requests_per_second)
+        jobs_left = self.jobs_left
+        if self._stop_at is not None:  # nothing is collected by waiting for the batch's end
+            jobs_left = max(self._feed.left, 1)
         return next_step(
             may_trigger=self._may_trigger(),
             in_flight=self._exchanges.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
-            due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self.jobs_left),
+            due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=jobs_left),
             requests_left=self._quota.left_today(now),
             now=now,
         )
@@ -250,6 +255,13 @@ class Engine:
             self._tally.report()
         await self._pause(seconds, now)
         self._tally.quota_seconds += self._clock.now() - now
+
+    async def _pause_to_the_last(self, now: float) -> None:
+        """Nothing is worth a poll until the stop: only answers under way are waited for."""
+        if self._outstanding:
+            await self._pause(math.inf, now)
+        else:
+            self._ending = Ending.INTERRUPTED
 
     async def _pause(self, seconds: float, now: float) -> None:
         """Wait for an answer, at most so long."""

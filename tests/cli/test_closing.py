@@ -53,6 +53,15 @@ def test_a_whole_list_is_held_against_the_estimate_of_the_question(
     assert re.search(r"^Requests:  \d+, \d\.\d\d a row \(estimated", ended, re.MULTILINE)
 
 
+def test_of_rows_that_still_run_no_cost_a_row_is_told(batchrun: CommandLine, sandbox: str) -> None:
+    """Their polls are still to come."""
+    write_list(batchrun.folder / "accounts.csv", 4)
+    batchrun.monkeypatch.setenv("BATCHRUN_DAILY", "7")
+    paused = batchrun(*RUN).stdout
+    assert "running" in paused
+    assert "a row" not in paused
+
+
 def test_rows_sent_again_are_held_against_their_own_estimate(batchrun: CommandLine) -> None:
     write_list(batchrun.folder / "accounts.csv", 8)
     with faulty_sandbox(triggers=[REFUSED]) as (url, _):

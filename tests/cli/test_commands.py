@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -14,11 +15,9 @@ import pytest
 from batchrun import __version__
 from batchrun.errors import ExitCode
 from tests.cli.conftest import ACME, BETA, GAMMA
-from tests.cli.test_bad_input import reported, triggers_accepted
+from tests.cli.test_bad_input import assert_refused, reported, triggers_accepted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.commands import CommandLine
 
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
@@ -238,18 +237,46 @@ def test_all_commands_find_a_play_in_the_journal_it_was_run_with(
     (paid,) = json.loads(batchrun("batches", "--json").stdout)
 
     batchrun(*RUN, "--sandbox", *typed)
-    (played,) = json.loads(batchrun("batches", "--sandbox", *typed, "--json").stdout)
+    there = typed or ("--sandbox",)
+    (played,) = json.loads(batchrun("batches", *there, "--json").stdout)
     assert played["batch"] != paid["batch"]
-    stands = json.loads(batchrun("status", "--sandbox", *typed, "--json").stdout)
+    stands = json.loads(batchrun("status", *there, "--json").stdout)
     assert stands["batch"] == played["batch"]
-    exported = batchrun("export", "--sandbox", *typed, "-o", "out.csv")
+    exported = batchrun("export", *there, "-o", "out.csv")
     assert played["batch"] in exported.stdout
-    forgotten = batchrun("forget", "--older-than", "0h", "--yes", "--sandbox", *typed)
+    forgotten = batchrun("forget", "--older-than", "0h", "--yes", *there)
     assert f"{played['batch']}  " in forgotten.stdout
     assert "Forgotten: 1 batch" in forgotten.stdout
     assert [one["batch"] for one in json.loads(batchrun("batches", "--json").stdout)] == [
         paid["batch"]
     ]
+
+
+def test_what_is_erased_for_the_sandbox_is_never_in_a_journal_of_ones_own(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--journal", "real.db")
+    ended = batchrun("forget", "--sandbox", "--journal", "real.db", "--older-than", "0h", "--yes")
+    assert_refused(ended, ExitCode.UNUSABLE, "--sandbox and --journal exclude each other.")
+    assert len(json.loads(batchrun("batches", "--journal", "real.db", "--json").stdout)) == 1
+
+
+@pytest.mark.parametrize("named", ["", ".", "/", "sandbox.db"])
+def test_a_play_has_a_journal_of_its_own_whatever_the_usual_one_is_called(
+    batchrun: CommandLine, accounts: Path, named: str
+) -> None:
+    batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", named)
+    ended = batchrun(*RUN, "--sandbox")
+    assert ended.exit_code == ExitCode.INCOMPLETE, ended.stderr
+    played = json.loads(batchrun("batches", "--sandbox", "--json").stdout)
+    assert sum(one["list_path"] == str(accounts) for one in played) == 1
+    assert not Path("sandbox.db").exists()  # that would be among those that cost
+
+
+def test_where_nothing_was_played_yet_the_way_there_is_no_paid_run(batchrun: CommandLine) -> None:
+    ended = batchrun("status", "--sandbox")
+    assert "batchrun demo or run --sandbox makes it." in ended.stderr
+    assert "The first batchrun run" not in ended.stderr
 
 
 def test_a_play_that_was_left_unfinished_is_offered_no_command_that_can_not_be(

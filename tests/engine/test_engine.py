@@ -13,6 +13,7 @@ from batchrun import Outcome
 from batchrun.engine import Ending
 from batchrun.errors import ExitCode, KeyRefusedError
 from batchrun.journal import BatchJobs
+from batchrun.sandbox import SandboxSettings, running
 from batchrun.service import Client, way
 from tests.engine.faults import SPEED, Fault, faulty_sandbox
 
@@ -221,6 +222,29 @@ def test_a_stopped_run_collects_what_is_in_flight_and_triggers_no_more(tmp_path:
         resumed = batchrun.resume(settings=settings_for(url, tmp_path))
         assert resumed.exit_code is ExitCode.COMPLETED
     assert len(set(sandbox.bodies())) == len(sandbox.bodies()) == 6
+
+
+def test_a_stopped_run_does_not_wait_for_what_ends_later_than_it_does(tmp_path: Path) -> None:
+    control = batchrun.Control()
+
+    def stop_after_two(progress: Progress) -> None:
+        if progress.in_flight >= 2:
+            control.stop()
+
+    long = SandboxSettings(rate_per_minute=None, run_median_seconds=600, run_cap_seconds=900)
+    with running(long, speed=SPEED) as url:
+        taught = settings_for(url, tmp_path, max_in_flight=2, drain_seconds=60)
+        batchrun.run(accounts(1), WORKFLOW, settings=taught)
+        report = batchrun.run(
+            accounts(6),
+            WORKFLOW,
+            settings=taught.model_copy(update={"speed": 1.0}),
+            on_progress=stop_after_two,
+            control=control,
+        )
+    assert report.ending is Ending.INTERRUPTED
+    assert report.requests == 2
+    assert report.seconds < 60  # it would have waited so long
 
 
 def test_when_todays_requests_are_spent_the_batch_pauses(tmp_path: Path) -> None:
