@@ -37,6 +37,8 @@ PICTURES = {
 }
 DOTS_PER_INCH = 220
 TERMINAL_COLUMNS = 100
+TRIGGERS = 29
+"""How many pass before the picture is taken: the bar shows a number of twenties for sure."""
 
 
 def main() -> None:
@@ -53,11 +55,14 @@ def terminal(target: Path) -> None:
     """Picture a terminal in the middle of a run."""
     heard = io.BytesIO()
     with desk_with_sandbox(f"--speed {SPEED} --seed {SEED}", with_key=True) as (desk, _):
+        assert desk.way is not None
+        desk.way.hold_after(TRIGGERS)
         command = f"{RUN} --yes"
         running = desk.start(command)
         running.logfile_read = heard
         running.expect(r"2\d/60.*?(this minute|quota opens).*?\r")  # bar and line
         running.close(force=True)
+        desk.way.free.set()
     lines = [f"$ {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]
     console = Console(width=TERMINAL_COLUMNS, record=True, file=io.StringIO())
     console.print(Text("\n".join(lines)))

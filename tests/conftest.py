@@ -22,6 +22,9 @@ from tests.postgres import running_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
+
     from tests.postgres import PostgresServer
 
 # The same examples each time, and none that fails because a machine is slow. To look for others:
@@ -33,8 +36,26 @@ HOMES = (
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"),
 )
 
+WORKBOOKS = "tests/workbook/"
+
 SALT_BYTES = 16
 """Of a journal's salt; what else it draws has other sizes, and stays as it is."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Give each process its next test when it is free, so that all end together.
+
+    The tests of workbooks are one piece, and begin first: LibreOffice comes last of them, and opens
+    what its own process has written. (`xdist_group` has no effect with pytest 9.2 and xdist 3.8.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return WORKBOOKS if nodeid.startswith(WORKBOOKS) else nodeid
+
+    return OneByOne(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,7 +34,7 @@ from batchrun.service.parsing import UnusableAnswerError, is_usable_id, read_wor
 from batchrun.service.way import open_wire
 from batchrun.service.wire import exchange
 from batchrun.settings import DEFAULT_BASE_URL
-from batchrun.settings.address import checked_base_url, is_loopback
+from batchrun.settings.address import checked_base_url, is_encrypted, is_loopback
 from batchrun.words import duration
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Client:
                 transport,
                 timeout_seconds=timeout_seconds,
                 max_connections=max_connections,
+                encrypted=is_encrypted(self.base_url),
                 # What is in the environment is not for this machine.
                 trust_env=not is_loopback(self.base_url),
                 few_requests=few_requests,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.request import getproxies
@@ -30,6 +31,7 @@ def open_wire(
     *,
     timeout_seconds: float,
     max_connections: int | None,
+    encrypted: bool,
     trust_env: bool,
     few_requests: bool = False,
 ) -> Wire:
@@ -40,6 +42,8 @@ def open_wire(
         transport: An httpx transport to send with, whatever is installed.
         timeout_seconds: Of each single step, in seconds.
         max_connections: The most connections at once; ``None`` for as many as serve it well.
+        encrypted: Whether the service is at an https address. Where it is not, no certificates are
+            read, and nobody's would be trusted.
         trust_env: Whether the environment's proxies and certificates count.
         few_requests: Whether it is for a request or two: then importing aiohttp takes longer than
             it saves.
@@ -48,12 +52,15 @@ def open_wire(
         httpx.InvalidURL, ValueError, OSError, ImportError: The environment's proxy or certificates
             can't be used.
     """
+    # To read the certificates takes longer than most of a short command. A client context without
+    # any verifies all the same, so that it refuses whoever would speak TLS.
+    verify = True if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if transport is None and not few_requests and may_be_fast(trust_env=trust_env):
         from batchrun.service.fast import FastWire
 
         return FastWire(
             headers,
-            httpx.create_ssl_context(trust_env=trust_env),
+            httpx.create_ssl_context(verify=verify, trust_env=trust_env),
             timeout_seconds=timeout_seconds,
             max_connections=max_connections or FAST_AT_ONCE,
             keepalive_seconds=KEEPALIVE_SECONDS,
@@ -69,6 +76,7 @@ def open_wire(
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
             transport=transport,
+            verify=verify,
             trust_env=trust_env,
             follow_redirects=False,
         ),

@@ -59,3 +59,8 @@ def checked_base_url(base_url: str) -> str:
 def is_loopback(base_url: str) -> bool:
     """Whether the address is this machine."""
     return urlsplit(base_url).hostname in LOOPBACK_HOSTS
+
+
+def is_encrypted(base_url: str) -> bool:
+    """Whether what is sent to the address is encrypted."""
+    return urlsplit(base_url).scheme == "https"

@@ -121,17 +121,27 @@ def test_a_connection_that_the_server_has_closed_is_not_used_for_a_trigger(
     assert len(server.requests) == server.connections == 2
 
 
+def trusted_server(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's side of TLS, whose certificate is trusted wherever certificates are read."""
+    authority = trustme.CA()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(ours)
+
+    def read(verify: ssl.SSLContext | bool = True, **_: object) -> ssl.SSLContext:
+        return verify if isinstance(verify, ssl.SSLContext) else ours
+
+    monkeypatch.setattr(httpx, "create_ssl_context", read)
+    monkeypatch.setattr("httpx._transports.default.create_ssl_context", read)
+    return theirs
+
+
 @pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
 def test_an_encrypted_connection_that_the_server_has_closed_is_not_used_either(
     leave: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority, leaving = trustme.CA(), Leaving(leave)
-    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("127.0.0.1").configure_cert(theirs)
-    authority.configure_trust(ours)
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: ours)
-    monkeypatch.setattr("httpx._transports.default.create_ssl_context", lambda **_: ours)
+    leaving, theirs = Leaving(leave), trusted_server(monkeypatch)
     with ScriptedServer(keeping(RUNNING, leaving), TAKEN, context=theirs) as server:
         polled, triggered = poll_then_trigger(server.url, leaving.happens)
     assert isinstance(polled, Told)
@@ -155,8 +165,29 @@ def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
     assert server.connections == 2
 
 
-def wire(*, trust_env: bool) -> Wire:
-    return open_wire({}, timeout_seconds=1.0, max_connections=1, trust_env=trust_env)
+@pytest.mark.usefixtures("each_way")
+def test_the_way_to_a_plain_address_reads_no_certificates_and_trusts_nobody_by_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def status(url: str, *, encrypted: bool) -> int:
+        way = wire(trust_env=False, encrypted=encrypted)
+        try:
+            answer = await way.send("GET", url, None)
+            await answer.aclose()
+            return answer.status
+        finally:
+            await way.aclose()
+
+    with ScriptedServer(TAKEN, context=trusted_server(monkeypatch)) as server:
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            asyncio.run(status(server.url, encrypted=False))
+        assert asyncio.run(status(server.url, encrypted=True)) == 202
+
+
+def wire(*, trust_env: bool, encrypted: bool = True) -> Wire:
+    return open_wire(
+        {}, timeout_seconds=60.0, max_connections=1, trust_env=trust_env, encrypted=encrypted
+    )
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
