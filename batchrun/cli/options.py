@@ -191,12 +191,11 @@ def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
     """
     if not sandbox:
         return settings_from(**given)
-    typed = given.get("journal")
-    if typed is not None:  # `forget` would erase batches there that cost
+    if given.get("journal") is not None:  # `forget` would erase batches there that cost
         raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
     from batchrun.settings import load_settings
 
-    return with_play_journal(load_settings(**given), typed)
+    return with_play_journal(load_settings(**given), None)
 
 
 def with_play_journal(settings: Settings, typed: str | None) -> Settings:

@@ -229,15 +229,12 @@ class Engine:
 
     def _decide(self, now: float) -> Step:
         wanted = self._forecast.in_flight_wanted(self._requests_per_second)
-        jobs_left = self.jobs_left
-        if self._stop_at is not None:  # nothing is collected by waiting for the batch's end
-            jobs_left = max(self._feed.left, 1)
         return next_step(
             may_trigger=self._may_trigger(),
             in_flight=self._exchanges.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
-            due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=jobs_left),
+            due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self.jobs_left),
             requests_left=self._quota.left_today(now),
             now=now,
         )

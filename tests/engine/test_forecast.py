@@ -219,6 +219,20 @@ def test_what_a_small_batch_has_told_is_not_asked_for_again() -> None:
     assert poll.at > 40
 
 
+def test_one_seen_running_is_not_asked_twice_before_the_end_is_near() -> None:
+    forecast = LearnedForecast()
+    for job in range(20):
+        forecast.triggered(job, NOON, job / 10)
+    for age in (4.0, 20.0, 64.0):
+        probe = forecast.next_poll(10.0, age + 2, jobs_left=0)
+        assert probe is not None
+        forecast.take_poll(probe)
+        forecast.still_running(probe.job, running(probe.job / 10), age + 2)
+    following = forecast.next_poll(10.0, 67.0, jobs_left=0)
+    assert following is not None
+    assert following.at >= 95  # at about 90 it was one of those three again
+
+
 def test_while_a_probe_is_on_its_way_no_other_is_sent() -> None:
     forecast = LearnedForecast()
     for job in range(3):
