@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from batchrun import aio
-    from batchrun.api import check, resume, retry, run, run_marked, workflows
-    from batchrun.control import Control
-    from batchrun.engine import Ending, Progress
-    from batchrun.errors import BatchrunError
-    from batchrun.estimate import Estimate
-    from batchrun.history import (
+    from batchrun.batch.control import Control
+    from batchrun.batch.history import (
         BatchStatus,
         batches,
         export,
@@ -26,13 +22,17 @@ if TYPE_CHECKING:
         unknown_columns,
         watch,
     )
+    from batchrun.batch.report import Report
+    from batchrun.batch.request import Request
+    from batchrun.batch.rerun import Rerun
+    from batchrun.engine import Ending, Progress
+    from batchrun.errors import BatchrunError
+    from batchrun.estimate import Estimate
     from batchrun.model import BatchSummary, InDoubt, Outcome
     from batchrun.plan import Plan
-    from batchrun.report import Report
-    from batchrun.request import Request
-    from batchrun.rerun import Rerun
     from batchrun.service import Client, Credits
     from batchrun.settings import Settings, load_settings
+    from batchrun.sync import check, resume, retry, run, run_marked, workflows
     from batchrun.tables import ColumnQuestion
     from batchrun.workbook import Crm, Form, UnknownColumn
 
@@ -79,12 +79,12 @@ __all__ = [
 logging.getLogger("batchrun").addHandler(logging.NullHandler())
 
 _HOMES = {
-    "batchrun.api": ("check", "resume", "retry", "run", "run_marked", "workflows"),
-    "batchrun.control": ("Control",),
+    "batchrun.sync": ("check", "resume", "retry", "run", "run_marked", "workflows"),
+    "batchrun.batch.control": ("Control",),
     "batchrun.engine": ("Ending", "Progress"),
     "batchrun.errors": ("BatchrunError",),
     "batchrun.estimate": ("Estimate",),
-    "batchrun.history": (
+    "batchrun.batch.history": (
         "BatchStatus",
         "batches",
         "export",
@@ -96,9 +96,9 @@ _HOMES = {
     ),
     "batchrun.model": ("BatchSummary", "InDoubt", "Outcome"),
     "batchrun.plan": ("Plan",),
-    "batchrun.report": ("Report",),
-    "batchrun.request": ("Request",),
-    "batchrun.rerun": ("Rerun",),
+    "batchrun.batch.report": ("Report",),
+    "batchrun.batch.request": ("Request",),
+    "batchrun.batch.rerun": ("Rerun",),
     "batchrun.service": ("Client", "Credits"),
     "batchrun.settings": ("Settings", "load_settings"),
     "batchrun.tables": ("ColumnQuestion",),

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
-from batchrun import batch
+from batchrun.batch import pipeline
+from batchrun.batch.request import Request
+from batchrun.batch.rerun import Rerun
 from batchrun.errors import InputError, NotConfirmedError, UsageError, parameter
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
-from batchrun.request import Request
-from batchrun.rerun import Rerun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from batchrun.control import Control
+    from batchrun.batch.control import Control
+    from batchrun.batch.report import Report
     from batchrun.engine import Progress
     from batchrun.model import JSON, BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
-    from batchrun.report import Report
     from batchrun.settings import Settings
     from batchrun.tables import Ask
     from batchrun.workbook import Form
@@ -67,7 +67,7 @@ async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
     Raises:
         BatchrunError: The key or the service can't be used.
     """
-    return await batch.list_workflows(settings)
+    return await pipeline.list_workflows(settings)
 
 
 async def check(
@@ -94,7 +94,7 @@ async def check(
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
     request = _request(source, workflow, reading)
-    return await batch.check(request, settings, with_credits=with_credits)
+    return await pipeline.check(request, settings, with_credits=with_credits)
 
 
 async def run(
@@ -140,13 +140,13 @@ async def run(
         BatchrunError: Something can't be used; what was triggered is in the journal.
         NotConfirmedError: ``confirm`` said no; nothing was triggered.
     """
-    report = await batch.run(
+    report = await pipeline.run(
         _no_results(_request(source, workflow, reading)),
         settings,
         output=_path(output),
         limit=limit,
         again=again,
-        confirm=confirm or batch.always,
+        confirm=confirm or pipeline.always,
         on_progress=on_progress,
         control=control,
         form=form,
@@ -187,7 +187,7 @@ async def resume(
     Raises:
         BatchrunError: As in `run`.
     """
-    return await batch.resume(
+    return await pipeline.resume(
         batch_id,
         settings,
         output=_path(output),
@@ -228,7 +228,7 @@ async def retry(
     Raises:
         BatchrunError: As in `run`; an outcome that can't be retried.
     """
-    return await batch.resume(
+    return await pipeline.resume(
         batch_id,
         settings,
         output=_path(output),
@@ -282,7 +282,7 @@ async def run_marked(
         )
     if confirm is not None and not confirm(marked):
         raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
-    return await batch.resume(
+    return await pipeline.resume(
         marked.summary.batch_id,
         settings,
         output=_path(output) or marked.output.absolute(),

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.errors import UsageError, in_python, parameter
-from batchrun.words import counted, duration, html_table, plural
+from batchrun.text import counted, duration, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

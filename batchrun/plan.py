@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
-from batchrun.tables.contents import candidate_contents, swap_notice
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
-from batchrun.words import duration, html_table, plural
+from batchrun.tables.roles import candidate_contents, swap_notice
+from batchrun.text import duration, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

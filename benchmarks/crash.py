@@ -40,8 +40,17 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 PRELOADED = (
-    *("batchrun.aio", "batchrun.cli.closing", "batchrun.cli.progress", "batchrun.cli.running"),
-    *("batchrun.service.fast", "batchrun.workbook.excel", "sqlalchemy.dialects.sqlite"),
+    *(
+        "batchrun.aio",
+        "batchrun.cli.messages",
+        "batchrun.cli.progress",
+        "batchrun.cli.commands_run",
+    ),
+    *(
+        "batchrun.service.aiohttp_transport",
+        "batchrun.workbook.excel",
+        "sqlalchemy.dialects.sqlite",
+    ),
 )
 """Imported before the forks: what is killed is the work, not the start."""
 
@@ -60,7 +69,7 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "batch held": ("batchrun.journal.jobs:BatchJobs", "recover", "before"),
     "before the intent": ("batchrun.journal.jobs:BatchJobs", "intend", "before"),
     "intent kept, not sent": ("batchrun.service.client:Client", "trigger", "before"),
-    "sent, answer not read": ("batchrun.service.fast:FastWire", "send", "after"),
+    "sent, answer not read": ("batchrun.service.aiohttp_transport:FastWire", "send", "after"),
     "answer read, not kept": ("batchrun.service.client:Client", "trigger", "after"),
     "before a commit": ("batchrun.journal.writer:JournalWriter", "_execute", "before"),
     "written, not committed": ("sqlalchemy.engine.base:RootTransaction", "commit", "before"),

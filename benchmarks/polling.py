@@ -26,18 +26,18 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from batchrun.engine import LearnedForecast, Quota
+from batchrun.engine.engine import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
 from batchrun.engine.forecast import DuePoll
-from batchrun.engine.runtimes import RunTimes
-from batchrun.engine.schedule import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
+from batchrun.engine.run_times import RunTimes
 from batchrun.model import Execution, ExecutionStatus
 from batchrun.sandbox import RunTimeKind, SandboxService, SandboxSettings
-from batchrun.service.headers import read_quota
+from batchrun.service.parsing import read_quota
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from batchrun.engine import Forecast
-    from batchrun.engine.schedule import Step
+    from batchrun.engine.engine import Step
 
 START = 1_790_000_007.0  # somewhere inside a minute
 RATES = (60, 120, 600)

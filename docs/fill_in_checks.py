@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from batchrun.cli.wording import plan_lines
+from batchrun.batch.request import Request, load_request
+from batchrun.cli.messages import plan_lines
 from batchrun.estimate import EstimateRates
 from batchrun.model import Workflow
-from batchrun.request import Request, load_request
 from batchrun.settings import load_settings
 
 ROOT = Path(__file__).parents[1]

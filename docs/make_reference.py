@@ -15,8 +15,7 @@ import typer
 from batchrun.cli import app
 from batchrun.errors import ExitCode
 from batchrun.settings import Settings, variable_of
-from batchrun.settings.defaults import WANTED, ListDefaults
-from batchrun.settings.files import known_names
+from batchrun.settings.files import WANTED, ListDefaults, known_names
 
 PAGE = Path(__file__).parent / "reference.md"
 PLACE = re.compile(

@@ -106,7 +106,7 @@ def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Run a test by httpx, and by what the extra `fast` brings."""
     name: str = request.param
     if name == "httpx":
-        monkeypatch.setattr("batchrun.service.way.find_spec", lambda _: None)
+        monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)
     return name
 
 

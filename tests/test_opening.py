@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batchrun.ending import note_of
+from batchrun.batch.pipeline import note_of
 from batchrun.engine import Ending
-from batchrun.opening import opens_at
+from batchrun.text import opens_at
 
 
 def test_the_moment_a_note_tells_is_read_back_from_it() -> None:

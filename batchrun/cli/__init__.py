@@ -13,9 +13,16 @@ from typing import Any
 
 import typer
 
-from batchrun.cli import batches, configuring, deciding, doctor, keys, running, service
-from batchrun.cli.console import write_plainly
-from batchrun.cli.failing import Unseen, end
+from batchrun.cli.commands_batches import add_batch_commands, add_decision_commands
+from batchrun.cli.commands_config import (
+    add_config_command,
+    add_doctor_command,
+    add_key_commands,
+    add_service_commands,
+)
+from batchrun.cli.commands_run import add_run_commands
+from batchrun.cli.errors import Unseen, end
+from batchrun.cli.output import write_plainly
 from batchrun.errors import ExitCode
 
 app = typer.Typer(
@@ -49,13 +56,21 @@ def batchrun(
     """Run a PG:AI workflow for every row of a spreadsheet and get a finished workbook back."""
     del version, debug  # its callback has shown it; `main` looks for --debug behind a command too
     if context.invoked_subcommand is None:
-        from batchrun.cli.welcome import welcome
+        from batchrun.cli.commands_config import welcome
 
         welcome()
 
 
-for family in (keys, service, running, deciding, batches, configuring, doctor):
-    family.add_commands(app)
+for add in (
+    add_key_commands,
+    add_service_commands,
+    add_run_commands,
+    add_decision_commands,
+    add_batch_commands,
+    add_config_command,
+    add_doctor_command,
+):
+    add(app)
 
 
 def main() -> None:

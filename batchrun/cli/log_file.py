@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from batchrun.cli.telling import tell
+from batchrun.cli.output import tell
 from batchrun.errors import UsageError
 from batchrun.events import Happening
 

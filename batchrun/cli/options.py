@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from contextlib import suppress
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
-from batchrun.cli.completing import batch_ids
-from batchrun.cli.telling import tell
+from batchrun.cli.output import tell
+from batchrun.cli.prompts import (
+    HeaderRow,
+    LenientIds,
+    MappingFile,
+    SaveMapping,
+    VisibleOnly,
+    ask_if_somebody_is_here,
+)
 from batchrun.errors import BatchrunError, NoBatchError, UsageError
+from batchrun.text import meant, plural
 
 if TYPE_CHECKING:
-    from batchrun.settings import Configuration, Settings
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
+    from pathlib import Path
+
+    from batchrun import Request
+    from batchrun.model import JSON, BatchSummary
+    from batchrun.settings import Configuration, ListDefaults, Settings
+    from batchrun.workbook import Form
+
+
+OFFERED = 20
+
+
+def batch_ids(incomplete: str) -> list[tuple[str, str]]:
+    """The newest batches of the journal, each with what it was."""
+    offered: list[tuple[str, str]] = []
+    with suppress(Exception):  # no journal, an unusable one: there is nothing to offer
+        from batchrun import batches
+
+        offered += [
+            (each.batch_id, f"{each.workflow.name}, {plural(each.rows, 'row')}")
+            for each in batches()
+            if each.batch_id.startswith(incomplete)
+        ]
+    return offered[:OFFERED]
+
 
 BaseUrl: TypeAlias = Annotated[
     str | None, typer.Option(help="Where the service is. [env: BATCHRUN_BASE_URL]")
@@ -281,3 +318,382 @@ def _rate(text: str | None) -> object:
             f"--rate {text} is not a number of requests a minute.",
             "Write it as --rate 120, --rate 120/min or --rate unlimited.",
         ) from None
+
+
+Columns: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME,…", help="Result columns and their order; * stands for anything. Repeatable."
+    ),
+]
+Rename: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=TITLE", help="A column's title. Repeatable.")
+]
+FlatDepth: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="The most keys in a column's name; deeper is JSON."),
+]
+LayoutFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--layout", metavar="FILE.json", help="Keeps the columns for the next batch, or gives them."
+    ),
+]
+CsvPlain: TypeAlias = Annotated[
+    bool, typer.Option("--csv-plain", help="CSV for machines: no BOM, no escapes.")
+]
+ForCrm: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CRM",
+        help="CSV for the import of salesforce or hubspot.",
+        autocompletion=lambda: ["hubspot", "salesforce"],
+    ),
+]
+WriteEvery: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Write also while it runs, such as every 30s, 5m or 1h."),
+]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnOptions:
+    """Which result columns, and how they are written: the same wherever results are."""
+
+    columns: Columns = None
+    rename: Rename = None
+    flat_depth: FlatDepth = None
+    layout: LayoutFile = None
+    csv_plain: CsvPlain = False
+
+
+def form_from(
+    options: ColumnOptions,
+    *,
+    crm: str | None = None,
+    write_every: str | None = None,
+    defaults: ListDefaults | None = None,
+    source: Path | str | None = None,
+) -> Form:
+    """The form that the options ask for.
+
+    Args:
+        options: As given.
+        crm: As given.
+        write_every: As given.
+        defaults: What counts where the options say nothing.
+        source: The list, which names the results.
+
+    Raises:
+        UsageError: One of them can't be used.
+    """
+    from batchrun.settings import ListDefaults
+    from batchrun.workbook import Crm, Form
+
+    usual = defaults or ListDefaults()
+    layout = options.layout
+    kept = layout is not None and layout.exists()
+    shape = ListDefaults() if kept else usual  # a layout says it all
+    every, said_by = write_every, "--write-every"
+    if every is None:
+        every, said_by = usual.write_every, "write_every in batchrun.toml"
+
+    if crm is not None and crm.lower() not in set(Crm):
+        raise UsageError(
+            f"--crm {crm} is not known.", f"{meant(crm, Crm)}It can be {' or '.join(Crm)}."
+        )
+    wanted = Form(
+        _names(options.columns or shape.columns),
+        _titles(options.rename or ()),
+        options.flat_depth or shape.flat_depth,
+        options.csv_plain or usual.csv_plain,
+        None if crm is None else Crm(crm.lower()),
+        layout,
+        None if every is None else _seconds(every, said_by),
+        None if source is None else usual.output_of(Path(source)),
+    )
+    return wanted.with_layout().over(Form(rename=shape.rename))
+
+
+def _names(columns: Sequence[str]) -> Sequence[str] | None:
+    """Dotted names, given one by one or with commas between; ``None`` for none."""
+    return (
+        tuple(name for given in columns for one in given.split(",") if (name := one.strip()))
+        or None
+    )
+
+
+def _titles(rename: Sequence[str]) -> dict[str, str]:
+    titles: dict[str, str] = {}
+    for given in rename:
+        name, equals, title = given.partition("=")
+        if not (equals and name.strip() and title.strip()):
+            raise UsageError(
+                f"--rename {given} has no title.", "Write it as --rename outputs.fit_score=Fit."
+            )
+        titles[name.strip()] = title.strip()
+    return titles
+
+
+def _seconds(text: str, said_by: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)(?:in|ec)?", text.strip().lower())
+    if found is None or not float(found[1]):
+        raise UsageError(f"{said_by}: {text} is no time.", "Write it as 30s, 5m or 1h.")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+List: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The list: a workbook or CSV.")
+]
+Workflow: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow",
+        "-w",
+        help="Id or name of the workflow, any case; needed unless batchrun.toml names it.",
+    ),
+]
+WorkflowUnlessMarked: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow",
+        "-w",
+        help="Id or name of the workflow, any case; needed unless batchrun.toml names it, or the "
+        'file is a workbook that batchrun wrote and whose column "run again" says what to send.',
+    ),
+]
+Sheet: TypeAlias = Annotated[
+    str | None, typer.Option(help="Sheet of a workbook; without it, the first.")
+]
+CompanyColumn: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="C", help="Column with the company ids.")
+]
+ContactColumn: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="C", help="Column with the contact ids.")
+]
+Param: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="K=V", help="A parameter for all rows: JSON, else text. Repeatable."),
+]
+ParamColumn: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="K=COLUMN", help="A parameter from a column. Repeatable."),
+]
+Params: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE.json", help="Parameters for all rows from a file.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """How a list is read, and what is sent with each row: the same for `check` and `run`."""
+
+    sheet: Sheet = None
+    header_row: HeaderRow = None
+    visible_only: VisibleOnly = False
+    company_column: CompanyColumn = None
+    contact_column: ContactColumn = None
+    lenient_ids: LenientIds = False
+    mapping: MappingFile = None
+    save_mapping: SaveMapping = None
+    param: Param = None
+    param_column: ParamColumn = None
+    params: Params = None
+
+    def given(self) -> dict[str, object]:
+        """Those that were given, by their options."""
+        each = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
+        return {option: value for option, value in each.items() if value}
+
+
+def configuration_beside(file: Path) -> Configuration:
+    """What the ``batchrun.toml`` beside a list and the user's own say."""
+    from batchrun.settings import find_configuration
+
+    return find_configuration(file)
+
+
+def configuration_of(batch: BatchSummary) -> Configuration:
+    """What the files say of the list that a batch was made of."""
+    from batchrun.settings import find_configuration
+
+    return find_configuration(None if batch.source.path is None else Path(batch.source.path))
+
+
+def tell_configuration(configuration: Configuration, settings: Settings) -> None:
+    """Say which files count: what they hold may decide what is paid for."""
+    for file in configuration.files:
+        tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)])
+    named = configuration.settings.get("profile")
+    if named is not None and settings.profile != named:
+        tell(
+            f"Note:      profile {named} of batchrun.toml is not used: "
+            "the key comes from elsewhere (see: batchrun config)",
+            err=True,
+        )
+
+
+def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
+    """Say it where a batch goes on with another key than it was begun with: that one pays.
+
+    Raises:
+        UsageError: It can't, since no such key is named.
+    """
+    from batchrun import status
+    from batchrun.settings import for_batch, other_key
+
+    here = for_batch(settings, batch)
+    if other := other_key(here, batch):
+        tell(
+            f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
+            f"is erased: {other} pays from now on",
+            err=True,
+        )
+    elif other := status(batch.batch_id, settings=here).unlike_its_key(here):
+        tell(
+            f"Note:      batch {batch.batch_id} was begun with another key: {other} pays from now "
+            "on; a key of another workspace can't see the executions that run already",
+            err=True,
+        )
+
+
+def request_from(
+    file: Path,
+    workflow: str | None,
+    options: ListOptions,
+    reuse: timedelta | None,
+    defaults: ListDefaults,
+) -> Request:
+    """The request that the options make, and the files where they say nothing.
+
+    Raises:
+        UsageError: One of them can't be used, or nothing names a workflow.
+    """
+    from batchrun import Request
+
+    workflow = defaults.workflow if workflow is None else workflow
+    if workflow is None:
+        raise UsageError(
+            "No workflow is named.",
+            "Name it with -w, or in a batchrun.toml beside the list; see: batchrun workflows",
+        )
+    parameters = {} if options.params is None else read_parameters(options.params)
+    parameters |= dict(parse_parameter(text) for text in options.param or [])
+    return Request(
+        file,
+        workflow,
+        options.sheet,
+        options.company_column,
+        options.contact_column,
+        parameters,
+        dict(_column_of(text) for text in options.param_column or []),
+        header_row=options.header_row,
+        visible_only=options.visible_only,
+        lenient_ids=options.lenient_ids,
+        mapping=options.mapping,
+        save_mapping=options.save_mapping,
+        ask=ask_if_somebody_is_here(),
+        reuse=reuse,
+    ).over(defaults)
+
+
+def _column_of(text: str) -> tuple[str, str]:
+    """A parameter's name and the column it comes from."""
+    name, equals, column = text.partition("=")
+    if not (equals and name.strip() and column):
+        raise UsageError(
+            f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
+        )
+    return name.strip(), column
+
+
+def parse_parameter(text: str) -> tuple[str, JSON]:
+    """Read ``name=value``: JSON where the value is JSON, else text.
+
+    Raises:
+        UsageError: There is no ``=`` or no name before it.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(
+            f"The parameter {text} has no value.", "Write it as --param depth=comprehensive."
+        )
+    try:
+        return name.strip(), json.loads(value, parse_constant=_refuse_constant)
+    except ValueError:
+        return name.strip(), value
+
+
+def read_parameters(path: Path) -> dict[str, JSON]:
+    """Read parameters for all rows from a JSON file that holds one object.
+
+    Raises:
+        UsageError: It can't be read, or is not an object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise UsageError(
+            f"The parameter file {path} can't be read: {error.strerror}.",
+            "Check the name given with --params.",
+        ) from error
+    except ValueError as error:
+        raise UsageError(
+            f"The parameter file {path} is not JSON: {error}.",
+            'Write it as {"depth": "comprehensive"}.',
+        ) from error
+    if not isinstance(found, dict):
+        raise UsageError(
+            f"The parameter file {path} does not hold an object.",
+            'Write it as {"depth": "comprehensive"}.',
+        )
+    return found
+
+
+def _refuse_constant(name: str) -> JSON:
+    raise ValueError(name)  # NaN and Infinity are words, not JSON
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the fields of each of its groups as options of their own, in their place.
+
+    A group is a parameter whose type is a dataclass; its fields are annotated as parameters of a
+    command are, and have defaults.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {
+        name: parameter.annotation
+        for name, parameter in signature.parameters.items()
+        if is_dataclass(parameter.annotation)
+    }
+
+    @wraps(command)
+    def as_typed(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{each.name: given.pop(each.name) for each in fields(group)})
+        command(**given)
+
+    parameters = [
+        each
+        for name, parameter in signature.parameters.items()
+        for each in (_options(groups[name]) if name in groups else [parameter])
+    ]
+    by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    # What typer reads of a command: its signature, and its annotations.
+    vars(as_typed)["__signature__"] = signature.replace(parameters=by_name)
+    as_typed.__annotations__ = {each.name: each.annotation for each in by_name}
+    return as_typed
+
+
+def _options(group: type[Any]) -> Iterator[inspect.Parameter]:
+    annotations = get_type_hints(group, include_extras=True)
+    for each in fields(group):
+        assert each.default is not MISSING
+        yield inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=each.default,
+            annotation=annotations[each.name],
+        )

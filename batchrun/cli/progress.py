@@ -9,11 +9,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from batchrun.cli.costs import clock_after
-from batchrun.cli.telling import fitted, nobody_reads, tell
-from batchrun.cli.terminal import columns_of, fitting, is_screen, room_of
+from batchrun.cli.messages import clock_after
+from batchrun.cli.output import columns_of, fitted, fitting, is_screen, nobody_reads, room_of, tell
 from batchrun.model import Outcome
-from batchrun.words import duration, plural
+from batchrun.text import duration, plural
 
 if TYPE_CHECKING:
     from batchrun.engine import Progress

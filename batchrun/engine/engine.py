@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from batchrun.engine.exchanges import Exchanges
-from batchrun.engine.feed import Feed
+from batchrun.engine.backoff import FailureWatch, Reach
+from batchrun.engine.handlers import Exchanges, Feed
 from batchrun.engine.limits import Ending, Limits
 from batchrun.engine.progress import Effort, Progress, Tally
-from batchrun.engine.schedule import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
-from batchrun.engine.setbacks import FailureWatch, Reach
 from batchrun.estimate import EstimateRates
 from batchrun.events import Event, happened
 
@@ -25,16 +24,88 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from batchrun.engine.clock import Clock
-    from batchrun.engine.exchanges import Settling
-    from batchrun.engine.forecast import Forecast
+    from batchrun.engine.forecast import DuePoll, Forecast
+    from batchrun.engine.handlers import Settling
     from batchrun.engine.quota import Quota
-    from batchrun.engine.schedule import Step
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs
     from batchrun.model import Outcome
     from batchrun.service import Client
 
+
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerNext:
+    """Trigger the next job."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollNext:
+    """Poll the execution that is due first."""
+
+    poll: DuePoll
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Send nothing: for so many seconds, or until an answer arrives."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """There is nothing left to send and nothing to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpent:
+    """What is left of today's quota isn't enough for a trigger and its poll."""
+
+
+Step: TypeAlias = TriggerNext | PollNext | Wait | DaySpent | Done
+
+
+def next_step(
+    *,
+    may_trigger: bool,
+    in_flight: int,
+    max_in_flight: float,
+    outstanding: int,
+    due: DuePoll | None,
+    requests_left: float,
+    now: float,
+) -> Step:
+    """Decide what the next token is spent on.
+
+    A probe comes first: it tells how long executions take, and brings the first results. A trigger
+    comes next, as long as fewer are in flight than wanted: what is in flight has more time to end,
+    so that its poll is a sure one, and every token is busy to the end. A poll that is due comes
+    then. Every execution in flight, and the new one, keep a request of today's quota for
+    their poll.
+
+    Args:
+        may_trigger: Whether there is a job to trigger and nothing forbids it.
+        in_flight: Executions accepted and not ended.
+        max_in_flight: How many are wanted.
+        outstanding: Requests on the wire.
+        due: The poll due first, if any.
+        requests_left: What is left of today's quota; infinite for no limit.
+        now: Seconds of the engine's clock.
+    """
+    if due is not None and due.probe and due.at <= now:
+        return PollNext(due)
+    room = in_flight + outstanding < max_in_flight
+    if may_trigger and room and requests_left >= in_flight + outstanding + 2:
+        return TriggerNext()
+    if due is not None:
+        return PollNext(due) if due.at <= now else Wait(due.at - now)
+    if outstanding:
+        return Wait(math.inf)
+    return DaySpent() if may_trigger else Done()
+
 
 FASTEST_PER_SECOND = 1_000.0
 """More requests a second than this one process doesn't send, whatever the quota."""

@@ -7,18 +7,166 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from batchrun.engine.probing import AskingAge
-from batchrun.engine.queueing import Queue
-from batchrun.engine.runtimes import EXPLAINED_SHARE, RunTimes
+from batchrun.engine.run_times import EXPLAINED_SHARE, RunTimes
 from batchrun.model import ExecutionStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from batchrun.model import Execution
+
+
+EARLY_SECONDS = 4.0
+"""The first one is asked at this age: cached answers come that fast."""
+EARLY_REQUESTS = 200
+"""Or as soon as the quota gives so many: where it is plenty, or there is none, the one that comes
+too early costs nothing."""
+EXPECTED_SECONDS = (64.0, 96.0)
+"""The next at these: not later than one and a half times the 45 s of the faster workflows (API.md,
+Seen), so that the first result isn't late; and when the 85 s of the slower ones are surely over."""
+IDLE_SECONDS = 20.0
+"""Or at this one, if all is triggered by then: the batch may only be waiting to be told."""
+
+MANY_JOBS = 500
+MANY_GROWTH = 1.3
+"""In so large a batch a poll too early is hardly noticed: ages are tried in steps so small that no
+first result comes late."""
+
+GROWTH = 0.25
+GROWTH_EXPONENT = 0.4
+"""After one that still ran the next is asked when a quarter older, and when less older the more had
+ended at that age: the longest isn't far then."""
+
+
+class AskingAge:
+    """The age at which the next execution is asked; it only rises.
+
+    All that have ended at an age are asked there; one that has not ended raises it.
+
+    Args:
+        seconds: The first one; ``None`` where nothing tells of it.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.seconds = EARLY_SECONDS if seconds is None else seconds
+        """That age."""
+        self._guessed = seconds is None
+        self._ended_there = 0
+        self._many = False
+        self._idle_from = 0.0
+
+    def batch(self, jobs: int, idle_from: float, requests_per_second: float) -> None:
+        """How large the batch is, when it has nothing left to trigger, and what the quota gives."""
+        soon = EARLY_REQUESTS / requests_per_second
+        self._many = jobs >= MANY_JOBS or soon < EARLY_SECONDS
+        self._idle_from = idle_from
+        if self._guessed:
+            self.seconds = min(self.seconds, soon)
+
+    def ended(self) -> None:
+        """One that was asked had ended."""
+        self._ended_there += 1
+
+    def running(self, seconds: float, started_at: float, *, one_kind: bool) -> None:
+        """One that was asked still ran.
+
+        Args:
+            seconds: At this age.
+            started_at: When it had started.
+            one_kind: Whether those that ended explain how long the others take.
+        """
+        self._guessed = False
+        self.seconds = max(self.seconds, self._next(seconds, started_at, one_kind=one_kind))
+        self._ended_there = 0
+
+    def _next(self, seconds: float, started_at: float, *, one_kind: bool) -> float:
+        if not one_kind and self._many:
+            return seconds * MANY_GROWTH
+        if not one_kind and seconds < EXPECTED_SECONDS[-1]:
+            idle = started_at + IDLE_SECONDS >= self._idle_from
+            ages = (IDLE_SECONDS, *EXPECTED_SECONDS) if idle else EXPECTED_SECONDS
+            return next(age for age in ages if age > seconds)
+        return seconds * (1 + GROWTH / math.pow(1 + self._ended_there, GROWTH_EXPONENT))
+
+
+WAITED_SECONDS = 1.5
+"""An execution that waited less than this for its start did not queue."""
+
+REMEMBERED = 64
+"""Known starts that make the pace."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Start:
+    turn: int
+    at: float
+    waited: bool
+
+
+class Queue:
+    """Known starts by turn (0 is the first execution triggered), and the next ones foretold."""
+
+    def __init__(self) -> None:
+        self._starts: list[_Start] = []
+        self._not_before: tuple[int, float] | None = None
+        self._at_once = 0
+        self._seen_pace: float | None = None
+
+    def started(self, turn: int, triggered_at: float, at: float) -> None:
+        """An execution is known to have started then."""
+        waited = at - triggered_at > WAITED_SECONDS
+        if not waited:
+            self._at_once = max(self._at_once, turn + 1) if not self.waits else self._at_once
+        insort(self._starts, _Start(turn, at, waited))
+        if len(self._starts) > REMEMBERED:
+            del self._starts[0]
+        self._seen_pace = self._pace_of_starts()
+        if self._not_before is not None and turn >= self._not_before[0]:
+            self._not_before = None
+
+    def still_queued(self, turn: int, now: float) -> None:
+        """An execution had not started yet."""
+        self._not_before = (turn, now)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the execution last known to have started had to wait, or one still does."""
+        return self._not_before is not None or bool(self._starts and self._starts[-1].waited)
+
+    def pace(self, mean_run_seconds: float) -> float:
+        """Starts a second, while executions queue."""
+        if self._seen_pace is not None:
+            return self._seen_pace
+        return max(self._at_once, 1) / max(mean_run_seconds, 0.1)
+
+    def _pace_of_starts(self) -> float | None:
+        """Starts a second by those that waited; ``None`` where they are too few to tell."""
+        waited = [start for start in self._starts if start.waited]
+        if len(waited) < 2:
+            return None
+        turns = waited[-1].turn - waited[0].turn
+        seconds = waited[-1].at - waited[0].at
+        return turns / seconds if turns >= max(4, self._at_once) and seconds > 0 else None
+
+    def start(self, turn: int, triggered_at: float, mean_run_seconds: float) -> float:
+        """When an execution probably starts, or did."""
+        if not self.waits:
+            return triggered_at
+        pace = self.pace(mean_run_seconds)
+        at = triggered_at
+        place = bisect_left(self._starts, turn, key=lambda start: start.turn) - 1
+        if place >= 0:
+            known = self._starts[place]
+            at = max(at, known.at + (turn - known.turn) / pace)
+        if self._not_before is not None:
+            queued, moment = self._not_before
+            at = max(at, moment + max(turn - queued, 0.5) / pace)
+        return at
+
 
 FIRST_SHARE = 0.96
 """The first poll of an execution comes when so many of its kind have ended."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
-from batchrun.words import counted, duration, plural
+from batchrun.text import counted, duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

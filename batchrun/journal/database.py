@@ -2,23 +2,185 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import JournalError, parameter
-from batchrun.journal import places, server
-from batchrun.journal.faults import unusable
-from batchrun.journal.migrations import bring_up_to_date
-from batchrun.settings.location import is_server, shown
+from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, unusable
+from batchrun.journal.schema import bring_up_to_date
+from batchrun.settings.location import is_server, server_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+
+WRITING = {"isolation_level": "READ COMMITTED"}
+
+_CONNECTING = {
+    "application_name": "batchrun",
+    "connect_timeout": 10,
+    # A server that is gone without a word (a cable, a laptop that moved) is given up after 30 s.
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+_OPENING = 0x62617463  # "batc": the advisory lock of those who make or migrate the tables
+
+
+def connect_to_server(location: str) -> Engine:
+    """An engine for the database of a server; nothing is connected yet.
+
+    Raises:
+        JournalError: The URL can't be used, or the extra `postgres` is not installed.
+    """
+    url = server_url(location)
+    given = {name: value for name, value in _CONNECTING.items() if name not in url.query}
+    try:
+        engine = create_engine(
+            url,
+            connect_args=given,
+            isolation_level="REPEATABLE READ",
+            pool_pre_ping=True,  # firewalls and sleeping laptops end connections in silence
+            pool_size=2,
+        )
+    except ImportError:
+        raise JournalError(
+            "A journal on a PostgreSQL server needs psycopg.",
+            "Install it with: pip install 'batchrun[postgres]'",
+        ) from None
+    event.listen(engine, "connect", partial(_make_server_durable, shown(location)))
+    return engine
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """Until the transaction ends, no other process makes or migrates tables."""
+    connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
+
+
+def seconds_ahead(connection: Connection) -> float:
+    """How far the server's clock is ahead of this machine's."""
+    asked_at = time.time()
+    told = connection.scalar(select(func.extract("epoch", func.clock_timestamp())))
+    return float(told or asked_at) - (asked_at + time.time()) / 2
+
+
+def refuses(error: BaseException) -> bool:
+    """Whether the server says that this user may not do it, which the driver calls a mistake."""
+    return getattr(error, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
+
+
+def _make_server_durable(name: str, connection: Any, _record: Any) -> None:
+    """Whatever the role's own setting, what was committed survives the server's power loss."""
+    import psycopg
+
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+        connection.commit()
+    except psycopg.Error as error:
+        raise unusable(name, error) from error
+
+
+# SQLite's write-ahead log needs memory shared by all that have the file open, and locks that
+# hold: https://www.sqlite.org/wal.html#noshm, https://www.sqlite.org/howtocorrupt.html
+_NETWORK_FILESYSTEMS = frozenset(
+    {
+        *("afs", "afpfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "lustre", "ncpfs"),
+        *("nfs", "nfs4", "smb3", "smbfs", "webdav"),
+        *("fuse.davfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"),
+    }
+)
+_MAC_MOUNT = re.compile(r".+ on (?P<point>/.*) \((?P<kind>\w+)[,)].*")
+_MOUNTS = Path("/proc/self/mounts")
+_WINDOWS_REMOTE_DRIVE = 4  # DRIVE_REMOTE of GetDriveTypeW
+
+
+def prepare(path: Path) -> None:
+    """Make the journal's folder and file, never readable by others, not even for a moment.
+
+    Raises:
+        JournalError: It would live on a network drive.
+        OSError: It can't be made there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    filesystem = network_filesystem(path.parent.resolve())
+    if filesystem is not None:
+        raise JournalError(
+            f"The journal {path} would live on a network drive ({filesystem}), where SQLite can't "
+            "promise that what is committed stays.",
+            f"Name one on a disk of this machine with {parameter('journal')} or BATCHRUN_JOURNAL.",
+        )
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def network_filesystem(folder: Path) -> str | None:
+    """The name of the network file system a folder is on; ``None`` for a disk of this machine."""
+    if sys.platform == "win32":
+        import ctypes
+
+        remote = ctypes.windll.kernel32.GetDriveTypeW(folder.anchor) == _WINDOWS_REMOTE_DRIVE
+        return "network share" if remote else None
+    if sys.platform == "darwin":
+        return mac_network_mount(_mac_mounts(), folder)
+    try:
+        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None  # no such list on this system
+    return network_mount(mounts, folder)
+
+
+def _mac_mounts() -> str:
+    try:
+        told = subprocess.run(
+            ["/sbin/mount"], capture_output=True, timeout=5, check=False, encoding="utf-8"
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ""
+    return told.stdout
+
+
+def mac_network_mount(mounts: str, folder: Path) -> str | None:
+    """As `network_filesystem`, from what macOS' ``mount`` prints. Pure."""
+    lines = (_MAC_MOUNT.fullmatch(line) for line in mounts.splitlines())
+    found = [(Path(line["point"]), line["kind"]) for line in lines if line]
+    around = [(point, kind) for point, kind in found if folder.is_relative_to(point)]
+    if not around:
+        return None
+    _, kind = max(around, key=lambda each: len(each[0].parts))
+    return kind if kind in _NETWORK_FILESYSTEMS else None
+
+
+def network_mount(mounts: str, folder: Path) -> str | None:
+    """As `network_filesystem`, from a list of mounts as Linux gives it. Pure."""
+    deepest, found = -1, ""
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        point = Path(fields[1].replace("\\040", " "))
+        if folder.is_relative_to(point) and len(point.parts) >= deepest:
+            deepest, found = len(point.parts), fields[2]
+    return found if found in _NETWORK_FILESYSTEMS else None
+
 
 BUSY_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 0.01
@@ -41,7 +203,7 @@ def open_database(location: str) -> Engine:
     Raises:
         JournalError: It can't be opened, is not a journal, or is from a newer batchrun.
     """
-    engine = server.connect_to_server(location) if is_server(location) else _file(location)
+    engine = connect_to_server(location) if is_server(location) else _file(location)
 
     def in_words(context: ExceptionContext) -> JournalError | None:
         error = context.original_exception
@@ -51,7 +213,7 @@ def open_database(location: str) -> Engine:
     try:
         with writing(engine) as connection:
             if on_server(engine):
-                server.wait_for_turn(connection)
+                wait_for_turn(connection)
             bring_up_to_date(connection, shown(location))
     except sqlite3.Error as error:
         engine.dispose()
@@ -70,7 +232,7 @@ def on_server(engine: Engine) -> bool:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A connection that writes, in one transaction: committed at the end of the block."""
-    options = _WRITING | (server.WRITING if on_server(engine) else _WRITING_TO_A_FILE)
+    options = _WRITING | (WRITING if on_server(engine) else _WRITING_TO_A_FILE)
     with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
@@ -80,7 +242,7 @@ def clock_ahead(engine: Engine) -> float:
     if not on_server(engine):
         return 0.0
     with engine.connect() as connection:
-        return server.seconds_ahead(connection)
+        return seconds_ahead(connection)
 
 
 def compact(engine: Engine) -> None:
@@ -112,7 +274,7 @@ def compact(engine: Engine) -> None:
 def _file(location: str) -> Engine:
     path = Path(location).expanduser()
     try:
-        places.prepare(path)
+        prepare(path)
         engine = create_engine(URL.create("sqlite", database=str(path)))
     except (SQLAlchemyError, OSError) as error:
         raise unusable(location, error) from error
@@ -159,7 +321,7 @@ def _keep_a_log(cursor: sqlite3.Cursor) -> str:
 def _is_databases_own(engine: Engine, error: BaseException) -> bool:
     """Whether it is the database that fails, not a statement it was given."""
     driver: Any = engine.dialect.loaded_dbapi
-    if on_server(engine) and server.refuses(error):
+    if on_server(engine) and refuses(error):
         return True
     of_statements = (
         driver.InterfaceError,

@@ -2,32 +2,213 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, Executable, bindparam, func, insert, literal, or_, select, update
 
 from batchrun.errors import JournalWriteError, TakenOverError, UsageError
 from batchrun.events import Event, happened
-from batchrun.journal.encoding import encode_result, encode_time
-from batchrun.journal.holder import SURE_SECONDS, require_hold
-from batchrun.journal.job import Job
-from batchrun.journal.rescue import RescueFiles, Step
-from batchrun.journal.schema import ENDED, JobState, attempts, jobs
-from batchrun.journal.steps import Steps
-from batchrun.journal.sweeps import Sweeps
+from batchrun.journal.lease import SURE_SECONDS, held_by, require_hold
+from batchrun.journal.ledger import counted
+from batchrun.journal.rescue import Step
+from batchrun.journal.schema import (
+    ENDED,
+    JobState,
+    attempts,
+    batches,
+    encode_result,
+    encode_time,
+    jobs,
+)
+from batchrun.journal.writer import Change
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Executable
+    from sqlalchemy import ColumnElement, Engine, Executable
 
+    from batchrun.journal.rescue import RescueFiles
     from batchrun.journal.writer import JournalWriter
+    from batchrun.model import JSON
+
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One distinct trigger body.
+
+    Attributes:
+        number: Its number in the batch.
+        body: The trigger body as JSON text.
+        rows: How many rows of the input share it.
+        execution_id: The service's id once it is accepted.
+        triggered_at: When it was accepted, in Unix seconds.
+        retried: How often it has been sent again.
+    """
+
+    number: int
+    body: str
+    rows: int
+    execution_id: str | None = None
+    triggered_at: float | None = None
+    retried: int = 0
+
+    def request(self) -> dict[str, JSON]:
+        """The trigger body as values."""
+        body: dict[str, JSON] = json.loads(self.body)
+        return body
+
+
+# Parameters of conditions; those of values have the columns' names.
+_BATCH, _JOB, _HOLDER, _NOW, _RETRIED = "of_batch", "of_job", "of_holder", "now", "times"
+_EXECUTION = "of_execution"
+
+
+class Steps:
+    """The changes that one batch's jobs go through.
+
+    Args:
+        engine: The database.
+        batch_id: Which batch.
+        key_hash: Under which name requests are counted for the day.
+        holder: Under which name this process holds the batch.
+    """
+
+    def __init__(self, engine: Engine, batch_id: str, key_hash: str, holder: str) -> None:
+        self._batch_id = batch_id
+        self._key_hash = key_hash
+        self._holder = holder
+        self._counted = counted(engine)
+
+    def intend(self, job: int) -> Change:
+        """From pending to sending, as long as this process holds the batch."""
+        return Change(_INTEND, {_BATCH: self._batch_id, _HOLDER: self._holder, _JOB: job})
+
+    def move(self, step: Step) -> Change:
+        """From one of some states to another; nothing where the job is in none of them.
+
+        Nor where the step is of a sending or an execution, and the job has been made pending once
+        more since.
+        """
+        of_sending, of_execution = step.retried is not None, step.execution_id is not None
+        statement = _move(
+            step.old, frozenset(step.values), of_sending=of_sending, of_execution=of_execution
+        )
+        named = {_BATCH: self._batch_id, _JOB: step.job, "state": step.new}
+        if of_sending:
+            named[_RETRIED] = step.retried
+        if of_execution:
+            named[_EXECUTION] = step.execution_id
+        return Change(statement, named | dict(step.values))
+
+    def count(self) -> tuple[Change, Change]:
+        """Count one request for the batch and for the key's day."""
+        now = time.time()
+        today = datetime.fromtimestamp(now, UTC).date().isoformat()
+        return (
+            Change(_COUNT, {_BATCH: self._batch_id, _NOW: now}),
+            Change(self._counted, {"key_hash": self._key_hash, "day": today, "requests": 1}),
+        )
+
+
+@lru_cache(maxsize=64)
+def _move(
+    old: tuple[JobState, ...], columns: frozenset[str], *, of_sending: bool, of_execution: bool
+) -> Executable:
+    statement = (
+        update(jobs)
+        .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
+        # An IN of a list is written out anew for each execution, and not for many at once.
+        .where(or_(*(jobs.c.state == state for state in old)))
+        .values({name: bindparam(name) for name in sorted({"state", *columns})})
+    )
+    if of_sending:
+        statement = statement.where(bindparam(_RETRIED) == _TIMES_RETRIED)
+    if of_execution:
+        statement = statement.where(jobs.c.execution_id == bindparam(_EXECUTION))
+    return statement
+
+
+_TIMES_RETRIED = (
+    select(func.count())
+    .select_from(attempts)
+    .where(attempts.c.batch_id == bindparam(_BATCH), attempts.c.number == bindparam(_JOB))
+    .scalar_subquery()
+)
+_INTEND = (
+    update(jobs)
+    .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
+    .where(jobs.c.state == JobState.PENDING)
+    .where(held_by(bindparam(_BATCH), bindparam(_HOLDER)))
+    .values(state=JobState.SENDING, message="")
+)
+_COUNT = (
+    update(batches)
+    .where(batches.c.id == bindparam(_BATCH))
+    .values(requests=batches.c.requests + 1, updated_at=bindparam(_NOW))
+)
+
+
+_KEPT = (
+    *(jobs.c.state, jobs.c.execution_id, jobs.c.triggered_at, jobs.c.message),
+    jobs.c.result,
+)
+_EMPTIED = ("execution_id", "triggered_at", "started_at", "finished_at", "result", "reused_from")
+
+
+class Sweeps:
+    """The statements for one batch and one holder; each changes nothing once another has it.
+
+    Args:
+        batch_id: Which batch.
+        holder: Under which name it is held.
+    """
+
+    def __init__(self, batch_id: str, holder: str) -> None:
+        self._batch_id = batch_id
+        self._held = held_by(batch_id, holder)
+
+    def move_all(self, old: Collection[JobState], new: JobState, message: str) -> Executable:
+        """Take a step of all jobs in some states."""
+        return (
+            update(jobs)
+            .where(jobs.c.batch_id == self._batch_id, jobs.c.state.in_(old), self._held)
+            .values(state=new, message=message)
+        )
+
+    def send_again(self, which: ColumnElement[bool]) -> tuple[Executable, Executable]:
+        """Make jobs pending again, and keep beside what had become of them."""
+        chosen = (jobs.c.batch_id == self._batch_id) & which & self._held
+        names = ["batch_id", "number", "retried_at", *(column.name for column in _KEPT)]
+        before = select(jobs.c.batch_id, jobs.c.number, literal(time.time()), *_KEPT)
+        return (
+            insert(attempts).from_select(names, before.where(chosen)),
+            update(jobs)
+            .where(chosen)
+            .values(state=JobState.PENDING, message="", **dict.fromkeys(_EMPTIED)),
+        )
+
+    def worked(self, note: str, seconds: float, quota_seconds: float) -> Executable:
+        """Keep how a run or resume ended."""
+        return (
+            update(batches)
+            .where(batches.c.id == self._batch_id, self._held)
+            .values(
+                note=note,
+                worked_seconds=batches.c.worked_seconds + seconds,
+                quota_seconds=batches.c.quota_seconds + quota_seconds,
+            )
+        )
+
 
 _EVENTS = {
     JobState.PENDING: Event.JOB_RETURNED,

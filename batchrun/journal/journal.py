@@ -6,24 +6,30 @@ import hashlib
 import json
 import secrets
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, delete, func, select, update
 
 from batchrun.errors import JournalError, NoBatchError
-from batchrun.journal.creation import batches_of, create_batch, newest_of
+from batchrun.journal.creation import batches_of, create_batch, known_jobs, newest_of, reuse_results
 from batchrun.journal.database import compact, open_database, writing
-from batchrun.journal.holder import Hold, Holder, find_holder, held_by, taken_over
 from batchrun.journal.jobs import BatchJobs
-from batchrun.journal.known import known_jobs, reuse_results
-from batchrun.journal.lease import hold_batch, lock_files
+from batchrun.journal.lease import (
+    Hold,
+    Holder,
+    find_holder,
+    held_by,
+    hold_batch,
+    lock_files,
+    taken_over,
+)
 from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
-from batchrun.journal.results import ResultRows
-from batchrun.journal.schema import JobState, batches, jobs, meta, rows
-from batchrun.journal.sent import SentJob, read_sent
+from batchrun.journal.results import ResultRows, SentJob, read_sent
+from batchrun.journal.schema import JobState, batches, decode_time, jobs, meta, rows
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
     BatchResults,
@@ -36,7 +42,7 @@ from batchrun.model import (
     Workflow,
 )
 from batchrun.settings.location import shown
-from batchrun.words import meant
+from batchrun.text import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
 
     from batchrun.plan import Plan
+
 
 BATCHES_NAMED = 10
 
@@ -397,3 +404,35 @@ def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str)
         f"{len(known)} batches are called {batch_id}: {', '.join(known[:BATCHES_NAMED])}{more}.",
         "Name one of them.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is left of a batch.
+
+    Attributes:
+        to_trigger: Jobs that have not been sent.
+        running: Executions that are waited for.
+        running_rows: Rows that wait for those.
+        oldest: When the execution was triggered that has been waited for longest; aware, UTC.
+    """
+
+    to_trigger: int
+    running: int
+    running_rows: int
+    oldest: datetime | None
+
+
+def standing(journal: Journal, batch_id: str) -> Standing:
+    """What is left of a batch now; reads only."""
+    query = (
+        select(jobs.c.state, func.count(), func.sum(jobs.c.rows), func.min(jobs.c.triggered_at))
+        .where(jobs.c.batch_id == batch_id)
+        .where(jobs.c.state.in_([JobState.PENDING, JobState.IN_FLIGHT]))
+        .group_by(jobs.c.state)
+    )
+    with journal.connect() as connection:
+        found = {JobState(state): rest for state, *rest in connection.execute(query)}
+    to_trigger, *_ = found.get(JobState.PENDING, (0, 0, None))
+    running, running_rows, oldest = found.get(JobState.IN_FLIGHT, (0, 0, None))
+    return Standing(int(to_trigger), int(running), int(running_rows), decode_time(oldest))

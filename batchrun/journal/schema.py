@@ -15,11 +15,15 @@ opened again tells of a crash at that moment: the job is in doubt.
 
 from __future__ import annotations
 
+import json
+import zlib
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from sqlalchemy import (
     Column,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -29,9 +33,21 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
 )
 
+from batchrun.errors import JournalError, parameter
 from batchrun.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchrun.model import JSON, Cell
+
 
 SCHEMA_VERSION = 6
 
@@ -180,3 +196,157 @@ ENDED = tuple(
     if state not in {JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT}
 )
 """States in which nothing of a job is under way."""
+
+
+# Cells that JSON has no type for are kept as a one-entry object; no plain cell is an object.
+_DATETIME, _DATE, _TIME, _SECONDS = "datetime", "date", "time", "seconds"
+
+
+def encode_cells(cells: tuple[Cell, ...]) -> bytes:
+    """Cells as bytes; ``decode_cells`` gives back equal values of equal types."""
+    return json.dumps([_plain(cell) for cell in cells], ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def decode_cells(stored: bytes) -> tuple[Cell, ...]:
+    """Read what ``encode_cells`` wrote."""
+    return tuple(_cell(value) for value in json.loads(stored.decode("utf-8", "surrogatepass")))
+
+
+def encode_result(result: JSON) -> bytes:
+    """A result as compressed JSON, keys in the order the service sent them."""
+    text = json.dumps(result, ensure_ascii=False)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), level=6)
+
+
+def decode_result(stored: bytes | None) -> JSON:
+    """Read what ``encode_result`` wrote; ``None`` where nothing was kept."""
+    if stored is None:
+        return None
+    result: JSON = json.loads(zlib.decompress(stored).decode("utf-8", "surrogatepass"))
+    return result
+
+
+def encode_time(moment: datetime | None) -> float | None:
+    """An aware moment as Unix seconds."""
+    return None if moment is None else moment.timestamp()
+
+
+def decode_time(seconds: float | None) -> datetime | None:
+    """Unix seconds as an aware moment in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _plain(cell: Cell) -> JSON:
+    match cell:
+        case None | str() | bool() | int() | float():
+            return cell
+        case datetime():
+            return {_DATETIME: cell.isoformat()}
+        case date():
+            return {_DATE: cell.isoformat()}
+        case time():
+            return {_TIME: cell.isoformat()}
+        case timedelta():
+            return {_SECONDS: [cell.days, cell.seconds, cell.microseconds]}
+        case _:
+            assert_never(cell)
+
+
+def _cell(value: Any) -> Cell:
+    match value:
+        case {"datetime": text}:
+            return datetime.fromisoformat(text)
+        case {"date": text}:
+            return date.fromisoformat(text)
+        case {"time": text}:
+            return time.fromisoformat(text)
+        case {"seconds": [days, seconds, microseconds]}:
+            return timedelta(days, seconds, microseconds)
+        case None | str() | bool() | int() | float():
+            return value
+        case _:
+            raise ValueError(f"not a cell of this journal: {value!r}")
+
+
+def bring_up_to_date(connection: Connection, location: str) -> None:
+    """Make the tables, or migrate them, within the connection's transaction: all or nothing.
+
+    Raises:
+        JournalError: The journal is from a newer batchrun, or is none.
+    """
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        metadata.create_all(connection)
+        connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+        return
+    if "meta" not in tables or "jobs" not in tables:
+        raise JournalError(
+            f"The database {location} is not a journal of batchrun.",
+            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
+        )
+    version = _version(connection, location)
+    if version > SCHEMA_VERSION:
+        raise JournalError(
+            f"The journal {location} was written by a newer batchrun (schema {version}).",
+            "Update batchrun: pip install --upgrade batchrun",
+        )
+    for step in range(version, SCHEMA_VERSION):
+        _STEPS[step](connection)
+    if version < SCHEMA_VERSION:
+        connection.execute(
+            update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA_VERSION))
+        )
+
+
+def _version(connection: Connection, location: str) -> int:
+    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+    if found is None or not found.isdecimal():
+        raise JournalError(
+            f"The journal {location} doesn't tell its schema's version.",
+            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
+        )
+    return int(found)
+
+
+def _to_version_2(connection: Connection) -> None:
+    """Who works on a batch, what became of a job before `retry`, whose turn it is, the effort."""
+    for table in (leases, attempts, turns):
+        table.create(connection)
+    for column in (
+        "estimated_requests INTEGER NOT NULL DEFAULT 0",
+        "worked_seconds FLOAT NOT NULL DEFAULT 0",
+        "quota_seconds FLOAT NOT NULL DEFAULT 0",
+    ):
+        connection.execute(text(f"ALTER TABLE batches ADD COLUMN {column}"))
+
+
+def _to_version_3(connection: Connection) -> None:
+    """From which batch a result was taken."""
+    connection.execute(text("ALTER TABLE jobs ADD COLUMN reused_from VARCHAR"))
+
+
+def _to_version_4(connection: Connection) -> None:
+    """Whose stored key a batch was begun with."""
+    connection.execute(text("ALTER TABLE batches ADD COLUMN profile VARCHAR"))
+
+
+def _to_version_5(connection: Connection) -> None:
+    """How a batch's results are written."""
+    connection.execute(text("ALTER TABLE batches ADD COLUMN form TEXT NOT NULL DEFAULT ''"))
+
+
+def _to_version_6(connection: Connection) -> None:
+    """With which key a batch was begun, as the salted hash that counts its requests."""
+    connection.execute(text("ALTER TABLE batches ADD COLUMN key_hash VARCHAR"))
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {
+    1: _to_version_2,
+    2: _to_version_3,
+    3: _to_version_4,
+    4: _to_version_5,
+    5: _to_version_6,
+}
+"""What each schema version needs to become the next one."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import JournalError, JournalWriteError
 from batchrun.journal.database import writing
-from batchrun.journal.faults import unwritable
+from batchrun.journal.errors import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence

@@ -17,9 +17,8 @@ from batchrun.service.answers import (
     Unknown,
     WorkflowList,
 )
-from batchrun.service.choice import choose_workflow
-from batchrun.service.client import Client
-from batchrun.service.headers import read_quota
+from batchrun.service.client import Client, choose_workflow
+from batchrun.service.parsing import read_quota
 
 __all__ = [
     "Accepted",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import time
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 import httpx
 
 from batchrun import __version__
-from batchrun.errors import KeyRefusedError, ServiceError, UsageError
+from batchrun.errors import KeyRefusedError, ServiceError, UsageError, WorkflowError
 from batchrun.events import Event, happened
 from batchrun.service.answers import (
     Credits,
@@ -29,25 +30,43 @@ from batchrun.service.classify import (
     classify_trigger,
     explain_reply,
 )
-from batchrun.service.key import checked_key
 from batchrun.service.parsing import UnusableAnswerError, is_usable_id, read_workflows, tidy
-from batchrun.service.way import open_wire
-from batchrun.service.wire import exchange
+from batchrun.service.transport import exchange, open_wire
 from batchrun.settings import DEFAULT_BASE_URL
-from batchrun.settings.address import checked_base_url, is_encrypted, is_loopback
-from batchrun.words import duration
+from batchrun.settings.location import checked_base_url, is_encrypted, is_loopback
+from batchrun.text import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from batchrun.model import JSON
+    from batchrun.model import JSON, Workflow
+
+
+_LOG = logging.getLogger(__name__)
+
+
+def checked_key(key: str) -> str:
+    """Return the key without white space around it.
+
+    Raises:
+        KeyRefusedError: There is none, or no header can carry it; the message doesn't repeat it.
+    """
+    bare = key.strip()
+    if not bare:
+        raise KeyRefusedError("There is no API key.", "Keep yours with: batchrun login")
+    if not all("!" <= character <= "~" for character in bare):
+        raise KeyRefusedError(
+            "The API key holds a space or a character that no key has.",
+            "Copy it again, alone and on one line.",
+        )
+    return bare
+
 
 # A whole exchange may take this many times the timeout of its single steps (waiting for a free
 # connection, connecting, TLS, first byte): only an answer that trickles takes longer.
 _DEADLINE_FACTOR = 4
 
-_LOG = logging.getLogger(__name__)
 
 _BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
 
@@ -251,3 +270,52 @@ def _wait_seconds(reply: Reply) -> float | None:
     if reply.quota is None:
         return None
     return reply.quota.retry_after_seconds or reply.quota.reset_seconds
+
+
+ACTIVE = "active"
+
+_ALIKE, _NEARLY, _OFFERED = 0.6, 0.1, 3
+"""Likeness from 0 to 1: what is offered at least has, and how much less than the closest."""
+
+
+def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
+    """The workflow of this id, or of this name in any case.
+
+    Raises:
+        WorkflowError: There is none (close matches are offered), several have the name, or it is
+            not active.
+    """
+    name = " ".join(wanted.split()).casefold()
+    found = [workflow for workflow in workflows if workflow.id == wanted] or [
+        workflow for workflow in workflows if " ".join(workflow.name.split()).casefold() == name
+    ]
+    if not found:
+        raise WorkflowError(f'There is no workflow "{wanted}".', _suggestion(workflows, name))
+    active = [workflow for workflow in found if workflow.status.casefold() == ACTIVE]
+    if not active:
+        raise WorkflowError(
+            f'The workflow "{found[0].name}" ({found[0].id}) is {found[0].status}, not active.',
+            "Activate it in PG:AI, or choose another: batchrun workflows",
+        )
+    if len(active) > 1:
+        ids = ", ".join(workflow.id for workflow in active)
+        raise WorkflowError(
+            f'{len(active)} workflows are called "{wanted}": {ids}.',
+            "Name the one you mean by its id.",
+        )
+    return active[0]
+
+
+def _closest(name: str, known: Iterable[str]) -> list[str]:
+    """Those that are much like it and nearly as much as the most alike, the most alike first."""
+    likeness = {each: SequenceMatcher(None, each.casefold(), name).ratio() for each in known}
+    least = max(_ALIKE, max(likeness.values(), default=0.0) - _NEARLY)
+    close = [each for each in sorted(likeness) if likeness[each] >= least]
+    return sorted(close, key=lambda each: -likeness[each])[:_OFFERED]
+
+
+def _suggestion(workflows: Sequence[Workflow], name: str) -> str:
+    close = [f'"{match}"' for match in _closest(name, {each.name for each in workflows})]
+    if close:
+        return f"Did you mean {' or '.join(close)}? All of them: batchrun workflows"
+    return "See which there are with: batchrun workflows"

@@ -1,29 +1,53 @@
 """What is configured, wherever it is: options, environment, ``.env``, ``batchrun.toml``."""
 
-from batchrun.settings.address import DEFAULT_BASE_URL, service_of
-from batchrun.settings.defaults import ListDefaults
+from batchrun.settings.credentials import (
+    Access,
+    account_of,
+    address_of,
+    find_access,
+    for_batch,
+    given_key,
+    other_key,
+    profile_of,
+)
 from batchrun.settings.files import (
     Configuration,
     ConfigurationFile,
+    ListDefaults,
     configuration_folder,
     find_configuration,
     user_file,
 )
 from batchrun.settings.loading import load_settings
+from batchrun.settings.location import DEFAULT_BASE_URL, service_of
 from batchrun.settings.model import Settings, default_journal, read_rate, variable_of
+from batchrun.settings.profiles import DEFAULT_PROFILE, Kept, Profile, Profiles, stored_profiles
 
 __all__ = [
     "DEFAULT_BASE_URL",
+    "DEFAULT_PROFILE",
+    "Access",
     "Configuration",
     "ConfigurationFile",
+    "Kept",
     "ListDefaults",
+    "Profile",
+    "Profiles",
     "Settings",
+    "account_of",
+    "address_of",
     "configuration_folder",
     "default_journal",
+    "find_access",
     "find_configuration",
+    "for_batch",
+    "given_key",
     "load_settings",
+    "other_key",
+    "profile_of",
     "read_rate",
     "service_of",
+    "stored_profiles",
     "user_file",
     "variable_of",
 ]

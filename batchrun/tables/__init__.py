@@ -13,13 +13,19 @@
 """
 
 from batchrun.tables.choices import Choices, read_choices, save_choices
-from batchrun.tables.contents import Contents, candidate_contents, swap_notice
 from batchrun.tables.files import load
 from batchrun.tables.frames import from_frame
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
-from batchrun.tables.limits import LoadLimits
-from batchrun.tables.options import LoadOptions
-from batchrun.tables.roles import Ask, ColumnQuestion, find_column, find_roles
+from batchrun.tables.options import LoadLimits, LoadOptions
+from batchrun.tables.roles import (
+    Ask,
+    ColumnQuestion,
+    Contents,
+    candidate_contents,
+    find_column,
+    find_roles,
+    swap_notice,
+)
 
 __all__ = [
     "Ask",

@@ -10,7 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
-from batchrun.tables.limits import RATIO_MATTERS_FROM, LoadLimits
+from batchrun.tables.options import RATIO_MATTERS_FROM, LoadLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import OutputError, UsageError, parameter
 from batchrun.model import Role
-from batchrun.tables.contents import column_name
-from batchrun.tables.names import normalise
+from batchrun.tables.roles import column_name, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, assert_never
 from batchrun.errors import InputError
 from batchrun.tables.archive import RAISED
 from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container
+from batchrun.tables.html import read_page
 from batchrun.tables.options import LoadOptions
-from batchrun.tables.pages import read_page
 from batchrun.tables.text import read_text
 from batchrun.tables.workbooks import read_workbook
-from batchrun.words import visible
+from batchrun.text import visible
 
 if TYPE_CHECKING:
     from io import BufferedIOBase
     from os import PathLike
 
     from batchrun.model import Table
-    from batchrun.tables.limits import LoadLimits
+    from batchrun.tables.options import LoadLimits
 
 DEFAULT = LoadOptions()
 FREED_BYTES = 31 * 1024**2

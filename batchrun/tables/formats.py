@@ -10,7 +10,7 @@ from batchrun.errors import InputError
 from batchrun.tables.archive import Archive
 
 if TYPE_CHECKING:
-    from batchrun.tables.limits import LoadLimits
+    from batchrun.tables.options import LoadLimits
 
 ZIP_MAGIC = b"PK\x03\x04"
 OLE_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")  # [MS-CFB] 2.2

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batchrun.tables.archive import Archive
-    from batchrun.tables.limits import LoadLimits
+    from batchrun.tables.options import LoadLimits
 
 WORKBOOK = "xl/workbook.xml"
 RELATIONS = "xl/_rels/workbook.xml.rels"

@@ -4,7 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from batchrun.tables.limits import LoadLimits
+
+@dataclass(frozen=True, slots=True)
+class LoadLimits:
+    """Bounds a file is held to before it is read.
+
+    Attributes:
+        file_bytes: Size of the file itself.
+        unpacked_bytes: Size of all parts of a workbook together, unpacked.
+        ratio: Unpacked size of a part over its packed size; only parts of more than
+            ``RATIO_MATTERS_FROM`` bytes are held to it.
+        cells: Cells of the rectangle that holds everything on a sheet, blank ones included.
+        sheets: Sheets of a workbook.
+        parts: Parts of a workbook (files inside its archive).
+        field_characters: Characters of one field of a text file.
+    """
+
+    file_bytes: int = 2 * 1024**3
+    unpacked_bytes: int = 4 * 1024**3
+    ratio: int = 200
+    cells: int = 50_000_000
+    sheets: int = 500
+    parts: int = 10_000
+    field_characters: int = 10_000_000
+
+
+RATIO_MATTERS_FROM = 16 * 1024**2
+"""Bytes of a part below which its ratio does no harm; blank rows pack very well."""
 
 
 @dataclass(frozen=True, slots=True)

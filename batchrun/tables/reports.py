@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import parameter
 from batchrun.tables.ids import ValidId, parse_id
-from batchrun.tables.names import is_known_name
+from batchrun.tables.roles import is_known_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,18 +13,15 @@ import csv
 import io
 import itertools
 import re
-from contextlib import suppress
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.dialect import (
-    SAMPLE_CHARACTERS,
-    Dialect,
-    detect_dialect,
-    field_limit,
-    line_at,
-)
+from batchrun.tables.build import Block, Layout, gather
 from batchrun.tables.encoding import (
     FIRST_BYTES,
     Survey,
@@ -37,17 +34,314 @@ from batchrun.tables.encoding import (
     whole_lines,
 )
 from batchrun.tables.frames import Room
-from batchrun.tables.gather import Block, Layout, gather
-from batchrun.tables.regular import Stretches, one_ahead, read_columns
+from batchrun.tables.ids import MissingId, ValidId, parse_id
+from batchrun.tables.roles import is_known_name
 from batchrun.tables.sheets import BLOCK_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from batchrun.tables.frames import Columns
+
+    Positions = npt.NDArray[np.int64]
     from io import BufferedIOBase
     from pathlib import Path
 
     from batchrun.model import Table
     from batchrun.tables.options import LoadOptions
+
+
+DELIMITERS = ",;\t|"
+SAMPLE_CHARACTERS = 256 * 1024
+SAMPLE_RECORDS = 200
+
+LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the fields of a text are told apart.
+
+    Attributes:
+        delimiter: One of ``DELIMITERS``, or what a ``sep=`` line names.
+        declared: Whether the first line is such a ``sep=`` line.
+    """
+
+    delimiter: str
+    declared: bool = False
+
+
+def line_at(text: str, position: int) -> int:
+    """Line number, from 1, of a position in a text."""
+    return 1 + sum(1 for _ in LINE_END.finditer(text, 0, position))
+
+
+def detect_dialect(sample: str) -> Dialect:
+    r"""Find the delimiter among comma, semicolon, tab and bar.
+
+    A ``sep=;`` line, as Excel writes and reads it, is believed. Otherwise each delimiter of the
+    header is tried on the first records, quotes respected: the one that most often gives as many
+    fields as it gives in the header wins, then the one that gives more fields, then any before the
+    comma, which is common in text and numbers. When the header holds no delimiter the list has a
+    single column, unless a table of other rows is below a title.
+
+    Args:
+        sample: The beginning of the text, up to ``SAMPLE_CHARACTERS``.
+    """
+    declared = re.match(r"sep=([^\r\n\"])(?:\r|\n|$)", sample, re.IGNORECASE)
+    if declared:
+        return Dialect(declared[1], declared=True)
+    samples = {delimiter: _sample_records(sample, delimiter) for delimiter in DELIMITERS}
+    widths = {delimiter: list(map(len, records)) for delimiter, records in samples.items()}
+    scores = {
+        delimiter: (counts.count(counts[0]), counts[0], delimiter != ",")
+        for delimiter, counts in widths.items()
+        if counts and counts[0] > 1
+    }
+    below = _below_preamble(widths) or _below_title(samples)
+    if below is not None and (not scores or max(scores.values())[0] < below[1]):
+        return Dialect(below[0])
+    if scores:
+        return Dialect(max(scores, key=lambda delimiter: scores[delimiter]))
+    unused = (delimiter for delimiter, counts in widths.items() if set(counts) == {1})
+    return Dialect(next(unused, ","))
+
+
+def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
+    """The delimiter of a table of three and more columns below a report's title, and its rows."""
+    found = {}
+    for delimiter, counts in widths.items():
+        wide = [count for count in counts if count >= 3]
+        if wide and (mode := statistics.mode(wide)) and counts.count(mode) >= 2:
+            start = counts.index(mode)
+            steady = counts[start:].count(mode)
+            if start and steady * 2 > len(counts) - start:
+                found[delimiter] = (steady, mode, delimiter != ",")
+    if not found:
+        return None
+    best = max(found, key=lambda delimiter: found[delimiter])
+    return best, found[best][0]
+
+
+def _below_title(samples: Mapping[str, list[list[str]]]) -> tuple[str, int] | None:
+    """The delimiter of a table of two columns below a title, and its rows.
+
+    Names such as ``Doe, John`` look like one too: only what shows itself a list of IDs is.
+    """
+    for delimiter in sorted(samples, key=lambda each: each == ","):
+        records = samples[delimiter]
+        start = next((at for at, record in enumerate(records) if len(record) > 1), 0)
+        table = records[start:]
+        titles = [cell for record in records[:start] for cell in record]
+        steady = len({len(record) for record in table}) == 1
+        if start and steady and not any(map(_names_or_is_id, titles)) and _lists_ids(table):
+            return delimiter, len(table)
+    return None
+
+
+def _names_or_is_id(cell: str) -> bool:
+    return is_known_name(cell) or isinstance(parse_id(cell), ValidId)
+
+
+def _lists_ids(table: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names an ID column, or one is below it; IDs are in no header."""
+    header, *rows = table
+    if not rows or any(isinstance(parse_id(cell), ValidId) for cell in header):
+        return False
+    return any(map(is_known_name, header)) or any(map(_mostly_ids, zip(*rows, strict=True)))
+
+
+def _mostly_ids(column: Sequence[str]) -> bool:
+    parsed = [parse_id(cell) for cell in column]
+    filled = [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
+    return sum(filled) * 2 > len(filled)
+
+
+def _sample_records(sample: str, delimiter: str) -> list[list[str]]:
+    """The first records that are not blank, as far as they can be read with this delimiter."""
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True)
+    records: list[list[str]] = []
+    with (
+        field_limit(SAMPLE_CHARACTERS),
+        suppress(csv.Error),
+    ):  # quotes that make no sense, or the sample's end
+        records.extend(record for record in itertools.islice(reader, SAMPLE_RECORDS) if record)
+    if len(sample) >= SAMPLE_CHARACTERS and len(records) > 1:
+        records.pop()  # the sample may end inside it
+    return records
+
+
+@contextmanager
+def field_limit(characters: int) -> Iterator[None]:
+    """Let the csv module read fields of so many characters for a while; its own limit is 131,072.
+
+    A field that is longer is almost always a quote that was never closed.
+    """
+    before = csv.field_size_limit(characters)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+QUOTE, LF, CR = b'"\n\r'
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Whole records from the beginning of a text, their quotes well-formed.
+
+    Attributes:
+        text: Their bytes; UTF-8.
+        breaks: Line breaks within, those in quotes included.
+        lines: How many lines below the first each record starts; empty unless ``width``.
+        width: Fields of each record; 0 when not all have as many.
+    """
+
+    text: bytes
+    breaks: int
+    lines: Sequence[int]
+    width: int
+
+
+def regular_stretch(text: bytes, delimiter: str) -> Stretch | None:
+    """The whole records a text begins with; ``None`` when a quote or a line end is in doubt.
+
+    Args:
+        text: UTF-8 that begins with a record; what follows its last whole record is left out.
+        delimiter: Of its fields.
+    """
+    import numpy as np
+
+    if len(delimiter) > 1 or not delimiter.isascii():
+        return None
+    characters = np.frombuffer(text, dtype=np.uint8)
+    marked = characters == ord(delimiter)
+    marked |= characters == LF
+    marked |= characters == QUOTE
+    marks = np.flatnonzero(marked)
+    kinds = characters[marks]
+    quotes = kinds == QUOTE
+    # from an opening quote to its closing one; a byte keeps whether their number is odd
+    quoted = (np.cumsum(quotes, dtype=np.uint8) & 1).view(bool)
+    ends = np.flatnonzero((kinds == LF) & ~quoted)
+    if not len(ends):
+        return Stretch(b"", 0, range(0), 0)
+    last = ends[-1] + 1
+    marks, kinds, quotes, quoted = marks[:last], kinds[:last], quotes[:last], quoted[:last]
+    whole = text[: int(marks[-1]) + 1]
+    breaks = kinds == LF
+    if whole.startswith(codecs.BOM_UTF8):
+        return None
+    if b"\r" in whole and _bare_cr(characters[: len(whole)], marks[breaks]):
+        return None
+    if quotes.any() and not _well_formed(characters, marks[quotes], ord(delimiter)):
+        return None
+    bare = kinds[~quoted & ~quotes]
+    width = _width(bare)
+    lines: Sequence[int] = range(len(ends))
+    if np.count_nonzero(breaks) > len(ends):
+        before = np.cumsum(breaks)[ends[:-1]]
+        lines = [0, *before.tolist()]
+    return Stretch(whole, int(np.count_nonzero(breaks)), lines if width else range(0), width)
+
+
+class Stretches:
+    """The regular stretches a text begins with, one after the other.
+
+    Args:
+        pieces: The text in UTF-8, cut anywhere.
+        delimiter: Of its fields.
+        longest: Bytes of a text that is still looked at, where no record ends; 0 for none.
+
+    Attributes:
+        pending: What was taken from the pieces and is in no stretch.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], delimiter: str, longest: int) -> None:
+        self.pending = b""
+        self._pieces = pieces
+        self._delimiter = delimiter
+        self._longest = longest
+
+    def __iter__(self) -> Iterator[Stretch]:
+        for piece in self._pieces if self._longest else ():
+            self.pending += piece
+            stretch = regular_stretch(self.pending, self._delimiter)
+            if stretch is None or len(self.pending) > self._longest:
+                return
+            self.pending = self.pending[len(stretch.text) :]
+            yield stretch
+
+
+def one_ahead(stretches: Stretches) -> Iterator[Stretch]:
+    """Find each stretch while the one before is worked on."""
+    found = iter(stretches)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        upcoming = thread.submit(next, found, None)
+        while (stretch := upcoming.result()) is not None:
+            upcoming = thread.submit(next, found, None)
+            yield stretch
+
+
+def _bare_cr(characters: npt.NDArray[np.uint8], breaks: Positions) -> bool:
+    """Whether a CR is followed by anything but LF; the last character is a line break."""
+    import numpy as np
+
+    before = characters[breaks - 1]
+    return bool(np.count_nonzero(before == CR) != np.count_nonzero(characters == CR))
+
+
+def _well_formed(characters: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> bool:
+    """Whether quotes open where a field begins and close where one ends, or are doubled."""
+    import numpy as np
+
+    opening, closing = quotes[::2], quotes[1::2]
+    before = characters[np.maximum(opening - 1, 0)]
+    after = characters[closing + 1]  # a line break is the last character
+    opens = (before == delimiter) | (before == LF) | (before == QUOTE) | (opening == 0)
+    closes = (after == delimiter) | (after == LF) | (after == CR) | (after == QUOTE)
+    return bool(opens.all() and closes.all())
+
+
+def _width(marks: npt.NDArray[np.uint8]) -> int:
+    """Fields of each record by the delimiters and line ends outside of quotes; 0 if they differ."""
+    import numpy as np
+
+    ends = marks == LF
+    width = int(np.argmax(ends)) + 1
+    if len(marks) % width or not ends[width - 1 :: width].all():
+        return 0
+    return width if np.count_nonzero(ends) * width == len(marks) else 0
+
+
+def read_columns(stretch: Stretch, delimiter: str) -> Columns:
+    """The columns of a stretch that has a width.
+
+    Raises:
+        ValueError: The parser found other fields than were proven.
+    """
+    import pandas as pd
+
+    frame = pd.read_csv(
+        io.BytesIO(stretch.text),
+        engine="c",
+        sep=delimiter,
+        header=None,
+        index_col=False,
+        dtype=object,
+        na_filter=False,
+        keep_default_na=False,
+        skip_blank_lines=False,
+        low_memory=False,
+    )
+    if frame.shape != (len(stretch.lines), stretch.width):
+        raise ValueError(f"{frame.shape} is not {len(stretch.lines)} by {stretch.width}")
+    return tuple(frame[position].to_numpy() for position in range(stretch.width))
+
 
 STRETCH_BYTES = 2 * 1024**2
 """Read at once: with more, the processor's cache is too small, with less, each call costs more."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 from batchrun.errors import parameter
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables import foreign, xlsx
+from batchrun.tables import isolated, xlsx
+from batchrun.tables.build import Block, Layout, gather
 from batchrun.tables.extent import column_letters
 from batchrun.tables.formats import Format
-from batchrun.tables.gather import Block, Layout, gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOpti
     if file_format is Format.XLSX:
         grid = xlsx.read_grid(raw, file.name, options.sheet, options.limits)
     else:
-        grid = foreign.read_grid(raw, file.name, file_format, options.sheet, options.limits)
+        grid = isolated.read_grid(raw, file.name, file_format, options.sheet, options.limits)
     notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
     if options.visible_only and grid.traits is None:
         notices += (

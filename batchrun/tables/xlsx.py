@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet
 
     from batchrun.model import Cell
-    from batchrun.tables.limits import LoadLimits
+    from batchrun.tables.options import LoadLimits
 
 STRINGS = "xl/sharedStrings.xml"
 

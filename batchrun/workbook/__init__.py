@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchrun.workbook.asked import UnknownColumn, unknown_columns
-from batchrun.workbook.crm import write_crm
 from batchrun.workbook.flatten import flatten
-from batchrun.workbook.form import Crm, Form, keep_layout
+from batchrun.workbook.form import Crm, Form, UnknownColumn, keep_layout, unknown_columns
 from batchrun.workbook.frame import to_frame
 from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.target import check_target, usual_target, whole_file
-from batchrun.workbook.text import write_csv, write_json_lines
+from batchrun.workbook.text import write_crm, write_csv, write_json_lines
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from batchrun.words import visible
-from batchrun.workbook.limits import EXACT_DIGITS, LARGEST_NUMBER, SHEET_NAME, SMALLEST_NUMBER
+from batchrun.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
     from batchrun.model import Cell
-    from batchrun.workbook.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much fits; a test may give smaller ones.
+
+    Attributes:
+        rows: Rows of a sheet, its header included.
+        columns: Columns of a sheet.
+        text: UTF-16 code units in a cell.
+        links: Hyperlinks on a sheet.
+        link_text: Characters of a link's address.
+        details: Sheets for lists of objects; a batchrun bound, not Excel's.
+    """
+
+    rows: int = 1_048_576
+    columns: int = 16_384
+    text: int = 32_767
+    links: int = 65_530
+    link_text: int = 2_079
+    details: int = 40
+
+
+EXCEL = Limits()
+
+EXACT_DIGITS = 15
+"""Digits of a number that Excel shows; a longer integer is kept as text."""
+
+SMALLEST_NUMBER, LARGEST_NUMBER = 2.2251e-308, 9.99999999999999e307
+"""The numbers Excel has, but for their sign and 0; others are kept as text."""
+
+SHEET_NAME = 31
+"""UTF-16 code units in a sheet's name."""
+
 
 _UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 has no way to write (section 2.2)."""

@@ -8,10 +8,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from batchrun.model import Cell
     from batchrun.workbook.flatten import Flat, Path
+
 
 EXAMPLE_LENGTH = 80
 WIDTH_SEEN = 80
@@ -203,3 +204,36 @@ def shown(value: Cell) -> str | int | float | bool | None:
     text = value if isinstance(value, str) else str(value)
     line = " ".join(text.split())
     return line if len(line) <= EXAMPLE_LENGTH else line[: EXAMPLE_LENGTH - 1] + "…"
+
+
+_WHOLE = (
+    "account name", "company name", "name", "organization name", "organisation name",
+    "full name", "contact name", "account", "company", "organization", "organisation",
+    "firma", "firmenname", "unternehmen", "société", "entreprise", "empresa", "azienda",
+    "ragione sociale", "bedrijf", "bedrijfsnaam", "e mail", "email",
+)  # fmt: skip
+_PARTS = (
+    ("first name", "last name"),
+    ("vorname", "nachname"),
+    ("prénom", "nom"),
+    ("nombre", "apellidos"),
+)
+
+
+def name_columns(header: Sequence[str]) -> tuple[int, ...]:
+    """Positions of the column, or the first and last name, that says who a row is; or none."""
+    columns: dict[str, int] = {}
+    for position, title in enumerate(header):
+        columns.setdefault(
+            " ".join(re.findall(r"\w+", title.casefold().replace("_", " "))), position
+        )
+    for first, last in _PARTS:
+        if first in columns and last in columns:
+            return columns[first], columns[last]
+    return next(((columns[name],) for name in _WHOLE if name in columns), ())
+
+
+def name_of(cells: Sequence[Cell], columns: Sequence[int]) -> str | None:
+    """What a row is called."""
+    parts = (cells[column] for column in columns)
+    return " ".join(str(part).strip() for part in parts if part not in {None, ""}) or None

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.tables import from_frame
-from batchrun.workbook.cells import unlike
+from batchrun.workbook.cells import Limits, unlike
 from batchrun.workbook.layout import layout_of
-from batchrun.workbook.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

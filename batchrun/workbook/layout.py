@@ -9,10 +9,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.model import Outcome
-from batchrun.workbook.columns import ColumnSurvey, Moments, TableSurvey, moment_of
+from batchrun.workbook.cells import EXCEL, Limits
+from batchrun.workbook.columns import ColumnSurvey, Moments, TableSurvey, moment_of, name_columns
 from batchrun.workbook.flatten import DEEPEST, as_json, dotted, flatten
-from batchrun.workbook.limits import EXCEL, Limits
-from batchrun.workbook.names import name_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

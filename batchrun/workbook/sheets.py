@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
     from batchrun.model import Cell
-    from batchrun.workbook.cells import Fitter
+    from batchrun.workbook.cells import Fitter, Limits
     from batchrun.workbook.columns import ColumnSurvey
-    from batchrun.workbook.limits import Limits
 
 WIDEST, WIDEST_UNSPACED, NARROWEST = 52.0, 26.0, 9.0
 LETTERS_PER_WIDTH = 1.1

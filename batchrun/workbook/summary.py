@@ -12,7 +12,7 @@ from openpyxl.chart.marker import DataPoint
 
 from batchrun import __version__
 from batchrun.model import Outcome
-from batchrun.words import plural
+from batchrun.text import plural
 from batchrun.workbook.layout import naive
 from batchrun.workbook.marks import AGAIN, MENDED
 from batchrun.workbook.rows import cell_xml

@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError, parameter
-from batchrun.workbook.file_names import refused_by_windows
 from batchrun.workbook.parquet import require_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE
+)
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
+
+
+def refused_by_windows(path: str) -> str:
+    """Why Windows takes no file of this name, ``""`` where it does.
+
+    A colon would not even fail: what is written lands in a hidden stream of another file.
+    """
+    name = PureWindowsPath(path).name
+    if _DEVICE.fullmatch(name):
+        return f"Windows keeps the name {name.partition('.')[0].strip()} for a device"
+    found = _FORBIDDEN.search(name)
+    if found is not None:
+        return f"Windows takes no {found[0]!r} in a file's name"
+    if name != name.rstrip(". "):
+        return "Windows drops a dot or space at a name's end"
+    return ""
+
 
 SHORT_CHARACTERS = 40
 """Of a name in a temporary file's: together they must fit into what a file system takes."""

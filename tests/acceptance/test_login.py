@@ -112,7 +112,7 @@ def test_a_defect_while_a_key_is_kept_shows_no_key(
     tmp_path: Path, sandbox: SandboxProcess, debug: dict[str, str]
 ) -> None:
     script = (
-        "import sys, batchrun.access.profiles as profiles\n"
+        "import sys, batchrun.settings.profiles as profiles\n"
         "def broken(self, entries): raise RuntimeError('a defect')\n"
         "profiles.Profiles._write = broken\n"
         "from batchrun.cli import main\n"

@@ -163,7 +163,7 @@ class Service:
 def test_each_misbehaviour_has_one_outcome_and_costs_one_trigger(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batchrun.service.wire.BODY_BYTES", 3_000_000)
+    monkeypatch.setattr("batchrun.service.transport.BODY_BYTES", 3_000_000)
     with ScriptedServer(Service(case)) as server:
         settings = batchrun.load_settings(
             api_key="key",

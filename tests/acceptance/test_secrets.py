@@ -113,7 +113,7 @@ def details(folder: Path) -> str:
 
 def test_an_unexpected_error_shows_no_values_of_variables(tmp_path: Path) -> None:
     script = (
-        "import batchrun.batch, batchrun.service.client as client, sys\n"
+        "import batchrun.batch.pipeline, batchrun.service.client as client, sys\n"
         "def broken(self, *_, **__): raise RuntimeError('a defect')\n"
         "client.Client._exchange = broken\n"
         "from batchrun.cli import main\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.asking import agreed
+from batchrun.cli.prompts import agreed
 from batchrun.errors import ExitCode
 from tests.cli.conftest import SPEED
 from tests.cli.test_again import RESULTS, mark

@@ -199,7 +199,7 @@ def test_nobody_to_confirm_means_nothing_is_spent(
 def test_an_unexpected_error_is_no_traceback(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
-    batchrun.monkeypatch.setattr("batchrun.request.load", lambda *_, **__: 1 / 0)
+    batchrun.monkeypatch.setattr("batchrun.batch.request.load", lambda *_, **__: 1 / 0)
     ended = run(batchrun, "accounts.csv")
     assert_refused(ended, ExitCode.UNEXPECTED, "ZeroDivisionError")
     assert "Traceback" not in ended.stderr
@@ -243,7 +243,7 @@ def test_a_file_name_can_not_write_to_the_terminal(batchrun: CommandLine, sandbo
 
 
 def test_a_file_that_is_not_there_is_named_on_one_line(batchrun: CommandLine, sandbox: str) -> None:
-    batchrun.monkeypatch.setattr("batchrun.cli.telling.is_screen", lambda _: True)
+    batchrun.monkeypatch.setattr("batchrun.cli.output.is_screen", lambda _: True)
     batchrun.monkeypatch.setenv("COLUMNS", "30")
     name = "lists of mine/my customers of 2026/customers (a) and more.xlsx"
     assert f"{name}." in batchrun("run", name, "-w", "x").stderr

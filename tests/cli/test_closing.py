@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from batchrun.errors import ExitCode
-from batchrun.words import duration
+from batchrun.text import duration
 from tests.acceptance.verdict import WORKFLOW, write_list
 from tests.cli.conftest import SPEED
 from tests.engine.faults import Fault, faulty_sandbox

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.console import plain
+from batchrun.cli.output import plain
 from batchrun.errors import ExitCode
 from tests.acceptance.sandbox_process import COMMAND, clean_environment, sandbox_process
 

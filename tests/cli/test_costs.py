@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batchrun.cli.costs import (
+from batchrun.cli.messages import (
     clock_after,
     clock_words,
     credits_words,

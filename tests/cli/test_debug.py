@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.debug import MASK, masked, write_failure
+from batchrun.cli.errors import MASK, masked, write_failure
 from batchrun.settings import load_settings
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def test_where_the_details_went_is_said(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"a defect near {KEY}")
 
-    monkeypatch.setattr("batchrun.batch.open_session", broken)
+    monkeypatch.setattr("batchrun.batch.pipeline.open_session", broken)
     for arguments in (["workflows", "--debug"], ["--debug", "workflows"]):
         ended = batchrun(*arguments)
         assert ended.exit_code == 1
@@ -114,7 +114,7 @@ def test_what_python_would_print_is_not_shown_but_written(
         logging.getLogger("asyncio").error("Task exception was never retrieved")
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("batchrun.batch.open_session", noisy)
+    monkeypatch.setattr("batchrun.batch.pipeline.open_session", noisy)
     ended = batchrun("--debug", "workflows")
     text = Path(ended.stderr.split("Details:   ")[1].strip()).read_text(encoding="utf-8")
     for words in ("getting old", "division by zero", "never retrieved"):
@@ -132,7 +132,7 @@ def test_a_failure_inside_a_task_group_is_told_as_itself(
         async with asyncio.TaskGroup() as group:
             group.create_task(broken())
 
-    monkeypatch.setattr("batchrun.batch.list_workflows", grouped)
+    monkeypatch.setattr("batchrun.batch.pipeline.list_workflows", grouped)
     ended = batchrun("workflows", "--debug")
     text = Path(ended.stderr.split("Details:   ")[1].strip()).read_text(encoding="utf-8")
     assert ended.exit_code == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import openpyxl
 import pytest
 
-from batchrun.cli.forms import ColumnOptions, form_from
+from batchrun.cli.options import ColumnOptions, form_from
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:

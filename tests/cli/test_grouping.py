@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from batchrun.cli.grouping import spread
+from batchrun.cli.options import spread
 
 
 @dataclass(frozen=True, slots=True)

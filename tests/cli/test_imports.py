@@ -25,11 +25,11 @@ PUBLIC = {
 }
 """docs/python.md names them."""
 SHARED = {
-    "batchrun.access",
-    "batchrun.debug",
-    "batchrun.diagnosis",
+    "batchrun.cli.errors",
+    "batchrun.doctor",
+    "batchrun.login",
     "batchrun.settings",
-    "batchrun.words",
+    "batchrun.text",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
 written, stored keys, what the doctor finds, numbers as words, failures as files."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.access import Kept, Profile, stored_profiles
 from batchrun.errors import ExitCode
 from batchrun.sandbox import SandboxSettings, Scope, running
-from tests.access.keyrings import LockedKeyring, MemoryKeyring, system_keyring
+from batchrun.settings import Kept, Profile, stored_profiles
 from tests.cli.conftest import SPEED
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
+from tests.settings.keyrings import LockedKeyring, MemoryKeyring, system_keyring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,7 +222,7 @@ def test_a_refused_stored_key_may_be_typed_anew_and_goes_to_the_same_place(
 
     login(batchrun, "sk-revoked-0123456789", "--base-url", service, "--no-check")
     batchrun.monkeypatch.setattr(sys, "stdin", Terminal())
-    batchrun.monkeypatch.setattr("batchrun.cli.attending._another_key", lambda: KEY)
+    batchrun.monkeypatch.setattr("batchrun.cli.runner._another_key", lambda: KEY)
     assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE
     assert triggers_accepted(service) == 2
 

@@ -173,7 +173,7 @@ def test_the_library_is_silent_until_somebody_listens(capfd: pytest.CaptureFixtu
 
     script = (
         "import logging, batchrun; from batchrun.events import Event, happened;"
-        "happened(logging.getLogger('batchrun.batch'), Event.BATCH_BROKEN_OFF, logging.ERROR)"
+        "happened(logging.getLogger('batchrun.x'), Event.BATCH_BROKEN_OFF, logging.ERROR)"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert ended.stdout + ended.stderr == b""

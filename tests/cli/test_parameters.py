@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.parameters import parse_parameter, read_parameters
+from batchrun.cli.options import parse_parameter, read_parameters
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:

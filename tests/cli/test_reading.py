@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchrun.cli.reading import ask_for_column
+from batchrun.cli.prompts import ask_for_column
 from batchrun.errors import ExitCode
 from batchrun.model import Role
 from batchrun.tables import ColumnQuestion, Contents

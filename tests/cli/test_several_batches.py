@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchrun.access import stored_profiles
-from batchrun.cli import attending
+from batchrun.cli import runner
 from batchrun.cli.progress import ProgressPrinter
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.model import Outcome
 from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.settings import stored_profiles
 from tests.cli.conftest import SPEED
 from tests.cli.test_json import assert_described
 from tests.engine.faults import Fault, faulty_sandbox
@@ -170,14 +170,14 @@ def test_what_nobody_foresaw_in_one_batch_keeps_no_other_from_being_sent(
     batchrun.monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     login(batchrun, "south", service, KEYS["south"])
     first, other = begin(batchrun, "south", 2), begin(batchrun, "south", 3)
-    go_on = attending.go_on
+    go_on = runner.go_on
 
     def broken(begin: partial[object], *how: Any, **more: Any) -> None:
         if begin.args == (first,):
             raise RecursionError("too deep")
         go_on(begin, *how, **more)  # type: ignore[arg-type]  # what it was given
 
-    batchrun.monkeypatch.setattr("batchrun.cli.running.go_on", broken)
+    batchrun.monkeypatch.setattr("batchrun.cli.commands_run.go_on", broken)
     ended = batchrun("resume", "--all", "--debug")
     assert ended.exit_code == ExitCode.UNEXPECTED
     assert f"Error: batch {first}: batchrun failed unexpectedly (RecursionError" in ended.stderr

@@ -17,10 +17,10 @@ import typer
 import batchrun
 from batchrun import aio
 from batchrun import check as check_list
-from batchrun.access.login import log_in
 from batchrun.cli import app
-from batchrun.cli.spelling import in_options, spelled
+from batchrun.cli.errors import in_options, spelled
 from batchrun.errors import UsageError, WorkflowError, parameter
+from batchrun.login import log_in
 from batchrun.settings import Settings
 from tests.cli.conftest import ACME, BETA
 

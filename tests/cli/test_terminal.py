@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrun.cli.progress import quota_line
-from batchrun.cli.telling import Whole, tell_all
-from batchrun.cli.terminal import (
+from batchrun.cli.output import (
+    Whole,
     columns_of,
     cut,
     cut_left,
@@ -19,8 +18,10 @@ from batchrun.cli.terminal import (
     is_screen,
     mark_of,
     table,
+    tell_all,
     wrapped,
 )
+from batchrun.cli.progress import quota_line
 from batchrun.engine import Progress
 from batchrun.model import Outcome
 
@@ -140,7 +141,7 @@ def test_a_line_to_be_copied_is_not_broken_on_a_narrow_screen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A folder's name may hold what looks like the end of a sentence."""
-    monkeypatch.setattr("batchrun.cli.telling.is_screen", lambda _: True)
+    monkeypatch.setattr("batchrun.cli.output.is_screen", lambda _: True)
     monkeypatch.setenv("COLUMNS", "30")
     path = "/home/anna/Mr. X, 3 h (a; b)/no ending of a file"
     tell_all([f"Note:      {path}", Whole(f"Workbook:  {path}")])

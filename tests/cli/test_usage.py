@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.forms import ColumnOptions, form_from
-from batchrun.cli.usage import usage_error
+from batchrun.cli.errors import usage_error
+from batchrun.cli.options import ColumnOptions, form_from
 from batchrun.errors import ExitCode, UsageError
 from tests.cli.test_bad_input import assert_refused
 

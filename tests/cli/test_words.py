@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pyte
 import pytest
 
+from batchrun.batch.control import Control
 from batchrun.cli.progress import ProgressPrinter
-from batchrun.cli.stopping import Stopper
-from batchrun.control import Control
+from batchrun.cli.signals import Stopper
 from batchrun.engine import Progress
 from batchrun.errors import ExitCode, StoppedError, WorkflowError
 from batchrun.journal import Journal
@@ -370,7 +370,8 @@ def test_marked_rows_stop_after_as_many_failures_as_was_said(
     mark(batchrun.folder / "accounts.results.xlsx", 3)
     seen: list[Settings] = []
     batchrun.monkeypatch.setattr(
-        "batchrun.cli.again.go_on", lambda _batch, settings, _manner, **_how: seen.append(settings)
+        "batchrun.cli.commands_run.go_on",
+        lambda _batch, settings, _manner, **_how: seen.append(settings),
     )
     batchrun("run", "accounts.results.xlsx", "--yes", "--stop-after-failures", "1")
     assert [settings.stop_after_failures for settings in seen] == [1]

@@ -67,8 +67,8 @@ def test_the_outcomes_of_the_readme_are_those_of_the_code() -> None:
     assert {row[0] for row in table} == set(Outcome)
 
 
-def test_every_room_of_the_package_is_in_the_design_and_no_other() -> None:
-    (table,) = (rows for head, *rows in Page(DOCS / "design.md").tables() if head[0] == "room")
+def test_every_package_is_in_the_design_and_no_other() -> None:
+    (table,) = (rows for head, *rows in Page(DOCS / "design.md").tables() if head[0] == "package")
     told = {name.rstrip("/") for row in table for name in re.findall(r"`([^`]+)`", row[0])}
     there = {path.name for path in (ROOT / "batchrun").iterdir()}
     without_a_job = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}

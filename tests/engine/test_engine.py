@@ -14,7 +14,7 @@ from batchrun.engine import Ending
 from batchrun.errors import ExitCode, KeyRefusedError
 from batchrun.journal import BatchJobs
 from batchrun.sandbox import SandboxSettings, running
-from batchrun.service import Client, way
+from batchrun.service import Client, transport
 from tests.engine.faults import SPEED, Fault, faulty_sandbox
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def test_the_next_request_leaves_while_the_journal_keeps_what_the_last_one_told(
 
     monkeypatch.setattr(Client, "trigger", told)
     monkeypatch.setattr(BatchJobs, "accept", slow)
-    monkeypatch.setattr(way, "FAST_AT_ONCE", 1)
-    monkeypatch.setattr(way, "HTTPX_AT_ONCE", 1)
+    monkeypatch.setattr(transport, "FAST_AT_ONCE", 1)
+    monkeypatch.setattr(transport, "HTTPX_AT_ONCE", 1)
     with faulty_sandbox() as (url, sandbox):
         report = batchrun.run(accounts(3), WORKFLOW, settings=settings_for(url, tmp_path))
     assert report.exit_code is ExitCode.COMPLETED

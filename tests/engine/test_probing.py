@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from batchrun.engine.probing import AskingAge
+from batchrun.engine.forecast import AskingAge
 
 FEW, MANY = 100, 10_000
 SCARCE, PLENTY = 1.0, 1_000.0  # requests a second

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchrun.engine.queueing import Queue
+from batchrun.engine.forecast import Queue
 
 
 def test_where_nobody_waited_an_execution_starts_when_it_is_triggered() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from batchrun.engine.engine import DaySpent, Done, PollNext, Step, TriggerNext, Wait, next_step
 from batchrun.engine.forecast import DuePoll
-from batchrun.engine.schedule import DaySpent, Done, PollNext, Step, TriggerNext, Wait, next_step
 
 IDLE: dict[str, Any] = {
     "may_trigger": True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrun.journal.encoding import decode_cells, decode_result, encode_cells, encode_result
+from batchrun.journal.schema import decode_cells, decode_result, encode_cells, encode_result
 
 if TYPE_CHECKING:
     from batchrun.model import JSON, Cell

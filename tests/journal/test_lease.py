@@ -21,7 +21,7 @@ from sqlalchemy import delete, select, update
 
 from batchrun.errors import ExitCode, JournalError, TakenOverError
 from batchrun.journal import BatchJobs, Journal, lease
-from batchrun.journal.holder import SILENCE_SECONDS
+from batchrun.journal.lease import SILENCE_SECONDS
 from batchrun.journal.schema import JobState, attempts, batches, jobs, leases
 from batchrun.model import Execution, ExecutionStatus, Outcome
 

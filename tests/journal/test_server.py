@@ -13,7 +13,7 @@ import pytest
 
 from batchrun.errors import ExitCode, JournalError, JournalWriteError
 from batchrun.journal import Journal
-from batchrun.journal.faults import unusable, unwritable
+from batchrun.journal.errors import unusable, unwritable
 from batchrun.model import JSON, Outcome
 from tests.postgres import PASSWORD, USER
 

@@ -6,8 +6,8 @@ import pytest
 
 from batchrun.errors import KeyRefusedError, UsageError
 from batchrun.service import Client
-from batchrun.service.key import checked_key
-from batchrun.settings.address import checked_base_url
+from batchrun.service.client import checked_key
+from batchrun.settings.location import checked_base_url
 
 
 @pytest.mark.parametrize(

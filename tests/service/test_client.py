@@ -186,7 +186,7 @@ def test_trigger_without_complete_answer_in_time_is_in_doubt(behaviour: Behaviou
 
 def test_endless_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading stops at the limit; what was triggered is in doubt."""
-    monkeypatch.setattr("batchrun.service.wire.BODY_BYTES", 3_000_000)
+    monkeypatch.setattr("batchrun.service.transport.BODY_BYTES", 3_000_000)
     with ScriptedServer(endless) as server:
         answer = trigger(server.url)
 
@@ -236,7 +236,7 @@ def test_poll_answers_by_class(
     behaviour: Behaviour, expected: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each way to answer a poll, or not to, is of one class."""
-    monkeypatch.setattr("batchrun.service.wire.BODY_BYTES", 3_000_000)
+    monkeypatch.setattr("batchrun.service.transport.BODY_BYTES", 3_000_000)
     with ScriptedServer(behaviour) as server:
         answer = poll(server.url)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchrun.batch.session import open_session
 from batchrun.engine.quota import DEFAULT_RATE
 from batchrun.journal import Journal
 from batchrun.sandbox import SandboxSettings, running
 from batchrun.service import Client, Credits, QuotaReading
-from batchrun.session import open_session
 from batchrun.settings import load_settings
 
 from .calls import KEY, unused_port

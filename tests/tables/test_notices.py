@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchrun.tables import LoadOptions, load
-from batchrun.tables.contents import Contents
+from batchrun.tables.build import FEWER, MORE
 from batchrun.tables.frames import Ragged, blank_rows_notice
-from batchrun.tables.gather import FEWER, MORE
 from batchrun.tables.ids import IdKind
 from batchrun.tables.reports import set_aside_notice
+from batchrun.tables.roles import Contents
 from tests.corpus.cases import A
 from tests.corpus.parts import INLINE, pack, rows, xlsx_parts
 from tests.tables.files import load_bytes

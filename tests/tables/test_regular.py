@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from batchrun.errors import InputError
 from batchrun.tables import LoadOptions, encoding, load, text
 from batchrun.tables.frames import rows_of
-from batchrun.tables.regular import read_columns, regular_stretch
+from batchrun.tables.text import read_columns, regular_stretch
 
 CELLS = st.one_of(
     st.text(alphabet='ab ",;\t|\r\n\ufeffé\u2028\x0b0.', max_size=6),

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchrun.workbook.cells import EXCEL, Limits
 from batchrun.workbook.excel import write_excel
 from batchrun.workbook.layout import Shape
-from batchrun.workbook.limits import EXCEL, Limits
 from tests.workbook.office import Held, Shelf
 from tests.workbook.ooxml import check_workbook
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults
+    from batchrun.workbook.cells import Limits
     from batchrun.workbook.layout import Shape
-    from batchrun.workbook.limits import Limits
 
 # comma, quote, UTF-8, first line, …, not as shown but as held, …, every sheet a file of its own:
 # "Filter Options for the CSV Filter" in the LibreOffice help

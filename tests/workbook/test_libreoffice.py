@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.model import JSON, Cell, Outcome
-from batchrun.workbook.cells import Fitter
+from batchrun.workbook.cells import EXCEL, Fitter
 from batchrun.workbook.layout import layout_of
-from batchrun.workbook.limits import EXCEL
 from batchrun.workbook.marks import AGAIN
 from tests.workbook.batches import batch, row
 from tests.workbook.office import ALL_SHEETS, TIMEOUT_SECONDS, convert, csv_cells

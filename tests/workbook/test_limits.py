@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrun.workbook.cells import Fitter, sheet_name
+from batchrun.workbook.cells import EXCEL, Fitter, Limits, sheet_name
 from batchrun.workbook.layout import MORE
-from batchrun.workbook.limits import EXCEL, Limits
 from tests.workbook.batches import (
     HEADER,
     STATUS,

@@ -10,7 +10,7 @@ import openpyxl
 
 from batchrun import tables
 from batchrun.model import Outcome
-from batchrun.workbook.limits import Limits
+from batchrun.workbook.cells import Limits
 from tests.workbook.batches import (
     HEADER,
     STATUS,

@@ -7,8 +7,7 @@ import pytest
 
 from batchrun import workbook
 from batchrun.errors import OutputError
-from batchrun.workbook.file_names import refused_by_windows
-from batchrun.workbook.target import check_target, whole_file
+from batchrun.workbook.target import check_target, refused_by_windows, whole_file
 from tests.workbook.batches import batch_of, sheet
 
 if TYPE_CHECKING:

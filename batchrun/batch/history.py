@@ -1,0 +1,325 @@
+"""What the journal knows of batches that were run: looked at, exported, forgotten.
+
+Nothing here speaks to the service, and looking makes no journal where there is none.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrun import workbook
+from batchrun.batch.export import write_results
+from batchrun.batch.recover import unlike_its_key
+from batchrun.errors import NoBatchError, NotConfirmedError, UsageError, parameter
+from batchrun.journal import Holder, Journal, Standing, standing
+from batchrun.settings import Settings, find_access, for_batch, load_settings
+from batchrun.text import html_table, opens_at, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
+
+    import pandas as pd
+
+    from batchrun.model import BatchSummary, ResultRow
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """Where a batch stands.
+
+    Attributes:
+        summary: The batch as a whole.
+        left: What of it is still to be sent, and what runs.
+        holder: Who works on it, or did until it died without a word; ``None`` for nobody.
+        in_doubt: Its rows in doubt that nobody has decided about, in input order.
+        rescued: Files with results that the journal could not take; ``resume`` takes them in.
+    """
+
+    summary: BatchSummary
+    left: Standing
+    holder: Holder | None
+    in_doubt: tuple[ResultRow, ...]
+    rescued: tuple[Path, ...]
+
+    @property
+    def working(self) -> bool:
+        """Whether anybody works on it now."""
+        return self.holder is not None and not self.holder.silent(datetime.now(UTC))
+
+    @property
+    def something_to_do(self) -> bool:
+        """Whether `resume` would find anything to do or to decide."""
+        return bool(self.summary.unfinished or self.in_doubt or self.rescued)
+
+    @property
+    def opens_at(self) -> datetime | None:
+        """When the quota opens again, where it was spent and nobody works on the batch since."""
+        return None if self.working else opens_at(self.summary.note)
+
+    def unlike_its_key(self, settings: Settings) -> str:
+        """Whose key would pay for the rest, where it was begun with another; ``""`` for its own.
+
+        Args:
+            settings: Which journal, and which key.
+
+        Raises:
+            UsageError: There is no key, or none that may go on with it.
+            JournalError: The journal can't be read.
+        """
+        access = find_access(for_batch(settings, self.summary))
+        with existing_journal(settings.journal) as journal:
+            return unlike_its_key(journal, self.summary, access.key, access.profile)
+
+    def __repr__(self) -> str:
+        return f"<BatchStatus {self.summary.words}; {self._worked_on}>"
+
+    def _repr_html_(self) -> str:
+        left = [
+            ("To trigger", plural(self.left.to_trigger, "job")),
+            ("Running", plural(self.left.running, "execution")),
+            ("Worked on", self._worked_on),
+        ]
+        return html_table(f"Batch {self.summary.batch_id}", [*self.summary.lines(), *left])
+
+    @property
+    def _worked_on(self) -> str:
+        return f"by {self.holder.words()}" if self.holder and self.working else "by nobody now"
+
+
+def batches(*, unfinished: bool = False, settings: Settings | None = None) -> list[BatchSummary]:
+    """All batches of the journal, newest first; none where nothing was ever run.
+
+    Args:
+        unfinished: Only those of which `resume` has something left to do. Rows in doubt alone are
+            not: they wait for your word.
+        settings: Which journal; ``None`` reads it from the environment.
+
+    Raises:
+        JournalError: The journal that was named is not there, or can't be read.
+    """
+    settings = settings or load_settings()
+    if "journal" not in settings.model_fields_set and is_missing(settings.journal):
+        return []
+    with existing_journal(settings.journal) as journal:
+        return journal.unfinished()[::-1] if unfinished else journal.batches()
+
+
+def status(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchStatus:
+    """Where a batch stands, also while it runs.
+
+    Args:
+        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
+        settings: As in `batches`.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        return _status(journal, journal.resolve(batch_id))
+
+
+def watch(
+    batch_id: str | None = None,
+    *,
+    interval_seconds: float = 1.0,
+    settings: Settings | None = None,
+) -> Iterator[BatchStatus]:
+    """Where a batch stands, again and again, until nobody works on it.
+
+    Args:
+        batch_id: Which batch; ``None`` for the one that is the newest now.
+        interval_seconds: How long to wait between two looks, in seconds.
+        settings: As in `batches`.
+
+    Yields:
+        Where it stands; the first at once, the last when it stands still.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        found = _status(journal, journal.resolve(batch_id))
+        yield found
+        while found.working:
+            time.sleep(interval_seconds)
+            found = _status(journal, journal.summary(found.summary.batch_id))
+            yield found
+
+
+def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
+    batch_id = summary.batch_id
+    return BatchStatus(
+        summary,
+        standing(journal, batch_id),
+        journal.holder(batch_id),
+        tuple(journal.undecided(batch_id)),
+        tuple(journal.rescued(batch_id)),
+    )
+
+
+def results(
+    batch_id: str | None = None,
+    settings: Settings | None = None,
+    *,
+    form: workbook.Form | None = None,
+    source: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """A batch's results as a DataFrame: the columns of the Results sheet, one row an input row.
+
+    Args:
+        batch_id: Which batch; ``None`` for the newest.
+        settings: As in `batches`.
+        form: Which result columns; ``None`` for all.
+        source: The DataFrame the batch was run with: its columns, dtypes and index are kept.
+            Without it, each cell is as it was, in columns of objects.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+        InputError: The batch was run with another DataFrame.
+        UsageError: The form's layout can't be used.
+    """
+    location = (settings or load_settings()).journal
+    return read_frame(location, batch_id, form=form, source=source)
+
+
+def read_frame(
+    location: str,
+    batch_id: str | None,
+    *,
+    form: workbook.Form | None = None,
+    source: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """As `results`, from the journal at a location."""
+    shape = (form or workbook.Form()).with_layout().shape
+    with existing_journal(location) as journal:
+        summary = journal.resolve(batch_id)
+        with journal.results(summary.batch_id) as found:
+            return workbook.to_frame(found, shape, source)
+
+
+def export(
+    batch_id: str | None,
+    output: Path | str,
+    settings: Settings | None = None,
+    form: workbook.Form | None = None,
+) -> Path:
+    """Write a batch's results as they stand; also while it runs.
+
+    Args:
+        batch_id: Which batch; ``None`` for the newest.
+        output: Where to: .xlsx, .csv, .jsonl or .parquet.
+        settings: As in `batches`.
+        form: How; ``None`` for the usual way.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+        OutputError: It can't be written there.
+        UsageError: The form's layout can't be used.
+    """
+    output = Path(output)
+    form = (form or workbook.Form()).with_layout()
+    with existing_journal((settings or load_settings()).journal) as journal:
+        summary = journal.resolve(batch_id)
+        source = summary.source.path
+        workbook.check_target(output, None if source is None else Path(source))
+        written = write_results(journal, summary.batch_id, output, form, as_its_workbook=False)
+        assert written is not None  # it was said where to
+        return written
+
+
+def unknown_columns(
+    batch_id: str | None = None,
+    form: workbook.Form | None = None,
+    *,
+    settings: Settings | None = None,
+) -> tuple[workbook.UnknownColumn, ...]:
+    """The columns that a form asks for by a name no result of a batch has: they stay empty.
+
+    Args:
+        batch_id: Which batch; ``None`` for the newest.
+        form: What it asks for; ``None`` for how the batch's own workbook is written.
+        settings: As in `batches`.
+
+    Returns:
+        Those names, each with what may be meant; none while the batch has no results.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+        UsageError: The form's layout can't be used.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        summary = journal.resolve(batch_id)
+        wanted = form or workbook.Form.recalled(journal.form(summary.batch_id))
+        with journal.results(summary.batch_id) as found:
+            return workbook.unknown_columns(found, wanted.with_layout())
+
+
+def forget(
+    *batch_ids: str,
+    older_than: timedelta | None = None,
+    confirm: Callable[[Sequence[BatchSummary]], bool] | None = None,
+    settings: Settings | None = None,
+) -> list[BatchSummary]:
+    """Erase batches from the journal: their rows, results and all that was noted of them.
+
+    Workbooks that were written stay. A later `run` of the same list knows nothing of it, and
+    triggers everything again.
+
+    Args:
+        batch_ids: Which batches (the beginning of an id is enough).
+        older_than: Also all batches that were not worked on for so long.
+        confirm: Asked with the batches, where there are any, before they are erased.
+        settings: As in `batches`.
+
+    Returns:
+        The batches that are forgotten now.
+
+    Raises:
+        JournalError: There is no such batch, or another process works on one.
+        UsageError: Neither a batch nor an age is given.
+        NotConfirmedError: ``confirm`` said no; nothing was erased.
+    """
+    if not batch_ids and older_than is None:
+        raise UsageError("No batch to forget is named.", "Name its id, or an age.")
+    with existing_journal((settings or load_settings()).journal) as journal:
+        chosen = {batch.batch_id: batch for batch in map(journal.resolve, batch_ids)}
+        if older_than is not None:
+            before = datetime.now(UTC) - older_than
+            old = [batch for batch in journal.batches() if batch.updated_at < before]
+            chosen |= {batch.batch_id: batch for batch in old}
+        found = list(chosen.values())
+        if found and confirm is not None and not confirm(found):
+            raise NotConfirmedError("It was not confirmed.", "Nothing was erased.")
+        journal.forget(*chosen)
+        return found
+
+
+@contextmanager
+def existing_journal(location: str) -> Iterator[Journal]:
+    """The journal at a path or URL, which must be there already: none is made by looking.
+
+    Raises:
+        JournalError: There is none.
+    """
+    if is_missing(location):
+        raise NoBatchError(
+            f"There is no journal at {Path(location).expanduser()}.",
+            f"The first batchrun run makes it; another one is named with {parameter('journal')} or "
+            "BATCHRUN_JOURNAL.",
+        )
+    with Journal(location) as journal:
+        yield journal
+
+
+def is_missing(location: str) -> bool:
+    """Whether the journal is a file that is not there; a database server's is asked itself."""
+    return "://" not in location and not Path(location).expanduser().exists()

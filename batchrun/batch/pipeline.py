@@ -1,0 +1,422 @@
+"""A batch from end to end: load → plan → trigger → poll → write.
+
+The only module that knows all stages. Each stage reads what the stage before put into the
+journal, so `resume` is `run` with less left to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchrun import workbook
+from batchrun.batch.control import counting, from_any_thread, let_go_of
+from batchrun.batch.export import once_begun, remembered_form, write_results, writing_meanwhile
+from batchrun.batch.history import existing_journal
+from batchrun.batch.recover import hold_doubts, same_key, same_service, take_over, unlike_its_key
+from batchrun.batch.report import Report
+from batchrun.batch.request import Request, load_request
+from batchrun.batch.session import Session, open_session
+from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
+from batchrun.errors import BatchrunError, StoppedError, UsageError, parameter
+from batchrun.events import Event, happened
+from batchrun.model import retriable
+from batchrun.service import choose_workflow
+from batchrun.settings import Settings, for_batch, load_settings, other_key
+from batchrun.text import SPENT, spent_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    import pandas as pd
+
+    from batchrun.batch.control import Control
+    from batchrun.engine import Effort
+    from batchrun.journal import BatchJobs
+    from batchrun.model import BatchSummary, Decide, Outcome, TableSource, Workflow
+    from batchrun.plan import Plan
+
+
+_LOG = logging.getLogger(__name__)
+
+
+def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
+    """Why a batch ended, in sentences; ``""`` where nothing is left to say.
+
+    Args:
+        ending: Why the engine stopped.
+        resume_at: When the quota opens again, where it is spent.
+        stopped_because: Which failures stopped it, where they did; the service's words end it.
+    """
+    if ending is Ending.FAILURES:
+        return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
+    if resume_at is None:
+        return _NOTES[ending]
+    return spent_until(resume_at)
+
+
+def whole_minute(seconds: float) -> datetime:
+    """When so much time has passed, rounded up: who comes a minute early finds the quota spent."""
+    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+    begun = moment.replace(second=0, microsecond=0)
+    return begun if begun == moment else begun + timedelta(minutes=1)
+
+
+_NOTES = {
+    Ending.FINISHED: "",
+    Ending.LIMIT: "The limit of jobs is reached.",
+    Ending.INTERRUPTED: "It was interrupted.",
+    Ending.QUOTA: SPENT,
+    Ending.UNREACHABLE: "The service could not be reached.",
+    Ending.FAILURES: "Nothing more was triggered:",
+    Ending.NAMED: "What was to be sent again is done; the rest waits.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run or resume of a batch."""
+
+    batch_id: str
+    target: Path | None
+    limit: int | None
+    on_progress: Callable[[Progress], None] | None
+    control: Control | None
+    retry: Collection[Outcome] = ()
+    decide: Decide = hold_doubts
+    form: workbook.Form = field(default_factory=workbook.Form)
+    again: Mapping[int, int] = field(default_factory=dict)
+    only: Collection[int] | None = None
+    frame: pd.DataFrame | None = None
+
+
+def always(plan: Plan, earlier: BatchSummary | None) -> bool:
+    """What confirms when nobody is to be asked."""
+    del plan, earlier
+    return True
+
+
+async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
+    """The workflows the key may see.
+
+    Raises:
+        BatchrunError: The key or the service can't be used.
+    """
+    async with open_session(settings or load_settings(), few_requests=True) as session:
+        return list(await session.workflows())
+
+
+async def check(
+    request: Request, settings: Settings | None = None, *, with_credits: bool = False
+) -> Plan:
+    """Load and plan, and send no trigger.
+
+    Args:
+        request: What `run` would do.
+        settings: As in `run`.
+        with_credits: Ask for the credits left, too, which is one more request.
+
+    Raises:
+        BatchrunError: The list, the workflow, the key or the service can't be used.
+    """
+    settings = settings or load_settings()
+    loaded = load_request(request, settings)
+    async with open_session(settings, few_requests=True) as session:
+        workflow = choose_workflow(await session.workflows(), request.workflow)
+        plan = loaded.plan(workflow, session.rates(workflow.id))
+        newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
+        plan = session.knowing(plan, request.reuse, newest)
+        return replace(plan, credits=await session.credits()) if with_credits else plan
+
+
+async def run(
+    request: Request,
+    settings: Settings | None = None,
+    *,
+    output: Path | None = None,
+    limit: int | None = None,
+    again: bool = False,
+    confirm: Callable[[Plan, BatchSummary | None], bool] = always,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    form: workbook.Form | None = None,
+    with_credits: bool = False,
+) -> Report | None:
+    """Run a workflow for each row of a list and write the workbook.
+
+    Args:
+        request: What to do.
+        settings: Key, rate and so on; ``None`` reads them from the environment.
+        output: Where the results go (.xlsx, .csv, .jsonl); ``None`` for
+            ``NAME.results.xlsx`` beside the list, or for no file when the list is a DataFrame.
+        limit: Trigger at most so many jobs now.
+        again: Trigger everything anew although the same batch has finished before.
+        confirm: Asked with the plan, and with the unfinished batch that would go on, before
+            anything is spent.
+        on_progress: Told of each step; ``None`` for nobody.
+        control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
+        with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
+            ``limit``. Each is one more request.
+
+    Returns:
+        The report, or ``None`` when ``confirm`` said no.
+
+    Raises:
+        BatchrunError: Something can't be used; what was triggered is in the journal.
+    """
+    if again and request.reuse is not None:
+        raise UsageError(
+            f"The options {parameter('again', True)} and {parameter('reuse')} exclude each other.",
+            "Give one.",
+        )
+    settings = settings or load_settings()
+    form = (form or workbook.Form()).with_layout()
+    loaded = load_request(request, settings)
+    source = _path(loaded.table.source)
+    if output is not None:
+        workbook.check_target(output, source)
+    async with open_session(settings) as session:
+        workflow = choose_workflow(await session.workflows(), request.workflow)
+        plan = loaded.plan(workflow, session.rates(workflow.id))
+        journal, base_url = session.journal, session.settings.base_url
+        newest = journal.find(plan.fingerprint(), base_url)
+        earlier = None if again else newest
+        if newest is None or not again:
+            plan = session.knowing(plan, request.reuse, earlier)
+        if earlier is not None and not earlier.unfinished:
+            raise UsageError(
+                f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
+                f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
+                f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
+                f"To trigger and pay for it all once more, add {parameter('again', True)}.",
+            )
+        if earlier is not None:
+            same_key(earlier, session.profile)
+            _log_other_key(session, earlier)
+        before = earlier.output if earlier else None
+        target = output or workbook.usual_target(source, before, form.usual)
+        if target is not None:
+            workbook.check_target(target, source)
+        if with_credits and plan.to_trigger:
+            plan = replace(plan, credits=await session.credits())
+        if not confirm(plan, earlier):
+            return None
+        known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
+        batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
+        frame = None if isinstance(request.source, (str, Path)) else request.source
+        run_now = _Run(batch_id, target, limit, on_progress, control, form=form, frame=frame)
+        report = await _work(session, run_now)
+        if with_credits and report.ending is Ending.LIMIT:
+            report = replace(report, credits=await session.credits())
+        return report
+
+
+async def resume(
+    batch_id: str | None = None,
+    settings: Settings | None = None,
+    *,
+    output: Path | None = None,
+    limit: int | None = None,
+    retry: Collection[Outcome] = (),
+    again: Mapping[int, int] | None = None,
+    only: Collection[int] | None = None,
+    decide: Decide = hold_doubts,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    form: workbook.Form | None = None,
+) -> Report:
+    """Go on with a batch where it stopped, whatever stopped it.
+
+    Args:
+        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
+        settings: As in `run`; the service's address is the batch's own unless given in so many
+            words.
+        output: Where the results go; ``None`` for where they went before.
+        limit: Trigger at most so many jobs now.
+        retry: Outcomes whose jobs are sent again; what was not sent yet then waits.
+        again: Numbers of jobs that are sent again, whatever has become of them, and how often
+            each had been when the user decided; what was not sent yet then waits.
+        only: Numbers of the jobs that may be triggered beside those; ``None`` for all.
+        decide: Asked about the rows that are in doubt, where there are any.
+        on_progress: Told of each step; ``None`` for nobody.
+        control: Stops it early.
+        form: How and how often the results are written; ``None`` for the usual way.
+
+    Raises:
+        BatchrunError: As in `run`; the batch is of another service.
+    """
+    settings = settings or load_settings()
+    form = (form or workbook.Form()).with_layout()
+    with existing_journal(settings.journal) as journal:
+        summary = journal.resolve(batch_id)
+    if "base_url" in settings.model_fields_set:
+        same_service(summary.batch_id, summary.base_url, settings.base_url)
+    settings = for_batch(settings, summary)
+    source = _path(summary.source)
+    target = output or workbook.usual_target(source, summary.output, form.usual)
+    if target is not None:
+        workbook.check_target(target, source)
+    run_now = _Run(
+        summary.batch_id,
+        target,
+        limit,
+        on_progress,
+        control,
+        retriable(retry),
+        decide,
+        form,
+        again or {},
+        only,
+    )
+    async with open_session(settings) as session:
+        _log_other_key(session, summary, other_key(settings, summary))
+        return await _work(session, run_now)
+
+
+# the stages
+
+
+async def _work(session: Session, run_now: _Run) -> Report:
+    """Trigger and poll what is left of a batch, then write its workbook."""
+    settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
+    with journal.hold(batch_id) as hold, let_go_of(run_now.control):
+        form = remembered_form(journal, batch_id, run_now.form)
+        jobs = journal.jobs(batch_id, session.key)
+        only = await take_over(
+            journal,
+            jobs,
+            batch_id,
+            run_now.retry,
+            run_now.decide,
+            again=run_now.again,
+            only=run_now.only,
+        )
+        before = journal.summary(batch_id)
+        if before.note:  # of the last time, and no longer so
+            await jobs.worked("", 0.0, 0.0)
+        engine = Engine(
+            session.client,
+            jobs,
+            before.counts,
+            quota=session.quota,
+            share=session.share,
+            forecast=session.forecast(before.workflow.id),
+            clock=session.clock,
+            limits=_limits(settings, run_now.limit, only),
+            on_progress=run_now.on_progress,
+        )
+        estimate = session.estimate(before, engine.jobs_left)
+        hold.when_lost(from_any_thread(engine.break_off))
+        if run_now.control is not None:
+            run_now.control.attach(batch_id, from_any_thread(engine.stop), only)
+        happened(
+            _LOG,
+            Event.BATCH_BEGUN,
+            batch=batch_id,
+            workflow=before.workflow.id,
+            rows=before.rows,
+            jobs=before.jobs,
+            limit=run_now.limit,
+        )
+        with once_begun(journal, batch_id), _told_when_stopped(batch_id):
+            try:
+                with counting(jobs, run_now.control):
+                    async with writing_meanwhile(journal, batch_id, run_now.target, form):
+                        ending = await engine.work()
+            except BatchrunError as error:
+                kind = type(error).__name__  # its words may be the service's
+                happened(_LOG, Event.BATCH_BROKEN_OFF, logging.ERROR, batch=batch_id, error=kind)
+                # What stopped it may stop this too, and is what counts. Of a batch that was taken
+                # over nothing is kept or written: whoever has it does that.
+                with suppress(BatchrunError):
+                    await _keep(jobs, error.what, engine.effort)
+                    write_results(journal, batch_id, run_now.target, form)
+                raise
+            effort, resume_at = engine.effort, None
+            if ending is Ending.QUOTA:
+                resume_at = whole_minute(session.seconds_to_quota())
+            await _keep(jobs, note_of(ending, resume_at, engine.stopped_because), effort)
+            output = write_results(journal, batch_id, run_now.target, form)
+            # What goes on after a limit is what was named, and no others.
+            to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
+            summary = journal.summary(batch_id)
+            happened(
+                _LOG,
+                Event.BATCH_ENDED,
+                batch=batch_id,
+                ending=ending.value,
+                outcomes={outcome.value: number for outcome, number in summary.counts.items()},
+                requests=effort.requests,
+                seconds=round(effort.seconds, 1),
+                quota_seconds=round(effort.quota_seconds, 1),
+            )
+            return Report(
+                summary,
+                ending,
+                output,
+                resume_at,
+                rest=session.estimate(summary, to_trigger) if summary.unfinished else None,
+                to_trigger=to_trigger,
+                estimate=estimate,
+                requests=effort.requests,
+                seconds=effort.seconds,
+                quota_seconds=effort.quota_seconds,
+                sent=engine.sent,
+                journal=settings.journal,
+                source=run_now.frame,
+                held_open=run_now.target if output != run_now.target else None,
+            )
+
+
+def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:
+    """Log it where a batch goes on with another key than it was begun with."""
+    if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
+        facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
+        happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
+
+
+@contextmanager
+def _told_when_stopped(batch_id: str) -> Iterator[None]:
+    """Log it when the block is stopped at once: the second Ctrl-C waits for nothing else."""
+    try:
+        yield
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        kind = StoppedError.__name__
+        happened(_LOG, Event.BATCH_BROKEN_OFF, logging.WARNING, batch=batch_id, error=kind)
+        raise
+
+
+async def _keep(jobs: BatchJobs, note: str, effort: Effort) -> None:
+    await jobs.worked(note, effort.seconds, effort.quota_seconds)
+
+
+def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) -> Limits:
+    return Limits(
+        max_in_flight=settings.max_in_flight or math.inf,
+        jobs=jobs,
+        only=only,
+        patience_seconds=settings.patience_seconds,
+        drain_seconds=settings.drain_seconds,
+        longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
+        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
+        stop_after_failures=settings.stop_after_failures,
+    )
+
+
+def _begun(session: Session, plan: Plan, known: str | None) -> str:
+    base_url, profile = session.settings.base_url, session.profile
+    return session.journal.create(plan, base_url, known=known, profile=profile, key=session.key)
+
+
+# where things are
+
+
+def _path(source: TableSource) -> Path | None:
+    return None if source.path is None else Path(source.path)

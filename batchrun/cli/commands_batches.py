@@ -1,0 +1,500 @@
+"""Commands about the journal's batches: `batches`, `status`, `export`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from batchrun.cli.messages import unknown_to_results
+from batchrun.cli.options import (
+    AsJson,
+    BaseUrl,
+    Batch,
+    ColumnOptions,
+    ForCrm,
+    JournalAt,
+    LogFile,
+    NotifyCommand,
+    Output,
+    PlayJournal,
+    ProfileName,
+    Quiet,
+    Yes,
+    age,
+    batch_ids,
+    configuration_of,
+    form_from,
+    sandbox_words,
+    settings_from,
+    settings_to_look,
+    settings_with_journal,
+    spread,
+    tell_whose_key,
+)
+from batchrun.cli.output import (
+    LABEL,
+    Whole,
+    cut,
+    is_screen,
+    mark_of,
+    room_of,
+    tell,
+    tell_all,
+    tell_as_it_is,
+)
+from batchrun.cli.prompts import agreed, beside_question, off_stdout, on_stderr
+from batchrun.cli.runner import Manner, go_on
+from batchrun.cli.signals import SANDBOX_GONE
+from batchrun.errors import ExitCode, NotConfirmedError, UsageError
+from batchrun.model import InDoubt, Outcome
+from batchrun.text import meant, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from batchrun import BatchStatus
+    from batchrun.model import BatchSummary, Decide, ResultRow
+
+
+LEAST = 14
+"""What a name in the table of batches may be cut to."""
+
+
+def add_batch_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(spread(export))
+    app.command()(status)
+    app.command("batches")(list_batches)
+
+
+def export(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to: .xlsx, .csv, .jsonl, .parquet.")
+    ],
+    *,
+    batch: Batch = None,
+    columns: ColumnOptions,
+    crm: ForCrm = None,
+    journal: JournalAt = None,
+    sandbox: PlayJournal = False,
+) -> None:
+    """Write a batch's results as they stand, also while it runs."""
+    from batchrun import export as export_batch
+    from batchrun import status as status_of
+
+    if crm is not None and output.suffix.lower() != ".csv":
+        raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
+    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    summary = status_of(batch, settings=settings).summary
+    form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
+    written = export_batch(summary.batch_id, output, settings, form)
+    tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
+    tell(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
+    if crm is not None:
+        _tell_left_out(summary)
+
+
+def _tell_left_out(summary: BatchSummary) -> None:
+    from batchrun.text import plural
+
+    left_out = summary.rows - summary.counts[Outcome.COMPLETED]
+    if left_out:
+        tell(f"Left out: {plural(left_out, 'row')} not completed")
+
+
+def status(
+    batch: Batch = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again each second until the batch stands still.")
+    ] = False,
+    journal: JournalAt = None,
+    sandbox: PlayJournal = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a batch stands."""
+    from batchrun import status as status_of
+    from batchrun import watch as looks_at
+    from batchrun.cli.messages import named_journal
+
+    if watch and as_json:
+        raise UsageError("--watch and --json exclude each other.", "Give one.")
+    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    where = named_journal(settings, journal, sandbox=sandbox)
+    if as_json:
+        tell_as_it_is(json.dumps(_status_json(status_of(batch, settings=settings))))
+    elif watch:
+        show_live(_lines_of(each, where) for each in looks_at(batch, settings=settings))
+    else:
+        tell_all(_lines_of(status_of(batch, settings=settings), where))
+
+
+def _status_json(stands: BatchStatus) -> dict[str, Any]:
+    from batchrun.cli.messages import summary_json
+
+    holder = stands.holder if stands.working else None
+    return summary_json(stands.summary) | {
+        "working": None if holder is None else holder.words(),
+        "rescue_files": [str(path) for path in stands.rescued],
+    }
+
+
+def _lines_of(stands: BatchStatus, where: str) -> list[str]:
+    """Where a batch stands, in lines; and by which option `resume` finds it."""
+    from batchrun.cli.messages import IN_SANDBOX, counts, opens_words
+    from batchrun.text import duration, plural
+
+    summary, left, holder = stands.summary, stands.left, stands.holder
+    now = datetime.now(UTC)
+
+    def ago(moment: datetime) -> str:
+        # A sandbox that is faster than the clock tells of times that are still to come.
+        return f"{duration(max((now - moment).total_seconds(), 0))} ago"
+
+    lines = [
+        f"Batch:     {summary.batch_id}, planned {ago(summary.created_at)}",
+        Whole(f"List:      {summary.source.name}"),
+        f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
+        f"Rows:      {counts(summary, left.running_rows)}",
+        f"Requests:  {summary.requests:,}, the last {ago(summary.updated_at)}",
+    ]
+    if left.oldest is not None:
+        executions = plural(left.running, "execution")
+        lines.append(f"Running:   {executions}, the oldest triggered {ago(left.oldest)}")
+    if holder is not None:
+        lines.append(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
+    lines += [
+        f"Rescued:   results wait in {path}; batchrun resume takes them in"
+        for path in stands.rescued
+    ]
+    if summary.note:
+        lines.append(f"Note:      {summary.note}")
+    if stands.opens_at is not None:
+        lines.append(f"Opens:     {opens_words(stands.opens_at, now)}")
+    if summary.output:
+        lines.append(Whole(f"Workbook:  {summary.output}"))
+    played = where == IN_SANDBOX
+    if summary.unfinished and not stands.working:
+        resume = Whole(f"Go on:     batchrun resume {summary.batch_id}{where}")
+        lines.append(f"Go on:     {SANDBOX_GONE}" if played else resume)
+    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished and not played:
+        lines.append(
+            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
+        )
+    return lines
+
+
+def list_batches(
+    journal: JournalAt = None, sandbox: PlayJournal = False, as_json: AsJson = False
+) -> None:
+    """List all batches, newest first."""
+    from batchrun import batches
+    from batchrun.cli.messages import summary_json
+
+    found = batches(settings=settings_to_look(sandbox=sandbox, journal=journal))
+    if as_json:
+        tell_as_it_is(json.dumps([summary_json(summary) for summary in found]))
+    elif found:
+        tell_all(_listed(found))
+    else:
+        tell("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
+        if not sandbox and (elsewhere := sandbox_words()):
+            tell(elsewhere)
+
+
+def _listed(found: Sequence[BatchSummary]) -> list[str]:
+    """Batches as a table on a terminal, else a line each with all of it."""
+    from batchrun.cli.messages import age_words, counts, counts_in_short
+    from batchrun.cli.output import is_screen, mark_of, room_of, table
+
+    now = datetime.now(UTC)
+    if not is_screen(sys.stdout):
+        return [
+            f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}  "
+            f"worked on {age_words(now - one.updated_at)} ago  "
+            f"list: {one.source.path or one.source.name}"
+            + (f"  workbook: {one.output}" if one.output else "")
+            for one in found
+        ]
+    header = ["batch", "age", "rows", "workflow", "list", "workbook"]
+    rows = [
+        [
+            one.batch_id,
+            age_words(now - one.updated_at),
+            counts_in_short(one),
+            one.workflow.name,
+            one.source.name,
+            one.output or "",
+        ]
+        for one in found
+    ]
+    workbook = header.index("workbook")
+    names = [len(Path(one.output).name) + 1 for one in found if one.output]
+    lines, left_out = table(
+        header,
+        rows,
+        room_of(sys.stdout),
+        mark_of(sys.stdout),
+        whole={0, 1, 2},
+        paths={workbook},
+        least={3: LEAST, 4: LEAST, workbook: max(names, default=0)},  # the name of each is whole
+    )
+    if left_out:
+        lines += [
+            "",
+            f"Left out for want of room: {', '.join(left_out)}. See: batchrun status BATCH",
+        ]
+    return lines
+
+
+ROWS_SHOWN = 10
+AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
+"""Outcomes as they are typed."""
+
+Doubts: TypeAlias = Annotated[
+    InDoubt | None,
+    typer.Option(
+        "--in-doubt",
+        help="What to do with triggers that may have been accepted: hold them, retry them (and "
+        "perhaps pay twice), or drop them. Asked on a terminal, else hold.",
+    ),
+]
+Outcomes: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--outcome",
+        metavar="OUTCOME",
+        autocompletion=lambda: list(AGAIN),
+        help="What to send again: failed, rejected, timed-out, in-doubt. Repeatable. "
+        "Without it, failed and rejected.",
+    ),
+]
+
+
+def add_decision_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(retry)
+    app.command()(forget)
+
+
+def retry(
+    batch: Batch = None,
+    outcome: Outcomes = None,
+    output: Output = None,
+    yes: Yes = False,
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    journal: JournalAt = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send rows again that ended without a result, and pay again."""
+    from batchrun import aio
+    from batchrun import status as status_of
+    from batchrun.model import RETRIED_BY_ITSELF, retriable
+
+    chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
+    given: dict[str, Any] = {
+        "profile": profile,
+        "base_url": base_url,
+        "journal": journal,
+        "log_file": log_file,
+    }
+    summary = status_of(batch, settings=settings_with_journal(**given)).summary
+    files = configuration_of(summary)
+    settings = settings_from(configuration=files, **given)
+    tell_whose_key(settings, summary)
+    _confirm_retry(summary, chosen, yes=yes)
+    go_on(
+        partial(aio.retry, summary.batch_id, outcomes=chosen),
+        settings,
+        Manner(as_json, quiet, notify_command, journal=journal),
+        output=output,
+        decide=about_doubts(InDoubt.HOLD),
+        form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
+    )
+
+
+def forget(
+    batch: Annotated[
+        str | None,
+        typer.Argument(help="Id of the batch, or its beginning.", autocompletion=batch_ids),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="All batches not worked on for so long, such as 90d."),
+    ] = None,
+    yes: Yes = False,
+    journal: JournalAt = None,
+    sandbox: PlayJournal = False,
+) -> None:
+    """Erase a batch, its rows and its results; workbooks stay."""
+    from batchrun import forget as forget_batches
+    from batchrun.text import plural
+
+    if (batch is None) == (older_than is None):
+        raise UsageError(
+            "Name a batch, or an age with --older-than.", "List the batches with: batchrun batches"
+        )
+    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    gone = forget_batches(
+        *([] if batch is None else [batch]),
+        older_than=None if older_than is None else age(older_than, "--older-than"),
+        confirm=lambda found: _agreed_to_erase(found, yes=yes),
+        settings=settings,
+    )
+    if not gone:
+        tell(f"No batch is older than {older_than}.")
+        return
+    tell(f"Forgotten: {plural(len(gone), 'batch', 'batches')}")
+
+
+def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
+    """Ask, and end the command where the answer is no: nothing is wrong then."""
+    from batchrun.cli.messages import counts
+    from batchrun.text import plural
+
+    for one in found:
+        told = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
+        tell(told, err=beside_question(yes=yes), hanging=2)
+    if not _agreed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
+        raise typer.Exit(ExitCode.COMPLETED)
+    return True
+
+
+def about_doubts(given: InDoubt | None) -> Decide:
+    """Decide as told; if nothing was, ask on a terminal and else change nothing."""
+
+    def decide(rows: Sequence[ResultRow]) -> InDoubt:
+        if given in {InDoubt.RETRY, InDoubt.DROP}:
+            return given
+        _show_doubts(rows)
+        if given is not None or not sys.stdin.isatty():
+            return InDoubt.HOLD
+        return _asked()
+
+    return decide
+
+
+def _show_doubts(rows: Sequence[ResultRow]) -> None:
+    from batchrun.text import plural
+
+    are = "is" if len(rows) == 1 else "are"
+    tell(
+        f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
+        "accepted, and only you can settle it.",
+        err=True,
+    )
+    for row in rows[:ROWS_SHOWN]:
+        ids = ", ".join(filter(None, (row.company_id, row.contact_id)))
+        tell(f"  line {row.row.line}: {ids}: {row.message}", err=True)
+    if len(rows) > ROWS_SHOWN:
+        tell(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
+    tell(
+        "Settle it with: batchrun resume --in-doubt retry (sends them, perhaps a second time) "
+        "or --in-doubt drop (never sends them)",
+        err=True,
+    )
+
+
+def _asked() -> InDoubt:
+    choices = "/".join(InDoubt)
+    while True:
+        try:
+            with off_stdout():
+                word = typer.prompt(f"Now [{choices}]", default=InDoubt.HOLD.value, err=on_stderr())
+        except typer.Abort:  # Ctrl-C or Ctrl-D: not now, and nothing else either
+            raise KeyboardInterrupt from None
+        if word.strip().lower() in set(InDoubt):
+            return InDoubt(word.strip().lower())
+
+
+def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: bool) -> None:
+    found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
+    if not any(found.values()):
+        words = " or ".join(found)
+        raise UsageError(
+            f"Batch {summary.batch_id} has no row that is {words}.",
+            f"See where it stands with: batchrun status {summary.batch_id}",
+        )
+    shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
+    them = "it" if sum(found.values()) == 1 else "them"
+    question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
+    if not _agreed(question, yes=yes):
+        raise NotConfirmedError("Nothing was triggered.")
+
+
+def _rows_that_are(outcome: Outcome, number: int) -> str:
+    from batchrun.text import plural
+
+    if outcome in {Outcome.TIMED_OUT, Outcome.IN_DOUBT}:
+        return f"{plural(number, 'row')} {outcome}"
+    return plural(number, f"{outcome} row")
+
+
+def _agreed(question: str, *, yes: bool) -> bool:
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is here to confirm it.", "Add --yes to do it unasked.")
+    return agreed(question)
+
+
+def _outcome(word: str) -> Outcome:
+    try:
+        return Outcome(word.strip().lower().replace("-", " "))
+    except ValueError:
+        raise UsageError(
+            f"There is no outcome {word}.",
+            f"{meant(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
+        ) from None
+
+
+def show_live(looks: Iterable[Sequence[str]]) -> None:
+    """Show how things stand until they stand still, or until Ctrl-C.
+
+    Args:
+        looks: How they stand, in lines, look after look.
+    """
+    picture = _Picture()
+    try:
+        for lines in looks:
+            picture.draw(lines)
+    except KeyboardInterrupt:  # whoever watches has seen enough; the batch goes on
+        return
+
+
+class _Picture:
+    """Lines on standard output, each time in the place of the last ones.
+
+    Where nothing can be drawn over, they are printed again when they have changed.
+    """
+
+    def __init__(self) -> None:
+        self._shown: list[str] = []
+
+    def draw(self, lines: Sequence[str]) -> None:
+        if not is_screen(sys.stdout):
+            if list(lines) != self._shown:
+                typer.echo(visible("\n".join([*([""] if self._shown else []), *lines])))
+            self._shown = list(lines)
+            return
+        # A line that the terminal wraps itself would be two to go back over.
+        width, mark = room_of(sys.stdout), mark_of(sys.stdout)
+        back = f"\x1b[{len(self._shown)}A\r\x1b[J" if self._shown else ""
+        self._shown = [_cut(visible(line), width, mark) for line in lines]
+        typer.echo(back + "\n".join(self._shown))
+
+
+def _cut(line: str, width: int, mark: str) -> str:
+    """As `cut`, with the blanks that align what is said."""
+    label, rest = line[:LABEL], line[LABEL:]
+    return label + cut(rest, width - len(label), mark) if rest else label

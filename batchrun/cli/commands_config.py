@@ -1,0 +1,428 @@
+"""Commands about keys: `login`, `logout`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import typer
+
+from batchrun.cli.errors import in_options, spelled
+from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
+from batchrun.cli.output import columns_of, is_screen, room_of, tell, tell_all, tell_as_it_is
+from batchrun.cli.prompts import on_stderr
+from batchrun.cli.signals import heard_at_once
+from batchrun.errors import BatchrunError, UsageError
+
+if TYPE_CHECKING:
+    from batchrun.model import BatchSummary
+    from batchrun.sandbox import Faults
+    from batchrun.settings import Settings
+
+
+Name = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="Name of the profile. [default: default]"),
+]
+
+
+def add_key_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(login)
+    app.command()(logout)
+
+
+def login(
+    profile: Name = None,
+    base_url: BaseUrl = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Keep the key without asking the service.")
+    ] = False,
+    in_file: Annotated[
+        bool, typer.Option("--in-file", help="Keep it in a file even where there is a keyring.")
+    ] = False,
+) -> None:
+    """Keep a key, once the service has said that it is good.
+
+    It is typed unseen, or read from standard input.
+    """
+    from batchrun.login import address_for, log_in
+    from batchrun.settings import DEFAULT_PROFILE
+    from batchrun.settings.model import shown_end
+    from batchrun.settings.profiles import checked_name
+    from batchrun.text import plural
+
+    settings = settings_from(base_url=base_url)
+    name = checked_name(profile or settings.profile or DEFAULT_PROFILE)
+    address = address_for(name, settings)
+    kept = asyncio.run(
+        log_in(
+            _key(name, address),
+            address,
+            name,
+            timeout_seconds=settings.timeout_seconds,
+            check=not no_check,
+            in_file=in_file,
+        )
+    )
+    seen = "not checked"
+    if kept.workflows is not None:
+        seen = f"sees {plural(kept.workflows, 'workflow')}"
+    tell(f"Profile:   {name}, key {shown_end(kept.profile.end)} for {address}, {seen}")
+    if kept.why_a_file:
+        tell(
+            f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}",
+            whole=[kept.place],
+        )
+    else:
+        tell(f"Kept in:   the system's keyring ({kept.place})")
+    if kept.left_behind:
+        tell(f"Note:      an earlier key stays in the keyring. {kept.left_behind}")
+    if settings.api_key is not None:
+        tell("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
+
+
+def logout(
+    profile: Name = None,
+    every: Annotated[bool, typer.Option("--all", help="Erase the keys of all profiles.")] = False,
+) -> None:
+    """Erase a stored key, from the keyring too."""
+    from batchrun.settings import DEFAULT_PROFILE, stored_profiles
+
+    if every and profile is not None:
+        raise UsageError("--all and --profile exclude each other.", "Give one.")
+    settings = settings_from()
+    names = (
+        [*stored_profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
+    )
+    left = []
+    for name in names:
+        try:
+            _erase(name)
+        except UsageError as error:  # a locked keyring keeps its own keys, and no others
+            if not every:
+                raise
+            told = in_options(error)
+            tell(f"Left:      the key of profile {name}. {told.what} {told.hint}", err=True)
+            left.append(name)
+    if not names:
+        tell("No key is stored.")
+    if settings.api_key is not None:
+        tell("Note:      PGAI_API_KEY is still set, in the environment or in .env")
+    if left:
+        raise UsageError(
+            f"Not all keys are erased: of {len(names)}, {', '.join(left)} "
+            f"{'is' if len(left) == 1 else 'are'} left.",
+            "Do what is said of each, then again: batchrun logout --all",
+        )
+
+
+def _erase(name: str) -> None:
+    from batchrun.login import log_out
+
+    gone = log_out(name)
+    what = "profile" if gone.left_behind else "the key of profile"
+    tell(f"Erased:    {what} {name} for {gone.profile.base_url}")
+    if gone.left_behind:
+        tell(f"Note:      {gone.left_behind}")
+
+
+def _key(name: str, address: str) -> str:
+    """The key: typed unseen on a terminal, else the first line of standard input."""
+    typed = _typed(name, address) if sys.stdin.isatty() else sys.stdin.readline()
+    if not typed.strip():
+        raise UsageError("No key came; nothing was kept.", "Type it, or pipe it in on one line.")
+    return typed.strip()
+
+
+def _typed(name: str, address: str) -> str:
+    """What the user types, unseen; ``""`` for nothing."""
+    try:
+        with heard_at_once():
+            typed: str = typer.prompt(
+                f"Key for {address}, profile {name} (not shown)",
+                hide_input=True,
+                default="",
+                show_default=False,
+                err=on_stderr(),
+            )
+    except typer.Abort:  # Ctrl-D
+        return ""
+    return typed
+
+
+FOR_LIST = "A list: the batchrun.toml beside it counts too."
+
+
+def add_config_command(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command("config")(show_configuration)
+
+
+def show_configuration(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help=FOR_LIST)] = None,
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    journal: JournalAt = None,
+    rate: Rate = None,
+    daily: Daily = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every setting with its value and where it comes from."""
+    from batchrun.settings import find_configuration, stored_profiles, user_file
+    from batchrun.settings.credentials import tell_settings
+    from batchrun.settings.model import shown_end
+
+    options: dict[str, Any] = {
+        "profile": profile,
+        "base_url": base_url,
+        "journal": journal,
+        "rate": rate,
+        "daily": daily,
+    }
+    files = find_configuration(file)
+    settings = settings_from(configuration=files, **options)
+    given = [name for name, value in options.items() if value is not None]
+    told = tell_settings(settings, given, files)
+    stored = stored_profiles()
+    if as_json:
+        document = {
+            "settings": [asdict(one) for one in told],
+            "files": [str(each.path) for each in files.files],
+            "profiles": [
+                {"name": one.name, "base_url": one.base_url, "kept": one.kept, "end": one.end}
+                for one in stored.all().values()
+            ],
+        }
+        tell_as_it_is(json.dumps(document, ensure_ascii=False))
+        return
+    width = max(len(one.name) for one in told)
+    room = min(max(len(one.value) for one in told), 44)
+    for one in told:
+        source = f"{one.origin} {one.where}".strip()
+        line = f"{one.name:{width}}  {one.value or '-':{room}}  {source}"
+        if is_screen(sys.stdout) and columns_of(line) > room_of(sys.stdout):
+            line = f"{one.name:{width}}  {one.value or '-'}\n{'':{width}}  {source}"
+        tell(line, hanging=width + 2)
+    tell(
+        "\nThe first that says something wins: option, environment, .env, batchrun.toml "
+        "beside the list, batchrun.toml of the user, profile, default."
+    )
+    tell(
+        f"Files:     {', '.join(str(each.path) for each in files.files) or 'none'}"
+        f" (the user's own is {user_file()})"
+    )
+    known = [
+        f"{one.name} {shown_end(one.end)} for {one.base_url} ({one.kept})"
+        for one in stored.all().values()
+    ]
+    tell(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
+
+
+TEXT_BEGINS = len("warning  Quota     ")
+
+
+def add_doctor_command(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(doctor)
+
+
+def doctor(
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    journal: JournalAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at key, service, clock, quota, journal and terminal.
+
+    Spends one request.
+    """
+    from batchrun.doctor import Verdict, examine, exit_code_of, terminal_of_process
+
+    options = {"profile": profile, "base_url": base_url, "journal": journal}
+    examined = asyncio.run(examine(terminal_of_process(), **options))
+    found = [replace(one, text=spelled(one.text), advice=spelled(one.advice)) for one in examined]
+    code = exit_code_of(found)
+    if as_json:
+        findings = [
+            {name: value for name, value in asdict(one).items() if name != "exit_code"}
+            for one in found
+        ]
+        tell_as_it_is(
+            json.dumps({"findings": findings, "exit_code": int(code)}, ensure_ascii=False)
+        )
+        raise typer.Exit(code)
+    for one in found:
+        tell(f"{one.verdict:8} {one.name:9} {one.text}", hanging=TEXT_BEGINS)
+        if one.advice:
+            tell(f"{'':{TEXT_BEGINS}}-> {one.advice}", hanging=TEXT_BEGINS + len("-> "))
+    faults = sum(one.verdict is Verdict.FAULT for one in found)
+    warnings = sum(one.verdict is Verdict.WARNING for one in found)
+    tell(
+        f"\nFaults: {faults}, warnings: {warnings}. "
+        "Support may be sent all of this: it holds no key and no password."
+    )
+    raise typer.Exit(code)
+
+
+DEFAULT_PORT = 8020
+RunTimes: TypeAlias = Literal["lognormal", "bimodal", "uniform", "short", "none"]
+
+
+def add_service_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(workflows)
+    app.command()(sandbox)
+
+
+def workflows(
+    profile: ProfileName = None, base_url: BaseUrl = None, as_json: AsJson = False
+) -> None:
+    """List the workflows that can be run."""
+    import batchrun
+
+    found = batchrun.workflows(settings=settings_from(profile=profile, base_url=base_url))
+    if as_json:
+        fields = ("id", "name", "description", "status")
+        tell_as_it_is(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
+        return
+    width = max((len(one.name) for one in found), default=0)
+    for one in found:
+        inactive = "" if one.status == "active" else f"  [{one.status}]"
+        told = f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip()
+        tell(told, hanging=width + 2)
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = DEFAULT_PORT,
+    rate: Annotated[int, typer.Option(min=0, help="Requests a minute; 0 for no limit.")] = 60,
+    daily: Annotated[int, typer.Option(min=0, help="Requests a day; 0 for no limit.")] = 10_000,
+    slots: Annotated[int, typer.Option(min=0, help="Executions at once; 0 for no limit.")] = 0,
+    speed: Annotated[float, typer.Option(min=0.001, help="Seconds that pass in one.")] = 1.0,
+    run_times: Annotated[RunTimes, typer.Option(help="How run times are spread.")] = "lognormal",
+    fail: Annotated[float, typer.Option(min=0, max=1, help="Share of executions that fail.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same run times and results.")] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=SHARE",
+            help="Let a share of the requests go wrong: reset, error, throttle, garbage or slow, "
+            "such as --fault reset=0.05. Repeatable.",
+        ),
+    ] = None,
+    slow_seconds: Annotated[float, typer.Option(min=0, help="How late slow answers are.")] = 60.0,
+    wrapped_list: Annotated[
+        bool, typer.Option("--wrapped-list", help="List workflows inside an object.")
+    ] = False,
+    object_errors: Annotated[
+        bool, typer.Option("--object-errors", help="Tell errors as objects.")
+    ] = False,
+    silent_quota: Annotated[
+        bool, typer.Option("--silent-quota", help="Tell nothing of the quota in headers.")
+    ] = False,
+) -> None:
+    """Serve an imitation of PG:AI here, to try things without cost."""
+    from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
+
+    settings = SandboxSettings(
+        rate_per_minute=rate or None,
+        daily=daily or None,
+        slots=slots or None,
+        run_times=RunTimeKind(run_times),
+        fail=fail,
+        seed=seed,
+        faults=replace(
+            _shares(fault or []),
+            slow_seconds=slow_seconds,
+            wrapped_list=wrapped_list,
+            object_errors=object_errors,
+            silent_quota=silent_quota,
+        ),
+    )
+
+    def announce(url: str) -> None:
+        tell(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
+        tell_as_it_is(
+            f"  export BATCHRUN_BASE_URL={url} PGAI_API_KEY=sandbox BATCHRUN_SPEED={speed:g}"
+        )
+
+    serve(settings, port=port, speed=speed, on_ready=announce)
+
+
+def _shares(words: list[str]) -> Faults:
+    from batchrun.sandbox import FaultKind, Faults
+
+    shares: dict[str, Any] = {}
+    try:
+        for word in words:
+            kind, _, share = word.partition("=")
+            shares[FaultKind(kind.strip())] = float(share)
+        return Faults(**shares)
+    except ValueError:
+        raise UsageError(
+            f"--fault {' '.join(words)} can't be used.",
+            f"Kinds: {', '.join(FaultKind)}; shares from 0 to 1, together at most 1, such as "
+            "--fault reset=0.05 --fault slow=0.1.",
+        ) from None
+
+
+COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
+"""Columns of the commands, before what each does."""
+
+
+def welcome() -> None:
+    """Say what to do next, by what is there already."""
+    from batchrun.cli.options import settings_from
+    from batchrun.settings import address_of, given_key, profile_of, stored_profiles
+
+    settings = settings_from()
+    stored = profile_of(settings)
+    lines = ["batchrun runs a PG:AI workflow for every row of a list and writes a workbook.", ""]
+    if stored is None and not given_key(settings):
+        others = ", ".join(stored_profiles().all())
+        lines += [
+            f"Keys are kept under: {others}. Name one with --profile or BATCHRUN_PROFILE."
+            if others
+            else "There is no key yet.",
+            "  batchrun demo     run an invented list on this machine: no key, no cost",
+            "  batchrun login    keep your key",
+        ]
+    else:
+        whose = "PGAI_API_KEY" if stored is None else f"profile {stored.name}"
+        lines += [f"Key: {whose}, for {address_of(settings)}", *_unfinished(settings)]
+        lines += [
+            '  batchrun check FILE -w "WORKFLOW"   what a run would do and cost',
+            '  batchrun run FILE -w "WORKFLOW"     run it; asks first',
+            "  batchrun workflows                  which workflows there are",
+        ]
+    tell_all([*lines, "", "Everything else: batchrun --help"])
+
+
+def _unfinished(settings: Settings) -> list[str]:
+    """The newest batch that has something left to do, and how to go on with it."""
+    try:
+        found = newest_unfinished(settings)
+    except BatchrunError as error:
+        return [f"The journal can't be read: {spelled(error.marked_what)} See: batchrun doctor"]
+    if found is None:
+        return []
+    command = f"batchrun resume {found.batch_id}"
+    if len(command) <= COMMANDS:
+        return [f"  {command:{COMMANDS}}  go on with {found.source.name}"]
+    return [f"  {command}", f"  {'':{COMMANDS}}  go on with {found.source.name}"]
+
+
+def newest_unfinished(settings: Settings) -> BatchSummary | None:
+    """The newest batch that is not finished; no journal is made by looking."""
+    from batchrun.cli.options import journal_path
+
+    path = journal_path(settings)
+    if path is not None and not path.exists():
+        return None
+    from batchrun import batches
+
+    return next((one for one in batches(settings=settings) if one.unfinished), None)

@@ -1,0 +1,426 @@
+"""Commands that work on a list: `check`, `run`, `resume`, `demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
+
+import typer
+
+from batchrun.cli.commands_batches import Doubts, about_doubts
+from batchrun.cli.options import (
+    AsJson,
+    BaseUrl,
+    Batch,
+    ColumnOptions,
+    Daily,
+    JournalAt,
+    Limit,
+    List,
+    ListOptions,
+    LogFile,
+    NotifyCommand,
+    Output,
+    ProfileName,
+    Quiet,
+    Rate,
+    Reuse,
+    StopAfterFailures,
+    Wait,
+    Workflow,
+    WorkflowUnlessMarked,
+    WriteEvery,
+    Yes,
+    age,
+    configuration_beside,
+    configuration_of,
+    form_from,
+    request_from,
+    settings_from,
+    settings_with_journal,
+    spread,
+    tell_configuration,
+    tell_whose_key,
+    with_play_journal,
+)
+from batchrun.cli.output import Whole, tell, tell_all, tell_as_it_is
+from batchrun.cli.prompts import agreed, beside_question
+from batchrun.cli.resume_all import resume_all
+from batchrun.cli.runner import Manner, go, go_on
+from batchrun.errors import ExitCode, NotConfirmedError, UsageError
+from batchrun.model import InDoubt, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from batchrun.batch.rerun import Rerun
+    from batchrun.model import BatchSummary
+    from batchrun.settings import Configuration, Settings
+    from batchrun.workbook import Form
+
+
+def is_given_back(file: Path) -> bool:
+    """Whether batchrun wrote this file, and is given it back."""
+    from batchrun import Rerun
+
+    return Rerun.batch_of(file) is not None
+
+
+def run_marked(
+    file: Path,
+    settings: Settings,
+    workflow: str | None,
+    output: Path | None,
+    limit: int | None,
+    form: Form,
+    manner: Manner,
+    *,
+    yes: bool,
+) -> None:
+    """Send the marked rows again; all others stay as they are."""
+    from batchrun import Rerun, aio
+
+    marked = Rerun.read(file, settings=settings)
+    assert marked is not None  # the caller has looked
+    _same_workflow(marked, workflow)
+    to_stderr = manner.as_json or manner.quiet
+    for words in _already_words(marked):
+        tell(words, err=to_stderr)
+    if not marked.jobs:
+        _end_as_it_stands(marked.summary, settings, manner)
+    tell_whose_key(settings, marked.summary)
+    if not _agreed(marked, yes=yes, to_stderr=to_stderr):
+        raise NotConfirmedError("Nothing was triggered.")
+    go_on(
+        partial(aio.run_marked, marked),
+        settings,
+        manner,
+        output=output,
+        limit=limit,
+        decide=about_doubts(InDoubt.HOLD),
+        form=form,
+        asks=not yes,
+    )
+
+
+def _already_words(marked: Rerun) -> Iterator[str]:
+    """What has become of marked rows that are not sent now."""
+    from batchrun.text import plural
+
+    sent = marked.already - marked.waiting
+    if sent:
+        were = plural(sent, "marked row was", "marked rows were")
+        yield f"{were} sent since the workbook was written."
+    if marked.waiting:
+        wait = plural(marked.waiting, "marked row waits", "marked rows wait")
+        yield f"{wait} to be sent already; batchrun resume goes on."
+
+
+def _end_as_it_stands(summary: BatchSummary, settings: Settings, manner: Manner) -> NoReturn:
+    """End without triggering anything, with the exit code of the batch."""
+    from batchrun.cli import messages
+
+    if summary.unfinished:
+        code = ExitCode.PAUSED
+    elif summary.counts[Outcome.COMPLETED] == summary.rows:
+        code = ExitCode.COMPLETED
+    else:
+        code = ExitCode.INCOMPLETE
+    if manner.as_json:
+        ending = {"exit_code": int(code), "resume_at": None}
+        tell_as_it_is(json.dumps(messages.summary_json(summary) | ending))
+        raise typer.Exit(code)
+    if manner.quiet:
+        if summary.output is not None:
+            tell_as_it_is(summary.output)
+        raise typer.Exit(code)
+    tell("Nothing was triggered.")
+    tell(f"Batch:     {summary.batch_id}")
+    tell(f"Rows:      {messages.counts(summary)}")
+    if summary.unfinished:
+        from batchrun.cli.messages import named_journal
+
+        where = named_journal(settings, manner.journal, sandbox=manner.sandbox)
+        tell(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
+    if summary.output is not None:
+        tell(Whole(f"Workbook:  {summary.output}"))
+    raise typer.Exit(code)
+
+
+def _same_workflow(marked: Rerun, workflow: str | None) -> None:
+    known = marked.summary.workflow
+    if workflow is not None and workflow.casefold() not in {
+        known.id.casefold(),
+        known.name.casefold(),
+    }:
+        raise UsageError(
+            f"The workbook holds results of {known.name}, not of {workflow}.",
+            "Leave -w out to run its marked rows again, or run the list itself.",
+        )
+
+
+def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
+    from batchrun.text import plural
+
+    summary = marked.summary
+    tell(
+        f"Going on:  batch {summary.batch_id}; {plural(marked.rows, 'marked row')}, "
+        f"{plural(len(marked.jobs), 'job')} to trigger again with {summary.workflow.name}",
+        err=to_stderr or beside_question(yes=yes),
+    )
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
+    return agreed("Trigger them, and pay again?")
+
+
+SANDBOX_SPEED = 60.0
+
+Sandbox: TypeAlias = Annotated[
+    bool, typer.Option("--sandbox", help="Run against an imitation of the service; no key needed.")
+]
+
+
+@contextmanager
+def settings_or_sandbox(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
+    """The settings; with an embedded sandbox behind them when one is wanted.
+
+    Raises:
+        UsageError: One of them can't be used, or names another service beside the sandbox.
+    """
+    with ExitStack() as stack:
+        if use_sandbox:
+            for name, option in (("base_url", "--base-url"), ("profile", "--profile")):
+                if given.get(name):
+                    raise UsageError(f"--sandbox and {option} exclude each other.", "Give one.")
+            from batchrun.sandbox import SandboxSettings, running
+
+            given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
+            given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
+        settings = settings_from(**given)
+        typed = given.get("journal")
+        yield with_play_journal(settings, typed) if use_sandbox else settings
+
+
+DEMO_WORKFLOW = "Account Research"
+
+Again: TypeAlias = Annotated[
+    bool, typer.Option("--again", help="Trigger it all anew although it was done before.")
+]
+All: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="All batches with something left to do, oldest first: for a nightly line."
+    ),
+]
+
+
+def add_run_commands(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    for command in (check, run, resume, demo):
+        app.command()(spread(command))
+
+
+def check(
+    file: List,
+    *,
+    workflow: Workflow = None,
+    reading: ListOptions,
+    reuse: Reuse = None,
+    rate: Rate = None,
+    daily: Daily = None,
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    use_sandbox: Sandbox = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run would do and cost; nothing is triggered."""
+    from batchrun import aio
+    from batchrun.cli import messages
+    from batchrun.cli.messages import plan_costs
+
+    files = configuration_beside(file)
+    request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
+    given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
+    with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
+        tell_configuration(files, settings)
+        plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
+    if as_json:
+        tell_as_it_is(json.dumps(messages.plan_json(plan)))
+    else:
+        now = datetime.now(UTC)
+        shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
+        tell_all(messages.plan_lines(plan, costs=shown))
+
+
+def run(
+    file: List,
+    *,
+    workflow: WorkflowUnlessMarked = None,
+    output: Output = None,
+    reading: ListOptions,
+    limit: Limit = None,
+    rate: Rate = None,
+    daily: Daily = None,
+    wait: Wait = False,
+    stop_after_failures: StopAfterFailures = None,
+    yes: Yes = False,
+    again: Again = False,
+    reuse: Reuse = None,
+    columns: ColumnOptions,
+    write_every: WriteEvery = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
+    use_sandbox: Sandbox = False,
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    journal: JournalAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a workflow for each row of a list and write the workbook."""
+    files = configuration_beside(file)
+    form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
+    given = {
+        "configuration": files,
+        "profile": profile,
+        "base_url": base_url,
+        "rate": rate,
+        "daily": daily,
+        "wait": wait or None,
+        "stop_after_failures": stop_after_failures,
+        "journal": journal,
+        "log_file": log_file,
+    }
+    manner = Manner(as_json, quiet, notify_command, use_sandbox, journal)
+    if is_given_back(file):
+        _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
+        with settings_or_sandbox(use_sandbox, **given) as settings:
+            tell_configuration(files, settings)
+            run_marked(file, settings, workflow, output, limit, form, manner, yes=yes)
+        return
+    request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
+    with settings_or_sandbox(use_sandbox, **given) as settings:
+        tell_configuration(files, settings)
+        go(request, settings, output, limit, form, manner, yes=yes, again=again)
+
+
+def resume(
+    batch: Batch = None,
+    *,
+    all_batches: All = False,
+    output: Output = None,
+    limit: Limit = None,
+    in_doubt: Doubts = None,
+    rate: Rate = None,
+    daily: Daily = None,
+    wait: Wait = False,
+    stop_after_failures: StopAfterFailures = None,
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    journal: JournalAt = None,
+    as_json: AsJson = False,
+    columns: ColumnOptions,
+    write_every: WriteEvery = None,
+    log_file: LogFile = None,
+    notify_command: NotifyCommand = None,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a batch where it stopped, whatever stopped it."""
+    given: dict[str, Any] = {
+        "profile": profile,
+        "base_url": base_url,
+        "rate": rate,
+        "daily": daily,
+        "wait": wait or None,
+        "stop_after_failures": stop_after_failures,
+        "journal": journal,
+        "log_file": log_file,
+    }
+
+    def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
+        files = configuration_of(summary)
+        return files, settings_from(configuration=files, **given)
+
+    def go_on_with(summary: BatchSummary, at_hand: tuple[Configuration, Settings]) -> None:
+        from batchrun import aio
+
+        files, settings = at_hand
+        form = form_from(
+            columns,
+            write_every=write_every,
+            defaults=files.defaults,
+            source=summary.source.path,
+        )
+        tell_configuration(files, settings)
+        tell_whose_key(settings, summary)
+        go_on(
+            partial(aio.resume, summary.batch_id),
+            settings,
+            Manner(as_json, quiet, notify_command, journal=journal),
+            output=output,
+            limit=limit,
+            decide=about_doubts(in_doubt),
+            form=form,
+            asks=True,
+        )
+
+    to_stderr = as_json or quiet
+    settings = settings_with_journal(**given)
+    if all_batches:
+        for_one = {"BATCH": batch, "--output": output, "--limit": limit}
+        resume_all(settings, for_one, configured, go_on_with, to_stderr=to_stderr)
+    else:
+        summary = _to_resume(batch, settings, to_stderr=to_stderr)
+        go_on_with(summary, configured(summary))
+
+
+def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
+    """Options that say how a list is read and sent do nothing where its batch is known."""
+    useless = [name for name, value in options.items() if value]
+    if useless:
+        raise UsageError(
+            f"{file.name} holds results of batchrun: only its marked rows are sent, as they were "
+            f"sent before, and {', '.join(useless)} would do nothing.",
+            "Leave it out; or run the list itself, where it counts.",
+        )
+
+
+def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> BatchSummary:
+    """The batch that is meant; said first where nothing of it is left to do."""
+    from batchrun import status
+
+    found = status(batch, settings=settings)
+    if not found.something_to_do:
+        tell("Nothing left to do.", err=to_stderr)
+    return found.summary
+
+
+def demo(journal: JournalAt = None) -> None:
+    """Run an invented list against the sandbox: no key, no cost."""
+    from batchrun.batch.request import Request
+    from batchrun.sandbox import write_demo_list
+
+    source = Path("batchrun-demo.csv").resolve()
+    try:
+        write_demo_list(source)
+    except OSError as error:
+        raise UsageError(
+            f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
+        ) from error
+    with settings_or_sandbox(use_sandbox=True, journal=journal) as settings:
+        manner = Manner(sandbox=True, journal=journal)
+        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, manner, yes=True)
+
+
+def _reuse(text: str | None) -> timedelta | None:
+    return None if text is None else age(text, "--reuse")

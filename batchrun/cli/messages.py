@@ -1,0 +1,754 @@
+"""How plans, batches and times are put into words. Pure: values in, text out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shlex
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from batchrun.cli.errors import spelled
+from batchrun.cli.notifications import Notice
+from batchrun.cli.output import Whole, columns_of, cut, table, tell, tell_all, tell_as_it_is
+from batchrun.cli.signals import SANDBOX_GONE
+from batchrun.errors import BatchrunError, ExitCode
+from batchrun.model import BatchSummary, Outcome
+from batchrun.text import duration, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from batchrun.batch.report import Report
+    from batchrun.estimate import Estimate
+    from batchrun.model import ResultRow
+    from batchrun.plan import Plan
+    from batchrun.service import Credits
+    from batchrun.settings import Settings
+    from batchrun.workbook import Form
+
+
+REASONS_SHOWN = 10
+BATCHES_SHOWN = 3
+
+
+def age_words(passed: timedelta) -> str:
+    """A time in the one unit that matters, such as ``3 h``."""
+    number, unit = duration(max(passed.total_seconds(), 0)).split()[:2]
+    return f"{number} {unit}"
+
+
+def counts(summary: BatchSummary, running_rows: int = 0) -> str:
+    """A batch's outcomes in one line; those that don't occur are left out.
+
+    Args:
+        summary: The batch.
+        running_rows: How many of the pending rows have been sent, where that is known.
+    """
+    parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
+    if running_rows:
+        pending = f"{summary.counts[Outcome.PENDING]:,} {Outcome.PENDING}"
+        parts[parts.index(pending)] += f" ({running_rows:,} of them running)"
+    if summary.reused:
+        completed = f"{summary.counts[Outcome.COMPLETED]:,} {Outcome.COMPLETED}"
+        parts[parts.index(completed)] += f" ({summary.reused:,} of them reused)"
+    return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
+
+
+def counts_in_short(summary: BatchSummary) -> str:
+    """The same for a table: how many of the rows are completed, and what the others are."""
+    others = [
+        f"{number:,} {outcome}"
+        for outcome, number in summary.counts.items()
+        if number and outcome is not Outcome.COMPLETED
+    ]
+    return ", ".join([f"{summary.counts[Outcome.COMPLETED]:,}/{summary.rows:,}", *others])
+
+
+def effort_lines(report: Report, running: int = 0) -> list[str]:
+    """What a command took beside what was estimated of what it was let to do, and the batch.
+
+    Args:
+        report: How it ended.
+        running: Rows whose execution hasn't ended; while there are any, their polls are still to
+            come, and nothing is told of requests a row.
+    """
+    summary, estimate = report.summary, report.estimate
+    unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
+    triggered = summary.rows - unsent
+    per_row = ""
+    if triggered > 0 and not running:
+        per_row = f", {summary.requests / triggered:.2f} a row"
+    is_all = report.requests == summary.requests
+    now = (
+        f"Requests:  {report.requests:,}{per_row if is_all else ''} "
+        f"(estimated {estimate.requests:,}) in {duration(report.seconds)} "
+        f"(estimated {duration(estimate.seconds)}), "
+        f"{duration(report.quota_seconds)} of it waiting for the quota"
+    )
+    if is_all:
+        return [now]
+    worked = duration(summary.worked_seconds)
+    return [now, f"In all:    {plural(summary.requests, 'request')}{per_row}, in {worked}"]
+
+
+def plan_lines(
+    plan: Plan,
+    now: int | None = None,
+    *,
+    limited: bool = False,
+    costs: Sequence[str] = (),
+) -> list[str]:
+    """A plan as `check` and `run` show it.
+
+    Args:
+        plan: The plan.
+        now: How many of its jobs would be triggered now; ``None`` for all.
+        limited: Whether it is --limit that leaves some of them for later.
+        costs: What they cost, a line each.
+    """
+    now = plan.to_trigger if now is None else now
+    source, invalid = plan.table.source, plan.invalid
+    sheet = f", sheet {source.sheet}" if source.sheet else ""
+    columns = [
+        f"{role.name.lower()} id from column {plan.table.header[at] or at + 1!r}"
+        for role, at in plan.roles.items()
+    ]
+    lines = [
+        Whole(f"List:      {source.name}{sheet}"),
+        *(f"           {spelled(notice)}" for notice in source.marked_notices),
+        f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
+        f"Columns:   {', '.join(columns)}",
+        *(f"           {line}" for line in plan.id_lines()),
+        f"Rows:      {len(plan.rows):,}, of them {len(invalid):,} invalid",
+    ]
+    lines += [f"           line {row.row.line}: {row.reason}" for row in invalid[:REASONS_SHOWN]]
+    if len(invalid) > REASONS_SHOWN:
+        lines.append(f"           … and {len(invalid) - REASONS_SHOWN:,} more")
+    folded = plural(plan.duplicates, "duplicate row") + " folded in"
+    part = ""
+    if now < plan.to_trigger:
+        part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
+    lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}, {folded}")
+    lines += [f"           {line}" for line in known_lines(plan)]
+    lines += costs
+    if plan.first_body is not None:
+        lines.append(f"First:     {plan.first_body}")
+    return lines
+
+
+def known_lines(plan: Plan) -> list[str]:
+    """What earlier batches made of the same jobs, where that may save money."""
+    lines = []
+    if plan.reused:
+        lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
+    ended = [
+        job.finished_at
+        for number, job in plan.known.items()
+        if job.finished_at is not None and number not in plan.reused
+    ]
+    if ended:
+        have = "has" if len(ended) == 1 else "have"
+        lines.append(
+            f"{len(ended):,} of them {have} a result from an earlier batch, the newest of "
+            f"{max(ended):%Y-%m-%d}: --reuse 30d takes those of the last 30 days unpaid"
+        )
+    under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
+    if under_way:
+        are = "is" if len(under_way) == 1 else "are"
+        batches = ", ".join(sorted({job.batch_id for job in under_way})[:BATCHES_SHOWN])
+        lines.append(
+            f"{len(under_way):,} of them {are} under way or in doubt in another batch ({batches}), "
+            "and would be paid for twice"
+        )
+    return lines
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan for machines."""
+    return {
+        "list": plan.table.source.name,
+        "sheet": plan.table.source.sheet,
+        "notices": [spelled(notice) for notice in plan.table.source.marked_notices],
+        "workflow": {"id": plan.workflow.id, "name": plan.workflow.name},
+        "columns": {role.value: plan.table.header[at] for role, at in plan.roles.items()},
+        "ids": plan.id_lines(),
+        "rows": len(plan.rows),
+        "invalid": [{"line": row.row.line, "reason": row.reason} for row in plan.invalid],
+        "duplicates": plan.duplicates,
+        "jobs": len(plan.bodies),
+        "reused": len(plan.reused),
+        "to_trigger": plan.to_trigger,
+        "known": known_lines(plan),
+        "requests": plan.estimate.requests,
+        "seconds": plan.estimate.seconds,
+        "first_body": None if plan.first_body is None else json.loads(plan.first_body),
+    }
+
+
+def summary_json(summary: BatchSummary) -> dict[str, Any]:
+    """A batch for machines."""
+    return {
+        "batch": summary.batch_id,
+        "list": summary.source.name,
+        "list_path": summary.source.path,
+        "workflow": {"id": summary.workflow.id, "name": summary.workflow.name},
+        "created_at": summary.created_at.isoformat(),
+        "updated_at": summary.updated_at.isoformat(),
+        "rows": summary.rows,
+        "reused": summary.reused,
+        "outcomes": {outcome.value: summary.counts[outcome] for outcome in Outcome},
+        "jobs": summary.jobs,
+        "requests": summary.requests,
+        "estimated_requests": summary.estimated_requests,
+        "seconds": summary.worked_seconds,
+        "estimated_seconds": summary.estimated_seconds,
+        "quota_seconds": summary.quota_seconds,
+        "unfinished": summary.unfinished,
+        "output": summary.output,
+        "note": summary.note,
+    }
+
+
+CREDITS_NAMED = 5
+
+
+def clock_words(moment: datetime, now: datetime) -> str:
+    """A moment as a clock on the user's wall shows it: ``14:20``, ``Thu 10:40``, ``3 Dec 10:40``.
+
+    Args:
+        moment: Any aware moment.
+        now: The present one.
+    """
+    local = moment.astimezone()
+    days = (local.date() - now.astimezone().date()).days
+    if not days:
+        return f"{local:%H:%M}"
+    return f"{local:%a %H:%M}" if 0 < days < 7 else f"{local.day} {local:%b %H:%M}"
+
+
+def opens_words(moment: datetime, now: datetime) -> str:
+    """When a spent quota opens, as a clock on the user's wall shows it.
+
+    Args:
+        moment: When it opens, aware.
+        now: The present moment.
+    """
+    return "now" if moment <= now else f"{clock_words(moment, now)} by your clock"
+
+
+def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
+    """What the user's clock shows when so much time has passed.
+
+    Args:
+        seconds: How much, in the service's time.
+        now: The present moment, aware.
+        speed: How many of those seconds pass in one, for a sandbox.
+    """
+    # In UTC: a clock that is changed meanwhile is changed in the answer, too.
+    try:
+        return clock_words(now.astimezone(UTC) + timedelta(seconds=seconds / speed), now)
+    except (OverflowError, ValueError, OSError):  # no calendar goes so far
+        return "a day far away"
+
+
+def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float = 1.0) -> str:
+    """What an estimate says, in one line.
+
+    Args:
+        estimate: The estimate.
+        now: The present moment, aware; ``None`` to leave the clock out.
+        speed: As in `clock_after`.
+    """
+    rate = (
+        "no rate limit"
+        if math.isinf(estimate.requests_per_minute)
+        else f"{plural(round(estimate.requests_per_minute), 'request')} a minute"
+    )
+    words = f"about {plural(estimate.requests, 'request')}, {duration(estimate.seconds)} at {rate}"
+    if now is not None and estimate.requests:
+        words += f", done at {clock_after(estimate.seconds, now, speed)}"
+    if math.isfinite(estimate.daily_left):
+        left = max(estimate.daily_left, 0)
+        enough = "enough" if estimate.requests <= left else "not enough for today"
+        words += f"; day quota {enough} ({left:,.0f} left)"
+    return words
+
+
+def plan_costs(
+    plan: Plan,
+    now: datetime,
+    jobs: int | None = None,
+    running: int = 0,
+    *,
+    wait: bool = False,
+    speed: float = 1.0,
+) -> list[str]:
+    """What a plan costs, as `check` and `run` show it.
+
+    Args:
+        plan: The plan.
+        now: The present moment, aware.
+        jobs: How many of its jobs would be triggered now; ``None`` for all.
+        running: How many of its executions run already.
+        wait: Whether a spent quota is waited for.
+        speed: As in `clock_after`.
+    """
+    jobs = plan.to_trigger if jobs is None else jobs
+    estimate = plan.rates.of(jobs, running)
+    lines = [f"Cost:      {estimate_words(estimate, now, speed)}"]
+    if words := pause_words(estimate, now, wait=wait):
+        lines.append(f"           {words}")
+    if words := credits_words(plan.credits, jobs):
+        lines.append(f"Credits:   {words}")
+    return lines
+
+
+def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
+    """What becomes of a batch that today's quota doesn't hold; ``""`` where it does."""
+    if not estimate.midnights:
+        return ""
+    tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
+    midnight = datetime.combine(tomorrow, time(), UTC)
+    what = f"the day's quota is spent {plural(estimate.midnights, 'time')}; "
+    opens = f"it opens anew at midnight UTC ({clock_words(midnight, now)} here)"
+    how = "and is waited for" if wait else "and batchrun resume goes on then, or --wait waits"
+    return f"{what}{opens}, {how}"
+
+
+def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
+    """The credits left, in one line; ``""`` where nothing is known of them.
+
+    Args:
+        credits_left: What the service told.
+        jobs: How many jobs are to be triggered.
+    """
+    if credits_left is None:
+        return ""
+    if credits_left.refused:
+        return "not told to this key (it lacks the scope org_settings:read)"
+    if credits_left.remaining is None:
+        return ""
+    words = f"{_amounts(credits_left.remaining)} left"
+    if jobs:
+        paid = "the job is" if jobs == 1 else f"each of the {jobs:,} jobs is"
+        words += f"; {paid} paid for"
+    return words
+
+
+def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
+    """What went from one to the other, by name; ``None`` where it can't be told.
+
+    Whoever else spends meanwhile is in it, and who buys credits meanwhile hides it.
+    """
+    if before is None or after is None or before.remaining is None or after.remaining is None:
+        return None
+    both = before.remaining.keys() & after.remaining.keys()
+    gone = {name: before.remaining[name] - after.remaining[name] for name in sorted(both)}
+    return {name: number for name, number in gone.items() if number > 0}
+
+
+def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
+    """What jobs cost in credits; ``""`` where it can't be told."""
+    if gone is None or not jobs:
+        return ""
+    if not gone:
+        return "no credits"
+    each = {name: number / jobs for name, number in gone.items()}
+    return f"{_amounts(gone)} ({_amounts(each, bare=True)} a job)"
+
+
+def rest_words(
+    gone: Mapping[str, float] | None, sent: int, rest: int, after: Credits | None
+) -> str:
+    """What the rest costs in credits if it goes on so; ``""`` where it can't be told.
+
+    Args:
+        gone: What the jobs sent cost.
+        sent: How many those were.
+        rest: How many are left.
+        after: The credits left now.
+    """
+    if not gone or not sent or after is None or after.remaining is None:
+        return ""
+    wanted = {name: number / sent * rest for name, number in gone.items()}
+    left = {name: after.remaining[name] for name in wanted}
+    short = any(wanted[name] > left[name] for name in wanted)
+    return (
+        f"about {_amounts(wanted)}, {'and only ' if short else ''}{_amounts(left, bare=True)} left"
+    )
+
+
+def _amounts(amounts: Mapping[str, float], *, bare: bool = False) -> str:
+    """Credits by name; the name is left out where there is one, or it says no more."""
+    if len(amounts) == 1:
+        number = next(iter(amounts.values()))
+        if bare:
+            return _amount(number)
+        return f"{_amount(number)} {'credit' if number == 1 else 'credits'}"
+    named = [f"{name} {_amount(number)}" for name, number in list(amounts.items())[:CREDITS_NAMED]]
+    more = [f"and {len(amounts) - CREDITS_NAMED} more"] if len(amounts) > CREDITS_NAMED else []
+    return ", ".join(named + more) + ("" if bare else " credits")
+
+
+def _amount(number: float) -> str:
+    return f"{number:,.2f}".rstrip("0").rstrip(".")
+
+
+NAMED = 5
+
+
+def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
+    """What to say before the question of names that are columns of the list.
+
+    The result fields are not known before the first result; the list's columns are.
+    """
+    asked = () if form is None else (*(form.columns or ()), *form.rename)
+    own = [name for name in dict.fromkeys(asked) if name in header]
+    if not own:
+        return []
+    return [f"Note:      {_of_the_list(own)}"]
+
+
+def _of_the_list(own: Sequence[str]) -> str:
+    are = "is a column" if len(own) == 1 else "are columns"
+    return (
+        f"{', '.join(own[:NAMED])} {are} of the list, which all stay as they are; --columns and "
+        "--rename choose among the results'"
+    )
+
+
+def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
+    """What to say of names that no result has, a line each.
+
+    Args:
+        batch_id: Which batch.
+        form: What asks for them; ``None`` for how the batch's own workbook is written.
+        settings: Which journal.
+    """
+    from batchrun import unknown_columns
+
+    found = unknown_columns(batch_id, form, settings=settings)
+    lines = []
+    if own := [one.name for one in found if one.of_list]:
+        lines.append(f"Note:      {_of_the_list(own)}")
+    for one in [each for each in found if not each.of_list][:NAMED]:
+        meant = f" Did you mean {one.close}?" if one.close else ""
+        lines.append(f"Note:      No result has {one.name}.{meant}")
+    return lines
+
+
+IN_SANDBOX = " --sandbox"
+"""The option by which a later command finds the batches of the sandbox."""
+
+
+class BatchExit(typer.Exit):
+    """The end of the command as its batch ended.
+
+    Args:
+        report: How the batch ended.
+        stopped: Whether somebody has stopped it.
+
+    Attributes:
+        ending: Why the batch ended.
+        stopped: Whether somebody has stopped it.
+    """
+
+    def __init__(self, report: Report, *, stopped: bool) -> None:
+        super().__init__(report.exit_code)
+        self.ending = report.ending
+        self.stopped = stopped
+
+
+def end(
+    report: Report,
+    settings: Settings,
+    where: str,
+    *,
+    as_json: bool,
+    quiet: bool,
+    sandbox: bool,
+    stopped: bool,
+) -> NoReturn:
+    """Tell how a batch ended, and end the command so; the workbook's path is the last line.
+
+    Args:
+        report: How it ended.
+        settings: Which journal it is in.
+        where: The option by which a later command finds that; ``""`` for none.
+        as_json: One JSON document instead of lines.
+        quiet: Nothing but the workbook's path.
+        sandbox: Whether the service was imitated, and is gone now.
+        stopped: Whether somebody has stopped it.
+
+    Raises:
+        BatchExit: Always.
+    """
+    if as_json:
+        resume_at = None if report.resume_at is None else report.resume_at.isoformat()
+        ending = {"exit_code": int(report.exit_code), "resume_at": resume_at}
+        tell_as_it_is(json.dumps(summary_json(report.summary) | ending))
+        raise BatchExit(report, stopped=stopped)
+    if not quiet:
+        tell_all(["", *_lines(report, settings, where, sandbox=sandbox)])
+    if report.output is not None:
+        tell_as_it_is(str(report.output)) if quiet else tell(Whole(f"Workbook:  {report.output}"))
+    raise BatchExit(report, stopped=stopped)
+
+
+def _lines(report: Report, settings: Settings, where: str, *, sandbox: bool) -> list[str]:
+    from batchrun import status
+
+    summary, running = report.summary, 0
+    if summary.unfinished:
+        running = status(summary.batch_id, settings=settings).left.running_rows
+    lines = [
+        f"Batch:     {summary.batch_id}",
+        f"Rows:      {counts(summary, running)}",
+        *effort_lines(report, running),
+    ]
+    if summary.note:
+        lines.append(f"Note:      {summary.note}")
+    lines += unknown_to_results(summary.batch_id, None, settings)
+    if report.resume_at is not None:
+        lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
+    if why := why_beside(report):
+        lines.append(f"Note:      {why}")
+    if sandbox and summary.unfinished:
+        lines.append(f"Go on:     {SANDBOX_GONE}")
+    elif summary.unfinished:
+        lines.append(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
+    elif summary.counts[Outcome.IN_DOUBT] and not sandbox:
+        lines.append(
+            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
+        )
+    if where:
+        lines.append(Whole(f"See it:    batchrun status {summary.batch_id}{where}"))
+    return lines
+
+
+def why_beside(report: Report) -> str:
+    """Why the workbook has a number in its name; ``""`` where it has none."""
+    if report.held_open is not None:
+        return (
+            f"{report.held_open.name} is open in another program, so the results are in "
+            "another file beside it."
+        )
+    path = report.output
+    numbered = None if path is None else re.fullmatch(r"(.+) \(\d+\)", path.stem)
+    if path is None or numbered is None:
+        return ""
+    usual = path.with_stem(numbered[1])
+    return f"{usual.name} was there before and is left as it is." if usual.exists() else ""
+
+
+def named_journal(settings: Settings, typed: str | None, *, sandbox: bool = False) -> str:
+    """The option by which a later command finds this journal; ``""`` where it needs none.
+
+    Args:
+        settings: Which journal.
+        typed: What --journal says; ``None`` for nothing.
+        sandbox: Whether --sandbox is given.
+    """
+    from batchrun.settings.location import shown
+
+    if typed is None:
+        return IN_SANDBOX if sandbox else ""
+    place = shown(settings.journal)  # without a server's password
+    quoted = subprocess.list2cmdline([place]) if os.name == "nt" else shlex.quote(place)
+    return f" --journal {quoted}"
+
+
+def notice_of(report: Report) -> Notice:
+    """What others are told of a batch that ended or paused."""
+    summary, code = report.summary, report.exit_code
+    note = f"; {summary.note}" if summary.note else ""
+    return Notice(
+        summary.batch_id,
+        _word(code),
+        int(code),
+        f"{summary.source.name}: rows {counts(summary)}{note}",
+        "" if report.output is None else str(report.output),
+    )
+
+
+def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
+    """What others are told of a batch that something broke off."""
+    code = error.exit_code
+    return Notice(
+        batch_id, _word(code), int(code), f"batch {batch_id}: {spelled(error.marked_what)}"
+    )
+
+
+def _word(code: ExitCode) -> str:
+    return code.name.lower().replace("_", " ")
+
+
+ROWS_SHOWN = 10
+COLUMNS_SHOWN = 6
+COLUMN_WIDTH = 18
+LEADING = 20
+"""What line and outcome take; as many columns are shown as have room beside them."""
+COLUMNS_NAMED = 12
+JOBS_READ = 500
+LABEL = " " * 11
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """What came of the first jobs of a batch.
+
+    Attributes:
+        report: How their run ended.
+        rows: The rows of those jobs.
+        titles: The result columns they brought.
+        values: Their results, a cell a column, one line a row.
+        to_trigger: How many jobs are left.
+        before: The credits before them.
+    """
+
+    report: Report
+    rows: Sequence[ResultRow]
+    titles: Sequence[str]
+    values: Sequence[Sequence[str]]
+    to_trigger: int
+    before: Credits | None = None
+
+
+def read_pilot(report: Report, before: Credits | None) -> Pilot:
+    """Read from the journal what came of the jobs sent; of many, what came of the first.
+
+    Raises:
+        JournalError: The journal can't be read.
+    """
+    found = report.pilot(JOBS_READ)
+    values = [["" if cell is None else str(cell) for cell in cells] for cells in found.values]
+    return Pilot(report, found.rows, found.titles, values, report.to_trigger, before)
+
+
+def with_its_rest(pilot: Report, rest: Report) -> Report:
+    """The report of a command that ran a pilot and then its rest: what both took and cost."""
+    estimate = replace(
+        rest.estimate,
+        requests=pilot.estimate.requests + rest.estimate.requests,
+        seconds=pilot.estimate.seconds + rest.estimate.seconds,
+    )
+    return replace(
+        rest,
+        estimate=estimate,
+        requests=pilot.requests + rest.requests,
+        seconds=pilot.seconds + rest.seconds,
+        quota_seconds=pilot.quota_seconds + rest.quota_seconds,
+    )
+
+
+def pilot_lines(
+    pilot: Pilot, width: int, now: datetime, *, speed: float = 1.0, mark: str = "…"
+) -> list[str]:
+    """A pilot as it is shown before the question.
+
+    Args:
+        pilot: The pilot.
+        width: Columns of the terminal.
+        now: The present moment, aware.
+        speed: As in `costs.clock_after`.
+        mark: What shows that a text was cut.
+    """
+    jobs = len(pilot.report.sent)
+    outcomes = Counter(row.outcome for row in pilot.rows)
+    counted = ", ".join(f"{outcomes[one]:,} {one}" for one in Outcome if outcomes[one])
+    lines = ["", f"Pilot:     {plural(jobs, 'job')}; rows: {counted}"]
+    lines += _shown(pilot, width, mark)
+    if pilot.titles:
+        lines += _wrapped("Columns:", _named(pilot.titles), width, mark)
+    gone = spent(pilot.before, pilot.report.credits)
+    cost = [
+        f"{plural(pilot.report.requests, 'request')} ({pilot.report.requests / jobs:.1f} a job)"
+    ]
+    seconds = [row.seconds for row in pilot.rows if row.seconds is not None]
+    if seconds:
+        cost.append(f"{duration(median(seconds))} an execution")
+    cost.append(spent_words(gone, jobs))
+    lines += _wrapped("It cost:", [part for part in cost if part], width, mark)
+    return [*lines, *_rest_lines(pilot, width, now, speed=speed, mark=mark)]
+
+
+def _rest_lines(pilot: Pilot, width: int, now: datetime, *, speed: float, mark: str) -> list[str]:
+    rest = pilot.report.rest
+    if rest is None:
+        return []
+    words = [
+        f"{plural(pilot.to_trigger, 'job')}: about {plural(rest.requests, 'request')}",
+        duration(rest.seconds),
+        f"done at {clock_after(rest.seconds, now, speed)}",
+        rest_words(
+            spent(pilot.before, pilot.report.credits),
+            len(pilot.report.sent),
+            pilot.to_trigger,
+            pilot.report.credits,
+        ),
+    ]
+    return _wrapped("The rest:", [part for part in words if part], width, mark)
+
+
+def _shown(pilot: Pilot, width: int, mark: str) -> list[str]:
+    """The first rows, their outcomes and the first columns of their results."""
+    rows = pilot.rows[:ROWS_SHOWN]
+    columns = _telling(pilot)[: max(min((width - LEADING) // COLUMN_WIDTH, COLUMNS_SHOWN), 1)]
+    # Where nothing has come, the reason is what a person wants to see.
+    reasons = any(row.message for row in rows)
+    header = ["line", "outcome", *(["why"] if reasons else [])]
+    header += [pilot.titles[at] for at in columns]
+    cells = [
+        [
+            f"{row.row.line:,}",
+            row.outcome.value,
+            *([row.message] if reasons else []),
+            *(values[at] for at in columns),
+        ]
+        for row, values in zip(rows, pilot.values, strict=False)
+    ]
+    indent = "  "
+    shown, _ = table(header, cells, width - len(indent), mark, whole={0, 1})
+    lines = [indent + line for line in shown]
+    if len(pilot.rows) > ROWS_SHOWN:
+        lines.append(f"{indent}and {len(pilot.rows) - ROWS_SHOWN:,} more")
+    return lines
+
+
+def _telling(pilot: Pilot) -> list[int]:
+    """Positions of the columns that hold something the list does not."""
+    ids = [{"", row.company_id, row.contact_id} for row in pilot.rows]
+    return [
+        at
+        for at in range(len(pilot.titles))
+        if any(line[at] not in known for line, known in zip(pilot.values, ids, strict=True))
+    ]
+
+
+def _named(titles: Sequence[str]) -> list[str]:
+    more = len(titles) - COLUMNS_NAMED
+    return [*titles[:COLUMNS_NAMED], *([f"and {more:,} more"] if more > 0 else [])]
+
+
+def _wrapped(label: str, parts: Sequence[str], width: int, mark: str) -> list[str]:
+    """Parts with commas between them, on as many lines as they need; one too long is cut."""
+    lines = [label.ljust(len(LABEL))]
+    for at, part in enumerate(parts):
+        comma = "," if at < len(parts) - 1 else ""
+        fresh = lines[-1].endswith(" ")
+        piece = cut(part, max(width - len(LABEL) - 1, 10), mark) + comma
+        if fresh or columns_of(lines[-1]) + 1 + columns_of(piece) <= width:
+            lines[-1] += piece if fresh else f" {piece}"
+        else:
+            lines.append(LABEL + piece)
+    return lines

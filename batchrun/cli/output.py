@@ -1,0 +1,320 @@
+"""What the command line says: one line to a pipe; on a terminal at most as wide as its window."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import shutil
+import sys
+import unicodedata
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+from batchrun.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+
+GAP = "  "
+NARROWEST = 8
+"""A column that is cut to less says nothing, and is left out."""
+
+LABEL = 11
+"""Columns of what stands before a value, such as ``Workbook:  ``."""
+
+_LABELLED = re.compile(r"[A-Z][\w ]*: +")
+_PIECES = r"""
+    (?:[A-Za-z]:[\\/]|~?/)  # a path
+    (?:[^\n,;:"'()|]|(?<=\w)'(?=\w)|\([^()\n]{1,40}\)(?=[./\\])|,(?=[\w\ -]{1,40}[/\\]))*?
+    \.[A-Za-z]{2,7}(?!\ \(\d+\)\.)(?=[,;:)]|\.?(?:\s|$))\S*
+    |(?<=[:\ ]\ )batchrun(?:\ ?(?:'[^'\n]*'|"[^"\n]*"|[^()\s]))+?(?=\.\ |\.?$)\S*  # a command
+    |(?<!\w)'[^'\n]{1,40}'\S*  # a name in quotes
+    |\d[\d,.]*\ (?:d|h|min|s)\b(?:\ \d+\ (?:h|min|s)\b)?\S*  # a time
+    |\S+"""
+"""What is not broken, as far as it can be told by how it looks; who knows it says so."""
+
+
+def is_screen(stream: TextIO) -> bool:
+    """Whether somebody looks at it, and what is on it can be drawn over.
+
+    A CI system may give its jobs a terminal; what is drawn over there is kept as a mess.
+    """
+    return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO) -> int:
+    """Columns of the terminal behind a stream; where there is none, as COLUMNS says, or 80."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        columns = 0
+    return columns or shutil.get_terminal_size().columns
+
+
+def room_of(stream: TextIO) -> int:
+    """Columns that a line may take: some terminals begin a new one after the last column."""
+    return max(width_of(stream) - 1, 1)
+
+
+def mark_of(stream: TextIO) -> str:
+    """What shows that a text was cut, in a character the stream has."""
+    try:
+        "…".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return "~"
+    return "…"
+
+
+def columns_of(text: str) -> int:
+    """How many columns a text takes: two for each wide character, none for a combining one."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in text
+    )
+
+
+def wrapped(
+    text: str, width: int, hanging: int | None = None, *, whole: Collection[str] = ()
+) -> str:
+    """Lines at most so many columns wide, broken where a word ends.
+
+    A path and a command to be copied stay whole, whatever their width.
+
+    Args:
+        text: One line or several.
+        width: Columns of a line.
+        hanging: Where a line goes on that is too long; ``None`` for where its text begins, behind
+            a label and below it.
+        whole: What stays whole besides: names that came from the user.
+    """
+    pieces = _pieces(whole)
+    lines = []
+    for line in text.split("\n"):
+        lines += [line] if columns_of(line) <= width else _broken(line, width, hanging, pieces)
+    return "\n".join(lines)
+
+
+def _pieces(whole: Collection[str]) -> re.Pattern[str]:
+    named = "".join(rf"\S*?{re.escape(name)}\S*|" for name in sorted(whole, key=len, reverse=True))
+    return re.compile(rf"(?P<gap>\s*)(?P<piece>{named}{_PIECES})", re.VERBOSE)
+
+
+def _broken(line: str, width: int, hanging: int | None, pieces: re.Pattern[str]) -> list[str]:
+    indent = _text_begins(line) if hanging is None else hanging
+    lines = [""]
+    for found in pieces.finditer(line):
+        longer = lines[-1] + found["gap"] + found["piece"]
+        nothing_yet = (
+            columns_of(lines[-1] + found["gap"]) <= indent
+        )  # a line below has no more room
+        if nothing_yet or columns_of(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(" " * indent + found["piece"])
+    return lines
+
+
+def _text_begins(line: str) -> int:
+    if _LABELLED.fullmatch(line[:LABEL]):
+        return LABEL
+    return len(line) - len(line.lstrip())
+
+
+def cut(text: str, width: int, mark: str = "…") -> str:
+    """A text on one line, at most so many columns wide; what it lacks shows by the mark."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if columns_of(line) <= width:
+        return line
+    while line and columns_of(line) > width - 1:
+        line = line[:-1]
+    return line + mark
+
+
+def cut_left(text: str, width: int, mark: str = "…") -> str:
+    """As `cut`, but a path is best known by its end."""
+    return cut(text[::-1], width, mark)[::-1]
+
+
+def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
+    """As many of the parts, the first first, as fit into the width; none is cut."""
+    line = ""
+    for part in parts:
+        longer = f"{line}{between}{part}" if line else part
+        if columns_of(longer) <= width:
+            line = longer
+    return line
+
+
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    mark: str = "…",
+    *,
+    whole: Collection[int] = (),
+    paths: Collection[int] = (),
+    least: Mapping[int, int] | None = None,
+) -> tuple[list[str], list[str]]:
+    """Rows in aligned columns, as wide as the terminal at most.
+
+    Args:
+        header: Titles.
+        rows: The cells of each row.
+        width: Columns of the terminal.
+        mark: What shows that a cell was cut.
+        whole: Positions of the columns that are not cut; the last of the others are left out
+            where there is no room.
+        paths: Positions of the columns that keep their ends when they are cut.
+        least: What columns may be cut to, by position, where it is not `NARROWEST`.
+
+    Returns:
+        The lines, and the titles of the columns that are left out.
+    """
+    wanted = [max(map(columns_of, column)) for column in zip(header, *rows, strict=True)]
+    widths = _narrowed(wanted, width, whole, least or {})
+    lines = []
+    for row in [header, *rows]:
+        line = []
+        for at, room in widths.items():
+            cell = (cut_left if at in paths else cut)(row[at], room, mark)
+            line.append(cell + " " * (room - columns_of(cell)))
+        lines.append(GAP.join(line).rstrip())
+    return lines, [title for at, title in enumerate(header) if at not in widths]
+
+
+def _narrowed(
+    wanted: Sequence[int], width: int, whole: Collection[int], cut_to: Mapping[int, int]
+) -> dict[int, int]:
+    """The columns that are shown, and how wide: those that may be cut share what is left."""
+    shown = list(range(len(wanted)))
+    least = [
+        each if at in whole else min(each, cut_to.get(at, NARROWEST))
+        for at, each in enumerate(wanted)
+    ]
+    while len(shown) > 1 and sum(least[at] for at in shown) + len(GAP) * (len(shown) - 1) > width:
+        shown.remove(max((at for at in shown if at not in whole), default=shown[-1]))
+    room = width - len(GAP) * (len(shown) - 1)
+    widths = {at: wanted[at] for at in shown if at in whole}
+    while left := [at for at in shown if at not in widths]:
+        # Those that want no more than an even share get it, those that need more get what they
+        # need; the others share the rest.
+        share = (room - sum(widths.values())) // len(left)
+        settled = {at: wanted[at] for at in left if wanted[at] <= share}
+        settled = settled or {at: least[at] for at in left if least[at] > share}
+        widths |= settled or dict.fromkeys(left, max(share, 1))
+    return {at: min(widths[at], max(width, 1)) for at in shown}
+
+
+ANSWERS = len(" [y/N]: ")
+"""What stands behind a question on its last line."""
+
+
+class Whole(str):
+    """A line with one thing to be copied behind its label: it is never broken."""
+
+    __slots__ = ()
+
+
+def tell(
+    text: str, *, err: bool = False, hanging: int | None = None, whole: Collection[str] = ()
+) -> None:
+    """Say something, if anybody is still there to hear it.
+
+    Args:
+        text: One line or several.
+        err: Whether it goes to standard error.
+        hanging: Where a line goes on that is too long; ``None`` for where its text begins.
+        whole: What in it is not broken: names that came from the user.
+    """
+    shown = visible(text)
+    if not isinstance(text, Whole):
+        names = [visible(name) for name in whole]
+        shown = fitted(shown, sys.stderr if err else sys.stdout, hanging=hanging, whole=names)
+    _print(shown, err=err)
+
+
+def tell_as_it_is(text: str) -> None:
+    """Say something for machines, or to be copied: on one line, however wide."""
+    _print(visible(text) if is_screen(sys.stdout) else text, err=False)
+
+
+def tell_all(lines: Iterable[str], *, err: bool = False) -> None:
+    """Say several lines; nothing where there are none."""
+    for line in lines:
+        tell(line, err=err)
+
+
+def _print(text: str, *, err: bool) -> None:
+    stream = sys.stderr if err else sys.stdout
+    try:
+        typer.echo(text, err=err)
+        stream.flush()
+    except OSError:
+        nobody_reads(stream)
+
+
+def fitted(
+    text: str,
+    stream: TextIO,
+    *,
+    hanging: int | None = None,
+    beside: int = 0,
+    whole: Collection[str] = (),
+) -> str:
+    """A text as it goes to a stream: scripts find in a pipe what was said as it was said.
+
+    Args:
+        text: One line or several.
+        stream: Where it goes.
+        hanging: As in `tell`.
+        beside: Columns that are kept free, for an answer.
+        whole: As in `tell`.
+    """
+    if not is_screen(stream):
+        return text
+    return wrapped(text, max(room_of(stream) - beside, 1), hanging, whole=whole)
+
+
+def question(text: str, stream: TextIO) -> str:
+    """A question with yes or no behind it, as it goes to a stream."""
+    return fitted(visible(text), stream, beside=ANSWERS)
+
+
+def nobody_reads(stream: Any) -> None:
+    """Let what is still written to a stream go nowhere: its terminal is closed."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+_PLAINLY = "batchrun-plainly"
+
+
+def write_plainly() -> None:
+    """Let what is printed appear on every console (cp437, cp1252, ASCII) as well as it can."""
+    codecs.register_error(_PLAINLY, _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=_PLAINLY)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # streams only write
+    return plain(error.object[error.start : error.end]), error.end
+
+
+def plain(text: str) -> str:
+    """A text in ASCII: letters without their accents, three dots, else a question mark."""
+    return "".join(_letters(each) for each in text)
+
+
+def _letters(character: str) -> str:
+    if unicodedata.combining(character):  # an accent of its own, as a Mac spells file names
+        return ""
+    decomposed = unicodedata.normalize("NFKD", character)
+    return "".join(each for each in decomposed if each.isascii()) or "?"

@@ -1,0 +1,120 @@
+"""Questions: where they are put, and the one before anything is spent or erased: yes or no.
+
+A question goes to standard error: standard output is for what a script captures.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from batchrun.cli.output import question as fitted
+from batchrun.cli.output import tell
+from batchrun.cli.signals import heard_at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from batchrun.model import Role
+    from batchrun.tables import ColumnQuestion
+
+
+def on_stderr() -> bool:
+    """Whether questions go to standard error: always, unless only standard output is seen."""
+    return sys.stderr.isatty() or not sys.stdout.isatty()
+
+
+def beside_question(*, yes: bool) -> bool:
+    """Whether what is asked about goes to standard error, beside the question that follows it.
+
+    Args:
+        yes: Whether nothing is asked.
+    """
+    return not yes and sys.stdin.isatty() and on_stderr()
+
+
+@contextmanager
+def off_stdout() -> Iterator[None]:
+    """While something is asked, nothing of it goes to a standard output that is captured.
+
+    Typer writes a question's last character there, whatever it is told.
+    """
+    with redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
+        yield
+
+
+def agreed(question: str) -> bool:
+    """Ask; Ctrl-D is a no, as the end of any input is.
+
+    Args:
+        question: What is asked.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came instead of an answer.
+    """
+    err = on_stderr()
+    try:
+        with heard_at_once(), off_stdout():
+            return typer.confirm(fitted(question, sys.stderr if err else sys.stdout), err=err)
+    except typer.Abort:  # Ctrl-D
+        tell("", err=err)  # what is told next begins a line of its own
+        return False
+    except KeyboardInterrupt:
+        tell("", err=err)
+        raise
+
+
+HeaderRow: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Line with the column names.")
+]
+VisibleOnly: TypeAlias = Annotated[
+    bool, typer.Option("--visible-only", help="Leave out rows that are hidden or filtered out.")
+]
+LenientIds: TypeAlias = Annotated[
+    bool, typer.Option("--lenient-ids", help="Send what merely looks like a UUID.")
+]
+MappingFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--mapping", metavar="FILE.toml", help="Read columns as saved there.")
+]
+SaveMapping: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE.toml", help="Keep this choice of columns there.")
+]
+
+
+def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
+    """What puts a question on the terminal; ``None`` when nobody sits there."""
+    return ask_for_column if sys.stdin.isatty() else None
+
+
+def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
+    """Put a question; the answer is the column's number in the file, nothing is no answer."""
+    from batchrun.model import Role
+
+    tell(f"{question.text}:", err=True)
+    for candidate in question.candidates:
+        samples = ", ".join(candidate.samples)
+        tell(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
+        tell(f"     such as {samples}", err=True)
+    numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
+    while (answer := _prompt(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
+        if not answer:
+            return None
+        tell(f"{answer} is none of {', '.join(numbers)}.", err=True)
+    role = question.roles[0]
+    if len(question.roles) > 1:
+        words = {"company": Role.COMPANY, "contact": Role.CONTACT}
+        while (said := _prompt("Does it hold company or contact IDs")) not in words:
+            if not said:
+                return None
+            tell(f"{said} is neither company nor contact.", err=True)
+        role = words[said]
+    return role, numbers[answer]
+
+
+def _prompt(text: str) -> str:
+    with heard_at_once(), off_stdout():
+        return str(typer.prompt(text, default="", show_default=False, err=on_stderr())).strip()

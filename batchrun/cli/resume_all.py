@@ -1,0 +1,208 @@
+"""Going on with all that is left, for a line in a scheduler that nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+import typer
+
+from batchrun.cli.errors import Unseen, tell_machines_of_batch, told_of_batch
+from batchrun.cli.messages import BatchExit
+from batchrun.cli.output import tell
+from batchrun.errors import (
+    ExitCode,
+    HeldError,
+    JournalError,
+    KeyRefusedError,
+    ServiceError,
+    StoppedError,
+    TakenOverError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchrun.engine import Ending
+    from batchrun.errors import BatchrunError
+    from batchrun.model import BatchSummary
+    from batchrun.settings import Configuration, Settings
+
+    Configured: TypeAlias = tuple[Configuration, Settings]
+    Account: TypeAlias = tuple[str, str | None]
+
+_BY_WEIGHT = (
+    ExitCode.COMPLETED,
+    ExitCode.INCOMPLETE,
+    ExitCode.PAUSED,
+    ExitCode.UNUSABLE,
+    ExitCode.KEY_REFUSED,
+    ExitCode.UNEXPECTED,
+)
+"""Of several batches the heaviest counts: what needs a person comes after what needs time."""
+
+
+class _Stops(Enum):
+    """Which other batches stop with one."""
+
+    NONE = "none"
+    SAME_KEY = "those with the same key at the same service"
+    SAME_SERVICE = "those at the same service"
+    ALL = "all"
+
+
+def resume_all(
+    settings: Settings,
+    for_one: Mapping[str, object],
+    configured: Callable[[BatchSummary], Configured],
+    go_on_with: Callable[[BatchSummary, Configured], None],
+    *,
+    to_stderr: bool,
+) -> None:
+    """Go on with each batch of which something is left, and end the command as the worst ended.
+
+    A spent quota or a refused key stops the batches with the same key too, a service out of reach
+    those at the same service, Ctrl-C all. A batch that another process works on is left to it.
+
+    Args:
+        settings: Where the journal is.
+        for_one: Options that are for a single batch, by their names; none may be given.
+        configured: What is configured for a batch's list, and the settings that come of it.
+        go_on_with: Goes on with one batch, and ends as that command does.
+        to_stderr: Whether words go to standard error.
+
+    Raises:
+        UsageError: One of those options was given.
+    """
+    from batchrun import batches
+    from batchrun.settings.location import shown
+
+    useless = [name for name, value in for_one.items() if value is not None]
+    if useless:
+        raise UsageError(
+            f"--all goes on with every batch, and {', '.join(useless)} is for one.", "Leave it out."
+        )
+    left = batches(unfinished=True, settings=settings)[::-1]  # who waits longest comes first
+    if not left:
+        place = shown(settings.journal)
+        tell(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
+    one_by_one = _Round(configured, go_on_with)
+    for summary in left:
+        one_by_one.take(summary)
+    for why, waiting in one_by_one.waiting.items():
+        tell(f"Not gone on with now: {', '.join(waiting)}{why}", err=True)
+    raise typer.Exit(max(one_by_one.codes, key=_BY_WEIGHT.index))
+
+
+class _Round:
+    """One round through the batches.
+
+    Args:
+        configured: As in `resume_all`.
+        go_on_with: As in `resume_all`.
+
+    Attributes:
+        codes: How they ended.
+        waiting: Batches that were left for the next round, by what stopped them.
+    """
+
+    def __init__(
+        self,
+        configured: Callable[[BatchSummary], Configured],
+        go_on_with: Callable[[BatchSummary, Configured], None],
+    ) -> None:
+        self._configured = configured
+        self._go_on_with = go_on_with
+        self._stopped: dict[_Stops | str | Account, str] = {}
+        self.codes = [ExitCode.COMPLETED]
+        self.waiting: dict[str, list[str]] = {}
+
+    def take(self, summary: BatchSummary) -> None:
+        """Go on with a batch, unless what has stopped another one stops it too."""
+        from batchrun.settings import account_of, for_batch
+
+        try:
+            at_hand = self._configured(summary)
+            account = account_of(for_batch(at_hand[1], summary))
+        except Exception as error:  # one list's file must not keep the others from being sent
+            self.codes.append(_broken_off(summary, error, Unseen())[0])
+            return
+        doors = (_Stops.ALL, account[0], account)
+        why = next((self._stopped[door] for door in doors if door in self._stopped), None)
+        if why is not None:
+            self.waiting.setdefault(why, []).append(summary.batch_id)
+            self.codes.append(ExitCode.PAUSED)
+            return
+        code, stops = self._go_on(summary, at_hand)
+        self.codes.append(code)
+        match stops:
+            case _Stops.NONE:
+                pass
+            case _Stops.SAME_KEY:
+                self._stopped[account] = f" (the same key as {summary.batch_id})"
+            case _Stops.SAME_SERVICE:
+                self._stopped[account[0]] = f" (the same service as {summary.batch_id})"
+            case _Stops.ALL:
+                self._stopped[_Stops.ALL] = ""
+            case _:
+                assert_never(stops)
+
+    def _go_on(self, summary: BatchSummary, at_hand: Configured) -> tuple[ExitCode, _Stops]:
+        """How a batch ended, and which others stop with it."""
+        unseen = Unseen()
+        try:
+            with unseen.listening():
+                self._go_on_with(summary, at_hand)
+        except BatchExit as ended:
+            stops = _Stops.ALL if ended.stopped else _stopped_by(ended.ending)
+            return ExitCode(ended.exit_code), stops
+        except (KeyboardInterrupt, typer.Abort):  # between two batches
+            return _broken_off(summary, StoppedError("Stopped."), unseen)
+        except Exception as error:  # what nobody foresaw in one batch is no reason to leave others
+            return _broken_off(summary, error, unseen)
+        return ExitCode.COMPLETED, _Stops.NONE
+
+
+def _stopped_by(ending: Ending) -> _Stops:
+    """Which other batches a batch's ending stops."""
+    from batchrun.engine import Ending
+
+    match ending:
+        case Ending.FINISHED | Ending.LIMIT | Ending.FAILURES | Ending.NAMED:
+            return _Stops.NONE
+        case Ending.QUOTA:
+            return _Stops.SAME_KEY
+        case Ending.UNREACHABLE:
+            return _Stops.SAME_SERVICE
+        case Ending.INTERRUPTED:
+            return _Stops.ALL
+        case _:
+            assert_never(ending)
+
+
+def _broken_off(summary: BatchSummary, error: Exception, unseen: Unseen) -> tuple[ExitCode, _Stops]:
+    """Tell what broke a batch off; the code it counts with, and which others stop with it."""
+    typed = sys.argv[1:]
+    told = told_of_batch(error, summary.batch_id, typed, unseen)
+    passing = isinstance(told, StoppedError | HeldError | TakenOverError)
+    code = ExitCode.PAUSED if passing else told.exit_code
+    tell_machines_of_batch(told, summary.batch_id, code, typed)
+    return code, _stopped_by_error(told)
+
+
+def _stopped_by_error(error: BatchrunError) -> _Stops:
+    match error:
+        case StoppedError():
+            return _Stops.ALL
+        case HeldError() | TakenOverError():
+            return _Stops.NONE
+        case KeyRefusedError():
+            return _Stops.SAME_KEY
+        case ServiceError():
+            return _Stops.SAME_SERVICE
+        case JournalError() if error.exit_code is ExitCode.PAUSED:  # it is everybody's
+            return _Stops.ALL
+        case _:
+            return _Stops.NONE

@@ -1,0 +1,153 @@
+"""Stopping a running batch from outside: Ctrl-C once and twice, SIGTERM, a closed terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from batchrun.errors import ExitCode, StoppedError
+
+if TYPE_CHECKING:
+    from batchrun.batch.control import Control
+
+Ended = TypeVar("Ended")
+
+SANDBOX_GONE = "its sandbox is gone now; run the list anew"
+"""What there is to do for an unfinished batch whose service was imitated by its own command."""
+
+_GENTLY = (
+    "Stopping: no more triggers; collecting what is in flight for up to a minute. "
+    "Ctrl-C again to stop at once; nothing is lost either way."
+)
+
+
+class Stopper:
+    """Turns signals into stops: gently first, then at once, then the hard way.
+
+    Before anything is triggered the first one stops at once. A hang-up is never more than
+    gentle: a closing terminal sends several.
+
+    Args:
+        control: Stops the batch gently.
+        say: Tells the user.
+        close: Clears the way for the last words.
+        where: The option by which `resume` finds the batch, ``""`` for none.
+        sandbox: Whether the service is imitated by this command itself, and ends with it.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        say: Callable[[str], None],
+        close: Callable[[], None] = lambda: None,
+        *,
+        where: str = "",
+        sandbox: bool = False,
+    ) -> None:
+        self._control = control
+        self._say = say
+        self._close = close
+        self._where = where
+        self._sandbox = sandbox
+        self._asking = False
+        self._cancelled = False
+        self._cancel: Callable[[], object] | None = None
+        self._soon: Callable[..., object] = lambda *_: None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to the signals until the block ends, but for those we were told to ignore."""
+        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last is Windows' own
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
+        before = {number: signal.signal(number, self._stop) for number in heard}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While the user is asked, Ctrl-C is an answer: `KeyboardInterrupt`."""
+        self._asking = True
+        try:
+            yield
+        finally:
+            self._asking = False
+
+    def run(self, work: Coroutine[Any, Any, Ended]) -> Ended:
+        """Run to the end, or until it is stopped at once: then the command ends as paused.
+
+        Where no batch had begun there is none to go on with, and it ends as interrupted.
+        """
+
+        async def cancellable() -> Ended:
+            task, loop = asyncio.current_task(), asyncio.get_running_loop()
+            assert task is not None
+            self._soon = loop.call_soon_threadsafe
+            self._cancel = lambda: self._soon(task.cancel)
+            return await work
+
+        try:
+            return asyncio.run(cancellable())
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self._close()
+            batch_id = self._control.batch_id
+            if batch_id is None:
+                raise StoppedError("Stopped before anything was triggered.") from None
+            what, hint = "Stopped.", f"Batch {batch_id} can't go on, {SANDBOX_GONE}."
+            if not self._sandbox:
+                what += " Nothing is lost."
+                hint = f"Go on with: batchrun resume {batch_id}{self._where}"
+            stopped = StoppedError(what, hint)
+            stopped.exit_code = ExitCode.PAUSED
+            raise stopped from None
+        finally:
+            self._cancel = None
+
+    def _stop(self, number: int, _frame: object) -> None:
+        if self._asking or self._cancel is None or self._cancelled:
+            raise KeyboardInterrupt
+        if self._control.batch_id and not self._control.stopped:
+            self._control.stop()  # first, for the next signal may come while this is said
+            try:
+                self._say(_GENTLY)
+            except RuntimeError:  # the signal came while something was being printed
+                self._soon(self._say, _GENTLY)
+        elif number != getattr(signal, "SIGHUP", None) or not self._control.batch_id:
+            self._cancelled = True
+            self._control.stop()
+            self._cancel()
+
+
+@contextmanager
+def heard_at_once() -> Iterator[None]:
+    """While the user is asked, the first signal to stop is heard: `KeyboardInterrupt`.
+
+    A question holds up the event loop, which would otherwise hear of it only after the answer.
+
+    Raises:
+        KeyboardInterrupt: It came, also where the prompt made an `Abort` of it.
+    """
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_heard(number)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    except typer.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # not Ctrl-D
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_heard(number: int) -> bool:
+    """Whether something of ours, or Python's, is called by a signal."""
+    return callable(signal.getsignal(number))

@@ -1,0 +1,191 @@
+"""The profiles: names, the address each one's key belongs to, and where that key is kept.
+
+One JSON file in the user's configuration folder, readable by its owner alone. It holds a key only
+where there is no keyring.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from batchrun.errors import UsageError
+from batchrun.settings.files import configuration_folder
+from batchrun.settings.model import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_PROFILE = "default"
+FILE_NAME = "profiles.json"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_LOCK_SECONDS = 10.0
+
+
+class Kept(StrEnum):
+    """Where a key is kept."""
+
+    KEYRING = "keyring"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A key and the address it belongs to.
+
+    Attributes:
+        name: What the user calls it.
+        base_url: The only address the key is sent to.
+        kept: Where the key is.
+        end: The key's last characters, to be shown; ``""`` for a short key.
+        key: The key, where it is kept in the file.
+    """
+
+    name: str
+    base_url: str
+    kept: Kept
+    end: str = ""
+    key: str | None = field(default=None, repr=False)
+
+
+class Profiles:
+    """The file of profiles.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def all(self) -> dict[str, Profile]:
+        """The profiles by name, sorted.
+
+        Raises:
+            UsageError: The file can't be read.
+        """
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            raise self._unreadable() from None
+        try:
+            found = [_read(name, entry) for name, entry in json.loads(text).items()]
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            raise self._unreadable() from None  # not the cause: it might quote a key
+        return {profile.name: profile for profile in sorted(found, key=lambda one: one.name)}
+
+    def get(self, name: str) -> Profile | None:
+        """The profile of this name, if there is one."""
+        return self.all().get(name)
+
+    def named(self, name: str) -> Profile:
+        """The profile of this name.
+
+        Raises:
+            UsageError: There is none; close matches are offered.
+        """
+        known = self.all()
+        if name not in known:
+            there = f"There are: {', '.join(known)}. " if known else ""
+            raise UsageError(
+                f"There is no profile {name}.",
+                f"{did_you_mean(name, known) or there}Make it with: "
+                f"batchrun login --profile {name}",
+            )
+        return known[name]
+
+    def keep(self, profile: Profile) -> None:
+        """Keep a profile in place of an earlier one of its name.
+
+        Raises:
+            UsageError: The file can't be written.
+        """
+        with self._changing() as found:
+            found[profile.name] = profile
+
+    def drop(self, name: str) -> None:
+        """Forget a profile.
+
+        Raises:
+            UsageError: The file can't be written.
+        """
+        with self._changing() as found:
+            found.pop(name, None)
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, Profile]]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=0o600):
+                found = self.all()
+                yield found
+                self._write({name: _entry(profile) for name, profile in found.items()})
+        except (OSError, Timeout) as error:
+            raise UsageError(
+                f"{self.path} can't be written: {error}.",
+                "Nothing was kept; PGAI_API_KEY or a .env file works without it.",
+            ) from error
+
+    def _write(self, entries: dict[str, Any]) -> None:
+        """Whole or not at all, and never readable by others, not even for a moment."""
+        handle, name = tempfile.mkstemp(prefix=".profiles.", dir=self.path.parent)  # mode 0600
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(entries, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _unreadable(self) -> UsageError:
+        return UsageError(
+            f"{self.path} can't be read.",
+            "Mend or remove it, then log in again: batchrun login",
+        )
+
+
+def stored_profiles() -> Profiles:
+    """The user's profiles."""
+    return Profiles(configuration_folder() / FILE_NAME)
+
+
+def checked_name(name: str) -> str:
+    """A profile's name.
+
+    Raises:
+        UsageError: It can't be one.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(
+            "That can't be a profile's name.",
+            "Use letters, digits, dots, hyphens and underscores, at most 64.",
+        )
+    return name
+
+
+def _read(name: str, entry: Any) -> Profile:
+    key = entry.get("key")
+    kept, base_url, end = Kept(entry["kept"]), entry["base_url"], entry.get("end", "")
+    texts = (base_url, end, "" if key is None else key)
+    if not all(isinstance(text, str) for text in texts) or (kept is Kept.FILE) != bool(key):
+        raise ValueError(name)
+    return Profile(name, base_url, kept, end, key)
+
+
+def _entry(profile: Profile) -> dict[str, str]:
+    entry = {"base_url": profile.base_url, "kept": profile.kept.value, "end": profile.end}
+    return entry if profile.key is None else entry | {"key": profile.key}

@@ -1,0 +1,153 @@
+"""batchrun for programs: the functions of `batchrun.aio` as plain ones.
+
+They work in a notebook too, where an event loop runs already. The first Ctrl-C stops a batch
+gently, the second at once; `KeyboardInterrupt` is raised when that is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from batchrun import aio
+from batchrun.batch.control import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+__all__ = ["check", "resume", "retry", "run", "run_marked", "workflows"]
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NAP_SECONDS = 0.2
+"""Windows hears Ctrl-C only between two waits."""
+
+
+def blocking(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """An async function as a plain one; Ctrl-C stops it at once."""
+
+    @wraps(work)
+    def door(*args: P.args, **kwargs: P.kwargs) -> T:
+        return _Interruptible(Control()).run(work(*args, **kwargs))
+
+    return door
+
+
+def stoppable(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """An async function with a parameter ``control`` as a plain one; Ctrl-C stops it gently."""
+
+    @wraps(work)
+    def door(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = kwargs.get("control")
+        control = given if isinstance(given, Control) else Control()
+        kwargs["control"] = control
+        return _Interruptible(control).run(work(*args, **kwargs))
+
+    return door
+
+
+class _Interruptible:
+    """Runs one coroutine to its end, and hears Ctrl-C meanwhile."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._interrupted = False
+        self._at_once = False
+        self._cancel: Callable[[], object] | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        with self._listening():
+            try:
+                ended = self._run(work)
+            except asyncio.CancelledError:
+                if not self._interrupted:
+                    raise
+                raise KeyboardInterrupt(self._words()) from None
+        if self._interrupted:
+            raise KeyboardInterrupt(self._words())
+        return ended
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if not _loop_is_running():
+            return asyncio.run(self._cancellable(work))
+        with ThreadPoolExecutor(1, thread_name_prefix="batchrun") as thread:
+            ended = thread.submit(copy_context().run, asyncio.run, self._cancellable(work))
+            try:
+                while not wait([ended], NAP_SECONDS).done:
+                    pass
+            except BaseException:  # somebody else's signal handler has raised
+                self._stop_at_once()
+                raise
+            return ended.result()
+
+    async def _cancellable(self, work: Coroutine[Any, Any, T]) -> T:
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        if self._at_once:  # the signal came before there was anything to cancel
+            task.cancel()
+        try:
+            return await work
+        finally:
+            self._cancel = None
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Hear Ctrl-C where it would otherwise raise: not where somebody else hears it already."""
+        ours = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        )
+        if not ours:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._heard)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _heard(self, _number: int, _frame: object) -> None:
+        first, self._interrupted = not self._interrupted, True
+        if first and self._control.batch_id is not None:
+            self._control.stop()
+        elif self._at_once:  # it is told already, and something that can't be cancelled takes long
+            raise KeyboardInterrupt
+        else:
+            self._stop_at_once()
+
+    def _stop_at_once(self) -> None:
+        self._at_once = True
+        self._control.stop()
+        if self._cancel is not None:
+            self._cancel()
+
+    def _words(self) -> str:
+        batch_id = self._control.batch_id
+        if batch_id is None:
+            return "stopped before anything was triggered"
+        return f"stopped; nothing is lost, batchrun.resume({batch_id!r}) goes on"
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+check = blocking(aio.check)
+resume = stoppable(aio.resume)
+retry = stoppable(aio.retry)
+run = stoppable(aio.run)
+run_marked = stoppable(aio.run_marked)
+workflows = blocking(aio.workflows)

@@ -1,0 +1,140 @@
+"""The file is refreshed while a batch runs, and never after."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from batchrun import workbook
+from batchrun.batch.export import write_results, writing_meanwhile
+from batchrun.errors import JournalError, ServiceError
+from batchrun.estimate import EstimateRates
+from batchrun.journal import Journal
+from batchrun.model import Role, Workflow
+from batchrun.plan import Parameters, make_plan
+from batchrun.tables import from_frame
+from batchrun.workbook import Form
+from tests.workbook.batches import company, table
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(str(tmp_path / "journal.db"))
+
+
+def new_batch(journal: Journal) -> str:
+    listed = from_frame(pd.DataFrame({"Company ID": [company(1)]}), "accounts.csv")
+    workflow, roles = Workflow("wf_1", "Research"), {Role.COMPANY: 0}
+    plan = make_plan(listed, workflow, roles, Parameters(), EstimateRates(60, 45))
+    return journal.create(plan, "https://api.example.com/v1")
+
+
+def test_what_there_is_can_be_opened_while_the_batch_runs(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
+    write = workbook.write
+
+    async def run() -> None:
+        written, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def noted(*arguments: object, **options: object) -> object:
+            path = write(*arguments, **options)  # type: ignore[arg-type]  # as they were given
+            loop.call_soon_threadsafe(written.set)
+            return path
+
+        monkeypatch.setattr(workbook, "write", noted)
+        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+            await asyncio.wait_for(written.wait(), 60)
+            assert [each["batchrun status"] for each in table(target)] == ["pending"]
+
+    with journal:
+        asyncio.run(run())
+
+
+def test_a_workbook_held_open_is_left_alone_until_the_end(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
+    target.write_text("open in Excel", encoding="utf-8")
+    replace = Path.replace
+
+    async def run() -> None:
+        tried, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def refuse(self: Path, place: Path) -> Path:
+            if place == target:
+                if loop.is_running():
+                    loop.call_soon_threadsafe(tried.set)
+                raise PermissionError(13, "The process cannot access the file")
+            return replace(self, place)
+
+        monkeypatch.setattr(Path, "replace", refuse)
+        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+            await asyncio.wait_for(tried.wait(), 60)
+
+    with journal:
+        asyncio.run(run())
+        assert [path.name for path in tmp_path.glob("*.xlsx")] == ["out.xlsx"]
+        with journal.hold(batch_id):
+            written = write_results(journal, batch_id, target, Form())
+        assert written == tmp_path / "out (2).xlsx"
+
+
+@pytest.mark.parametrize("fault", [JournalError("It is locked."), OSError(28, "No space left")])
+def test_a_refresh_that_fails_ends_neither_the_next_nor_the_run(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
+    read, asked = journal.results, asyncio.Event()
+    failures = [fault]
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def results(batch_id: str) -> object:
+            if failures:
+                raise failures.pop()
+            loop.call_soon_threadsafe(asked.set)
+            return read(batch_id)
+
+        monkeypatch.setattr(journal, "results", results)
+        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+            await asyncio.wait_for(asked.wait(), 60)
+
+    with journal:
+        asyncio.run(run())
+    assert [each["batchrun status"] for each in table(target)] == ["pending"]
+
+
+def test_a_run_ends_as_it_ended_although_its_refresh_failed(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
+
+    async def run() -> None:
+        failed, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def results(_batch_id: str) -> object:
+            loop.call_soon_threadsafe(failed.set)
+            raise JournalError("It is locked.")
+
+        monkeypatch.setattr(journal, "results", results)
+        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+            await asyncio.wait_for(failed.wait(), 60)
+            raise ServiceError("The service is away.")
+
+    with journal, pytest.raises(ServiceError):
+        asyncio.run(run())
+
+
+def test_nothing_is_written_meanwhile_unless_it_is_wanted(journal: Journal, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with writing_meanwhile(journal, new_batch(journal), tmp_path / "out.xlsx", Form()):
+            assert len(asyncio.all_tasks()) == 1
+
+    with journal:
+        asyncio.run(run())

@@ -1,0 +1,164 @@
+"""`--notify-command`: somebody who went away is told, safely, and nothing depends on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.cli.notifications import Notice, environment, notify
+from batchrun.errors import ExitCode
+from tests.cli.test_bad_input import triggers_accepted
+from tests.engine.faults import Fault, faulty_sandbox
+
+if TYPE_CHECKING:
+    from tests.cli.commands import CommandLine
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="words are cut as on POSIX")
+
+RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
+KEEP = "import json, os; json.dump(dict(os.environ), open('told.json', 'w'))"
+NOTICE = Notice("1124-a", "completed", 0, "done", "/a.xlsx")
+
+
+def command(script: str, *words: str) -> str:
+    return shlex.join([sys.executable, "-c", script, *words])
+
+
+def told(batchrun: CommandLine) -> dict[str, str]:
+    found: dict[str, str] = json.loads((batchrun.folder / "told.json").read_text("utf-8"))
+    return found
+
+
+def test_the_end_is_told_with_the_workbook(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun(*RUN, "--notify-command", command(KEEP))
+    environ = told(batchrun)
+    assert environ["BATCHRUN_OUTCOME"] == "incomplete"
+    assert environ["BATCHRUN_EXIT_CODE"] == str(int(ended.exit_code)) == "3"
+    assert environ["BATCHRUN_WORKBOOK"] == str(batchrun.folder / "accounts.results.xlsx")
+    assert environ["BATCHRUN_MESSAGE"] == "accounts.csv: rows 4 (3 completed, 1 invalid)"
+    assert environ["BATCHRUN_BATCH"] in ended.stdout
+    assert "PGAI_API_KEY" not in environ
+
+
+def test_a_pause_is_told_too(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
+    batchrun.monkeypatch.setenv("BATCHRUN_NOTIFY_COMMAND", command(KEEP))
+    batchrun(*RUN, "--limit", "1")
+    assert told(batchrun)["BATCHRUN_OUTCOME"] == "paused"
+    assert "The limit of jobs is reached." in told(batchrun)["BATCHRUN_MESSAGE"]
+
+
+def test_an_error_in_the_middle_is_told(batchrun: CommandLine, accounts: Path) -> None:
+    with faulty_sandbox(triggers=[Fault(401, {"error": "revoked"})]) as (url, _):
+        batchrun.connect(url)
+        ended = batchrun(*RUN, "--notify-command", command(KEEP))
+    assert ended.exit_code == ExitCode.KEY_REFUSED
+    assert told(batchrun)["BATCHRUN_OUTCOME"] == "key refused"
+    assert "refuses the key" in told(batchrun)["BATCHRUN_MESSAGE"]
+
+
+def test_where_nothing_was_begun_nothing_is_told(batchrun: CommandLine, accounts: Path) -> None:
+    batchrun.connect("http://127.0.0.1:9/v1")
+    batchrun(*RUN, "--notify-command", command(KEEP))
+    assert not (batchrun.folder / "told.json").exists()
+
+
+def test_no_shell_reads_the_command(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
+    script = "import sys, json; json.dump({'x': sys.argv[1]}, open('told.json', 'w'))"
+    evil = "$(touch broken-in); `touch broken-in` && touch broken-in"
+    batchrun(*RUN, "--notify-command", command(script, evil))
+    assert told(batchrun) == {"x": evil}
+    assert not (batchrun.folder / "broken-in").exists()
+
+
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        (command("raise SystemExit(7)"), "ended with code 7"),
+        ("no-such-program-anywhere", "could not be started"),
+    ],
+)
+def test_its_failure_is_said_and_changes_nothing(
+    batchrun: CommandLine, sandbox: str, accounts: Path, failing: str, said: str
+) -> None:
+    ended = batchrun(*RUN, "--notify-command", failing, "--json")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert said in ended.stderr
+    assert json.loads(ended.stdout)["exit_code"] == ExitCode.INCOMPLETE
+
+
+def test_what_it_prints_is_not_mixed_with_ours(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun(*RUN, "--json", "--notify-command", command("print('hello')"))
+    assert json.loads(ended.stdout)["rows"] == 4
+
+
+def test_one_that_does_not_end_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = command("import threading; threading.Event().wait()")
+    notify(endless, NOTICE, "", longest_seconds=0.05)
+    assert "was ended after" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unreadable", ["", "  ", "say 'hello"])
+def test_a_command_that_cannot_be_read_is_refused_before_anything_is_spent(
+    batchrun: CommandLine, sandbox: str, accounts: Path, unreadable: str
+) -> None:
+    ended = batchrun(*RUN, "--notify-command", unreadable)
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "--notify-command" in ended.stderr
+    assert triggers_accepted(sandbox) == 0
+
+
+def test_a_dotenv_file_that_came_with_a_list_runs_nothing(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    (batchrun.folder / ".env").write_text(f"BATCHRUN_NOTIFY_COMMAND={command(KEEP)}\n", "utf-8")
+    batchrun(*RUN)
+    assert not (batchrun.folder / "told.json").exists()
+
+
+def test_the_key_is_in_no_variable_whatever_it_is_called() -> None:
+    key = "sk-0123456789"
+    given = {"PGAI_API_KEY": key, "pgai_api_key": "x", "OTHER": f"Bearer {key}", "HOME": "/home"}
+    assert environment(given, NOTICE, key) == {"HOME": "/home", **NOTICE.variables()}
+
+
+def test_a_message_is_one_line() -> None:
+    variables = Notice("b", "paused", 4, "first\nsecond\0 third", "").variables()
+    assert variables["BATCHRUN_MESSAGE"] == "first second third"
+
+
+@pytest.mark.parametrize("program", ["notify-send", "osascript"])
+def test_the_recipes_of_the_docs_say_the_message(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As typed in a shell, with the desk's own program replaced by one that keeps its words."""
+    page = (Path(__file__).parents[2] / "docs" / "reference.md").read_text("utf-8")
+    recipe = next(line for line in page.splitlines() if line.startswith("| ") and program in line)
+    typed = re.search(r"`--notify-command (.+)` \|$", recipe)
+    assert typed is not None
+    kept = tmp_path / "kept"
+    keeper = tmp_path / program
+    keeper.write_text(f'#!/bin/sh\nprintf "%s|" "$@" "$BATCHRUN_MESSAGE" > {kept}\n')
+    keeper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    words = subprocess.run(
+        ["sh", "-c", f"printf %s {typed[1]}"], capture_output=True, text=True, check=True
+    ).stdout
+    notify(words, Notice("b", "completed", 0, "all; $(touch x) done"), "")
+    said = kept.read_text()
+    assert said.endswith("all; $(touch x) done|")
+    if program == "notify-send":
+        assert said.startswith("batchrun|all; $(touch x) done|")
+    else:
+        assert 'display notification (system attribute "BATCHRUN_MESSAGE")' in said

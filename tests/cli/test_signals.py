@@ -1,0 +1,68 @@
+"""Signals while a batch runs, also those of other systems."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from batchrun.batch.control import Control
+from batchrun.cli.signals import Stopper
+from batchrun.errors import ExitCode, StoppedError
+
+BATCH = "1124-accounts-7f3a"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX signal stands for Windows' own")
+def test_ctrl_break_and_a_closed_window_stop_gently_and_then_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Windows tells both by SIGBREAK; it knows neither SIGHUP nor SIGUSR1."""
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    monkeypatch.delattr(signal, "SIGHUP")
+    said: list[str] = []
+    control = Control()
+    stopper = Stopper(control, said.append)
+
+    async def work() -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        control.attach(BATCH, lambda: loop.call_soon_threadsafe(stopped.set))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await stopped.wait()  # the handler woke the loop, which waited for nothing else
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await asyncio.Event().wait()
+
+    with stopper.listening(), pytest.raises(StoppedError) as ended:
+        stopper.run(work())
+    assert ended.value.exit_code == ExitCode.PAUSED
+    assert len(said) == 1
+    assert f"batchrun resume {BATCH}" in str(ended.value)
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX's")
+def test_what_ctrl_c_means_is_said_even_if_it_comes_while_something_is_printed() -> None:
+    said: list[str] = []
+    printing = [RuntimeError("reentrant call")]
+    control = Control()
+
+    def say(text: str) -> None:
+        if printing:
+            raise printing.pop()
+        said.append(text)
+
+    async def work() -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        control.attach(BATCH, lambda: loop.call_soon_threadsafe(stopped.set))
+        os.kill(os.getpid(), signal.SIGINT)
+        await stopped.wait()
+
+    stopper = Stopper(control, say)
+    with stopper.listening():
+        stopper.run(work())
+    assert [text.partition(":")[0] for text in said] == ["Stopping"]

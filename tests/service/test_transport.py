@@ -1,0 +1,219 @@
+"""Both ways out: a broken connection costs no second request, whatever was on it before."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import trustme
+
+from batchrun.service import Accepted, Client, Doubtful, PollAnswer, Told, TriggerAnswer, Unclear
+from batchrun.service.aiohttp_transport import FastWire
+from batchrun.service.transport import HttpxWire, Wire, open_wire
+
+from .calls import EXECUTION, KEY
+from .misbehaving import (
+    Behaviour,
+    Connection,
+    ScriptedServer,
+    answering,
+    hang_up,
+    hang_up_after_request,
+    keeping,
+    reset_after_request,
+    reset_unread,
+    trickling,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RUNNING = EXECUTION | {"status": "running"}
+TAKEN = answering("202 Accepted", EXECUTION)
+BODY = {"workflow_id": "wf_1"}
+
+
+def poll_then_trigger(
+    url: str,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> tuple[PollAnswer, TriggerAnswer]:
+    """A poll, and a trigger over the connection that it left."""
+
+    async def ask() -> tuple[PollAnswer, TriggerAnswer]:
+        async with Client(KEY, url, timeout_seconds=60.0) as client:
+            polled = await client.poll("exec_1")
+            meanwhile()
+            return polled, await client.trigger(BODY)
+
+    return asyncio.run(ask())
+
+
+class Leaving:
+    """A server's leave from a connection, at the moment when the client is busy elsewhere."""
+
+    def __init__(self, leave: Behaviour) -> None:
+        self._leave = leave
+        self._may_go, self._gone = threading.Event(), threading.Event()
+
+    def __call__(self, connection: Connection) -> None:
+        self._may_go.wait(60)
+        self._leave(connection)
+        self._gone.set()
+
+    def happens(self) -> None:
+        """Block the thread, and with it the client's loop, until the server is gone."""
+        self._may_go.set()
+        assert self._gone.wait(60)
+
+
+@pytest.mark.usefixtures("each_way")
+@pytest.mark.parametrize(
+    "breaking", [hang_up_after_request, reset_after_request, reset_unread], ids=lambda b: b.__name__
+)
+def test_a_trigger_on_a_kept_connection_that_breaks_is_in_doubt_and_sent_once(
+    breaking: Behaviour,
+) -> None:
+    with ScriptedServer(keeping(RUNNING, breaking), TAKEN) as server:
+        polled, triggered = poll_then_trigger(server.url)
+    assert isinstance(polled, Told)
+    assert isinstance(triggered, Doubtful)
+    assert server.connections == 1
+
+
+@pytest.mark.usefixtures("each_way")
+@pytest.mark.parametrize(
+    "breaking", [hang_up_after_request, reset_after_request, reset_unread], ids=lambda b: b.__name__
+)
+def test_a_poll_on_a_kept_connection_that_breaks_is_not_repeated_behind_the_quota(
+    breaking: Behaviour,
+) -> None:
+    async def ask(url: str) -> tuple[PollAnswer, PollAnswer]:
+        async with Client(KEY, url, timeout_seconds=60.0) as client:
+            return await client.poll("exec_1"), await client.poll("exec_1")
+
+    script = [keeping(RUNNING, breaking), answering("200 OK", RUNNING)]
+    with ScriptedServer(*script) as server:
+        first, second = asyncio.run(ask(server.url))
+    assert isinstance(first, Told)
+    assert isinstance(second, Unclear)
+    assert server.connections == 1
+
+
+@pytest.mark.usefixtures("each_way")
+@pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
+def test_a_connection_that_the_server_has_closed_is_not_used_for_a_trigger(
+    leave: Behaviour,
+) -> None:
+    """Not even when this process was busy with something else when the server closed it."""
+    leaving = Leaving(leave)
+    with ScriptedServer(keeping(RUNNING, leaving), TAKEN) as server:
+        polled, triggered = poll_then_trigger(server.url, leaving.happens)
+    assert isinstance(polled, Told)
+    assert isinstance(triggered, Accepted)
+    assert len(server.requests) == server.connections == 2
+
+
+def trusted_server(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's side of TLS, whose certificate is trusted wherever certificates are read."""
+    authority = trustme.CA()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(ours)
+
+    def read(verify: ssl.SSLContext | bool = True, **_: object) -> ssl.SSLContext:
+        return verify if isinstance(verify, ssl.SSLContext) else ours
+
+    monkeypatch.setattr(httpx, "create_ssl_context", read)
+    monkeypatch.setattr("httpx._transports.default.create_ssl_context", read)
+    return theirs
+
+
+@pytest.mark.usefixtures("each_way")
+@pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
+def test_an_encrypted_connection_that_the_server_has_closed_is_not_used_either(
+    leave: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving, theirs = Leaving(leave), trusted_server(monkeypatch)
+    with ScriptedServer(keeping(RUNNING, leaving), TAKEN, context=theirs) as server:
+        polled, triggered = poll_then_trigger(server.url, leaving.happens)
+    assert isinstance(polled, Told)
+    assert isinstance(triggered, Accepted)
+    assert len(server.requests) == server.connections == 2
+
+
+@pytest.mark.usefixtures("each_way")
+@pytest.mark.parametrize("first", [trickling, answering("202 Accepted", b"{}", length=99)])
+def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
+    first: Behaviour,
+) -> None:
+    async def send(url: str) -> tuple[TriggerAnswer, TriggerAnswer]:
+        async with Client(KEY, url, timeout_seconds=0.6) as client:
+            return await client.trigger(BODY), await client.trigger(BODY)
+
+    with ScriptedServer(first, TAKEN) as server:
+        one, two = asyncio.run(send(server.url))
+    assert isinstance(one, Doubtful)
+    assert isinstance(two, Accepted)
+    assert server.connections == 2
+
+
+@pytest.mark.usefixtures("each_way")
+def test_the_way_to_a_plain_address_reads_no_certificates_and_trusts_nobody_by_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def status(url: str, *, encrypted: bool) -> int:
+        way = wire(trust_env=False, encrypted=encrypted)
+        try:
+            answer = await way.send("GET", url, None)
+            await answer.aclose()
+            return answer.status
+        finally:
+            await way.aclose()
+
+    with ScriptedServer(TAKEN, context=trusted_server(monkeypatch)) as server:
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            asyncio.run(status(server.url, encrypted=False))
+        assert asyncio.run(status(server.url, encrypted=True)) == 202
+
+
+def wire(*, trust_env: bool, encrypted: bool = True) -> Wire:
+    return open_wire(
+        {}, timeout_seconds=60.0, max_connections=1, trust_env=trust_env, encrypted=encrypted
+    )
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_a_proxy_is_left_to_httpx(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(wire(trust_env=True), FastWire)
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert isinstance(wire(trust_env=True), HttpxWire)
+    assert isinstance(wire(trust_env=False), FastWire)
+
+
+def test_without_the_extra_httpx_is_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)
+    assert isinstance(wire(trust_env=True), HttpxWire)
+
+
+def test_what_only_lists_workflows_does_not_wait_for_aiohttp_to_load(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "import batchrun\n"
+        "from batchrun.batch.pipeline import list_workflows\n"
+        "from batchrun.errors import ServiceError\n"
+        "settings = batchrun.load_settings(\n"
+        "    api_key='sandbox', base_url='http://127.0.0.1:9/v1', journal=sys.argv[1])\n"
+        "try:\n"
+        "    asyncio.run(list_workflows(settings))\n"
+        "except ServiceError:\n"
+        "    sys.exit('aiohttp' in sys.modules)\n"
+        "sys.exit('nobody should have answered')"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "journal.db")], check=True)
