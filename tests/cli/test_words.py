@@ -25,7 +25,7 @@ from batchrun.service import choose_workflow
 from tests.cli.test_again import mark
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.cli.test_deciding import REFUSED, Terminal
-from tests.cli.test_unattended import write_list
+from tests.cli.test_resume_all import write_list
 from tests.engine.faults import faulty_sandbox
 from tests.journal.batches import IDS, NOW, URL, accepted, plan_of
 
