@@ -21,6 +21,7 @@ from batchrun.cli.commands_config import (
     add_service_commands,
 )
 from batchrun.cli.commands_run import add_run_commands
+from batchrun.cli.commands_web import add_web_command
 from batchrun.cli.errors import Unseen, end
 from batchrun.cli.output import write_plainly
 from batchrun.errors import ExitCode
@@ -62,6 +63,7 @@ def batchrun(
 
 
 for add in (
+    add_web_command,
     add_key_commands,
     add_service_commands,
     add_run_commands,
