@@ -374,7 +374,9 @@ SHORTEST_SECRET = 4
 
 _SECRET_NAMES = re.compile(r"key|token|secret|passw", re.IGNORECASE)
 _STRUCTURES = (
-    re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://)[^\r\n]+@", re.IGNORECASE),  # to the last @
+    re.compile(  # up to the last @ of a line
+        r"(?P<kept>\b[a-z][a-z0-9+.-]{0,30}://)[^\r\n]{1,2000}@", re.IGNORECASE
+    ),
     re.compile(
         r"(?P<kept>\b(?:x-api-key|api[-_]?key|(?:proxy-)?authorization|(?:set-)?cookie)"
         r"[\"']?\s*[,:=]\s*)[^\r\n]+",

@@ -52,7 +52,7 @@ _NOT_A_LIST = tuple(
 """How supported text never begins, and what does; matched against lower-cased bytes."""
 
 _HTML = re.compile(
-    rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|meta|table|style|div)\b",
+    rb"(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*+-->\s*+)*+<(!doctype\s+html|html|head|body|meta|table|style|div)\b",
     re.DOTALL,
 )
 
