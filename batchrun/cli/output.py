@@ -106,7 +106,7 @@ def _pieces(whole: Collection[str]) -> re.Pattern[str]:
 def _broken(line: str, width: int, hanging: int | None, pieces: re.Pattern[str]) -> list[str]:
     indent = _text_begins(line) if hanging is None else hanging
     lines = [""]
-    for found in pieces.finditer(line):
+    for found in pieces.finditer(line.rstrip()):
         longer = lines[-1] + found["gap"] + found["piece"]
         nothing_yet = (
             columns_of(lines[-1] + found["gap"]) <= indent
