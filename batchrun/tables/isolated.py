@@ -221,7 +221,7 @@ def main() -> None:
     except FrameError:  # the other side has ended
         return
     except InputError as error:
-        write_frame(answers, ["refused", error.marked_what, error.marked_hint])
+        write_frame(answers, ["refused", error.what, error.hint])
     answers.flush()
 
 

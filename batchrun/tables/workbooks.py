@@ -6,7 +6,6 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from batchrun.errors import parameter
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.build import Layout, gather
 from batchrun.tables.formats import Format
@@ -49,7 +48,7 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
             path=str(file.absolute()),
             format=book.format.value,
             sheet=sheet.name,
-            marked_notices=notices,
+            notices=notices,
         )
         layout = Layout(
             filler=None,
@@ -71,7 +70,7 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
         fate = (
             "and left out"
             if visible_only
-            else f"and read all the same; {parameter('visible_only', True)} leaves out such rows"
+            else "and read all the same; --visible-only leaves out such rows"
         )
         notices.append(f"{rows} {how} {fate}")
     if traits.hidden_columns:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from batchrun.errors import InputError
 from batchrun.tables.sheets import LAST_COLUMN, LAST_ROW, Sheet, Traits, column_letters
@@ -399,7 +398,7 @@ class _Rewriter:
         except (expat.ExpatError, ValueError) as error:
             raise unreadable(self._archive.name) from error
         self.traits.hidden_columns = _hidden_columns(iter(self._columns))
-        merged = "".join(f"<mergeCell ref={quoteattr(each)}/>" for each in self._merged)
+        merged = "".join(f"<mergeCell ref={_quoted(each)}/>" for each in self._merged)
         yield f"</sheetData><mergeCells>{merged}</mergeCells></worksheet>".encode()
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -460,16 +459,19 @@ class _Rewriter:
             self.traits.errors[self._position] = value
             value = value if value.encode() in KNOWN_ERRORS else "#N/A"
         if text:
-            kind, content = "inlineStr", f'<is><t xml:space="preserve">{escape(text)}</t></is>'
+            kind, content = (
+                "inlineStr",
+                f'<is><t xml:space="preserve">{html.escape(text, quote=False)}</t></is>',
+            )
         elif value:
-            content = f"<v>{escape(value)}</v>"
+            content = f"<v>{html.escape(value, quote=False)}</v>"
         else:
             return
         self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
         if row > LAST_ROW or column > LAST_COLUMN:
             return  # it will be refused
-        style = f" s={quoteattr(attributes['s'])}" if "s" in attributes else ""
-        type_ = f" t={quoteattr(kind)}" if kind else ""
+        style = f" s={_quoted(attributes['s'])}" if "s" in attributes else ""
+        type_ = f" t={_quoted(kind)}" if kind else ""
         self._written.append(f'<c r="{column_letters(column)}{row}"{style}{type_}>{content}</c>')
 
     def _text(self) -> str:
@@ -477,6 +479,10 @@ class _Rewriter:
         runs = [("".join(pieces), preserved) for pieces, preserved in self._runs]
         text = "".join(run for run, preserved in runs if preserved or run.strip())
         return text or "".join(run for run, _ in runs)
+
+
+def _quoted(text: str) -> str:
+    return f'"{html.escape(text)}"'
 
 
 def _whole_number(digits: str) -> int:
