@@ -11,7 +11,7 @@ from batchrun.text import plural
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text
 from batchrun.workbook.columns import name_of, shown
 from batchrun.workbook.flatten import as_json, dotted
-from batchrun.workbook.layout import MORE, STATUS_COLUMNS, layout_of
+from batchrun.workbook.layout import MORE, STATUS_COLUMNS, Shape, layout_of
 from batchrun.workbook.marks import AGAIN, MENDED, SHEET, Signature, sign
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets, column_for
 from batchrun.workbook.source import ListFormats
@@ -19,13 +19,13 @@ from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.summary import SummarySheet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from batchrun.model import JSON, BatchResults, Cell, ResultRow
     from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.flatten import Flat
-    from batchrun.workbook.layout import DetailTable, Layout, ResultColumn, Shape
+    from batchrun.workbook.layout import DetailTable, Layout, ResultColumn
 
 
 COLUMNS_TITLE = "Columns"
@@ -313,6 +313,41 @@ def write_excel(
         summary.write_left_out()
         book.save(path)
     return fitter.shortened + layout.incomplete
+
+
+def write_list(
+    results: BatchResults, path: Path, outcomes: Collection[Outcome], limits: Limits = EXCEL
+) -> None:
+    """Write the list's own columns of the rows with these outcomes, each cell as it was, and why.
+
+    Args:
+        results: The batch.
+        path: Where to.
+        outcomes: Which rows.
+        limits: What a sheet can hold.
+    """
+    layout = layout_of(results, Shape(columns=()), limits)
+    fitter = Fitter(limits, "")
+    formats = ListFormats.decoded(results.list_formats)
+    columns = [
+        *_list_columns(results, layout, formats),
+        TableColumn(STATUS_COLUMNS[1], 52, ColumnKind.STATUS),
+    ]
+    rows = sum(results.summary.counts[outcome] for outcome in outcomes)
+    with Book(limits, fitter) as book:
+        sheets = TableSheets(
+            book,
+            results.summary.source.sheet or "List",
+            columns,
+            rows,
+            frozen=_frozen(layout, columns),
+        )
+        for row, codes in zip(results.rows, formats.of_rows(), strict=False):
+            if row.outcome in outcomes:
+                reason = row.message or row.outcome.value
+                cells = [*layout.own_cells(row.row.cells), reason]
+                sheets.append(cells, formats=codes[: layout.own])
+        book.save(path)
 
 
 def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:

@@ -17,7 +17,7 @@ from batchrun.workbook.layout import Audience, Shape, layout_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from batchrun.model import BatchResults
+    from batchrun.model import BatchResults, Outcome
 
 
 class Crm(StrEnum):
@@ -44,6 +44,8 @@ class Form:
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
         raw_text: Keep the markup of texts in Markdown, which people otherwise don't see.
         audience: Who a workbook is for; ``None`` for operators.
+        only: Write the list again, with only the rows that have these outcomes and the reason;
+            ``None`` for the results of all rows.
         usual: Where results go that have gone nowhere yet: there, or under a free name like it.
             ``None`` for ``NAME.results.xlsx`` beside the list.
     """
@@ -58,6 +60,7 @@ class Form:
     usual: Path | None = None
     raw_text: bool = False
     audience: Audience | None = None
+    only: Collection[Outcome] | None = None
 
     @property
     def shape(self) -> Shape:
