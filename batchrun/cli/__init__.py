@@ -20,7 +20,7 @@ from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.output import write_plainly
 from batchrun.errors import ExitCode, UsageError
-from batchrun.text import meant
+from batchrun.text import did_you_mean
 
 app = typer.Typer(
     name="batchrun",
@@ -81,7 +81,7 @@ def show_help(
     if found is None:
         raise UsageError(
             f"batchrun has no command {command}.",
-            f"{meant(command, every.commands)}See: batchrun --help",
+            f"{did_you_mean(command, every.commands)}See: batchrun --help",
         )
     with found.make_context(command, [], parent=parent, resilient_parsing=True) as shown:
         typer.echo(found.get_help(shown))

@@ -56,7 +56,7 @@ from batchrun.cli.runner import Manner, go_on
 from batchrun.cli.signals import SANDBOX_GONE
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import meant, visible
+from batchrun.text import did_you_mean, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -509,7 +509,7 @@ def _outcome(word: str) -> Outcome:
     except ValueError:
         raise UsageError(
             f"There is no outcome {word}.",
-            f"{meant(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
+            f"{did_you_mean(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
         ) from None
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from batchrun.cli.errors import in_options, spelled
 from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
 from batchrun.cli.output import columns_of, is_screen, room_of, tell, tell_all, tell_as_it_is
@@ -166,8 +165,7 @@ def logout(
         except UsageError as error:  # a locked keyring keeps its own keys, and no others
             if not every:
                 raise
-            told = in_options(error)
-            tell(f"Left:      the key of profile {name}. {told.what} {told.hint}", err=True)
+            tell(f"Left:      the key of profile {name}. {error.what} {error.hint}", err=True)
             left.append(name)
     if not names:
         tell("No key is stored.")
@@ -296,8 +294,7 @@ def doctor(
     from batchrun.doctor import Verdict, examine, exit_code_of, terminal_of_process
 
     options = {"profile": profile, "base_url": base_url, "journal": journal}
-    examined = asyncio.run(examine(terminal_of_process(), **options))
-    found = [replace(one, text=spelled(one.text), advice=spelled(one.advice)) for one in examined]
+    found = asyncio.run(examine(terminal_of_process(), **options))
     code = exit_code_of(found)
     if as_json:
         findings = [
@@ -473,7 +470,7 @@ def _unfinished(settings: Settings) -> list[str]:
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
-        return [f"The journal can't be read: {spelled(error.marked_what)} See: batchrun doctor"]
+        return [f"The journal can't be read: {error.what} See: batchrun doctor"]
     if found is None:
         return []
     command = f"batchrun resume {found.batch_id}"

@@ -19,7 +19,7 @@ from batchrun.cli.output import tell
 from batchrun.cli.prompts import ask_if_somebody_is_here
 from batchrun.errors import BatchrunError, NoBatchError, UsageError
 from batchrun.model import InDoubt
-from batchrun.text import meant, plural
+from batchrun.text import did_you_mean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -644,7 +644,7 @@ def form_from(
 
     if crm is not None and crm.lower() not in set(Crm):
         raise UsageError(
-            f"--crm {crm} is not known.", f"{meant(crm, Crm)}It can be {' or '.join(Crm)}."
+            f"--crm {crm} is not known.", f"{did_you_mean(crm, Crm)}It can be {' or '.join(Crm)}."
         )
     audience = options.for_
     if audience is not None and audience.lower() not in set(Audience):
@@ -784,8 +784,8 @@ def request_from(
     workflow = defaults.workflow if workflow is None else workflow
     if workflow is None:
         raise UsageError(
-            "No workflow is named.",
-            "Name it with -w, or in a batchrun.toml beside the list; see: batchrun workflows",
+            "No workflow given.",
+            'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
     parameters = {} if options.params is None else read_parameters(options.params)
     parameters |= dict(parse_parameter(text) for text in options.param or [])

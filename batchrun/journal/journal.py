@@ -42,7 +42,7 @@ from batchrun.model import (
     Workflow,
 )
 from batchrun.settings.location import shown
-from batchrun.text import meant
+from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -171,7 +171,9 @@ class Journal:
         if batch_id in known:
             return self.summary(batch_id)
         if len(known) != 1:
-            raise _not_the_one(batch_id, sorted(known), meant(batch_id, every), self.location)
+            raise _not_the_one(
+                batch_id, sorted(known), did_you_mean(batch_id, every), self.location
+            )
         return self.summary(known[0])
 
     def batches(self) -> list[BatchSummary]:
@@ -370,7 +372,7 @@ class Journal:
         return BatchSummary(
             batch_id=batch_id,
             workflow=Workflow(**json.loads(found.workflow)),
-            source=TableSource(marked_notices=tuple(source.pop("notices")), **source),
+            source=TableSource(notices=tuple(source.pop("notices")), **source),
             parameters=json.loads(found.parameters),
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(found.updated_at, UTC),

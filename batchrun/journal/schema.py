@@ -40,7 +40,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchrun.errors import JournalError, parameter
+from batchrun.errors import JournalError
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
     if "meta" not in tables or "jobs" not in tables:
         raise JournalError(
             f"The database {location} is not a journal of batchrun.",
-            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
         )
     version = _version(connection, location)
     if version > SCHEMA_VERSION:
@@ -316,7 +316,7 @@ def _version(connection: Connection, location: str) -> int:
     if found is None or not found.isdecimal():
         raise JournalError(
             f"The journal {location} doesn't tell its schema's version.",
-            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
         )
     return int(found)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.settings import keyring, location
 from batchrun.settings.loading import Origin, origins
 from batchrun.settings.location import service_of
@@ -54,8 +54,7 @@ def find_access(settings: Settings) -> Access:
         if others := stored_profiles().all():
             raise UsageError(
                 f"There is no API key, and no profile {DEFAULT_PROFILE}.",
-                f"Name one with {parameter('profile')} or BATCHRUN_PROFILE; "
-                f"there are: {', '.join(others)}.",
+                f"Name one with --profile or BATCHRUN_PROFILE; there are: {', '.join(others)}.",
             )
         raise UsageError(
             "There is no API key.",
@@ -67,7 +66,7 @@ def find_access(settings: Settings) -> Access:
         raise UsageError(
             f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
             f"{address}.",
-            f"Leave {parameter('base_url')}, BATCHRUN_BASE_URL and base_url in batchrun.toml "
+            "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml "
             "out; or keep a key for that address: batchrun login --profile NAME --base-url URL",
         )
     key = settings.typed_key or stored.key or keyring.fetch(stored)
@@ -131,7 +130,7 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
             f"Batch {batch.batch_id} was begun with profile {own}, and no key is kept under that "
             "name any more.",
             f"Keep it again: batchrun login --profile {own}. To go on with another key, name its "
-            f"profile with {parameter('profile')}, or set PGAI_API_KEY.",
+            f"profile with --profile, or set PGAI_API_KEY.",
         )
     return here
 

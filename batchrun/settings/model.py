@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -17,7 +16,7 @@ from batchrun.settings.location import DEFAULT_BASE_URL
 from batchrun.text import KeepsSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 
 PREFIX = "BATCHRUN_"
@@ -266,12 +265,6 @@ def unread_hint(text: str, problem: str) -> str:
     if found is None:
         return "See docs/reference.md."
     return f'A text stands in quotes: {found[1]} = "…"'  # not the text: it might be a key
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The closest of what there is as a question with a space after it; ``""`` for none."""
-    close = get_close_matches(word, list(known), n=1)
-    return f"Did you mean {close[0]}? " if close else ""
 
 
 def masked_key(key: str) -> str:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from batchrun.errors import UsageError
 from batchrun.settings.files import configuration_folder
-from batchrun.settings.model import did_you_mean
+from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
