@@ -519,7 +519,7 @@ def _any_outcome(word: str) -> Outcome:
     if spelled not in known:
         raise UsageError(
             f"--only {word} is not an outcome.",
-            f"{meant(word, known)}The outcomes are {', '.join(known)}.",
+            f"{did_you_mean(word, known)}The outcomes are {', '.join(known)}.",
         )
     return Outcome(spelled.replace("-", " "))
 

@@ -650,7 +650,7 @@ def form_from(
     if audience is not None and audience.lower() not in set(Audience):
         raise UsageError(
             f"--for {audience} is not known.",
-            f"{meant(audience, Audience)}It can be {' or '.join(Audience)}.",
+            f"{did_you_mean(audience, Audience)}It can be {' or '.join(Audience)}.",
         )
     wanted = Form(
         _names(options.columns or shape.columns),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.workbook.layout import STATUS_COLUMNS
 from batchrun.workbook.text import write_table
 
@@ -40,7 +40,7 @@ def write_selection(results: BatchResults, path: Path, suffix: str, form: Form) 
             write_table(path, header, _rows(results, form), plain=form.csv_plain)
         case _:
             raise UsageError(
-                f"{parameter('only')} writes the list again, which is no {suffix} file.",
+                f"--only writes the list again, which is no {suffix} file.",
                 "End the output in .xlsx or .csv.",
             )
 
