@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.consent import confirm_batch
 from batchrun.cli.messages import unknown_to_results
 from batchrun.cli.options import (
     AsJson,
@@ -36,7 +37,6 @@ from batchrun.cli.options import (
     settings_to_look,
     settings_with_journal,
     spread,
-    tell_whose_key,
 )
 from batchrun.cli.output import (
     LABEL,
@@ -54,7 +54,7 @@ from batchrun.cli.runner import Manner, go_on
 from batchrun.cli.signals import SANDBOX_GONE
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import meant, visible
+from batchrun.text import did_you_mean, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -184,9 +184,7 @@ def _lines_of(stands: BatchStatus, where: str) -> list[str]:
         resume = Whole(f"Go on:     batchrun resume {summary.batch_id}{where}")
         lines.append(f"Go on:     {SANDBOX_GONE}" if played else resume)
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished and not played:
-        lines.append(
-            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
-        )
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     return lines
 
 
@@ -311,7 +309,7 @@ def retry(
     summary = status_of(batch, settings=settings_with_journal(**given)).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
-    tell_whose_key(settings, summary)
+    confirm_batch(settings, summary, output)
     _confirm_retry(summary, chosen, yes=yes)
     go_on(
         partial(aio.retry, summary.batch_id, outcomes=chosen),
@@ -399,8 +397,8 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
     if len(rows) > ROWS_SHOWN:
         tell(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
     tell(
-        "Settle it with: batchrun resume --in-doubt retry (sends them, perhaps a second time) "
-        "or --in-doubt drop (never sends them)",
+        "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "
+        "doubt. batchrun resume asks at a terminal, --in-doubt answers in a script.",
         err=True,
     )
 
@@ -454,7 +452,7 @@ def _outcome(word: str) -> Outcome:
     except ValueError:
         raise UsageError(
             f"There is no outcome {word}.",
-            f"{meant(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
+            f"{did_you_mean(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
         ) from None
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 import typer
 
 from batchrun.cli.commands_batches import Doubts, about_doubts
+from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -47,7 +48,6 @@ from batchrun.cli.options import (
     settings_with_journal,
     spread,
     tell_configuration,
-    tell_whose_key,
     with_play_journal,
 )
 from batchrun.cli.output import Whole, tell, tell_all, tell_as_it_is
@@ -96,7 +96,7 @@ def run_marked(
         tell(words, err=to_stderr)
     if not marked.jobs:
         _end_as_it_stands(marked.summary, settings, manner)
-    tell_whose_key(settings, marked.summary)
+    confirm_batch(settings, marked.summary, output or marked.output)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
     go_on(
@@ -253,6 +253,7 @@ def check(
     given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
     with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
         tell_configuration(files, settings)
+        confirm_address(settings)
         plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
     if as_json:
         tell_as_it_is(json.dumps(messages.plan_json(plan)))
@@ -362,7 +363,7 @@ def resume(
             source=summary.source.path,
         )
         tell_configuration(files, settings)
-        tell_whose_key(settings, summary)
+        confirm_batch(settings, summary, output)
         go_on(
             partial(aio.resume, summary.batch_id),
             settings,
