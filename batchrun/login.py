@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from batchrun.errors import KeyRefusedError, ServiceError, UsageError, parameter
+from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service import Client
 from batchrun.service.client import checked_key
 from batchrun.settings import keyring
@@ -162,13 +162,12 @@ async def _checked(key: str, address: str, timeout_seconds: float) -> int:
         case None:
             raise ServiceError(
                 f"The service at {address} can't be reached: {found.reason}.",
-                f"{NOTHING_KEPT} Try again later, or keep the key unchecked with "
-                f"{parameter('check', False)}.",
+                f"{NOTHING_KEPT} Try again later, or keep the key unchecked with --no-check.",
             )
         case _:
             raise ServiceError(
                 f"What answers at {address} did not check the key: {found.reason}.",
-                f"{NOTHING_KEPT} Check {parameter('base_url')}, or try again later.",
+                f"{NOTHING_KEPT} Check --base-url, or try again later.",
             )
 
 

@@ -66,9 +66,16 @@ _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u206
 """They let a name read backwards (Unicode Standard Annex 9)."""
 
 
+def close_matches(typed: str, known: Iterable[str], most: int = OFFERED) -> list[str]:
+    """The known names most like what was typed, in any case, best first."""
+    by_letters = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(typed.strip().casefold(), by_letters, most)
+    return [by_letters[each] for each in found]
+
+
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
-    """What was probably meant, as the beginning of a hint; ``""`` where nothing is like it."""
-    close = difflib.get_close_matches(typed.strip().lower(), known, OFFERED)
+    """The start of a hint, such as ``Did you mean run? ``; ``""`` if nothing is similar."""
+    close = close_matches(typed, known)
     return f"Did you mean {' or '.join(close)}? " if close else ""
 
 

@@ -72,7 +72,7 @@ def once_begun(journal: Journal, batch_id: str) -> Iterator[None]:
             if not journal.summary(batch_id).unfinished:
                 error.exit_code = ExitCode.INCOMPLETE
         if isinstance(error, OutputError):
-            error.marked_hint = (
+            error.hint = (
                 "The results are safe in the journal; write them elsewhere: "
                 f"batchrun export {batch_id} -o OUT.xlsx"
             )

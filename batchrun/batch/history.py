@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from batchrun import workbook
 from batchrun.batch.export import write_results
 from batchrun.batch.recover import unlike_its_key
-from batchrun.errors import NoBatchError, NotConfirmedError, UsageError, parameter
+from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.settings import Settings, find_access, for_batch, load_settings
 from batchrun.text import html_table, opens_at, plural
@@ -326,7 +326,7 @@ def existing_journal(location: str) -> Iterator[Journal]:
     if is_missing(location):
         raise NoBatchError(
             f"There is no journal at {Path(location).expanduser()}.",
-            f"The first batchrun run makes it; another one is named with {parameter('journal')} or "
+            "The first batchrun run makes it; another one is named with --journal or "
             "BATCHRUN_JOURNAL.",
         )
     with Journal(location) as journal:

@@ -17,7 +17,7 @@ from batchrun.engine import (
     RunTime,
     RunTimes,
 )
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal, standing
 from batchrun.service import Client, Credits
@@ -129,7 +129,7 @@ class Session:
             return plan
         raise UsageError(
             f"Batch {earlier.batch_id} of this list has begun and isn't finished: "
-            f"{parameter('reuse')} comes too late for it, and nothing was triggered.",
+            f"--reuse comes too late for it, and nothing was triggered.",
             f"Go on with it: batchrun resume {earlier.batch_id}",
         )
 

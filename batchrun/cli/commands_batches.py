@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from batchrun.cli.consent import confirm_batch
+from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import unknown_to_results
 from batchrun.cli.options import (
     AsJson,
@@ -24,9 +25,9 @@ from batchrun.cli.options import (
     LogFile,
     NotifyCommand,
     Output,
-    PlayJournal,
     ProfileName,
     Quiet,
+    SandboxJournal,
     Yes,
     age,
     batch_ids,
@@ -63,29 +64,71 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary, Decide, ResultRow
 
 
+BATCHES_PANEL = "Batches"
 LEAST = 14
 """What a name in the table of batches may be cut to."""
 
 
 def add_batch_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(spread(export))
-    app.command()(status)
-    app.command("batches")(list_batches)
+    """Add the commands that work on batches."""
+    add_command(
+        app,
+        list_batches,
+        "batchrun batches",
+        "batchrun batches --json  # for scripts",
+        panel=BATCHES_PANEL,
+        name="batches",
+    )
+    add_command(
+        app,
+        status,
+        "batchrun status  # the newest batch",
+        "batchrun status 1124-acc --watch",
+        panel=BATCHES_PANEL,
+    )
+    add_command(
+        app,
+        spread(export),
+        "batchrun export -o results.csv",
+        "batchrun export 1124-acc -o import.csv --crm hubspot",
+        'batchrun export -o short.xlsx --columns "summary,outputs.*"',
+        panel=BATCHES_PANEL,
+    )
+    add_command(
+        app,
+        retry,
+        "batchrun retry  # failed and rejected rows of the newest batch",
+        "batchrun retry 1124-acc --outcome timed-out --yes",
+        panel=BATCHES_PANEL,
+    )
+    add_command(
+        app,
+        forget,
+        "batchrun forget 1124-acc",
+        "batchrun forget --older-than 90d --yes",
+        panel=BATCHES_PANEL,
+    )
 
 
 def export(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to: .xlsx, .csv, .jsonl, .parquet.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write: .xlsx, .csv, .jsonl or .parquet.",
+            rich_help_panel=OUTPUT,
+        ),
     ],
     *,
     batch: Batch = None,
     columns: ColumnOptions,
     crm: ForCrm = None,
     journal: JournalAt = None,
-    sandbox: PlayJournal = False,
+    sandbox: SandboxJournal = False,
 ) -> None:
-    """Write a batch's results as they stand, also while it runs."""
+    """Write a batch's results to a file, even while it runs."""
     from batchrun import export as export_batch
     from batchrun import status as status_of
 
@@ -112,13 +155,16 @@ def _tell_left_out(summary: BatchSummary) -> None:
 def status(
     batch: Batch = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Look again each second until the batch stands still.")
+        bool,
+        typer.Option(
+            "--watch", help="Refresh every second until the batch stops.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     journal: JournalAt = None,
-    sandbox: PlayJournal = False,
+    sandbox: SandboxJournal = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a batch stands."""
+    """Show the progress of a batch."""
     from batchrun import status as status_of
     from batchrun import watch as looks_at
     from batchrun.cli.messages import named_journal
@@ -189,7 +235,7 @@ def _lines_of(stands: BatchStatus, where: str) -> list[str]:
 
 
 def list_batches(
-    journal: JournalAt = None, sandbox: PlayJournal = False, as_json: AsJson = False
+    journal: JournalAt = None, sandbox: SandboxJournal = False, as_json: AsJson = False
 ) -> None:
     """List all batches, newest first."""
     from batchrun import batches
@@ -255,30 +301,17 @@ ROWS_SHOWN = 10
 AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
 """Outcomes as they are typed."""
 
-Doubts: TypeAlias = Annotated[
-    InDoubt | None,
-    typer.Option(
-        "--in-doubt",
-        help="What to do with triggers that may have been accepted: hold them, retry them (and "
-        "perhaps pay twice), or drop them. Asked on a terminal, else hold.",
-    ),
-]
 Outcomes: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--outcome",
         metavar="OUTCOME",
         autocompletion=lambda: list(AGAIN),
-        help="What to send again: failed, rejected, timed-out, in-doubt. Repeatable. "
+        help="Rows to send again: failed, rejected, timed-out or in-doubt. Repeatable. "
         "Without it, failed and rejected.",
+        rich_help_panel=THE_BATCH,
     ),
 ]
-
-
-def add_decision_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(retry)
-    app.command()(forget)
 
 
 def retry(
@@ -294,7 +327,7 @@ def retry(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send rows again that ended without a result, and pay again."""
+    """Send failed rows again (you pay for them again)."""
     from batchrun import aio
     from batchrun import status as status_of
     from batchrun.model import RETRIED_BY_ITSELF, retriable
@@ -324,17 +357,26 @@ def retry(
 def forget(
     batch: Annotated[
         str | None,
-        typer.Argument(help="Id of the batch, or its beginning.", autocompletion=batch_ids),
+        typer.Argument(
+            metavar="BATCH",
+            help="ID of the batch, or the first characters of it.",
+            autocompletion=batch_ids,
+            rich_help_panel=THE_BATCH,
+        ),
     ] = None,
     older_than: Annotated[
         str | None,
-        typer.Option(metavar="AGE", help="All batches not worked on for so long, such as 90d."),
+        typer.Option(
+            metavar="AGE",
+            help="Erase all batches unused for longer than this, such as 90d.",
+            rich_help_panel=THE_BATCH,
+        ),
     ] = None,
     yes: Yes = False,
     journal: JournalAt = None,
-    sandbox: PlayJournal = False,
+    sandbox: SandboxJournal = False,
 ) -> None:
-    """Erase a batch, its rows and its results; workbooks stay."""
+    """Delete a batch with its rows and results. Workbooks stay."""
     from batchrun import forget as forget_batches
     from batchrun.text import plural
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from batchrun.cli.consent import confirm_address
-from batchrun.cli.errors import in_options, spelled
+from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
 from batchrun.cli.output import columns_of, is_screen, room_of, tell, tell_all, tell_as_it_is
 from batchrun.cli.prompts import on_stderr
@@ -28,29 +28,85 @@ if TYPE_CHECKING:
 
 Name = Annotated[
     str | None,
-    typer.Option("--profile", metavar="NAME", help="Name of the profile. [default: default]"),
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Name of the profile. [default: default]",
+        rich_help_panel=SERVICE,
+    ),
 ]
 
 
-def add_key_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(login)
-    app.command()(logout)
+SETUP_PANEL = "Set up and check"
+
+
+def add_config_commands(app: typer.Typer) -> None:
+    """Add the commands about keys, settings and the service."""
+    add_command(
+        app,
+        doctor,
+        "batchrun doctor",
+        "batchrun doctor --profile north",
+        panel=SETUP_PANEL,
+    )
+    add_command(
+        app,
+        login,
+        "batchrun login",
+        "batchrun login --profile north  # a second key",
+        "pass show pgai | batchrun login  # from standard input",
+        panel=SETUP_PANEL,
+    )
+    add_command(
+        app, logout, "batchrun logout", "batchrun logout --profile north", panel=SETUP_PANEL
+    )
+    add_command(
+        app,
+        workflows,
+        "batchrun workflows",
+        "batchrun workflows --json  # for scripts",
+        panel=SETUP_PANEL,
+    )
+    add_command(
+        app,
+        show_configuration,
+        "batchrun config",
+        "batchrun config accounts.xlsx  # with the batchrun.toml beside it",
+        panel=SETUP_PANEL,
+        name="config",
+    )
+    add_command(
+        app,
+        sandbox,
+        "batchrun sandbox --speed 60  # a minute passes in a second",
+        "batchrun sandbox --fail 0.1 --fault reset=0.05",
+        panel=SETUP_PANEL,
+    )
 
 
 def login(
     profile: Name = None,
     base_url: BaseUrl = None,
     no_check: Annotated[
-        bool, typer.Option("--no-check", help="Keep the key without asking the service.")
+        bool,
+        typer.Option(
+            "--no-check",
+            help="Save the key without asking the service.",
+            rich_help_panel=SERVICE,
+        ),
     ] = False,
     in_file: Annotated[
-        bool, typer.Option("--in-file", help="Keep it in a file even where there is a keyring.")
+        bool,
+        typer.Option(
+            "--in-file",
+            help="Save the key in a file even if there is a keyring.",
+            rich_help_panel=SERVICE,
+        ),
     ] = False,
 ) -> None:
-    """Keep a key, once the service has said that it is good.
+    """Check your API key and save it.
 
-    It is typed unseen, or read from standard input.
+    Type it when asked, or send it to standard input.
     """
     from batchrun.login import address_for, log_in
     from batchrun.settings import DEFAULT_PROFILE, service_of, stored_profiles
@@ -93,9 +149,12 @@ def login(
 
 def logout(
     profile: Name = None,
-    every: Annotated[bool, typer.Option("--all", help="Erase the keys of all profiles.")] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Delete the keys of all profiles.", rich_help_panel=SERVICE),
+    ] = False,
 ) -> None:
-    """Erase a stored key, from the keyring too."""
+    """Delete a saved API key."""
     from batchrun.settings import DEFAULT_PROFILE, key_source, stored_profiles
 
     if every and profile is not None:
@@ -110,8 +169,7 @@ def logout(
         except UsageError as error:  # a locked keyring keeps its own keys, and no others
             if not every:
                 raise
-            told = in_options(error)
-            tell(f"Left:      the key of profile {name}. {told.what} {told.hint}", err=True)
+            tell(f"Left:      the key of profile {name}. {error.what} {error.hint}", err=True)
             left.append(name)
     if not names:
         tell("No key is stored.")
@@ -159,16 +217,13 @@ def _typed(name: str, address: str) -> str:
     return typed
 
 
-FOR_LIST = "A list: the batchrun.toml beside it counts too."
-
-
-def add_config_command(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command("config")(show_configuration)
+FOR_LIST = "Also read the batchrun.toml beside this list."
 
 
 def show_configuration(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help=FOR_LIST)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help=FOR_LIST, rich_help_panel=THE_LIST)
+    ] = None,
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
@@ -176,7 +231,7 @@ def show_configuration(
     daily: Daily = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every setting with its value and where it comes from."""
+    """Show every setting, its value, and where it comes from."""
     from batchrun.settings import find_configuration, stored_profiles, user_file
     from batchrun.settings.credentials import shown_settings
     from batchrun.settings.model import masked_end
@@ -229,28 +284,22 @@ def show_configuration(
 TEXT_BEGINS = len("warning  Quota     ")
 
 
-def add_doctor_command(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(doctor)
-
-
 def doctor(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at key, service, clock, quota, journal and terminal.
+    """Find out what is wrong: key, service, quota, journal, terminal.
 
-    Spends one request.
+    Run this first when something does not work. It costs one request.
     """
     from batchrun.doctor import Verdict, examine, exit_code_of, terminal_of_process
 
     options = {"profile": profile, "base_url": base_url, "journal": journal}
     with suppress(UsageError):  # it is one of the findings
         confirm_address(settings_from(profile=profile, base_url=base_url, journal=journal))
-    examined = asyncio.run(examine(terminal_of_process(), **options))
-    found = [replace(one, text=spelled(one.text), advice=spelled(one.advice)) for one in examined]
+    found = asyncio.run(examine(terminal_of_process(), **options))
     code = exit_code_of(found)
     if as_json:
         findings = [
@@ -278,16 +327,10 @@ DEFAULT_PORT = 8020
 RunTimes: TypeAlias = Literal["lognormal", "bimodal", "uniform", "short", "none"]
 
 
-def add_service_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(workflows)
-    app.command()(sandbox)
-
-
 def workflows(
     profile: ProfileName = None, base_url: BaseUrl = None, as_json: AsJson = False
 ) -> None:
-    """List the workflows that can be run."""
+    """List the workflows you can run."""
     import batchrun
 
     settings = settings_from(profile=profile, base_url=base_url)
@@ -305,34 +348,54 @@ def workflows(
 
 
 def sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = DEFAULT_PORT,
-    rate: Annotated[int, typer.Option(min=0, help="Requests a minute; 0 for no limit.")] = 60,
-    daily: Annotated[int, typer.Option(min=0, help="Requests a day; 0 for no limit.")] = 10_000,
-    slots: Annotated[int, typer.Option(min=0, help="Executions at once; 0 for no limit.")] = 0,
-    speed: Annotated[float, typer.Option(min=0.001, help="Seconds that pass in one.")] = 1.0,
-    run_times: Annotated[RunTimes, typer.Option(help="How run times are spread.")] = "lognormal",
-    fail: Annotated[float, typer.Option(min=0, max=1, help="Share of executions that fail.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same run times and results.")] = 0,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 picks a free one.")
+    ] = DEFAULT_PORT,
+    rate: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Requests a minute; 0 for no limit.")
+    ] = 60,
+    daily: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Requests a day; 0 for no limit.")
+    ] = 10_000,
+    slots: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Executions at once; 0 for no limit.")
+    ] = 0,
+    speed: Annotated[
+        float,
+        typer.Option(metavar="N", min=0.001, help="Speed of time; at 60 a minute takes a second."),
+    ] = 1.0,
+    run_times: Annotated[
+        RunTimes,
+        typer.Option(metavar="KIND", help="Run times: lognormal, bimodal, uniform, short or none."),
+    ] = "lognormal",
+    fail: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of executions that fail.")
+    ] = 0.0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="The same seed gives the same run times and results.")
+    ] = 0,
     fault: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KIND=SHARE",
-            help="Let a share of the requests go wrong: reset, error, throttle, garbage or slow, "
-            "such as --fault reset=0.05. Repeatable.",
+            help="Make a share of the requests go wrong: reset, error, throttle, garbage or slow, "
+            "such as reset=0.05. Repeatable.",
         ),
     ] = None,
-    slow_seconds: Annotated[float, typer.Option(min=0, help="How late slow answers are.")] = 60.0,
+    slow_seconds: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Delay of slow answers in seconds.")
+    ] = 60.0,
     wrapped_list: Annotated[
-        bool, typer.Option("--wrapped-list", help="List workflows inside an object.")
+        bool, typer.Option("--wrapped-list", help="Return the workflows inside an object.")
     ] = False,
     object_errors: Annotated[
-        bool, typer.Option("--object-errors", help="Tell errors as objects.")
+        bool, typer.Option("--object-errors", help="Return errors as objects.")
     ] = False,
     silent_quota: Annotated[
-        bool, typer.Option("--silent-quota", help="Tell nothing of the quota in headers.")
+        bool, typer.Option("--silent-quota", help="Send no quota headers.")
     ] = False,
 ) -> None:
-    """Serve an imitation of PG:AI here, to try things without cost."""
+    """Start an imitation of PG:AI on this machine to practice."""
     from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
 
     settings = SandboxSettings(
@@ -414,7 +477,7 @@ def _unfinished(settings: Settings) -> list[str]:
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
-        return [f"The journal can't be read: {spelled(error.marked_what)} See: batchrun doctor"]
+        return [f"The journal can't be read: {error.what} See: batchrun doctor"]
     if found is None:
         return []
     command = f"batchrun resume {found.batch_id}"

@@ -14,9 +14,8 @@ import traceback
 import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 from platformdirs import user_log_path
@@ -33,159 +32,31 @@ from batchrun.errors import (
     StoppedError,
     TakenOverError,
     UsageError,
-    with_parameters,
 )
-from batchrun.text import MASK, did_you_mean, masked
+from batchrun.text import MASK, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
-
-    from batchrun.errors import BatchrunError
+    from collections.abc import Collection, Iterator, Sequence
 
 
-def usage_error(said: str, command: str, typed: Sequence[str] = ()) -> UsageError:
-    """The error for what the parser says.
+def usage_error(said: str, command: str) -> UsageError:
+    """Typer's own message as an error like any other.
 
     Args:
-        said: Its own words.
-        command: The command they are about, such as ``batchrun run``.
-        typed: The words that were typed, in which a value is looked for that it does not repeat.
+        said: The message.
+        command: The command it is about, such as ``batchrun run``.
     """
-    for pattern, words in _SAID:
-        found = re.fullmatch(pattern, said, re.DOTALL)
-        if found is not None:
-            what, hint = words(found, typed)
-            shown = _LIKE_A_KEY.sub(MASK, what)
-            if shown != what:
-                hint = "A key is never typed as an argument: batchrun login asks for it."
-            return UsageError(f"{command} {shown}", hint.format(command=command))
-    return UsageError(f"{said.rstrip('.')}.", f"See: {command} --help")
-
-
-def _no_command(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return f"has no command {found['name']}.", _offer(re.findall(r"'([^']+)'", found["close"]))
-
-
-def _no_option(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    close = [name for name in re.findall(r"--?[\w-]+", found["close"]) if name != "--help"]
-    return f"has no option {found['name']}.", _offer(
-        get_close_matches(found["name"], close, 3, 0.5)
-    )
-
-
-def _missing(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    name = found["name"].split("'")[1]
-    kind = "the option " if found["kind"] == "option" else ""
-    return f"needs {kind}{name}.", "See: {command} --help"
-
-
-def _no_value(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return f"needs a value after {found['name']}.", "See: {command} --help"
-
-
-def _no_flag(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return f"takes no value for {found['name']}.", f"Write it as {found['name']} alone."
-
-
-def _too_many(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return (
-        f"does not know what to do with {found['extra']}.",
-        "A name with spaces goes in quotes; see: {command} --help",
-    )
+    what = " ".join(said.replace("Value error, ", "").split())  # a word of pydantic's
+    shown = _LIKE_A_KEY.sub(MASK, what)
+    end = "" if what.endswith((".", "?")) else "."
+    hint = f"See: {command} --help"
+    if shown != what:
+        hint = "A key is never typed as an argument: batchrun login asks for it."
+    return UsageError(f"{command}: {shown}{end}", hint)
 
 
 _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}(?![\w./\\-])")
 """A word of a usage error that may be a key typed as an argument, which no log should show."""
-
-
-def _bad_choice(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    choices = re.findall(r"'([^']*)'", found["choices"])
-    option, value = found["name"], found["value"]
-    return (
-        f"takes no {option} {value}.",
-        f"{did_you_mean(value, choices)}It can be {_either(choices)}.",
-    )
-
-
-def _bad_number(found: re.Match[str], typed: Sequence[str]) -> tuple[str, str]:
-    option, bound = found["name"], found["bound"]
-    kind = "a whole number" if found["kind"] == "integer" else "a number"
-    wanted = f"{kind}" if not bound else f"{_BOUNDS[found['how']]} {bound}"
-    value = _value_of(option, typed)
-    return f"takes no {option} {value}.".replace("  ", " "), f"Write {option} with {wanted}."
-
-
-_BOUNDS = {
-    "greater than or equal to": "a number of at least",
-    "less than or equal to": "a number of at most",
-}
-
-
-def _value_of(option: str, typed: Sequence[str]) -> str:
-    """What was typed for an option."""
-    for position, word in enumerate(typed):
-        if word == option and position + 1 < len(typed):
-            return typed[position + 1]
-        if word.startswith(f"{option}="):
-            return word.removeprefix(f"{option}=")
-    return "with this value"
-
-
-def _offer(close: Sequence[str]) -> str:
-    if not close:
-        return "See: {command} --help"
-    return f"Did you mean {_either(close)}? All of them: {{command}} --help"
-
-
-def _either(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
-
-
-_OPTION = r"'(?P<name>[^']+)'(?: / '[^']+')*"
-_BAD = f"Invalid value for {_OPTION}: "
-_HOW = "|".join(_BOUNDS)
-_SAID: tuple[tuple[str, Callable[[re.Match[str], Sequence[str]], tuple[str, str]]], ...] = (
-    (r"No such command '(?P<name>.*?)'\.?(?P<close>.*)", _no_command),
-    (r"No such option:? '?(?P<name>[^\s']+?)'?\.?(?P<close>(?:\s.*)?)", _no_option),
-    (r"Missing (?P<kind>option|argument) (?P<name>'.*)", _missing),
-    (rf"Option {_OPTION} requires an argument\.?", _no_value),
-    (rf"Option {_OPTION} does not take a value\.?", _no_flag),
-    (r"Got unexpected extra arguments?(?:\(s\))? \((?P<extra>.*)\)", _too_many),
-    (
-        rf"{_BAD}(?:Value error, )?'(?P<value>.*?)' is not one of (?P<choices>.*)",
-        _bad_choice,
-    ),
-    (
-        rf"{_BAD}Input should be (?:a valid (?P<kind>\w+).*|(?P<how>{_HOW}) (?P<bound>\S+))",
-        _bad_number,
-    ),
-)
-
-
-Raised = TypeVar("Raised", bound="BatchrunError")
-
-_OTHERWISE = {"output": "-o", "workflow": "-w", "parameter_columns": "--param-column"}
-"""Parameters whose option is not called as they are."""
-
-
-def spelled(text: str) -> str:
-    """A marked text in which each parameter, such as ```again=True```, is its option."""
-    return with_parameters(text, _option)
-
-
-def in_options(error: Raised) -> Raised:
-    """The error, told for somebody at a command line."""
-    error.marked_what = spelled(error.marked_what)
-    error.marked_hint = spelled(error.marked_hint)
-    return error
-
-
-def _option(name: str, value: str) -> str:
-    if value == "False":
-        return f"--no-{name.replace('_', '-')}"
-    option = _OTHERWISE.get(name, f"--{name.replace('_', '-')}")
-    return option if value in {"", "True"} else f"{option} {value}"
 
 
 class Unseen(logging.Handler):
@@ -256,9 +127,7 @@ def end(
             tell(error.format_message(), err=True)
             return ExitCode.UNUSABLE
         case TyperException():
-            told: BatchrunError = usage_error(
-                error.format_message(), f"batchrun {command}".strip(), typed
-            )
+            told: BatchrunError = usage_error(error.format_message(), f"batchrun {command}".strip())
         case BatchrunError():
             told = _as_typed(error, typed)
         case typer.Abort() | KeyboardInterrupt():
@@ -289,7 +158,7 @@ def told_of_batch(
         typed: The words after ``batchrun``.
         unseen: What was not shown.
     """
-    told = in_options(error) if isinstance(error, BatchrunError) else _unforeseen(error, typed)
+    told = error if isinstance(error, BatchrunError) else _unforeseen(error, typed)
     match told:
         case StoppedError():
             tell(str(told), err=True)
@@ -312,10 +181,10 @@ def tell_machines_of_batch(
 
 
 def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
-    """The error in the words of the command line; who looks in vain may mean the sandbox."""
+    """The error, with a hint to the sandbox if there is no batch."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
-        error.marked_hint = f"{error.marked_hint}\n{sandbox_words()}".rstrip()
-    return in_options(error)
+        error.hint = f"{error.hint}\n{sandbox_words()}".rstrip()
+    return error
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from batchrun.cli.errors import spelled
 from batchrun.cli.notifications import Notice
 from batchrun.cli.output import Whole, columns_of, cut, table, tell, tell_all, tell_as_it_is
 from batchrun.cli.signals import SANDBOX_GONE
@@ -122,7 +121,7 @@ def plan_lines(
     ]
     lines = [
         Whole(f"List:      {source.name}{sheet}"),
-        *(f"           {spelled(notice)}" for notice in source.marked_notices),
+        *(f"           {notice}" for notice in source.notices),
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Columns:   {', '.join(columns)}",
         *(f"           {line}" for line in plan.id_lines()),
@@ -175,7 +174,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "list": plan.table.source.name,
         "sheet": plan.table.source.sheet,
-        "notices": [spelled(notice) for notice in plan.table.source.marked_notices],
+        "notices": list(plan.table.source.notices),
         "workflow": {"id": plan.workflow.id, "name": plan.workflow.name},
         "columns": {role.value: plan.table.header[at] for role, at in plan.roles.items()},
         "ids": plan.id_lines(),
@@ -577,9 +576,7 @@ def notice_of(report: Report) -> Notice:
 def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
     """What others are told of a batch that something broke off."""
     code = error.exit_code
-    return Notice(
-        batch_id, _word(code), int(code), f"batch {batch_id}: {spelled(error.marked_what)}"
-    )
+    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
 
 
 def _word(code: ExitCode) -> str:

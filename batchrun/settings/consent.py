@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.settings.files import configuration_folder
 from batchrun.settings.location import is_loopback, service_of
 from batchrun.settings.private_file import PrivateFile
@@ -98,7 +98,7 @@ def require_consent(settings: Settings, base_url: str) -> None:
         raise UsageError(
             f"{punycode(base_url)} is not an address of PG:AI, and nobody has agreed to it on this "
             "machine. Nothing was sent there.",
-            f"If you trust it, name it with {parameter('base_url')} or BATCHRUN_BASE_URL.",
+            "If you trust it, name it with --base-url or BATCHRUN_BASE_URL.",
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.settings import keyring, location
 from batchrun.settings.consent import require_consent
 from batchrun.settings.location import service_of
@@ -67,7 +67,7 @@ def find_access(settings: Settings) -> Access:
         raise UsageError(
             f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
             f"{address}.",
-            f"Remove {parameter('base_url')}, BATCHRUN_BASE_URL, and base_url in batchrun.toml; "
+            "Remove --base-url, BATCHRUN_BASE_URL, and base_url in batchrun.toml; "
             "or save a key for that address: batchrun login --profile NAME --base-url URL",
         )
     key = settings.typed_key or stored.key or keyring.fetch(stored)
@@ -79,8 +79,7 @@ def _no_key() -> UsageError:
     if others := stored_profiles().all():
         return UsageError(
             f"There is no API key, and no profile {DEFAULT_PROFILE}.",
-            f"Choose a profile with {parameter('profile')} or BATCHRUN_PROFILE: "
-            f"{', '.join(others)}.",
+            f"Choose a profile with --profile or BATCHRUN_PROFILE: {', '.join(others)}.",
         )
     return UsageError(
         "There is no API key.",
@@ -155,7 +154,7 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
     if named == own or (named is None and (in_dotenv or not given_key(settings))):
         raise UsageError(
             f"Batch {batch.batch_id} was begun with profile {own}, which has no stored key now.",
-            f"To use another key, choose its profile with {parameter('profile')} or set "
+            f"To use another key, choose its profile with --profile or set "
             "PGAI_API_KEY in the environment. To save the key again: "
             f"{quoted_command('batchrun', 'login', '--profile', own)}",
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from platformdirs import user_config_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.settings.model import (
     KEY_VARIABLE,
     Settings,
@@ -276,8 +276,7 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
             f"{path}: output names a folder, which a file beside a list may not.",
-            f"Write a file's name or an ending, such as .csv; or choose with "
-            f"{parameter('output')}.",
+            "Write a file's name or an ending, such as .csv; or choose with -o.",
         )
     return ConfigurationFile(path, defaults, settings)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import UsageError
+from batchrun.text import close_matches
 from batchrun.workbook.flatten import DEEPEST, dotted, flatten
 from batchrun.workbook.layout import Shape, layout_of
 
@@ -185,6 +185,7 @@ def _met(asked: str, names: Collection[str]) -> bool:
 def _close(name: str, known: Collection[str]) -> str:
     if any(each.startswith(f"{name}.") for each in known):
         return f"{name}.*"  # the name of an object: its values are columns
-    by_letters = {each.casefold(): each for each in known}
-    close = difflib.get_close_matches(name.casefold(), by_letters, 1)
-    return by_letters[close[0]] if close else ""
+    # A short name is often the end of the full one: `fit` for `outputs.fit_score`.
+    ends = [each for each in known if name.casefold() in each.rpartition(".")[2].casefold()]
+    close = close_matches(name, known, 1) or ends[:1]
+    return close[0] if close else ""

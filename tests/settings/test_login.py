@@ -158,7 +158,7 @@ def test_of_a_key_that_is_no_good_nothing_is_kept(
 def test_where_the_service_is_out_of_reach_nothing_is_kept_unless_asked_for(home: Path) -> None:
     with pytest.raises(ServiceError) as refused:
         keep(KEY, CLOSED)
-    assert "`check=False`" in refused.value.hint
+    assert "--no-check" in refused.value.hint
     assert not home.exists()
     assert keep(KEY, CLOSED, check=False).workflows is None
     assert stored_profiles().named("default").base_url == CLOSED
