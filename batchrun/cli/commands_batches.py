@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -125,6 +126,16 @@ def export(
     batch: Batch = None,
     columns: ColumnOptions,
     crm: ForCrm = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only",
+            metavar="OUTCOME,…",
+            help="Write the list's own rows with these outcomes, and why, ready to correct and run "
+            "again: such as failed,invalid,rejected.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     journal: JournalAt = None,
     sandbox: SandboxJournal = False,
 ) -> None:
@@ -137,6 +148,8 @@ def export(
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     summary = status_of(batch, settings=settings).summary
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
+    if only is not None:
+        form = replace(form, only=frozenset(_any_outcome(word) for word in only.split(",")))
     written = export_batch(summary.batch_id, output, settings, form)
     tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
     tell(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
@@ -496,6 +509,17 @@ def _outcome(word: str) -> Outcome:
             f"There is no outcome {word}.",
             f"{did_you_mean(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
         ) from None
+
+
+def _any_outcome(word: str) -> Outcome:
+    known = [outcome.value.replace(" ", "-") for outcome in Outcome]
+    spelled = word.strip().lower().replace(" ", "-")
+    if spelled not in known:
+        raise UsageError(
+            f"--only {word} is not an outcome.",
+            f"{did_you_mean(word, known)}The outcomes are {', '.join(known)}.",
+        )
+    return Outcome(spelled.replace("-", " "))
 
 
 def show_live(looks: Iterable[Sequence[str]]) -> None:

@@ -306,6 +306,25 @@ CsvPlain: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+RawText: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--raw-text",
+        help="Keep the signs of Markdown in texts, such as ## and **.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+For: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="WHOM",
+        help="Workbook for operators (everything, the default) or for people you hand it to (no "
+        "execution IDs, times, key paths or commands).",
+        autocompletion=lambda: ["operators", "people"],
+        rich_help_panel=OUTPUT,
+    ),
+]
 ForCrm: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -602,6 +621,8 @@ class ColumnOptions:
     flat_depth: FlatDepth = None
     layout: LayoutFile = None
     csv_plain: CsvPlain = False
+    raw_text: RawText = False
+    for_: For = None
 
 
 def form_from(
@@ -625,7 +646,7 @@ def form_from(
         UsageError: One of them can't be used.
     """
     from batchrun.settings import ListDefaults
-    from batchrun.workbook import Crm, Form
+    from batchrun.workbook import Audience, Crm, Form
 
     usual = defaults or ListDefaults()
     layout = options.layout
@@ -639,6 +660,12 @@ def form_from(
         raise UsageError(
             f"--crm {crm} is not known.", f"{did_you_mean(crm, Crm)}It can be {' or '.join(Crm)}."
         )
+    audience = options.for_
+    if audience is not None and audience.lower() not in set(Audience):
+        raise UsageError(
+            f"--for {audience} is not known.",
+            f"{did_you_mean(audience, Audience)}It can be {' or '.join(Audience)}.",
+        )
     wanted = Form(
         _names(options.columns or shape.columns),
         _titles(options.rename or ()),
@@ -648,6 +675,8 @@ def form_from(
         layout,
         None if every is None else _seconds(every, said_by),
         None if source is None else usual.output_of(Path(source)),
+        raw_text=options.raw_text,
+        audience=None if audience is None else Audience(audience.lower()),
     )
     return wanted.with_layout().over(Form(rename=shape.rename))
 
