@@ -35,7 +35,7 @@ from batchrun.service import Client
 from batchrun.service.transport import describe
 from batchrun.settings import Kept, find_access, find_configuration, load_settings, stored_profiles
 from batchrun.settings.location import checked_base_url, is_loopback, is_server, shown
-from batchrun.settings.model import masked_key, shown_end
+from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import plural, without_user
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
 
 PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
-    *("pydantic-settings", "keyring"),
+    *("pydantic", "keyring"),
 )
 EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow", "postgres": "psycopg"}
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -185,7 +185,7 @@ def examine_configuration(files: Configuration) -> Finding:
     stored, kept = stored_profiles(), "no profile"
     known = stored.all()
     if known:
-        kept = ", ".join(f"{one.name} {shown_end(one.end)} ({one.kept})" for one in known.values())
+        kept = ", ".join(f"{one.name} {masked_end(one.end)} ({one.kept})" for one in known.values())
     named = ", ".join(str(each.path) for each in files.files) or "no batchrun.toml"
     text = f"{named}; {kept}"
     if any(one.kept is Kept.FILE for one in known.values()) and _open_to_others(stored.path):

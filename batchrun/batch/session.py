@@ -23,10 +23,9 @@ from batchrun.journal import Journal, standing
 from batchrun.service import Client, Credits
 from batchrun.settings import find_access
 from batchrun.settings.location import checked_base_url, is_loopback
-from batchrun.text import KeepsSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from datetime import timedelta
 
     from batchrun.engine import Forecast
@@ -42,7 +41,7 @@ CREDITS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Session(KeepsSecrets):
+class Session:
     """What a batch is worked on with.
 
     Attributes:
@@ -64,10 +63,6 @@ class Session(KeepsSecrets):
     clock: Clock
     journal: Journal
     profile: str | None = None
-
-    def secrets(self) -> Iterator[str]:
-        """See `KeepsSecrets`."""
-        yield self.key
 
     async def workflows(self) -> tuple[Workflow, ...]:
         """The workflows that the key may see; the answer also tells the quota.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
+from click import get_current_context
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.output import tell
@@ -464,7 +465,18 @@ def settings_from(
         configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
     _note_synchronised(settings)
+    announce(settings)
     return settings
+
+
+def announce(settings: Settings) -> None:
+    """Say what a ``.env`` file contributes, once in each command."""
+    context = get_current_context(silent=True)
+    said = set() if context is None else context.find_root().meta.setdefault("announced", set())
+    for notice in settings.notices:
+        if notice not in said:
+            tell(f"Note:      {notice}", err=True)
+            said.add(notice)
 
 
 def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
@@ -507,7 +519,9 @@ def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
         raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
     from batchrun.settings import load_settings
 
-    return with_play_journal(load_settings(**given), None)
+    settings = load_settings(**given)
+    announce(settings)
+    return with_play_journal(settings, None)
 
 
 def with_play_journal(settings: Settings, typed: str | None) -> Settings:
@@ -735,34 +749,12 @@ def tell_configuration(configuration: Configuration, settings: Settings) -> None
     for file in configuration.files:
         tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)])
     named = configuration.settings.get("profile")
+    if named is not None and settings.profile == named:
+        tell(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
     if named is not None and settings.profile != named:
         tell(
             f"Note:      profile {named} of batchrun.toml is not used: "
             "the key comes from elsewhere (see: batchrun config)",
-            err=True,
-        )
-
-
-def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
-    """Say it where a batch goes on with another key than it was begun with: that one pays.
-
-    Raises:
-        UsageError: It can't, since no such key is named.
-    """
-    from batchrun import status
-    from batchrun.settings import for_batch, other_key
-
-    here = for_batch(settings, batch)
-    if other := other_key(here, batch):
-        tell(
-            f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
-            f"is erased: {other} pays from now on",
-            err=True,
-        )
-    elif other := status(batch.batch_id, settings=here).unlike_its_key(here):
-        tell(
-            f"Note:      batch {batch.batch_id} was begun with another key: {other} pays from now "
-            "on; a key of another workspace can't see the executions that run already",
             err=True,
         )
 

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import batchrun
-from batchrun.cli.errors import masked
 from batchrun.cli.output import wrapped
 from batchrun.errors import InputError
 from batchrun.service.parsing import explain
 from batchrun.tables import load, parse_id
-from batchrun.text import without_password
+from batchrun.text import masked, without_password
 from batchrun.workbook.text import escaped
 
 if TYPE_CHECKING:
