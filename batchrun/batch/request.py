@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError, parameter
+from batchrun.errors import InputError
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import (
     Choices,
@@ -117,7 +117,7 @@ def load_request(request: Request, settings: Settings) -> Loaded:
     table, choices = _table(request, settings)
     roles = _roles(table, choices, request)
     columns = {
-        name: find_column(table, column, parameter("parameter_columns"))
+        name: find_column(table, column, "--param-column")
         for name, column in choices.parameter_columns.items()
     }
     if request.save_mapping is not None:

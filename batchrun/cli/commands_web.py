@@ -6,13 +6,22 @@ from typing import Annotated
 
 import typer
 
+from batchrun.cli.commands_run import RUN_PANEL
+from batchrun.cli.consent import confirm_address
+from batchrun.cli.help import add_command
 from batchrun.cli.options import JournalAt, play_journal, settings_from
 from batchrun.cli.output import tell
 
 
 def add_web_command(app: typer.Typer) -> None:
-    """Add this family's command."""
-    app.command()(web)
+    """Add the command that opens the page."""
+    add_command(
+        app,
+        web,
+        "batchrun web",
+        "batchrun web --sandbox  # practice without a key",
+        panel=RUN_PANEL,
+    )
 
 
 def web(
@@ -32,13 +41,15 @@ def web(
 
     Only this computer can reach it. Ctrl-C stops it.
     """
-    from batchrun.settings import Settings
+    from batchrun.settings import Settings, given_key, profile_of
     from batchrun.web.server import serve
 
     def load() -> Settings:
         return settings_from(journal=journal)
 
     settings = load()
+    if not sandbox and (given_key(settings) or profile_of(settings) is not None):
+        confirm_address(settings)
     serve(
         settings,
         load,

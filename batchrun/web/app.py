@@ -28,12 +28,13 @@ from batchrun.errors import BatchrunError, JournalError, NoBatchError, UsageErro
 from batchrun.model import RETRIED_BY_ITSELF, Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.location import shown
-from batchrun.settings.model import masked_key, shown_end
+from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import duration, plural
 from batchrun.web import screens
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
 from batchrun.web.work import BEGIN_SECONDS
+from batchrun.workbook.layout import Audience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,6 +55,7 @@ REUSE_DAYS = (7, 30, 90, 365)
 
 _EDITIONS = {
     "xlsx": (".xlsx", Form()),
+    "people": (".xlsx", Form(audience=Audience.PEOPLE)),
     "csv": (".csv", Form()),
     "jsonl": (".jsonl", Form()),
     "salesforce": (".salesforce.csv", Form(crm=Crm.SALESFORCE)),
@@ -573,7 +575,7 @@ class _Pages:
         if workspace.sandbox:
             key = "none needed"
         elif profile is not None:
-            key = shown_end(profile.end)
+            key = masked_end(profile.end)
         else:
             key = masked_key(given) if given else ""
         return self._show(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Ending, Outcome
-from batchrun.errors import with_parameters
 from batchrun.text import duration, plural, visible
 from batchrun.web.work import FRESH_SECONDS, Kind
 
@@ -685,26 +684,25 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_PARAMETERS = {
-    "sheet": "“Sheet”",
-    "header_row": "“Column names are in line”",
-    "company_column": "“Company ID”",
-    "contact_column": "“Contact ID”",
-    "visible_only": "“Leave out hidden rows”",
-    "lenient_ids": "“Also send IDs that are not valid UUIDs”",
-    "parameter_columns": "a parameter",
-    "workflow": "“Workflow”",
-    "reuse": "“Reuse earlier results”",
+_OPTIONS = {
     "again": "“Run everything again”",
-    "base_url": "the service's address",
-    "profile": "a profile",
-    "journal": "--journal",
+    "company-column": "“Company ID”",
+    "contact-column": "“Contact ID”",
+    "header-row": "“Column names are in line”",
+    "lenient-ids": "“Also send IDs that are not valid UUIDs”",
+    "param": "“Parameters”",
+    "param-column": "“Parameters”",
+    "reuse": "“Reuse earlier results”",
+    "sheet": "“Sheet”",
+    "visible-only": "“Leave out hidden rows”",
+    "workflow": "“Workflow”",
 }
+_OPTION = re.compile(rf"(?<![\w-])--({'|'.join(_OPTIONS)})(?![\w-])")
 
 
 def in_page_words(text: str) -> str:
-    """A message with the page's names for what the library calls by its parameters."""
-    return with_parameters(text, lambda name, _: _PARAMETERS.get(name, name.replace("_", " ")))
+    """A message with the page's names for the command line's options."""
+    return visible(_OPTION.sub(lambda found: _OPTIONS[found[1]], text))
 
 
 def cell_words(cell: Cell) -> str:

@@ -13,12 +13,15 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import batchrun
 from batchrun import Control, aio
 from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
 from batchrun.settings import find_access
+from batchrun.settings.consent import Consent, has_agreed
+from batchrun.text import quoted_command
 from batchrun.web.lists import Choices, Lists, lists_folder
 
 if TYPE_CHECKING:
@@ -84,7 +87,7 @@ class Read:
             first,
             table.source.sheet,
             preview.sheets,
-            table.source.marked_notices,
+            table.source.notices,
             dict(preview.roles),
             preview.columns,
             preview.problem,
@@ -482,6 +485,7 @@ class Workspace:
             if running is not None and not running.ended:
                 return running
             self._refuse_while_closing()
+            self._refuse_strange(batch_id)
             run = self.runs[batch_id] = BatchRun(kind)
             common: dict[str, Any] = {
                 "settings": self.settings,
@@ -490,6 +494,27 @@ class Workspace:
             }
             self._start_run(run, lambda: begin(common))
         return run
+
+    def _refuse_strange(self, batch_id: str) -> None:
+        """Go on only with batches of this machine: a journal may be a stranger's.
+
+        Raises:
+            UsageError: The key it was begun with was never used here, or its results would go to
+                a place that was never written.
+        """
+        status = self.status(batch_id, 0)
+        summary = status.summary
+        begun_with = status.key_hash or f"of batch {summary.batch_id}"
+        own_key = status.key_hash and not status.unlike_its_key(self.settings)
+        strange = not own_key and not has_agreed(Consent.KEY, begun_with)
+        if summary.output is not None and not has_agreed(Consent.OUTPUT, summary.output):
+            strange |= Path(summary.output).parent.parent != self.lists.folder.absolute()
+        if strange:
+            raise UsageError(
+                "This batch was not begun on this computer. Nothing was sent.",
+                "If you trust it, continue it once at a terminal: "
+                f"{quoted_command('batchrun', 'resume', summary.batch_id)}",
+            )
 
     def run_of(self, batch_id: str) -> BatchRun | None:
         """The last run of a batch by this server."""

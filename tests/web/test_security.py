@@ -194,7 +194,7 @@ def test_each_answer_carries_the_headers(shared_site: Site) -> None:
 
 def test_it_listens_on_this_machine_alone(shared_site: Site) -> None:
     own = [
-        address[4][0]
+        str(address[4][0])
         for address in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
         if not str(address[4][0]).startswith("127.")
     ]
