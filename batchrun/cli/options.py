@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
-from click import get_current_context
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.output import tell
@@ -469,14 +468,16 @@ def settings_from(
     return settings
 
 
+announced: set[str] = set()
+"""Notices that this command has printed."""
+
+
 def announce(settings: Settings) -> None:
     """Say what a ``.env`` file contributes, once in each command."""
-    context = get_current_context(silent=True)
-    said = set() if context is None else context.find_root().meta.setdefault("announced", set())
     for notice in settings.notices:
-        if notice not in said:
+        if notice not in announced:
             tell(f"Note:      {notice}", err=True)
-            said.add(notice)
+            announced.add(notice)
 
 
 def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
