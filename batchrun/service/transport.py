@@ -201,6 +201,7 @@ def open_wire(
     max_connections: int | None,
     encrypted: bool,
     trust_env: bool,
+    proxy: str | None = None,
     few_requests: bool = False,
 ) -> Wire:
     """Open the way to the service.
@@ -213,6 +214,7 @@ def open_wire(
         encrypted: Whether the service is at an https address. Where it is not, no certificates are
             read, and nobody's would be trusted.
         trust_env: Whether the environment's proxies and certificates count.
+        proxy: The proxy to use; ``None`` for a direct connection.
         few_requests: Whether it is for a request or two: then importing aiohttp takes longer than
             it saves.
 
@@ -244,8 +246,9 @@ def open_wire(
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
             transport=transport,
-            verify=verify,
-            trust_env=trust_env,
+            verify=httpx.create_ssl_context(verify=verify, trust_env=trust_env),
+            proxy=proxy,
+            trust_env=False,  # of the environment, only the proxy and the certificates count
             follow_redirects=False,
         ),
         connections,
