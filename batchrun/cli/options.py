@@ -781,7 +781,15 @@ def request_from(
             'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
     parameters = {} if options.params is None else read_parameters(options.params)
-    parameters |= dict(parse_parameter(text) for text in options.param or [])
+    for text in options.param or []:
+        name, parameter = parse_parameter(text)
+        parameters[name] = parameter
+        if isinstance(parameter, str) and _BROKEN_JSON.fullmatch(parameter.strip()):
+            tell(
+                f"Note:      --param {name} is sent as text, because it is not valid JSON. "
+                'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
+                err=True,
+            )
     return Request(
         file,
         workflow,
@@ -808,6 +816,10 @@ def _column_of(text: str) -> tuple[str, str]:
             f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
         )
     return name.strip(), column
+
+
+_BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
+"""Text that was meant as an object or a list."""
 
 
 def parse_parameter(text: str) -> tuple[str, JSON]:
