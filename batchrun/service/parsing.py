@@ -30,7 +30,7 @@ _FIRST_MILLISECONDS = 1e11  # as Unix seconds this would be the year 5138
 _LIST_KEYS = ("data", "items", "workflows")
 _WORD_KEYS = ("error", "message", "detail", "errors", "code", "type")
 _UNIX_TIME = re.compile(r"\d{9,14}(?:\.\d+)?", re.ASCII)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{0,2000})</title", re.IGNORECASE)
 
 
 class UnusableAnswerError(ValueError):
