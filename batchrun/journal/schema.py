@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 metadata = MetaData()
 
@@ -114,6 +114,7 @@ jobs = Table(
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
     Column("reused_from", String),  # the batch whose result it is; NULL: it has one of its own
     Index("jobs_by_state", "batch_id", "state", "number"),
+    Index("jobs_by_execution", "execution_id"),
 )
 
 spending = Table(
@@ -146,6 +147,7 @@ attempts = Table(
     Column("triggered_at", Float),
     Column("message", Text, nullable=False),
     Column("result", LargeBinary),
+    Index("attempts_by_execution", "execution_id"),
 )
 
 turns = Table(
@@ -342,11 +344,20 @@ def _to_version_6(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE batches ADD COLUMN key_hash VARCHAR"))
 
 
+def _to_version_7(connection: Connection) -> None:
+    """Find the job that has an execution: no other job takes its result."""
+    for table in ("jobs", "attempts"):
+        connection.execute(
+            text(f"CREATE INDEX IF NOT EXISTS {table}_by_execution ON {table} (execution_id)")
+        )
+
+
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
     3: _to_version_4,
     4: _to_version_5,
     5: _to_version_6,
+    6: _to_version_7,
 }
 """What each schema version needs to become the next one."""
