@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.errors import parameter
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import (
     Choices,
@@ -142,7 +141,7 @@ def load_request(request: Request, settings: Settings) -> Loaded:
         ask=request.ask,
     )
     columns = {
-        name: find_column(table, column, parameter("parameter_columns"))
+        name: find_column(table, column, "--param-column")
         for name, column in choices.parameter_columns.items()
     }
     if request.save_mapping is not None:

@@ -617,7 +617,7 @@ class BatchJobs:
         else:
             known = step.values.get("execution_id") or job.execution_id
             what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
-        return JournalWriteError(f"{error.marked_what} {what}", error.marked_hint)
+        return JournalWriteError(f"{error.what} {what}", error.hint)
 
 
 def _seconds(values: Mapping[str, object]) -> float | None:

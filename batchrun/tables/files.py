@@ -50,12 +50,12 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
         table = _load(Path(path), replace(options, **given))
     except InputError as error:
         # names of files, sheets and parts may hold anything: no line breaks, no terminal codes
-        what, hint = _one_line(error.marked_what), _one_line(error.marked_hint)
+        what, hint = _one_line(error.what), _one_line(error.hint)
         raise InputError(what, hint) from error
     source = replace(
         table.source,
         name=visible(table.source.name, kept=""),
-        marked_notices=tuple(map(_one_line, table.source.marked_notices)),
+        notices=tuple(map(_one_line, table.source.notices)),
     )
     return replace(table, source=source)
 

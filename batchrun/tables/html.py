@@ -53,7 +53,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         path=str(file.absolute()),
         format="html",
         encoding=encoding,
-        marked_notices=notices,
+        notices=notices,
     )
     width = max(map(len, rows))
     padded: list[list[Cell]] = [[*row, *([""] * (width - len(row)))] for row in rows]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import TYPE_CHECKING
 
-from batchrun.errors import parameter
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.tables.roles import is_known_name
 
@@ -108,7 +107,7 @@ def find_header(
         else:
             doubt = (
                 f"Line {lines[0]} was taken as the header, though line {lines[later]} may be it:"
-                f" {parameter('header_row', lines[later])} says so"
+                f" --header-row {lines[later]} says so"
             )
     first, last = _merged_extent(lines, index, merged)
     return Header(last, last - first + 1, tuple(range(first)), doubt)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
 from batchrun.tables.frames import NO_ROOM, Room
+from batchrun.text import close_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -102,8 +102,8 @@ def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: s
         return folded[wanted.casefold()]
     if wanted.isdecimal() and 1 <= int(wanted) <= len(visible):
         return visible[int(wanted) - 1]
-    close = difflib.get_close_matches(wanted.casefold(), folded, n=1)
-    suggestion = f" Did you mean {folded[close[0]].name}?" if close else ""
+    close = close_matches(wanted, [each.name for each in sheets], 1)
+    suggestion = f" Did you mean {close[0]}?" if close else ""
     raise InputError(
         f"{name} has no sheet {wanted!r}.", f"Its sheets: {_listed(sheets)}.{suggestion}"
     )

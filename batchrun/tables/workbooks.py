@@ -6,7 +6,6 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from batchrun.errors import parameter
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables import isolated, xlsx
 from batchrun.tables.build import Block, Layout, gather
@@ -51,7 +50,7 @@ def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOpti
         path=str(file.absolute()),
         format=file_format.value,
         sheet=grid.sheet,
-        marked_notices=notices,
+        notices=notices,
     )
     layout = Layout(
         filler=None,
@@ -109,7 +108,7 @@ def _trait_notices(traits: SheetTraits | None, visible_only: bool) -> list[str]:
         fate = (
             "and left out"
             if visible_only
-            else f"and read all the same; {parameter('visible_only', True)} leaves out such rows"
+            else "and read all the same; --visible-only leaves out such rows"
         )
         notices.append(f"{rows} {how} {fate}")
     if traits.hidden_columns:

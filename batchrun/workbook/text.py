@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
-from batchrun.workbook.cells import unlike
+from batchrun.workbook.cells import UNLIMITED, unlike
+from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm
 from batchrun.workbook.layout import layout_of
+from batchrun.workbook.markdown import without_markup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,8 +43,8 @@ def write_csv(
 ) -> None:
     """The columns of the Results sheet as CSV.
 
-    For people it is UTF-8 with BOM, which Excel needs to see, and text that a spreadsheet would
-    take for a formula has an apostrophe before it (OWASP, CSV injection).
+    For people it is UTF-8 with BOM, which Excel needs to see, text that a spreadsheet would take
+    for a formula has an apostrophe before it (OWASP, CSV injection), and Markdown has no markup.
 
     Args:
         results: What to write.
@@ -50,8 +52,10 @@ def write_csv(
         shape: Which result columns, in which order, under which names.
         plain: For machines: no BOM, no apostrophes, each text exactly as it is.
     """
-    layout = layout_of(results, shape)
-    write_table(path, layout.header, map(layout.values, results.rows), plain=plain)
+    layout = layout_of(results, shape, UNLIMITED)
+    raw = plain or (shape is not None and shape.raw_text)
+    values = layout.values if raw else layout.readable_values
+    write_table(path, layout.header, map(values, results.rows), plain=plain)
 
 
 def write_table(
@@ -103,6 +107,8 @@ def _line(entry: dict[str, JSON]) -> str:
         return json.dumps(entry)
     except ValueError:  # NaN and Infinity are Python's words, not JSON's
         return json.dumps(_finite(entry))
+    except RecursionError:
+        text = as_json(entry).encode("utf-8", "replace").decode()
     return text.translate(_LINE_BREAKS)
 
 
@@ -163,13 +169,16 @@ def write_crm(results: BatchResults, path: Path, shape: Shape | None, crm: Crm) 
     Raises:
         OutputError: The list has no column with the CRM's record IDs.
     """
-    layout = layout_of(results, shape)
+    layout = layout_of(results, shape, UNLIMITED)
     record = _record_column(results, layout, crm)
     header = [layout.original[record], *(column.title for column in layout.results)]
-    write_table(path, header, _rows(results, layout, record), plain=True)
+    raw = shape is not None and shape.raw_text
+    write_table(path, header, _rows(results, layout, record, raw=raw), plain=True)
 
 
-def _rows(results: BatchResults, layout: Layout, record: int) -> Iterator[Sequence[Cell]]:
+def _rows(
+    results: BatchResults, layout: Layout, record: int, *, raw: bool
+) -> Iterator[Sequence[Cell]]:
     seen: set[Cell] = set()
     for row in results.rows:
         name = row.row.cells[record]
@@ -177,10 +186,12 @@ def _rows(results: BatchResults, layout: Layout, record: int) -> Iterator[Sequen
             continue
         seen.add(name)  # an import refuses a file that names a record twice
         flat = layout.flat(row.result)
-        yield [name, *(_importable(column.value(flat)) for column in layout.results)]
+        yield [name, *(_importable(column.value(flat), raw=raw) for column in layout.results)]
 
 
-def _importable(value: Cell) -> Cell:
+def _importable(value: Cell, *, raw: bool) -> Cell:
+    if isinstance(value, str) and not raw:
+        return without_markup(value)
     return value.replace(tzinfo=UTC).isoformat() if isinstance(value, datetime) else value
 
 

@@ -32,7 +32,7 @@ CREATE TABLE batches (
 	profile VARCHAR, form TEXT NOT NULL DEFAULT '', key_hash VARCHAR, 
 	PRIMARY KEY (id)
 );
-INSERT INTO "batches" VALUES('1124-key-accounts-f6f1','486bca6085bacdd82bc54477589709f780bdfb9994d3cadffc63f05dedd3b146',1.79552999813976192468e+09,1.79552999856910943982e+09,'{"id": "wf_1", "name": "Research", "description": "", "status": "active"}','{"name": "Key Accounts.csv", "path": null, "format": "dataframe", "sheet": null, "encoding": null, "delimiter": null, "notices": []}','["Company ID", "Seats"]','{"company_id": 0}','{}','https://api.example.com/v1',52.0,7,2,0.0,0.0,NULL,'',NULL,'','b7ac38e868157d791152baa9b95993cf');
+INSERT INTO "batches" VALUES('1124-key-accounts-f6f1','486bca6085bacdd82bc54477589709f780bdfb9994d3cadffc63f05dedd3b146',1.79552999813976192468e+09,1.79552999856910943982e+09,'{"id": "wf_1", "name": "Research", "description": "", "status": "active"}','{"name": "Key Accounts.csv", "path": null, "format": "dataframe", "sheet": null, "encoding": null, "delimiter": null, "notices": []}','["Company ID", "Seats"]','{"company_id": 0}','{}','https://api.example.com/v1',52.0,7,2,0.0,0.0,NULL,'',NULL,'',NULL);
 CREATE TABLE jobs (
 	batch_id VARCHAR NOT NULL, 
 	number INTEGER NOT NULL, 
