@@ -111,7 +111,9 @@ def holds_secret(text: str) -> bool:
 
 _SECRET_NAMES = re.compile(r"key|token|secret|passw", re.IGNORECASE)
 _PLACES_OF_SECRETS = (
-    re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://)[^\r\n]+@", re.IGNORECASE),  # to the last @
+    re.compile(  # up to the last @ of a line
+        r"(?P<kept>\b[a-z][a-z0-9+.-]{0,30}://)[^\r\n]{1,2000}@", re.IGNORECASE
+    ),
     re.compile(
         r"(?P<kept>\b(?:x-api-key|api[-_]?key|(?:proxy-)?authorization|(?:set-)?cookie)"
         r"[\"']?\s{0,9}[,:=]\s{0,9})[^\r\n]+",

@@ -37,7 +37,7 @@ _LIST_KEYS = ("data", "items", "workflows")
 _WORD_KEYS = ("error", "message", "detail", "errors", "code", "type")
 _UNIX_TIME = re.compile(r"\d{9,14}(?:\.\d+)?", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{0,2000})</title", re.IGNORECASE)
 
 
 class UnusableAnswerError(ValueError):

@@ -27,12 +27,9 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
 
-_FORMULA = re.compile(
-    # At the start whatever a spreadsheet takes for a formula or drops before it looks for one,
-    # full-width signs too; further in where another delimiter or a line break begins a cell, which
-    # is why there a sign counts only if something follows it: "- a list" is no formula.
-    r"\A(?=[\t\r\n])|\A[\s\"']*(?=[=+\-@＝＋－＠])|(?<=[;\t\r\n])[\s\"']*(?=[=@＝＠]|[+\-＋－]\S)"  # noqa: RUF001
-)
+_BEFORE_SIGN = re.compile(r"(?<![\s\"';])[\s\"';]*+(?=[=@＝＠]|[+\-＋－](?P<followed>\S)?)")  # noqa: RUF001
+"""All that separates a sign from the text before it; full-width signs are formulas too. Each
+character is looked at once, however long a run of line breaks is."""
 
 _LINE_BREAKS = {sign: f"\\u{sign:04x}" for sign in (0x85, 0x2028, 0x2029)}
 """Where some programs break lines that JSON Lines does not."""
@@ -95,7 +92,22 @@ def escaped(text: str) -> str:
     """A text that no spreadsheet takes for a formula; numbers stay as they are."""
     if all(_NUMBER.fullmatch(line) for line in text.split("\n")):
         return text
-    return _FORMULA.sub(lambda found: f"{found[0]}'", text)
+    guarded = _BEFORE_SIGN.sub(_guarded, text)
+    return f"'{guarded}" if text.startswith(("\t", "\r", "\n")) else guarded
+
+
+def _guarded(found: re.Match[str]) -> str:
+    """An apostrophe before a sign that begins a cell, for some spreadsheet.
+
+    At the start whatever a spreadsheet takes for a formula or drops before it looks for one;
+    further in where another delimiter or a line break begins a cell, which is why there a sign
+    counts only if something follows it: "- a list" is no formula.
+    """
+    at_start = found.start() == 0 and ";" not in found[0]
+    begins_cell = any(mark in found[0] for mark in ";\t\r\n")
+    sign = found.string[found.end()]
+    counts = sign in "=@＝＠" or found["followed"] is not None  # noqa: RUF001
+    return f"{found[0]}'" if at_start or (begins_cell and counts) else found[0]
 
 
 def _line(entry: dict[str, JSON]) -> str:
