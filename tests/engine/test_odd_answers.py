@@ -178,11 +178,11 @@ def test_forbidden_triggers_without_end_stop_the_batch(tmp_path: Path) -> None:
         settings = settings_for(url, tmp_path, max_in_flight=2)
         with pytest.raises(KeyRefusedError, match="another workspace"):
             batchrun.run(accounts_of(12), WORKFLOW, settings=settings)
-        found = Counter(outcomes(settings))
-        assert found["rejected"] == FORBIDDEN_IN_A_ROW
+        rejected = Counter(outcomes(settings))["rejected"]
+        assert FORBIDDEN_IN_A_ROW <= rejected < 12 - 2
         sandbox.meet()
         report = batchrun.resume(settings=settings)
-    assert Counter(outcomes(settings)) == {"completed": 7, "rejected": FORBIDDEN_IN_A_ROW}
+    assert Counter(outcomes(settings)) == {"completed": 12 - rejected, "rejected": rejected}
     assert report.exit_code is ExitCode.INCOMPLETE
 
 
