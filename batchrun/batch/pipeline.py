@@ -76,7 +76,7 @@ _NOTES = {
     Ending.QUOTA: SPENT,
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
-    Ending.NAMED: "What was to be sent again is done; the rest waits.",
+    Ending.SELECTION_DONE: "What was to be sent again is done; the rest waits.",
 }
 
 
