@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from batchrun import BatchSummary, Credits, Settings
     from batchrun.batch.history import BatchStatus, RowPage
+    from batchrun.journal import Holder
     from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.web.lists import Choices, SavedList
     from batchrun.web.work import BatchRun, Read, Workspace
@@ -198,13 +201,26 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
 def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phase:
     if run is not None and not run.ended:
         return Phase.STOPPING if stopping else Phase.RUNNING
-    if status.working:
+    if status.working and not _is_dead(status.holder):
         return Phase.ELSEWHERE
     if status.summary.unfinished:
         report = None if run is None else run.report
         pilot = report is not None and report.ending is Ending.LIMIT and report.sent
         return Phase.PILOT if pilot else Phase.PAUSED
     return Phase.DONE
+
+
+def _is_dead(holder: Holder | None) -> bool:
+    """Whether the process of this machine that held a batch has died; its lease lasts longer."""
+    if holder is None or holder.host != socket.gethostname() or os.name != "posix":
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
