@@ -112,7 +112,7 @@ class Connections:
         self._transports: dict[tuple[str, int], asyncio.Transport] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """uvicorn's protocol, which registers its connections here."""
+        """Uvicorn's protocol, which registers its connections here."""
         transports = self._transports
 
         class Tracked(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # chosen at run time
