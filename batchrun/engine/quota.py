@@ -212,7 +212,7 @@ class Quota:
         self._slowed = max(self._slowed * SLOWER, slowest)
 
     def _move_to(self, now: float) -> None:
-        """Drop what is older than a window, begin a new day, and allow for a clock that went back."""
+        """Drop what is older than a window, begin a new day, and correct a clock that went back."""
         if now < self._now:
             self._shift(now - self._now)
         self._now = now
