@@ -43,6 +43,7 @@ from batchrun.service.parsing import (
     read_workflows,
     tidy,
 )
+from batchrun.service.proxy import proxy_for
 from batchrun.service.transport import exchange, open_transport
 from batchrun.settings import DEFAULT_BASE_URL
 from batchrun.settings.location import checked_base_url, is_encrypted, is_loopback
@@ -119,6 +120,9 @@ class Client:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
         self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
+        # What is in the environment is not for this machine.
+        trust_env = not is_loopback(self.base_url)
+        proxy = proxy_for(self.base_url) if trust_env else None
         try:
             self._transport = open_transport(
                 {
@@ -130,8 +134,8 @@ class Client:
                 timeout_seconds=timeout_seconds,
                 max_connections=max_connections,
                 encrypted=is_encrypted(self.base_url),
-                # What is in the environment is not for this machine.
-                trust_env=not is_loopback(self.base_url),
+                trust_env=trust_env,
+                proxy=proxy,
                 few_requests=few_requests,
             )
         except (httpx.InvalidURL, ValueError, OSError, ImportError):

@@ -459,6 +459,10 @@ _COUNT = re.compile(r"\s*(-?\d{1,15})\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 
 
+_MOST_A_MINUTE = 600
+"""A higher limit is a day's: ten times what the standard plan allows in a minute."""
+
+
 def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
     """Read X-RateLimit-Limit, -Remaining and -Reset, and Retry-After.
 
@@ -476,10 +480,16 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
     sent_at = _http_date(named.get("date", ""))  # the same for all answers of a second
     reference = now if sent_at is None else sent_at
     retry_after = named.get("retry-after", "")
+    limit, reset_at = _count(named.get("x-ratelimit-limit", "")), named.get("x-ratelimit-reset", "")
+    reset = _span(reset_at, reference)
+    is_moment = reset != _span(reset_at, reference + 1)
+    if sent_at is None and is_moment and limit is not None and limit <= _MOST_A_MINUTE:
+        # The local clock may be hours off: a minute's window must not be taken for a day's.
+        reset = min(reset or 0.0, 60.0)
     reading = QuotaReading(
-        limit=_count(named.get("x-ratelimit-limit", "")),
+        limit=limit,
         remaining=_count(named.get("x-ratelimit-remaining", "")),
-        reset_seconds=_span(named.get("x-ratelimit-reset", ""), reference),
+        reset_seconds=reset,
         retry_after_seconds=_span(retry_after, reference),
     )
     return None if reading == QuotaReading() else reading

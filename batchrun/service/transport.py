@@ -297,6 +297,7 @@ def open_transport(
     max_connections: int | None,
     encrypted: bool,
     trust_env: bool,
+    proxy: str | None = None,
     few_requests: bool = False,
 ) -> Transport:
     """Open a transport: aiohttp where it can be used, else httpx.
@@ -309,6 +310,7 @@ def open_transport(
         encrypted: Whether the service is at an https address. Where it is not, no certificates are
             read, and none is trusted.
         trust_env: Whether the environment's proxies and certificates count.
+        proxy: The proxy to use; ``None`` for a direct connection.
         few_requests: Whether only a request or two are sent: then importing aiohttp takes longer
             than it saves.
 
@@ -341,8 +343,9 @@ def open_transport(
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
             transport=httpx_transport,
-            verify=verify,
-            trust_env=trust_env,
+            verify=httpx.create_ssl_context(verify=verify, trust_env=trust_env),
+            proxy=proxy,
+            trust_env=False,  # of the environment, only the proxy and the certificates count
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
         ),
