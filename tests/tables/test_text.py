@@ -136,7 +136,8 @@ def test_the_encoding_is_found(tmp_path: Path, encoding: str, told: str) -> None
 
 def test_windows_1252_is_said_aloud(tmp_path: Path) -> None:
     table = load_bytes(tmp_path, "Firma\nMüller\n".encode("cp1252"))
-    assert table.source.notices == ("accounts.csv is not UTF-8; read as Windows-1252 (cp1252)",)
+    (notice,) = table.source.notices
+    assert 'not UTF-8; read as Windows-1252 (cp1252), a guess: check "Müller" in line 2' in notice
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
@@ -201,7 +202,6 @@ def test_a_broken_quote_is_named_by_the_line_where_it_opens(
     ("content", "message"),
     [
         (b"a,b\n1,2\n3,\x004\n", "line 3 holds a NUL"),
-        (b"a,b\n\xfc\x81,2\n", "line 2 holds the byte 0x81"),
         (b"a,b\n\x00\x01\x02\x81,2\n", "line 2 holds a NUL"),
         (b"\xff\xfea\x00,\x00b", "is damaged or cut off"),
         (b"\n\n\r\n", "nothing but blank lines"),
