@@ -20,7 +20,6 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from sqlalchemy import func, inspect, select
@@ -32,6 +31,7 @@ from batchrun.journal.database import connect_to_server, network_filesystem
 from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service import Client
+from batchrun.service.proxy import proxy_for
 from batchrun.service.transport import describe
 from batchrun.settings import Kept, find_access, find_configuration, load_settings, stored_profiles
 from batchrun.settings.location import checked_base_url, is_loopback, is_server, shown
@@ -372,8 +372,7 @@ async def _way(base_url: str, patience_seconds: float) -> Finding:
     """Whether the address is found, and an encrypted connection comes about; no request."""
     parts = urlsplit(base_url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    proxied = any(getproxies().get(name) for name in (parts.scheme, "all"))
-    if proxied and not is_loopback(base_url) and not proxy_bypass(host):
+    if not is_loopback(base_url) and proxy_for(base_url) is not None:
         return Finding("Way", Verdict.OK, f"to {host} by the proxy that is set")
     began = time.perf_counter()
     try:

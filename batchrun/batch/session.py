@@ -65,16 +65,23 @@ class Session:
     profile: str | None = None
 
     async def workflows(self) -> tuple[Workflow, ...]:
-        """The workflows that the key may see; the answer also tells the quota.
+        """The workflows that the key may see; each page is a request, and updates the quota.
 
         Raises:
             BatchrunError: The key or the service can't be used.
         """
+        workflows: list[Workflow] = []
+        await self._spend_slot()
+        async for page in self.client.workflow_pages():
+            self.quota.answered(page.quota, self.clock.now())
+            workflows += page.workflows
+            if page.more:
+                await self._spend_slot()
+        return tuple(workflows)
+
+    async def _spend_slot(self) -> None:
         await self.share.ask()
         await self._spend(min(self.share.delay(self.clock.now()), LONGEST_TURN_SECONDS))
-        listed = await self.client.workflows()
-        self.quota.answered(listed.quota, self.clock.now())
-        return listed.workflows
 
     async def credits(self) -> Credits | None:
         """The credits left; ``None`` where the quota leaves no request for the question now.

@@ -493,7 +493,9 @@ def demo(journal: JournalAt = None) -> None:
     from batchrun.batch.request import Request
     from batchrun.sandbox import write_demo_list
 
-    source = Path("batchrun-demo.csv").resolve()
+    source = Path("batchrun-demo.csv").absolute()
+    if source.is_symlink():
+        raise UsageError(f"{source} is a link, and would be overwritten.", "Remove it first.")
     try:
         write_demo_list(source)
     except OSError as error:

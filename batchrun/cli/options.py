@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
-from click import get_current_context
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.output import tell
@@ -469,14 +468,16 @@ def settings_from(
     return settings
 
 
+announced: set[str] = set()
+"""Notices that this command has printed."""
+
+
 def announce(settings: Settings) -> None:
     """Say what a ``.env`` file contributes, once in each command."""
-    context = get_current_context(silent=True)
-    said = set() if context is None else context.find_root().meta.setdefault("announced", set())
     for notice in settings.notices:
-        if notice not in said:
+        if notice not in announced:
             tell(f"Note:      {notice}", err=True)
-            said.add(notice)
+            announced.add(notice)
 
 
 def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
@@ -780,7 +781,15 @@ def request_from(
             'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
     parameters = {} if options.params is None else read_parameters(options.params)
-    parameters |= dict(parse_parameter(text) for text in options.param or [])
+    for text in options.param or []:
+        name, parameter = parse_parameter(text)
+        parameters[name] = parameter
+        if isinstance(parameter, str) and _BROKEN_JSON.fullmatch(parameter.strip()):
+            tell(
+                f"Note:      --param {name} is sent as text, because it is not valid JSON. "
+                'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
+                err=True,
+            )
     return Request(
         file,
         workflow,
@@ -807,6 +816,10 @@ def _column_of(text: str) -> tuple[str, str]:
             f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
         )
     return name.strip(), column
+
+
+_BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
+"""Text that was meant as an object or a list."""
 
 
 def parse_parameter(text: str) -> tuple[str, JSON]:
