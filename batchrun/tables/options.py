@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,8 @@ class LoadOptions:
             find it.
         delimiter: What is between the fields of a text file: a character, or ``comma``,
             ``semicolon``, ``tab`` or ``bar``; ``None`` to find it.
-        quoting: ``"literal"`` where quotes in a text file are text like any other.
+        quoting: ``"literal"`` where quotes in a text file are text like any other; ``None`` for
+            quotes around fields.
         limits: How large the list may be.
     """
 
@@ -56,5 +56,5 @@ class LoadOptions:
     visible_only: bool = False
     encoding: str | None = None
     delimiter: str | None = None
-    quoting: Literal["usual", "literal"] = "usual"
+    quoting: str | None = None
     limits: LoadLimits = field(default_factory=LoadLimits)

@@ -384,6 +384,8 @@ class _TextFile:
 
 
 def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
+    if options.quoting not in {None, "literal"}:
+        raise InputError(f"--quoting {options.quoting} is not known.", "It may be literal.")
     literal = options.quoting == "literal"
     dialect = detect_dialect(sample)
     if options.header_row is not None and not dialect.declared:
