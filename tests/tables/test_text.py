@@ -4,6 +4,7 @@ import csv
 import io
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -239,7 +240,7 @@ def test_more_rows_than_a_block_keep_their_order(tmp_path: Path) -> None:
     ],
 )
 def test_the_user_may_say_how_fields_are_told_apart(
-    tmp_path: Path, content: str, given: dict[str, str], wanted: list[list[str]]
+    tmp_path: Path, content: str, given: dict[str, Any], wanted: list[list[str]]
 ) -> None:
     file = tmp_path / "list.csv"
     file.write_text(content, encoding="utf-8")
@@ -247,7 +248,7 @@ def test_the_user_may_say_how_fields_are_told_apart(
 
 
 @pytest.mark.parametrize("given", [{"delimiter": ""}, {"delimiter": "ab"}, {"quoting": "odd"}])
-def test_what_can_not_tell_fields_apart_is_refused(tmp_path: Path, given: dict[str, str]) -> None:
+def test_what_can_not_tell_fields_apart_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
     file = tmp_path / "list.csv"
     file.write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"--delimiter|--quoting"):
