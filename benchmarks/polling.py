@@ -162,7 +162,7 @@ class IntervalForecast:
         """See `Forecast`."""
         del created_at
         self._intervals[job] = self._first
-        heapq.heappush(self._due, DuePoll(now + self._first, job, probe=True))
+        heapq.heappush(self._due, DuePoll(now + self._first, job, scout=True))
 
     def next_poll(
         self, requests_per_second: float, now: float, *, jobs_left: int
@@ -184,7 +184,7 @@ class IntervalForecast:
         del execution
         interval = min(self._intervals[job] * self._growth, self._longest)
         self._intervals[job] = interval
-        heapq.heappush(self._due, DuePoll(now + interval, job, probe=True))
+        heapq.heappush(self._due, DuePoll(now + interval, job, scout=True))
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
         """See `Forecast`."""
@@ -199,9 +199,9 @@ def forecast_of(policy: str, kind: RunTimeKind, seed: int) -> Forecast:
         case "batchrun":
             return LearnedForecast()
         case "batchrun, second batch":
-            first = LearnedForecast()
-            Simulation(Cell(120, 300, kind, None, seed=seed + 1), first).run()
-            return LearnedForecast(RunTimes(first.run_times.observed))
+            first = Simulation(Cell(120, 300, kind, None, seed=seed + 1), LearnedForecast())
+            first.run()
+            return LearnedForecast(RunTimes(first.run_seconds))
         case "every 5 s":
             return IntervalForecast(5)
         case "every 30 s":
@@ -260,6 +260,7 @@ class Simulation:
         self.now = START
         self.sent: list[float] = []
         self.first_result = 0.0
+        self.run_seconds: list[float] = []
         self.refused = 0
         self._bodies = bodies(cell.rows)
         self._upcoming = next(self._bodies, None)
@@ -338,6 +339,9 @@ class Simulation:
         if execution.ended:
             self._in_flight -= 1
             self.first_result = self.first_result or self.now
+            if execution.started_at and execution.completed_at:
+                ran = execution.completed_at - execution.started_at
+                self.run_seconds.append(ran.total_seconds())
             self.forecast.ended(job, execution, self.now)
         else:
             self.forecast.still_running(job, execution, self.now)
@@ -479,9 +483,8 @@ def print_random(number: int) -> None:
         print(f"{name}: mean {mean:.3f}, worst {getattr(worst[0], figure):.3f}")
         for outcome in worst[:5]:
             print(
-                f"  {outcome.per_row:.3f} {outcome.against_oracle:.3f}  service {outcome.cell.seed} "
-                f"at {outcome.cell.rate} a minute, slots {outcome.cell.slots}: "
-                f"{outcome.cell.service}"
+                f"  {outcome.per_row:.3f} {outcome.against_oracle:.3f}  {outcome.cell.rate} a "
+                f"minute, slots {outcome.cell.slots}: {outcome.cell.service}"
             )
     print(f"429s: {sum(outcome.refused for outcome in outcomes)}")
 
