@@ -73,6 +73,10 @@ class SummarySheet:
         self._facts("What ran", _settings(summary))
         self._histogram(layout)
 
+    def write_left_out(self) -> None:
+        """Say which parts of the workbook could not be made."""
+        self._facts("Left out", ((part, "could not be made") for part in self._book.left_out))
+
     def _outcomes(self, summary: BatchSummary) -> None:
         self._section("Rows by outcome", "rows", "share")
         for outcome, number in summary.counts.items():
@@ -153,7 +157,7 @@ def histogram(counted: Sequence[tuple[float, int]]) -> list[tuple[str, int]]:
     """Bins of equal, round width, and how many values are in each.
 
     Args:
-        counted: The values, ascending, and how many there are of each.
+        counted: The values, ascending and not negative, and how many there are of each.
     """
     if not counted:
         return []
@@ -222,12 +226,12 @@ def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Ce
     if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
         yield "send failed and rejected rows again with", f"batchrun retry {batch_id}"
     if undecided:
-        yield "settle rows in doubt with", f"batchrun resume {batch_id} --in-doubt …"
+        yield "settle rows in doubt with", f"batchrun resume {batch_id}"
     if counts[Outcome.INVALID]:
         yield "mend invalid rows in the list, then", MENDED
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
         yield f'send the rows you mark under "{AGAIN}" with', "batchrun run THIS_FILE"
-    yield "write this anew with", f"batchrun export {batch_id} -o …"
+    yield "write this anew with", f"batchrun export {batch_id} -o OUT.xlsx"
 
 
 def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
