@@ -101,7 +101,7 @@ class RandomService:
             case _:
                 seconds = scale * random.weibullvariate(1.0, 1.8)
         changed = part if self.jump_at is None else float(part >= self.jump_at)
-        return min(max(seconds * self.drift**changed, 0.5), 600.0)
+        return min(max(seconds * math.pow(self.drift, changed), 0.5), 600.0)
 
 
 @dataclass(frozen=True)
