@@ -12,6 +12,7 @@
     │   ├── NoBatchError          2   nothing was ever run with this journal
     │   ├── TakenOverError        4   another process has taken the batch over meanwhile
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
+    │       └── JournalLostError  4   its file was deleted, truncated or replaced meanwhile
     ├── NotConfirmedError         0   somebody was asked and said no: nothing was triggered
     ├── StoppedError              4   stopped at once, by Ctrl-C twice or a signal; 130 before
     │                                 anything had begun
@@ -157,6 +158,10 @@ class JournalWriteError(JournalError):
     """The journal can't be written any more: the batch pauses where it is."""
 
     exit_code = ExitCode.PAUSED
+
+
+class JournalLostError(JournalWriteError):
+    """The journal's file was deleted, truncated or replaced while a batch was running."""
 
 
 class NotConfirmedError(BatchrunError):

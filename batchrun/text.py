@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import shlex
+import subprocess
 import unicodedata
 from abc import ABC, abstractmethod
-from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, TypeVar
 
@@ -70,6 +72,11 @@ def meant(typed: str, known: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
+def shell_word(text: str) -> str:
+    """A text as one word of a command that a user may paste into a shell."""
+    return subprocess.list2cmdline([text]) if os.name == "nt" else shlex.quote(text)
+
+
 def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:
     """A small table for a notebook; whatever it is given is text and never markup."""
     rows = "".join(
@@ -125,30 +132,3 @@ def _without_password(rest: str) -> str:
     who, at, host = head.rpartition("@")
     user, colon, _ = who.partition(":")
     return f"{user}:{HIDDEN}@{host}{question}{query}" if at and colon else rest
-
-
-SPENT = "The quota is spent for now."
-
-_OPENS = f"{SPENT} It opens again at "  # a note that ends in the service's words begins otherwise
-_MINUTE = "%Y-%m-%d %H:%M"
-_ZONE = " UTC."
-
-
-def spent_until(moment: datetime) -> str:
-    """The note of a batch that waits for its quota.
-
-    Args:
-        moment: When it opens; UTC.
-    """
-    return f"{_OPENS}{moment:{_MINUTE}}{_ZONE}"
-
-
-def opens_at(note: str) -> datetime | None:
-    """When the quota opens that a batch waits for, by its note; ``None`` where it says nothing."""
-    told = note.removeprefix(_OPENS).removesuffix(_ZONE)
-    if f"{_OPENS}{told}{_ZONE}" != note:
-        return None
-    try:
-        return datetime.strptime(f"{told}+0000", f"{_MINUTE}%z")
-    except ValueError:
-        return None
