@@ -163,8 +163,8 @@ class BatchMaker:
         while more:
             with writing(self._engine) as connection:
                 until = time.monotonic() + CHUNK_SECONDS
-                while more and time.monotonic() < until:
-                    more = change_some(connection)
+                while (more := change_some(connection)) and time.monotonic() < until:
+                    pass
             if more and not on_server(self._engine):
                 time.sleep(LET_OTHERS_SECONDS)
 
