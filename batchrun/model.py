@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import UsageError, in_python, parameter
+from batchrun.errors import UsageError
 from batchrun.text import counted, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 """What `retry` sends again unless told otherwise."""
 
 _WHY_NOT = {
-    Outcome.COMPLETED: (
-        f"Their results are there; a run with {parameter('again', True)} pays for all anew."
-    ),
+    Outcome.COMPLETED: ("Their results are there; a run with --again pays for all anew."),
     Outcome.INVALID: "Mend the list, then run it.",
     Outcome.PENDING: "Send them with: batchrun resume",
 }
@@ -98,8 +96,7 @@ class TableSource:
         encoding: Encoding of a text file (``"utf-8"``, ``"utf-8-sig"``, ``"cp1252"``), else
             ``None``.
         delimiter: Field delimiter of a text file, else ``None``.
-        marked_notices: What the user should be told of how the file was read, one sentence each,
-            its parameters marked.
+        notices: What the user should be told of how the file was read, one sentence each.
     """
 
     name: str
@@ -108,12 +105,7 @@ class TableSource:
     sheet: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
-    marked_notices: tuple[str, ...] = ()
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What the user should be told of how the file was read, one sentence each."""
-        return tuple(map(in_python, self.marked_notices))
+    notices: tuple[str, ...] = ()
 
     def place(self, line: int) -> str:
         """Name a line as users find it, such as ``accounts.xlsx, sheet Export, line 7``."""
@@ -375,9 +367,13 @@ class BatchResults:
         summary: The batch as a whole.
         header: The input's column names, as they were.
         rows: The rows in input order; may be iterated more than once.
+        roles: The input's ID columns.
+        list_formats: The number formats of the input's cells, as `workbook.list_formats` encodes
+            them; ``None`` where they are not known.
     """
 
     summary: BatchSummary
     header: tuple[str, ...]
     rows: Iterable[ResultRow]
     roles: Mapping[Role, int] = field(default_factory=dict)
+    list_formats: bytes | None = None

@@ -18,7 +18,8 @@ from batchrun.errors import (
     TakenOverError,
 )
 from batchrun.events import Event, happened
-from batchrun.text import shell_word
+from batchrun.settings.consent import Consent, agree
+from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -54,6 +55,7 @@ def write_results(
     if as_its_workbook:
         with suppress(JournalWriteError):  # the workbook is there, and its place is known
             journal.set_output(batch_id, str(written))
+        agree(Consent.OUTPUT, str(written))
     return written
 
 
@@ -72,11 +74,9 @@ def write_despite(
     if isinstance(error, JournalLostError):
         saved = journal.save_copy()
         if saved is not None:
-            error.marked_what += f" The batch is saved in {saved}."
-            error.marked_hint = (
-                f"Continue with: batchrun resume {batch_id} --journal {shell_word(str(saved))}\n"
-                f"{error.marked_hint}"
-            )
+            again = quoted_command("batchrun", "resume", batch_id, "--journal", str(saved))
+            error.what += f" The batch is saved in {saved}."
+            error.hint = f"Continue with: {again}\n{error.hint}"
     if target is None:
         return
     # What stopped the batch may stop this, too, and is what counts.
@@ -85,7 +85,7 @@ def write_despite(
             written = write_results(journal, batch_id, target, form)
         else:
             written = _write(found, target, form)
-        error.marked_what += f" The results so far are in {written}."
+        error.what += f" The results so far are in {written}."
 
 
 def _write(found: BatchResults, target: Path, form: workbook.Form) -> Path:
@@ -129,7 +129,7 @@ def once_begun(journal: Journal, batch_id: str) -> Iterator[None]:
             if not journal.summary(batch_id).unfinished:
                 error.exit_code = ExitCode.INCOMPLETE
         if isinstance(error, OutputError):
-            error.marked_hint = (
+            error.hint = (
                 "The results are safe in the journal; write them elsewhere: "
                 f"batchrun export {batch_id} -o OUT.xlsx"
             )

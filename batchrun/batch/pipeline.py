@@ -30,17 +30,12 @@ from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import (
-    BatchrunError,
-    JournalWriteError,
-    StoppedError,
-    UsageError,
-    parameter,
-)
+from batchrun.errors import BatchrunError, JournalWriteError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.model import retriable
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, other_key
+from batchrun.settings.consent import Consent, agree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -86,7 +81,7 @@ _NOTES = {
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
-    Ending.NAMED: "What was to be sent again is done; the rest waits.",
+    Ending.SELECTION_DONE: "What was to be sent again is done; the rest waits.",
 }
 
 
@@ -142,7 +137,7 @@ async def check(
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
         newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
-        plan = session.knowing(plan, request.reuse, newest)
+        plan = replace(session.knowing(plan, request.reuse, newest), earlier=newest)
         return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
@@ -184,7 +179,7 @@ async def run(
     """
     if again and request.reuse is not None:
         raise UsageError(
-            f"The options {parameter('again', True)} and {parameter('reuse')} exclude each other.",
+            "The options --again and --reuse exclude each other.",
             "Give one.",
         )
     settings = settings or load_settings()
@@ -206,7 +201,7 @@ async def run(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
                 f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                f"To trigger and pay for it all once more, add {parameter('again', True)}.",
+                f"To trigger and pay for it all once more, add --again.",
             )
         if earlier is not None:
             same_key(earlier, session.profile)
@@ -303,6 +298,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
     ):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
+        agree(Consent.KEY, journal.key_hash(session.key))
         only = await take_over(
             journal,
             jobs,
@@ -433,8 +429,14 @@ def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) 
 
 
 def _begun(session: Session, plan: Plan, known: str | None) -> str:
-    base_url, profile = session.settings.base_url, session.profile
-    return session.journal.create(plan, base_url, known=known, profile=profile, key=session.key)
+    return session.journal.create(
+        plan,
+        session.settings.base_url,
+        known=known,
+        profile=session.profile,
+        key=session.key,
+        list_formats=workbook.list_formats(plan.table),
+    )
 
 
 # where things are

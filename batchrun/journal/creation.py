@@ -191,9 +191,7 @@ def check_newest(
         )
 
 
-def new_batch(
-    plan: Plan, fingerprint: str, base_url: str, profile: str | None, key_hash: str | None
-) -> dict[str, Any]:
+def new_batch(plan: Plan, fingerprint: str, base_url: str, **begun_with: object) -> dict[str, Any]:
     """The values of a batch that is about to be created."""
     now = datetime.now(UTC)
     return {
@@ -209,10 +207,8 @@ def new_batch(
         "base_url": service_of(base_url),
         "estimated_seconds": plan.estimate.seconds,
         "estimated_requests": plan.estimate.requests,
-        "profile": profile,
-        "key_hash": key_hash,
         "incomplete": 1,
-    }
+    } | begun_with
 
 
 def newest_of(connection: Connection, fingerprint: str, base_url: str) -> str | None:
@@ -267,9 +263,7 @@ def _batch_id(name: str, now: datetime) -> str:
 
 
 def _source(source: TableSource) -> str:
-    kept = asdict(source)
-    del kept["marked_notices"]  # marks are for who words an error or a notice, not to be kept
-    return json.dumps(kept | {"notices": source.notices})
+    return json.dumps(asdict(source))
 
 
 LOOKED_UP_AT_ONCE = 1_000

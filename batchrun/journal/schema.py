@@ -50,7 +50,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchrun.errors import JournalError, parameter
+from batchrun.errors import JournalError
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 9
 
 metadata = MetaData()
 
@@ -95,6 +95,7 @@ batches = Table(
     Column("profile", String),  # whose stored key it was begun with
     Column("form", Text, nullable=False, default=""),  # JSON: how its results are written
     Column("key_hash", String),  # of the key it was begun with, salted; NULL: not known
+    Column("list_formats", LargeBinary),  # of the list's cells; NULL: not known
     Column("resume_at", Float),  # when the spent quota opens again
     Column("target", Text),  # where its workbook belongs; `output` is where it was written last
     Column("invalid", Integer, nullable=False, default=0),  # rows without a job
@@ -131,6 +132,7 @@ jobs = Table(
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
     Column("reused_from", String),  # the batch whose result it is; NULL: it has one of its own
     Index("jobs_by_state", "batch_id", "state", "number"),
+    Index("jobs_by_execution", "execution_id"),
 )
 
 counts = Table(
@@ -174,6 +176,7 @@ attempts = Table(
     Column("triggered_at", Float),
     Column("message", Text, nullable=False),
     Column("result", LargeBinary),
+    Index("attempts_by_execution", "execution_id"),
 )
 
 turns = Table(
@@ -315,13 +318,16 @@ def encode_result(result: JSON) -> bytes:
 
 
 def decode_result(stored: bytes | None) -> JSON:
-    """Read what ``encode_result`` wrote; ``None`` where nothing was kept."""
+    """Read what ``encode_result`` wrote; ``None`` where nothing was kept.
+
+    A result that Python can't parse is returned as its text: it was paid for.
+    """
     if stored is None:
         return None
     text = zlib.decompress(stored).decode("utf-8", "surrogatepass")
     try:
         result: JSON = json.loads(text)
-    except RecursionError:  # nested deeper than Python reads here: its text is the result
+    except (RecursionError, ValueError):  # nested too deep, or a number of 5,000 digits
         return text
     return result
 
@@ -424,7 +430,7 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
     if "meta" not in tables or "jobs" not in tables:
         raise JournalError(
             f"The database {location} is not a journal of batchrun.",
-            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
         )
     version = _version(connection, location)
     if version > SCHEMA_VERSION:
@@ -445,7 +451,7 @@ def _version(connection: Connection, location: str) -> int:
     if found is None or not found.isdecimal():
         raise JournalError(
             f"The journal {location} doesn't tell its schema's version.",
-            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
         )
     return int(found)
 
@@ -483,6 +489,20 @@ def _to_version_6(connection: Connection) -> None:
 
 
 def _to_version_7(connection: Connection) -> None:
+    """The number formats of the list's cells."""
+    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+    connection.execute(text(f"ALTER TABLE batches ADD COLUMN list_formats {binary}"))
+
+
+def _to_version_8(connection: Connection) -> None:
+    """Find the job that has an execution: no other job takes its result."""
+    for table in ("jobs", "attempts"):
+        connection.execute(
+            text(f"CREATE INDEX IF NOT EXISTS {table}_by_execution ON {table} (execution_id)")
+        )
+
+
+def _to_version_9(connection: Connection) -> None:
     """Counts that are kept, when a quota opens again, and batches that are not complete yet."""
     for column in (
         "resume_at FLOAT",
@@ -511,5 +531,7 @@ _STEPS: Mapping[int, Callable[[Connection], None]] = {
     4: _to_version_5,
     5: _to_version_6,
     6: _to_version_7,
+    7: _to_version_8,
+    8: _to_version_9,
 }
 """What each schema version needs to become the next one."""

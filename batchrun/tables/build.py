@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError, parameter
+from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.frames import (
     NO_ROOM,
@@ -93,7 +93,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             cells = _without_empty_columns(names, cells)
         header_line = lines[filled[header.index]]
         check_header(source, tuple(names), header_line, cells.shape[1])
-        notices = [*source.marked_notices, *_header_notices(header, top)]
+        notices = [*source.notices, *_header_notices(header, top)]
         aside = find_aside(names, cells, collector.after_blank, report=bool(header.preamble))
         notices += aside.notices(found_lines, cells)
         kept_lines = found_lines
@@ -106,7 +106,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         notices += collector.long.notice(MORE, dropped)
         notices += blank_rows_notice(collector.blank_rows)
         names += [""] * (len(cells) - len(names))
-        table_source = replace(source, marked_notices=tuple(notices))
+        table_source = replace(source, notices=tuple(notices))
         return Table(table_source, tuple(names), cells, kept_lines)
 
 
@@ -159,7 +159,7 @@ def _place_header(
             raise InputError(
                 f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
                 " begins there.",
-                f"Give {parameter('header_row')} the number of the line with the column names.",
+                "Give --header-row the number of the line with the column names.",
             )
         header = Header(index, preamble=tuple(range(index)))
     top = [(lines[filled[index]], _first_text(rows[filled[index]])) for index in header.preamble]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import InputError, parameter
+from batchrun.errors import InputError
 from batchrun.model import Role, Table
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
 from batchrun.text import visible
@@ -203,7 +203,7 @@ def _parsed(table: Table, column: int) -> list[object]:
     return [parse_id(cell) for cell in table.cells[column]]
 
 
-OPTIONS = {Role.COMPANY: parameter("company_column"), Role.CONTACT: parameter("contact_column")}
+OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 
