@@ -156,7 +156,7 @@ def test_a_plain_list_still_needs_a_workflow(batchrun: CommandLine, accounts: Pa
     ended = batchrun("run", str(accounts), "--yes")
 
     assert ended.exit_code == 2
-    assert "No workflow is named" in ended.stderr
+    assert "No workflow given" in ended.stderr
 
 
 def test_a_marked_workbook_given_twice_is_paid_for_once(
