@@ -107,13 +107,13 @@ def login(
     Type it when asked, or send it to standard input.
     """
     from batchrun.login import address_for, log_in
-    from batchrun.settings import DEFAULT_PROFILE
+    from batchrun.settings.credentials import usual_profile
     from batchrun.settings.model import shown_end
     from batchrun.settings.profiles import checked_name
     from batchrun.text import plural
 
     settings = settings_from(base_url=base_url)
-    name = checked_name(profile or settings.profile or DEFAULT_PROFILE)
+    name = checked_name(profile or settings.profile or usual_profile(settings))
     address = address_for(name, settings)
     kept = asyncio.run(
         log_in(
@@ -150,13 +150,16 @@ def logout(
     ] = False,
 ) -> None:
     """Delete a saved API key."""
-    from batchrun.settings import DEFAULT_PROFILE, stored_profiles
+    from batchrun.settings import stored_profiles
+    from batchrun.settings.credentials import usual_profile
 
     if every and profile is not None:
-        raise UsageError("--all and --profile exclude each other.", "Give one.")
+        raise UsageError("--all and --profile can't be combined.", "Leave one out.")
     settings = settings_from()
     names = (
-        [*stored_profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
+        [*stored_profiles().all()]
+        if every
+        else [profile or settings.profile or usual_profile(settings)]
     )
     left = []
     for name in names:
