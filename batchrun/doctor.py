@@ -20,7 +20,6 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from sqlalchemy import func, inspect, select
@@ -32,11 +31,12 @@ from batchrun.journal.database import connect_to_server, network_filesystem
 from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service import Client
+from batchrun.service.proxy import proxy_for
 from batchrun.service.transport import describe
 from batchrun.settings import Kept, find_access, find_configuration, load_settings, stored_profiles
 from batchrun.settings.location import checked_base_url, is_loopback, is_server, shown
-from batchrun.settings.model import masked_key, shown_end
-from batchrun.text import plural, without_user
+from batchrun.settings.model import masked_end, masked_key
+from batchrun.text import plural, quoted_command, without_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,7 +88,7 @@ def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
 
 PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
-    *("pydantic-settings", "keyring"),
+    *("pydantic", "keyring"),
 )
 EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow", "postgres": "psycopg"}
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -131,7 +131,7 @@ def examine_versions() -> list[Finding]:
             "Packages",
             Verdict.FAULT if missing else Verdict.OK,
             packages,
-            "Install batchrun anew: pip install --force-reinstall batchrun" if missing else "",
+            "Reinstall batchrun: pip install --force-reinstall batchrun" if missing else "",
         ),
         Finding("Extras", Verdict.OK, "; ".join(extras)),
     ]
@@ -185,7 +185,7 @@ def examine_configuration(files: Configuration) -> Finding:
     stored, kept = stored_profiles(), "no profile"
     known = stored.all()
     if known:
-        kept = ", ".join(f"{one.name} {shown_end(one.end)} ({one.kept})" for one in known.values())
+        kept = ", ".join(f"{one.name} {masked_end(one.end)} ({one.kept})" for one in known.values())
     named = ", ".join(str(each.path) for each in files.files) or "no batchrun.toml"
     text = f"{named}; {kept}"
     if any(one.kept is Kept.FILE for one in known.values()) and _open_to_others(stored.path):
@@ -193,7 +193,8 @@ def examine_configuration(files: Configuration) -> Finding:
             "Files",
             Verdict.FAULT,
             f"{text}; others can read {stored.path}",
-            f"Close it with: chmod 600 {stored.path}; then have the key replaced.",
+            "Have the key replaced, and close the file: "
+            f"{quoted_command('chmod', '600', str(stored.path))}",
         )
     return Finding("Files", Verdict.OK, text)
 
@@ -256,7 +257,7 @@ def _contents(path: Path) -> Finding:
         return _fault(f"{path} is damaged: {flaws}", f"Put a copy back, or {_ELSEWHERE}")
     found = _of_schema(str(path), schema, there, ", whole")
     if found.verdict is Verdict.OK and os.name == "posix" and path.stat().st_mode & 0o077:
-        advice = f"Others can read it: chmod 600 {path}"
+        advice = f"Close it to others: {quoted_command('chmod', '600', str(path))}"
         return replace(found, verdict=Verdict.WARNING, advice=advice)
     return found
 
@@ -372,8 +373,7 @@ async def _way(base_url: str, patience_seconds: float) -> Finding:
     """Whether the address is found, and an encrypted connection comes about; no request."""
     parts = urlsplit(base_url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    proxied = any(getproxies().get(name) for name in (parts.scheme, "all"))
-    if proxied and not is_loopback(base_url) and not proxy_bypass(host):
+    if not is_loopback(base_url) and proxy_for(base_url) is not None:
         return Finding("Way", Verdict.OK, f"to {host} by the proxy that is set")
     began = time.perf_counter()
     try:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import unknown_to_results
 from batchrun.cli.options import (
@@ -39,7 +41,6 @@ from batchrun.cli.options import (
     settings_to_look,
     settings_with_journal,
     spread,
-    tell_whose_key,
     with_sandbox_journal,
 )
 from batchrun.cli.output import (
@@ -127,6 +128,16 @@ def export(
     batch: Batch = None,
     columns: ColumnOptions,
     crm: ForCrm = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only",
+            metavar="OUTCOME,…",
+            help="Write the list's own rows with these outcomes, and why, ready to correct and run "
+            "again: such as failed,invalid,rejected.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     journal: JournalAt = None,
     sandbox: SandboxJournal = False,
 ) -> None:
@@ -139,6 +150,8 @@ def export(
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     summary = status_of(batch, settings=settings).summary
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
+    if only is not None:
+        form = replace(form, only=frozenset(_any_outcome(word) for word in only.split(",")))
     written = export_batch(summary.batch_id, output, settings, form)
     tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
     tell(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
@@ -230,9 +243,7 @@ def _lines_of(stands: BatchStatus, where: str) -> list[str]:
     if summary.unfinished and not stands.working:
         lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
-        lines.append(
-            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
-        )
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     return lines
 
 
@@ -350,7 +361,7 @@ def retry(
         if use_sandbox:
             replaced = stack.enter_context(sandbox_of(summary))
             settings = with_sandbox_journal(settings, journal).model_copy(update=replaced)
-        tell_whose_key(settings, summary)
+        confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
         go_on(
             partial(aio.retry, summary.batch_id, outcomes=chosen),
@@ -449,8 +460,8 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
     if len(rows) > ROWS_SHOWN:
         tell(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
     tell(
-        "Settle it with: batchrun resume --in-doubt retry (sends them, perhaps a second time) "
-        "or --in-doubt drop (never sends them)",
+        "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "
+        "doubt. batchrun resume asks at a terminal, --in-doubt answers in a script.",
         err=True,
     )
 
@@ -506,6 +517,17 @@ def _outcome(word: str) -> Outcome:
             f"There is no outcome {word}.",
             f"{did_you_mean(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
         ) from None
+
+
+def _any_outcome(word: str) -> Outcome:
+    known = [outcome.value.replace(" ", "-") for outcome in Outcome]
+    spelled = word.strip().lower().replace(" ", "-")
+    if spelled not in known:
+        raise UsageError(
+            f"--only {word} is not an outcome.",
+            f"{did_you_mean(word, known)}The outcomes are {', '.join(known)}.",
+        )
+    return Outcome(spelled.replace("-", " "))
 
 
 def show_live(looks: Iterable[Sequence[str]]) -> None:

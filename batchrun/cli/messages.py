@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import shlex
-import subprocess
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,7 +14,7 @@ from batchrun.cli.notifications import Notice
 from batchrun.cli.output import LABEL, Whole, tell, tell_all, tell_as_it_is
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import duration, one_line, plural
+from batchrun.text import duration, one_line, plural, quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -582,9 +579,7 @@ def _lines(report: Report, settings: Settings, where: str) -> list[str]:
     if summary.unfinished:
         lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
     elif summary.counts[Outcome.IN_DOUBT]:
-        lines.append(
-            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
-        )
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     if where:
         lines.append(Whole(f"Status:    batchrun status {summary.batch_id}{where}"))
     return lines
@@ -620,9 +615,7 @@ def journal_option(settings: Settings, typed: str | None, *, sandbox: bool = Fal
     option = IN_SANDBOX if sandbox else ""
     if typed is None:
         return option
-    place = shown(settings.journal)  # without a server's password
-    quoted = subprocess.list2cmdline([place]) if os.name == "nt" else shlex.quote(place)
-    return f"{option} --journal {quoted}"
+    return f"{option} {quoted_command('--journal', shown(settings.journal))}"
 
 
 def notice_of(report: Report) -> Notice:

@@ -306,6 +306,25 @@ CsvPlain: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+RawText: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--raw-text",
+        help="Keep the signs of Markdown in texts, such as ## and **.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+For: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="WHOM",
+        help="Workbook for operators (everything, the default) or for people you hand it to (no "
+        "execution IDs, times, key paths or commands).",
+        autocompletion=lambda: ["operators", "people"],
+        rich_help_panel=OUTPUT,
+    ),
+]
 ForCrm: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -446,7 +465,20 @@ def settings_from(
         configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
     _note_synchronised(settings)
+    announce(settings)
     return settings
+
+
+announced: set[str] = set()
+"""Notices that this command has printed."""
+
+
+def announce(settings: Settings) -> None:
+    """Say what a ``.env`` file contributes, once in each command."""
+    for notice in settings.notices:
+        if notice not in announced:
+            tell(f"Note:      {notice}", err=True)
+            announced.add(notice)
 
 
 def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
@@ -486,7 +518,9 @@ def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
         return settings_from(**given)
     from batchrun.settings import load_settings
 
-    return with_sandbox_journal(load_settings(**given), None)
+    settings = load_settings(**given)
+    announce(settings)
+    return with_sandbox_journal(settings, None)
 
 
 SANDBOX_SPEED = 60.0
@@ -610,6 +644,8 @@ class ColumnOptions:
     flat_depth: FlatDepth = None
     layout: LayoutFile = None
     csv_plain: CsvPlain = False
+    raw_text: RawText = False
+    for_: For = None
 
 
 def form_from(
@@ -633,7 +669,7 @@ def form_from(
         UsageError: One of them can't be used.
     """
     from batchrun.settings import ListDefaults
-    from batchrun.workbook import Crm, Form
+    from batchrun.workbook import Audience, Crm, Form
 
     usual = defaults or ListDefaults()
     layout = options.layout
@@ -647,6 +683,12 @@ def form_from(
         raise UsageError(
             f"--crm {crm} is not known.", f"{did_you_mean(crm, Crm)}It can be {' or '.join(Crm)}."
         )
+    audience = options.for_
+    if audience is not None and audience.lower() not in set(Audience):
+        raise UsageError(
+            f"--for {audience} is not known.",
+            f"{did_you_mean(audience, Audience)}It can be {' or '.join(Audience)}.",
+        )
     wanted = Form(
         _names(options.columns or shape.columns),
         _titles(options.rename or ()),
@@ -656,6 +698,8 @@ def form_from(
         layout,
         None if every is None else _seconds(every, said_by),
         None if source is None else usual.output_of(Path(source)),
+        raw_text=options.raw_text,
+        audience=None if audience is None else Audience(audience.lower()),
     )
     return wanted.with_layout().over(Form(rename=shape.rename))
 
@@ -728,34 +772,12 @@ def tell_configuration(configuration: Configuration, settings: Settings) -> None
     for file in configuration.files:
         tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)])
     named = configuration.settings.get("profile")
+    if named is not None and settings.profile == named:
+        tell(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
     if named is not None and settings.profile != named:
         tell(
             f"Note:      profile {named} of batchrun.toml is not used: "
             "the key comes from elsewhere (see: batchrun config)",
-            err=True,
-        )
-
-
-def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
-    """Say it where a batch goes on with another key than it was begun with: that one pays.
-
-    Raises:
-        UsageError: It can't, since no such key is named.
-    """
-    from batchrun import status
-    from batchrun.settings import for_batch, other_key
-
-    here = for_batch(settings, batch)
-    if other := other_key(here, batch):
-        tell(
-            f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
-            f"is erased: {other} pays from now on",
-            err=True,
-        )
-    elif other := status(batch.batch_id, settings=here).unlike_its_key(here):
-        tell(
-            f"Note:      batch {batch.batch_id} was begun with another key: {other} pays from now "
-            "on; a key of another workspace can't see the executions that run already",
             err=True,
         )
 
@@ -781,7 +803,15 @@ def request_from(
             'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
     parameters = {} if options.params is None else read_parameters(options.params)
-    parameters |= dict(parse_parameter(text) for text in options.param or [])
+    for text in options.param or []:
+        name, parameter = parse_parameter(text)
+        parameters[name] = parameter
+        if isinstance(parameter, str) and _BROKEN_JSON.fullmatch(parameter.strip()):
+            tell(
+                f"Note:      --param {name} is sent as text, because it is not valid JSON. "
+                'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
+                err=True,
+            )
     return Request(
         file,
         workflow,
@@ -808,6 +838,10 @@ def _column_of(text: str) -> tuple[str, str]:
             f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
         )
     return name.strip(), column
+
+
+_BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
+"""Text that was meant as an object or a list."""
 
 
 def parse_parameter(text: str) -> tuple[str, JSON]:

@@ -60,7 +60,7 @@ def connect_to_server(location: str) -> Engine:
     except ImportError:
         raise JournalError(
             "A journal on a PostgreSQL server needs psycopg.",
-            "Install it with: pip install 'batchrun[postgres]'",
+            'Install it with: pip install "batchrun[postgres]"',
         ) from None
     event.listen(engine, "connect", partial(_make_server_durable, shown(location)))
     return engine
@@ -126,6 +126,11 @@ def prepare(path: Path) -> None:
             f"The journal {path} would live on a network drive ({filesystem}), where SQLite can't "
             "promise that what is committed stays.",
             "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
+        )
+    if path.is_symlink() and not path.exists():
+        raise JournalError(
+            f"The journal {path} is a link to a file that does not exist.",
+            "Connect the disk it is on, or name another with --journal or BATCHRUN_JOURNAL.",
         )
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     if os.name == "posix" and path.stat().st_mode & 0o077:
