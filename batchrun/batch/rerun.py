@@ -163,7 +163,8 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     done = [job for job, is_due in found_jobs if not is_due]
     waiting = sum(not job.ended and job.execution_id is None for job in done)
     again_jobs = {job.number: job.retried for job in due}
-    return Rerun(summary, len(due), len(done), again_jobs, _beside(path), path, waiting)
+    output = _beside(path, summary.batch_id)
+    return Rerun(summary, len(due), len(done), again_jobs, output, path, waiting)
 
 
 def _is_filled(cell: Cell) -> bool:
@@ -276,11 +277,19 @@ def _ended(job: SentJob) -> SentJob:
     return job
 
 
-def _beside(path: Path) -> Path:
+def _beside(path: Path, batch_id: str) -> Path:
+    """The name for the new results: the next free number, or one of this batch without marks."""
     numbered = re.fullmatch(r"(.+) \((\d{1,4})\)", path.stem)  # the new one of a new one, too
     stem, last = (path.stem, 1) if numbered is None else (numbered[1], int(numbered[2]))
     for number in count(last + 1):
-        free = path.with_name(f"{stem} ({number}).xlsx")
-        if not free.exists():
-            return free
+        target = path.with_name(f"{stem} ({number}).xlsx")
+        if not target.exists() or _is_unmarked(target, batch_id):
+            return target
     raise AssertionError("count() does not end")
+
+
+def _is_unmarked(path: Path, batch_id: str) -> bool:
+    results = read_results(path)
+    if results is None or results.signature is None or results.signature.batch_id != batch_id:
+        return False
+    return not any(sheet.marked for sheet in results.sheets)
