@@ -1,7 +1,7 @@
 """The sandbox's model over HTTP.
 
 Beside the contract's paths under ``/v1`` there are two for people and tests. They need no key,
-count against no quota, and are not in the contract: ``GET /sandbox/report`` returns what was counted
+count against no quota, and are not in the contract: ``GET /sandbox/report`` returns the counts
 (`SandboxService.report`), ``GET /sandbox/openapi.yaml`` returns the contract itself.
 """
 
