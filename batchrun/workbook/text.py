@@ -171,7 +171,7 @@ def write_crm(results: BatchResults, path: Path, shape: Shape | None, crm: Crm) 
     """
     layout = layout_of(results, shape, UNLIMITED)
     record = _record_column(results, layout, crm)
-    header = [layout.original[record], *(column.title for column in layout.results)]
+    header = [layout.original[record], *(column.name for column in layout.results)]
     raw = shape is not None and shape.raw_text
     write_table(path, header, _rows(results, layout, record, raw=raw), plain=True)
 
