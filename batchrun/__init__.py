@@ -3,7 +3,9 @@
 The public names below are loaded when they are first used, so `import batchrun` stays light.
 """
 
-from __future__ import annotations
+from batchrun import _search_path  # noqa: F401 - before anything else is imported
+
+# isort: split
 
 import logging
 from importlib import import_module

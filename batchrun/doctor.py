@@ -20,7 +20,6 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from sqlalchemy import func, inspect, select
@@ -32,10 +31,11 @@ from batchrun.journal.database import connect_to_server, network_filesystem
 from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service import Client
+from batchrun.service.proxy import proxy_for
 from batchrun.service.transport import describe
 from batchrun.settings import Kept, find_access, find_configuration, load_settings, stored_profiles
 from batchrun.settings.location import checked_base_url, is_loopback, is_server, shown
-from batchrun.settings.model import masked_key, shown_end
+from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import plural, without_user
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
 
 PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
-    *("pydantic-settings", "keyring"),
+    *("pydantic", "keyring"),
 )
 EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow", "postgres": "psycopg"}
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -185,7 +185,7 @@ def examine_configuration(files: Configuration) -> Finding:
     stored, kept = stored_profiles(), "no profile"
     known = stored.all()
     if known:
-        kept = ", ".join(f"{one.name} {shown_end(one.end)} ({one.kept})" for one in known.values())
+        kept = ", ".join(f"{one.name} {masked_end(one.end)} ({one.kept})" for one in known.values())
     named = ", ".join(str(each.path) for each in files.files) or "no batchrun.toml"
     text = f"{named}; {kept}"
     if any(one.kept is Kept.FILE for one in known.values()) and _open_to_others(stored.path):
@@ -372,8 +372,7 @@ async def _way(base_url: str, patience_seconds: float) -> Finding:
     """Whether the address is found, and an encrypted connection comes about; no request."""
     parts = urlsplit(base_url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    proxied = any(getproxies().get(name) for name in (parts.scheme, "all"))
-    if proxied and not is_loopback(base_url) and not proxy_bypass(host):
+    if not is_loopback(base_url) and proxy_for(base_url) is not None:
         return Finding("Way", Verdict.OK, f"to {host} by the proxy that is set")
     began = time.perf_counter()
     try:

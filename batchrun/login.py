@@ -114,7 +114,7 @@ def _kept(profile: Profile, key: str, in_file: bool) -> tuple[Profile, str, str]
     """Keep a key: the profile, the place, and why it is a file if it is one."""
     kept: str | keyring.NoKeyring = keyring.NoKeyring("it was asked for")
     if not in_file:
-        kept = keyring.keep(profile, key)
+        kept = keyring.save(profile, key)
     if isinstance(kept, str):
         _index(profile)
         return profile, kept, ""
@@ -190,4 +190,4 @@ def _left_behind(profile: Profile) -> str:
     gone = keyring.erase(profile)
     if gone is None:
         return ""
-    return f"The key may still be there: {gone.reason}. {keyring.by_hand(profile)}"
+    return f"The key may still be there: {gone.reason}. {keyring.removal_hint(profile)}"

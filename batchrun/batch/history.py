@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary, ResultRow
 
 
+SHORTEST_PREFIX = 4
+"""A batch is erased only if at least this many characters of its ID are given."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
     """Where a batch stands.
@@ -39,6 +43,7 @@ class BatchStatus:
         holder: Who works on it, or did until it died without a word; ``None`` for nobody.
         in_doubt: Its rows in doubt that nobody has decided about, in input order.
         rescued: Files with results that the journal could not take; ``resume`` takes them in.
+        key_hash: The journal's salted hash of the key it was begun with; ``""`` where unknown.
     """
 
     summary: BatchSummary
@@ -46,6 +51,7 @@ class BatchStatus:
     holder: Holder | None
     in_doubt: tuple[ResultRow, ...]
     rescued: tuple[Path, ...]
+    key_hash: str = ""
 
     @property
     def working(self) -> bool:
@@ -160,6 +166,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         journal.holder(batch_id),
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
+        journal.key_begun_with(batch_id),
     )
 
 
@@ -292,6 +299,12 @@ def forget(
         raise UsageError("No batch to forget is named.", "Name its id, or an age.")
     with existing_journal((settings or load_settings()).journal) as journal:
         chosen = {batch.batch_id: batch for batch in map(journal.resolve, batch_ids)}
+        for given in batch_ids:
+            if len(given.strip()) < SHORTEST_PREFIX and given not in chosen:
+                raise UsageError(
+                    f"{given} is too short to say which batch to erase.",
+                    f"Give at least {SHORTEST_PREFIX} characters; to list them: batchrun batches",
+                )
         if older_than is not None:
             before = datetime.now(UTC) - older_than
             old = [batch for batch in journal.batches() if batch.updated_at < before]

@@ -29,6 +29,7 @@ from batchrun.events import Event, happened
 from batchrun.model import retriable
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, other_key
+from batchrun.settings.consent import Consent, agree
 from batchrun.text import SPENT, spent_until
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ _NOTES = {
     Ending.QUOTA: SPENT,
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
-    Ending.NAMED: "What was to be sent again is done; the rest waits.",
+    Ending.SELECTION_DONE: "What was to be sent again is done; the rest waits.",
 }
 
 
@@ -289,6 +290,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
     with journal.hold(batch_id) as hold, let_go_of(run_now.control):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
+        agree(Consent.KEY, journal.key_hash(session.key))
         only = await take_over(
             journal,
             jobs,

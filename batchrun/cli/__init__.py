@@ -18,6 +18,7 @@ from batchrun.cli.commands_config import add_config_commands
 from batchrun.cli.commands_run import add_run_commands
 from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
+from batchrun.cli.options import announced
 from batchrun.cli.output import write_plainly
 from batchrun.errors import ExitCode, UsageError
 from batchrun.text import did_you_mean
@@ -102,6 +103,7 @@ add_command(app, show_version, name="version", hidden=True)
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
     write_plainly()
+    announced.clear()
     # Looking for garbage in all that was imported, just before it goes, would take 0.2 s.
     atexit.register(gc.freeze)
     typed, unseen = sys.argv[1:], Unseen()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import unknown_to_results
 from batchrun.cli.options import (
@@ -38,7 +39,6 @@ from batchrun.cli.options import (
     settings_to_look,
     settings_with_journal,
     spread,
-    tell_whose_key,
 )
 from batchrun.cli.output import (
     LABEL,
@@ -243,9 +243,7 @@ def _lines_of(stands: BatchStatus, where: str) -> list[str]:
         resume = Whole(f"Go on:     batchrun resume {summary.batch_id}{where}")
         lines.append(f"Go on:     {SANDBOX_GONE}" if played else resume)
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished and not played:
-        lines.append(
-            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
-        )
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     return lines
 
 
@@ -357,7 +355,7 @@ def retry(
     summary = status_of(batch, settings=settings_with_journal(**given)).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
-    tell_whose_key(settings, summary)
+    confirm_batch(settings, summary, output)
     _confirm_retry(summary, chosen, yes=yes)
     go_on(
         partial(aio.retry, summary.batch_id, outcomes=chosen),
@@ -454,8 +452,8 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
     if len(rows) > ROWS_SHOWN:
         tell(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
     tell(
-        "Settle it with: batchrun resume --in-doubt retry (sends them, perhaps a second time) "
-        "or --in-doubt drop (never sends them)",
+        "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "
+        "doubt. batchrun resume asks at a terminal, --in-doubt answers in a script.",
         err=True,
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from batchrun.cli.consent import confirm_address
 from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
 from batchrun.cli.output import columns_of, is_screen, room_of, tell, tell_all, tell_as_it_is
@@ -107,14 +109,17 @@ def login(
     Type it when asked, or send it to standard input.
     """
     from batchrun.login import address_for, log_in
-    from batchrun.settings import DEFAULT_PROFILE
-    from batchrun.settings.model import shown_end
+    from batchrun.settings import DEFAULT_PROFILE, service_of, stored_profiles
+    from batchrun.settings.model import masked_end
     from batchrun.settings.profiles import checked_name
     from batchrun.text import plural
 
     settings = settings_from(base_url=base_url)
-    name = checked_name(profile or settings.profile or DEFAULT_PROFILE)
+    name = checked_name(settings.profile or DEFAULT_PROFILE if profile is None else profile)
     address = address_for(name, settings)
+    earlier = stored_profiles().get(name)
+    if earlier is None or service_of(earlier.base_url) != address:
+        confirm_address(settings.model_copy(update={"base_url": address}))
     kept = asyncio.run(
         log_in(
             _key(name, address),
@@ -128,7 +133,7 @@ def login(
     seen = "not checked"
     if kept.workflows is not None:
         seen = f"sees {plural(kept.workflows, 'workflow')}"
-    tell(f"Profile:   {name}, key {shown_end(kept.profile.end)} for {address}, {seen}")
+    tell(f"Profile:   {name}, key {masked_end(kept.profile.end)} for {address}, {seen}")
     if kept.why_a_file:
         tell(
             f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}",
@@ -150,14 +155,13 @@ def logout(
     ] = False,
 ) -> None:
     """Delete a saved API key."""
-    from batchrun.settings import DEFAULT_PROFILE, stored_profiles
+    from batchrun.settings import DEFAULT_PROFILE, key_source, stored_profiles
 
     if every and profile is not None:
         raise UsageError("--all and --profile exclude each other.", "Give one.")
     settings = settings_from()
-    names = (
-        [*stored_profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
-    )
+    chosen = settings.profile or DEFAULT_PROFILE if profile is None else profile
+    names = [*stored_profiles().all()] if every else [chosen]
     left = []
     for name in names:
         try:
@@ -170,7 +174,7 @@ def logout(
     if not names:
         tell("No key is stored.")
     if settings.api_key is not None:
-        tell("Note:      PGAI_API_KEY is still set, in the environment or in .env")
+        tell(f"Note:      {key_source(settings)} is still set")
     if left:
         raise UsageError(
             f"Not all keys are erased: of {len(names)}, {', '.join(left)} "
@@ -229,8 +233,8 @@ def show_configuration(
 ) -> None:
     """Show every setting, its value, and where it comes from."""
     from batchrun.settings import find_configuration, stored_profiles, user_file
-    from batchrun.settings.credentials import tell_settings
-    from batchrun.settings.model import shown_end
+    from batchrun.settings.credentials import shown_settings
+    from batchrun.settings.model import masked_end
 
     options: dict[str, Any] = {
         "profile": profile,
@@ -241,8 +245,7 @@ def show_configuration(
     }
     files = find_configuration(file)
     settings = settings_from(configuration=files, **options)
-    given = [name for name, value in options.items() if value is not None]
-    told = tell_settings(settings, given, files)
+    told = shown_settings(settings, files)
     stored = stored_profiles()
     if as_json:
         document = {
@@ -264,15 +267,15 @@ def show_configuration(
             line = f"{one.name:{width}}  {one.value or '-'}\n{'':{width}}  {source}"
         tell(line, hanging=width + 2)
     tell(
-        "\nThe first that says something wins: option, environment, .env, batchrun.toml "
-        "beside the list, batchrun.toml of the user, profile, default."
+        "\nThe first that has a value wins: option, environment, batchrun.toml beside the list, "
+        "batchrun.toml of the user, profile, .env (the key alone), default."
     )
     tell(
         f"Files:     {', '.join(str(each.path) for each in files.files) or 'none'}"
         f" (the user's own is {user_file()})"
     )
     known = [
-        f"{one.name} {shown_end(one.end)} for {one.base_url} ({one.kept})"
+        f"{one.name} {masked_end(one.end)} for {one.base_url} ({one.kept})"
         for one in stored.all().values()
     ]
     tell(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
@@ -294,6 +297,8 @@ def doctor(
     from batchrun.doctor import Verdict, examine, exit_code_of, terminal_of_process
 
     options = {"profile": profile, "base_url": base_url, "journal": journal}
+    with suppress(UsageError):  # it is one of the findings
+        confirm_address(settings_from(profile=profile, base_url=base_url, journal=journal))
     found = asyncio.run(examine(terminal_of_process(), **options))
     code = exit_code_of(found)
     if as_json:
@@ -328,7 +333,9 @@ def workflows(
     """List the workflows you can run."""
     import batchrun
 
-    found = batchrun.workflows(settings=settings_from(profile=profile, base_url=base_url))
+    settings = settings_from(profile=profile, base_url=base_url)
+    confirm_address(settings)
+    found = batchrun.workflows(settings=settings)
     if as_json:
         fields = ("id", "name", "description", "status")
         tell_as_it_is(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))

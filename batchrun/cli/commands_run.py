@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 import typer
 
 from batchrun.cli.commands_batches import about_doubts
+from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.help import SPENDING, THE_BATCH, add_command
 from batchrun.cli.options import (
     Again,
@@ -51,7 +52,6 @@ from batchrun.cli.options import (
     settings_with_journal,
     spread,
     tell_configuration,
-    tell_whose_key,
     with_play_journal,
 )
 from batchrun.cli.output import Whole, tell, tell_all, tell_as_it_is
@@ -101,7 +101,7 @@ def run_marked(
         tell(words, err=to_stderr)
     if not marked.jobs:
         _end_as_it_stands(marked.summary, settings, manner)
-    tell_whose_key(settings, marked.summary)
+    confirm_batch(settings, marked.summary, output or marked.output)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
     go_on(
@@ -320,6 +320,7 @@ def _show_plan(request: Request, settings: Settings, *, as_json: bool) -> None:
     from batchrun.cli import messages
     from batchrun.cli.messages import plan_costs
 
+    confirm_address(settings)
     plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
     if as_json:
         tell_as_it_is(json.dumps(messages.plan_json(plan)))
@@ -444,7 +445,7 @@ def resume(
             source=summary.source.path,
         )
         tell_configuration(files, settings)
-        tell_whose_key(settings, summary)
+        confirm_batch(settings, summary, output)
         go_on(
             partial(aio.resume, summary.batch_id),
             settings,
@@ -492,7 +493,9 @@ def demo(journal: JournalAt = None) -> None:
     from batchrun.batch.request import Request
     from batchrun.sandbox import write_demo_list
 
-    source = Path("batchrun-demo.csv").resolve()
+    source = Path("batchrun-demo.csv").absolute()
+    if source.is_symlink():
+        raise UsageError(f"{source} is a link, and would be overwritten.", "Remove it first.")
     try:
         write_demo_list(source)
     except OSError as error:

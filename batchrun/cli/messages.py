@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import shlex
-import subprocess
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -21,7 +18,7 @@ from batchrun.cli.output import Whole, columns_of, cut, table, tell, tell_all, t
 from batchrun.cli.signals import SANDBOX_GONE
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import duration, plural
+from batchrun.text import duration, plural, quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -527,9 +524,7 @@ def _lines(report: Report, settings: Settings, where: str, *, sandbox: bool) -> 
     elif summary.unfinished:
         lines.append(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
     elif summary.counts[Outcome.IN_DOUBT] and not sandbox:
-        lines.append(
-            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
-        )
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     if where:
         lines.append(Whole(f"See it:    batchrun status {summary.batch_id}{where}"))
     return lines
@@ -562,9 +557,7 @@ def named_journal(settings: Settings, typed: str | None, *, sandbox: bool = Fals
 
     if typed is None:
         return IN_SANDBOX if sandbox else ""
-    place = shown(settings.journal)  # without a server's password
-    quoted = subprocess.list2cmdline([place]) if os.name == "nt" else shlex.quote(place)
-    return f" --journal {quoted}"
+    return f" {quoted_command('--journal', shown(settings.journal))}"
 
 
 def notice_of(report: Report) -> Notice:

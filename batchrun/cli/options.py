@@ -464,7 +464,20 @@ def settings_from(
         configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
     _note_synchronised(settings)
+    announce(settings)
     return settings
+
+
+announced: set[str] = set()
+"""Notices that this command has printed."""
+
+
+def announce(settings: Settings) -> None:
+    """Say what a ``.env`` file contributes, once in each command."""
+    for notice in settings.notices:
+        if notice not in announced:
+            tell(f"Note:      {notice}", err=True)
+            announced.add(notice)
 
 
 def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
@@ -507,7 +520,9 @@ def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
         raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
     from batchrun.settings import load_settings
 
-    return with_play_journal(load_settings(**given), None)
+    settings = load_settings(**given)
+    announce(settings)
+    return with_play_journal(settings, None)
 
 
 def with_play_journal(settings: Settings, typed: str | None) -> Settings:
@@ -735,34 +750,12 @@ def tell_configuration(configuration: Configuration, settings: Settings) -> None
     for file in configuration.files:
         tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)])
     named = configuration.settings.get("profile")
+    if named is not None and settings.profile == named:
+        tell(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
     if named is not None and settings.profile != named:
         tell(
             f"Note:      profile {named} of batchrun.toml is not used: "
             "the key comes from elsewhere (see: batchrun config)",
-            err=True,
-        )
-
-
-def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
-    """Say it where a batch goes on with another key than it was begun with: that one pays.
-
-    Raises:
-        UsageError: It can't, since no such key is named.
-    """
-    from batchrun import status
-    from batchrun.settings import for_batch, other_key
-
-    here = for_batch(settings, batch)
-    if other := other_key(here, batch):
-        tell(
-            f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
-            f"is erased: {other} pays from now on",
-            err=True,
-        )
-    elif other := status(batch.batch_id, settings=here).unlike_its_key(here):
-        tell(
-            f"Note:      batch {batch.batch_id} was begun with another key: {other} pays from now "
-            "on; a key of another workspace can't see the executions that run already",
             err=True,
         )
 
@@ -788,7 +781,15 @@ def request_from(
             'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
     parameters = {} if options.params is None else read_parameters(options.params)
-    parameters |= dict(parse_parameter(text) for text in options.param or [])
+    for text in options.param or []:
+        name, parameter = parse_parameter(text)
+        parameters[name] = parameter
+        if isinstance(parameter, str) and _BROKEN_JSON.fullmatch(parameter.strip()):
+            tell(
+                f"Note:      --param {name} is sent as text, because it is not valid JSON. "
+                'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
+                err=True,
+            )
     return Request(
         file,
         workflow,
@@ -815,6 +816,10 @@ def _column_of(text: str) -> tuple[str, str]:
             f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
         )
     return name.strip(), column
+
+
+_BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
+"""Text that was meant as an object or a list."""
 
 
 def parse_parameter(text: str) -> tuple[str, JSON]:

@@ -127,6 +127,11 @@ def prepare(path: Path) -> None:
             "promise that what is committed stays.",
             "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
         )
+    if path.is_symlink() and not path.exists():
+        raise JournalError(
+            f"The journal {path} is a link to a file that does not exist.",
+            "Connect the disk it is on, or name another with --journal or BATCHRUN_JOURNAL.",
+        )
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     if os.name == "posix" and path.stat().st_mode & 0o077:
         path.chmod(0o600)

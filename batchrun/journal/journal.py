@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ class Journal:
             UsageError: Somebody has begun the same list meanwhile, or a result that was to be
                 reused has gone; nothing was kept.
         """
-        key_hash = None if key is None else self._key_hash(key)
+        key_hash = None if key is None else self.key_hash(key)
         with writing(self._engine) as connection:
             batch_id = create_batch(
                 connection,
@@ -136,9 +137,13 @@ class Journal:
 
     def begun_with_another_key(self, batch_id: str, key: str) -> bool:
         """Whether a batch was begun with another key; not where that was never kept."""
+        return self.key_begun_with(batch_id) not in {"", self.key_hash(key)}
+
+    def key_begun_with(self, batch_id: str) -> str:
+        """The salted hash of the key a batch was begun with; ``""`` where it was never kept."""
         with self._engine.connect() as connection:
-            found = connection.scalar(select(batches.c.key_hash).where(batches.c.id == batch_id))
-        return found is not None and found != self._key_hash(key)
+            query = select(batches.c.key_hash).where(batches.c.id == batch_id)
+            return connection.scalar(query) or ""
 
     def known_jobs(self, plan: Plan, base_url: str) -> dict[int, KnownJob]:
         """What earlier batches at a service made of a plan's jobs, by their numbers."""
@@ -165,6 +170,8 @@ class Journal:
                     "Start one with: batchrun run FILE -w WORKFLOW",
                 )
             return newest
+        if not batch_id.strip():
+            raise JournalError("The batch ID is empty.", "To list the IDs: batchrun batches")
         with self._engine.connect() as connection:
             every = connection.scalars(select(batches.c.id)).all()
         known = [each for each in every if each.startswith(batch_id)]
@@ -201,7 +208,7 @@ class Journal:
             self._engine,
             self._writer,
             batch_id,
-            self._key_hash(key),
+            self.key_hash(key),
             holder=self._token,
             rescue=self._rescue(batch_id),
         )
@@ -250,7 +257,7 @@ class Journal:
 
     def ledger(self, key: str) -> QuotaLedger:
         """What all processes that use the key have spent, and whose turn it is."""
-        return QuotaLedger(self._engine, self._key_hash(key))
+        return QuotaLedger(self._engine, self.key_hash(key))
 
     def run_seconds(self, workflow_id: str, base_url: str, limit: int) -> list[float]:
         """How long the last executions of a workflow ran, in seconds, oldest first.
@@ -348,6 +355,11 @@ class Journal:
             return None if batch_id is None else self._summary(connection, batch_id)
 
     def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
+        if _BATCH_ID.fullmatch(batch_id) is None:  # it stands in commands that people paste
+            raise JournalError(
+                f"The journal {self.location} holds a batch whose ID batchrun did not write.",
+                "If the file came from somebody else, don't use it.",
+            )
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
         states = connection.execute(
@@ -393,7 +405,7 @@ class Journal:
     def _rescue(self, batch_id: str) -> RescueFiles:
         return RescueFiles(rescue_folders(self.location), batch_id)
 
-    def _key_hash(self, key: str) -> str:
+    def key_hash(self, key: str) -> str:
         """A name for the key that can't be turned back into it; making it is slow on purpose."""
         if key not in self._key_hashes:
             self._key_hashes[key] = self._hash(key)
@@ -407,6 +419,9 @@ class Journal:
                 select(meta.c.value).where(meta.c.name == "salt")
             ).scalar_one()
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
+
+
+_BATCH_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
 
 
 def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str) -> JournalError:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 metadata = MetaData()
 
@@ -115,6 +115,7 @@ jobs = Table(
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
     Column("reused_from", String),  # the batch whose result it is; NULL: it has one of its own
     Index("jobs_by_state", "batch_id", "state", "number"),
+    Index("jobs_by_execution", "execution_id"),
 )
 
 spending = Table(
@@ -147,6 +148,7 @@ attempts = Table(
     Column("triggered_at", Float),
     Column("message", Text, nullable=False),
     Column("result", LargeBinary),
+    Index("attempts_by_execution", "execution_id"),
 )
 
 turns = Table(
@@ -359,6 +361,14 @@ def _to_version_7(connection: Connection) -> None:
     connection.execute(text(f"ALTER TABLE batches ADD COLUMN list_formats {binary}"))
 
 
+def _to_version_8(connection: Connection) -> None:
+    """Find the job that has an execution: no other job takes its result."""
+    for table in ("jobs", "attempts"):
+        connection.execute(
+            text(f"CREATE INDEX IF NOT EXISTS {table}_by_execution ON {table} (execution_id)")
+        )
+
+
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
@@ -366,5 +376,6 @@ _STEPS: Mapping[int, Callable[[Connection], None]] = {
     4: _to_version_5,
     5: _to_version_6,
     6: _to_version_7,
+    7: _to_version_8,
 }
 """What each schema version needs to become the next one."""

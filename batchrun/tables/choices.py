@@ -146,6 +146,11 @@ def save_choices(path: Path, choices: Choices) -> None:
         lines.append("\n[parameter_columns]\n")
         columns = choices.parameter_columns.items()
         lines += [f"{_toml(name)} = {_toml(column)}\n" for name, column in columns]
+    if path.is_symlink() and not path.exists():
+        raise OutputError(
+            f"The mapping {path} is a link to a file that does not exist.",
+            "Name another place with --save-mapping.",
+        )
     try:
         path.write_text("".join(lines), encoding="utf-8")
     except OSError as error:

@@ -35,8 +35,10 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """
     encoding, notices = _encoding(raw, file.name)
     parser = _TableParser()
-    parser.feed(raw.decode(encoding, "replace"))
-    parser.close()
+    text = raw.decode(encoding, "replace")
+    end = text.rfind(">") + 1
+    parser.feed(text[:end])
+    parser.handle_data(text[end:])  # the parser takes quadratic time over tags that never close
     rows = max(parser.tables, key=_cells, default=[])
     if not _cells(rows):
         raise InputError(

@@ -35,22 +35,27 @@ SHOWN_CHARACTERS = 50
 _NOT_A_LABEL = re.compile(
     r"[+-]?[\d.,\s]+%?"  # a number
     r"|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b.*"  # a date
-    r"|[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
+    r"|[^@\s]++@(?=[^@\s]++\Z)[^@\s]+\.[^@\s]+"  # an e-mail address
     r"|(https?://|www\.).*"
 )
-_NUMERIC = re.compile(r"[(+-]?\s*([A-Z]{3}|[$€£¥])?\s*[\d.,'\s]+\s*(%|[A-Z]{3}|[$€£¥])?\)?")
+_NUMERIC = re.compile(r"[(+-]?\s*+([A-Z]{3}|[$€£¥])?[\d.,'\s]++(%|[A-Z]{3}|[$€£¥])?\)?")
+_SHORT = r"(?=(?s:.{0,1000})\Z)"
+"""Longer texts are no totals or groups; the patterns below would take long over them."""
+
 _TOTAL = re.compile(
-    r"((grand\s+|sub[\s-]*|report\s+|overall\s+)?totals?(\s+(records?|rows?|count|amount)\b.*)?"
+    _SHORT
+    + r"((grand\s+|sub[\s-]*|report\s+|overall\s+)?totals?(\s+(records?|rows?|count|amount)\b.*)?"
     r"|gesamt(summe|ergebnis)?|zwischensumme|summe|teilergebnis|sous[\s-]total|total\s+g[eé]n[eé]ral"
     r"|total\s+general|subtotale?|totale?)(\s*[:(\u2013-].*)?",
     re.IGNORECASE,
 )
 _TOTAL_WITH_NUMBERS = re.compile(
-    r"(sum|count|record count|avg|average|anzahl|durchschnitt|moyenne|suma)(\s*[:(].*)?",
+    _SHORT + r"(sum|count|record count|avg|average|anzahl|durchschnitt|moyenne|suma)(\s*[:(].*)?",
     re.IGNORECASE,
 )
 _GROUP = re.compile(
-    r".*\S\s*\(\d[\d.,\s]*(records?|items?|rows?|datensätze|enregistrements?|registros?)?\)",
+    _SHORT
+    + r".*\S\s*\(\d[\d.,\s]*(records?|items?|rows?|datensätze|enregistrements?|registros?)?\)",
     re.IGNORECASE,
 )
 _FOOTER = re.compile(

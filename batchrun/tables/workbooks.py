@@ -7,98 +7,60 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables import isolated, xlsx
-from batchrun.tables.build import Block, Layout, gather
-from batchrun.tables.extent import column_letters
+from batchrun.tables.build import Layout, gather
 from batchrun.tables.formats import Format
+from batchrun.tables.isolated import open_book
+from batchrun.tables.sheets import choose_sheet, column_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from batchrun.tables.options import LoadOptions
-    from batchrun.tables.sheets import Grid
-    from batchrun.tables.sheetxml import SheetTraits
+    from batchrun.tables.sheets import Traits
 
 EXACT_INTEGERS = 2**53
 """Below this every integer has its own double, and Excel holds each number as a double."""
 
 
-def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOptions) -> Table:
+def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """Read a sheet of a workbook.
 
     Args:
         raw: The whole file.
         file: Its path; only named, not opened.
-        file_format: What it is.
         options: Which sheet and which rows.
 
     Raises:
         InputError: The workbook is damaged, has no such sheet, or the sheet holds no table.
     """
-    if file_format is Format.XLSX:
-        grid = xlsx.read_grid(raw, file.name, options.sheet, options.limits)
-    else:
-        grid = isolated.read_grid(raw, file.name, file_format, options.sheet, options.limits)
-    notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
-    if options.visible_only and grid.traits is None:
-        notices += (
-            f"An .{file_format.value} file does not tell which rows are hidden; all are read",
+    with open_book(raw, file.name, options.limits) as book:
+        sheet, notices = choose_sheet(book.sheets, options.sheet, book.filled, file.name)
+        grid = book.read(sheet, visible_only=options.visible_only)
+        notices += grid.notices
+        notices += tuple(_trait_notices(grid.traits, options.visible_only))
+        if options.visible_only and grid.traits is None:
+            notices += (
+                f"An .{book.format.value} file does not tell which rows are hidden; all are read",
+            )
+        source = TableSource(
+            name=file.name,
+            path=str(file.absolute()),
+            format=book.format.value,
+            sheet=sheet.name,
+            notices=notices,
         )
-    source = TableSource(
-        name=file.name,
-        path=str(file.absolute()),
-        format=file_format.value,
-        sheet=grid.sheet,
-        notices=notices,
-    )
-    layout = Layout(
-        filler=None,
-        header_row=options.header_row,
-        merged=grid.merged,
-        first_column=grid.first_column,
-        exact=_exact_ods_column if file_format is Format.ODS else _exact_column,
-        room=grid.room,
-    )
-    return gather(_numbered(grid, options), source, layout)
+        layout = Layout(
+            filler=None,
+            header_row=options.header_row,
+            merged=grid.merged,
+            first_column=grid.first_column,
+            exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
+        )
+        return gather(grid.blocks, source, layout)
 
 
-def _numbered(grid: Grid, options: LoadOptions) -> Iterator[Block]:
-    """The rows with their numbers; what calamine took for empty is put back."""
-    start = 1
-    patches = _patches(grid.traits)
-    hidden = grid.traits.hidden_rows if grid.traits and options.visible_only else set[int]()
-    for rows in grid.blocks:
-        lines: Sequence[int] = range(start, start + len(rows))
-        start += len(rows)
-        if patches:
-            for line in lines:
-                for column, value in patches.get(line, ()):
-                    _put(rows[line - lines[0]], column - grid.first_column, value)
-        if hidden:
-            seen = [
-                (line, row) for line, row in zip(lines, rows, strict=True) if line not in hidden
-            ]
-            yield [line for line, _ in seen], [row for _, row in seen]
-        else:
-            yield lines, rows
-
-
-def _put(row: list[Cell], column: int, value: str) -> None:
-    if 0 <= column < len(row):
-        row[column] = value
-
-
-def _patches(traits: SheetTraits | None) -> dict[int, list[tuple[int, str]]]:
-    by_row: dict[int, list[tuple[int, str]]] = {}
-    if traits is not None:
-        for found in (traits.errors, traits.blank_texts):
-            for (row, column), value in found.items():
-                by_row.setdefault(row, []).append((column, value))
-    return by_row
-
-
-def _trait_notices(traits: SheetTraits | None, visible_only: bool) -> list[str]:
+def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
     if traits is None:
         return []
     notices = []

@@ -149,7 +149,8 @@ def keep_layout(results: BatchResults, form: Form) -> None:
         "flat_depth": form.shape.flat_depth,
     }
     text = json.dumps(kept, ensure_ascii=False, indent=2) + "\n"
-    form.layout.write_text(text, encoding="utf-8")
+    with form.layout.open("x", encoding="utf-8") as file:  # "x" follows no link
+        file.write(text)
 
 
 def _read_layout(path: Path) -> Form:

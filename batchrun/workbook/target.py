@@ -86,6 +86,11 @@ def _check_place(target: Path, source: Path | None) -> None:
         )
     if target.is_dir():
         raise OutputError(f"The output {target} is a folder.", "Name a file with -o.")
+    if target.is_symlink() and not target.exists():
+        raise OutputError(
+            f"The output {target} is a link to a file that does not exist.",
+            "Remove the link, or choose another -o.",
+        )
     if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise OutputError(
             f"The output {target} is the list itself.",
