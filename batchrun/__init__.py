@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from batchrun.batch.control import Control
     from batchrun.batch.history import (
         BatchStatus,
+        RowPage,
         batches,
         export,
         forget,
         results,
+        rows,
         status,
         unknown_columns,
         watch,
     )
     from batchrun.batch.report import Report
-    from batchrun.batch.request import Request
+    from batchrun.batch.request import Preview, Request, preview
     from batchrun.batch.rerun import Rerun
     from batchrun.engine import Ending, Progress
     from batchrun.errors import BatchrunError
@@ -55,10 +57,12 @@ __all__ = [
     "InDoubt",
     "Outcome",
     "Plan",
+    "Preview",
     "Progress",
     "Report",
     "Request",
     "Rerun",
+    "RowPage",
     "Settings",
     "UnknownColumn",
     "aio",
@@ -67,9 +71,11 @@ __all__ = [
     "export",
     "forget",
     "load_settings",
+    "preview",
     "results",
     "resume",
     "retry",
+    "rows",
     "run",
     "run_marked",
     "status",
@@ -88,10 +94,12 @@ _HOMES = {
     "batchrun.estimate": ("Estimate",),
     "batchrun.batch.history": (
         "BatchStatus",
+        "RowPage",
         "batches",
         "export",
         "forget",
         "results",
+        "rows",
         "status",
         "unknown_columns",
         "watch",
@@ -99,7 +107,7 @@ _HOMES = {
     "batchrun.model": ("BatchSummary", "InDoubt", "Outcome"),
     "batchrun.plan": ("Plan",),
     "batchrun.batch.report": ("Report",),
-    "batchrun.batch.request": ("Request",),
+    "batchrun.batch.request": ("Preview", "Request", "preview"),
     "batchrun.batch.rerun": ("Rerun",),
     "batchrun.service": ("Client", "Credits"),
     "batchrun.settings": ("Settings", "load_settings"),

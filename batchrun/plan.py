@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchrun.estimate import Estimate, EstimateRates
+    from batchrun.model import BatchSummary
     from batchrun.service import Credits
 
 
@@ -71,6 +72,7 @@ class Plan:
         credits: The credits left; ``None`` where nobody asked for them.
         known: Number of a job → what became of the same trigger body in an earlier batch.
         reused: The jobs whose earlier result is taken: nothing is sent for them.
+        earlier: The newest batch of the same list, workflow and parameters; set by `check`.
     """
 
     workflow: Workflow
@@ -84,6 +86,7 @@ class Plan:
     credits: Credits | None = None
     known: Mapping[int, KnownJob] = field(default_factory=dict)
     reused: frozenset[int] = frozenset()
+    earlier: BatchSummary | None = None
 
     @property
     def to_trigger(self) -> int:

@@ -17,16 +17,18 @@ from batchrun.batch.export import write_results
 from batchrun.batch.recover import unlike_its_key
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Standing, standing
+from batchrun.journal.schema import JobState
+from batchrun.model import Outcome
 from batchrun.settings import Settings, find_access, for_batch, load_settings
 from batchrun.text import html_table, opens_at, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     import pandas as pd
 
-    from batchrun.model import BatchSummary, ResultRow
+    from batchrun.model import BatchSummary, ResultRow, Role
 
 
 SHORTEST_PREFIX = 4
@@ -168,6 +170,50 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         tuple(journal.rescued(batch_id)),
         journal.key_begun_with(batch_id),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    """Some rows of a batch, as they stand.
+
+    Attributes:
+        header: The list's column names.
+        roles: Which column holds which ID.
+        rows: The rows, in input order.
+    """
+
+    header: tuple[str, ...]
+    roles: Mapping[Role, int]
+    rows: tuple[ResultRow, ...]
+
+
+def rows(
+    batch_id: str,
+    outcomes: Collection[Outcome] | None = None,
+    *,
+    offset: int = 0,
+    limit: int | None = None,
+    settings: Settings | None = None,
+) -> RowPage:
+    """Some rows of a batch as they stand; also while it runs, and of a long list too.
+
+    Args:
+        batch_id: Which batch, by its whole ID.
+        outcomes: Only rows with these outcomes; ``None`` for all.
+        offset: How many of those to skip.
+        limit: At most this many; ``None`` for all.
+        settings: As in `batches`.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        states: list[JobState | None] | None = None
+        if outcomes is not None:
+            states = [state for state in JobState if state.outcome in outcomes]
+            states += [None] if Outcome.INVALID in outcomes else []
+        header, roles, found = journal.page(batch_id, states, offset=offset, limit=limit)
+        return RowPage(header, roles, tuple(found))
 
 
 def results(

@@ -132,7 +132,7 @@ async def check(
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
         newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
-        plan = session.knowing(plan, request.reuse, newest)
+        plan = replace(session.knowing(plan, request.reuse, newest), earlier=newest)
         return replace(plan, credits=await session.credits()) if with_credits else plan
 
 

@@ -16,6 +16,7 @@ import typer
 from batchrun.cli.commands_batches import add_batch_commands
 from batchrun.cli.commands_config import add_config_commands
 from batchrun.cli.commands_run import add_run_commands
+from batchrun.cli.commands_web import add_web_command
 from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.options import announced
@@ -93,6 +94,7 @@ def show_version() -> None:
     _print_version(wanted=True)
 
 
+add_web_command(app)
 add_run_commands(app)
 add_batch_commands(app)
 add_config_commands(app)

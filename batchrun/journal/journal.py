@@ -46,7 +46,7 @@ from batchrun.settings.location import shown
 from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Executable
@@ -335,6 +335,31 @@ class Journal:
                 roles={Role(role): column for role, column in json.loads(roles).items()},
                 list_formats=list_formats,
             )
+
+    def page(
+        self,
+        batch_id: str,
+        states: Collection[JobState | None] | None = None,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> tuple[tuple[str, ...], dict[Role, int], list[ResultRow]]:
+        """Some of a batch's rows, without counting all of them: header, roles, and the rows.
+
+        Args:
+            batch_id: Which batch.
+            states: Only the rows whose job is in these states; ``None`` in it stands for rows
+                without a job.
+            offset: How many of those to skip.
+            limit: At most this many; ``None`` for all.
+        """
+        with self._engine.connect() as connection, connection.begin():
+            header, roles = connection.execute(
+                select(batches.c.header, batches.c.roles).where(batches.c.id == batch_id)
+            ).one()
+            rows = ResultRows(connection, batch_id, states=states, offset=offset, limit=limit)
+            columns = {Role(role): column for role, column in json.loads(roles).items()}
+            return tuple(json.loads(header)), columns, list(rows)
 
     def undecided(self, batch_id: str) -> list[ResultRow]:
         """The rows in doubt that the user has not decided about, in input order."""
