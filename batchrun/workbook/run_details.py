@@ -125,7 +125,7 @@ def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Ce
         yield "correct invalid rows in the list, then", MENDED
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
         yield f'send the rows you mark under "{AGAIN}" with', "batchrun run THIS_FILE"
-    yield "write this file again with", f"batchrun export {batch_id} -o …"
+    yield "write this file again with", f"batchrun export {batch_id} -o OUT.xlsx"
 
 
 def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
