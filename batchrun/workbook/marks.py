@@ -17,7 +17,7 @@ from batchrun.errors import InputError
 from batchrun.model import Outcome
 from batchrun.tables import LoadLimits
 from batchrun.tables.files import open_raw
-from batchrun.workbook.layout import STATUS_COLUMNS
+from batchrun.workbook.layout import AGAIN, STATUS_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from openpyxl import Workbook
 
     from batchrun.model import Cell
-
-AGAIN = "run again"
-"""The head of the column in which anything asks for the row to be sent again."""
 
 SHEET = "Results"
 
