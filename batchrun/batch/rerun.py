@@ -15,7 +15,8 @@ from batchrun.model import Role
 from batchrun.settings import Settings, load_settings
 from batchrun.settings.location import shown
 from batchrun.tables.ids import ValidId, parse_id
-from batchrun.workbook.marks import AGAIN, MENDED, read_results, signature_of
+from batchrun.workbook.layout import AGAIN
+from batchrun.workbook.marks import MENDED, read_results, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
