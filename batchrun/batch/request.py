@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.errors import parameter
+from batchrun.errors import UsageError, parameter
+from batchrun.model import Role
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import (
     Choices,
@@ -17,6 +18,7 @@ from batchrun.tables import (
     load,
     read_choices,
     save_choices,
+    unused_notices,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.estimate import EstimateRates
-    from batchrun.model import JSON, Role, Table, Workflow
+    from batchrun.model import JSON, Table, Workflow
     from batchrun.settings import ListDefaults, Settings
     from batchrun.tables import Ask
 
@@ -44,6 +46,9 @@ class Request:
         parameters: Sent with every row.
         parameter_columns: Parameter name → name of the column its value comes from.
         header_row: Line of the column names; ``None`` to find it.
+        no_header: The list has no column names.
+        no_company: Send no company ids, whatever columns there are.
+        no_contact: Send no contact ids likewise.
         visible_only: Leave out rows that are hidden or filtered out.
         lenient_ids: Send what merely looks like a UUID.
         mapping: File with the choices made for an earlier export of the same shape.
@@ -61,6 +66,9 @@ class Request:
     parameters: Mapping[str, JSON] = field(default_factory=dict)
     parameter_columns: Mapping[str, str] = field(default_factory=dict)
     header_row: int | None = None
+    no_header: bool = False
+    no_company: bool = False
+    no_contact: bool = False
     visible_only: bool = False
     lenient_ids: bool = False
     mapping: Path | None = None
@@ -79,10 +87,17 @@ class Request:
         return replace(
             said,
             sheet=self.sheet or defaults.sheet,
-            company_column=self.company_column or defaults.company_column,
-            contact_column=self.contact_column or defaults.contact_column,
+            company_column=None
+            if self.no_company
+            else self.company_column or defaults.company_column,
+            contact_column=None
+            if self.no_contact
+            else self.contact_column or defaults.contact_column,
+            no_company=self.no_company or (defaults.no_company and self.company_column is None),
+            no_contact=self.no_contact or (defaults.no_contact and self.contact_column is None),
             parameter_columns={**defaults.parameter_columns, **self.parameter_columns},
-            header_row=self.header_row or defaults.header_row,
+            header_row=None if self.no_header else self.header_row or defaults.header_row,
+            no_header=self.no_header or (defaults.no_header and self.header_row is None),
             visible_only=self.visible_only or defaults.visible_only,
             lenient_ids=self.lenient_ids or defaults.lenient_ids,
         )
@@ -128,18 +143,31 @@ def load_request(request: Request, settings: Settings) -> Loaded:
             Path(request.source),
             sheet=choices.sheet,
             header_row=choices.header_row,
+            no_header=request.no_header,
             visible_only=choices.visible_only,
             limits=_limits(settings),
+        )
+    elif request.no_header:
+        raise UsageError(
+            f"A DataFrame has its column names; {parameter('no_header', True)} is for files.",
+            "Leave it out, or make the frame with pandas.read_csv(…, header=None).",
         )
     else:
         table = from_frame(request.source)
     table = choices.check_shape(table)
+    unsent = {Role.COMPANY: request.no_company, Role.CONTACT: request.no_contact}
+    without = [role for role, said in unsent.items() if said]
     roles = find_roles(
         table,
         company_column=choices.company_column,
         contact_column=choices.contact_column,
+        without=without,
         lenient=choices.lenient_ids,
         ask=request.ask,
+    )
+    unused = unused_notices(table, roles, without)
+    table = replace(
+        table, source=replace(table.source, marked_notices=(*table.source.marked_notices, *unused))
     )
     columns = {
         name: find_column(table, column, parameter("parameter_columns"))

@@ -119,12 +119,13 @@ def plan_lines(
     now = plan.to_trigger if now is None else now
     source, invalid = plan.table.source, plan.invalid
     sheet = f", sheet {source.sheet}" if source.sheet else ""
+    header = f", header in line {source.header_line}" if source.header_line else ""
     columns = [
         f"{role.name.lower()} id from column {plan.table.header[at] or at + 1!r}"
         for role, at in plan.roles.items()
     ]
     lines = [
-        Whole(f"List:      {source.name}{sheet}"),
+        Whole(f"List:      {source.name}{sheet}{header}"),
         *(f"           {spelled(notice)}" for notice in source.marked_notices),
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Columns:   {', '.join(columns)}",
@@ -139,6 +140,7 @@ def plan_lines(
     if now < plan.to_trigger:
         part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
     lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}, {folded}")
+    lines += [f"           {spelled(hint)}" for hint in plan.marked_hints()]
     lines += [f"           {line}" for line in known_lines(plan)]
     lines += costs
     if plan.first_body is not None:

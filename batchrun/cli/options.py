@@ -19,6 +19,7 @@ from batchrun.cli.prompts import (
     HeaderRow,
     LenientIds,
     MappingFile,
+    NoHeader,
     SaveMapping,
     VisibleOnly,
     ask_if_somebody_is_here,
@@ -473,6 +474,12 @@ CompanyColumn: TypeAlias = Annotated[
 ContactColumn: TypeAlias = Annotated[
     str | None, typer.Option(metavar="C", help="Column with the contact ids.")
 ]
+NoCompany: TypeAlias = Annotated[
+    bool, typer.Option("--no-company", help="Send no company ids, only contact ids.")
+]
+NoContact: TypeAlias = Annotated[
+    bool, typer.Option("--no-contact", help="Send no contact ids, only company ids.")
+]
 Param: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(metavar="K=V", help="A parameter for all rows: JSON, else text. Repeatable."),
@@ -492,9 +499,12 @@ class ListOptions:
 
     sheet: Sheet = None
     header_row: HeaderRow = None
+    no_header: NoHeader = False
     visible_only: VisibleOnly = False
     company_column: CompanyColumn = None
     contact_column: ContactColumn = None
+    no_company: NoCompany = False
+    no_contact: NoContact = False
     lenient_ids: LenientIds = False
     mapping: MappingFile = None
     save_mapping: SaveMapping = None
@@ -590,6 +600,9 @@ def request_from(
         parameters,
         dict(_column_of(text) for text in options.param_column or []),
         header_row=options.header_row,
+        no_header=options.no_header,
+        no_company=options.no_company,
+        no_contact=options.no_contact,
         visible_only=options.visible_only,
         lenient_ids=options.lenient_ids,
         mapping=options.mapping,

@@ -71,6 +71,9 @@ def agreed(question: str) -> bool:
 HeaderRow: TypeAlias = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Line with the column names.")
 ]
+NoHeader: TypeAlias = Annotated[
+    bool, typer.Option("--no-header", help="The list has no column names.")
+]
 VisibleOnly: TypeAlias = Annotated[
     bool, typer.Option("--visible-only", help="Leave out rows that are hidden or filtered out.")
 ]

@@ -4,11 +4,11 @@
 
     files.py           path → Table
     ├── formats.py         what the bytes are
-    ├── text.py            CSV and its kin, with encoding.py, dialect.py and regular.py
-    ├── pages.py           HTML that is named .xls
-    └── workbooks.py       XLSX by xlsx.py, archive.py, sheetxml.py, extent.py; others by foreign.py
-        gather.py          rows → Table, with frames.py; reports.py knows what is no row
-    roles.py           which column is which, with names.py and contents.py; ids.py reads a cell
+    ├── text.py            CSV and its kin, with encoding.py
+    ├── html.py            HTML that is named .xls
+    └── workbooks.py       XLSX by xlsx.py; other workbooks by isolated.py; sheets.py chooses
+        build.py           rows → Table, with frames.py; reports.py knows what is no row
+    roles.py           which column is which; ids.py reads a cell
     choices.py         the user's choices, kept for the next export
 """
 
@@ -25,6 +25,7 @@ from batchrun.tables.roles import (
     find_column,
     find_roles,
     swap_notice,
+    unused_notices,
 )
 
 __all__ = [
@@ -47,4 +48,5 @@ __all__ = [
     "read_choices",
     "save_choices",
     "swap_notice",
+    "unused_notices",
 ]

@@ -41,11 +41,13 @@ class LoadOptions:
         sheet: Sheet of a workbook, by name or by its number among the visible sheets (``"1"``
             is the first); ``None`` for the first visible sheet that holds anything.
         header_row: Line of the column names; ``None`` to find it.
+        no_header: Whether the list has no column names.
         visible_only: Leave out rows that are hidden or filtered out.
         limits: How large the list may be.
     """
 
     sheet: str | None = None
     header_row: int | None = None
+    no_header: bool = False
     visible_only: bool = False
     limits: LoadLimits = field(default_factory=LoadLimits)

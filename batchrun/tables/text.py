@@ -453,7 +453,7 @@ def _gather(
     long: bool,
 ) -> Table:
     with field_limit(options.limits.field_characters):
-        layout = Layout("", options.header_row, room=room)
+        layout = Layout("", options.header_row, options.no_header, room=room)
         return gather(_blocks(pieces, dialect, long=long), source, layout)
 
 

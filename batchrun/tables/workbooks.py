@@ -56,6 +56,7 @@ def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOpti
     layout = Layout(
         filler=None,
         header_row=options.header_row,
+        no_header=options.no_header,
         merged=grid.merged,
         first_column=grid.first_column,
         exact=_exact_ods_column if file_format is Format.ODS else _exact_column,
@@ -175,7 +176,7 @@ def _exact_ods_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell
     return [_duration(cell) if isinstance(cell, str) else cell for cell in exact]
 
 
-_ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d\d)M(\d\d(?:[.,]\d+)?)S")
+_ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
 
 
 def _duration(text: str) -> Cell:
