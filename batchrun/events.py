@@ -36,6 +36,7 @@ class Event(StrEnum):
     REQUEST = "request"
     QUOTA_WAITING = "quota.waiting"
     RESULTS_WRITTEN = "results.written"
+    WORKBOOK_SIMPLIFIED = "workbook.simplified"
 
 
 @dataclass(frozen=True, slots=True)

@@ -372,9 +372,13 @@ class BatchResults:
         summary: The batch as a whole.
         header: The input's column names, as they were.
         rows: The rows in input order; may be iterated more than once.
+        roles: The input's ID columns.
+        list_formats: The number formats of the input's cells, as `workbook.list_formats` encodes
+            them; ``None`` where they are not known.
     """
 
     summary: BatchSummary
     header: tuple[str, ...]
     rows: Iterable[ResultRow]
     roles: Mapping[Role, int] = field(default_factory=dict)
+    list_formats: bytes | None = None

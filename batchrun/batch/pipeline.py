@@ -411,8 +411,14 @@ def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) 
 
 
 def _begun(session: Session, plan: Plan, known: str | None) -> str:
-    base_url, profile = session.settings.base_url, session.profile
-    return session.journal.create(plan, base_url, known=known, profile=profile, key=session.key)
+    return session.journal.create(
+        plan,
+        session.settings.base_url,
+        known=known,
+        profile=session.profile,
+        key=session.key,
+        list_formats=workbook.list_formats(plan.table),
+    )
 
 
 # where things are

@@ -37,6 +37,7 @@ def create_batch(
     profile: str | None = None,
     *,
     key_hash: str | None = None,
+    list_formats: bytes | None = None,
 ) -> str:
     """Keep a plan as a new batch, within the connection's transaction.
 
@@ -47,6 +48,7 @@ def create_batch(
         known: The newest batch of the same list at this service that the user knows of.
         profile: Whose stored key it is begun with, if it is a stored one.
         key_hash: That key or any other it is begun with, salted and hashed.
+        list_formats: The number formats of the list's cells.
 
     Returns:
         The new batch's id.
@@ -66,7 +68,7 @@ def create_batch(
         )
     now = datetime.now(UTC)
     batch_id = _batch_id(plan.table.source.name, now)
-    begun_with = {"profile": profile, "key_hash": key_hash}
+    begun_with = {"profile": profile, "key_hash": key_hash, "list_formats": list_formats}
     connection.execute(insert(batches).values(_batch(batch_id, plan, base_url, now) | begun_with))
     sharing = [0] * len(plan.bodies)
     _insert_many(connection, rows, _planned_rows(batch_id, plan, sharing))

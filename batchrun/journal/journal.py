@@ -101,6 +101,7 @@ class Journal:
         known: str | None = None,
         profile: str | None = None,
         key: str | None = None,
+        list_formats: bytes | None = None,
     ) -> str:
         """Keep a plan as a new batch: all of it or nothing.
 
@@ -110,6 +111,7 @@ class Journal:
             known: The newest batch of the same list at this service that the user knows of.
             profile: Whose stored key it is begun with; ``None`` for a key that is not stored.
             key: The key; kept of it is a salted hash.
+            list_formats: The number formats of the list's cells, for `BatchResults`.
 
         Returns:
             The new batch's id.
@@ -120,7 +122,15 @@ class Journal:
         """
         key_hash = None if key is None else self._key_hash(key)
         with writing(self._engine) as connection:
-            batch_id = create_batch(connection, plan, base_url, known, profile, key_hash=key_hash)
+            batch_id = create_batch(
+                connection,
+                plan,
+                base_url,
+                known,
+                profile,
+                key_hash=key_hash,
+                list_formats=list_formats,
+            )
             reuse_results(connection, batch_id, plan)
             return batch_id
 
@@ -304,14 +314,17 @@ class Journal:
             of_jobs: Only the rows of these jobs, at most some hundred.
         """
         with self._engine.connect() as connection, connection.begin():
-            header, roles = connection.execute(
-                select(batches.c.header, batches.c.roles).where(batches.c.id == batch_id)
+            header, roles, list_formats = connection.execute(
+                select(batches.c.header, batches.c.roles, batches.c.list_formats).where(
+                    batches.c.id == batch_id
+                )
             ).one()
             yield BatchResults(
                 summary=self._summary(connection, batch_id),
                 header=tuple(json.loads(header)),
                 rows=ResultRows(connection, batch_id, of_jobs=of_jobs),
                 roles={Role(role): column for role, column in json.loads(roles).items()},
+                list_formats=list_formats,
             )
 
     def undecided(self, batch_id: str) -> list[ResultRow]:
@@ -333,7 +346,8 @@ class Journal:
             return None if batch_id is None else self._summary(connection, batch_id)
 
     def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
-        found = connection.execute(select(batches).where(batches.c.id == batch_id)).one()
+        columns = [each for each in batches.c if each is not batches.c.list_formats]
+        found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
         states = connection.execute(
             select(
                 jobs.c.state, jobs.c.reused_from.is_not(None), func.count(), func.sum(jobs.c.rows)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 metadata = MetaData()
 
@@ -83,6 +83,7 @@ batches = Table(
     Column("profile", String),  # whose stored key it was begun with
     Column("form", Text, nullable=False, default=""),  # JSON: how its results are written
     Column("key_hash", String),  # of the key it was begun with, salted; NULL: not known
+    Column("list_formats", LargeBinary),  # of the list's cells; NULL: not known
 )
 
 rows = Table(
@@ -221,10 +222,17 @@ def encode_result(result: JSON) -> bytes:
 
 
 def decode_result(stored: bytes | None) -> JSON:
-    """Read what ``encode_result`` wrote; ``None`` where nothing was kept."""
+    """Read what ``encode_result`` wrote; ``None`` where nothing was kept.
+
+    A result that Python can't parse is returned as its text: it was paid for.
+    """
     if stored is None:
         return None
-    result: JSON = json.loads(zlib.decompress(stored).decode("utf-8", "surrogatepass"))
+    text = zlib.decompress(stored).decode("utf-8", "surrogatepass")
+    try:
+        result: JSON = json.loads(text)
+    except (RecursionError, ValueError):  # nested too deep, or a number of 5,000 digits
+        return text
     return result
 
 
@@ -234,8 +242,11 @@ def encode_time(moment: datetime | None) -> float | None:
 
 
 def decode_time(seconds: float | None) -> datetime | None:
-    """Unix seconds as an aware moment in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    """Unix seconds as an aware moment in UTC; ``None`` where Python has no such year."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _plain(cell: Cell) -> JSON:
@@ -342,11 +353,18 @@ def _to_version_6(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE batches ADD COLUMN key_hash VARCHAR"))
 
 
+def _to_version_7(connection: Connection) -> None:
+    """The number formats of the list's cells."""
+    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+    connection.execute(text(f"ALTER TABLE batches ADD COLUMN list_formats {binary}"))
+
+
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
     3: _to_version_4,
     4: _to_version_5,
     5: _to_version_6,
+    6: _to_version_7,
 }
 """What each schema version needs to become the next one."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from batchrun.errors import OutputError
+from batchrun.events import Event, happened
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, UnknownColumn, keep_layout, unknown_columns
 from batchrun.workbook.frame import to_frame
@@ -14,7 +17,9 @@ from batchrun.workbook.text import write_crm, write_csv, write_json_lines
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.model import BatchResults
+    from batchrun.model import BatchResults, Table
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = [
     "Crm",
@@ -22,11 +27,21 @@ __all__ = [
     "UnknownColumn",
     "check_target",
     "flatten",
+    "list_formats",
     "to_frame",
     "unknown_columns",
     "usual_target",
     "write",
 ]
+
+
+def list_formats(table: Table) -> bytes | None:
+    """The number formats of a list's cells, to be kept with its batch; ``None`` for none."""
+    if table.source.format != "xlsx":
+        return None
+    from batchrun.workbook.source import list_formats as read  # openpyxl is slow to import
+
+    return read(table)
 
 
 def write(
@@ -51,11 +66,11 @@ def write(
     form = form or Form()
     with whole_file(target, beside=beside) as place:
         shortened = _write(results, place.temporary, target, form)
-        if not results.summary.unfinished:
-            keep_layout(results, form)
-        if shortened:
-            with whole_file(_whole(target)) as whole:
-                write_json_lines(results, whole.temporary)
+    if not results.summary.unfinished:
+        _keep_layout(results, form)
+    if shortened:
+        with whole_file(_whole(target)) as whole:
+            write_json_lines(results, whole.temporary)
     return place.final
 
 
@@ -63,9 +78,7 @@ def _write(results: BatchResults, path: Path, target: Path, form: Form) -> int:
     """Write to a path in the target's format; how many values are not whole."""
     match target.suffix.lower():
         case ".xlsx":
-            from batchrun.workbook.excel import write_excel  # openpyxl is slow to import
-
-            return write_excel(results, path, form.shape, whole_name=_whole(target).name)
+            return _write_workbook(results, path, target, form)
         case ".csv" if form.crm is not None:
             write_crm(results, path, form.shape, form.crm)
         case ".csv":
@@ -75,6 +88,37 @@ def _write(results: BatchResults, path: Path, target: Path, form: Form) -> int:
         case _:
             write_json_lines(results, path)
     return 0
+
+
+def _write_workbook(results: BatchResults, path: Path, target: Path, form: Form) -> int:
+    """Write a workbook; if it can't be written as usual, one of plain text with every row."""
+    from batchrun.workbook.excel import write_excel, write_plain_excel  # openpyxl: slow to import
+
+    whole = _whole(target).name
+    try:
+        return write_excel(results, path, form.shape, whole_name=whole)
+    except OSError:
+        raise
+    except Exception as error:  # a paid result doesn't depend on how it looks
+        kind = type(error).__name__  # its words may be the service's
+        happened(_LOG, Event.WORKBOOK_SIMPLIFIED, part="the whole workbook", error=kind)
+        write_plain_excel(
+            results,
+            path,
+            f"batchrun could not lay these results out ({kind}). Every row is here as plain text, "
+            f"and the results are whole in {whole}. Please report this.",
+        )
+        return 1
+
+
+def _keep_layout(results: BatchResults, form: Form) -> None:
+    try:
+        keep_layout(results, form)
+    except OSError as error:
+        raise OutputError(
+            f"The layout {form.layout} could not be written: {error.strerror or error}.",
+            "The results are written. Name another file for the layout.",
+        ) from error
 
 
 def _whole(target: Path) -> Path:

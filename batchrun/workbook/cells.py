@@ -37,6 +37,8 @@ class Limits:
 
 
 EXCEL = Limits()
+UNLIMITED = Limits(columns=10**9)
+"""What a file that is no workbook can hold."""
 
 EXACT_DIGITS = 15
 """Digits of a number that Excel shows; a longer integer is kept as text."""
@@ -63,6 +65,8 @@ _ADDRESS = re.compile(
 
 _NOT_IN_SHEET_NAMES = re.compile(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _EXCELS_FIRST_YEAR = 1900
+_LONGEST = timedelta(days=2_958_465)
+"""The duration that is Excel's last day, 9999-12-31, as a number."""
 
 
 class Fitter:
@@ -102,9 +106,13 @@ class Fitter:
                 fits = value.year >= _EXCELS_FIRST_YEAR
             case time():
                 fits = value.tzinfo is None
-            case timedelta():  # Excel shows ##### for a negative one
-                fits = value >= timedelta(0)
-        return value if fits else str(value)
+            case timedelta():  # Excel shows ##### for any other
+                fits = timedelta(0) <= value <= _LONGEST
+        return value if fits else as_text(value)
+
+    def plain(self, text: str) -> str:
+        """A text as XML holds it, for what is no cell."""
+        return _UNHOLDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
     def text(self, text: str) -> str:
         """A text as a cell holds it."""
@@ -121,6 +129,14 @@ class Fitter:
             mark = f" … [not whole: {', '.join(marks)}; see {self._whole_name}]"
             text = _first_units(text, self._limits.text - len(mark)) + mark
         return _ESCAPED.sub(_escape, text)
+
+
+def as_text(value: Cell) -> str:
+    """A value as text, whatever it is."""
+    try:
+        return str(value)
+    except ValueError:  # a whole number of more than 4,300 digits
+        return f"{value:#x}"
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -135,20 +135,24 @@ _TYPE_NAMES = {
 class TableSurvey:
     """What is seen of a table: the results of all rows, or the items of a list of objects.
 
+    Args:
+        most_columns: How many columns there may be.
+        tickets: One for each table of a list that may still be made, of all tables together.
+
     Attributes:
         lines: Its lines.
         columns: By path, in the order in which they were first seen.
         lists: Tables of the lists of objects in it.
-        overflow: Whether there were more columns than ``most``.
+        overflow: Whether there were more columns than ``most_columns``.
     """
 
-    def __init__(self, most_columns: int, most_lists: int) -> None:
+    def __init__(self, most_columns: int, tickets: Iterator[object]) -> None:
         self.lines = 0
         self.columns: dict[Path, ColumnSurvey] = {}
         self.lists: dict[Path, TableSurvey] = {}
         self.overflow = False
         self._most_columns = most_columns
-        self._most_lists = most_lists
+        self._tickets = tickets
 
     def see(self, flat: Flat) -> None:
         """Take a flattened result or item into account; its lists are seen by ``list_at``."""
@@ -166,9 +170,14 @@ class TableSurvey:
     def list_at(self, path: Path) -> TableSurvey | None:
         """The table of a list's items; ``None`` when there are too many lists already."""
         table = self.lists.get(path)
-        if table is None and len(self.lists) < self._most_lists:
-            table = self.lists[path] = TableSurvey(self._most_columns, self._most_lists)
+        if table is None and next(self._tickets, None) is not None:
+            table = self.lists[path] = TableSurvey(self._most_columns, self._tickets)
         return table
+
+    @property
+    def lists_overflow(self) -> bool:
+        """Whether any list's items have more columns than a sheet takes."""
+        return any(table.overflow or table.lists_overflow for table in self.lists.values())
 
     def order(self) -> list[Path]:
         """The columns' paths: siblings together, else as first seen by row order.

@@ -8,14 +8,14 @@ from openpyxl.utils import get_column_letter
 
 from batchrun.model import Outcome, Role
 from batchrun.text import plural
-from batchrun.workbook.cells import EXCEL, Fitter, Limits
+from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text
 from batchrun.workbook.columns import name_of, shown
-from batchrun.workbook.flatten import dotted
+from batchrun.workbook.flatten import as_json, dotted
 from batchrun.workbook.layout import MORE, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import AGAIN, MENDED, SHEET, Signature, sign
-from batchrun.workbook.sheets import Book, Look, TableSheets, look_of
-from batchrun.workbook.source import SourceLook, source_looks
-from batchrun.workbook.styles import Head
+from batchrun.workbook.sheets import Book, TableColumn, TableSheets, column_for
+from batchrun.workbook.source import ListFormats
+from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.summary import SummarySheet
 
 if TYPE_CHECKING:
@@ -46,17 +46,17 @@ _STATUS_WORDS = {
 
 def guide_sheets(book: Book, layout: Layout) -> TableSheets:
     """The empty sheet."""
-    looks = [
-        Look("column", 9, Head.LIST),
-        Look("name", 34, Head.LIST),
-        Look("comes from", 16, Head.STATUS),
-        Look("what it is", 44, Head.STATUS),
-        Look("type", 22, Head.RESULT),
-        Look("filled", 10, Head.RESULT),
-        Look("filled share", 10, Head.RESULT, formats={"float": "0%"}),
-        Look("example", 52, Head.RESULT),
+    columns = [
+        TableColumn("column", 9, ColumnKind.LIST),
+        TableColumn("name", 34, ColumnKind.LIST),
+        TableColumn("comes from", 16, ColumnKind.STATUS),
+        TableColumn("what it is", 44, ColumnKind.STATUS),
+        TableColumn("type", 22, ColumnKind.RESULT),
+        TableColumn("filled", 10, ColumnKind.RESULT),
+        TableColumn("filled share", 10, ColumnKind.RESULT, formats={"float": "0%"}),
+        TableColumn("example", 52, ColumnKind.RESULT),
     ]
-    return TableSheets(book, COLUMNS_TITLE, looks, len(layout.header) + 1, frozen=2)
+    return TableSheets(book, COLUMNS_TITLE, columns, len(layout.header) + 1, frozen=2)
 
 
 def write_guide(sheets: TableSheets, layout: Layout, results: BatchResults) -> None:
@@ -112,17 +112,20 @@ def attention_sheets(book: Book, results: BatchResults, names: Sequence[int]) ->
     """The empty sheet; its rows follow when it is known where each one's results are."""
     summary = results.summary
     rows = summary.rows - summary.counts[Outcome.COMPLETED]
-    looks = [
-        Look("line", 9, Head.LIST),
-        *([Look("name", 34, Head.LIST)] if names else []),
-        *(Look(f"{role.name.lower()} id", 38, Head.LIST, wrap=False) for role in results.roles),
-        Look("outcome", 13, Head.STATUS),
-        Look("reason", 52, Head.STATUS),
-        Look("what to do", 60, Head.STATUS),
+    columns = [
+        TableColumn("line", 9, ColumnKind.LIST),
+        *([TableColumn("name", 34, ColumnKind.LIST)] if names else []),
+        *(
+            TableColumn(f"{role.name.lower()} id", 38, ColumnKind.LIST, wrap=False)
+            for role in results.roles
+        ),
+        TableColumn("outcome", 13, ColumnKind.STATUS),
+        TableColumn("reason", 52, ColumnKind.STATUS),
+        TableColumn("what to do", 60, ColumnKind.STATUS),
     ]
-    outcome = len(looks) - 3
+    outcome = len(columns) - 3
     return TableSheets(
-        book, ATTENTION_TITLE, looks, max(rows, 1), frozen=2 if names else 1, outcome=outcome
+        book, ATTENTION_TITLE, columns, max(rows, 1), frozen=2 if names else 1, outcome=outcome
     )
 
 
@@ -193,7 +196,11 @@ class DetailSheets:
         for table in layout.tables:
             for each in table.with_all_below():
                 self._sheets[id(each)] = TableSheets(
-                    book, each.title, _looks(each), each.lines, frozen=3 if each.named else 2
+                    book,
+                    each.title,
+                    _detail_columns(each),
+                    each.lines,
+                    frozen=3 if each.named else 2,
                 )
 
     def add(self, row: ResultRow, flat: Flat, place: str) -> dict[int, str]:
@@ -242,12 +249,15 @@ class DetailSheets:
                 self._add_items(below, flat.items.get(below.path, []), home, f"{path}.")
 
 
-def _looks(table: DetailTable) -> list[Look]:
-    looks = [Look(title, 9, Head.LIST) for title in table.leading[:2]]
-    looks += [Look(title, 16, Head.LIST, wrap=False) for title in table.leading[2:]]
+def _detail_columns(table: DetailTable) -> list[TableColumn]:
+    columns = [TableColumn(title, 9, ColumnKind.LIST) for title in table.leading[:2]]
+    columns += [TableColumn(title, 16, ColumnKind.LIST, wrap=False) for title in table.leading[2:]]
     if table.named:
-        looks[2] = Look(table.leading[2], 34, Head.LIST)
-    return [*looks, *(look_of(each.title, each.survey, Head.RESULT) for each in table.columns)]
+        columns[2] = TableColumn(table.leading[2], 34, ColumnKind.LIST)
+    return [
+        *columns,
+        *(column_for(each.title, each.survey, ColumnKind.RESULT) for each in table.columns),
+    ]
 
 
 _STATUS_WIDTHS = (13, 30, 24, 20, 20, 20, 11)
@@ -278,91 +288,137 @@ def write_excel(
     layout = layout_of(results, shape, limits)
     fitter = Fitter(limits, whole_name)
     with Book(limits, fitter) as book:
-        _describe(book, results)
-        rows = _results_sheets(book, results, layout)
+        formats = ListFormats()
+        with book.optional("the list's own formats"):
+            formats = ListFormats.decoded(results.list_formats)
+        with book.optional("the document's properties"):
+            _describe(book, results)
+        rows = _results_sheets(book, results, layout, formats)
         attention = attention_sheets(book, results, layout.names)
         details = DetailSheets(book, layout)
         summary = SummarySheet(book)
         guide = guide_sheets(book, layout)
-        _write_rows(rows, details, results, layout)
-        write_attention(attention, results, layout.names, rows)
-        summary.write(results.summary, layout)
-        write_guide(guide, layout, results)
+        _write_rows(book, rows, details, results, layout, formats)
+        with book.optional("the sheet Needs attention"):
+            write_attention(attention, results, layout.names, rows)
+        with book.optional("the sheet Columns"):
+            write_guide(guide, layout, results)
+        with book.optional("the sheet Summary"):
+            summary.write(results.summary, layout)
+        summary.write_left_out()
         book.save(path)
-    return fitter.shortened + layout.overflow
+    return fitter.shortened + layout.incomplete
+
+
+def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
+    """Write a workbook of text alone, for results that `write_excel` can't write.
+
+    Args:
+        results: What to write.
+        path: Where to.
+        why: What is said of it on its first line.
+    """
+    fitter = Fitter(EXCEL, "")
+    room = EXCEL.columns - len(STATUS_COLUMNS)
+    with Book(EXCEL, fitter) as book:
+        with book.optional("the document's properties"):
+            _describe(book, results)
+        header = (*results.header[:room], *STATUS_COLUMNS[:3], "result (JSON)")
+        columns = [TableColumn(title, 26, wrap=False) for title in header]
+        sheets = TableSheets(book, SHEET, columns, results.summary.rows)
+        for row in results.rows:
+            cells = [None if cell is None else as_text(cell) for cell in row.row.cells[:room]]
+            status = [row.outcome.value, row.message or None, row.execution_id]
+            result = None if row.result is None else as_json(row.result)
+            sheets.append([*cells, *status, result])
+        TableSheets(book, "About this file", [TableColumn(why, 100)], 1)
+        book.save(path)
 
 
 def _describe(book: Book, results: BatchResults) -> None:
     properties = book.workbook.properties
     properties.creator = "batchrun"
-    properties.title = f"{results.summary.workflow.name}: {results.summary.source.name}"
+    title = f"{results.summary.workflow.name}: {results.summary.source.name}"
+    properties.title = book.fitter.plain(title)
     sign(book.workbook, Signature(results.summary.batch_id, results.summary.updated_at))
     properties.created = results.summary.created_at.replace(tzinfo=None)
+    properties.modified = results.summary.updated_at.replace(tzinfo=None)
 
 
-def _results_sheets(book: Book, results: BatchResults, layout: Layout) -> TableSheets:
-    looks = _list_looks(results, layout)
-    looks += [
-        Look(
+def _results_sheets(
+    book: Book, results: BatchResults, layout: Layout, formats: ListFormats
+) -> TableSheets:
+    columns = _list_columns(results, layout, formats)
+    columns += [
+        TableColumn(
             title,
             width,
-            Head.STATUS,
+            ColumnKind.STATUS,
             wrap=title == "batchrun message",
             group=title in STATUS_COLUMNS[_TECHNICAL],
             formats={"float": "0.0"},
         )
         for title, width in zip(STATUS_COLUMNS, _STATUS_WIDTHS, strict=True)
     ]
-    looks.insert(_again_at(layout), Look(AGAIN, 11, Head.ASKED))
-    looks += [look_of(each.title, each.survey, Head.RESULT) for each in layout.results]
+    columns.insert(_again_at(layout), TableColumn(AGAIN, 11, ColumnKind.INPUT))
+    columns += [column_for(each.title, each.survey, ColumnKind.RESULT) for each in layout.results]
     if layout.overflow:
-        looks.append(Look(MORE, 52))
+        columns.append(TableColumn(MORE, 52))
     return TableSheets(
         book,
         SHEET,
-        looks,
+        columns,
         results.summary.rows,
-        frozen=_frozen(layout, looks),
+        frozen=_frozen(layout, columns),
         outcome=len(layout.original),
     )
 
 
-def _list_looks(results: BatchResults, layout: Layout) -> list[Look]:
-    """The list's own columns: as they were in a workbook, else as their content asks for."""
-    before = source_looks(results)
-    looks = []
+def _list_columns(results: BatchResults, layout: Layout, formats: ListFormats) -> list[TableColumn]:
+    """The list's own columns: as wide as in the list's workbook, else as their content needs."""
+    columns = []
     for position, (title, survey) in enumerate(
         zip(layout.original, layout.original_surveys, strict=True)
     ):
-        was = before.get(position, SourceLook())
-        if was.width is not None:
-            look = Look(title, was.width, Head.LIST, wrap=False, formats=was.formats)
-        elif position in results.roles.values():
-            look = Look(title, 16, Head.LIST, wrap=False, formats=was.formats)
+        width = formats.widths.get(position)
+        if width is not None or position in results.roles.values():
+            columns.append(TableColumn(title, width or 16, ColumnKind.LIST, wrap=False))
         else:
-            look = look_of(title, survey, Head.LIST, formats=was.formats)
-        looks.append(look)
-    return looks
+            columns.append(column_for(title, survey, ColumnKind.LIST))
+    return columns
 
 
-def _frozen(layout: Layout, looks: list[Look]) -> int:
+def _frozen(layout: Layout, columns: list[TableColumn]) -> int:
     """Columns that stay in sight: up to the one that names a row, unless that takes the screen."""
     upto = max(layout.names, default=-1) + 1
-    return upto if sum(look.width for look in looks[:upto]) <= 70 else 0
+    return upto if sum(column.width for column in columns[:upto]) <= 70 else 0
 
 
-def _write_rows(
-    rows: TableSheets, details: DetailSheets, results: BatchResults, layout: Layout
+def _write_rows(  # noqa: PLR0917  # all of one kind each
+    book: Book,
+    rows: TableSheets,
+    details: DetailSheets,
+    results: BatchResults,
+    layout: Layout,
+    formats: ListFormats,
 ) -> None:
     first_result = len(layout.original) + len(STATUS_COLUMNS) + 1
     again = _again_at(layout)
-    for number, row in enumerate(results.rows):
-        flat = layout.flat(row.result)
-        lists = details.add(row, flat, rows.place(number)) if flat.items else {}
+    for number, (row, codes) in enumerate(zip(results.rows, formats.of_rows(), strict=False)):
+        lists: dict[int, str] = {}
+        try:
+            flat = layout.flat(row.result)
+            with book.optional(f"details of line {row.row.line}"):
+                lists = details.add(row, flat, rows.place(number)) if flat.items else {}
+            values = layout.values(row, flat)
+        except OSError:
+            raise
+        except Exception as error:
+            book.leave_out(f"the result of line {row.row.line} in columns", error)
+            values = layout.plain_values(row)
         inside = {first_result + position: place for position, place in lists.items()}
-        values = layout.values(row, flat)
         values.insert(again, None)
-        rows.append(values, inside)
+        rows.append(values, inside, codes[: layout.own])
 
 
 def _again_at(layout: Layout) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from batchrun.model import JSON
 
 FlatValue: TypeAlias = str | int | float | bool | None
@@ -48,10 +50,13 @@ def flatten(result: JSON, depth: int = DEEPEST) -> Flat:
         depth: The most keys in a path, at least 1.
     """
     flat = Flat()
-    if isinstance(result, dict):
-        _add(flat, (), result, depth)
-    elif result is not None:
-        _leaf(flat, NOT_AN_OBJECT, result)
+    try:
+        if isinstance(result, dict):
+            _add(flat, (), result, depth)
+        elif result is not None:
+            _leaf(flat, NOT_AN_OBJECT, result)
+    except (RecursionError, TypeError, ValueError):  # one odd value: the result stays together
+        return Flat({NOT_AN_OBJECT: as_json(result)})
     return flat
 
 
@@ -98,4 +103,34 @@ def _lines(values: list[JSON]) -> str:
 
 def as_json(value: JSON) -> str:
     """JSON as people read it: no escapes but those JSON needs."""
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (RecursionError, TypeError, ValueError):
+        return "".join(_nested_json(value))
+
+
+class _Written(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
+
+
+def _nested_json(value: JSON) -> Iterator[str]:
+    """JSON of a value that Python's own writer refuses, such as one nested deeper than it goes."""
+    waiting: list[JSON] = [value]
+    while waiting:
+        match waiting.pop():
+            case _Written() as text:
+                yield text
+            case dict() as entries:
+                inner: list[JSON] = [_Written("{")]
+                for key, entry in entries.items():
+                    inner += [_Written(f"{', ' * (len(inner) > 1)}{as_json(key)}: "), entry]
+                waiting += reversed([*inner, _Written("}")])
+            case list() as items:
+                inner = [_Written("[")]
+                for item in items:
+                    inner += [_Written(", " * (len(inner) > 1)), item]
+                waiting += reversed([*inner, _Written("]")])
+            case other:
+                yield json.dumps(other, ensure_ascii=False, default=repr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.tables import from_frame
-from batchrun.workbook.cells import Limits, unlike
+from batchrun.workbook.cells import UNLIMITED, unlike
 from batchrun.workbook.layout import layout_of
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults, Cell
     from batchrun.workbook.layout import Shape
-
-_ENDLESS = Limits(columns=10**9, details=10**9)
-"""A DataFrame has none of a sheet's bounds."""
 
 _EXACT_IN_A_FLOAT = 2**53
 _LARGEST = 2**63 - 1
@@ -47,7 +44,7 @@ def to_frame(
 
     if source is not None:
         _check_same(results, source)
-    layout = layout_of(results, shape, _ENDLESS)
+    layout = layout_of(results, shape, UNLIMITED)
     rows = [layout.values(row) for row in results.rows]
     own = len(layout.original)
     titles = unlike(layout.header)[own:]

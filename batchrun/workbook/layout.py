@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.model import Outcome
-from batchrun.workbook.cells import EXCEL, Limits
+from batchrun.workbook.cells import EXCEL, Limits, as_text
 from batchrun.workbook.columns import ColumnSurvey, Moments, TableSurvey, moment_of, name_columns
 from batchrun.workbook.flatten import DEEPEST, as_json, dotted, flatten
 
@@ -29,6 +29,7 @@ STATUS_COLUMNS = (
     "seconds",
 )
 MORE = "more results (JSON)"
+MORE_OF_LIST = "more columns of the list (JSON)"
 MOST_REASONS = 1_000
 """Different reasons that are counted; beyond, a new one is one of "others"."""
 
@@ -114,11 +115,14 @@ class Layout:
     """The columns of the output and what the rows have in common.
 
     Attributes:
-        original: The input's own header, untouched.
+        original: The input's own header, untouched. If a sheet can't hold all its columns, the
+            last one stands for the rest.
+        own: How many of the input's columns are columns here.
         original_surveys: What is seen of each of its columns.
         results: The columns made from results.
         tables: The lists of objects.
         overflow: Whether there are more result columns than fit; they are in one of JSON.
+        lists_overflow: Whether items of a list have more columns than fit.
         names: Positions of the input's columns that name a row.
         roles: The input's ID columns.
         reasons: Messages of rows not completed, most frequent first.
@@ -128,10 +132,12 @@ class Layout:
     """
 
     original: tuple[str, ...]
+    own: int
     original_surveys: tuple[ColumnSurvey, ...]
     results: tuple[ResultColumn, ...]
     tables: tuple[DetailTable, ...]
     overflow: bool
+    lists_overflow: bool
     names: tuple[int, ...]
     roles: Mapping[Role, int]
     reasons: tuple[tuple[str, int], ...]
@@ -145,15 +151,30 @@ class Layout:
         more = (MORE,) if self.overflow else ()
         return [*self.original, *STATUS_COLUMNS, *(column.title for column in self.results), *more]
 
+    @property
+    def incomplete(self) -> int:
+        """How many parts of the input or the results are not in columns of their own."""
+        return self.overflow + self.lists_overflow + (self.own < len(self.original))
+
     def flat(self, result: JSON) -> Flat:
         """A result, or an item of a list in it, as this layout's columns have it."""
         return flatten(result, self.flat_depth)
+
+    def own_cells(self, cells: Sequence[Cell]) -> Sequence[Cell]:
+        """The input's cells; those without a column of their own are together in the last one."""
+        if self.own == len(self.original):
+            return cells
+        rest: dict[str, JSON] = {
+            f"column {at}": None if cell is None else as_text(cell)
+            for at, cell in enumerate(cells[self.own :], self.own + 1)
+        }
+        return (*cells[: self.own], as_json(rest))
 
     def values(self, row: ResultRow, flat: Flat | None = None) -> list[Cell]:
         """A row's values, one a column."""
         flat = self.flat(row.result) if flat is None else flat
         values = [
-            *row.row.cells,
+            *self.own_cells(row.row.cells),
             row.outcome.value,
             row.message or None,
             row.execution_id,
@@ -169,12 +190,24 @@ class Layout:
             values.append(as_json(dict(more)) if more else None)
         return values
 
+    def plain_values(self, row: ResultRow) -> list[Cell]:
+        """A row's values where its result can't be laid out: the result is JSON in one column."""
+        cells: list[Cell] = [*self.own_cells(row.row.cells), row.outcome.value, row.message or None]
+        values = [*cells, row.execution_id, *(None,) * (len(self.header) - len(cells) - 1)]
+        if row.result is not None and (self.results or self.overflow):
+            values[len(self.original) + len(STATUS_COLUMNS)] = as_json(row.result)
+        return values
+
 
 def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits = EXCEL) -> Layout:
     """Look at all rows once and lay out their columns; the same rows give the same layout."""
     shape = shape or Shape()
-    room = max(limits.columns - len(results.header) - len(STATUS_COLUMNS) - 2, 0)
-    survey = TableSurvey(room, limits.details)
+    room = limits.columns - len(STATUS_COLUMNS) - 2  # "run again" and MORE, too
+    own = len(results.header) if len(results.header) <= room else room - 1
+    header = results.header
+    if own < len(header):
+        header = (*header[:own], MORE_OF_LIST)
+    survey = TableSurvey(room - len(header), iter(range(limits.details)))
     originals = tuple(ColumnSurvey() for _ in results.header)
     reasons: Counter[str] = Counter()
     seconds: Counter[float] = Counter()
@@ -184,20 +217,22 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
             column.see(cell)
         if row.result is not None:
             _see(survey, flatten(row.result, shape.flat_depth), shape.flat_depth)
-        if row.seconds is not None:
+        if row.seconds is not None and row.seconds >= 0:  # two clocks may differ
             seconds[round(row.seconds, 1)] += 1
         undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
         if row.outcome is not Outcome.COMPLETED:
             full = len(reasons) >= MOST_REASONS and row.message not in reasons
             reasons["others" if full else row.message or row.outcome.value] += 1
-    names = name_columns(results.header)
-    columns = _chosen(survey, shape, {*results.header, *STATUS_COLUMNS, MORE})
+    names = name_columns(results.header[:own])
+    columns = _chosen(survey, shape, {*header, *STATUS_COLUMNS, MORE})
     return Layout(
-        original=results.header,
-        original_surveys=originals,
+        original=header,
+        own=own,
+        original_surveys=originals[: len(header)],
         results=columns,
         tables=_tables(survey, (), columns, _leading(results, names), bool(names)),
         overflow=survey.overflow and shape.columns is None,
+        lists_overflow=survey.lists_overflow,
         names=names,
         roles=results.roles,
         reasons=tuple(reasons.most_common()),

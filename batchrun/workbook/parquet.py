@@ -7,11 +7,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import OutputError
-from batchrun.workbook.cells import unlike
+from batchrun.workbook.cells import UNLIMITED, as_text, unlike
 from batchrun.workbook.columns import ColumnSurvey, Moments
 from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from batchrun.model import BatchResults, Cell
@@ -43,8 +44,18 @@ def write_parquet(results: BatchResults, path: Path, shape: Shape | None = None)
     A column whose values are of several types is text. Times of the status are in UTC.
     """
     pyarrow = require_parquet()
-    layout = layout_of(results, shape)
+    layout = layout_of(results, shape, UNLIMITED)
     kinds = _kinds(layout)
+    try:
+        _write(pyarrow, results, path, layout, kinds)
+    except (pyarrow.ArrowException, ValueError, TypeError, OverflowError):
+        # one odd value: the columns are of text rather than the file missing
+        _write(pyarrow, results, path, layout, [str] * len(kinds))
+
+
+def _write(
+    pyarrow: Any, results: BatchResults, path: Path, layout: Layout, kinds: Sequence[type]
+) -> None:
     types = {
         str: pyarrow.string(),
         int: pyarrow.int64(),
@@ -55,7 +66,7 @@ def write_parquet(results: BatchResults, path: Path, shape: Shape | None = None)
         time: pyarrow.time64("us"),
         timedelta: pyarrow.duration("us"),
     }
-    names = unlike(layout.header)
+    names = unlike([_valid(name) for name in layout.header])
     schema = pyarrow.schema(list(zip(names, (types[kind] for kind in kinds), strict=True)))
     rows = iter(results.rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
@@ -96,8 +107,13 @@ def _kind(survey: ColumnSurvey) -> type:
 
 
 def _as(value: Cell, kind: type) -> Any:
-    if value is None or isinstance(value, kind) or (value == "" and kind is not str):
-        return None if value == "" and kind is not str else value
+    if value is None or (value == "" and kind is not str):
+        return None
     if kind is str:
-        return str(value)
+        return _valid(value if isinstance(value, str) else as_text(value))
     return float(value) if kind is float and isinstance(value, int) else value
+
+
+def _valid(text: str) -> str:
+    """A text that UTF-8 can hold: half of an emoji is replaced."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -4,6 +4,9 @@ openpyxl writes the workbook with empty sheets: styles, widths, filters, charts,
 The rows, which are many, are written here, because openpyxl's write-only mode takes about five
 times as long for a cell with a style and keeps every link in memory (``benchmarks/workbook.py``).
 Cells, rows and hyperlinks are spelled as ECMA-376 part 1, 18.3.1 has them.
+
+The same workbook gives the same bytes whenever it is written, and the machine's clock, which may
+say 1970, plays no part: ZIP has no moments before 1980.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from openpyxl.utils import datetime as serials
+from openpyxl.writer.excel import ExcelWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +39,8 @@ _NO_ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>\s*</sheetData>")
 _WHITE = " \t\n\r"
 _LARGE = 2**31 - 2**20
 """Bytes from which a part of a ZIP file has to say that it is large."""
+_NO_MOMENT = (1980, 1, 1, 0, 0, 0)
+"""The first moment that ZIP has; said of each part."""
 
 
 def cell_xml(place: str, style: int, value: Cell) -> str:
@@ -134,7 +140,9 @@ def save(workbook: Workbook, sheets: Mapping[str, SheetRows], path: Path) -> Non
         path: Where to.
     """
     frame = io.BytesIO()
-    workbook.save(frame)
+    with _Archive(frame, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+        writer: Any = ExcelWriter(workbook, archive)
+        writer.save()
     # openpyxl names the parts while it saves
     parts = {sheet.path.removeprefix("/"): sheets[sheet.title] for sheet in workbook.worksheets}
     with (
@@ -144,16 +152,31 @@ def save(workbook: Workbook, sheets: Mapping[str, SheetRows], path: Path) -> Non
         for entry in made.infolist():
             content, rows = made.read(entry), parts.get(entry.filename)
             if rows is None:
-                finished.writestr(entry.filename, content)
+                finished.writestr(_entry(entry.filename), content)
                 continue
             large = rows.size > _LARGE
-            with finished.open(entry.filename, "w", force_zip64=large) as part:
+            with finished.open(_entry(entry.filename), "w", force_zip64=large) as part:
                 rows.write_sheet(content, part)
         for name, rows in parts.items():
             if rows.leads_away:
                 folder, _, file = name.rpartition("/")
-                with finished.open(f"{folder}/_rels/{file}.rels", "w") as part:
+                with finished.open(_entry(f"{folder}/_rels/{file}.rels"), "w") as part:
                     rows.write_relations(part)
+
+
+class _Archive(zipfile.ZipFile):
+    """An archive whose parts don't depend on the clock."""
+
+    def writestr(self, zinfo_or_arcname: Any, data: Any, *args: Any, **kwargs: Any) -> None:
+        if isinstance(zinfo_or_arcname, str):
+            zinfo_or_arcname = _entry(zinfo_or_arcname)
+        super().writestr(zinfo_or_arcname, data, *args, **kwargs)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _NO_MOMENT)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
 
 
 def _copy(text: IO[str], part: IO[bytes]) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import logging
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 
-from batchrun.workbook.cells import is_address, reference, sheet_name
+from batchrun.events import Event, happened
+from batchrun.workbook.cells import as_text, is_address, reference, sheet_name
 from batchrun.workbook.rows import SheetRows, cell_xml, save
-from batchrun.workbook.styles import NUMBER_FORMATS, Head, Styles, color_outcomes
+from batchrun.workbook.styles import NUMBER_FORMATS, ColumnKind, Styles, color_outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from openpyxl.worksheet.worksheet import Worksheet
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
     from batchrun.workbook.cells import Fitter, Limits
     from batchrun.workbook.columns import ColumnSurvey
+    from batchrun.workbook.source import RowFormats
+
+_LOG = logging.getLogger(__name__)
 
 WIDEST, WIDEST_UNSPACED, NARROWEST = 52.0, 26.0, 9.0
 LETTERS_PER_WIDTH = 1.1
@@ -39,13 +44,13 @@ _HEAD_POINTS = 2 * LINE_POINTS + 8
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a column looks.
+class TableColumn:
+    """How a column of a table is shown.
 
     Attributes:
         title: Its head.
         width: In characters of the default font.
-        head: Whose it is.
+        kind: Whose it is.
         wrap: Whether its texts are broken into lines.
         group: Whether it belongs to the columns that one click folds away.
         formats: Number formats by the name of the value's type, where they are not the usual ones.
@@ -53,22 +58,23 @@ class Look:
 
     title: str
     width: float
-    head: Head = Head.RESULT
+    kind: ColumnKind = ColumnKind.RESULT
     wrap: bool = True
     group: bool = False
     formats: Mapping[str, str] = field(default_factory=dict)
 
 
-def look_of(title: str, survey: ColumnSurvey, head: Head, **more: Any) -> Look:
-    """How a column looks, by what is in it: as wide as it needs to be, within reason."""
+def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
+    """A column as its content needs it: as wide as necessary, within reason."""
     # Heads are two lines high, break between words, and have the filter's button in their corner.
     longest_word = max(map(len, title.split()), default=0)
     head_width = min(max(-(-len(title) // 2), longest_word) + 5, WIDEST_UNSPACED)
     if survey.spaced or survey.width <= WIDEST_UNSPACED:
-        moment = head is Head.RESULT and survey.moments is not None
+        moment = kind is ColumnKind.RESULT and survey.moments is not None
         content = len("2026-11-24 10:00:00") if moment else survey.width
-        return Look(title, max(min(content + 3, WIDEST), head_width, NARROWEST), head, **more)
-    return Look(title, max(WIDEST_UNSPACED, head_width), head, wrap=False, **more)
+        width = max(min(content + 3, WIDEST), head_width, NARROWEST)
+        return TableColumn(title, width, kind, **more)
+    return TableColumn(title, max(WIDEST_UNSPACED, head_width), kind, wrap=False, **more)
 
 
 class Book:
@@ -77,6 +83,9 @@ class Book:
     Args:
         limits: What fits.
         fitter: Makes values fit.
+
+    Attributes:
+        left_out: Parts that could not be made, in plain words.
     """
 
     def __init__(self, limits: Limits, fitter: Fitter) -> None:
@@ -84,6 +93,7 @@ class Book:
         self.styles = Styles(self.workbook)
         self.limits = limits
         self.fitter = fitter
+        self.left_out: dict[str, None] = {}
         self._rows: dict[str, SheetRows] = {}
         self._files = ExitStack()
 
@@ -99,30 +109,55 @@ class Book:
         self._rows[name] = SheetRows(self._files)
         return self.workbook.create_sheet(name), self._rows[name]
 
+    @contextmanager
+    def optional(self, part: str) -> Iterator[None]:
+        """Leave a part out when it can't be made: results that are paid for don't depend on it.
+
+        What the disk says is no such case, and goes on.
+
+        Args:
+            part: What it is, in plain words.
+        """
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            self.leave_out(part, error)
+
+    def leave_out(self, part: str, error: Exception) -> None:
+        """Note a part that could not be made."""
+        self.left_out[part] = None
+        kind = type(error).__name__  # its words may be the service's
+        happened(_LOG, Event.WORKBOOK_SIMPLIFIED, part=part, error=kind)
+
     def save(self, path: Path) -> None:
         """Put it together."""
         save(self.workbook, self._rows, path)
 
 
-class ColumnStyles(dict[str, int]):
-    """The styles of a column's cells by the name of a value's type, each made when needed.
+class CellStyles(dict[tuple[str, str], int]):
+    """The styles of a column's cells by a value's type and number format, each made when needed.
 
-    ``link`` and ``number link`` are those of a value that leads somewhere.
+    The types ``link`` and ``number link`` are those of a value that leads somewhere. The format
+    ``""`` stands for the column's usual one.
     """
 
-    def __init__(self, look: Look, styles: Styles) -> None:
+    def __init__(self, column: TableColumn, styles: Styles) -> None:
         super().__init__()
-        self._look, self._styles = look, styles
+        self._column, self._styles = column, styles
 
-    def __missing__(self, key: str) -> int:
-        match key:
+    def __missing__(self, key: tuple[str, str]) -> int:
+        kind, code = key
+        match kind:
             case "link" | "str":
-                style = self._styles.text(wrap=self._look.wrap, link=key == "link")
+                code = code or "General"
+                style = self._styles.text(code, wrap=self._column.wrap, link=kind == "link")
             case "number link":
-                style = self._styles.number("General", link=True)
+                style = self._styles.number(code or "General", link=True)
             case _:
-                usual = NUMBER_FORMATS.get(key, "General")
-                style = self._styles.number(self._look.formats.get(key, usual))
+                usual = NUMBER_FORMATS.get(kind, "General")
+                style = self._styles.number(code or self._column.formats.get(kind, usual))
         self[key] = style
         return style
 
@@ -133,7 +168,7 @@ class TableSheets:
     Args:
         book: The workbook.
         name: What its sheets are called.
-        looks: Its columns.
+        columns: Its columns.
         rows: How many rows will be appended.
         frozen: Columns that stay when one scrolls to the right.
         outcome: Position of the column that names an outcome, if there is one.
@@ -143,30 +178,31 @@ class TableSheets:
         self,
         book: Book,
         name: str,
-        looks: Sequence[Look],
+        columns: Sequence[TableColumn],
         rows: int,
         *,
         frozen: int = 0,
         outcome: int | None = None,
     ) -> None:
-        self._fitter, self._limits = book.fitter, book.limits
+        self._book, self._fitter, self._limits = book, book.fitter, book.limits
         self._room = book.limits.rows - 1
         self._columns = [
             (
                 get_column_letter(position),
-                ColumnStyles(look, book.styles),
-                int(look.width * LETTERS_PER_WIDTH) if look.wrap else None,
+                CellStyles(column, book.styles),
+                int(column.width * LETTERS_PER_WIDTH) if column.wrap else None,
             )
-            for position, look in enumerate(looks, 1)
+            for position, column in enumerate(columns, 1)
         ]
         self._names: list[str] = []
         self._sheets: list[SheetRows] = []
         for first in range(0, max(rows, 1), self._room):
             sheet, sheet_rows = book.sheet(name)
-            _dress(sheet, looks, min(self._room, rows - first), frozen, outcome)
+            with book.optional(f"the layout of the sheet {sheet.title}"):
+                _dress(sheet, columns, min(self._room, rows - first), frozen, outcome)
             self._names.append(sheet.title)
             self._sheets.append(sheet_rows)
-            self._add_head(sheet_rows, looks, book.styles)
+            self._add_head(sheet_rows, columns, book.styles)
         self._appended = 0
 
     def place(self, number: int) -> str:
@@ -179,17 +215,42 @@ class TableSheets:
         """Where the next row goes."""
         return self.place(min(self._appended, self._room * len(self._sheets) - 1))
 
-    def append(self, values: Sequence[Cell], inside: Mapping[int, str] | None = None) -> None:
+    def append(
+        self,
+        values: Sequence[Cell],
+        inside: Mapping[int, str] | None = None,
+        formats: RowFormats = (),
+    ) -> None:
         """Add a row.
 
         Args:
             values: One value a column.
             inside: Column position → the place in this workbook it leads to.
+            formats: Number formats of the first columns, where they are not the usual ones.
         """
         rows = self._sheets[self._appended // self._room]
+        try:
+            cells, lines = self._cells(rows, values, inside, formats)
+        except OSError:
+            raise
+        except Exception as error:  # one odd value: the row is written as plain text
+            self._book.leave_out(f"formats of line {rows.count + 1}", error)
+            cells, lines = self._plain_cells(rows, values), 1
+        rows.add(cells, LINE_POINTS * min(lines, MOST_LINES) if lines > 1 else None)
+        self._appended += 1
+
+    def _cells(
+        self,
+        rows: SheetRows,
+        values: Sequence[Cell],
+        inside: Mapping[int, str] | None,
+        formats: RowFormats,
+    ) -> tuple[list[str], int]:
+        """The cells of a row, and how many lines of text it needs."""
         row = rows.count + 1
         lines = 1
         cells: list[str] = []
+        formatted = len(formats)
         for position, value in enumerate(values):
             if value is None or value == "":
                 continue
@@ -204,15 +265,25 @@ class TableSheets:
                     lines = max(lines, lines_of(fitted, width))
                 if fitted.startswith("http"):
                     key = self._link_address(rows, f"{letter}{row}", str(value))
-            cells.append(cell_xml(f"{letter}{row}", styles[key], fitted))
-        rows.add(cells, LINE_POINTS * min(lines, MOST_LINES) if lines > 1 else None)
-        self._appended += 1
+            code = formats[position] if position < formatted else ""
+            cells.append(cell_xml(f"{letter}{row}", styles[key, code], fitted))
+        return cells, lines
 
-    def _add_head(self, rows: SheetRows, looks: Sequence[Look], styles: Styles) -> None:
+    def _plain_cells(self, rows: SheetRows, values: Sequence[Cell]) -> list[str]:
+        row = rows.count + 1
+        cells = []
+        for (letter, styles, _), value in zip(self._columns, values, strict=False):
+            if value is None or value == "":
+                continue
+            text = self._fitter.text(as_text(value))
+            cells.append(cell_xml(f"{letter}{row}", styles["str", ""], text))
+        return cells
+
+    def _add_head(self, rows: SheetRows, columns: Sequence[TableColumn], styles: Styles) -> None:
         rows.add(
             (
-                cell_xml(f"{column[0]}1", styles.head(look.head), self._fitter.text(look.title))
-                for column, look in zip(self._columns, looks, strict=True)
+                cell_xml(f"{place[0]}1", styles.head(column.kind), self._fitter.text(column.title))
+                for place, column in zip(self._columns, columns, strict=True)
             ),
             _HEAD_POINTS,
         )
@@ -246,15 +317,19 @@ def print_wide(sheet: Worksheet) -> None:
 
 
 def _dress(
-    sheet: Worksheet, looks: Sequence[Look], rows: int, frozen: int, outcome: int | None
+    sheet: Worksheet,
+    columns: Sequence[TableColumn],
+    rows: int,
+    frozen: int,
+    outcome: int | None,
 ) -> None:
     sheet.freeze_panes = f"{get_column_letter(frozen + 1)}2"
-    for position, look in enumerate(looks, 1):
+    for position, column in enumerate(columns, 1):
         dimension = sheet.column_dimensions[get_column_letter(position)]
-        dimension.width = look.width
-        if look.group:
+        dimension.width = column.width
+        if column.group:
             dimension.outlineLevel = 1
-    sheet.auto_filter.ref = f"A1:{get_column_letter(len(looks))}{rows + 1}"
+    sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{rows + 1}"
     if outcome is not None:
         letter = get_column_letter(outcome + 1)
         color_outcomes(sheet, f"{letter}2:{letter}{max(rows, 1) + 1}")

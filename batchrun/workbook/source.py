@@ -1,127 +1,276 @@
-"""How the input workbook's columns looked: their widths and their formats of numbers and dates.
+"""The column widths and the number formats of the list's cells, where the list is a workbook.
 
-Read as XML, because openpyxl would read the whole workbook for it. What can't be found is left to
-the usual looks: nobody's results may depend on it.
+They are read once, when a batch begins, and kept with it: the file may change or go meanwhile.
+calamine doesn't give formats and openpyxl would load the whole workbook, so the sheet is read as a
+stream of XML. Whatever can't be found gets the usual format: no results depend on it.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import posixpath
 import re
 import zipfile
-from collections import Counter
+import zlib
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
-from xml.etree.ElementTree import ParseError
+from typing import IO, TYPE_CHECKING, TypeAlias
 
-from defusedxml import DefusedXmlException, ElementTree
-from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser, ParseError, fromstring
+from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils import column_index_from_string
 
+from batchrun.events import Event, happened
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import IO
-    from xml.etree.ElementTree import Element
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from batchrun.model import BatchResults
+    from batchrun.model import Table
 
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_LOG = logging.getLogger(__name__)
+
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-ROWS_LOOKED_AT = 200
-_WIDEST = 255.0
-_TEXT = {"s", "str", "inlineStr", "b", "e"}
-"""Types of cells that have no format of a number."""
+_STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}"
 
-_MOMENTS = ("datetime", "date", "time", "timedelta")
-_NUMBERS = ("int", "float")
+MOST_FORMATS = 200
+"""Number formats that are kept: Excel has between 200 and 250 in a workbook."""
+
+MOST_FORMAT_CHARACTERS = 255
+"""Excel's limit for a number format."""
+
+WIDEST = 255.0
+_LAST_COLUMN = 16_384
+_MOST_PART_BYTES = 2**26
+"""Bytes of a workbook's list of sheets or its styles; more are not read."""
+_MOST_SHEET_BYTES = 2**33
+_CHUNK_BYTES = 2**18
+
+RowFormats: TypeAlias = "tuple[str, ...]"
+"""The number format of each of a row's cells, as far as they are known; ``""`` for the usual."""
 
 
 @dataclass(frozen=True, slots=True)
-class SourceLook:
-    """How a column of the input looked.
+class ListFormats:
+    """How the list's cells are shown.
 
     Attributes:
-        width: Its width, ``None`` when it had the usual one.
-        formats: Number formats by the name of a value's type.
+        widths: Width of a column by its position, where it is not the usual one.
+        rows: For runs of rows with the same formats: the formats, and how many rows have them.
     """
 
-    width: float | None = None
-    formats: Mapping[str, str] = field(default_factory=dict)
+    widths: Mapping[int, float] = field(default_factory=dict)
+    rows: Sequence[tuple[RowFormats, int]] = ()
+
+    def of_rows(self) -> Iterator[RowFormats]:
+        """The formats of each row, in order; without end."""
+        runs = chain.from_iterable(repeat(formats, count) for formats, count in self.rows)
+        return chain(runs, repeat(()))
+
+    def encoded(self) -> bytes | None:
+        """The formats as `decoded` reads them; ``None`` where all are the usual ones."""
+        if not self.widths and not any(formats for formats, _ in self.rows):
+            return None
+        kinds = list(dict.fromkeys(formats for formats, _ in self.rows))
+        numbers = {formats: number for number, formats in enumerate(kinds)}
+        kept = {
+            "widths": self.widths,
+            "kinds": kinds,
+            "rows": [(numbers[formats], count) for formats, count in self.rows],
+        }
+        return zlib.compress(json.dumps(kept).encode())
+
+    @classmethod
+    def decoded(cls, kept: bytes | None) -> ListFormats:
+        """Read what `encoded` returned; the usual formats where nothing was kept."""
+        if not kept:
+            return cls()
+        found = json.loads(zlib.decompress(kept))
+        kinds = [tuple(formats) for formats in found["kinds"]]
+        return cls(
+            {int(position): width for position, width in found["widths"].items()},
+            [(kinds[number], count) for number, count in found["rows"]],
+        )
 
 
-def source_looks(results: BatchResults) -> Mapping[int, SourceLook]:
-    """The looks of the input's columns by their position; none if it was no workbook."""
-    source = results.summary.source
-    if source.format != "xlsx" or source.path is None or source.sheet is None:
-        return {}
-    lines = {str(row.row.line) for row in islice(results.rows, ROWS_LOOKED_AT)}
+def list_formats(table: Table) -> bytes | None:
+    """The formats of a list's cells, to be kept with its batch; ``None`` where there are none."""
+    source = table.source
+    if source.path is None or source.sheet is None:
+        return None
     try:
         with zipfile.ZipFile(Path(source.path)) as archive:
-            formats = _formats(archive)
-            with archive.open(_part(archive, source.sheet)) as sheet:
-                return _looks(sheet, lines, formats)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, ParseError, DefusedXmlException):
-        return {}  # moved, changed or unusual since it was read
+            codes = _style_formats(archive)
+            with archive.open(_sheet_part(archive, source.sheet)) as sheet:
+                found = _read_sheet(sheet, codes, table)
+        return found.encoded()
+    except (
+        *(OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError),
+        *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException),
+    ) as error:  # moved, changed or unusual since it was loaded
+        happened(_LOG, Event.WORKBOOK_SIMPLIFIED, part="list formats", error=type(error).__name__)
+        return None
 
 
-def _part(archive: zipfile.ZipFile, sheet: str) -> str:
+def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
     """The part that holds a sheet; ``KeyError`` when there is none."""
-    book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
-    ids = {each.get("name"): each.get(f"{_RELATION}id") for each in book.iter(f"{_MAIN}sheet")}
-    relations = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    book = fromstring(_part(archive, "xl/workbook.xml"))
+    ids = {
+        each.get("name"): each.get(f"{_RELATION}id") or each.get(f"{_STRICT_RELATION}id")
+        for each in book.iter()
+        if _local(each.tag) == "sheet"
+    }
+    relations = fromstring(_part(archive, "xl/_rels/workbook.xml.rels"))
     targets = {each.get("Id"): each.get("Target", "") for each in relations}
-    return posixpath.join("/xl", targets[ids[sheet]]).removeprefix("/")
+    return posixpath.normpath(posixpath.join("/xl", targets[ids[sheet]])).removeprefix("/")
 
 
-def _formats(archive: zipfile.ZipFile) -> list[str]:
-    """The number format of each cell style."""
-    styles = ElementTree.fromstring(archive.read("xl/styles.xml"))
-    known = dict(BUILTIN_FORMATS)
-    for each in styles.iter(f"{_MAIN}numFmt"):
-        known[int(each.get("numFmtId", "0"))] = each.get("formatCode", "General")
-    cells = styles.find(f"{_MAIN}cellXfs")
-    numbers = [int(each.get("numFmtId", "0")) for each in (cells if cells is not None else ())]
-    return [known.get(number, "General") for number in numbers]
+def _style_formats(archive: zipfile.ZipFile) -> list[str]:
+    """The number format of each cell style; ``""`` for one that is unknown or can't be kept."""
+    styles = fromstring(_part(archive, "xl/styles.xml"))
+    known = dict(BUILTIN_FORMATS) | {0: ""}
+    numbers: list[int] = []
+    for each in styles.iter():
+        match _local(each.tag):
+            case "numFmt":
+                code = each.get("formatCode", "")
+                fits = 0 < len(code) <= MOST_FORMAT_CHARACTERS and code.isprintable()
+                known[_number(each.get("numFmtId"))] = code if fits else ""
+            case "cellXfs":
+                numbers = [_number(style.get("numFmtId")) for style in each]
+            case _:
+                pass
+    kept: dict[str, None] = {}
+    for number in numbers:
+        if len(kept) < MOST_FORMATS:
+            kept[known.get(number, "")] = None
+    return [code if (code := known.get(number, "")) in kept else "" for number in numbers]
 
 
-def _looks(sheet: IO[bytes], lines: set[str], formats: list[str]) -> dict[int, SourceLook]:
-    widths: dict[int, float] = {}
-    seen: dict[int, dict[tuple[str, ...], Counter[str]]] = {}
-    first = None
-    for element in _elements(sheet):
-        if element.tag == f"{_MAIN}col":
-            if "width" in element.attrib:
-                last = min(int(element.get("max", "1")), 16_384)
-                width = min(float(element.get("width", "0")), _WIDEST)
-                widths |= dict.fromkeys(range(int(element.get("min", "1")), last + 1), width)
-            continue
-        for cell in element:
-            column = column_index_from_string(re.sub(r"\d", "", cell.get("r", "")))
-            first = column if first is None else min(first, column)
-            if element.get("r") in lines and cell.get("t") not in _TEXT:
-                code = formats[int(cell.get("s", "0"))]
-                kinds = _MOMENTS if is_date_format(code) else _NUMBERS
-                seen.setdefault(column, {}).setdefault(kinds, Counter())[code] += 1
-        if element.get("r") in lines:
-            lines.discard(str(element.get("r")))
-        if not lines:
-            break
-    looks = {}
-    for column in widths.keys() | seen.keys():
-        usual = {
-            kind: codes.most_common(1)[0][0]
-            for kinds, codes in seen.get(column, {}).items()
-            for kind in kinds
+def _part(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as part:
+        content = part.read(_MOST_PART_BYTES + 1)
+    if len(content) > _MOST_PART_BYTES:
+        raise ValueError(f"{name} is too large")
+    return content
+
+
+def _read_sheet(sheet: IO[bytes], codes: list[str], table: Table) -> ListFormats:
+    reader = _SheetReader(codes, [int(line) for line in table.lines], len(table.header))
+    parser = DefusedXMLParser(target=reader, forbid_dtd=True)
+    left = _MOST_SHEET_BYTES
+    while (chunk := sheet.read(_CHUNK_BYTES)) and left > 0 and not reader.done:
+        parser.feed(chunk)
+        left -= len(chunk)
+    return reader.formats()
+
+
+class _SheetReader:
+    """Receives the elements of a sheet, in the order of the file, and keeps what is wanted of them.
+
+    Args:
+        codes: The number format of each cell style.
+        lines: The lines of the list's rows, ascending.
+        columns: How many columns the list has.
+    """
+
+    def __init__(self, codes: list[str], lines: list[int], columns: int) -> None:
+        self.done = not lines
+        self._codes = codes
+        self._lines = lines
+        self._columns = columns
+        self._widths: dict[int, float] = {}
+        self._first_column: int | None = None
+        self._row = 0
+        self._column = 0
+        self._code = ""
+        self._cells: dict[int, str] = {}
+        self._next = 0
+        self._runs: list[list[object]] = []
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+        match _local(tag):
+            case "c":
+                self._start_cell(attributes)
+            case "v" | "is":  # the cell holds something
+                if self._first_column is None or self._column < self._first_column:
+                    self._first_column = self._column
+                if self._code:
+                    self._cells[self._column] = self._code
+            case "row":
+                self._row = _number(attributes.get("r")) or self._row + 1
+                self._column = 0
+                self._cells = {}
+            case "col":
+                self._see_width(attributes)
+            case _:
+                pass
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        if self._cells and _local(tag) == "row":
+            lines, at = self._lines, self._next
+            while at < len(lines) and lines[at] < self._row:
+                self._add({})
+                at += 1
+            if at < len(lines) and lines[at] == self._row:
+                self._add(self._cells)
+                at += 1
+            self._next = at
+            self.done = at >= len(lines)
+
+    def formats(self) -> ListFormats:
+        """What was found, by positions in the list."""
+        first = self._first_column or 1
+        widths = {
+            column - first: width
+            for column, width in self._widths.items()
+            if first <= column < first + self._columns
         }
-        looks[column - (first or 1)] = SourceLook(widths.get(column), usual)
-    return looks
+        rows: list[tuple[RowFormats, int]] = []
+        for cells, count in self._runs:
+            assert isinstance(cells, dict)
+            assert isinstance(count, int)
+            last = max(cells, default=0)
+            codes = tuple(cells.get(column, "") for column in range(first, last + 1))
+            rows.append((codes[: self._columns], count))
+        return ListFormats(widths, rows)
+
+    def _start_cell(self, attributes: Mapping[str, str]) -> None:
+        letters = re.match(r"[A-Za-z]{1,3}(?=\d)", attributes.get("r", ""))
+        self._column = column_index_from_string(letters[0]) if letters else self._column + 1
+        style = _number(attributes.get("s"))
+        self._code = self._codes[style] if style < len(self._codes) else ""
+
+    def _see_width(self, attributes: Mapping[str, str]) -> None:
+        try:
+            width = float(attributes.get("width", ""))
+        except ValueError:
+            return
+        if 0 < width <= WIDEST:
+            first, last = _number(attributes.get("min")), _number(attributes.get("max"))
+            for column in range(max(first, 1), min(last, _LAST_COLUMN) + 1):
+                if column in self._widths:  # said before: a file that repeats itself costs nothing
+                    break
+                self._widths[column] = width
+
+    def _add(self, cells: dict[int, str]) -> None:
+        if self._runs and self._runs[-1][0] == cells:
+            count = self._runs[-1][1]
+            assert isinstance(count, int)
+            self._runs[-1][1] = count + 1
+        else:
+            self._runs.append([cells, 1])
 
 
-def _elements(sheet: IO[bytes]) -> Iterator[Element]:
-    """The columns and the rows of a sheet, one at a time; what was seen is let go."""
-    for _, element in ElementTree.iterparse(sheet):
-        if element.tag in {f"{_MAIN}col", f"{_MAIN}row"}:
-            yield element
-            element.clear()
+def _local(tag: str) -> str:
+    """An element's name without its namespace: of two kinds of workbook, both are read."""
+    return tag.rpartition("}")[2]
+
+
+def _number(text: str | None) -> int:
+    """A whole number as XML has it; 0 for what is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0

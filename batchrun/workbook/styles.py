@@ -48,13 +48,13 @@ NUMBER_FORMATS: Mapping[str, str] = {
 """By the name of the value's type."""
 
 
-class Head(Enum):
-    """Whose column it is (``ASKED``: the user's to fill); the value is the colour of its head."""
+class ColumnKind(Enum):
+    """Whose column it is (``INPUT``: the user's to fill); the value is the colour of its head."""
 
     LIST = "44546A"
     STATUS = "2E7D6B"
     RESULT = "1F5C8B"
-    ASKED = "BF8F00"
+    INPUT = "BF8F00"
 
 
 FONT = "Calibri"
@@ -91,10 +91,12 @@ class Styles:
         self._sheet: Any = _Parent(workbook)
         self._known: dict[tuple[Any, ...], int] = {}
 
-    def text(self, *, wrap: bool = True, link: bool = False) -> int:
+    def text(self, number_format: str = "General", *, wrap: bool = True, link: bool = False) -> int:
         """Text in a table, a little apart from the number to the left of it."""
         align = _WRAPPED if wrap else _ON_ONE_LINE
-        return self._number(("text", wrap, link), _LINK if link else _PLAIN, align)
+        key = ("text", number_format, wrap, link)
+        font = _LINK if link else _PLAIN
+        return self._number(key, font, align, number_format=number_format)
 
     def number(self, number_format: str, *, link: bool = False) -> int:
         """A number, date or truth value in a table."""
@@ -102,10 +104,10 @@ class Styles:
         font = _LINK if link else _PLAIN
         return self._number(key, font, _RIGHT, number_format=number_format)
 
-    def head(self, head: Head) -> int:
+    def head(self, kind: ColumnKind) -> int:
         """The head of a column."""
-        fill = PatternFill("solid", fgColor=head.value)
-        return self._number((head,), _HEAD, _HEADING, fill=fill)
+        fill = PatternFill("solid", fgColor=kind.value)
+        return self._number((kind,), _HEAD, _HEADING, fill=fill)
 
     def title(self) -> int:
         """The first line of a sheet that is no table."""

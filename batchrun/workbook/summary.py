@@ -73,6 +73,10 @@ class SummarySheet:
         self._facts("What ran", _settings(summary))
         self._histogram(layout)
 
+    def write_left_out(self) -> None:
+        """Say which parts of the workbook could not be made."""
+        self._facts("Left out", ((part, "could not be made") for part in self._book.left_out))
+
     def _outcomes(self, summary: BatchSummary) -> None:
         self._section("Rows by outcome", "rows", "share")
         for outcome, number in summary.counts.items():
@@ -153,7 +157,7 @@ def histogram(counted: Sequence[tuple[float, int]]) -> list[tuple[str, int]]:
     """Bins of equal, round width, and how many values are in each.
 
     Args:
-        counted: The values, ascending, and how many there are of each.
+        counted: The values, ascending and not negative, and how many there are of each.
     """
     if not counted:
         return []

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
-from batchrun.workbook.cells import unlike
+from batchrun.workbook.cells import UNLIMITED, unlike
+from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm
 from batchrun.workbook.layout import layout_of
 
@@ -50,7 +51,7 @@ def write_csv(
         shape: Which result columns, in which order, under which names.
         plain: For machines: no BOM, no apostrophes, each text exactly as it is.
     """
-    layout = layout_of(results, shape)
+    layout = layout_of(results, shape, UNLIMITED)
     write_table(path, layout.header, map(layout.values, results.rows), plain=plain)
 
 
@@ -103,6 +104,8 @@ def _line(entry: dict[str, JSON]) -> str:
         return json.dumps(entry)
     except ValueError:  # NaN and Infinity are Python's words, not JSON's
         return json.dumps(_finite(entry))
+    except RecursionError:
+        text = as_json(entry).encode("utf-8", "replace").decode()
     return text.translate(_LINE_BREAKS)
 
 
@@ -163,7 +166,7 @@ def write_crm(results: BatchResults, path: Path, shape: Shape | None, crm: Crm) 
     Raises:
         OutputError: The list has no column with the CRM's record IDs.
     """
-    layout = layout_of(results, shape)
+    layout = layout_of(results, shape, UNLIMITED)
     record = _record_column(results, layout, crm)
     header = [layout.original[record], *(column.title for column in layout.results)]
     write_table(path, header, _rows(results, layout, record), plain=True)
