@@ -34,7 +34,7 @@ from batchrun.tables.reports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from batchrun.tables.frames import Cells, Columns, Exact, Lines
 
@@ -124,8 +124,15 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         notices = [*source.marked_notices, *head.notices, *aside.notices(found_lines, cells)]
         second = find_second_header(names, cells, after_blank, dropped)
         if second is not None:
-            rest = range(second, cells.shape[1])
-            notices.append(_second_header(head, cells, found_lines, rest, (source, layout)))
+            start, at = second
+            rest = range(start, cells.shape[1])
+            if layout.header_row is None:
+                raise _second_header(head, cells[:, at], int(found_lines[at]), source)
+            ids = sum(holds_id(cells[:, row]) for row in rest)
+            notices.append(
+                f"Line {found_lines[start]} begins another table: {len(rest):,} lines from there on"
+                f" are not read, {ids:,} of them hold IDs"
+            )
             dropped |= set(rest)
         notices += _fill_merged(cells, found_lines, layout, names, dropped)
         kept_lines = found_lines
@@ -317,37 +324,18 @@ def _header_notices(
     return notices
 
 
-def _second_header(
-    head: _Head,
-    cells: Cells,
-    lines: Lines,
-    rest: range,
-    reading: tuple[TableSource, Layout],
-) -> str:
-    """What to say of a second table below the list, which the user has chosen not to read.
-
-    Raises:
-        InputError: Nothing says which of them is meant.
-    """
-    source, layout = reading
-    at = rest.start
-    line = int(lines[at])
-    if layout.header_row is not None:
-        ids = sum(holds_id(cells[:, row]) for row in rest)
-        return (
-            f"Line {line} begins another table: {len(rest):,} lines from there on are not"
-            f" read, {ids:,} of them hold IDs"
-        )
-    second = _named([header_text(cell) for cell in cells[:, at] if is_filled(cell)])
+def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
+    """The error for a second table below the list, where nothing says which of them is meant."""
+    second = _named([header_text(cell) for cell in row if is_filled(cell)])
     if head.line is None:
-        raise InputError(
+        return InputError(
             f"{source.place(line)} looks like a header ({second}), but"
             f" {parameter('no_header', True)} says that the list has none.",
             f"Leave {parameter('no_header', True)} out, or name the line with"
             f" {parameter('header_row', str(line))}.",
         )
     first = _named([name for name in head.names if name.strip()])
-    raise InputError(
+    return InputError(
         f"{source.place(line)} looks like a second header ({second}) below the one in line"
         f" {head.line} ({first}): the rows below it would be sent with the wrong IDs.",
         f"Put each table into a file of its own, or read one of them:"

@@ -460,8 +460,8 @@ def _normalised(cell: Cell) -> str | None:
 
 def find_second_header(
     header: Sequence[str], columns: Cells, after_blank: set[int], aside: set[int]
-) -> int | None:
-    """The position of the first row that is the header of another table below the first one.
+) -> tuple[int, int] | None:
+    """Where another table begins below the first one, with a title maybe, and where its header is.
 
     It holds labels only, one of them above each column that holds IDs below it, and it shows
     itself a header: by the name of an ID column, by a name that the list's own header has, by a
@@ -474,27 +474,39 @@ def find_second_header(
         aside: Positions of rows that are no rows of the list.
     """
     names = {normalise(name) for name in header} - {""}
-    for at in _rows_without_ids(columns):
-        if at in aside:
-            continue
-        labels = [column[at] for column in columns]
-        if not any(map(_is_label, labels)):
-            continue
-        below = _id_columns(columns, range(at + 1, len(columns[0])), aside)
-        if any(is_known_name(labels[column]) for column in below):
-            return at
-        if not below or not _is_label_row(labels):
-            continue
-        if not all(_may_name_ids(labels[column]) for column in below):
-            continue
-        shared = any(_normalised(cell) in names for cell in labels if is_filled(cell))
-        if (
-            shared
-            or at in after_blank
-            or below - _id_columns(columns, range(at - 1, -1, -1), aside)
-        ):
-            return at
-    return None
+    without_ids = [at for at in _rows_without_ids(columns) if at not in aside]
+    first = next(
+        (at for at in without_ids if _is_second(at, names, columns, after_blank, aside)), None
+    )
+    if first is None:
+        return None
+    # a title may stand above it
+    run = [first]
+    for at in without_ids[without_ids.index(first) + 1 :]:
+        if at != run[-1] + 1 or not _is_label_row(column[at] for column in columns):
+            break
+        run.append(at)
+    return first, max(run, key=lambda at: len(_row(columns, at)))
+
+
+def _is_second(
+    at: int, names: set[str], columns: Cells, after_blank: set[int], aside: set[int]
+) -> bool:
+    labels = [column[at] for column in columns]
+    if not any(map(_is_label, labels)):
+        return False
+    below = _id_columns(columns, range(at + 1, len(columns[0])), aside)
+    if any(is_known_name(labels[column]) for column in below):
+        return True
+    if not below or not _is_label_row(labels):
+        return False
+    if not all(_may_name_ids(labels[column]) for column in below):
+        return False
+    return (
+        any(_normalised(cell) in names for cell in labels if is_filled(cell))
+        or at in after_blank
+        or bool(below - _id_columns(columns, range(at - 1, -1, -1), aside))
+    )
 
 
 LOOKED_AT = 20

@@ -1,6 +1,7 @@
 """Which column holds the company IDs and which the contact IDs.
 
-The content decides: a column has a role only when most of its filled cells are UUIDs. Among those
+The content decides: a column has a role only when most of its filled cells are UUIDs (where no
+column of the list holds any, the names are enough: its rows are then invalid). Among those
 the names decide: the service's own, such as *PG Company ID*, then plain ones, such as *Company ID*,
 then those that CRMs also use for their own IDs, such as *Account ID*. What stays undecided is
 asked, or refused with the candidates and samples of what they hold; never guessed.
@@ -22,7 +23,7 @@ from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
 from batchrun.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 
 _OWN = ("pg", "pgai", "pg ai", "pipeline generation")
@@ -294,8 +295,12 @@ def find_roles(
             roles.update([_answer(question, ask, f"Say which with {OPTIONS[role]}.")])
         else:
             roles.update((role, column) for column in candidates)
+    holders = [column for column in range(len(table.header)) if holds_ids(column)]
+    if not roles and not holders:
+        # nothing else is meant, and each row is told what its cell holds instead of an ID
+        roles.update(_by_name_alone(table, wanted))
     if not roles:
-        roles.update([_ask_for_any(table, wanted, holds_ids, ask, lenient=lenient)])
+        roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
     if None in named.values():
         _refuse_side_by_side(table, roles)
     return roles
@@ -327,6 +332,15 @@ def unused_notices(table: Table, roles: Mapping[Role, int], without: Collection[
                         f" cells are not UUIDs ({holds})"
                     )
     return said
+
+
+def _by_name_alone(table: Table, wanted: Sequence[Role]) -> Iterator[tuple[Role, int]]:
+    names = [normalise(name) for name in table.header]
+    for role in wanted:
+        own, plain, _ = NAMES[role]
+        found = [at for at, name in enumerate(names) if name in own or name in plain]
+        if len(found) == 1:
+            yield role, found[0]
 
 
 def _named_like(table: Table, role: Role) -> list[int]:
@@ -392,13 +406,12 @@ def _candidates(
 def _ask_for_any(
     table: Table,
     wanted: Sequence[Role],
-    holds_ids: Callable[[int], bool],
+    holders: Sequence[int],
     ask: Ask | None,
     *,
     lenient: bool,
 ) -> tuple[Role, int]:
     """No column is named like an ID and holds UUIDs: those that hold some are the candidates."""
-    holders = [column for column in range(len(table.header)) if holds_ids(column)]
     hint = f"Say which it is with {' or '.join(OPTIONS[role] for role in wanted)}."
     kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:

@@ -10,6 +10,7 @@ from batchrun.errors import parameter
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables import isolated, xlsx
 from batchrun.tables.build import Block, Layout, gather
+from batchrun.tables.details import SheetDetails, read_details
 from batchrun.tables.extent import column_letters
 from batchrun.tables.formats import Format
 
@@ -41,7 +42,12 @@ def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOpti
         grid = xlsx.read_grid(raw, file.name, options.sheet, options.limits)
     else:
         grid = isolated.read_grid(raw, file.name, file_format, options.sheet, options.limits)
-    notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
+    details = read_details(raw, file_format, grid.sheet)
+    notices = (
+        *grid.notices,
+        *details.notices(),
+        *_trait_notices(grid.traits, options.visible_only),
+    )
     if options.visible_only and grid.traits is None:
         notices += (
             f"An .{file_format.value} file does not tell which rows are hidden; all are read",
@@ -57,18 +63,21 @@ def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOpti
         filler=None,
         header_row=options.header_row,
         no_header=options.no_header,
-        merged=grid.merged,
+        merged=grid.merged or details.merged,
+        formats=details.formats,
         first_column=grid.first_column,
         exact=_exact_ods_column if file_format is Format.ODS else _exact_column,
         room=grid.room,
     )
-    return gather(_numbered(grid, options), source, layout)
+    return gather(_numbered(grid, options, details), source, layout)
 
 
-def _numbered(grid: Grid, options: LoadOptions) -> Iterator[Block]:
+def _numbered(grid: Grid, options: LoadOptions, details: SheetDetails) -> Iterator[Block]:
     """The rows with their numbers; what calamine took for empty is put back."""
     start = 1
     patches = _patches(grid.traits)
+    for row, values in details.values.items():
+        patches.setdefault(row, []).extend(values)
     hidden = grid.traits.hidden_rows if grid.traits and options.visible_only else set[int]()
     for rows in grid.blocks:
         lines: Sequence[int] = range(start, start + len(rows))
@@ -86,13 +95,13 @@ def _numbered(grid: Grid, options: LoadOptions) -> Iterator[Block]:
             yield lines, rows
 
 
-def _put(row: list[Cell], column: int, value: str) -> None:
+def _put(row: list[Cell], column: int, value: Cell) -> None:
     if 0 <= column < len(row):
         row[column] = value
 
 
-def _patches(traits: SheetTraits | None) -> dict[int, list[tuple[int, str]]]:
-    by_row: dict[int, list[tuple[int, str]]] = {}
+def _patches(traits: SheetTraits | None) -> dict[int, list[tuple[int, Cell]]]:
+    by_row: dict[int, list[tuple[int, Cell]]] = {}
     if traits is not None:
         for found in (traits.errors, traits.blank_texts):
             for (row, column), value in found.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
+from batchrun.text import as_displayed
 from batchrun.workbook.cells import UNLIMITED, unlike
 from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm
@@ -52,7 +53,13 @@ def write_csv(
         plain: For machines: no BOM, no apostrophes, each text exactly as it is.
     """
     layout = layout_of(results, shape, UNLIMITED)
-    write_table(path, layout.header, map(layout.values, results.rows), plain=plain)
+    rows: Iterator[Sequence[Cell]] = map(layout.values, results.rows)
+    if formats := dict(results.summary.source.formats):
+        rows = (
+            [as_displayed(cell, formats.get(at, "")) for at, cell in enumerate(values)]
+            for values in rows
+        )
+    write_table(path, layout.header, rows, plain=plain)
 
 
 def write_table(
