@@ -26,6 +26,7 @@ from batchrun.tables.reports import (
     find_aside,
     find_header,
     find_second_header,
+    header_doubt,
     holds_id,
     is_filled,
     is_like_id,
@@ -81,6 +82,7 @@ class _Head:
         end: Position of the first row below it.
         report: Whether there are lines above it.
         notices: What to say of it.
+        doubt: Whether they say that another line may be the header.
     """
 
     names: list[str]
@@ -88,6 +90,7 @@ class _Head:
     end: int
     report: bool
     notices: list[str]
+    doubt: bool = False
 
 
 def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
@@ -123,7 +126,9 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         dropped = aside.positions
         notices = [*source.marked_notices, *head.notices, *aside.notices(found_lines, cells)]
         second = find_second_header(names, cells, after_blank, dropped)
-        if second is not None:
+        if second is not None and _is_header_in_doubt(head, cells, second[0]):
+            notices += [] if head.doubt else [header_doubt(head.line, int(found_lines[second[1]]))]
+        elif second is not None:
             start, at = second
             rest = range(start, cells.shape[1])
             if layout.header_row is None:
@@ -178,7 +183,7 @@ def _read_head(
     )
     above = [(lines[filled[index]], rows[filled[index]]) for index in header.preamble]
     notices = _header_notices(header, line, above, source, guessed=layout.header_row is None)
-    return _Head(names, line, spots[-1] + 1, report=bool(above), notices=notices)
+    return _Head(names, line, spots[-1] + 1, bool(above), notices, doubt=bool(header.doubt))
 
 
 @contextmanager
@@ -322,6 +327,13 @@ def _header_notices(
             said += f"; line {line} was taken as the header, {parameter('header_row')} says another"
         notices.append(said)
     return notices
+
+
+def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
+    """Whether a second header may be the first: no row above it holds an ID, nor a name of IDs."""
+    if head.line is None or any(map(is_known_name, head.names)):
+        return False
+    return not any(holds_id(cells[:, row]) for row in range(second))
 
 
 def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:

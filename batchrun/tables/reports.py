@@ -111,12 +111,17 @@ def find_header(
         if max(fills[:later]) <= max(2, fills[later] // 2):
             index = later
         else:
-            doubt = (
-                f"Line {lines[0]} was taken as the header, though line {lines[later]} may be it:"
-                f" {parameter('header_row', lines[later])} says so"
-            )
+            doubt = header_doubt(lines[0], lines[later])
     first, last = _header_extent(lines, rows, index, merged)
     return Header(last, last - first + 1, tuple(range(first)), doubt)
+
+
+def header_doubt(taken: int | None, other: int) -> str:
+    """Say that another line may be the header."""
+    return (
+        f"Line {taken} was taken as the header, though line {other} may be it:"
+        f" {parameter('header_row', other)} says so"
+    )
 
 
 def _wider_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> int | None:
