@@ -33,6 +33,7 @@ from batchrun.tables.reports import (
     join_header,
     set_aside_notice,
 )
+from batchrun.tables.roles import is_known_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
