@@ -3,7 +3,9 @@
 The public names below are loaded when they are first used, so `import batchrun` stays light.
 """
 
-from __future__ import annotations
+from batchrun import _search_path  # noqa: F401 - before anything else is imported
+
+# isort: split
 
 import logging
 from importlib import import_module
@@ -14,16 +16,18 @@ if TYPE_CHECKING:
     from batchrun.batch.control import Control
     from batchrun.batch.history import (
         BatchStatus,
+        RowPage,
         batches,
         export,
         forget,
         results,
+        rows,
         status,
         unknown_columns,
         watch,
     )
     from batchrun.batch.report import Report
-    from batchrun.batch.request import Request
+    from batchrun.batch.request import Preview, Request, preview
     from batchrun.batch.rerun import Rerun
     from batchrun.engine import Ending, Progress
     from batchrun.errors import BatchrunError
@@ -53,10 +57,12 @@ __all__ = [
     "InDoubt",
     "Outcome",
     "Plan",
+    "Preview",
     "Progress",
     "Report",
     "Request",
     "Rerun",
+    "RowPage",
     "Settings",
     "UnknownColumn",
     "aio",
@@ -65,9 +71,11 @@ __all__ = [
     "export",
     "forget",
     "load_settings",
+    "preview",
     "results",
     "resume",
     "retry",
+    "rows",
     "run",
     "run_marked",
     "status",
@@ -86,10 +94,12 @@ _HOMES = {
     "batchrun.estimate": ("Estimate",),
     "batchrun.batch.history": (
         "BatchStatus",
+        "RowPage",
         "batches",
         "export",
         "forget",
         "results",
+        "rows",
         "status",
         "unknown_columns",
         "watch",
@@ -97,7 +107,7 @@ _HOMES = {
     "batchrun.model": ("BatchSummary", "InDoubt", "Outcome"),
     "batchrun.plan": ("Plan",),
     "batchrun.batch.report": ("Report",),
-    "batchrun.batch.request": ("Request",),
+    "batchrun.batch.request": ("Preview", "Request", "preview"),
     "batchrun.batch.rerun": ("Rerun",),
     "batchrun.service": ("Client", "Credits"),
     "batchrun.settings": ("Settings", "load_settings"),

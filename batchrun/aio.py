@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 from batchrun.batch import pipeline
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
-from batchrun.errors import InputError, NotConfirmedError, UsageError, parameter
+from batchrun.errors import InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
 
 if TYPE_CHECKING:
@@ -340,7 +340,7 @@ def _request(
     if workflow is None:
         raise UsageError(
             "No workflow is named.",
-            f"Name it with {parameter('workflow')}; see: batchrun workflows",
+            "Name it with -w; see: batchrun workflows",
         )
     return Request(source, workflow, **reading)
 

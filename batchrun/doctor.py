@@ -20,22 +20,22 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun import __version__
-from batchrun.errors import BatchrunError, ExitCode, JournalError, parameter
+from batchrun.errors import BatchrunError, ExitCode, JournalError
 from batchrun.journal.database import connect_to_server, network_filesystem
 from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service import Client
+from batchrun.service.proxy import proxy_for
 from batchrun.service.transport import describe
 from batchrun.settings import Kept, find_access, find_configuration, load_settings, stored_profiles
 from batchrun.settings.location import checked_base_url, is_loopback, is_server, shown
-from batchrun.settings.model import masked_key, shown_end
+from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import plural, without_user
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Finding:
 
 def finding_of(name: str, error: BatchrunError) -> Finding:
     """The fault that an error tells."""
-    return Finding(name, Verdict.FAULT, error.marked_what, error.marked_hint, error.exit_code)
+    return Finding(name, Verdict.FAULT, error.what, error.hint, error.exit_code)
 
 
 def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
@@ -88,7 +88,7 @@ def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
 
 PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
-    *("pydantic-settings", "keyring"),
+    *("pydantic", "keyring"),
 )
 EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow", "postgres": "psycopg"}
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -185,7 +185,7 @@ def examine_configuration(files: Configuration) -> Finding:
     stored, kept = stored_profiles(), "no profile"
     known = stored.all()
     if known:
-        kept = ", ".join(f"{one.name} {shown_end(one.end)} ({one.kept})" for one in known.values())
+        kept = ", ".join(f"{one.name} {masked_end(one.end)} ({one.kept})" for one in known.values())
     named = ", ".join(str(each.path) for each in files.files) or "no batchrun.toml"
     text = f"{named}; {kept}"
     if any(one.kept is Kept.FILE for one in known.values()) and _open_to_others(stored.path):
@@ -275,7 +275,7 @@ def _of_schema(name: str, schema: str, there: int, state: str = "") -> Finding:
 
 
 _OF_ITS_OWN = "Give it a database of its own, such as: CREATE DATABASE batchrun OWNER USER"
-_ELSEWHERE = f"name another place with {parameter('journal')} or BATCHRUN_JOURNAL."
+_ELSEWHERE = "name another place with --journal or BATCHRUN_JOURNAL."
 
 
 def _fault(text: str, advice: str) -> Finding:
@@ -308,10 +308,10 @@ def _on_a_server(location: str) -> Finding:
         finally:
             engine.dispose()
     except JournalError as error:
-        return _fault(error.marked_what, error.marked_hint or _ELSEWHERE)
+        return _fault(error.what, error.hint or _ELSEWHERE)
     except SQLAlchemyError as error:
         found = unusable(name, error)
-        return _fault(found.marked_what, found.marked_hint)
+        return _fault(found.what, found.hint)
 
 
 def _tables(connection: Connection, name: str) -> Finding:
@@ -372,8 +372,7 @@ async def _way(base_url: str, patience_seconds: float) -> Finding:
     """Whether the address is found, and an encrypted connection comes about; no request."""
     parts = urlsplit(base_url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    proxied = any(getproxies().get(name) for name in (parts.scheme, "all"))
-    if proxied and not is_loopback(base_url) and not proxy_bypass(host):
+    if not is_loopback(base_url) and proxy_for(base_url) is not None:
         return Finding("Way", Verdict.OK, f"to {host} by the proxy that is set")
     began = time.perf_counter()
     try:
@@ -489,5 +488,5 @@ async def examine(terminal: Terminal, **overrides: object) -> list[Finding]:
         found.append(examine_configuration(files))
         settings = load_settings(files, **overrides)
     except BatchrunError as error:
-        return [*found, Finding("Settings", Verdict.FAULT, error.marked_what, error.marked_hint)]
+        return [*found, Finding("Settings", Verdict.FAULT, error.what, error.hint)]
     return [*found, examine_journal(settings.journal), *await examine_service(settings)]

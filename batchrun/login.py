@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from batchrun.errors import KeyRefusedError, ServiceError, UsageError, parameter
+from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service import Client
 from batchrun.service.client import checked_key
 from batchrun.settings import keyring
@@ -114,7 +114,7 @@ def _kept(profile: Profile, key: str, in_file: bool) -> tuple[Profile, str, str]
     """Keep a key: the profile, the place, and why it is a file if it is one."""
     kept: str | keyring.NoKeyring = keyring.NoKeyring("it was asked for")
     if not in_file:
-        kept = keyring.keep(profile, key)
+        kept = keyring.save(profile, key)
     if isinstance(kept, str):
         _index(profile)
         return profile, kept, ""
@@ -162,13 +162,12 @@ async def _checked(key: str, address: str, timeout_seconds: float) -> int:
         case None:
             raise ServiceError(
                 f"The service at {address} can't be reached: {found.reason}.",
-                f"{NOTHING_KEPT} Try again later, or keep the key unchecked with "
-                f"{parameter('check', False)}.",
+                f"{NOTHING_KEPT} Try again later, or keep the key unchecked with --no-check.",
             )
         case _:
             raise ServiceError(
                 f"What answers at {address} did not check the key: {found.reason}.",
-                f"{NOTHING_KEPT} Check {parameter('base_url')}, or try again later.",
+                f"{NOTHING_KEPT} Check --base-url, or try again later.",
             )
 
 
@@ -191,4 +190,4 @@ def _left_behind(profile: Profile) -> str:
     gone = keyring.erase(profile)
     if gone is None:
         return ""
-    return f"The key may still be there: {gone.reason}. {keyring.by_hand(profile)}"
+    return f"The key may still be there: {gone.reason}. {keyring.removal_hint(profile)}"

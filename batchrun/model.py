@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import UsageError, in_python, parameter
+from batchrun.errors import UsageError
 from batchrun.text import counted, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 """What `retry` sends again unless told otherwise."""
 
 _WHY_NOT = {
-    Outcome.COMPLETED: (
-        f"Their results are there; a run with {parameter('again', True)} pays for all anew."
-    ),
+    Outcome.COMPLETED: ("Their results are there; a run with --again pays for all anew."),
     Outcome.INVALID: "Mend the list, then run it.",
     Outcome.PENDING: "Send them with: batchrun resume",
 }
@@ -101,8 +99,7 @@ class TableSource:
         header_line: Line of the column names; ``None`` when the list has none.
         formats: Columns whose numbers are displayed with leading zeros: position and format,
             such as ``00000``.
-        marked_notices: What the user should be told of how the file was read, one sentence each,
-            its parameters marked.
+        notices: What the user should be told of how the file was read, one sentence each.
     """
 
     name: str
@@ -113,12 +110,7 @@ class TableSource:
     delimiter: str | None = None
     header_line: int | None = None
     formats: tuple[tuple[int, str], ...] = ()
-    marked_notices: tuple[str, ...] = ()
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What the user should be told of how the file was read, one sentence each."""
-        return tuple(map(in_python, self.marked_notices))
+    notices: tuple[str, ...] = ()
 
     def place(self, line: int) -> str:
         """Name a line as users find it, such as ``accounts.xlsx, sheet Export, line 7``."""

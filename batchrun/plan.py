@@ -11,7 +11,6 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
-from batchrun.errors import parameter
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
 from batchrun.tables.roles import candidate_contents, swap_notice
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchrun.estimate import Estimate, EstimateRates
+    from batchrun.model import BatchSummary
     from batchrun.service import Credits
 
 
@@ -73,6 +73,7 @@ class Plan:
         credits: The credits left; ``None`` where nobody asked for them.
         known: Number of a job → what became of the same trigger body in an earlier batch.
         reused: The jobs whose earlier result is taken: nothing is sent for them.
+        earlier: The newest batch of the same list, workflow and parameters; set by `check`.
     """
 
     workflow: Workflow
@@ -86,6 +87,7 @@ class Plan:
     credits: Credits | None = None
     known: Mapping[int, KnownJob] = field(default_factory=dict)
     reused: frozenset[int] = frozenset()
+    earlier: BatchSummary | None = None
 
     @property
     def to_trigger(self) -> int:
@@ -134,8 +136,8 @@ class Plan:
         """Rows that share the job of an earlier row."""
         return sum(row.job is not None for row in self.rows) - len(self.bodies)
 
-    def marked_hints(self) -> list[str]:
-        """What may save money or points to a mistake, its parameters marked."""
+    def hints(self) -> list[str]:
+        """What may save money or points to a mistake."""
         object_, where = _object_of(self.workflow)
         if set(self.roles) == set(Role):
             return self._company_hint(object_, where)
@@ -164,7 +166,7 @@ class Plan:
         hint = (
             f"{plural(len(contacts), 'contact')} at"
             f" {plural(len(companies), 'company', 'companies')}:"
-            f" {parameter('no_contact', True)} sends {plural(len(bodies), 'job')}"
+            f" --no-contact sends {plural(len(bodies), 'job')}"
         )
         if object_ is Role.COMPANY:
             hint += f" (the workflow's {where} speaks of companies)"

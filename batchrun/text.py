@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import json
+import os
 import re
 import unicodedata
-from abc import ABC, abstractmethod
 from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 
 Kind = TypeVar("Kind", bound=str)
@@ -83,9 +85,16 @@ _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u206
 """They let a name read backwards (Unicode Standard Annex 9)."""
 
 
-def meant(typed: str, known: Iterable[str]) -> str:
-    """What was probably meant, as the beginning of a hint; ``""`` where nothing is like it."""
-    close = difflib.get_close_matches(typed.strip().lower(), known, OFFERED)
+def close_matches(typed: str, known: Iterable[str], most: int = OFFERED) -> list[str]:
+    """The known names most like what was typed, in any case, best first."""
+    by_letters = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(typed.strip().casefold(), by_letters, most)
+    return [by_letters[each] for each in found]
+
+
+def did_you_mean(typed: str, known: Iterable[str]) -> str:
+    """The start of a hint, such as ``Did you mean run? ``; ``""`` if nothing is similar."""
+    close = close_matches(typed, known)
     return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
@@ -101,27 +110,79 @@ def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:
 
 
 HIDDEN = "***"
+MASK = "[masked]"
+SHORTEST_SECRET = 8
+"""A shorter word is not a key, and would mask half of any text."""
+
+_secrets: set[str] = set()
+
+
+def hide_secret(secret: str) -> None:
+    """Have `masked` hide this from now on; called wherever a key enters the program."""
+    if len(secret) >= SHORTEST_SECRET:
+        _secrets.add(secret)
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a key that was read or typed is in a text."""
+    return any(secret in text for secret in _secrets)
+
+
+_SECRET_NAMES = re.compile(r"key|token|secret|passw", re.IGNORECASE)
+_PLACES_OF_SECRETS = (
+    re.compile(  # up to the last @ of a line
+        r"(?P<kept>\b[a-z][a-z0-9+.-]{0,30}://)[^\r\n]{1,2000}@", re.IGNORECASE
+    ),
+    re.compile(
+        r"(?P<kept>\b(?:x-api-key|api[-_]?key|(?:proxy-)?authorization|(?:set-)?cookie)"
+        r"[\"']?\s{0,9}[,:=]\s{0,9})[^\r\n]+",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?P<kept>[?&](?:ssl)?password=)[^&\r\n]*", re.IGNORECASE),
+    re.compile(
+        r"(?P<kept>\b(?:ssl)?password[\"']?\s{0,9}[=:]\s{0,9})"
+        r"(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^&\s]+)",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?P<kept>\b(?:bearer|basic)\s{1,9})[^\s'\",;]+", re.IGNORECASE),
+    re.compile(r"(?P<kept>\bheader values?\b:?\s{0,9})[^\r\n]+", re.IGNORECASE),
+)
+
+
+def masked(text: str, more: Iterable[str] = ()) -> str:
+    """A text for a file or a stranger: without secrets, and without what stands in their places.
+
+    The one place that masks. It hides every key that was read or typed, the values of variables
+    of the environment whose names say so, and ``more``, in any spelling that logs use.
+
+    Args:
+        text: Any text.
+        more: What else must not be in it.
+    """
+    named = (value for name, value in os.environ.items() if _SECRET_NAMES.search(name))
+    secrets = {each for each in (*_secrets, *named, *more) if len(each) >= SHORTEST_SECRET}
+    spellings = {
+        spelling
+        for secret in secrets
+        for spelling in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, ""))
+    }
+    for spelling in sorted(spellings, key=len, reverse=True):
+        text = text.replace(spelling, MASK)
+    for place in _PLACES_OF_SECRETS:
+        text = place.sub(rf"\g<kept>{MASK}", text)
+    return text
+
 
 # Two letters at least: C://lists/journal.db is a path.
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+://)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _SECRETS_OF_QUERY = re.compile(r"(?P<kept>[?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 
 
-class KeepsSecrets(ABC):
-    """Whatever holds a key, so that a failure's file can leave it out."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def secrets(self) -> Iterator[str]:
-        """The keys it holds."""
-
-
 def without_password(address: str) -> str:
-    """An address as it may be shown; what is none stays as it is.
+    """A URL as it may be shown; what is not a URL stays as it is.
 
-    A password may hold any character, written as it must not be: all before the last @ is taken for
-    user and password.
+    A password may hold any character, even one that should be escaped: everything before the last @
+    is taken for user and password.
     """
     found = _URL.fullmatch(address)
     return address if found is None else found["scheme"] + _without_password(found["rest"])
@@ -144,6 +205,38 @@ def _without_password(rest: str) -> str:
     who, at, host = head.rpartition("@")
     user, colon, _ = who.partition(":")
     return f"{user}:{HIDDEN}@{host}{question}{query}" if at and colon else rest
+
+
+_SAFE_IN_ANY_SHELL = re.compile(r"[A-Za-z0-9_./:\\+-]+(?:=[A-Za-z0-9_./:\\+-]*)?")
+_EXPANDED_IN_QUOTES = re.compile(r"[$`%!\"\x00-\x1f\u201c-\u201e]")
+"""What cmd or PowerShell act on inside double quotes; PowerShell takes typographic ones too."""
+
+
+def quoted_command(*words: str) -> str:
+    """A command that can be pasted into a shell as it is printed.
+
+    Quoted for bash and zsh, on Windows for both PowerShell and cmd. No quoting is safe in both of
+    those for a word with ``$``, `` ` ``, ``%``, ``!`` or a quote: ``VALUE`` stands in its place.
+
+    Args:
+        words: The program and its arguments, each as the program is to get it.
+    """
+    return " ".join(map(_quoted_for_windows if os.name == "nt" else _quoted_for_posix, words))
+
+
+def _quoted_for_posix(word: str) -> str:
+    if _SAFE_IN_ANY_SHELL.fullmatch(word) and "\\" not in word:
+        return word
+    return "'" + word.replace("'", "'\"'\"'") + "'"
+
+
+def _quoted_for_windows(word: str) -> str:
+    if _SAFE_IN_ANY_SHELL.fullmatch(word):
+        return word
+    if _EXPANDED_IN_QUOTES.search(word):
+        return "VALUE"
+    trailing = len(word) - len(word.rstrip("\\"))
+    return f'"{word}{chr(92) * trailing}"'  # else the last one would escape the quote
 
 
 SPENT = "The quota is spent for now."

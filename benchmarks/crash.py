@@ -69,7 +69,11 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "batch held": ("batchrun.journal.jobs:BatchJobs", "recover", "before"),
     "before the intent": ("batchrun.journal.jobs:BatchJobs", "intend", "before"),
     "intent kept, not sent": ("batchrun.service.client:Client", "trigger", "before"),
-    "sent, answer not read": ("batchrun.service.aiohttp_transport:FastWire", "send", "after"),
+    "sent, answer not read": (
+        "batchrun.service.aiohttp_transport:AiohttpTransport",
+        "send",
+        "after",
+    ),
     "answer read, not kept": ("batchrun.service.client:Client", "trigger", "after"),
     "before a commit": ("batchrun.journal.writer:JournalWriter", "_execute", "before"),
     "written, not committed": ("sqlalchemy.engine.base:RootTransaction", "commit", "before"),

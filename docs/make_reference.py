@@ -27,7 +27,7 @@ ATTRIBUTE = re.compile(r"^ {4}(\w+): (.+?)(?=^ {4}\w+: |\Z)", re.DOTALL | re.MUL
 def commands() -> dict[str, Any]:
     """The commands by name."""
     group: Any = typer.main.get_command(app)
-    return dict(group.commands)
+    return {name: command for name, command in group.commands.items() if not command.hidden}
 
 
 def every_command() -> str:
@@ -56,9 +56,14 @@ def _command(name: str, command: Any) -> str:
         "|---|---|",
         *(f"| `{_argument(each)}` | {_meaning(each)} |" for each in arguments),
         *(f"| {_spellings(each)} | {_meaning(each)} |" for each in options),
+        *(["", "```console", *_examples(command), "```"] if command.epilog else []),
         "",
     ]
     return "\n".join(lines)
+
+
+def _examples(command: Any) -> list[str]:
+    return [f"$ {line}" for line in command.epilog.split("\n")]
 
 
 def _purpose(command: Any) -> str:

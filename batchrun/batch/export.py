@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from batchrun import workbook
 from batchrun.errors import BatchrunError, ExitCode, JournalError, OutputError, TakenOverError
 from batchrun.events import Event, happened
+from batchrun.settings.consent import Consent, agree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -43,6 +44,7 @@ def write_results(
         written = workbook.write(found, target, form)
     if as_its_workbook:
         journal.set_output(batch_id, str(written))
+        agree(Consent.OUTPUT, str(written))
     happened(_LOG, Event.RESULTS_WRITTEN, batch=batch_id, path=str(written))
     return written
 
@@ -70,7 +72,7 @@ def once_begun(journal: Journal, batch_id: str) -> Iterator[None]:
             if not journal.summary(batch_id).unfinished:
                 error.exit_code = ExitCode.INCOMPLETE
         if isinstance(error, OutputError):
-            error.marked_hint = (
+            error.hint = (
                 "The results are safe in the journal; write them elsewhere: "
                 f"batchrun export {batch_id} -o OUT.xlsx"
             )

@@ -15,18 +15,24 @@ from typing import TYPE_CHECKING
 from batchrun import workbook
 from batchrun.batch.export import write_results
 from batchrun.batch.recover import unlike_its_key
-from batchrun.errors import NoBatchError, NotConfirmedError, UsageError, parameter
+from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Standing, standing
+from batchrun.journal.schema import JobState
+from batchrun.model import Outcome
 from batchrun.settings import Settings, find_access, for_batch, load_settings
 from batchrun.text import html_table, opens_at, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     import pandas as pd
 
-    from batchrun.model import BatchSummary, ResultRow
+    from batchrun.model import BatchSummary, ResultRow, Role
+
+
+SHORTEST_PREFIX = 4
+"""A batch is erased only if at least this many characters of its ID are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class BatchStatus:
         holder: Who works on it, or did until it died without a word; ``None`` for nobody.
         in_doubt: Its rows in doubt that nobody has decided about, in input order.
         rescued: Files with results that the journal could not take; ``resume`` takes them in.
+        key_hash: The journal's salted hash of the key it was begun with; ``""`` where unknown.
     """
 
     summary: BatchSummary
@@ -46,6 +53,7 @@ class BatchStatus:
     holder: Holder | None
     in_doubt: tuple[ResultRow, ...]
     rescued: tuple[Path, ...]
+    key_hash: str = ""
 
     @property
     def working(self) -> bool:
@@ -160,7 +168,52 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         journal.holder(batch_id),
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
+        journal.key_begun_with(batch_id),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    """Some rows of a batch, as they stand.
+
+    Attributes:
+        header: The list's column names.
+        roles: Which column holds which ID.
+        rows: The rows, in input order.
+    """
+
+    header: tuple[str, ...]
+    roles: Mapping[Role, int]
+    rows: tuple[ResultRow, ...]
+
+
+def rows(
+    batch_id: str,
+    outcomes: Collection[Outcome] | None = None,
+    *,
+    offset: int = 0,
+    limit: int | None = None,
+    settings: Settings | None = None,
+) -> RowPage:
+    """Some rows of a batch as they stand; also while it runs, and of a long list too.
+
+    Args:
+        batch_id: Which batch, by its whole ID.
+        outcomes: Only rows with these outcomes; ``None`` for all.
+        offset: How many of those to skip.
+        limit: At most this many; ``None`` for all.
+        settings: As in `batches`.
+
+    Raises:
+        JournalError: There is no such batch, or no journal.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        states: list[JobState | None] | None = None
+        if outcomes is not None:
+            states = [state for state in JobState if state.outcome in outcomes]
+            states += [None] if Outcome.INVALID in outcomes else []
+        header, roles, found = journal.page(batch_id, states, offset=offset, limit=limit)
+        return RowPage(header, roles, tuple(found))
 
 
 def results(
@@ -292,6 +345,12 @@ def forget(
         raise UsageError("No batch to forget is named.", "Name its id, or an age.")
     with existing_journal((settings or load_settings()).journal) as journal:
         chosen = {batch.batch_id: batch for batch in map(journal.resolve, batch_ids)}
+        for given in batch_ids:
+            if len(given.strip()) < SHORTEST_PREFIX and given not in chosen:
+                raise UsageError(
+                    f"{given} is too short to say which batch to erase.",
+                    f"Give at least {SHORTEST_PREFIX} characters; to list them: batchrun batches",
+                )
         if older_than is not None:
             before = datetime.now(UTC) - older_than
             old = [batch for batch in journal.batches() if batch.updated_at < before]
@@ -313,7 +372,7 @@ def existing_journal(location: str) -> Iterator[Journal]:
     if is_missing(location):
         raise NoBatchError(
             f"There is no journal at {Path(location).expanduser()}.",
-            f"The first batchrun run makes it; another one is named with {parameter('journal')} or "
+            "The first batchrun run makes it; another one is named with --journal or "
             "BATCHRUN_JOURNAL.",
         )
     with Journal(location) as journal:

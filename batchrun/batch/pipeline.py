@@ -24,11 +24,12 @@ from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, StoppedError, UsageError, parameter
+from batchrun.errors import BatchrunError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.model import retriable
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, other_key
+from batchrun.settings.consent import Consent, agree
 from batchrun.text import SPENT, spent_until
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ _NOTES = {
     Ending.QUOTA: SPENT,
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
-    Ending.NAMED: "What was to be sent again is done; the rest waits.",
+    Ending.SELECTION_DONE: "What was to be sent again is done; the rest waits.",
 }
 
 
@@ -131,7 +132,7 @@ async def check(
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
         newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
-        plan = session.knowing(plan, request.reuse, newest)
+        plan = replace(session.knowing(plan, request.reuse, newest), earlier=newest)
         return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
@@ -173,7 +174,7 @@ async def run(
     """
     if again and request.reuse is not None:
         raise UsageError(
-            f"The options {parameter('again', True)} and {parameter('reuse')} exclude each other.",
+            "The options --again and --reuse exclude each other.",
             "Give one.",
         )
     settings = settings or load_settings()
@@ -195,7 +196,7 @@ async def run(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
                 f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                f"To trigger and pay for it all once more, add {parameter('again', True)}.",
+                f"To trigger and pay for it all once more, add --again.",
             )
         if earlier is not None:
             same_key(earlier, session.profile)
@@ -289,6 +290,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
     with journal.hold(batch_id) as hold, let_go_of(run_now.control):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
+        agree(Consent.KEY, journal.key_hash(session.key))
         only = await take_over(
             journal,
             jobs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.model import InDoubt
 from batchrun.settings import service_of
 from batchrun.settings.location import is_loopback
@@ -35,10 +35,7 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     """
     if service_of(own) == service_of(given):
         return
-    hint = (
-        f"Leave {parameter('base_url')}, BATCHRUN_BASE_URL and base_url in batchrun.toml out to "
-        "go on there."
-    )
+    hint = "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out to go on there."
     if is_loopback(own):
         hint = "That was a sandbox on this machine; once it is gone, run the list anew."
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
@@ -61,7 +58,7 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
         f"Batch {earlier.batch_id} of this list was begun with profile {earlier.profile} and isn't "
         f"finished, and now {payer} would pay for it. Nothing was triggered.",
         f"Go on with: batchrun resume {earlier.batch_id}. "
-        f"To trigger it all once more for this key, add {parameter('again', True)}.",
+        f"To trigger it all once more for this key, add --again.",
     )
 
 

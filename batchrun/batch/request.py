@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import InputError, UsageError
 from batchrun.model import Role
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import (
     Choices,
+    Contents,
     LoadLimits,
+    candidate_contents,
     find_column,
     find_roles,
     from_frame,
@@ -22,7 +24,7 @@ from batchrun.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     import pandas as pd
@@ -76,6 +78,12 @@ class Request:
     ask: Ask | None = None
     reuse: timedelta | None = None
 
+    @property
+    def without(self) -> tuple[Role, ...]:
+        """The roles that are not sent."""
+        unsent = {Role.COMPANY: self.no_company, Role.CONTACT: self.no_contact}
+        return tuple(role for role, said in unsent.items() if said)
+
     def over(self, defaults: ListDefaults) -> Request:
         """This request, and the defaults wherever it says nothing.
 
@@ -127,6 +135,24 @@ def load_request(request: Request, settings: Settings) -> Loaded:
         UsageError: The mapping can't be used.
         OutputError: The mapping can't be kept where it is wanted.
     """
+    table, choices = _table(request, settings)
+    roles = _roles(table, choices, request)
+    table = _with_notices(table, unused_notices(table, roles, request.without))
+    columns = {
+        name: find_column(table, column, "--param-column")
+        for name, column in choices.parameter_columns.items()
+    }
+    if request.save_mapping is not None:
+        save_choices(request.save_mapping, choices.made(table, roles))
+    return Loaded(table, roles, Parameters(request.parameters, columns), choices.lenient_ids)
+
+
+def _with_notices(table: Table, notices: Sequence[str]) -> Table:
+    source = replace(table.source, notices=(*table.source.notices, *notices))
+    return replace(table, source=source)
+
+
+def _table(request: Request, settings: Settings) -> tuple[Table, Choices]:
     choices = Choices(
         sheet=request.sheet,
         header_row=request.header_row,
@@ -149,33 +175,77 @@ def load_request(request: Request, settings: Settings) -> Loaded:
         )
     elif request.no_header:
         raise UsageError(
-            f"A DataFrame has its column names; {parameter('no_header', True)} is for files.",
+            "A DataFrame has its column names; --no-header is for files.",
             "Leave it out, or make the frame with pandas.read_csv(…, header=None).",
         )
     else:
         table = from_frame(request.source)
-    table = choices.check_shape(table)
-    unsent = {Role.COMPANY: request.no_company, Role.CONTACT: request.no_contact}
-    without = [role for role, said in unsent.items() if said]
-    roles = find_roles(
+    return choices.check_shape(table), choices
+
+
+def _roles(table: Table, choices: Choices, request: Request) -> dict[Role, int]:
+    return find_roles(
         table,
         company_column=choices.company_column,
         contact_column=choices.contact_column,
-        without=without,
+        without=request.without,
         lenient=choices.lenient_ids,
         ask=request.ask,
     )
-    unused = unused_notices(table, roles, without)
-    table = replace(
-        table, source=replace(table.source, marked_notices=(*table.source.marked_notices, *unused))
-    )
-    columns = {
-        name: find_column(table, column, parameter("parameter_columns"))
-        for name, column in choices.parameter_columns.items()
-    }
-    if request.save_mapping is not None:
-        save_choices(request.save_mapping, choices.made(table, roles))
-    return Loaded(table, roles, Parameters(request.parameters, columns), choices.lenient_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A list as it was read, before a workflow is chosen.
+
+    Attributes:
+        table: The list.
+        roles: Which column holds which ID; empty where that can't be told.
+        columns: What the ID columns hold, and the other columns that might be meant.
+        problem: Why the ID columns can't be told; ``None`` where they can.
+        sheets: Names of the workbook's visible sheets; empty for a text file.
+    """
+
+    table: Table
+    roles: Mapping[Role, int]
+    columns: tuple[Contents, ...]
+    problem: InputError | None = None
+    sheets: tuple[str, ...] = ()
+
+
+def preview(request: Request, settings: Settings) -> Preview:
+    """Read a list and see which columns hold IDs; the service is not asked.
+
+    Args:
+        request: Which list, and how it is read; its workflow does not matter.
+        settings: How large a list may be.
+
+    Raises:
+        InputError: The list can't be used.
+    """
+    table, choices = _table(request, settings)
+    roles: Mapping[Role, int] = {}
+    problem = None
+    try:
+        roles = _roles(table, choices, request)
+        table = _with_notices(table, unused_notices(table, roles, request.without))
+    except InputError as error:
+        problem = error
+    columns = tuple(candidate_contents(table, roles, lenient=choices.lenient_ids))
+    sheets = () if table.source.sheet is None else _sheet_names(request.source)
+    return Preview(table, roles, columns, problem, sheets)
+
+
+def _sheet_names(source: object) -> tuple[str, ...]:
+    """The visible sheets of a workbook that has been read, so that it is known to be harmless."""
+    from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+
+    try:
+        with CalamineWorkbook.from_path(str(source)) as workbook:
+            sheets = workbook.sheets_metadata
+    except (OSError, CalamineError):
+        return ()
+    return tuple(one.name for one in sheets if one.visible is SheetVisibleEnum.Visible)
 
 
 def _limits(settings: Settings) -> LoadLimits:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun.batch.history import existing_journal, is_missing
-from batchrun.errors import InputError, JournalError, parameter
+from batchrun.errors import InputError, JournalError
 from batchrun.model import Role
 from batchrun.settings import Settings, load_settings
 from batchrun.settings.location import shown
@@ -85,7 +85,7 @@ def _unknown(path: Path, signature: Signature, location: str) -> JournalError:
     return JournalError(
         f"{path.name} holds the results of batch {signature.batch_id}, which the journal "
         f"{shown(location)} does not know.",
-        f"Name its journal with {parameter('journal')}, or run the list itself.",
+        "Name its journal with --journal, or run the list itself.",
     )
 
 

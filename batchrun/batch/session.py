@@ -17,16 +17,15 @@ from batchrun.engine import (
     RunTime,
     RunTimes,
 )
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal, standing
 from batchrun.service import Client, Credits
 from batchrun.settings import find_access
 from batchrun.settings.location import checked_base_url, is_loopback
-from batchrun.text import KeepsSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from datetime import timedelta
 
     from batchrun.engine import Forecast
@@ -42,7 +41,7 @@ CREDITS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Session(KeepsSecrets):
+class Session:
     """What a batch is worked on with.
 
     Attributes:
@@ -65,21 +64,24 @@ class Session(KeepsSecrets):
     journal: Journal
     profile: str | None = None
 
-    def secrets(self) -> Iterator[str]:
-        """See `KeepsSecrets`."""
-        yield self.key
-
     async def workflows(self) -> tuple[Workflow, ...]:
-        """The workflows that the key may see; the answer also tells the quota.
+        """The workflows that the key may see; each page is a request, and updates the quota.
 
         Raises:
             BatchrunError: The key or the service can't be used.
         """
+        workflows: list[Workflow] = []
+        await self._spend_slot()
+        async for page in self.client.workflow_pages():
+            self.quota.answered(page.quota, self.clock.now())
+            workflows += page.workflows
+            if page.more:
+                await self._spend_slot()
+        return tuple(workflows)
+
+    async def _spend_slot(self) -> None:
         await self.share.ask()
         await self._spend(min(self.share.delay(self.clock.now()), LONGEST_TURN_SECONDS))
-        listed = await self.client.workflows()
-        self.quota.answered(listed.quota, self.clock.now())
-        return listed.workflows
 
     async def credits(self) -> Credits | None:
         """The credits left; ``None`` where the quota leaves no request for the question now.
@@ -134,7 +136,7 @@ class Session(KeepsSecrets):
             return plan
         raise UsageError(
             f"Batch {earlier.batch_id} of this list has begun and isn't finished: "
-            f"{parameter('reuse')} comes too late for it, and nothing was triggered.",
+            f"--reuse comes too late for it, and nothing was triggered.",
             f"Go on with it: batchrun resume {earlier.batch_id}",
         )
 

@@ -9,25 +9,33 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from batchrun.cli.commands_batches import add_batch_commands, add_decision_commands
-from batchrun.cli.commands_config import (
-    add_config_command,
-    add_doctor_command,
-    add_key_commands,
-    add_service_commands,
-)
+from batchrun.cli.commands_batches import add_batch_commands
+from batchrun.cli.commands_config import add_config_commands
 from batchrun.cli.commands_run import add_run_commands
+from batchrun.cli.commands_web import add_web_command
 from batchrun.cli.errors import Unseen, end
+from batchrun.cli.help import HelpGroup, add_command
+from batchrun.cli.options import announced
 from batchrun.cli.output import write_plainly
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, UsageError
+from batchrun.text import did_you_mean
 
 app = typer.Typer(
     name="batchrun",
+    cls=HelpGroup,
     help="Run a PG:AI workflow for every row of a spreadsheet and get a finished workbook back.",
+    epilog="\n".join(
+        (
+            "batchrun demo  # try it: no key, no cost",
+            'batchrun run accounts.xlsx -w "Account Research"',
+            "batchrun doctor  # when something does not work",
+            "batchrun help run  # all options of a command",
+        )
+    ),
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -61,21 +69,43 @@ def batchrun(
         welcome()
 
 
-for add in (
-    add_key_commands,
-    add_service_commands,
-    add_run_commands,
-    add_decision_commands,
-    add_batch_commands,
-    add_config_command,
-    add_doctor_command,
-):
-    add(app)
+def show_help(
+    context: typer.Context,
+    command: Annotated[str, typer.Argument(metavar="COMMAND", help="A command.")] = "",
+) -> None:
+    """Show the help of a command."""
+    parent: Any = context.parent
+    every = parent.command
+    if not command:
+        typer.echo(every.get_help(parent))
+        return
+    found = every.get_command(parent, command)
+    if found is None:
+        raise UsageError(
+            f"batchrun has no command {command}.",
+            f"{did_you_mean(command, every.commands)}See: batchrun --help",
+        )
+    with found.make_context(command, [], parent=parent, resilient_parsing=True) as shown:
+        typer.echo(found.get_help(shown))
+
+
+def show_version() -> None:
+    """Show the version."""
+    _print_version(wanted=True)
+
+
+add_web_command(app)
+add_run_commands(app)
+add_batch_commands(app)
+add_config_commands(app)
+add_command(app, show_help, name="help", hidden=True)
+add_command(app, show_version, name="version", hidden=True)
 
 
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
     write_plainly()
+    announced.clear()
     # Looking for garbage in all that was imported, just before it goes, would take 0.2 s.
     atexit.register(gc.freeze)
     typed, unseen = sys.argv[1:], Unseen()

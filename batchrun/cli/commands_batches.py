@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.cli.consent import confirm_batch
+from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import unknown_to_results
 from batchrun.cli.options import (
     AsJson,
@@ -23,9 +26,9 @@ from batchrun.cli.options import (
     LogFile,
     NotifyCommand,
     Output,
-    PlayJournal,
     ProfileName,
     Quiet,
+    SandboxJournal,
     Yes,
     age,
     batch_ids,
@@ -36,7 +39,6 @@ from batchrun.cli.options import (
     settings_to_look,
     settings_with_journal,
     spread,
-    tell_whose_key,
 )
 from batchrun.cli.output import (
     LABEL,
@@ -54,7 +56,7 @@ from batchrun.cli.runner import Manner, go_on
 from batchrun.cli.signals import SANDBOX_GONE
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import meant, visible
+from batchrun.text import did_you_mean, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,29 +65,81 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary, Decide, ResultRow
 
 
+BATCHES_PANEL = "Batches"
 LEAST = 14
 """What a name in the table of batches may be cut to."""
 
 
 def add_batch_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(spread(export))
-    app.command()(status)
-    app.command("batches")(list_batches)
+    """Add the commands that work on batches."""
+    add_command(
+        app,
+        list_batches,
+        "batchrun batches",
+        "batchrun batches --json  # for scripts",
+        panel=BATCHES_PANEL,
+        name="batches",
+    )
+    add_command(
+        app,
+        status,
+        "batchrun status  # the newest batch",
+        "batchrun status 1124-acc --watch",
+        panel=BATCHES_PANEL,
+    )
+    add_command(
+        app,
+        spread(export),
+        "batchrun export -o results.csv",
+        "batchrun export 1124-acc -o import.csv --crm hubspot",
+        'batchrun export -o short.xlsx --columns "summary,outputs.*"',
+        panel=BATCHES_PANEL,
+    )
+    add_command(
+        app,
+        retry,
+        "batchrun retry  # failed and rejected rows of the newest batch",
+        "batchrun retry 1124-acc --outcome timed-out --yes",
+        panel=BATCHES_PANEL,
+    )
+    add_command(
+        app,
+        forget,
+        "batchrun forget 1124-acc",
+        "batchrun forget --older-than 90d --yes",
+        panel=BATCHES_PANEL,
+    )
 
 
 def export(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to: .xlsx, .csv, .jsonl, .parquet.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write: .xlsx, .csv, .jsonl or .parquet.",
+            rich_help_panel=OUTPUT,
+        ),
     ],
     *,
     batch: Batch = None,
     columns: ColumnOptions,
     crm: ForCrm = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only",
+            metavar="OUTCOME,…",
+            help="Write the list's own rows with these outcomes, and why, ready to correct and run "
+            "again: such as failed,invalid,rejected.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     journal: JournalAt = None,
-    sandbox: PlayJournal = False,
+    sandbox: SandboxJournal = False,
 ) -> None:
-    """Write a batch's results as they stand, also while it runs."""
+    """Write a batch's results to a file, even while it runs."""
     from batchrun import export as export_batch
     from batchrun import status as status_of
 
@@ -94,6 +148,8 @@ def export(
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     summary = status_of(batch, settings=settings).summary
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
+    if only is not None:
+        form = replace(form, only=frozenset(_any_outcome(word) for word in only.split(",")))
     written = export_batch(summary.batch_id, output, settings, form)
     tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
     tell(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
@@ -112,13 +168,16 @@ def _tell_left_out(summary: BatchSummary) -> None:
 def status(
     batch: Batch = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Look again each second until the batch stands still.")
+        bool,
+        typer.Option(
+            "--watch", help="Refresh every second until the batch stops.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     journal: JournalAt = None,
-    sandbox: PlayJournal = False,
+    sandbox: SandboxJournal = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a batch stands."""
+    """Show the progress of a batch."""
     from batchrun import status as status_of
     from batchrun import watch as looks_at
     from batchrun.cli.messages import named_journal
@@ -184,14 +243,12 @@ def _lines_of(stands: BatchStatus, where: str) -> list[str]:
         resume = Whole(f"Go on:     batchrun resume {summary.batch_id}{where}")
         lines.append(f"Go on:     {SANDBOX_GONE}" if played else resume)
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished and not played:
-        lines.append(
-            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
-        )
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     return lines
 
 
 def list_batches(
-    journal: JournalAt = None, sandbox: PlayJournal = False, as_json: AsJson = False
+    journal: JournalAt = None, sandbox: SandboxJournal = False, as_json: AsJson = False
 ) -> None:
     """List all batches, newest first."""
     from batchrun import batches
@@ -257,30 +314,17 @@ ROWS_SHOWN = 10
 AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
 """Outcomes as they are typed."""
 
-Doubts: TypeAlias = Annotated[
-    InDoubt | None,
-    typer.Option(
-        "--in-doubt",
-        help="What to do with triggers that may have been accepted: hold them, retry them (and "
-        "perhaps pay twice), or drop them. Asked on a terminal, else hold.",
-    ),
-]
 Outcomes: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--outcome",
         metavar="OUTCOME",
         autocompletion=lambda: list(AGAIN),
-        help="What to send again: failed, rejected, timed-out, in-doubt. Repeatable. "
+        help="Rows to send again: failed, rejected, timed-out or in-doubt. Repeatable. "
         "Without it, failed and rejected.",
+        rich_help_panel=THE_BATCH,
     ),
 ]
-
-
-def add_decision_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(retry)
-    app.command()(forget)
 
 
 def retry(
@@ -296,7 +340,7 @@ def retry(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send rows again that ended without a result, and pay again."""
+    """Send failed rows again (you pay for them again)."""
     from batchrun import aio
     from batchrun import status as status_of
     from batchrun.model import RETRIED_BY_ITSELF, retriable
@@ -311,7 +355,7 @@ def retry(
     summary = status_of(batch, settings=settings_with_journal(**given)).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
-    tell_whose_key(settings, summary)
+    confirm_batch(settings, summary, output)
     _confirm_retry(summary, chosen, yes=yes)
     go_on(
         partial(aio.retry, summary.batch_id, outcomes=chosen),
@@ -326,17 +370,26 @@ def retry(
 def forget(
     batch: Annotated[
         str | None,
-        typer.Argument(help="Id of the batch, or its beginning.", autocompletion=batch_ids),
+        typer.Argument(
+            metavar="BATCH",
+            help="ID of the batch, or the first characters of it.",
+            autocompletion=batch_ids,
+            rich_help_panel=THE_BATCH,
+        ),
     ] = None,
     older_than: Annotated[
         str | None,
-        typer.Option(metavar="AGE", help="All batches not worked on for so long, such as 90d."),
+        typer.Option(
+            metavar="AGE",
+            help="Erase all batches unused for longer than this, such as 90d.",
+            rich_help_panel=THE_BATCH,
+        ),
     ] = None,
     yes: Yes = False,
     journal: JournalAt = None,
-    sandbox: PlayJournal = False,
+    sandbox: SandboxJournal = False,
 ) -> None:
-    """Erase a batch, its rows and its results; workbooks stay."""
+    """Delete a batch with its rows and results. Workbooks stay."""
     from batchrun import forget as forget_batches
     from batchrun.text import plural
 
@@ -399,8 +452,8 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
     if len(rows) > ROWS_SHOWN:
         tell(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
     tell(
-        "Settle it with: batchrun resume --in-doubt retry (sends them, perhaps a second time) "
-        "or --in-doubt drop (never sends them)",
+        "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "
+        "doubt. batchrun resume asks at a terminal, --in-doubt answers in a script.",
         err=True,
     )
 
@@ -454,8 +507,19 @@ def _outcome(word: str) -> Outcome:
     except ValueError:
         raise UsageError(
             f"There is no outcome {word}.",
-            f"{meant(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
+            f"{did_you_mean(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
         ) from None
+
+
+def _any_outcome(word: str) -> Outcome:
+    known = [outcome.value.replace(" ", "-") for outcome in Outcome]
+    spelled = word.strip().lower().replace(" ", "-")
+    if spelled not in known:
+        raise UsageError(
+            f"--only {word} is not an outcome.",
+            f"{did_you_mean(word, known)}The outcomes are {', '.join(known)}.",
+        )
+    return Outcome(spelled.replace("-", " "))
 
 
 def show_live(looks: Iterable[Sequence[str]]) -> None:

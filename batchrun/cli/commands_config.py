@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from batchrun.cli.errors import in_options, spelled
+from batchrun.cli.consent import confirm_address
+from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
 from batchrun.cli.output import columns_of, is_screen, room_of, tell, tell_all, tell_as_it_is
 from batchrun.cli.prompts import on_stderr
@@ -26,39 +28,98 @@ if TYPE_CHECKING:
 
 Name = Annotated[
     str | None,
-    typer.Option("--profile", metavar="NAME", help="Name of the profile. [default: default]"),
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Name of the profile. [default: default]",
+        rich_help_panel=SERVICE,
+    ),
 ]
 
 
-def add_key_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(login)
-    app.command()(logout)
+SETUP_PANEL = "Set up and check"
+
+
+def add_config_commands(app: typer.Typer) -> None:
+    """Add the commands about keys, settings and the service."""
+    add_command(
+        app,
+        doctor,
+        "batchrun doctor",
+        "batchrun doctor --profile north",
+        panel=SETUP_PANEL,
+    )
+    add_command(
+        app,
+        login,
+        "batchrun login",
+        "batchrun login --profile north  # a second key",
+        "pass show pgai | batchrun login  # from standard input",
+        panel=SETUP_PANEL,
+    )
+    add_command(
+        app, logout, "batchrun logout", "batchrun logout --profile north", panel=SETUP_PANEL
+    )
+    add_command(
+        app,
+        workflows,
+        "batchrun workflows",
+        "batchrun workflows --json  # for scripts",
+        panel=SETUP_PANEL,
+    )
+    add_command(
+        app,
+        show_configuration,
+        "batchrun config",
+        "batchrun config accounts.xlsx  # with the batchrun.toml beside it",
+        panel=SETUP_PANEL,
+        name="config",
+    )
+    add_command(
+        app,
+        sandbox,
+        "batchrun sandbox --speed 60  # a minute passes in a second",
+        "batchrun sandbox --fail 0.1 --fault reset=0.05",
+        panel=SETUP_PANEL,
+    )
 
 
 def login(
     profile: Name = None,
     base_url: BaseUrl = None,
     no_check: Annotated[
-        bool, typer.Option("--no-check", help="Keep the key without asking the service.")
+        bool,
+        typer.Option(
+            "--no-check",
+            help="Save the key without asking the service.",
+            rich_help_panel=SERVICE,
+        ),
     ] = False,
     in_file: Annotated[
-        bool, typer.Option("--in-file", help="Keep it in a file even where there is a keyring.")
+        bool,
+        typer.Option(
+            "--in-file",
+            help="Save the key in a file even if there is a keyring.",
+            rich_help_panel=SERVICE,
+        ),
     ] = False,
 ) -> None:
-    """Keep a key, once the service has said that it is good.
+    """Check your API key and save it.
 
-    It is typed unseen, or read from standard input.
+    Type it when asked, or send it to standard input.
     """
     from batchrun.login import address_for, log_in
-    from batchrun.settings import DEFAULT_PROFILE
-    from batchrun.settings.model import shown_end
+    from batchrun.settings import DEFAULT_PROFILE, service_of, stored_profiles
+    from batchrun.settings.model import masked_end
     from batchrun.settings.profiles import checked_name
     from batchrun.text import plural
 
     settings = settings_from(base_url=base_url)
-    name = checked_name(profile or settings.profile or DEFAULT_PROFILE)
+    name = checked_name(settings.profile or DEFAULT_PROFILE if profile is None else profile)
     address = address_for(name, settings)
+    earlier = stored_profiles().get(name)
+    if earlier is None or service_of(earlier.base_url) != address:
+        confirm_address(settings.model_copy(update={"base_url": address}))
     kept = asyncio.run(
         log_in(
             _key(name, address),
@@ -72,7 +133,7 @@ def login(
     seen = "not checked"
     if kept.workflows is not None:
         seen = f"sees {plural(kept.workflows, 'workflow')}"
-    tell(f"Profile:   {name}, key {shown_end(kept.profile.end)} for {address}, {seen}")
+    tell(f"Profile:   {name}, key {masked_end(kept.profile.end)} for {address}, {seen}")
     if kept.why_a_file:
         tell(
             f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}",
@@ -88,17 +149,19 @@ def login(
 
 def logout(
     profile: Name = None,
-    every: Annotated[bool, typer.Option("--all", help="Erase the keys of all profiles.")] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Delete the keys of all profiles.", rich_help_panel=SERVICE),
+    ] = False,
 ) -> None:
-    """Erase a stored key, from the keyring too."""
-    from batchrun.settings import DEFAULT_PROFILE, stored_profiles
+    """Delete a saved API key."""
+    from batchrun.settings import DEFAULT_PROFILE, key_source, stored_profiles
 
     if every and profile is not None:
         raise UsageError("--all and --profile exclude each other.", "Give one.")
     settings = settings_from()
-    names = (
-        [*stored_profiles().all()] if every else [profile or settings.profile or DEFAULT_PROFILE]
-    )
+    chosen = settings.profile or DEFAULT_PROFILE if profile is None else profile
+    names = [*stored_profiles().all()] if every else [chosen]
     left = []
     for name in names:
         try:
@@ -106,13 +169,12 @@ def logout(
         except UsageError as error:  # a locked keyring keeps its own keys, and no others
             if not every:
                 raise
-            told = in_options(error)
-            tell(f"Left:      the key of profile {name}. {told.what} {told.hint}", err=True)
+            tell(f"Left:      the key of profile {name}. {error.what} {error.hint}", err=True)
             left.append(name)
     if not names:
         tell("No key is stored.")
     if settings.api_key is not None:
-        tell("Note:      PGAI_API_KEY is still set, in the environment or in .env")
+        tell(f"Note:      {key_source(settings)} is still set")
     if left:
         raise UsageError(
             f"Not all keys are erased: of {len(names)}, {', '.join(left)} "
@@ -155,16 +217,13 @@ def _typed(name: str, address: str) -> str:
     return typed
 
 
-FOR_LIST = "A list: the batchrun.toml beside it counts too."
-
-
-def add_config_command(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command("config")(show_configuration)
+FOR_LIST = "Also read the batchrun.toml beside this list."
 
 
 def show_configuration(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help=FOR_LIST)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help=FOR_LIST, rich_help_panel=THE_LIST)
+    ] = None,
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
@@ -172,10 +231,10 @@ def show_configuration(
     daily: Daily = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every setting with its value and where it comes from."""
+    """Show every setting, its value, and where it comes from."""
     from batchrun.settings import find_configuration, stored_profiles, user_file
-    from batchrun.settings.credentials import tell_settings
-    from batchrun.settings.model import shown_end
+    from batchrun.settings.credentials import shown_settings
+    from batchrun.settings.model import masked_end
 
     options: dict[str, Any] = {
         "profile": profile,
@@ -186,8 +245,7 @@ def show_configuration(
     }
     files = find_configuration(file)
     settings = settings_from(configuration=files, **options)
-    given = [name for name, value in options.items() if value is not None]
-    told = tell_settings(settings, given, files)
+    told = shown_settings(settings, files)
     stored = stored_profiles()
     if as_json:
         document = {
@@ -209,15 +267,15 @@ def show_configuration(
             line = f"{one.name:{width}}  {one.value or '-'}\n{'':{width}}  {source}"
         tell(line, hanging=width + 2)
     tell(
-        "\nThe first that says something wins: option, environment, .env, batchrun.toml "
-        "beside the list, batchrun.toml of the user, profile, default."
+        "\nThe first that has a value wins: option, environment, batchrun.toml beside the list, "
+        "batchrun.toml of the user, profile, .env (the key alone), default."
     )
     tell(
         f"Files:     {', '.join(str(each.path) for each in files.files) or 'none'}"
         f" (the user's own is {user_file()})"
     )
     known = [
-        f"{one.name} {shown_end(one.end)} for {one.base_url} ({one.kept})"
+        f"{one.name} {masked_end(one.end)} for {one.base_url} ({one.kept})"
         for one in stored.all().values()
     ]
     tell(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
@@ -226,26 +284,22 @@ def show_configuration(
 TEXT_BEGINS = len("warning  Quota     ")
 
 
-def add_doctor_command(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(doctor)
-
-
 def doctor(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at key, service, clock, quota, journal and terminal.
+    """Find out what is wrong: key, service, quota, journal, terminal.
 
-    Spends one request.
+    Run this first when something does not work. It costs one request.
     """
     from batchrun.doctor import Verdict, examine, exit_code_of, terminal_of_process
 
     options = {"profile": profile, "base_url": base_url, "journal": journal}
-    examined = asyncio.run(examine(terminal_of_process(), **options))
-    found = [replace(one, text=spelled(one.text), advice=spelled(one.advice)) for one in examined]
+    with suppress(UsageError):  # it is one of the findings
+        confirm_address(settings_from(profile=profile, base_url=base_url, journal=journal))
+    found = asyncio.run(examine(terminal_of_process(), **options))
     code = exit_code_of(found)
     if as_json:
         findings = [
@@ -273,19 +327,15 @@ DEFAULT_PORT = 8020
 RunTimes: TypeAlias = Literal["lognormal", "bimodal", "uniform", "short", "none"]
 
 
-def add_service_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    app.command()(workflows)
-    app.command()(sandbox)
-
-
 def workflows(
     profile: ProfileName = None, base_url: BaseUrl = None, as_json: AsJson = False
 ) -> None:
-    """List the workflows that can be run."""
+    """List the workflows you can run."""
     import batchrun
 
-    found = batchrun.workflows(settings=settings_from(profile=profile, base_url=base_url))
+    settings = settings_from(profile=profile, base_url=base_url)
+    confirm_address(settings)
+    found = batchrun.workflows(settings=settings)
     if as_json:
         fields = ("id", "name", "description", "status")
         tell_as_it_is(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
@@ -298,34 +348,54 @@ def workflows(
 
 
 def sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = DEFAULT_PORT,
-    rate: Annotated[int, typer.Option(min=0, help="Requests a minute; 0 for no limit.")] = 60,
-    daily: Annotated[int, typer.Option(min=0, help="Requests a day; 0 for no limit.")] = 10_000,
-    slots: Annotated[int, typer.Option(min=0, help="Executions at once; 0 for no limit.")] = 0,
-    speed: Annotated[float, typer.Option(min=0.001, help="Seconds that pass in one.")] = 1.0,
-    run_times: Annotated[RunTimes, typer.Option(help="How run times are spread.")] = "lognormal",
-    fail: Annotated[float, typer.Option(min=0, max=1, help="Share of executions that fail.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same run times and results.")] = 0,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 picks a free one.")
+    ] = DEFAULT_PORT,
+    rate: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Requests a minute; 0 for no limit.")
+    ] = 60,
+    daily: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Requests a day; 0 for no limit.")
+    ] = 10_000,
+    slots: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Executions at once; 0 for no limit.")
+    ] = 0,
+    speed: Annotated[
+        float,
+        typer.Option(metavar="N", min=0.001, help="Speed of time; at 60 a minute takes a second."),
+    ] = 1.0,
+    run_times: Annotated[
+        RunTimes,
+        typer.Option(metavar="KIND", help="Run times: lognormal, bimodal, uniform, short or none."),
+    ] = "lognormal",
+    fail: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of executions that fail.")
+    ] = 0.0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="The same seed gives the same run times and results.")
+    ] = 0,
     fault: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KIND=SHARE",
-            help="Let a share of the requests go wrong: reset, error, throttle, garbage or slow, "
-            "such as --fault reset=0.05. Repeatable.",
+            help="Make a share of the requests go wrong: reset, error, throttle, garbage or slow, "
+            "such as reset=0.05. Repeatable.",
         ),
     ] = None,
-    slow_seconds: Annotated[float, typer.Option(min=0, help="How late slow answers are.")] = 60.0,
+    slow_seconds: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Delay of slow answers in seconds.")
+    ] = 60.0,
     wrapped_list: Annotated[
-        bool, typer.Option("--wrapped-list", help="List workflows inside an object.")
+        bool, typer.Option("--wrapped-list", help="Return the workflows inside an object.")
     ] = False,
     object_errors: Annotated[
-        bool, typer.Option("--object-errors", help="Tell errors as objects.")
+        bool, typer.Option("--object-errors", help="Return errors as objects.")
     ] = False,
     silent_quota: Annotated[
-        bool, typer.Option("--silent-quota", help="Tell nothing of the quota in headers.")
+        bool, typer.Option("--silent-quota", help="Send no quota headers.")
     ] = False,
 ) -> None:
-    """Serve an imitation of PG:AI here, to try things without cost."""
+    """Start an imitation of PG:AI on this machine to practice."""
     from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
 
     settings = SandboxSettings(
@@ -407,7 +477,7 @@ def _unfinished(settings: Settings) -> list[str]:
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
-        return [f"The journal can't be read: {spelled(error.marked_what)} See: batchrun doctor"]
+        return [f"The journal can't be read: {error.what} See: batchrun doctor"]
     if found is None:
         return []
     command = f"batchrun resume {found.batch_id}"

@@ -10,17 +10,22 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import typer
 
-from batchrun.cli.commands_batches import Doubts, about_doubts
+from batchrun.cli.commands_batches import about_doubts
+from batchrun.cli.consent import confirm_address, confirm_batch
+from batchrun.cli.help import SPENDING, THE_BATCH, add_command
 from batchrun.cli.options import (
+    Again,
     AsJson,
     BaseUrl,
     Batch,
     ColumnOptions,
     Daily,
+    Doubts,
     JournalAt,
     Limit,
     List,
@@ -32,10 +37,10 @@ from batchrun.cli.options import (
     Quiet,
     Rate,
     Reuse,
+    Sandbox,
     StopAfterFailures,
     Wait,
     Workflow,
-    WorkflowUnlessMarked,
     WriteEvery,
     Yes,
     age,
@@ -47,7 +52,6 @@ from batchrun.cli.options import (
     settings_with_journal,
     spread,
     tell_configuration,
-    tell_whose_key,
     with_play_journal,
 )
 from batchrun.cli.output import Whole, tell, tell_all, tell_as_it_is
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
+    from batchrun import Request
     from batchrun.batch.rerun import Rerun
     from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
@@ -96,7 +101,7 @@ def run_marked(
         tell(words, err=to_stderr)
     if not marked.jobs:
         _end_as_it_stands(marked.summary, settings, manner)
-    tell_whose_key(settings, marked.summary)
+    confirm_batch(settings, marked.summary, output or marked.output)
     if not _agreed(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
     go_on(
@@ -108,6 +113,28 @@ def run_marked(
         decide=about_doubts(InDoubt.HOLD),
         form=form,
         asks=not yes,
+    )
+
+
+def _show_marked(file: Path, settings: Settings, *, as_json: bool) -> None:
+    """Show which marked rows a run would send."""
+    from batchrun import Rerun
+
+    marked = Rerun.read(file, settings=settings)
+    assert marked is not None  # the caller has looked
+    if as_json:
+        shown = {"batch": marked.summary.batch_id, "rows": marked.rows, "jobs": len(marked.jobs)}
+        tell_as_it_is(json.dumps(shown))
+        return
+    tell_all([*_already_words(marked), _marked_words(marked)])
+
+
+def _marked_words(marked: Rerun) -> str:
+    from batchrun.text import plural
+
+    return (
+        f"Marked:    {plural(marked.rows, 'row')} of batch {marked.summary.batch_id}, "
+        f"{plural(len(marked.jobs), 'job')} to trigger again with {marked.summary.workflow.name}"
     )
 
 
@@ -168,26 +195,15 @@ def _same_workflow(marked: Rerun, workflow: str | None) -> None:
 
 
 def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
-    from batchrun.text import plural
-
-    summary = marked.summary
-    tell(
-        f"Going on:  batch {summary.batch_id}; {plural(marked.rows, 'marked row')}, "
-        f"{plural(len(marked.jobs), 'job')} to trigger again with {summary.workflow.name}",
-        err=to_stderr or beside_question(yes=yes),
-    )
+    tell(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    return agreed("Trigger them, and pay again?")
+        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
+    return agreed("Send them again (you pay again)?")
 
 
 SANDBOX_SPEED = 60.0
-
-Sandbox: TypeAlias = Annotated[
-    bool, typer.Option("--sandbox", help="Run against an imitation of the service; no key needed.")
-]
 
 
 @contextmanager
@@ -212,22 +228,56 @@ def settings_or_sandbox(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
 
 
 DEMO_WORKFLOW = "Account Research"
+RUN_PANEL = "Run a list"
 
-Again: TypeAlias = Annotated[
-    bool, typer.Option("--again", help="Trigger it all anew although it was done before.")
-]
 All: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--all", help="All batches with something left to do, oldest first: for a nightly line."
+        "--all",
+        help="Resume every unfinished batch, oldest first. For schedulers.",
+        rich_help_panel=THE_BATCH,
+    ),
+]
+DryRun: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Show the plan and the cost, as check does.", rich_help_panel=SPENDING
     ),
 ]
 
 
 def add_run_commands(app: typer.Typer) -> None:
-    """Add this family's commands."""
-    for command in (check, run, resume, demo):
-        app.command()(spread(command))
+    """Add the commands that run lists."""
+    add_command(
+        app,
+        demo,
+        "batchrun demo  # writes batchrun-demo.results.xlsx in this folder",
+        panel=RUN_PANEL,
+    )
+    add_command(
+        app,
+        spread(check),
+        'batchrun check accounts.xlsx -w "Account Research"',
+        "batchrun check contacts.csv -w wf_abc123 --sandbox  # no key needed",
+        "cat accounts.csv | batchrun check - --json",
+        panel=RUN_PANEL,
+    )
+    add_command(
+        app,
+        spread(run),
+        'batchrun run accounts.xlsx -w "Account Research" --limit 5  # try five rows first',
+        'batchrun run accounts.xlsx -w "Account Research" --param-column focus=Focus',
+        "batchrun run accounts.results.xlsx  # send rows marked under 'run again'",
+        panel=RUN_PANEL,
+    )
+    add_command(
+        app,
+        spread(resume),
+        "batchrun resume  # the newest batch",
+        "batchrun resume 1124-acc --limit 100 --wait",
+        "batchrun resume --all --quiet  # a line for a scheduler",
+        panel=RUN_PANEL,
+    )
 
 
 def check(
@@ -243,17 +293,35 @@ def check(
     use_sandbox: Sandbox = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run would do and cost; nothing is triggered."""
+    """Show what a run would do and cost. Nothing is triggered."""
+    given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
+    with _from_stdin(file) as path:
+        files = configuration_beside(path)
+        request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
+        with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
+            tell_configuration(files, settings)
+            _show_plan(request, settings, as_json=as_json)
+
+
+@contextmanager
+def _from_stdin(file: Path) -> Iterator[Path]:
+    """The list; standard input in a temporary file if it is ``-``."""
+    if str(file) != "-":
+        yield file
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "stdin"
+        copy.write_bytes(sys.stdin.buffer.read())
+        yield copy
+
+
+def _show_plan(request: Request, settings: Settings, *, as_json: bool) -> None:
     from batchrun import aio
     from batchrun.cli import messages
     from batchrun.cli.messages import plan_costs
 
-    files = configuration_beside(file)
-    request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
-    given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
-    with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
-        tell_configuration(files, settings)
-        plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
+    confirm_address(settings)
+    plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
     if as_json:
         tell_as_it_is(json.dumps(messages.plan_json(plan)))
     else:
@@ -265,17 +333,18 @@ def check(
 def run(
     file: List,
     *,
-    workflow: WorkflowUnlessMarked = None,
+    workflow: Workflow = None,
     output: Output = None,
     reading: ListOptions,
     limit: Limit = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    reuse: Reuse = None,
+    again: Again = False,
     rate: Rate = None,
     daily: Daily = None,
     wait: Wait = False,
     stop_after_failures: StopAfterFailures = None,
-    yes: Yes = False,
-    again: Again = False,
-    reuse: Reuse = None,
     columns: ColumnOptions,
     write_every: WriteEvery = None,
     log_file: LogFile = None,
@@ -287,7 +356,10 @@ def run(
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a workflow for each row of a list and write the workbook."""
+    """Run a workflow for every row of a list and write a workbook.
+
+    Shows the plan and the cost and asks before anything is spent.
+    """
     files = configuration_beside(file)
     form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
     given = {
@@ -302,15 +374,26 @@ def run(
         "log_file": log_file,
     }
     manner = Manner(as_json, quiet, notify_command, use_sandbox, journal)
+    if str(file) == "-":
+        raise UsageError(
+            "A run can't read its list from standard input.",
+            "Save the list in a file first. To look at it: batchrun check -",
+        )
     if is_given_back(file):
         _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
         with settings_or_sandbox(use_sandbox, **given) as settings:
             tell_configuration(files, settings)
-            run_marked(file, settings, workflow, output, limit, form, manner, yes=yes)
+            if dry_run:
+                _show_marked(file, settings, as_json=as_json)
+            else:
+                run_marked(file, settings, workflow, output, limit, form, manner, yes=yes)
         return
     request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
     with settings_or_sandbox(use_sandbox, **given) as settings:
         tell_configuration(files, settings)
+        if dry_run:
+            _show_plan(request, settings, as_json=as_json)
+            return
         go(request, settings, output, limit, form, manner, yes=yes, again=again)
 
 
@@ -335,7 +418,7 @@ def resume(
     notify_command: NotifyCommand = None,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with a batch where it stopped, whatever stopped it."""
+    """Pick up a batch where it left off."""
     given: dict[str, Any] = {
         "profile": profile,
         "base_url": base_url,
@@ -362,7 +445,7 @@ def resume(
             source=summary.source.path,
         )
         tell_configuration(files, settings)
-        tell_whose_key(settings, summary)
+        confirm_batch(settings, summary, output)
         go_on(
             partial(aio.resume, summary.batch_id),
             settings,
@@ -406,11 +489,13 @@ def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> Bat
 
 
 def demo(journal: JournalAt = None) -> None:
-    """Run an invented list against the sandbox: no key, no cost."""
+    """Try batchrun with a made-up list: no key, no cost."""
     from batchrun.batch.request import Request
     from batchrun.sandbox import write_demo_list
 
-    source = Path("batchrun-demo.csv").resolve()
+    source = Path("batchrun-demo.csv").absolute()
+    if source.is_symlink():
+        raise UsageError(f"{source} is a link, and would be overwritten.", "Remove it first.")
     try:
         write_demo_list(source)
     except OSError as error:

@@ -14,9 +14,8 @@ import traceback
 import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 from platformdirs import user_log_path
@@ -33,149 +32,31 @@ from batchrun.errors import (
     StoppedError,
     TakenOverError,
     UsageError,
-    with_parameters,
 )
-from batchrun.text import KeepsSecrets, meant
+from batchrun.text import MASK, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-
-    from batchrun.errors import BatchrunError
+    from collections.abc import Collection, Iterator, Sequence
 
 
-def usage_error(said: str, command: str, typed: Sequence[str] = ()) -> UsageError:
-    """The error for what the parser says.
+def usage_error(said: str, command: str) -> UsageError:
+    """Typer's own message as an error like any other.
 
     Args:
-        said: Its own words.
-        command: The command they are about, such as ``batchrun run``.
-        typed: The words that were typed, in which a value is looked for that it does not repeat.
+        said: The message.
+        command: The command it is about, such as ``batchrun run``.
     """
-    for pattern, words in _SAID:
-        found = re.fullmatch(pattern, said, re.DOTALL)
-        if found is not None:
-            what, hint = words(found, typed)
-            return UsageError(f"{command} {what}", hint.format(command=command))
-    return UsageError(f"{said.rstrip('.')}.", f"See: {command} --help")
+    what = " ".join(said.replace("Value error, ", "").split())  # a word of pydantic's
+    shown = _LIKE_A_KEY.sub(MASK, what)
+    end = "" if what.endswith((".", "?")) else "."
+    hint = f"See: {command} --help"
+    if shown != what:
+        hint = "A key is never typed as an argument: batchrun login asks for it."
+    return UsageError(f"{command}: {shown}{end}", hint)
 
 
-def _no_command(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return f"has no command {found['name']}.", _offer(re.findall(r"'([^']+)'", found["close"]))
-
-
-def _no_option(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    close = [name for name in re.findall(r"--?[\w-]+", found["close"]) if name != "--help"]
-    return f"has no option {found['name']}.", _offer(
-        get_close_matches(found["name"], close, 3, 0.5)
-    )
-
-
-def _missing(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    name = found["name"].split("'")[1]
-    kind = "the option " if found["kind"] == "option" else ""
-    return f"needs {kind}{name}.", "See: {command} --help"
-
-
-def _no_value(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return f"needs a value after {found['name']}.", "See: {command} --help"
-
-
-def _no_flag(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return f"takes no value for {found['name']}.", f"Write it as {found['name']} alone."
-
-
-def _too_many(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    return (
-        f"does not know what to do with {found['extra']}.",
-        "A name with spaces goes in quotes; see: {command} --help",
-    )
-
-
-def _bad_choice(found: re.Match[str], _typed: Sequence[str]) -> tuple[str, str]:
-    choices = re.findall(r"'([^']*)'", found["choices"])
-    option, value = found["name"], found["value"]
-    return f"takes no {option} {value}.", f"{meant(value, choices)}It can be {_either(choices)}."
-
-
-def _bad_number(found: re.Match[str], typed: Sequence[str]) -> tuple[str, str]:
-    option, bound = found["name"], found["bound"]
-    kind = "a whole number" if found["kind"] == "integer" else "a number"
-    wanted = f"{kind}" if not bound else f"{_BOUNDS[found['how']]} {bound}"
-    value = _value_of(option, typed)
-    return f"takes no {option} {value}.".replace("  ", " "), f"Write {option} with {wanted}."
-
-
-_BOUNDS = {
-    "greater than or equal to": "a number of at least",
-    "less than or equal to": "a number of at most",
-}
-
-
-def _value_of(option: str, typed: Sequence[str]) -> str:
-    """What was typed for an option."""
-    for position, word in enumerate(typed):
-        if word == option and position + 1 < len(typed):
-            return typed[position + 1]
-        if word.startswith(f"{option}="):
-            return word.removeprefix(f"{option}=")
-    return "with this value"
-
-
-def _offer(close: Sequence[str]) -> str:
-    if not close:
-        return "See: {command} --help"
-    return f"Did you mean {_either(close)}? All of them: {{command}} --help"
-
-
-def _either(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
-
-
-_OPTION = r"'(?P<name>[^']+)'(?: / '[^']+')*"
-_BAD = f"Invalid value for {_OPTION}: "
-_HOW = "|".join(_BOUNDS)
-_SAID: tuple[tuple[str, Callable[[re.Match[str], Sequence[str]], tuple[str, str]]], ...] = (
-    (r"No such command '(?P<name>.*?)'\.?(?P<close>.*)", _no_command),
-    (r"No such option:? '?(?P<name>[^\s']+?)'?\.?(?P<close>(?:\s.*)?)", _no_option),
-    (r"Missing (?P<kind>option|argument) (?P<name>'.*)", _missing),
-    (rf"Option {_OPTION} requires an argument\.?", _no_value),
-    (rf"Option {_OPTION} does not take a value\.?", _no_flag),
-    (r"Got unexpected extra arguments?(?:\(s\))? \((?P<extra>.*)\)", _too_many),
-    (
-        rf"{_BAD}(?:Value error, )?'(?P<value>.*?)' is not one of (?P<choices>.*)",
-        _bad_choice,
-    ),
-    (
-        rf"{_BAD}Input should be (?:a valid (?P<kind>\w+).*|(?P<how>{_HOW}) (?P<bound>\S+))",
-        _bad_number,
-    ),
-)
-
-
-Raised = TypeVar("Raised", bound="BatchrunError")
-
-_OTHERWISE = {"output": "-o", "workflow": "-w", "parameter_columns": "--param-column"}
-"""Parameters whose option is not called as they are."""
-
-
-def spelled(text: str) -> str:
-    """A marked text in which each parameter, such as ```again=True```, is its option."""
-    return with_parameters(text, _option)
-
-
-def in_options(error: Raised) -> Raised:
-    """The error, told for somebody at a command line."""
-    error.marked_what = spelled(error.marked_what)
-    error.marked_hint = spelled(error.marked_hint)
-    return error
-
-
-def _option(name: str, value: str) -> str:
-    if value == "False":
-        return f"--no-{name.replace('_', '-')}"
-    option = _OTHERWISE.get(name, f"--{name.replace('_', '-')}")
-    return option if value in {"", "True"} else f"{option} {value}"
+_LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}(?![\w./\\-])")
+"""A word of a usage error that may be a key typed as an argument, which no log should show."""
 
 
 class Unseen(logging.Handler):
@@ -246,9 +127,7 @@ def end(
             tell(error.format_message(), err=True)
             return ExitCode.UNUSABLE
         case TyperException():
-            told: BatchrunError = usage_error(
-                error.format_message(), f"batchrun {command}".strip(), typed
-            )
+            told: BatchrunError = usage_error(error.format_message(), f"batchrun {command}".strip())
         case BatchrunError():
             told = _as_typed(error, typed)
         case typer.Abort() | KeyboardInterrupt():
@@ -263,7 +142,7 @@ def end(
         case _:
             tell(f"Error: {told}", err=True, whole=[word for word in typed if " " in word])
     if _debugging(typed):
-        _point_to_file(error, command, unseen)
+        _point_to_file(error, typed, command, unseen)
     _tell_machines(told, typed)
     return told.exit_code
 
@@ -279,7 +158,7 @@ def told_of_batch(
         typed: The words after ``batchrun``.
         unseen: What was not shown.
     """
-    told = in_options(error) if isinstance(error, BatchrunError) else _unforeseen(error, typed)
+    told = error if isinstance(error, BatchrunError) else _unforeseen(error, typed)
     match told:
         case StoppedError():
             tell(str(told), err=True)
@@ -288,7 +167,7 @@ def told_of_batch(
         case _:
             tell(f"Error: batch {batch_id}: {told}", err=True)
     if _debugging(typed):
-        _point_to_file(error, "resume", unseen)
+        _point_to_file(error, typed, "resume", unseen)
     return told
 
 
@@ -302,17 +181,17 @@ def tell_machines_of_batch(
 
 
 def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
-    """The error in the words of the command line; who looks in vain may mean the sandbox."""
+    """The error, with a hint to the sandbox if there is no batch."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
-        error.marked_hint = f"{error.marked_hint}\n{sandbox_words()}".rstrip()
-    return in_options(error)
+        error.hint = f"{error.hint}\n{sandbox_words()}".rstrip()
+    return error
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:
     told = _unforeseen(error, typed)
     tell(f"Error: {told}", err=True)
     if _debugging(typed):
-        _point_to_file(error, command, unseen)
+        _point_to_file(error, typed, command, unseen)
     _tell_machines(told, typed)
     return ExitCode.UNEXPECTED
 
@@ -326,32 +205,19 @@ def _unforeseen(error: BaseException, typed: Sequence[str]) -> BatchrunError:
 
 
 def _in_words(error: BaseException) -> str:
-    """An error on one line without secrets; where they can't be told, only its kind."""
-    try:
-        secrets = [*secrets_of(error, os.environ), *_configured_keys()]
-        text = masked(f"{type(error).__name__}: {error}", secrets)
-    except Exception:  # a broken installation fails here too
-        return type(error).__name__
-    return " ".join(text.split()).rstrip(".")
-
-
-def _configured_keys() -> list[str]:
-    """The key of a ``.env`` file, which no variable of the environment holds."""
-    try:
-        from batchrun.settings import load_settings
-
-        return list(load_settings().secrets())
-    except Exception:  # settings that can't be read may be why we are here
-        return []
+    """An error on one line, without secrets."""
+    return " ".join(masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
 
 
 def _debugging(typed: Sequence[str]) -> bool:
     return "--debug" in typed or bool(os.environ.get("BATCHRUN_DEBUG"))
 
 
-def _point_to_file(error: BaseException, command: str, unseen: Unseen) -> None:
+def _point_to_file(
+    error: BaseException, typed: Sequence[str], command: str, unseen: Unseen
+) -> None:
     try:
-        path = write_failure(error, unseen.said, command, os.environ, _configured_keys())
+        path = write_failure(error, unseen.said, command, typed)
     except Exception as problem:  # nothing may hide the error itself
         tell(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return
@@ -368,119 +234,81 @@ def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
     return {"what": error.what, "hint": error.hint, "exit_code": int(code)}
 
 
-MASK = "[masked]"
-SHORTEST_SECRET = 4
-"""What is shorter would mask half of the text, and is no key."""
-
-_SECRET_NAMES = re.compile(r"key|token|secret|passw", re.IGNORECASE)
-_STRUCTURES = (
-    re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://)[^\r\n]+@", re.IGNORECASE),  # to the last @
-    re.compile(
-        r"(?P<kept>\b(?:x-api-key|api[-_]?key|(?:proxy-)?authorization|(?:set-)?cookie)"
-        r"[\"']?\s*[,:=]\s*)[^\r\n]+",
-        re.IGNORECASE,
-    ),
-    re.compile(r"(?P<kept>[?&](?:ssl)?password=)[^&\r\n]*", re.IGNORECASE),
-    re.compile(
-        r"(?P<kept>\b(?:ssl)?password[\"']?\s*[=:]\s*)"
-        r"(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^&\s]+)",
-        re.IGNORECASE,
-    ),
-    re.compile(r"(?P<kept>\b(?:bearer|basic)\s+)[^\s'\",;]+", re.IGNORECASE),
-    re.compile(r"(?P<kept>\bheader values?\b:?\s*)[^\r\n]+", re.IGNORECASE),
-)
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """A text without these secrets, and without what stands where secrets stand."""
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, MASK)
-    for structure in _STRUCTURES:
-        text = structure.sub(rf"\g<kept>{MASK}", text)
-    return text
-
-
 def write_failure(
     error: BaseException | None,
     unseen: Sequence[str],
     command: str,
-    environment: Mapping[str, str],
-    configured: Iterable[str] = (),
+    typed: Sequence[str] = (),
 ) -> Path:
     """Write a failure to a new file that only this user may read.
 
+    It says where each error was raised, and its message without what stands in quotes: that may be
+    the service's words or a cell. What was typed is left out, since it may be a key.
+
     Args:
-        error: What ended the command; ``None`` where only something unseen went wrong.
+        error: What ended the command; ``None`` for a failure that did not.
         unseen: What was not shown to the user: warnings, failures of threads.
-        command: Which command it was; not its arguments, which may hold anything.
-        environment: The environment's variables, whose keys are masked.
-        configured: The keys of files.
+        command: Which command it was.
+        typed: The words after ``batchrun``.
 
     Returns:
         The file.
 
     Raises:
-        OSError: There is no place for it.
+        OSError: It can't be written.
     """
     from batchrun import __version__
 
     now = datetime.now(UTC)
-    trace = "" if error is None else "".join(traceback.format_exception(error))
     text = "\n".join(
         [
             f"batchrun {__version__}, {command}, {now:%Y-%m-%d %H:%M:%S} UTC",
             f"Python {platform.python_version()} on {platform.platform()}",
             "Secrets are masked. Messages may still name files and rows: read before sending.",
-            "",
-            trace,
-            *unseen,
+            *(f"\n{_described(each)}" for each in _with_causes(error)),
+            *(f"\n{_without_quotes(each)}" for each in unseen),
         ]
     )
-    name = f"batchrun-{now:%Y%m%d-%H%M%S}-"
-    file, path = _new_file(name)
+    file, path = _new_file(f"batchrun-{now:%Y%m%d-%H%M%S}-")
     with os.fdopen(file, "w", encoding="utf-8", errors="replace") as opened:
-        opened.write(masked(text, [*secrets_of(error, environment), *configured]))
+        opened.write(masked(text, _values_of(typed, command)) + "\n")
     return path
 
 
-def secrets_of(error: BaseException | None, environment: Mapping[str, str]) -> list[str]:
-    """What must not be told with a failure: the keys at hand where it was raised, and around."""
-    return [*_keys_at_hand(error), *_keys_around(environment)]
+def _described(error: BaseException) -> str:
+    """Where an error was raised, and what it says; the screen has the text of our own errors."""
+    raised_at = "".join(traceback.format_tb(error.__traceback__))
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    message = "" if isinstance(error, BatchrunError) else f": {_without_quotes(str(error))}"
+    return f"{raised_at}{kind}{message}"
+
+
+def _without_quotes(text: str) -> str:
+    return re.sub(r"'[^'\n]*'|\"[^\"\n]*\"", "'…'", text)
+
+
+def _values_of(typed: Sequence[str], command: str) -> Iterator[str]:
+    """What was typed that may be a key: neither an option, nor the command, nor a file."""
+    for word in typed:
+        value = word.partition("=")[2] if word.startswith("-") else word
+        if value and value != command and not Path(value).exists():
+            yield value
 
 
 def _new_file(prefix: str) -> tuple[int, Path]:
     """A new file in the user's folder for logs, else among the temporary ones; mode 0600."""
+    from batchrun.settings.private_file import make_private_folder
+
     folder = user_log_path("batchrun", appauthor=False)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         file, path = tempfile.mkstemp(".txt", prefix, folder)
     except OSError:
         file, path = tempfile.mkstemp(".txt", prefix)
     return file, Path(path)
 
 
-def _keys_around(environment: Mapping[str, str]) -> list[str]:
-    return [value for name, value in environment.items() if _SECRET_NAMES.search(name)]
-
-
-def _keys_at_hand(error: BaseException | None) -> Iterator[str]:
-    """The keys that the frames of a failure hold: one may have been typed, and be nowhere else."""
-    from pydantic import SecretStr
-
-    for each in _all_of(error):
-        for frame, _ in traceback.walk_tb(each.__traceback__):
-            for value in frame.f_locals.values():
-                match value:
-                    case KeepsSecrets():
-                        yield from value.secrets()
-                    case SecretStr():
-                        yield value.get_secret_value()
-                    case _:
-                        pass
-
-
-def _all_of(error: BaseException | None) -> Iterator[BaseException]:
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
     """An error with its causes, contexts and the errors in it."""
     left, seen = [error], set[int]()
     while left:

@@ -13,26 +13,15 @@ from typing import TYPE_CHECKING
 from batchrun.cli.output import tell
 from batchrun.errors import UsageError
 from batchrun.events import Happening
+from batchrun.text import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SHORTEST_SECRET = 8
-"""A word shorter than that is no key of the service's, and may stand anywhere."""
-
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON, without what must not be in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._secrets: set[str] = set()
-
-    def mask(self, secret: str) -> None:
-        """Write ``[key]`` where this would stand, from now on."""
-        if len(secret) >= SHORTEST_SECRET:
-            self._secrets.add(secret)
+    """Formats a record as one line of JSON without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
@@ -42,34 +31,47 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
         }
         if isinstance(record.msg, Happening):
-            facts = {name: told for name, told in record.msg.facts.items() if told is not None}
+            facts = {name: fact for name, fact in record.msg.facts.items() if fact is not None}
             line |= {"event": record.msg.event.value, **facts}
         else:
             line |= {"event": "message", "message": record.getMessage()}
-        text = json.dumps(line, default=str)
-        for secret in self._secrets:
-            for spelling in (secret, json.dumps(secret)[1:-1]):
-                text = text.replace(spelling, "[key]")
-        return text
+        return json.dumps(_masked(line))
+
+
+def _masked(value: object) -> object:
+    """A fact as JSON has it; each text in it without secrets, so that the line stays JSON."""
+    match value:
+        case dict():
+            return {masked(str(name)): _masked(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_masked(each) for each in value]
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return masked(str(value))
 
 
 class LogFile(logging.Handler):
-    """Appends records to a file. That it can't be written is said once, and stops nothing.
+    """Appends records to a file. A failure to write is reported once and stops nothing.
 
     Args:
-        path: Where; a new file is for its owner's eyes only.
+        path: Where; only its owner can read a new file.
 
     Raises:
-        UsageError: It can't be opened, or is something else than a log of batchrun's.
+        UsageError: It can't be opened, or is not a log of batchrun.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(logging.DEBUG)
         self._path = path
-        self._lines = JsonLines()
-        self.setFormatter(self._lines)
-        self._said = False
+        self.setFormatter(JsonLines())
+        self._reported = False
         self._torn = False
+        if path.is_symlink() and not path.exists():  # it would create a file where the link points
+            raise UsageError(
+                f"The log file {path} is a link to a file that does not exist.",
+                "Name another with --log-file or BATCHRUN_LOG_FILE, or remove the link.",
+            )
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -81,21 +83,17 @@ class LogFile(logging.Handler):
         if regular and os.read(self._file, 1) not in {b"", b"{", b"\n"}:
             os.close(self._file)
             raise UsageError(
-                f"{path} is no log of batchrun's, and is left as it is.",
+                f"{path} is not a log of batchrun, and was not changed.",
                 "Name another file with --log-file or BATCHRUN_LOG_FILE.",
             )
-
-    def mask(self, secret: str) -> None:
-        """Write ``[key]`` where this would stand, from now on."""
-        self._lines.mask(secret)
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
         try:
             line = ("\n" if self._torn else "") + self.format(record) + "\n"
             self._write(line.encode())
-        except Exception as error:  # whatever it is: no log decides how a run ends
-            self._say(error)
+        except Exception as error:  # a log never decides how a run ends
+            self._report(error)
 
     def close(self) -> None:
         """See `logging.Handler`."""
@@ -105,43 +103,41 @@ class LogFile(logging.Handler):
         super().close()
 
     def _write(self, line: bytes) -> None:
-        self._torn = True  # until all of it is there
+        self._torn = True  # until all of it is written
         while line:  # a disk that is nearly full takes a part
             line = line[os.write(self._file, line) :]
         self._torn = False
 
-    def _say(self, error: Exception) -> None:
-        if not self._said:
-            self._said = True
+    def _report(self, error: Exception) -> None:
+        if not self._reported:
+            self._reported = True
             why = error.strerror if isinstance(error, OSError) else error
             tell(
-                f"The log file {self._path} can't be written ({why}); the batch goes on.",
+                f"The log file {self._path} can't be written ({why}); the batch continues.",
                 err=True,
                 whole=[str(self._path)],
             )
 
 
 @contextmanager
-def logging_to(path: Path | None, key: str) -> Iterator[LogFile | None]:
-    """While the block lasts, log what the library tells.
+def logging_to(path: Path | None) -> Iterator[None]:
+    """While the block lasts, log the library's events to a file.
 
     Args:
         path: The file; ``None`` for none.
-        key: What must not be in it.
 
     Raises:
         UsageError: The file can't be used.
     """
     if path is None:
-        yield None
+        yield
         return
     log, logger = LogFile(path.expanduser()), logging.getLogger("batchrun")
-    log.mask(key)
     before = logger.level
     logger.addHandler(log)
     logger.setLevel(logging.DEBUG)
     try:
-        yield log
+        yield
     finally:
         logger.setLevel(before)
         logger.removeHandler(log)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import shlex
-import subprocess
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -16,13 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from batchrun.cli.errors import spelled
 from batchrun.cli.notifications import Notice
 from batchrun.cli.output import Whole, columns_of, cut, table, tell, tell_all, tell_as_it_is
 from batchrun.cli.signals import SANDBOX_GONE
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import duration, plural
+from batchrun.text import duration, plural, quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,7 +122,7 @@ def plan_lines(
     ]
     lines = [
         Whole(f"List:      {source.name}{sheet}{header}"),
-        *(f"           {spelled(notice)}" for notice in source.marked_notices),
+        *(f"           {notice}" for notice in source.notices),
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Columns:   {', '.join(columns)}",
         *(f"           {line}" for line in plan.id_lines()),
@@ -140,7 +136,7 @@ def plan_lines(
     if now < plan.to_trigger:
         part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
     lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}, {folded}")
-    lines += [f"           {spelled(hint)}" for hint in plan.marked_hints()]
+    lines += [f"           {hint}" for hint in plan.hints()]
     lines += [f"           {line}" for line in known_lines(plan)]
     lines += costs
     if plan.first_body is not None:
@@ -180,7 +176,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "list": plan.table.source.name,
         "sheet": plan.table.source.sheet,
-        "notices": [spelled(notice) for notice in plan.table.source.marked_notices],
+        "notices": list(plan.table.source.notices),
         "workflow": {"id": plan.workflow.id, "name": plan.workflow.name},
         "columns": {role.value: plan.table.header[at] for role, at in plan.roles.items()},
         "ids": plan.id_lines(),
@@ -530,9 +526,7 @@ def _lines(report: Report, settings: Settings, where: str, *, sandbox: bool) -> 
     elif summary.unfinished:
         lines.append(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
     elif summary.counts[Outcome.IN_DOUBT] and not sandbox:
-        lines.append(
-            Whole(f"Settle:    batchrun resume {summary.batch_id} --in-doubt retry|drop{where}")
-        )
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     if where:
         lines.append(Whole(f"See it:    batchrun status {summary.batch_id}{where}"))
     return lines
@@ -565,9 +559,7 @@ def named_journal(settings: Settings, typed: str | None, *, sandbox: bool = Fals
 
     if typed is None:
         return IN_SANDBOX if sandbox else ""
-    place = shown(settings.journal)  # without a server's password
-    quoted = subprocess.list2cmdline([place]) if os.name == "nt" else shlex.quote(place)
-    return f" --journal {quoted}"
+    return f" {quoted_command('--journal', shown(settings.journal))}"
 
 
 def notice_of(report: Report) -> Notice:
@@ -586,9 +578,7 @@ def notice_of(report: Report) -> Notice:
 def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
     """What others are told of a batch that something broke off."""
     code = error.exit_code
-    return Notice(
-        batch_id, _word(code), int(code), f"batch {batch_id}: {spelled(error.marked_what)}"
-    )
+    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
 
 
 def _word(code: ExitCode) -> str:

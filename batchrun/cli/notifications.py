@@ -1,4 +1,4 @@
-"""`--notify-command`: tell somebody who is not at the terminal how a batch ended."""
+"""`--notify-command`: run a command of the user's when a batch ends or pauses."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchrun.cli.log_file import SHORTEST_SECRET
 from batchrun.cli.output import tell
 from batchrun.errors import UsageError
+from batchrun.text import holds_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NOTICE_SECONDS = 30.0
-"""A command that takes longer is ended."""
+"""A command that takes longer is stopped."""
 
 KEY_VARIABLE = "PGAI_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """How a batch ended, as a command is told.
+    """How a batch ended, for a command to pass on.
 
     Attributes:
         batch: Its id.
@@ -43,24 +43,24 @@ class Notice:
     workbook: str = ""
 
     def variables(self) -> dict[str, str]:
-        """What the command finds in its environment."""
-        told = {
+        """The variables of the command's environment."""
+        found = {
             "BATCHRUN_BATCH": self.batch,
             "BATCHRUN_OUTCOME": self.outcome,
             "BATCHRUN_EXIT_CODE": str(self.exit_code),
             "BATCHRUN_MESSAGE": " ".join(self.message.split()),
             "BATCHRUN_WORKBOOK": self.workbook,
         }
-        return {name: value.replace("\0", "") for name, value in told.items()}
+        return {name: value.replace("\0", "") for name, value in found.items()}
 
 
 def words_of(command: str) -> Sequence[str] | str:
-    """The words of a command, without a shell: nothing in them is expanded or run by itself.
+    """Split a command into words without a shell: nothing in them is expanded or run.
 
     Raises:
         UsageError: It is empty, or a quote is left open.
     """
-    if os.name == "nt":  # a program there cuts its own command line into words
+    if os.name == "nt":  # a program there splits its own command line
         words: Sequence[str] | str = command.strip()
     else:
         try:
@@ -75,39 +75,36 @@ def words_of(command: str) -> Sequence[str] | str:
     return words
 
 
-def environment(given: Mapping[str, str], notice: Notice, key: str) -> dict[str, str]:
-    """What the command's environment is: ours and the notice, but not the key."""
-    telling = len(key) >= SHORTEST_SECRET
-    ours = {
+def environment(given: Mapping[str, str], notice: Notice) -> dict[str, str]:
+    """The command's environment: ours with the notice, without any variable that holds a key."""
+    kept = {
         name: value
         for name, value in given.items()
-        if name.upper() != KEY_VARIABLE and not (telling and key in value)
+        if name.upper() != KEY_VARIABLE and not holds_secret(value)
     }
-    return ours | notice.variables()
+    return kept | notice.variables()
 
 
 def notify(
     command: str,
     notice: Notice,
-    key: str,
     *,
     longest_seconds: float = NOTICE_SECONDS,
     wait: bool = True,
 ) -> None:
-    """Run the command. That it fails is said, and changes nothing.
+    """Run the command. Its failure is reported, and changes nothing.
 
     Args:
         command: A program and its words.
-        notice: What it is told.
-        key: What it must not be told.
-        longest_seconds: When it is ended.
-        wait: Whether to wait for its end, and say how it ended; else it is started and left alone.
+        notice: What it finds in its environment.
+        longest_seconds: When it is stopped.
+        wait: Whether to wait for it to end and report a failure; else it is started and left alone.
     """
     try:
         words = words_of(command)
         process = subprocess.Popen(  # noqa: S603  # the user's own command, and no shell
             words,
-            env=environment(os.environ, notice, key),
+            env=environment(os.environ, notice),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -123,7 +120,7 @@ def notify(
         code = process.wait(longest_seconds)
     except subprocess.TimeoutExpired:
         _end(process)
-        tell(f"The notify command was ended after {longest_seconds:.0f} s.", err=True)
+        tell(f"The notify command was stopped after {longest_seconds:.0f} s.", err=True)
         return
     except KeyboardInterrupt:
         _end(process)
@@ -133,7 +130,7 @@ def notify(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the command and, where the system lets us, whatever it has started."""
+    """Stop the command and, where the system allows it, everything it has started."""
     with suppress(OSError):
         if sys.platform == "win32":
             process.kill()

@@ -14,18 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
+from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.output import tell
-from batchrun.cli.prompts import (
-    HeaderRow,
-    LenientIds,
-    MappingFile,
-    NoHeader,
-    SaveMapping,
-    VisibleOnly,
-    ask_if_somebody_is_here,
-)
+from batchrun.cli.prompts import ask_if_somebody_is_here
 from batchrun.errors import BatchrunError, NoBatchError, UsageError
-from batchrun.text import meant, plural
+from batchrun.model import InDoubt
+from batchrun.text import did_you_mean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +33,21 @@ if TYPE_CHECKING:
 
 
 OFFERED = 20
+"""Completions to offer at most."""
+
+
+def workflow_names(incomplete: str) -> list[tuple[str, str]]:
+    """Workflows of the newest batches: completion must not wait for the service."""
+    found: dict[str, str] = {}
+    with suppress(Exception):  # no journal, or one that can't be read: nothing to offer
+        from batchrun import batches
+
+        for each in batches():
+            found.setdefault(each.workflow.name, each.workflow.id)
+    start = incomplete.casefold()
+    return [(name, id_) for name, id_ in found.items() if name.casefold().startswith(start)][
+        :OFFERED
+    ]
 
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
@@ -55,74 +64,374 @@ def batch_ids(incomplete: str) -> list[tuple[str, str]]:
     return offered[:OFFERED]
 
 
-BaseUrl: TypeAlias = Annotated[
-    str | None, typer.Option(help="Where the service is. [env: BATCHRUN_BASE_URL]")
-]
-ProfileName: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        help="Whose stored key to use, see batchrun login. [env: BATCHRUN_PROFILE]",
-    ),
-]
-JournalAt: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--journal", help="Path or URL of the journal. [env: BATCHRUN_JOURNAL]"),
-]
-AsJson: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document and nothing else.")
-]
+# Which batch
+
 Batch: TypeAlias = Annotated[
     str | None,
     typer.Argument(
-        help="Id of the batch, or its beginning; without it, the newest batch.",
+        metavar="BATCH",
+        help="ID of the batch, or the first characters of it. Without it, the newest batch.",
         autocompletion=batch_ids,
+        rich_help_panel=THE_BATCH,
     ),
 ]
-Output: TypeAlias = Annotated[
+
+# How a list is read
+
+List: TypeAlias = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="The list: a workbook or CSV.", rich_help_panel=THE_LIST),
+]
+Workflow: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow",
+        "-w",
+        metavar="NAME",
+        help="Name or ID of the workflow. Not needed if batchrun.toml names it.",
+        autocompletion=workflow_names,
+        rich_help_panel=THE_LIST,
+    ),
+]
+Sheet: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Sheet of the workbook. Without it, the first.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+HeaderRow: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Line with the column names. Without it, batchrun finds it.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+NoHeader: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-header",
+        help="The list has no column names: its first line is a row.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+VisibleOnly: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--visible-only",
+        help="Leave out rows that are hidden or filtered out.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+CompanyColumn: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column with the company IDs. Without it, batchrun finds it.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+ContactColumn: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column with the contact IDs. Without it, batchrun finds it.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+NoCompany: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-company", help="Send no company IDs, only contact IDs.", rich_help_panel=THE_LIST
+    ),
+]
+NoContact: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-contact", help="Send no contact IDs, only company IDs.", rich_help_panel=THE_LIST
+    ),
+]
+LenientIds: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--lenient-ids",
+        help="Also send IDs that are not valid UUIDs but have their form.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+
+MappingFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--output",
-        "-o",
-        help="Where the results go: .xlsx, .csv, .jsonl or .parquet. "
-        "Without it, NAME.results.xlsx beside the list.",
+        "--mapping",
+        metavar="FILE.toml",
+        help="Read columns as saved there.",
+        rich_help_panel=THE_LIST,
     ),
+]
+SaveMapping: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.toml", help="Keep this choice of columns there.", rich_help_panel=THE_LIST
+    ),
+]
+
+# What is sent with each row
+
+Param: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Send a parameter with every row: JSON or text. Repeatable.",
+        rich_help_panel=PARAMETERS,
+    ),
+]
+ParamColumn: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COL",
+        help="Send a parameter from a column. Repeatable.",
+        rich_help_panel=PARAMETERS,
+    ),
+]
+Params: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.json",
+        help="Send the parameters in this file with every row.",
+        rich_help_panel=PARAMETERS,
+    ),
+]
+
+# What is spent
+
+Limit: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Trigger only the next N jobs, show the results, and ask about the rest.",
+        rich_help_panel=SPENDING,
+    ),
+]
+Yes: TypeAlias = Annotated[
+    bool,
+    typer.Option("--yes", "-y", help="Don't ask for confirmation.", rich_help_panel=SPENDING),
+]
+Reuse: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AGE",
+        help="Reuse results up to this age, such as 30d, instead of paying again.",
+        rich_help_panel=SPENDING,
+    ),
+]
+Again: TypeAlias = Annotated[
+    bool,
+    typer.Option("--again", help="Run everything again (you pay again).", rich_help_panel=SPENDING),
 ]
 Rate: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="N/min",
         help="Requests a minute, such as 120/min, or unlimited. [env: BATCHRUN_RATE]",
+        rich_help_panel=SPENDING,
     ),
 ]
 Daily: TypeAlias = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Requests a day. [env: BATCHRUN_DAILY]"),
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Requests a day. [env: BATCHRUN_DAILY]",
+        rich_help_panel=SPENDING,
+    ),
 ]
 Wait: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--wait", help="Wait for the quota, also until tomorrow, instead of pausing with code 4."
+        "--wait",
+        help="When the day's quota is spent, wait for the next day instead of pausing.",
+        rich_help_panel=SPENDING,
     ),
-]
-Limit: TypeAlias = Annotated[
-    int | None,
-    typer.Option(metavar="N", min=1, help="Trigger only the next N jobs; resume does the rest."),
 ]
 StopAfterFailures: TypeAlias = Annotated[
     int | None,
     typer.Option(
         metavar="N",
         min=0,
-        help="Trigger nothing more after N failures in a row, or N among the first 4 N jobs; "
-        "0 for never. [default: 10; env: BATCHRUN_STOP_AFTER_FAILURES]",
+        help="Stop after N failures in a row, or N among the first 4 x N jobs; 0 for never. "
+        "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
+        rich_help_panel=SPENDING,
+    ),
+]
+Doubts: TypeAlias = Annotated[
+    InDoubt | None,
+    typer.Option(
+        "--in-doubt",
+        metavar="hold|retry|drop",
+        help="For rows whose trigger may or may not have been accepted: leave them, send them "
+        "again (you may pay twice), or give them up. Without it, batchrun asks.",
+        rich_help_panel=SPENDING,
+    ),
+]
+
+# Where and how results are written
+
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="File for the results: .xlsx, .csv, .jsonl or .parquet. Without it, "
+        "NAME.results.xlsx beside the list.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Columns: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME,…",
+        help="Result columns to write, in this order; * matches anything. Repeatable.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Rename: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=TITLE",
+        help="Title of a result column. Repeatable.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FlatDepth: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Turn nested results into columns up to N levels; deeper ones stay JSON.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+CsvPlain: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--csv-plain",
+        help="CSV for programs: no BOM, no protection against formulas.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+RawText: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--raw-text",
+        help="Keep the signs of Markdown in texts, such as ## and **.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+For: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="WHOM",
+        help="Workbook for operators (everything, the default) or for people you hand it to (no "
+        "execution IDs, times, key paths or commands).",
+        autocompletion=lambda: ["operators", "people"],
+        rich_help_panel=OUTPUT,
+    ),
+]
+ForCrm: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CRM",
+        help="CSV to import into salesforce or hubspot.",
+        autocompletion=lambda: ["hubspot", "salesforce"],
+        rich_help_panel=OUTPUT,
+    ),
+]
+WriteEvery: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Also write the results while the batch runs, such as every 30s, 5m or 1h.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+LayoutFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--layout",
+        metavar="FILE.json",
+        help="Keeps the columns for the next batch, or gives them.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+# Service, keys, journal
+
+ProfileName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Use this profile's saved key. [env: BATCHRUN_PROFILE]",
+        rich_help_panel=SERVICE,
+    ),
+]
+BaseUrl: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Address of the service. [env: BATCHRUN_BASE_URL]",
+        rich_help_panel=SERVICE,
+    ),
+]
+JournalAt: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--journal",
+        metavar="PATH",
+        help="Path or URL of the journal. [env: BATCHRUN_JOURNAL]",
+        rich_help_panel=SERVICE,
+    ),
+]
+Sandbox: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Practice with an imitation of PG:AI: no key, no cost.",
+        rich_help_panel=SERVICE,
+    ),
+]
+SandboxJournal: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Use the batches of demo and run --sandbox.",
+        rich_help_panel=SERVICE,
+    ),
+]
+
+# For scripts and schedulers
+
+AsJson: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document and nothing else.", rich_help_panel=AUTOMATION
     ),
 ]
 Quiet: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="No plan, no progress; at the end only the workbook's path."
+        "--quiet",
+        "-q",
+        help="Print only the path of the results, at the end.",
+        rich_help_panel=AUTOMATION,
     ),
 ]
 LogFile: TypeAlias = Annotated[
@@ -130,7 +439,8 @@ LogFile: TypeAlias = Annotated[
     typer.Option(
         "--log-file",
         metavar="FILE",
-        help="Log each event there, one JSON object a line. [env: BATCHRUN_LOG_FILE]",
+        help="Log every event to this file, one JSON object a line. [env: BATCHRUN_LOG_FILE]",
+        rich_help_panel=AUTOMATION,
     ),
 ]
 NotifyCommand: TypeAlias = Annotated[
@@ -140,26 +450,10 @@ NotifyCommand: TypeAlias = Annotated[
         metavar="COMMAND",
         envvar="BATCHRUN_NOTIFY_COMMAND",
         show_envvar=False,
-        help="Run this when the batch ends or pauses; it is told how in its environment. "
-        "[env: BATCHRUN_NOTIFY_COMMAND]",
+        help="Run this command when the batch ends or pauses. [env: BATCHRUN_NOTIFY_COMMAND]",
+        rich_help_panel=AUTOMATION,
     ),
 ]
-PlayJournal: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox",
-        help="Look where run --sandbox and demo keep their batches.",
-    ),
-]
-Reuse: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="AGE",
-        help="Take results of the same triggers from earlier batches where they are at most so "
-        "old, such as 30d, instead of triggering and paying again.",
-    ),
-]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")]
 
 
 def settings_from(
@@ -190,7 +484,20 @@ def settings_from(
         configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
     )
     _note_synchronised(settings)
+    announce(settings)
     return settings
+
+
+announced: set[str] = set()
+"""Notices that this command has printed."""
+
+
+def announce(settings: Settings) -> None:
+    """Say what a ``.env`` file contributes, once in each command."""
+    for notice in settings.notices:
+        if notice not in announced:
+            tell(f"Note:      {notice}", err=True)
+            announced.add(notice)
 
 
 def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
@@ -233,7 +540,9 @@ def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
         raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
     from batchrun.settings import load_settings
 
-    return with_play_journal(load_settings(**given), None)
+    settings = load_settings(**given)
+    announce(settings)
+    return with_play_journal(settings, None)
 
 
 def with_play_journal(settings: Settings, typed: str | None) -> Settings:
@@ -321,41 +630,6 @@ def _rate(text: str | None) -> object:
         ) from None
 
 
-Columns: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME,…", help="Result columns and their order; * stands for anything. Repeatable."
-    ),
-]
-Rename: TypeAlias = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=TITLE", help="A column's title. Repeatable.")
-]
-FlatDepth: TypeAlias = Annotated[
-    int | None,
-    typer.Option(metavar="N", min=1, help="The most keys in a column's name; deeper is JSON."),
-]
-LayoutFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--layout", metavar="FILE.json", help="Keeps the columns for the next batch, or gives them."
-    ),
-]
-CsvPlain: TypeAlias = Annotated[
-    bool, typer.Option("--csv-plain", help="CSV for machines: no BOM, no escapes.")
-]
-ForCrm: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CRM",
-        help="CSV for the import of salesforce or hubspot.",
-        autocompletion=lambda: ["hubspot", "salesforce"],
-    ),
-]
-WriteEvery: TypeAlias = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="Write also while it runs, such as every 30s, 5m or 1h."),
-]
-
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
 
 
@@ -368,6 +642,8 @@ class ColumnOptions:
     flat_depth: FlatDepth = None
     layout: LayoutFile = None
     csv_plain: CsvPlain = False
+    raw_text: RawText = False
+    for_: For = None
 
 
 def form_from(
@@ -391,7 +667,7 @@ def form_from(
         UsageError: One of them can't be used.
     """
     from batchrun.settings import ListDefaults
-    from batchrun.workbook import Crm, Form
+    from batchrun.workbook import Audience, Crm, Form
 
     usual = defaults or ListDefaults()
     layout = options.layout
@@ -403,7 +679,13 @@ def form_from(
 
     if crm is not None and crm.lower() not in set(Crm):
         raise UsageError(
-            f"--crm {crm} is not known.", f"{meant(crm, Crm)}It can be {' or '.join(Crm)}."
+            f"--crm {crm} is not known.", f"{did_you_mean(crm, Crm)}It can be {' or '.join(Crm)}."
+        )
+    audience = options.for_
+    if audience is not None and audience.lower() not in set(Audience):
+        raise UsageError(
+            f"--for {audience} is not known.",
+            f"{did_you_mean(audience, Audience)}It can be {' or '.join(Audience)}.",
         )
     wanted = Form(
         _names(options.columns or shape.columns),
@@ -414,6 +696,8 @@ def form_from(
         layout,
         None if every is None else _seconds(every, said_by),
         None if source is None else usual.output_of(Path(source)),
+        raw_text=options.raw_text,
+        audience=None if audience is None else Audience(audience.lower()),
     )
     return wanted.with_layout().over(Form(rename=shape.rename))
 
@@ -443,54 +727,6 @@ def _seconds(text: str, said_by: str) -> float:
     if found is None or not float(found[1]):
         raise UsageError(f"{said_by}: {text} is no time.", "Write it as 30s, 5m or 1h.")
     return float(found[1]) * _UNITS[found[2]]
-
-
-List: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The list: a workbook or CSV.")
-]
-Workflow: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--workflow",
-        "-w",
-        help="Id or name of the workflow, any case; needed unless batchrun.toml names it.",
-    ),
-]
-WorkflowUnlessMarked: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--workflow",
-        "-w",
-        help="Id or name of the workflow, any case; needed unless batchrun.toml names it, or the "
-        'file is a workbook that batchrun wrote and whose column "run again" says what to send.',
-    ),
-]
-Sheet: TypeAlias = Annotated[
-    str | None, typer.Option(help="Sheet of a workbook; without it, the first.")
-]
-CompanyColumn: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="C", help="Column with the company ids.")
-]
-ContactColumn: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="C", help="Column with the contact ids.")
-]
-NoCompany: TypeAlias = Annotated[
-    bool, typer.Option("--no-company", help="Send no company ids, only contact ids.")
-]
-NoContact: TypeAlias = Annotated[
-    bool, typer.Option("--no-contact", help="Send no contact ids, only company ids.")
-]
-Param: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(metavar="K=V", help="A parameter for all rows: JSON, else text. Repeatable."),
-]
-ParamColumn: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(metavar="K=COLUMN", help="A parameter from a column. Repeatable."),
-]
-Params: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FILE.json", help="Parameters for all rows from a file.")
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -537,34 +773,12 @@ def tell_configuration(configuration: Configuration, settings: Settings) -> None
     for file in configuration.files:
         tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)])
     named = configuration.settings.get("profile")
+    if named is not None and settings.profile == named:
+        tell(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
     if named is not None and settings.profile != named:
         tell(
             f"Note:      profile {named} of batchrun.toml is not used: "
             "the key comes from elsewhere (see: batchrun config)",
-            err=True,
-        )
-
-
-def tell_whose_key(settings: Settings, batch: BatchSummary) -> None:
-    """Say it where a batch goes on with another key than it was begun with: that one pays.
-
-    Raises:
-        UsageError: It can't, since no such key is named.
-    """
-    from batchrun import status
-    from batchrun.settings import for_batch, other_key
-
-    here = for_batch(settings, batch)
-    if other := other_key(here, batch):
-        tell(
-            f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
-            f"is erased: {other} pays from now on",
-            err=True,
-        )
-    elif other := status(batch.batch_id, settings=here).unlike_its_key(here):
-        tell(
-            f"Note:      batch {batch.batch_id} was begun with another key: {other} pays from now "
-            "on; a key of another workspace can't see the executions that run already",
             err=True,
         )
 
@@ -586,11 +800,19 @@ def request_from(
     workflow = defaults.workflow if workflow is None else workflow
     if workflow is None:
         raise UsageError(
-            "No workflow is named.",
-            "Name it with -w, or in a batchrun.toml beside the list; see: batchrun workflows",
+            "No workflow given.",
+            'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
     parameters = {} if options.params is None else read_parameters(options.params)
-    parameters |= dict(parse_parameter(text) for text in options.param or [])
+    for text in options.param or []:
+        name, parameter = parse_parameter(text)
+        parameters[name] = parameter
+        if isinstance(parameter, str) and _BROKEN_JSON.fullmatch(parameter.strip()):
+            tell(
+                f"Note:      --param {name} is sent as text, because it is not valid JSON. "
+                'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
+                err=True,
+            )
     return Request(
         file,
         workflow,
@@ -620,6 +842,10 @@ def _column_of(text: str) -> tuple[str, str]:
             f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
         )
     return name.strip(), column
+
+
+_BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
+"""Text that was meant as an object or a list."""
 
 
 def parse_parameter(text: str) -> tuple[str, JSON]:

@@ -29,9 +29,9 @@ LABEL = 11
 _LABELLED = re.compile(r"[A-Z][\w ]*: +")
 _PIECES = r"""
     (?:[A-Za-z]:[\\/]|~?/)  # a path
-    (?:[^\n,;:"'()|]|(?<=\w)'(?=\w)|\([^()\n]{1,40}\)(?=[./\\])|,(?=[\w\ -]{1,40}[/\\]))*?
+    (?:[^\n,;:"'()|]|(?<=\w)'(?=\w)|\([^()\n]{1,40}\)(?=[./\\])|,(?=[\w\ -]{1,40}[/\\])){0,400}?
     \.[A-Za-z]{2,7}(?!\ \(\d+\)\.)(?=[,;:)]|\.?(?:\s|$))\S*
-    |(?<=[:\ ]\ )batchrun(?:\ ?(?:'[^'\n]*'|"[^"\n]*"|[^()\s]))+?(?=\.\ |\.?$)\S*  # a command
+    |(?<=[:\ ]\ )batchrun(?:\ ?(?:'[^'\n]*'|"[^"\n]*"|[^()\s])){1,400}?(?=\.\ |\.?$)\S*  # a command
     |(?<!\w)'[^'\n]{1,40}'\S*  # a name in quotes
     |\d[\d,.]*\ (?:d|h|min|s)\b(?:\ \d+\ (?:h|min|s)\b)?\S*  # a time
     |\S+"""
@@ -100,13 +100,13 @@ def wrapped(
 
 def _pieces(whole: Collection[str]) -> re.Pattern[str]:
     named = "".join(rf"\S*?{re.escape(name)}\S*|" for name in sorted(whole, key=len, reverse=True))
-    return re.compile(rf"(?P<gap>\s*)(?P<piece>{named}{_PIECES})", re.VERBOSE)
+    return re.compile(rf"(?P<gap>\s*+)(?P<piece>{named}{_PIECES})", re.VERBOSE)
 
 
 def _broken(line: str, width: int, hanging: int | None, pieces: re.Pattern[str]) -> list[str]:
     indent = _text_begins(line) if hanging is None else hanging
     lines = [""]
-    for found in pieces.finditer(line):
+    for found in pieces.finditer(line.rstrip()):
         longer = lines[-1] + found["gap"] + found["piece"]
         nothing_yet = (
             columns_of(lines[-1] + found["gap"]) <= indent

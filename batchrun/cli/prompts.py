@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -66,26 +65,6 @@ def agreed(question: str) -> bool:
     except KeyboardInterrupt:
         tell("", err=err)
         raise
-
-
-HeaderRow: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Line with the column names.")
-]
-NoHeader: TypeAlias = Annotated[
-    bool, typer.Option("--no-header", help="The list has no column names.")
-]
-VisibleOnly: TypeAlias = Annotated[
-    bool, typer.Option("--visible-only", help="Leave out rows that are hidden or filtered out.")
-]
-LenientIds: TypeAlias = Annotated[
-    bool, typer.Option("--lenient-ids", help="Send what merely looks like a UUID.")
-]
-MappingFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--mapping", metavar="FILE.toml", help="Read columns as saved there.")
-]
-SaveMapping: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FILE.toml", help="Keep this choice of columns there.")
-]
 
 
 def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:

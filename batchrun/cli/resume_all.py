@@ -170,7 +170,7 @@ def _stopped_by(ending: Ending) -> _Stops:
     from batchrun.engine import Ending
 
     match ending:
-        case Ending.FINISHED | Ending.LIMIT | Ending.FAILURES | Ending.NAMED:
+        case Ending.FINISHED | Ending.LIMIT | Ending.FAILURES | Ending.SELECTION_DONE:
             return _Stops.NONE
         case Ending.QUOTA:
             return _Stops.SAME_KEY

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from batchrun.batch.history import BatchStatus
     from batchrun.batch.report import Report
     from batchrun.batch.request import Request
-    from batchrun.cli.log_file import LogFile
     from batchrun.model import BatchSummary, Decide, InDoubt, ResultRow
     from batchrun.plan import Plan
     from batchrun.service import Credits
@@ -76,8 +75,9 @@ def go(
 ) -> None:
     """Run a list on the screen, and end the command as it ends."""
     from batchrun import aio, status
-    from batchrun.cli.options import tell_whose_key
+    from batchrun.cli.consent import confirm_address, confirm_batch
 
+    confirm_address(settings)
     asked = not yes and not manner.as_json and sys.stdin.isatty()
     before: list[Credits | None] = []
 
@@ -89,7 +89,7 @@ def go(
                 left = None
                 if earlier is not None:
                     left = status(earlier.batch_id, settings=settings)
-                    tell_whose_key(settings, earlier)
+                    confirm_batch(settings, earlier, output)
                 if not _confirmed(plan, left, limit, form, settings, manner, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
                 return True
@@ -177,13 +177,12 @@ class _Attendance:
         ended: How it ended, once it has.
     """
 
-    def __init__(self, settings: Settings, manner: Manner, log: LogFile | None) -> None:
+    def __init__(self, settings: Settings, manner: Manner) -> None:
         from batchrun.batch.control import Control
         from batchrun.cli.messages import named_journal
         from batchrun.cli.progress import ProgressPrinter
 
         self._settings = settings
-        self._log = log
         self.where = named_journal(settings, manner.journal, sandbox=manner.sandbox)
         self.printer = ProgressPrinter(speed=settings.speed)
         self.control = Control()
@@ -197,11 +196,6 @@ class _Attendance:
         on_progress = None if manner.quiet else self.printer.show
         self.shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
         self.ended: Report | None = None
-
-    @property
-    def key(self) -> str:
-        """The key in use."""
-        return _secret(self._settings)
 
     def run(self, work: Callable[[Settings], Coroutine[Any, Any, Ended]]) -> Ended:
         """Do the work; where the service refuses the key, ask for another one on a terminal."""
@@ -217,8 +211,6 @@ class _Attendance:
                     key = _another_key()
                 if not key:
                     raise
-                if self._log is not None:
-                    self._log.mask(key)
                 self._settings = self._settings.with_typed_key(key)
 
     def rest_of(self, report: Report, output: Path | None, form: Form | None) -> Report:
@@ -266,8 +258,8 @@ def _attending(settings: Settings, manner: Manner) -> Iterator[_Attendance]:
         from batchrun.cli.notifications import words_of
 
         words_of(manner.notify_command)  # before anything is spent
-    with logging_to(settings.log_file, _secret(settings)) as log:
-        attendance = _Attendance(settings, manner, log)
+    with logging_to(settings.log_file):
+        attendance = _Attendance(settings, manner)
         with attendance.printer, _noticed(attendance, manner), attendance.stopper.listening():
             yield attendance
 
@@ -288,11 +280,11 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
             attendance.printer.close()
             notice = notice_of_error(attendance.control.batch_id, error)
             at_once = isinstance(error, StoppedError)  # then nobody wants to wait for it
-            notify(manner.notify_command, notice, attendance.key, wait=not at_once)
+            notify(manner.notify_command, notice, wait=not at_once)
         raise
     if attendance.ended is not None:
         attendance.printer.close()
-        notify(manner.notify_command, notice_of(attendance.ended), attendance.key)
+        notify(manner.notify_command, notice_of(attendance.ended))
 
 
 def _end(report: Report, settings: Settings, manner: Manner, attendance: _Attendance) -> None:
@@ -319,13 +311,6 @@ def _another_key() -> str:
     except typer.Abort:  # Ctrl-C or Ctrl-D
         return ""
     return typed.strip()
-
-
-def _secret(settings: Settings) -> str:
-    """The key that was typed or given; one in the keyring is in no environment and no event."""
-    from batchrun.settings.credentials import given_key
-
-    return settings.typed_key or given_key(settings)
 
 
 def _now() -> datetime:

@@ -1,7 +1,8 @@
-"""When things go wrong: how long to wait, and when to stop. Pure policy, given time and chance."""
+"""When requests fail: how long to wait, and when to stop. Pure policy, given time and chance."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -16,16 +17,20 @@ FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 
 EARLY_JOBS_PER_FAILURE = 4
-"""So many times as many first jobs as failures are allowed in a row are watched for their share:
-10 in a row, or 10 of the first 40, which is 25 %."""
+"""The share of failures is watched among this many first jobs for each failure that is allowed in
+a row: 10 in a row, or 10 of the first 40, which is 25 %."""
+
+FORBIDDEN_IN_A_ROW = 5
+"""One forbidden trigger may be due to its row (a company of another workspace, a firewall that
+dislikes a parameter); this many in a row are not."""
 
 
-class Reach:
-    """Whether the service can be reached, and how long to leave it alone when it can't.
+class RetryState:
+    """Whether the service answers, and how long to wait when it doesn't.
 
     Args:
-        patience_seconds: How long it may be out of reach before the batch pauses, from the first
-            setback on: a machine that slept for hours has not tried for hours.
+        patience_seconds: How long it may give no answer before the batch pauses, counted from the
+            first failed request: a machine that slept for hours has not tried for hours.
         between: Draws a number between two.
     """
 
@@ -36,42 +41,91 @@ class Reach:
     ) -> None:
         self._patience_seconds = patience_seconds
         self._between = between
-        self._setbacks = 0
+        self._failures = 0
         self._since = 0.0
 
     @property
-    def troubled(self) -> bool:
-        """Whether the last that was heard was a setback: one request at a time is enough then."""
-        return self._setbacks > 0
+    def failing(self) -> bool:
+        """Whether the last request failed: then one at a time is enough."""
+        return self._failures > 0
 
     def answered(self) -> None:
         """The service has given an answer that makes sense."""
-        self._setbacks = 0
+        self._failures = 0
 
-    def set_back(self, now: float) -> float:
-        """Nothing came, or nothing that makes sense.
+    def failed(self, now: float) -> float:
+        """No answer came, or none that makes sense.
 
         Returns:
-            Seconds for which nobody should ask: exponential backoff with full jitter.
+            Seconds for which nothing should be sent: exponential backoff with full jitter.
         """
-        if self._setbacks == 0:
+        if self._failures == 0:
             self._since = now
-        self._setbacks += 1
-        doublings = min(self._setbacks, 10)  # enough for the longest, and no number too large
+        self._failures += 1
+        doublings = min(self._failures, 10)  # enough for the longest, and no number too large
         ceiling = min(FIRST_BACKOFF_SECONDS * 2.0**doublings, LONGEST_BACKOFF_SECONDS)
         return self._between(0, ceiling)
 
     def given_up(self, now: float) -> bool:
-        """Whether it has been out of reach for longer than patience lasts."""
-        return self.troubled and now - self._since > self._patience_seconds
+        """Whether requests have failed for longer than patience lasts."""
+        return self.failing and now - self._since > self._patience_seconds
+
+
+class KeyRefusals:
+    """Whether refusals (401, 403) are about the key, about one row, or pass by themselves.
+
+    Args:
+        proven: Whether a job of this batch was triggered and polled with this key before.
+    """
+
+    def __init__(self, *, proven: bool) -> None:
+        self.proven = proven
+        self._polled = proven
+        self._forbidden = 0
+        self._refused_polls: set[int] = set()
+        self._refused_at = math.inf
+
+    def accepted(self) -> None:
+        """A trigger was accepted."""
+        self.proven = True
+        self._forbidden = 0
+
+    def polled(self) -> None:
+        """A poll told the state of its execution."""
+        self._polled = True
+        self._refused_polls.clear()
+
+    def answered(self) -> None:
+        """A request was answered by something else than a refusal."""
+        self._refused_at = math.inf
+
+    def forbidden(self) -> bool:
+        """A trigger got a 403; whether that makes too many in a row."""
+        self._forbidden += 1
+        return self._forbidden >= FORBIDDEN_IN_A_ROW
+
+    def tolerates(self, job: int, sent_at: float, now: float) -> bool:
+        """Whether a refused poll is to be asked again: it is the first, or only this job's are.
+
+        Args:
+            job: Which job was polled.
+            sent_at: When the poll was sent: those on the way together count once.
+            now: When the refusal came.
+        """
+        self._refused_polls.add(job)
+        only_this_one = self._polled and self._refused_polls == {job}
+        if sent_at > self._refused_at and not only_this_one:
+            return False
+        self._refused_at = min(self._refused_at, now)
+        return True
 
 
 class FailureWatch:
     """Stops the triggers when jobs fail one after another: each is paid for.
 
     Args:
-        allowed: Stop at so many failures in a row, or at so many among the first four times as
-            many jobs; 0 never stops.
+        allowed: Stop at this many failures in a row, or among the first four times as many jobs;
+            0 never stops.
     """
 
     def __init__(self, allowed: int) -> None:
@@ -81,10 +135,10 @@ class FailureWatch:
         self._reasons: Counter[str] = Counter()
         self._in_a_row: Counter[str] = Counter()
         self.verdict = ""
-        """Why no more is triggered, in the service's own words; ``""`` while all is well."""
+        """Why no more is triggered, in the service's own words; ``""`` if it may go on."""
 
     def settled(self, outcome: Outcome, reason: str) -> None:
-        """A job has come to its end."""
+        """A job has ended."""
         self._settled += 1
         if outcome is Outcome.COMPLETED:
             self._in_a_row.clear()

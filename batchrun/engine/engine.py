@@ -1,7 +1,7 @@
 """The engine: triggers a batch's jobs and polls their executions over one quota.
 
-Machinery only: `schedule` decides what a request is spent on, `quota` when it may leave,
-`forecast` when an execution has probably ended, `exchanges` what an answer changes.
+`next_step` decides what a request is spent on, `quota` when it may be sent, `forecast` when an
+execution has probably ended, `handlers` what an answer changes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from batchrun.engine.backoff import FailureWatch, Reach
-from batchrun.engine.handlers import Exchanges, Feed
+from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
+from batchrun.engine.handlers import JobQueue, RequestHandlers
 from batchrun.engine.limits import Ending, Limits
-from batchrun.engine.progress import Effort, Progress, Tally
+from batchrun.engine.progress import Counters, Effort, Progress
 from batchrun.estimate import EstimateRates
 from batchrun.events import Event, happened
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from batchrun.engine.clock import Clock
     from batchrun.engine.forecast import DuePoll, Forecast
-    from batchrun.engine.handlers import Settling
+    from batchrun.engine.handlers import Followup
     from batchrun.engine.quota import Quota
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs
@@ -49,8 +49,13 @@ class PollNext:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckService:
+    """Ask for the workflows, to see whether the service answers at all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
-    """Send nothing: for so many seconds, or until an answer arrives."""
+    """Send nothing for some seconds, or until an answer arrives."""
 
     seconds: float
 
@@ -65,7 +70,7 @@ class DaySpent:
     """What is left of today's quota isn't enough for a trigger and its poll."""
 
 
-Step: TypeAlias = TriggerNext | PollNext | Wait | DaySpent | Done
+Step: TypeAlias = TriggerNext | PollNext | CheckService | Wait | DaySpent | Done
 
 
 def next_step(
@@ -78,13 +83,12 @@ def next_step(
     requests_left: float,
     now: float,
 ) -> Step:
-    """Decide what the next token is spent on.
+    """Decide what the next request is.
 
-    A probe comes first: it tells how long executions take, and brings the first results. A trigger
+    A probe comes first: it shows how long executions take, and brings the first results. A trigger
     comes next, as long as fewer are in flight than wanted: what is in flight has more time to end,
-    so that its poll is a sure one, and every token is busy to the end. A poll that is due comes
-    then. Every execution in flight, and the new one, keep a request of today's quota for
-    their poll.
+    so its poll is more certain, and no slot is idle until the end. Then comes a poll that is due.
+    Every execution in flight, and the new one, reserve a request of today's quota for their poll.
 
     Args:
         may_trigger: Whether there is a job to trigger and nothing forbids it.
@@ -108,11 +112,11 @@ def next_step(
 
 
 FASTEST_PER_SECOND = 1_000.0
-"""More requests a second than this one process doesn't send, whatever the quota."""
-TOLD_SECONDS = 10.0
-"""A wait for the quota so long is told of; shorter ones are the even spread of the requests."""
-SETTLING_PER_REQUEST = 1
-"""While the journal keeps what answers change, others leave: so many for each request at once."""
+"""One process sends no more requests a second than this, whatever the quota."""
+REPORT_WAIT_AFTER_SECONDS = 10.0
+"""A wait for the quota of this length is reported; shorter ones only space requests evenly."""
+MAX_UNCOMMITTED_PER_CONNECTION = 1
+"""Answers that the journal is still committing, for each connection, while others are sent."""
 NAP_SECONDS = 30.0
 """No wait is longer than this on the machine's clock: the machine may have slept meanwhile."""
 
@@ -129,7 +133,7 @@ class Engine:
         forecast: When to poll.
         clock: The engine's time.
         limits: What bounds it.
-        on_progress: Called after each step that the journal has kept; ``None`` for nobody.
+        on_progress: Called after each committed step; ``None`` for no reports.
     """
 
     def __init__(
@@ -152,15 +156,15 @@ class Engine:
         self._clock = clock
         self._limits = limits
         self._max_at_once = limits.max_requests_at_once or client.requests_at_once
-        self._tally = Tally(counts, on_progress, self._standing)
-        self._feed = Feed(jobs, limits.jobs, limits.only)
-        self._outstanding = 0  # not settled yet
-        self._unanswered = 0  # of these, on the wire or on the way there
+        self._counters = Counters(counts, on_progress, self._make_progress)
+        self._queue = JobQueue(jobs, limits.jobs, limits.only)
+        self._outstanding = 0  # sent or about to be, and not settled yet
+        self._unanswered = 0  # of these, without an answer yet
         self._started_at = 0.0
-        self._opens_at = -math.inf  # when a quota opens that is waited for
-        self._reach = Reach(limits.unreachable_seconds)
+        self._opens_at = -math.inf  # when the quota opens that is waited for
+        self._retries = RetryState(limits.unreachable_seconds)
         self._failures = FailureWatch(limits.stop_after_failures)
-        self._exchanges = Exchanges(
+        self._handlers = RequestHandlers(
             client,
             jobs,
             quota=quota,
@@ -168,10 +172,11 @@ class Engine:
             forecast=forecast,
             clock=clock,
             patience_seconds=limits.patience_seconds,
-            feed=self._feed,
-            tally=self._tally,
-            reach=self._reach,
+            queue=self._queue,
+            counters=self._counters,
+            retries=self._retries,
             failures=self._failures,
+            key=KeyRefusals(proven=jobs.key_was_good()),
         )
         self._stop_at: float | None = None
         self._ending: Ending | None = None
@@ -188,13 +193,13 @@ class Engine:
         """
         now = self._started_at = self._clock.now()
         for job in sorted(self._jobs.in_flight(), key=lambda job: job.triggered_at or 0.0):
-            self._exchanges.watch(job, _moment(job.triggered_at), now)
+            self._handlers.watch(job, _moment(job.triggered_at), now)
         async with asyncio.TaskGroup() as group:
             while self._failure is None and self._ending is None:
                 self._wake.clear()
                 try:
                     await self._step(group)
-                except Exception as error:  # raised again below, when all answers are home
+                except Exception as error:  # raised again below, once all answers have arrived
                     self._failure = error
         if self._failure is not None:
             raise self._failure
@@ -202,36 +207,36 @@ class Engine:
         return self._ending
 
     def stop(self) -> None:
-        """No more triggers; what is in flight is collected for a while."""
+        """Trigger nothing more, and collect what is in flight for a while."""
         if self._stop_at is None:
             self._stop_at = self._clock.now() + self._limits.drain_seconds
             self._wake.set()
 
     def break_off(self, error: Exception) -> None:
-        """Send nothing more, and raise this once the answers under way are home."""
+        """Send nothing more, and raise this once all answers have arrived."""
         self._failure = self._failure or error
         self._wake.set()
 
     @property
     def stopped_because(self) -> str:
-        """Why nothing more is triggered although jobs are left; ``""`` where nothing forbids it."""
+        """Why nothing more is triggered although jobs are left; ``""`` if it may go on."""
         return self._failures.verdict
 
     @property
     def sent(self) -> tuple[int, ...]:
-        """Numbers of the jobs that were triggered, where their number is limited."""
-        return self._feed.given
+        """Numbers of the jobs that were triggered, if their number is limited."""
+        return self._queue.taken
 
     @property
     def waiting(self) -> int:
-        """How many jobs are left that this run might have triggered, were there no limit."""
-        return self._feed.waiting
+        """How many jobs this run would still trigger if it had no limit."""
+        return self._queue.waiting
 
     @property
     def effort(self) -> Effort:
-        """What the work has taken until now."""
+        """What the work has taken so far."""
         seconds = self._clock.now() - self._started_at
-        return Effort(self._tally.requests, seconds, self._tally.quota_seconds)
+        return Effort(self._counters.requests, seconds, self._counters.quota_seconds)
 
     @property
     def _requests_per_second(self) -> float:
@@ -239,28 +244,28 @@ class Engine:
 
     @property
     def _waits_for_something(self) -> bool:
-        return bool(self._exchanges.in_flight or self._outstanding)
+        return bool(self._handlers.in_flight or self._outstanding)
 
     @property
     def _busy(self) -> bool:
-        """Whether as many requests are under way as the client carries, or the journal keeps up."""
-        if self._reach.troubled:  # one at a time is enough: each trigger may end in doubt
+        """Whether the client or the journal can take no more requests at the moment."""
+        if self._retries.failing:  # one at a time: each trigger may end in doubt
             return self._outstanding > 0
-        most = self._max_at_once * (1 + SETTLING_PER_REQUEST)
+        most = self._max_at_once * (1 + MAX_UNCOMMITTED_PER_CONNECTION)
         return self._unanswered >= self._max_at_once or self._outstanding >= most
 
     @property
     def jobs_left(self) -> int:
         """How many jobs this run will still trigger."""
-        return 0 if self._stop_at is not None or self.stopped_because else self._feed.left
+        return 0 if self._stop_at is not None or self.stopped_because else self._queue.left
 
     def _may_trigger(self) -> bool:
         forbidden = self._stop_at is not None or self.stopped_because
-        return not forbidden and self._feed.may_give()
+        return not forbidden and self._queue.has_next()
 
     def _ending_when_done(self) -> Ending:
-        if not self._feed.has_pending():
-            return Ending.NAMED if self._feed.others_wait else Ending.FINISHED
+        if not self._queue.has_pending():
+            return Ending.SELECTION_DONE if self._queue.others_wait else Ending.FINISHED
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
 
     # one step
@@ -268,10 +273,10 @@ class Engine:
     async def _step(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now()
         if self._stop_at is not None and (now >= self._stop_at or not self._waits_for_something):
-            left = self._waits_for_something or self._feed.has_pending()
+            left = self._waits_for_something or self._queue.has_pending()
             self._ending = Ending.INTERRUPTED if left else self._ending_when_done()
             return
-        if self._reach.given_up(now):
+        if self._retries.given_up(now):
             self._ending = Ending.UNREACHABLE
             return
         if self._busy:
@@ -280,6 +285,7 @@ class Engine:
         step = self._decide(now)
         match step:
             case Done():
+                self._handlers.require_key()
                 self._ending = self._ending_when_done()
             case Wait(seconds) if self._stop_at is not None and now + seconds > self._stop_at:
                 await self._pause_to_the_last(now)
@@ -287,9 +293,9 @@ class Engine:
                 await self._pause(seconds, now)
             case DaySpent():
                 await self._pause_for_quota(self._quota.seconds_to_next_day(now), now)
-            case PollNext() | TriggerNext() if self._share.must_ask(now):
-                await self._share.ask()  # the world goes on meanwhile: decide anew
-            case PollNext() | TriggerNext():
+            case PollNext() | TriggerNext() | CheckService() if self._share.must_ask(now):
+                await self._share.ask()  # takes time: decide again afterwards
+            case PollNext() | TriggerNext() | CheckService():
                 delay = max(self._quota.delay(now), self._share.delay(now))
                 if delay > 0:
                     await self._pause_for_quota(delay, now)
@@ -300,78 +306,85 @@ class Engine:
 
     def _decide(self, now: float) -> Step:
         wanted = self._forecast.in_flight_wanted(self._requests_per_second)
-        return next_step(
+        step = next_step(
             may_trigger=self._may_trigger(),
-            in_flight=self._exchanges.in_flight,
+            in_flight=self._handlers.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
             due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self.jobs_left),
             requests_left=self._quota.left_today(now),
             now=now,
         )
+        if isinstance(step, PollNext) and self._handlers.must_check_service(step.poll):
+            return CheckService()
+        return step
 
     async def _pause_for_quota(self, seconds: float, now: float) -> None:
-        """Wait until a request may leave; a wait beyond all patience pauses the batch."""
+        """Wait until a request may be sent; a wait that is too long pauses the batch."""
         if seconds > self._limits.longest_pause_seconds and not self._outstanding:
             self._ending = Ending.QUOTA
             return
-        if seconds >= TOLD_SECONDS:
+        if seconds >= REPORT_WAIT_AFTER_SECONDS:
             happened(
                 _LOG, Event.QUOTA_WAITING, batch=self._jobs.batch_id, seconds=round(seconds, 1)
             )
             self._opens_at = now + seconds
-            self._tally.report()
+            self._counters.report()
         await self._pause(seconds, now)
-        self._tally.quota_seconds += self._clock.now() - now
+        self._counters.quota_seconds += self._clock.now() - now
 
     async def _pause_to_the_last(self, now: float) -> None:
-        """Nothing is worth a poll until the stop: only answers under way are waited for."""
+        """No poll is due before the stop: only wait for the answers under way."""
         if self._outstanding:
             await self._pause(math.inf, now)
         else:
             self._ending = Ending.INTERRUPTED
 
     async def _pause(self, seconds: float, now: float) -> None:
-        """Wait for an answer, at most so long."""
+        """Wait for an answer, at most this long."""
         if self._stop_at is not None:
             seconds = min(seconds, self._stop_at - now)
         await self._clock.wait(self._wake, min(seconds, NAP_SECONDS * self._clock.speed))
 
-    def _send(self, group: asyncio.TaskGroup, step: PollNext | TriggerNext, now: float) -> None:
+    def _send(
+        self, group: asyncio.TaskGroup, step: PollNext | TriggerNext | CheckService, now: float
+    ) -> None:
         self._quota.take(now)
         self._share.take()
         self._outstanding += 1
         self._unanswered += 1
-        self._tally.requests += 1
+        self._counters.requests += 1
         match step:
             case PollNext(poll):
                 self._forecast.take_poll(poll)
-                group.create_task(self._guarded(self._exchanges.poll(poll)))
+                group.create_task(self._guarded(self._handlers.poll(poll)))
+            case CheckService():
+                group.create_task(self._guarded(self._handlers.check_service()))
             case TriggerNext():
-                group.create_task(self._guarded(self._exchanges.trigger(self._feed.give(), now)))
+                group.create_task(self._guarded(self._handlers.trigger(self._queue.take(), now)))
             case _:
                 assert_never(step)
 
-    async def _guarded(self, request: Coroutine[None, None, Settling | None]) -> None:
-        """Keep the first failure and let the other requests come home before it is raised."""
+    async def _guarded(self, request: Coroutine[None, None, Followup | None]) -> None:
+        """Keep the first failure; it is raised once the other requests have been answered."""
         try:
-            settling = await self._answer(request)
-            if settling is not None:
-                await settling
+            followup = await self._answer(request)
+            if followup is not None:
+                await followup
         except Exception as error:  # raised again by work()
             self._failure = self._failure or error
         finally:
             self._outstanding -= 1
             self._wake.set()
 
-    async def _answer(self, request: Coroutine[None, None, Settling | None]) -> Settling | None:
+    async def _answer(self, request: Coroutine[None, None, Followup | None]) -> Followup | None:
         try:
             return await request
         finally:
             self._unanswered -= 1
             self._wake.set()
 
-    def _standing(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:
+    def _make_progress(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:
         now = self._clock.now()
         rates = EstimateRates(
             requests_per_minute=self._quota.rate,
@@ -382,11 +395,11 @@ class Engine:
         )
         return Progress(
             counts=counts,
-            in_flight=self._exchanges.in_flight,
+            in_flight=self._handlers.in_flight,
             requests=requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
-            seconds_left=rates.of(self.jobs_left, self._exchanges.in_flight).seconds,
+            seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,
             waiting_seconds=max(self._opens_at - now, 0.0),
             notice=notice,
         )

@@ -1,14 +1,14 @@
-"""Exchanges: one request on its way, and all that its answer changes.
+"""Sends a request, and applies its answer to the job, the quota and the forecast.
 
-What an answer means is a type (`service`). Here it becomes the job's next state in the journal,
-committed before anything else is told, and what quota, forecast, reach and tally learn from it.
+The answer's type (`service`) decides the job's next state, which is committed to the journal before
+anything else is done with it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -21,9 +21,10 @@ from batchrun.service import (
     KeyRefused,
     NotSent,
     PollAnswer,
+    Polled,
+    Probe,
     Rejected,
     Throttled,
-    Told,
     TriggerAnswer,
     Unclear,
     Unknown,
@@ -32,35 +33,60 @@ from batchrun.service import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
-    from batchrun.engine.backoff import FailureWatch, Reach
+    from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
     from batchrun.engine.clock import Clock
     from batchrun.engine.forecast import DuePoll, Forecast
-    from batchrun.engine.progress import Tally
+    from batchrun.engine.progress import Counters
     from batchrun.engine.quota import Quota
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs, Job
     from batchrun.service.answers import QuotaReading
 
 
-Settling: TypeAlias = "Coroutine[None, None, None]"
-"""What an answer changes: the request itself is over, and leaves room for the next one."""
+Followup: TypeAlias = "Coroutine[None, None, None]"
+"""What an answer changes. The request itself is over: the next one may be sent meanwhile."""
+
+UNCHANGED_POLLS = 5
+LONGEST_RUN_SECONDS = 120.0
+"""An unknown status that is the same in this many polls in a row has ended the execution, once the
+2 minutes have passed that an execution may take (sandbox/openapi.yaml)."""
 
 
-class Exchanges:
-    """Triggers and polls of one batch, each from its token to the last thing its answer changes.
+@dataclass(slots=True)
+class _Watched:
+    """An execution that is waited for.
+
+    Attributes:
+        job: Its job.
+        since: Since when, in seconds of the engine's clock.
+        word: What the last poll said of an unknown status.
+        same: How many polls in a row have said that.
+        unread_at: How many answers had made sense when a poll of this one first made none.
+    """
+
+    job: Job
+    since: float
+    word: str = ""
+    same: int = 0
+    unread_at: int | None = None
+
+
+class RequestHandlers:
+    """Triggers and polls of one batch, from the slot in the quota to the last change.
 
     Args:
         client: The service.
         jobs: The batch's jobs in the journal.
-        quota: Told of each answer.
-        share: Told when the service refuses.
-        forecast: Told of each execution.
+        quota: Learns from each answer.
+        share: Learns when the service refuses a request.
+        forecast: Learns from each execution.
         clock: The engine's time.
         patience_seconds: How long one execution is polled before it is timed out.
-        feed: Gets back what surely wasn't accepted.
-        tally: Told of each step.
-        reach: Told whether the service answers.
-        failures: Told what became of each job.
+        queue: Gets back jobs that were surely not accepted.
+        counters: Count each step.
+        retries: Learns whether the service answers.
+        failures: Learns how each job ended.
+        key: Learns whether the service takes the key.
     """
 
     def __init__(
@@ -73,10 +99,11 @@ class Exchanges:
         forecast: Forecast,
         clock: Clock,
         patience_seconds: float,
-        feed: Feed,
-        tally: Tally,
-        reach: Reach,
+        queue: JobQueue,
+        counters: Counters,
+        retries: RetryState,
         failures: FailureWatch,
+        key: KeyRefusals,
     ) -> None:
         self._client = client
         self._jobs = jobs
@@ -85,11 +112,14 @@ class Exchanges:
         self._forecast = forecast
         self._clock = clock
         self._patience_seconds = patience_seconds
-        self._feed = feed
-        self._tally = tally
-        self._reach = reach
+        self._queue = queue
+        self._counters = counters
+        self._retries = retries
         self._failures = failures
-        self._watched: dict[int, tuple[Job, float]] = {}
+        self._key = key
+        self._watched: dict[int, _Watched] = {}
+        self._set_aside: list[tuple[Job, str]] = []
+        self._sound_answers = 0
 
     @property
     def in_flight(self) -> int:
@@ -98,7 +128,7 @@ class Exchanges:
 
     def watch(self, job: Job, created_at: datetime | None, now: float) -> None:
         """Wait for an execution; one that another run triggered is as old as it says."""
-        self._watched[job.number] = (job, now)
+        self._watched[job.number] = _Watched(job, now)
         age = 0.0
         if job.triggered_at is not None:
             age = max(datetime.now(UTC).timestamp() - job.triggered_at, 0.0)
@@ -106,8 +136,8 @@ class Exchanges:
 
     # triggers
 
-    async def trigger(self, job: Job, taken_at: float) -> Settling | None:
-        """Trigger a job for the token taken at that moment, unless it is no longer pending.
+    async def trigger(self, job: Job, taken_at: float) -> Followup | None:
+        """Trigger a job in the slot taken at that moment, unless it is no longer pending.
 
         Returns:
             What is to be awaited now that the answer is here; ``None`` where nothing was sent.
@@ -123,12 +153,15 @@ class Exchanges:
     async def _settle_trigger(self, job: Job, answer: TriggerAnswer, now: float) -> None:
         match answer:
             case Accepted(execution):
-                self._reached(now)
-                await self._jobs.accept(job, execution, datetime.now(UTC))
+                self._answered(now)
+                self._key_accepted()
+                if doubt := await self._jobs.accept(job, execution, datetime.now(UTC)):
+                    self._settled(job, Outcome.IN_DOUBT, doubt)
+                    return
                 self.watch(replace(job, execution_id=execution.id), execution.created_at, now)
-                self._tally.report()
+                self._counters.report()
             case Rejected(_, reason):
-                self._reached(now)
+                self._answered(now)
                 await self._jobs.reject(job, reason)
                 self._settled(job, Outcome.REJECTED, reason)
             case Doubtful(reason):
@@ -141,78 +174,153 @@ class Exchanges:
             case Throttled(reason):
                 await self._return(job, reason)
                 await self._refused(answer.quota, now)
+            case KeyRefused(403, reason):
+                await self._forbidden(job, reason)
             case KeyRefused(_, reason):
                 await self._jobs.release(job, reason)
-                raise _key_refused(reason)
+                raise key_refused(reason)
             case _:
                 assert_never(answer)
 
     async def _return(self, job: Job, reason: str) -> None:
         """The job surely wasn't accepted: it is the next to be triggered again."""
         await self._jobs.release(job, reason)
-        self._feed.put_back(job)
-        self._tally.report(reason)
+        self._queue.put_back(job)
+        self._counters.report(reason)
+
+    async def _forbidden(self, job: Job, reason: str) -> None:
+        """A 403 for a trigger: is it this row, or the key?
+
+        After a trigger was accepted it is the row, unless several are refused in a row. Before,
+        the row is set aside until another one has shown what the key may do.
+        """
+        if self._key.proven:
+            await self._jobs.reject(job, reason)
+            self._settled(job, Outcome.REJECTED, reason)
+        else:
+            await self._jobs.release(job, reason)
+            self._set_aside.append((job, reason))
+            if self._key.proven:  # by another trigger, while the journal was written
+                self._key_accepted()
+            self._counters.report(reason)
+        if self._key.forbidden():
+            raise key_refused(reason)
+
+    def _key_accepted(self) -> None:
+        self._key.accepted()
+        for job, _ in self._set_aside:
+            self._queue.put_back(job)
+        self._set_aside.clear()
+
+    def require_key(self) -> None:
+        """Nothing is left to do.
+
+        Raises:
+            KeyRefusedError: Rows are still set aside: no trigger has shown that the key is good.
+        """
+        if self._set_aside:
+            raise key_refused(self._set_aside[0][1])
 
     # polls
 
-    async def poll(self, poll: DuePoll) -> Settling:
+    async def poll(self, poll: DuePoll) -> Followup:
         """Ask for one execution.
 
         Returns:
             What is to be awaited now that the answer is here.
         """
-        job, _ = self._watched[poll.job]
-        assert job.execution_id is not None
+        watched = self._watched[poll.job]
+        assert watched.job.execution_id is not None
         self._jobs.count_request()
-        answer = await self._client.poll(job.execution_id)
+        sent_at = self._clock.now()
+        answer = await self._client.poll(watched.job.execution_id)
         now = self._clock.now()
         self._quota.answered(answer.quota, now)
-        return self._settle_poll(job, poll, answer, now)
+        return self._settle_poll(watched, poll, answer, sent_at, now)
 
-    async def _settle_poll(self, job: Job, poll: DuePoll, answer: PollAnswer, now: float) -> None:
+    async def _settle_poll(
+        self, watched: _Watched, poll: DuePoll, answer: PollAnswer, sent_at: float, now: float
+    ) -> None:
+        job = watched.job
         match answer:
-            case Told(execution) if execution.ended:
-                self._reached(now)
+            case Polled(execution):
+                self._answered(now)
+                self._key.polled()
+                watched.unread_at = None
+                execution = _ended_if_unchanged(watched, execution, now)
+                if not execution.ended:
+                    await self._keep_polling(watched, execution, execution.message, now)
+                    return
                 await self._jobs.finish(job, execution, datetime.now(UTC))
                 del self._watched[job.number]
                 self._forecast.ended(job.number, execution, now)
                 completed = execution.status is ExecutionStatus.COMPLETED
                 outcome = Outcome.COMPLETED if completed else Outcome.FAILED
                 self._settled(job, outcome, execution.message)
-            case Told(execution):
-                self._reached(now)
-                await self._keep_polling(job, execution, execution.message, now)
             case Unknown(reason):
-                self._reached(now)
-                await self._keep_polling(job, None, reason, now)
+                self._answered(now)
+                await self._keep_polling(watched, None, reason, now)
             case Unclear(reason):
-                if answer.heard:  # patience with this one execution decides, not the way's
-                    self._reached(now)
-                else:
+                if answer.from_service:
+                    self._answered(now)
+                elif not self._only_this_one(watched):
                     self._back_off(now)
-                await self._keep_polling(job, None, reason, now)
+                await self._keep_polling(watched, None, reason, now)
             case Throttled(reason):
                 await self._refused(answer.quota, now)
                 self._forecast.put_back(poll)
-                self._tally.report(reason)
+                self._counters.report(reason)
             case KeyRefused(_, reason):
-                self._forecast.put_back(poll)
-                raise _key_refused(reason)
+                if not self._key.tolerates(job.number, sent_at, now):
+                    raise key_refused(reason)
+                await self._keep_polling(watched, None, reason, now)
             case _:
                 assert_never(answer)
 
+    def _only_this_one(self, watched: _Watched) -> bool:
+        """Whether others were answered since a poll of this execution first made no sense.
+
+        Then the service can be reached, and the execution's own patience decides.
+        """
+        if watched.unread_at is None:
+            watched.unread_at = self._sound_answers
+        return self._sound_answers > watched.unread_at
+
+    def must_check_service(self, poll: DuePoll) -> bool:
+        """Whether it is open if only this execution can't be read, or nothing of the service.
+
+        Where no other request was answered since, asking for the workflows tells.
+        """
+        return self._watched[poll.job].unread_at == self._sound_answers
+
+    async def check_service(self) -> Followup:
+        """Ask for the workflows, only to see whether the service answers."""
+        self._jobs.count_request()
+        answer = await self._client.probe()
+        now = self._clock.now()
+        self._quota.answered(answer.quota, now)
+        return self._settle_check(answer, now)
+
+    async def _settle_check(self, answer: Probe, now: float) -> None:
+        if answer.status == 429:
+            await self._refused(answer.quota, now)
+        elif answer.reason:
+            self._back_off(now)
+        else:
+            self._answered(now)
+
     async def _keep_polling(
-        self, job: Job, execution: Execution | None, reason: str, now: float
+        self, watched: _Watched, execution: Execution | None, reason: str, now: float
     ) -> None:
         """Plan the next poll, unless patience is over."""
-        _, since = self._watched[job.number]
-        if now - since < self._patience_seconds:
+        job = watched.job
+        if now - watched.since < self._patience_seconds:
             self._forecast.still_running(job.number, execution, now)
-            self._tally.report(reason)
+            self._counters.report(reason)
             return
         minutes = self._patience_seconds / 60
-        told = f" ({reason})" if reason else ""
-        await self._jobs.time_out(job, f"not finished after {minutes:.0f} minutes{told}")
+        why = f" ({reason})" if reason else ""
+        await self._jobs.time_out(job, f"not finished after {minutes:.0f} minutes{why}")
         del self._watched[job.number]
         self._forecast.dropped(job.number)
         self._settled(job, Outcome.TIMED_OUT, "not finished in time")
@@ -222,22 +330,41 @@ class Exchanges:
     def _settled(self, job: Job, outcome: Outcome, reason: str) -> None:
         self._failures.settled(outcome, reason)
         stopped = self._failures.verdict
-        self._tally.settled(job.rows, outcome, f"No more triggers: {stopped}" if stopped else "")
+        self._counters.settled(job.rows, outcome, f"No more triggers: {stopped}" if stopped else "")
 
-    def _reached(self, now: float) -> None:
-        self._reach.answered()
+    def _answered(self, now: float) -> None:
+        self._sound_answers += 1
+        self._retries.answered()
+        self._key.answered()
         self._quota.accepted(now)
 
     def _back_off(self, now: float) -> None:
-        """Leave the service alone for a while, with all requests: the way is bad for all."""
-        self._quota.pause(self._reach.set_back(now), now)
+        """Send nothing for a while: nothing gets through."""
+        self._quota.pause(self._retries.failed(now), now)
 
     async def _refused(self, reading: QuotaReading | None, now: float) -> None:
         self._quota.refused(reading, now)
         await self._share.hold(self._quota.delay(now))
 
 
-def _key_refused(reason: str) -> KeyRefusedError:
+def _ended_if_unchanged(watched: _Watched, execution: Execution, now: float) -> Execution:
+    """The execution, failed if an unknown status has not changed for several polls.
+
+    It is not called completed: nobody knows whether it is. Its result, if any, is kept.
+    """
+    if execution.status is not ExecutionStatus.UNKNOWN:
+        watched.word, watched.same = "", 0
+        return execution
+    watched.same = watched.same + 1 if execution.message == watched.word else 1
+    watched.word = execution.message
+    if watched.same < UNCHANGED_POLLS or now - watched.since < LONGEST_RUN_SECONDS:
+        return execution
+    message = f"{execution.message}, unchanged in {watched.same} polls"
+    return replace(execution, status=ExecutionStatus.FAILED, message=message)
+
+
+def key_refused(reason: str) -> KeyRefusedError:
+    """The error that ends a batch whose key the service refuses."""
     return KeyRefusedError(
         f"The service refuses the key: {reason}.",
         "Nothing is lost. Keep one that may do this with batchrun login, or in PGAI_API_KEY where "
@@ -248,13 +375,13 @@ def _key_refused(reason: str) -> KeyRefusedError:
 JOBS_AT_ONCE = 500
 
 
-class Feed:
-    """Hands out a batch's pending jobs in input order, each once unless it is put back.
+class JobQueue:
+    """A batch's pending jobs in input order, each taken once unless it is put back.
 
     Args:
         jobs: The batch's jobs in the journal.
-        limit: Hand out at most so many; ``None`` for all.
-        only: Numbers of the pending jobs that may be handed out; ``None`` for all of them.
+        limit: How many may be taken; ``None`` for all.
+        only: Numbers of the pending jobs that may be taken; ``None`` for all of them.
     """
 
     def __init__(
@@ -267,35 +394,35 @@ class Feed:
         self._only = None if only is None else deque(sorted(only))
         self._pending = jobs.count_pending() if only is None else len(only)
         self._allowed = math.inf if limit is None else limit
-        self._given: set[int] | None = None if limit is None else set()
+        self._taken: set[int] | None = None if limit is None else set()
 
     @property
     def left(self) -> int:
-        """How many jobs are still to be handed out."""
+        """How many jobs will still be taken."""
         return int(min(self._pending, self._allowed))
 
     @property
     def waiting(self) -> int:
-        """How many of the jobs that may be handed out are left, were there no limit."""
+        """How many of the selected jobs are left, with no regard to the limit."""
         return self._pending
 
     @property
     def others_wait(self) -> bool:
-        """Whether jobs are left that may not be handed out, once all others have been."""
+        """Whether jobs are pending that were not selected, once all selected ones are taken."""
         return self._only is not None and self._jobs.count_pending() > 0
 
     @property
-    def given(self) -> tuple[int, ...]:
-        """The numbers of the jobs handed out, where there is a limit: it bounds what is kept."""
-        return tuple(sorted(self._given or ()))
+    def taken(self) -> tuple[int, ...]:
+        """The numbers of the jobs taken, kept only where there is a limit that bounds them."""
+        return tuple(sorted(self._taken or ()))
 
     def has_pending(self) -> bool:
-        """Whether a job is left at all, allowed or not."""
+        """Whether a selected job is left, within the limit or not."""
         while not self._ready and not self._read_all:
-            self._ready.extend(self._next_ones())
+            self._ready.extend(self._read_next())
         return bool(self._ready)
 
-    def _next_ones(self) -> list[Job]:
+    def _read_next(self) -> list[Job]:
         if self._only is not None:
             some = [self._only.popleft() for _ in range(min(len(self._only), JOBS_AT_ONCE))]
             self._read_all = not self._only
@@ -306,23 +433,23 @@ class Feed:
             self._last_read = found[-1].number
         return found
 
-    def may_give(self) -> bool:
-        """Whether a job is left that may be handed out."""
+    def has_next(self) -> bool:
+        """Whether another job may be taken."""
         return self._allowed > 0 and self.has_pending()
 
-    def give(self) -> Job:
-        """The next job."""
+    def take(self) -> Job:
+        """Take the next job."""
         self._allowed -= 1
         self._pending -= 1
         job = self._ready.popleft()
-        if self._given is not None:
-            self._given.add(job.number)
+        if self._taken is not None:
+            self._taken.add(job.number)
         return job
 
     def put_back(self, job: Job) -> None:
         """A job that surely wasn't accepted is the next one again."""
         self._allowed += 1
         self._pending += 1
-        if self._given is not None:
-            self._given.discard(job.number)
+        if self._taken is not None:
+            self._taken.discard(job.number)
         self._ready.appendleft(job)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 UNREACHABLE_SECONDS = 900.0
-"""A network that is gone for ten minutes is waited for."""
+"""A network outage of ten minutes is waited for."""
 
 
 class Ending(StrEnum):
@@ -23,8 +23,8 @@ class Ending(StrEnum):
     QUOTA = "quota"
     UNREACHABLE = "unreachable"
     FAILURES = "failures"
-    NAMED = "named"
-    """What was named is done, and other jobs of the batch wait to be sent."""
+    SELECTION_DONE = "selection done"
+    """The selected jobs are done, and other jobs of the batch wait to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Limits:
 
     Attributes:
         max_in_flight: Executions at once; infinite lets the forecast decide.
-        max_requests_at_once: Requests on the wire at once; ``None`` for what the client carries.
+        max_requests_at_once: Requests at once; ``None`` for what the client carries.
         jobs: Jobs to trigger in this run; ``None`` for all.
         only: Numbers of the jobs that may be triggered; ``None`` for all that are pending.
         patience_seconds: How long one execution is polled before it is timed out.

@@ -1,4 +1,4 @@
-"""Where a batch stands while it runs, as the user is told."""
+"""The progress of a batch while it runs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a batch stands while it runs; all of it is in the journal already.
+    """The progress of a batch while it runs; all of it is in the journal already.
 
     Attributes:
         counts: Rows by outcome.
         in_flight: Executions being waited for.
         requests: Requests sent by this run.
-        requests_left_this_minute: What the quota still gives this minute; infinite for no limit.
+        requests_left_this_minute: What the quota still allows this minute; infinite for no limit.
         requests_left_today: The same for today; infinite where no limit is known.
-        seconds_left: How long what is left to do probably takes, in seconds.
-        waiting_seconds: How long nothing is sent because the quota is spent; 0 while it isn't.
+        seconds_left: How long the rest probably takes, in seconds.
+        waiting_seconds: How long nothing is sent because the quota is spent; 0 if it isn't.
         notice: Something the user should read now, else ``""``.
     """
 
@@ -62,34 +62,34 @@ class Effort:
     quota_seconds: float
 
 
-class Tally:
-    """Counts what has been done, and reports it.
+class Counters:
+    """Counts rows, requests and waiting time, and reports them.
 
     Args:
         counts: Rows by outcome at the start.
-        on_progress: Told of each step; ``None`` for nobody, and then nothing is reckoned.
-        standing: The rest of a progress, when asked.
+        on_progress: Called with each report; ``None`` makes none.
+        make_progress: Makes a report of the counts, the requests and a notice.
     """
 
     def __init__(
         self,
         counts: Mapping[Outcome, int],
         on_progress: Callable[[Progress], None] | None,
-        standing: Callable[[Mapping[Outcome, int], int, str], Progress],
+        make_progress: Callable[[Mapping[Outcome, int], int, str], Progress],
     ) -> None:
         self._counts = Counter(counts)
         self._on_progress = on_progress
-        self._standing = standing
+        self._make_progress = make_progress
         self.requests = 0
         self.quota_seconds = 0.0
 
     def settled(self, rows: int, outcome: Outcome, notice: str = "") -> None:
-        """So many rows that were pending have an outcome now."""
+        """Rows that were pending have an outcome now."""
         self._counts[Outcome.PENDING] -= rows
         self._counts[outcome] += rows
         self.report(notice)
 
     def report(self, notice: str = "") -> None:
-        """Tell where the batch stands, if anybody wants to know."""
+        """Report the progress."""
         if self._on_progress is not None:
-            self._on_progress(self._standing(dict(self._counts), self.requests, notice))
+            self._on_progress(self._make_progress(dict(self._counts), self.requests, notice))

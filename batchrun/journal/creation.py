@@ -167,9 +167,7 @@ def _batch_id(name: str, now: datetime) -> str:
 
 
 def _source(source: TableSource) -> str:
-    kept = asdict(source)
-    del kept["marked_notices"]  # marks are for who words an error or a notice, not to be kept
-    return json.dumps(kept | {"notices": source.notices})
+    return json.dumps(asdict(source))
 
 
 LOOKED_UP_AT_ONCE = 1_000

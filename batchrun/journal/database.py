@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from batchrun.errors import JournalError, parameter
+from batchrun.errors import JournalError
 from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, unusable
 from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
@@ -125,7 +125,12 @@ def prepare(path: Path) -> None:
         raise JournalError(
             f"The journal {path} would live on a network drive ({filesystem}), where SQLite can't "
             "promise that what is committed stays.",
-            f"Name one on a disk of this machine with {parameter('journal')} or BATCHRUN_JOURNAL.",
+            "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
+        )
+    if path.is_symlink() and not path.exists():
+        raise JournalError(
+            f"The journal {path} is a link to a file that does not exist.",
+            "Connect the disk it is on, or name another with --journal or BATCHRUN_JOURNAL.",
         )
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     if os.name == "posix" and path.stat().st_mode & 0o077:
@@ -298,7 +303,7 @@ def _make_durable(connection: Any, _record: Any) -> None:
     if mode not in {"wal", "memory"}:
         raise JournalError(
             "The journal's disk can't keep a write-ahead log (a network drive?).",
-            f"Name one on a disk of this machine with {parameter('journal')} or BATCHRUN_JOURNAL.",
+            "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
         )
 
 

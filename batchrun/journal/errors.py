@@ -6,9 +6,9 @@ import errno
 import re
 import sqlite3
 
-from batchrun.errors import JournalError, JournalWriteError, parameter
+from batchrun.errors import JournalError, JournalWriteError
 
-_ELSEWHERE = f"Name a journal elsewhere with {parameter('journal')} or BATCHRUN_JOURNAL."
+_ELSEWHERE = "Name a journal elsewhere with --journal or BATCHRUN_JOURNAL."
 _NOTHING_LOST = "Nothing that was committed is lost; then run: batchrun resume"
 
 # Primary result codes, https://www.sqlite.org/rescode.html; an extended one holds it in 8 bits.

@@ -10,7 +10,18 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, Executable, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Engine,
+    Executable,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from batchrun.errors import JournalWriteError, TakenOverError, UsageError
 from batchrun.events import Event, happened
@@ -70,7 +81,7 @@ class Job:
 
 # Parameters of conditions; those of values have the columns' names.
 _BATCH, _JOB, _HOLDER, _NOW, _RETRIED = "of_batch", "of_job", "of_holder", "now", "times"
-_EXECUTION = "of_execution"
+_EXECUTION, _NEW_EXECUTION = "of_execution", "new_execution"
 
 
 class Steps:
@@ -108,6 +119,8 @@ class Steps:
             named[_RETRIED] = step.retried
         if of_execution:
             named[_EXECUTION] = step.execution_id
+        if "execution_id" in step.values:
+            named[_NEW_EXECUTION] = step.values["execution_id"]
         return Change(statement, named | dict(step.values))
 
     def count(self) -> tuple[Change, Change]:
@@ -135,7 +148,23 @@ def _move(
         statement = statement.where(bindparam(_RETRIED) == _TIMES_RETRIED)
     if of_execution:
         statement = statement.where(jobs.c.execution_id == bindparam(_EXECUTION))
+    if "execution_id" in columns:
+        statement = statement.where(~_HELD_BY_ANOTHER)
     return statement
+
+
+_OTHERS = jobs.alias("others")
+_HELD_BY_ANOTHER = or_(
+    *(
+        exists().where(
+            table.c.execution_id == bindparam(_NEW_EXECUTION),
+            or_(table.c.batch_id != bindparam(_BATCH), table.c.number != bindparam(_JOB)),
+        )
+        for table in (_OTHERS, attempts)
+    )
+)
+"""Whether an execution is another job's, now or before that was sent again: its result is not this
+job's, whatever the service answered."""
 
 
 _TIMES_RETRIED = (
@@ -256,6 +285,7 @@ class BatchJobs:
         self._writer = writer
         self._batch_id = batch_id
         self._holder = holder
+        self._key_hash = key_hash
         self._steps = Steps(engine, batch_id, key_hash, holder)
         self._sweeps = Sweeps(batch_id, holder)
         self._rescue = rescue
@@ -296,6 +326,18 @@ class BatchJobs:
         )
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
+
+    def key_was_good(self) -> bool:
+        """Whether a job of this batch was triggered and polled to its end with the same key."""
+        query = select(jobs.c.number).where(
+            jobs.c.batch_id == self._batch_id,
+            or_(jobs.c.state == JobState.COMPLETED, jobs.c.state == JobState.FAILED),
+            jobs.c.reused_from.is_(None),
+            select(batches.c.key_hash).where(batches.c.id == self._batch_id).scalar_subquery()
+            == self._key_hash,
+        )
+        with self._engine.connect() as connection:
+            return connection.scalar(query.limit(1)) is not None
 
     def _read(
         self,
@@ -454,9 +496,13 @@ class BatchJobs:
         """The trigger may have been accepted; nobody but the user can settle it."""
         await self._move(job, _UNANSWERED, JobState.IN_DOUBT, message=message)
 
-    async def accept(self, job: Job, execution: Execution, now: datetime) -> None:
-        """The service accepted the trigger under an execution id."""
-        await self._move(
+    async def accept(self, job: Job, execution: Execution, now: datetime) -> str:
+        """The service accepted the trigger under an execution ID.
+
+        Returns:
+            ``""``, or why the job is in doubt: another job of the journal has that execution.
+        """
+        accepted = await self._move(
             job,
             _UNANSWERED,
             JobState.IN_FLIGHT,
@@ -464,6 +510,12 @@ class BatchJobs:
             triggered_at=encode_time(execution.created_at or now),
             message="",
         )
+        reason = f"the service answered with the execution of another row ({execution.id})"
+        # A job that is no longer waiting for this answer was settled by another process.
+        doubtful = not accepted and await self._move(
+            job, _UNANSWERED, JobState.IN_DOUBT, message=reason
+        )
+        return reason if doubtful else ""
 
     def count_request(self) -> None:
         """Count a request that is no trigger; it may leave meanwhile.
@@ -515,7 +567,7 @@ class BatchJobs:
         *,
         of_execution: str | None = None,
         **values: object,
-    ) -> None:
+    ) -> bool:
         """Take one step of a job; nothing where it isn't in one of the old states.
 
         The lease is no condition: what a paid execution brought counts, whoever heard of it. But
@@ -529,11 +581,14 @@ class BatchJobs:
         retried = job.retried if old is _UNANSWERED else None
         step = Step(job.number, old, new, values, retried, of_execution)
         try:
-            await self._writer.commit_changes(self._steps.move(step), of=job.number)
+            moved = await self._writer.commit_changes(self._steps.move(step), of=job.number)
         except JournalWriteError as error:
             raise self._kept(job, step, error) from error
+        if not moved:
+            return False
         execution = values.get("execution_id") or job.execution_id
         self._tell(_EVENTS[new], job, execution=execution, seconds=_seconds(values))
+        return True
 
     def _tell(self, event: Event, job: Job, **facts: object) -> None:
         level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO
@@ -562,7 +617,7 @@ class BatchJobs:
         else:
             known = step.values.get("execution_id") or job.execution_id
             what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
-        return JournalWriteError(f"{error.marked_what} {what}", error.marked_hint)
+        return JournalWriteError(f"{error.what} {what}", error.hint)
 
 
 def _seconds(values: Mapping[str, object]) -> float | None:

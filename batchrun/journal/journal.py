@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -42,10 +43,10 @@ from batchrun.model import (
     Workflow,
 )
 from batchrun.settings.location import shown
-from batchrun.text import meant
+from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Executable
@@ -120,7 +121,7 @@ class Journal:
             UsageError: Somebody has begun the same list meanwhile, or a result that was to be
                 reused has gone; nothing was kept.
         """
-        key_hash = None if key is None else self._key_hash(key)
+        key_hash = None if key is None else self.key_hash(key)
         with writing(self._engine) as connection:
             batch_id = create_batch(
                 connection,
@@ -136,9 +137,13 @@ class Journal:
 
     def begun_with_another_key(self, batch_id: str, key: str) -> bool:
         """Whether a batch was begun with another key; not where that was never kept."""
+        return self.key_begun_with(batch_id) not in {"", self.key_hash(key)}
+
+    def key_begun_with(self, batch_id: str) -> str:
+        """The salted hash of the key a batch was begun with; ``""`` where it was never kept."""
         with self._engine.connect() as connection:
-            found = connection.scalar(select(batches.c.key_hash).where(batches.c.id == batch_id))
-        return found is not None and found != self._key_hash(key)
+            query = select(batches.c.key_hash).where(batches.c.id == batch_id)
+            return connection.scalar(query) or ""
 
     def known_jobs(self, plan: Plan, base_url: str) -> dict[int, KnownJob]:
         """What earlier batches at a service made of a plan's jobs, by their numbers."""
@@ -165,13 +170,17 @@ class Journal:
                     "Start one with: batchrun run FILE -w WORKFLOW",
                 )
             return newest
+        if not batch_id.strip():
+            raise JournalError("The batch ID is empty.", "To list the IDs: batchrun batches")
         with self._engine.connect() as connection:
             every = connection.scalars(select(batches.c.id)).all()
         known = [each for each in every if each.startswith(batch_id)]
         if batch_id in known:
             return self.summary(batch_id)
         if len(known) != 1:
-            raise _not_the_one(batch_id, sorted(known), meant(batch_id, every), self.location)
+            raise _not_the_one(
+                batch_id, sorted(known), did_you_mean(batch_id, every), self.location
+            )
         return self.summary(known[0])
 
     def batches(self) -> list[BatchSummary]:
@@ -199,7 +208,7 @@ class Journal:
             self._engine,
             self._writer,
             batch_id,
-            self._key_hash(key),
+            self.key_hash(key),
             holder=self._token,
             rescue=self._rescue(batch_id),
         )
@@ -248,7 +257,7 @@ class Journal:
 
     def ledger(self, key: str) -> QuotaLedger:
         """What all processes that use the key have spent, and whose turn it is."""
-        return QuotaLedger(self._engine, self._key_hash(key))
+        return QuotaLedger(self._engine, self.key_hash(key))
 
     def run_seconds(self, workflow_id: str, base_url: str, limit: int) -> list[float]:
         """How long the last executions of a workflow ran, in seconds, oldest first.
@@ -327,6 +336,31 @@ class Journal:
                 list_formats=list_formats,
             )
 
+    def page(
+        self,
+        batch_id: str,
+        states: Collection[JobState | None] | None = None,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> tuple[tuple[str, ...], dict[Role, int], list[ResultRow]]:
+        """Some of a batch's rows, without counting all of them: header, roles, and the rows.
+
+        Args:
+            batch_id: Which batch.
+            states: Only the rows whose job is in these states; ``None`` in it stands for rows
+                without a job.
+            offset: How many of those to skip.
+            limit: At most this many; ``None`` for all.
+        """
+        with self._engine.connect() as connection, connection.begin():
+            header, roles = connection.execute(
+                select(batches.c.header, batches.c.roles).where(batches.c.id == batch_id)
+            ).one()
+            rows = ResultRows(connection, batch_id, states=states, offset=offset, limit=limit)
+            columns = {Role(role): column for role, column in json.loads(roles).items()}
+            return tuple(json.loads(header)), columns, list(rows)
+
     def undecided(self, batch_id: str) -> list[ResultRow]:
         """The rows in doubt that the user has not decided about, in input order."""
         with self._engine.connect() as connection, connection.begin():
@@ -346,6 +380,11 @@ class Journal:
             return None if batch_id is None else self._summary(connection, batch_id)
 
     def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
+        if _BATCH_ID.fullmatch(batch_id) is None:  # it stands in commands that people paste
+            raise JournalError(
+                f"The journal {self.location} holds a batch whose ID batchrun did not write.",
+                "If the file came from somebody else, don't use it.",
+            )
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
         states = connection.execute(
@@ -371,7 +410,7 @@ class Journal:
             batch_id=batch_id,
             workflow=Workflow(**json.loads(found.workflow)),
             source=TableSource(
-                marked_notices=tuple(source.pop("notices")),
+                notices=tuple(source.pop("notices")),
                 formats=tuple((at, code) for at, code in source.pop("formats", ())),
                 **source,
             ),
@@ -395,7 +434,7 @@ class Journal:
     def _rescue(self, batch_id: str) -> RescueFiles:
         return RescueFiles(rescue_folders(self.location), batch_id)
 
-    def _key_hash(self, key: str) -> str:
+    def key_hash(self, key: str) -> str:
         """A name for the key that can't be turned back into it; making it is slow on purpose."""
         if key not in self._key_hashes:
             self._key_hashes[key] = self._hash(key)
@@ -409,6 +448,9 @@ class Journal:
                 select(meta.c.value).where(meta.c.name == "salt")
             ).scalar_one()
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
+
+
+_BATCH_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
 
 
 def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str) -> JournalError:

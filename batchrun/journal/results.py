@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, true
+from sqlalchemy import or_, select, true
 
 from batchrun.journal.schema import (
     ENDED,
@@ -21,10 +21,10 @@ from batchrun.journal.schema import (
 from batchrun.model import Outcome, ResultRow, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 
 ROWS_AT_ONCE = 1_000
@@ -38,6 +38,10 @@ class ResultRows:
         batch_id: Which batch.
         state: Only those whose job is in this state.
         of_jobs: Only those of these jobs, by their numbers.
+        states: Only those whose job is in one of these states; ``None`` stands for a row without
+            a job.
+        offset: How many of them to skip.
+        limit: At most this many; ``None`` for all.
     """
 
     def __init__(
@@ -46,6 +50,10 @@ class ResultRows:
         batch_id: str,
         state: JobState | None = None,
         of_jobs: Sequence[int] | None = None,
+        *,
+        states: Collection[JobState | None] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
     ) -> None:
         self._connection = connection
         self._query = (
@@ -63,8 +71,11 @@ class ResultRows:
                 rows.c.batch_id == batch_id,
                 true() if state is None else jobs.c.state == state,
                 true() if of_jobs is None else jobs.c.number.in_(of_jobs),
+                true() if states is None else _in_states(states),
             )
             .order_by(rows.c.number)
+            .offset(offset)
+            .limit(limit)
             .execution_options(yield_per=ROWS_AT_ONCE)
         )
 
@@ -86,6 +97,11 @@ class ResultRows:
                     result=decode_result(found.result),
                     dropped=state is JobState.DROPPED,
                 )
+
+
+def _in_states(states: Collection[JobState | None]) -> ColumnElement[bool]:
+    found = jobs.c.state.in_([state for state in states if state is not None])
+    return or_(found, rows.c.job.is_(None)) if None in states else found
 
 
 def _message(state: JobState, kept: str) -> str:

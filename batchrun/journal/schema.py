@@ -40,7 +40,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchrun.errors import JournalError, parameter
+from batchrun.errors import JournalError
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 metadata = MetaData()
 
@@ -115,6 +115,7 @@ jobs = Table(
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
     Column("reused_from", String),  # the batch whose result it is; NULL: it has one of its own
     Index("jobs_by_state", "batch_id", "state", "number"),
+    Index("jobs_by_execution", "execution_id"),
 )
 
 spending = Table(
@@ -147,6 +148,7 @@ attempts = Table(
     Column("triggered_at", Float),
     Column("message", Text, nullable=False),
     Column("result", LargeBinary),
+    Index("attempts_by_execution", "execution_id"),
 )
 
 turns = Table(
@@ -295,7 +297,7 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
     if "meta" not in tables or "jobs" not in tables:
         raise JournalError(
             f"The database {location} is not a journal of batchrun.",
-            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
         )
     version = _version(connection, location)
     if version > SCHEMA_VERSION:
@@ -316,7 +318,7 @@ def _version(connection: Connection, location: str) -> int:
     if found is None or not found.isdecimal():
         raise JournalError(
             f"The journal {location} doesn't tell its schema's version.",
-            f"Name another with {parameter('journal')} or BATCHRUN_JOURNAL.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
         )
     return int(found)
 
@@ -359,6 +361,14 @@ def _to_version_7(connection: Connection) -> None:
     connection.execute(text(f"ALTER TABLE batches ADD COLUMN list_formats {binary}"))
 
 
+def _to_version_8(connection: Connection) -> None:
+    """Find the job that has an execution: no other job takes its result."""
+    for table in ("jobs", "attempts"):
+        connection.execute(
+            text(f"CREATE INDEX IF NOT EXISTS {table}_by_execution ON {table} (execution_id)")
+        )
+
+
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
@@ -366,5 +376,6 @@ _STEPS: Mapping[int, Callable[[Connection], None]] = {
     4: _to_version_5,
     5: _to_version_6,
     6: _to_version_7,
+    7: _to_version_8,
 }
 """What each schema version needs to become the next one."""

@@ -1,4 +1,4 @@
-"""The service's API: one client, answers as types, errors by what they let one do next."""
+"""The service's API: one client, answers as types, errors by what may be done next."""
 
 from batchrun.service.answers import (
     Accepted,
@@ -7,11 +7,11 @@ from batchrun.service.answers import (
     KeyRefused,
     NotSent,
     PollAnswer,
+    Polled,
     Probe,
     QuotaReading,
     Rejected,
     Throttled,
-    Told,
     TriggerAnswer,
     Unclear,
     Unknown,
@@ -28,11 +28,11 @@ __all__ = [
     "KeyRefused",
     "NotSent",
     "PollAnswer",
+    "Polled",
     "Probe",
     "QuotaReading",
     "Rejected",
     "Throttled",
-    "Told",
     "TriggerAnswer",
     "Unclear",
     "Unknown",

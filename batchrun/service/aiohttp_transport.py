@@ -1,9 +1,9 @@
-"""The fast way to the service, by aiohttp: for who has the extra `fast`.
+"""Requests by aiohttp, with the extra `fast`.
 
-httpx takes several times as long for a request, most of it in the pool of its connections;
-docs/benchmarks.md has the figures. httpx-aiohttp is not used: it tells a server that hung up as a
+httpx takes several times as long for a request, most of it in its connection pool;
+docs/benchmarks.md has the figures. httpx-aiohttp is not used: it reports a server that hung up as a
 connection that was never made, and a trigger would be sent, and paid for, twice. Here only what
-aiohttp raises while it connects is told as such; everything else leaves a request in doubt.
+aiohttp raises while it connects counts as not sent; everything else leaves a request in doubt.
 """
 
 from __future__ import annotations
@@ -15,24 +15,27 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from batchrun.service.transport import Answer, typed
+from batchrun.service.transport import Answer, content_headers
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Mapping
 
-_TURNS = 4
-"""A connection that the other side has closed shows when the loop has looked at its sockets: one
-turn to see it, three with TLS to act on it. A trigger sent on it would be in doubt. (httpx looks
-at the socket itself.)"""
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+_LOOP_PASSES = 4
+"""The event loop notices that a connection was closed, or that more bytes arrived on it, when it
+polls its sockets: one pass to see it, three with TLS to act on it. A trigger sent on it would be in
+doubt. (httpx looks at the socket itself.)"""
 
 
-class FastWire:
+class AiohttpTransport:
     """Sends each request once and directly: no proxy, no cookies, no redirects.
 
     Args:
         headers: Sent with each request.
-        context: Whom to trust.
+        context: Which certificates to trust.
         timeout_seconds: Of each single step, in seconds.
         max_connections: The most connections at once.
         keepalive_seconds: How long an idle connection is kept.
@@ -52,7 +55,7 @@ class FastWire:
         self._context.set_alpn_protocols(["http/1.1"])
         self._timeout = aiohttp.ClientTimeout(
             total=None,
-            connect=2 * timeout_seconds,  # a free connection, and where there is none, a new one
+            connect=2 * timeout_seconds,  # waiting for a free connection, then making one
             sock_connect=timeout_seconds,
             sock_read=timeout_seconds,
         )
@@ -61,26 +64,25 @@ class FastWire:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, method: str, url: str, content: bytes | None) -> Answer:
-        """See `Wire`."""
+        """See `Transport`."""
         session = self._session = self._session or self._open()
-        if method == "POST":
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
+        for _ in range(_LOOP_PASSES):
+            await asyncio.sleep(0)
         try:
-            return _FastAnswer(
+            return _AiohttpAnswer(
                 await session.request(
                     method,
                     URL(url, encoded=True),
-                    headers=typed(content),
+                    headers=content_headers(content),
                     data=content,
                     allow_redirects=False,
                 )
             )
         except aiohttp.ClientError as error:
-            raise _told(error) from error
+            raise _as_httpx_error(error) from error
 
     async def aclose(self) -> None:
-        """See `Wire`."""
+        """See `Transport`."""
         if self._session is not None:
             await self._session.close()
 
@@ -88,7 +90,7 @@ class FastWire:
         """A session; it belongs to the running loop."""
         return aiohttp.ClientSession(
             headers=self._headers,
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=self.requests_at_once,
                 keepalive_timeout=self._keepalive_seconds,
                 ssl=self._context,
@@ -96,16 +98,38 @@ class FastWire:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self._timeout,
+            auto_decompress=False,  # done within limits by `exchange`
             trust_env=False,
-            middlewares=[_once],
+            middlewares=[_send_once],
         )
 
 
-class _FastAnswer:
+class _Connector(aiohttp.TCPConnector):
+    """Uses no connection again on which bytes have arrived since the last answer.
+
+    They would be taken for the answer to the next request. aiohttp checks that when a connection
+    goes back to the pool, not when it leaves it.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's own signature
+    ) -> Connection:
+        """A clean connection, new or used."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
+class _AiohttpAnswer:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
         self.headers: dict[str, str] = {}
-        for name, value in response.headers.items():  # one given twice is a list, as in httpx
+        for name, value in response.headers.items():  # repeated headers are joined, as in httpx
             known = self.headers.get(name.lower())
             self.headers[name.lower()] = value if known is None else f"{known}, {value}"
         self._response = response
@@ -115,27 +139,27 @@ class _FastAnswer:
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
-            raise _told(error) from error
+            raise _as_httpx_error(error) from error
 
     async def aclose(self) -> None:
         if self._response.content.at_eof():
             self._response.release()
-        else:  # what is still under way belongs to no other request
+        else:  # the rest of this answer must not reach another request
             self._response.close()
 
 
-async def _once(
+async def _send_once(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from repeating a GET whose connection broke: it repeats its own errors only."""
+    """Keep aiohttp from repeating a GET whose connection broke: it only repeats its own errors."""
     try:
         return await send(request)
     except (aiohttp.ClientError, OSError) as error:
-        raise _told(error) from error
+        raise _as_httpx_error(error) from error
 
 
-def _told(error: Exception) -> httpx.TransportError:
-    """The same error in httpx's words. Whatever may come after the first byte is a read error."""
+def _as_httpx_error(error: Exception) -> httpx.TransportError:
+    """The same error as httpx would raise; one after the first byte sent is a read error."""
     match error:
         case aiohttp.ConnectionTimeoutError():
             return httpx.ConnectTimeout(str(error))

@@ -1,7 +1,7 @@
-"""What the service can answer, each case a type of its own.
+"""What the service can answer: one type for each thing that the caller may do next.
 
-An answer is parsed once, in this package; whoever calls matches on these types and compares no
-status, header or word. The classes differ in one thing: what they let the caller do next.
+An answer is parsed once, in this package. Callers match on these types and compare no status,
+header or text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QuotaReading:
-    """What an answer's headers tell of the key's quota; ``None`` where they tell nothing usable.
+    """The key's quota according to an answer's headers; ``None`` where they say nothing usable.
 
     Attributes:
         limit: Requests the window allows.
         remaining: Requests left in the window.
-        reset_seconds: Seconds from the answer until the window starts anew.
+        reset_seconds: Seconds from the answer until the next window begins.
         retry_after_seconds: Seconds from the answer before which no request is welcome.
     """
 
@@ -34,12 +34,12 @@ class QuotaReading:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowList:
-    """The workflows of the key's organization.
+    """Workflows of the key's organization: one page, or all of them.
 
     Attributes:
         workflows: As listed, in the service's order.
-        quota: What the headers told of the quota.
-        more: Whether the service says that there are further pages, which were not fetched.
+        quota: The quota according to the headers.
+        more: Whether another page will be requested.
     """
 
     workflows: tuple[Workflow, ...]
@@ -52,9 +52,9 @@ class Credits:
     """The credits that the key's organization has left, where the key may read them.
 
     Attributes:
-        remaining: Credits by their name; ``None`` where they could not be read.
-        refused: Whether it is the key that may not read them.
-        quota: What the headers told of the quota.
+        remaining: Credits by name; ``None`` where they could not be read.
+        refused: Whether the key may not read them.
+        quota: The quota according to the headers.
     """
 
     remaining: Mapping[str, float] | None = None
@@ -64,13 +64,13 @@ class Credits:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a single request for the workflows shows of the service and the key.
+    """What a single request for the workflows says about the service and the key.
 
     Attributes:
         status: The HTTP status; ``None`` where no answer came.
         reason: Why it is no list of workflows, in plain words; ``""`` when it is one.
         workflows: How many the key sees.
-        quota: What the headers told of the quota.
+        quota: The quota according to the headers.
         dated: When the service says it answered, in Unix seconds.
         seconds: How long it took, in seconds.
     """
@@ -93,7 +93,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Surely nothing reached the service; the trigger may be sent again."""
+    """Nothing reached the service; the trigger may be sent again."""
 
     reason: str
     quota: QuotaReading | None = None
@@ -101,7 +101,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """Refused without effect for now (429, or 503 with Retry-After); ask again later."""
+    """Refused for now, without effect (429, or 503 with Retry-After); try again later."""
 
     reason: str
     quota: QuotaReading | None = None
@@ -109,12 +109,12 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The service said no to this trigger: nothing ran, and sending it again changes nothing.
+    """The service refused this trigger: nothing ran, and sending it again changes nothing.
 
     Attributes:
         status: The HTTP status, such as 400.
         reason: Why, in the service's own words where it has any.
-        quota: What the headers told of the quota.
+        quota: The quota according to the headers.
     """
 
     status: int
@@ -124,12 +124,12 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class KeyRefused:
-    """The service refuses the key (401) or what it may do (403); no request will do better.
+    """The service refuses the key (401), or what the key asks for (403).
 
     Attributes:
         status: 401 or 403.
         reason: Why, in the service's own words where it has any.
-        quota: What the headers told of the quota.
+        quota: The quota according to the headers.
     """
 
     status: int
@@ -139,15 +139,15 @@ class KeyRefused:
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """The trigger may have been accepted or not; only the user can settle it."""
+    """The trigger may or may not have been accepted; only the user can settle it."""
 
     reason: str
     quota: QuotaReading | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The service tells where the execution stands."""
+class Polled:
+    """The execution's current state."""
 
     execution: Execution
     quota: QuotaReading | None = None
@@ -159,13 +159,13 @@ class Unclear:
 
     Attributes:
         reason: Why.
-        quota: What the headers told of the quota.
-        heard: Whether it was the service that answered, so that the way to it is sound.
+        quota: The quota according to the headers.
+        from_service: Whether the service itself answered, so it can be reached.
     """
 
     reason: str
     quota: QuotaReading | None = None
-    heard: bool = False
+    from_service: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Unknown:
 
 
 TriggerAnswer: TypeAlias = Accepted | NotSent | Throttled | Rejected | KeyRefused | Doubtful
-"""What can become of a trigger."""
+"""What can happen to a trigger."""
 
-PollAnswer: TypeAlias = Told | Unclear | Throttled | Unknown | KeyRefused
-"""What can become of a poll."""
+PollAnswer: TypeAlias = Polled | Unclear | Throttled | Unknown | KeyRefused
+"""What can happen to a poll."""

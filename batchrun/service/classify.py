@@ -1,4 +1,26 @@
-"""Which class of answer a reply is: what it lets the caller do next. Pure."""
+"""Which class of answer a reply is: what it lets the caller do next. Pure.
+
+For a trigger the question is: *may something in front of the service have passed it on?* If so, it
+may have run, and sending it again may pay for it twice.
+
+=====================================================  =============================================
+reply to a trigger                                     class
+=====================================================  =============================================
+2xx with an execution ID                               accepted
+2xx without one, or for another workflow               in doubt
+301, 302, 307, 308: send it elsewhere                  rejected; the key goes to no other host
+303: the answer is elsewhere; other 3xx                in doubt
+401, 403, unless HTML                                  the key is refused
+401, 403 in HTML: a gateway or firewall said no        rejected
+429; 503 with Retry-After                              refused for now
+408, 460, 499: someone gave up waiting                 in doubt
+other 4xx of the HTTP registry (`REFUSALS`)            rejected
+4xx that the registry lacks                            in doubt: nobody knows what they mean
+1xx, 5xx, 600 and above                                in doubt
+no connection                                          not sent
+a connection, but no status                            in doubt
+=====================================================  =============================================
+"""
 
 from __future__ import annotations
 
@@ -12,10 +34,10 @@ from batchrun.service.answers import (
     KeyRefused,
     NotSent,
     PollAnswer,
+    Polled,
     QuotaReading,
     Rejected,
     Throttled,
-    Told,
     TriggerAnswer,
     Unclear,
     Unknown,
@@ -23,6 +45,7 @@ from batchrun.service.answers import (
 from batchrun.service.parsing import (
     UnusableAnswerError,
     explain,
+    is_html,
     read_accepted,
     read_credits,
     read_json,
@@ -33,15 +56,22 @@ from batchrun.service.parsing import (
 if TYPE_CHECKING:
     from batchrun.model import JSON
 
+REFUSALS = frozenset(
+    {301, 302, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 409, 410, 411, 412, 413, 414}
+    | {415, 416, 417, 418, 421, 422, 423, 424, 425, 426, 428, 431, 451}
+)
+"""Statuses that say no before anything is done: redirects of a POST to another address, and the
+4xx of the IANA registry of HTTP statuses except 408 (timeout) and 429 (too many requests)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer of which at least the status came.
+    """An HTTP answer of which at least the status arrived.
 
     Attributes:
         status: The HTTP status.
-        body: What came of the body.
-        quota: What the headers told of the quota.
+        body: What arrived of the body.
+        quota: The quota according to the headers.
         location: Where a redirect points, else ``""``.
         flaw: Why the body is not whole, else ``""``.
         dated: When the service says it answered, in Unix seconds.
@@ -54,15 +84,18 @@ class Reply:
     flaw: str = ""
     dated: float | None = None
 
-    def document(self) -> JSON:
+    def document(self, *, lenient: bool = False) -> JSON:
         """The body as JSON.
+
+        Args:
+            lenient: Whether what JSON or Python doesn't allow is kept as text where possible.
 
         Raises:
             UnusableAnswerError: The body is not whole or not JSON.
         """
         if self.flaw:
             raise UnusableAnswerError(self.flaw)
-        return read_json(self.body)
+        return read_json(self.body, lenient=lenient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +111,12 @@ class NoReply:
     sent: bool
 
 
-def classify_trigger(reply: Reply | NoReply, key: str) -> TriggerAnswer:
-    """Say what became of a trigger.
+def classify_trigger(reply: Reply | NoReply, workflow_id: str, key: str) -> TriggerAnswer:
+    """Classify the reply to a trigger; the module's docstring has the table.
 
     Args:
         reply: What came back.
+        workflow_id: The workflow that was triggered; an answer about another one is not this one's.
         key: The key, which no reason may repeat.
     """
     if isinstance(reply, NoReply):
@@ -90,42 +124,43 @@ def classify_trigger(reply: Reply | NoReply, key: str) -> TriggerAnswer:
         return Doubtful(reason) if reply.sent else NotSent(reason)
     if 200 <= reply.status < 300:
         try:
-            return Accepted(read_accepted(reply.document(), key), reply.quota)
+            return Accepted(read_accepted(reply.document(), workflow_id, key), reply.quota)
         except UnusableAnswerError as error:
-            return Doubtful(_doubt(reply, error, key), reply.quota)
+            return Doubtful(_why_unusable(reply, error, key), reply.quota)
     refused = _refused(reply, key)
     if refused is not None:
         return refused
-    if 300 <= reply.status < 500:
+    if reply.status in REFUSALS:
         return Rejected(reply.status, explain_reply(reply, key), reply.quota)
     return Doubtful(explain_reply(reply, key), reply.quota)
 
 
 def classify_poll(reply: Reply | NoReply, asked_id: str, key: str) -> PollAnswer:
-    """Say what became of a poll.
+    """Classify the reply to a poll.
 
     Args:
         reply: What came back.
-        asked_id: The execution that was asked for; another's answer is never taken for its.
+        asked_id: The execution that was asked for; an answer about another one is not used.
         key: The key, which no reason may repeat.
     """
     if isinstance(reply, NoReply):
         return Unclear(tidy(reply.reason, key))
     if 200 <= reply.status < 300:
         try:
-            return Told(read_polled(reply.document(), asked_id, key), reply.quota)
+            return Polled(read_polled(reply.document(lenient=True), asked_id, key), reply.quota)
         except UnusableAnswerError as error:
-            return Unclear(_doubt(reply, error, key), reply.quota, heard=_speaks(reply))
+            reason = _why_unusable(reply, error, key)
+            return Unclear(reason, reply.quota, from_service=_is_json_object(reply))
     refused = _refused(reply, key)
     if refused is not None:
         return refused
     if reply.status in {404, 410}:
         return Unknown(explain_reply(reply, key), reply.quota)
-    return Unclear(explain_reply(reply, key), reply.quota, heard=_speaks(reply))
+    return Unclear(explain_reply(reply, key), reply.quota, from_service=_is_json_object(reply))
 
 
 def classify_credits(reply: Reply | NoReply, key: str) -> Credits:
-    """Say what is known of the credits: whatever else comes back than a telling 200 is no error.
+    """Classify the reply to a request for the credits; no reply to it is an error.
 
     Args:
         reply: What came back.
@@ -141,8 +176,8 @@ def classify_credits(reply: Reply | NoReply, key: str) -> Credits:
         return Credits(quota=reply.quota)
 
 
-def _speaks(reply: Reply) -> bool:
-    """Whether the service itself answered, and not a gateway or a hotel's log-in page."""
+def _is_json_object(reply: Reply) -> bool:
+    """Whether the service itself answered, and not a gateway or a hotel's login page."""
     try:
         return isinstance(reply.document(), dict)
     except UnusableAnswerError:
@@ -157,16 +192,16 @@ def explain_reply(reply: Reply, key: str) -> str:
 
 
 def _refused(reply: Reply, key: str) -> KeyRefused | Throttled | None:
-    """Tell the refusals that mean the same for every request, else ``None``."""
+    """Classify the refusals that mean the same for every request, else ``None``."""
     retry_after = reply.quota.retry_after_seconds if reply.quota else None
-    if reply.status in {401, 403}:
+    if reply.status in {401, 403} and not is_html(reply.body):
         return KeyRefused(reply.status, explain_reply(reply, key), reply.quota)
     if reply.status == 429 or (reply.status == 503 and retry_after is not None):
         return Throttled(explain_reply(reply, key), reply.quota)
     return None
 
 
-def _doubt(reply: Reply, error: UnusableAnswerError, key: str) -> str:
+def _why_unusable(reply: Reply, error: UnusableAnswerError, key: str) -> str:
     # A body that broke off may be half a result: its text is no explanation.
     seen = f"HTTP {reply.status}" if reply.flaw else explain(reply.status, reply.body, key)
     return tidy(f"{error} ({seen})", key)

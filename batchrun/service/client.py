@@ -1,4 +1,4 @@
-"""The client: four calls, each sent once and answered with a type. It never retries or waits."""
+"""The client: each request is sent once and answered with a type. It never retries or waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from urllib.parse import quote
 import httpx
 
 from batchrun import __version__
-from batchrun.errors import KeyRefusedError, ServiceError, UsageError, WorkflowError
+from batchrun.errors import (
+    BatchrunError,
+    KeyRefusedError,
+    ServiceError,
+    UsageError,
+    WorkflowError,
+)
 from batchrun.events import Event, happened
 from batchrun.service.answers import (
     Credits,
@@ -30,14 +36,21 @@ from batchrun.service.classify import (
     classify_trigger,
     explain_reply,
 )
-from batchrun.service.parsing import UnusableAnswerError, is_usable_id, read_workflows, tidy
-from batchrun.service.transport import exchange, open_wire
+from batchrun.service.parsing import (
+    UnusableAnswerError,
+    is_html,
+    is_usable_id,
+    read_workflows,
+    tidy,
+)
+from batchrun.service.proxy import proxy_for
+from batchrun.service.transport import exchange, open_transport
 from batchrun.settings import DEFAULT_BASE_URL
 from batchrun.settings.location import checked_base_url, is_encrypted, is_loopback
 from batchrun.text import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from batchrun.model import JSON, Workflow
@@ -67,6 +80,8 @@ def checked_key(key: str) -> str:
 # connection, connecting, TLS, first byte): only an answer that trickles takes longer.
 _DEADLINE_FACTOR = 4
 
+MOST_PAGES = 50
+"""Pages of workflows that are read at most: a service may name a next page for ever."""
 
 _BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
 
@@ -79,13 +94,13 @@ class Client:
     Args:
         key: The API key.
         base_url: Where the service is; plain http only on this machine.
-        transport: Another httpx transport to send with; ``None`` for the fastest there is: over
-            aiohttp where it is installed and the environment sets no proxy, else httpx's own.
-            Proxies are honoured, but not for this machine.
+        transport: Another httpx transport to send with; ``None`` for the fastest available:
+            aiohttp where it is installed and the environment sets no proxy, else httpx. Proxies
+            are used, but not for this machine.
         timeout_seconds: How long a single step (connecting, sending, the next bytes of an answer)
             may take, in seconds.
-        max_connections: The most connections at once; ``None`` for as many as serve it well.
-        few_requests: Whether it sends a request or two, so that it had better start soon.
+        max_connections: The most connections at once; ``None`` for a number that serves it well.
+        few_requests: Whether only a request or two are sent, so that it should start fast.
 
     Raises:
         KeyRefusedError: There is no key, or it can't be one.
@@ -105,8 +120,11 @@ class Client:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
         self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
+        # What is in the environment is not for this machine.
+        trust_env = not is_loopback(self.base_url)
+        proxy = proxy_for(self.base_url) if trust_env else None
         try:
-            self._wire = open_wire(
+            self._transport = open_transport(
                 {
                     "x-api-key": self._key,
                     "User-Agent": f"batchrun/{__version__}",
@@ -116,8 +134,8 @@ class Client:
                 timeout_seconds=timeout_seconds,
                 max_connections=max_connections,
                 encrypted=is_encrypted(self.base_url),
-                # What is in the environment is not for this machine.
-                trust_env=not is_loopback(self.base_url),
+                trust_env=trust_env,
+                proxy=proxy,
                 few_requests=few_requests,
             )
         except (httpx.InvalidURL, ValueError, OSError, ImportError):
@@ -130,7 +148,7 @@ class Client:
     @property
     def requests_at_once(self) -> int:
         """How many requests it carries at once."""
-        return self._wire.requests_at_once
+        return self._transport.requests_at_once
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
@@ -148,16 +166,51 @@ class Client:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._wire.aclose()
+        await self._transport.aclose()
 
     async def workflows(self) -> WorkflowList:
-        """List the workflows.
+        """List all workflows, a request for each page.
 
         Raises:
             KeyRefusedError: The service refuses the key.
             ServiceError: The service can't be reached, or what answers is not the service.
         """
-        reply = await self._exchange("GET", "/workflows")
+        pages = [page async for page in self.workflow_pages()]
+        workflows = tuple(workflow for page in pages for workflow in page.workflows)
+        return WorkflowList(workflows, pages[-1].quota)
+
+    async def workflow_pages(self) -> AsyncIterator[WorkflowList]:
+        """List the workflows page by page; each page is one request, sent when it is iterated to.
+
+        It ends at the last page, at one that brings nothing new or can't be read, and after
+        `MOST_PAGES`.
+
+        Raises:
+            KeyRefusedError: The service refuses the key.
+            ServiceError: The service can't be reached, or what answers is not the service.
+        """
+        known: set[str] = set()
+        asked: set[str] = set()
+        query = ""
+        for number in range(1, MOST_PAGES + 1):
+            asked.add(query)
+            reply = await self._exchange("GET", f"/workflows?{query}" if query else "/workflows")
+            try:
+                listed, query = self._read_page(reply, number)
+            except BatchrunError:
+                if number == 1:
+                    raise
+                listed, query = (), ""  # the pages before it are good
+            new = tuple(workflow for workflow in listed if workflow.id not in known)
+            known.update(workflow.id for workflow in new)
+            more = bool(query and new and query not in asked and number < MOST_PAGES)
+            quota = reply.quota if isinstance(reply, Reply) else None
+            yield WorkflowList(new, quota, more)
+            if not more:
+                return
+
+    def _read_page(self, reply: Reply | NoReply, number: int) -> tuple[tuple[Workflow, ...], str]:
+        """The workflows of a page, and the query for the next one."""
         if isinstance(reply, NoReply):
             raise ServiceError(
                 tidy(
@@ -168,15 +221,14 @@ class Client:
         if reply.status != 200:
             raise self._error(reply)
         try:
-            workflows, more = read_workflows(reply.document())
+            return read_workflows(reply.document(), number)
         except UnusableAnswerError as error:
             raise ServiceError(
                 f"What answers at {self.base_url} is not the service: {error}.", _BASE_URL_HINT
             ) from None
-        return WorkflowList(workflows, reply.quota, more)
 
     async def probe(self) -> Probe:
-        """Ask once for the workflows, and tell what that shows of the service and the key."""
+        """Ask once for the workflows, and say what that shows about the service and the key."""
         began = time.perf_counter()
         reply = await self._exchange("GET", "/workflows")
         seconds = time.perf_counter() - began
@@ -203,7 +255,7 @@ class Client:
         """
         content = json.dumps(body, allow_nan=False).encode("ascii")
         reply = await self._exchange("POST", "/workflows/trigger", content)
-        return classify_trigger(reply, self._key)
+        return classify_trigger(reply, str(body.get("workflow_id", "")), self._key)
 
     async def poll(self, execution_id: str) -> PollAnswer:
         """Ask once where an execution stands."""
@@ -221,7 +273,7 @@ class Client:
     ) -> Reply | NoReply:
         url, deadline = self.base_url + path, self._deadline_seconds
         began = time.monotonic()
-        reply = await exchange(self._wire, method, url, content, deadline_seconds=deadline)
+        reply = await exchange(self._transport, method, url, content, deadline_seconds=deadline)
         happened(
             _LOG,
             Event.REQUEST,
@@ -238,6 +290,12 @@ class Client:
         """What a reply other than 200 to the list of workflows means to the user."""
         reason = explain_reply(reply, self._key)
         match reply.status:
+            case 401 | 403 if is_html(reply.body):
+                return ServiceError(
+                    f"Something in front of the service at {self.base_url} refuses the request: "
+                    f"{reason}.",
+                    "Check the proxy, the firewall and the base URL (BATCHRUN_BASE_URL).",
+                )
             case 401:
                 return KeyRefusedError(
                     f"The service at {self.base_url} refuses the key: {reason}.",
@@ -274,8 +332,8 @@ def _wait_seconds(reply: Reply) -> float | None:
 
 ACTIVE = "active"
 
-_ALIKE, _NEARLY, _OFFERED = 0.6, 0.1, 3
-"""Likeness from 0 to 1: what is offered at least has, and how much less than the closest."""
+_LEAST_LIKENESS, _MARGIN, _MOST_SUGGESTIONS = 0.6, 0.1, 3
+"""A suggestion has at least this likeness (0 to 1), and is this close to the best one."""
 
 
 def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
@@ -307,11 +365,11 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
 
 
 def _closest(name: str, known: Iterable[str]) -> list[str]:
-    """Those that are much like it and nearly as much as the most alike, the most alike first."""
+    """The names most like this one, best first."""
     likeness = {each: SequenceMatcher(None, each.casefold(), name).ratio() for each in known}
-    least = max(_ALIKE, max(likeness.values(), default=0.0) - _NEARLY)
+    least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _MARGIN)
     close = [each for each in sorted(likeness) if likeness[each] >= least]
-    return sorted(close, key=lambda each: -likeness[each])[:_OFFERED]
+    return sorted(close, key=lambda each: -likeness[each])[:_MOST_SUGGESTIONS]
 
 
 def _suggestion(workflows: Sequence[Workflow], name: str) -> str:

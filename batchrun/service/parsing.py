@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from batchrun.model import JSON, Execution, ExecutionStatus, Workflow
 from batchrun.service.answers import QuotaReading
@@ -26,49 +27,166 @@ _ID_CHARACTERS = 200
 _EXCERPT_CHARACTERS = 20_000  # enough for an error's words or a page's title
 _MOST_CREDITS = 1e15  # beyond that it is no number of credits, and perhaps none a float holds
 _FIRST_MILLISECONDS = 1e11  # as Unix seconds this would be the year 5138
+MAX_DEPTH = 100
+"""How deep a result is nested at most, where Python doesn't read it as it is."""
+_LONGEST_INTEGER = 4_000  # digits; Python reads 4,300
+
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 
 _LIST_KEYS = ("data", "items", "workflows")
 _WORD_KEYS = ("error", "message", "detail", "errors", "code", "type")
 _UNIX_TIME = re.compile(r"\d{9,14}(?:\.\d+)?", re.ASCII)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{0,2000})</title", re.IGNORECASE)
 
 
 class UnusableAnswerError(ValueError):
     """An answer that makes no sense; the text says why, in plain words."""
 
 
-def read_json(body: bytes) -> JSON:
+def read_json(body: bytes, *, lenient: bool = False) -> JSON:
     """Read a body as JSON.
 
     NaN and infinities, which JSON lacks and some services send all the same, are read as text: a
     result that is paid for isn't refused for a number in it.
 
+    Args:
+        body: The bytes.
+        lenient: Keep more of a result rather than refuse it: integers longer than Python reads and
+            what is nested deeper than `MAX_DEPTH` become text, bytes that are not UTF-8 become "�".
+
     Raises:
-        UnusableAnswerError: It is not JSON, or its nesting is too deep.
+        UnusableAnswerError: It is not JSON.
     """
     try:
-        document: JSON = json.loads(body, parse_constant=str, parse_float=_number)
+        try:
+            document: JSON = json.loads(body, parse_constant=str, parse_float=_number)
+        except (ValueError, RecursionError):
+            if not lenient:
+                raise
+            text = _with_limited_depth(body.decode("utf-8-sig", "replace"))
+            document = json.loads(text, parse_constant=str, parse_float=_number, parse_int=_integer)
     except (ValueError, RecursionError):
         raise UnusableAnswerError("the answer is not JSON") from None
     return document
 
 
-def read_workflows(document: JSON) -> tuple[tuple[Workflow, ...], bool]:
-    """Workflows from a bare or wrapped list, and whether the service says that there are more.
+def _with_limited_depth(text: str) -> str:
+    """JSON whose objects and lists below `MAX_DEPTH` are replaced by their own text."""
+    kept, depth, copied, deep_from = [], 0, 0, 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        match token[0]:
+            case "[" | "{":
+                depth += 1
+                if depth == MAX_DEPTH + 1:
+                    deep_from = token.start()
+            case "]" | "}":
+                if depth == MAX_DEPTH + 1:
+                    kept += [text[copied:deep_from], json.dumps(text[deep_from : token.end()])]
+                    copied = token.end()
+                depth -= 1
+    return "".join([*kept, text[copied:]])
+
+
+def read_workflows(document: JSON, page: int = 1) -> tuple[tuple[Workflow, ...], str]:
+    """Workflows from a bare or wrapped list, and the query that asks for the next page.
+
+    Args:
+        document: The answer.
+        page: Which page this is, where the answer doesn't say.
+
+    Returns:
+        The workflows, and a query such as ``"page=2"``; ``""`` after the last page.
 
     Raises:
         UnusableAnswerError: There is no list, or nothing in it is a workflow.
     """
-    entries, more = document, False
+    entries, query = document, ""
     if isinstance(document, dict):
-        entries = next((document[k] for k in _LIST_KEYS if isinstance(document.get(k), list)), None)
-        more = _has_next_page(document)
+        inner = document.get("data")
+        holder = inner if isinstance(inner, dict) else document
+        entries = next((holder[k] for k in _LIST_KEYS if isinstance(holder.get(k), list)), None)
+        query = _next_page(holder, page) or _next_page(document, page)
     if not isinstance(entries, list):
         raise UnusableAnswerError("the answer holds no list of workflows")
     workflows = tuple(found for entry in entries if (found := _workflow(entry)) is not None)
     if entries and not workflows:
         raise UnusableAnswerError("the answer lists things that are not workflows")
-    return workflows, more
+    return workflows, query
+
+
+_PAGING_KEYS = ("pagination", "paging", "meta", "page_info", "pageInfo", "links", "_links")
+_NEXT_KEYS = {
+    "nextPage": "page",
+    "next_page": "page",
+    "nextCursor": "cursor",
+    "next_cursor": "cursor",
+    "nextPageToken": "pageToken",
+    "next_page_token": "page_token",
+    "nextPageUrl": "page",
+    "next_page_url": "page",
+    "next": "cursor",
+}
+"""Fields that name the next page, and the parameter that asks for it."""
+
+
+def _next_page(document: dict[str, JSON], page: int) -> str:
+    """The query for the next page, from what an answer says about its paging; ``""`` for none.
+
+    The vendor's pages show ``pagination`` and ``nextPage`` without their values, so numbers,
+    cursors, addresses, flags and totals are understood. Of an address only the query is used: the
+    key goes to no other host.
+    """
+    places = [document]
+    for place in places:  # grows: {"meta": {"pagination": {...}}}
+        places += [inner for k in _PAGING_KEYS if isinstance(inner := place.get(k), dict)]
+    for place in places:
+        for name, parameter in _NEXT_KEYS.items():
+            if query := _query(place.get(name), parameter):
+                return query
+    for place in places:
+        number = _whole(place, "page", "currentPage", "current_page")
+        number = page if number is None else number
+        pages = _whole(place, "pages", "totalPages", "total_pages", "pageCount", "page_count")
+        size = _whole(place, "limit", "perPage", "per_page", "pageSize", "page_size")
+        total = _whole(place, "total", "totalCount", "total_count", "totalItems", "total_items")
+        skipped = _whole(place, "offset", "skip")
+        if size and total and skipped is not None:
+            name = "offset" if "offset" in place else "skip"
+            return f"{name}={skipped + size}" if skipped + size < total else ""
+        if pages is None and size and total:
+            pages = -(-total // size)
+        more = next((v for k in _MORE_KEYS if isinstance(v := place.get(k), bool)), None)
+        if more or (more is None and pages is not None and number < pages):
+            return f"page={number + 1}"
+    return ""
+
+
+_MORE_KEYS = ("has_more", "hasMore", "hasNextPage", "has_next_page", "hasNext", "has_next")
+
+
+def _query(value: JSON, parameter: str) -> str:
+    """The query for a next page that is a number, a cursor, an address or an object with one."""
+    match value:
+        case bool():
+            return ""
+        case int() if value > 0:
+            return urlencode({"page": value})
+        case str() if "?" in value or "://" in value or value.startswith("/"):
+            return value.partition("?")[2].partition("#")[0]
+        case str() if value.strip():
+            return urlencode({"page" if value.isdecimal() else parameter: value})
+        case dict():
+            inner = ("href", "url", "page", "cursor")
+            return next((query for k in inner if (query := _query(value.get(k), k))), "")
+        case _:
+            return ""
+
+
+def _whole(place: dict[str, JSON], *names: str) -> int | None:
+    """The first of these fields that holds a whole number."""
+    found = (place.get(name) for name in names)
+    return next((n for n in found if isinstance(n, int) and not isinstance(n, bool)), None)
 
 
 def read_credits(document: JSON, key: str = "") -> dict[str, float]:
@@ -90,11 +208,17 @@ def read_credits(document: JSON, key: str = "") -> dict[str, float]:
     return credits_left
 
 
-def read_accepted(document: JSON, key: str = "") -> Execution:
-    """Read the execution that a trigger's answer tells of; no words of it repeat the key.
+def read_accepted(document: JSON, workflow_id: str, key: str = "") -> Execution:
+    """Read the execution from the answer to a trigger; none of its texts repeats the key.
+
+    Args:
+        document: The answer.
+        workflow_id: The workflow that was triggered.
+        key: The key.
 
     Raises:
-        UnusableAnswerError: It has no execution id, or one that no request could carry.
+        UnusableAnswerError: It has no execution ID, one that no request could carry, or it is
+            about another workflow.
     """
     fields = _unwrapped(document)
     execution_id = _id(fields, "execution_id", "id")
@@ -102,22 +226,33 @@ def read_accepted(document: JSON, key: str = "") -> Execution:
         raise UnusableAnswerError("the answer has no execution id")
     if not is_usable_id(execution_id):
         raise UnusableAnswerError("the answer has an execution id of an unusable shape")
+    if not _names(fields, workflow_id, "workflow_id"):
+        raise UnusableAnswerError("the answer is about another workflow")
     return _execution(execution_id, fields, key)
 
 
 def read_polled(document: JSON, asked_id: str, key: str = "") -> Execution:
-    """Read the execution that was asked for; no words of it repeat the key.
+    """Read the execution that was asked for; none of its texts repeats the key.
 
     Raises:
-        UnusableAnswerError: It has no status, or tells of another execution.
+        UnusableAnswerError: It has no status, or is about another execution.
     """
     fields = _unwrapped(document)
     if "status" not in fields:
         raise UnusableAnswerError("the answer has no status")
-    told_id = _id(fields, "execution_id", "id")
-    if told_id is not None and told_id.casefold() != asked_id.casefold():
-        raise UnusableAnswerError("the answer tells of another execution")
+    if not _names(fields, asked_id, "execution_id" if "execution_id" in fields else "id"):
+        raise UnusableAnswerError("the answer is about another execution")
     return _execution(asked_id, fields, key)
+
+
+def _names(fields: dict[str, JSON], expected: str, name: str) -> bool:
+    """Whether a field holds the expected ID or nothing. Case only matters where it is no UUID."""
+    if fields.get(name) is None:
+        return True
+    found = (_id(fields, name) or "").strip()
+    if _UUID.fullmatch(expected):
+        return found.lower() == expected.lower()
+    return found == expected
 
 
 def is_usable_id(execution_id: str) -> bool:
@@ -186,6 +321,11 @@ def _number(digits: str) -> float | str:
     return number if math.isfinite(number) else digits
 
 
+def _integer(digits: str) -> int | str:
+    """A whole number; its digits where Python reads no number of that length."""
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
+
+
 def _workflow(entry: JSON) -> Workflow | None:
     if not isinstance(entry, dict):
         return None
@@ -198,16 +338,6 @@ def _workflow(entry: JSON) -> Workflow | None:
         name=name if isinstance(name, str) and name.strip() else workflow_id,
         description=description if isinstance(description, str) else "",
         status=status.strip().lower() if isinstance(status, str) else "active",
-    )
-
-
-def _has_next_page(document: dict[str, JSON]) -> bool:
-    pagination = document.get("pagination")
-    places = [document, pagination] if isinstance(pagination, dict) else [document]
-    return any(
-        place.get(name)
-        for place in places
-        for name in ("nextPage", "next_page", "next", "has_more", "hasMore")
     )
 
 
@@ -232,9 +362,7 @@ def _id(fields: dict[str, JSON], *names: str) -> str | None:
 
 
 def _execution(execution_id: str, fields: dict[str, JSON], key: str) -> Execution:
-    status, message = _status(fields.get("status"), key)
-    if status is ExecutionStatus.FAILED:
-        message = _failure_words(fields, key)
+    status, message = _status(fields, key)
     return Execution(
         id=execution_id,
         status=status,
@@ -246,23 +374,50 @@ def _execution(execution_id: str, fields: dict[str, JSON], key: str) -> Executio
     )
 
 
-def _status(word: JSON, key: str) -> tuple[ExecutionStatus, str]:
-    """The status, and for one never heard of the words to say so."""
-    if isinstance(word, str):
-        try:
-            return ExecutionStatus(word.strip().lower()), ""
-        except ValueError:
-            pass
-    return ExecutionStatus.UNKNOWN, tidy(f"unknown status {word!r}", key)
+_STATUSES = {
+    synonym: status
+    for status, synonyms in {
+        ExecutionStatus.QUEUED: "queued pending waiting scheduled created accepted submitted new",
+        ExecutionStatus.RUNNING: "running inprogress processing started executing active",
+        ExecutionStatus.COMPLETED: "completed complete succeeded success successful done finished",
+        ExecutionStatus.FAILED: (
+            "failed failure fail error errored cancelled canceled timeout timedout aborted "
+            "terminated expired rejected crashed killed"
+        ),
+    }.items()
+    for synonym in synonyms.split()
+}
+"""Statuses by their letters in lower case: the four of the contract, and words that other services
+use for the same."""
 
 
-def _failure_words(fields: dict[str, JSON], key: str) -> str:
+def _status(fields: dict[str, JSON], key: str) -> tuple[ExecutionStatus, str]:
+    """The status, and what there is to say about a failed or unknown one.
+
+    An execution whose status nobody knows has ended if it says when. It counts as failed, never as
+    completed: its result, if any, is kept beside the service's word.
+    """
+    told = fields.get("status")
+    word = told.strip() if isinstance(told, str) else json.dumps(told)
+    status = _STATUSES.get(re.sub("[^a-z]", "", word.lower()), ExecutionStatus.UNKNOWN)
+    completed = status is ExecutionStatus.COMPLETED
+    if completed and word.lower() != "completed" and _words(fields.get("error")):
+        status = ExecutionStatus.FAILED  # "done" may have gone either way
+    if status is ExecutionStatus.UNKNOWN and read_time(fields.get("completed_at")) is None:
+        return status, tidy(f"unknown status {told!r}", key)
+    if status in {ExecutionStatus.UNKNOWN, ExecutionStatus.FAILED}:
+        reason = _failure_words(fields)
+        if word.lower() == "failed":
+            return ExecutionStatus.FAILED, tidy(reason or "the service gives no reason", key)
+        return ExecutionStatus.FAILED, tidy(f"{word}: {reason}" if reason else word, key)
+    return status, ""
+
+
+def _failure_words(fields: dict[str, JSON]) -> str:
     result = fields.get("result")
     nested = result.get("error") or result.get("message") if isinstance(result, dict) else result
-    for source in (fields.get("error"), fields.get("message"), nested):
-        if words := _words(source):
-            return tidy(words, key)
-    return "the service gives no reason"
+    sources = (fields.get("error"), fields.get("message"), nested)
+    return next((words for source in sources if (words := _words(source))), "")
 
 
 def _words(value: JSON) -> str:
@@ -278,11 +433,16 @@ def _words(value: JSON) -> str:
             return ""
 
 
+def is_html(body: bytes) -> bool:
+    """Whether a body is HTML: then a gateway, firewall or login page answered, not the service."""
+    return body[:_EXCERPT_CHARACTERS].decode("utf-8-sig", "replace").lstrip().startswith("<")
+
+
 def _body_words(excerpt: bytes) -> str:
     try:
         return _words(read_json(excerpt))
     except UnusableAnswerError:
-        text = excerpt.decode("utf-8", "replace").strip()
+        text = excerpt.decode("utf-8-sig", "replace").strip()
     if not text.startswith("<"):
         return text
     title = _TITLE.search(text)
@@ -297,6 +457,10 @@ _FIRST_HEADER_MILLISECONDS = 1e11
 # "60", and the first window of "60, 10000" or "60;w=60".
 _COUNT = re.compile(r"\s*(-?\d{1,15})\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
+
+
+_MOST_A_MINUTE = 600
+"""A higher limit is a day's: ten times what the standard plan allows in a minute."""
 
 
 def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
@@ -316,10 +480,16 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
     sent_at = _http_date(named.get("date", ""))  # the same for all answers of a second
     reference = now if sent_at is None else sent_at
     retry_after = named.get("retry-after", "")
+    limit, reset_at = _count(named.get("x-ratelimit-limit", "")), named.get("x-ratelimit-reset", "")
+    reset = _span(reset_at, reference)
+    is_moment = reset != _span(reset_at, reference + 1)
+    if sent_at is None and is_moment and limit is not None and limit <= _MOST_A_MINUTE:
+        # The local clock may be hours off: a minute's window must not be taken for a day's.
+        reset = min(reset or 0.0, 60.0)
     reading = QuotaReading(
-        limit=_count(named.get("x-ratelimit-limit", "")),
+        limit=limit,
         remaining=_count(named.get("x-ratelimit-remaining", "")),
-        reset_seconds=_span(named.get("x-ratelimit-reset", ""), reference),
+        reset_seconds=reset,
         retry_after_seconds=_span(retry_after, reference),
     )
     return None if reading == QuotaReading() else reading

@@ -1,4 +1,4 @@
-"""One HTTP exchange under limits: a reply, or why there is none. It repeats nothing."""
+"""One HTTP exchange within limits: a reply, or why there is none. Nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import socket
 import ssl
 import time
+import zlib
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 from urllib.request import getproxies
@@ -13,16 +15,17 @@ from urllib.request import getproxies
 import httpx
 
 from batchrun.service.classify import NoReply, Reply
-from batchrun.service.parsing import read_date, read_quota
+from batchrun.service.parsing import read_date, read_quota, tidy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
 
 BODY_BYTES = 50_000_000
-"""The longest body that is read, in bytes."""
+"""The longest body that is read, in bytes, before and after decompression."""
 
-# All of these end before the request's first byte: `httpcore` sends none until it has a connection.
+# All of these are raised before the request's first byte: `httpcore` sends none until it has a
+# connection.
 _NOT_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -31,7 +34,7 @@ _NOT_SENT = (
     httpx.UnsupportedProtocol,
 )
 
-# The first that fits an error, or what it was raised from, is said.
+# The first entry that fits an error, or what it was raised from, is shown.
 _WORDS: dict[type[BaseException], str] = {
     httpx.ConnectTimeout: "no connection in time",
     httpx.PoolTimeout: "no free connection in time",
@@ -46,11 +49,11 @@ _WORDS: dict[type[BaseException], str] = {
     BrokenPipeError: "the connection was reset",
     TimeoutError: "no complete answer in time",
 }
-_TELLING = frozenset({httpx.ProxyError, ssl.SSLCertVerificationError, ssl.SSLError})
+_SHOWN_WITH_CAUSE = frozenset({httpx.ProxyError, ssl.SSLCertVerificationError, ssl.SSLError})
 
 
 class Answer(Protocol):
-    """An answer whose head has come."""
+    """An answer whose head has arrived."""
 
     @property
     def status(self) -> int:
@@ -61,14 +64,14 @@ class Answer(Protocol):
         """The headers, names in lower case; one given more than once is a list with commas."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body, decompressed, as it comes; raises `httpx.RequestError` or `OSError`."""
+        """The body as it arrives, still compressed; raises `httpx.RequestError` or `OSError`."""
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it where part of the body is still to come."""
+        """Give the connection back, or close it where bytes of the answer may be left on it."""
 
 
-class Wire(Protocol):
-    """A way to the service. It follows no redirect and repeats nothing."""
+class Transport(Protocol):
+    """Sends requests. It follows no redirect and repeats nothing."""
 
     @property
     def requests_at_once(self) -> int:
@@ -87,8 +90,8 @@ class Wire(Protocol):
         """Close all connections."""
 
 
-class HttpxWire:
-    """The way by httpx.
+class HttpxTransport:
+    """Sends by httpx.
 
     Args:
         http: The client to send with.
@@ -100,12 +103,13 @@ class HttpxWire:
         self.requests_at_once = requests_at_once
 
     async def send(self, method: str, url: str, content: bytes | None) -> Answer:
-        """See `Wire`."""
-        request = self._http.build_request(method, url, content=content, headers=typed(content))
+        """See `Transport`."""
+        headers = content_headers(content)
+        request = self._http.build_request(method, url, content=content, headers=headers)
         return _HttpxAnswer(await self._http.send(request, stream=True))
 
     async def aclose(self) -> None:
-        """See `Wire`."""
+        """See `Transport`."""
         await self._http.aclose()
 
 
@@ -113,52 +117,144 @@ class _HttpxAnswer:
     def __init__(self, response: httpx.Response) -> None:
         self.status = response.status_code
         self.headers = response.headers
-        self.chunks = response.aiter_bytes
-        self.aclose = response.aclose
+        self._response = response
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        stream = self._response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        async for chunk in stream:
+            yield chunk
+
+    async def aclose(self) -> None:
+        connection = self._response.extensions.get("network_stream")
+        if connection is not None and _has_unread_bytes(self._response):
+            await connection.aclose()  # the pool drops it instead of using it again
+        await self._response.aclose()
 
 
-def typed(content: bytes | None) -> dict[str, str]:
-    """The header that says what a body is."""
+def _has_unread_bytes(response: httpx.Response) -> bool:
+    """Whether bytes that follow an answer have been received with it.
+
+    They would be taken for the answer to the next request. httpcore looks at the socket before it
+    uses a connection again, but not at what it has already read from it: h11's buffer, and that of
+    TLS. h11's is not public; where it can't be found the connection counts as unclean.
+    """
+    at: object = response.stream
+    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        at = getattr(at, name, None)
+    received = getattr(at, "trailing_data", None)
+    if received is None or received[0]:
+        return True
+    encrypted = response.extensions["network_stream"].get_extra_info("ssl_object")
+    if encrypted is None:
+        return False
+    try:
+        encrypted.read(1)  # from memory; there is nothing where it asks for more
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        pass
+    return True
+
+
+def content_headers(content: bytes | None) -> dict[str, str]:
+    """The header that names the type of a body."""
     return {} if content is None else {"Content-Type": "application/json"}
 
 
+class _Body:
+    """Collects a body and decompresses it, never beyond `BODY_BYTES`.
+
+    A few kilobytes of gzip can become gigabytes, so they are decompressed step by step. Only one
+    coding is read: in nested ones each multiplies the other.
+
+    Args:
+        codings: The Content-Encoding header.
+    """
+
+    def __init__(self, codings: str) -> None:
+        self.content = bytearray()
+        self.flaw = ""
+        self._received = 0
+        self._inflater: zlib._Decompress | None = None
+        match [name for part in codings.split(",") if (name := part.strip().lower())]:
+            case [] | ["identity"]:
+                pass
+            case ["gzip" | "x-gzip"]:
+                self._inflater = _gzip_inflater()
+            case _:
+                self.flaw = f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next bytes; nothing more is wanted once there is a flaw."""
+        self._received += len(chunk)
+        if self._inflater is None:
+            self.content += chunk
+        else:
+            self._inflate(chunk)
+        if max(self._received, len(self.content)) > BODY_BYTES:
+            self.flaw = f"answer larger than {BODY_BYTES // 1_000_000} MB"
+
+    def _inflate(self, chunk: bytes) -> None:
+        assert self._inflater is not None
+        try:
+            while chunk and len(self.content) <= BODY_BYTES:
+                if self._inflater.eof:  # a gzip file may have several members
+                    self._inflater = _gzip_inflater()
+                room = BODY_BYTES + 1 - len(self.content)
+                self.content += self._inflater.decompress(chunk, room)
+                chunk = self._inflater.unconsumed_tail or self._inflater.unused_data
+        except zlib.error:
+            self.flaw = "the answer is not the gzip that it says it is"
+
+    def end(self) -> None:
+        """Everything has arrived."""
+        if self._inflater is not None and self._received and not self._inflater.eof:
+            self.flaw = self.flaw or "the answer broke off: its gzip is incomplete"
+
+
+def _gzip_inflater() -> zlib._Decompress:
+    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+
 async def exchange(
-    wire: Wire, method: str, url: str, content: bytes | None, *, deadline_seconds: float
+    transport: Transport, method: str, url: str, content: bytes | None, *, deadline_seconds: float
 ) -> Reply | NoReply:
     """Send a request once and read its answer.
 
     Args:
-        wire: The way.
-        method: Of HTTP.
-        url: Where to.
+        transport: What sends it.
+        method: The HTTP method.
+        url: The address.
         content: The body, JSON; ``None`` for none.
         deadline_seconds: When to give up on an answer that trickles in, in seconds.
     """
     answer: Answer | None = None
-    body = bytearray()
-    flaw = ""
+    body = _Body("")
     try:
         async with asyncio.timeout(deadline_seconds):
-            answer = await wire.send(method, url, content)
-            async for chunk in answer.chunks():
-                body += chunk
-                if len(body) > BODY_BYTES:
-                    flaw = f"answer larger than {BODY_BYTES // 1_000_000} MB"
-                    break
+            answer = await transport.send(method, url, content)
+            body = _Body(answer.headers.get("content-encoding", ""))
+            if not body.flaw:
+                async for chunk in answer.chunks():
+                    body.add(chunk)
+                    if body.flaw:
+                        break
+                body.end()
     # OSError: the deadline (TimeoutError), and TLS errors that httpx lets through as they are.
     except (httpx.RequestError, OSError) as error:
         if answer is None:
             return NoReply(describe(error), sent=not isinstance(error, _NOT_SENT))
-        flaw = f"the answer broke off: {describe(error)}"
+        body.flaw = f"the answer broke off: {describe(error)}"
     finally:
         if answer is not None:
             await answer.aclose()
     return Reply(
         status=answer.status,
-        body=bytes(body),
+        body=bytes(body.content),
         quota=read_quota(answer.headers, time.time()),
         location=answer.headers.get("location", ""),
-        flaw=flaw,
+        flaw=body.flaw,
         dated=read_date(answer.headers),
     )
 
@@ -168,7 +264,7 @@ def describe(error: Exception) -> str:
     for cause in _causes(error):
         for kind, words in _WORDS.items():
             if isinstance(cause, kind):
-                return f"{words} ({cause})" if kind in _TELLING and str(cause) else words
+                return f"{words} ({cause})" if kind in _SHOWN_WITH_CAUSE and str(cause) else words
     return str(error).rstrip(".") or f"the connection was lost ({type(error).__name__})"
 
 
@@ -182,59 +278,62 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-# An idle connection that the server closes just as a trigger goes out leaves that trigger in
-# doubt, so connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75).
+# A trigger sent on a connection that the server closes at that moment is in doubt, so idle
+# connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75).
 KEEPALIVE_SECONDS = 3.0
 
 # Without a quota many requests at once share one commit of the journal, but each may end in doubt
-# when the way breaks, and each of httpx's connections makes all its requests slower
-# (docs/benchmarks.md, "Without a quota"). A quota has far fewer under way.
+# when the network breaks, and each of httpx's connections slows its other requests
+# (docs/benchmarks.md, "Without a quota"). With a quota far fewer are under way.
 HTTPX_AT_ONCE = 20
-FAST_AT_ONCE = 64
+AIOHTTP_AT_ONCE = 64
 
 
-def open_wire(
+def open_transport(
     headers: Mapping[str, str],
-    transport: httpx.AsyncBaseTransport | None = None,
+    httpx_transport: httpx.AsyncBaseTransport | None = None,
     *,
     timeout_seconds: float,
     max_connections: int | None,
     encrypted: bool,
     trust_env: bool,
+    proxy: str | None = None,
     few_requests: bool = False,
-) -> Wire:
-    """Open the way to the service.
+) -> Transport:
+    """Open a transport: aiohttp where it can be used, else httpx.
 
     Args:
         headers: Sent with each request.
-        transport: An httpx transport to send with, whatever is installed.
+        httpx_transport: An httpx transport to send with, whatever is installed.
         timeout_seconds: Of each single step, in seconds.
-        max_connections: The most connections at once; ``None`` for as many as serve it well.
+        max_connections: The most connections at once; ``None`` for a number that serves it well.
         encrypted: Whether the service is at an https address. Where it is not, no certificates are
-            read, and nobody's would be trusted.
+            read, and none is trusted.
         trust_env: Whether the environment's proxies and certificates count.
-        few_requests: Whether it is for a request or two: then importing aiohttp takes longer than
-            it saves.
+        proxy: The proxy to use; ``None`` for a direct connection.
+        few_requests: Whether only a request or two are sent: then importing aiohttp takes longer
+            than it saves.
 
     Raises:
         httpx.InvalidURL, ValueError, OSError, ImportError: The environment's proxy or certificates
             can't be used.
     """
-    # To read the certificates takes longer than most of a short command. A client context without
-    # any verifies all the same, so that it refuses whoever would speak TLS.
+    headers = {**headers, "Accept-Encoding": "gzip"}
+    # Reading the certificates takes longer than most of a short command. A client context without
+    # any still verifies, so it refuses every server that speaks TLS.
     verify = True if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if transport is None and not few_requests and may_be_fast(trust_env=trust_env):
-        from batchrun.service.aiohttp_transport import FastWire
+    if httpx_transport is None and not few_requests and may_use_aiohttp(trust_env=trust_env):
+        from batchrun.service.aiohttp_transport import AiohttpTransport
 
-        return FastWire(
+        return AiohttpTransport(
             headers,
             httpx.create_ssl_context(verify=verify, trust_env=trust_env),
             timeout_seconds=timeout_seconds,
-            max_connections=max_connections or FAST_AT_ONCE,
+            max_connections=max_connections or AIOHTTP_AT_ONCE,
             keepalive_seconds=KEEPALIVE_SECONDS,
         )
     connections = max_connections or HTTPX_AT_ONCE
-    return HttpxWire(
+    return HttpxTransport(
         httpx.AsyncClient(
             headers=headers,
             timeout=timeout_seconds,
@@ -243,16 +342,18 @@ def open_wire(
                 max_keepalive_connections=connections,
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
-            transport=transport,
-            verify=verify,
-            trust_env=trust_env,
+            transport=httpx_transport,
+            verify=httpx.create_ssl_context(verify=verify, trust_env=trust_env),
+            proxy=proxy,
+            trust_env=False,  # of the environment, only the proxy and the certificates count
             follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
         ),
         connections,
     )
 
 
-def may_be_fast(*, trust_env: bool) -> bool:
-    """Whether aiohttp is there (the extra `fast`), and no proxy is set: httpx knows their rules."""
+def may_use_aiohttp(*, trust_env: bool) -> bool:
+    """Whether aiohttp is there (the extra `fast`) and no proxy is set: httpx knows their rules."""
     proxied = trust_env and any(getproxies().get(name) for name in ("http", "https", "all"))
     return not proxied and find_spec("aiohttp") is not None

@@ -1,4 +1,4 @@
-"""What is configured, wherever it is: options, environment, ``.env``, ``batchrun.toml``."""
+"""Settings, stored keys, and what a person has agreed to on this machine."""
 
 from batchrun.settings.credentials import (
     Access,
@@ -7,6 +7,7 @@ from batchrun.settings.credentials import (
     find_access,
     for_batch,
     given_key,
+    key_source,
     other_key,
     profile_of,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "find_configuration",
     "for_batch",
     "given_key",
+    "key_source",
     "load_settings",
     "other_key",
     "profile_of",

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.settings import keyring, location
-from batchrun.settings.loading import Origin, origins
+from batchrun.settings.consent import require_consent
 from batchrun.settings.location import service_of
-from batchrun.settings.model import masked_key, shown_end
+from batchrun.settings.model import KEY_VARIABLE, Origin, masked_end, masked_key
 from batchrun.settings.profiles import DEFAULT_PROFILE, Profile, stored_profiles
-from batchrun.text import without_password
+from batchrun.text import hide_secret, quoted_command, without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from batchrun.model import BatchSummary
     from batchrun.settings.files import Configuration
     from batchrun.settings.model import Settings
@@ -27,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A key, and where it goes.
+    """A key and its address.
 
     Attributes:
         key: The key.
         base_url: The address.
-        profile: Whose stored key it is; ``None`` where it was not stored.
+        profile: The profile that stores the key; ``None`` for a key that is not stored.
     """
 
     key: str = field(repr=False)
@@ -43,35 +41,51 @@ class Access:
 def find_access(settings: Settings) -> Access:
     """The key to use now, and the address it goes to.
 
+    The key comes from the first of these:
+
+    1. ``--profile`` or ``BATCHRUN_PROFILE``: that profile's key
+    2. ``PGAI_API_KEY`` in the environment
+    3. the profile named in ``batchrun.toml``
+    4. the profile "default"
+    5. ``PGAI_API_KEY`` in a ``.env`` file of the current folder
+
+    A key typed in place of a refused one goes to the refused one's address. A profile's key goes
+    only to the address it was stored for. Any other key goes to the service, or to an address that
+    an option or the environment names or that a person has agreed to on this machine.
+
     Raises:
-        UsageError: There is no key; there is no such profile; or the profile's key belongs to
-            another address.
+        UsageError: There is no key, no such profile, or the key does not go to that address.
     """
     stored, given = profile_of(settings), given_key(settings)
     if stored is None:
-        if given:
-            return Access(settings.typed_key or given, settings.base_url)
-        if others := stored_profiles().all():
-            raise UsageError(
-                f"There is no API key, and no profile {DEFAULT_PROFILE}.",
-                f"Name one with {parameter('profile')} or BATCHRUN_PROFILE; "
-                f"there are: {', '.join(others)}.",
-            )
-        raise UsageError(
-            "There is no API key.",
-            "Keep yours with batchrun login, or put it into the environment variable PGAI_API_KEY "
-            "or into a .env file here; to try without one: batchrun run FILE --sandbox",
-        )
+        if not given:
+            raise _no_key()
+        require_consent(settings, settings.base_url)
+        return Access(settings.typed_key or given, settings.base_url)
     address = address_of(settings)
     if service_of(address) != service_of(stored.base_url):
         raise UsageError(
             f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
             f"{address}.",
-            f"Leave {parameter('base_url')}, BATCHRUN_BASE_URL and base_url in batchrun.toml "
-            "out; or keep a key for that address: batchrun login --profile NAME --base-url URL",
+            "Remove --base-url, BATCHRUN_BASE_URL, and base_url in batchrun.toml; "
+            "or save a key for that address: batchrun login --profile NAME --base-url URL",
         )
     key = settings.typed_key or stored.key or keyring.fetch(stored)
+    hide_secret(key)
     return Access(key, address, stored.name)
+
+
+def _no_key() -> UsageError:
+    if others := stored_profiles().all():
+        return UsageError(
+            f"There is no API key, and no profile {DEFAULT_PROFILE}.",
+            f"Choose a profile with --profile or BATCHRUN_PROFILE: {', '.join(others)}.",
+        )
+    return UsageError(
+        "There is no API key.",
+        "Save yours with batchrun login, or set the environment variable PGAI_API_KEY. "
+        "To try without a key: batchrun run FILE --sandbox",
+    )
 
 
 def given_key(settings: Settings) -> str:
@@ -79,11 +93,20 @@ def given_key(settings: Settings) -> str:
     return settings.api_key.get_secret_value() if settings.api_key is not None else ""
 
 
+def key_source(settings: Settings) -> str:
+    """What a user calls the source of the key in use: a profile, the environment, or ``.env``."""
+    stored = profile_of(settings)
+    if stored is not None:
+        return f"profile {stored.name}"
+    origin, place = settings.origin_of("api_key")
+    return f"{KEY_VARIABLE} in {place}" if origin is Origin.DOTENV else KEY_VARIABLE
+
+
 def profile_of(settings: Settings) -> Profile | None:
-    """The profile that counts; ``None`` where a key is given, or nothing is stored.
+    """The profile in use; ``None`` where a key is given, or nothing is stored.
 
     Raises:
-        UsageError: A profile is named that is not there.
+        UsageError: The profile that is named does not exist.
     """
     if settings.profile is not None:
         return stored_profiles().named(settings.profile)
@@ -91,10 +114,10 @@ def profile_of(settings: Settings) -> Profile | None:
 
 
 def address_of(settings: Settings) -> str:
-    """Where requests go: as said in so many words, else where the profile's key belongs.
+    """Where requests go: to the address that is set, else to the profile's.
 
     Raises:
-        UsageError: A profile is named that is not there.
+        UsageError: The profile that is named does not exist.
     """
     if "base_url" in settings.model_fields_set:
         return settings.base_url
@@ -103,70 +126,72 @@ def address_of(settings: Settings) -> str:
 
 
 def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
-    """The settings to go on with a batch: at its own address, with the key of its own profile.
+    """The settings to resume a batch: its own address, and the key of its own profile.
 
-    Where that profile is erased, another key must be named in so many words: another workspace
-    would pay, and knows nothing of the batch's executions.
+    Where that profile is erased, another key must be named: another workspace would pay, and knows
+    nothing of the batch's executions. A key in ``.env`` does not count as named.
 
     Args:
-        settings: As given now.
+        settings: The settings in force now.
         batch: Which batch.
 
     Raises:
         UsageError: Another profile is named now; or its own is erased, and no key is given.
     """
-    here = settings.model_copy(update={"base_url": batch.base_url})
+    at_address = settings.model_copy(update={"base_url": batch.base_url})
     own, named = batch.profile, settings.profile
     if own is None:
-        return here
+        return at_address
+    resume = quoted_command("batchrun", "resume", batch.batch_id, "--profile", own)
     if stored_profiles().get(own) is not None:
         if named not in {None, own}:
             raise UsageError(
                 f"Batch {batch.batch_id} was begun with profile {own}, not with {named}.",
-                f"Go on with: batchrun resume {batch.batch_id} --profile {own}",
+                f"Resume it with: {resume}",
             )
-        return here.model_copy(update={"profile": own, "api_key": None})
-    if named == own or (named is None and not given_key(settings)):
+        return at_address.model_copy(update={"profile": own, "api_key": None})
+    in_dotenv = settings.origin_of("api_key")[0] is Origin.DOTENV
+    if named == own or (named is None and (in_dotenv or not given_key(settings))):
         raise UsageError(
-            f"Batch {batch.batch_id} was begun with profile {own}, and no key is kept under that "
-            "name any more.",
-            f"Keep it again: batchrun login --profile {own}. To go on with another key, name its "
-            f"profile with {parameter('profile')}, or set PGAI_API_KEY.",
+            f"Batch {batch.batch_id} was begun with profile {own}, which has no stored key now.",
+            f"To use another key, choose its profile with --profile or set "
+            "PGAI_API_KEY in the environment. To save the key again: "
+            f"{quoted_command('batchrun', 'login', '--profile', own)}",
         )
-    return here
+    return at_address
 
 
 def other_key(settings: Settings, batch: BatchSummary) -> str:
-    """Which key a batch goes on with in place of its profile's, which is erased; ``""`` for none.
+    """The key that replaces the one of a batch's erased profile; ``""`` for none.
 
     Args:
-        settings: What `for_batch` made of them.
+        settings: As `for_batch` returned them.
         batch: Which batch.
     """
     if batch.profile is None or settings.profile == batch.profile:
         return ""
-    return "PGAI_API_KEY" if settings.profile is None else f"profile {settings.profile}"
+    return KEY_VARIABLE if settings.profile is None else f"profile {settings.profile}"
 
 
 def account_of(settings: Settings) -> tuple[str, str | None]:
-    """Whose quota it is: the service, and the profile; ``None`` for a key that is not stored.
+    """The account whose quota is spent: service, and profile or ``None`` for an unstored key.
 
     Raises:
-        UsageError: A profile is named that is not there.
+        UsageError: The profile that is named does not exist.
     """
     stored = profile_of(settings)
     return service_of(address_of(settings)), None if stored is None else stored.name
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ShownSetting:
     """A setting as it may be shown.
 
     Attributes:
         name: Its name.
         value: Its value; ``""`` for none.
         origin: Where it comes from.
-        where: The variable, option, file or profile that says it; ``""`` for a default.
+        where: The variable, option, file or profile that sets it; ``""`` for a default.
     """
 
     name: str
@@ -175,54 +200,41 @@ class Told:
     where: str = ""
 
 
-def tell_settings(
-    settings: Settings, given: Collection[str], files: Configuration
-) -> tuple[Told, ...]:
-    """Every setting, and what the files say of the list.
+def shown_settings(settings: Settings, files: Configuration) -> tuple[ShownSetting, ...]:
+    """Every setting, and what the files say about the list.
 
     Args:
         settings: As they were loaded.
-        given: Names of those that options gave.
-        files: What the files say.
+        files: What the ``batchrun.toml`` files say.
 
     Raises:
-        UsageError: A profile is named that is not there.
+        UsageError: The profile that is named does not exist.
     """
     stored = profile_of(settings)
     found = []
-    for name, (origin, where) in origins(settings, given, files).items():
-        value = (
-            location.shown(settings.journal)
-            if name == "journal"
-            else shown(getattr(settings, name))
-        )
-        if name == "api_key":
-            found.append(tell_key(settings, stored, origin, where))
+    for name in type(settings).model_fields:
+        origin, where = settings.origin_of(name)
+        value = _shown(getattr(settings, name))
+        if name == "journal":
+            value = location.shown(settings.journal)
+        elif name == "api_key" and stored is not None:  # the keyring is not opened for it
+            origin, where = Origin.PROFILE, f"{stored.name} ({stored.kept})"
+            value = masked_end(stored.end)
+        elif name == "api_key" and given_key(settings):
+            value = masked_key(given_key(settings))
         elif name == "base_url" and stored is not None and origin is Origin.DEFAULT:
-            found.append(Told(name, address_of(settings), Origin.PROFILE, stored.name))
+            value, origin, where = stored.base_url, Origin.PROFILE, stored.name
         elif name == "profile" and stored is not None and origin is Origin.DEFAULT:
-            found.append(Told(name, stored.name, Origin.DEFAULT))
-        else:
-            found.append(Told(name, value, origin, where))
+            value = stored.name
+        found.append(ShownSetting(name, value, origin, where))
     for name in type(files.defaults).model_fields:
         if name in files.defaults.model_fields_set:
-            value = shown(getattr(files.defaults, name))
-            found.append(Told(name, value, Origin.FILE, str(files.holder(name))))
+            value = _shown(getattr(files.defaults, name))
+            found.append(ShownSetting(name, value, Origin.FILE, str(files.holder(name))))
     return tuple(found)
 
 
-def tell_key(settings: Settings, stored: Profile | None, origin: Origin, where: str) -> Told:
-    """The key's end, and who keeps it; the keyring is not opened for it."""
-    if stored is not None:
-        return Told(
-            "api_key", shown_end(stored.end), Origin.PROFILE, f"{stored.name} ({stored.kept})"
-        )
-    key = given_key(settings)
-    return Told("api_key", masked_key(key) if key else "", origin, where)
-
-
-def shown(value: object) -> str:
-    """A value as text that holds no password."""
+def _shown(value: object) -> str:
     match value:
         case None | SecretStr():
             return ""

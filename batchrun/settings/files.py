@@ -1,8 +1,8 @@
-"""``batchrun.toml``: found beside a list and in the user's folder, read, and held to its limits.
+"""``batchrun.toml``: the one beside a list and the user's own.
 
-A file beside a list may have come with the list. So it can't say where a key goes, where the
-journal is, or how large a file may be; it can't name an output in another folder; and nothing in
-either file runs a command.
+A file beside a list may have come with the list. So it can't set where a key goes, where the
+journal is, or how large a file may be; it can tighten a limit on spending but never lift one; it
+can't name an output in another folder; and nothing in either file runs a command.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from platformdirs import user_config_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from batchrun.errors import UsageError, parameter
+from batchrun.errors import UsageError
 from batchrun.settings.model import (
     KEY_VARIABLE,
     Settings,
-    did_you_mean,
-    flaw_words,
-    unread_hint,
+    problem_of,
+    toml_hint,
     variable_of,
-    wanted_words,
+    wanted_value,
 )
+from batchrun.text import did_you_mean, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ def _as_json(value: Any) -> Any:
 
 
 class ListDefaults(BaseModel):
-    """What counts for a list unless an option says otherwise; each as the option of its name.
+    """Defaults for a list; an option of the same name wins.
 
     Attributes:
         workflow: Id or name of the workflow.
@@ -69,7 +69,7 @@ class ListDefaults(BaseModel):
         contact_column: Column with the contact ids.
         no_company: Send no company ids.
         no_contact: Send no contact ids.
-        lenient_ids: Send what merely looks like a UUID.
+        lenient_ids: Also send IDs that are not valid UUIDs.
         parameters: Sent with every row.
         parameter_columns: Parameter name → column its value comes from.
         output: Name of the results' file, or only its ending; ``{list}`` stands for the list's
@@ -102,30 +102,30 @@ class ListDefaults(BaseModel):
     csv_plain: bool = False
     write_every: str | None = None
 
-    def beneath(self, other: ListDefaults) -> ListDefaults:
-        """The other's, and these wherever the other says nothing; tables entry by entry."""
-        said = {name: getattr(other, name) for name in other.model_fields_set}
+    def overridden_by(self, other: ListDefaults) -> ListDefaults:
+        """The other's values, and these where the other has none; tables entry by entry."""
+        values = {name: getattr(other, name) for name in other.model_fields_set}
         tables = {
-            name: {**getattr(self, name), **said[name]}
+            name: {**getattr(self, name), **values[name]}
             for name in ("parameters", "parameter_columns", "rename")
-            if name in said
+            if name in values
         }
-        return self.model_copy(update=said | tables)
+        return self.model_copy(update=values | tables)
 
     def output_of(self, source: Path) -> Path | None:
-        """Where the results of a list go; ``None`` where nothing is said of it."""
+        """Where the results of a list go; ``None`` for the usual place."""
         if self.output is None:
             return None
         wanted = self.output.replace(LIST_MARK, source.stem)
         if wanted.startswith(".") and wanted.count(".") == 1 and is_plain_name(wanted):
             wanted = f"{source.stem}.results{wanted}"
         path = Path(wanted)
-        # A plain name may begin with ~, and names nobody's home.
+        # A plain name that begins with ~ is a file, not a home folder.
         return source.parent / (path if is_plain_name(wanted) else path.expanduser())
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name leads into no other folder, on any system."""
+    """Whether a name stays in its folder on any system."""
     plain = bool(name) and name not in {".", ".."} and ":" not in name  # C:x, x:stream
     return plain and PureWindowsPath(name).name == name
 
@@ -144,14 +144,14 @@ WANTED = {
     "parameter_columns": 'a table such as [parameter_columns] with the line focus = "Focus"',
     "rename": 'a table such as [rename] with the line "outputs.fit" = "Fit"',
 }
-"""What each takes that is not a text."""
+"""What each entry takes that is not text."""
 
 
 FILE_NAME = "batchrun.toml"
 MOST_BYTES = 1_000_000
 
 NEVER = frozenset({"api_key", KEY_VARIABLE.lower()})
-"""Settings that no file holds."""
+"""Settings that no file may hold."""
 
 BESIDE_A_LIST = frozenset(
     {
@@ -161,6 +161,9 @@ BESIDE_A_LIST = frozenset(
 )
 """Settings that a file beside a list may hold."""
 
+LIMITS_ON_SPENDING = frozenset({"daily", "stop_after_failures"})
+"""Of these the strictest value counts, so that a list can't lift its reader's own limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationFile:
@@ -168,8 +171,8 @@ class ConfigurationFile:
 
     Attributes:
         path: Where it is.
-        defaults: What it says of lists.
-        settings: What it says of settings, by name.
+        defaults: Its defaults for lists.
+        settings: Its settings, by name.
     """
 
     path: Path
@@ -184,33 +187,43 @@ class ConfigurationFile:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the files say; the first one wins.
+    """What all files together say; the first one wins.
 
     Attributes:
-        files: The one beside the list and the user's own, those that are there.
+        files: The one beside the list and the user's own, those that exist.
     """
 
     files: tuple[ConfigurationFile, ...] = ()
 
     @property
     def defaults(self) -> ListDefaults:
-        """What counts for the list."""
+        """The defaults in force for the list."""
         found = ListDefaults()
         for file in reversed(self.files):
-            found = found.beneath(file.defaults)
+            found = found.overridden_by(file.defaults)
         return found
 
     @property
     def settings(self) -> dict[str, object]:
-        """The settings by name."""
-        found: dict[str, object] = {}
-        for file in reversed(self.files):
-            found |= file.settings
-        return found
+        """The settings in force, by name."""
+        return {
+            name: file.settings[name]
+            for file in reversed(self.files)
+            for name in file.settings
+            if self.holder(name) == file.path
+        }
 
     def holder(self, name: str) -> Path | None:
-        """The file that says it."""
-        return next((file.path for file in self.files if name in file.names), None)
+        """The file whose value is in force."""
+        holders = [file for file in self.files if name in file.names]
+        if name in LIMITS_ON_SPENDING and len(holders) > 1:
+            return min(holders, key=lambda file: _spends(file.settings[name])).path
+        return holders[0].path if holders else None
+
+
+def _spends(limit: object) -> float:
+    """How much a limit lets through; 0 means that there is no limit."""
+    return limit if isinstance(limit, int) and limit else math.inf
 
 
 def user_file() -> Path:
@@ -224,13 +237,13 @@ def configuration_folder() -> Path:
 
 
 def find_configuration(source: Path | None = None) -> Configuration:
-    """The files that count: the one beside a list, and the user's own.
+    """Find and read the file beside a list and the user's own.
 
     Args:
         source: The list; ``None`` for none.
 
     Raises:
-        UsageError: One of them can't be read, or says something that can't be used.
+        UsageError: One of them can't be read, or has an entry that can't be used.
     """
     own = user_file()
     files = []
@@ -251,15 +264,20 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
         beside_list: Whether it may have come with a list.
 
     Raises:
-        UsageError: It can't be read, or says something that can't be used.
+        UsageError: It can't be read, or has an entry that can't be used.
     """
     found = _toml(path)
-    said = {name: value for name, value in found.items() if name not in Settings.model_fields}
+    listed = {name: value for name, value in found.items() if name not in Settings.model_fields}
     for name in found:
         _allowed(path, name, beside_list=beside_list)
-    settings = {name: _setting(path, name, found[name]) for name in found.keys() - said.keys()}
+    settings = {name: _setting(path, name, found[name]) for name in found.keys() - listed.keys()}
+    if beside_list and settings.get("stop_after_failures") == 0:
+        raise UsageError(
+            f"{path}: stop_after_failures = 0 lifts a limit, which a file beside a list may not.",
+            f"Use a number of at least 1, or put it into {user_file()}.",
+        )
     try:
-        defaults = ListDefaults(**said)
+        defaults = ListDefaults(**listed)
     except ValidationError as error:
         raise _unusable(path, error) from None
     except RecursionError:  # [parameters.a.a.a…] nests without any in the parser
@@ -267,8 +285,7 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
             f"{path}: output names a folder, which a file beside a list may not.",
-            f"Write a file's name or an ending, such as .csv; or choose with "
-            f"{parameter('output')}.",
+            "Write a file's name or an ending, such as .csv; or choose with -o.",
         )
     return ConfigurationFile(path, defaults, settings)
 
@@ -291,12 +308,13 @@ def _toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}.", "Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}.", unread_hint(text, str(error))) from error
+        raise UsageError(f"{path} is not TOML: {error}.", toml_hint(text, str(error))) from error
 
 
 def _too_deep(path: Path) -> UsageError:
     return UsageError(
-        f"{path} can't be used: it is nested too deeply.", "Mend it; docs/reference.md shows one."
+        f"{path} can't be used: it is nested too deeply.",
+        "Correct it; docs/reference.md has an example.",
     )
 
 
@@ -304,13 +322,13 @@ def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
     """Refuse what a file may not say."""
     if name.lower() in NEVER:
         raise UsageError(
-            f"{path}: {name} is not kept in a configuration file.",
-            "Take it out, and keep the key with: batchrun login",
+            f"{path}: {name} does not belong in a configuration file.",
+            "Take it out, and save the key with: batchrun login",
         )
     if name not in known_names():
         known = known_names(beside_list=beside_list)
         hint = did_you_mean(name, known) or f"It may hold: {', '.join(known)}."
-        raise UsageError(f"{path}: there is no key {_plain(name)}.", hint.strip())
+        raise UsageError(f"{path}: there is no key {visible(name, '')}.", hint.strip())
     if beside_list and name not in known_names(beside_list=True):
         raise UsageError(
             f"{path}: {name} is not taken from a file beside a list, which may have come with it.",
@@ -334,22 +352,17 @@ def _setting(path: Path, name: str, value: object) -> object:
         strict = Path not in get_args(field_.annotation)  # TOML has no type for a path
         return TypeAdapter(kind).validate_python(value, strict=strict)
     except ValidationError as error:
-        words = flaw_words(error.errors()[0])
+        words = problem_of(error.errors()[0])
         raise UsageError(
-            f"{path}: {name} {words}.", f"Write {wanted_words(name)}, or leave it out."
+            f"{path}: {name} {words}.", f"Write {wanted_value(name)}, or leave it out."
         ) from None
 
 
 def _unusable(path: Path, error: ValidationError) -> UsageError:
-    flaw = error.errors()[0]
-    name = str(flaw["loc"][0])
-    full = ".".join(str(part) for part in flaw["loc"])
+    problem = error.errors()[0]
+    name = str(problem["loc"][0])
+    full = ".".join(str(part) for part in problem["loc"])
     return UsageError(
-        f"{path}: {_plain(full)} {flaw_words(flaw)}.",
+        f"{path}: {visible(full, '')} {problem_of(problem)}.",
         f"Write {name} as {WANTED.get(name, 'a text')}, or leave it out.",
     )
-
-
-def _plain(name: str) -> str:
-    """A name from a file as a terminal may show it: nothing that moves its cursor."""
-    return name if name.isprintable() else ascii(name)

@@ -1,4 +1,4 @@
-"""The system's keyring: keep, fetch and erase a key there.
+"""The system's keyring: save, fetch and erase a key there.
 
 An entry is found by the address its key belongs to, so a key can't be fetched for another one.
 """
@@ -11,6 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from batchrun.errors import UsageError
+from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from batchrun.settings.profiles import Profile
 
 RECOMMENDED_PRIORITY = 1
-"""From here on keyring itself recommends a backend; what is below keeps keys in plain files."""
+"""The lowest priority that keyring recommends; backends below it store keys in plain files."""
 
 Answer = TypeVar("Answer")
 
 PATIENCE_SECONDS = 60.0
-"""How long a keyring may take: its user may have to unlock it. A locked one that can't ask (over
-ssh, from cron) never answers: https://github.com/mitya57/secretstorage/issues/33"""
+"""How long a keyring may take: its user may have to unlock it. One that is locked and can't ask
+(over ssh, from cron) never answers: https://github.com/mitya57/secretstorage/issues/33"""
 
 _BY_HAND = (
     "Unlock it, or log in again with: batchrun login. PGAI_API_KEY works without the keyring."
@@ -35,7 +36,7 @@ _BY_HAND = (
 
 @dataclass(frozen=True, slots=True)
 class NoKeyring:
-    """There is no keyring to use.
+    """No keyring can be used.
 
     Attributes:
         reason: Why, in plain words.
@@ -50,8 +51,8 @@ def open_keyring() -> KeyringBackend | NoKeyring:
         import keyring
         from keyring.backends import chainer, fail, null
 
-        backend = _in_time(keyring.get_keyring)
-    # Whatever a backend may raise while it looks for its service; a wrong PYTHON_KEYRING_BACKEND.
+        backend = _with_timeout(keyring.get_keyring)
+    # Anything a backend raises while it looks for its service; a wrong PYTHON_KEYRING_BACKEND.
     except Exception as error:
         return NoKeyring(f"the keyring can't be opened ({type(error).__name__})")
     empty = isinstance(backend, chainer.ChainerBackend) and not backend.backends
@@ -62,41 +63,41 @@ def open_keyring() -> KeyringBackend | NoKeyring:
     return backend
 
 
-def keep(profile: Profile, key: str) -> str | NoKeyring:
-    """Keep a key.
+def save(profile: Profile, key: str) -> str | NoKeyring:
+    """Save a key.
 
     Returns:
-        The keyring's name; or why it can't be kept there.
+        The keyring's name; or why the key can't be saved there.
     """
     backend, service = open_keyring(), _service(profile.base_url)
     if isinstance(backend, NoKeyring):
         return backend
     try:
-        _in_time(lambda: backend.set_password(service, profile.name, key))
-        kept = _in_time(lambda: backend.get_password(service, profile.name)) == key
+        _with_timeout(lambda: backend.set_password(service, profile.name, key))
+        saved = _with_timeout(lambda: backend.get_password(service, profile.name)) == key
     except Exception as error:  # KeyringError, and what backends let through: D-Bus, Windows
-        return NoKeyring(f"the keyring refused it ({_said(error, key)})")
-    return backend.name if kept else NoKeyring("the keyring forgot it at once")
+        return NoKeyring(f"the keyring refused it ({_reason(error, key)})")
+    return backend.name if saved else NoKeyring("the keyring did not store it")
 
 
 def fetch(profile: Profile) -> str:
     """The key of a profile.
 
     Raises:
-        UsageError: The keyring can't be read, or doesn't have it any more.
+        UsageError: The keyring can't be read, or no longer has it.
     """
     backend = open_keyring()
     where = f"The key of profile {profile.name} is in the system's keyring"
     if isinstance(backend, NoKeyring):
         raise UsageError(f"{where}, but {backend.reason}.", _BY_HAND)
     try:
-        key = _in_time(lambda: backend.get_password(_service(profile.base_url), profile.name))
-    except Exception as error:  # as in `keep`
-        raise UsageError(f"{where}, which can't be read ({_said(error)}).", _BY_HAND) from None
+        key = _with_timeout(lambda: backend.get_password(_service(profile.base_url), profile.name))
+    except Exception as error:  # as in `save`
+        raise UsageError(f"{where}, which can't be read ({_reason(error)}).", _BY_HAND) from None
     if not key:
         raise UsageError(
-            f"The keyring has no key of profile {profile.name} for {profile.base_url} any more.",
-            f"Log in again: batchrun login --profile {profile.name}",
+            f"The keyring no longer has the key of profile {profile.name} for {profile.base_url}.",
+            f"Log in again: {quoted_command('batchrun', 'login', '--profile', profile.name)}",
         )
     return key
 
@@ -108,21 +109,23 @@ def erase(profile: Profile) -> NoKeyring | None:
         Why there is no keyring to erase it from; it may still be in one that comes back.
 
     Raises:
-        UsageError: The keyring doesn't let it go.
+        UsageError: The keyring refuses.
     """
     backend = open_keyring()
     if isinstance(backend, NoKeyring):
         return backend
     service = _service(profile.base_url)
     try:
-        if _in_time(lambda: backend.get_password(service, profile.name)) is not None:
-            _in_time(lambda: backend.delete_password(service, profile.name))
-    except Exception as error:  # as in `keep`
-        raise UsageError(f"The key can't be erased ({_said(error)}).", by_hand(profile)) from None
+        if _with_timeout(lambda: backend.get_password(service, profile.name)) is not None:
+            _with_timeout(lambda: backend.delete_password(service, profile.name))
+    except Exception as error:  # as in `save`
+        raise UsageError(
+            f"The key can't be erased ({_reason(error)}).", removal_hint(profile)
+        ) from None
     return None
 
 
-def by_hand(profile: Profile) -> str:
+def removal_hint(profile: Profile) -> str:
     """How a user removes a profile's key."""
     return (
         f'Remove the entry "{_service(profile.base_url)}" of user {profile.name} '
@@ -130,18 +133,18 @@ def by_hand(profile: Profile) -> str:
     )
 
 
-def _in_time(call: Callable[[], Answer]) -> Answer:
-    """What a call to the keyring gives, or raises, unless it takes too long.
+def _with_timeout(call: Callable[[], Answer]) -> Answer:
+    """Call the keyring, but wait no longer than PATIENCE_SECONDS.
 
     Raises:
-        TimeoutError: It does.
+        TimeoutError: It takes longer.
     """
     answers: SimpleQueue[tuple[Answer, None] | tuple[None, Exception]] = SimpleQueue()
 
     def ask() -> None:
         try:
             answers.put((call(), None))
-        except Exception as error:  # whatever it is, it is raised below
+        except Exception as error:  # raised below, in the caller's thread
             answers.put((None, error))
 
     Thread(target=ask, daemon=True).start()
@@ -159,7 +162,7 @@ def _service(base_url: str) -> str:
     return f"batchrun {base_url}"
 
 
-def _said(error: Exception, key: str = "") -> str:
-    """What a backend says, without the key, should it quote it."""
+def _reason(error: Exception, key: str = "") -> str:
+    """A backend's own message, without the key if it quotes it."""
     words = str(error).strip() or type(error).__name__
     return words.replace(key, "***") if key else words

@@ -1,121 +1,156 @@
-"""The settings in force: options, environment, ``.env``, ``batchrun.toml``, defaults."""
+"""Load the settings from options, the environment, ``batchrun.toml`` and ``.env``."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
+from pydantic import SecretStr, ValidationError
 
 from batchrun.errors import UsageError
 from batchrun.settings.files import Configuration, find_configuration
-from batchrun.settings.location import is_server
-from batchrun.settings.model import KEY_VARIABLE, Settings, flaw_words, variable_of, wanted_words
+from batchrun.settings.model import (
+    KEY_VARIABLE,
+    PREFIX,
+    Origin,
+    Settings,
+    problem_of,
+    variable_of,
+    wanted_value,
+)
+from batchrun.settings.profiles import DEFAULT_PROFILE, stored_profiles
+from batchrun.text import did_you_mean, hide_secret, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from batchrun.settings.files import Configuration
-
-
-class Origin(StrEnum):
-    """Where a value comes from, the first that says something wins."""
-
-    OPTION = "option"
-    ENVIRONMENT = "environment"
-    DOTENV = ".env"
-    FILE = "batchrun.toml"
-    PROFILE = "profile"
-    DEFAULT = "default"
-
-
-def origins(
-    settings: Settings, given: Collection[str], files: Configuration
-) -> dict[str, tuple[Origin, str]]:
-    """Where each setting comes from, and its name there: a variable, an option, a path.
-
-    Args:
-        settings: As they were loaded.
-        given: Names of those that options gave.
-        files: What the files say.
-    """
-    environment, dotenv = (
-        {"api_key" if name == KEY_VARIABLE else name for name in source()}
-        for source in (EnvSettingsSource(Settings), DotEnvSettingsSource(Settings))
-    )
-    found: dict[str, tuple[Origin, str]] = {}
-    for name in Settings.model_fields:
-        if name not in settings.model_fields_set:
-            found[name] = Origin.DEFAULT, ""
-        elif name in given:
-            found[name] = Origin.OPTION, f"--{name.replace('_', '-')}"
-        elif name in environment:
-            found[name] = Origin.ENVIRONMENT, variable_of(name)
-        elif name in dotenv:
-            found[name] = Origin.DOTENV, variable_of(name)
-        else:
-            found[name] = Origin.FILE, str(files.holder(name) or "")
-    return found
-
-
-BASE_URL, JOURNAL = "BATCHRUN_BASE_URL", "BATCHRUN_JOURNAL"
+    from collections.abc import Mapping
 
 
 def load_settings(configuration: Configuration | None = None, **overrides: object) -> Settings:
-    """Read the settings; an override that is ``None`` counts as not given.
+    """Load the settings; the first of these that has a value wins.
+
+    1. An override, which is an option of the command line.
+    2. The environment.
+    3. ``batchrun.toml`` beside the list, then the user's own.
+    4. The stored profile, for the key and its address.
+    5. ``.env`` in the current folder, for the key alone.
+    6. The default.
+
+    A key and a profile answer one question, so the first source that names either decides.
 
     Args:
-        configuration: What the files say; ``None`` reads the user's own.
-        overrides: Settings by name.
+        configuration: What the ``batchrun.toml`` files say; ``None`` reads the user's own.
+        overrides: Settings by name; one that is ``None`` counts as not given.
 
     Raises:
-        UsageError: A setting has a value it can't have, the message names it; or a ``.env`` says
-            where a key goes that is not from there.
+        UsageError: A setting can't have its value; the message names it.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
+    for name, value in given.items():
+        if name != "api_key" and isinstance(value, str) and not value.strip():
+            what = f"The setting {name} is empty."  # such as --profile "$NAME" without a NAME
+            raise UsageError(what, "Give it a value, or leave it out.")
     files = find_configuration() if configuration is None else configuration
     try:
-        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
-        _refuse_redirection(settings, given)
-        beneath = from_files(settings, files)
-        return Settings(**given, **beneath) if beneath else settings  # type: ignore[arg-type]
+        settings = Settings(**given)
     except ValidationError as error:
         raise _unusable(error, given) from None
+    values = _values_of_files(settings, files)
+    origins = {name: (Origin.FILE, str(files.holder(name) or "")) for name in values}
+    return _with_dotenv(settings.with_values(values, origins))
 
 
-def from_files(settings: Settings, files: Configuration) -> dict[str, object]:
-    """What the files say that nothing above them has said."""
-    said = set(settings.model_fields_set)
-    if "api_key" in said:
-        said.add("profile")  # whose key it is, is settled
-    if "profile" in said | files.settings.keys() and "api_key" not in said:
-        said.add("base_url")  # a profile that is named has an address of its own
-    return {name: value for name, value in files.settings.items() if name not in said}
+def _values_of_files(settings: Settings, files: Configuration) -> dict[str, object]:
+    """What the files say about settings that no higher source has set."""
+    decided = set(settings.model_fields_set)
+    if "api_key" in decided:
+        decided.add("profile")
+    elif "profile" in decided | files.settings.keys():
+        decided.add("base_url")  # a profile has an address of its own
+    return {name: value for name, value in files.settings.items() if name not in decided}
 
 
-def _refuse_redirection(settings: Settings, given: Mapping[str, object]) -> None:
-    """A ``.env`` may have come with a list: it can't lead away a key, or the rows of a list."""
-    found = origins(settings, given, Configuration())
-    address, key = found["base_url"][0], found["api_key"][0]
-    if address is Origin.DOTENV and key in {Origin.ENVIRONMENT, Origin.OPTION}:
-        raise UsageError(
-            f"The .env file here says where your key goes, and does not hold it: {BASE_URL}.",
-            f"Take {BASE_URL} out of it, or set it in the environment, as PGAI_API_KEY is.",
+DOTENV_BYTES = 65_536
+"""A larger ``.env`` is not one, and is not read."""
+
+_ASSIGNMENT = re.compile(
+    rf"\s*(?:export\s+)?(?P<name>(?:{PREFIX}|PGAI_)\w{{1,64}})\s*=(?P<value>.*)", re.IGNORECASE
+)
+
+
+def _with_dotenv(settings: Settings) -> Settings:
+    """The settings with the key of a ``.env`` in the current folder, if no other source has one.
+
+    The file may have come with a list. So it can hold a key and nothing else, nothing in it is
+    expanded, its key never replaces another one, and what is done with it is said in a notice.
+    """
+    path = Path(".env").absolute()
+    found = _read_dotenv(path)
+    key = found.pop(KEY_VARIABLE, "")
+    if found:
+        settings = settings.with_notices(
+            f"{path}: ignored {', '.join(sorted(found))}. A .env file may hold {KEY_VARIABLE} and "
+            "nothing else; set the rest in the environment or in your own batchrun.toml."
         )
-    if found["journal"][0] is Origin.DOTENV and is_server(settings.journal):
-        raise UsageError(
-            f"The .env file here would send your lists to a journal on a server: {JOURNAL}.",
-            f"Take {JOURNAL} out of it, or set it in the environment.",
+    if not key or {"api_key", "profile"} & settings.model_fields_set:
+        return settings
+    hide_secret(key)
+    if not (key.isascii() and key.isprintable()) or re.search(r"[\s$`]", key):
+        return settings.with_notices(
+            f"{path}: ignored {KEY_VARIABLE}, which can't be a key. Write the key itself: "
+            "references to other variables are not expanded."
         )
+    if stored_profiles().get(DEFAULT_PROFILE) is not None:
+        return settings.with_notices(
+            f"{path}: ignored {KEY_VARIABLE}, because the stored profile {DEFAULT_PROFILE} comes "
+            f"first. To use this key, set {KEY_VARIABLE} in the environment."
+        )
+    settings = settings.with_values(
+        {"api_key": SecretStr(key)}, {"api_key": (Origin.DOTENV, str(path))}
+    )
+    return settings.with_notices(f"{path}: using its {KEY_VARIABLE}.")
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    """The variables of ours in a file; none if it can't be read."""
+    try:
+        if not path.is_file() or path.stat().st_size > DOTENV_BYTES:
+            return {}
+        content = path.read_bytes()
+    except OSError:
+        return {}
+    found = {}
+    for line in _decoded(content).splitlines():
+        if assignment := _ASSIGNMENT.fullmatch(line):
+            found[assignment["name"].upper()] = _unquoted(assignment["value"].strip())
+    return found
+
+
+def _decoded(content: bytes) -> str:
+    """Text in any encoding that an editor or PowerShell writes; no byte is an error."""
+    encoding = "utf-8-sig"
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif b"\0" in content[:4]:
+        encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
+    return content.decode(encoding, errors="replace")
+
+
+def _unquoted(value: str) -> str:
+    if value[:1] in {"'", '"'}:
+        inner, quote, _ = value[1:].partition(value[0])
+        return inner.strip() if quote else value
+    return re.split(r"\s#", f" {value}", maxsplit=1)[0].strip()
 
 
 def _unusable(error: ValidationError, given: Mapping[str, object]) -> UsageError:
     """What is wrong with the first setting that can't be used; never its value."""
-    flaw = error.errors()[0]
-    said = str(flaw["loc"][0])
-    name = next(each for each in Settings.model_fields if said in {each, variable_of(each)})
+    problem = error.errors()[0]
+    name = str(problem["loc"][0])
+    if name not in Settings.model_fields:
+        hint = did_you_mean(name, Settings.model_fields) or "docs/reference.md lists them."
+        return UsageError(f"There is no setting {visible(name)}.", hint.strip())
     where = f"The setting {name}" if name in given else variable_of(name)
     return UsageError(
-        f"{where} {flaw_words(flaw)}.", f"Write {wanted_words(name)}, or leave it out."
+        f"{where} {problem_of(problem)}.", f"Write {wanted_value(name)}, or leave it out."
     )

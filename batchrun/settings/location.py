@@ -1,4 +1,4 @@
-"""What names a journal: the path of a SQLite file, or the URL of a PostgreSQL database. Pure.
+"""Where things are: a journal's path or database URL, and the service's address.
 
 SQLAlchemy is loaded when a URL is read, and never for a path.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from batchrun.errors import JournalError, UsageError
-from batchrun.text import without_password
+from batchrun.text import HIDDEN, hide_secret, without_password
 
 if TYPE_CHECKING:
     from pathlib import PurePath
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
 
 # Two letters at least: C://lists/journal.db is a path.
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
-_POSTGRESQL = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
+_PATH = re.compile(r"[./\\~]|[a-z]:[/\\]", re.IGNORECASE)
+_SETTING_OF_SERVER = re.compile(
+    r"(?:^|[\s;,])(?:host|hostaddr|server|user|user ?id|uid|password|pwd|dbname|database|service)"
+    r"\s{0,9}=",
+    re.IGNORECASE,
+)
+_USER_AND_PASSWORD = re.compile(r"[^:]*:.*@", re.DOTALL)
+_POSTGRESQL = frozenset({"postgresql", "postgres", "pgsql"})
 _EXAMPLE = "Write it as postgresql://USER@HOST/DATABASE, or give the path of a file."
 # https://developer.apple.com/documentation/fileprovider: ~/Library/CloudStorage/OneDrive-Personal
 _SYNCHRONISED = {
@@ -36,13 +43,26 @@ _SYNCHRONISED = {
 
 
 def is_server(location: str) -> bool:
-    """Whether a journal is a database of a server; else it is a file."""
-    return _SCHEME.match(location) is not None
+    """Whether a journal is a database of a server, or is written like one; else it is a file.
+
+    Anything that may hold a password is not a file: a URL of any kind, a list of settings such as
+    ``host=db password=x``, and ``user:password@host``. `server_url` refuses what it can't read.
+    """
+    text = location.strip().strip("\"'")
+    if _PATH.match(text):
+        return False
+    return bool(
+        _SCHEME.match(text) or _SETTING_OF_SERVER.search(text) or _USER_AND_PASSWORD.match(text)
+    )
 
 
 def shown(location: str) -> str:
     """A journal's name as it may be shown: without a password."""
-    return without_password(location) if is_server(location) else location
+    if not is_server(location):
+        return location
+    text = location.strip().strip("\"'")
+    known = re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE)
+    return without_password(text) if known else HIDDEN
 
 
 def synchronised_by(path: PurePath) -> str | None:
@@ -66,10 +86,16 @@ def server_url(location: str) -> URL:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
+    location = location.strip().strip("\"'")
     found = _SCHEME.match(location)
-    scheme = found[1].lower() if found else ""
+    scheme = found[1].lower().partition("+")[0] if found else ""
+    if scheme in {"sqlite", "file"}:
+        raise JournalError(f"The journal is given as a {scheme} URL.", "Give its path alone.")
+    if not found or "://" not in location:
+        raise JournalError("The journal is neither a path nor a URL batchrun knows.", _EXAMPLE)
     if scheme not in _POSTGRESQL:
         raise JournalError(f"batchrun keeps no journal in a database of {scheme}.", _EXAMPLE)
+    location = f"postgresql{location[len(found[1]) :]}"
     try:
         url = make_url(location)
     except (ArgumentError, ValueError):
@@ -81,6 +107,8 @@ def server_url(location: str) -> URL:
         )
     if not url.database:
         raise JournalError("The journal's URL names no database.", _EXAMPLE)
+    if isinstance(url.password, str):
+        hide_secret(url.password)
     return url.set(drivername="postgresql+psycopg")
 
 

@@ -1,37 +1,46 @@
-"""Settings: from arguments, else the environment, else a ``.env`` file, else defaults."""
+"""Settings: what is the same for every batch of a user, and where each value comes from."""
 
 from __future__ import annotations
 
 import math
+import os
 import re
-from difflib import get_close_matches
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
 
-from batchrun.settings.location import DEFAULT_BASE_URL
-from batchrun.text import KeepsSecrets
+from batchrun.settings.location import DEFAULT_BASE_URL, service_of
+from batchrun.text import hide_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
 
 PREFIX = "BATCHRUN_"
 KEY_VARIABLE = "PGAI_API_KEY"
 
-_KEY_NAMES = frozenset({"api_key", KEY_VARIABLE})
-_WHOSE_KEY = _KEY_NAMES | {"profile"}
+_IDENTITY = ("api_key", "profile")
+
+
+class Origin(StrEnum):
+    """Where a value comes from. The first source that has a value wins."""
+
+    OPTION = "option"
+    ENVIRONMENT = "environment"
+    FILE = "batchrun.toml"
+    PROFILE = "profile"
+    DOTENV = ".env"
+    DEFAULT = "default"
 
 
 def read_rate(rate: object) -> object:
-    """A rate as people write it: ``120``, ``120/min``, ``unlimited``.
+    """Read a rate in any of its spellings: ``120``, ``120/min``, ``unlimited``.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a rate.
     """
     if not isinstance(rate, str):
         return rate
@@ -44,15 +53,20 @@ def read_rate(rate: object) -> object:
     return int(number)
 
 
-class Settings(BaseSettings, KeepsSecrets):
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
     """Everything that is the same for every batch of a user.
+
+    A value that is not passed comes from the environment variable in parentheses. `load_settings`
+    also reads ``batchrun.toml`` and ``.env``.
 
     Attributes:
         api_key: The service's key (``PGAI_API_KEY``).
-        profile: Whose stored key is used, and where it belongs (``BATCHRUN_PROFILE``); ``None``
-            for ``api_key``, else the profile "default".
-        base_url: Where the service is (``BATCHRUN_BASE_URL``); unless given, where the profile's
-            key belongs.
+        profile: The profile whose stored key is used, at the profile's address
+            (``BATCHRUN_PROFILE``); ``None`` for ``api_key``, else the profile "default".
+        base_url: The service's address (``BATCHRUN_BASE_URL``); unless given, the profile's.
         journal: Path or database URL of the journal (``BATCHRUN_JOURNAL``).
         rate: Requests a minute (``120``, ``"120/min"``); ``None`` follows the service's headers,
             else 60; ``"unlimited"`` follows them too, else sends as fast as it can
@@ -85,105 +99,113 @@ class Settings(BaseSettings, KeepsSecrets):
             that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
-        dotenv_filtering="only_existing",
-        extra="ignore",
-        frozen=True,
-        populate_by_name=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    api_key: SecretStr | None = Field(default=None, validation_alias=KEY_VARIABLE)
+    api_key: SecretStr | None = None
     profile: str | None = None
     base_url: str = DEFAULT_BASE_URL
     journal: str = Field(  # a URL may hold a password
-        default_factory=lambda: str(default_journal()), repr=False
+        default_factory=lambda: str(default_journal()), repr=False, min_length=1
     )
     rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = None
     daily: Annotated[int | None, Field(ge=1)] = None
     max_in_flight: Annotated[int | None, Field(ge=1)] = None
-    patience_seconds: Annotated[float, Field(gt=0)] = 1800.0
-    drain_seconds: Annotated[float, Field(ge=0)] = 60.0
-    longest_pause_seconds: Annotated[float, Field(ge=0)] = 300.0
+    patience_seconds: Annotated[Seconds, Field(gt=0)] = 1800.0
+    drain_seconds: Annotated[Seconds, Field(ge=0)] = 60.0
+    longest_pause_seconds: Annotated[Seconds, Field(ge=0)] = 300.0
     largest_file_mb: Annotated[int, Field(ge=1)] = 2048
     largest_unpacked_mb: Annotated[int, Field(ge=1)] = 4096
     most_cells: Annotated[int, Field(ge=1)] = 50_000_000
     most_sheets: Annotated[int, Field(ge=1)] = 500
     wait: bool = False
     stop_after_failures: Annotated[int, Field(ge=0)] = 10
-    timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
+    timeout_seconds: Annotated[Seconds, Field(gt=0)] = 30.0
     log_file: Path | None = None
-    speed: Annotated[float, Field(gt=0)] = 1.0
+    speed: Annotated[Seconds, Field(gt=0)] = 1.0
 
     _typed_key: SecretStr | None = PrivateAttr(default=None)
+    _origins: dict[str, tuple[Origin, str]] = PrivateAttr(default_factory=dict)
+    _notices: tuple[str, ...] = PrivateAttr(default=())
+    _stated_service: str = PrivateAttr(default="")
+
+    def __init__(self, **given: Any) -> None:
+        environment = _from_environment({name for name in _IDENTITY if given.get(name)})
+        super().__init__(**{**environment, **_without_blanks(given)})
+        for name in environment.keys() - given.keys():
+            self._origins[name] = Origin.ENVIRONMENT, variable_of(name)
+        if "base_url" in self.model_fields_set:
+            self._stated_service = service_of(self.base_url)
+        if self.api_key is not None:
+            hide_secret(self.api_key.get_secret_value())
 
     @property
     def typed_key(self) -> str:
-        """The key that was typed in place of a refused one; ``""`` for none."""
+        """The key typed in place of a refused one; ``""`` for none."""
         return "" if self._typed_key is None else self._typed_key.get_secret_value()
 
-    def secrets(self) -> Iterator[str]:
-        """See `KeepsSecrets`."""
-        yield self.typed_key
-        if self.api_key is not None:
-            yield self.api_key.get_secret_value()
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user has to know about where the settings come from."""
+        return self._notices
+
+    @property
+    def stated_service(self) -> str:
+        """The service named by an option or the environment; ``""`` for none."""
+        return self._stated_service
+
+    def origin_of(self, name: str) -> tuple[Origin, str]:
+        """Where a value comes from, and the variable or file that has it; ``""`` for neither."""
+        if name not in self.model_fields_set:
+            return Origin.DEFAULT, ""
+        return self._origins.get(name, (Origin.OPTION, f"--{name.replace('_', '-')}"))
 
     def with_typed_key(self, key: str) -> Self:
-        """These settings with a key that goes where the refused one went."""
+        """These settings with a key that goes to the address of the refused one."""
         typed = self.model_copy()
         typed._typed_key = SecretStr(key)
+        hide_secret(key)
         return typed
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, the environment, ``.env``: the first that says whose key it is decides."""
-        del file_secret_settings
-        sources = (init_settings, env_settings, dotenv_settings)
-        return tuple(OneIdentity(settings_cls, source) for source in sources)
+    def with_values(
+        self, values: Mapping[str, object], origins: Mapping[str, tuple[Origin, str]]
+    ) -> Self:
+        """These settings with checked values of a lower source, and where those come from."""
+        merged = self.model_copy(update=dict(values))
+        merged._origins = {**self._origins, **origins}
+        return merged
+
+    def with_notices(self, *notices: str) -> Self:
+        """These settings with more notices."""
+        noted = self.model_copy()
+        noted._notices = (*self._notices, *notices)
+        return noted
 
 
-class OneIdentity(PydanticBaseSettingsSource):
-    """A source as it counts under those above it: a key and a profile never stand side by side.
+def _from_environment(identity: set[str]) -> dict[str, str]:
+    """The settings of the environment; those that are empty count as not set.
 
-    Where both are said at one height, the profile counts: it keeps its own key and address.
-
-    Args:
-        settings_cls: Of which settings.
-        source: Where they are read from.
+    A key and a profile answer one question, so the first source that names either decides.
+    Where one source names both, the profile counts: it has its own key and address.
     """
-
-    def __init__(
-        self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource
-    ) -> None:
-        super().__init__(settings_cls)
-        self._source = source
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """See `PydanticBaseSettingsSource`."""
-        return self._source.get_field_value(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        """What the source says, without what something above it has settled."""
-        said = {name: value for name, value in self._source().items() if not _blank(name, value)}
-        said.pop("api_key", None)  # BATCHRUN_API_KEY: a key has one variable
-        if _WHOSE_KEY & self.current_state.keys():
-            hidden = _WHOSE_KEY
-        else:
-            hidden = _KEY_NAMES if "profile" in said else frozenset()
-        return {name: value for name, value in said.items() if name not in hidden}
+    variables = {name.upper(): value for name, value in os.environ.items() if value.strip()}
+    variables |= {name: value for name, value in os.environ.items() if value.strip()}
+    found = {
+        name: variables[variable_of(name)]
+        for name in Settings.model_fields
+        if variable_of(name) in variables
+    }
+    if identity or "profile" in found:
+        found.pop("api_key", None)
+    if identity:
+        found.pop("profile", None)
+    return found
 
 
-def _blank(name: str, value: object) -> bool:
-    return name in _WHOSE_KEY and (value is None or value == "")
+def _without_blanks(given: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in given.items() if name not in _IDENTITY or value}
+    if "profile" in kept:
+        kept.pop("api_key", None)
+    return kept
 
 
 def variable_of(name: str) -> str:
@@ -192,7 +214,7 @@ def variable_of(name: str) -> str:
 
 
 def default_journal() -> Path:
-    """Where a user's journal is kept unless told otherwise."""
+    """Where a user's journal is kept unless a setting names another place."""
     return user_data_path("batchrun", appauthor=False) / "journal.db"
 
 
@@ -207,32 +229,32 @@ _NUMBERS: dict[object, str] = {
     **dict.fromkeys((float, float | None), "a number"),
 }
 
-
-_FLAWS: dict[str, str] = {
+_PROBLEMS: dict[str, str] = {
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "is not a whole number"),
-    **dict.fromkeys(("float_parsing", "float_type"), "is not a number"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "is not a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "is neither true nor false"),
     "string_type": "is not a text",
+    "string_too_short": "is empty",
 }
 
 
-def flaw_words(flaw: Mapping[str, Any]) -> str:
-    """What is wrong, from one of pydantic's errors.
+def problem_of(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says, in plain words.
 
-    Never the value: it might be a key put into the wrong place.
+    Never the value: it might be a key in the wrong place.
     """
-    bounds = flaw.get("ctx", {})
-    match flaw["type"]:
+    bounds = error.get("ctx", {})
+    match error["type"]:
         case "greater_than_equal":
             return f"is less than {bounds['ge']:g}"
         case "greater_than":
             return f"is not more than {bounds['gt']:g}"
         case kind:
-            return _FLAWS.get(kind, "can't be used")
+            return _PROBLEMS.get(kind, "can't be used")
 
 
-def wanted_words(name: str) -> str:
-    """What a setting takes."""
+def wanted_value(name: str) -> str:
+    """What a setting takes, in plain words."""
     field = Settings.model_fields[name]
     if name == "rate":
         return "120, 120/min or unlimited"
@@ -252,7 +274,7 @@ def wanted_words(name: str) -> str:
 _WITHOUT_QUOTES = re.compile(r"""\s*([\w.-]+)\s*=\s*[^\s"'\[{].*""")
 
 
-def unread_hint(text: str, problem: str) -> str:
+def toml_hint(text: str, problem: str) -> str:
     """What to do about TOML that can't be read.
 
     Args:
@@ -265,25 +287,19 @@ def unread_hint(text: str, problem: str) -> str:
     found = _WITHOUT_QUOTES.fullmatch(line)
     if found is None:
         return "See docs/reference.md."
-    return f'A text stands in quotes: {found[1]} = "…"'  # not the text: it might be a key
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The closest of what there is as a question with a space after it; ``""`` for none."""
-    close = get_close_matches(word, list(known), n=1)
-    return f"Did you mean {close[0]}? " if close else ""
+    return f'Text needs quotes: {found[1]} = "…"'  # not the text: it might be a key
 
 
 def masked_key(key: str) -> str:
     """A key as it may be shown: its last four characters, of a short one nothing."""
-    return shown_end(key_end(key))
+    return masked_end(key_end(key))
 
 
-def shown_end(end: str) -> str:
-    """The end of a key, as it may be shown; a word where it is too short to show any of it."""
+def masked_end(end: str) -> str:
+    """The end of a key as it may be shown; a word where the key is too short to show any of it."""
     return f"…{end}" if end else "(hidden)"
 
 
 def key_end(key: str) -> str:
-    """What may be shown of a key."""
+    """The last characters of a key, which may be shown; ``""`` for a short key."""
     return key[-KEY_END:] if len(key) >= _LONG_ENOUGH else ""

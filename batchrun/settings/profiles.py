@@ -7,29 +7,24 @@ where there is no keyring.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from batchrun.errors import UsageError
 from batchrun.settings.files import configuration_folder
-from batchrun.settings.model import did_you_mean
+from batchrun.settings.private_file import PrivateFile
+from batchrun.text import did_you_mean, quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
 DEFAULT_PROFILE = "default"
 FILE_NAME = "profiles.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-_LOCK_SECONDS = 10.0
 
 
 class Kept(StrEnum):
@@ -67,6 +62,7 @@ class Profiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = PrivateFile(path)
 
     def all(self) -> dict[str, Profile]:
         """The profiles by name, sorted.
@@ -75,16 +71,9 @@ class Profiles:
             UsageError: The file can't be read.
         """
         try:
-            text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return {}
+            return self._parsed(self._file.read())
         except (OSError, ValueError):
             raise self._unreadable() from None
-        try:
-            found = [_read(name, entry) for name, entry in json.loads(text).items()]
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-            raise self._unreadable() from None  # not the cause: it might quote a key
-        return {profile.name: profile for profile in sorted(found, key=lambda one: one.name)}
 
     def get(self, name: str) -> Profile | None:
         """The profile of this name, if there is one."""
@@ -98,11 +87,11 @@ class Profiles:
         """
         known = self.all()
         if name not in known:
-            there = f"There are: {', '.join(known)}. " if known else ""
+            others = f"There are: {', '.join(known)}. " if known else ""
+            login = quoted_command("batchrun", "login", "--profile", name)
             raise UsageError(
                 f"There is no profile {name}.",
-                f"{did_you_mean(name, known) or there}Make it with: "
-                f"batchrun login --profile {name}",
+                f"{did_you_mean(name, known) or others}To create it: {login}",
             )
         return known[name]
 
@@ -110,51 +99,37 @@ class Profiles:
         """Keep a profile in place of an earlier one of its name.
 
         Raises:
-            UsageError: The file can't be written.
+            UsageError: The file can't be read or written.
         """
-        with self._changing() as found:
-            found[profile.name] = profile
+        self._change(lambda found: found | {profile.name: profile})
 
     def drop(self, name: str) -> None:
-        """Forget a profile.
+        """Remove a profile.
 
         Raises:
-            UsageError: The file can't be written.
+            UsageError: The file can't be read or written.
         """
-        with self._changing() as found:
-            found.pop(name, None)
+        self._change(lambda found: {key: found[key] for key in found if key != name})
 
-    @contextmanager
-    def _changing(self) -> Iterator[dict[str, Profile]]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=0o600):
-                found = self.all()
-                yield found
-                self._write({name: _entry(profile) for name, profile in found.items()})
-        except (OSError, Timeout) as error:
-            raise UsageError(
-                f"{self.path} can't be written: {error}.",
-                "Nothing was kept; PGAI_API_KEY or a .env file works without it.",
-            ) from error
+    def _change(self, changed: Callable[[dict[str, Profile]], dict[str, Profile]]) -> None:
+        with self._file.changing() as change:
+            entries = changed(self._parsed(change.text))
+            text = json.dumps(
+                {name: _entry(profile) for name, profile in entries.items()}, indent=2
+            )
+            change.text = text
 
-    def _write(self, entries: dict[str, Any]) -> None:
-        """Whole or not at all, and never readable by others, not even for a moment."""
-        handle, name = tempfile.mkstemp(prefix=".profiles.", dir=self.path.parent)  # mode 0600
-        temporary = Path(name)
+    def _parsed(self, text: str) -> dict[str, Profile]:
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(entries, file, indent=2)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            found = [_read(name, entry) for name, entry in json.loads(text or "{}").items()]
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            raise self._unreadable() from None  # not the cause: it might quote a key
+        return {profile.name: profile for profile in sorted(found, key=lambda one: one.name)}
 
     def _unreadable(self) -> UsageError:
         return UsageError(
             f"{self.path} can't be read.",
-            "Mend or remove it, then log in again: batchrun login",
+            "Correct or remove it, then log in again: batchrun login",
         )
 
 

@@ -6,27 +6,36 @@
     ├── formats.py         what the bytes are
     ├── text.py            CSV and its kin, with encoding.py
     ├── html.py            HTML that is named .xls
-    └── workbooks.py       XLSX by xlsx.py; other workbooks by isolated.py; sheets.py chooses
+    └── workbooks.py       workbooks, by way of isolated.py, which starts a process for
+        books.py               XLSX (xlsx.py, archive.py), XLS, XLSB, ODS, spreadsheetml.py
         build.py           rows → Table, with frames.py; reports.py knows what is no row
     roles.py           which column is which; ids.py reads a cell
     choices.py         the user's choices, kept for the next export
+
+The public names are loaded when they are first used: the process that reads a workbook needs few.
 """
 
-from batchrun.tables.choices import Choices, read_choices, save_choices
-from batchrun.tables.files import load
-from batchrun.tables.frames import from_frame
-from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
-from batchrun.tables.options import LoadLimits, LoadOptions
-from batchrun.tables.roles import (
-    Ask,
-    ColumnQuestion,
-    Contents,
-    candidate_contents,
-    find_column,
-    find_roles,
-    swap_notice,
-    unused_notices,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchrun.tables.choices import Choices, read_choices, save_choices
+    from batchrun.tables.files import load
+    from batchrun.tables.frames import from_frame
+    from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
+    from batchrun.tables.options import LoadLimits, LoadOptions
+    from batchrun.tables.roles import (
+        Ask,
+        ColumnQuestion,
+        Contents,
+        candidate_contents,
+        find_column,
+        find_roles,
+        swap_notice,
+        unused_notices,
+    )
 
 __all__ = [
     "Ask",
@@ -50,3 +59,34 @@ __all__ = [
     "swap_notice",
     "unused_notices",
 ]
+
+_HOMES = {
+    "Ask": "batchrun.tables.roles",
+    "Choices": "batchrun.tables.choices",
+    "ColumnQuestion": "batchrun.tables.roles",
+    "Contents": "batchrun.tables.roles",
+    "DamagedId": "batchrun.tables.ids",
+    "LoadLimits": "batchrun.tables.options",
+    "LoadOptions": "batchrun.tables.options",
+    "MissingId": "batchrun.tables.ids",
+    "ParsedId": "batchrun.tables.ids",
+    "ValidId": "batchrun.tables.ids",
+    "candidate_contents": "batchrun.tables.roles",
+    "find_column": "batchrun.tables.roles",
+    "find_roles": "batchrun.tables.roles",
+    "from_frame": "batchrun.tables.frames",
+    "load": "batchrun.tables.files",
+    "parse_id": "batchrun.tables.ids",
+    "read_choices": "batchrun.tables.choices",
+    "save_choices": "batchrun.tables.choices",
+    "swap_notice": "batchrun.tables.roles",
+    "unused_notices": "batchrun.tables.roles",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(home), name)
+    return found

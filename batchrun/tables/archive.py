@@ -1,10 +1,10 @@
-"""The ZIP archive that a workbook is, opened with suspicion. What it announces is not believed."""
+"""The ZIP archive that a workbook is. What it announces is not believed."""
 
 from __future__ import annotations
 
+import copy
 import io
 import re
-import struct
 import zipfile
 import zlib
 from typing import TYPE_CHECKING
@@ -14,16 +14,18 @@ from batchrun.tables.options import RATIO_MATTERS_FROM, LoadLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
 CHUNK_BYTES = 256 * 1024
-FEED_BYTES = 32 * 1024
-"""Packed bytes given to zlib at once: it copies what it leaves over, each time."""
 PROLOG_BYTES = 64 * 1024
-LOCAL_HEADER_BYTES = 30  # APPNOTE 4.3.7
 RAISED = "A limit can be raised by a setting if you trust the file; see docs/loading.md."
 
 _DECLARATION = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ROOT_ELEMENT = re.compile(rb"<[A-Za-z_]")
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError,
+    RuntimeError,
+)  # fmt: skip
 
 
 class Archive:
@@ -40,13 +42,13 @@ class Archive:
 
     def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
         self.name = name
-        self._raw = raw
         try:
-            with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-                members = archive.infolist()
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
+            self._zip = zipfile.ZipFile(io.BytesIO(raw))
+        except _UNREADABLE as error:
             raise self.damaged() from error
-        self._members = {each.filename: each for each in members}
+        members = self._zip.infolist()
+        # some programs write backslashes, or a slash in front
+        self._members = {each.filename.replace("\\", "/"): each for each in members}
         self._refuse_hostile(members, limits)
 
     @property
@@ -72,31 +74,17 @@ class Archive:
         Raises:
             InputError: It is damaged, or larger than it says.
         """
-        member = self._members[part]
-        packed = self._packed(member)
-        if member.compress_type == zipfile.ZIP_STORED:
-            yield from (
-                bytes(packed[at : at + CHUNK_BYTES]) for at in range(0, len(packed), CHUNK_BYTES)
-            )
-            return
-        left = member.file_size
-        inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-        feeds = (packed[at : at + FEED_BYTES] for at in range(0, len(packed), FEED_BYTES))
-        feed: bytes | memoryview = b""
+        left = self.size(part)
         try:
-            while not inflating.eof:
-                feed = inflating.unconsumed_tail or next(feeds, b"")
-                piece = inflating.decompress(feed, CHUNK_BYTES)
-                left -= len(piece)
-                if left < 0:
-                    raise self.refused(f"{part} is larger than the archive says")
-                if piece:
+            with self._opened(part) as stream:
+                while piece := stream.read(CHUNK_BYTES):
+                    left -= len(piece)
+                    if left < 0:
+                        raise self.refused(f"{part} is larger than the archive says")
                     yield piece
-                elif not feed:
-                    break
-        except zlib.error as error:
+        except _UNREADABLE as error:
             raise self.damaged() from error
-        if left or not inflating.eof:
+        if left:
             raise self.damaged()
 
     def beginning(self, part: str, size: int = PROLOG_BYTES) -> bytes:
@@ -105,14 +93,16 @@ class Archive:
         Raises:
             InputError: It is damaged.
         """
-        member = self._members[part]
-        packed = self._packed(member)
-        if member.compress_type == zipfile.ZIP_STORED:
-            return bytes(packed[:size])
         try:
-            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed[: 2 * size], size)
-        except zlib.error as error:
+            with self._opened(part) as stream:
+                return stream.read(size)
+        except _UNREADABLE as error:
             raise self.damaged() from error
+
+    def _opened(self, part: str) -> IO[bytes]:
+        member = copy.copy(self._members[part])
+        member.file_size = 2**62  # zipfile stops at the announced size without a word
+        return self._zip.open(member)
 
     def refuse_declarations(self) -> None:
         """Refuse XML that declares a document type or entities: no workbook needs them.
@@ -142,17 +132,6 @@ class Archive:
         """The error for an archive that seems built to do harm."""
         return InputError(f"{self.name} was not opened: {why}.", hint)
 
-    def _packed(self, member: zipfile.ZipInfo) -> memoryview:
-        header = self._raw[member.header_offset : member.header_offset + LOCAL_HEADER_BYTES]
-        if len(header) < LOCAL_HEADER_BYTES or not header.startswith(b"PK\x03\x04"):
-            raise self.damaged()
-        name_length, extra_length = struct.unpack("<HH", header[26:30])
-        start = member.header_offset + LOCAL_HEADER_BYTES + name_length + extra_length
-        packed = memoryview(self._raw)[start : start + member.compress_size]
-        if len(packed) < member.compress_size:
-            raise self.damaged()
-        return packed
-
     def _refuse_hostile(self, members: list[zipfile.ZipInfo], limits: LoadLimits) -> None:
         if len(members) > limits.parts:
             raise self.refused(f"it has {len(members):,} parts, more than {limits.parts:,}")
@@ -176,8 +155,6 @@ class Archive:
                 f"{self.name} is protected by a password.", "Save it without one, then try again."
             )
         if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise self.damaged()
-        if member.compress_type == zipfile.ZIP_STORED and member.file_size > member.compress_size:
             raise self.damaged()
         ratio = member.file_size / max(member.compress_size, 1)
         if ratio > limits.ratio and member.file_size > RATIO_MATTERS_FROM:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError, parameter
+from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.frames import (
     NO_ROOM,
@@ -125,7 +125,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         after_blank = collector.after_blank
         aside = find_aside(names, cells, after_blank, report=head.report)
         dropped = aside.positions
-        notices = [*source.marked_notices, *head.notices, *aside.notices(found_lines, cells)]
+        notices = [*source.notices, *head.notices, *aside.notices(found_lines, cells)]
         second = find_second_header(names, cells, after_blank, dropped)
         if second is not None and _is_header_in_doubt(head, cells, second[0]):
             notices += [] if head.doubt else [header_doubt(head.line, int(found_lines[second[1]]))]
@@ -153,7 +153,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         names += [""] * (len(cells) - len(names))
         table_source = replace(
             source,
-            marked_notices=tuple(notices),
+            notices=tuple(notices),
             header_line=head.line,
             formats=_column_formats(layout, len(names)),
         )
@@ -169,7 +169,7 @@ def _read_head(
     if layout.no_header:
         if layout.header_row is not None:
             raise InputError(
-                f"{parameter('no_header', True)} and {parameter('header_row')} exclude each other.",
+                "--no-header and --header-row exclude each other.",
                 "Give one.",
             )
         names = [f"Column {number + 1}" for number in range(max(map(len, rows)))]
@@ -233,7 +233,7 @@ def _place_header(
         raise InputError(
             f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
             " begins there.",
-            f"Give {parameter('header_row')} the number of the line with the column names.",
+            "Give --header-row the number of the line with the column names.",
         )
     return Header(index, preamble=tuple(range(index)))
 
@@ -246,10 +246,10 @@ def _refuse_ids_in_header(rows: Sequence[Sequence[Cell]], place: str) -> None:
                 raise InputError(
                     f"{place} holds an ID (column {number}: {str(cell).strip():.60}), so it is not"
                     " a header.",
-                    f"If the list has no column names, add {parameter('no_header', True)} and name"
-                    f" the column: {parameter('company_column', str(number))} or"
-                    f" {parameter('contact_column', str(number))}. If they stand in another line,"
-                    f" give its number to {parameter('header_row')}.",
+                    f"If the list has no column names, add --no-header and name"
+                    f" the column: --company-column {number} or"
+                    f" --contact-column {number}. If they stand in another line,"
+                    f" give its number to --header-row.",
                 )
 
 
@@ -309,14 +309,14 @@ def _header_notices(
         raise InputError(
             f"{source.place(line)} looks like the header, but line {with_ids[0]} above it holds an"
             " ID: there may be two tables.",
-            f"{parameter('header_row', str(line))} reads the rows below line {line}"
-            f" {parameter('header_row', str(first))} those from line {first} on. To read both, put"
+            f"--header-row {line} reads the rows below line {line}"
+            f" --header-row {first} those from line {first} on. To read both, put"
             " each table into a file of its own.",
         )
     if header.depth > 1:
         notices.append(
             f"The header has {header.depth} lines ({line - header.depth + 1}-{line}); the names in"
-            f" them were joined; {parameter('header_row')} chooses one line"
+            f" them were joined; --header-row chooses one line"
         )
     if above:
         texts = [(number, _first_text(row)) for number, row in above]
@@ -325,7 +325,7 @@ def _header_notices(
             hold = "1 holds an ID" if len(with_ids) == 1 else f"{len(with_ids):,} hold IDs"
             said += f"; of them {hold} and are not read"
         if guessed:
-            said += f"; line {line} was taken as the header, {parameter('header_row')} says another"
+            said += f"; line {line} was taken as the header, --header-row says another"
         notices.append(said)
     return notices
 
@@ -343,17 +343,16 @@ def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSou
     if head.line is None:
         return InputError(
             f"{source.place(line)} looks like a header ({second}), but"
-            f" {parameter('no_header', True)} says that the list has none.",
-            f"Leave {parameter('no_header', True)} out, or name the line with"
-            f" {parameter('header_row', str(line))}.",
+            f" --no-header says that the list has none.",
+            f"Leave --no-header out, or name the line with --header-row {line}.",
         )
     first = _named([name for name in head.names if name.strip()])
     return InputError(
         f"{source.place(line)} looks like a second header ({second}) below the one in line"
         f" {head.line} ({first}): the rows below it would be sent with the wrong IDs.",
         f"Put each table into a file of its own, or read one of them:"
-        f" {parameter('header_row', str(head.line))} for the rows above line {line},"
-        f" {parameter('header_row', str(line))} for those below it.",
+        f" --header-row {head.line} for the rows above line {line},"
+        f" --header-row {line} for those below it.",
     )
 
 

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from batchrun.errors import OutputError, UsageError, parameter
+from batchrun.errors import OutputError, UsageError
 from batchrun.model import Role
 from batchrun.tables.roles import column_name, normalise
 
@@ -64,7 +64,7 @@ class Choices:
             if names
         ]
         notice = f"The columns differ from those of the mapping: {'; '.join(parts)}"
-        source = replace(table.source, marked_notices=(*table.source.marked_notices, notice))
+        source = replace(table.source, notices=(*table.source.notices, notice))
         return replace(table, source=source)
 
     def made(self, table: Table, roles: Mapping[Role, int]) -> Choices:
@@ -108,12 +108,12 @@ def read_choices(path: Path) -> Choices:
     except OSError as error:
         raise UsageError(
             f"The mapping {path} can't be read: {error.strerror}.",
-            f"Check its name; {parameter('save_mapping')} makes one.",
+            "Check its name; --save-mapping makes one.",
         ) from error
     except ValueError as error:
         raise UsageError(
             f"The mapping {path} is not TOML: {error}.",
-            f"Mend it, or make a new one with {parameter('save_mapping')}.",
+            "Mend it, or make a new one with --save-mapping.",
         ) from error
     for name, value in found.items():
         wanted = _TYPES.get(name)
@@ -146,12 +146,17 @@ def save_choices(path: Path, choices: Choices) -> None:
         lines.append("\n[parameter_columns]\n")
         columns = choices.parameter_columns.items()
         lines += [f"{_toml(name)} = {_toml(column)}\n" for name, column in columns]
+    if path.is_symlink() and not path.exists():
+        raise OutputError(
+            f"The mapping {path} is a link to a file that does not exist.",
+            "Name another place with --save-mapping.",
+        )
     try:
         path.write_text("".join(lines), encoding="utf-8")
     except OSError as error:
         raise OutputError(
             f"The mapping {path} can't be written: {error.strerror}.",
-            f"Name another place with {parameter('save_mapping')}.",
+            "Name another place with --save-mapping.",
         ) from error
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring, iterparse
 
-from batchrun.tables.extent import column_letters, column_number
 from batchrun.tables.formats import Format
+from batchrun.tables.sheets import column_letters
+from batchrun.tables.xlsx import column_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ def _xlsx_details(archive: zipfile.ZipFile, sheet: str) -> SheetDetails:
         value = next((each.text for each in element if _local(each.tag) == "v"), None)
         if place is None or value is None or element.get("t", "n") != "n":
             continue
-        row, column = int(place[2]), column_number(place[1].encode())
+        row, column = int(place[2]), column_number(place[1])
         style = int(element.get("s", "0"))
         if style not in dates:
             codes.setdefault(column, Counter())[zeros.get(style, "")] += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.tables.archive import RAISED
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from batchrun.tables.options import LoadLimits
 
 DEFAULT = LoadOptions()
-FREED_BYTES = 31 * 1024**2
-"""Taken and freed before a list is read, and never touched: glibc keeps freed pieces up to the
-largest that was freed (of 32 MB) for use, instead of giving each back to the system and asking
-for it again, which takes up to a third of the time (mallopt(3), M_MMAP_THRESHOLD)."""
 
 
 def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any) -> Table:
@@ -50,12 +46,12 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
         table = _load(Path(path), replace(options, **given))
     except InputError as error:
         # names of files, sheets and parts may hold anything: no line breaks, no terminal codes
-        what, hint = _one_line(error.marked_what), _one_line(error.marked_hint)
+        what, hint = _one_line(error.what), _one_line(error.hint)
         raise InputError(what, hint) from error
     source = replace(
         table.source,
         name=visible(table.source.name, kept=""),
-        marked_notices=tuple(map(_one_line, table.source.marked_notices)),
+        notices=tuple(map(_one_line, table.source.notices)),
     )
     return replace(table, source=source)
 
@@ -65,7 +61,6 @@ def _one_line(text: str) -> str:
 
 
 def _load(file: Path, options: LoadOptions) -> Table:
-    bytes(FREED_BYTES)
     try:
         _refuse_large(file, options.limits)
         with file.open("rb") as opened:
@@ -93,7 +88,8 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
     if is_container(raw):
         stream.seek(0)
         raw = stream.read()
-    file_format = detect_format(raw, file.name, options.limits)
+        return read_workbook(raw, file, options)
+    file_format = detect_format(raw, file.name)
     match file_format:
         case Format.TEXT if options.sheet is not None:
             raise InputError(
@@ -104,10 +100,8 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
             return read_text(stream, file, options)
         case Format.HTML:
             return read_page(raw + stream.read(), file, options)
-        case Format.XLSX | Format.XLS | Format.XLSB | Format.ODS:
-            return read_workbook(raw, file, file_format, options)
-        case unexpected:
-            assert_never(unexpected)
+        case _:
+            return read_workbook(raw + stream.read(), file, options)
 
 
 def _refuse_large(file: Path, limits: LoadLimits) -> None:

@@ -7,10 +7,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
-from batchrun.tables.archive import Archive
 
 if TYPE_CHECKING:
-    from batchrun.tables.options import LoadLimits
+    from batchrun.tables.archive import Archive
 
 ZIP_MAGIC = b"PK\x03\x04"
 OLE_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")  # [MS-CFB] 2.2
@@ -28,6 +27,12 @@ MAGIC_NAMES = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!", "a RAR archive"),
     (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"PK\x07\x08", "a ZIP archive in several parts"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+    (b"ARROW1", "a Feather file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"\0\0\x02\0\x06\x04", "a Lotus 1-2-3 workbook"),
+    (b"\0\0\x1a\0", "a Lotus 1-2-3 workbook"),
     (b"\x09\x00\x04\x00", "an Excel workbook from before 1997"),  # BOF, [MS-XLS] 2.4.21
     (b"\x09\x02\x06\x00", "an Excel workbook from before 1997"),
     (b"\x09\x04\x06\x00", "an Excel workbook from before 1997"),
@@ -40,32 +45,44 @@ MAGIC_NAMES = (
 _NOT_A_LIST = tuple(
     (re.compile(pattern, re.DOTALL), kind)
     for pattern, kind in (
-        (rb"<\?xml\b.*?\burn:schemas-microsoft-com:office:spreadsheet", "an Excel 2003 XML file"),
         (rb"<\?xml\b.*?<office:document\b", "a flat OpenDocument file (.fods)"),
         (rb"\{\s*\"(url|doc_id)\".*?docs\.google\.com", "a shortcut to a Google document"),
         (rb"\[internetshortcut\]", "a shortcut to a web page"),
         (rb"<\?xml\b.*?<plist\b", "a shortcut or settings file of macOS"),
         (rb"(\[\s*)?\{\s*\"[^\"]*\"\s*:", "a JSON file"),
         (rb"<\?xml\b", "an XML file"),
+        (rb"id;p[^\r\n;]*(;[^\r\n]*)?[\r\n]+(?:[bcfpoew];|n[nelu];)", "a SYLK file (.slk)"),
+        (rb"table\r?\n0,1\r?\n", "a DIF file"),
+        (
+            rb"(?=[^\0]*?mime-version:)(?=[^\0]*?multipart/related)[\w-]+:",
+            "a web archive (MHTML)",
+        ),
+        (rb"begin:vcard\b", "a contact card (vCard)"),
+        (rb"begin:vcalendar\b", "a calendar"),
     )
 )
 """How supported text never begins, and what does; matched against lower-cased bytes."""
 
+_XML_2003 = re.compile(
+    rb"(<\?xml\b|<workbook\b).*?\burn:schemas-microsoft-com:office:spreadsheet", re.DOTALL
+)
+
 _HTML = re.compile(
-    rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|meta|table|style|div)\b",
+    rb"(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*+-->\s*+)*+<(!doctype\s+html|html|head|body|meta|table|style|div)\b",
     re.DOTALL,
 )
 
 HEAD_BYTES = 4096
 
-OLE_STREAMS = (
+_OLE_NAMES = (
     ("EncryptedPackage", None),  # [MS-OFFCRYPTO] 2.3.4.4
     ("WordDocument", "a Word document"),
     ("PowerPoint Document", "a PowerPoint document"),
-    ("__substg1.0_", "an Outlook message"),
+    ("__properties_version1.0", "an Outlook message"),
     ("VisioDocument", "a Visio drawing"),
+    ("Quill", "a Publisher document"),
 )
-"""Streams by which a compound file shows what it is; an old workbook has none of them."""
+"""Names in the root storage of a compound file that is no old workbook."""
 
 
 class Format(Enum):
@@ -77,6 +94,7 @@ class Format(Enum):
     XLSB = "xlsb"
     ODS = "ods"
     HTML = "html"
+    XML_2003 = "xml"
 
 
 def is_container(head: bytes) -> bool:
@@ -84,26 +102,23 @@ def is_container(head: bytes) -> bool:
     return head.startswith((ZIP_MAGIC, OLE_MAGIC))
 
 
-def detect_format(raw: bytes, name: str, limits: LoadLimits) -> Format:
-    """Tell by its bytes how a file is to be read.
+def detect_format(head: bytes, name: str) -> Format:
+    """Tell by its first bytes how a file is to be read that is no container.
 
     Args:
-        raw: The whole file, or ``HEAD_BYTES`` of one that is no container.
+        head: Its first ``HEAD_BYTES``.
         name: Its name, for messages only.
-        limits: What an archive is held to.
 
     Raises:
         InputError: It is something known that can't be read; the message says what.
     """
-    if raw.startswith(ZIP_MAGIC):
-        return _detect_zip(Archive(raw, name, limits))
-    if raw.startswith(OLE_MAGIC):
-        return _detect_ole(raw, name)
-    kind = next((kind for magic, kind in MAGIC_NAMES if raw.startswith(magic)), None)
-    head = _ascii_head(raw)
-    if kind is None and _HTML.match(head):
+    kind = next((kind for magic, kind in MAGIC_NAMES if head.startswith(magic)), None)
+    text = _ascii_head(head)
+    if kind is None and _HTML.match(text):
         return Format.HTML
-    kind = kind or next((kind for pattern, kind in _NOT_A_LIST if pattern.match(head)), None)
+    if kind is None and _XML_2003.match(text):
+        return Format.XML_2003
+    kind = kind or next((kind for pattern, kind in _NOT_A_LIST if pattern.match(text)), None)
     if kind:
         raise _not_a_list(name, kind)
     return Format.TEXT
@@ -126,19 +141,42 @@ def _ascii_head(raw: bytes) -> bytes:
     return head.lstrip().lower()
 
 
-def _detect_ole(raw: bytes, name: str) -> Format:
-    for stream, kind in OLE_STREAMS:
-        if stream.encode("utf-16-le") in raw:
+def detect_ole(raw: bytes, name: str) -> Format:
+    """Tell a compound file's kind by the names in its root storage.
+
+    Raises:
+        InputError: It is no old workbook, or is protected.
+    """
+    import io
+
+    import olefile
+
+    try:
+        with olefile.OleFileIO(io.BytesIO(raw)) as compound:
+            names = {path[0] for path in compound.listdir(streams=True, storages=True)}
+    except Exception:  # it is damaged; what it was meant to be shows all the same
+        names = {each for each, _ in _OLE_NAMES if each.encode("utf-16-le") in raw}
+    if names & {"Workbook", "Book", "WORKBOOK", "BOOK"}:
+        return Format.XLS
+    for stream, kind in _OLE_NAMES:
+        if stream in names:
             raise protected(name) if kind is None else _not_a_list(name, kind)
     return Format.XLS
 
 
-def _detect_zip(archive: Archive) -> Format:
+def detect_zip(archive: Archive) -> Format:
+    """Tell an archive's kind by its parts.
+
+    Raises:
+        InputError: It is no workbook, or is protected.
+    """
     parts = archive.parts
-    if "xl/workbook.xml" in parts:
-        return Format.XLSX
     if "xl/workbook.bin" in parts:
         return Format.XLSB
+    if "xl/workbook.xml" in parts or any(
+        part.startswith("xl/worksheets/") and part.endswith(".xml") for part in parts
+    ):
+        return Format.XLSX
     if {"mimetype", "content.xml"} <= parts and b"spreadsheet" in archive.beginning("mimetype"):
         manifest = "META-INF/manifest.xml"
         if manifest in parts and b":encryption-data" in archive.read(manifest):

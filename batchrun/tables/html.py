@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError, parameter
+from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import Layout, gather, header_names
 from batchrun.tables.encoding import detect_encoding
@@ -129,8 +129,10 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """
     encoding, notices = _encoding(raw, file.name)
     parser = _TableParser()
-    parser.feed(raw.decode(encoding, "replace"))
-    parser.close()
+    text = raw.decode(encoding, "replace")
+    end = text.rfind(">") + 1
+    parser.feed(text[:end])
+    parser.handle_data(text[end:])  # the parser takes quadratic time over tags that never close
     grids = [_place(page, file.name, options) for page in _data_tables(parser.pages)]
     grids = [grid for grid in grids if any(map(any, grid.rows))]
     if not grids:
@@ -159,7 +161,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         path=str(file.absolute()),
         format="html",
         encoding=encoding,
-        marked_notices=(*notices, *said),
+        notices=(*notices, *said),
     )
     layout = Layout("", options.header_row, options.no_header, merged)
     return gather(iter([(lines, rows)]), source, layout)
@@ -271,7 +273,7 @@ def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Gro
         more = f"; and {len(others) - SHOWN_TABLES} more" if len(others) > SHOWN_TABLES else ""
         said.append(
             f"The page has several tables. Read: {chosen.words}. Not read: {listed}{more}."
-            f" {parameter('sheet', str(others[0].members[0][0]))} reads another one"
+            f" --sheet {others[0].members[0][0]} reads another one"
         )
     return chosen, said
 

@@ -92,7 +92,7 @@ _PLACEHOLDERS = frozenset(
 
 _CAUSES = (
     (IdKind.FORMULA_ERROR, r"#[\w/]+[!?]?", "is the error of a broken formula, not a UUID"),
-    (IdKind.EMAIL, r"[^@\s]+@[^@\s]+\.[^@\s]+", "is an e-mail address, not a UUID"),
+    (IdKind.EMAIL, r"[^@\s]++@(?=[^@\s]++\Z)[^@\s]+\.[^@\s]+", "is an e-mail address, not a UUID"),
     (
         IdKind.SCIENTIFIC,
         r"[+-]?\d+([.,]\d+)?e[+-]?\d+",

@@ -1,140 +1,294 @@
-"""XLS, XLSB and ODS, read by calamine in a process of its own.
+"""Workbooks of all kinds, read in a process of its own.
 
-These formats can't be looked through as XLSX can. A number in them that was made up lets calamine
-ask for more memory than there is, which ends the process. So the process is another one, with
-bounds on its memory and time, and its end is an ordinary error here.
-
-``python -m batchrun.tables.isolated`` reads a request (pickled) from its standard input and writes
-what it finds (pickled) to its standard output.
+A workbook that was built to do harm can make a reader ask for more memory than there is, which no
+exception handler survives. So the reader is another process: without our environment, in an empty
+folder of its own, isolated from the folder the user is in, with bounds on its memory and time. Its
+end is an ordinary error here. What it answers is data (cells.py), nothing that runs.
 """
 
 from __future__ import annotations
 
-import io
+import importlib.util
 import itertools
 import os
-import pickle
 import subprocess
 import sys
+import tempfile
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
-from batchrun.tables.formats import Format, protected
-from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, choose_sheet
+from batchrun.tables.cells import FrameError, pack_rows, read_frame, unpack_rows, write_frame
+from batchrun.tables.formats import Format
+from batchrun.tables.options import LoadLimits
+from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, Traits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from batchrun.tables.options import LoadLimits
+    from batchrun.tables.books import WorkbookReader
 
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
-PACKAGE_ROOT = str(Path(__file__).parents[2])
 UNREADABLE = "Open it in the program it comes from and save it as .xlsx or CSV."
+_START = "import sys; sys.path += sys.argv[1:]; from batchrun.tables.isolated import main; main()"
+_NEEDED = ("batchrun", "python_calamine", "olefile", "defusedxml")
+_KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 
 
-def read_grid(
-    raw: bytes, name: str, file_format: Format, wanted: str | None, limits: LoadLimits
-) -> Grid:
-    """Open a sheet.
+@dataclass(slots=True)
+class Book:
+    """A workbook that another process has open.
+
+    Attributes:
+        name: Its name, for messages.
+        format: What it is.
+        sheets: Its worksheets, in their order.
+        properties: Its custom properties.
+    """
+
+    name: str
+    format: Format
+    sheets: list[Sheet]
+    properties: Mapping[str, str]
+    _child: _Child = field(repr=False)
+
+    def filled(self, sheet: Sheet) -> bool:
+        """Whether a sheet holds anything."""
+        return bool(self._child.ask(["filled", self.sheets.index(sheet)])[0])
+
+    def mentions(self, text: str) -> bool:
+        """Whether a text may stand anywhere in it; a quick look, without reading the cells."""
+        return bool(self._child.ask(["mentions", text])[0])
+
+    def read(self, sheet: Sheet, *, visible_only: bool = False) -> Grid:
+        """What a sheet holds; its rows come while they are asked for.
+
+        Args:
+            sheet: One of the sheets.
+            visible_only: Leave out hidden rows.
+
+        Raises:
+            InputError: The sheet is damaged or hostile.
+        """
+        head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
+        first_column, merged, traits, notices = head
+        return Grid(
+            sheet.name,
+            tuple(map(str, notices)),
+            int(first_column),
+            self._blocks(),
+            [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
+            None if traits is None else _traits(traits),
+        )
+
+    def _blocks(self) -> Iterator[tuple[list[int], list[list[Any]]]]:
+        while True:
+            (lines, kinds), columns = self._child.answer()
+            if not lines:
+                return
+            yield lines, unpack_rows(kinds, columns, len(lines))
+
+
+@contextmanager
+def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
+    """Open a workbook in a process of its own, which ends when this does.
 
     Args:
         raw: The whole file.
         name: Its name, for messages.
-        file_format: One of XLS, XLSB and ODS.
-        wanted: Name or number of the sheet; ``None`` for the first that holds anything.
         limits: What it is held to.
 
     Raises:
-        InputError: The workbook is damaged or hostile, has no such sheet, or holds nothing.
+        InputError: It is no workbook, damaged, hostile, or protected by a password.
     """
-    answers = _ask((raw, name, wanted, limits), name, file_format)
-    sheet, notices, first_column, merged = next(answers)
-    return Grid(sheet, notices, first_column, answers, merged)
+    with _started(name) as child:
+        try:
+            (kind, sheets, properties), _ = child.ask([name, asdict(limits)], raw)
+            yield Book(
+                name,
+                Format(kind),
+                [Sheet(str(title), bool(visible)) for title, visible in sheets],
+                {str(key): str(value) for key, value in properties.items()},
+                child,
+            )
+        except (FrameError, ValueError, TypeError, KeyError, AttributeError) as error:
+            if child.ended or isinstance(error, FrameError):
+                raise InputError(
+                    f"{name} is a workbook that can't be read: it is damaged, or built to do harm.",
+                    UNREADABLE,
+                ) from error
+            raise
 
 
-def _ask(request: tuple[object, ...], name: str, file_format: Format) -> Iterator[Any]:
-    search_path = os.pathsep.join(filter(None, (PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
-    with subprocess.Popen(
-        [sys.executable, "-m", "batchrun.tables.isolated"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": search_path, "RUST_BACKTRACE": "0"},
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        overtime = threading.Timer(SECONDS, child.kill)
+@dataclass(slots=True)
+class _Child:
+    """The process that reads."""
+
+    process: subprocess.Popen[bytes]
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def ask(self, request: object, *parts: bytes) -> tuple[Any, list[bytes]]:
+        """Ask something, and give the answer."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            write_frame(self.process.stdin, request, *parts)
+            self.process.stdin.flush()
+        return self.answer()
+
+    def answer(self) -> tuple[Any, list[bytes]]:
+        """The next answer.
+
+        Raises:
+            InputError: The answer is a refusal.
+            FrameError: The process has ended.
+        """
+        assert self.process.stdout is not None
+        head, parts = read_frame(self.process.stdout)
+        match head:
+            case ["refused", str(what), str(hint)]:
+                raise InputError(what, hint)
+            case ["answer", content]:
+                return content, parts
+            case _:
+                raise FrameError
+
+
+@contextmanager
+def _started(name: str) -> Iterator[_Child]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="batchrun-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"{name} can't be unpacked: {error.strerror or error}.",
+            "Make room on the disk that holds temporary files.",
+        ) from error
+    with (
+        folder,
+        subprocess.Popen(  # noqa: S603 - our own interpreter, and no word of the user's
+            [sys.executable, "-I", "-c", _START, *_package_folders()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=folder.name,
+            env={each: os.environ[each] for each in _KEPT_VARIABLES if each in os.environ},
+        ) as process,
+    ):
+        overtime = threading.Timer(SECONDS, process.kill)
+        overtime.daemon = True
         overtime.start()
         try:
-            with suppress(BrokenPipeError):
-                pickle.dump(request, child.stdin)
-                child.stdin.close()
-            while (answer := _next_answer(child.stdout)) is not None:
-                if isinstance(answer, InputError):
-                    raise answer
-                yield answer
-                if answer == []:
-                    return
+            yield _Child(process)
         finally:
             overtime.cancel()
-            child.kill()
-    raise InputError(
-        f"{name} is an .{file_format.value} workbook that can't be read: it is damaged,"
-        " or built to do harm.",
-        UNREADABLE,
+            process.kill()
+            with suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]
+
+
+def _package_folders() -> list[str]:
+    """Where the packages are that the process needs; it looks nowhere else."""
+    found = (importlib.util.find_spec(name) for name in _NEEDED)
+    places = (spec.origin for spec in found if spec is not None and spec.origin is not None)
+    return list(dict.fromkeys(str(Path(place).resolve().parents[1]) for place in places))
+
+
+def _traits(plain: Any) -> Traits:
+    errors, uncalculated, hidden_rows, hidden_columns, filtered = plain
+    return Traits(
+        {(row, column): text for row, column, text in errors},
+        [(row, column) for row, column in uncalculated],
+        set(hidden_rows),
+        list(hidden_columns),
+        bool(filtered),
     )
 
 
-def _next_answer(stream: IO[bytes]) -> Any:
-    """What the child says next; ``None`` when it ended before it had said all."""
+def main() -> None:
+    """The process that reads: answer what is asked, until nothing more is."""
+    _bound_memory()
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # whatever a library prints is no answer
     try:
-        return pickle.load(stream)  # noqa: S301 - written by this module in the child
-    except (EOFError, pickle.UnpicklingError):
-        return None
+        (name, limits), (raw,) = read_frame(requests)
+        _answer_all(raw, name, LoadLimits(**limits), requests, answers)
+    except FrameError:  # the other side has ended
+        return
+    except InputError as error:
+        write_frame(answers, ["refused", error.what, error.hint])
+    answers.flush()
 
 
-def _answer(raw: bytes, name: str, wanted: str | None, limits: LoadLimits) -> Iterator[Any]:
-    """The child's part: where the table is, then its rows in blocks, then an empty block."""
-    import python_calamine as calamine
+def _answer_all(
+    raw: bytes, name: str, limits: LoadLimits, requests: IO[bytes], answers: IO[bytes]
+) -> None:
+    from batchrun.tables.books import open_reader
 
-    try:
-        with calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw)) as workbook:
-            sheets = [
-                Sheet(each.name, each.visible == calamine.SheetVisibleEnum.Visible)
-                for each in workbook.sheets_metadata
-                if each.typ == calamine.SheetTypeEnum.WorkSheet
-            ]
-            if len(sheets) > limits.sheets:
-                raise InputError(
-                    f"{name} has {len(sheets):,} sheets, more than {limits.sheets:,}.", UNREADABLE
-                )
-            chosen, notices = choose_sheet(
-                sheets,
-                wanted,
-                lambda each: workbook.get_sheet_by_name(each.name).end is not None,
-                name,
-            )
-            content = workbook.get_sheet_by_name(chosen.name)
-    except calamine.PasswordError as error:
-        raise protected(name) from error
-    except (calamine.CalamineError, OSError) as error:
-        raise InputError(
-            f"{name} is a workbook that can't be read: {error}.", UNREADABLE
-        ) from error
-    assert content.start is not None
-    merged = [
-        (top + 1, left + 1, bottom + 1, right + 1)
-        for (top, left), (bottom, right) in content.merged_cell_ranges or ()
-    ]
-    yield chosen.name, notices, content.start[1] + 1, merged
-    rows = content.iter_rows()
-    while block := list(itertools.islice(rows, BLOCK_ROWS)):
-        yield block
-    yield []
+    reader = open_reader(raw, name, limits)
+    sheets = [(each.name, each.visible) for each in reader.sheets]
+    _answer(answers, [reader.format.value, sheets, reader.properties()])
+    while True:
+        request, _ = read_frame(requests)
+        match request:
+            case ["filled", int(at)]:
+                _answer(answers, reader.filled(reader.sheets[at]))
+            case ["mentions", str(text)]:
+                _answer(answers, reader.mentions(text))
+            case ["read", int(at), bool(visible_only)]:
+                _answer_rows(answers, reader, reader.sheets[at], visible_only=visible_only)
+            case _:
+                return
+
+
+def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
+    write_frame(stream, ["answer", content], *parts)
+    stream.flush()
+
+
+def _answer_rows(
+    stream: IO[bytes], reader: WorkbookReader, sheet: Sheet, *, visible_only: bool
+) -> None:
+    content = reader.read(sheet)
+    traits = content.traits
+    plain = None
+    patches: dict[int, list[tuple[int, str]]] = {}
+    hidden: set[int] = set()
+    if traits is not None:
+        errors = [(row, column, text) for (row, column), text in traits.errors.items()]
+        for row, column, text in errors:
+            patches.setdefault(row, []).append((column - content.first_column, text))
+        plain = [
+            errors,
+            traits.uncalculated,
+            sorted(traits.hidden_rows),
+            traits.hidden_columns,
+            traits.filtered,
+        ]
+        hidden = traits.hidden_rows if visible_only else set()
+    _answer(stream, [content.first_column, content.merged, plain, content.notices])
+    line = 1
+    block: list[list[Any]]
+    while block := list(itertools.islice(content.rows, BLOCK_ROWS)):
+        lines = list(range(line, line + len(block)))
+        line += len(block)
+        for number in patches.keys() & set(lines):
+            cells = block[number - lines[0]]
+            for at, text in patches[number]:
+                if 0 <= at < len(cells):
+                    cells[at] = text
+        if hidden and not hidden.isdisjoint(lines):
+            kept = [at for at, number in enumerate(lines) if number not in hidden]
+            lines, block = [lines[at] for at in kept], [block[at] for at in kept]
+        if lines:
+            kinds, columns = pack_rows(block)
+            _answer(stream, [lines, kinds], *columns)
+    _answer(stream, [[], []])
 
 
 def _bound_memory() -> None:
@@ -145,19 +299,3 @@ def _bound_memory() -> None:
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def main() -> None:
-    """Answer one request."""
-    _bound_memory()
-    request = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by this module in the parent
-    try:
-        for answer in _answer(*request):
-            pickle.dump(answer, sys.stdout.buffer)
-    except InputError as error:
-        pickle.dump(error, sys.stdout.buffer)
-    sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,6 @@ from datetime import date, time, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from batchrun.errors import parameter
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import is_known_name, normalise
 
@@ -38,22 +37,27 @@ SHOWN_CHARACTERS = 50
 _NOT_A_LABEL = re.compile(
     r"[+-]?[\d.,\s]+%?"  # a number
     r"|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b.*"  # a date
-    r"|[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
+    r"|[^@\s]++@(?=[^@\s]++\Z)[^@\s]+\.[^@\s]+"  # an e-mail address
     r"|(https?://|www\.).*"
 )
-_NUMERIC = re.compile(r"[(+-]?\s*([A-Z]{3}|[$€£¥])?\s*[\d.,'\s]+\s*(%|[A-Z]{3}|[$€£¥])?\)?")
+_NUMERIC = re.compile(r"[(+-]?\s*+([A-Z]{3}|[$€£¥])?[\d.,'\s]++(%|[A-Z]{3}|[$€£¥])?\)?")
+_SHORT = r"(?=(?s:.{0,1000})\Z)"
+"""Longer texts are no totals or groups; the patterns below would take long over them."""
+
 _TOTAL = re.compile(
-    r"((grand\s+|sub[\s-]*|report\s+|overall\s+)?totals?(\s+(records?|rows?|count|amount)\b.*)?"
+    _SHORT
+    + r"((grand\s+|sub[\s-]*|report\s+|overall\s+)?totals?(\s+(records?|rows?|count|amount)\b.*)?"
     r"|gesamt(summe|ergebnis)?|zwischensumme|summe|teilergebnis|sous[\s-]total|total\s+g[eé]n[eé]ral"
     r"|total\s+general|subtotale?|totale?)(\s*[:(\u2013-].*)?",
     re.IGNORECASE,
 )
 _TOTAL_WITH_NUMBERS = re.compile(
-    r"(sum|count|record count|avg|average|anzahl|durchschnitt|moyenne|suma)(\s*[:(].*)?",
+    _SHORT + r"(sum|count|record count|avg|average|anzahl|durchschnitt|moyenne|suma)(\s*[:(].*)?",
     re.IGNORECASE,
 )
 _GROUP = re.compile(
-    r".*\S\s*\(\d[\d.,\s]*(records?|items?|rows?|datensätze|enregistrements?|registros?)?\)",
+    _SHORT
+    + r".*\S\s*\(\d[\d.,\s]*(records?|items?|rows?|datensätze|enregistrements?|registros?)?\)",
     re.IGNORECASE,
 )
 _FOOTER = re.compile(
@@ -120,7 +124,7 @@ def header_doubt(taken: int | None, other: int) -> str:
     """Say that another line may be the header."""
     return (
         f"Line {taken} was taken as the header, though line {other} may be it:"
-        f" {parameter('header_row', other)} says so"
+        f" --header-row {other} says so"
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import InputError, UsageError, parameter
+from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
 from batchrun.text import visible
@@ -221,8 +221,8 @@ def _parsed(table: Table, column: int) -> list[object]:
     return [parse_id(cell) for cell in table.cells[column]]
 
 
-OPTIONS = {Role.COMPANY: parameter("company_column"), Role.CONTACT: parameter("contact_column")}
-NONE_OF = {Role.COMPANY: parameter("no_company", True), Role.CONTACT: parameter("no_contact", True)}
+OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}
+NONE_OF = {Role.COMPANY: "--no-company", Role.CONTACT: "--no-contact"}
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 
@@ -439,8 +439,8 @@ def _header_hint(table: Table) -> str:
     if line is None:
         return ""
     return (
-        f" The names are those of line {line}: {parameter('header_row')} names another line,"
-        f" {parameter('no_header', True)} reads a list without names."
+        f" The names are those of line {line}: --header-row names another line,"
+        f" --no-header reads a list without names."
     )
 
 

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
-from batchrun.tables.frames import NO_ROOM, Room
+from batchrun.text import close_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from batchrun.model import Cell
-    from batchrun.tables.sheetxml import SheetTraits
 
 BLOCK_ROWS = 1_000
 """Rows held as rows before they are turned into columns: few, so that they stay in the cache."""
+
+
+LAST_ROW = 1_048_576
+LAST_COLUMN = 16_384
+"""Where an Excel sheet ends (Excel specifications and limits)."""
+
+
+@dataclass(slots=True)
+class Traits:
+    """What calamine does not tell of a sheet; rows and columns count from 1, as Excel shows them.
+
+    Attributes:
+        errors: Error cells by (row, column), such as ``#N/A``.
+        uncalculated: Cells with a formula whose value was never stored.
+        hidden_rows: Rows that are hidden, filtered out or of height 0.
+        hidden_columns: Hidden columns.
+        filtered: Whether a filter is set on the sheet.
+    """
+
+    errors: dict[tuple[int, int], str] = field(default_factory=dict)
+    uncalculated: list[tuple[int, int]] = field(default_factory=list)
+    hidden_rows: set[int] = field(default_factory=set)
+    hidden_columns: list[int] = field(default_factory=list)
+    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +62,19 @@ class Grid:
 
     Attributes:
         sheet: The sheet's name.
-        notices: What is to be said of the choice of the sheet.
+        notices: What is to be said of it.
         first_column: Number of the column (A is 1) that the first cell of each row is from.
-        blocks: The rows from row 1 on, in blocks.
+        blocks: The rows from row 1 on, in blocks, with their numbers.
         merged: Merged ranges as (first row, first column, last row, last column), from 1.
-        traits: What calamine does not tell; ``None`` for a format that hides it.
-        room: How many rows and cells there are at most.
+        traits: What else is known of it; ``None`` for a format that does not tell.
     """
 
     sheet: str
     notices: tuple[str, ...]
     first_column: int
-    blocks: Iterator[list[list[Cell]]]
+    blocks: Iterator[tuple[list[int], list[list[Cell]]]]
     merged: Sequence[tuple[int, int, int, int]] = field(default=())
-    traits: SheetTraits | None = None
-    room: Room = NO_ROOM
+    traits: Traits | None = None
 
 
 def choose_sheet(
@@ -102,8 +122,8 @@ def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: s
         return folded[wanted.casefold()]
     if wanted.isdecimal() and 1 <= int(wanted) <= len(visible):
         return visible[int(wanted) - 1]
-    close = difflib.get_close_matches(wanted.casefold(), folded, n=1)
-    suggestion = f" Did you mean {folded[close[0]].name}?" if close else ""
+    close = close_matches(wanted, [each.name for each in sheets], 1)
+    suggestion = f" Did you mean {close[0]}?" if close else ""
     raise InputError(
         f"{name} has no sheet {wanted!r}.", f"Its sheets: {_listed(sheets)}.{suggestion}"
     )
@@ -116,3 +136,12 @@ def _listed(sheets: Iterable[Sheet]) -> str:
     names = [each.name for each in sheets]
     more = f" and {len(names) - SHOWN_SHEETS:,} more" if len(names) > SHOWN_SHEETS else ""
     return ", ".join(names[:SHOWN_SHEETS]) + more
+
+
+def column_letters(number: int) -> str:
+    """The letters of a column, from its number from 1."""
+    letters = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters

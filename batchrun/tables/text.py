@@ -439,7 +439,7 @@ def _source(file: Path, encoding: str, dialect: Dialect, notices: tuple[str, ...
         format="csv",
         encoding=encoding,
         delimiter=dialect.delimiter,
-        marked_notices=notices,
+        notices=notices,
     )
 
 

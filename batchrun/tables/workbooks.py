@@ -6,110 +6,76 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from batchrun.errors import parameter
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables import isolated, xlsx
 from batchrun.tables.build import Block, Layout, gather
 from batchrun.tables.details import SheetDetails, read_details
-from batchrun.tables.extent import column_letters
 from batchrun.tables.formats import Format
+from batchrun.tables.isolated import open_book
+from batchrun.tables.sheets import choose_sheet, column_letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from batchrun.tables.options import LoadOptions
-    from batchrun.tables.sheets import Grid
-    from batchrun.tables.sheetxml import SheetTraits
+    from batchrun.tables.sheets import Grid, Traits
 
 EXACT_INTEGERS = 2**53
 """Below this every integer has its own double, and Excel holds each number as a double."""
 
 
-def read_workbook(raw: bytes, file: Path, file_format: Format, options: LoadOptions) -> Table:
+def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """Read a sheet of a workbook.
 
     Args:
         raw: The whole file.
         file: Its path; only named, not opened.
-        file_format: What it is.
         options: Which sheet and which rows.
 
     Raises:
         InputError: The workbook is damaged, has no such sheet, or the sheet holds no table.
     """
-    if file_format is Format.XLSX:
-        grid = xlsx.read_grid(raw, file.name, options.sheet, options.limits)
-    else:
-        grid = isolated.read_grid(raw, file.name, file_format, options.sheet, options.limits)
-    details = read_details(raw, file_format, grid.sheet)
-    notices = (
-        *grid.notices,
-        *details.notices(),
-        *_trait_notices(grid.traits, options.visible_only),
-    )
-    if options.visible_only and grid.traits is None:
-        notices += (
-            f"An .{file_format.value} file does not tell which rows are hidden; all are read",
+    with open_book(raw, file.name, options.limits) as book:
+        sheet, notices = choose_sheet(book.sheets, options.sheet, book.filled, file.name)
+        grid = book.read(sheet, visible_only=options.visible_only)
+        details = read_details(raw, book.format, sheet.name)
+        notices += (*grid.notices, *details.notices())
+        notices += tuple(_trait_notices(grid.traits, options.visible_only))
+        if options.visible_only and grid.traits is None:
+            notices += (
+                f"An .{book.format.value} file does not tell which rows are hidden; all are read",
+            )
+        source = TableSource(
+            name=file.name,
+            path=str(file.absolute()),
+            format=book.format.value,
+            sheet=sheet.name,
+            notices=notices,
         )
-    source = TableSource(
-        name=file.name,
-        path=str(file.absolute()),
-        format=file_format.value,
-        sheet=grid.sheet,
-        marked_notices=notices,
-    )
-    layout = Layout(
-        filler=None,
-        header_row=options.header_row,
-        no_header=options.no_header,
-        merged=grid.merged or details.merged,
-        formats=details.formats,
-        first_column=grid.first_column,
-        exact=_exact_ods_column if file_format is Format.ODS else _exact_column,
-        room=grid.room,
-    )
-    return gather(_numbered(grid, options, details), source, layout)
+        layout = Layout(
+            filler=None,
+            header_row=options.header_row,
+            no_header=options.no_header,
+            merged=grid.merged or details.merged,
+            formats=details.formats,
+            first_column=grid.first_column,
+            exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
+        )
+        return gather(_patched(grid, details), source, layout)
 
 
-def _numbered(grid: Grid, options: LoadOptions, details: SheetDetails) -> Iterator[Block]:
-    """The rows with their numbers; what calamine took for empty is put back."""
-    start = 1
-    patches = _patches(grid.traits)
-    for row, values in details.values.items():
-        patches.setdefault(row, []).extend(values)
-    hidden = grid.traits.hidden_rows if grid.traits and options.visible_only else set[int]()
-    for rows in grid.blocks:
-        lines: Sequence[int] = range(start, start + len(rows))
-        start += len(rows)
-        if patches:
-            for line in lines:
-                for column, value in patches.get(line, ()):
-                    _put(rows[line - lines[0]], column - grid.first_column, value)
-        if hidden:
-            seen = [
-                (line, row) for line, row in zip(lines, rows, strict=True) if line not in hidden
-            ]
-            yield [line for line, _ in seen], [row for _, row in seen]
-        else:
-            yield lines, rows
+def _patched(grid: Grid, details: SheetDetails) -> Iterator[Block]:
+    """The rows, with the values that calamine gives as others put right."""
+    for lines, rows in grid.blocks:
+        if details.values:
+            for line, row in zip(lines, rows, strict=True):
+                for column, value in details.values.get(line, ()):
+                    if 0 <= column - grid.first_column < len(row):
+                        row[column - grid.first_column] = value
+        yield lines, rows
 
 
-def _put(row: list[Cell], column: int, value: Cell) -> None:
-    if 0 <= column < len(row):
-        row[column] = value
-
-
-def _patches(traits: SheetTraits | None) -> dict[int, list[tuple[int, Cell]]]:
-    by_row: dict[int, list[tuple[int, Cell]]] = {}
-    if traits is not None:
-        for found in (traits.errors, traits.blank_texts):
-            for (row, column), value in found.items():
-                by_row.setdefault(row, []).append((column, value))
-    return by_row
-
-
-def _trait_notices(traits: SheetTraits | None, visible_only: bool) -> list[str]:
+def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
     if traits is None:
         return []
     notices = []
@@ -119,7 +85,7 @@ def _trait_notices(traits: SheetTraits | None, visible_only: bool) -> list[str]:
         fate = (
             "and left out"
             if visible_only
-            else f"and read all the same; {parameter('visible_only', True)} leaves out such rows"
+            else "and read all the same; --visible-only leaves out such rows"
         )
         notices.append(f"{rows} {how} {fate}")
     if traits.hidden_columns:

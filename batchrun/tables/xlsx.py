@@ -1,250 +1,526 @@
-"""XLSX and XLSM: the archive's parts are looked through, then calamine reads the values.
+"""XLSX and XLSM: what calamine reads of a sheet, and what it does not tell.
 
-calamine never sees the file as it came. It is given an archive made here of the parts it needs,
-unpacked and looked through: a row number or a string count that was made up would otherwise let
-it take all memory there is, which no exception handler survives.
+calamine gives the values, fast. It keeps silent about hidden rows, takes an error cell and a
+formula that was never calculated for empty, and gives up on much that other programs open. So it
+is given a workbook made here, of the one sheet, its styles and its strings. On the way the sheet's
+XML is searched for the few markers of what calamine hides. Most sheets hold none and are copied as
+they are; those that are written in an unusual way are parsed and written in the usual one.
 """
 
 from __future__ import annotations
 
+import html
 import itertools
-import queue
+import posixpath
 import re
-import tempfile
-import threading
 import zipfile
-from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
 
 from batchrun.errors import InputError
-from batchrun.tables import sheetxml
-from batchrun.tables.archive import Archive
-from batchrun.tables.extent import LAST_COLUMN, LAST_ROW, column_letters, filled_extent
-from batchrun.tables.formats import SAVE_AS, protected
-from batchrun.tables.frames import Room
-from batchrun.tables.listing import list_sheets
-from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, choose_sheet
-from batchrun.tables.tags import OPENING, PREFIX, whole_rows, without_asides
+from batchrun.tables.sheets import LAST_COLUMN, LAST_ROW, Sheet, Traits, column_letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import IO
 
-    from python_calamine import CalamineSheet
-
-    from batchrun.model import Cell
+    from batchrun.tables.archive import Archive
     from batchrun.tables.options import LoadLimits
 
-STRINGS = "xl/sharedStrings.xml"
-
-KNOWN_ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
+KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"}
 """What calamine takes for the value of an error cell; another one makes it give up."""
 
-_CONTENT = re.compile(OPENING + rb"(?:v|t|is|f)(?=[\s>])[^>]*(?<!/)>")
-_ERROR_CELL = re.compile(
-    rb"(" + OPENING + rb"c(?=\s)(?=[^<>]*\st\s*=\s*[\"']e[\"'])[^<>]*(?<!/)>"
-    rb"(?:<(?!/?"
-    + PREFIX
-    + rb"(?:v|c)[\s/>])[^<>]*>|[^<>]++)*+"
-    + OPENING
-    + rb"v(?:\s[^<>]*)?>)[^<]+"
+LONGEST_ROW_BYTES = 64 * 1024**2
+WRITTEN_CHARACTERS = 256 * 1024
+COPY = Path("sheet.xlsx")
+"""Where the workbook for calamine is written: the process that reads has a folder of its own."""
+
+_ODD_CELL = re.compile(rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}[1-9]\d{0,5}\")")
+_ODD_TAG = re.compile(
+    rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}[1-9]\d{0,5}\"(?: \w+=\"[^\"<>&]*\")*+ ?/?>)"
+    rb"|<row(?=[\s/>])(?! r=\"[1-9]\d{0,6}\"(?: [\w:]+=\"[^\"<>&]*\")*+ ?/?>)"
+    rb"|<(?:v|/v|/f)\s"
 )
+_PREFIXED = re.compile(rb":(?:row|c|v|f|is|t|sheetData|col)[\s/>]")
+_BLANK_TEXT = re.compile(rb">[ \t\r\n]+</(?:[^\s<>/]{1,64}:)?t>")
+_HIDDEN = re.compile(rb"hidden\s*=\s*[\"'](?:1|true)|\bht\s*=\s*[\"']0(?:\.0*)?[\"']")
+_HIDDEN_ROW = re.compile(
+    rb"<row r=\"(\d+)\"(?=[^>]* (?:hidden=\"(?:1|true)\"|ht=\"0(?:\.0*)?\"))[^>]*>"
+)
+_ERROR = re.compile(
+    rb"(<c r=\"([A-Z]+)(\d+)\"(?=[^>]* t=\"e\")[^>]*+>(?:<f[^>]*+(?:(?<=/)>|>[^<]*+</f>))?<v>)"
+    rb"([^<]++)"
+)
+_UNCALCULATED = re.compile(
+    rb"<c r=\"([A-Z]+)(\d+)\"(?![^>]* t=\"str\")[^>]*+><f[^>]*+(?:(?<=/)>|>[^<]*+</f>)(?!<v>[^<])"
+)
+_CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
+_COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
+_ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_DIMENSION = re.compile(rb"<dimension\s[^<>]*/>")
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
-_UNNEEDED = (
-    "xl/worksheets/", "xl/media/", "xl/drawings/", "xl/charts/", "xl/externalLinks/", "customXml/",
-)  # fmt: skip
+_REFERENCE = re.compile(r"\$?([A-Za-z]+)\$?(\d+)")
+_RANGE = re.compile(r"[A-Za-z]{1,3}\d{1,7}(?::[A-Za-z]{1,3}\d{1,7})?")
+_TRUE = {"1", "true"}
 
 
-def read_grid(raw: bytes, name: str, wanted: str | None, limits: LoadLimits) -> Grid:
-    """Open a sheet.
+class _UnusualError(Exception):
+    """The sheet's XML is written in a way that only a parser understands."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """Where the parts of a workbook are, and its sheets.
+
+    Attributes:
+        sheets: The worksheets; charts and macro sheets are left out.
+        others: The styles and the strings by the last part of their relation's type.
+        from_1904: Whether its dates count from 1904.
+    """
+
+    sheets: list[Sheet] = field(default_factory=list)
+    others: dict[str, str] = field(default_factory=dict)
+    from_1904: bool = False
+
+
+def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
+    """List the sheets of a workbook.
 
     Args:
-        raw: The whole file.
-        name: Its name, for messages.
-        wanted: Name or number of the sheet; ``None`` for the first that holds anything.
-        limits: What it is held to.
+        archive: A workbook whose parts declare no entities.
+        limits: How many sheets it may have.
 
     Raises:
-        InputError: The workbook is damaged or hostile, has no such sheet, or holds nothing.
+        InputError: It is damaged, or has too many sheets.
     """
-    archive = Archive(raw, name, limits)
-    archive.refuse_declarations()
-    sheets = list_sheets(archive, limits)
-    chosen, notices = choose_sheet(sheets, wanted, lambda each: _filled(archive, each), name)
-    _refuse_made_up_count(archive)
-    with tempfile.TemporaryDirectory(prefix="batchrun-") as folder:
-        copy = Path(folder) / "sheet.xlsx"
-        traits = _copy(archive, chosen, copy, limits)
-        content = _open(copy, chosen, name)
-    start = content.start
-    if start is None:
-        raise InputError(
-            f"{name}, sheet {chosen.name}: every cell is empty.", "Name another sheet."
-        )
-    merged = [
-        (top + 1, left + 1, bottom + 1, right + 1)
-        for (top, left), (bottom, right) in content.merged_cell_ranges or ()
-    ]
-    if any(part.startswith("xl/externalLinks/") for part in archive.parts):
-        notices += ("Links to other files were not followed; the values stored here were read",)
-    room = Room(content.total_height, content.total_height * content.width)
-    return Grid(chosen.name, notices, start[1] + 1, _blocks(content), merged, traits, room)
+    workbook = workbook_part(archive)
+    folder, name = posixpath.split(workbook)
+    relations = posixpath.join(folder, "_rels", f"{name}.rels")
+    if workbook not in archive.parts or relations not in archive.parts:
+        raise archive.damaged()
+    found, targets = Parts(), {}
+    for _, relation in _elements(archive, relations, {"Relationship"}):
+        kind = relation.get("Type", "").rpartition("/")[2]
+        part = _part(folder, relation.get("Target", ""))
+        if kind == "worksheet":
+            targets[relation.get("Id", "")] = part
+        elif kind in {"styles", "sharedStrings"} and part in archive.parts:
+            found.others[kind] = part
+    listed = 0
+    for element, attributes in _elements(archive, workbook, {"sheet", "workbookPr"}):
+        if element == "workbookPr":
+            found.from_1904 = attributes.get("date1904") in _TRUE
+            continue
+        listed += 1
+        part = targets.get(attributes.get("id", ""), "")
+        if part:
+            visible = attributes.get("state", "visible") == "visible"
+            found.sheets.append(Sheet(attributes.get("name", ""), visible, part))
+    if listed > limits.sheets:
+        raise archive.refused(f"it has {listed:,} sheets, more than {limits.sheets:,}")
+    return found
 
 
-def _blocks(content: CalamineSheet) -> Iterator[list[list[Cell]]]:
-    rows = content.iter_rows()  # starts at row 1, wherever cells start
-    while block := list(itertools.islice(rows, BLOCK_ROWS)):
-        yield cast("list[list[Cell]]", block)
+def workbook_part(archive: Archive) -> str:
+    """The part that lists the sheets; some programs give it another name or folder."""
+    usual = "xl/workbook.xml"
+    if usual in archive.parts or "_rels/.rels" not in archive.parts:
+        return usual
+    for _, relation in _elements(archive, "_rels/.rels", {"Relationship"}):
+        if relation.get("Type", "").endswith("/officeDocument"):
+            return _part("", relation.get("Target", ""))
+    return usual
 
 
-def _open(copy: Path, sheet: Sheet, name: str) -> CalamineSheet:
-    import python_calamine as calamine
+def _part(folder: str, target: str) -> str:
+    target = target.replace("\\", "/")
+    path = target if target.startswith("/") else posixpath.join(folder, target)
+    return posixpath.normpath(path).lstrip("/")
 
+
+def _elements(
+    archive: Archive, part: str, wanted: set[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The elements of these names and their attributes; prefixes don't matter, as for calamine."""
+    found: list[tuple[str, dict[str, str]]] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if (local := name.rpartition(":")[2]) in wanted:
+            found.append(
+                (local, {key.rpartition(":")[2]: each for key, each in attributes.items()})
+            )
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
     try:
-        with calamine.CalamineWorkbook.from_path(copy) as workbook:
-            return workbook.get_sheet_by_name(sheet.name)
-    except calamine.PasswordError as error:
-        raise protected(name) from error
-    except (calamine.CalamineError, OSError) as error:
-        raise unreadable(name, str(error)) from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # calamine's own defect; no Exception
-            raise
-        raise unreadable(name, "its parts contradict each other") from error
+        for chunk in itertools.chain(archive.chunks(part), [b""]):
+            parser.Parse(chunk, not chunk)
+            yield from found
+            found.clear()
+    except (expat.ExpatError, ValueError) as error:  # or an encoding that Python doesn't know
+        raise archive.damaged() from error
 
 
-def unreadable(name: str, why: str) -> InputError:
-    """The error for a workbook that calamine does not understand."""
-    return InputError(f"{name} is a workbook that can't be read: {why}.", SAVE_AS)
-
-
-def _filled(archive: Archive, sheet: Sheet) -> bool:
+def is_filled(archive: Archive, sheet: Sheet) -> bool:
     """Whether any cell holds something: a value or a formula after the first row begins."""
     if sheet.part not in archive.parts:
         raise archive.damaged()
-    before = b""
-    inside = False
+    before, inside = b"", False
     for chunk in archive.chunks(sheet.part):
         block = before + chunk
-        start = 0
-        if not inside:
-            start = block.find(b"sheetData")
-            inside = start >= 0
+        start = 0 if inside else block.find(b"sheetData")
+        inside = inside or start >= 0
         if inside and _CONTENT.search(block, max(start, 0)):
             return True
-        before = block[-64:]
+        before = block[-200:]
     return False
 
 
-def _refuse_made_up_count(archive: Archive) -> None:
-    """Refuse a table of strings that announces more strings than it has room for."""
-    if STRINGS in archive.parts:
-        announced = _COUNT.findall(archive.beginning(STRINGS, 4096))
-        if any(len(digits) > 18 or int(digits) > archive.size(STRINGS) for digits in announced):
-            raise archive.refused("its table of strings announces more than it holds", hint="")
+def copy_sheet(archive: Archive, parts: Parts, sheet: Sheet, limits: LoadLimits) -> Traits:
+    """Write a workbook of one sheet for calamine, and say what it will not tell of it.
 
-
-def _copy(archive: Archive, sheet: Sheet, copy: Path, limits: LoadLimits) -> sheetxml.SheetTraits:
-    """Write what calamine needs to a file, and look through the sheet on the way."""
+    Raises:
+        InputError: The sheet is damaged or hostile.
+    """
+    _refuse_made_up_count(archive, parts)
     try:
-        with _new_copy(archive, sheet, copy) as stream:
-            written = _written(archive.chunks(sheet.part), stream)
-            traits = sheetxml.read_traits(_ahead(written))
-        plain = not traits.uncertain and KNOWN_ERRORS.issuperset(traits.errors.values())
-        if not plain:
-            with _new_copy(archive, sheet, copy) as stream:
-                traits = sheetxml.read_traits(_rewritten(archive, sheet, stream), counting=True)
-        _refuse_far_cells(archive, sheet, traits, limits, plain=plain)
-    except OSError as error:
-        raise InputError(
-            f"{archive.name} can't be unpacked: {error.strerror or error}.",
-            "Make room on the disk that holds temporary files.",
-        ) from error
-    except ValueError as error:  # a number of thousands of digits
-        raise archive.damaged() from error
+        traits = Traits()
+        _write_copy(archive, parts, _searched(archive, sheet, traits))
+    except _UnusualError:
+        rewriter = _Rewriter(archive)
+        _write_copy(archive, parts, rewriter.blocks(sheet))
+        refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
+        traits = rewriter.traits
     return traits
 
 
-@contextmanager
-def _new_copy(archive: Archive, sheet: Sheet, copy: Path) -> Iterator[IO[bytes]]:
-    """A stream for the sheet, in an archive that has all else that calamine needs."""
-    with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
-        for part in sorted(archive.parts):
-            if _needed(part):
-                with target.open(part, "w") as stream:
-                    for chunk in archive.chunks(part):
-                        stream.write(chunk)
-        with target.open(sheet.part, "w") as stream:
-            yield stream
+def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
+    """Refuse a table of strings that announces more strings than it has room for."""
+    strings = parts.others.get("sharedStrings")
+    if strings is not None:
+        announced = _COUNT.findall(archive.beginning(strings, 4096))
+        if any(len(digits) > 18 or int(digits) > archive.size(strings) for digits in announced):
+            raise archive.refused("its table of strings announces more than it holds", hint="")
 
 
-def _rewritten(archive: Archive, sheet: Sheet, stream: IO[bytes]) -> Iterator[bytes]:
-    """The sheet without what calamine drops or gives up on; it is given errors that it knows."""
-    for rows in whole_rows(without_asides(archive.chunks(sheet.part))):
-        stream.write(_ERROR_CELL.sub(rb"\1#N/A", rows))
-        yield rows
+def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: LoadLimits) -> None:
+    """Refuse a sheet whose cells span too large a rectangle.
+
+    Raises:
+        InputError: They do.
+    """
+    too_far = last_row > LAST_ROW or last_column > LAST_COLUMN
+    if not too_far and last_row * last_column <= limits.cells:
+        return
+    corner = f"{column_letters(last_column)}{last_row}"
+    count = f"{last_row * last_column:,} cells, more than {limits.cells:,}"
+    how_far = "further than an Excel sheet does" if too_far else count
+    raise InputError(
+        f"{name} was not opened: the cells of sheet {sheet} reach to {corner:.20}, {how_far}.",
+        "" if too_far else "Delete what stands far from the list.",
+    )
 
 
-def _needed(part: str) -> bool:
-    return part.endswith((".xml", ".rels")) and not part.startswith(_UNNEEDED)
+def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None:
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    workbook = (
+        f'<workbook xmlns="{main}" xmlns:r="{links}">'
+        f'<workbookPr date1904="{int(parts.from_1904)}"/>'
+        '<sheets><sheet name="sheet" sheetId="1" r:id="sheet"/></sheets></workbook>'
+    )
+    targets = {"worksheet": "worksheets/sheet.xml"}
+    targets |= {kind: f"{kind}.xml" for kind in parts.others}
+    relations = "".join(
+        f'<Relationship Id="{"sheet" if kind == "worksheet" else kind}" Type="{links}/{kind}"'
+        f' Target="{target}"/>'
+        for kind, target in targets.items()
+    )
+    with zipfile.ZipFile(COPY, "w", zipfile.ZIP_STORED) as target:
+        target.writestr(
+            "_rels/.rels",
+            f'<Relationships><Relationship Id="workbook" Type="{links}/officeDocument"'
+            ' Target="xl/workbook.xml"/></Relationships>',
+        )
+        target.writestr("xl/workbook.xml", workbook)
+        target.writestr("xl/_rels/workbook.xml.rels", f"<Relationships>{relations}</Relationships>")
+        for kind, part in parts.others.items():
+            with target.open(f"xl/{kind}.xml", "w") as stream:
+                stream.writelines(archive.chunks(part))
+        with target.open("xl/worksheets/sheet.xml", "w", force_zip64=True) as stream:
+            stream.writelines(blocks)
 
 
-def _written(chunks: Iterator[bytes], stream: IO[bytes]) -> Iterator[bytes]:
+def _searched(archive: Archive, sheet: Sheet, traits: Traits) -> Iterator[bytes]:
+    """The sheet as it is, its markers noted.
+
+    Raises:
+        _UnusualError: It can't be searched.
+    """
+    block = b""
+    for number, block in enumerate(_whole_rows(archive.chunks(sheet.part))):
+        text = block
+        if number == 0:
+            head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
+            text = _DIMENSION.sub(b"", head)
+            traits.hidden_columns = _hidden_columns(_columns(text))
+        if _is_unusual(text):
+            raise _UnusualError
+        yield _noted(text, traits)
+    traits.filtered = b"<autoFilter" in block  # it stands behind the rows
+
+
+def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut between rows, so that no cell is torn apart."""
+    pending: list[bytes] = []
+    held = 0
     for chunk in chunks:
-        stream.write(chunk)
-        yield chunk
+        cut = chunk.rfind(b"<row ")
+        if cut > 0:
+            yield b"".join((*pending, chunk[:cut]))
+            pending, held, chunk = [], 0, chunk[cut:]  # noqa: PLW2901
+        pending.append(chunk)
+        held += len(chunk)
+        if held > LONGEST_ROW_BYTES:
+            raise _UnusualError
+    yield b"".join(pending)
 
 
-def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Take the next pieces in a second thread: zlib and files work beside the search."""
-    ready: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=8)
-    abandoned = threading.Event()
+def _is_unusual(block: bytes) -> bool:
+    """Whether a search could miss something in it, or calamine be led astray."""
+    if b"<!" in block or b"<?" in block or b"'e'" in block or _ODD_CELL.search(block):
+        return True
+    if b":" in block and _PREFIXED.search(block):
+        return True
+    blank = any(mark in block for mark in (b"> ", b">\n", b">\r", b">\t"))
+    if blank and _BLANK_TEXT.search(block):
+        return True
+    marked = b'"e"' in block or b"<f" in block or (b"hidden" in block and _HIDDEN.search(block))
+    return bool(marked) and _ODD_TAG.search(block) is not None
 
-    def take() -> None:
+
+def _noted(block: bytes, traits: Traits) -> bytes:
+    """Note what calamine keeps silent about; the block, with errors that calamine knows."""
+    if (b"hidden" in block or b' ht="0' in block) and _HIDDEN.search(block):
+        traits.hidden_rows.update(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
+    if b"<f" in block:
+        for found in _UNCALCULATED.finditer(block):
+            traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
+    if b'"e"' not in block:
+        return block
+
+    def noted(found: re.Match[bytes]) -> bytes:
+        position = (int(found[3]), column_number(found[2].decode()))
+        traits.errors[position] = html.unescape(found[4].decode("utf-8", "replace"))
+        return found[1] + (found[4] if found[4] in KNOWN_ERRORS else b"#N/A")
+
+    return _ERROR.sub(noted, block)
+
+
+def _columns(head: bytes) -> Iterator[dict[str, str]]:
+    for found in _COLUMN.finditer(head.partition(b"sheetData")[0]):
+        pairs = _ATTRIBUTE.findall(found[1])
+        yield {
+            name.decode(): (one or other).decode("utf-8", "replace") for name, one, other in pairs
+        }
+
+
+def _hidden_columns(columns: Iterator[dict[str, str]]) -> list[int]:
+    """The hidden columns; however many ranges name them, each is looked at once."""
+    ranges = sorted(
+        (int(each["min"]), min(int(each["max"]), LAST_COLUMN))
+        for each in columns
+        if each.get("hidden") in _TRUE
+        and all(re.fullmatch(r"\d{1,5}", each.get(end, "")) for end in ("min", "max"))
+    )
+    hidden: list[int] = []
+    for first, last in ranges:
+        hidden.extend(range(max(first, hidden[-1] + 1 if hidden else 1), last + 1))
+    return hidden
+
+
+def column_number(letters: str) -> int:
+    """The number of a column, from 1: ``A`` and ``a`` are 1, ``AA`` 27; 0 for no letters."""
+    number = 0
+    for letter in letters[:8].upper():
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
+class _Rewriter:
+    """Parses a sheet and writes it in the usual way: each cell with its reference, no comments.
+
+    Rows and cells that don't say where they are are counted, as calamine does.
+
+    Attributes:
+        traits: What calamine does not tell.
+        last_row: Row of the lowest cell that holds something.
+        last_column: Column of the rightmost one.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self.traits = Traits()
+        self.last_row = self.last_column = 1
+        self._archive = archive
+        self._columns: list[dict[str, str]] = []
+        self._merged: list[str] = []
+        self._written: list[str] = []
+        self._row = self._column = 0
+        self._cell: dict[str, str] | None = None
+        self._position = (0, 0)
+        self._texts: dict[str, list[str]] = {}
+        self._runs: list[tuple[list[str], bool]] = []
+        self._into: list[str] | None = None
+        self._phonetic = 0
+
+    def blocks(self, sheet: Sheet) -> Iterator[bytes]:
+        """The sheet's XML.
+
+        Raises:
+            InputError: It can't be parsed.
+        """
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        yield b"<worksheet><sheetData>"
+        held = 0
         try:
-            for chunk in chunks:
-                ready.put(chunk)
-                if abandoned.is_set():
-                    break
-            ready.put(None)
-        except BaseException as error:
-            ready.put(error)
+            for chunk in itertools.chain(self._archive.chunks(sheet.part), [b""]):
+                parser.Parse(chunk, not chunk)
+                held = 0 if self._written else held + len(chunk)
+                if held > LONGEST_ROW_BYTES:
+                    raise self._archive.damaged()
+                yield "".join(self._written).encode("utf-8", "surrogatepass")
+                self._written.clear()
+        except (expat.ExpatError, ValueError) as error:
+            raise unreadable(self._archive.name) from error
+        self.traits.hidden_columns = _hidden_columns(iter(self._columns))
+        merged = "".join(f"<mergeCell ref={_quoted(each)}/>" for each in self._merged)
+        yield f"</sheetData><mergeCells>{merged}</mergeCells></worksheet>".encode()
 
-    thread = threading.Thread(target=take, daemon=True)
-    thread.start()
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        match name.rpartition(":")[2]:
+            case "c":
+                self._start_cell(attributes)
+            case "v" | "f" as part if self._cell is not None:
+                self._into = self._texts.setdefault(part, [])
+            case "t" if self._cell is not None and not self._phonetic:
+                self._into = []
+                self._runs.append((self._into, attributes.get("xml:space") == "preserve"))
+            case "rPh":
+                self._phonetic += 1
+            case "row":
+                self._row = _whole_number(attributes.get("r", "")) or self._row + 1
+                self._column = 0
+                flat = re.fullmatch(r"0(\.0*)?", attributes.get("ht", ""))
+                if attributes.get("hidden") in _TRUE or flat:
+                    self.traits.hidden_rows.add(self._row)
+            case "col":
+                self._columns.append(attributes)
+            case "mergeCell" if _RANGE.fullmatch(attributes.get("ref", "")):
+                self._merged.append(attributes["ref"])
+            case "autoFilter":
+                self.traits.filtered = True
+
+    def _start_cell(self, attributes: dict[str, str]) -> None:
+        self._cell, self._texts, self._runs = attributes, {}, []
+        reference = _REFERENCE.fullmatch(attributes.get("r", ""))
+        if reference is None:
+            self._column += 1
+            self._position = (self._row, self._column)
+        else:
+            self._column = column_number(reference[1])
+            self._position = (_whole_number(reference[2]), self._column)
+
+    def _characters(self, text: str) -> None:
+        if self._into is not None:
+            self._into.append(text)
+
+    def _end(self, name: str) -> None:
+        match name.rpartition(":")[2]:
+            case "v" | "t" | "f":
+                self._into = None
+            case "rPh":
+                self._phonetic -= 1
+            case "c" if self._cell is not None:
+                self._end_cell(self._cell)
+                self._cell = None
+
+    def _end_cell(self, attributes: dict[str, str]) -> None:
+        row, column = self._position
+        value, text = "".join(self._texts.get("v", ())), self._text()
+        kind = attributes.get("t", "")
+        if "f" in self._texts and not value and kind != "str":
+            self.traits.uncalculated.append(self._position)
+        if kind == "e" and value:
+            self.traits.errors[self._position] = value
+            value = value if value.encode() in KNOWN_ERRORS else "#N/A"
+        if text:
+            kind, content = (
+                "inlineStr",
+                f'<is><t xml:space="preserve">{html.escape(text, quote=False)}</t></is>',
+            )
+        elif value:
+            content = f"<v>{html.escape(value, quote=False)}</v>"
+        else:
+            return
+        self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
+        if row > LAST_ROW or column > LAST_COLUMN:
+            return  # it will be refused
+        style = f" s={_quoted(attributes['s'])}" if "s" in attributes else ""
+        type_ = f" t={_quoted(kind)}" if kind else ""
+        self._written.append(f'<c r="{column_letters(column)}{row}"{style}{type_}>{content}</c>')
+
+    def _text(self) -> str:
+        """The text of all runs; blank ones that are not to be preserved count only alone."""
+        runs = [("".join(pieces), preserved) for pieces, preserved in self._runs]
+        text = "".join(run for run, preserved in runs if preserved or run.strip())
+        return text or "".join(run for run, _ in runs)
+
+
+def _quoted(text: str) -> str:
+    return f'"{html.escape(text)}"'
+
+
+def _whole_number(digits: str) -> int:
+    return int(digits[:18]) if digits.isascii() and digits.isdigit() else 0
+
+
+def unreadable(name: str) -> InputError:
+    """The error for a workbook whose parts are no XML, or contradict each other."""
+    return InputError(
+        f"{name} is a workbook that can't be read: it is damaged.",
+        "Open it in the program it comes from and save it as .xlsx or CSV.",
+    )
+
+
+def properties_of(archive: Archive) -> dict[str, str]:
+    """The custom properties of a workbook: name → text."""
+    part = "docProps/custom.xml"
+    found: dict[str, str] = {}
+    name = ""
+    if part not in archive.parts or archive.size(part) > 1024**2:
+        return found
+    texts: list[str] = []
+
+    def start(element: str, attributes: dict[str, str]) -> None:
+        nonlocal name
+        if element.rpartition(":")[2] == "property":
+            name = attributes.get("name", "")
+            texts.clear()
+
+    def end(element: str) -> None:
+        if element.rpartition(":")[2] == "property":
+            found[name] = "".join(texts).strip()
+
+    parser: Any = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = texts.append
     try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        abandoned.set()
-        while thread.is_alive():  # it may be waiting for room
-            with suppress(queue.Empty):
-                ready.get(timeout=0.01)
-
-
-def _refuse_far_cells(
-    archive: Archive, sheet: Sheet, traits: sheetxml.SheetTraits, limits: LoadLimits, *, plain: bool
-) -> None:
-    rows, columns = traits.extent.last_row, traits.extent.columns
-    if _too_large(rows, columns, limits):  # what may be is not yet what is
-        chunks = archive.chunks(sheet.part)
-        rows, columns = filled_extent(whole_rows(chunks if plain else without_asides(chunks)))
-    if _too_large(rows, columns, limits):
-        corner = f"{column_letters(columns)}{rows}"
-        too_far = rows > LAST_ROW or columns > LAST_COLUMN
-        how_far = (
-            "further than an Excel sheet does"
-            if too_far
-            else f"{rows * columns:,} cells, more than {limits.cells:,}"
-        )
-        hint = "Delete what stands far from the list." if not too_far else ""
-        raise archive.refused(
-            f"the cells of sheet {sheet.name} reach to {corner:.20}, {how_far}", hint
-        )
-
-
-def _too_large(rows: int, columns: int, limits: LoadLimits) -> bool:
-    return rows > LAST_ROW or columns > LAST_COLUMN or rows * columns > limits.cells
+        parser.Parse(archive.read(part), True)
+    except (expat.ExpatError, ValueError, InputError):
+        return {}
+    return found

@@ -10,7 +10,9 @@ from batchrun.events import Event, happened
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, UnknownColumn, keep_layout, unknown_columns
 from batchrun.workbook.frame import to_frame
+from batchrun.workbook.layout import Audience
 from batchrun.workbook.parquet import write_parquet
+from batchrun.workbook.selection import write_selection
 from batchrun.workbook.target import check_target, usual_target, whole_file
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 __all__ = [
+    "Audience",
     "Crm",
     "Form",
     "UnknownColumn",
@@ -76,6 +79,9 @@ def write(
 
 def _write(results: BatchResults, path: Path, target: Path, form: Form) -> int:
     """Write to a path in the target's format; how many values are not whole."""
+    if form.only is not None:
+        write_selection(results, path, target.suffix.lower(), form)
+        return 0
     match target.suffix.lower():
         case ".xlsx":
             return _write_workbook(results, path, target, form)

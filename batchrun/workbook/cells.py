@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
     from batchrun.model import Cell
+    from batchrun.workbook.markdown import RichText, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,14 @@ class Fitter:
             case timedelta():  # Excel shows ##### for any other
                 fits = timedelta(0) <= value <= _LONGEST
         return value if fits else as_text(value)
+
+    def runs(self, rich: RichText) -> Sequence[Run] | str:
+        """A text's runs as a cell holds them; all of it as one text where it is of one style."""
+        text = str(rich)
+        styled = any(run.style for run in rich.runs)
+        if not styled or _UNHOLDABLE.search(text) or _units(text) > self._limits.text:
+            return self.text(text)
+        return [replace(run, text=_ESCAPED.sub(_escape, run.text)) for run in rich.runs]
 
     def plain(self, text: str) -> str:
         """A text as XML holds it, for what is no cell."""

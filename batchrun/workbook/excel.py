@@ -11,7 +11,7 @@ from batchrun.text import plural
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text
 from batchrun.workbook.columns import name_of, shown
 from batchrun.workbook.flatten import as_json, dotted
-from batchrun.workbook.layout import MORE, STATUS_COLUMNS, layout_of
+from batchrun.workbook.layout import MORE, STATUS_COLUMNS, Shape, layout_of
 from batchrun.workbook.marks import AGAIN, MENDED, SHEET, Signature, sign
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets, column_for
 from batchrun.workbook.source import ListFormats
@@ -19,13 +19,13 @@ from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.summary import SummarySheet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from batchrun.model import JSON, BatchResults, Cell, ResultRow
     from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.flatten import Flat
-    from batchrun.workbook.layout import DetailTable, Layout, ResultColumn, Shape
+    from batchrun.workbook.layout import DetailTable, Layout, ResultColumn
 
 
 COLUMNS_TITLE = "Columns"
@@ -188,9 +188,10 @@ class DetailSheets:
     Args:
         book: The workbook.
         layout: What lists there are.
+        raw_text: Whether texts in Markdown keep their markup.
     """
 
-    def __init__(self, book: Book, layout: Layout) -> None:
+    def __init__(self, book: Book, layout: Layout, *, raw_text: bool = False) -> None:
         self._layout = layout
         self._sheets: dict[int, TableSheets] = {}
         for table in layout.tables:
@@ -198,7 +199,7 @@ class DetailSheets:
                 self._sheets[id(each)] = TableSheets(
                     book,
                     each.title,
-                    _detail_columns(each),
+                    _detail_columns(each, raw_text=raw_text),
                     each.lines,
                     frozen=3 if each.named else 2,
                 )
@@ -249,14 +250,17 @@ class DetailSheets:
                 self._add_items(below, flat.items.get(below.path, []), home, f"{path}.")
 
 
-def _detail_columns(table: DetailTable) -> list[TableColumn]:
+def _detail_columns(table: DetailTable, *, raw_text: bool) -> list[TableColumn]:
     columns = [TableColumn(title, 9, ColumnKind.LIST) for title in table.leading[:2]]
     columns += [TableColumn(title, 16, ColumnKind.LIST, wrap=False) for title in table.leading[2:]]
     if table.named:
         columns[2] = TableColumn(table.leading[2], 34, ColumnKind.LIST)
     return [
         *columns,
-        *(column_for(each.title, each.survey, ColumnKind.RESULT) for each in table.columns),
+        *(
+            column_for(each.title, each.survey, ColumnKind.RESULT, markdown=not raw_text)
+            for each in table.columns
+        ),
     ]
 
 
@@ -286,6 +290,7 @@ def write_excel(
         How many values are not whole in it.
     """
     layout = layout_of(results, shape, limits)
+    raw_text = shape is not None and shape.raw_text
     fitter = Fitter(limits, whole_name)
     with Book(limits, fitter) as book:
         formats = ListFormats()
@@ -293,9 +298,9 @@ def write_excel(
             formats = ListFormats.decoded(results.list_formats)
         with book.optional("the document's properties"):
             _describe(book, results)
-        rows = _results_sheets(book, results, layout, formats)
+        rows = _results_sheets(book, results, layout, formats, raw_text=raw_text)
         attention = attention_sheets(book, results, layout.names)
-        details = DetailSheets(book, layout)
+        details = DetailSheets(book, layout, raw_text=raw_text)
         summary = SummarySheet(book)
         guide = guide_sheets(book, layout)
         _write_rows(book, rows, details, results, layout, formats)
@@ -308,6 +313,41 @@ def write_excel(
         summary.write_left_out()
         book.save(path)
     return fitter.shortened + layout.incomplete
+
+
+def write_list(
+    results: BatchResults, path: Path, outcomes: Collection[Outcome], limits: Limits = EXCEL
+) -> None:
+    """Write the list's own columns of the rows with these outcomes, each cell as it was, and why.
+
+    Args:
+        results: The batch.
+        path: Where to.
+        outcomes: Which rows.
+        limits: What a sheet can hold.
+    """
+    layout = layout_of(results, Shape(columns=()), limits)
+    fitter = Fitter(limits, "")
+    formats = ListFormats.decoded(results.list_formats)
+    columns = [
+        *_list_columns(results, layout, formats),
+        TableColumn(STATUS_COLUMNS[1], 52, ColumnKind.STATUS),
+    ]
+    rows = sum(results.summary.counts[outcome] for outcome in outcomes)
+    with Book(limits, fitter) as book:
+        sheets = TableSheets(
+            book,
+            results.summary.source.sheet or "List",
+            columns,
+            rows,
+            frozen=_frozen(layout, columns),
+        )
+        for row, codes in zip(results.rows, formats.of_rows(), strict=False):
+            if row.outcome in outcomes:
+                reason = row.message or row.outcome.value
+                cells = [*layout.own_cells(row.row.cells), reason]
+                sheets.append(cells, formats=codes[: layout.own])
+        book.save(path)
 
 
 def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
@@ -346,7 +386,7 @@ def _describe(book: Book, results: BatchResults) -> None:
 
 
 def _results_sheets(
-    book: Book, results: BatchResults, layout: Layout, formats: ListFormats
+    book: Book, results: BatchResults, layout: Layout, formats: ListFormats, *, raw_text: bool
 ) -> TableSheets:
     columns = _list_columns(results, layout, formats)
     columns += [
@@ -361,7 +401,10 @@ def _results_sheets(
         for title, width in zip(STATUS_COLUMNS, _STATUS_WIDTHS, strict=True)
     ]
     columns.insert(_again_at(layout), TableColumn(AGAIN, 11, ColumnKind.INPUT))
-    columns += [column_for(each.title, each.survey, ColumnKind.RESULT) for each in layout.results]
+    columns += [
+        column_for(each.title, each.survey, ColumnKind.RESULT, markdown=not raw_text)
+        for each in layout.results
+    ]
     if layout.overflow:
         columns.append(TableColumn(MORE, 52))
     return TableSheets(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import UsageError
+from batchrun.text import close_matches
 from batchrun.workbook.flatten import DEEPEST, dotted, flatten
-from batchrun.workbook.layout import Shape, layout_of
+from batchrun.workbook.layout import Audience, Shape, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from batchrun.model import BatchResults
+    from batchrun.model import BatchResults, Outcome
 
 
 class Crm(StrEnum):
@@ -42,6 +42,10 @@ class Form:
         layout: Where columns, titles and depth are kept for the next batch; written once all is
             finished, when there is no such file. If there is one, it gives what is not given here.
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
+        raw_text: Keep the markup of texts in Markdown, which people otherwise don't see.
+        audience: Who a workbook is for; ``None`` for operators.
+        only: Write the list again, with only the rows that have these outcomes and the reason;
+            ``None`` for the results of all rows.
         usual: Where results go that have gone nowhere yet: there, or under a free name like it.
             ``None`` for ``NAME.results.xlsx`` beside the list.
     """
@@ -54,12 +58,21 @@ class Form:
     layout: Path | None = None
     write_every_seconds: float | None = None
     usual: Path | None = None
+    raw_text: bool = False
+    audience: Audience | None = None
+    only: Collection[Outcome] | None = None
 
     @property
     def shape(self) -> Shape:
         """Which result columns it asks for."""
         columns = None if self.columns is None else tuple(self.columns)
-        return Shape(columns, dict(self.rename), self.flat_depth or DEEPEST)
+        return Shape(
+            columns,
+            dict(self.rename),
+            self.flat_depth or DEEPEST,
+            self.raw_text,
+            self.audience or Audience.OPERATORS,
+        )
 
     def over(self, kept: Form) -> Form:
         """This form; what it leaves open is as it was kept, but for the CRM and the times."""
@@ -70,6 +83,8 @@ class Form:
             flat_depth=self.flat_depth or kept.flat_depth,
             csv_plain=self.csv_plain or kept.csv_plain,
             layout=self.layout or kept.layout,
+            raw_text=self.raw_text or kept.raw_text,
+            audience=self.audience or kept.audience,
         )
 
     def with_layout(self) -> Form:
@@ -90,6 +105,8 @@ class Form:
             "flat_depth": self.flat_depth,
             "csv_plain": self.csv_plain,
             "layout": None if self.layout is None else str(self.layout.absolute()),
+            "raw_text": self.raw_text,
+            "audience": self.audience,
         }
         return json.dumps(kept, ensure_ascii=False)
 
@@ -97,8 +114,12 @@ class Form:
     def recalled(cls, kept: str) -> Form:
         """The form that ``remembered`` wrote; the usual one where nothing was kept."""
         found: dict[str, Any] = json.loads(kept) if kept else {}
-        layout = found.pop("layout", None)
-        return cls(**found, layout=None if layout is None else Path(layout))
+        layout, audience = found.pop("layout", None), found.pop("audience", None)
+        return cls(
+            **found,
+            layout=None if layout is None else Path(layout),
+            audience=None if audience is None else Audience(audience),
+        )
 
 
 def keep_layout(results: BatchResults, form: Form) -> None:
@@ -119,7 +140,8 @@ def keep_layout(results: BatchResults, form: Form) -> None:
         "flat_depth": form.shape.flat_depth,
     }
     text = json.dumps(kept, ensure_ascii=False, indent=2) + "\n"
-    form.layout.write_text(text, encoding="utf-8")
+    with form.layout.open("x", encoding="utf-8") as file:  # "x" follows no link
+        file.write(text)
 
 
 def _read_layout(path: Path) -> Form:
@@ -185,6 +207,7 @@ def _met(asked: str, names: Collection[str]) -> bool:
 def _close(name: str, known: Collection[str]) -> str:
     if any(each.startswith(f"{name}.") for each in known):
         return f"{name}.*"  # the name of an object: its values are columns
-    by_letters = {each.casefold(): each for each in known}
-    close = difflib.get_close_matches(name.casefold(), by_letters, 1)
-    return by_letters[close[0]] if close else ""
+    # A short name is often the end of the full one: `fit` for `outputs.fit_score`.
+    ends = [each for each in known if name.casefold() in each.rpartition(".")[2].casefold()]
+    close = close_matches(name, known, 1) or ends[:1]
+    return close[0] if close else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,6 +13,7 @@ from batchrun.model import Outcome
 from batchrun.workbook.cells import EXCEL, Limits, as_text
 from batchrun.workbook.columns import ColumnSurvey, Moments, TableSurvey, moment_of, name_columns
 from batchrun.workbook.flatten import DEEPEST, as_json, dotted, flatten
+from batchrun.workbook.markdown import without_markup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +36,15 @@ MOST_REASONS = 1_000
 """Different reasons that are counted; beyond, a new one is one of "others"."""
 
 
+class Audience(StrEnum):
+    """Who a workbook is for."""
+
+    PEOPLE = "people"
+    """Whoever it is handed to: no IDs of executions, no moments, no key paths, no commands."""
+    OPERATORS = "operators"
+    """Whoever runs batches: everything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How the user wants the result columns.
@@ -42,11 +53,15 @@ class Shape:
         columns: Which, in this order, by dotted name; ``*`` stands for anything. ``None``: all.
         rename: Dotted name → the title to show.
         flat_depth: The most keys in a dotted name; what is deeper stays JSON text.
+        raw_text: Keep the markup of texts in Markdown.
+        audience: Who a workbook is for.
     """
 
     columns: tuple[str, ...] | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
     flat_depth: int = DEEPEST
+    raw_text: bool = False
+    audience: Audience = Audience.OPERATORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +203,15 @@ class Layout:
             shown = {column.path for column in self.results}
             more = {dotted(path): value for path, value in flat.values.items() if path not in shown}
             values.append(as_json(dict(more)) if more else None)
+        return values
+
+    def readable_values(self, row: ResultRow) -> list[Cell]:
+        """A row's values; texts in Markdown without their markup."""
+        values = self.values(row)
+        for position in range(len(values) - len(self.results) - self.overflow, len(values)):
+            value = values[position]
+            if isinstance(value, str):
+                values[position] = without_markup(value)
         return values
 
     def plain_values(self, row: ResultRow) -> list[Cell]:

@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import zipfile
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from openpyxl import Workbook
 
     from batchrun.model import Cell
+    from batchrun.workbook.markdown import Run, Style
 
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _RELATION_PARTS = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -56,6 +58,23 @@ def cell_xml(place: str, style: int, value: Cell) -> str:
     if isinstance(value, (datetime, date, time, timedelta)):
         return f'<c r="{place}" s="{style}"><v>{_serial(value)!r}</v></c>'
     return f'<c r="{place}" s="{style}"><v>{value!r}</v></c>'  # repr tells all doubles apart
+
+
+def rich_cell_xml(place: str, style: int, runs: Iterable[Run], font: str) -> str:
+    """A cell of text in several styles; the texts have to be such as Excel can hold."""
+    texts = "".join(
+        f'<r><rPr>{_run_properties(run.style, font)}</rPr><t xml:space="preserve">'
+        f"{escape(run.text)}</t></r>"
+        for run in runs
+    )
+    return f'<c r="{place}" s="{style}" t="inlineStr"><is>{texts}</is></c>'
+
+
+@cache
+def _run_properties(style: Style, font: str) -> str:
+    names = {"bold": "<b/>", "italic": "<i/>", "strike": "<strike/>"}
+    marks = "".join(names[name] for name in names if name in style)
+    return f'{marks}<sz val="11"/><rFont val="{font}"/><family val="2"/>'
 
 
 _serial: Callable[[Cell], float] = serials.to_excel  # untyped in its stubs

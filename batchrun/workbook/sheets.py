@@ -12,8 +12,9 @@ from openpyxl.utils import get_column_letter
 
 from batchrun.events import Event, happened
 from batchrun.workbook.cells import as_text, is_address, reference, sheet_name
-from batchrun.workbook.rows import SheetRows, cell_xml, save
-from batchrun.workbook.styles import NUMBER_FORMATS, ColumnKind, Styles, color_outcomes
+from batchrun.workbook.markdown import rich_text
+from batchrun.workbook.rows import SheetRows, cell_xml, rich_cell_xml, save
+from batchrun.workbook.styles import FONT, NUMBER_FORMATS, ColumnKind, Styles, color_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
     from batchrun.workbook.cells import Fitter, Limits
     from batchrun.workbook.columns import ColumnSurvey
+    from batchrun.workbook.markdown import RichText
     from batchrun.workbook.source import RowFormats
 
 _LOG = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class TableColumn:
         wrap: Whether its texts are broken into lines.
         group: Whether it belongs to the columns that one click folds away.
         formats: Number formats by the name of the value's type, where they are not the usual ones.
+        markdown: Whether texts in Markdown are shown without their markup.
     """
 
     title: str
@@ -62,6 +65,7 @@ class TableColumn:
     wrap: bool = True
     group: bool = False
     formats: Mapping[str, str] = field(default_factory=dict)
+    markdown: bool = False
 
 
 def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
@@ -191,6 +195,7 @@ class TableSheets:
                 get_column_letter(position),
                 CellStyles(column, book.styles),
                 int(column.width * LETTERS_PER_WIDTH) if column.wrap else None,
+                column.markdown,
             )
             for position, column in enumerate(columns, 1)
         ]
@@ -254,7 +259,12 @@ class TableSheets:
         for position, value in enumerate(values):
             if value is None or value == "":
                 continue
-            letter, styles, width = self._columns[position]
+            letter, styles, width, markdown = self._columns[position]
+            if markdown and type(value) is str and (rich := rich_text(value)) is not None:
+                if width is not None and lines < MOST_LINES:
+                    lines = max(lines, lines_of(str(rich), width))
+                cells.append(self._rich_cell(rows, f"{letter}{row}", styles, rich))
+                continue
             fitted = self._fitter.fit(value)
             key = type(fitted).__name__
             if inside and position in inside:
@@ -269,10 +279,19 @@ class TableSheets:
             cells.append(cell_xml(f"{letter}{row}", styles[key, code], fitted))
         return cells, lines
 
+    def _rich_cell(self, rows: SheetRows, place: str, styles: CellStyles, rich: RichText) -> str:
+        key = "str"
+        if rich.link:
+            key = self._link_address(rows, place, rich.link)
+        runs = self._fitter.runs(rich)
+        if isinstance(runs, str):
+            return cell_xml(place, styles[key, ""], runs)
+        return rich_cell_xml(place, styles[key, ""], runs, FONT)
+
     def _plain_cells(self, rows: SheetRows, values: Sequence[Cell]) -> list[str]:
         row = rows.count + 1
         cells = []
-        for (letter, styles, _), value in zip(self._columns, values, strict=False):
+        for (letter, styles, *_), value in zip(self._columns, values, strict=False):
             if value is None or value == "":
                 continue
             text = self._fitter.text(as_text(value))

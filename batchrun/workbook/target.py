@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from batchrun.errors import OutputError, parameter
+from batchrun.errors import OutputError
 from batchrun.workbook.parquet import require_parquet
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def check_target(target: Path, source: Path | None) -> None:
     except OSError as error:
         raise OutputError(
             f"The output {target} can't be written: {_words(error, target)}.",
-            f"Choose another with {parameter('output')}.",
+            "Choose another with -o.",
         ) from error
 
 
@@ -82,11 +82,14 @@ def _check_place(target: Path, source: Path | None) -> None:
     if not folder.is_dir():
         raise OutputError(
             f"There is no folder {folder}.",
-            f"Make it first, or choose another {parameter('output')}.",
+            "Make it first, or choose another -o.",
         )
     if target.is_dir():
+        raise OutputError(f"The output {target} is a folder.", "Name a file with -o.")
+    if target.is_symlink() and not target.exists():
         raise OutputError(
-            f"The output {target} is a folder.", f"Name a file with {parameter('output')}."
+            f"The output {target} is a link to a file that does not exist.",
+            "Remove the link, or choose another -o.",
         )
     if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise OutputError(

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from batchrun.workbook.cells import UNLIMITED, unlike
 from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm
 from batchrun.workbook.layout import layout_of
+from batchrun.workbook.markdown import without_markup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,12 +29,19 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
 
-_FORMULA = re.compile(
-    # At the start whatever a spreadsheet takes for a formula or drops before it looks for one,
-    # full-width signs too; further in where another delimiter or a line break begins a cell, which
-    # is why there a sign counts only if something follows it: "- a list" is no formula.
-    r"\A(?=[\t\r\n])|\A[\s\"']*(?=[=+\-@＝＋－＠])|(?<=[;\t\r\n])[\s\"']*(?=[=@＝＠]|[+\-＋－]\S)"  # noqa: RUF001
+_SIGN = re.compile(
+    r"[=+\-@\u207a\u207c\u208a\u208c\ufb29\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
 )
+"""What begins a formula: ``=``, ``+``, ``-``, ``@``, and what Unicode says is the same (NFKC)."""
+
+_STRONG = frozenset("=@\u207c\u208c\ufe66\ufe6b\uff1d\uff20")
+"""Signs that need nothing behind them; after a ``+`` or ``-`` a blank is a list: "- item"."""
+
+_BREAKS = frozenset(";\t\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+"""What begins a new cell where a spreadsheet splits at another delimiter, or at a line break."""
+
+_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Invisible characters that Unicode counts as letters, marks or symbols."""
 
 _LINE_BREAKS = {sign: f"\\u{sign:04x}" for sign in (0x85, 0x2028, 0x2029)}
 """Where some programs break lines that JSON Lines does not."""
@@ -43,8 +52,8 @@ def write_csv(
 ) -> None:
     """The columns of the Results sheet as CSV.
 
-    For people it is UTF-8 with BOM, which Excel needs to see, and text that a spreadsheet would
-    take for a formula has an apostrophe before it (OWASP, CSV injection).
+    For people it is UTF-8 with BOM, which Excel needs to see, text that a spreadsheet would take
+    for a formula has an apostrophe before it (OWASP, CSV injection), and Markdown has no markup.
 
     Args:
         results: What to write.
@@ -53,7 +62,10 @@ def write_csv(
         plain: For machines: no BOM, no apostrophes, each text exactly as it is.
     """
     layout = layout_of(results, shape, UNLIMITED)
-    rows: Iterator[Sequence[Cell]] = map(layout.values, results.rows)
+    raw = plain or (shape is not None and shape.raw_text)
+    rows: Iterator[Sequence[Cell]] = map(
+        layout.values if raw else layout.readable_values, results.rows
+    )
     if formats := dict(results.summary.source.formats):
         rows = (
             [as_displayed(cell, formats.get(at, "")) for at, cell in enumerate(values)]
@@ -96,10 +108,49 @@ def write_json_lines(results: BatchResults, path: Path) -> None:
 
 
 def escaped(text: str) -> str:
-    """A text that no spreadsheet takes for a formula; numbers stay as they are."""
+    """Text that no spreadsheet takes for a formula, by an apostrophe; numbers stay as they are.
+
+    A spreadsheet drops what can't be seen before it looks for a formula, so that is skipped here:
+    blanks, quotes, NUL and other controls, zero-width and bidirectional characters.
+    """
+    if _SIGN.search(text) is None and text[:1] not in _BREAKS:
+        return text
     if all(_NUMBER.fullmatch(line) for line in text.split("\n")):
         return text
-    return _FORMULA.sub(lambda found: f"{found[0]}'", text)
+    written, end = ["'"] if text[:1] in {"\t", "\r", "\n"} else [], 0
+    for sign in _SIGN.finditer(text):
+        at = sign.start()
+        first = at
+        while first > end and _is_unseen(text[first - 1]):
+            first -= 1
+        opens = not first or not _BREAKS.isdisjoint(text[first - 1 : at])
+        following = text[at + 1 : at + 2]
+        if opens and (not first or sign[0] in _STRONG or following.strip()):
+            written += [text[end:at], "'"]
+            end = at
+    return "".join([*written, text[end:]])
+
+
+def _is_unseen(character: str) -> bool:
+    if character.isalnum() and character not in _BLANK_LETTERS:
+        return False
+    hidden = unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co", "Cs", "Mn", "Me"}
+    return hidden or character.isspace() or character in _BLANK_LETTERS or character in "\"'"
+
+
+_CALL = re.compile(r"[\w.]{0,99}[(|!]")
+"""What makes a formula dangerous: it calls a function, a program, or another sheet."""
+
+
+def _escaped_for_crm(text: str) -> str:
+    """Text for a CRM, which would keep an apostrophe: only a formula that calls something gets one.
+
+    So does one behind characters that can't be seen, which is nobody's honest text.
+    """
+    at = next((at for at, each in enumerate(text) if not _is_unseen(each)), len(text))
+    if not _SIGN.match(text, at):
+        return text
+    return f"'{text}" if text[:at].strip() or _CALL.match(text, at + 1) else text
 
 
 def _line(entry: dict[str, JSON]) -> str:
@@ -167,19 +218,24 @@ _TITLES = {
 def write_crm(results: BatchResults, path: Path, shape: Shape | None, crm: Crm) -> None:
     """Write completed rows for the CRM's import, each record once.
 
-    The values are as they are, without apostrophes: what an import reads is data. Dates and times
-    are ISO 8601, times with the zone.
+    The values are as they are, since an import reads data; only a formula that calls
+    something gets an apostrophe.
+    Dates and times are ISO 8601, times with the zone.
 
     Raises:
         OutputError: The list has no column with the CRM's record IDs.
     """
     layout = layout_of(results, shape, UNLIMITED)
     record = _record_column(results, layout, crm)
-    header = [layout.original[record], *(column.title for column in layout.results)]
-    write_table(path, header, _rows(results, layout, record), plain=True)
+    titles = [layout.original[record], *(column.title for column in layout.results)]
+    header = [_escaped_for_crm(title) for title in titles]
+    raw = shape is not None and shape.raw_text
+    write_table(path, header, _rows(results, layout, record, raw=raw), plain=True)
 
 
-def _rows(results: BatchResults, layout: Layout, record: int) -> Iterator[Sequence[Cell]]:
+def _rows(
+    results: BatchResults, layout: Layout, record: int, *, raw: bool
+) -> Iterator[Sequence[Cell]]:
     seen: set[Cell] = set()
     for row in results.rows:
         name = row.row.cells[record]
@@ -187,10 +243,13 @@ def _rows(results: BatchResults, layout: Layout, record: int) -> Iterator[Sequen
             continue
         seen.add(name)  # an import refuses a file that names a record twice
         flat = layout.flat(row.result)
-        yield [name, *(_importable(column.value(flat)) for column in layout.results)]
+        known_as = _importable(name, raw=True)
+        yield [known_as, *(_importable(column.value(flat), raw=raw) for column in layout.results)]
 
 
-def _importable(value: Cell) -> Cell:
+def _importable(value: Cell, *, raw: bool) -> Cell:
+    if isinstance(value, str):
+        return _escaped_for_crm(value if raw else without_markup(value))
     return value.replace(tzinfo=UTC).isoformat() if isinstance(value, datetime) else value
 
 

@@ -78,7 +78,7 @@ def test_marked_rows_are_asked_about_beside_what_is_captured(
     batchrun(*RUN, "--yes")
     mark(batchrun.folder / RESULTS, 2)
     ended = answered(batchrun, "y\n", "run", RESULTS)
-    assert "pay again? [y/N]: " in ended.stderr
+    assert "pay again)? [y/N]: " in ended.stderr
     assert "1 job to trigger again" in ended.stderr
     assert ended.stdout.startswith("\nBatch:")
 

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -54,6 +55,31 @@ def test_check_shows_the_plan_and_triggers_nothing(
     assert plan["jobs"] == 2
     assert plan["first_body"] == {"workflow_id": "wf_account_research", "company_id": ACME}
     assert triggers_accepted(sandbox) == 0
+
+
+def test_a_dry_run_shows_what_check_shows_and_triggers_nothing(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    checked = batchrun("check", *RUN[1:4], "--json")
+    assert batchrun(*RUN, "--dry-run", "--json", "-o", "out.xlsx").stdout == checked.stdout
+    assert "2 to trigger" in batchrun(*RUN, "--dry-run").stdout
+    assert not (batchrun.folder / "out.xlsx").exists()
+    assert triggers_accepted(sandbox) == 0
+
+
+def test_check_reads_a_list_from_standard_input(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    piped = SimpleNamespace(buffer=accounts.open("rb"), isatty=lambda: False)
+    batchrun.monkeypatch.setattr("sys.stdin", piped)
+    shown = batchrun("check", "-", "-w", "account research")
+    assert shown.exit_code == ExitCode.COMPLETED
+    assert "4, of them 1 invalid" in shown.stdout
+
+
+def test_a_run_from_standard_input_is_refused(batchrun: CommandLine) -> None:
+    refused = batchrun("run", "-", "-w", "account research", "--yes")
+    assert_refused(refused, ExitCode.UNUSABLE, "standard input", "batchrun check -")
 
 
 def test_a_run_writes_one_row_for_each_row_and_ends_with_the_workbooks_path(

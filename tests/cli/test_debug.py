@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.errors import MASK, masked, write_failure
+from batchrun.cli.errors import write_failure
 from batchrun.settings import load_settings
+from batchrun.text import MASK, masked
 
 if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
@@ -30,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("the key is abcd-1234", f"the key is {MASK}"),
+        ("the key is abcd-12345", f"the key is {MASK}"),
         ("postgresql://ann:pass@db/batchrun", f"postgresql://{MASK}db/batchrun"),
         ("postgresql://u:p w@h/d is gone", f"postgresql://{MASK}h/d is gone"),
         ("postgresql://u:it's@1@h/d", f"postgresql://{MASK}h/d"),
@@ -48,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_secrets_are_masked_by_what_they_are_and_where_they_stand(text: str, shown: str) -> None:
-    assert masked(text, ["abcd-1234", "no"]) == shown
+    assert masked(text, ["abcd-12345", "no"]) == shown
 
 
 def failing_with(key: str) -> None:
@@ -60,7 +61,7 @@ def failing_with(key: str) -> None:
 def test_a_key_that_was_typed_is_masked_wherever_it_is_told(folder: Path) -> None:
     with pytest.raises(ExceptionGroup) as raised:
         failing_with(KEY)
-    path = write_failure(raised.value, [f"a warning of {KEY}"], "run", {"A_TOKEN": "said-7"})
+    path = write_failure(raised.value, [f"a warning of {KEY}"], "run")
     text = path.read_text(encoding="utf-8")
     assert path.stat().st_mode & 0o777 == 0o600
     assert "in failing_with" in text
@@ -73,7 +74,7 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_tell_nothing(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    path = write_failure(ValueError("a defect"), [], "run", {})
+    path = write_failure(ValueError("a defect"), [], "run")
     assert "a defect" in path.read_text(encoding="utf-8")
     path.unlink()
 

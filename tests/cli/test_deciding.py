@@ -61,8 +61,8 @@ def test_resume_shows_what_is_in_doubt_and_by_itself_changes_nothing(
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "in doubt" in ended.stderr
     assert f"line {2 if in_doubt(doubtful) == ACME else 3}: {in_doubt(doubtful)}" in ended.stderr
-    assert "--in-doubt retry" in ended.stderr
-    assert "--in-doubt drop" in ended.stderr
+    assert "batchrun resume asks at a terminal" in ended.stderr
+    assert "--in-doubt answers in a script" in ended.stderr
     assert len(doubtful.bodies()) == 2
 
 
@@ -229,7 +229,8 @@ def test_status_tells_ages_and_who_works_on_the_batch(
 ) -> None:
     shown = batchrun("status").stdout
     assert "planned" in shown
-    assert "--in-doubt retry|drop" in shown
+    assert "Settle:    batchrun resume" in shown
+    assert "--in-doubt" not in shown
     with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
         batch_id = journal.resolve(None).batch_id
         with journal.hold(batch_id):

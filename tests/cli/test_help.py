@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from batchrun.errors import ExitCode
 from tests.cli.make_snapshots import COLUMNS, FOLDER, helps
+from tests.cli.test_bad_input import assert_refused
+
+if TYPE_CHECKING:
+    from tests.cli.commands import CommandLine
 
 HELPS = helps()
 
@@ -21,8 +28,29 @@ def test_help_fits_on_a_terminal_of_80_columns(name: str) -> None:
     assert max(map(len, HELPS[name].splitlines())) <= COLUMNS
 
 
-def test_what_each_command_does_is_said_in_full_in_the_list_of_commands() -> None:
-    assert "..." not in HELPS["batchrun.txt"].split("Commands:")[1]
+@pytest.mark.parametrize("typed", [("help", "run"), ("run", "--help"), ("run", "-h")])
+def test_help_of_a_command_can_be_asked_for_in_several_ways(
+    batchrun: CommandLine, typed: tuple[str, ...]
+) -> None:
+    ended = batchrun(*typed)
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert ended.stdout.startswith("Usage: batchrun run [OPTIONS] FILE")
+
+
+def test_help_alone_lists_the_commands(batchrun: CommandLine) -> None:
+    assert batchrun("help").stdout == batchrun("--help").stdout
+
+
+def test_help_of_a_mistyped_command_offers_the_right_one(batchrun: CommandLine) -> None:
+    assert_refused(batchrun("help", "rnu"), ExitCode.UNUSABLE, "rnu", "Did you mean run?")
+
+
+def test_the_version_is_a_command_too(batchrun: CommandLine) -> None:
+    assert batchrun("version").stdout == batchrun("--version").stdout
+
+
+def test_help_in_a_pipe_has_no_colour(batchrun: CommandLine) -> None:
+    assert "\x1b" not in batchrun("run", "--help").stdout
 
 
 def test_no_snapshot_is_of_a_command_that_is_gone() -> None:

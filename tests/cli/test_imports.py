@@ -30,9 +30,11 @@ SHARED = {
     "batchrun.login",
     "batchrun.settings",
     "batchrun.text",
+    "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
-written, stored keys, what the doctor finds, numbers as words, failures as files."""
+written, stored keys, what the doctor finds, numbers as words,
+failures as files, the page."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 

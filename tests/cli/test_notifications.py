@@ -15,6 +15,7 @@ import pytest
 
 from batchrun.cli.notifications import Notice, environment, notify
 from batchrun.errors import ExitCode
+from batchrun.text import hide_secret
 from tests.cli.test_bad_input import triggers_accepted
 from tests.engine.faults import Fault, faulty_sandbox
 
@@ -105,8 +106,8 @@ def test_what_it_prints_is_not_mixed_with_ours(
 
 def test_one_that_does_not_end_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
     endless = command("import threading; threading.Event().wait()")
-    notify(endless, NOTICE, "", longest_seconds=0.05)
-    assert "was ended after" in capsys.readouterr().err
+    notify(endless, NOTICE, longest_seconds=0.05)
+    assert "was stopped after" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("unreadable", ["", "  ", "say 'hello"])
@@ -129,8 +130,9 @@ def test_a_dotenv_file_that_came_with_a_list_runs_nothing(
 
 def test_the_key_is_in_no_variable_whatever_it_is_called() -> None:
     key = "sk-0123456789"
+    hide_secret(key)
     given = {"PGAI_API_KEY": key, "pgai_api_key": "x", "OTHER": f"Bearer {key}", "HOME": "/home"}
-    assert environment(given, NOTICE, key) == {"HOME": "/home", **NOTICE.variables()}
+    assert environment(given, NOTICE) == {"HOME": "/home", **NOTICE.variables()}
 
 
 def test_a_message_is_one_line() -> None:
@@ -155,7 +157,7 @@ def test_the_recipes_of_the_docs_say_the_message(
     words = subprocess.run(
         ["sh", "-c", f"printf %s {typed[1]}"], capture_output=True, text=True, check=True
     ).stdout
-    notify(words, Notice("b", "completed", 0, "all; $(touch x) done"), "")
+    notify(words, Notice("b", "completed", 0, "all; $(touch x) done"))
     said = kept.read_text()
     assert said.endswith("all; $(touch x) done|")
     if program == "notify-send":

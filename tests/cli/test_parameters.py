@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import JSON
+    from tests.cli.commands import CommandLine
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,14 @@ def test_a_parameter_file_that_is_no_json_object_is_refused(tmp_path: Path, text
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"parameters\.json"):
         read_parameters(path)
+
+
+@pytest.mark.parametrize("value", ["{a:1}", "[a,b]", '{"a":1', "'{\"a\":1}'", '"a":1}'])
+def test_a_parameter_that_looks_like_broken_json_is_said(
+    batchrun: CommandLine, sandbox: str, accounts: Path, value: str
+) -> None:
+    """PowerShell hands on ``{a:1}`` for ``'{"a":1}'``."""
+    ended = batchrun("check", "accounts.csv", "-w", "account research", "--param", f"x={value}")
+    assert "--param x is sent as text, because it is not valid JSON" in ended.stderr
+    ended = batchrun("check", "accounts.csv", "-w", "account research", "--param", "x=a [b] c")
+    assert "not valid JSON" not in ended.stderr

@@ -116,10 +116,11 @@ def test_the_line_for_cron_works_in_crons_environment(tmp_path: Path) -> None:
         )
 
     with sandbox_process("--rate", "0") as sandbox:
-        (folder / ".env").write_text(
-            f"PGAI_API_KEY=sandbox\nBATCHRUN_BASE_URL={sandbox.base_url}\n"
-            f"BATCHRUN_SPEED={sandbox.speed}\n",
-            encoding="utf-8",
+        (folder / ".env").write_text("PGAI_API_KEY=sandbox\n", encoding="utf-8")
+        own = tmp_path / ".config" / "batchrun" / "batchrun.toml"
+        own.parent.mkdir(parents=True)
+        own.write_text(
+            f'base_url = "{sandbox.base_url}"\nspeed = {sandbox.speed}\n', encoding="utf-8"
         )
         assert "There is no journal at" in cron().stdout  # mailed: somebody is needed
         env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.errors import usage_error
 from batchrun.cli.options import ColumnOptions, form_from
 from batchrun.errors import ExitCode, UsageError
 from tests.cli.test_bad_input import assert_refused
@@ -19,28 +18,30 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("typed", "what", "hint"),
+    ("typed", "names"),
     [
-        ("rnu x", "batchrun has no command rnu.", "Did you mean run?"),
-        ("xyzzy", "batchrun has no command xyzzy.", "See: batchrun --help"),
-        ("run a --shet y", "batchrun run has no option --shet.", "Did you mean --sheet"),
-        ("run -z", "batchrun run has no option -z.", "See: batchrun run --help"),
-        ("run", "batchrun run needs FILE.", "See: batchrun run --help"),
-        ("check a", "No workflow is named.", "batchrun workflows"),
-        ("export", "batchrun export needs the option --output.", "batchrun export --help"),
-        ("run a --limit", "batchrun run needs a value after --limit.", "batchrun run --help"),
-        ("run a --limit x", "takes no --limit x.", "Write --limit with a whole number."),
-        ("run a --limit=0", "takes no --limit 0.", "a number of at least 1."),
-        ("sandbox --fail 2", "takes no --fail 2.", "a number of at most 1."),
-        ("run a --json=1", "batchrun run takes no value for --json.", "--json alone"),
-        ("run a b", "does not know what to do with b.", "goes in quotes"),
-        ("resume --in-doubt rety", "takes no --in-doubt rety.", "Did you mean retry?"),
-        ("retry --outcome faild", "There is no outcome faild.", "Did you mean failed?"),
+        ("rnu x", ["rnu", "run", "See: batchrun --help"]),
+        ("xyzzy", ["xyzzy", "See: batchrun --help"]),
+        ("run a --shet y", ["--shet", "--sheet", "See: batchrun run --help"]),
+        ("run -z", ["-z", "See: batchrun run --help"]),
+        ("run", ["FILE", "See: batchrun run --help"]),
+        ("check a", ["No workflow given.", 'Add -w "Account Research"', "batchrun workflows"]),
+        ("export", ["--output", "See: batchrun export --help"]),
+        ("run a --limit", ["--limit", "See: batchrun run --help"]),
+        ("run a --limit x", ["--limit", "integer", "See: batchrun run --help"]),
+        ("run a --limit=0", ["--limit", "1", "See: batchrun run --help"]),
+        ("sandbox --fail 2", ["--fail", "1", "See: batchrun sandbox --help"]),
+        ("run a --json=1", ["--json", "See: batchrun run --help"]),
+        ("run a b", ["(b)", "See: batchrun run --help"]),
+        ("resume --in-doubt rety", ["--in-doubt", "rety", "'retry'"]),
+        ("retry --outcome faild", ["There is no outcome faild.", "Did you mean failed?"]),
     ],
 )
-def test_what_was_meant_is_offered(batchrun: CommandLine, typed: str, what: str, hint: str) -> None:
+def test_a_mistyped_command_says_what_is_wrong_and_where_to_look(
+    batchrun: CommandLine, typed: str, names: list[str]
+) -> None:
     ended = batchrun(*typed.split())
-    assert_refused(ended, ExitCode.UNUSABLE, what, hint)
+    assert_refused(ended, ExitCode.UNUSABLE, *names)
     assert ended.stdout == ""
 
 
@@ -48,12 +49,6 @@ def test_a_crm_that_is_nearly_named_is_offered() -> None:
     with pytest.raises(UsageError, match="hubsot is not known") as refused:
         form_from(ColumnOptions(), crm="hubsot")
     assert refused.value.hint.startswith("Did you mean hubspot?")
-
-
-def test_words_of_the_parser_that_are_new_are_passed_on() -> None:
-    error = usage_error("Something nobody has heard of", "batchrun run")
-    assert error.what == "Something nobody has heard of."
-    assert error.hint == "See: batchrun run --help"
 
 
 @pytest.mark.usefixtures("sandbox")

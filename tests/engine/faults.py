@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,23 @@ class FaultySandbox:
         self.service = SandboxService(settings, started_at=time.time())
         self._app: ASGIApp = create_app(self.service, clock)
         self._triggers, self._polls = list(triggers), list(polls)
-        self.held = 0
+        self._of_companies: dict[tuple[str, str], Fault] = {}
+        self.held = self.polls = self.lists_from = 0
+        self.lists: Fault | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope["path"])
-        faults = self._triggers if path.endswith("/trigger") else self._polls
-        faulty = path.startswith(("/v1/workflows/trigger", "/v1/workflows/executions/"))
-        fault = faults.pop(0) if faults and faulty else None
+        fault: Fault | None = None
+        if path == "/v1/workflows/trigger":
+            receive, company = await _with_company(receive)
+            fault = self._of_companies.get(("trigger", company)) or _next(self._triggers)
+        elif path.startswith("/v1/workflows/executions/"):
+            self.polls += 1
+            company = self._companies().get(path.rpartition("/")[2], "")
+            fault = self._of_companies.get(("poll", company)) or _next(self._polls)
+        elif path == "/v1/workflows":
+            self.lists_from -= 1
+            fault = self.lists if self.lists_from < 0 else None
         if fault is not None and fault.until is not None:
             self.held += 1
             await asyncio.to_thread(fault.until.wait)
@@ -70,7 +80,20 @@ class FaultySandbox:
         if fault.accepted:
             await self._app(scope, receive, _swallow)
         body = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
-        await Response(body, fault.status, fault.headers)(scope, receive, send)
+        await Response(body.encode("utf-8", "surrogateescape"), fault.status, fault.headers)(
+            scope, receive, send
+        )
+
+    def fail_triggers_of(self, company: str, fault: Fault) -> None:
+        """What becomes of each trigger of this company."""
+        self._of_companies["trigger", company] = fault
+
+    def fail_polls_of(self, company: str, fault: Fault) -> None:
+        """What becomes of each poll of this company's execution."""
+        self._of_companies["poll", company] = fault
+
+    def _companies(self) -> dict[str, str]:
+        return {one.execution_id: str(one.body.get("company_id")) for one in self.service.log}
 
     def meet(self, *triggers: Fault | None) -> None:
         """What becomes of the next triggers."""
@@ -82,6 +105,25 @@ class FaultySandbox:
 
 
 SPEED = 300.0
+
+
+def _next(faults: list[Fault | None]) -> Fault | None:
+    return faults.pop(0) if faults else None
+
+
+async def _with_company(receive: Receive) -> tuple[Receive, str]:
+    """A request's body once more, and the company that it names."""
+    content, more = b"", True
+    while more:
+        message = await receive()
+        content += bytes(message.get("body", b""))
+        more = message.get("more_body", False)
+    whole = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def again() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return again, str(json.loads(content or b"{}").get("company_id"))
 
 
 async def _swallow(message: object) -> None:

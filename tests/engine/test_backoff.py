@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 import batchrun
 from batchrun import Outcome
 from batchrun.engine import Ending, QuotaShare
-from batchrun.engine.backoff import LONGEST_BACKOFF_SECONDS, FailureWatch, Reach
+from batchrun.engine.backoff import LONGEST_BACKOFF_SECONDS, FailureWatch, RetryState
 from batchrun.errors import ExitCode, JournalWriteError
-from batchrun.service.transport import FAST_AT_ONCE
+from batchrun.service.transport import AIOHTTP_AT_ONCE
 from tests.engine.faults import Fault, faulty_sandbox
 from tests.engine.test_engine import accounts_of, outcomes, settings_for
 
@@ -36,30 +36,30 @@ def highest(low: float, high: float) -> float:
 
 
 def test_each_setback_doubles_the_wait_until_a_minute() -> None:
-    reach = Reach(900, between=highest)
-    assert [reach.set_back(0) for _ in range(7)] == [2, 4, 8, 16, 32, 60, 60]
-    reach.answered()
-    assert reach.set_back(0) == 2
+    retries = RetryState(900, between=highest)
+    assert [retries.failed(0) for _ in range(7)] == [2, 4, 8, 16, 32, 60, 60]
+    retries.answered()
+    assert retries.failed(0) == 2
 
 
 @given(st.integers(1, 2000))
 def test_a_wait_is_never_negative_nor_longer_than_a_minute(setbacks: int) -> None:
-    reach = Reach(900)
-    waits = [reach.set_back(0) for _ in range(setbacks)]
+    retries = RetryState(900)
+    waits = [retries.failed(0) for _ in range(setbacks)]
     assert all(0 <= wait <= LONGEST_BACKOFF_SECONDS for wait in waits)
 
 
 def test_patience_is_counted_from_the_first_setback() -> None:
     """A machine that slept for a night has not been refused for a night."""
-    reach = Reach(900)
+    retries = RetryState(900)
     night = 8 * 3600.0
-    reach.set_back(night)
-    assert reach.troubled
-    assert not reach.given_up(night + 600)
-    reach.set_back(night + 600)
-    assert reach.given_up(night + 901)
-    reach.answered()
-    assert not reach.given_up(night + 901)
+    retries.failed(night)
+    assert retries.failing
+    assert not retries.given_up(night + 600)
+    retries.failed(night + 600)
+    assert retries.given_up(night + 901)
+    retries.answered()
+    assert not retries.given_up(night + 901)
 
 
 def watch(allowed: int, settled: str) -> str:
@@ -104,8 +104,8 @@ def test_a_batch_whose_jobs_all_fail_stops_and_says_why_in_the_services_words(
     assert "10 jobs in a row" in report.summary.note
     assert "the workflow has no prompt" in report.summary.note
     # What was on the wire when the tenth failed comes home.
-    assert 10 <= report.summary.counts[Outcome.REJECTED] <= 10 + FAST_AT_ONCE
-    assert report.summary.counts[Outcome.PENDING] >= 190 - FAST_AT_ONCE
+    assert 10 <= report.summary.counts[Outcome.REJECTED] <= 10 + AIOHTTP_AT_ONCE
+    assert report.summary.counts[Outcome.PENDING] >= 190 - AIOHTTP_AT_ONCE
     assert sandbox.bodies() == []
 
 

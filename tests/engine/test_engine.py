@@ -170,7 +170,7 @@ def test_the_next_request_leaves_while_the_journal_keeps_what_the_last_one_told(
 
     monkeypatch.setattr(Client, "trigger", told)
     monkeypatch.setattr(BatchJobs, "accept", slow)
-    monkeypatch.setattr(transport, "FAST_AT_ONCE", 1)
+    monkeypatch.setattr(transport, "AIOHTTP_AT_ONCE", 1)
     monkeypatch.setattr(transport, "HTTPX_AT_ONCE", 1)
     with faulty_sandbox() as (url, sandbox):
         report = batchrun.run(accounts(3), WORKFLOW, settings=settings_for(url, tmp_path))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.service.answers import Doubtful, Told, Unclear
+from batchrun.service.answers import Doubtful, Polled, Unclear
 from batchrun.service.classify import Reply, classify_poll, classify_trigger
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ BEFORE = [*range(260, 300)]
 
 def polled(fields: dict[str, JSON]) -> str:
     answer = classify_poll(Reply(200, json.dumps(fields).encode()), "exec_1", KEY)
-    assert isinstance(answer, Told)
+    assert isinstance(answer, Polled)
     return answer.execution.message
 
 
@@ -42,7 +42,7 @@ def test_no_part_of_a_key_is_in_an_unknown_status(before: int) -> None:
 def test_no_part_of_a_key_is_in_a_doubt(before: int) -> None:
     reply = Reply(200, b"." * before + KEY.encode())
 
-    doubt = classify_trigger(reply, KEY)
+    doubt = classify_trigger(reply, "wf_1", KEY)
     unclear = classify_poll(reply, "exec_1", KEY)
 
     assert isinstance(doubt, Doubtful)
@@ -53,7 +53,7 @@ def test_no_part_of_a_key_is_in_a_doubt(before: int) -> None:
 def test_no_part_of_a_key_is_left_where_a_long_body_is_cut() -> None:
     reply = Reply(500, b" " * 19_990 + KEY.encode())
 
-    answer = classify_trigger(reply, KEY)
+    answer = classify_trigger(reply, "wf_1", KEY)
 
     assert isinstance(answer, Doubtful)
     assert KEY[:4] not in answer.reason

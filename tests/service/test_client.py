@@ -16,10 +16,10 @@ from batchrun.service import (
     Doubtful,
     KeyRefused,
     NotSent,
+    Polled,
     QuotaReading,
     Rejected,
     Throttled,
-    Told,
     Unclear,
     Unknown,
 )
@@ -210,12 +210,12 @@ def test_redirect_is_not_followed() -> None:
 @pytest.mark.parametrize(
     ("behaviour", "expected"),
     [
-        (answering("200 OK", EXECUTION | {"status": "running"}), Told),
-        (answering("200 OK", {"data": {"id": "exec_1", "status": "Completed"}}), Told),
-        (answering("200 OK", {"status": "reticulating"}), Told),
+        (answering("200 OK", EXECUTION | {"status": "running"}), Polled),
+        (answering("200 OK", {"data": {"id": "exec_1", "status": "Completed"}}), Polled),
+        (answering("200 OK", {"status": "reticulating"}), Polled),
         (answering("200 OK", {"execution_id": "exec_2", "status": "completed"}), Unclear),
         (answering("200 OK", {"execution_id": "exec_1"}), Unclear),
-        (answering("200 OK", b'{"status": "completed", "result": NaN}'), Told),
+        (answering("200 OK", b'{"status": "completed", "result": NaN}'), Polled),
         (answering("200 OK", b"[" * 100_000), Unclear),
         (answering("200 OK", []), Unclear),
         (answering("200 OK", b'{"status": "completed"}', length=99), Unclear),
@@ -251,7 +251,7 @@ def test_poll_tells_the_result() -> None:
     with ScriptedServer(answering("200 OK", body)) as server:
         answer = poll(server.url)
 
-    assert isinstance(answer, Told)
+    assert isinstance(answer, Polled)
     assert answer.execution.ended
     assert answer.execution.result == result
 
@@ -270,7 +270,7 @@ def test_poll_encodes_the_id() -> None:
     with ScriptedServer(answering("200 OK", body)) as server:
         answer = poll(server.url, "../a b?c#d/ü")
 
-    assert isinstance(answer, Told)
+    assert isinstance(answer, Polled)
     assert server.requests[0].split()[1] == b"/v1/workflows/executions/..%2Fa%20b%3Fc%23d%2F%C3%BC"
 
 
@@ -300,7 +300,7 @@ def test_key_repeated_in_a_failure_is_not_passed_on() -> None:
     with ScriptedServer(answering("200 OK", body)) as server:
         answer = poll(server.url)
 
-    assert isinstance(answer, Told)
+    assert isinstance(answer, Polled)
     assert answer.execution.message == "[key] has no credits"
 
 

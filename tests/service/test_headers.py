@@ -84,3 +84,19 @@ def test_no_header_breaks_the_reader(headers: dict[str, str]) -> None:
     reading = read_quota(headers, NOW) or QuotaReading()
     for span in (reading.reset_seconds, reading.retry_after_seconds):
         assert span is None or 0 <= span < float("inf")
+
+
+@pytest.mark.parametrize("hours_off", [-12, -2, -0.1, 0, 2, 12])
+def test_a_wrong_clock_makes_no_day_of_a_minute(hours_off: float) -> None:
+    """Without a ``Date``, a moment can only be measured by the local clock."""
+    now = 1_795_000_000.0
+    headers = {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0"}
+    headers["X-RateLimit-Reset"] = str(int(now + 30))
+    found = read_quota(headers, now + hours_off * 3600)
+    assert found is not None
+    assert found.reset_seconds is not None
+    assert found.reset_seconds <= 60
+    headers["X-RateLimit-Reset"] = "3600"  # a span, whatever the clock says
+    found = read_quota(headers, now)
+    assert found is not None
+    assert found.reset_seconds == 3600

@@ -85,6 +85,56 @@ def test_failed_execution_gives_the_service_s_words(fields: dict[str, JSON], mes
     assert execution.message == message
 
 
+@pytest.mark.parametrize(
+    ("word", "status", "message"),
+    [
+        ("COMPLETED", ExecutionStatus.COMPLETED, ""),
+        ("succeeded", ExecutionStatus.COMPLETED, ""),
+        ("Success", ExecutionStatus.COMPLETED, ""),
+        (" done ", ExecutionStatus.COMPLETED, ""),
+        ("finished", ExecutionStatus.COMPLETED, ""),
+        ("cancelled", ExecutionStatus.FAILED, "cancelled"),
+        ("canceled", ExecutionStatus.FAILED, "canceled"),
+        ("timeout", ExecutionStatus.FAILED, "timeout"),
+        ("Timed out", ExecutionStatus.FAILED, "Timed out"),
+        ("TIMED_OUT", ExecutionStatus.FAILED, "TIMED_OUT"),
+        ("error", ExecutionStatus.FAILED, "error"),
+        ("aborted", ExecutionStatus.FAILED, "aborted"),
+        ("in_progress", ExecutionStatus.RUNNING, ""),
+        ("Processing", ExecutionStatus.RUNNING, ""),
+        ("pending", ExecutionStatus.QUEUED, ""),
+    ],
+)
+def test_words_that_other_services_use_for_a_status(
+    word: str, status: ExecutionStatus, message: str
+) -> None:
+    execution = read_polled({"status": word}, "e")
+    assert (execution.status, execution.message) == (status, message)
+
+
+def test_the_word_for_a_failure_comes_with_the_reason() -> None:
+    execution = read_polled({"status": "cancelled", "error": "by an administrator"}, "e")
+    assert execution.message == "cancelled: by an administrator"
+
+
+@pytest.mark.parametrize("word", ["halted", "partially_completed", "beendet", "", 7, None])
+@pytest.mark.parametrize("result", [None, {"summary": "half"}])
+def test_an_unknown_status_with_an_end_has_failed_and_keeps_its_result(
+    word: JSON, result: JSON
+) -> None:
+    fields: dict[str, JSON] = {"completed_at": "2026-01-02T03:04:05Z", "result": result}
+    execution = read_polled({"status": word, **fields}, "e")
+    assert execution.status is ExecutionStatus.FAILED
+    assert execution.result == result
+    assert execution.message == (word if isinstance(word, str) else json.dumps(word))
+
+
+def test_a_status_like_done_with_an_error_has_failed() -> None:
+    execution = read_polled({"status": "done", "error": "no such company"}, "e")
+    assert execution.status is ExecutionStatus.FAILED
+    assert execution.message == "done: no such company"
+
+
 @pytest.mark.parametrize("result", [None, {}, [], "", 0])
 def test_completed_without_much_of_a_result_is_completed(result: JSON) -> None:
     """An empty result is the service's business."""
@@ -114,7 +164,64 @@ def test_unknown_status_is_not_finished(word: JSON) -> None:
 )
 def test_accepted_id(document: JSON, execution_id: str) -> None:
     """The id is found under either name, bare or wrapped."""
-    assert read_accepted(document).id == execution_id
+    assert read_accepted(document, "wf_1").id == execution_id
+
+
+@pytest.mark.parametrize("workflow_id", ["wf_2", "WF_1", 7, {"id": "wf_1"}, "", True])
+def test_an_answer_about_another_workflow_is_not_accepted(workflow_id: JSON) -> None:
+    with pytest.raises(UnusableAnswerError, match="another workflow"):
+        read_accepted({"execution_id": "e", "workflow_id": workflow_id}, "wf_1")
+
+
+UUID = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
+
+
+@pytest.mark.parametrize("named", [None, "wf_1", " wf_1 "])
+def test_an_answer_may_repeat_the_workflow_or_not(named: JSON) -> None:
+    assert read_accepted({"execution_id": "e", "workflow_id": named}, "wf_1").id == "e"
+    assert read_accepted({"execution_id": "e", "workflow_id": UUID.upper()}, UUID).id == "e"
+
+
+@pytest.mark.parametrize("named", ["exec_2", "EXEC_1", "exec_10", 1, [], {}, True, ""])
+@pytest.mark.parametrize("field", ["execution_id", "id"])
+def test_an_answer_about_another_execution_is_not_used(named: JSON, field: str) -> None:
+    with pytest.raises(UnusableAnswerError, match="another execution"):
+        read_polled({"status": "completed", field: named}, "exec_1")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"execution_id": None}, {"execution_id": "exec_1", "id": 7}, {"id": " exec_1"}],
+)
+def test_an_answer_may_repeat_the_execution_or_not(fields: dict[str, JSON]) -> None:
+    assert read_polled({"status": "completed", **fields}, "exec_1").ended
+
+
+@pytest.mark.parametrize(
+    ("result", "kept"),
+    [
+        (b"[" * 965 + b"]" * 965, "[" * 866 + "]" * 866),
+        (b'{"a": ' * 200_000 + b"1" + b"}" * 200_000, None),
+        (b"9" * 5_000, "9" * 5_000),
+        (b'"caf\xe9"', "caf\ufffd"),
+    ],
+    ids=["965 levels", "200,000 levels", "5,000 digits", "not UTF-8"],
+)
+def test_a_result_that_python_does_not_read_is_kept_as_text(
+    result: bytes, kept: str | None
+) -> None:
+    document = read_json(b'{"status": "completed", "result": ' + result + b"}", lenient=True)
+    found = read_polled(document, "e").result
+    while isinstance(found, list | dict):
+        [found] = found.values() if isinstance(found, dict) else found
+    assert isinstance(found, str)
+    assert found == kept or (kept is None and found.startswith('{"a": {"a": '))
+
+
+@pytest.mark.parametrize("body", [b'"' + b'\\"' * 50_000, b'["' + b"\\" * 99_999, b"[" * 200_000])
+def test_hostile_text_that_is_not_json_is_refused_in_no_time(body: bytes) -> None:
+    with pytest.raises(UnusableAnswerError):
+        read_json(body, lenient=True)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +267,11 @@ def test_what_is_not_json(body: bytes) -> None:
 @given(ANY_JSON)
 def test_no_document_breaks_the_readers(document: JSON) -> None:
     """Any JSON is read or refused with words, never anything else."""
-    for reader in (read_accepted, lambda d: read_polled(d, "e"), read_workflows):
+    for reader in (
+        lambda d: read_accepted(d, "wf_1"),
+        lambda d: read_polled(d, "e"),
+        read_workflows,
+    ):
         with contextlib.suppress(UnusableAnswerError):
             reader(document)
 

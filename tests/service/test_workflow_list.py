@@ -9,6 +9,7 @@ import pytest
 from batchrun.errors import KeyRefusedError, ServiceError
 from batchrun.model import Workflow
 from batchrun.service import QuotaReading
+from batchrun.service.client import MOST_PAGES
 
 from .calls import workflows
 from .misbehaving import Behaviour, ScriptedServer, answering, reset_after_request
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         lambda entries: {"data": entries, "pagination": {"page": 1}},
         lambda entries: {"items": entries, "nextPage": None},
         lambda entries: {"workflows": entries},
+        lambda entries: {"data": {"workflows": entries}},
     ],
 )
 def test_workflows_bare_or_wrapped(wrap: Callable[[Any], Any]) -> None:
@@ -46,11 +48,94 @@ def test_workflows_bare_or_wrapped(wrap: Callable[[Any], Any]) -> None:
     assert not listed.more
 
 
-def test_workflows_tells_of_further_pages() -> None:
-    """A list with a next page says so."""
-    body = {"items": [{"id": "wf_1", "name": "A"}], "nextPage": "2"}
-    with ScriptedServer(answering("200 OK", body)) as server:
-        assert workflows(server.url).more
+def page(number: int, **wrapping: Any) -> Behaviour:
+    entries = [{"id": f"wf_{number}{letter}", "name": f"{number}{letter}"} for letter in "ab"]
+    return answering("200 OK", {"data": entries} | wrapping)
+
+
+def targets(server: ScriptedServer) -> list[str]:
+    return [request.split()[1].decode() for request in server.requests]
+
+
+URL = "https://elsewhere.example/v1/workflows?page=2&size=2"
+
+
+@pytest.mark.parametrize(
+    ("wrapping", "query"),
+    [
+        ({"nextPage": 2}, "page=2"),
+        ({"nextPage": "2"}, "page=2"),
+        ({"pagination": {"nextPage": 2}}, "page=2"),
+        ({"pagination": {"next_page": 2, "total": 4}}, "page=2"),
+        ({"pagination": {"page": 1, "totalPages": 2}}, "page=2"),
+        ({"pagination": {"page": 1, "per_page": 2, "total": 4}}, "page=2"),
+        ({"pagination": {"page": 0, "pages": 2}}, "page=1"),
+        ({"pagination": {"hasMore": True}}, "page=2"),
+        ({"has_more": True, "next_cursor": "b c"}, "cursor=b+c"),
+        ({"meta": {"pagination": {"nextCursor": "x="}}}, "cursor=x%3D"),
+        ({"next_page_token": "t"}, "page_token=t"),
+        ({"nextPage": "bmV4dA"}, "page=bmV4dA"),
+        ({"next": URL}, "page=2&size=2"),
+        ({"links": {"next": {"href": "/v1/workflows?page=2"}}}, "page=2"),
+        ({"next": "?after=x#top"}, "after=x"),
+        ({"pagination": {"offset": 0, "limit": 2, "total": 3}}, "offset=2"),
+    ],
+)
+def test_the_next_page_is_fetched_in_every_notation(wrapping: dict[str, Any], query: str) -> None:
+    with ScriptedServer(page(1, **wrapping), page(2)) as server:
+        listed = workflows(server.url)
+    assert [workflow.id for workflow in listed.workflows] == ["wf_1a", "wf_1b", "wf_2a", "wf_2b"]
+    assert targets(server) == ["/v1/workflows", f"/v1/workflows?{query}"]
+    assert not listed.more
+
+
+@pytest.mark.parametrize(
+    "wrapping",
+    [
+        {"nextPage": None},
+        {"nextPage": False},
+        {"nextPage": ""},
+        {"nextPage": 0},
+        {"nextPage": []},
+        {"next": "https://elsewhere.example/"},
+        {"pagination": {"page": 1, "pages": 1}},
+        {"pagination": {"page": 1, "totalPages": 3, "hasMore": False}},
+        {"pagination": {"offset": 0, "limit": 2, "total": 2}},
+        {"pagination": {"page": 1, "limit": 0, "total": 2}},
+        {"pagination": [1]},
+    ],
+)
+def test_a_last_page_is_the_last(wrapping: dict[str, Any]) -> None:
+    with ScriptedServer(page(1, **wrapping)) as server:
+        assert len(workflows(server.url).workflows) == 2
+    assert server.connections == 1
+
+
+def test_a_service_that_gives_the_same_page_again_is_not_asked_for_ever() -> None:
+    with ScriptedServer(page(1, nextPage=2)) as server:
+        assert len(workflows(server.url).workflows) == 2
+    assert server.connections == 2
+
+
+def test_a_next_page_that_was_read_already_is_not_read_again() -> None:
+    script = [page(1, nextPage=2), page(2, nextPage=3), page(3, nextPage=2)]
+    with ScriptedServer(*script) as server:
+        assert len(workflows(server.url).workflows) == 6
+    assert server.connections == 3
+
+
+def test_the_number_of_pages_is_bounded() -> None:
+    with ScriptedServer(*(page(number, nextPage=number + 1) for number in range(1, 99))) as server:
+        assert len(workflows(server.url).workflows) == 2 * MOST_PAGES
+    assert server.connections == MOST_PAGES
+
+
+@pytest.mark.parametrize(
+    "broken", [answering("404 Not Found"), answering("200 OK", b"<html>"), reset_after_request]
+)
+def test_a_further_page_that_can_not_be_read_leaves_the_pages_before_it(broken: Behaviour) -> None:
+    with ScriptedServer(page(1, nextPage=2), broken) as server:
+        assert len(workflows(server.url).workflows) == 2
 
 
 @pytest.mark.parametrize(
@@ -58,6 +143,7 @@ def test_workflows_tells_of_further_pages() -> None:
     [
         (answering("401 Unauthorized", {"error": "bad key"}), KeyRefusedError, "bad key"),
         (answering("403 Forbidden", {"error": "scope"}), KeyRefusedError, "workflows:read"),
+        (answering("403 Forbidden", b"<html><title>Blocked</title>"), ServiceError, "in front of"),
         (answering("404 Not Found", b"<html>"), ServiceError, "BATCHRUN_BASE_URL"),
         (answering("200 OK", b"<html>"), ServiceError, "BATCHRUN_BASE_URL"),
         (answering("200 OK", {"id": "wf_1"}), ServiceError, "no list of workflows"),

@@ -49,14 +49,12 @@ def test_a_profile_brings_its_own_address() -> None:
 
 
 @pytest.mark.parametrize("profile", [None, "default"])
-@pytest.mark.parametrize("where", ["option", "environment", ".env"])
+@pytest.mark.parametrize("where", ["option", "environment"])
 def test_a_stored_key_is_sent_to_no_other_address(
-    profile: str | None, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    profile: str | None, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if where == "environment":
         monkeypatch.setenv("BATCHRUN_BASE_URL", "https://evil.example/v1")
-    if where == ".env":
-        (tmp_path / ".env").write_text("BATCHRUN_BASE_URL=https://evil.example/v1\n")
     given = "https://evil.example/v1" if where == "option" else None
     with pytest.raises(UsageError) as refused:
         find_access(load_settings(profile=profile, base_url=given))
@@ -84,12 +82,18 @@ def test_a_profile_and_a_key_at_one_height_are_the_profile(
     assert find_access(Settings()).profile == "emea"
 
 
-def test_the_environment_wins_over_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("BATCHRUN_PROFILE=emea\n", encoding="utf-8")
-    assert find_access(load_settings()).profile == "emea"
+def test_a_stored_profile_and_the_environment_come_before_dotenv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("PGAI_API_KEY=key-of-dotenv\n", encoding="utf-8")
+    settings = load_settings()
+    assert find_access(settings).profile == "default"
+    assert "ignored PGAI_API_KEY" in settings.notices[0]
     monkeypatch.setenv("PGAI_API_KEY", "key-of-the-environment")
     assert find_access(load_settings()).key == "key-of-the-environment"
     monkeypatch.setenv("PGAI_API_KEY", "")
+    assert find_access(load_settings()).profile == "default"
+    monkeypatch.setenv("BATCHRUN_PROFILE", "emea")
     assert find_access(load_settings()).profile == "emea"
 
 
@@ -160,7 +164,7 @@ def test_a_batch_whose_profile_is_erased_is_not_paid_by_another_workspace(
     """The default profile's key would fit the address."""
     with pytest.raises(UsageError) as refused:
         for_batch(load_settings(profile=named), batch_of("gone", HERE))
-    assert "begun with profile gone, and no key is kept" in refused.value.what
+    assert "begun with profile gone, which has no stored key" in refused.value.what
     assert "batchrun login --profile gone" in refused.value.hint
     assert "PGAI_API_KEY" in refused.value.hint
 

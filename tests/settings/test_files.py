@@ -60,7 +60,7 @@ def test_the_file_beside_the_list_wins_entry_by_entry(desk: Path) -> None:
 def test_everything_typed_wins_over_files(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own("rate = 30\ndaily = 500\nmax_in_flight = 3\npatience_seconds = 60\n")
     monkeypatch.setenv("BATCHRUN_DAILY", "600")
-    (desk / ".env").write_text("BATCHRUN_MAX_IN_FLIGHT=4\n", encoding="utf-8")
+    monkeypatch.setenv("BATCHRUN_MAX_IN_FLIGHT", "4")
     settings = load_settings(rate="40/min")
     assert (settings.rate, settings.daily) == (40, 600)
     assert (settings.max_in_flight, settings.patience_seconds) == (4, 60)
@@ -122,6 +122,17 @@ def test_an_output_is_a_name_or_an_ending(desk: Path, said: str, name: str) -> N
     assert find_configuration(source).defaults.output_of(source) == desk / name
 
 
+def test_a_list_tightens_its_readers_own_limits_and_lifts_none(desk: Path) -> None:
+    own("daily = 500\nstop_after_failures = 5\n")
+    for beside_list, in_force in (("9000", 500), ("100", 100)):
+        files = find_configuration(beside(desk, f"daily = {beside_list}\n"))
+        assert load_settings(files).daily == in_force
+    files = find_configuration(beside(desk, "stop_after_failures = 1000\n"))
+    assert load_settings(files).stop_after_failures == 5
+    assert files.holder("stop_after_failures") == user_file()
+    assert "lifts a limit" in refused(desk, "stop_after_failures = 0").what
+
+
 def test_a_name_with_a_tilde_is_nobodys_home(desk: Path) -> None:
     """Such as the lock file that Excel leaves beside a list."""
     source = beside(desk, 'output = ".csv"').with_name("~$accounts.xlsx")
@@ -155,7 +166,7 @@ def test_a_file_beside_a_list_is_offered_only_what_it_may_hold(desk: Path) -> No
 def test_a_text_without_quotes_is_told_where_they_go(desk: Path) -> None:
     error = refused(desk, 'columns = ["summary"]\nworkflow = Account Research\n')
     assert "line 2" in error.what
-    assert error.hint == 'A text stands in quotes: workflow = "…"'
+    assert error.hint == 'Text needs quotes: workflow = "…"'
     assert "sk-secret" not in str(refused(desk, "api_key = sk-secret-0123456789"))
 
 

@@ -1,4 +1,4 @@
-"""What a `.env` that came with a list can't do."""
+"""What a `.env` may do: hold a key, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,45 +8,127 @@ from pathlib import Path
 import pytest
 
 from batchrun.errors import UsageError
-from batchrun.settings import load_settings
+from batchrun.settings import DEFAULT_BASE_URL, Settings, find_access, load_settings
 
-ELSEWHERE = "BATCHRUN_BASE_URL=https://elsewhere.example.com/v1\n"
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.upper().startswith(("BATCHRUN_", "PGAI_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+KEY = "key-of-dotenv-0001"
 
 
-def test_a_dotenv_leads_no_key_away_that_it_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path(".env").write_text(ELSEWHERE, encoding="utf-8")
-    monkeypatch.setenv("PGAI_API_KEY", "pg_mine")
-    with pytest.raises(UsageError, match="where your key goes") as refused:
+def dotenv(text: str | bytes) -> None:
+    Path(".env").write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"PGAI_API_KEY={KEY}",
+        f"export PGAI_API_KEY = {KEY}",
+        f"PGAI_API_KEY='{KEY}'",
+        f'PGAI_API_KEY="{KEY}" # of the team',
+        f"PGAI_API_KEY={KEY} # of the team",
+        f"pgai_api_key={KEY}\r",
+    ],
+)
+def test_a_key_in_a_dotenv_is_used_and_announced(line: str) -> None:
+    dotenv(f"# ours\n{line}\nOTHER=1\n")
+    settings = load_settings()
+    assert find_access(settings).key == KEY
+    assert find_access(settings).base_url == DEFAULT_BASE_URL
+    [notice] = settings.notices
+    assert str(Path(".env").absolute()) in notice
+    assert "using its PGAI_API_KEY" in notice
+    assert KEY not in notice
+
+
+ELSEWHERE = {
+    "BATCHRUN_BASE_URL": "https://elsewhere.example.com/v1",
+    "BATCHRUN_JOURNAL": "theirs.db",
+    "BATCHRUN_LOG_FILE": "notes.txt",
+    "BATCHRUN_PROFILE": "emea",
+    "BATCHRUN_RATE": "unlimited",
+    "BATCHRUN_SPEED": "nonsense",
+    "BATCHRUN_NOTIFY_COMMAND": "sh evil.sh",
+    "PGAI_BASE_URL": "https://elsewhere.example.com/v1",
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_any_other_variable_of_ours_in_a_dotenv_is_ignored_with_a_notice(name: str) -> None:
+    before = load_settings()
+    dotenv(f"{name}={ELSEWHERE[name]}\n")
+    settings = load_settings()
+    assert settings.model_dump() == before.model_dump()
+    [notice] = settings.notices
+    assert name in notice
+    assert "nothing else" in notice
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["${AWS_SECRET_ACCESS_KEY}", "$AWS_SECRET_ACCESS_KEY", '"x${HOME}"', "`id`", "two words", "ké"],
+)
+def test_nothing_in_a_dotenv_is_expanded(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-another-program")
+    dotenv(f"PGAI_API_KEY={value}\n")
+    settings = load_settings()
+    assert settings.api_key is None
+    assert "not expanded" in settings.notices[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"NAME=M\xfcller\nPGAI_API_KEY={KEY}\n".encode("latin-1"),
+        f"PGAI_API_KEY={KEY}\n".encode("utf-8-sig"),
+        f"PGAI_API_KEY={KEY}\n".encode("utf-16"),
+        f"PGAI_API_KEY={KEY}\n".encode("utf-16-le"),
+        f"PGAI_API_KEY={KEY}\n".encode("utf-16-be"),
+        b"\x80\x81\xff\n" + f"PGAI_API_KEY={KEY}\n".encode(),
+    ],
+)
+def test_a_dotenv_in_another_encoding_is_read(content: bytes) -> None:
+    dotenv(content)
+    assert find_access(load_settings()).key == KEY
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x00" * 9, b"=\n==\n", b"x" * 100_000])
+def test_a_dotenv_that_is_none_stops_no_command(content: bytes) -> None:
+    dotenv(content)
+    assert load_settings().api_key is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_dotenv_that_is_no_file_is_not_waited_for() -> None:
+    os.mkfifo(".env")
+    assert load_settings().notices == ()
+
+
+def test_a_key_of_a_dotenv_goes_only_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dotenv(f"PGAI_API_KEY={KEY}\nBATCHRUN_BASE_URL=https://evil.example/v1\n")
+    assert find_access(load_settings()).base_url == DEFAULT_BASE_URL
+    monkeypatch.setenv("BATCHRUN_BASE_URL", "https://mine.example/v1")
+    assert find_access(load_settings()).base_url == "https://mine.example/v1"
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "0", "-1", "fast", "1e999"])
+@pytest.mark.parametrize("name", ["speed", "timeout_seconds", "patience_seconds"])
+def test_a_number_that_is_no_amount_of_time_is_refused(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"BATCHRUN_{name.upper()}", value)
+    with pytest.raises(UsageError, match=f"BATCHRUN_{name.upper()} is not") as refused:
         load_settings()
-    assert "pg_mine" not in str(refused.value)
+    assert "greater than 0" in refused.value.hint
 
 
-def test_a_dotenv_says_where_its_own_key_goes() -> None:
-    Path(".env").write_text(f"{ELSEWHERE}PGAI_API_KEY=pg_theirs\n", encoding="utf-8")
-    assert load_settings().base_url == "https://elsewhere.example.com/v1"
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DAILY", "LOG_FILE", "JOURNAL", "BASE_URL", "SPEED"):
+        monkeypatch.setenv(f"BATCHRUN_{name}", " ")
+    assert Settings().model_fields_set == set()
 
 
-def test_what_the_environment_says_wins_over_such_a_dotenv(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path(".env").write_text(ELSEWHERE, encoding="utf-8")
-    monkeypatch.setenv("PGAI_API_KEY", "pg_mine")
-    monkeypatch.setenv("BATCHRUN_BASE_URL", "https://api.example.com/v1")
-    assert load_settings().base_url == "https://api.example.com/v1"
-
-
-def test_a_dotenv_sends_no_list_to_a_server() -> None:
-    Path(".env").write_text("BATCHRUN_JOURNAL=postgresql://them@example.com/x\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="journal on a server"):
-        load_settings()
-
-
-def test_a_dotenv_may_name_a_journal_on_this_machine() -> None:
-    Path(".env").write_text("BATCHRUN_JOURNAL=mine.db\n", encoding="utf-8")
-    assert load_settings().journal == "mine.db"
+def test_a_setting_that_does_not_exist_is_named_with_the_closest() -> None:
+    with pytest.raises(UsageError, match="There is no setting journl") as refused:
+        load_settings(journl="x.db")
+    assert refused.value.hint == "Did you mean journal?"

@@ -17,6 +17,7 @@ from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.login import LoggedIn, log_in, log_out
 from batchrun.sandbox import SandboxSettings, Scope, running
 from batchrun.settings import Profiles, find_access, load_settings, stored_profiles
+from batchrun.settings.private_file import PrivateFile
 from batchrun.settings.profiles import FILE_NAME
 from tests.settings.keyrings import LockedKeyring, MemoryKeyring, SilentKeyring, system_keyring
 
@@ -157,7 +158,7 @@ def test_of_a_key_that_is_no_good_nothing_is_kept(
 def test_where_the_service_is_out_of_reach_nothing_is_kept_unless_asked_for(home: Path) -> None:
     with pytest.raises(ServiceError) as refused:
         keep(KEY, CLOSED)
-    assert "`check=False`" in refused.value.hint
+    assert "--no-check" in refused.value.hint
     assert not home.exists()
     assert keep(KEY, CLOSED, check=False).workflows is None
     assert stored_profiles().named("default").base_url == CLOSED
@@ -222,10 +223,10 @@ def test_a_new_key_is_kept_although_the_keyring_with_the_old_one_is_locked(
 def test_what_can_not_be_noted_is_not_left_in_the_keyring(
     service: str, memory: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_profiles: Profiles, _entries: object) -> None:
+    def full(_file: PrivateFile, _text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Profiles, "_write", full)
+    monkeypatch.setattr(PrivateFile, "_write", full)
     with pytest.raises(UsageError, match="can't be written"):
         keep(KEY, service)
     assert memory.kept == {}
@@ -236,7 +237,7 @@ def test_a_key_erased_in_the_keyring_by_hand_can_be_logged_out(
 ) -> None:
     keep(KEY, service)
     memory.kept.clear()
-    with pytest.raises(UsageError, match="any more"):
+    with pytest.raises(UsageError, match="no longer has"):
         find_access(load_settings())
     log_out("default")
     assert stored_profiles().all() == {}

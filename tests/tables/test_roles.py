@@ -112,13 +112,13 @@ def test_of_two_strong_names_the_one_with_uuids_wins() -> None:
 def test_a_tie_is_refused_with_the_candidates(names: tuple[str, str]) -> None:
     with pytest.raises(InputError, match=r"{}.*{}".format(*names)) as caught:
         find_roles(table((names[0], UUID), (names[1], OTHER_UUID)))
-    assert "`company_column=`" in caught.value.hint
+    assert "--company-column" in caught.value.hint
 
 
 def test_an_id_of_nobody_knows_what_is_not_guessed() -> None:
     with pytest.raises(InputError, match=r"UUIDs are in: Id .* Its columns: Id, Name") as caught:
         find_roles(table(("Id", UUID), ("Name", "x")))
-    assert caught.value.hint == "Say which it is with `company_column=` or `contact_column=`."
+    assert caught.value.hint == "Say which it is with --company-column or --contact-column."
 
 
 def test_a_named_column_is_taken() -> None:
@@ -143,7 +143,7 @@ def test_a_repeated_name_is_told_apart_by_number() -> None:
     columns = table(("Ref", UUID), ("Ref", OTHER_UUID))
     with pytest.raises(InputError, match="2 columns named 'Ref'") as caught:
         find_roles(columns, company_column="Ref")
-    assert "`company_column=` 1 or 2" in caught.value.hint
+    assert "--company-column 1 or 2" in caught.value.hint
     assert find_roles(columns, company_column="2") == {Role.COMPANY: 1}
 
 

@@ -128,7 +128,7 @@ def test_half_an_emoji_is_written(tmp_path: Path, suffix: str) -> None:
     assert rows_of(path) == 2
 
 
-@pytest.mark.parametrize("own", [16_370, 16_376, 16_384, 17_000])
+@pytest.mark.parametrize("own", [16_376, 17_000])
 def test_a_list_of_too_many_columns_is_written(tmp_path: Path, own: int) -> None:
     header = tuple(f"c{number}" for number in range(own))
     cells = tuple(f"v{number}" for number in range(own))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrun.workbook.text import escaped, write_csv, write_json_lines
+from batchrun.workbook.form import Crm
+from batchrun.workbook.text import escaped, write_crm, write_csv, write_json_lines
 from tests.workbook.batches import batch, batch_of, company, row, sheet
 
 if TYPE_CHECKING:
@@ -82,6 +83,54 @@ def test_no_spreadsheet_sees_a_formula_in_a_workbook(written: Callable[..., Path
 )
 def test_plain_text_and_numbers_are_left_alone(text: str) -> None:
     assert escaped(text) == text
+
+
+UNSEEN = (
+    "\x00", "\x01", "\x0b", "\x1b", "\t", "\r", " ", "\xa0", "\xad", "\u034f", "\u061c", "\u115f",
+    "\u180e", "\u200b", "\u200d",
+    "\u200e", "\u202e", "\u2060", "\u2066", "\u2800", "\u3000", "\u3164",
+    "\ufe0f", "\ufeff", "\uffa0", "\ufff9", "\U000e0041", "\ud800", "\x00\ufeff \u202e", '"', "'",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+@pytest.mark.parametrize("sign", "=+-@＝＋－＠﹦﹢﹣﹫")  # noqa: RUF001
+def test_what_can_not_be_seen_hides_no_formula(unseen: str, sign: str) -> None:
+    for before in ("", "a;", "a\t", "a\n", "a\r\n"):
+        text = f"{before}{unseen}{sign}cmd|'/c calc'!A1"
+        assert f"'{sign}" in escaped(text)[len(before) + len(unseen) :]
+
+
+@pytest.mark.parametrize(
+    "text", ["\n" * 100_000 + "x", "- " * 50_000, "\0" * 99_999 + "=", ";=" * 50_000]
+)
+def test_a_long_text_is_escaped_in_one_pass(text: str) -> None:
+    assert len(escaped(text)) >= len(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("\x00\ufeff =1+1", "'\x00\ufeff =1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-cmd|'/c calc'!A1", "'-cmd|'/c calc'!A1"),
+        ("**=SUM(1)**", "'=SUM(1)"),
+        ("\u200b+1", "'\u200b+1"),
+        ("=1", "=1"),
+        ("- a list", "- a list"),
+        ("+49 30 1234", "+49 30 1234"),
+        ("@acme", "@acme"),
+        ("-5", "-5"),
+    ],
+)
+def test_a_file_for_a_crm_holds_no_formula_that_calls_and_all_else_as_it_is(
+    tmp_path: Path, value: str, written: str
+) -> None:
+    results = batch([row(0, {"a": value}, cells=("1234567",))], ("Record ID",))
+    write_crm(results, tmp_path / "crm.csv", None, Crm.HUBSPOT)
+    with (tmp_path / "crm.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file))[1][1] == written
 
 
 @given(st.text())

@@ -1,0 +1,37 @@
+"""What a command must not import: anything from the folder the user is in.
+
+This module is loaded first, and imports only what the interpreter itself has loaded before.
+"""
+
+import os
+import sys
+
+
+def _is_command() -> bool:
+    words = sys.orig_argv[1:]
+    as_module = any(words[at : at + 2] == ["-m", "batchrun"] for at in range(len(words)))
+    name = os.path.basename(sys.argv[0] if sys.argv else "")
+    return as_module or os.path.splitext(name)[0] == "batchrun"
+
+
+def forget_current_folder() -> None:
+    """Take the current folder off the search path, where this is the command.
+
+    The folder may be a stranger's. ``python -m`` puts it first on the path, and an empty entry in
+    PYTHONPATH puts it somewhere. In a program of its own a user decides what is imported, so there
+    the path stays as it is.
+    """
+    try:
+        here = os.path.realpath(os.getcwd())
+    except OSError:  # the folder is gone
+        here = ""
+    home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    sys.path[:] = [
+        entry
+        for entry in sys.path
+        if os.path.isabs(entry) and (os.path.realpath(entry) != here or here == home)
+    ]
+
+
+if _is_command():
+    forget_current_folder()

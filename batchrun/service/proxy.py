@@ -1,0 +1,46 @@
+"""Which proxy the environment or the system sets for the service's address."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from batchrun.errors import UsageError
+
+
+def proxy_for(base_url: str) -> str | None:
+    """The proxy for an address; ``None`` for a direct connection.
+
+    ``NO_PROXY`` may hold names, addresses, and networks, of IPv6 too, with or without brackets.
+
+    Raises:
+        UsageError: It is a SOCKS proxy, and the package for those is not installed.
+    """
+    parts, proxies = urlsplit(base_url), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    host = parts.hostname or ""
+    if not proxy or proxy_bypass(host) or _in_networks(host, proxies.get("no", "")):
+        return None
+    if proxy.lower().startswith("socks") and find_spec("socksio") is None:
+        raise UsageError(
+            "The environment sets a SOCKS proxy, and the package for those is not installed.",
+            'Install it: pip install "httpx[socks]"',
+        )
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _in_networks(host: str, no_proxy: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in re.split(r"[\s,]+", no_proxy):
+        try:
+            if address in ipaddress.ip_network(re.sub(r"[\[\]]", "", entry), strict=False):
+                return True
+        except ValueError:  # a name
+            continue
+    return False

@@ -1,0 +1,97 @@
+"""A small file in the user's configuration folder that only its owner can read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from batchrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOCK_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Change:
+    """The text of a file while it is changed.
+
+    Attributes:
+        text: What it holds; set it to what it is to hold.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFile:
+    """A file that is read whole, and written whole or not at all.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    path: Path
+
+    def read(self) -> str:
+        """Its text; ``""`` where there is none.
+
+        Raises:
+            OSError: It can't be read.
+            ValueError: It is not UTF-8.
+        """
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """Change the text while no other process does.
+
+        Raises:
+            UsageError: It can't be written.
+        """
+        try:
+            make_private_folder(self.path.parent)
+            with FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=0o600):
+                change = Change(self.read())
+                yield change
+                self._write(change.text)
+        except (OSError, Timeout) as error:
+            raise UsageError(
+                f"{self.path} can't be written: {error}.",
+                "Nothing was saved; PGAI_API_KEY or a .env file works without it.",
+            ) from error
+
+    def _write(self, text: str) -> None:
+        handle, name = tempfile.mkstemp(prefix=f".{self.path.stem}.", dir=self.path.parent)  # 0600
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only its owner can open, and each missing one above it.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+    if os.name == "posix" and folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)

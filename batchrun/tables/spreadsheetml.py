@@ -1,0 +1,178 @@
+"""Excel 2003 XML (SpreadsheetML), which several CRMs export and name .xls."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from batchrun.errors import InputError
+from batchrun.tables.books import Content
+from batchrun.tables.formats import SAVE_AS, Format
+from batchrun.tables.sheets import LAST_COLUMN, LAST_ROW, Sheet, Traits
+from batchrun.tables.xlsx import refuse_far
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchrun.model import Cell
+    from batchrun.tables.options import LoadLimits
+
+_FIRST_DAY = datetime.fromisoformat("1899-12-31")
+
+
+class Xml2003Reader:
+    """Excel 2003 XML; all sheets are read at once."""
+
+    format = Format.XML_2003
+
+    def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
+        self._name, self._raw, self._limits = name, raw, limits
+        self._tables: list[_Sheet] = []
+        try:
+            for _, element in iterparse(io.BytesIO(raw), ("start", "end"), forbid_dtd=True):
+                self._take(_, element)
+        except DefusedXmlException as error:
+            raise InputError(
+                f"{name} was not opened: it declares XML entities or a document type.", ""
+            ) from error
+        except (ParseError, ValueError, LookupError) as error:
+            raise InputError(
+                f"{name} is an Excel 2003 XML file that can't be read: it is damaged.", SAVE_AS
+            ) from error
+        if not self._tables:
+            raise InputError(f"{name} is an Excel 2003 XML file without a sheet.", SAVE_AS)
+        if len(self._tables) > limits.sheets:
+            raise InputError(
+                f"{name} has {len(self._tables):,} sheets, more than {limits.sheets:,}.",
+                "Open it in Excel and save the sheet you want as .xlsx.",
+            )
+        self.sheets = [Sheet(each.name, each.visible) for each in self._tables]
+
+    def properties(self) -> dict[str, str]:
+        """None that batchrun writes."""
+        return {}
+
+    def filled(self, sheet: Sheet) -> bool:
+        """Whether a sheet holds anything."""
+        return bool(self._table(sheet).rows)
+
+    def mentions(self, text: str) -> bool:
+        """Whether a text may stand anywhere in it."""
+        return text.encode() in self._raw or text.encode("utf-16-le") in self._raw
+
+    def read(self, sheet: Sheet) -> Content:
+        """What a sheet holds."""
+        table = self._table(sheet)
+        width = max((max(row) for row in table.rows.values() if row), default=1)
+        height = max(table.rows, default=1)
+        refuse_far(self._name, sheet.name, height, width, self._limits)
+
+        def rows() -> Iterator[list[Cell]]:
+            for line in range(1, height + 1):
+                cells = table.rows.get(line, {})
+                yield [cells.get(column) for column in range(1, width + 1)]
+
+        return Content(rows(), 1, table.merged, table.traits)
+
+    def _table(self, sheet: Sheet) -> _Sheet:
+        return self._tables[self.sheets.index(sheet)]
+
+    def _take(self, event: str, element: Any) -> None:
+        name = _local(element.tag)
+        if event == "start":
+            if name == "Worksheet":
+                self._tables.append(_Sheet(_attribute(element, "Name")))
+            return
+        if not self._tables:
+            return
+        sheet = self._tables[-1]
+        match name:
+            case "Row":
+                sheet.add_row(element)
+                element.clear()
+            case "Column":
+                sheet.add_column(element)
+            case "Visible":
+                sheet.visible = "Hidden" not in (element.text or "")
+            case "AutoFilter":
+                sheet.traits.filtered = True
+
+
+class _Sheet:
+    def __init__(self, name: str) -> None:
+        self.name, self.visible = name, True
+        self.rows: dict[int, dict[int, Cell]] = {}
+        self.merged: list[tuple[int, int, int, int]] = []
+        self.traits = Traits()
+        self._line = self._column = 0
+
+    def add_column(self, element: Any) -> None:
+        first = _number(element, "Index") or self._column + 1
+        self._column = first + _number(element, "Span")
+        if _attribute(element, "Hidden") == "1":
+            self.traits.hidden_columns.extend(range(first, min(self._column, LAST_COLUMN) + 1))
+
+    def add_row(self, element: Any) -> None:
+        self._line = line = _number(element, "Index") or self._line + 1
+        last = line + _number(element, "Span")
+        if _attribute(element, "Hidden") == "1" or _attribute(element, "Height") in {"0", "0.0"}:
+            self.traits.hidden_rows.update(range(line, min(last, LAST_ROW) + 1))
+        column = 0
+        for cell in element:
+            if _local(cell.tag) != "Cell":
+                continue
+            column = _number(cell, "Index") or column + 1
+            across, down = _number(cell, "MergeAcross"), _number(cell, "MergeDown")
+            if across or down:
+                self.merged.append((line, column, line + down, column + across))
+            data = next((each for each in cell if _local(each.tag) == "Data"), None)
+            if data is not None:
+                self._add_cell(line, column, _attribute(data, "Type"), "".join(data.itertext()))
+            elif _attribute(cell, "Formula"):
+                self.traits.uncalculated.append((line, column))
+            column += across
+        self._line = last
+
+    def _add_cell(self, line: int, column: int, kind: str, text: str) -> None:
+        cell = _cell(kind, text)
+        if kind == "Error":
+            self.traits.errors[line, column] = text
+        if cell is not None and cell != "":
+            self.rows.setdefault(line, {})[column] = cell
+
+
+def _cell(kind: str, text: str) -> Cell:
+    try:
+        match kind:
+            case "Number":
+                return float(text)
+            case "Boolean":
+                return text.strip() == "1"
+            case "DateTime":
+                moment = datetime.fromisoformat(text.strip())
+                past = moment - _FIRST_DAY  # a time alone is a moment of the day before day 1
+                if timedelta(0) <= past < timedelta(days=1):
+                    return moment.time()
+                return moment
+            case _:
+                return text
+    except (ValueError, OverflowError, TypeError):
+        return text
+
+
+def _local(tag: object) -> str:
+    return str(tag).rpartition("}")[2]
+
+
+def _attribute(element: Any, name: str) -> str:
+    return next((text for key, text in element.attrib.items() if _local(key) == name), "")
+
+
+def _number(element: Any, name: str) -> int:
+    digits = _attribute(element, name)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else 0

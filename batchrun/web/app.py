@@ -1,0 +1,680 @@
+"""The page's addresses. Each POST ends in a redirect, so that reload and back repeat nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+import batchrun
+from batchrun import Crm, Form, Outcome
+from batchrun.errors import BatchrunError, JournalError, NoBatchError, UsageError
+from batchrun.model import RETRIED_BY_ITSELF, Role
+from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
+from batchrun.settings.location import shown
+from batchrun.settings.model import masked_end, masked_key
+from batchrun.text import duration, plural
+from batchrun.web import screens
+from batchrun.web.security import Guard
+from batchrun.web.uploads import read_form, receive_upload
+from batchrun.web.work import BEGIN_SECONDS
+from batchrun.workbook.layout import Audience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from batchrun.web.lists import Choices, SavedList
+    from batchrun.web.security import Session
+    from batchrun.web.work import BatchRun, Workspace
+
+_LOG = logging.getLogger(__name__)
+
+PILOT_ROWS = 5
+BLANK_PARAMETERS = 2
+MOST_PARAMETERS = 50
+REUSE_DAYS = (7, 30, 90, 365)
+
+_EDITIONS = {
+    "xlsx": (".xlsx", Form()),
+    "people": (".xlsx", Form(audience=Audience.PEOPLE)),
+    "csv": (".csv", Form()),
+    "jsonl": (".jsonl", Form()),
+    "salesforce": (".salesforce.csv", Form(crm=Crm.SALESFORCE)),
+    "hubspot": (".hubspot.csv", Form(crm=Crm.HUBSPOT)),
+}
+
+
+def create_app(workspace: Workspace, session: Session) -> ASGIApp:
+    """The page over HTTP.
+
+    Args:
+        workspace: The user's lists and batches.
+        session: The secrets of this start.
+    """
+    pages = _Pages(workspace, session)
+    routes = [
+        Route("/", pages.home, name="home"),
+        Route("/live", pages.home_live),
+        Route("/start", pages.start),
+        Route("/start/key", pages.store_key, methods=["POST"]),
+        Route("/start/sandbox", pages.use_sandbox, methods=["POST"]),
+        Route("/lists", pages.upload, methods=["POST"]),
+        Route("/lists/sample", pages.sample, methods=["POST"]),
+        Route("/lists/{list_id}", pages.show_list, methods=["GET"]),
+        Route("/lists/{list_id}/live", pages.list_live),
+        Route("/lists/{list_id}/choices", pages.choose, methods=["POST"]),
+        Route("/lists/{list_id}/run", pages.run, methods=["POST"]),
+        Route("/lists/{list_id}/erase", pages.erase_list, methods=["POST"]),
+        Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
+        Route("/batches/{batch_id}", pages.show_batch),
+        Route("/batches/{batch_id}/live", pages.batch_live),
+        Route("/batches/{batch_id}/line/{line:int}", pages.show_row),
+        Route("/batches/{batch_id}/attention", pages.attention),
+        Route("/batches/{batch_id}/download", pages.download),
+        Route("/batches/{batch_id}/resume", pages.resume, methods=["POST"]),
+        Route("/batches/{batch_id}/retry", pages.retry, methods=["POST"]),
+        Route("/batches/{batch_id}/decide", pages.decide, methods=["POST"]),
+        Route("/batches/{batch_id}/stop", pages.stop, methods=["POST"]),
+        Route("/batches/{batch_id}/forget", pages.forget, methods=["GET"]),
+        Route("/batches/{batch_id}/forget", pages.forget_now, methods=["POST"]),
+        Route("/settings", pages.settings, methods=["GET"]),
+        Route("/settings/limits", pages.set_limits, methods=["POST"]),
+        Route("/settings/key", pages.store_key, methods=["POST"]),
+        Route("/settings/logout", pages.log_out, methods=["POST"]),
+        Route("/settings/sandbox", pages.use_sandbox, methods=["POST"]),
+        Route("/settings/real", pages.leave_sandbox, methods=["POST"]),
+        Mount("/static", StaticFiles(packages=[("batchrun.web", "static")])),
+    ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            BatchrunError: pages.explain,
+            HTTPException: pages.not_found,
+            Exception: pages.unexpected,
+        },
+    )
+    return Guard(app, session, pages.refusal)
+
+
+class _Pages:
+    """What answers each address."""
+
+    def __init__(self, workspace: Workspace, session: Session) -> None:
+        self._workspace = workspace
+        self._session = session
+        self._templates = Environment(
+            loader=PackageLoader("batchrun.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {
+            "cell": screens.cell_words,
+            "moment": screens.moment_words,
+            "duration": duration,
+            "page_words": screens.in_page_words,
+            "sentence": screens.sentence,
+        }
+        self._templates.globals |= {
+            "plural": plural,
+            "secret": session.page_secret,
+            "workspace": workspace,
+            "version": batchrun.__version__,
+            "Outcome": Outcome,
+            "Role": Role,
+            "screens": screens,
+        }
+
+    # how things are shown
+
+    def _show(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        return HTMLResponse(self._render(template, **values), status)
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self._templates.get_template(template).render(values)
+
+    def refusal(self, status: int, reason: str) -> Response:
+        """The page for a request that is not answered."""
+        return self._show("refused.html", status, reason=reason)
+
+    def explain(self, request: Request, error: Exception) -> Response:
+        """The page for an error that batchrun explains."""
+        assert isinstance(error, BatchrunError)
+        status = 404 if isinstance(error, JournalError) else 400
+        if request.url.path.endswith("/live"):
+            return JSONResponse({"error": error.what}, status)
+        return self._show("problem.html", status, error=error)
+
+    def not_found(self, request: Request, error: Exception) -> Response:
+        """The page for an address that does not exist."""
+        assert isinstance(error, HTTPException)
+        del request
+        if error.status_code == 405:
+            return RedirectResponse("/", 303)  # somebody reloads what only a form may send
+        missing = NoBatchError("There is nothing at this address.", "It may have been erased.")
+        return self._show("problem.html", error.status_code, error=missing)
+
+    def unexpected(self, request: Request, error: Exception) -> Response:
+        """The page for a defect."""
+        _LOG.error("%s failed", request.url.path, exc_info=error)
+        defect = BatchrunError(
+            "Something went wrong inside batchrun.",
+            "Nothing is lost. The terminal that runs batchrun web shows the details.",
+        )
+        return self._show("problem.html", 500, error=defect)
+
+    async def _form(self, request: Request) -> dict[str, str]:
+        """A form that this page has shown.
+
+        Raises:
+            UsageError: It is another.
+        """
+        form = await read_form(request)
+        self._check_secret(request.url.path, form)
+        return form
+
+    def _check_secret(self, path: str, form: Mapping[str, str]) -> None:
+        if not self._session.is_page_secret(path, form.get("secret", "")):
+            raise HTTPException(403)
+
+    def _list(self, request: Request) -> SavedList:
+        saved = self._workspace.lists.get(request.path_params["list_id"])
+        if saved is None:
+            raise NoBatchError("This list is not here any more.", "Drop it again to run it.")
+        return saved
+
+    # first start
+
+    def start(self, request: Request) -> Response:
+        """The first screen: a key, or the sandbox."""
+        del request
+        return self._show("start.html", error=None, address=self._address())
+
+    def _address(self) -> str:
+        with suppress(BatchrunError):
+            return address_of(self._workspace.settings)
+        return ""
+
+    async def store_key(self, request: Request) -> Response:
+        """Check a key and store it."""
+        from batchrun.login import address_for, log_in
+
+        form = await self._form(request)
+        key, settings = form.get("key", "").strip(), self._workspace.settings
+        template = "start.html" if request.url.path.startswith("/start") else "settings.html"
+        try:
+            if not key:
+                raise UsageError("No key was given.", "Paste the key, then continue.")
+            address = await run_in_threadpool(address_for, DEFAULT_PROFILE, settings)
+            await log_in(key, address, DEFAULT_PROFILE, timeout_seconds=settings.timeout_seconds)
+        except BatchrunError as error:
+            if template == "settings.html":
+                return self._settings_page(400, error)
+            return self._show(template, 400, error=error, address=self._address())
+        self._workspace.use_key()
+        return RedirectResponse("/" if template == "start.html" else "/settings", 303)
+
+    async def use_sandbox(self, request: Request) -> Response:
+        """Work with the sandbox from now on."""
+        await self._form(request)
+        await run_in_threadpool(self._workspace.use_sandbox)
+        return RedirectResponse("/", 303)
+
+    async def leave_sandbox(self, request: Request) -> Response:
+        """Work with the real service from now on."""
+        await self._form(request)
+        await run_in_threadpool(self._workspace.leave_sandbox)
+        return RedirectResponse("/", 303)
+
+    # home
+
+    def home(self, request: Request) -> Response:
+        """The lists and batches."""
+        del request
+        if not self._workspace.has_key and not self._workspace.lists.all():
+            return RedirectResponse("/start", 303)
+        return self._show("home.html", **self._home())
+
+    def _home(self) -> dict[str, Any]:
+        return {"home": screens.home_of(self._workspace), "has_key": self._workspace.has_key}
+
+    def home_live(self, request: Request) -> Response:
+        """What has changed on the home screen."""
+        values = self._home()
+        html = self._render("_batches.html", **values)
+        version = str(hash(html))
+        if request.query_params.get("since") == version:
+            return JSONResponse({"version": version})
+        return JSONResponse({"version": version, "phase": "home", "parts": {"batches": html}})
+
+    # lists
+
+    async def upload(self, request: Request) -> Response:
+        """Take a list."""
+        lists = self._workspace.lists
+
+        def place(fields: dict[str, str], name: str) -> Path:
+            self._check_secret(request.url.path, fields)
+            return lists.new_path(name)
+
+        most = self._workspace.settings.largest_file_mb * 1024**2
+        upload = await receive_upload(request, place, most)
+        if upload.path is None:
+            raise UsageError("No list came.", "Choose a file, then send it again.")
+        return await run_in_threadpool(self._added, upload.path)
+
+    async def sample(self, request: Request) -> Response:
+        """An invented list to try the page with."""
+        from batchrun.sandbox import write_demo_list
+
+        await self._form(request)
+        path = self._workspace.lists.new_path("sample-accounts.csv")
+        await run_in_threadpool(write_demo_list, path)
+        return await run_in_threadpool(self._added, path)
+
+    def _added(self, path: Path) -> Response:
+        saved = self._workspace.lists.add(path)
+        self._workspace.check(saved)
+        return RedirectResponse(f"/lists/{saved.id}", 303)
+
+    def show_list(self, request: Request) -> Response:
+        """What was recognized in a list, and what a run would do."""
+        return self._show("list.html", **self._list_values(self._list(request)))
+
+    def _list_values(self, saved: SavedList) -> dict[str, Any]:
+        workspace = self._workspace
+        state = replace(workspace.state(saved))  # a copy: another thread goes on with it
+        run = state.run
+        batch_id = run.batch_id if run is not None else None
+        columns = [] if state.read is None else screens.column_choices(state.read)
+        checked = state.checked
+        earlier = None if checked is None else checked.earlier
+        return {
+            "saved": saved,
+            "state": state,
+            "run": run if run is not None and run.batch_id is None else None,
+            "batch_id": batch_id,
+            "columns": columns,
+            "choices": saved.choices,
+            "parameters": screens.parameter_rows(saved.choices, BLANK_PARAMETERS),
+            "workflows": [one for one in workspace.known_workflows() if one.status == "active"],
+            "reuse_days": REUSE_DAYS,
+            "pilot_rows": PILOT_ROWS,
+            "earlier": earlier,
+            "first": screens.first_rows(state.read) if state.read is not None else None,
+        }
+
+    def list_live(self, request: Request) -> Response:
+        """Whether a list is still being read."""
+        state = self._workspace.state(self._list(request))
+        starting = state.run is not None and not state.run.ended and state.run.batch_id is None
+        phase = "busy" if state.busy else "starting" if starting else "ready"
+        return JSONResponse({"version": str(state.version), "phase": phase})
+
+    async def choose(self, request: Request) -> Response:
+        """Keep the choices for a list, and check it again."""
+        form = await self._form(request)
+        saved = await run_in_threadpool(self._list, request)
+        return await run_in_threadpool(self._chosen, saved, form)
+
+    def _chosen(self, saved: SavedList, form: Mapping[str, str]) -> Response:
+        saved = self._workspace.lists.choose(saved, choices_from(saved.choices, form))
+        self._workspace.check(saved)
+        return RedirectResponse(f"/lists/{saved.id}", 303)
+
+    async def run(self, request: Request) -> Response:
+        """Run a list as it was shown."""
+        form = await self._form(request)
+        saved = await run_in_threadpool(self._list, request)
+        limit = PILOT_ROWS if form.get("what") == "pilot" else None
+        again = form.get("again") == "yes"
+        try:
+            run = await run_in_threadpool(
+                self._workspace.run, saved, form.get("check", ""), limit=limit, again=again
+            )
+        except UsageError:
+            await run_in_threadpool(self._workspace.check, saved)
+            raise
+        return await run_in_threadpool(self._begun, run, f"/lists/{saved.id}")
+
+    def _begun(self, run: BatchRun, else_to: str) -> Response:
+        """The batch's screen, once it has begun; a run that fails first is shown where it began."""
+        run.control.begun.wait(BEGIN_SECONDS)
+        if run.batch_id is None:
+            return RedirectResponse(else_to, 303)
+        return RedirectResponse(f"/batches/{quote(run.batch_id)}", 303)
+
+    async def erase_list(self, request: Request) -> Response:
+        """Erase a list that was not run."""
+        await self._form(request)
+        saved = await run_in_threadpool(self._list, request)
+        await run_in_threadpool(self._workspace.erase_list, saved)
+        return RedirectResponse("/", 303)
+
+    def unsendable(self, request: Request) -> Response:
+        """The rows that can't be sent, as a CSV."""
+        saved = self._list(request)
+        state = self._workspace.state(saved)
+        if state.checked is None or state.read is None:
+            return RedirectResponse(f"/lists/{saved.id}", 303)
+        return _csv_answer(
+            f"{saved.path.stem}.cannot-be-sent.csv",
+            [
+                ["Line", "Reason", *state.read.header],
+                *(
+                    [row.row.line, screens.sentence(row.reason), *row.row.cells]
+                    for row in state.checked.invalid
+                ),
+            ],
+        )
+
+    # batches
+
+    def _batch(self, request: Request) -> screens.BatchView:
+        return screens.view_batch(self._workspace, request.path_params["batch_id"])
+
+    def show_batch(self, request: Request) -> Response:
+        """A batch, whatever it does."""
+        return self._show("batch.html", **self._batch_values(request))
+
+    def _batch_values(self, request: Request) -> dict[str, Any]:
+        view = self._batch(request)
+        query = request.query_params
+        page = int(number) if (number := query.get("page", "1")).isdecimal() else 1
+        show, find = query.get("show", "all"), query.get("find", "").strip()[:200]
+        table = screens.table_of(self._workspace, view, show, find, max(page, 1))
+        report = None if view.run is None else view.run.report
+        pilot = None
+        if view.phase is screens.Phase.PILOT and report is not None:
+            pilot = [
+                (row, screens.readable(row, screens.PILOT_FIELDS)) for row in report.pilot(20).rows
+            ]
+        return {
+            "view": view,
+            "table": table,
+            "filters": screens.FILTERS,
+            "pilot": pilot,
+            "report": report,
+            "saved": self._workspace.lists.of_source(view.summary.source.path),
+            "gone": screens.sandbox_gone(self._workspace, view),
+        }
+
+    def batch_live(self, request: Request) -> Response:
+        """What has changed on a batch's screen."""
+        since = request.query_params.get("since")
+        view = self._batch(request)
+        if since == view.version:
+            return JSONResponse({"version": view.version, "phase": view.phase.value})
+        values = self._batch_values(request)
+        figures = view.figures
+        return JSONResponse(
+            {
+                "version": view.version,
+                "phase": view.phase.value,
+                "title": view.title,
+                "say": f"{figures.ended:,} of {figures.to_send:,} rows finished",
+                "share": figures.ended * 10 // max(figures.to_send, 1),
+                "parts": {
+                    "progress": self._render("_progress.html", **values),
+                    "rows": self._render("_rows.html", **values),
+                },
+            }
+        )
+
+    def show_row(self, request: Request) -> Response:
+        """All that is known of a row."""
+        view = self._batch(request)
+        found = screens.row_at_line(
+            self._workspace, view.summary.batch_id, request.path_params["line"]
+        )
+        if found is None:
+            raise NoBatchError("The list has no such row.", "Go back to the batch.")
+        page, row = found
+        cells = [
+            (screens.cell_words(name) or f"Column {at + 1}", screens.cell_words(cell))
+            for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))
+        ]
+        name_at = screens.name_column(page.header, page.roles, [row.row.cells])
+        return self._show(
+            "row.html",
+            view=view,
+            row=row,
+            name="" if name_at is None else screens.cell_words(row.row.cells[name_at]),
+            tag=screens.tag_of(row),
+            cells=[(name, cell) for name, cell in cells if cell],
+            fields=screens.readable(row),
+        )
+
+    def attention(self, request: Request) -> Response:
+        """What somebody has to decide."""
+        view = self._batch(request)
+        counts = view.summary.counts
+        workspace, batch_id = self._workspace, view.summary.batch_id
+        retried = [
+            (outcome, counts[outcome], screens.retry_words(counts[outcome]))
+            for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
+            if counts[outcome]
+        ]
+        return self._show(
+            "attention.html",
+            view=view,
+            retried=retried,
+            usual=RETRIED_BY_ITSELF,
+            failed=screens.groups_of(workspace, batch_id, [one for one, *_ in retried]),
+            doubts=view.status.in_doubt,
+            invalid=screens.groups_of(workspace, batch_id, [Outcome.INVALID]),
+            gone=screens.sandbox_gone(workspace, view),
+        )
+
+    async def resume(self, request: Request) -> Response:
+        """Go on with a batch."""
+        await self._form(request)
+        batch_id = request.path_params["batch_id"]
+        return await self._go_on(batch_id, lambda: self._workspace.resume(batch_id))
+
+    async def retry(self, request: Request) -> Response:
+        """Send rows again that failed."""
+        form = await self._form(request)
+        batch_id = request.path_params["batch_id"]
+        outcomes = [outcome for outcome in Outcome if form.get(f"retry-{outcome.name}")]
+        if not outcomes:
+            raise UsageError("No kind of row was chosen.", "Go back and tick what to send again.")
+        return await self._go_on(batch_id, lambda: self._workspace.retry(batch_id, outcomes))
+
+    async def decide(self, request: Request) -> Response:
+        """Settle the rows in doubt."""
+        form = await self._form(request)
+        batch_id, decision = request.path_params["batch_id"], form.get("decision", "hold")
+        if decision not in {"drop", "retry"}:
+            return RedirectResponse(f"/batches/{quote(batch_id)}", 303)
+        if decision == "retry" and form.get("twice") != "yes":
+            raise UsageError(
+                "Sending rows in doubt again may charge them twice.",
+                "Go back and tick that you accept this. Nothing was sent.",
+            )
+        return await self._go_on(
+            batch_id, lambda: self._workspace.resume(batch_id, in_doubt=decision)
+        )
+
+    async def _go_on(self, batch_id: str, begin: Callable[[], BatchRun]) -> Response:
+        run = await run_in_threadpool(begin)
+        return await run_in_threadpool(self._begun, run, f"/batches/{quote(batch_id)}")
+
+    async def stop(self, request: Request) -> Response:
+        """Stop a batch gently."""
+        await self._form(request)
+        batch_id = request.path_params["batch_id"]
+        run = self._workspace.run_of(batch_id)
+        if run is not None and not run.ended:
+            run.control.stop()
+            run.version += 1
+        return RedirectResponse(f"/batches/{quote(batch_id)}", 303)
+
+    def download(self, request: Request) -> Response:
+        """The results as they stand."""
+        view = self._batch(request)
+        suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
+        folder = tempfile.TemporaryDirectory(prefix="batchrun-")
+        target = Path(folder.name) / f"results{suffix}"
+        try:
+            written = batchrun.export(view.summary.batch_id, target, self._workspace.settings, form)
+        except BaseException:
+            folder.cleanup()
+            raise
+        name = f"{Path(view.summary.source.name).stem}.results{suffix}"
+        return FileResponse(written, filename=name, background=BackgroundTask(folder.cleanup))
+
+    def forget(self, request: Request) -> Response:
+        """Ask before a batch is erased."""
+        view = self._batch(request)
+        saved = self._workspace.lists.of_source(view.summary.source.path)
+        return self._show("forget.html", view=view, saved=saved)
+
+    async def forget_now(self, request: Request) -> Response:
+        """Erase a batch."""
+        await self._form(request)
+        await run_in_threadpool(self._workspace.forget, request.path_params["batch_id"])
+        return RedirectResponse("/", 303)
+
+    # settings
+
+    def settings(self, request: Request) -> Response:
+        """Key, limits and places."""
+        del request
+        return self._settings_page(200, None)
+
+    def _settings_page(self, status: int, error: BatchrunError | None) -> Response:
+        workspace = self._workspace
+        settings = workspace.settings
+        profile, problem = None, error
+        try:
+            profile = profile_of(settings)
+        except BatchrunError as found:
+            problem = problem or found
+        given = given_key(settings)
+        if workspace.sandbox:
+            key = "none needed"
+        elif profile is not None:
+            key = masked_end(profile.end)
+        else:
+            key = masked_key(given) if given else ""
+        return self._show(
+            "settings.html",
+            status,
+            error=problem,
+            key=key,
+            profile=profile,
+            from_environment=bool(given) and profile is None and not workspace.sandbox,
+            address=self._address(),
+            rate=settings.rate,
+            daily=settings.daily,
+            journal=shown(settings.journal),
+            lists=workspace.lists.folder,
+        )
+
+    async def set_limits(self, request: Request) -> Response:
+        """Keep the daily limit."""
+        form = await self._form(request)
+        text = form.get("daily", "").strip().replace(",", "")
+        if text and not (text.isdecimal() and int(text) >= 1):
+            raise UsageError(
+                "The daily limit is not a whole number.", "Write 5000, or leave it empty."
+            )
+        lists = self._workspace.lists
+        kept = lists.preferences() | {"daily": int(text) if text else None}
+        await run_in_threadpool(lists.prefer, kept)
+        return RedirectResponse("/settings", 303)
+
+    async def log_out(self, request: Request) -> Response:
+        """Erase the stored key."""
+        from batchrun.login import log_out
+
+        await self._form(request)
+        profile = await run_in_threadpool(profile_of, self._workspace.settings)
+        if profile is not None:
+            await run_in_threadpool(log_out, profile.name)
+            self._workspace.use_key()
+        return RedirectResponse("/", 303)
+
+
+def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
+    """The choices of the form on a list's screen.
+
+    Raises:
+        UsageError: One of them can't be used.
+    """
+    line = form.get("header_row", "").strip()
+    if line and not (line.isdecimal() and int(line) >= 1):
+        raise UsageError("The line of the column names is not a number.", "Write 4, for example.")
+    constants: dict[str, Any] = {}
+    columns: dict[str, str] = {}
+    for at in range(MOST_PARAMETERS):
+        name = form.get(f"parameter-{at}-name", "").strip()
+        value, column = form.get(f"parameter-{at}-value", ""), form.get(f"parameter-{at}-from", "")
+        if not name:
+            continue
+        if column:
+            columns[name] = column
+        elif value.strip():
+            constants[name] = _parameter_value(value)
+    days = form.get("reuse_days", "0")
+    return replace(
+        before,
+        workflow=form.get("workflow", ""),
+        sheet=form.get("sheet", ""),
+        header_row=int(line) if line else None,
+        company_column=form.get("company_column", ""),
+        contact_column=form.get("contact_column", ""),
+        visible_only=form.get("visible_only") == "yes",
+        lenient_ids=form.get("lenient_ids") == "yes",
+        parameters=constants,
+        parameter_columns=columns,
+        reuse_days=int(days) if days.isdecimal() and int(days) in REUSE_DAYS else 0,
+    )
+
+
+def _parameter_value(text: str) -> Any:
+    """A value as the command line reads it: JSON, else text."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(name)  # NaN and Infinity are not JSON
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _csv_answer(name: str, lines: list[list[Any]]) -> Response:
+    """A CSV to download; no cell of it is a formula for the program that opens it."""
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
+    for line in lines:
+        cells = ("" if cell is None else str(cell) for cell in line)
+        writer.writerow([f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell for cell in cells])
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(
+        text.getvalue().encode("utf-8-sig", "replace"),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": disposition},
+    )

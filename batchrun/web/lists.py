@@ -1,0 +1,226 @@
+"""The uploaded lists, each in a folder of its own with the choices made for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from platformdirs import user_data_path
+
+from batchrun import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from batchrun.model import JSON
+
+LIST_FILE = "list.json"
+REMEMBERED_FILE = "remembered.json"
+PREFERENCES_FILE = "preferences.json"
+
+_LIST_ID = re.compile(r"[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How a list is read and what is sent, as chosen on the page.
+
+    Attributes:
+        workflow: ID of the workflow; ``""`` before one is chosen.
+        sheet: Name of the sheet; ``""`` to find it.
+        header_row: Line of the column names; ``None`` to find it.
+        company_column: Name or number of the company column; ``""`` to find it.
+        contact_column: The contact column likewise.
+        visible_only: Leave out hidden rows.
+        lenient_ids: Also send IDs that are not valid UUIDs.
+        parameters: Sent with every row.
+        parameter_columns: Parameter → name or number of the column its value comes from.
+        reuse_days: Reuse results up to this age, in days; 0 for none.
+    """
+
+    workflow: str = ""
+    sheet: str = ""
+    header_row: int | None = None
+    company_column: str = ""
+    contact_column: str = ""
+    visible_only: bool = False
+    lenient_ids: bool = False
+    parameters: Mapping[str, JSON] = field(default_factory=dict)
+    parameter_columns: Mapping[str, str] = field(default_factory=dict)
+    reuse_days: int = 0
+
+    def request(self, path: Path) -> Request:
+        """What the library is asked for."""
+        return Request(
+            path,
+            self.workflow,
+            sheet=self.sheet or None,
+            company_column=self.company_column or None,
+            contact_column=self.contact_column or None,
+            parameters=dict(self.parameters),
+            parameter_columns=dict(self.parameter_columns),
+            header_row=self.header_row,
+            visible_only=self.visible_only,
+            lenient_ids=self.lenient_ids,
+            reuse=timedelta(days=self.reuse_days) if self.reuse_days else None,
+        )
+
+    @classmethod
+    def recalled(cls, kept: Mapping[str, Any]) -> Choices:
+        """Choices from a file of ours; what it does not know stays open."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in kept.items() if name in known})
+
+
+@dataclass(frozen=True, slots=True)
+class SavedList:
+    """An uploaded list.
+
+    Attributes:
+        id: Its name in addresses.
+        path: The file.
+        uploaded_at: When it came; aware, UTC.
+        choices: What was chosen for it.
+    """
+
+    id: str
+    path: Path
+    uploaded_at: datetime
+    choices: Choices
+
+
+class Lists:
+    """The folder of the uploaded lists; readable by the user alone.
+
+    Args:
+        folder: Where it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def new_path(self, name: str) -> Path:
+        """Where a list of this name is to be written, in a new folder of its own."""
+        folder = self.folder / secrets.token_hex(6)
+        folder.mkdir(mode=0o700, parents=True)
+        self.folder.chmod(0o700)
+        return folder / name
+
+    def add(self, path: Path) -> SavedList:
+        """Keep a list that was written to a `new_path`."""
+        saved = SavedList(path.parent.name, path, datetime.now(UTC), Choices())
+        self._save(saved)
+        return saved
+
+    def discard(self, path: Path) -> None:
+        """Erase the folder of a list that was refused."""
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+    def get(self, list_id: str) -> SavedList | None:
+        """The list of this ID, if there is one."""
+        if _LIST_ID.fullmatch(list_id) is None:
+            return None
+        kept = _read(self.folder / list_id / LIST_FILE)
+        try:
+            path = self.folder / list_id / Path(kept["name"]).name
+            uploaded_at = datetime.fromisoformat(kept["uploaded_at"])
+            return SavedList(list_id, path, uploaded_at, Choices.recalled(kept["choices"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def all(self) -> list[SavedList]:
+        """All of them, newest first."""
+        if not self.folder.is_dir():
+            return []
+        found = (self.get(each.name) for each in self.folder.iterdir())
+        return sorted(filter(None, found), key=lambda one: one.uploaded_at, reverse=True)
+
+    def of_source(self, source: str | None) -> SavedList | None:
+        """The list that a batch was run with, where it was uploaded here."""
+        if source is None or Path(source).parent.parent != self.folder.absolute():
+            return None
+        return self.get(Path(source).parent.name)
+
+    def choose(self, saved: SavedList, choices: Choices) -> SavedList:
+        """Keep the choices made for a list."""
+        changed = replace(saved, choices=choices)
+        self._save(changed)
+        return changed
+
+    def erase(self, list_id: str) -> None:
+        """Erase a list, its choices and the workbooks beside it."""
+        if _LIST_ID.fullmatch(list_id) is not None:
+            shutil.rmtree(self.folder / list_id, ignore_errors=True)
+
+    def remember(self, header: Sequence[str], choices: Choices) -> None:
+        """Keep choices for the next list with the same columns."""
+        kept = _read(self.folder / REMEMBERED_FILE)
+        kept[_shape(header)] = kept[""] = asdict(choices)
+        _write(self.folder / REMEMBERED_FILE, kept)
+
+    def remembered(self, header: Sequence[str]) -> Choices | None:
+        """The choices made for the last list with these columns.
+
+        For another list only the workflow is recalled.
+        """
+        kept = _read(self.folder / REMEMBERED_FILE)
+        with suppress(TypeError):
+            if same := kept.get(_shape(header)):
+                return Choices.recalled(same)
+            if last := kept.get(""):
+                return Choices(workflow=Choices.recalled(last).workflow)
+        return None
+
+    def preferences(self) -> dict[str, Any]:
+        """What was set on the settings page."""
+        return _read(self.folder / PREFERENCES_FILE)
+
+    def prefer(self, preferences: Mapping[str, Any]) -> None:
+        """Keep what was set on the settings page."""
+        _write(self.folder / PREFERENCES_FILE, preferences)
+
+    def _save(self, saved: SavedList) -> None:
+        kept = {
+            "name": saved.path.name,
+            "uploaded_at": saved.uploaded_at.isoformat(),
+            "choices": asdict(saved.choices),
+        }
+        _write(saved.path.parent / LIST_FILE, kept)
+
+
+def lists_folder(journal: str) -> Path:
+    """Where the lists of a journal are kept: beside its file, else in the user's data folder."""
+    if "://" not in journal:
+        path = Path(journal).expanduser().absolute()
+        return path.with_name(f"{path.stem}.lists")
+    name = hashlib.sha256(journal.encode()).hexdigest()[:12]
+    return user_data_path("batchrun", appauthor=False) / f"{name}.lists"
+
+
+def _shape(header: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(header).encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(path: Path, kept: Mapping[str, Any]) -> None:
+    """Whole or not at all, and readable by the user alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.touch(mode=0o600)
+    temporary.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,784 @@
+"""What the screens show, as values and words. The templates only place them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import batchrun
+from batchrun import Ending, Outcome
+from batchrun.text import duration, plural, visible
+from batchrun.web.work import FRESH_SECONDS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from batchrun import BatchSummary, Credits, Settings
+    from batchrun.batch.history import BatchStatus, RowPage
+    from batchrun.model import JSON, Cell, ResultRow, Role
+    from batchrun.web.lists import Choices, SavedList
+    from batchrun.web.work import BatchRun, Read, Workspace
+
+ROWS_A_PAGE = 50
+COUNTED_SECONDS = 30.0
+"""A batch whose run reports its progress is not counted by the journal for so long."""
+RESULT_COLUMNS = 3
+REQUESTS_PER_RETRY = 2.05
+LONGEST_CELL = 300
+SEARCHED_ROWS = 200_000
+SEARCHED_AT_ONCE = 5_000
+GROUPED_ROWS = 5_000
+NAMED_ROWS = 5
+PILOT_FIELDS = 8
+
+
+class Phase(StrEnum):
+    """What a batch's screen is about."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    ELSEWHERE = "elsewhere"
+    PILOT = "pilot"
+    PAUSED = "paused"
+    DONE = "done"
+
+    @property
+    def live(self) -> bool:
+        """Whether it changes by itself."""
+        return self in {Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.ELSEWHERE}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A batch's rows in numbers.
+
+    Attributes:
+        rows: All of them.
+        done: Completed.
+        failed: Failed or rejected.
+        timed_out: Not heard of in time.
+        in_doubt: Perhaps accepted by the service.
+        invalid: Can't be sent.
+        running: With the service now.
+        waiting: Not sent yet.
+        requests: Sent so far.
+    """
+
+    rows: int
+    done: int
+    failed: int
+    timed_out: int
+    in_doubt: int
+    invalid: int
+    running: int
+    waiting: int
+    requests: int
+
+    @property
+    def to_send(self) -> int:
+        """Rows that can be sent."""
+        return self.rows - self.invalid
+
+    @property
+    def ended(self) -> int:
+        """Rows of those that have ended."""
+        return self.done + self.failed + self.timed_out + self.in_doubt
+
+    @property
+    def bars(self) -> list[tuple[str, float, float]]:
+        """The parts of the progress bar: kind, begin and width in percent."""
+        parts = [
+            ("ok", self.done),
+            ("bad", self.failed + self.timed_out),
+            ("wait", self.in_doubt),
+            ("busy", self.running),
+        ]
+        found, begin = [], 0.0
+        for kind, number in parts:
+            width = 100 * number / max(self.to_send, 1)
+            if number:
+                found.append((kind, round(begin, 2), round(width, 2)))
+            begin += width
+        return found
+
+    def attention(self) -> int:
+        """Rows that somebody should look at."""
+        return self.failed + self.timed_out + self.in_doubt + self.invalid
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A batch as its screen shows it.
+
+    Attributes:
+        summary: The batch.
+        phase: What the screen is about.
+        figures: Its rows.
+        status: Where it stands by the journal.
+        run: This server's last run of it.
+        seconds_left: How long it probably still takes, in seconds; ``None`` where not known.
+        quota_until: Until when it waits for the quota.
+        notice: Something to read now.
+        version: Changes when any of it does.
+    """
+
+    summary: BatchSummary
+    phase: Phase
+    figures: Figures
+    status: BatchStatus
+    run: BatchRun | None
+    seconds_left: float | None
+    quota_until: datetime | None
+    notice: str
+    version: str
+
+    @property
+    def done_at(self) -> str:
+        """When it will probably be done, in words; ``""`` where that is not known."""
+        if self.seconds_left is None or self.figures.ended >= self.figures.to_send:
+            return ""
+        moment = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
+        return moment_words(moment).removeprefix("today, ")
+
+    @property
+    def title(self) -> str:
+        """The title of its window."""
+        figures = self.figures
+        if self.phase.live:
+            return f"{figures.ended:,} of {figures.to_send:,}"
+        return self.summary.source.name
+
+
+def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
+    """Look at a batch.
+
+    Raises:
+        JournalError: There is no such batch.
+    """
+    run = workspace.run_of(batch_id)
+    running = run is not None and not run.ended
+    counted = running and run is not None and run.progress is not None
+    status = workspace.status(batch_id, COUNTED_SECONDS if counted else FRESH_SECONDS)
+    if not running and status.working and run is not None:
+        status = workspace.status(batch_id, 0)  # it has ended just now
+    figures = _figures(status, run if running else None)
+    phase = _phase(status, run, stopping=running and run is not None and run.control.stopped)
+    seconds_left = quota_until = None
+    speed = workspace.settings.speed
+    if running and run is not None and run.progress is not None:
+        seconds_left = run.progress.seconds_left / speed or None
+        if run.progress.waiting_seconds / speed > 1:
+            wait = timedelta(seconds=run.progress.waiting_seconds / speed)
+            quota_until = datetime.now(UTC) + wait
+    if run is not None:
+        version = f"{id(run):x}.{run.version}"
+    else:
+        left, summary = status.left, status.summary
+        version = f"{summary.updated_at.timestamp()}.{summary.requests}.{left.to_trigger}"
+    return BatchView(
+        status.summary,
+        phase,
+        figures,
+        status,
+        run,
+        seconds_left,
+        quota_until,
+        in_page_words(run.notice) if running and run is not None else "",
+        f"{version}.{phase.value}",
+    )
+
+
+def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phase:
+    if run is not None and not run.ended:
+        return Phase.STOPPING if stopping else Phase.RUNNING
+    if status.working:
+        return Phase.ELSEWHERE
+    if status.summary.unfinished:
+        report = None if run is None else run.report
+        pilot = report is not None and report.ending is Ending.LIMIT and report.sent
+        return Phase.PILOT if pilot else Phase.PAUSED
+    return Phase.DONE
+
+
+def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
+    summary, left = status.summary, status.left
+    counts: Mapping[Outcome, int] = summary.counts
+    running, requests = left.running_rows, summary.requests
+    if run is not None and run.progress is not None:
+        counts = run.progress.counts
+        running = min(run.progress.in_flight, counts[Outcome.PENDING])
+        requests = max(requests, run.progress.requests)
+    pending = counts[Outcome.PENDING]
+    running = min(running, pending)
+    return Figures(
+        rows=summary.rows,
+        done=counts[Outcome.COMPLETED],
+        failed=counts[Outcome.FAILED] + counts[Outcome.REJECTED],
+        timed_out=counts[Outcome.TIMED_OUT],
+        in_doubt=counts[Outcome.IN_DOUBT],
+        invalid=counts[Outcome.INVALID],
+        running=running,
+        waiting=pending - running,
+        requests=requests,
+    )
+
+
+# home and lists
+
+
+@dataclass(frozen=True, slots=True)
+class HomeBatch:
+    """A batch as a line on the home screen.
+
+    Attributes:
+        summary: The batch.
+        tag: Its status: kind and words.
+        words: What about it, in one sentence.
+        action: What to click; ``""`` for the batch's own screen.
+        label: The words on that.
+    """
+
+    summary: BatchSummary
+    tag: tuple[str, str]
+    words: str
+    action: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The home screen: lists that were not run, and the batches by what they need."""
+
+    waiting: tuple[SavedList, ...]
+    decisions: tuple[HomeBatch, ...]
+    running: tuple[HomeBatch, ...]
+    earlier: tuple[HomeBatch, ...]
+
+
+def home_of(workspace: Workspace) -> Home:
+    """The lists and batches, those that need a decision first."""
+    decisions, running, earlier = [], [], []
+    summaries = workspace.batches()
+    for summary in summaries:
+        counts, path = summary.counts, f"/batches/{summary.batch_id}"
+        run = workspace.run_of(summary.batch_id)
+        open_ended = summary.unfinished or counts[Outcome.IN_DOUBT]
+        if not open_ended and (run is None or run.ended):
+            problems = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
+            words = f"{counts[Outcome.COMPLETED]:,} done"
+            words += f", {problems:,} failed" if problems else ""
+            words += f", {counts[Outcome.INVALID]:,} not sent" if counts[Outcome.INVALID] else ""
+            earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
+            continue
+        view = view_batch(workspace, summary.batch_id)
+        figures = view.figures
+        if view.phase.live:
+            words = f"{figures.ended:,} of {figures.to_send:,} rows finished"
+            words += f", done at about {view.done_at}" if view.done_at else ""
+            where = "Running" if view.phase is not Phase.ELSEWHERE else "Running in a terminal"
+            running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
+        elif view.status.in_doubt:
+            number = len(view.status.in_doubt)
+            words = "The connection broke while they were sent. They may have been charged."
+            decisions.append(
+                HomeBatch(
+                    summary, ("wait", f"{number:,} in doubt"), words, f"{path}/attention", "Decide"
+                )
+            )
+        elif view.phase in {Phase.PAUSED, Phase.PILOT}:
+            words = f"{ended_words(view)}"
+            tag = ("wait", "Paused") if view.phase is Phase.PAUSED else ("wait", "Tried")
+            decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
+        else:
+            words = f"{figures.done:,} done, {figures.in_doubt:,} in doubt"
+            earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
+    used = {summary.source.path for summary in summaries}
+    waiting = [one for one in workspace.lists.all() if str(one.path.absolute()) not in used]
+    return Home(tuple(waiting), tuple(decisions), tuple(running), tuple(earlier))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """A column in a select: its value, its name, and what it holds."""
+
+    value: str
+    name: str
+    holds: str
+
+
+def column_choices(read: Read) -> list[ColumnChoice]:
+    """The columns of a list; what those hold that may be IDs is said of them."""
+    holds = {each.position: each.words for each in read.columns}
+    counts = Counter(read.header)
+    found = []
+    for at, header in enumerate(read.header):
+        name = cell_words(header)
+        alone = counts[header] == 1 and name and not header.strip().isdecimal()
+        value = header if alone else str(at + 1)
+        found.append(ColumnChoice(value, name or f"Column {at + 1}", holds.get(at, "")))
+    return found
+
+
+def role_words(read: Read, role: Role) -> str:
+    """The column that was found for a role, with what it holds."""
+    at = read.roles.get(role)
+    if at is None:
+        return "none found"
+    holds = next((each.words for each in read.columns if each.position == at), "")
+    name = cell_words(read.header[at]) or f"Column {at + 1}"
+    return f"{name}: {holds}" if holds else name
+
+
+def first_rows(read: Read) -> list[tuple[int, list[str]]]:
+    """The first rows of a list, as text."""
+    return [(row.line, [short(cell_words(cell)) for cell in row.cells]) for row in read.first]
+
+
+def parameter_rows(choices: Choices, blank: int) -> list[tuple[str, str, str]]:
+    """Parameters for the form: name, column, value; and some empty ones."""
+    rows = [
+        (name, "", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for name, value in choices.parameters.items()
+    ]
+    rows += [(name, column, "") for name, column in choices.parameter_columns.items()]
+    return [*rows, *[("", "", "")] * blank]
+
+
+def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
+    """Whether a batch's service was a sandbox that has ended, so that it can't go on."""
+    return workspace.sandbox and view.summary.base_url != workspace.settings.base_url
+
+
+# rows
+
+_FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
+    "all": ("All rows", None),
+    "done": ("Done", frozenset({Outcome.COMPLETED})),
+    "problems": (
+        "Failed or in doubt",
+        frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT, Outcome.IN_DOUBT}),
+    ),
+    "waiting": ("Running or waiting", frozenset({Outcome.PENDING})),
+    "invalid": ("Can't be sent", frozenset({Outcome.INVALID})),
+}
+FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """A row of the table on a batch's screen."""
+
+    line: int
+    name: str
+    tag: str
+    words: str
+    message: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowTable:
+    """The rows of a batch that are shown.
+
+    Attributes:
+        name_title: The title of the list's own column that names a row.
+        titles: The result columns.
+        rows: The rows.
+        show: Which filter.
+        find: What is looked for.
+        page: Which page, from 1.
+        first: Number of the first row among all of this filter, from 1.
+        total: How many there are; ``None`` where that was not counted.
+        more: Whether there is a further page.
+    """
+
+    name_title: str
+    titles: tuple[str, ...]
+    rows: tuple[ShownRow, ...]
+    show: str
+    find: str
+    page: int
+    first: int
+    total: int | None
+    more: bool
+
+
+def table_of(
+    workspace: Workspace, view: BatchView, show: str = "all", find: str = "", page: int = 1
+) -> RowTable:
+    """The rows of a batch for one page of the table."""
+    show = show if show in _FILTERS else "all"
+    outcomes, offset = _FILTERS[show][1], (page - 1) * ROWS_A_PAGE
+    batch_id, settings = view.summary.batch_id, workspace.settings
+    total: int | None = None
+    if find:
+        found = _found(batch_id, outcomes, find.casefold(), offset, settings)
+    else:
+        counts = view.summary.counts
+        if outcomes is None:
+            total = view.figures.rows
+        elif not view.phase.live:
+            total = sum(counts[outcome] for outcome in outcomes)
+        found = batchrun.rows(
+            batch_id, outcomes, offset=offset, limit=ROWS_A_PAGE + 1, settings=settings
+        )
+    name_at = name_column(found.header, found.roles, [row.row.cells for row in found.rows])
+    titles = _result_titles(batch_id, settings)
+    rows = tuple(_shown_row(row, name_at, titles) for row in found.rows[:ROWS_A_PAGE])
+    return RowTable(
+        "Row" if name_at is None else cell_words(found.header[name_at]) or "Row",
+        tuple(map(label, titles)),
+        rows,
+        show,
+        find,
+        page,
+        offset + 1 if rows else 0,
+        total,
+        len(found.rows) > ROWS_A_PAGE,
+    )
+
+
+def _found(
+    batch_id: str,
+    outcomes: frozenset[Outcome] | None,
+    find: str,
+    offset: int,
+    settings: Settings,
+) -> RowPage:
+    """The rows that hold a text, in their cells or their result."""
+    matches: list[ResultRow] = []
+    wanted = offset + ROWS_A_PAGE + 1
+    at = 0
+    while True:
+        page = batchrun.rows(
+            batch_id, outcomes, offset=at, limit=SEARCHED_AT_ONCE, settings=settings
+        )
+        for row in page.rows:
+            cells = (str(cell) for cell in row.row.cells if cell is not None)
+            if any(find in cell.casefold() for cell in cells):
+                matches.append(row)
+        at += SEARCHED_AT_ONCE
+        if len(matches) >= wanted or len(page.rows) < SEARCHED_AT_ONCE or at >= SEARCHED_ROWS:
+            return batchrun.RowPage(page.header, page.roles, tuple(matches[offset:wanted]))
+
+
+def _result_titles(batch_id: str, settings: Settings) -> tuple[tuple[str, ...], ...]:
+    """The result fields that are worth a column, by the first results."""
+    page = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=20, settings=settings)
+    seen: Counter[tuple[str, ...]] = Counter()
+    numbers: list[tuple[str, ...]] = []
+    texts: list[tuple[str, ...]] = []
+    for row in page.rows:
+        own = {row.company_id, row.contact_id}
+        for path, value in fields_of(row.result):
+            if value == "" or value in own or _is_reference(path) or _is_date(value):
+                continue
+            if path not in seen:
+                (numbers if _is_number(value) else texts).append(path)
+            seen[path] += 1
+    often = [
+        path for path in [*numbers[:1], *texts, *numbers[1:]] if seen[path] * 2 >= len(page.rows)
+    ]
+    return tuple(often[:RESULT_COLUMNS])
+
+
+def _is_date(value: str) -> bool:
+    return re.match(r"\d{4}-\d\d-\d\d", value) is not None
+
+
+def _is_number(value: str) -> bool:
+    return re.fullmatch(r"-?[\d.,]+", value) is not None
+
+
+def _is_reference(path: tuple[str, ...]) -> bool:
+    """Whether a field points somewhere else: nobody reads it in a table."""
+    return path[-1].lower().endswith(("id", "url", "count"))
+
+
+_TAGS = {
+    Outcome.COMPLETED: ("ok", "Done"),
+    Outcome.FAILED: ("bad", "Failed"),
+    Outcome.REJECTED: ("bad", "Rejected"),
+    Outcome.INVALID: ("bad", "Can't be sent"),
+    Outcome.TIMED_OUT: ("wait", "No answer yet"),
+    Outcome.IN_DOUBT: ("wait", "In doubt"),
+}
+
+
+def tag_of(row: ResultRow) -> tuple[str, str]:
+    """A row's status: kind and words."""
+    if row.outcome is Outcome.PENDING:
+        return ("busy", "Running") if row.execution_id else ("none", "Waiting")
+    if row.dropped:
+        return "wait", "In doubt, left so"
+    return _TAGS[row.outcome]
+
+
+def _shown_row(row: ResultRow, name_at: int | None, titles: Sequence[tuple[str, ...]]) -> ShownRow:
+    tag, words = tag_of(row)
+    values = dict(fields_of(row.result))
+    name = "" if name_at is None else cell_words(row.row.cells[name_at])
+    message = "" if row.outcome in {Outcome.COMPLETED, Outcome.PENDING} else row.message
+    return ShownRow(
+        row.row.line,
+        name or row.company_id or row.contact_id or "",
+        tag,
+        words,
+        short(in_page_words(message)),
+        tuple(short(values.get(path, "")) for path in titles),
+    )
+
+
+def name_column(
+    header: Sequence[str], roles: Mapping[Role, int], rows: Sequence[Sequence[Cell]]
+) -> int | None:
+    """The column that names a row for a person: a name, else the first text that is no ID."""
+    texts = [
+        at
+        for at in range(len(header))
+        if at not in roles.values()
+        and any(isinstance(cells[at], str) and cells[at] for cells in rows if at < len(cells))
+    ]
+    for words in (
+        r"\b(account|company|contact|full) ?name\b",
+        r"\bname\b",
+        r"\b(company|firma|account)\b",
+    ):
+        for at in texts:
+            title = re.sub(r"[\W_]+", " ", header[at].lower())
+            if re.search(words, title) and not re.search(r"\b(id|owner)\b", title):
+                return at
+    return texts[0] if texts else None
+
+
+def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
+    """The row of a line, found by halving: lines grow with the rows."""
+    settings = workspace.settings
+    low, high = 0, workspace.status(batch_id).summary.rows
+    while low < high:
+        middle = (low + high) // 2
+        page = batchrun.rows(batch_id, offset=middle, limit=1, settings=settings)
+        if not page.rows:
+            return None
+        row = page.rows[0]
+        if row.row.line == line:
+            return page, row
+        low, high = (middle + 1, high) if row.row.line < line else (low, middle)
+    return None
+
+
+# results as people read them
+
+
+def fields_of(result: JSON) -> list[tuple[tuple[str, ...], str]]:
+    """A result as fields with one text each, in the order the service sent them."""
+    return list(_fields((), result)) if result is not None else []
+
+
+def _fields(path: tuple[str, ...], value: JSON) -> Iterable[tuple[tuple[str, ...], str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _fields((*path, key), inner)
+    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        yield path or ("result",), "\n".join(_one_line(one) for one in value)
+    elif isinstance(value, list):
+        yield path or ("result",), "\n".join(value_words(one) for one in value)
+    else:
+        yield path or ("result",), value_words(value)
+
+
+def _one_line(item: JSON) -> str:
+    if not isinstance(item, dict):
+        return value_words(item)
+    texts = [value_words(value) for key, value in item.items() if not _is_reference((key,))]
+    return " · ".join(text for text in texts if text)
+
+
+def value_words(value: JSON) -> str:
+    """A value as text; Markdown's marks are left out."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            body = re.sub(r"\A#+ .*\n+(?=\S)", "", value)  # a heading says what the column says
+            bare = re.sub(r"^#+\s*|\*\*|__", "", body, flags=re.MULTILINE)
+            return visible(re.sub(r"\n{3,}", "\n\n", bare).strip())
+        case int() | float():
+            return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
+        case _:
+            return visible(json.dumps(value, ensure_ascii=False))
+
+
+def label(path: tuple[str, ...]) -> str:
+    """A field's name for people: ``outputs.fit_score`` is "Fit score"."""
+    words = re.sub(r"[_\s]+", " ", path[-1]).strip() or "Result"
+    if len(path) > 1 and path[0] not in {"outputs", "result", "data"}:
+        words = f"{re.sub(r'[_ ]+', ' ', path[-2])} {words}" if path[-2] != path[-1] else words
+    return visible(words[:1].upper() + words[1:], kept="")
+
+
+def readable(row: ResultRow, most: int | None = None) -> list[tuple[str, str]]:
+    """A result for reading: what says something first; IDs of the list itself are left out."""
+    own = {row.company_id, row.contact_id}
+    fields = [(path, text) for path, text in fields_of(row.result) if text and text not in own]
+    ordered = sorted(fields, key=lambda one: _is_reference(one[0]))
+    return [(label(path), text) for path, text in islice(ordered, most)]
+
+
+# attention
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that need attention for one reason."""
+
+    tag: str
+    words: str
+    reason: str
+    number: int
+    lines: tuple[int, ...]
+
+    @property
+    def lines_words(self) -> str:
+        """Where they are."""
+        shown = ", ".join(f"{line:,}" for line in self.lines)
+        more = self.number - len(self.lines)
+        noun = "Line" if self.number == 1 else "Lines"
+        return f"{noun} {shown}{f' and {more:,} more' if more else ''}"
+
+
+def groups_of(workspace: Workspace, batch_id: str, outcomes: Iterable[Outcome]) -> list[Group]:
+    """The rows with these outcomes, grouped by reason, the largest group first."""
+    page = batchrun.rows(batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings)
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for row in page.rows:
+        reason = in_page_words(row.message) or "No reason was given."
+        found.setdefault((*tag_of(row), reason), []).append(row.row.line)
+    ordered = sorted(found.items(), key=lambda one: -len(one[1]))
+    return [
+        Group(tag, words, sentence(reason), len(lines), tuple(lines[:NAMED_ROWS]))
+        for (tag, words, reason), lines in ordered
+    ]
+
+
+def retry_words(rows: int) -> str:
+    """What sending rows again costs."""
+    requests = -(-rows * REQUESTS_PER_RETRY // 1)
+    return f"About {int(requests):,} requests. {plural(rows, 'row is', 'rows are')} charged again."
+
+
+# words
+
+
+def sentence(text: str) -> str:
+    """A text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+_OPTIONS = {
+    "again": "“Run everything again”",
+    "company-column": "“Company ID”",
+    "contact-column": "“Contact ID”",
+    "header-row": "“Column names are in line”",
+    "lenient-ids": "“Also send IDs that are not valid UUIDs”",
+    "param": "“Parameters”",
+    "param-column": "“Parameters”",
+    "reuse": "“Reuse earlier results”",
+    "sheet": "“Sheet”",
+    "visible-only": "“Leave out hidden rows”",
+    "workflow": "“Workflow”",
+}
+_OPTION = re.compile(rf"(?<![\w-])--({'|'.join(_OPTIONS)})(?![\w-])")
+
+
+def in_page_words(text: str) -> str:
+    """A message with the page's names for the command line's options."""
+    return visible(_OPTION.sub(lambda found: _OPTIONS[found[1]], text))
+
+
+def cell_words(cell: Cell) -> str:
+    """A cell on one line; what moves a cursor or turns letters around is spelled out."""
+    return "" if cell is None else visible(" ".join(str(cell).split()), kept="")
+
+
+def short(text: str) -> str:
+    """A text for a table's cell."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_CELL else f"{line[: LONGEST_CELL - 1]}…"
+
+
+def moment_words(moment: datetime) -> str:
+    """A moment as people say it on this machine: "today, 14:02" or "24 November, 14:02"."""
+    local = moment.astimezone()
+    days = (datetime.now().astimezone().date() - local.date()).days
+    names = {0: "today, ", 1: "yesterday, ", -1: "tomorrow, "}
+    if days in names:
+        return f"{names[days]}{local:%H:%M}"
+    year = "" if abs(days) < 300 else f" {local:%Y}"
+    return f"{local.day} {local:%B}{year}, {local:%H:%M}"
+
+
+def credits_words(left: Credits | None) -> str:
+    """The credits left; ``""`` where that is not known."""
+    if left is None or not left.remaining:
+        return ""
+    if len(left.remaining) == 1:
+        return f"{next(iter(left.remaining.values())):,.0f}"
+    return ", ".join(f"{number:,.0f} {visible(name)}" for name, number in left.remaining.items())
+
+
+def spent_words(run: BatchRun) -> str:
+    """What a pilot took of the credits; ``""`` where that can't be told."""
+    spent = _spent(run)
+    return "" if spent is None else f"{spent:,.0f} {'credit' if spent == 1 else 'credits'}"
+
+
+def rest_credits(run: BatchRun) -> str:
+    """What the rest takes of the credits if it goes on like the pilot; ``""`` if not known."""
+    spent, report = _spent(run), run.report
+    if not spent or report is None or not report.sent:
+        return ""
+    return f"about {spent / len(report.sent) * report.to_trigger:,.0f} credits"
+
+
+def _spent(run: BatchRun) -> float | None:
+    report = run.report
+    if run.credits is None or report is None or report.credits is None:
+        return None
+    before, after = run.credits.remaining, report.credits.remaining
+    if not before or not after or before.keys() != after.keys():
+        return None
+    return sum(before[name] - after[name] for name in before)
+
+
+def ended_words(view: BatchView) -> str:
+    """Why a batch stands where it stands, in one sentence."""
+    figures, note = view.figures, view.summary.note
+    if view.phase is Phase.PILOT:
+        return f"{figures.done + figures.failed} rows tried; {figures.waiting:,} wait for you."
+    if view.phase is Phase.PAUSED:
+        stopped = view.run is not None and view.run.control.stopped
+        why = "You stopped it." if stopped else note or "It was interrupted."
+        if view.status.opens_at is not None:
+            why = f"The quota is spent until {moment_words(view.status.opens_at)}."
+        if note.startswith("The limit of jobs"):
+            why = "The first rows are done."
+        return f"{sentence(in_page_words(why))} {plural(figures.waiting, 'row')} not sent yet."
+    return note and in_page_words(note)
+
+
+def is_first_run(view: BatchView) -> bool:
+    """Whether the run that goes on is the pilot."""
+    return view.run is not None and view.run.kind is Kind.PILOT
+
+
+__all__ = ["FILTERS", "BatchView", "Figures", "Group", "Phase", "RowTable", "duration"]

@@ -1,0 +1,211 @@
+"""The page on a socket of this machine: started once for each journal, stopped by Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import webbrowser
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import httpx
+import uvicorn
+from filelock import FileLock, Timeout
+
+from batchrun.errors import UsageError
+from batchrun.text import plural
+from batchrun.web.app import create_app
+from batchrun.web.lists import lists_folder
+from batchrun.web.security import LINK_HEADER, LINK_PATH, Session
+from batchrun.web.work import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from batchrun import Settings
+
+HOST = "127.0.0.1"
+USUAL_PORT = 8484
+"""Tried first, so that the address is nearly always the same."""
+
+GRACE_SECONDS = 2
+AT_ONCE_SECONDS = 10.0
+LOOK_SECONDS = 0.2
+"""Windows hears Ctrl-C only between two waits."""
+
+
+def serve(
+    settings: Settings,
+    reload: Callable[[], Settings],
+    *,
+    sandbox_journal: str,
+    sandbox: bool = False,
+    port: int | None = None,
+    open_browser: bool = True,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve the page until Ctrl-C; where it is served already, open that one.
+
+    Args:
+        settings: Key, journal and so on.
+        reload: Gives the settings again, after a key was stored.
+        sandbox_journal: Where batches of the sandbox are kept.
+        sandbox: Whether to begin with the sandbox.
+        port: Where to listen; ``None`` for the usual port, or any that is free.
+        open_browser: Whether to open the address.
+        say: Tells the user.
+
+    Raises:
+        UsageError: The port is taken, or the page that runs already does not answer.
+    """
+    folder = lists_folder(sandbox_journal if sandbox else settings.journal)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        lock = FileLock(folder / "page.lock").acquire(timeout=0)
+    except Timeout:
+        address = _address_of_running(folder)
+        say(f"batchrun web runs already. Open it here (once): {address}")
+        if open_browser:
+            webbrowser.open(address)
+        return
+    with lock, closing(_listen(port)) as listener:
+        session = Session(listener.getsockname()[1])
+        workspace = Workspace(settings, reload, sandbox_journal)
+        if sandbox:
+            workspace.use_sandbox()
+        with (
+            _announced(folder, session),
+            _serving(create_app(workspace, session), listener) as server,
+            _terminated_like_interrupted(),
+        ):
+            address = session.new_address()
+            say(f"batchrun is ready: {address}\nThe address opens once. Ctrl-C stops batchrun.")
+            if open_browser:
+                webbrowser.open(address)
+            _until_stopped(workspace, server, say)
+        workspace.close()
+
+
+def _until_stopped(
+    workspace: Workspace, server: threading.Thread, say: Callable[[str], None]
+) -> None:
+    """Wait for Ctrl-C, then for what is in flight; a second Ctrl-C ends that."""
+    with suppress(KeyboardInterrupt):
+        while server.is_alive():
+            time.sleep(LOOK_SECONDS)
+    try:
+        workspace.stop_all()
+        if running := len(workspace.active):
+            say(
+                f"Stopping {plural(running, 'batch', 'batches')}: nothing more is sent, and "
+                "running rows are collected for up to a minute. Ctrl-C again to stop at once; "
+                "nothing is lost either way."
+            )
+        while workspace.active:
+            time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        workspace.cancel_all()
+        workspace.wait(AT_ONCE_SECONDS)
+
+
+@contextmanager
+def _serving(app: object, listener: socket.socket) -> Iterator[threading.Thread]:
+    """Serve in a thread while the block lasts, so that this one hears Ctrl-C."""
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # an ASGI app
+        access_log=False,
+        date_header=False,
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws="none",
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(
+        target=server.run, args=([listener],), name="batchrun-page", daemon=True
+    )
+    thread.start()
+    while thread.is_alive() and not server.started:
+        time.sleep(0.01)
+    try:
+        yield thread
+    finally:
+        server.should_exit = True
+        thread.join(GRACE_SECONDS + 3)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM and a closed terminal stop as Ctrl-C does while the block lasts."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+@contextmanager
+def _announced(folder: Path, session: Session) -> Iterator[None]:
+    """While the block lasts, a second start finds this one, and only the user's own can."""
+    path = folder / "page.json"
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({"port": session.port, "secret": session.link_secret}, file)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _address_of_running(folder: Path) -> str:
+    try:
+        found = json.loads((folder / "page.json").read_text(encoding="utf-8"))
+        answer = httpx.post(
+            f"http://{HOST}:{int(found['port'])}{LINK_PATH}",
+            headers={LINK_HEADER: found["secret"]},
+            timeout=10,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+    except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError) as error:
+        raise UsageError(
+            "batchrun web runs already for this journal, but does not answer.",
+            "Stop the other one with Ctrl-C, then start it again.",
+        ) from error
+    return answer.text
+
+
+def _listen(port: int | None) -> socket.socket:
+    ports = [port] if port is not None else [USUAL_PORT, 0]
+    for one in ports:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            if os.name == "posix":  # elsewhere it would let two servers share the port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((HOST, one))
+            listener.listen(128)
+        except (OSError, OverflowError) as error:
+            listener.close()
+            if one == ports[-1]:
+                raise UsageError(
+                    f"Port {one} can't be used: {error}.",
+                    "Choose another with --port, or leave it out.",
+                ) from error
+        else:
+            return listener
+    raise AssertionError

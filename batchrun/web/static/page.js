@@ -1,0 +1,166 @@
+// Live updates, drag and drop, and a word while something is on its way. Without this file the page
+// works too: it reloads by itself while something runs, and lists are sent with a button.
+
+const POLL_MS = 1000;
+const SAY_MS = 10000;
+const HERE = "Updates stopped: batchrun is not running any more. Nothing is lost. Start it again with “batchrun web”.";
+const OTHER = "batchrun was started again. Go on in the window that it opened.";
+
+const say = document.getElementById("say");
+let saidAt = 0;
+let saidShare = -1;
+
+function announce(text) {
+  say.textContent = text;
+  saidAt = Date.now();
+}
+
+function offline(text) {
+  const banner = document.getElementById("offline");
+  const changed = banner.hidden === Boolean(text);
+  if (!changed) return;
+  banner.textContent = text || "";
+  banner.hidden = !text;
+  document.body.classList.toggle("stale", Boolean(text));
+}
+
+function parse(html) {
+  return new DOMParser().parseFromString(html, "text/html");
+}
+
+function replace(id, html) {
+  const old = document.getElementById(id);
+  if (!old || old.contains(document.activeElement)) return; // never take the focus away
+  const scrolled = old.querySelector(".scroll")?.scrollLeft;
+  old.replaceChildren(...parse(html).body.childNodes);
+  if (scrolled) old.querySelector(".scroll").scrollLeft = scrolled;
+}
+
+async function swap() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const next = parse(await answer.text());
+  const main = next.getElementById("main");
+  if (!main) return;
+  if (new URL(answer.url).pathname !== location.pathname) {
+    location.replace(answer.url);
+    return;
+  }
+  document.title = next.title;
+  const held = document.activeElement?.closest("main") !== null;
+  document.getElementById("main").replaceWith(document.adoptNode(main));
+  if (held) main.focus({ preventScroll: true });
+  start();
+  announce(main.querySelector(".message, .card h2")?.textContent.trim() ?? document.title);
+}
+
+async function poll() {
+  const main = document.getElementById("main");
+  const address = main.dataset.live;
+  if (!address) return false;
+  const query = new URLSearchParams(location.search);
+  query.set("since", main.dataset.version ?? "");
+  let answer;
+  try {
+    answer = await fetch(`${address}?${query}`);
+  } catch {
+    offline(HERE);
+    return true;
+  }
+  if (answer.status === 403 || answer.status === 421) {
+    offline(OTHER);
+    return true;
+  }
+  offline("");
+  if (!answer.ok) {
+    if (answer.status === 404) location.replace("/");
+    return true;
+  }
+  const news = await answer.json();
+  if (news.phase !== main.dataset.phase) {
+    await swap();
+    return true;
+  }
+  main.dataset.version = news.version;
+  for (const [id, html] of Object.entries(news.parts ?? {})) replace(id, html);
+  if (news.title) document.title = `${news.title} · batchrun`;
+  if (news.say && news.share !== saidShare && Date.now() - saidAt > SAY_MS) {
+    saidShare = news.share;
+    announce(news.say);
+  }
+  return true;
+}
+
+async function keepPolling() {
+  if (!document.hidden) await poll().catch(() => {});
+  setTimeout(keepPolling, POLL_MS);
+}
+
+function start() {
+  for (const form of document.querySelectorAll("form[data-drop]")) drop(form);
+  for (const form of document.querySelectorAll("form[data-choices]")) choices(form);
+}
+
+function drop(form) {
+  const input = form.querySelector("input[type=file]");
+  input.addEventListener("change", () => input.files.length && form.requestSubmit());
+}
+
+let hovering = 0;
+function overDrop(event) {
+  return document.querySelector("form[data-drop]") && event.dataTransfer?.types.includes("Files");
+}
+document.addEventListener("dragenter", (event) => {
+  if (!overDrop(event)) return;
+  hovering += 1;
+  document.querySelector("form[data-drop]").classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!overDrop(event)) return;
+  hovering -= 1;
+  if (hovering <= 0) document.querySelector("form[data-drop]").classList.remove("over");
+});
+document.addEventListener("dragover", (event) => overDrop(event) && event.preventDefault());
+document.addEventListener("drop", (event) => {
+  if (!overDrop(event)) return;
+  event.preventDefault();
+  hovering = 0;
+  const form = document.querySelector("form[data-drop]");
+  form.classList.remove("over");
+  const one = new DataTransfer();
+  one.items.add(event.dataTransfer.files[0]);
+  form.querySelector("input[type=file]").files = one.files;
+  form.requestSubmit();
+});
+
+function choices(form) {
+  form.addEventListener("change", () => {
+    document.getElementById("changed").hidden = false;
+    document.getElementById("recheck").classList.add("primary");
+    for (const button of document.querySelectorAll("form[data-run] button")) button.disabled = true;
+  });
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) {
+    event.preventDefault(); // a double click
+    return;
+  }
+  if (form.method !== "post") return;
+  form.dataset.sent = "yes";
+  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+  if (form.dataset.busy) {
+    announce(form.dataset.busy);
+    const title = form.querySelector("h2");
+    if (form.hasAttribute("data-drop")) {
+      title.textContent = form.dataset.busy;
+      const stripe = document.createElement("div");
+      stripe.className = "stripe";
+      title.after(stripe);
+    }
+  }
+});
+window.addEventListener("pageshow", (event) => event.persisted && location.reload()); // back
+
+start();
+keepPolling();

@@ -1,0 +1,694 @@
+"""What runs in the background: reading and checking lists, and batches, each in its own thread.
+
+A screen starts work, looks at where it stands, and stops it; none waits for its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import batchrun
+from batchrun import Control, aio
+from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
+from batchrun.settings import find_access
+from batchrun.settings.consent import Consent, has_agreed
+from batchrun.text import quoted_command
+from batchrun.web.lists import Choices, Lists, lists_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from batchrun import BatchSummary, Credits, Estimate, Plan, Preview, Progress, Report, Settings
+    from batchrun.batch.history import BatchStatus
+    from batchrun.model import Outcome, Row, Workflow
+    from batchrun.plan import PlannedRow
+    from batchrun.web.lists import SavedList
+
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FRESH_SECONDS = 0.4
+"""How old what a screen shows may be: polls come once a second from each tab."""
+
+FIRST_ROWS = 8
+"""Rows of a list that its screen shows."""
+
+BEGIN_SECONDS = 8.0
+"""How long a click on "Run" waits for the batch's own page before it shows the list's again."""
+
+WORKFLOWS_SECONDS = 300.0
+"""How long a list of workflows is shown before the service is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was recognized in a list.
+
+    Attributes:
+        header: Column names.
+        rows: How many rows it has.
+        first: The first of them.
+        sheet: The sheet that was read; ``None`` for a text file.
+        sheets: All visible sheets.
+        notices: How it was read, a sentence each.
+        roles: Which column holds which ID.
+        columns: What the ID columns hold, and those that might be meant.
+        problem: Why the ID columns can't be told; ``None`` where they can.
+    """
+
+    header: tuple[str, ...]
+    rows: int
+    first: tuple[Row, ...]
+    sheet: str | None
+    sheets: tuple[str, ...]
+    notices: tuple[str, ...]
+    roles: Mapping[Any, int]
+    columns: tuple[Any, ...]
+    problem: BatchrunError | None
+
+    @classmethod
+    def of(cls, preview: Preview) -> Read:
+        """What a screen needs of a preview; the cells are let go."""
+        table = preview.table
+        first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
+        return cls(
+            table.header,
+            len(table),
+            first,
+            table.source.sheet,
+            preview.sheets,
+            table.source.notices,
+            dict(preview.roles),
+            preview.columns,
+            preview.problem,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A plan as it was shown. A run is confirmed only if its own plan is the same.
+
+    Attributes:
+        id: Names this very check in the form that runs it.
+        workflow: What would be triggered.
+        fingerprint: Of the plan.
+        to_trigger: Jobs to send.
+        duplicates: Rows that share the job of an earlier row.
+        reused: Jobs whose earlier result is reused.
+        known: Jobs that were completed in an earlier batch.
+        invalid: The rows that can't be sent.
+        estimate: Requests and time.
+        credits: What is left; ``None`` where it is not known.
+        first_body: The first request's body.
+        earlier: The newest batch of the same list.
+    """
+
+    id: str
+    workflow: Workflow
+    fingerprint: str
+    to_trigger: int
+    duplicates: int
+    reused: int
+    known: int
+    invalid: tuple[PlannedRow, ...]
+    estimate: Estimate
+    credits: Credits | None
+    first_body: str | None
+    earlier: BatchSummary | None
+
+    @classmethod
+    def of(cls, plan: Plan) -> Checked:
+        """What is kept of a plan."""
+        done = [job for job in plan.known.values() if job.outcome is batchrun.Outcome.COMPLETED]
+        return cls(
+            secrets.token_hex(8),
+            plan.workflow,
+            plan.fingerprint(),
+            plan.to_trigger,
+            plan.duplicates,
+            len(plan.reused),
+            len(done),
+            tuple(plan.invalid),
+            plan.estimate,
+            plan.credits,
+            plan.first_body,
+            plan.earlier,
+        )
+
+    def confirms(self, plan: Plan, earlier: BatchSummary | None, *, again: bool) -> bool:
+        """Whether a run would do what was shown, and go on with the batch that was shown."""
+        shown = None if again or self.earlier is None else self.earlier.batch_id
+        return (
+            plan.fingerprint() == self.fingerprint
+            and plan.to_trigger == self.to_trigger
+            and len(plan.reused) == self.reused
+            and len(plan.invalid) == len(self.invalid)
+            and (None if earlier is None else earlier.batch_id) == shown
+        )
+
+
+@dataclass
+class ListState:
+    """What is known of an uploaded list since the server started.
+
+    Attributes:
+        busy: Whether it is being read and checked now.
+        read: What was recognized.
+        checked: The plan, where a workflow is chosen.
+        error: Why it can't be used.
+        run: The run that was started from here.
+        version: Grows with each change.
+    """
+
+    busy: bool = False
+    read: Read | None = None
+    checked: Checked | None = None
+    error: BatchrunError | None = None
+    run: BatchRun | None = None
+    version: int = 0
+
+
+class Kind(Enum):
+    """What a run does."""
+
+    RUN = "run"
+    PILOT = "pilot"
+    RESUME = "resume"
+    RETRY = "retry"
+
+
+class _NotingControl(Control):
+    """Stops a batch, and tells when it has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+
+    def attach(self, *given: Any, **named: Any) -> None:
+        super().attach(*given, **named)
+        self.begun.set()
+
+
+@dataclass
+class BatchRun:
+    """A batch that this server works on, or has worked on.
+
+    Attributes:
+        kind: What it does.
+        control: Stops it, and knows the batch's ID.
+        progress: Where it stood last.
+        report: How it ended.
+        error: What broke it off.
+        ended: Whether nothing more happens.
+        version: Grows with each change.
+        notice: The last thing the user should read.
+        credits: The credits left before it began.
+        check_id: The check it was started from; ``""`` for a batch that goes on.
+        at: When the progress was noted, by the monotonic clock.
+    """
+
+    kind: Kind
+    check_id: str = ""
+    control: _NotingControl = field(default_factory=_NotingControl)
+    progress: Progress | None = None
+    report: Report | None = None
+    error: BatchrunError | None = None
+    ended: bool = False
+    version: int = 0
+    notice: str = ""
+    credits: Credits | None = None
+    at: float = 0.0
+    _cancel: Callable[[], object] | None = None
+
+    @property
+    def batch_id(self) -> str | None:
+        """The batch; ``None`` before it has begun."""
+        return self.control.batch_id
+
+    def cancel(self) -> None:
+        """Stop at once; what is on its way is in doubt then."""
+        if self._cancel is not None:
+            self._cancel()
+
+
+class Workspace:
+    """The user's lists and batches, and what is being done about them.
+
+    Args:
+        settings: Key, journal and so on.
+        reload: Gives the settings again, after a key was stored.
+        sandbox_journal: Where batches of the sandbox are kept.
+
+    Attributes:
+        sandbox: Whether the service is imitated.
+        closing: Whether nothing new is started.
+    """
+
+    def __init__(
+        self, settings: Settings, reload: Callable[[], Settings], sandbox_journal: str
+    ) -> None:
+        self._reload = reload
+        self._sandbox_journal = sandbox_journal
+        self._lock = threading.RLock()
+        self._resources = ExitStack()
+        self._threads: set[threading.Thread] = set()
+        self._statuses: dict[str, _Kept[BatchStatus]] = {}
+        self._batches: _Kept[list[BatchSummary]] = _Kept()
+        self._workflows: _Kept[list[Workflow]] = _Kept()
+        self.sandbox = False
+        self.closing = False
+        self._begin(settings)
+
+    def _begin(self, settings: Settings) -> None:
+        self._settings = settings
+        self.lists = Lists(lists_folder(settings.journal))
+        self.states: dict[str, ListState] = {}
+        self.runs: dict[str, BatchRun] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """What the library is given, with what was set on the settings page."""
+        daily = self.lists.preferences().get("daily")
+        if isinstance(daily, int) and daily >= 1 and not self.sandbox:
+            return self._settings.model_copy(update={"daily": daily})
+        return self._settings
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key to work with."""
+        with suppress(BatchrunError):
+            find_access(self._settings)
+            return True
+        return False
+
+    def use_key(self) -> None:
+        """Read the settings again, after a key was stored or erased."""
+        with self._lock:
+            self._workflows = _Kept()
+            self._settings = self._reload()
+
+    def use_sandbox(self) -> None:
+        """Work with an imitated service from now on; its batches have a journal of their own."""
+        from batchrun.web.sandboxed import sandbox_settings
+
+        with self._lock:
+            if not self.sandbox:
+                settings = self._resources.enter_context(
+                    sandbox_settings(self._settings, self._sandbox_journal)
+                )
+                self.sandbox = True
+                self._switch(settings)
+
+    def leave_sandbox(self) -> None:
+        """Work with the real service from now on.
+
+        Raises:
+            UsageError: A batch of the sandbox is still running.
+        """
+        with self._lock:
+            if self.active:
+                raise UsageError(
+                    "A practice run is still going.", "Wait for its end, or stop it first."
+                )
+            self.sandbox = False
+            self._switch(self._reload())
+            self._resources.close()
+
+    def _switch(self, settings: Settings) -> None:
+        self._statuses.clear()
+        self._batches, self._workflows = _Kept(), _Kept()
+        self._begin(settings)
+
+    # lists
+
+    def state(self, saved: SavedList) -> ListState:
+        """What is known of a list; it is read and checked where that was never done."""
+        with self._lock:
+            state = self.states.get(saved.id)
+            if state is None:
+                state = self.check(saved)
+            return state
+
+    def check(self, saved: SavedList) -> ListState:
+        """Read and check a list in the background."""
+        with self._lock:
+            before = self.states.get(saved.id)
+            if before is not None and before.busy:
+                return before
+            state = ListState(
+                busy=True,
+                read=before.read if before else None,
+                run=before.run if before else None,
+                version=before.version + 1 if before else 1,
+            )
+            self.states[saved.id] = state
+        self._start(lambda: self._check(saved, state), "check")
+        return state
+
+    def _check(self, saved: SavedList, state: ListState) -> None:
+        settings, choices = self.settings, saved.choices
+        try:
+            state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
+            if not choices.workflow and choices == Choices():
+                recalled = self.lists.remembered(state.read.header)
+                if recalled is not None and recalled != choices:
+                    saved = self.lists.choose(saved, recalled)
+                    choices = recalled
+                    state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
+            state.version += 1
+            workflows = self.workflows()
+            names = [one.id for one in workflows if one.status == "active"]
+            if choices.workflow not in names:
+                choices = replace(choices, workflow=names[0] if len(names) == 1 else "")
+                saved = self.lists.choose(saved, choices)
+            if choices.workflow and state.read.problem is None:
+                request = choices.request(saved.path)
+                plan = asyncio.run(aio.check(request, settings=settings, with_credits=True))
+                state.checked = Checked.of(plan)
+        except BatchrunError as error:
+            state.error = error
+        except Exception:
+            _LOG.exception("A list could not be checked.")
+            state.error = _unexpected()
+        finally:
+            state.busy = False
+            state.version += 1
+
+    def erase_list(self, saved: SavedList) -> None:
+        """Erase a list that no batch was made of; another stays until its batch is forgotten."""
+        if any(one.source.path == str(saved.path.absolute()) for one in self.batches()):
+            raise UsageError(
+                "This list has been run, and its batch needs it.", "Forget the batch instead."
+            )
+        with self._lock:
+            self.states.pop(saved.id, None)
+        self.lists.erase(saved.id)
+
+    def workflows(self) -> list[Workflow]:
+        """The workflows that the key may use; asked for again after a while.
+
+        Raises:
+            BatchrunError: The key or the service can't be used.
+        """
+        return self._workflows.get(
+            lambda: asyncio.run(aio.workflows(settings=self.settings)), WORKFLOWS_SECONDS
+        )
+
+    def known_workflows(self) -> list[Workflow]:
+        """The workflows as last heard; nothing is asked."""
+        return self._workflows.value or []
+
+    # batches
+
+    def run(self, saved: SavedList, check_id: str, *, limit: int | None, again: bool) -> BatchRun:
+        """Run a list as its check was shown; one run for each check, however often it is asked for.
+
+        Raises:
+            UsageError: What was shown is no longer so.
+        """
+        with self._lock:
+            state = self.state(saved)
+            checked = state.checked
+            if state.run is not None and (not state.run.ended or state.run.check_id == check_id):
+                return state.run
+            if checked is None or checked.id != check_id:
+                raise UsageError(
+                    "The list or its choices have changed since this page was shown.",
+                    "Look at the new figures, then run it. Nothing was sent.",
+                )
+            self._refuse_while_closing()
+            kind = Kind.RUN if limit is None else Kind.PILOT
+            run = state.run = BatchRun(kind, check_id=check_id, credits=checked.credits)
+            self.lists.remember(state.read.header if state.read else (), saved.choices)
+            request, settings = saved.choices.request(saved.path), self.settings
+
+            def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
+                return checked.confirms(plan, earlier, again=again)
+
+            self._start_run(
+                run,
+                lambda: aio.run(
+                    request,
+                    settings=settings,
+                    limit=limit,
+                    again=again,
+                    confirm=confirm,
+                    on_progress=self._note(run),
+                    control=run.control,
+                    with_credits=limit is not None,
+                ),
+            )
+        return run
+
+    def resume(
+        self, batch_id: str, *, limit: int | None = None, in_doubt: str = "hold"
+    ) -> BatchRun:
+        """Go on with a batch; the run that already does where there is one.
+
+        Args:
+            batch_id: Which batch.
+            limit: Trigger at most this many jobs.
+            in_doubt: ``hold``, ``drop`` or ``retry``.
+        """
+        return self._go_on(
+            Kind.RESUME,
+            batch_id,
+            lambda common: aio.resume(batch_id, limit=limit, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
+        )
+
+    def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:
+        """Send a batch's rows with these outcomes again; as `resume`."""
+        return self._go_on(
+            Kind.RETRY,
+            batch_id,
+            lambda common: aio.retry(batch_id, outcomes=outcomes, **common),
+        )
+
+    def _go_on(
+        self,
+        kind: Kind,
+        batch_id: str,
+        begin: Callable[[dict[str, Any]], Coroutine[Any, Any, Report]],
+    ) -> BatchRun:
+        with self._lock:
+            running = self.run_of(batch_id)
+            if running is not None and not running.ended:
+                return running
+            self._refuse_while_closing()
+            self._refuse_strange(batch_id)
+            run = self.runs[batch_id] = BatchRun(kind)
+            common: dict[str, Any] = {
+                "settings": self.settings,
+                "on_progress": self._note(run),
+                "control": run.control,
+            }
+            self._start_run(run, lambda: begin(common))
+        return run
+
+    def _refuse_strange(self, batch_id: str) -> None:
+        """Go on only with batches of this machine: a journal may be a stranger's.
+
+        Raises:
+            UsageError: The key it was begun with was never used here, or its results would go to
+                a place that was never written.
+        """
+        status = self.status(batch_id, 0)
+        summary = status.summary
+        begun_with = status.key_hash or f"of batch {summary.batch_id}"
+        own_key = status.key_hash and not status.unlike_its_key(self.settings)
+        strange = not own_key and not has_agreed(Consent.KEY, begun_with)
+        if summary.output is not None and not has_agreed(Consent.OUTPUT, summary.output):
+            strange |= Path(summary.output).parent.parent != self.lists.folder.absolute()
+        if strange:
+            raise UsageError(
+                "This batch was not begun on this computer. Nothing was sent.",
+                "If you trust it, continue it once at a terminal: "
+                f"{quoted_command('batchrun', 'resume', summary.batch_id)}",
+            )
+
+    def run_of(self, batch_id: str) -> BatchRun | None:
+        """The last run of a batch by this server."""
+        with self._lock:
+            from_lists = (state.run for state in self.states.values() if state.run is not None)
+            found = self.runs.get(batch_id)
+            if found is not None:
+                return found
+            return next((run for run in from_lists if run.batch_id == batch_id), None)
+
+    @property
+    def active(self) -> list[BatchRun]:
+        """The runs that have not ended."""
+        with self._lock:
+            runs = [state.run for state in self.states.values() if state.run is not None]
+            return [
+                run
+                for run in {id(one): one for one in [*self.runs.values(), *runs]}.values()
+                if not run.ended
+            ]
+
+    def stop_all(self) -> None:
+        """Stop every run gently, and start no more."""
+        with self._lock:
+            self.closing = True
+            for run in self.active:
+                run.control.stop()
+                run.version += 1
+
+    def cancel_all(self) -> None:
+        """Stop every run at once."""
+        for run in self.active:
+            run.cancel()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the background work; whether it has all ended."""
+        until = None if seconds is None else time.monotonic() + seconds
+        for thread in list(self._threads):
+            thread.join(None if until is None else max(until - time.monotonic(), 0))
+        return not any(thread.is_alive() for thread in list(self._threads))
+
+    def close(self) -> None:
+        """Let the sandbox go."""
+        self._resources.close()
+
+    def batches(self) -> list[BatchSummary]:
+        """All batches, newest first; what is costly to count is not counted for every look."""
+
+        def find() -> list[BatchSummary]:
+            try:
+                return batchrun.batches(settings=self.settings)
+            except NoBatchError:  # the first run makes the journal
+                return []
+
+        return self._batches.get(find)
+
+    def status(self, batch_id: str, seconds: float = FRESH_SECONDS) -> BatchStatus:
+        """Where a batch stands; as `batches`.
+
+        Args:
+            batch_id: Which batch.
+            seconds: How old the answer may be; 0 for now.
+
+        Raises:
+            JournalError: There is no such batch.
+        """
+        kept = self._statuses.setdefault(batch_id, _Kept())
+        if not seconds:
+            kept.forget()
+        return kept.get(lambda: batchrun.status(batch_id, settings=self.settings), seconds)
+
+    def forget(self, batch_id: str) -> None:
+        """Erase a batch, and its list and workbooks where they were uploaded here.
+
+        Raises:
+            JournalError: There is no such batch, or it is being worked on.
+        """
+        summary = self.status(batch_id, 0).summary
+        batchrun.forget(summary.batch_id, settings=self.settings)
+        saved = self.lists.of_source(summary.source.path)
+        self._batches.forget()
+        with self._lock:
+            self._statuses.pop(batch_id, None)
+            self.runs.pop(batch_id, None)
+        if saved is None:
+            return
+        others = [one for one in self.batches() if one.source.path == summary.source.path]
+        if not others:
+            self.lists.erase(saved.id)
+            with self._lock:
+                self.states.pop(saved.id, None)
+
+    def _refuse_while_closing(self) -> None:
+        if self.closing:
+            raise UsageError(
+                "batchrun is stopping and starts nothing new.", "Start it again: batchrun web"
+            )
+
+    def _note(self, run: BatchRun) -> Callable[[Progress], None]:
+        def note(progress: Progress) -> None:
+            run.progress, run.at = progress, time.monotonic()
+            run.notice = progress.notice or run.notice
+            run.version += 1
+
+        return note
+
+    def _start_run(self, run: BatchRun, begin: Callable[[], Coroutine[Any, Any, Report]]) -> None:
+        async def cancellable() -> Report:
+            task, loop = asyncio.current_task(), asyncio.get_running_loop()
+            assert task is not None
+            run._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+            try:
+                return await begin()
+            finally:
+                run._cancel = None
+
+        def work() -> None:
+            try:
+                run.report = asyncio.run(cancellable())
+            except NotConfirmedError:
+                run.error = NotConfirmedError(
+                    "What would be sent has changed since this page was shown.",
+                    "Nothing was sent. Check the list again.",
+                )
+            except BatchrunError as error:
+                run.error = error
+            except asyncio.CancelledError:
+                run.error = StoppedError("Stopped at once.", "Nothing is lost.")
+            except Exception:
+                _LOG.exception("A batch broke off.")
+                run.error = _unexpected()
+            finally:
+                run.ended = True
+                run.version += 1
+                self._batches.forget()
+                if run.batch_id is not None:
+                    self._statuses.pop(run.batch_id, None)
+                run.control.begun.set()
+
+        self._start(work, "batch")
+
+    def _start(self, work: Callable[[], None], name: str) -> None:
+        """Run work in a thread; a daemon, so that nothing keeps the process from ending at last."""
+        self._threads = {thread for thread in self._threads if thread.is_alive()}
+        thread = threading.Thread(target=work, name=f"batchrun-{name}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+
+class _Kept(Generic[T]):
+    """A value that takes time to find, found again only when it is old compared to that time."""
+
+    def __init__(self) -> None:
+        self.value: T | None = None
+        self._lock = threading.Lock()
+        self._until = 0.0
+
+    def get(self, find: Callable[[], T], seconds: float = FRESH_SECONDS) -> T:
+        """The value, at most this old, or five times as old as it takes to find."""
+        with self._lock:
+            if self.value is None or time.monotonic() > self._until:
+                begun = time.monotonic()
+                self.value = find()
+                now = time.monotonic()
+                self._until = now + max(seconds, 5 * (now - begun))
+            return self.value
+
+    def forget(self) -> None:
+        """Find it again next time."""
+        self._until = 0.0
+
+
+def _unexpected() -> BatchrunError:
+    return BatchrunError(
+        "Something went wrong inside batchrun.",
+        "Nothing is lost. The terminal that runs batchrun web shows the details.",
+    )

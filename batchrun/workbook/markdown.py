@@ -1,0 +1,302 @@
+"""Markdown in a result's text as people read it: runs of bold and italic text, without markup.
+
+A text counts as Markdown only if it has block structure (headings, lists, tables, fenced code) or
+paired emphasis. Any other text stays exactly as it is. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeAlias
+
+from batchrun.workbook.cells import is_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
+
+MOST_CHARACTERS = 32_767
+"""A longer text fits no cell and stays as it is."""
+
+_MOST_SIGNS = {"[": 300, "!": 2_000, "`": 500, "*": 2_000, "_": 2_000, "~": 1_000, "<": 500,
+               "&": 1_000, "\\": 2_000, "|": 4_000, ">": 1_000}  # fmt: skip
+"""The most of each sign in a text that is parsed. Markdown's rules search for the partner of each,
+so a text of nothing else takes time that grows with its square; no report has so many."""
+
+_MAY_BE_MARKDOWN = re.compile(
+    r"\*[^\s*]|\*\*|(?<!\w)_|~~|\]\("
+    r"|^ {0,3}(?:#{1,6}[ \t]|```|~~~|>|[-*+][ \t]|\d{1,9}[.)][ \t])"
+    r"|^[ \t|:-]{0,200}-[ \t|:-]{0,200}$",
+    re.MULTILINE,
+)
+_ORDERED = re.compile(r"\d{1,9}[.)]")
+
+Style: TypeAlias = frozenset[str]
+"""Of ``bold``, ``italic`` and ``strike``, those that apply."""
+
+PLAIN: Style = frozenset()
+_BOLD: Style = frozenset({"bold"})
+_STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of text in one style."""
+
+    text: str
+    style: Style = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class RichText:
+    """A text without markup.
+
+    Attributes:
+        runs: Its stretches; none is empty.
+        link: The address, where all of it is one link; else ``""``.
+    """
+
+    runs: tuple[Run, ...]
+    link: str = ""
+
+    def __str__(self) -> str:
+        return "".join(run.text for run in self.runs)
+
+
+def rich_text(text: str) -> RichText | None:
+    """A Markdown text as people read it; ``None`` for a text that is none and stays as it is."""
+    if len(text) > MOST_CHARACTERS or "\x00" in text or not _MAY_BE_MARKDOWN.search(text):
+        return None
+    if any(text.count(sign) > most for sign, most in _MOST_SIGNS.items()):
+        return None
+    tokens = _parser().parse(text)
+    if not _is_markdown(tokens):
+        return None
+    link = _only_link(tokens)
+    if link:
+        return link
+    runs = _Writer().write(tokens)
+    return RichText(runs) if runs else None
+
+
+def without_markup(text: str) -> str:
+    """A Markdown text without its markup; any other text as it is."""
+    rich = rich_text(text)
+    return text if rich is None else str(rich)
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # slow to import, and needed only where there is Markdown
+
+    parser = MarkdownIt("commonmark", {"html": False})
+    parser.enable(["table", "strikethrough"])
+    # Lines that begin with four spaces or stand over "---" are more often plain text than Markdown.
+    parser.disable(["code", "lheading", "reference", "html_block", "html_inline"])
+    parser.inline.ruler.at("emphasis", _emphasis)
+    return parser
+
+
+def _emphasis(state: StateInline, silent: bool) -> bool:
+    """Like markdown-it's own rule, except inside of words and formulas: ``2*3*4``."""
+    from markdown_it.rules_inline.state_inline import Delimiter
+
+    marker = state.src[state.pos]
+    if silent or marker not in {"*", "_"}:
+        return False
+    whole_words = state.scanDelims(state.pos, False)  # markdown-it's own signature
+    scanned = state.scanDelims(state.pos, marker == "*")
+    end = state.pos + scanned.length
+    neighbors = state.src[max(state.pos - 1, 0) : state.pos] + state.src[end : end + 1]
+    if scanned.length < 2 or any(sign.isdigit() for sign in neighbors):
+        scanned = whole_words
+    for _ in range(scanned.length):
+        token = state.push("text", "", 0)
+        token.content = marker
+        state.delimiters.append(
+            Delimiter(
+                marker=ord(marker),
+                length=scanned.length,
+                token=len(state.tokens) - 1,
+                end=-1,
+                open=scanned.can_open,
+                close=scanned.can_close,
+            )
+        )
+    state.pos += scanned.length
+    return True
+
+
+def _is_markdown(tokens: Sequence[Token]) -> bool:
+    """Whether there is block structure or paired emphasis."""
+    items = quoted_lines = 0
+    lines = max((token.map[1] for token in tokens if token.map), default=0)
+    for token in tokens:
+        match token.type:
+            case "heading_open" if token.markup != "#" or lines > 1:  # "# of employees"
+                return True
+            case "fence" | "table_open":
+                return True
+            case "list_item_open":
+                items += 1
+            case "blockquote_open" if token.map:
+                quoted_lines = max(quoted_lines, token.map[1] - token.map[0])
+            case "inline" if _has_emphasis(token.children or ()):
+                return True
+            case _:
+                pass
+    return items > 1 or quoted_lines > 1
+
+
+def _has_emphasis(tokens: Sequence[Token]) -> bool:
+    """Whether text is emphasized or linked; an underscore around one word may be its name."""
+    for position, token in enumerate(tokens):
+        match token.type:
+            case "link_open" | "image" if token.markup != "autolink":
+                return True
+            case "strong_open" | "em_open" | "s_open" if not token.markup.startswith("_"):
+                return True
+            case "strong_open" | "em_open":
+                closing = token.type.replace("open", "close")
+                for inner in tokens[position + 1 :]:
+                    if inner.type == closing:
+                        break
+                    if " " in inner.content:
+                        return True
+            case _:
+                pass
+    return False
+
+
+def _only_link(tokens: Sequence[Token]) -> RichText | None:
+    """The text of a link, where there is nothing else."""
+    if len(tokens) != 3 or tokens[1].type != "inline":
+        return None
+    inline = tokens[1].children or []
+    if not inline or inline[0].type != "link_open" or inline[-1].type != "link_close":
+        return None
+    if sum(token.type == "link_open" for token in inline) > 1:
+        return None
+    address = str(inline[0].attrs.get("href", ""))
+    runs = tuple(_merged(_inline_runs(inline[1:-1], PLAIN)))
+    return RichText(runs, address) if runs and is_address(address) else None
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes tokens as runs, block by block."""
+
+    runs: list[Run] = field(default_factory=list)
+    lists: list[int | None] = field(default_factory=list)
+    mark: str = ""
+    end_line: int = 0
+    after_heading: bool = False
+    cells: int = 0
+
+    def write(self, tokens: Sequence[Token]) -> tuple[Run, ...]:
+        """All tokens of a text."""
+        style = PLAIN
+        for token in tokens:
+            match token.type:
+                case "bullet_list_open" | "ordered_list_open":
+                    self.lists.append(None)
+                case "bullet_list_close" | "ordered_list_close":
+                    self.lists.pop()
+                case "list_item_open":
+                    self.mark = f"{token.info}{token.markup} " if token.info else "• "
+                case "heading_open" | "thead_open":
+                    style = _BOLD
+                case "heading_close" | "thead_close":
+                    style = PLAIN
+                    self.after_heading = True
+                case _:
+                    pass
+            self._write_token(token, style)
+        return tuple(_merged(self.runs))
+
+    def _write_token(self, token: Token, style: Style) -> None:
+        """What a token adds to the text."""
+        match token.type:
+            case "heading_open":
+                self._begin_block(token, blank_before=True)
+            case "paragraph_open":
+                self._begin_block(token)
+            case "tr_open":
+                self._begin_block(token)
+                self.cells = 0
+            case "th_open" | "td_open":
+                self.runs += [Run(" | ", style)] * (self.cells > 0)
+                self.cells += 1
+            case "fence":
+                self._begin_block(token)
+                indent = "\n" + "   " * len(self.lists)
+                self.runs.append(Run(token.content.rstrip("\n").replace("\n", indent)))
+            case "inline":
+                self._write_inline(token, style)
+            case _:
+                pass
+
+    def _begin_block(self, token: Token, *, blank_before: bool = False) -> None:
+        """A new line, and an empty one where two paragraphs or sections are apart."""
+        begin, end = token.map or (self.end_line, self.end_line)
+        if self.runs:
+            apart = begin > self.end_line and not self.lists and not self.after_heading
+            self.runs.append(Run("\n\n" if apart or blank_before else "\n"))
+        self.end_line, self.after_heading = end, False
+        if self.lists:
+            depth = len(self.lists)
+            self.runs.append(Run("   " * (depth - 1) + self.mark if self.mark else "   " * depth))
+            self.mark = ""
+
+    def _write_inline(self, token: Token, style: Style) -> None:
+        indent = "\n" + "   " * len(self.lists)
+        for run in _inline_runs(token.children or (), style):
+            self.runs.append(Run(run.text.replace("\n", indent), run.style))
+
+
+def _inline_runs(tokens: Sequence[Token], style: Style) -> Iterator[Run]:
+    """The runs of a line; a link is its text with the address."""
+    opened: list[str] = []
+    links: list[tuple[str, list[str]]] = []
+    for token in tokens:
+        name = token.type.removesuffix("_open").removesuffix("_close")
+        text = ""
+        if name in _STYLES:
+            if token.nesting > 0:
+                opened.append(_STYLES[name])
+            else:
+                opened.remove(_STYLES[name])
+        elif token.type == "link_open":
+            links.append((str(token.attrs.get("href", "")), []))
+        elif token.type == "link_close":
+            address, texts = links.pop()
+            text = _address_after("".join(texts), address)
+        elif token.type == "image":
+            text = token.content + _address_after(token.content, str(token.attrs.get("src", "")))
+        elif token.type in {"softbreak", "hardbreak"}:
+            text = "\n"
+        else:
+            text = token.content
+        if text:
+            for _, texts in links:
+                texts.append(text)
+            yield Run(text, style | frozenset(opened))
+
+
+def _address_after(text: str, address: str) -> str:
+    """What follows a link's text: its address, unless that is the text."""
+    if not address or text.strip() in {address, address.removeprefix("mailto:")}:
+        return ""
+    return f" ({address})" if text.strip() else address
+
+
+def _merged(runs: Sequence[Run] | Iterator[Run]) -> Iterator[Run]:
+    """The same runs, those of one style that follow each other together."""
+    for style, group in groupby((run for run in runs if run.text), lambda run: run.style):
+        yield Run("".join(run.text for run in group), style)

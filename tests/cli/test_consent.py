@@ -1,0 +1,275 @@
+"""A folder full of a stranger's files: what needs a person's answer, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import sqlite3
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+import batchrun as batchrun_library
+from batchrun.errors import BatchrunError, ExitCode, UsageError
+from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.settings import find_access, load_settings, stored_profiles
+from batchrun.settings.consent import Consent, agree, has_agreed, is_known_service, punycode
+from tests.cli.conftest import SPEED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+KEY = "key-of-the-victim-1111"
+THEIRS = "key-of-a-stranger-2222"
+RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def at_terminal(batchrun: CommandLine, *, answer: bool) -> list[str]:
+    """Somebody who answers each question so; the questions."""
+    questions: list[str] = []
+
+    def agreed(question: str) -> bool:
+        questions.append(question)
+        return answer
+
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal())
+    batchrun.monkeypatch.setattr("batchrun.cli.consent.agreed", agreed)
+    return questions
+
+
+@pytest.fixture
+def prepared(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
+    """A journal with a batch that a stranger has begun, and a service that takes both keys."""
+    keys = dict.fromkeys((KEY, THEIRS), frozenset(Scope))
+    with running(SandboxSettings(rate_per_minute=None, keys=keys), speed=SPEED) as url:
+        batchrun.connect(url, key=THEIRS)
+        batchrun.monkeypatch.setenv("XDG_CONFIG_HOME", str(batchrun.folder / "theirs"))
+        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        batchrun.monkeypatch.setenv("XDG_CONFIG_HOME", str(batchrun.folder.parent / "mine"))
+        batchrun.monkeypatch.setattr("batchrun.settings.consent._agreed_now", set())
+        batchrun.connect(url, key=KEY)
+        yield url
+
+
+@pytest.mark.parametrize(
+    "command", [("resume",), ("resume", "--all"), ("resume", "--limit", "1"), RUN]
+)
+def test_a_batch_begun_with_an_unknown_key_is_not_paid_for_unasked(
+    batchrun: CommandLine, prepared: str, command: tuple[str, ...]
+) -> None:
+    ended = batchrun(*command)
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "a key that this machine has never used" in ended.stderr
+    assert "Nothing was triggered" in ended.stderr
+    status = json.loads(batchrun("status", "--json").stdout)
+    assert status["outcomes"]["completed"] <= 2
+
+
+def test_somebody_who_says_yes_is_not_asked_again(batchrun: CommandLine, prepared: str) -> None:
+    at_terminal(batchrun, answer=False)
+    refused = batchrun("resume")
+    assert refused.exit_code == ExitCode.COMPLETED
+    assert "Nothing was triggered" in refused.stdout + refused.stderr
+    questions = at_terminal(batchrun, answer=True)
+    assert batchrun("resume", "--limit", "1").exit_code in set(ExitCode) - {ExitCode.UNUSABLE}
+    asked = len(questions)
+    assert asked == 1
+    assert "Account Research" in questions[-1]
+    batchrun("resume")
+    assert len(questions) == asked
+
+
+def test_a_journal_names_no_output_elsewhere(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "documents" / "budget.xlsx"
+    elsewhere.parent.mkdir()
+    assert batchrun(*RUN, "--limit", "1", "-o", str(elsewhere)).exit_code == ExitCode.PAUSED
+    assert batchrun("resume", "--limit", "1").exit_code == ExitCode.INCOMPLETE  # this machine's own
+    (tmp_path / "home" / "batchrun" / "agreed.json").unlink()
+    batchrun.monkeypatch.setattr("batchrun.settings.consent._agreed_now", set())
+    before = elsewhere.read_bytes()
+    for command in (("resume",), ("retry", "--outcome", "in-doubt", "--yes")):
+        ended = batchrun(*command)
+        assert ended.exit_code == ExitCode.UNUSABLE
+        assert "never" in ended.stderr
+    assert elsewhere.read_bytes() == before
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", [("workflows",), ("check", "accounts.csv", "-w", "x"), RUN])
+def test_an_unknown_address_is_agreed_to_once_and_shown_in_ascii(
+    batchrun: CommandLine, accounts: Path, command: tuple[str, ...]
+) -> None:
+    batchrun.monkeypatch.setenv("BATCHRUN_BASE_URL", "https://api.pipelinegenerаtion.ai/v1")  # noqa: RUF001
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", KEY)
+    questions = at_terminal(batchrun, answer=False)
+    ended = batchrun(*command)
+    assert "Nothing was sent." in ended.stdout + ended.stderr
+    assert "https://api.xn--pipelinegenertion-" in questions[0]
+
+
+def test_without_a_terminal_an_address_of_the_environment_is_said(
+    batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGAI_API_KEY", KEY)
+    ended = batchrun("workflows", "--base-url", "https://127.0.0.2:9/v1")
+    assert "https://127.0.0.2:9/v1, which is not an address of PG:AI" in ended.stderr
+
+
+def test_a_key_goes_to_no_address_that_only_a_file_names(
+    batchrun: CommandLine, tmp_path: Path
+) -> None:
+    own = tmp_path / "home" / "batchrun" / "batchrun.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('base_url = "https://evil.example/v1"\n', encoding="utf-8")
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", KEY)
+    with pytest.raises(UsageError, match="nobody has agreed"):
+        find_access(load_settings())
+    agree(Consent.ADDRESS, "https://evil.example/v1")
+    assert has_agreed(Consent.ADDRESS, "https://evil.example/v1")
+    assert find_access(load_settings()).base_url == "https://evil.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        ("https://api.pipelinegeneration.ai/v1", True),
+        ("https://API.getpg.ai/v1", True),
+        ("https://api.getpg.ai:443/v1", True),
+        ("https://api.getpg.ai:8443/v1", False),
+        ("http://api.getpg.ai/v1", False),
+        ("https://api.getpg.ai.evil.example/v1", False),
+        ("https://evil.example/api.getpg.ai", False),
+        ("https://getpg.ai/v1", False),
+    ],
+)
+def test_only_the_services_own_addresses_are_known(url: str, known: bool) -> None:
+    assert is_known_service(url) is known
+
+
+def test_an_address_is_shown_with_what_only_looks_alike() -> None:
+    assert punycode("https://аpi.getpg.ai/v1/") == "https://xn--pi-6kc.getpg.ai/v1"  # noqa: RUF001
+
+
+def test_a_login_without_a_terminal_takes_no_address_from_a_file(
+    batchrun: CommandLine, tmp_path: Path
+) -> None:
+    (batchrun.folder / ".env").write_text("BATCHRUN_BASE_URL=https://evil.example/v1\n", "utf-8")
+    batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO(KEY + "\n"))
+    ended = batchrun("login", "--no-check", "--in-file")
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert stored_profiles().named("default").base_url == "https://api.pipelinegeneration.ai/v1"
+    assert "ignored BATCHRUN_BASE_URL" in ended.stderr
+
+
+def test_every_command_in_a_strangers_folder_keeps_key_and_money(
+    batchrun: CommandLine, prepared: str
+) -> None:
+    """The key goes to its own service alone; the stranger's address hears nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        theirs.setblocking(False)
+        evil = f"http://127.0.0.1:{theirs.getsockname()[1]}/v1"
+        (batchrun.folder / ".env").write_text(
+            f"PGAI_API_KEY={THEIRS}\nBATCHRUN_BASE_URL={evil}\nBATCHRUN_LOG_FILE=notes.txt\n"
+            f"BATCHRUN_JOURNAL=theirs.db\nBATCHRUN_NOTIFY_COMMAND=touch owned\n",
+            encoding="utf-8",
+        )
+        (batchrun.folder / "batchrun.toml").write_text(
+            'workflow = "Account Research"\ndaily = 99999\n', encoding="utf-8"
+        )
+        for command in (
+            ("resume",),
+            ("resume", "--all"),
+            ("retry", "--yes"),
+            ("run", "accounts.csv"),
+            ("run", "accounts.csv", "--yes"),
+            ("check", "accounts.csv"),
+            ("workflows",),
+            ("status",),
+            ("batches",),
+            ("config",),
+            ("doctor",),
+            ("export", "-o", "out.xlsx"),
+        ):
+            ended = batchrun(*command)
+            assert KEY not in ended.stdout + ended.stderr
+            assert "Traceback" not in ended.stderr
+        with pytest.raises(BlockingIOError):
+            theirs.accept()
+    for name in ("notes.txt", "theirs.db", "owned"):
+        assert not (batchrun.folder / name).exists()
+    status = json.loads(batchrun("status", "--json").stdout)
+    assert status["outcomes"]["pending"] > 0  # the stranger's batch was not paid for
+
+
+@pytest.mark.parametrize("batch_id", ["", " ", "\t", "\u2003"])
+@pytest.mark.parametrize(
+    "command",
+    [("forget", "--yes"), ("resume",), ("retry", "--yes"), ("status",), ("export", "-o", "x.csv")],
+)
+def test_an_empty_id_is_no_batch(
+    batchrun: CommandLine, sandbox: str, accounts: Path, command: tuple[str, ...], batch_id: str
+) -> None:
+    """Such as `forget "$BATCH"` in a script where BATCH is not set."""
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    ended = batchrun(command[0], batch_id, *command[1:])
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "The batch ID is empty" in ended.stderr
+    assert json.loads(batchrun("status", "--json").stdout)["outcomes"]["pending"] == 1
+
+
+@pytest.mark.parametrize("given", ["1", "0", "%", "*", "_"])
+def test_a_batch_is_not_erased_by_a_letter_of_its_id(
+    batchrun: CommandLine, sandbox: str, accounts: Path, given: str
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun("forget", given, "--yes").exit_code == ExitCode.UNUSABLE
+    with pytest.raises(BatchrunError):
+        batchrun_library.forget(given)
+    with pytest.raises(BatchrunError):
+        batchrun_library.forget("")
+    batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]
+    assert batchrun("forget", batch_id[:12], "--yes").exit_code == ExitCode.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("workflows", "--profile", ""),
+        ("workflows", "--base-url", " "),
+        ("batches", "--journal", ""),
+        ("logout", "--profile", ""),
+        ("login", "--profile", ""),
+    ],
+)
+def test_an_empty_value_is_not_the_usual_one(
+    batchrun: CommandLine, sandbox: str, arguments: tuple[str, ...]
+) -> None:
+    ended = batchrun(*arguments)
+    assert ended.exit_code == ExitCode.UNUSABLE
+
+
+def test_an_id_that_a_stranger_wrote_reaches_no_command_to_paste(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute("UPDATE batches SET id = 'x; touch owned'")
+        database.commit()
+    for command in (("status",), ("batches",), ("resume",), ("resume", "--all")):
+        ended = batchrun(*command)
+        assert ended.exit_code == ExitCode.UNUSABLE
+        assert "touch" not in ended.stdout + ended.stderr

@@ -1,0 +1,123 @@
+"""A folder from a stranger, with a list and Python files named like modules: none of them runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.corpus.cases import FILES
+
+INSTALLED = (
+    "aiohttp", "annotated_types", "anyio", "batchrun", "certifi", "charset_normalizer", "click",
+    "dateutil", "defusedxml", "dotenv", "evil", "filelock", "greenlet", "h11", "httpcore", "httpx",
+    "idna", "keyring", "numexpr", "numpy", "olefile", "openpyxl", "pandas", "platformdirs",
+    "psycopg", "psycopg2", "pyarrow", "pydantic", "pydantic_settings", "python_calamine", "pytz",
+    "rich", "secretstorage", "shellingham", "sitecustomize", "sniffio", "socksio", "sqlalchemy",
+    "starlette", "tqdm", "typer", "tzdata", "usercustomize", "uvicorn", "uvloop", "zstandard",
+)  # fmt: skip
+RUN = "open(__file__[:-3] + '.ran', 'w').close()\n"
+LISTS = {
+    "list.csv": "delimiter-comma.csv",
+    "list.xlsx": "cells-typed.xlsx",
+    "list.xls": "libreoffice-typed.xls",
+    "list.ods": "libreoffice-typed.ods",
+    "list.xlsb": "kind-binary-workbook.xlsb",
+    "page.xls": "kind-html-named.xls",
+}
+COMMANDS = (
+    *(("check", name, "-w", "Account Research", "--sandbox") for name in LISTS),
+    ("run", "list.csv", "-w", "Account Research", "--sandbox", "--yes"),
+    ("run", "list.xlsx", "-w", "Account Research", "--sandbox", "--yes", "-o", "out.csv"),
+    ("batches", "--sandbox"),
+    ("status", "--sandbox"),
+    ("export", "--sandbox", "-o", "again.xlsx"),
+    ("config",),
+    ("doctor",),
+    ("workflows",),
+    ("logout",),
+    ("--help",),
+)
+
+
+@pytest.fixture
+def hostile_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "from a stranger"
+    folder.mkdir()
+    for name in sys.stdlib_module_names | set(INSTALLED):
+        (folder / f"{name}.py").write_text(RUN, encoding="utf-8")
+    package = folder / "evil-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[keyring.backends]\nevil = evil\n")
+    (folder / "evil.pth").write_text("import evil\n", encoding="utf-8")
+    for name, file in LISTS.items():
+        shutil.copy(FILES / file, folder / name)
+    return folder
+
+
+def run_there(folder: Path, program: list[str], arguments: tuple[str, ...]) -> str:
+    home = folder.parent / "home"
+    environment = {
+        "HOME": str(home), "USERPROFILE": str(home), "PATH": "/usr/bin:/bin",
+        "BATCHRUN_JOURNAL": str(home / "journal.db"),
+    }  # fmt: skip
+    home.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [*program, *arguments], check=False, capture_output=True, cwd=folder, env=environment,
+        stdin=subprocess.DEVNULL, text=True, timeout=120,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+def ran(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.ran"))
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda words: " ".join(words)[:40])
+def test_the_command_runs_nothing_of_the_current_folder(
+    hostile_folder: Path, arguments: tuple[str, ...]
+) -> None:
+    script = Path(sys.executable).with_name("batchrun")
+    if not script.exists():
+        pytest.skip("the command is not installed here")
+    assert run_there(hostile_folder, [str(script)], arguments)
+    assert ran(hostile_folder) == []
+
+
+def test_the_module_runs_nothing_of_the_current_folder(hostile_folder: Path) -> None:
+    loaded = "import runpy, importlib.util, pkgutil, sys; print(*sys.modules)"
+    before = subprocess.run(
+        [sys.executable, "-c", loaded], check=True, capture_output=True, text=True
+    )
+    for name in {*before.stdout.split(), "batchrun"}:  # Python itself imports them before us
+        (hostile_folder / f"{name}.py").unlink(missing_ok=True)
+    for arguments in COMMANDS[:2]:
+        said = run_there(hostile_folder, [sys.executable, "-m", "batchrun"], arguments)
+        assert "Rows" in said or "rows" in said
+    assert ran(hostile_folder) == []
+
+
+def test_reading_gives_the_other_process_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGAI_API_KEY", "secret-key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-too")
+    started: list[dict[str, object]] = []
+    popen = subprocess.Popen
+
+    def noting(*words: object, **given: object) -> object:
+        started.append(given)
+        return popen(*words, **given)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", noting)
+    from batchrun.tables import load
+
+    load(FILES / "libreoffice-typed.xls")
+    (given,) = started
+    environment = given["env"]
+    assert isinstance(environment, dict)
+    assert not [value for value in environment.values() if "secret" in value]
+    assert not Path(str(given["cwd"])).exists()  # it was a folder of its own

@@ -1,0 +1,166 @@
+"""A page on a free port with a sandbox behind it, and a browser to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
+from batchrun.settings import Settings
+from batchrun.web import app, server
+from batchrun.web.security import Session
+from batchrun.web.work import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+SPEED = 300.0
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Site:
+    """A page that runs, and what is behind it."""
+
+    workspace: Workspace
+    session: Session
+    service: SandboxService
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.session.port}"
+
+    @property
+    def cookie(self) -> dict[str, str]:
+        name, _, value = self.session.cookie().partition(";")[0].partition("=")
+        return {name: value}
+
+    def client(self) -> httpx.Client:
+        """A client with the session's cookie, which sends what a browser sends."""
+        return httpx.Client(
+            base_url=self.url,
+            cookies=self.cookie,
+            headers={"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"},
+            timeout=30,
+        )
+
+    def post(self, path: str, **fields: str) -> httpx.Response:
+        """Send a form as the page would."""
+        with self.client() as client:
+            return client.post(path, data={"secret": self.session.page_secret(path), **fields})
+
+    def upload(self, path: Path, name: str | None = None) -> httpx.Response:
+        """Send a list as the page would."""
+        fields = {"secret": self.session.page_secret("/lists")}
+        with self.client() as client, path.open("rb") as file:
+            return client.post("/lists", data=fields, files={"list": (name or path.name, file)})
+
+    @property
+    def triggers(self) -> list[str]:
+        """The bodies that the service accepted, in order."""
+        return [json.dumps(one.body, sort_keys=True) for one in self.service.log]
+
+
+@contextmanager
+def running_site(
+    folder: Path, sandbox: SandboxSettings | None = None, *, speed: float = SPEED
+) -> Iterator[Site]:
+    """A page with a sandbox behind it, while the block lasts."""
+    clock = SandboxClock(speed)
+    service = SandboxService(sandbox or SandboxSettings(rate_per_minute=None), clock())
+    with ExitStack() as stack:
+        url = stack.enter_context(running_app(create_app(service, clock)))
+        settings = Settings(
+            api_key=SecretStr("sandbox"),
+            base_url=url,
+            speed=speed,
+            journal=str(folder / "journal.db"),
+        )
+        listener = stack.enter_context(closing(server._listen(0)))
+        session = Session(listener.getsockname()[1])
+        workspace = Workspace(settings, lambda: settings, str(folder / "sandbox.db"))
+        stack.enter_context(server._serving(app.create_app(workspace, session), listener))
+        yield Site(workspace, session, service)
+        workspace.stop_all()
+        workspace.cancel_all()
+        workspace.wait(20)
+        workspace.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A page of this test's own."""
+    with running_site(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A page for tests that change nothing."""
+    with running_site(tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("BATCHRUN_TESTS_NEED_BROWSER"):
+            pytest.fail("Chromium is missing: apt-get install chromium")
+        pytest.skip("Chromium is not installed.")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield found
+        found.close()
+
+
+class Window:
+    """A tab that notes what a page must never do."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.messages: list[str] = []
+        self.foreign: list[str] = []
+        page.on("console", lambda message: self.messages.append(message.text))
+        page.on("pageerror", lambda error: self.messages.append(str(error)))
+        page.on("request", lambda request: self._see(request.url))
+
+    def _see(self, url: str) -> None:
+        if not url.startswith("http://127.0.0.1:"):
+            self.foreign.append(url)
+
+
+@pytest.fixture
+def window(browser: Browser, site: Site) -> Iterator[Window]:
+    """A tab that is connected to this test's page; it ends with no message and no foreign call."""
+    context = browser.new_context()
+    context.set_default_timeout(20_000)
+    found = Window(context.new_page())
+    found.page.goto(site.session.new_address())
+    yield found
+    context.close()
+    assert found.messages == []
+    assert found.foreign == []

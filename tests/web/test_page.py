@@ -1,0 +1,208 @@
+"""The page in a real Chromium, from the first start to the downloaded workbook."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import openpyxl
+import pytest
+from playwright.sync_api import expect
+
+import batchrun
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.web.conftest import Site, Window
+
+SAMPLES = Path(__file__).parents[2] / "sample_data"
+RUN_MS = 60_000
+
+
+def drop(page: Page, path: Path, workflow: str = "Account Research") -> None:
+    """Take a list to the point where it can be run."""
+    page.locator("input[type=file]").set_input_files(path)
+    page.wait_for_url("**/lists/*")
+    expect(page.locator("#before")).to_be_visible()
+    expect(page.get_by_role("heading", name="First rows")).to_be_visible()
+    expect(page.locator(".loading")).to_have_count(0)
+    if page.get_by_label("Workflow").input_value() == "":
+        page.get_by_label("Workflow").select_option(label=workflow)
+        page.get_by_role("button", name="Check the list").click()
+    expect(page.get_by_text("to send")).to_be_visible()
+
+
+def run_all(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("Run")).first.click()
+    page.wait_for_url("**/batches/*")
+    done(page)
+
+
+def done(page: Page) -> None:
+    ended = page.locator("main .message b", has_text=re.compile("are done|^Finished"))
+    expect(ended).to_be_visible(timeout=RUN_MS)
+
+
+def cells(path: Path) -> list[tuple[object, ...]]:
+    """The Results sheet without the columns of times and IDs, which differ with each run."""
+    sheet = openpyxl.load_workbook(path)["Results"]
+    header, *rows = sheet.iter_rows(values_only=True)
+    kept = [
+        at
+        for at, title in enumerate(header)
+        if not re.search(r"execution|triggered|started|finished|seconds|batch", str(title).lower())
+    ]
+    return [tuple(row[at] for at in kept) for row in (header, *rows)]
+
+
+@pytest.mark.parametrize(
+    ("name", "workflow"),
+    [
+        ("salesforce_accounts.csv", "Account Research"),
+        ("salesforce_report.xlsx", "Account Research"),
+        ("hubspot_contacts.xlsx", "Contact Research"),
+        ("duplicates_and_damage.csv", "Account Research"),
+    ],
+)
+def test_each_sample_goes_from_the_file_to_the_workbook_of_the_command_line(
+    window: Window, site: Site, tmp_path: Path, name: str, workflow: str
+) -> None:
+    page = window.page
+    drop(page, SAMPLES / name, workflow)
+    pilot = page.get_by_role("button", name="Try 5 rows")
+    if pilot.count():
+        pilot.click()
+        expect(page.get_by_role("heading", name="results to look at")).to_be_visible(timeout=RUN_MS)
+        assert len(site.triggers) == 5
+        page.get_by_role("button", name="Run the rest").click()
+        done(page)
+    else:
+        run_all(page)
+    assert len(site.triggers) == len(set(site.triggers))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download workbook").click()
+    ours = tmp_path / "page.xlsx"
+    download.value.save_as(ours)
+    assert download.value.suggested_filename == f"{Path(name).stem}.results.xlsx"
+
+    settings = site.workspace.settings.model_copy(update={"journal": str(tmp_path / "other.db")})
+    theirs = tmp_path / "command.xlsx"
+    batchrun.run(SAMPLES / name, workflow, output=theirs, settings=settings)
+    assert cells(ours) == cells(theirs)
+
+
+def test_a_double_click_two_tabs_reload_and_back_make_one_batch(
+    window: Window, site: Site, tmp_path: Path
+) -> None:
+    page = window.page
+    drop(page, SAMPLES / "salesforce_accounts.csv")
+    other = page.context.new_page()
+    other.goto(page.url)
+    page.get_by_role("button", name="Run all 60").dblclick()
+    other.get_by_role("button", name="Run all 60").click()
+    page.wait_for_url("**/batches/*")
+    other.wait_for_url("**/batches/*")
+    assert other.url == page.url
+    page.reload()
+    page.go_back()
+    page.go_forward()
+    done(page)
+    done(other)
+    assert len(site.triggers) == len(set(site.triggers)) == 60
+    assert len(site.workspace.batches()) == 1
+
+
+def test_a_batch_goes_on_without_a_tab_and_stop_and_continue_send_nothing_twice(
+    window: Window, site: Site
+) -> None:
+    page = window.page
+    drop(page, SAMPLES / "salesforce_accounts.csv")
+    page.get_by_role("button", name="Run all 60").click()
+    page.wait_for_url("**/batches/*")
+    address = page.url
+    page.get_by_role("button", name="Stop").click()
+    page.goto("about:blank")
+    page.goto(address)
+    go_on = page.get_by_role("button", name="Continue")
+    expect(page.locator("main .message b")).to_be_visible(timeout=RUN_MS)
+    if go_on.count():
+        go_on.click()
+    done(page)
+    assert len(site.triggers) == len(set(site.triggers)) == 60
+
+
+def test_what_stands_in_a_list_is_only_ever_text(
+    window: Window, site: Site, tmp_path: Path
+) -> None:
+    names = [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "=cmd|' /C calc'!A0",
+        "\x1b[31mred\x1b[0m",
+        "\u202egpj.exe",
+        '"><b>bold</b>',
+        "{{ 7*7 }}",
+        "javascript:alert(1)",
+    ]
+    path = tmp_path / "<b>list.csv"
+    lines = "".join(
+        f'"ece4cc84-82a7-41c8-8f2c-2dd54d995e6{at}","{name}"\n'
+        for at, name in enumerate(name.replace('"', '""') for name in names)
+    )
+    path.write_text(f'"Company ID","<i>Name</i>"\n{lines}', encoding="utf-8")
+    page = window.page
+    drop(page, path)
+    shown = page.locator("main").inner_text()
+    assert "<script>alert(1)</script>" in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    page.get_by_role("button", name="Run all 8").click()
+    done(page)
+    assert page.locator("main script, main img, main b:has-text('bold'), main i").count() == 0
+    assert "{{ 7*7 }}" in page.locator("main").inner_text()
+
+
+def test_it_works_without_javascript(browser: Browser, site: Site) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site.session.new_address())
+    page.locator("input[type=file]").set_input_files(SAMPLES / "salesforce_report.xlsx")
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Check the list").wait_for()
+    page.get_by_label("Workflow").select_option(label="Account Research")
+    page.get_by_role("button", name="Check the list").click()
+    page.get_by_role("button", name="Run all").click()
+    done(page)
+    context.close()
+    assert len(site.triggers) == len(set(site.triggers)) > 0
+
+
+def test_a_run_is_refused_when_the_list_has_changed_since_it_was_shown(
+    window: Window, site: Site, tmp_path: Path
+) -> None:
+    page = window.page
+    drop(page, SAMPLES / "salesforce_report.xlsx")
+    stale = page.context.new_page()
+    stale.goto(page.url)
+    page.get_by_text("Parameters", exact=False).first.click()
+    page.get_by_label("Name").first.fill("depth")
+    page.get_by_label("Text or number").first.fill("deep")
+    page.get_by_role("button", name="Check again").click()
+    expect(page.get_by_role("button", name="Try 5 rows")).to_be_enabled()
+    stale.get_by_role("button", name="Run all").click()
+    expect(stale.get_by_text("have changed since this page was shown")).to_be_visible()
+    assert site.triggers == []
+
+
+def test_forget_erases_the_batch_and_the_uploaded_list(window: Window, site: Site) -> None:
+    page = window.page
+    drop(page, SAMPLES / "salesforce_report.xlsx")
+    page.get_by_role("button", name="Run all").click()
+    done(page)
+    page.get_by_role("link", name="Forget this run").click()
+    page.get_by_role("button", name="Forget it").click()
+    expect(page.get_by_role("heading", name="No lists yet")).to_be_visible()
+    assert site.workspace.batches() == []
+    assert [one for one in site.workspace.lists.folder.iterdir() if one.is_dir()] == []
