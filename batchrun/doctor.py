@@ -36,7 +36,7 @@ from batchrun.service.transport import describe
 from batchrun.settings import Kept, find_access, find_configuration, load_settings, stored_profiles
 from batchrun.settings.location import checked_base_url, is_loopback, is_server, shown
 from batchrun.settings.model import masked_end, masked_key
-from batchrun.text import plural, without_user
+from batchrun.text import plural, quoted_command, without_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -131,7 +131,7 @@ def examine_versions() -> list[Finding]:
             "Packages",
             Verdict.FAULT if missing else Verdict.OK,
             packages,
-            "Install batchrun anew: pip install --force-reinstall batchrun" if missing else "",
+            "Reinstall batchrun: pip install --force-reinstall batchrun" if missing else "",
         ),
         Finding("Extras", Verdict.OK, "; ".join(extras)),
     ]
@@ -193,7 +193,8 @@ def examine_configuration(files: Configuration) -> Finding:
             "Files",
             Verdict.FAULT,
             f"{text}; others can read {stored.path}",
-            f"Close it with: chmod 600 {stored.path}; then have the key replaced.",
+            "Have the key replaced, and close the file: "
+            f"{quoted_command('chmod', '600', str(stored.path))}",
         )
     return Finding("Files", Verdict.OK, text)
 
@@ -256,7 +257,7 @@ def _contents(path: Path) -> Finding:
         return _fault(f"{path} is damaged: {flaws}", f"Put a copy back, or {_ELSEWHERE}")
     found = _of_schema(str(path), schema, there, ", whole")
     if found.verdict is Verdict.OK and os.name == "posix" and path.stat().st_mode & 0o077:
-        advice = f"Others can read it: chmod 600 {path}"
+        advice = f"Close it to others: {quoted_command('chmod', '600', str(path))}"
         return replace(found, verdict=Verdict.WARNING, advice=advice)
     return found
 

@@ -52,6 +52,9 @@ class Request:
         no_company: Send no company ids, whatever columns there are.
         no_contact: Send no contact ids likewise.
         visible_only: Leave out rows that are hidden or filtered out.
+        encoding: Encoding of a text file, such as ``cp1251``; ``None`` to find it.
+        delimiter: What separates the fields of a text file; ``None`` to find it.
+        quoting: ``"literal"`` where quotes in a text file are text; ``None`` for the usual way.
         lenient_ids: Send what merely looks like a UUID.
         mapping: File with the choices made for an earlier export of the same shape.
         save_mapping: Where to keep the choices made for this one.
@@ -72,6 +75,9 @@ class Request:
     no_company: bool = False
     no_contact: bool = False
     visible_only: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
     lenient_ids: bool = False
     mapping: Path | None = None
     save_mapping: Path | None = None
@@ -107,6 +113,9 @@ class Request:
             header_row=None if self.no_header else self.header_row or defaults.header_row,
             no_header=self.no_header or (defaults.no_header and self.header_row is None),
             visible_only=self.visible_only or defaults.visible_only,
+            encoding=self.encoding or defaults.encoding,
+            delimiter=self.delimiter or defaults.delimiter,
+            quoting=self.quoting or defaults.quoting,
             lenient_ids=self.lenient_ids or defaults.lenient_ids,
         )
 
@@ -157,6 +166,9 @@ def _table(request: Request, settings: Settings) -> tuple[Table, Choices]:
         sheet=request.sheet,
         header_row=request.header_row,
         visible_only=request.visible_only,
+        encoding=request.encoding,
+        delimiter=request.delimiter,
+        quoting=request.quoting,
         company_column=request.company_column,
         contact_column=request.contact_column,
         lenient_ids=request.lenient_ids,
@@ -171,6 +183,9 @@ def _table(request: Request, settings: Settings) -> tuple[Table, Choices]:
             header_row=choices.header_row,
             no_header=request.no_header,
             visible_only=choices.visible_only,
+            encoding=choices.encoding,
+            delimiter=choices.delimiter,
+            quoting=choices.quoting,
             limits=_limits(settings),
         )
     elif request.no_header:

@@ -126,6 +126,32 @@ VisibleOnly: TypeAlias = Annotated[
         rich_help_panel=THE_LIST,
     ),
 ]
+Encoding: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Encoding of a text file, such as utf-8, cp1251 or shift_jis. "
+        "Without it, batchrun finds it.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+Delimiter: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What separates the fields of a text file: comma, semicolon, tab, bar, or any "
+        "character. Without it, batchrun finds it.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+Quoting: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="literal: quotes in a text file are text like any other character.",
+        rich_help_panel=THE_LIST,
+    ),
+]
 CompanyColumn: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -737,6 +763,9 @@ class ListOptions:
     header_row: HeaderRow = None
     no_header: NoHeader = False
     visible_only: VisibleOnly = False
+    encoding: Encoding = None
+    delimiter: Delimiter = None
+    quoting: Quoting = None
     company_column: CompanyColumn = None
     contact_column: ContactColumn = None
     no_company: NoCompany = False
@@ -826,6 +855,9 @@ def request_from(
         no_company=options.no_company,
         no_contact=options.no_contact,
         visible_only=options.visible_only,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        quoting=options.quoting,
         lenient_ids=options.lenient_ids,
         mapping=options.mapping,
         save_mapping=options.save_mapping,

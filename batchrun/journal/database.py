@@ -60,7 +60,7 @@ def connect_to_server(location: str) -> Engine:
     except ImportError:
         raise JournalError(
             "A journal on a PostgreSQL server needs psycopg.",
-            "Install it with: pip install 'batchrun[postgres]'",
+            'Install it with: pip install "batchrun[postgres]"',
         ) from None
     event.listen(engine, "connect", partial(_make_server_durable, shown(location)))
     return engine

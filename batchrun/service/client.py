@@ -44,7 +44,7 @@ from batchrun.service.parsing import (
     tidy,
 )
 from batchrun.service.proxy import proxy_for
-from batchrun.service.transport import exchange, open_transport
+from batchrun.service.transport import exchange, fault_for_log, open_transport
 from batchrun.settings import DEFAULT_BASE_URL
 from batchrun.settings.location import checked_base_url, is_encrypted, is_loopback
 from batchrun.text import duration
@@ -282,7 +282,7 @@ class Client:
             path=path,
             status=None if isinstance(reply, NoReply) else reply.status,
             seconds=round(time.monotonic() - began, 3),
-            fault=reply.reason if isinstance(reply, NoReply) else reply.flaw or None,
+            fault=fault_for_log(reply.reason if isinstance(reply, NoReply) else reply.flaw),
         )
         return reply
 

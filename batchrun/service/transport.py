@@ -268,6 +268,24 @@ def describe(error: Exception) -> str:
     return str(error).rstrip(".") or f"the connection was lost ({type(error).__name__})"
 
 
+_OWN_WORDS = (
+    *_WORDS.values(),
+    *(
+        "the answer broke off",
+        "the answer is encoded",
+        "the answer is not the gzip",
+        "answer larger",
+    ),
+)
+
+
+def fault_for_log(fault: str) -> str | None:
+    """A fault in batchrun's words alone: a log holds none of the service's; ``None`` for none."""
+    if not fault:
+        return None
+    return next((words for words in _OWN_WORDS if fault.startswith(words)), "the request failed")
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error, what it was raised from, and the members of groups among them."""
     while error is not None:

@@ -65,6 +65,9 @@ class ListDefaults(BaseModel):
         header_row: Line of the column names.
         no_header: The list has no column names.
         visible_only: Leave out hidden rows.
+        encoding: Encoding of a text file.
+        delimiter: What separates the fields of a text file.
+        quoting: ``literal`` where quotes in a text file are text.
         company_column: Column with the company ids.
         contact_column: Column with the contact ids.
         no_company: Send no company ids.
@@ -88,6 +91,9 @@ class ListDefaults(BaseModel):
     header_row: Annotated[int | None, Field(ge=1)] = None
     no_header: bool = False
     visible_only: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
     company_column: str | None = None
     contact_column: str | None = None
     no_company: bool = False

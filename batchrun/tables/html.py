@@ -323,7 +323,9 @@ def _encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
             pass
         else:
             return encoding, ()
-    return detect_encoding(raw, name)
+    found = detect_encoding(raw, name)
+    guess = (f"{name} is not UTF-8; read as {found.guessed}, a guess",) if found.guessed else ()
+    return found.name, found.notices + guess
 
 
 def _span(text: str | None, most: int) -> int:

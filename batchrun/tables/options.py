@@ -43,6 +43,12 @@ class LoadOptions:
         header_row: Line of the column names; ``None`` to find it.
         no_header: Whether the list has no column names.
         visible_only: Leave out rows that are hidden or filtered out.
+        encoding: How the characters of a text file are encoded, such as ``cp1251``; ``None`` to
+            find it.
+        delimiter: What is between the fields of a text file: a character, or ``comma``,
+            ``semicolon``, ``tab`` or ``bar``; ``None`` to find it.
+        quoting: ``"literal"`` where quotes in a text file are text like any other; ``None`` for
+            quotes around fields.
         limits: How large the list may be.
     """
 
@@ -50,4 +56,7 @@ class LoadOptions:
     header_row: int | None = None
     no_header: bool = False
     visible_only: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
     limits: LoadLimits = field(default_factory=LoadLimits)

@@ -162,9 +162,9 @@ def _advice(row: ResultRow, batch_id: str) -> str:
             )
         case Outcome.IN_DOUBT:
             return (
-                "It may have been accepted and paid for. Look in PG:AI, then decide with: "
-                f"batchrun resume {batch_id} --in-doubt retry (or drop). "
-                "batchrun never sends it again by itself."
+                "It may have been accepted and paid for: batchrun never sends it again by itself. "
+                "Look in PG:AI, then decide: "
+                f"batchrun resume {batch_id}"
             )
         case Outcome.FAILED | Outcome.REJECTED:
             return (

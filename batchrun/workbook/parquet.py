@@ -33,7 +33,7 @@ def require_parquet() -> Any:
     except ImportError as error:
         raise OutputError(
             "A .parquet output needs a library that is not installed.",
-            "Install it with: pip install 'batchrun[parquet]'",
+            'Install it with: pip install "batchrun[parquet]"',
         ) from error
     return pyarrow
 

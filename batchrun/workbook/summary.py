@@ -226,12 +226,12 @@ def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Ce
     if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
         yield "send failed and rejected rows again with", f"batchrun retry {batch_id}"
     if undecided:
-        yield "settle rows in doubt with", f"batchrun resume {batch_id} --in-doubt …"
+        yield "settle rows in doubt with", f"batchrun resume {batch_id}"
     if counts[Outcome.INVALID]:
         yield "mend invalid rows in the list, then", MENDED
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
         yield f'send the rows you mark under "{AGAIN}" with', "batchrun run THIS_FILE"
-    yield "write this anew with", f"batchrun export {batch_id} -o …"
+    yield "write this anew with", f"batchrun export {batch_id} -o OUT.xlsx"
 
 
 def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:

@@ -17,6 +17,7 @@ from batchrun.cli.log_file import LogFile, logging_to
 from batchrun.errors import ExitCode, UsageError
 from batchrun.events import Event, happened
 from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.service.transport import fault_for_log
 from batchrun.text import MASK, hide_secret
 from tests.cli.conftest import ACME, BETA, SPEED
 from tests.engine.faults import Fault, faulty_sandbox
@@ -196,3 +197,17 @@ def test_every_event_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
     section = page[page.index("## The log file") :]
     assert [event for event in Event if f"`{event}`" not in section] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "logged"),
+    [
+        ("", None),
+        ("the connection was reset", "the connection was reset"),
+        ("the proxy refused the connection (407 says Acme)", "the proxy refused the connection"),
+        ("the answer broke off: illegal chunk Acme", "the answer broke off"),
+        ("illegal status line: bytearray(b'Acme')", "the request failed"),
+    ],
+)
+def test_a_fault_is_logged_in_our_own_words(fault: str, logged: str | None) -> None:
+    assert fault_for_log(fault) == logged

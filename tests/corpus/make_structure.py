@@ -204,7 +204,7 @@ def seconds() -> Iterator[Case]:
     marked = text(HEAD, ROWS[0]) + b"\xef\xbb\xbf" + text(HEAD, ROWS[1])
     yield Case(
         "second-header-of-two-files-joined.csv", marked, [HEAD, *ROWS[:2]], [2, 4],
-        ["1 repeated header set aside (line 3"],
+        ["1 repeated header set aside (line 3", "1 byte order mark"],
     )  # fmt: skip
     pending = [["Company ID", "Status"], [A, "new"], ["pending", "old"], [B, "new"]]
     yield Case("second-header-it-is-not.csv", text(*pending), pending, [2, 3, 4])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from batchrun.errors import JournalError
+from batchrun.errors import BatchrunError, JournalError
+from batchrun.journal import Journal
 from batchrun.settings import load_settings
 from batchrun.settings.location import is_server, server_url, shown, synchronised_by
 
@@ -60,9 +61,49 @@ def test_a_password_is_never_shown(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "location",
+    [
+        "postgresql+psycopg2://anna:geheim@db/batchrun",
+        "POSTGRESQL://anna:geheim@db/batchrun",
+        " postgres://anna:geheim@db/batchrun\n",
+        '"postgresql://anna:geheim@db/batchrun"',
+        "pgsql://anna:geheim@db/batchrun",
+        "jdbc:postgresql://anna:geheim@db/batchrun",
+        "jdbc:postgresql://db/batchrun?user=anna&password=geheim",
+        "postgresql:/anna:geheim@db/batchrun",
+        "postgresql//anna:geheim@db/batchrun",
+        "postgresql:anna:geheim@db/batchrun",
+        "anna:geheim@db.example.com:5432/batchrun",
+        "a:geheim@db/batchrun",
+        "host=db user=anna password=geheim dbname=batchrun",
+        "dbname=batchrun password='geheim geheim'",
+        "PASSWORD = geheim HOST = db",
+        "Server=db;Database=batchrun;Uid=anna;Pwd=geheim;",
+        "mysql://anna:geheim@db/batchrun",
+        "mongodb+srv://anna:geheim@db/batchrun",
+        "sqlite:///geheim.db?password=geheim",
+    ],
+)
+def test_no_spelling_of_a_database_is_a_file_or_shows_its_password(
+    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_server(location)
+    assert ":geheim@" not in shown(location)
+    assert "password=geheim" not in shown(location).lower()
+    with pytest.raises((JournalError, BatchrunError)) as refused:
+        Journal(location)
+    assert "geheim" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("url", "words"),
     [
         ("mysql://host/batchrun", "no journal in a database of mysql"),
+        ("sqlite:///x.db", "path alone"),
+        ("host=db dbname=batchrun", "neither a path nor a URL"),
+        ("notes:2024.db", "neither a path nor a URL"),
         ("postgresql://host:port/batchrun", "can't be read"),
         ("postgresql://anna:p@ss@host/batchrun", "%40"),
         ("postgresql://host", "names no database"),
