@@ -20,7 +20,7 @@ from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
 from batchrun.settings import Settings, find_access, for_batch, load_settings
-from batchrun.text import html_table, opens_at, plural
+from batchrun.text import html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -68,7 +68,7 @@ class BatchStatus:
     @property
     def opens_at(self) -> datetime | None:
         """When the quota opens again, where it was spent and nobody works on the batch since."""
-        return None if self.working else opens_at(self.summary.note)
+        return None if self.working else self.summary.resume_at
 
     def unlike_its_key(self, settings: Settings) -> str:
         """Whose key would pay for the rest, where it was begun with another; ``""`` for its own.
