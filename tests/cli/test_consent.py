@@ -273,3 +273,17 @@ def test_an_id_that_a_stranger_wrote_reaches_no_command_to_paste(
         ended = batchrun(*command)
         assert ended.exit_code == ExitCode.UNUSABLE
         assert "touch" not in ended.stdout + ended.stderr
+
+
+def test_a_journal_makes_no_file_elsewhere_by_the_columns_it_keeps(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    """Such as ~/.bash_login: a shell would run what stands in a column's name."""
+    mine, theirs = batchrun.folder / "mine.json", tmp_path / "theirs.json"
+    assert batchrun(*RUN, "--limit", "1", "--layout", str(mine)).exit_code == ExitCode.PAUSED
+    with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
+        kept = {"columns": ["$(touch owned)"], "layout": str(theirs)}
+        database.execute("UPDATE batches SET form = ?", [json.dumps(kept)])
+        database.commit()
+    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert not theirs.exists()
