@@ -51,6 +51,9 @@ class Reading(TypedDict, total=False):
     parameter_columns: Mapping[str, str]
     header_row: int | None
     visible_only: bool
+    encoding: str | None
+    delimiter: str | None
+    quoting: str | None
     lenient_ids: bool
     mapping: Path | None
     save_mapping: Path | None
@@ -86,7 +89,8 @@ async def check(
         with_credits: Ask for the credits left, too, which is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
-            ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
+            ``visible_only``, ``encoding``, ``delimiter``, ``quoting``, ``company_column``,
+            ``contact_column``, ``lenient_ids``,
             ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
             ``reuse``; see `Request`.
 
@@ -132,7 +136,8 @@ async def run(
             ``limit``. Each is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
-            ``visible_only``, ``company_column``, ``contact_column``, ``lenient_ids``,
+            ``visible_only``, ``encoding``, ``delimiter``, ``quoting``, ``company_column``,
+            ``contact_column``, ``lenient_ids``,
             ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
             ``reuse``; see `Request`.
 

@@ -102,8 +102,8 @@ def keys_hashed_once() -> Iterator[None]:
 
 
 @pytest.fixture(params=["httpx", "aiohttp"])
-def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test by httpx, and by what the extra `fast` brings."""
+def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test with httpx, and with aiohttp (the extra `fast`)."""
     name: str = request.param
     if name == "httpx":
         monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)

@@ -47,6 +47,9 @@ class Request:
         parameter_columns: Parameter name → name of the column its value comes from.
         header_row: Line of the column names; ``None`` to find it.
         visible_only: Leave out rows that are hidden or filtered out.
+        encoding: Encoding of a text file, such as ``cp1251``; ``None`` to find it.
+        delimiter: What separates the fields of a text file; ``None`` to find it.
+        quoting: ``"literal"`` where quotes in a text file are text; ``None`` for the usual way.
         lenient_ids: Send what merely looks like a UUID.
         mapping: File with the choices made for an earlier export of the same shape.
         save_mapping: Where to keep the choices made for this one.
@@ -64,6 +67,9 @@ class Request:
     parameter_columns: Mapping[str, str] = field(default_factory=dict)
     header_row: int | None = None
     visible_only: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
     lenient_ids: bool = False
     mapping: Path | None = None
     save_mapping: Path | None = None
@@ -86,6 +92,9 @@ class Request:
             parameter_columns={**defaults.parameter_columns, **self.parameter_columns},
             header_row=self.header_row or defaults.header_row,
             visible_only=self.visible_only or defaults.visible_only,
+            encoding=self.encoding or defaults.encoding,
+            delimiter=self.delimiter or defaults.delimiter,
+            quoting=self.quoting or defaults.quoting,
             lenient_ids=self.lenient_ids or defaults.lenient_ids,
         )
 
@@ -130,6 +139,9 @@ def _table(request: Request, settings: Settings) -> tuple[Table, Choices]:
         sheet=request.sheet,
         header_row=request.header_row,
         visible_only=request.visible_only,
+        encoding=request.encoding,
+        delimiter=request.delimiter,
+        quoting=request.quoting,
         company_column=request.company_column,
         contact_column=request.contact_column,
         lenient_ids=request.lenient_ids,
@@ -143,6 +155,9 @@ def _table(request: Request, settings: Settings) -> tuple[Table, Choices]:
             sheet=choices.sheet,
             header_row=choices.header_row,
             visible_only=choices.visible_only,
+            encoding=choices.encoding,
+            delimiter=choices.delimiter,
+            quoting=choices.quoting,
             limits=_limits(settings),
         )
     else:

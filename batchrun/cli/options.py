@@ -118,6 +118,32 @@ VisibleOnly: TypeAlias = Annotated[
         rich_help_panel=THE_LIST,
     ),
 ]
+Encoding: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Encoding of a text file, such as utf-8, cp1251 or shift_jis. "
+        "Without it, batchrun finds it.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+Delimiter: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What separates the fields of a text file: comma, semicolon, tab, bar, or any "
+        "character. Without it, batchrun finds it.",
+        rich_help_panel=THE_LIST,
+    ),
+]
+Quoting: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="literal: quotes in a text file are text like any other character.",
+        rich_help_panel=THE_LIST,
+    ),
+]
 CompanyColumn: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -716,6 +742,9 @@ class ListOptions:
     sheet: Sheet = None
     header_row: HeaderRow = None
     visible_only: VisibleOnly = False
+    encoding: Encoding = None
+    delimiter: Delimiter = None
+    quoting: Quoting = None
     company_column: CompanyColumn = None
     contact_column: ContactColumn = None
     lenient_ids: LenientIds = False
@@ -800,6 +829,9 @@ def request_from(
         dict(_column_of(text) for text in options.param_column or []),
         header_row=options.header_row,
         visible_only=options.visible_only,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        quoting=options.quoting,
         lenient_ids=options.lenient_ids,
         mapping=options.mapping,
         save_mapping=options.save_mapping,

@@ -1,4 +1,4 @@
-"""Trigger and poll: a batch's jobs over one quota, with a forecast of when executions end."""
+"""Triggers and polls a batch's jobs within one quota, and forecasts when executions end."""
 
 from batchrun.engine.clock import Clock
 from batchrun.engine.engine import Engine

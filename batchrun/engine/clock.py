@@ -1,4 +1,4 @@
-"""The engine's time: given to it, never fetched, so that a sandbox can compress it."""
+"""The engine's clock: passed in, so that a sandbox can compress time."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Clock:
         return _seconds() * self.speed
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so many seconds of this clock."""
+        """Wait this many seconds of this clock."""
         await asyncio.sleep(max(seconds, 0) / self.speed)
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
-        """Wait for an event, at most so many seconds of this clock."""
+        """Wait for an event, at most this many seconds of this clock."""
         try:
             async with asyncio.timeout(max(seconds, 0) / self.speed):
                 await event.wait()

@@ -1,7 +1,7 @@
 """This process's share of a quota that several processes spend from.
 
-The ledger in the journal gives out turns, a little apart as the rate says; this process takes some,
-uses each at its moment, and forfeits what it can't use in time.
+The ledger in the journal gives out slots, spaced as the rate says. This process takes some, uses
+each at its time, and forfeits those that it can't use in time.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
     from batchrun.journal import QuotaLedger
 
 AHEAD_SECONDS = 0.5
-"""Turns are taken for so many seconds of the machine's clock at once, so that a high rate doesn't
-wait for the disk each time."""
+"""Slots are taken for this much of the machine's time at once, so that a high rate doesn't wait for
+the disk each time."""
 
-MOST_TURNS = 1_000
+MOST_SLOTS = 1_000
 
 LATE_SECONDS = MARGIN_SECONDS
-"""A turn may be used so late."""
+"""How late a slot may be used."""
 
 SPACED_SECONDS = WINDOW_SECONDS + MARGIN_SECONDS + LATE_SECONDS
-"""As many turns as the rate fall into so long: those of a window fit, however late each is, and
-the quota's own bound never makes a turn later than it was."""
+"""The slots of one minute's rate are spread over this time: it leaves room for late use, so no 60 s
+window exceeds the rate, and the quota's own bound delays no slot."""
 
 
 class QuotaShare:
-    """Turns taken from the ledger, and the day's budget kept in step with it.
+    """Slots taken from the ledger, and the day's budget kept in step with it.
 
     Args:
-        quota: The key's quota, as far as this process knows it.
+        quota: The key's quota, as this process knows it.
         ledger: What all processes with this key share.
         clock: The engine's time.
-        daily: Requests a day, ``None`` for no limit of our own.
+        daily: Requests a day by the user's settings; ``None`` for no such limit.
     """
 
     def __init__(
@@ -51,23 +51,23 @@ class QuotaShare:
         self._ledger = ledger
         self._clock = clock
         self._daily = daily
-        self._turns: deque[float] = deque()
+        self._slots: deque[float] = deque()
         self._asked_at = -math.inf
         self._just_asked = False
         self._late = LATE_SECONDS
 
     def must_ask(self, now: float) -> bool:
-        """Whether the ledger has to be asked before `delay` can tell."""
+        """Whether the ledger has to be asked before `delay` is known."""
         if math.isinf(self._quota.rate):
             return self._daily is not None and now - self._asked_at >= AHEAD_SECONDS
         kept = 1 if self._just_asked else 0  # asking must lead to a request, however long it took
-        while len(self._turns) > kept and now - self._turns[0] > self._late:
-            self._turns.popleft()
+        while len(self._slots) > kept and now - self._slots[0] > self._late:
+            self._slots.popleft()
         self._just_asked = False
-        return not self._turns
+        return not self._slots
 
     async def ask(self) -> None:
-        """Take the next turns, and learn what all processes have spent today.
+        """Take the next slots, and learn what all processes have spent today.
 
         Raises:
             JournalError: The journal can't be read or written.
@@ -77,37 +77,37 @@ class QuotaShare:
             requests, spacing = 0, 0.0
         else:
             ahead = AHEAD_SECONDS * self._clock.speed
-            requests = min(max(math.floor(rate / WINDOW_SECONDS * ahead), 1), MOST_TURNS)
+            requests = min(max(math.floor(rate / WINDOW_SECONDS * ahead), 1), MOST_SLOTS)
             spacing = SPACED_SECONDS / rate
         asked_at, shared_now = self._clock.now(), self._shared_now()
         taken = await asyncio.to_thread(self._ledger.take_turns, requests, spacing, shared_now)
-        # Before `now`: should this process be held up between the two, the day seems too long.
+        # Before `now`: if this process is held up between the two, the day only seems too long.
         to_midnight = seconds_to_midnight(datetime.now(UTC)) * self._clock.speed
         now = self._clock.now()
         first = asked_at + taken.first_at - shared_now
-        self._turns.extend(first + i * spacing for i in range(requests))
-        # A ledger that answered late must not make every turn come too late.
+        self._slots.extend(first + i * spacing for i in range(requests))
+        # A ledger that answered late must not make every slot too late.
         self._late = LATE_SECONDS + (now - asked_at)
         self._asked_at, self._just_asked = now, True
         if self._daily is not None:
             self._quota.limit_today(self._daily, taken.requests_today, to_midnight, now)
 
     def delay(self, now: float) -> float:
-        """Seconds until this process's turn; 0 for now."""
-        return max(self._turns[0] - now, 0.0) if self._turns else 0.0
+        """Seconds until this process's next slot; 0 for now."""
+        return max(self._slots[0] - now, 0.0) if self._slots else 0.0
 
     def take(self) -> None:
-        """Use the turn."""
-        if self._turns:
-            self._turns.popleft()
+        """Use the slot."""
+        if self._slots:
+            self._slots.popleft()
 
     async def hold(self, seconds: float) -> None:
-        """The service has refused a request: nobody's turn for a while.
+        """The service has refused a request: give out no slot for a while.
 
         Raises:
             JournalError: The journal can't be written.
         """
-        self._turns.clear()
+        self._slots.clear()
         await asyncio.to_thread(self._ledger.hold, seconds, self._shared_now())
 
     async def count(self) -> None:
@@ -119,7 +119,7 @@ class QuotaShare:
         await asyncio.to_thread(self._ledger.count)
 
     def _shared_now(self) -> float:
-        """A clock that all processes read alike: this machine's, or the journal's server's."""
+        """A clock that all processes share: this machine's, or that of the journal's server."""
         return (time.time() + self._ledger.clock_ahead) * self._clock.speed
 
 

@@ -112,10 +112,10 @@ class Connections:
         self._transports: dict[tuple[str, int], asyncio.Transport] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """Give uvicorn's protocol, telling its connections."""
+        """Uvicorn's protocol, which registers its connections here."""
         transports = self._transports
 
-        class Told(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # chosen at run time
+        class Tracked(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # chosen at run time
             def connection_made(self, transport: asyncio.Transport) -> None:
                 self.peer = tuple(transport.get_extra_info("peername")[:2])
                 transports[self.peer] = transport
@@ -125,7 +125,7 @@ class Connections:
                 transports.pop(self.peer, None)
                 super().connection_lost(exc)
 
-        return Told
+        return Tracked
 
     def reset(self, client: tuple[str, int]) -> None:
         """Reset a client's connection; what was sent on it and not read yet is lost."""

@@ -64,6 +64,9 @@ class ListDefaults(BaseModel):
         sheet: Sheet of a workbook.
         header_row: Line of the column names.
         visible_only: Leave out hidden rows.
+        encoding: Encoding of a text file.
+        delimiter: What separates the fields of a text file.
+        quoting: ``literal`` where quotes in a text file are text.
         company_column: Column with the company ids.
         contact_column: Column with the contact ids.
         lenient_ids: Also send IDs that are not valid UUIDs.
@@ -84,6 +87,9 @@ class ListDefaults(BaseModel):
     sheet: str | None = None
     header_row: Annotated[int | None, Field(ge=1)] = None
     visible_only: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
     company_column: str | None = None
     contact_column: str | None = None
     lenient_ids: bool = False

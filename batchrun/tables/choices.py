@@ -29,6 +29,9 @@ class Choices:
         sheet: Sheet of a workbook.
         header_row: Line of the column names.
         visible_only: Leave out hidden rows.
+        encoding: Encoding of a text file.
+        delimiter: What separates the fields of a text file.
+        quoting: ``literal`` where quotes are text.
         company_column: Name or number of the company column.
         contact_column: Name or number of the contact column.
         lenient_ids: Send what merely looks like a UUID.
@@ -39,6 +42,9 @@ class Choices:
     sheet: str | None = None
     header_row: int | None = None
     visible_only: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
     company_column: str | None = None
     contact_column: str | None = None
     lenient_ids: bool = False
@@ -89,6 +95,9 @@ _TYPES: dict[str, type] = {
     "sheet": str,
     "header_row": int,
     "visible_only": bool,
+    "encoding": str,
+    "delimiter": str,
+    "quoting": str,
     "company_column": str,
     "contact_column": str,
     "lenient_ids": bool,

@@ -78,7 +78,9 @@ def _encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
             pass
         else:
             return encoding, ()
-    return detect_encoding(raw, name)
+    found = detect_encoding(raw, name)
+    guess = (f"{name} is not UTF-8; read as {found.guessed}, a guess",) if found.guessed else ()
+    return found.name, found.notices + guess
 
 
 class _TableParser(HTMLParser):

@@ -42,10 +42,19 @@ class LoadOptions:
             is the first); ``None`` for the first visible sheet that holds anything.
         header_row: Line of the column names; ``None`` to find it.
         visible_only: Leave out rows that are hidden or filtered out.
+        encoding: How the characters of a text file are encoded, such as ``cp1251``; ``None`` to
+            find it.
+        delimiter: What is between the fields of a text file: a character, or ``comma``,
+            ``semicolon``, ``tab`` or ``bar``; ``None`` to find it.
+        quoting: ``"literal"`` where quotes in a text file are text like any other; ``None`` for
+            quotes around fields.
         limits: How large the list may be.
     """
 
     sheet: str | None = None
     header_row: int | None = None
     visible_only: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
     limits: LoadLimits = field(default_factory=LoadLimits)

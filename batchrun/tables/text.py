@@ -1,52 +1,36 @@
 """CSV and its kin: bytes → `Table`, every field exactly as it is written.
 
 The fields are told apart by the standard library's csv module: pandas gives the same text, but
-pads short rows without a word and does not tell where a record starts. Of a long text, stretches
-that are proven regular go to pandas all the same (regular.py): it gives columns, equal texts
-shared.
+pads short rows without a word and does not tell where a record starts.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import itertools
 import re
 import statistics
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import Block, Layout, gather
 from batchrun.tables.encoding import (
-    FIRST_BYTES,
-    Survey,
-    count_bytes,
+    Encoding,
+    check_encoding,
     detect_encoding,
-    lines_of,
-    survey,
-    text_pieces,
-    utf_8_pieces,
-    whole_lines,
+    is_plain_utf_8,
+    named_encoding,
 )
-from batchrun.tables.frames import Room
 from batchrun.tables.ids import MissingId, ValidId, parse_id
 from batchrun.tables.roles import is_known_name
 from batchrun.tables.sheets import BLOCK_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    import numpy as np
-    import numpy.typing as npt
-
-    from batchrun.tables.frames import Columns
-
-    Positions = npt.NDArray[np.int64]
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from io import BufferedIOBase
     from pathlib import Path
 
@@ -57,6 +41,14 @@ if TYPE_CHECKING:
 DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS = 256 * 1024
 SAMPLE_RECORDS = 200
+SHOWN_CELLS, SHOWN_CHARACTERS = 2, 40
+MOST_LINES = 100_000
+"""Of a record whose quotes are broken, looked through for the place."""
+
+_DELIMITER_NAMES = {
+    "comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "pipe": "|", "space": " ",
+    "colon": ":",
+}  # fmt: skip
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -68,10 +60,22 @@ class Dialect:
     Attributes:
         delimiter: One of ``DELIMITERS``, or what a ``sep=`` line names.
         declared: Whether the first line is such a ``sep=`` line.
+        literal: Whether quotes are text like any other.
+        spaced: Whether a space may stand between a delimiter and an opening quote.
     """
 
     delimiter: str
     declared: bool = False
+    literal: bool = False
+    spaced: bool = False
+
+    def reader(self, lines: Iterable[str]) -> Any:
+        """What tells the records of these lines apart."""
+        if self.literal:
+            return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+        return csv.reader(
+            lines, delimiter=self.delimiter, strict=True, skipinitialspace=self.spaced
+        )
 
 
 def line_at(text: str, position: int) -> int:
@@ -83,8 +87,9 @@ def detect_dialect(sample: str) -> Dialect:
     r"""Find the delimiter among comma, semicolon, tab and bar.
 
     A ``sep=;`` line, as Excel writes and reads it, is believed. Otherwise each delimiter of the
-    header is tried on the first records, quotes respected: the one that most often gives as many
-    fields as it gives in the header wins, then the one that gives more fields, then any before the
+    header is tried on the first records, quotes respected. The one that gives the most records with
+    an ID as a whole field wins, then the one that most often gives as many fields as it gives in
+    the header, then the one that gives more fields, then any before the
     comma, which is common in text and numbers. When the header holds no delimiter the list has a
     single column, unless a table of other rows is below a title.
 
@@ -105,9 +110,13 @@ def detect_dialect(sample: str) -> Dialect:
     if below is not None and (not scores or max(scores.values())[0] < below[1]):
         return Dialect(below[0])
     if scores:
-        return Dialect(max(scores, key=lambda delimiter: scores[delimiter]))
+        return Dialect(max(scores, key=lambda each: (_rows_with_ids(samples[each]), scores[each])))
     unused = (delimiter for delimiter, counts in widths.items() if set(counts) == {1})
     return Dialect(next(unused, ","))
+
+
+def _rows_with_ids(records: Sequence[Sequence[str]]) -> int:
+    return sum(any(isinstance(parse_id(cell), ValidId) for cell in row) for row in records)
 
 
 def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
@@ -187,373 +196,244 @@ def field_limit(characters: int) -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-QUOTE, LF, CR = b'"\n\r'
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Whole records from the beginning of a text, their quotes well-formed.
-
-    Attributes:
-        text: Their bytes; UTF-8.
-        breaks: Line breaks within, those in quotes included.
-        lines: How many lines below the first each record starts; empty unless ``width``.
-        width: Fields of each record; 0 when not all have as many.
-    """
-
-    text: bytes
-    breaks: int
-    lines: Sequence[int]
-    width: int
-
-
-def regular_stretch(text: bytes, delimiter: str) -> Stretch | None:
-    """The whole records a text begins with; ``None`` when a quote or a line end is in doubt.
-
-    Args:
-        text: UTF-8 that begins with a record; what follows its last whole record is left out.
-        delimiter: Of its fields.
-    """
-    import numpy as np
-
-    if len(delimiter) > 1 or not delimiter.isascii():
-        return None
-    characters = np.frombuffer(text, dtype=np.uint8)
-    marked = characters == ord(delimiter)
-    marked |= characters == LF
-    marked |= characters == QUOTE
-    marks = np.flatnonzero(marked)
-    kinds = characters[marks]
-    quotes = kinds == QUOTE
-    # from an opening quote to its closing one; a byte keeps whether their number is odd
-    quoted = (np.cumsum(quotes, dtype=np.uint8) & 1).view(bool)
-    ends = np.flatnonzero((kinds == LF) & ~quoted)
-    if not len(ends):
-        return Stretch(b"", 0, range(0), 0)
-    last = ends[-1] + 1
-    marks, kinds, quotes, quoted = marks[:last], kinds[:last], quotes[:last], quoted[:last]
-    whole = text[: int(marks[-1]) + 1]
-    breaks = kinds == LF
-    if whole.startswith(codecs.BOM_UTF8):
-        return None
-    if b"\r" in whole and _bare_cr(characters[: len(whole)], marks[breaks]):
-        return None
-    if quotes.any() and not _well_formed(characters, marks[quotes], ord(delimiter)):
-        return None
-    bare = kinds[~quoted & ~quotes]
-    width = _width(bare)
-    lines: Sequence[int] = range(len(ends))
-    if np.count_nonzero(breaks) > len(ends):
-        before = np.cumsum(breaks)[ends[:-1]]
-        lines = [0, *before.tolist()]
-    return Stretch(whole, int(np.count_nonzero(breaks)), lines if width else range(0), width)
-
-
-class Stretches:
-    """The regular stretches a text begins with, one after the other.
-
-    Args:
-        pieces: The text in UTF-8, cut anywhere.
-        delimiter: Of its fields.
-        longest: Bytes of a text that is still looked at, where no record ends; 0 for none.
-
-    Attributes:
-        pending: What was taken from the pieces and is in no stretch.
-    """
-
-    def __init__(self, pieces: Iterator[bytes], delimiter: str, longest: int) -> None:
-        self.pending = b""
-        self._pieces = pieces
-        self._delimiter = delimiter
-        self._longest = longest
-
-    def __iter__(self) -> Iterator[Stretch]:
-        for piece in self._pieces if self._longest else ():
-            self.pending += piece
-            stretch = regular_stretch(self.pending, self._delimiter)
-            if stretch is None or len(self.pending) > self._longest:
-                return
-            self.pending = self.pending[len(stretch.text) :]
-            yield stretch
-
-
-def one_ahead(stretches: Stretches) -> Iterator[Stretch]:
-    """Find each stretch while the one before is worked on."""
-    found = iter(stretches)
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        upcoming = thread.submit(next, found, None)
-        while (stretch := upcoming.result()) is not None:
-            upcoming = thread.submit(next, found, None)
-            yield stretch
-
-
-def _bare_cr(characters: npt.NDArray[np.uint8], breaks: Positions) -> bool:
-    """Whether a CR is followed by anything but LF; the last character is a line break."""
-    import numpy as np
-
-    before = characters[breaks - 1]
-    return bool(np.count_nonzero(before == CR) != np.count_nonzero(characters == CR))
-
-
-def _well_formed(characters: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> bool:
-    """Whether quotes open where a field begins and close where one ends, or are doubled."""
-    import numpy as np
-
-    opening, closing = quotes[::2], quotes[1::2]
-    before = characters[np.maximum(opening - 1, 0)]
-    after = characters[closing + 1]  # a line break is the last character
-    opens = (before == delimiter) | (before == LF) | (before == QUOTE) | (opening == 0)
-    closes = (after == delimiter) | (after == LF) | (after == CR) | (after == QUOTE)
-    return bool(opens.all() and closes.all())
-
-
-def _width(marks: npt.NDArray[np.uint8]) -> int:
-    """Fields of each record by the delimiters and line ends outside of quotes; 0 if they differ."""
-    import numpy as np
-
-    ends = marks == LF
-    width = int(np.argmax(ends)) + 1
-    if len(marks) % width or not ends[width - 1 :: width].all():
-        return 0
-    return width if np.count_nonzero(ends) * width == len(marks) else 0
-
-
-def read_columns(stretch: Stretch, delimiter: str) -> Columns:
-    """The columns of a stretch that has a width.
-
-    Raises:
-        ValueError: The parser found other fields than were proven.
-    """
-    import pandas as pd
-
-    frame = pd.read_csv(
-        io.BytesIO(stretch.text),
-        engine="c",
-        sep=delimiter,
-        header=None,
-        index_col=False,
-        dtype=object,
-        na_filter=False,
-        keep_default_na=False,
-        skip_blank_lines=False,
-        low_memory=False,
-    )
-    if frame.shape != (len(stretch.lines), stretch.width):
-        raise ValueError(f"{frame.shape} is not {len(stretch.lines)} by {stretch.width}")
-    return tuple(frame[position].to_numpy() for position in range(stretch.width))
-
-
-STRETCH_BYTES = 2 * 1024**2
-"""Read at once: with more, the processor's cache is too small, with less, each call costs more."""
-LONG_BYTES = 2 * 1024**2
-"""A shorter text is not worth loading pandas, which takes 0.25 s."""
-
-
 def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
     """Read delimited text.
 
     Args:
         stream: The file, which can be read again from the beginning.
         file: Its path; only named, not opened.
-        options: Where the header is, if the user says so.
+        options: Where the header is, and how it is written, if the user says so.
 
     Raises:
         InputError: The text can't be decoded, a quote is not closed, or it is no table.
     """
-    found = survey(stream)
-    if found.plain:
-        with suppress(InputError, UnicodeDecodeError, _BrokenQuoteError, _ChangedError):
-            return _read_plain(stream, file, options, found)
-    stream.seek(0)  # what is to be said of it needs all of it
-    return _read_whole(stream.read(), file, options)
+    if options.encoding is None and is_plain_utf_8(stream):
+        stream.seek(0)
+        mark = b"\xef\xbb\xbf"
+        encoding = Encoding("utf-8-sig" if stream.read(3) == mark else "utf-8")
+    else:
+        stream.seek(0)
+        raw = stream.read()
+        encoding, stream = _encoding(raw, file.name, options), io.BytesIO(raw)
+    return _TextFile(stream, file, encoding, options).read()
+
+
+def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
+    if options.encoding is None:
+        return detect_encoding(raw, name)
+    encoding = named_encoding(options.encoding)
+    if encoding == "utf-8" and raw.startswith(b"\xef\xbb\xbf"):
+        encoding = "utf-8-sig"
+    check_encoding(raw, encoding, name, f"{name} was to be read as {options.encoding}")
+    return Encoding(encoding)
 
 
 class _BrokenQuoteError(Exception):
-    """A record at or after this line, on which some record starts, has a quote left open."""
+    """A record that starts on this line has a quote left open."""
 
     def __init__(self, line: int) -> None:
         super().__init__(line)
         self.line = line
 
 
-class _ChangedError(Exception):
-    """The file is not what it was a moment ago."""
+class _TextFile:
+    """A text that is read, more than once where something is wrong with it."""
 
+    def __init__(
+        self, stream: BufferedIOBase, file: Path, encoding: Encoding, options: LoadOptions
+    ) -> None:
+        self._stream, self._encoding, self._options = stream, encoding, options
+        self._odd_marks: list[int] = []
+        with self._text() as text:
+            sample = text.read(SAMPLE_CHARACTERS)
+        self._dialect = _dialect_of(sample, options)
+        self._source = TableSource(
+            name=file.name,
+            path=str(file.absolute()),
+            format="csv",
+            encoding=encoding.name,
+            delimiter=self._dialect.delimiter,
+            notices=encoding.notices,
+        )
 
-def _read_plain(stream: BufferedIOBase, file: Path, options: LoadOptions, found: Survey) -> Table:
-    """Read UTF-8 piece by piece, so that it is never all in memory."""
-    stream.seek(0)
-    head = stream.read(max(STRETCH_BYTES, 4 * SAMPLE_CHARACTERS))
-    begin = len(codecs.BOM_UTF8) * head.startswith(codecs.BOM_UTF8)
-    sample = codecs.getincrementaldecoder("utf-8")().decode(head[begin:])[:SAMPLE_CHARACTERS]
-    dialect = _dialect_of(sample, options)
-    source = _source(file, "utf-8-sig" if begin else "utf-8", dialect, ())
+    def read(self) -> Table:
+        """The table.
 
-    first = begin + FIRST_BYTES
+        Raises:
+            InputError: A quote is not closed, or it is no table.
+        """
+        with field_limit(self._options.limits.field_characters), self._text() as text:
+            try:
+                layout = Layout("", self._options.header_row)
+                table = gather(self._blocks(text), self._source, layout)
+            except _BrokenQuoteError as error:
+                raise self._broken_quotes(error.line) from error
+        notices = list(table.source.notices)
+        if self._encoding.guessed:
+            notices.insert(0, self._guess_notice(table))
+        if self._odd_marks:
+            marks = "1 byte order mark" if len(self._odd_marks) == 1 else "Byte order marks"
+            notices.append(f"{marks} inside the file left out (first: line {self._odd_marks[0]})")
+        return replace(table, source=replace(table.source, notices=tuple(notices)))
 
-    def pieces() -> Iterator[bytes]:
-        further = iter(lambda: stream.read(STRETCH_BYTES), b"")
-        for piece in itertools.chain([head[begin:first], head[first:]], further):
-            if b"\0" in piece:
-                raise _ChangedError
-            yield piece
-
-    room = Room(found.lines, found.size // 2)
-    long = found.size >= LONG_BYTES
-    return _gather(pieces(), dialect, source, options, room, long=long)
-
-
-def _read_whole(raw: bytes, file: Path, options: LoadOptions) -> Table:
-    encoding, notices = detect_encoding(raw, file.name)
-    with io.TextIOWrapper(io.BytesIO(raw), encoding, newline="") as stream:
-        sample = stream.read(SAMPLE_CHARACTERS)
-    dialect = _dialect_of(sample, options)
-    source = _source(file, encoding, dialect, notices)
-    with field_limit(options.limits.field_characters):
-        quotes, ends = count_bytes(raw, b'"\n')
-        if quotes % 2:
-            _refuse_open_quote(raw, encoding, dialect, source)
-        room = Room((ends or raw.count(b"\r")) + 1, len(raw) // 2)
+    @contextmanager
+    def _text(self) -> Iterator[TextIO]:
+        self._stream.seek(0)
+        text = io.TextIOWrapper(cast("IO[bytes]", self._stream), self._encoding.name, newline="")
         try:
-            pieces = utf_8_pieces(raw, encoding)
-            long = len(raw) >= LONG_BYTES
-            return _gather(pieces, dialect, source, options, room, long=long)
-        except _BrokenQuoteError as error:
-            rest = itertools.islice(lines_of(text_pieces(raw, encoding)), error.line - 1, None)
-            line = _broken_line(rest, error.line, dialect)
-            raise _open_quote(source, line or error.line) from error
+            yield text
+        finally:
+            with suppress(ValueError):
+                text.detach()  # the stream stays open
+
+    def _blocks(self, text: TextIO) -> Iterator[Block]:
+        """All records with the lines they start on, in blocks."""
+        skipped = int(self._dialect.declared)
+        lines = itertools.islice(self._lines(text), skipped, None)
+        reader = self._dialect.reader(lines)
+        line, starts, rows = skipped + 1, [], []
+        try:
+            for row in reader:
+                starts.append(line)
+                rows.append(row)
+                line = skipped + reader.line_num + 1
+                if len(rows) == BLOCK_ROWS:
+                    yield starts, rows
+                    starts, rows = [], []
+        except csv.Error as error:
+            raise _BrokenQuoteError(line) from error
+        if rows:
+            yield starts, rows
+
+    def _lines(self, text: Iterable[str]) -> Iterator[str]:
+        """The lines without marks that only old or careless programs write.
+
+        Those are a byte order mark where files were put one behind the other, and a Ctrl-Z at the
+        end.
+        """
+        for number, line in enumerate(text, start=1):
+            if line[0] == "\ufeff":
+                self._odd_marks.append(number)
+                yield line.lstrip("\ufeff")
+            elif line[-1] == "\x1a" or line.rstrip("\r\n") == "\x1a":
+                if left := line.rstrip("\x1a\r\n"):
+                    yield left
+            else:
+                yield line
+
+    def _guess_notice(self, table: Table) -> str:
+        """What the text was taken for, with two cells by which a person can check it."""
+        shown: list[str] = []
+        for row in table.rows():
+            shown += [
+                f'"{cell[:SHOWN_CHARACTERS]}" in line {row.line}'
+                for cell in row.cells
+                if isinstance(cell, str) and not cell.isascii()
+            ]
+            if len(shown) >= SHOWN_CELLS:
+                break
+        cells = f": check {' and '.join(shown[:SHOWN_CELLS])}" if shown else ""
+        return (
+            f"{table.source.name} is not UTF-8; read as {self._encoding.guessed}, a guess{cells};"
+            " --encoding settles it"
+        )
+
+    def _broken_quotes(self, start: int) -> InputError:
+        """The error for quotes that can't be understood: where, how many, and what to do."""
+        with self._text() as text:
+            record = "".join(itertools.islice(self._lines(text), start - 1, start + MOST_LINES))
+        line = start + _broken_field(record, self._dialect.delimiter)
+        broken, escaped = self._stray_quotes()
+        open_quote = "a quote opens a field and is not closed before the next delimiter"
+        what = f"{self._source.place(line)}: {open_quote}"
+        more = f" There are {broken:,} such lines." if broken > 1 else ""
+        if escaped:
+            return InputError(
+                f'{what}: quotes inside a text are written as \\", as MySQL does.{more}',
+                'Export it with doubled quotes (""), then try again.',
+            )
+        if self._literal_fits():
+            return InputError(
+                f"{what}.{more}",
+                "Taken as text, quotes leave every row as wide as the header: try again with"
+                " --quoting literal.",
+            )
+        return InputError(
+            f"{what}.{more}",
+            'Close it, or double the quotes that belong to the text (""), then try again.',
+        )
+
+    def _stray_quotes(self) -> tuple[int, bool]:
+        """How many lines have quotes that can't be understood, and whether any is escaped."""
+        broken, escaped = 0, False
+        with self._text() as text:
+            for line in self._lines(text):
+                if '"' in line:
+                    end = line.rstrip("\r\n")
+                    stray = _broken_field(f"{end}\n", self._dialect.delimiter, whole=True) >= 0
+                    broken += stray
+                    escaped = escaped or (stray and '\\"' in line)
+        return broken, escaped
+
+    def _literal_fits(self) -> bool:
+        """Whether quotes taken literally make every row as wide as the header."""
+        with self._text() as text:
+            lines = itertools.islice(self._lines(text), int(self._dialect.declared), None)
+            widths = {len(row) for row in replace(self._dialect, literal=True).reader(lines) if row}
+        return len(widths) == 1 and widths != {1}
 
 
 def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
+    if options.quoting not in {None, "literal"}:
+        raise InputError(f"--quoting {options.quoting} is not known.", "It may be literal.")
+    literal = options.quoting == "literal"
     dialect = detect_dialect(sample)
     if options.header_row is not None and not dialect.declared:
         lines = list(io.StringIO(sample, newline=""))[options.header_row - 1 :]
         dialect = detect_dialect("".join(lines))
-    return dialect
+    if options.delimiter is not None:
+        dialect = replace(dialect, delimiter=named_delimiter(options.delimiter))
+    dialect = replace(dialect, literal=literal)
+    return replace(dialect, spaced=not literal and _is_spaced(sample, dialect))
 
 
-def _source(file: Path, encoding: str, dialect: Dialect, notices: tuple[str, ...]) -> TableSource:
-    return TableSource(
-        name=file.name,
-        path=str(file.absolute()),
-        format="csv",
-        encoding=encoding,
-        delimiter=dialect.delimiter,
-        notices=notices,
-    )
+def named_delimiter(name: str) -> str:
+    """The delimiter that a user names by itself or in a word.
 
-
-def _gather(
-    pieces: Iterator[bytes],
-    dialect: Dialect,
-    source: TableSource,
-    options: LoadOptions,
-    room: Room,
-    *,
-    long: bool,
-) -> Table:
-    with field_limit(options.limits.field_characters):
-        layout = Layout("", options.header_row, room=room)
-        return gather(_blocks(pieces, dialect, long=long), source, layout)
-
-
-def _records(lines: Iterator[str], dialect: Dialect) -> Any:
-    return csv.reader(lines, delimiter=dialect.delimiter, strict=True)
-
-
-def _blocks(pieces: Iterator[bytes], dialect: Dialect, *, long: bool) -> Iterator[Block]:
-    """All records of UTF-8 with their lines.
-
-    Of a long text, regular stretches are read fast, the others with care.
+    Raises:
+        InputError: It can't be one.
     """
-    line = 1
-    stretches = Stretches(pieces, dialect.delimiter, csv.field_size_limit() if long else 0)
-    for stretch in one_ahead(stretches):
-        if stretch.width > 1 and line > 1:
-            lines: Sequence[int] = range(line, line + len(stretch.lines))
-            if not isinstance(stretch.lines, range):
-                lines = [line + below for below in stretch.lines]
-            yield lines, read_columns(stretch, dialect.delimiter)
-        else:  # the first lines are looked at closely; rows that are not all equally wide
-            text = io.StringIO(stretch.text.decode(), newline="")
-            yield from _numbered_blocks(text, dialect, line)
-        line += stretch.breaks
-    rest = codecs.iterdecode(itertools.chain([stretches.pending], pieces), "utf-8")
-    yield from _numbered_blocks(lines_of(whole_lines(rest)), dialect, line)
+    found = _DELIMITER_NAMES.get(name.strip().lower(), name)
+    if len(found) != 1 or found in '"\r\n':
+        raise InputError(
+            f"--delimiter {name!r} is not a single character.",
+            "It may be comma, semicolon, tab, bar, or a character such as ^.",
+        )
+    return found
 
 
-def _numbered_blocks(lines: Iterator[str], dialect: Dialect, start: int) -> Iterator[Block]:
-    """Yield records with the lines they start on, quoted line breaks counted."""
-    declared = dialect.declared and start == 1
-    skipped = start - 1 + len(list(itertools.islice(lines, int(declared))))
-    reader = _records(lines, dialect)
-    while True:
-        line = skipped + reader.line_num + 1
-        try:
-            rows = list(itertools.islice(reader, BLOCK_ROWS))
-        except csv.Error as error:
-            raise _BrokenQuoteError(line) from error
-        if not rows:
-            return
-        if skipped + reader.line_num + 1 - line == len(rows):
-            yield range(line, line + len(rows)), rows
-        else:
-            yield list(itertools.accumulate(map(_height, rows[:-1]), initial=line)), rows
+def _is_spaced(sample: str, dialect: Dialect) -> bool:
+    """Whether only with spaces before opening quotes left out all records are equally wide."""
+    if f'{dialect.delimiter} "' not in sample:
+        return False
+    plain = _sample_widths(sample, dialect)
+    spaced = _sample_widths(sample, replace(dialect, spaced=True))
+    return len(set(spaced)) == 1 and spaced != plain
 
 
-def _height(fields: list[str]) -> int:
-    """Lines a record takes; fields hold a line break only inside quotes, kept as it is."""
-    text = " ".join(fields)
-    return 1 + text.count("\n") + text.count("\r") - text.count("\r\n")
+def _sample_widths(sample: str, dialect: Dialect) -> list[int]:
+    records: list[int] = []
+    with field_limit(SAMPLE_CHARACTERS), suppress(csv.Error):
+        reader = dialect.reader(io.StringIO(sample, newline=""))
+        records.extend(len(row) for row in itertools.islice(reader, SAMPLE_RECORDS) if row)
+    return records[:-1] if len(sample) >= SAMPLE_CHARACTERS else records
 
 
-def _refuse_open_quote(raw: bytes, encoding: str, dialect: Dialect, source: TableSource) -> None:
-    """With an odd number of quotes one is open: find it before a large file is taken in.
+def _broken_field(record: str, delimiter: str, *, whole: bool = False) -> int:
+    """How many lines below the record's first line its broken field opens.
 
-    Pieces with an even number of quotes are passed over, which is very much faster than to read
-    their fields.
+    With ``whole``, -1 where all of the record is well-formed.
     """
-    line = 1
-    for number, piece in enumerate(text_pieces(raw, encoding)):
-        if piece.count('"') % 2:
-            rest = itertools.islice(text_pieces(raw, encoding), number, None)
-            broken = _broken_line(lines_of(rest), line, dialect)
-            if broken is not None:
-                raise _open_quote(source, broken)
-            return
-        line += piece.count("\n") + piece.count("\r") - piece.count("\r\n")
-
-
-def _broken_line(lines: Iterator[str], start: int, dialect: Dialect) -> int | None:
-    """The line where the first broken quote opens; a record begins with the first of the lines."""
-    seen: list[str] = []
-    reader = _records(_kept(lines, seen), dialect)
-    record_line = start
-    try:
-        for _ in reader:
-            record_line = start + reader.line_num
-            seen.clear()
-    except csv.Error:
-        # it need not be on the record's first line
-        return record_line + _broken_field("".join(seen), dialect.delimiter)
-    return None
-
-
-def _open_quote(source: TableSource, line: int) -> InputError:
-    return InputError(
-        f"{source.place(line)}: a quote opens a field and is not closed before the next delimiter.",
-        'Close it, or double the quotes that belong to the text (""), then try again.',
-    )
-
-
-def _kept(lines: Iterator[str], seen: list[str]) -> Iterator[str]:
-    for text in lines:
-        seen.append(text)
-        yield text
-
-
-def _broken_field(record: str, delimiter: str) -> int:
-    """How many lines below the record's first line its broken field opens."""
     delimiter = re.escape(delimiter)
     field_end = rf"(?:{delimiter}|\r\n|\r|\n|\Z)"
     well_formed = re.compile(
@@ -564,4 +444,6 @@ def _broken_field(record: str, delimiter: str) -> int:
         if field.end() == position:
             break
         position = field.end()
+    if whole and position == len(record):
+        return -1
     return line_at(record, position) - 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def test_outcomes_add_up_with_what_the_service_accepted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert chaos.main(["--rows", "100"]) == 0
+    assert chaos.main(["--rows", "80", "--strange", "0.04"]) == 0
     shown = capsys.readouterr().out
-    for kind in ("reset", "garbage", "error", "slow", "throttle"):
+    for kind in ("reset", "garbage", "error", "slow", "throttle", "another workflow"):
         assert f"'{kind}'" in shown

@@ -158,7 +158,7 @@ class Service:
         return behaviours.pop(0) if len(behaviours) > 1 else behaviours[0]
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_each_misbehaviour_has_one_outcome_and_costs_one_trigger(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

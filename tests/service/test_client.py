@@ -38,7 +38,7 @@ from .misbehaving import (
     untrusted_server,
 )
 
-pytestmark = pytest.mark.usefixtures("each_way")
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 
 def test_trigger_sends_one_post_with_key_and_json() -> None:

@@ -78,7 +78,7 @@ class Leaving:
         assert self._gone.wait(60)
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize(
     "breaking", [hang_up_after_request, reset_after_request, reset_unread], ids=lambda b: b.__name__
 )
@@ -92,7 +92,7 @@ def test_a_trigger_on_a_kept_connection_that_breaks_is_in_doubt_and_sent_once(
     assert server.connections == 1
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize(
     "breaking", [hang_up_after_request, reset_after_request, reset_unread], ids=lambda b: b.__name__
 )
@@ -111,7 +111,7 @@ def test_a_poll_on_a_kept_connection_that_breaks_is_not_repeated_behind_the_quot
     assert server.connections == 1
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
 def test_a_connection_that_the_server_has_closed_is_not_used_for_a_trigger(
     leave: Behaviour,
@@ -140,7 +140,7 @@ def with_stray_bytes(stray: bytes) -> Behaviour:
     return play
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("stray", [STRAY, b"{}"], ids=["an answer", "a body"])
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
 def test_a_connection_with_unread_bytes_is_not_used_again(
@@ -155,7 +155,7 @@ def test_a_connection_with_unread_bytes_is_not_used_again(
     assert server.connections == 2
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
 def test_bytes_that_arrive_on_an_idle_connection_belong_to_no_request(
     encrypted: bool, monkeypatch: pytest.MonkeyPatch
@@ -169,7 +169,7 @@ def test_bytes_that_arrive_on_an_idle_connection_belong_to_no_request(
     assert server.connections == 2
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
 def test_a_clean_connection_is_used_again(encrypted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     context = trusted_server(monkeypatch) if encrypted else None
@@ -186,7 +186,7 @@ def encoded(body: bytes, *codings: str) -> Behaviour:
     return answering("202 Accepted", body, [("Content-Encoding", coding) for coding in codings])
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize(
     "behaviour",
     [
@@ -209,7 +209,7 @@ def nested(levels: int, size: int) -> bytes:
     return body
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
@@ -233,7 +233,7 @@ def test_other_codings_are_refused_and_the_trigger_is_in_doubt(
     assert reason in answer.reason
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 def test_a_body_is_decompressed_only_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batchrun.service.transport.BODY_BYTES", 1_000_000)
     bomb = encoded(nested(1, 400_000_000), "gzip")
@@ -261,7 +261,7 @@ def trusted_server(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return theirs
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("leave", [hang_up, Connection.reset], ids=["closed", "reset"])
 def test_an_encrypted_connection_that_the_server_has_closed_is_not_used_either(
     leave: Behaviour, monkeypatch: pytest.MonkeyPatch
@@ -274,7 +274,7 @@ def test_an_encrypted_connection_that_the_server_has_closed_is_not_used_either(
     assert len(server.requests) == server.connections == 2
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("first", [trickling, answering("202 Accepted", b"{}", length=99)])
 def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
     first: Behaviour,
@@ -290,7 +290,7 @@ def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
     assert server.connections == 2
 
 
-@pytest.mark.usefixtures("each_way")
+@pytest.mark.usefixtures("each_transport")
 def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_tls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
