@@ -12,6 +12,7 @@
     │   ├── NoBatchError          2   the journal has no batch yet
     │   ├── TakenOverError        4   another process has taken over the batch
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
+    │       └── JournalLostError  4   its file was deleted, truncated or replaced meanwhile
     ├── NotConfirmedError         0   the user answered no: nothing was triggered
     ├── StoppedError              4   stopped at once, by Ctrl-C twice or a signal; 130 if
     │                                 nothing was triggered
@@ -114,6 +115,10 @@ class JournalWriteError(JournalError):
     """The journal can't be written any more. The batch pauses."""
 
     exit_code = ExitCode.PAUSED
+
+
+class JournalLostError(JournalWriteError):
+    """The journal's file was deleted, truncated or replaced while a batch was running."""
 
 
 class NotConfirmedError(BatchrunError):

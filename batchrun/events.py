@@ -35,6 +35,7 @@ class Event(StrEnum):
     JOB_TIMED_OUT = "job.timed_out"
     REQUEST = "request"
     QUOTA_WAITING = "quota.waiting"
+    RESULTS_DEGRADED = "results.degraded"
     RESULTS_WRITTEN = "results.written"
     WORKBOOK_SIMPLIFIED = "workbook.simplified"
 

@@ -266,10 +266,14 @@ class ResultRow:
 
     @property
     def seconds(self) -> float | None:
-        """How long the execution ran, in seconds; ``None`` when not known."""
+        """How long the execution ran, in seconds; ``None`` when not known.
+
+        The service's own clock may be set back meanwhile: an end before the start tells nothing.
+        """
         if self.started_at is None or self.finished_at is None:
             return None
-        return (self.finished_at - self.started_at).total_seconds()
+        seconds = (self.finished_at - self.started_at).total_seconds()
+        return seconds if seconds >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +299,8 @@ class BatchSummary:
         reused: Rows whose result was taken from an earlier batch.
         base_url: Where its service is.
         profile: Whose stored key it was begun with; ``None`` for a key that was not stored.
+        target: Path where its workbook belongs, also before it was written.
+        resume_at: When the spent quota opens again; aware, UTC; ``None`` if it does not wait.
     """
 
     batch_id: str
@@ -315,6 +321,8 @@ class BatchSummary:
     reused: int = 0
     base_url: str = ""
     profile: str | None = None
+    target: str | None = None
+    resume_at: datetime | None = None
 
     @property
     def rows(self) -> int:

@@ -64,7 +64,9 @@ RESUMES = 50
 
 POINTS: dict[str, tuple[str, str, str]] = {
     "before the plan is kept": ("batchrun.journal.journal:Journal", "create", "before"),
-    "rows kept, jobs not": ("batchrun.journal.creation", "_insert_many", "after"),
+    "batch named, nothing in it": ("batchrun.journal.creation:BatchMaker", "fill", "before"),
+    "rows or jobs half kept": ("batchrun.journal.creation:BatchMaker", "_insert", "after"),
+    "all kept, not complete": ("batchrun.journal.creation:BatchMaker", "complete", "before"),
     "plan kept": ("batchrun.journal.journal:Journal", "create", "after"),
     "batch held": ("batchrun.journal.jobs:BatchJobs", "recover", "before"),
     "before the intent": ("batchrun.journal.jobs:BatchJobs", "intend", "before"),
@@ -81,6 +83,8 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "answer kept": ("batchrun.journal.jobs:BatchJobs", "accept", "after"),
     "poll answered, not kept": ("batchrun.service.client:Client", "poll", "after"),
     "result kept": ("batchrun.journal.jobs:BatchJobs", "finish", "after"),
+    "workbook begun": ("batchrun.workbook", "_write", "before"),
+    "workbook half written": ("batchrun.workbook.layout:Layout", "flat", "after"),
     "workbook written, not in place": ("batchrun.workbook.target", "_put", "before"),
     "workbook in place": ("batchrun.workbook.target", "_put", "after"),
     "all done, journal open": ("batchrun.journal.journal:Journal", "close", "before"),

@@ -9,15 +9,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.errors import BatchrunError, ExitCode, JournalError, OutputError, TakenOverError
+from batchrun.errors import (
+    BatchrunError,
+    ExitCode,
+    JournalError,
+    JournalLostError,
+    JournalWriteError,
+    OutputError,
+    TakenOverError,
+)
 from batchrun.events import Event, happened
 from batchrun.settings.consent import Consent, agree, has_agreed
+from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from batchrun.journal import Journal
+    from batchrun.model import BatchResults
 
 
 _LOG = logging.getLogger(__name__)
@@ -42,11 +52,58 @@ def write_results(
     if target is None:
         return None
     with journal.results(batch_id) as found:
-        written = workbook.write(found, target, form)
+        written = _write(found, target, form)
     if as_its_workbook:
-        journal.set_output(batch_id, str(written))
+        with suppress(JournalWriteError):  # the workbook is there, and its place is known
+            journal.set_output(batch_id, str(written))
         agree(Consent.OUTPUT, str(written))
-    happened(_LOG, Event.RESULTS_WRITTEN, batch=batch_id, path=str(written))
+    return written
+
+
+def write_despite(
+    error: JournalWriteError,
+    journal: Journal,
+    batch_id: str,
+    target: Path | None,
+    form: workbook.Form,
+) -> None:
+    """Write what a batch has brought although its journal can't be written or is lost.
+
+    The workbook comes from the safety copy, which has what the journal could not take. Of a journal
+    that is lost, the copy is saved as another one. The error then says where both are.
+    """
+    if isinstance(error, JournalLostError):
+        saved = journal.save_copy()
+        if saved is not None:
+            again = quoted_command("batchrun", "resume", batch_id, "--journal", str(saved))
+            error.what += f" The batch is saved in {saved}."
+            error.hint = f"Continue with: {again}\n{error.hint}"
+    if target is None:
+        return
+    # What stopped the batch may stop this, too, and is what counts.
+    with suppress(BatchrunError), journal.copied_results(batch_id) as found:
+        if found is None:
+            written = write_results(journal, batch_id, target, form)
+        else:
+            written = _write(found, target, form)
+        error.what += f" The results so far are in {written}."
+
+
+def _write(found: BatchResults, target: Path, form: workbook.Form) -> Path:
+    """Write results; where they can't be laid out, write them as JSON Lines beside the target."""
+    try:
+        written = workbook.write(found, target, form)
+    except BatchrunError:
+        raise
+    except Exception as error:
+        plain = target.with_name(f"{target.stem}.jsonl")
+        if target == plain:
+            raise
+        kind = type(error).__name__
+        batch_id = found.summary.batch_id
+        happened(_LOG, Event.RESULTS_DEGRADED, logging.ERROR, batch=batch_id, error=kind)
+        written = workbook.write(found, plain, form)
+    happened(_LOG, Event.RESULTS_WRITTEN, batch=found.summary.batch_id, path=str(written))
     return written
 
 

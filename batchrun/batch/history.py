@@ -20,7 +20,8 @@ from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
 from batchrun.settings import Settings, find_access, for_batch, load_settings
-from batchrun.text import html_table, opens_at, plural
+from batchrun.settings.location import is_server
+from batchrun.text import html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -68,7 +69,7 @@ class BatchStatus:
     @property
     def opens_at(self) -> datetime | None:
         """When the quota opens again, where it was spent and nobody works on the batch since."""
-        return None if self.working else opens_at(self.summary.note)
+        return None if self.working else self.summary.resume_at
 
     def unlike_its_key(self, settings: Settings) -> str:
         """Whose key would pay for the rest, where it was begun with another; ``""`` for its own.
@@ -381,4 +382,4 @@ def existing_journal(location: str) -> Iterator[Journal]:
 
 def is_missing(location: str) -> bool:
     """Whether the journal is a file that is not there; a database server's is asked itself."""
-    return "://" not in location and not Path(location).expanduser().exists()
+    return not is_server(location) and not Path(location).expanduser().exists()

@@ -17,20 +17,25 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.batch.control import counting, from_any_thread, let_go_of
-from batchrun.batch.export import once_begun, remembered_form, write_results, writing_meanwhile
+from batchrun.batch.export import (
+    once_begun,
+    remembered_form,
+    write_despite,
+    write_results,
+    writing_meanwhile,
+)
 from batchrun.batch.history import existing_journal
 from batchrun.batch.recover import hold_doubts, same_key, same_service, take_over, unlike_its_key
 from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, StoppedError, UsageError
+from batchrun.errors import BatchrunError, JournalWriteError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.model import retriable
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, other_key
 from batchrun.settings.consent import Consent, agree
-from batchrun.text import SPENT, spent_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -59,7 +64,7 @@ def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) ->
         return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
     if resume_at is None:
         return _NOTES[ending]
-    return spent_until(resume_at)
+    return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
 
 
 def whole_minute(seconds: float) -> datetime:
@@ -73,7 +78,7 @@ _NOTES = {
     Ending.FINISHED: "",
     Ending.LIMIT: "The limit of jobs is reached.",
     Ending.INTERRUPTED: "It was interrupted.",
-    Ending.QUOTA: SPENT,
+    Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
     Ending.SELECTION_DONE: "What was to be sent again is done; the rest waits.",
@@ -201,8 +206,7 @@ async def run(
         if earlier is not None:
             same_key(earlier, session.profile)
             _log_other_key(session, earlier)
-        before = earlier.output if earlier else None
-        target = output or workbook.usual_target(source, before, form.usual)
+        target = output or _usual_target(source, earlier, form)
         if target is not None:
             workbook.check_target(target, source)
         if with_credits and plan.to_trigger:
@@ -261,7 +265,7 @@ async def resume(
         same_service(summary.batch_id, summary.base_url, settings.base_url)
     settings = for_batch(settings, summary)
     source = _path(summary.source)
-    target = output or workbook.usual_target(source, summary.output, form.usual)
+    target = output or _usual_target(source, summary, form)
     if target is not None:
         workbook.check_target(target, source)
     run_now = _Run(
@@ -287,7 +291,11 @@ async def resume(
 async def _work(session: Session, run_now: _Run) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook."""
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
-    with journal.hold(batch_id) as hold, let_go_of(run_now.control):
+    with (
+        journal.hold(batch_id) as hold,
+        let_go_of(run_now.control),
+        journal.safety_copy(batch_id),
+    ):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
         agree(Consent.KEY, journal.key_hash(session.key))
@@ -301,6 +309,8 @@ async def _work(session: Session, run_now: _Run) -> Report:
             only=run_now.only,
         )
         before = journal.summary(batch_id)
+        if run_now.target is not None and before.target != str(run_now.target):
+            journal.set_target(batch_id, str(run_now.target))
         if before.note:  # of the last time, and no longer so
             await jobs.worked("", 0.0, 0.0)
         engine = Engine(
@@ -332,19 +342,23 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 with counting(jobs, run_now.control):
                     async with writing_meanwhile(journal, batch_id, run_now.target, form):
                         ending = await engine.work()
+                effort, resume_at = engine.effort, None
+                if ending is Ending.QUOTA:
+                    resume_at = whole_minute(session.seconds_to_quota())
+                note = note_of(ending, resume_at, engine.stopped_because)
+                await _keep(jobs, note, effort, resume_at)
             except BatchrunError as error:
                 kind = type(error).__name__  # its words may be the service's
                 happened(_LOG, Event.BATCH_BROKEN_OFF, logging.ERROR, batch=batch_id, error=kind)
+                if isinstance(error, JournalWriteError):
+                    write_despite(error, journal, batch_id, run_now.target, form)
+                    raise
                 # What stopped it may stop this too, and is what counts. Of a batch that was taken
                 # over nothing is kept or written: whoever has it does that.
                 with suppress(BatchrunError):
                     await _keep(jobs, error.what, engine.effort)
                     write_results(journal, batch_id, run_now.target, form)
                 raise
-            effort, resume_at = engine.effort, None
-            if ending is Ending.QUOTA:
-                resume_at = whole_minute(session.seconds_to_quota())
-            await _keep(jobs, note_of(ending, resume_at, engine.stopped_because), effort)
             output = write_results(journal, batch_id, run_now.target, form)
             # What goes on after a limit is what was named, and no others.
             to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
@@ -395,8 +409,10 @@ def _told_when_stopped(batch_id: str) -> Iterator[None]:
         raise
 
 
-async def _keep(jobs: BatchJobs, note: str, effort: Effort) -> None:
-    await jobs.worked(note, effort.seconds, effort.quota_seconds)
+async def _keep(
+    jobs: BatchJobs, note: str, effort: Effort, resume_at: datetime | None = None
+) -> None:
+    await jobs.worked(note, effort.seconds, effort.quota_seconds, resume_at)
 
 
 def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) -> Limits:
@@ -424,6 +440,14 @@ def _begun(session: Session, plan: Plan, known: str | None) -> str:
 
 
 # where things are
+
+
+def _usual_target(
+    source: Path | None, batch: BatchSummary | None, form: workbook.Form
+) -> Path | None:
+    """Where a batch's workbook belongs, or that of a new batch."""
+    before = None if batch is None else batch.target or batch.output
+    return workbook.usual_target(source, before, form.usual)
 
 
 def _path(source: TableSource) -> Path | None:

@@ -1,99 +1,222 @@
-"""A new batch in the journal: its rows and jobs, all of them or nothing."""
+"""Create and erase batches in the journal, a large one in chunks; find those of the same list."""
 
 from __future__ import annotations
 
 import json
 import re
 import secrets
+import time
 import unicodedata
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from batchrun.errors import UsageError
-from batchrun.journal.schema import JobState, batches, decode_time, encode_cells, jobs, meta, rows
+from batchrun.journal.database import on_server, writing
+from batchrun.journal.schema import (
+    JobState,
+    batches,
+    count_jobs,
+    decode_time,
+    encode_cells,
+    jobs,
+    meta,
+    rows,
+)
 from batchrun.model import KnownJob, Outcome
 from batchrun.settings import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Connection, Engine, Executable, Table
 
     from batchrun.model import TableSource
     from batchrun.plan import Plan
 
 
 ROWS_AT_ONCE = 1_000
+CHUNK_SECONDS = 0.4
+"""How long the journal is locked at a stretch; other batches that write wait for it."""
+LET_OTHERS_SECONDS = 0.12
+"""SQLite's waiting writers look at most 0.1 s apart whether the lock is free."""
 
 
-def create_batch(
-    connection: Connection,
-    plan: Plan,
-    base_url: str,
-    known: str | None,
-    profile: str | None = None,
-    *,
-    key_hash: str | None = None,
-    list_formats: bytes | None = None,
-) -> str:
-    """Keep a plan as a new batch, within the connection's transaction.
+class BatchMaker:
+    """Creates or erases a batch in chunks, so that other batches can write in between.
+
+    While it is at work the batch is marked as incomplete, and nobody else sees it. The caller holds
+    the batch; if its process dies, `incomplete` still names the batch and somebody else erases it.
 
     Args:
-        connection: A connection that writes.
-        plan: What the batch is to do.
-        base_url: Of which service.
-        known: The newest batch of the same list at this service that the user knows of.
-        profile: Whose stored key it is begun with, if it is a stored one.
-        key_hash: That key or any other it is begun with, salted and hashed.
-        list_formats: The number formats of the list's cells.
+        engine: The journal's database.
+        batch_id: Which batch.
+    """
 
-    Returns:
-        The new batch's id.
+    def __init__(self, engine: Engine, batch_id: str) -> None:
+        self._engine = engine
+        self._batch_id = batch_id
+
+    def fill(self, plan: Plan) -> None:
+        """Insert the plan's rows and jobs, and the results that it reuses.
+
+        Raises:
+            UsageError: One of the results is not there any more.
+        """
+        sharing = [0] * len(plan.bodies)
+        self._insert(rows, _planned_rows(self._batch_id, plan, sharing))
+        self._insert(jobs, _planned_jobs(self._batch_id, plan, sharing))
+        self._reuse(plan)
+
+    def complete(self, fingerprint: str, base_url: str, known: str | None) -> None:
+        """Make the batch visible to everybody.
+
+        Args:
+            fingerprint: The plan's.
+            base_url: Of which service.
+            known: The newest batch of the same list at this service that the user knows of.
+
+        Raises:
+            UsageError: Somebody has begun the same list meanwhile.
+        """
+        counted = count_jobs(self._batch_id)
+        with writing(self._engine) as connection:
+            for statement in counted:
+                connection.execute(statement)
+        with writing(self._engine) as connection:
+            # On a server transactions run side by side; whoever completes takes this row first.
+            connection.execute(
+                select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
+            )
+            check_newest(connection, fingerprint, base_url, known)
+            connection.execute(self._mark(incomplete=False))
+
+    def erase(self) -> None:
+        """Erase the batch, its rows and its jobs."""
+        with writing(self._engine) as connection:
+            connection.execute(self._mark(incomplete=True))
+        for table in (rows, jobs):
+            self._erase_from(table)
+        with writing(self._engine) as connection:
+            connection.execute(delete(batches).where(batches.c.id == self._batch_id))
+
+    def _mark(self, *, incomplete: bool) -> Executable:
+        mine = update(batches).where(batches.c.id == self._batch_id)
+        return mine.values(incomplete=int(incomplete))
+
+    def _insert(self, table: Table, values: Iterable[tuple[Any, ...]]) -> None:
+        dialect = self._engine.dialect
+        statement = str(insert(table).compile(dialect=dialect))  # SQLAlchemy's own would be slow
+        names = [column.name for column in table.columns]
+        left: Iterator[Any] = iter(values)
+        if not dialect.positional:
+            left = (dict(zip(names, value, strict=True)) for value in left)
+
+        def insert_some(connection: Connection) -> bool:
+            some = list(islice(left, ROWS_AT_ONCE))
+            if some:
+                connection.exec_driver_sql(statement, some)
+            return bool(some)
+
+        self._in_chunks(insert_some)
+
+    def _reuse(self, plan: Plan) -> None:
+        takings = _takings(plan, self._batch_id)
+
+        def reuse_some(connection: Connection) -> bool:
+            some = list(islice(takings, ROWS_AT_ONCE))
+            if not some:
+                return False
+            connection.execute(_REUSE, some)
+            number = jobs.c.number.in_([each["mine"] for each in some])
+            mine = (jobs.c.batch_id == self._batch_id) & number & jobs.c.reused_from.is_not(None)
+            if connection.scalar(select(func.count()).select_from(jobs).where(mine)) != len(some):
+                raise UsageError(
+                    "Results that were to be reused have gone from the journal meanwhile.",
+                    "Nothing was triggered. Start it again to see what is left to send.",
+                )
+            return True
+
+        self._in_chunks(reuse_some)
+
+    def _erase_from(self, table: Table) -> None:
+        mine = table.c.batch_id == self._batch_id
+        with self._engine.connect() as connection:
+            last = connection.scalar(select(func.max(table.c.number)).where(mine))
+        firsts = iter(range(0, (-1 if last is None else last) + 1, ROWS_AT_ONCE))
+
+        def erase_some(connection: Connection) -> bool:
+            first = next(firsts, None)
+            if first is not None:
+                some = table.c.number.between(first, first + ROWS_AT_ONCE - 1)
+                connection.execute(delete(table).where(mine & some))
+            return first is not None
+
+        self._in_chunks(erase_some)
+
+    def _in_chunks(self, change_some: Callable[[Connection], bool]) -> None:
+        """Change a little again and again, until there is nothing left; commit now and then."""
+        more = True
+        while more:
+            with writing(self._engine) as connection:
+                until = time.monotonic() + CHUNK_SECONDS
+                while (more := change_some(connection)) and time.monotonic() < until:
+                    pass
+            if more and not on_server(self._engine):
+                time.sleep(LET_OTHERS_SECONDS)
+
+
+def incomplete(engine: Engine) -> list[str]:
+    """The batches that are being created or erased, or were when their process died."""
+    with engine.connect() as connection:
+        return list(connection.scalars(select(batches.c.id).where(batches.c.incomplete == 1)))
+
+
+def check_newest(
+    connection: Connection, fingerprint: str, base_url: str, known: str | None
+) -> None:
+    """Check that nobody has begun a list since the user was asked.
 
     Raises:
-        UsageError: Somebody has begun the same list meanwhile.
+        UsageError: Somebody has.
     """
-    # On a server transactions run side by side; whoever creates takes this row first.
-    connection.execute(
-        select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
-    )
-    newest = newest_of(connection, plan.fingerprint(), base_url)
+    newest = newest_of(connection, fingerprint, base_url)
     if newest is not None and newest != known:
         raise UsageError(
             f"This list was started meanwhile as batch {newest}; nothing was triggered here.",
             f"Go on with: batchrun resume {newest}",
         )
+
+
+def new_batch(plan: Plan, fingerprint: str, base_url: str, **begun_with: object) -> dict[str, Any]:
+    """The values of a batch that is about to be created."""
     now = datetime.now(UTC)
-    batch_id = _batch_id(plan.table.source.name, now)
-    begun_with = {"profile": profile, "key_hash": key_hash, "list_formats": list_formats}
-    connection.execute(insert(batches).values(_batch(batch_id, plan, base_url, now) | begun_with))
-    sharing = [0] * len(plan.bodies)
-    _insert_many(connection, rows, _planned_rows(batch_id, plan, sharing))
-    _insert_many(
-        connection,
-        jobs,
-        (
-            {
-                "batch_id": batch_id,
-                "number": number,
-                "body": body,
-                "rows": sharing[number],
-                "state": JobState.PENDING,
-            }
-            for number, body in enumerate(plan.bodies)
-        ),
-    )
-    return batch_id
+    return {
+        "id": _batch_id(plan.table.source.name, now),
+        "fingerprint": fingerprint,
+        "created_at": now.timestamp(),
+        "updated_at": now.timestamp(),
+        "workflow": json.dumps(asdict(plan.workflow)),
+        "source": _source(plan.table.source),
+        "header": json.dumps(plan.table.header),
+        "roles": json.dumps({role.value: at for role, at in plan.roles.items()}),
+        "parameters": json.dumps(dict(plan.parameters.constant)),
+        "base_url": service_of(base_url),
+        "estimated_seconds": plan.estimate.seconds,
+        "estimated_requests": plan.estimate.requests,
+        "incomplete": 1,
+    } | begun_with
 
 
 def newest_of(connection: Connection, fingerprint: str, base_url: str) -> str | None:
     """The newest batch of the same rows, workflow and parameters at the same service."""
     return connection.scalar(
         select(batches.c.id)
-        .where(batches.c.fingerprint == fingerprint, of_service(connection, base_url))
+        .where(batches.c.fingerprint == fingerprint, batches.c.incomplete == 0)
+        .where(of_service(connection, base_url))
         .order_by(batches.c.created_at.desc())
         .limit(1)
     )
@@ -109,53 +232,26 @@ def of_service(connection: Connection, base_url: str) -> ColumnElement[bool]:
 def batches_of(connection: Connection, workflow_id: str, base_url: str) -> list[str]:
     """The batches of a workflow at a service, newest first."""
     query = select(batches.c.id, batches.c.workflow).order_by(batches.c.created_at.desc())
-    found = connection.execute(query.where(of_service(connection, base_url))).all()
+    complete = query.where(batches.c.incomplete == 0)
+    found = connection.execute(complete.where(of_service(connection, base_url))).all()
     return [batch_id for batch_id, workflow in found if json.loads(workflow)["id"] == workflow_id]
 
 
-def _batch(batch_id: str, plan: Plan, base_url: str, now: datetime) -> dict[str, Any]:
-    return {
-        "id": batch_id,
-        "fingerprint": plan.fingerprint(),
-        "created_at": now.timestamp(),
-        "updated_at": now.timestamp(),
-        "workflow": json.dumps(asdict(plan.workflow)),
-        "source": _source(plan.table.source),
-        "header": json.dumps(plan.table.header),
-        "roles": json.dumps({role.value: at for role, at in plan.roles.items()}),
-        "parameters": json.dumps(dict(plan.parameters.constant)),
-        "base_url": service_of(base_url),
-        "estimated_seconds": plan.estimate.seconds,
-        "estimated_requests": plan.estimate.requests,
-    }
-
-
-def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[Mapping[str, Any]]:
+def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[tuple[Any, ...]]:
     """The plan's rows as the journal keeps them; counts in ``sharing`` the rows of each job."""
     for number, planned in enumerate(plan.rows):
         if planned.job is not None:
             sharing[planned.job] += 1
-        yield {
-            "batch_id": batch_id,
-            "number": number,
-            "line": planned.row.line,
-            "cells": encode_cells(planned.row.cells),
-            "job": planned.job,
-            "company_id": planned.company_id,
-            "contact_id": planned.contact_id,
-            "reason": planned.reason,
-        }
+        yield (
+            *(batch_id, number, planned.row.line, encode_cells(planned.row.cells), planned.job),
+            *(planned.company_id, planned.contact_id, planned.reason),
+        )
 
 
-def _insert_many(connection: Connection, table: Any, values: Iterable[Mapping[str, Any]]) -> None:
-    batch: list[Mapping[str, Any]] = []
-    for value in values:
-        batch.append(value)
-        if len(batch) == ROWS_AT_ONCE:
-            connection.execute(insert(table), batch)
-            batch = []
-    if batch:
-        connection.execute(insert(table), batch)
+def _planned_jobs(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[tuple[Any, ...]]:
+    nothing = (None, None, None, None)
+    for number, body in enumerate(plan.bodies):
+        yield (batch_id, number, body, sharing[number], JobState.PENDING, *nothing, "", None, None)
 
 
 def _batch_id(name: str, now: datetime) -> str:
@@ -212,46 +308,30 @@ def known_jobs(
     return found
 
 
-def reuse_results(connection: Connection, batch_id: str, plan: Plan) -> None:
-    """Give the jobs of a new batch the results that its plan takes from earlier ones.
-
-    Args:
-        connection: The connection in whose transaction the batch was created.
-        batch_id: The new batch.
-        plan: Its plan.
-
-    Raises:
-        UsageError: One of the results is not there any more.
-    """
-    if not plan.reused:
-        return
-    earlier = jobs.alias()
-    taken = ("state", "execution_id", "triggered_at", "started_at", "finished_at", "result")
-    statement = (
-        update(jobs)
-        .where(jobs.c.batch_id == batch_id, jobs.c.number == bindparam("mine"))
-        .where(earlier.c.batch_id == bindparam("theirs"), earlier.c.number == bindparam("other"))
-        .where(earlier.c.state == JobState.COMPLETED, earlier.c.body == jobs.c.body)
-        .values({name: earlier.c[name] for name in taken})
-        .values(reused_from=bindparam("theirs"), message=bindparam("words"))
-    )
-    connection.execute(statement, list(_takings(plan)))
-    reused = connection.scalar(
-        select(func.count()).where(jobs.c.batch_id == batch_id, jobs.c.reused_from.is_not(None))
-    )
-    if reused != len(plan.reused):
-        raise UsageError(
-            "Results that were to be reused have gone from the journal meanwhile.",
-            "Nothing was triggered. Start it again to see what is left to send.",
-        )
+_EARLIER = jobs.alias()
+_TAKEN = ("state", "execution_id", "triggered_at", "started_at", "finished_at", "result")
+_REUSE = (
+    update(jobs)
+    .where(jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("mine"))
+    .where(_EARLIER.c.batch_id == bindparam("theirs"), _EARLIER.c.number == bindparam("other"))
+    .where(_EARLIER.c.state == JobState.COMPLETED, _EARLIER.c.body == jobs.c.body)
+    .values({name: _EARLIER.c[name] for name in _TAKEN})
+    .values(reused_from=bindparam("theirs"), message=bindparam("words"))
+)
+"""Gives a job of a new batch the result of an earlier one."""
 
 
-def _takings(plan: Plan) -> Iterator[Mapping[str, object]]:
+def _takings(plan: Plan, batch_id: str) -> Iterator[dict[str, object]]:
     for number in sorted(plan.reused):
         job = plan.known[number]
         day = "" if job.finished_at is None else f" of {job.finished_at:%Y-%m-%d}"
-        words = f"result{day} reused from batch {job.batch_id}; nothing was sent"
-        yield {"mine": number, "theirs": job.batch_id, "other": job.number, "words": words}
+        yield {
+            "of_batch": batch_id,
+            "mine": number,
+            "theirs": job.batch_id,
+            "other": job.number,
+            "words": f"result{day} reused from batch {job.batch_id}; nothing was sent",
+        }
 
 
 def _worth(job: KnownJob) -> tuple[bool, float]:

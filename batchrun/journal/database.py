@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import JournalError
-from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, unusable
+from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, unusable
 from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
+
+    from batchrun.errors import JournalLostError
 
 
 WRITING = {"isolation_level": "READ COMMITTED"}
@@ -132,7 +134,10 @@ def prepare(path: Path) -> None:
             f"The journal {path} is a link to a file that does not exist.",
             "Connect the disk it is on, or name another with --journal or BATCHRUN_JOURNAL.",
         )
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # Never open one that is there: closing it would drop the locks that SQLite has on it in this
+    # process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     if os.name == "posix" and path.stat().st_mode & 0o077:
         path.chmod(0o600)
 
@@ -185,6 +190,79 @@ def network_mount(mounts: str, folder: Path) -> str | None:
         if folder.is_relative_to(point) and len(point.parts) >= deepest:
             deepest, found = len(point.parts), fields[2]
     return found if found in _NETWORK_FILESYSTEMS else None
+
+
+_HAS_SCHEMA = "SELECT 'ok' FROM meta WHERE name = 'schema_version'"
+
+
+class JournalFile:
+    """Notices when the journal's file is no longer the one that was opened.
+
+    SQLite goes on writing to a file that was deleted or replaced, and everything is lost when the
+    process ends. The files are open all the time, so no other file can get their inodes.
+
+    Args:
+        path: The journal's file; it is open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        found = path.stat()
+        self._identity = (found.st_dev, found.st_ino)
+        self._size = found.st_size
+        self._log = path.with_name(f"{path.name}-wal")
+        self._log_identity: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Check that it is the same file, that its log is there, and that it is whole.
+
+        Raises:
+            JournalLostError: It isn't.
+        """
+        try:
+            found = self.path.stat()
+        except OSError:
+            raise self._lost("was deleted or moved") from None
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise self._lost("was replaced by another file")
+        if found.st_size < self._size and not self._is_whole():
+            raise self._lost("was truncated or overwritten")
+        self._size = found.st_size
+        try:
+            log = self._log.stat()
+        except OSError:
+            if self._log_identity is not None:
+                raise self._lost("lost its log (the file ending in -wal)") from None
+            return
+        if self._log_identity is None:
+            self._log_identity = (log.st_dev, log.st_ino)
+        if self._log_identity != (log.st_dev, log.st_ino):
+            raise self._lost("lost its log (the file ending in -wal)")
+
+    def check_content(self) -> None:
+        """Check that a new connection finds a journal in it, not only those that are open.
+
+        Raises:
+            JournalLostError: It doesn't.
+        """
+        self.check()
+        if not self._finds(_HAS_SCHEMA):
+            raise self._lost("was truncated or overwritten")
+
+    def _is_whole(self) -> bool:
+        """Whether a file that has become smaller was only compacted, by another process."""
+        return self._finds(_HAS_SCHEMA) and self._finds("PRAGMA quick_check(1)")
+
+    def _finds(self, query: str) -> bool:
+        """Whether a new connection answers a question with ``ok``; also where it is locked."""
+        try:
+            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
+                return bool(connection.execute(query).fetchone() == ("ok",))
+        except sqlite3.Error as error:
+            return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+    def _lost(self, what: str) -> JournalLostError:
+        return lost(str(self.path), what)
 
 
 BUSY_SECONDS = 30.0

@@ -6,7 +6,7 @@ import errno
 import re
 import sqlite3
 
-from batchrun.errors import JournalError, JournalWriteError
+from batchrun.errors import JournalError, JournalLostError, JournalWriteError
 
 _ELSEWHERE = "Name a journal elsewhere with --journal or BATCHRUN_JOURNAL."
 _NOTHING_LOST = "Nothing that was committed is lost; then run: batchrun resume"
@@ -70,15 +70,33 @@ def unusable(location: str, error: BaseException) -> JournalError:
 
 def unwritable(location: str, error: BaseException) -> JournalWriteError:
     """The error for a journal that could be opened and now can't be written."""
-    words, hint = _words(error.__cause__ or error if isinstance(error, JournalError) else error)
+    cause = error.__cause__ or error if isinstance(error, JournalError) else error
+    if _code(cause) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return lost(location, "was damaged")
+    words, hint = _words(cause)
     return JournalWriteError(f"The journal {location} can't be written: {words}.", hint)
+
+
+def lost(location: str, what: str) -> JournalLostError:
+    """The error for a journal whose file is gone while a batch is running."""
+    return JournalLostError(
+        f"The journal {location} {what} while the batch was running. Nothing more was triggered.",
+        "Exclude the journal's folder from cleaning and sync programs.",
+    )
+
+
+def _code(error: BaseException) -> int | None:
+    """SQLite's primary result code."""
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _words(error: BaseException) -> tuple[str, str]:
     cause = getattr(error, "orig", None) or error
-    code = getattr(cause, "sqlite_errorcode", None)
-    if code is not None and code & 0xFF in _SQLITE_WORDS:
-        return _SQLITE_WORDS[code & 0xFF]
+    code = _code(error)
+    if code in _SQLITE_WORDS:
+        return _SQLITE_WORDS[code]
     state = getattr(cause, "sqlstate", None)
     if state in _POSTGRESQL_WORDS:
         return _POSTGRESQL_WORDS[state]

@@ -33,6 +33,8 @@ from batchrun.journal.schema import (
     JobState,
     attempts,
     batches,
+    clean_text,
+    counts,
     encode_result,
     encode_time,
     jobs,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Engine, Executable
 
     from batchrun.journal.rescue import RescueFiles
+    from batchrun.journal.safety_copy import SafetyCopy
     from batchrun.journal.writer import JournalWriter
     from batchrun.model import JSON
 
@@ -226,13 +229,16 @@ class Sweeps:
             .values(state=JobState.PENDING, message="", **dict.fromkeys(_EMPTIED)),
         )
 
-    def worked(self, note: str, seconds: float, quota_seconds: float) -> Executable:
+    def worked(
+        self, note: str, seconds: float, quota_seconds: float, resume_at: datetime | None
+    ) -> Executable:
         """Keep how a run or resume ended."""
         return (
             update(batches)
             .where(batches.c.id == self._batch_id, self._held)
             .values(
-                note=note,
+                note=clean_text(note),
+                resume_at=encode_time(resume_at),
                 worked_seconds=batches.c.worked_seconds + seconds,
                 quota_seconds=batches.c.quota_seconds + quota_seconds,
             )
@@ -269,6 +275,7 @@ class BatchJobs:
         key_hash: Under which name requests are counted for the day.
         holder: Under which name this process holds the batch.
         rescue: Where steps go that can't be committed.
+        copy: It gets those steps, too.
     """
 
     def __init__(
@@ -280,6 +287,7 @@ class BatchJobs:
         *,
         holder: str,
         rescue: RescueFiles,
+        copy: SafetyCopy | None = None,
     ) -> None:
         self._engine = engine
         self._writer = writer
@@ -289,6 +297,7 @@ class BatchJobs:
         self._steps = Steps(engine, batch_id, key_hash, holder)
         self._sweeps = Sweeps(batch_id, holder)
         self._rescue = rescue
+        self._copy = copy
 
     @property
     def batch_id(self) -> str:
@@ -319,10 +328,8 @@ class BatchJobs:
 
     def count_pending(self) -> int:
         """How many jobs are left to trigger."""
-        query = (
-            select(func.count())
-            .select_from(jobs)
-            .where(jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING)
+        query = select(counts.c.jobs).where(
+            counts.c.batch_id == self._batch_id, counts.c.state == JobState.PENDING
         )
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
@@ -544,18 +551,25 @@ class BatchJobs:
             job, _ACCEPTED, JobState.TIMED_OUT, of_execution=job.execution_id, message=message
         )
 
-    async def worked(self, note: str, seconds: float, quota_seconds: float) -> None:
+    async def worked(
+        self,
+        note: str,
+        seconds: float,
+        quota_seconds: float,
+        resume_at: datetime | None = None,
+    ) -> None:
         """Keep how a run or resume ended.
 
         Args:
-            note: Why the batch stands where it stands.
-            seconds: How long it was worked on.
+            note: Why it ended, for people.
+            seconds: How long it took.
             quota_seconds: How much of that it only waited for the quota.
+            resume_at: When the spent quota opens again.
 
         Raises:
             TakenOverError: Another process has taken the batch over, and its words count.
         """
-        await self._sweep(self._sweeps.worked(note, seconds, quota_seconds))
+        await self._sweep(self._sweeps.worked(note, seconds, quota_seconds, resume_at))
 
     # statements
 
@@ -579,7 +593,11 @@ class BatchJobs:
         """
         # Only the sending that this answers is settled by it, not one by another process since.
         retried = job.retried if old is _UNANSWERED else None
-        step = Step(job.number, old, new, values, retried, of_execution)
+        cleaned = {
+            name: clean_text(value) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        step = Step(job.number, old, new, cleaned, retried, of_execution)
         try:
             moved = await self._writer.commit_changes(self._steps.move(step), of=job.number)
         except JournalWriteError as error:
@@ -612,12 +630,14 @@ class BatchJobs:
     def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
         """Put a step where it isn't lost; the error that says where."""
         path = self._rescue.keep(step)
+        if self._copy is not None:
+            self._copy.apply([self._steps.move(step)])
         if path is not None:
             what = f"What was in hand is kept in {path}, and the next resume takes it in."
         else:
             known = step.values.get("execution_id") or job.execution_id
             what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
-        return JournalWriteError(f"{error.what} {what}", error.hint)
+        return type(error)(f"{error.what} {what}", error.hint)
 
 
 def _seconds(values: Mapping[str, object]) -> float | None:

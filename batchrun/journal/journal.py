@@ -6,16 +6,27 @@ import hashlib
 import json
 import re
 import secrets
+import sqlite3
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import JournalError, NoBatchError
-from batchrun.journal.creation import batches_of, create_batch, known_jobs, newest_of, reuse_results
-from batchrun.journal.database import compact, open_database, writing
+from batchrun.journal.creation import (
+    BatchMaker,
+    batches_of,
+    check_newest,
+    incomplete,
+    known_jobs,
+    new_batch,
+    newest_of,
+)
+from batchrun.journal.database import JournalFile, compact, open_database, writing
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import (
     Hold,
@@ -30,7 +41,9 @@ from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import ResultRows, SentJob, read_sent
-from batchrun.journal.schema import JobState, batches, decode_time, jobs, meta, rows
+from batchrun.journal.safety_copy import SafetyCopy
+from batchrun.journal.schema import JobState, batches, decode_time, jobs, meta
+from batchrun.journal.schema import counts as kept
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
     BatchResults,
@@ -42,12 +55,11 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
-from batchrun.settings.location import shown
+from batchrun.settings.location import is_server, shown
 from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from pathlib import Path
 
     from sqlalchemy import Executable
 
@@ -55,6 +67,8 @@ if TYPE_CHECKING:
 
 
 BATCHES_NAMED = 10
+
+_COMPLETE = batches.c.incomplete == 0
 
 
 class Journal:
@@ -73,7 +87,10 @@ class Journal:
     def __init__(self, location: str) -> None:
         self.location = shown(location)
         self._engine = open_database(location)
-        self._writer = JournalWriter(self._engine, self.location)
+        self._file = None if is_server(location) else JournalFile(Path(location).expanduser())
+        check = (lambda: None) if self._file is None else self._file.check
+        self._writer = JournalWriter(self._engine, self.location, check)
+        self._copy: SafetyCopy | None = None
         self._token = secrets.token_hex(8)  # under which this process holds batches
         self._key_hashes: dict[str, str] = {}
 
@@ -122,18 +139,23 @@ class Journal:
                 reused has gone; nothing was kept.
         """
         key_hash = None if key is None else self.key_hash(key)
-        with writing(self._engine) as connection:
-            batch_id = create_batch(
-                connection,
-                plan,
-                base_url,
-                known,
-                profile,
-                key_hash=key_hash,
-                list_formats=list_formats,
-            )
-            reuse_results(connection, batch_id, plan)
-            return batch_id
+        fingerprint = plan.fingerprint()
+        with self._engine.connect() as connection:
+            check_newest(connection, fingerprint, base_url, known)
+        self._erase_incomplete()
+        begun_with = {"profile": profile, "key_hash": key_hash, "list_formats": list_formats}
+        batch = new_batch(plan, fingerprint, base_url, **begun_with)
+        batch_id: str = batch["id"]
+        maker = BatchMaker(self._engine, batch_id)
+        with self._hold(batch_id, insert(batches).values(batch)):
+            try:
+                maker.fill(plan)
+                maker.complete(fingerprint, base_url, known)
+            except BaseException:
+                with suppress(JournalError):  # a later run erases what is left
+                    maker.erase()
+                raise
+        return batch_id
 
     def begun_with_another_key(self, batch_id: str, key: str) -> bool:
         """Whether a batch was begun with another key; not where that was never kept."""
@@ -173,7 +195,7 @@ class Journal:
         if not batch_id.strip():
             raise JournalError("The batch ID is empty.", "To list the IDs: batchrun batches")
         with self._engine.connect() as connection:
-            every = connection.scalars(select(batches.c.id)).all()
+            every = connection.scalars(select(batches.c.id).where(_COMPLETE)).all()
         known = [each for each in every if each.startswith(batch_id)]
         if batch_id in known:
             return self.summary(batch_id)
@@ -186,7 +208,8 @@ class Journal:
     def batches(self) -> list[BatchSummary]:
         """All batches, newest first."""
         with self._engine.connect() as connection:
-            ids = connection.scalars(select(batches.c.id).order_by(batches.c.created_at.desc()))
+            newest_first = batches.c.created_at.desc()
+            ids = connection.scalars(select(batches.c.id).where(_COMPLETE).order_by(newest_first))
             return [self._summary(connection, batch_id) for batch_id in ids.all()]
 
     def unfinished(self) -> list[BatchSummary]:
@@ -211,6 +234,7 @@ class Journal:
             self.key_hash(key),
             holder=self._token,
             rescue=self._rescue(batch_id),
+            copy=self._copy,
         )
 
     # who works on a batch
@@ -221,11 +245,44 @@ class Journal:
         Raises:
             HeldError: Another process works on it; it says which.
         """
-        return hold_batch(self._engine, self._writer, self.location, batch_id, self._token)
+        return self._hold(batch_id)
+
+    def _hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
+        return hold_batch(self._engine, self._writer, self.location, batch_id, self._token, *before)
 
     def holder(self, batch_id: str) -> Holder | None:
         """Who works on a batch, or did until it died without a word."""
         return find_holder(self._engine, batch_id)
+
+    @contextmanager
+    def safety_copy(self, batch_id: str) -> Iterator[None]:
+        """Keep a copy of a batch outside of the journal's file until the block ends.
+
+        Without room for one there is none; on a server there is no file to lose.
+        """
+        if self._file is not None:
+            with suppress(sqlite3.Error, SQLAlchemyError, JournalError):
+                self._copy = SafetyCopy(self._file.path, batch_id)
+                self._writer.mirror = self._copy.apply
+        try:
+            yield
+        finally:
+            copy, self._copy, self._writer.mirror = self._copy, None, None
+            if copy is not None:
+                copy.close()
+
+    def save_copy(self) -> Path | None:
+        """Save the copy of a batch whose journal was lost, for `resume`.
+
+        Returns:
+            A journal that holds this batch; ``None`` if it can't be saved anywhere.
+        """
+        if self._copy is None:
+            return None
+        rescue = self._rescue(self._copy.batch_id)
+        # Should an older copy of the journal come back, this keeps it from triggering again.
+        rescue.keep(*self._copy.steps())
+        return self._copy.save(rescue.journals())
 
     def rescued(self, batch_id: str) -> list[Path]:
         """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
@@ -248,12 +305,18 @@ class Journal:
 
     def _erase(self, batch_id: str) -> None:
         with self.hold(batch_id):
-            held = held_by(batch_id, self._token)
-            self._change_held(batch_id, delete(batches).where(batches.c.id == batch_id, held))
+            self._set(batch_id, incomplete=1)
+            BatchMaker(self._engine, batch_id).erase()
             self._rescue(batch_id).discard()
         for path in lock_files(self.location, batch_id):
             with suppress(OSError):  # Windows keeps a file that somebody has open
                 path.unlink(missing_ok=True)
+
+    def _erase_incomplete(self) -> None:
+        """Erase what processes have left that died while they created or erased a batch."""
+        for batch_id in incomplete(self._engine):
+            with suppress(JournalError):  # its process is alive
+                self._erase(batch_id)
 
     def ledger(self, key: str) -> QuotaLedger:
         """What all processes that use the key have spent, and whose turn it is."""
@@ -281,12 +344,16 @@ class Journal:
                 )
         return found[::-1]
 
-    def set_output(self, batch_id: str, output: str) -> None:
-        """Keep where the workbook was written last; only whoever holds the batch may.
+    def set_target(self, batch_id: str, target: str) -> None:
+        """Keep where the workbook belongs; only the holder of the batch may.
 
         Raises:
             TakenOverError: Another process has the batch.
         """
+        self._set(batch_id, target=target)
+
+    def set_output(self, batch_id: str, output: str) -> None:
+        """Keep where the workbook was written last; as `set_target`."""
         self._set(batch_id, output=output)
 
     def form(self, batch_id: str) -> str:
@@ -299,7 +366,7 @@ class Journal:
         """Keep how the batch's results are written, for who goes on with it; as `set_output`."""
         self._set(batch_id, form=form)
 
-    def _set(self, batch_id: str, **values: str) -> None:
+    def _set(self, batch_id: str, **values: str | int) -> None:
         held = held_by(batch_id, self._token)
         statement = update(batches).where(batches.c.id == batch_id, held).values(**values)
         self._change_held(batch_id, statement)
@@ -323,18 +390,32 @@ class Journal:
             of_jobs: Only the rows of these jobs, at most some hundred.
         """
         with self._engine.connect() as connection, connection.begin():
-            header, roles, list_formats = connection.execute(
-                select(batches.c.header, batches.c.roles, batches.c.list_formats).where(
-                    batches.c.id == batch_id
-                )
-            ).one()
-            yield BatchResults(
-                summary=self._summary(connection, batch_id),
-                header=tuple(json.loads(header)),
-                rows=ResultRows(connection, batch_id, of_jobs=of_jobs),
-                roles={Role(role): column for role, column in json.loads(roles).items()},
-                list_formats=list_formats,
+            yield self._results(connection, batch_id, of_jobs)
+
+    @contextmanager
+    def copied_results(self, batch_id: str) -> Iterator[BatchResults | None]:
+        """As `results`, from the safety copy; ``None`` if there is none."""
+        if self._copy is None:
+            yield None
+            return
+        with self._copy.connection() as connection:
+            yield None if connection is None else self._results(connection, batch_id)
+
+    def _results(
+        self, connection: Connection, batch_id: str, of_jobs: Sequence[int] | None = None
+    ) -> BatchResults:
+        header, roles, list_formats = connection.execute(
+            select(batches.c.header, batches.c.roles, batches.c.list_formats).where(
+                batches.c.id == batch_id
             )
+        ).one()
+        return BatchResults(
+            summary=self._summary(connection, batch_id),
+            header=tuple(json.loads(header)),
+            rows=ResultRows(connection, batch_id, of_jobs=of_jobs),
+            roles={Role(role): column for role, column in json.loads(roles).items()},
+            list_formats=list_formats,
+        )
 
     def page(
         self,
@@ -374,7 +455,9 @@ class Journal:
     # reading
 
     def _newest(self) -> BatchSummary | None:
-        newest = select(batches.c.id).order_by(batches.c.created_at.desc()).limit(1)
+        newest = (
+            select(batches.c.id).where(_COMPLETE).order_by(batches.c.created_at.desc()).limit(1)
+        )
         with self._engine.connect() as connection:
             batch_id = connection.scalar(newest)
             return None if batch_id is None else self._summary(connection, batch_id)
@@ -387,24 +470,11 @@ class Journal:
             )
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
-        states = connection.execute(
-            select(
-                jobs.c.state, jobs.c.reused_from.is_not(None), func.count(), func.sum(jobs.c.rows)
-            )
-            .where(jobs.c.batch_id == batch_id)
-            .group_by(jobs.c.state, jobs.c.reused_from.is_not(None))
-        ).all()
+        states = connection.execute(select(kept).where(kept.c.batch_id == batch_id)).all()
         counts = dict.fromkeys(Outcome, 0)
-        for state, _, _, sharing in states:
-            counts[JobState(state).outcome] += int(sharing)
-        counts[Outcome.INVALID] = (
-            connection.scalar(
-                select(func.count())
-                .select_from(rows)
-                .where(rows.c.batch_id == batch_id, rows.c.job.is_(None))
-            )
-            or 0
-        )
+        for each in states:
+            counts[JobState(each.state).outcome] += each.rows
+        counts[Outcome.INVALID] = found.invalid
         source = json.loads(found.source)
         return BatchSummary(
             batch_id=batch_id,
@@ -414,15 +484,17 @@ class Journal:
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(found.updated_at, UTC),
             counts=counts,
-            jobs=sum(count for *_, count, _ in states),
+            jobs=sum(each.jobs for each in states),
             requests=found.requests,
             estimated_seconds=found.estimated_seconds,
             estimated_requests=found.estimated_requests,
             worked_seconds=found.worked_seconds,
             quota_seconds=found.quota_seconds,
             output=found.output,
+            target=found.target,
+            resume_at=decode_time(found.resume_at),
             note=found.note,
-            reused=sum(int(sharing) for _, reused, _, sharing in states if reused),
+            reused=sum(each.reused for each in states),
             base_url=found.base_url,
             profile=found.profile,
         )
@@ -481,14 +553,13 @@ class Standing:
 
 def standing(journal: Journal, batch_id: str) -> Standing:
     """What is left of a batch now; reads only."""
-    query = (
-        select(jobs.c.state, func.count(), func.sum(jobs.c.rows), func.min(jobs.c.triggered_at))
-        .where(jobs.c.batch_id == batch_id)
-        .where(jobs.c.state.in_([JobState.PENDING, JobState.IN_FLIGHT]))
-        .group_by(jobs.c.state)
+    oldest = select(func.min(jobs.c.triggered_at)).where(
+        jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
     )
+    query = select(kept).where(kept.c.batch_id == batch_id)
     with journal.connect() as connection:
-        found = {JobState(state): rest for state, *rest in connection.execute(query)}
-    to_trigger, *_ = found.get(JobState.PENDING, (0, 0, None))
-    running, running_rows, oldest = found.get(JobState.IN_FLIGHT, (0, 0, None))
-    return Standing(int(to_trigger), int(running), int(running_rows), decode_time(oldest))
+        found = {each.state: each for each in connection.execute(query)}
+        running = found[JobState.IN_FLIGHT]
+        triggered_at = connection.scalar(oldest) if running.jobs else None
+    to_trigger = found[JobState.PENDING].jobs
+    return Standing(to_trigger, running.jobs, running.rows, decode_time(triggered_at))

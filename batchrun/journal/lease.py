@@ -26,9 +26,9 @@ from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 from sqlalchemy import Engine, delete, select, update
 
-from batchrun.errors import HeldError, JournalError, TakenOverError
+from batchrun.errors import HeldError, JournalError, JournalLostError, TakenOverError
 from batchrun.journal.database import clock_ahead, on_server
-from batchrun.journal.errors import unusable
+from batchrun.journal.errors import lost, unusable
 from batchrun.journal.ledger import inserter
 from batchrun.journal.schema import batches, leases
 from batchrun.settings.location import is_server
@@ -79,18 +79,18 @@ class Hold:
 
     def __init__(self) -> None:
         self._changing = threading.Lock()
-        self._lost: TakenOverError | None = None
-        self._tell: Callable[[TakenOverError], object] | None = None
+        self._lost: JournalError | None = None
+        self._tell: Callable[[JournalError], object] | None = None
 
-    def when_lost(self, tell: Callable[[TakenOverError], object]) -> None:
-        """Have this called, once and from any thread, when another process has the batch."""
+    def when_lost(self, tell: Callable[[JournalError], object]) -> None:
+        """Have this called, once and from any thread, when the batch or its journal is lost."""
         with self._changing:
             self._tell, lost = tell, self._lost
         if lost is not None:
             tell(lost)
 
-    def lose(self, error: TakenOverError) -> None:
-        """Tell that the batch is another's now."""
+    def lose(self, error: JournalError) -> None:
+        """Tell that another process has the batch, or that the journal is lost."""
         with self._changing:
             self._lost, tell = error, self._tell
         if tell is not None:
@@ -134,11 +134,17 @@ def require_hold(engine: Engine, batch_id: str, token: str) -> None:
         raise taken_over(engine, batch_id)
 
 
-def taken_over(engine: Engine, batch_id: str) -> TakenOverError:
-    """The error for a batch that another process has taken over."""
+def taken_over(engine: Engine, batch_id: str) -> JournalError:
+    """The error for a batch that this process no longer holds.
+
+    A file's batch can't be taken over or forgotten by others, since we have its lock: where the
+    lease is gone, the file's content is another one.
+    """
     with engine.connect() as connection:
         there = connection.scalar(select(batches.c.id).where(batches.c.id == batch_id))
     holder = find_holder(engine, batch_id)
+    if holder is None and not on_server(engine):
+        return lost(str(engine.url.database), "was overwritten by another copy")
     if there is None:
         return TakenOverError(
             f"Batch {batch_id} was forgotten by another batchrun while this one was silent; "
@@ -174,7 +180,13 @@ TRIES = 2
 
 @contextmanager
 def hold_batch(
-    engine: Engine, writer: JournalWriter, location: str, batch_id: str, token: str
+    engine: Engine,
+    writer: JournalWriter,
+    location: str,
+    batch_id: str,
+    token: str,
+    *before: Executable,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Hold]:
     """Hold a batch while working on it.
 
@@ -184,6 +196,8 @@ def hold_batch(
         location: The journal's path or URL.
         batch_id: Which batch.
         token: The name to hold it under.
+        before: Committed together with the lease: what creates the batch.
+        check: Called at each heartbeat; it raises `JournalLostError` when the journal is lost.
 
     Yields:
         The hold, which tells when another process has taken the batch over.
@@ -200,12 +214,13 @@ def hold_batch(
             holder = find_holder(engine, batch_id)
             if holder is not None and _lives_elsewhere(engine, holder, path):
                 raise held(batch_id, holder)
-            taken = writer.submit(_take(engine, batch_id, token, holder, time.time() + ahead))
+            take = _take(engine, batch_id, token, holder, time.time() + ahead)
+            taken = writer.submit(*before, take)
             if taken.result() == 1:
                 break
         else:
             raise held(batch_id, find_holder(engine, batch_id))
-        with _beating(engine, writer, batch_id, token, ahead) as hold:
+        with _beating(engine, writer, batch_id, token, ahead, check=check) as hold:
             yield hold
 
 
@@ -296,7 +311,13 @@ def _was_here(holder: Holder, lock: Path) -> bool:
 
 @contextmanager
 def _beating(
-    engine: Engine, writer: JournalWriter, batch_id: str, token: str, ahead: float
+    engine: Engine,
+    writer: JournalWriter,
+    batch_id: str,
+    token: str,
+    ahead: float,
+    *,
+    check: Callable[[], None],
 ) -> Iterator[Hold]:
     """Renew the lease until the block ends, in a thread: a long export is no silence."""
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
@@ -304,12 +325,17 @@ def _beating(
 
     def beat() -> None:
         while not over.wait(HEARTBEAT_SECONDS):
-            with suppress(JournalError):  # the work itself meets it, and says so
+            try:
+                check()
                 now = time.time() + ahead
                 renewed = writer.submit(update(leases).where(mine).values(beat_at=now)).result()
                 if not renewed:
-                    hold.lose(taken_over(engine, batch_id))
-                    return
+                    raise taken_over(engine, batch_id)
+            except (JournalLostError, TakenOverError) as error:
+                hold.lose(error)
+                return
+            except JournalError:  # the work itself meets it, and says so
+                continue
 
     thread = threading.Thread(target=beat, name="lease-heartbeat", daemon=True)
     thread.start()

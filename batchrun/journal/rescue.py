@@ -69,14 +69,21 @@ class RescueFiles:
     """
 
     def __init__(self, places: Iterable[Path], batch_id: str) -> None:
-        self._candidates = [folder / f"batchrun-{batch_id}.rescue.jsonl" for folder in places]
+        self._places = list(places)
+        self._batch_id = batch_id
+        self._candidates = [folder / f"batchrun-{batch_id}.rescue.jsonl" for folder in self._places]
 
-    def keep(self, step: Step) -> Path | None:
-        """Append a step and sync it to disk; ``None`` where no folder takes it."""
-        line = json.dumps(_to_json(step)).encode("ascii") + b"\n"
+    def journals(self) -> list[Path]:
+        """Where a journal of the batch's own may be saved, the best place first."""
+        names = [f"batchrun-{self._batch_id}.rescue{each}.db" for each in ("", " (2)", " (3)")]
+        return [folder / name for folder in self._places for name in names]
+
+    def keep(self, *steps: Step) -> Path | None:
+        """Append steps and sync them to disk; ``None`` where no folder takes them."""
+        lines = b"".join(json.dumps(_to_json(step)).encode("ascii") + b"\n" for step in steps)
         for path in self._candidates:
             try:
-                _append(path, line)
+                _append(path, lines)
             except OSError:
                 continue
             return path
@@ -101,7 +108,7 @@ class RescueFiles:
             path.unlink(missing_ok=True)
 
 
-def _append(path: Path, line: bytes) -> None:
+def _append(path: Path, lines: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     # In a folder for everybody, nobody else decides where this goes; Windows alters line ends.
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -111,15 +118,15 @@ def _append(path: Path, line: bytes) -> None:
             raise PermissionError(path)
         length = os.fstat(handle).st_size
         try:
-            written = os.write(handle, line)
+            written = os.write(handle, lines)
             os.fsync(handle)
         except OSError:
             written = 0
-        if written < len(line):
+        if written < len(lines):
             os.ftruncate(handle, length)
             if length == 0:
                 path.unlink(missing_ok=True)
-            raise OSError("no space for the whole line")
+            raise OSError("no space for all lines")
     finally:
         os.close(handle)
 

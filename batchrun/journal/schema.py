@@ -16,7 +16,10 @@ opened again tells of a crash at that moment: the job is in doubt.
 from __future__ import annotations
 
 import json
+import re
 import zlib
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, assert_never
@@ -30,13 +33,20 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Table,
     Text,
+    case,
+    delete,
+    func,
     insert,
     inspect,
+    literal,
     select,
     text,
+    true,
+    union_all,
     update,
 )
 
@@ -46,10 +56,12 @@ from batchrun.model import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sqlalchemy import Executable
+
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 metadata = MetaData()
 
@@ -84,6 +96,10 @@ batches = Table(
     Column("form", Text, nullable=False, default=""),  # JSON: how its results are written
     Column("key_hash", String),  # of the key it was begun with, salted; NULL: not known
     Column("list_formats", LargeBinary),  # of the list's cells; NULL: not known
+    Column("resume_at", Float),  # when the spent quota opens again
+    Column("target", Text),  # where its workbook belongs; `output` is where it was written last
+    Column("invalid", Integer, nullable=False, default=0),  # rows without a job
+    Column("incomplete", Integer, nullable=False, default=0),  # 1 while created or erased
 )
 
 rows = Table(
@@ -97,6 +113,7 @@ rows = Table(
     Column("company_id", String),
     Column("contact_id", String),
     Column("reason", Text, nullable=False, default=""),
+    Index("rows_by_job", "batch_id", "job"),
 )
 
 jobs = Table(
@@ -117,6 +134,17 @@ jobs = Table(
     Index("jobs_by_state", "batch_id", "state", "number"),
     Index("jobs_by_execution", "execution_id"),
 )
+
+counts = Table(
+    "counts",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("jobs", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("reused", Integer, nullable=False),  # rows whose result is an earlier batch's
+)
+"""How many jobs of a batch are in each state; a trigger keeps it right, so nobody has to count."""
 
 spending = Table(
     "spending",
@@ -157,6 +185,68 @@ turns = Table(
     Column("key_hash", String, primary_key=True),
     Column("next_at", Float, nullable=False),  # when the key's next request may leave
 )
+
+
+_COUNTING = """
+    UPDATE counts SET
+        jobs = jobs + CASE WHEN state = NEW.state THEN 1 ELSE -1 END,
+        rows = rows + CASE WHEN state = NEW.state THEN NEW.rows ELSE -OLD.rows END,
+        reused = reused + CASE
+            WHEN state = NEW.state THEN CASE WHEN NEW.reused_from IS NULL THEN 0 ELSE NEW.rows END
+            ELSE CASE WHEN OLD.reused_from IS NULL THEN 0 ELSE -OLD.rows END
+        END
+    WHERE batch_id = NEW.batch_id AND state IN (OLD.state, NEW.state);
+"""
+_ON_CHANGE = "CREATE TRIGGER jobs_counted AFTER UPDATE OF state ON jobs FOR EACH ROW"
+_FUNCTION = f"""
+    CREATE OR REPLACE FUNCTION batchrun_count_jobs() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN {_COUNTING} RETURN NULL; END $$
+"""
+_WHEN = "WHEN (OLD.state <> NEW.state)"
+_TRIGGERS = {
+    "sqlite": (f"{_ON_CHANGE} {_WHEN} BEGIN {_COUNTING} END",),
+    "postgresql": (_FUNCTION, f"{_ON_CHANGE} {_WHEN} EXECUTE FUNCTION batchrun_count_jobs()"),
+}
+
+
+def _create_triggers(connection: Connection) -> None:
+    for statement in _TRIGGERS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+
+
+def count_jobs(batch_id: str | None = None) -> tuple[Executable, Executable, Executable]:
+    """The statements that count a batch's jobs anew; ``None`` for all batches."""
+    chosen = batches if batch_id is None else select(batches).where(batches.c.id == batch_id)
+    which = chosen.subquery() if isinstance(chosen, Select) else chosen
+    states = union_all(*(select(literal(state.value).label("state")) for state in JobState))
+    each = states.subquery()
+    found = (
+        select(
+            which.c.id,
+            each.c.state,
+            func.count(jobs.c.number),
+            func.coalesce(func.sum(jobs.c.rows), 0),
+            func.coalesce(func.sum(case((jobs.c.reused_from.is_not(None), jobs.c.rows))), 0),
+        )
+        .select_from(
+            which.join(each, true()).outerjoin(
+                jobs, (jobs.c.batch_id == which.c.id) & (jobs.c.state == each.c.state)
+            )
+        )
+        .group_by(which.c.id, each.c.state)
+    )
+    without_job = (
+        select(func.count())
+        .select_from(rows)
+        .where(rows.c.batch_id == batches.c.id, rows.c.job.is_(None))
+        .scalar_subquery()
+    )
+    mine = true() if batch_id is None else batches.c.id == batch_id
+    return (
+        delete(counts).where(true() if batch_id is None else counts.c.batch_id == batch_id),
+        insert(counts).from_select(["batch_id", "state", "jobs", "rows", "reused"], found),
+        update(batches).where(mine).values(invalid=without_job),
+    )
 
 
 class JobState(StrEnum):
@@ -201,15 +291,16 @@ ENDED = tuple(
 """States in which nothing of a job is under way."""
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 # Cells that JSON has no type for are kept as a one-entry object; no plain cell is an object.
 _DATETIME, _DATE, _TIME, _SECONDS = "datetime", "date", "time", "seconds"
 
 
 def encode_cells(cells: tuple[Cell, ...]) -> bytes:
     """Cells as bytes; ``decode_cells`` gives back equal values of equal types."""
-    return json.dumps([_plain(cell) for cell in cells], ensure_ascii=False).encode(
-        "utf-8", "surrogatepass"
-    )
+    text = json.dumps(cells, ensure_ascii=False, default=_plain)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def decode_cells(stored: bytes) -> tuple[Cell, ...]:
@@ -219,7 +310,10 @@ def decode_cells(stored: bytes) -> tuple[Cell, ...]:
 
 def encode_result(result: JSON) -> bytes:
     """A result as compressed JSON, keys in the order the service sent them."""
-    text = json.dumps(result, ensure_ascii=False)
+    try:
+        text = json.dumps(result, ensure_ascii=False)
+    except RecursionError:  # nested deeper than Python writes: its text is better than nothing
+        text = json.dumps(_deep_text(result), ensure_ascii=False)
     return zlib.compress(text.encode("utf-8", "surrogatepass"), level=6)
 
 
@@ -244,17 +338,55 @@ def encode_time(moment: datetime | None) -> float | None:
 
 
 def decode_time(seconds: float | None) -> datetime | None:
-    """Unix seconds as an aware moment in UTC; ``None`` where Python has no such year."""
+    """Unix seconds as an aware moment in UTC; ``None`` for one that no calendar here has."""
+    if seconds is None:
+        return None
     try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
+        return _EPOCH + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):  # the last microsecond of 9999, rounded up
         return None
 
 
-def _plain(cell: Cell) -> JSON:
+def clean_text(text: str) -> str:
+    """A text that every database can keep: no NUL, no half of a surrogate pair."""
+    return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
+
+
+def _deep_text(value: JSON) -> str:
+    """A value of any depth as JSON text, without recursion."""
+    parts: list[str] = []
+    left: list[JSON | _Written] = [value]
+    while left:
+        match left.pop():
+            case _Written(text):
+                parts.append(text)
+            case dict(items):
+                left.append(_Written("}"))
+                for place, (name, item) in reversed(list(enumerate(items.items()))):
+                    comma = ", " if place else ""
+                    key = json.dumps(name, ensure_ascii=False)
+                    left += [item, _Written(f"{comma}{key}: ")]
+                parts.append("{")
+            case list(items):
+                left.append(_Written("]"))
+                for place, item in reversed(list(enumerate(items))):
+                    left += [item, _Written(", " if place else "")]
+                parts.append("[")
+            case plain:
+                parts.append(json.dumps(plain, ensure_ascii=False))
+    return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Text that stands as it is."""
+
+    text: str
+
+
+def _plain(cell: datetime | date | time | timedelta) -> JSON:
+    """What JSON has no type for."""
     match cell:
-        case None | str() | bool() | int() | float():
-            return cell
         case datetime():
             return {_DATETIME: cell.isoformat()}
         case date():
@@ -292,6 +424,7 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
     tables = inspect(connection).get_table_names()
     if not tables:
         metadata.create_all(connection)
+        _create_triggers(connection)
         connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
         return
     if "meta" not in tables or "jobs" not in tables:
@@ -369,6 +502,28 @@ def _to_version_8(connection: Connection) -> None:
         )
 
 
+def _to_version_9(connection: Connection) -> None:
+    """Counts that are kept, when a quota opens again, and batches that are not complete yet."""
+    for column in (
+        "resume_at FLOAT",
+        "target TEXT",
+        "invalid INTEGER NOT NULL DEFAULT 0",
+        "incomplete INTEGER NOT NULL DEFAULT 0",
+    ):
+        connection.execute(text(f"ALTER TABLE batches ADD COLUMN {column}"))
+    counts.create(connection)
+    next(index for index in rows.indexes if index.name == "rows_by_job").create(connection)
+    for statement in count_jobs():
+        connection.execute(statement)
+    for batch_id, note in connection.execute(select(batches.c.id, batches.c.note)).all():
+        if opens := re.fullmatch(r"The quota is spent.* opens again at (.*) UTC\.", note):
+            with suppress(ValueError):
+                moment = datetime.strptime(f"{opens[1]}+0000", "%Y-%m-%d %H:%M%z")
+                mine = update(batches).where(batches.c.id == batch_id)
+                connection.execute(mine.values(resume_at=moment.timestamp()))
+    _create_triggers(connection)
+
+
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
@@ -377,5 +532,6 @@ _STEPS: Mapping[int, Callable[[Connection], None]] = {
     5: _to_version_6,
     6: _to_version_7,
     7: _to_version_8,
+    8: _to_version_9,
 }
 """What each schema version needs to become the next one."""

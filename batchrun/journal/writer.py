@@ -17,12 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from batchrun.errors import JournalError, JournalWriteError
+from batchrun.errors import JournalError, JournalLostError, JournalWriteError
 from batchrun.journal.database import writing
 from batchrun.journal.errors import unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Executable
 
@@ -61,11 +61,19 @@ class JournalWriter:
     Args:
         engine: The database.
         location: What the journal is called in errors.
+        check: Called before each commit; what it raises is everybody's answer.
+
+    Attributes:
+        mirror: Given what was committed; ``None`` for nobody.
     """
 
-    def __init__(self, engine: Engine, location: str) -> None:
+    def __init__(
+        self, engine: Engine, location: str, check: Callable[[], None] = lambda: None
+    ) -> None:
         self._engine = engine
         self._location = location
+        self._check = check
+        self.mirror: Callable[[Iterable[Executable | Change]], None] | None = None
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -147,7 +155,10 @@ class JournalWriter:
     def _commit(self, group: list[_Write]) -> None:
         """Commit a group and tell each what came of it; nothing that is raised ends the thread."""
         try:
+            self._check()
             changed = self._execute(group)
+        except JournalLostError as error:
+            _tell([(write, error) for write in group])
         except Exception as error:
             # A statement the database can't take must not spoil those it was grouped with.
             # A fault of the database itself is everybody's.
@@ -159,6 +170,8 @@ class JournalWriter:
             failure.__cause__ = error
             _tell([(write, failure) for write in group])
         else:
+            if self.mirror is not None:
+                self.mirror(each for write in group for each in write.statements)
             _tell(list(zip(group, changed, strict=True)))
 
     def _execute(self, group: list[_Write]) -> list[int]:

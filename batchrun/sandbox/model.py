@@ -30,6 +30,7 @@ from batchrun.sandbox.results import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from random import Random
 
     from batchrun.model import JSON
 
@@ -153,18 +154,25 @@ class SandboxService:
         settings: How it behaves.
         started_at: When it began, Unix seconds (virtual); makes execution IDs differ from those
             of an earlier sandbox.
+        draw_run_seconds: Draws a run time in seconds; ``None`` for what the settings say.
     """
 
-    def __init__(self, settings: SandboxSettings, started_at: float) -> None:
+    def __init__(
+        self,
+        settings: SandboxSettings,
+        started_at: float,
+        draw_run_seconds: Callable[[Random], float] | None = None,
+    ) -> None:
         self.settings = settings
         self.log: list[LoggedTrigger] = []
         self._started_at = started_at
-        self._run_times = RunTimeSpread(
+        spread = RunTimeSpread(
             settings.run_times,
             settings.run_median_seconds,
             settings.run_sigma,
             settings.run_cap_seconds,
         )
+        self._draw_run_seconds = draw_run_seconds or spread.draw
         self._workflows = {workflow.id: workflow for workflow in WORKFLOWS}
         self._executions: dict[str, _Execution] = {}
         self._slots_free_at: list[float] = []
@@ -289,7 +297,7 @@ class SandboxService:
             canonical(trigger.body),
             seed=settings.seed,
             fail=settings.fail,
-            run_times=self._run_times,
+            draw_run_seconds=self._draw_run_seconds,
         )
         # First come, first served: the next execution gets the slot that is free first, so its
         # start is known as soon as it is triggered.

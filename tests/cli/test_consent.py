@@ -287,3 +287,15 @@ def test_a_journal_makes_no_file_elsewhere_by_the_columns_it_keeps(
         database.commit()
     assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
     assert not theirs.exists()
+
+
+@pytest.mark.parametrize("command", ["status", "batches", "resume", "doctor", "config"])
+@pytest.mark.parametrize(
+    "location", ["host=db password=geheim", "a:geheim@db/x", "jdbc:postgresql://a:geheim@db/x"]
+)
+def test_no_command_shows_the_password_of_an_odd_journal(
+    batchrun: CommandLine, command: str, location: str
+) -> None:
+    ended = batchrun(command, "--journal", location)
+    assert "geheim" not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr

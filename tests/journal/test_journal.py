@@ -134,7 +134,7 @@ def test_nobody_else_can_read_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with Journal(str(path)) as journal:
         journal.create(plan_of(*IDS), URL)
-        modes = {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+        modes = {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir() if each.is_file()}
     assert modes == {0o600}
 
 

@@ -1,0 +1,196 @@
+"""A journal file that is deleted, truncated or replaced under a running batch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from openpyxl import load_workbook
+
+from batchrun.batch import pipeline
+from batchrun.batch.request import Request
+from batchrun.errors import ExitCode, JournalLostError
+from batchrun.journal import Journal, lease
+from batchrun.model import Outcome
+from batchrun.settings import Settings, load_settings
+from tests.engine.faults import SPEED, FaultySandbox, faulty_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchrun.engine import Progress
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects open files")
+
+ROWS = 24
+IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(ROWS)]
+
+
+def replace_with_older_copy(journal: Path) -> None:
+    journal.with_name("older.db").replace(journal)
+    for ending in ("-wal", "-shm"):
+        journal.with_name(f"{journal.name}{ending}").unlink()
+
+
+def delete_all_files(journal: Path) -> None:
+    for each in journal.parent.glob("journal.db*"):
+        each.unlink()
+
+
+def overwrite(journal: Path) -> None:
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log could replace the file
+        with journal.open("r+b") as file:
+            file.write(b"x" * journal.stat().st_size)
+
+
+def cut_in_half(journal: Path) -> None:
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        os.truncate(journal, journal.stat().st_size // 2)
+
+
+LOSSES: dict[str, Callable[[Path], object]] = {
+    "deleted": lambda journal: journal.unlink(),
+    "deleted with all its files": delete_all_files,
+    "moved": lambda journal: journal.rename(journal.with_name("moved.db")),
+    "log deleted": lambda journal: journal.with_name("journal.db-wal").unlink(),
+    "truncated": lambda journal: os.truncate(journal, 0),
+    "cut in half": cut_in_half,
+    "replaced by another file": lambda journal: Path(
+        shutil.copy(__file__, journal.with_name("other"))
+    ).replace(journal),
+    "replaced by an older copy": replace_with_older_copy,
+    "overwritten with something else": overwrite,
+    "folder deleted": lambda journal: shutil.rmtree(journal.parent),
+}
+
+
+class Loss:
+    """Loses a journal as soon as some rows are completed.
+
+    Args:
+        journal: The journal's file.
+        lose: What happens to it.
+    """
+
+    def __init__(self, journal: Path, lose: Callable[[Path], object]) -> None:
+        self._journal = journal
+        self._lose = lose
+        self._lost = False
+
+    def __call__(self, progress: Progress) -> None:
+        older = self._journal.with_name("older.db")
+        completed = progress.counts[Outcome.COMPLETED]
+        if self._lost:
+            return
+        if completed >= 3 and not older.exists():
+            with (
+                closing(sqlite3.connect(self._journal)) as now,
+                closing(sqlite3.connect(older)) as old,
+            ):
+                now.backup(old)
+        if completed >= 9:
+            self._lost = True
+            self._lose(self._journal)
+
+
+@pytest.fixture
+def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 0.02)
+    path = tmp_path / "accounts.csv"
+    path.write_text("\n".join(["Company ID", *IDS]) + "\n", encoding="utf-8")
+    return path
+
+
+def settings_for(url: str, journal: Path) -> Settings:
+    return load_settings(
+        api_key="sandbox", base_url=url, journal=str(journal), speed=SPEED, max_in_flight=4
+    )
+
+
+def run_until_lost(
+    url: str, accounts: Path, lose: Callable[[Path], object]
+) -> tuple[JournalLostError, Path]:
+    """Run the list until its journal is lost; the error, and the journal's path."""
+    journal = accounts.parent / "state" / "journal.db"
+    run = pipeline.run(
+        Request(accounts, "Account Research"),
+        settings_for(url, journal),
+        on_progress=Loss(journal, lose),
+    )
+    with pytest.raises(JournalLostError) as raised:
+        asyncio.run(run)
+    return raised.value, journal
+
+
+def assert_nothing_doubled_or_lost(sandbox: FaultySandbox, accounts: Path, journal: Path) -> None:
+    sent = Counter(re.findall(r"a1b2c3d4[-0-9a-f]+", " ".join(sandbox.bodies())))
+    assert set(sent.values()) == {1}
+    with Journal(str(journal)) as opened:
+        [summary] = opened.batches()
+        known = summary.counts[Outcome.COMPLETED] + summary.counts[Outcome.IN_DOUBT]
+        assert known == ROWS  # a loaded machine may answer a trigger too late
+        assert len(sent) >= summary.counts[Outcome.COMPLETED]
+    sheet = load_workbook(accounts.with_name("accounts.results.xlsx"))["Results"]
+    assert [row[0].value for row in sheet.iter_rows(min_row=2)] == IDS
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_lost_journal_stops_the_batch_and_what_was_paid_for_is_kept(
+    accounts: Path, loss: str
+) -> None:
+    with faulty_sandbox() as (url, sandbox):
+        error, _ = run_until_lost(url, accounts, LOSSES[loss])
+        assert error.exit_code is ExitCode.PAUSED
+        triggered = len(sandbox.bodies())
+        assert triggered < ROWS
+        sheet = load_workbook(accounts.with_name("accounts.results.xlsx"))["Results"]
+        results = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)]
+        assert [each[0] for each in results] == IDS
+        assert sum("completed" in each for each in results) >= 9
+
+        saved = Path(error.hint.split("--journal ")[1].partition("\n")[0])
+        assert str(saved) in error.what
+        assert saved.stat().st_mode & 0o077 == 0
+        asyncio.run(pipeline.resume(None, settings_for(url, saved)))
+        assert_nothing_doubled_or_lost(sandbox, accounts, saved)
+
+
+def test_an_older_copy_of_the_journal_triggers_nothing_again(accounts: Path) -> None:
+    with faulty_sandbox() as (url, sandbox):
+        _, journal = run_until_lost(url, accounts, replace_with_older_copy)
+        asyncio.run(pipeline.resume(None, settings_for(url, journal)))
+        assert_nothing_doubled_or_lost(sandbox, accounts, journal)
+
+
+def test_another_process_that_compacts_the_journal_is_no_loss(accounts: Path) -> None:
+    journal = accounts.parent / "state" / "journal.db"
+
+    def compact(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE ballast AS SELECT zeroblob(1000000)")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("DROP TABLE ballast")
+            connection.commit()
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    with faulty_sandbox() as (url, sandbox):
+        run = pipeline.run(
+            Request(accounts, "Account Research"),
+            settings_for(url, journal),
+            on_progress=Loss(journal, compact),
+        )
+        asyncio.run(run)
+        assert_nothing_doubled_or_lost(sandbox, accounts, journal)
