@@ -164,7 +164,7 @@ def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[s
     if not math.isinf(progress.requests_left_today):
         words.append(f"{progress.requests_left_today:,.0f} today")
     if progress.seconds_left:
-        words.append(f"about {duration(progress.seconds_left)} left")
+        words.append(f"about {duration(progress.seconds_left / speed)} left")
         words.append(f"done at {clock_after(progress.seconds_left, now, speed)}")
     return words
 

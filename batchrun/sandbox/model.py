@@ -82,6 +82,8 @@ class SandboxSettings:
         retry_after: Whether a 429 carries ``Retry-After``, which the service does not document.
         results: Whether a completed execution has its result; drawing it takes most of the time.
         credits: The credits at the beginning; each accepted trigger takes one, down to none.
+        resumed_workflow: Workflow of executions that an earlier sandbox accepted: each is
+            completed. ``None`` to answer 404 for them, as the service does.
         keys: The keys it knows, and the scopes of each.
         faults: What goes wrong on the way to it and back.
     """
@@ -98,6 +100,7 @@ class SandboxSettings:
     retry_after: bool = False
     results: bool = True
     credits: int = 10_000
+    resumed_workflow: str | None = None
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
     faults: Faults = field(default_factory=Faults)
 
@@ -312,7 +315,7 @@ class SandboxService:
         return _Execution(trigger, workflow, starts_at, ends_at, fate.error)
 
     def _tell(self, execution_id: str, now: float) -> Answer:
-        execution = self._executions.get(execution_id)
+        execution = self._executions.get(execution_id) or self._of_earlier(execution_id)
         if execution is None:
             raise RefusedError(404, "execution not found")
         status = execution.status(now)
@@ -333,6 +336,15 @@ class SandboxService:
         elif status is ExecutionStatus.FAILED:
             body["error"] = execution.error
         return Answer(200, body)
+
+    def _of_earlier(self, execution_id: str) -> _Execution | None:
+        """An execution that an earlier sandbox accepted, as far as this one can know it."""
+        workflow = self._workflows.get(self.settings.resumed_workflow or "")
+        if workflow is None:
+            return None
+        body: dict[str, JSON] = {"workflow_id": workflow.id, "company_id": execution_id}
+        trigger = LoggedTrigger(self._started_at, execution_id, body)
+        return _Execution(trigger, workflow, self._started_at, self._started_at, None)
 
     def _new_id(self) -> str:
         name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"
