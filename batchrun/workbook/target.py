@@ -189,6 +189,14 @@ def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
         ) from error
 
 
+def share(path: Path) -> None:
+    """Let those read a file who may read what the user makes: temporary files are private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    with suppress(OSError):  # some shares know no permissions
+        path.chmod(0o666 & ~mask)
+
+
 def _put(temporary: Path, target: Path, most: int) -> Path:
     for number in count(1):
         suffix = "" if number == 1 else f" ({number})"
