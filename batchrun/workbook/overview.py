@@ -94,6 +94,8 @@ class OverviewSheet:
 
     def _changes(self, earlier: EarlierResults, comparison: Comparison, row: int) -> int:
         marks = Counter(comparison.marks())
+        if not marks[NEW] + marks[CHANGED] + marks[SAME]:
+            return row
         page = self._page
         title = f"Since {earlier.created_at:%Y-%m-%d}"
         row = page.section(row, _LEFT, title, "rows", wide=4)

@@ -175,7 +175,7 @@ async def complete(journal: Journal, batch_id: str, sent: list[JSON], order: lis
     pending = {job.number: job for job in jobs.pending()}
     with journal.hold(batch_id):
         for number in order:
-            name = f"exec_{number}"
+            name = f"exec_{batch_id}_{number}"
             job = pending[number]
             assert await jobs.intend(job)
             queued = Execution(name, ExecutionStatus.QUEUED, created_at=now)
