@@ -479,7 +479,11 @@ class Journal:
         return BatchSummary(
             batch_id=batch_id,
             workflow=Workflow(**json.loads(found.workflow)),
-            source=TableSource(notices=tuple(source.pop("notices")), **source),
+            source=TableSource(
+                notices=tuple(source.pop("notices")),
+                formats=tuple((at, code) for at, code in source.pop("formats", ())),
+                **source,
+            ),
             parameters=json.loads(found.parameters),
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(found.updated_at, UTC),

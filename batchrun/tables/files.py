@@ -91,7 +91,7 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
         return read_workbook(raw, file, options)
     file_format = detect_format(raw, file.name)
     match file_format:
-        case Format.TEXT | Format.HTML if options.sheet is not None:
+        case Format.TEXT if options.sheet is not None:
             raise InputError(
                 f"{file.name} is a text file and has no sheet {options.sheet!r}.",
                 "Leave the sheet out, or name the workbook.",

@@ -264,7 +264,7 @@ class _TextFile:
         """
         with field_limit(self._options.limits.field_characters), self._text() as text:
             try:
-                layout = Layout("", self._options.header_row)
+                layout = Layout("", self._options.header_row, self._options.no_header)
                 table = gather(self._blocks(text), self._source, layout)
             except _BrokenQuoteError as error:
                 raise self._broken_quotes(error.line) from error

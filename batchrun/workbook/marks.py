@@ -10,7 +10,7 @@ from xml.etree.ElementTree import ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
 
-from batchrun.workbook.layout import STATUS_COLUMNS
+from batchrun.workbook.layout import AGAIN, STATUS_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from openpyxl import Workbook
 
     from batchrun.model import Cell
-
-AGAIN = "run again"
-"""The head of the column in which anything asks for the row to be sent again."""
 
 SHEET = "Results"
 
@@ -99,7 +96,7 @@ def marked_rows(path: Path) -> Iterator[Marked]:
             if name.partition(" (")[0] != SHEET:
                 continue
             rows = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            if not rows or not {AGAIN, *STATUS_COLUMNS} <= set(rows[0]):
+            if not rows or not {AGAIN, *STATUS_COLUMNS[:3]} <= set(rows[0]):
                 continue
             header = rows[0]
             status, again = header.index(STATUS_COLUMNS[0]), header.index(AGAIN)
