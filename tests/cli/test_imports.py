@@ -28,6 +28,7 @@ SHARED = {
     "batchrun.login",
     "batchrun.settings",
     "batchrun.text",
+    "batchrun.workbook",
     "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
