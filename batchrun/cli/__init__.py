@@ -20,7 +20,7 @@ from batchrun.cli.commands_web import add_web_command
 from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.options import announced
-from batchrun.cli.output import write_plainly
+from batchrun.cli.output import replace_unprintable
 from batchrun.errors import ExitCode, UsageError
 from batchrun.text import did_you_mean
 
@@ -104,7 +104,7 @@ add_command(app, show_version, name="version", hidden=True)
 
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
-    write_plainly()
+    replace_unprintable()
     announced.clear()
     # Looking for garbage in all that was imported, just before it goes, would take 0.2 s.
     atexit.register(gc.freeze)

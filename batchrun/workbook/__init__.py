@@ -13,7 +13,7 @@ from batchrun.workbook.frame import to_frame
 from batchrun.workbook.layout import Audience
 from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.selection import write_selection
-from batchrun.workbook.target import check_target, share, usual_target, whole_file
+from batchrun.workbook.target import check_target, usual_target, whole_file
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines
 
 if TYPE_CHECKING:
@@ -69,8 +69,6 @@ def write(
     form = form or Form()
     with whole_file(target, beside=beside) as place:
         shortened = _write(results, place.temporary, target, form)
-        if form.audience is Audience.PEOPLE:
-            share(place.temporary)
     if not results.summary.unfinished:
         _keep_layout(results, form)
     if shortened:

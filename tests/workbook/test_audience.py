@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
-import sys
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -14,7 +11,7 @@ import pytest
 from batchrun import tables, workbook
 from batchrun.journal import Journal
 from batchrun.model import Outcome
-from batchrun.workbook import Audience, Form
+from batchrun.workbook import Audience
 from batchrun.workbook.layout import AGAIN, Shape
 from batchrun.workbook.marks import marked_rows
 from tests.workbook.batches import batch, row, sheet, sheet_names, table
@@ -91,21 +88,6 @@ def test_the_instruction_stands_once_for_each_reason(written: Write) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
-def test_the_people_who_share_the_folder_can_read_it(tmp_path: Path) -> None:
-    before = os.umask(0o022)
-    try:
-        handed = workbook.write(
-            batch(ROWS), tmp_path / "people.xlsx", Form(audience=Audience.PEOPLE)
-        )
-        kept = workbook.write(batch(ROWS), tmp_path / "mine.xlsx")
-    finally:
-        os.umask(before)
-
-    assert stat.S_IMODE(handed.stat().st_mode) == 0o644
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-
-
 def test_who_looks_after_a_row_is_said(written: Write) -> None:
     rows = [row(0, None, Outcome.FAILED, cells=("x", "A", "Dana"), message="why")]
 
@@ -121,7 +103,7 @@ def test_a_batch_is_compared_with_the_newest_earlier_one_of_its_rows(tmp_path: P
             known = ids[-1] if ids else None
             ids.append(journal.create(plan_of(3), "https://api.example.com/v1", known=known))
             found: list[JSON] = [{"score": 9}, {"score": score}, {"score": 10 * score}]
-            asyncio.run(complete(journal, ids[-1], found, [0, 1, 2]))
+            asyncio.run(complete(journal, ids[-1], found, [0, 1, 2], f"exec{len(ids)}"))
         earlier = journal.earlier_batch(ids[1])
         with journal.results(ids[1], earlier=earlier) as results:
             workbook.write(results, tmp_path / "out.xlsx")
