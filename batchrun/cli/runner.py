@@ -12,7 +12,7 @@ import typer
 
 from batchrun.cli.output import tell, tell_all
 from batchrun.cli.prompts import agreed, beside_question, on_stderr
-from batchrun.cli.signals import Stopper
+from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
@@ -114,7 +114,6 @@ def go(
         if pilot and attendance.goes_on(report, *before):
             report = attendance.rest_of(report, output, form)
         attendance.ended = report
-    _end(report, settings, manner, attendance)
 
 
 def go_on(
@@ -163,7 +162,6 @@ def go_on(
         if pilot and attendance.goes_on(report):
             report = attendance.rest_of(report, output, form)
         attendance.ended = report
-    _end(report, settings, manner, attendance)
 
 
 class _Attendance:
@@ -260,8 +258,11 @@ def _attending(settings: Settings, manner: Manner) -> Iterator[_Attendance]:
         words_of(manner.notify_command)  # before anything is spent
     with logging_to(settings.log_file):
         attendance = _Attendance(settings, manner)
-        with attendance.printer, _noticed(attendance, manner), attendance.stopper.listening():
-            yield attendance
+        with attendance.stopper.listening():
+            with attendance.printer, _noticed(attendance, manner):
+                yield attendance
+            if attendance.ended is not None:
+                _end(attendance.ended, settings, manner, attendance)
 
 
 @contextmanager
@@ -290,15 +291,19 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
 def _end(report: Report, settings: Settings, manner: Manner, attendance: _Attendance) -> None:
     from batchrun.cli.messages import end
 
-    end(
-        report,
-        settings,
-        attendance.where,
-        as_json=manner.as_json,
-        quiet=manner.quiet,
-        sandbox=manner.sandbox,
-        stopped=attendance.control.stopped,
-    )
+    try:
+        end(
+            report,
+            settings,
+            attendance.where,
+            as_json=manner.as_json,
+            quiet=manner.quiet,
+            sandbox=manner.sandbox,
+            stopped=attendance.control.stopped,
+        )
+    except typer.Exit as ended:
+        exit_codes.append(ended.exit_code)
+        raise
 
 
 def _another_key() -> str:

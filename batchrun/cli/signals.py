@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import typer
 
@@ -24,6 +24,15 @@ _GENTLY = (
     "Stopping: no more triggers; collecting what is in flight for up to a minute. "
     "Ctrl-C again to stop at once; nothing is lost either way."
 )
+
+
+exit_codes: list[int] = []
+"""How the command ends, once its user has been told; a signal that comes then changes nothing."""
+
+
+def ignore_interrupts() -> None:
+    """From now on Ctrl-C does nothing: the command is about to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Stopper:
@@ -56,6 +65,7 @@ class Stopper:
         self._sandbox = sandbox
         self._asking = False
         self._cancelled = False
+        self._deaf = False
         self._cancel: Callable[[], object] | None = None
         self._soon: Callable[..., object] = lambda *_: None
 
@@ -94,9 +104,13 @@ class Stopper:
             self._cancel = lambda: self._soon(task.cancel)
             return await work
 
+        self._control.report = None
         try:
             return asyncio.run(cancellable())
         except (KeyboardInterrupt, asyncio.CancelledError):
+            self._deaf = True  # what is said now is the last word
+            if self._control.report is not None:  # the workbook was written before
+                return cast("Ended", self._control.report)
             self._close()
             batch_id = self._control.batch_id
             if batch_id is None:
@@ -112,7 +126,13 @@ class Stopper:
             self._cancel = None
 
     def _stop(self, number: int, _frame: object) -> None:
-        if self._asking or self._cancel is None or self._cancelled:
+        if self._asking:
+            raise KeyboardInterrupt
+        ended = self._cancel is None and self._control.batch_id is not None
+        if self._deaf or ended or self._control.report is not None:
+            return
+        if self._cancel is None or self._cancelled:
+            self._deaf = True
             raise KeyboardInterrupt
         if self._control.batch_id and not self._control.stopped:
             self._control.stop()  # first, for the next signal may come while this is said
