@@ -339,8 +339,8 @@ def _request(
         return replace(source, workflow=workflow or source.workflow, **reading)
     if workflow is None:
         raise UsageError(
-            "No workflow is named.",
-            "Name it with -w; see: batchrun workflows",
+            "No workflow given.",
+            'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
     return Request(source, workflow, **reading)
 

@@ -9,9 +9,15 @@ from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service import Client
 from batchrun.service.client import checked_key
 from batchrun.settings import keyring
-from batchrun.settings.location import checked_base_url
+from batchrun.settings.location import checked_base_url, is_loopback
 from batchrun.settings.model import key_end
-from batchrun.settings.profiles import Kept, Profile, checked_name, stored_profiles
+from batchrun.settings.profiles import (
+    DEFAULT_PROFILE,
+    Kept,
+    Profile,
+    checked_name,
+    stored_profiles,
+)
 
 if TYPE_CHECKING:
     from batchrun.settings import Settings
@@ -65,6 +71,8 @@ def address_for(name: str, settings: Settings) -> str:
     """
     earlier = stored_profiles().get(name)
     if earlier is None or "base_url" in settings.model_fields_set:
+        return checked_base_url(settings.base_url)
+    if name == DEFAULT_PROFILE and is_loopback(earlier.base_url):  # a sandbox that is gone
         return checked_base_url(settings.base_url)
     return checked_base_url(earlier.base_url)
 
@@ -162,7 +170,10 @@ async def _checked(key: str, address: str, timeout_seconds: float) -> int:
         case None:
             raise ServiceError(
                 f"The service at {address} can't be reached: {found.reason}.",
-                f"{NOTHING_KEPT} Try again later, or keep the key unchecked with --no-check.",
+                f"{NOTHING_KEPT} This is the practice sandbox. For PG:AI, leave --base-url and "
+                "BATCHRUN_BASE_URL out. To save the key unchecked, add --no-check."
+                if is_loopback(address)
+                else f"{NOTHING_KEPT} Try again later, or save the key unchecked with --no-check.",
             )
         case _:
             raise ServiceError(

@@ -156,7 +156,10 @@ class Plan:
             ("List", self.table.source.name),
             ("Workflow", f"{self.workflow.name} ({self.workflow.id})"),
             ("Rows", f"{len(self.rows):,}, of them {len(self.invalid):,} invalid"),
-            ("Jobs", f"{self.to_trigger:,} to trigger, {self.duplicates:,} duplicates folded in"),
+            (
+                "Jobs",
+                f"{self.to_trigger:,} to trigger, {self.duplicates:,} duplicates free",
+            ),
             ("Cost", f"about {plural(cost.requests, 'request')}, {duration(cost.seconds)}"),
         ]
 

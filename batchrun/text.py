@@ -41,6 +41,12 @@ def counted(counts: Mapping[Kind, int]) -> str:
     return ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "none"
 
 
+def one_line(text: str, most: int, mark: str = "…") -> str:
+    """A text on one line, cut to a number of characters."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line if len(line) <= most else line[: most - len(mark)] + mark
+
+
 def visible(text: str, kept: str = "\n\t") -> str:
     """A text as a terminal may show it: spelled out is what moves its cursor or turns its letters.
 

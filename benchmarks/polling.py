@@ -3,6 +3,7 @@
     python -m benchmarks.polling                  every cell; under a minute
     python -m benchmarks.polling --rows 1000      one size only
     python -m benchmarks.polling --seeds 20       mean and worst of so many batches a cell
+    python -m benchmarks.polling --random 100     services drawn at random, which nobody tuned for
     python -m benchmarks.polling --plot FILE.png  requests over time, beside a 5-second poller
 
 Each cell is a batch against the sandbox's model (its quota, its queue, its run times), without a
@@ -17,11 +18,13 @@ import argparse
 import heapq
 import itertools
 import json
+import math
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -50,6 +53,58 @@ GOALS_WITH_A_QUEUE = (2.4, 1.10)
 
 
 @dataclass(frozen=True)
+class RandomService:
+    """Run times drawn at random: a mixture of kinds of executions whose speed may change.
+
+    Attributes:
+        kinds: Of each kind its weight, its shape and its scale in seconds.
+        drift: By what factor run times have changed at the end of the batch.
+        jump_at: Part of the batch after which they change at once; ``None`` where they drift.
+    """
+
+    kinds: tuple[tuple[float, str, float], ...]
+    drift: float
+    jump_at: float | None
+
+    @classmethod
+    def drawn(cls, random: Random) -> RandomService:
+        """Draw a service."""
+        kinds = tuple(
+            (
+                random.uniform(0.1, 1.0),
+                random.choice(("constant", "uniform", "log-normal", "exponential", "Weibull")),
+                math.exp(random.uniform(math.log(0.5), math.log(600.0))),
+            )
+            for _ in range(random.randint(1, 3))
+        )
+        drift = random.choice((1.0, 1.0, math.exp(random.uniform(-0.7, 0.7))))
+        return cls(kinds, drift, random.choice((None, random.uniform(0.2, 0.8))))
+
+    def run_seconds(self, random: Random, part: float) -> float:
+        """One run time.
+
+        Args:
+            random: Where chance comes from.
+            part: Part of the batch that was triggered before, 0 to 1.
+        """
+        weights = [weight for weight, _, _ in self.kinds]
+        ((_, shape, scale),) = random.choices(self.kinds, weights)
+        match shape:
+            case "constant":
+                seconds = scale * random.gauss(1.0, 0.02)
+            case "uniform":
+                seconds = scale * random.uniform(0.1, 1.9)
+            case "log-normal":
+                seconds = scale * random.lognormvariate(0.0, 0.5)
+            case "exponential":
+                seconds = scale * random.expovariate(1.0)
+            case _:
+                seconds = scale * random.weibullvariate(1.0, 1.8)
+        changed = part if self.jump_at is None else float(part >= self.jump_at)
+        return min(max(seconds * math.pow(self.drift, changed), 0.5), 600.0)
+
+
+@dataclass(frozen=True)
 class Cell:
     """One batch to simulate."""
 
@@ -59,6 +114,7 @@ class Cell:
     slots: int | None
     policy: str = "batchrun"
     seed: int = 0
+    service: RandomService | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +162,7 @@ class IntervalForecast:
         """See `Forecast`."""
         del created_at
         self._intervals[job] = self._first
-        heapq.heappush(self._due, DuePoll(now + self._first, job, probe=True))
+        heapq.heappush(self._due, DuePoll(now + self._first, job, scout=True))
 
     def next_poll(
         self, requests_per_second: float, now: float, *, jobs_left: int
@@ -128,7 +184,7 @@ class IntervalForecast:
         del execution
         interval = min(self._intervals[job] * self._growth, self._longest)
         self._intervals[job] = interval
-        heapq.heappush(self._due, DuePoll(now + interval, job, probe=True))
+        heapq.heappush(self._due, DuePoll(now + interval, job, scout=True))
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
         """See `Forecast`."""
@@ -143,9 +199,9 @@ def forecast_of(policy: str, kind: RunTimeKind, seed: int) -> Forecast:
         case "batchrun":
             return LearnedForecast()
         case "batchrun, second batch":
-            first = LearnedForecast()
-            Simulation(Cell(120, 300, kind, None, seed=seed + 1), first).run()
-            return LearnedForecast(RunTimes(first.run_times.observed))
+            first = Simulation(Cell(120, 300, kind, None, seed=seed + 1), LearnedForecast())
+            first.run()
+            return LearnedForecast(RunTimes(first.run_seconds))
         case "every 5 s":
             return IntervalForecast(5)
         case "every 30 s":
@@ -179,7 +235,14 @@ def new_service(cell: Cell) -> SandboxService:
         seed=cell.seed,
         results=False,
     )
-    return SandboxService(settings, START)
+    if cell.service is None:
+        return SandboxService(settings, START)
+    drawn, triggered = cell.service, itertools.count()
+
+    def run_seconds(random: Random) -> float:
+        return drawn.run_seconds(random, next(triggered) / cell.rows)
+
+    return SandboxService(settings, START, draw_run_seconds=run_seconds)
 
 
 class Simulation:
@@ -197,6 +260,7 @@ class Simulation:
         self.now = START
         self.sent: list[float] = []
         self.first_result = 0.0
+        self.run_seconds: list[float] = []
         self.refused = 0
         self._bodies = bodies(cell.rows)
         self._upcoming = next(self._bodies, None)
@@ -275,6 +339,9 @@ class Simulation:
         if execution.ended:
             self._in_flight -= 1
             self.first_result = self.first_result or self.now
+            if execution.started_at and execution.completed_at:
+                ran = execution.completed_at - execution.started_at
+                self.run_seconds.append(ran.total_seconds())
             self.forecast.ended(job, execution, self.now)
         else:
             self.forecast.still_running(job, execution, self.now)
@@ -392,6 +459,36 @@ def plot(path: str, seed: int) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
+def random_cells(number: int) -> list[Cell]:
+    """Batches of 1,000 rows on services drawn at random, at two rates each."""
+    cells = []
+    for seed in range(number):
+        random = Random(f"service {seed}")
+        service = RandomService.drawn(random)
+        slots = random.choice((None, None, round(math.exp(random.uniform(1.5, 5.5)))))
+        cells += [
+            Cell(rate, 1_000, RunTimeKind.LOGNORMAL, slots, seed=seed, service=service)
+            for rate in (60, 600)
+        ]
+    return cells
+
+
+def print_random(number: int) -> None:
+    """Print means and worst of services drawn at random, and the worst five."""
+    with ProcessPoolExecutor(2) as pool:
+        outcomes = list(pool.map(measure, random_cells(number)))
+    for name, figure in (("requests ÷ row", "per_row"), ("makespan ÷ oracle", "against_oracle")):
+        worst = sorted(outcomes, key=lambda outcome: -getattr(outcome, figure))
+        mean = statistics.mean(getattr(outcome, figure) for outcome in outcomes)
+        print(f"{name}: mean {mean:.3f}, worst {getattr(worst[0], figure):.3f}")
+        for outcome in worst[:5]:
+            print(
+                f"  {outcome.per_row:.3f} {outcome.against_oracle:.3f}  {outcome.cell.rate} a "
+                f"minute, slots {outcome.cell.slots}: {outcome.cell.service}"
+            )
+    print(f"429s: {sum(outcome.refused for outcome in outcomes)}")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -402,7 +499,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1, help="so many, from --seed on")
     parser.add_argument("--plot", metavar="FILE.png", help="draw requests over time instead")
+    parser.add_argument("--random", type=int, metavar="N", help="N services drawn at random")
     options = parser.parse_args()
+    if options.random:
+        print_random(options.random)
+        return
     if options.plot:
         plot(options.plot, options.seed)
         return

@@ -127,7 +127,7 @@ STEPS = (
         f"{RUN} --limit 5",
         answers=(
             (r"Trigger 5 jobs now\? \[y/N\]: ", "y"),
-            (r"Go on with the rest now\? \[y/N\]: ", "n"),
+            (r"Run the rest now\? \[y/N\]: ", "n"),
         ),
         exit_code=4,
         after="Exit code 4: there is more to do. Look at the workbook, then go on.",

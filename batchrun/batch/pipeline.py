@@ -179,7 +179,7 @@ async def run(
     """
     if again and request.reuse is not None:
         raise UsageError(
-            "The options --again and --reuse exclude each other.",
+            "The options --again and --reuse can't be combined.",
             "Give one.",
         )
     settings = settings or load_settings()

@@ -37,7 +37,7 @@ def same_service(batch_id: str, own: str, given: str) -> None:
         return
     hint = "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out to go on there."
     if is_loopback(own):
-        hint = "That was a sandbox on this machine; once it is gone, run the list anew."
+        hint = f"That was a sandbox on this machine: batchrun resume {batch_id} --sandbox"
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
 
 

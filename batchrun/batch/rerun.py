@@ -113,7 +113,9 @@ def _find(path: Path, signature: Signature, summary: BatchSummary, journal: Jour
     done = [job for job, is_due in found_jobs if not is_due]
     waiting = sum(not job.ended and job.execution_id is None for job in done)
     again = {job.number: job.retried for job in due}
-    return Rerun(summary, len(due), len(done), again, _beside(path), path, waiting)
+    return Rerun(
+        summary, len(due), len(done), again, _beside(path, summary.batch_id), path, waiting
+    )
 
 
 class _UnclearError(Exception):
@@ -180,11 +182,19 @@ def _ended(job: SentJob) -> SentJob:
     return job
 
 
-def _beside(path: Path) -> Path:
+def _beside(path: Path, batch_id: str) -> Path:
+    """The name for the new results: the next free number, or one of this batch without marks."""
     numbered = re.fullmatch(r"(.+) \((\d{1,4})\)", path.stem)  # the new one of a new one, too
     stem, last = (path.stem, 1) if numbered is None else (numbered[1], int(numbered[2]))
     for number in count(last + 1):
-        free = path.with_name(f"{stem} ({number}).xlsx")
-        if not free.exists():
-            return free
+        target = path.with_name(f"{stem} ({number}).xlsx")
+        if not target.exists() or _is_unmarked(target, batch_id):
+            return target
     raise AssertionError("count() does not end")
+
+
+def _is_unmarked(path: Path, batch_id: str) -> bool:
+    signature = signature_of(path)
+    if signature is None or signature.batch_id != batch_id:
+        return False
+    return next(iter(marked_rows(path)), None) is None

@@ -14,7 +14,6 @@ from batchrun.engine import (
     LearnedForecast,
     Quota,
     QuotaShare,
-    RunTime,
     RunTimes,
 )
 from batchrun.errors import UsageError
@@ -115,7 +114,7 @@ class Session:
         """When executions of a workflow end, by what the journal's earlier batches tell."""
         base_url = self.settings.base_url
         seconds = self.journal.run_seconds(workflow_id, base_url, limit=REMEMBERED)
-        return LearnedForecast(RunTimes(RunTime(one) for one in seconds))
+        return LearnedForecast(RunTimes(seconds))
 
     def knowing(self, plan: Plan, reuse: timedelta | None, earlier: BatchSummary | None) -> Plan:
         """The plan with what other batches made of its jobs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -34,11 +35,13 @@ from batchrun.cli.options import (
     batch_ids,
     configuration_of,
     form_from,
+    sandbox_of,
     sandbox_words,
     settings_from,
     settings_to_look,
     settings_with_journal,
     spread,
+    with_sandbox_journal,
 )
 from batchrun.cli.output import (
     LABEL,
@@ -53,7 +56,6 @@ from batchrun.cli.output import (
 )
 from batchrun.cli.prompts import agreed, beside_question, off_stdout, on_stderr
 from batchrun.cli.runner import Manner, go_on
-from batchrun.cli.signals import SANDBOX_GONE
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 from batchrun.text import did_you_mean, visible
@@ -180,12 +182,12 @@ def status(
     """Show the progress of a batch."""
     from batchrun import status as status_of
     from batchrun import watch as looks_at
-    from batchrun.cli.messages import named_journal
+    from batchrun.cli.messages import journal_option
 
     if watch and as_json:
-        raise UsageError("--watch and --json exclude each other.", "Give one.")
+        raise UsageError("--watch and --json can't be combined.", "Leave one out.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
-    where = named_journal(settings, journal, sandbox=sandbox)
+    where = journal_option(settings, journal, sandbox=sandbox)
     if as_json:
         tell_as_it_is(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
@@ -206,7 +208,7 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
 
 def _lines_of(stands: BatchStatus, where: str) -> list[str]:
     """Where a batch stands, in lines; and by which option `resume` finds it."""
-    from batchrun.cli.messages import IN_SANDBOX, counts, opens_words
+    from batchrun.cli.messages import counts, opens_words
     from batchrun.text import duration, plural
 
     summary, left, holder = stands.summary, stands.left, stands.holder
@@ -238,11 +240,9 @@ def _lines_of(stands: BatchStatus, where: str) -> list[str]:
         lines.append(f"Opens:     {opens_words(stands.opens_at, now)}")
     if summary.output:
         lines.append(Whole(f"Workbook:  {summary.output}"))
-    played = where == IN_SANDBOX
     if summary.unfinished and not stands.working:
-        resume = Whole(f"Go on:     batchrun resume {summary.batch_id}{where}")
-        lines.append(f"Go on:     {SANDBOX_GONE}" if played else resume)
-    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished and not played:
+        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
+    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
         lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     return lines
 
@@ -332,6 +332,7 @@ def retry(
     outcome: Outcomes = None,
     output: Output = None,
     yes: Yes = False,
+    use_sandbox: SandboxJournal = False,
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
@@ -352,19 +353,24 @@ def retry(
         "journal": journal,
         "log_file": log_file,
     }
-    summary = status_of(batch, settings=settings_with_journal(**given)).summary
+    settings = settings_with_journal(sandbox=use_sandbox, **given)
+    summary = status_of(batch, settings=settings).summary
     files = configuration_of(summary)
-    settings = settings_from(configuration=files, **given)
-    confirm_batch(settings, summary, output)
-    _confirm_retry(summary, chosen, yes=yes)
-    go_on(
-        partial(aio.retry, summary.batch_id, outcomes=chosen),
-        settings,
-        Manner(as_json, quiet, notify_command, journal=journal),
-        output=output,
-        decide=about_doubts(InDoubt.HOLD),
-        form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
-    )
+    with ExitStack() as stack:
+        settings = settings_from(configuration=files, **given)
+        if use_sandbox:
+            replaced = stack.enter_context(sandbox_of(summary))
+            settings = with_sandbox_journal(settings, journal).model_copy(update=replaced)
+        confirm_batch(settings, summary, output)
+        _confirm_retry(summary, chosen, yes=yes)
+        go_on(
+            partial(aio.retry, summary.batch_id, outcomes=chosen),
+            settings,
+            Manner(as_json, quiet, notify_command, use_sandbox, journal),
+            output=output,
+            decide=about_doubts(InDoubt.HOLD),
+            form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
+        )
 
 
 def forget(
@@ -395,8 +401,10 @@ def forget(
 
     if (batch is None) == (older_than is None):
         raise UsageError(
-            "Name a batch, or an age with --older-than.", "List the batches with: batchrun batches"
+            "Give a batch, or an age with --older-than.", "To list the batches: batchrun batches"
         )
+    if sandbox and journal is not None:  # it would delete batches that were paid for
+        raise UsageError("--sandbox and --journal can't be combined.", "Leave one out.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     gone = forget_batches(
         *([] if batch is None else [batch]),
@@ -497,7 +505,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError("Nobody is here to confirm it.", "Add --yes to do it unasked.")
+        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
     return agreed(question)
 
 

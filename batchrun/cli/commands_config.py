@@ -109,13 +109,15 @@ def login(
     Type it when asked, or send it to standard input.
     """
     from batchrun.login import address_for, log_in
-    from batchrun.settings import DEFAULT_PROFILE, service_of, stored_profiles
+    from batchrun.settings import service_of, stored_profiles
+    from batchrun.settings.credentials import usual_profile
     from batchrun.settings.model import masked_end
     from batchrun.settings.profiles import checked_name
     from batchrun.text import plural
 
     settings = settings_from(base_url=base_url)
-    name = checked_name(settings.profile or DEFAULT_PROFILE if profile is None else profile)
+    usual = settings.profile or usual_profile(settings)
+    name = checked_name(usual if profile is None else profile)
     address = address_for(name, settings)
     earlier = stored_profiles().get(name)
     if earlier is None or service_of(earlier.base_url) != address:
@@ -155,13 +157,14 @@ def logout(
     ] = False,
 ) -> None:
     """Delete a saved API key."""
-    from batchrun.settings import DEFAULT_PROFILE, key_source, stored_profiles
+    from batchrun.settings import key_source, stored_profiles
+    from batchrun.settings.credentials import usual_profile
 
     if every and profile is not None:
-        raise UsageError("--all and --profile exclude each other.", "Give one.")
+        raise UsageError("--all and --profile can't be combined.", "Leave one out.")
     settings = settings_from()
-    chosen = settings.profile or DEFAULT_PROFILE if profile is None else profile
-    names = [*stored_profiles().all()] if every else [chosen]
+    usual = settings.profile or usual_profile(settings)
+    names = [*stored_profiles().all()] if every else [usual if profile is None else profile]
     left = []
     for name in names:
         try:

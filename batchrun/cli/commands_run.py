@@ -17,8 +17,9 @@ import typer
 
 from batchrun.cli.commands_batches import about_doubts
 from batchrun.cli.consent import confirm_address, confirm_batch
-from batchrun.cli.help import SPENDING, THE_BATCH, add_command
+from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
 from batchrun.cli.options import (
+    SANDBOX_SPEED,
     Again,
     AsJson,
     BaseUrl,
@@ -38,6 +39,7 @@ from batchrun.cli.options import (
     Rate,
     Reuse,
     Sandbox,
+    SandboxJournal,
     StopAfterFailures,
     Wait,
     Workflow,
@@ -48,11 +50,12 @@ from batchrun.cli.options import (
     configuration_of,
     form_from,
     request_from,
+    sandbox_of,
     settings_from,
     settings_with_journal,
     spread,
     tell_configuration,
-    with_play_journal,
+    with_sandbox_journal,
 )
 from batchrun.cli.output import Whole, tell, tell_all, tell_as_it_is
 from batchrun.cli.prompts import agreed, beside_question
@@ -155,12 +158,30 @@ def _end_as_it_stands(summary: BatchSummary, settings: Settings, manner: Manner)
     """End without triggering anything, with the exit code of the batch."""
     from batchrun.cli import messages
 
+    _end_for_scripts(summary, manner)
+    tell("Nothing was triggered.")
+    tell(f"Batch:     {summary.batch_id}")
+    tell(f"Rows:      {messages.counts(summary)}")
     if summary.unfinished:
-        code = ExitCode.PAUSED
-    elif summary.counts[Outcome.COMPLETED] == summary.rows:
-        code = ExitCode.COMPLETED
-    else:
-        code = ExitCode.INCOMPLETE
+        where = messages.journal_option(settings, manner.journal, sandbox=manner.sandbox)
+        tell(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
+    if summary.output is not None:
+        tell(Whole(f"Workbook:  {summary.output}"))
+    raise typer.Exit(_exit_code(summary))
+
+
+def _end_finished(summary: BatchSummary, manner: Manner) -> NoReturn:
+    """End a `resume` that has nothing to do."""
+    _end_for_scripts(summary, manner)
+    tell(Whole(f"Nothing left to do. The results are in {summary.output}"))
+    raise typer.Exit(_exit_code(summary))
+
+
+def _end_for_scripts(summary: BatchSummary, manner: Manner) -> None:
+    """End the command here if it has --json or --quiet."""
+    from batchrun.cli import messages
+
+    code = _exit_code(summary)
     if manner.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
         tell_as_it_is(json.dumps(messages.summary_json(summary) | ending))
@@ -169,17 +190,14 @@ def _end_as_it_stands(summary: BatchSummary, settings: Settings, manner: Manner)
         if summary.output is not None:
             tell_as_it_is(summary.output)
         raise typer.Exit(code)
-    tell("Nothing was triggered.")
-    tell(f"Batch:     {summary.batch_id}")
-    tell(f"Rows:      {messages.counts(summary)}")
-    if summary.unfinished:
-        from batchrun.cli.messages import named_journal
 
-        where = named_journal(settings, manner.journal, sandbox=manner.sandbox)
-        tell(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
-    if summary.output is not None:
-        tell(Whole(f"Workbook:  {summary.output}"))
-    raise typer.Exit(code)
+
+def _exit_code(summary: BatchSummary) -> ExitCode:
+    if summary.unfinished:
+        return ExitCode.PAUSED
+    if summary.counts[Outcome.COMPLETED] == summary.rows:
+        return ExitCode.COMPLETED
+    return ExitCode.INCOMPLETE
 
 
 def _same_workflow(marked: Rerun, workflow: str | None) -> None:
@@ -203,9 +221,6 @@ def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
     return agreed("Send them again (you pay again)?")
 
 
-SANDBOX_SPEED = 60.0
-
-
 @contextmanager
 def settings_or_sandbox(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
     """The settings; with an embedded sandbox behind them when one is wanted.
@@ -217,14 +232,14 @@ def settings_or_sandbox(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
         if use_sandbox:
             for name, option in (("base_url", "--base-url"), ("profile", "--profile")):
                 if given.get(name):
-                    raise UsageError(f"--sandbox and {option} exclude each other.", "Give one.")
+                    raise UsageError(f"--sandbox and {option} can't be combined.", "Leave one out.")
             from batchrun.sandbox import SandboxSettings, running
 
             given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
         settings = settings_from(**given)
         typed = given.get("journal")
-        yield with_play_journal(settings, typed) if use_sandbox else settings
+        yield with_sandbox_journal(settings, typed) if use_sandbox else settings
 
 
 DEMO_WORKFLOW = "Account Research"
@@ -291,6 +306,10 @@ def check(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     use_sandbox: Sandbox = False,
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do and cost. Nothing is triggered."""
@@ -300,7 +319,7 @@ def check(
         request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
         with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
             tell_configuration(files, settings)
-            _show_plan(request, settings, as_json=as_json)
+            _show_plan(request, settings, as_json=as_json, details=details)
 
 
 @contextmanager
@@ -315,7 +334,9 @@ def _from_stdin(file: Path) -> Iterator[Path]:
         yield copy
 
 
-def _show_plan(request: Request, settings: Settings, *, as_json: bool) -> None:
+def _show_plan(
+    request: Request, settings: Settings, *, as_json: bool, details: bool = False
+) -> None:
     from batchrun import aio
     from batchrun.cli import messages
     from batchrun.cli.messages import plan_costs
@@ -327,7 +348,9 @@ def _show_plan(request: Request, settings: Settings, *, as_json: bool) -> None:
     else:
         now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
-        tell_all(messages.plan_lines(plan, costs=shown))
+        tell_all(messages.plan_lines(plan, costs=shown, details=details))
+        if messages.hides_invalid_rows(plan) and not details:
+            tell("To list every invalid row, add --details.")
 
 
 def run(
@@ -408,6 +431,7 @@ def resume(
     daily: Daily = None,
     wait: Wait = False,
     stop_after_failures: StopAfterFailures = None,
+    use_sandbox: SandboxJournal = False,
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     journal: JournalAt = None,
@@ -432,12 +456,13 @@ def resume(
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
         files = configuration_of(summary)
-        return files, settings_from(configuration=files, **given)
+        settings = settings_from(configuration=files, **given)
+        return files, with_sandbox_journal(settings, journal) if use_sandbox else settings
 
-    def go_on_with(summary: BatchSummary, at_hand: tuple[Configuration, Settings]) -> None:
+    def resume_batch(summary: BatchSummary, found: tuple[Configuration, Settings]) -> None:
         from batchrun import aio
 
-        files, settings = at_hand
+        files, settings = found
         form = form_from(
             columns,
             write_every=write_every,
@@ -445,26 +470,38 @@ def resume(
             source=summary.source.path,
         )
         tell_configuration(files, settings)
-        confirm_batch(settings, summary, output)
-        go_on(
-            partial(aio.resume, summary.batch_id),
-            settings,
-            Manner(as_json, quiet, notify_command, journal=journal),
-            output=output,
-            limit=limit,
-            decide=about_doubts(in_doubt),
-            form=form,
-            asks=True,
-        )
+        with ExitStack() as stack:
+            if use_sandbox:
+                settings = settings.model_copy(update=stack.enter_context(sandbox_of(summary)))
+            confirm_batch(settings, summary, output)
+            go_on(
+                partial(aio.resume, summary.batch_id),
+                settings,
+                Manner(as_json, quiet, notify_command, use_sandbox, journal),
+                output=output,
+                limit=limit,
+                decide=about_doubts(in_doubt),
+                form=form,
+                asks=True,
+            )
 
     to_stderr = as_json or quiet
-    settings = settings_with_journal(**given)
+    settings = settings_with_journal(sandbox=use_sandbox, **given)
     if all_batches:
         for_one = {"BATCH": batch, "--output": output, "--limit": limit}
-        resume_all(settings, for_one, configured, go_on_with, to_stderr=to_stderr)
-    else:
-        summary = _to_resume(batch, settings, to_stderr=to_stderr)
-        go_on_with(summary, configured(summary))
+        resume_all(settings, for_one, configured, resume_batch, to_stderr=to_stderr)
+        return
+    from batchrun import status
+
+    found = status(batch, settings=settings)
+    manner = Manner(as_json, quiet, notify_command, use_sandbox, journal)
+    written = found.summary.output
+    rewrites = output is not None or columns != ColumnOptions()  # elsewhere, or in another form
+    if not found.something_to_do and not rewrites and written and Path(written).exists():
+        _end_finished(found.summary, manner)
+    if not found.something_to_do:
+        tell("Nothing left to do.", err=to_stderr)
+    resume_batch(found.summary, configured(found.summary))
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
@@ -476,16 +513,6 @@ def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
             f"sent before, and {', '.join(useless)} would do nothing.",
             "Leave it out; or run the list itself, where it counts.",
         )
-
-
-def _to_resume(batch: str | None, settings: Settings, *, to_stderr: bool) -> BatchSummary:
-    """The batch that is meant; said first where nothing of it is left to do."""
-    from batchrun import status
-
-    found = status(batch, settings=settings)
-    if not found.something_to_do:
-        tell("Nothing left to do.", err=to_stderr)
-    return found.summary
 
 
 def demo(journal: JournalAt = None) -> None:

@@ -9,7 +9,7 @@ import typer
 from batchrun.cli.commands_run import RUN_PANEL
 from batchrun.cli.consent import confirm_address
 from batchrun.cli.help import add_command
-from batchrun.cli.options import JournalAt, play_journal, settings_from
+from batchrun.cli.options import JournalAt, sandbox_journal, settings_from
 from batchrun.cli.output import tell
 
 
@@ -53,7 +53,7 @@ def web(
     serve(
         settings,
         load,
-        sandbox_journal=journal if sandbox and journal else play_journal(settings),
+        sandbox_journal=journal if sandbox and journal else sandbox_journal(settings),
         sandbox=sandbox,
         port=port,
         open_browser=not no_browser,

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from statistics import median
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from batchrun.cli.notifications import Notice
-from batchrun.cli.output import Whole, columns_of, cut, table, tell, tell_all, tell_as_it_is
-from batchrun.cli.signals import SANDBOX_GONE
+from batchrun.cli.output import LABEL, Whole, tell, tell_all, tell_as_it_is
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import duration, plural, quoted_command
+from batchrun.text import duration, one_line, plural, quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,14 +22,17 @@ if TYPE_CHECKING:
 
     from batchrun.batch.report import Report
     from batchrun.estimate import Estimate
-    from batchrun.model import ResultRow
-    from batchrun.plan import Plan
+    from batchrun.plan import Plan, PlannedRow
     from batchrun.service import Credits
     from batchrun.settings import Settings
     from batchrun.workbook import Form
 
 
-REASONS_SHOWN = 10
+REASONS_SHOWN = 5
+LINES_NAMED = 5
+EXAMPLE_WIDTH = 40
+_QUOTED = re.compile(r': "([^"]*)" ')
+"""A cell's value in the reason why its row is invalid."""
 BATCHES_SHOWN = 3
 
 
@@ -70,13 +69,15 @@ def counts_in_short(summary: BatchSummary) -> str:
     return ", ".join([f"{summary.counts[Outcome.COMPLETED]:,}/{summary.rows:,}", *others])
 
 
-def effort_lines(report: Report, running: int = 0) -> list[str]:
-    """What a command took beside what was estimated of what it was let to do, and the batch.
+def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> list[str]:
+    """What a command took, its estimate, and what the whole batch took.
 
     Args:
         report: How it ended.
-        running: Rows whose execution hasn't ended; while there are any, their polls are still to
-            come, and nothing is told of requests a row.
+        running: Rows whose execution hasn't ended; while there are any, requests a row are not
+            known yet.
+        speed: Seconds of the service that pass in one, for a sandbox. All times are shown by the
+            user's own clock.
     """
     summary, estimate = report.summary, report.estimate
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
@@ -87,13 +88,13 @@ def effort_lines(report: Report, running: int = 0) -> list[str]:
     is_all = report.requests == summary.requests
     now = (
         f"Requests:  {report.requests:,}{per_row if is_all else ''} "
-        f"(estimated {estimate.requests:,}) in {duration(report.seconds)} "
-        f"(estimated {duration(estimate.seconds)}), "
-        f"{duration(report.quota_seconds)} of it waiting for the quota"
+        f"(estimated {estimate.requests:,}) in {duration(report.seconds / speed)} "
+        f"(estimated {duration(estimate.seconds / speed)}), "
+        f"{duration(report.quota_seconds / speed)} of it waiting for the quota"
     )
     if is_all:
         return [now]
-    worked = duration(summary.worked_seconds)
+    worked = duration(summary.worked_seconds / speed)
     return [now, f"In all:    {plural(summary.requests, 'request')}{per_row}, in {worked}"]
 
 
@@ -103,43 +104,98 @@ def plan_lines(
     *,
     limited: bool = False,
     costs: Sequence[str] = (),
+    details: bool = False,
 ) -> list[str]:
-    """A plan as `check` and `run` show it.
+    """A plan as `check` and `run` show it: how the list was read, then what a run costs.
+
+    What the question is about comes last, so that it is on the screen with the question.
 
     Args:
         plan: The plan.
         now: How many of its jobs would be triggered now; ``None`` for all.
         limited: Whether it is --limit that leaves some of them for later.
         costs: What they cost, a line each.
+        details: Name every invalid row.
     """
     now = plan.to_trigger if now is None else now
-    source, invalid = plan.table.source, plan.invalid
+    source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     columns = [
-        f"{role.name.lower()} id from column {plan.table.header[at] or at + 1!r}"
+        f"{role.name.lower()} ID from column {plan.table.header[at] or at + 1!r}"
         for role, at in plan.roles.items()
     ]
     lines = [
         Whole(f"List:      {source.name}{sheet}"),
         *(f"           {notice}" for notice in source.notices),
-        f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Columns:   {', '.join(columns)}",
         *(f"           {line}" for line in plan.id_lines()),
-        f"Rows:      {len(plan.rows):,}, of them {len(invalid):,} invalid",
+        *_below("Sends:", parameter_lines(plan)),
     ]
-    lines += [f"           line {row.row.line}: {row.reason}" for row in invalid[:REASONS_SHOWN]]
-    if len(invalid) > REASONS_SHOWN:
-        lines.append(f"           … and {len(invalid) - REASONS_SHOWN:,} more")
-    folded = plural(plan.duplicates, "duplicate row") + " folded in"
+    if plan.first_body is not None:
+        lines.append(f"First:     {plan.first_body}")
+    lines += _below("Invalid:", invalid_lines(plan, details=details))
+    lines += [
+        f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
+        f"Rows:      {len(plan.rows):,}, of them {len(plan.invalid):,} invalid",
+    ]
+    duplicates = ""
+    if plan.duplicates:
+        duplicates = f"; {plural(plan.duplicates, 'duplicate row')}, paid for once"
     part = ""
     if now < plan.to_trigger:
         part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
-    lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}, {folded}")
+    lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}{duplicates}")
     lines += [f"           {line}" for line in known_lines(plan)]
-    lines += costs
-    if plan.first_body is not None:
-        lines.append(f"First:     {plan.first_body}")
+    return [*lines, *costs]
+
+
+def _below(label: str, lines: Sequence[str]) -> list[str]:
+    """Lines with a label before the first one."""
+    labels = [label, *[""] * len(lines)]
+    return [f"{name:{LABEL}}{line}" for name, line in zip(labels, lines, strict=False)]
+
+
+def parameter_lines(plan: Plan) -> list[str]:
+    """What each parameter sends, with an example."""
+    lines = []
+    for name, at in plan.parameters.columns.items():
+        cells = [row.row.cells[at] for row in plan.rows]
+        filled = [cell for cell in cells if cell not in (None, "")]
+        column = plan.table.header[at] or f"column {at + 1}"
+        example = f", for example {one_line(str(filled[0]), EXAMPLE_WIDTH)}" if filled else ""
+        rows = f"{len(filled):,} of {plural(len(cells), 'row')}"
+        lines.append(f"{name}: from {column}, {rows}{example}")
+    for name, value in plan.parameters.constant.items():
+        if name not in plan.parameters.columns:
+            text = json.dumps(value, ensure_ascii=False)
+            lines.append(f"{name}: {one_line(text, EXAMPLE_WIDTH)}, every row")
     return lines
+
+
+def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
+    """Why rows can't be sent: a line for each reason, or for each row."""
+    if details:
+        return [f"line {row.row.line}: {row.reason}" for row in plan.invalid]
+    groups: dict[str, list[PlannedRow]] = {}
+    for row in plan.invalid:
+        groups.setdefault(_QUOTED.sub(" ", row.reason), []).append(row)
+    lines = []
+    for reason, rows in sorted(groups.items(), key=lambda group: -len(group[1])):
+        numbers = ", ".join(str(row.row.line) for row in rows[:LINES_NAMED])
+        more = ", …" if len(rows) > LINES_NAMED else ""
+        found = _QUOTED.search(rows[0].reason)
+        example = f', such as "{found[1]}"' if found else ""
+        noun = "line" if len(rows) == 1 else "lines"
+        lines.append(f"{plural(len(rows), 'row')}: {reason} ({noun} {numbers}{more}{example})")
+    if len(lines) > REASONS_SHOWN:
+        hidden = len(lines) - REASONS_SHOWN
+        lines = [*lines[:REASONS_SHOWN], f"… and {plural(hidden, 'more reason')}"]
+    return lines
+
+
+def hides_invalid_rows(plan: Plan) -> bool:
+    """Whether `invalid_lines` leaves something out without ``details``."""
+    return len(plan.invalid) > len(invalid_lines(plan))
 
 
 def known_lines(plan: Plan) -> list[str]:
@@ -270,9 +326,12 @@ def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float
         if math.isinf(estimate.requests_per_minute)
         else f"{plural(round(estimate.requests_per_minute), 'request')} a minute"
     )
-    words = f"about {plural(estimate.requests, 'request')}, {duration(estimate.seconds)} at {rate}"
+    takes = duration(estimate.seconds / speed)
+    words = f"about {plural(estimate.requests, 'request')}, {takes} at {rate}"
     if now is not None and estimate.requests:
         words += f", done at {clock_after(estimate.seconds, now, speed)}"
+    if speed != 1:
+        words += f" (sandbox, {speed:g} times as fast)"
     if math.isfinite(estimate.daily_left):
         left = max(estimate.daily_left, 0)
         enough = "enough" if estimate.requests <= left else "not enough for today"
@@ -472,7 +531,6 @@ def end(
     *,
     as_json: bool,
     quiet: bool,
-    sandbox: bool,
     stopped: bool,
 ) -> NoReturn:
     """Tell how a batch ended, and end the command so; the workbook's path is the last line.
@@ -483,7 +541,6 @@ def end(
         where: The option by which a later command finds that; ``""`` for none.
         as_json: One JSON document instead of lines.
         quiet: Nothing but the workbook's path.
-        sandbox: Whether the service was imitated, and is gone now.
         stopped: Whether somebody has stopped it.
 
     Raises:
@@ -495,13 +552,13 @@ def end(
         tell_as_it_is(json.dumps(summary_json(report.summary) | ending))
         raise BatchExit(report, stopped=stopped)
     if not quiet:
-        tell_all(["", *_lines(report, settings, where, sandbox=sandbox)])
+        tell_all(["", *_lines(report, settings, where)])
     if report.output is not None:
         tell_as_it_is(str(report.output)) if quiet else tell(Whole(f"Workbook:  {report.output}"))
     raise BatchExit(report, stopped=stopped)
 
 
-def _lines(report: Report, settings: Settings, where: str, *, sandbox: bool) -> list[str]:
+def _lines(report: Report, settings: Settings, where: str) -> list[str]:
     from batchrun import status
 
     summary, running = report.summary, 0
@@ -510,7 +567,7 @@ def _lines(report: Report, settings: Settings, where: str, *, sandbox: bool) -> 
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {counts(summary, running)}",
-        *effort_lines(report, running),
+        *effort_lines(report, running, speed=settings.speed),
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")
@@ -519,14 +576,12 @@ def _lines(report: Report, settings: Settings, where: str, *, sandbox: bool) -> 
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := why_beside(report):
         lines.append(f"Note:      {why}")
-    if sandbox and summary.unfinished:
-        lines.append(f"Go on:     {SANDBOX_GONE}")
-    elif summary.unfinished:
-        lines.append(Whole(f"Go on:     batchrun resume {summary.batch_id}{where}"))
-    elif summary.counts[Outcome.IN_DOUBT] and not sandbox:
+    if summary.unfinished:
+        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
+    elif summary.counts[Outcome.IN_DOUBT]:
         lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
     if where:
-        lines.append(Whole(f"See it:    batchrun status {summary.batch_id}{where}"))
+        lines.append(Whole(f"Status:    batchrun status {summary.batch_id}{where}"))
     return lines
 
 
@@ -542,10 +597,12 @@ def why_beside(report: Report) -> str:
     if path is None or numbered is None:
         return ""
     usual = path.with_stem(numbered[1])
-    return f"{usual.name} was there before and is left as it is." if usual.exists() else ""
+    if not usual.exists():
+        return ""
+    return f"{usual.name} was there before and is left as it is. {path.name} is the newest."
 
 
-def named_journal(settings: Settings, typed: str | None, *, sandbox: bool = False) -> str:
+def journal_option(settings: Settings, typed: str | None, *, sandbox: bool = False) -> str:
     """The option by which a later command finds this journal; ``""`` where it needs none.
 
     Args:
@@ -555,9 +612,10 @@ def named_journal(settings: Settings, typed: str | None, *, sandbox: bool = Fals
     """
     from batchrun.settings.location import shown
 
+    option = IN_SANDBOX if sandbox else ""
     if typed is None:
-        return IN_SANDBOX if sandbox else ""
-    return f" {quoted_command('--journal', shown(settings.journal))}"
+        return option
+    return f"{option} {quoted_command('--journal', shown(settings.journal))}"
 
 
 def notice_of(report: Report) -> Notice:
@@ -581,164 +639,3 @@ def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
 
 def _word(code: ExitCode) -> str:
     return code.name.lower().replace("_", " ")
-
-
-ROWS_SHOWN = 10
-COLUMNS_SHOWN = 6
-COLUMN_WIDTH = 18
-LEADING = 20
-"""What line and outcome take; as many columns are shown as have room beside them."""
-COLUMNS_NAMED = 12
-JOBS_READ = 500
-LABEL = " " * 11
-
-
-@dataclass(frozen=True, slots=True)
-class Pilot:
-    """What came of the first jobs of a batch.
-
-    Attributes:
-        report: How their run ended.
-        rows: The rows of those jobs.
-        titles: The result columns they brought.
-        values: Their results, a cell a column, one line a row.
-        to_trigger: How many jobs are left.
-        before: The credits before them.
-    """
-
-    report: Report
-    rows: Sequence[ResultRow]
-    titles: Sequence[str]
-    values: Sequence[Sequence[str]]
-    to_trigger: int
-    before: Credits | None = None
-
-
-def read_pilot(report: Report, before: Credits | None) -> Pilot:
-    """Read from the journal what came of the jobs sent; of many, what came of the first.
-
-    Raises:
-        JournalError: The journal can't be read.
-    """
-    found = report.pilot(JOBS_READ)
-    values = [["" if cell is None else str(cell) for cell in cells] for cells in found.values]
-    return Pilot(report, found.rows, found.titles, values, report.to_trigger, before)
-
-
-def with_its_rest(pilot: Report, rest: Report) -> Report:
-    """The report of a command that ran a pilot and then its rest: what both took and cost."""
-    estimate = replace(
-        rest.estimate,
-        requests=pilot.estimate.requests + rest.estimate.requests,
-        seconds=pilot.estimate.seconds + rest.estimate.seconds,
-    )
-    return replace(
-        rest,
-        estimate=estimate,
-        requests=pilot.requests + rest.requests,
-        seconds=pilot.seconds + rest.seconds,
-        quota_seconds=pilot.quota_seconds + rest.quota_seconds,
-    )
-
-
-def pilot_lines(
-    pilot: Pilot, width: int, now: datetime, *, speed: float = 1.0, mark: str = "…"
-) -> list[str]:
-    """A pilot as it is shown before the question.
-
-    Args:
-        pilot: The pilot.
-        width: Columns of the terminal.
-        now: The present moment, aware.
-        speed: As in `costs.clock_after`.
-        mark: What shows that a text was cut.
-    """
-    jobs = len(pilot.report.sent)
-    outcomes = Counter(row.outcome for row in pilot.rows)
-    counted = ", ".join(f"{outcomes[one]:,} {one}" for one in Outcome if outcomes[one])
-    lines = ["", f"Pilot:     {plural(jobs, 'job')}; rows: {counted}"]
-    lines += _shown(pilot, width, mark)
-    if pilot.titles:
-        lines += _wrapped("Columns:", _named(pilot.titles), width, mark)
-    gone = spent(pilot.before, pilot.report.credits)
-    cost = [
-        f"{plural(pilot.report.requests, 'request')} ({pilot.report.requests / jobs:.1f} a job)"
-    ]
-    seconds = [row.seconds for row in pilot.rows if row.seconds is not None]
-    if seconds:
-        cost.append(f"{duration(median(seconds))} an execution")
-    cost.append(spent_words(gone, jobs))
-    lines += _wrapped("It cost:", [part for part in cost if part], width, mark)
-    return [*lines, *_rest_lines(pilot, width, now, speed=speed, mark=mark)]
-
-
-def _rest_lines(pilot: Pilot, width: int, now: datetime, *, speed: float, mark: str) -> list[str]:
-    rest = pilot.report.rest
-    if rest is None:
-        return []
-    words = [
-        f"{plural(pilot.to_trigger, 'job')}: about {plural(rest.requests, 'request')}",
-        duration(rest.seconds),
-        f"done at {clock_after(rest.seconds, now, speed)}",
-        rest_words(
-            spent(pilot.before, pilot.report.credits),
-            len(pilot.report.sent),
-            pilot.to_trigger,
-            pilot.report.credits,
-        ),
-    ]
-    return _wrapped("The rest:", [part for part in words if part], width, mark)
-
-
-def _shown(pilot: Pilot, width: int, mark: str) -> list[str]:
-    """The first rows, their outcomes and the first columns of their results."""
-    rows = pilot.rows[:ROWS_SHOWN]
-    columns = _telling(pilot)[: max(min((width - LEADING) // COLUMN_WIDTH, COLUMNS_SHOWN), 1)]
-    # Where nothing has come, the reason is what a person wants to see.
-    reasons = any(row.message for row in rows)
-    header = ["line", "outcome", *(["why"] if reasons else [])]
-    header += [pilot.titles[at] for at in columns]
-    cells = [
-        [
-            f"{row.row.line:,}",
-            row.outcome.value,
-            *([row.message] if reasons else []),
-            *(values[at] for at in columns),
-        ]
-        for row, values in zip(rows, pilot.values, strict=False)
-    ]
-    indent = "  "
-    shown, _ = table(header, cells, width - len(indent), mark, whole={0, 1})
-    lines = [indent + line for line in shown]
-    if len(pilot.rows) > ROWS_SHOWN:
-        lines.append(f"{indent}and {len(pilot.rows) - ROWS_SHOWN:,} more")
-    return lines
-
-
-def _telling(pilot: Pilot) -> list[int]:
-    """Positions of the columns that hold something the list does not."""
-    ids = [{"", row.company_id, row.contact_id} for row in pilot.rows]
-    return [
-        at
-        for at in range(len(pilot.titles))
-        if any(line[at] not in known for line, known in zip(pilot.values, ids, strict=True))
-    ]
-
-
-def _named(titles: Sequence[str]) -> list[str]:
-    more = len(titles) - COLUMNS_NAMED
-    return [*titles[:COLUMNS_NAMED], *([f"and {more:,} more"] if more > 0 else [])]
-
-
-def _wrapped(label: str, parts: Sequence[str], width: int, mark: str) -> list[str]:
-    """Parts with commas between them, on as many lines as they need; one too long is cut."""
-    lines = [label.ljust(len(LABEL))]
-    for at, part in enumerate(parts):
-        comma = "," if at < len(parts) - 1 else ""
-        fresh = lines[-1].endswith(" ")
-        piece = cut(part, max(width - len(LABEL) - 1, 10), mark) + comma
-        if fresh or columns_of(lines[-1]) + 1 + columns_of(piece) <= width:
-            lines[-1] += piece if fresh else f" {piece}"
-        else:
-            lines.append(LABEL + piece)
-    return lines

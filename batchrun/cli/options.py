@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
+from urllib.parse import urlsplit
 
 import typer
 
@@ -507,51 +508,72 @@ def announce(settings: Settings) -> None:
 
 
 def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
-    """As `settings_from`, where a journal must be there already: none is made by looking.
+    """The settings of a command that needs a journal to be there: looking makes none.
 
     Args:
-        sandbox: Whether the journal of the sandbox is meant.
+        sandbox: Whether to use the sandbox's journal.
         **given: As in `settings_from`.
 
     Raises:
-        UsageError: One of them can't be used, or another journal is named beside --sandbox.
-        NoBatchError: There is none.
+        UsageError: A setting can't be used.
+        NoBatchError: There is no journal.
     """
     settings = settings_to_look(sandbox=sandbox, **given)
     path = journal_path(settings)
     if path is not None and not path.exists():
         raise NoBatchError(
             f"There is no journal at {path}.",
-            "batchrun demo or run --sandbox makes it."
+            "To make one, run: batchrun demo"
             if sandbox
-            else "The first batchrun run makes it; another one is named with --journal or "
-            "BATCHRUN_JOURNAL.",
+            else "The first batchrun run makes it. To use another one, add --journal.",
         )
     return settings
 
 
 def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
-    """As `settings_from`, for a command that looks at batches.
+    """The settings of a command that looks at batches; --journal wins over --sandbox.
 
     Args:
-        sandbox: Whether those of the sandbox are meant.
+        sandbox: Whether to use the sandbox's journal.
         **given: As in `settings_from`.
 
     Raises:
-        UsageError: One of them can't be used, or another journal is named beside --sandbox.
+        UsageError: A setting can't be used.
     """
-    if not sandbox:
+    if not sandbox or given.get("journal") is not None:
         return settings_from(**given)
-    if given.get("journal") is not None:  # `forget` would erase batches there that cost
-        raise UsageError("--sandbox and --journal exclude each other.", "Give one.")
     from batchrun.settings import load_settings
 
     settings = load_settings(**given)
     announce(settings)
-    return with_play_journal(settings, None)
+    return with_sandbox_journal(settings, None)
 
 
-def with_play_journal(settings: Settings, typed: str | None) -> Settings:
+SANDBOX_SPEED = 60.0
+
+
+@contextmanager
+def sandbox_of(batch: BatchSummary) -> Iterator[dict[str, Any]]:
+    """A sandbox in place of the one that a batch ran against; the settings to use it.
+
+    Raises:
+        UsageError: The batch did not run against a sandbox.
+    """
+    from batchrun.sandbox import SandboxSettings, running
+    from batchrun.settings.location import is_loopback
+
+    if not is_loopback(batch.base_url):
+        raise UsageError(
+            f"Batch {batch.batch_id} did not run in the sandbox.", "Leave --sandbox out."
+        )
+    settings = SandboxSettings(resumed_workflow=batch.workflow.id)
+    from pydantic import SecretStr
+
+    with running(settings, SANDBOX_SPEED, urlsplit(batch.base_url).port or 0) as url:
+        yield {"base_url": url, "api_key": SecretStr("sandbox"), "speed": SANDBOX_SPEED}
+
+
+def with_sandbox_journal(settings: Settings, typed: str | None) -> Settings:
     """The settings of a command with --sandbox; all of them take the same journal.
 
     Args:
@@ -560,10 +582,10 @@ def with_play_journal(settings: Settings, typed: str | None) -> Settings:
     """
     if typed is not None:
         return settings
-    return settings.model_copy(update={"journal": play_journal(settings)})
+    return settings.model_copy(update={"journal": sandbox_journal(settings)})
 
 
-def play_journal(settings: Settings) -> str:
+def sandbox_journal(settings: Settings) -> str:
     """Where batches of the sandbox are kept: beside those that cost, and never among them."""
     from batchrun.settings import default_journal
 
@@ -581,7 +603,7 @@ def sandbox_words() -> str:
     with suppress(BatchrunError):  # whatever is wrong with it, nobody has asked for it
         settings = settings_to_look(sandbox=True)
         if Path(settings.journal).exists() and batches(settings=settings):
-            return "Those of demo and run --sandbox: batchrun batches --sandbox"
+            return "To list the batches of demo and run --sandbox: batchrun batches --sandbox"
     return ""
 
 

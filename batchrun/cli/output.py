@@ -210,8 +210,8 @@ def _narrowed(
     return {at: min(widths[at], max(width, 1)) for at in shown}
 
 
-ANSWERS = len(" [y/N]: ")
-"""What stands behind a question on its last line."""
+ANSWERS = len(": ") + 1
+"""Columns to keep free behind a question, for the answer."""
 
 
 class Whole(str):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from batchrun.cli.output import question as fitted
-from batchrun.cli.output import tell
+from batchrun.cli.output import tell, tell_all
 from batchrun.cli.signals import heard_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from batchrun.model import Role
     from batchrun.tables import ColumnQuestion
@@ -46,25 +46,38 @@ def off_stdout() -> Iterator[None]:
         yield
 
 
-def agreed(question: str) -> bool:
-    """Ask; Ctrl-D is a no, as the end of any input is.
+def agreed(question: str, details: Sequence[str] = ()) -> bool:
+    """Ask a question; Ctrl-D is a no.
 
     Args:
-        question: What is asked.
+        question: What to ask.
+        details: Lines to show when the user answers ``d``.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came instead of an answer.
     """
     err = on_stderr()
-    try:
-        with heard_at_once(), off_stdout():
-            return typer.confirm(fitted(question, sys.stderr if err else sys.stdout), err=err)
-    except typer.Abort:  # Ctrl-D
-        tell("", err=err)  # what is told next begins a line of its own
-        return False
-    except KeyboardInterrupt:
-        tell("", err=err)
-        raise
+    choices = "y/N/d for details" if details else "y/N"
+    text = fitted(f"{question} [{choices}]", sys.stderr if err else sys.stdout)
+    while True:
+        try:
+            with heard_at_once(), off_stdout():
+                typed = typer.prompt(text, default="", show_default=False, err=err)
+        except typer.Abort:  # Ctrl-D
+            tell("", err=err)  # start a new line
+            return False
+        except KeyboardInterrupt:
+            tell("", err=err)
+            raise
+        match str(typed).strip().lower():
+            case "y" | "yes":
+                return True
+            case "" | "n" | "no":
+                return False
+            case "d" if details:
+                tell_all(details, err=err)
+            case _:
+                tell("Please answer y or n.", err=err)
 
 
 def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:

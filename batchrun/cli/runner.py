@@ -177,11 +177,11 @@ class _Attendance:
 
     def __init__(self, settings: Settings, manner: Manner) -> None:
         from batchrun.batch.control import Control
-        from batchrun.cli.messages import named_journal
+        from batchrun.cli.messages import journal_option
         from batchrun.cli.progress import ProgressPrinter
 
         self._settings = settings
-        self.where = named_journal(settings, manner.journal, sandbox=manner.sandbox)
+        self.where = journal_option(settings, manner.journal, sandbox=manner.sandbox)
         self.printer = ProgressPrinter(speed=settings.speed)
         self.control = Control()
         self.stopper = Stopper(
@@ -189,7 +189,6 @@ class _Attendance:
             self.printer.say,
             self.printer.close,
             where=self.where,
-            sandbox=manner.sandbox,
         )
         on_progress = None if manner.quiet else self.printer.show
         self.shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
@@ -214,7 +213,7 @@ class _Attendance:
     def rest_of(self, report: Report, output: Path | None, form: Form | None) -> Report:
         """Run what a pilot has left; the report of both."""
         from batchrun import aio
-        from batchrun.cli.messages import with_its_rest
+        from batchrun.cli.pilot import with_its_rest
 
         shown = self.shown | {"output": output, "form": form, "only": self.control.only}
         batch_id = report.summary.batch_id
@@ -223,8 +222,9 @@ class _Attendance:
 
     def goes_on(self, report: Report, before: Credits | None = None) -> bool:
         """Show what a pilot brought and cost; whether the user wants the rest now."""
-        from batchrun.cli.messages import pilot_lines, read_pilot, unknown_to_results
+        from batchrun.cli.messages import unknown_to_results
         from batchrun.cli.output import mark_of, room_of
+        from batchrun.cli.pilot import pilot_lines
         from batchrun.engine import Ending
 
         if report.ending is not Ending.LIMIT or not report.sent:
@@ -232,17 +232,18 @@ class _Attendance:
         self.printer.close()
         with self.stopper.asking():
             try:
-                pilot = read_pilot(report, before)
-                lines = pilot_lines(
-                    pilot,
+                lines = unknown_to_results(report.summary.batch_id, None, self._settings)
+                lines += pilot_lines(
+                    report,
+                    report.pilot(),
+                    before,
                     room_of(sys.stdout),
                     _now(),
                     speed=self._settings.speed,
                     mark=mark_of(sys.stdout),
                 )
-                lines += unknown_to_results(report.summary.batch_id, None, self._settings)
                 tell_all(lines)
-                return agreed("Go on with the rest now?")
+                return agreed("Run the rest now?")
             except KeyboardInterrupt:
                 return False
 
@@ -298,7 +299,6 @@ def _end(report: Report, settings: Settings, manner: Manner, attendance: _Attend
             attendance.where,
             as_json=manner.as_json,
             quiet=manner.quiet,
-            sandbox=manner.sandbox,
             stopped=attendance.control.stopped,
         )
     except typer.Exit as ended:
@@ -354,13 +354,15 @@ def _confirmed(
     )
     if earlier is not None:
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
-        lines.append(f"Going on:  batch {earlier.summary.batch_id} of this list; rows: {rows}")
-    lines += messages.columns_of_the_list(form, plan.table.header)
+        lines.append(f"Resumes:   batch {earlier.summary.batch_id} of this list; rows: {rows}")
+    lines = [*messages.columns_of_the_list(form, plan.table.header), *lines]
     unasked = yes or not now
     if not (yes and manner.quiet):
         tell_all(lines, err=manner.as_json or beside_question(yes=unasked))
     if unasked:
         return True
     if not sys.stdin.isatty():
-        raise UsageError("Nobody is here to confirm the run.", "Add --yes to run it unasked.")
-    return agreed(f"Trigger {plural(now, 'job')} now?")
+        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
+    details = messages.invalid_lines(plan, details=True)
+    hidden = messages.hides_invalid_rows(plan)
+    return agreed(f"Trigger {plural(now, 'job')} now?", details if hidden else ())

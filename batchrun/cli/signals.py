@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 
 Ended = TypeVar("Ended")
 
-SANDBOX_GONE = "its sandbox is gone now; run the list anew"
-"""What there is to do for an unfinished batch whose service was imitated by its own command."""
-
 _GENTLY = (
-    "Stopping: no more triggers; collecting what is in flight for up to a minute. "
-    "Ctrl-C again to stop at once; nothing is lost either way."
+    "Stopping: no more triggers, waiting up to a minute for rows that are running. "
+    "Press Ctrl-C again to stop now. Nothing is lost."
 )
 
 
@@ -45,8 +42,7 @@ class Stopper:
         control: Stops the batch gently.
         say: Tells the user.
         close: Clears the way for the last words.
-        where: The option by which `resume` finds the batch, ``""`` for none.
-        sandbox: Whether the service is imitated by this command itself, and ends with it.
+        where: The options by which `resume` finds the batch, ``""`` for none.
     """
 
     def __init__(
@@ -56,13 +52,11 @@ class Stopper:
         close: Callable[[], None] = lambda: None,
         *,
         where: str = "",
-        sandbox: bool = False,
     ) -> None:
         self._control = control
         self._say = say
         self._close = close
         self._where = where
-        self._sandbox = sandbox
         self._asking = False
         self._cancelled = False
         self._deaf = False
@@ -115,11 +109,8 @@ class Stopper:
             batch_id = self._control.batch_id
             if batch_id is None:
                 raise StoppedError("Stopped before anything was triggered.") from None
-            what, hint = "Stopped.", f"Batch {batch_id} can't go on, {SANDBOX_GONE}."
-            if not self._sandbox:
-                what += " Nothing is lost."
-                hint = f"Go on with: batchrun resume {batch_id}{self._where}"
-            stopped = StoppedError(what, hint)
+            hint = f"To resume: batchrun resume {batch_id}{self._where}"
+            stopped = StoppedError("Stopped. Nothing is lost.", hint)
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None
         finally:

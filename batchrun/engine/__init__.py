@@ -6,7 +6,7 @@ from batchrun.engine.forecast import Forecast, LearnedForecast
 from batchrun.engine.limits import UNREACHABLE_SECONDS, Ending, Limits
 from batchrun.engine.progress import Effort, Progress
 from batchrun.engine.quota import DEFAULT_RATE, Quota
-from batchrun.engine.run_times import REMEMBERED, RunTime, RunTimes
+from batchrun.engine.run_times import REMEMBERED, RunTimes
 from batchrun.engine.share import QuotaShare
 
 __all__ = [
@@ -23,6 +23,5 @@ __all__ = [
     "Progress",
     "Quota",
     "QuotaShare",
-    "RunTime",
     "RunTimes",
 ]

@@ -99,7 +99,7 @@ def next_step(
         requests_left: What is left of today's quota; infinite for no limit.
         now: Seconds of the engine's clock.
     """
-    if due is not None and due.probe and due.at <= now:
+    if due is not None and due.scout and due.at <= now:
         return PollNext(due)
     room = in_flight + outstanding < max_in_flight
     if may_trigger and room and requests_left >= in_flight + outstanding + 2:
@@ -402,6 +402,7 @@ class Engine:
             seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,
             waiting_seconds=max(self._opens_at - now, 0.0),
             notice=notice,
+            stopped_because=self.stopped_because,
         )
 
 

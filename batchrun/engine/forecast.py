@@ -1,6 +1,14 @@
 """The forecast: when has an execution probably ended, so that a poll is worth its request?
 
 Pure policy, given the time. The engine knows only the `Forecast` interface.
+
+Three rules make the policy:
+
+1. *While run times are unknown, send a scout.* One execution at a time is polled early, each at a
+   higher age than the one before that still ran; all others wait for what it finds.
+2. *When they are known, poll once.* An execution is polled when nearly all of its kind have ended.
+3. *At the end, be in no hurry.* Nobody waits for a single row but for the whole batch, so when all
+   is triggered polls come as late as leaves a request for each until the last execution ends.
 """
 
 from __future__ import annotations
@@ -11,7 +19,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from batchrun.engine.run_times import EXPLAINED_SHARE, RunTimes
+from batchrun.engine.run_times import LONGEST_SECONDS, RunTimes
 from batchrun.model import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -19,96 +27,55 @@ if TYPE_CHECKING:
 
     from batchrun.model import Execution
 
-
-EARLY_SECONDS = 4.0
-"""The first one is asked at this age: cached answers come that fast."""
-EARLY_REQUESTS = 200
-"""Or as soon as the quota gives so many: where it is plenty, or there is none, the one that comes
-too early costs nothing."""
-EXPECTED_SECONDS = (64.0, 96.0)
-"""The next at these: not later than one and a half times the 45 s of the faster workflows (API.md,
-Seen), so that the first result isn't late; and when the 85 s of the slower ones are surely over."""
-IDLE_SECONDS = 20.0
-"""Or at this one, if all is triggered by then: the batch may only be waiting to be told."""
-
-MANY_JOBS = 500
-MANY_GROWTH = 1.3
-"""In so large a batch a poll too early is hardly noticed: ages are tried in steps so small that no
-first result comes late."""
-
-GROWTH = 0.25
-GROWTH_EXPONENT = 0.4
-"""After one that still ran the next is asked when a quarter older, and when less older the more had
-ended at that age: the longest isn't far then."""
-
-
-class AskingAge:
-    """The age at which the next execution is asked; it only rises.
-
-    All that have ended at an age are asked there; one that has not ended raises it.
-
-    Args:
-        seconds: The first one; ``None`` where nothing tells of it.
-    """
-
-    def __init__(self, seconds: float | None = None) -> None:
-        self.seconds = EARLY_SECONDS if seconds is None else seconds
-        """That age."""
-        self._guessed = seconds is None
-        self._ended_there = 0
-        self._many = False
-        self._idle_from = 0.0
-
-    def batch(self, jobs: int, idle_from: float, requests_per_second: float) -> None:
-        """How large the batch is, when it has nothing left to trigger, and what the quota gives."""
-        soon = EARLY_REQUESTS / requests_per_second
-        self._many = jobs >= MANY_JOBS or soon < EARLY_SECONDS
-        self._idle_from = idle_from
-        if self._guessed:
-            self.seconds = min(self.seconds, soon)
-
-    def ended(self) -> None:
-        """One that was asked had ended."""
-        self._ended_there += 1
-
-    def running(self, seconds: float, started_at: float, *, one_kind: bool) -> None:
-        """One that was asked still ran.
-
-        Args:
-            seconds: At this age.
-            started_at: When it had started.
-            one_kind: Whether those that ended explain how long the others take.
-        """
-        self._guessed = False
-        self.seconds = max(self.seconds, self._next(seconds, started_at, one_kind=one_kind))
-        self._ended_there = 0
-
-    def _next(self, seconds: float, started_at: float, *, one_kind: bool) -> float:
-        if not one_kind and self._many:
-            return seconds * MANY_GROWTH
-        if not one_kind and seconds < EXPECTED_SECONDS[-1]:
-            idle = started_at + IDLE_SECONDS >= self._idle_from
-            ages = (IDLE_SECONDS, *EXPECTED_SECONDS) if idle else EXPECTED_SECONDS
-            return next(age for age in ages if age > seconds)
-        return seconds * (1 + GROWTH / math.pow(1 + self._ended_there, GROWTH_EXPONENT))
-
-
+SCOUT_SECONDS = (4.0, 20.0, LONGEST_SECONDS / 2, LONGEST_SECONDS * 4 / 5)
+"""Ages of the first scouts: cached answers come in 4 s; at 20 s a short batch may only be waiting
+to be collected; the others divide what the documented two minutes leave open."""
+SCOUT_GROWTH = 1.2
+"""Later scouts are a fifth older than the last one that still ran: finer steps cost more requests
+than the time they save."""
+MANY_REQUESTS = 500
+"""In a batch of this size a scout too many is hardly noticed, and the same where the quota gives
+as many requests before the second scout: there all scouts grow in such steps."""
+FIRST_SHARE = 0.96
+"""The first poll of an execution comes when this share of its kind has ended."""
+EAGER_SHARE = 0.95
+"""Once all is triggered, a request not used now is lost: a less certain poll beats none."""
+NEXT_SHARE = 0.85
+"""The next poll comes when this share of those has ended that ran as long."""
+LAST_SHARE = 0.5
+"""For the last few seen running everybody waits: they are polled when as likely ended as not."""
+LAST_FEW = 8
+STILL_RUNNING = 1.0
+"""The batch's end is expected when this many of its executions still run."""
+IN_FLIGHT_SHARE = 0.97
+"""Executions in flight keep every request busy until this share of the oldest has ended."""
+QUEUE_AHEAD = 3.0
+"""On a service that queues, this many run times' worth of executions are in flight: enough that it
+never runs dry."""
+LEAST_IN_FLIGHT = 4
+SHORTEST_STAY_SECONDS = 0.2
+"""An execution is in flight for this long even if it ends at once: its answers are on their way."""
+ENOUGH = 30
+"""This many known run times predict the end of a batch."""
+ENDS_SAMPLE = 64
+SHORTEST_INTERVAL_SECONDS = 2.0
+LONGEST_RUN_SECONDS = 86_400.0
+"""A run time above a day is a broken timestamp."""
 WAITED_SECONDS = 1.5
 """An execution that waited less than this for its start did not queue."""
-
-REMEMBERED = 64
-"""Known starts that make the pace."""
+REMEMBERED_STARTS = 64
+"""Known starts that make the pace of a queue."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Start:
-    turn: int
+    number: int
     at: float
     waited: bool
 
 
 class Queue:
-    """Known starts by turn (0 is the first execution triggered), and the next ones foretold."""
+    """Known starts by number (0 is the first execution triggered), and the next ones foretold."""
 
     def __init__(self) -> None:
         self._starts: list[_Start] = []
@@ -116,21 +83,21 @@ class Queue:
         self._at_once = 0
         self._seen_pace: float | None = None
 
-    def started(self, turn: int, triggered_at: float, at: float) -> None:
+    def started(self, number: int, triggered_at: float, at: float) -> None:
         """An execution is known to have started then."""
         waited = at - triggered_at > WAITED_SECONDS
         if not waited:
-            self._at_once = max(self._at_once, turn + 1) if not self.waits else self._at_once
-        insort(self._starts, _Start(turn, at, waited))
-        if len(self._starts) > REMEMBERED:
+            self._at_once = max(self._at_once, number + 1) if not self.waits else self._at_once
+        insort(self._starts, _Start(number, at, waited))
+        if len(self._starts) > REMEMBERED_STARTS:
             del self._starts[0]
         self._seen_pace = self._pace_of_starts()
-        if self._not_before is not None and turn >= self._not_before[0]:
+        if self._not_before is not None and number >= self._not_before[0]:
             self._not_before = None
 
-    def still_queued(self, turn: int, now: float) -> None:
+    def still_queued(self, number: int, now: float) -> None:
         """An execution had not started yet."""
-        self._not_before = (turn, now)
+        self._not_before = (number, now)
 
     @property
     def waits(self) -> bool:
@@ -148,70 +115,24 @@ class Queue:
         waited = [start for start in self._starts if start.waited]
         if len(waited) < 2:
             return None
-        turns = waited[-1].turn - waited[0].turn
+        numbers = waited[-1].number - waited[0].number
         seconds = waited[-1].at - waited[0].at
-        return turns / seconds if turns >= max(4, self._at_once) and seconds > 0 else None
+        return numbers / seconds if numbers >= max(4, self._at_once) and seconds > 0 else None
 
-    def start(self, turn: int, triggered_at: float, mean_run_seconds: float) -> float:
+    def start(self, number: int, triggered_at: float, mean_run_seconds: float) -> float:
         """When an execution probably starts, or did."""
         if not self.waits:
             return triggered_at
         pace = self.pace(mean_run_seconds)
         at = triggered_at
-        place = bisect_left(self._starts, turn, key=lambda start: start.turn) - 1
+        place = bisect_left(self._starts, number, key=lambda start: start.number) - 1
         if place >= 0:
             known = self._starts[place]
-            at = max(at, known.at + (turn - known.turn) / pace)
+            at = max(at, known.at + (number - known.number) / pace)
         if self._not_before is not None:
             queued, moment = self._not_before
-            at = max(at, moment + max(turn - queued, 0.5) / pace)
+            at = max(at, moment + max(number - queued, 0.5) / pace)
         return at
-
-
-FIRST_SHARE = 0.96
-"""The first poll of an execution comes when so many of its kind have ended."""
-EAGER_SHARE = 0.92
-"""The same while more executions wait to be polled than there is time for: a request not spent
-now is lost, so a less sure poll is better than none."""
-KNOWN_EAGER_SHARE = 0.97
-"""The same on a service that an earlier batch told of: there is nothing to be learned from it."""
-EAGER_BACKLOG = 0.5
-"""That is when polling all takes at least this part of the time until the last one is due."""
-NEXT_SHARE = 0.85
-"""The next ones when so many of those have ended that ran as long."""
-
-STILL_RUNNING = 1.5
-"""The end of a batch is foretold for the moment when so many of its executions still run, by
-expectation: until then its last polls may wait."""
-KNOWN_STILL_RUNNING = 0.9
-"""The same on a service that an earlier batch told of, whose slowest are known."""
-LAST_RUNNING = 0.7
-LAST_SHARE = 0.5
-LAST_FEW = 8
-LAST_GROWTH = 1.08
-"""Those seen running near the end are asked when so many of them all still run, by expectation, a
-single one when it has ended as likely as not; but soon, for the whole batch waits for them."""
-IN_FLIGHT_SHARE = 0.97
-"""Executions in flight keep every token busy until so many of the last ones have ended."""
-
-FIRST_RESULT_SHARE = 0.7
-"""Where an earlier batch tells how long they take, the first result is asked for when so many of
-its kind have ended."""
-
-QUEUE_AHEAD = 3.0
-"""On a service that queues, as many executions are in flight as it starts in so many run times."""
-LEAST_IN_FLIGHT = 4
-SHORTEST_STAY_SECONDS = 0.2
-"""An execution is in flight for so long though it ends at once: its answers are on their way, and
-the journal keeps them. It counts only where there is no quota."""
-ENOUGH = 30
-"""So many known run times foretell the end of a batch; until then polls go on that are likely to
-be sure, for each that is tells one more."""
-ENDS_SAMPLE = 64
-
-SHORTEST_INTERVAL_SECONDS = 2.0
-LONGEST_RUN_SECONDS = 86_400.0
-"""A run time above a day is a broken timestamp."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -221,12 +142,12 @@ class DuePoll:
     Attributes:
         at: When.
         job: Whose.
-        probe: Whether it is sent to learn how long executions take, ahead of triggers.
+        scout: Whether it is sent to learn how long executions take, ahead of triggers.
     """
 
     at: float
     job: int
-    probe: bool = field(default=False, compare=False)
+    scout: bool = field(default=False, compare=False)
 
 
 class Forecast(Protocol):
@@ -277,7 +198,7 @@ class Forecast(Protocol):
 
 @dataclass(slots=True)
 class _Watched:
-    turn: int
+    number: int
     triggered_at: float
     created_at: datetime | None
     started_at: float | None = None
@@ -285,12 +206,11 @@ class _Watched:
 
 
 class LearnedForecast:
-    """Polls when an execution has probably ended, by what earlier ones said.
+    """Polls when an execution has probably ended, by what earlier ones showed.
 
     Executions not polled yet wait in the order in which they start (`Queue`), since the one that
     started first is the likeliest to have ended. An execution seen running gets a moment of its
-    own, by the run times (`RunTimes`) of those that ran as long. When all is triggered, the end of
-    the batch is foretold, and polls come as late as that allows: the later, the surer.
+    own, by the run times (`RunTimes`) of those that ran as long.
 
     Args:
         run_times: What is known of the workflow from earlier batches.
@@ -299,35 +219,28 @@ class LearnedForecast:
     def __init__(self, run_times: RunTimes | None = None) -> None:
         self._run_times = run_times or RunTimes()
         self._queue = Queue()
-        self._turns = 0
+        self._triggered = 0
         self._ended = 0
-        self._last_triggered_at = -math.inf
         self._watched: dict[int, _Watched] = {}
-        self._fresh: list[tuple[int, int]] = []  # heap of (turn, job)
-        self._again: list[DuePoll] = []  # heap
-        self._again_for = (0, 0)
-        self._ends_for = (-1, -1)
+        self._fresh: list[tuple[int, int]] = []  # heap of (number, job), not polled yet
+        self._again: list[DuePoll] = []  # heap, seen running
+        self._again_for = (0, False)
         self._ends = -math.inf
-        self._seen_running = 0
-        known = self._run_times.known
-        told = known >= ENOUGH
-        self._eager_share = KNOWN_EAGER_SHARE if told else EAGER_SHARE
-        self._last_ones = KNOWN_STILL_RUNNING if told else STILL_RUNNING
-        self._asking = AskingAge(self._run_times.quantile(FIRST_RESULT_SHARE) if known else None)
-        self._probed: int | None = None
-
-    @property
-    def run_times(self) -> RunTimes:
-        """What has been learned."""
-        return self._run_times
+        self._ends_for = (-1, -1)
+        self._idle_from = math.inf
+        self._scout: int | None = None
+        self._scout_at = SCOUT_SECONDS[0]
+        self._many = False
+        if self._run_times.known:
+            self._scout_at = self._run_times.quantile(LAST_SHARE)
 
     def in_flight_wanted(self, requests_per_second: float) -> float:
         """See `Forecast`."""
-        longest = self._run_times.quantile(IN_FLIGHT_SHARE)
         pace = requests_per_second
         if self._queue.waits:
             pace = min(pace, QUEUE_AHEAD * self._queue.pace(self._run_times.mean))
-        return max(pace * max(longest, SHORTEST_STAY_SECONDS), LEAST_IN_FLIGHT)
+        stay = max(self.seconds_per_execution, SHORTEST_STAY_SECONDS)
+        return max(pace * stay, LEAST_IN_FLIGHT)
 
     @property
     def seconds_per_execution(self) -> float:
@@ -336,47 +249,36 @@ class LearnedForecast:
 
     def triggered(self, job: int, created_at: datetime | None, now: float) -> None:
         """See `Forecast`."""
-        self._watched[job] = _Watched(self._turns, now, created_at)
-        heapq.heappush(self._fresh, (self._turns, job))
-        self._turns += 1
-        self._last_triggered_at = now
+        self._watched[job] = _Watched(self._triggered, now, created_at)
+        heapq.heappush(self._fresh, (self._triggered, job))
+        self._triggered += 1
 
     def next_poll(
         self, requests_per_second: float, now: float, *, jobs_left: int
     ) -> DuePoll | None:
         """See `Forecast`."""
-        idle_from = now + jobs_left / requests_per_second
-        self._asking.batch(self._turns + jobs_left, idle_from, requests_per_second)
-        if not jobs_left and not self._queue.waits:
-            return self._next_at_the_end(requests_per_second, now)
-        share = self._eager_share if self._backlogged(requests_per_second, now) else FIRST_SHARE
-        due = [self._next_fresh(share), self._next_again(last=False), self._probe()]
-        return min((poll for poll in due if poll is not None), default=None)
-
-    def _next_at_the_end(self, requests_per_second: float, now: float) -> DuePoll | None:
-        """The poll due first when all is triggered."""
-        knows = self._run_times.known >= ENOUGH and self._explained
-        again = self._next_again(last=knows)
-        # Polled from this moment on, without a pause, all are polled when the batch ends.
-        latest = self._ends_at(now) - len(self._watched) / requests_per_second
-        fresh = self._next_fresh(self._eager_share)
-        if latest > now:
-            again = _not_before(latest, again)
-            if knows:
-                fresh = _not_before(latest, fresh)
-            elif self._run_times.known:
-                fresh = self._next_to_learn()
-        due = [fresh, again, self._probe()]
+        self._idle_from = now + jobs_left / requests_per_second
+        requests = max(self._triggered + jobs_left, SCOUT_SECONDS[1] * requests_per_second)
+        self._many = requests >= MANY_REQUESTS
+        known = self._run_times.known >= ENOUGH and self._run_times.explained
+        ending = not jobs_left and not self._queue.waits
+        fresh = self._next_fresh(EAGER_SHARE if ending else FIRST_SHARE)
+        again = self._next_again(last=ending and known)
+        if ending:
+            # Polled from this moment on, without a pause, all are polled when the batch ends.
+            latest = self._ends_at(now) - len(self._watched) / requests_per_second
+            if latest > now:
+                again = _not_before(latest, again)
+                fresh = _not_before(latest, fresh) if known else self._next_to_learn()
+        due = [fresh, again, self._next_scout()]
         return min((poll for poll in due if poll is not None), default=None)
 
     def take_poll(self, poll: DuePoll) -> None:
         """See `Forecast`."""
-        if poll.probe:
-            self._probed = poll.job
+        if poll.scout:
+            self._scout = poll.job
         if self._fresh and poll.job == self._fresh[0][1]:
             heapq.heappop(self._fresh)
-        elif self._again[0].job == poll.job:
-            heapq.heappop(self._again)
         else:
             self._again = [other for other in self._again if other.job != poll.job]
             heapq.heapify(self._again)
@@ -388,24 +290,23 @@ class LearnedForecast:
         if watched.seen_running:
             heapq.heappush(self._again, poll)
         else:
-            heapq.heappush(self._fresh, (watched.turn, poll.job))
+            heapq.heappush(self._fresh, (watched.number, poll.job))
 
     def still_running(self, job: int, execution: Execution | None, now: float) -> None:
         """See `Forecast`."""
         watched = self._watched[job]
         self._answered(job)
         if execution is not None and execution.status is ExecutionStatus.QUEUED:
-            self._queue.still_queued(watched.turn, now)
-            heapq.heappush(self._fresh, (watched.turn, job))
+            self._queue.still_queued(watched.number, now)
+            heapq.heappush(self._fresh, (watched.number, job))
             return
         if execution is not None and execution.started_at is not None:
             self._learn_start(watched, execution.started_at)
         start = self._start(watched)
-        if execution is not None and execution.status is ExecutionStatus.RUNNING:
-            self._run_times.seen_running(job, now - start)
         watched.seen_running = max(now - start, 0.1)
-        self._seen_running += 1
-        self._asking.running(watched.seen_running, start, one_kind=self._explained)
+        if execution is not None and execution.status is ExecutionStatus.RUNNING:
+            self._run_times.seen_running(job, watched.seen_running)
+        self._scout_at = max(self._scout_at, self._next_scout_age(watched.seen_running, start))
         heapq.heappush(self._again, DuePoll(max(self._due_again(watched), now), job))
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
@@ -413,18 +314,17 @@ class LearnedForecast:
         watched = self._watched.pop(job)
         self._answered(job)
         self._ended += 1
-        self._asking.ended()
         if execution.started_at is not None:
             self._learn_start(watched, execution.started_at)
         seconds = _run_seconds(execution)
-        if seconds is not None:
-            self._run_times.ended(job, seconds)
-        elif not self._run_times.known or now - self._start(watched) < self._run_times.mean:
+        if seconds is None:
+            seconds = now - self._start(watched)
             # Without timestamps a late poll says little, and taken for the end it would make the
             # next one later still.
-            self._run_times.ended(job, now - self._start(watched))
-        else:
-            self._run_times.dropped(job)
+            if self._run_times.known and seconds >= self._run_times.mean:
+                self._run_times.dropped(job)
+                return
+        self._run_times.ended(job, seconds)
 
     def dropped(self, job: int) -> None:
         """See `Forecast`."""
@@ -433,93 +333,90 @@ class LearnedForecast:
         self._run_times.dropped(job)
 
     def _answered(self, job: int) -> None:
-        if job == self._probed:
-            self._probed = None
+        if job == self._scout:
+            self._scout = None
 
-    # when
-
-    def _backlogged(self, requests_per_second: float, now: float) -> bool:
-        if not self._fresh:
-            return False
-        last_due = self._last_triggered_at + self._run_times.quantile(FIRST_SHARE)
-        if self._queue.waits:
-            last_due += len(self._watched) / self._queue.pace(self._run_times.mean)
-        return len(self._watched) / requests_per_second >= EAGER_BACKLOG * (last_due - now)
+    # the polls due next
 
     def _next_fresh(self, share: float) -> DuePoll | None:
+        """The poll of the execution that started first, of those not polled yet."""
         if not self._fresh:
             return None
+        after = self._run_times.quantile(share)
+        if not self._run_times.explained and after > self._run_times.longest_ended:
+            return None  # the scouts' business
         _, job = self._fresh[0]
-        start = self._start(self._watched[job])
-        return DuePoll(start + self._run_times.quantile(share), job)
+        return DuePoll(self._start(self._watched[job]) + after, job)
 
     def _next_again(self, *, last: bool) -> DuePoll | None:
-        few = min(len(self._again), LAST_FEW) if last else 0
-        if self._again and self._again_for != (self._run_times.version, few):
-            self._again_for = (self._run_times.version, few)
+        """The poll due first of those seen running."""
+        if not self._again or not self._run_times.explained:
+            return None
+        asked_for = (self._run_times.version, last and len(self._again) <= LAST_FEW)
+        if self._again_for != asked_for:
+            self._again_for = asked_for
             self._again = [
                 DuePoll(self._due_again(self._watched[poll.job]), poll.job) for poll in self._again
             ]
             heapq.heapify(self._again)
-        return self._again[0] if self._again else None
-
-    def _next_to_learn(self) -> DuePoll | None:
-        """One is asked at the age at which the last one asked had ended: little is lost if not."""
-        if not self._fresh:
-            return None
-        _, job = self._fresh[0]
-        return DuePoll(self._start(self._watched[job]) + self._asking.seconds, job)
-
-    @property
-    def _explained(self) -> bool:
-        """Whether those that ended are no other kind than those that run."""
-        return self._run_times.explained >= EXPLAINED_SHARE
-
-    def _probe(self) -> DuePoll | None:
-        """The execution that is best asked to learn how long they take: the one started first.
-
-        One at a time, until a result is there and run times are known.
-        """
-        nobody = not self._fresh and not self._again
-        if nobody or self._probed is not None or (self._ended and self._explained):
-            return None
-        job = (
-            self._fresh[0][1]
-            if self._fresh
-            else min(self._again, key=lambda poll: self._start(self._watched[poll.job])).job
-        )
-        watched, after = self._watched[job], self._asking.seconds
-        if self._explained:
-            after = self._run_times.quantile(FIRST_RESULT_SHARE, beyond=watched.seen_running)
-        return DuePoll(self._start(watched) + after, job, probe=True)
-
-    def _ends_at(self, now: float) -> float:
-        """When the last of the executions watched has probably ended; all are triggered."""
-        known = (self._run_times.version, self._seen_running)
-        if self._ends_for != known:
-            self._ends_for = known
-            # A sample will do; a heap is in no order that starts would depend on.
-            step = len(self._fresh) // ENDS_SAMPLE + 1
-            starts = [self._start(self._watched[job]) for _, job in self._fresh[::step]]
-            self._ends = max([poll.at for poll in self._again], default=now)
-            if starts:
-                wanted = min(self._last_ones, LAST_SHARE * len(self._fresh)) / step
-                self._ends = max(self._ends, self._run_times.when_left(wanted, starts))
-        return self._ends
+        return self._again[0]
 
     def _due_again(self, watched: _Watched) -> float:
         """When an execution that was seen running is worth another poll."""
-        ran, few = watched.seen_running, self._again_for[1]
-        share = max(LAST_SHARE, 1 - LAST_RUNNING / few) if few else NEXT_SHARE
+        ran = watched.seen_running
+        share = LAST_SHARE if self._again_for[1] else NEXT_SHARE
         after = self._run_times.quantile(share, beyond=ran)
-        if few:
-            after = min(after, ran * LAST_GROWTH)
         return self._start(watched) + max(after, ran + SHORTEST_INTERVAL_SECONDS)
+
+    def _next_to_learn(self) -> DuePoll | None:
+        """One more at the age at which the last one polled had ended: little is lost if not."""
+        if not self._fresh or not self._run_times.known:
+            return None
+        _, job = self._fresh[0]
+        return DuePoll(self._start(self._watched[job]) + self._scout_at, job)
+
+    def _next_scout(self) -> DuePoll | None:
+        """One poll at a time to learn how long executions take, until that is known."""
+        if self._scout is not None or (self._ended and self._run_times.explained):
+            return None
+        if self._fresh:
+            job = self._fresh[0][1]
+        elif self._again:  # each is polled once before one is polled twice: it may be stuck
+            job = min(self._again, key=lambda poll: self._watched[poll.job].seen_running).job
+        else:
+            return None
+        watched = self._watched[job]
+        after = max(self._scout_at, watched.seen_running + SHORTEST_INTERVAL_SECONDS)
+        return DuePoll(self._start(watched) + after, job, scout=True)
+
+    def _next_scout_age(self, seconds: float, started_at: float) -> float:
+        """The age of the next scout, after one still ran at this age."""
+        if not self._many and not self._run_times.explained:
+            short = started_at + SCOUT_SECONDS[1] >= self._idle_from
+            for age in SCOUT_SECONDS[1 if short else 2 :]:
+                if age > seconds:
+                    return age
+        return seconds * SCOUT_GROWTH
+
+    # when
+
+    def _ends_at(self, now: float) -> float:
+        """When the last of the executions watched has probably ended; all are triggered."""
+        known = (self._run_times.version, len(self._again))
+        if self._ends_for != known:
+            self._ends_for = known
+            self._ends = max([poll.at for poll in self._again], default=now)
+            step = len(self._fresh) // ENDS_SAMPLE + 1  # a sample says enough
+            starts = [self._start(self._watched[job]) for _, job in self._fresh[::step]]
+            if starts:
+                left = min(STILL_RUNNING, LAST_SHARE * len(self._fresh)) / step
+                self._ends = max(self._ends, self._run_times.when_left(left, starts))
+        return self._ends
 
     def _start(self, watched: _Watched) -> float:
         if watched.started_at is not None:
             return watched.started_at
-        return self._queue.start(watched.turn, watched.triggered_at, self._run_times.mean)
+        return self._queue.start(watched.number, watched.triggered_at, self._run_times.mean)
 
     def _learn_start(self, watched: _Watched, started_at: datetime) -> None:
         """Both moments are the service's own, so its clock may be wrong."""
@@ -528,7 +425,7 @@ class LearnedForecast:
             waited = max((started_at - watched.created_at).total_seconds(), 0.0)
         if watched.started_at is None and waited < LONGEST_RUN_SECONDS:
             watched.started_at = watched.triggered_at + waited
-            self._queue.started(watched.turn, watched.triggered_at, watched.started_at)
+            self._queue.started(watched.number, watched.triggered_at, watched.started_at)
 
 
 def _not_before(at: float, poll: DuePoll | None) -> DuePoll | None:

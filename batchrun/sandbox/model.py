@@ -30,6 +30,7 @@ from batchrun.sandbox.results import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from random import Random
 
     from batchrun.model import JSON
 
@@ -81,6 +82,8 @@ class SandboxSettings:
         retry_after: Whether a 429 carries ``Retry-After``, which the service does not document.
         results: Whether a completed execution has its result; drawing it takes most of the time.
         credits: The credits at the beginning; each accepted trigger takes one, down to none.
+        resumed_workflow: Workflow of executions that an earlier sandbox accepted: each is
+            completed. ``None`` to answer 404 for them, as the service does.
         keys: The keys it knows, and the scopes of each.
         faults: What goes wrong on the way to it and back.
     """
@@ -97,6 +100,7 @@ class SandboxSettings:
     retry_after: bool = False
     results: bool = True
     credits: int = 10_000
+    resumed_workflow: str | None = None
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
     faults: Faults = field(default_factory=Faults)
 
@@ -153,18 +157,25 @@ class SandboxService:
         settings: How it behaves.
         started_at: When it began, Unix seconds (virtual); makes execution IDs differ from those
             of an earlier sandbox.
+        draw_run_seconds: Draws a run time in seconds; ``None`` for what the settings say.
     """
 
-    def __init__(self, settings: SandboxSettings, started_at: float) -> None:
+    def __init__(
+        self,
+        settings: SandboxSettings,
+        started_at: float,
+        draw_run_seconds: Callable[[Random], float] | None = None,
+    ) -> None:
         self.settings = settings
         self.log: list[LoggedTrigger] = []
         self._started_at = started_at
-        self._run_times = RunTimeSpread(
+        spread = RunTimeSpread(
             settings.run_times,
             settings.run_median_seconds,
             settings.run_sigma,
             settings.run_cap_seconds,
         )
+        self._draw_run_seconds = draw_run_seconds or spread.draw
         self._workflows = {workflow.id: workflow for workflow in WORKFLOWS}
         self._executions: dict[str, _Execution] = {}
         self._slots_free_at: list[float] = []
@@ -289,7 +300,7 @@ class SandboxService:
             canonical(trigger.body),
             seed=settings.seed,
             fail=settings.fail,
-            run_times=self._run_times,
+            draw_run_seconds=self._draw_run_seconds,
         )
         # First come, first served: the next execution gets the slot that is free first, so its
         # start is known as soon as it is triggered.
@@ -304,7 +315,7 @@ class SandboxService:
         return _Execution(trigger, workflow, starts_at, ends_at, fate.error)
 
     def _tell(self, execution_id: str, now: float) -> Answer:
-        execution = self._executions.get(execution_id)
+        execution = self._executions.get(execution_id) or self._of_earlier(execution_id)
         if execution is None:
             raise RefusedError(404, "execution not found")
         status = execution.status(now)
@@ -325,6 +336,15 @@ class SandboxService:
         elif status is ExecutionStatus.FAILED:
             body["error"] = execution.error
         return Answer(200, body)
+
+    def _of_earlier(self, execution_id: str) -> _Execution | None:
+        """An execution that an earlier sandbox accepted, as far as this one can know it."""
+        workflow = self._workflows.get(self.settings.resumed_workflow or "")
+        if workflow is None:
+            return None
+        body: dict[str, JSON] = {"workflow_id": workflow.id, "company_id": execution_id}
+        trigger = LoggedTrigger(self._started_at, execution_id, body)
+        return _Execution(trigger, workflow, self._started_at, self._started_at, None)
 
     def _new_id(self) -> str:
         name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"

@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from batchrun.model import JSON
 
@@ -101,17 +101,19 @@ class RunTimeSpread:
                 assert_never(self.kind)
 
 
-def draw_fate(body: str, *, seed: int, fail: float, run_times: RunTimeSpread) -> Fate:
+def draw_fate(
+    body: str, *, seed: int, fail: float, draw_run_seconds: Callable[[Random], float]
+) -> Fate:
     """Draw how the execution of a body goes.
 
     Args:
         body: The canonical body.
         seed: The sandbox's seed.
         fail: Share of bodies that fail, 0 to 1.
-        run_times: How long executions run.
+        draw_run_seconds: Draws how long an execution runs.
     """
     random = _random(seed, "fate", body)
-    run_seconds = run_times.draw(random)
+    run_seconds = draw_run_seconds(random)
     failing = random.random() < fail
     return Fate(run_seconds, random.choice(_FAILURES) if failing else None)
 

@@ -58,27 +58,32 @@ def serve(
 
 
 @contextmanager
-def running(settings: SandboxSettings | None = None, speed: float = 1.0) -> Iterator[str]:
-    """Run a sandbox in a thread, on a free port of this machine, while the block lasts.
+def running(
+    settings: SandboxSettings | None = None, speed: float = 1.0, port: int = 0
+) -> Iterator[str]:
+    """Run a sandbox in a thread on this machine, while the block lasts.
 
     Args:
         settings: How it behaves; as the service's standard plan if not given.
         speed: Virtual seconds in a real second.
+        port: TCP port; 0 for any that is free.
 
     Yields:
         The base URL, such as ``http://127.0.0.1:49152/v1``.
     """
     connections = Connections()
-    with running_app(_app(settings, speed, connections), connections) as url:
+    with running_app(_app(settings, speed, connections), connections, port) as url:
         yield url
 
 
 @contextmanager
-def running_app(app: ASGIApp, connections: Connections | None = None) -> Iterator[str]:
+def running_app(
+    app: ASGIApp, connections: Connections | None = None, port: int = 0
+) -> Iterator[str]:
     """As `running`, for an app of one's own, which may reset ``connections``."""
     up_or_dead = threading.Event()
     with (
-        closing(_listen(_LOOPBACK, 0)) as listener,
+        closing(_listen(_LOOPBACK, port)) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="sandbox") as thread,
     ):
         server = _server(app, up_or_dead.set, connections)

@@ -86,6 +86,13 @@ MOST_PAGES = 50
 _BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
 
 
+def unreachable_hint(base_url: str) -> str:
+    """What to do when nothing answers at an address."""
+    if is_loopback(base_url):
+        return "This is the practice sandbox. For PG:AI: batchrun login"
+    return "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL)."
+
+
 class Client:
     """Speaks to the service with one key.
 
@@ -216,7 +223,7 @@ class Client:
                 tidy(
                     f"The service at {self.base_url} can't be reached: {reply.reason}.", self._key
                 ),
-                "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL).",
+                unreachable_hint(self.base_url),
             )
         if reply.status != 200:
             raise self._error(reply)

@@ -14,7 +14,12 @@ from batchrun.settings import keyring, location
 from batchrun.settings.consent import require_consent
 from batchrun.settings.location import service_of
 from batchrun.settings.model import KEY_VARIABLE, Origin, masked_end, masked_key
-from batchrun.settings.profiles import DEFAULT_PROFILE, Profile, stored_profiles
+from batchrun.settings.profiles import (
+    DEFAULT_PROFILE,
+    SANDBOX_PROFILE,
+    Profile,
+    stored_profiles,
+)
 from batchrun.text import hide_secret, quoted_command, without_password
 
 if TYPE_CHECKING:
@@ -110,7 +115,16 @@ def profile_of(settings: Settings) -> Profile | None:
     """
     if settings.profile is not None:
         return stored_profiles().named(settings.profile)
-    return None if given_key(settings) else stored_profiles().get(DEFAULT_PROFILE)
+    if given_key(settings):
+        return None
+    stored = stored_profiles()
+    return stored.get(usual_profile(settings)) or stored.get(DEFAULT_PROFILE)
+
+
+def usual_profile(settings: Settings) -> str:
+    """The profile to use when none is named; a sandbox on this machine has one of its own."""
+    sandbox = "base_url" in settings.model_fields_set and location.is_loopback(settings.base_url)
+    return SANDBOX_PROFILE if sandbox else DEFAULT_PROFILE
 
 
 def address_of(settings: Settings) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_PROFILE = "default"
+SANDBOX_PROFILE = "sandbox"
+"""For keys of a sandbox on this machine."""
+
 FILE_NAME = "profiles.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)

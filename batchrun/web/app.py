@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 PILOT_ROWS = 5
+MOST_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
 MOST_PARAMETERS = 50
 REUSE_DAYS = (7, 30, 90, 365)
@@ -56,6 +57,10 @@ REUSE_DAYS = (7, 30, 90, 365)
 _EDITIONS = {
     "xlsx": (".xlsx", Form()),
     "people": (".xlsx", Form(audience=Audience.PEOPLE)),
+    "fix": (
+        ".to-fix.xlsx",
+        Form(only=(Outcome.INVALID, Outcome.FAILED, Outcome.REJECTED)),
+    ),
     "csv": (".csv", Form()),
     "jsonl": (".jsonl", Form()),
     "salesforce": (".salesforce.csv", Form(crm=Crm.SALESFORCE)),
@@ -406,9 +411,11 @@ class _Pages:
         report = None if view.run is None else view.run.report
         pilot = None
         if view.phase is screens.Phase.PILOT and report is not None:
-            pilot = [
-                (row, screens.readable(row, screens.PILOT_FIELDS)) for row in report.pilot(20).rows
-            ]
+            rows = report.pilot(MOST_PILOT_ROWS).rows
+            header = batchrun.rows(
+                view.summary.batch_id, limit=0, settings=self._workspace.settings
+            )
+            pilot = screens.pilot_results(rows, header.header, header.roles)
         return {
             "view": view,
             "table": table,
@@ -541,7 +548,8 @@ class _Pages:
         except BaseException:
             folder.cleanup()
             raise
-        name = f"{Path(view.summary.source.name).stem}.results{suffix}"
+        stem = Path(view.summary.source.name).stem
+        name = f"{stem}{suffix}" if form.only else f"{stem}.results{suffix}"
         return FileResponse(written, filename=name, background=BackgroundTask(folder.cleanup))
 
     def forget(self, request: Request) -> Response:

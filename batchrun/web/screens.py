@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from batchrun import BatchSummary, Credits, Settings
     from batchrun.batch.history import BatchStatus, RowPage
+    from batchrun.journal import Holder
     from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.web.lists import Choices, SavedList
     from batchrun.web.work import BatchRun, Read, Workspace
@@ -198,13 +201,26 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
 def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phase:
     if run is not None and not run.ended:
         return Phase.STOPPING if stopping else Phase.RUNNING
-    if status.working:
+    if status.working and not _is_dead(status.holder):
         return Phase.ELSEWHERE
     if status.summary.unfinished:
         report = None if run is None else run.report
         pilot = report is not None and report.ending is Ending.LIMIT and report.sent
         return Phase.PILOT if pilot else Phase.PAUSED
     return Phase.DONE
+
+
+def _is_dead(holder: Holder | None) -> bool:
+    """Whether the process of this machine that held a batch has died; its lease lasts longer."""
+    if holder is None or holder.host != socket.gethostname() or os.name != "posix":
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
@@ -326,14 +342,18 @@ def column_choices(read: Read) -> list[ColumnChoice]:
     return found
 
 
-def role_words(read: Read, role: Role) -> str:
-    """The column that was found for a role, with what it holds."""
+def role_name(read: Read, role: Role) -> str:
+    """The column that was found for a role; ``""`` for none."""
     at = read.roles.get(role)
     if at is None:
-        return "none found"
-    holds = next((each.words for each in read.columns if each.position == at), "")
-    name = cell_words(read.header[at]) or f"Column {at + 1}"
-    return f"{name}: {holds}" if holds else name
+        return ""
+    return cell_words(read.header[at]) or f"Column {at + 1}"
+
+
+def role_holds(read: Read, role: Role) -> str:
+    """What the column of a role holds; ``""`` for none."""
+    at = read.roles.get(role)
+    return next((each.words for each in read.columns if each.position == at), "")
 
 
 def first_rows(read: Read) -> list[tuple[int, list[str]]]:
@@ -512,6 +532,21 @@ _TAGS = {
 }
 
 
+def pilot_results(
+    rows: Sequence[ResultRow], header: Sequence[str], roles: Mapping[Role, int]
+) -> list[tuple[str, ResultRow, list[tuple[str, str]]]]:
+    """The results of a pilot, one for each execution: name of the row, row, fields."""
+    name_at = name_column(header, roles, [row.row.cells for row in rows])
+    seen: dict[object, ResultRow] = {}
+    for row in rows:
+        seen.setdefault(row.execution_id or row.row.line, row)
+    names = ["" if name_at is None else cell_words(row.row.cells[name_at]) for row in seen.values()]
+    return [
+        (name or f"Line {row.row.line}", row, readable(row, PILOT_FIELDS))
+        for name, row in zip(names, seen.values(), strict=True)
+    ]
+
+
 def tag_of(row: ResultRow) -> tuple[str, str]:
     """A row's status: kind and words."""
     if row.outcome is Outcome.PENDING:
@@ -642,7 +677,6 @@ class Group:
     """Rows that need attention for one reason."""
 
     tag: str
-    words: str
     reason: str
     number: int
     lines: tuple[int, ...]
@@ -659,14 +693,17 @@ class Group:
 def groups_of(workspace: Workspace, batch_id: str, outcomes: Iterable[Outcome]) -> list[Group]:
     """The rows with these outcomes, grouped by reason, the largest group first."""
     page = batchrun.rows(batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings)
-    found: dict[tuple[str, str, str], list[int]] = {}
+    found: dict[tuple[str, str], list[int]] = {}
     for row in page.rows:
-        reason = in_page_words(row.message) or "No reason was given."
-        found.setdefault((*tag_of(row), reason), []).append(row.row.line)
+        tag, words = tag_of(row)
+        reason = sentence(in_page_words(row.message)) or "No reason was given."
+        if row.outcome in {Outcome.REJECTED, Outcome.TIMED_OUT}:
+            reason = f"{words}: {reason}"
+        found.setdefault((tag, reason), []).append(row.row.line)
     ordered = sorted(found.items(), key=lambda one: -len(one[1]))
     return [
-        Group(tag, words, sentence(reason), len(lines), tuple(lines[:NAMED_ROWS]))
-        for (tag, words, reason), lines in ordered
+        Group(tag, reason, len(lines), tuple(lines[:NAMED_ROWS]))
+        for (tag, reason), lines in ordered
     ]
 
 

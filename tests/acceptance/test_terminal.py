@@ -89,9 +89,9 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
         assert "(estimated 51)" in screen.text  # 7 for the pilot, 44 for the rest
         assert "In all:" not in screen.text
     assert "Pilot:     3 jobs; rows: 3 completed" in shown
-    assert re.search(r"^  line  outcome    summary +outputs\.report_id", shown, re.MULTILINE)
-    assert len(re.findall(r"^  [234]     completed  ## Account Research", shown, re.MULTILINE)) == 3
-    assert "Columns:   summary, company_id" in shown
+    assert len(re.findall(r"^Line [234].*: completed$", shown, re.MULTILINE)) == 3
+    assert len(re.findall(r"^  summary +Account Research$", shown, re.MULTILINE)) == 3
+    assert "##" not in shown
     cost = r"It cost:   \d+ requests \(\d\.\d a job\), .* an execution, 3 credits \(1 a job\)"
     rest = (
         rf"The rest:  {ROWS - 3} jobs: about 44 requests, .*, done at \d\d:\d\d, about 21 credits"
@@ -101,6 +101,26 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
     assert last == f"Workbook:  {tmp_path / 'accounts.results.xlsx'}"
     outcomes = assert_nothing_lost_or_doubled(sandbox, env, tmp_path, ROWS)
     assert outcomes["completed"] == ROWS
+
+
+def test_the_question_about_money_stands_below_its_facts_on_a_small_screen(
+    sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    rows = [f"{'x' * (number % 20 + 1)},note {number}" for number in range(200)]
+    listed = (tmp_path / "accounts.csv").read_text(encoding="utf-8")
+    damaged = "".join(f"{row}\n" for row in rows)
+    (tmp_path / "accounts.csv").write_text(listed + damaged, encoding="utf-8")
+    env = sandbox.environment(tmp_path)
+    with terminal(*RUN, env=env, cwd=tmp_path, columns=80) as screen:
+        screen.wait_for(r"d for details\]: ")
+        seen = [line for line in screen.lines if line][-24:]
+        for fact in ("Workflow:", "Rows:", "Jobs:", "Cost:", "Credits:", "Trigger"):
+            assert any(line.startswith(fact) for line in seen), seen
+        screen.typed.sendline("d")
+        screen.wait_for(r"d for details\]: ")
+        assert "line 200:" in screen.text
+        screen.typed.sendline("n")
+        assert screen.ended() == ExitCode.COMPLETED
 
 
 @pytest.mark.parametrize("answer", ["n\n", CTRL_C, "\x04"], ids=["no", "Ctrl-C", "Ctrl-D"])
@@ -113,7 +133,7 @@ def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
         screen.wait_for(REST)
         screen.typed.send(answer)
         assert screen.ended() == ExitCode.PAUSED
-        assert "Go on:     batchrun resume" in screen.text
+        assert "Resume:    batchrun resume" in screen.text
         assert "Traceback" not in screen.text
     assert sandbox.report()["triggers_accepted"] == 3
     assert (tmp_path / "accounts.results.xlsx").exists()
@@ -318,7 +338,7 @@ def test_status_watches_a_batch_from_another_terminal_until_it_stands_still(
             assert watching.ended() == ExitCode.COMPLETED
             shown = [line for line in watching.lines if line]
     assert sum(line.startswith("Rows:") for line in shown) == 1  # drawn over, not repeated
-    assert any(line.startswith("Go on:     batchrun resume") for line in shown)
+    assert any(line.startswith("Resume:    batchrun resume") for line in shown)
     assert not any(line.startswith("Worked on") for line in shown)
     report = sandbox.report()
     batchs_own = status_of(env, tmp_path)["requests"]
@@ -393,6 +413,5 @@ def test_an_error_is_broken_where_words_end(sandbox: SandboxProcess, tmp_path: P
     with terminal("resume", env=env, cwd=tmp_path, columns=60) as screen:
         assert screen.ended() == ExitCode.UNUSABLE
         lines = [line for line in screen.lines if line]
-    hint = "The first batchrun run makes it; another one is named with"
-    assert hint in lines
-    assert "--journal or BATCHRUN_JOURNAL." in lines
+    assert "The first batchrun run makes it. To use another one, add" in lines
+    assert "--journal." in lines

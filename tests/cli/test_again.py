@@ -156,7 +156,7 @@ def test_a_plain_list_still_needs_a_workflow(batchrun: CommandLine, accounts: Pa
     ended = batchrun("run", str(accounts), "--yes")
 
     assert ended.exit_code == 2
-    assert "No workflow is named" in ended.stderr
+    assert "No workflow given" in ended.stderr
 
 
 def test_a_marked_workbook_given_twice_is_paid_for_once(
@@ -224,7 +224,7 @@ def test_marked_rows_of_an_unfinished_batch_are_sent_and_no_others(
     assert ended.exit_code == 4
     assert "1 pending" in ended.stdout
     assert "What was to be sent again is done; the rest waits." in ended.stdout
-    assert "Go on:     batchrun resume" in ended.stdout
+    assert "Resume:    batchrun resume" in ended.stdout
     batchrun("resume")
     assert triggers(sandbox) == 3
 
@@ -316,7 +316,7 @@ def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twic
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal())
-    monkeypatch.setattr("typer.confirm", answered)
+    monkeypatch.setattr("batchrun.cli.commands_run.agreed", answered)
 
     ended = batchrun("run", RESULTS)
 

@@ -10,13 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import httpx
 import openpyxl
 import pytest
 
 from batchrun import __version__
 from batchrun.errors import ExitCode
+from batchrun.journal import Journal
+from batchrun.sandbox import SandboxSettings, running
 from tests.cli.conftest import ACME, BETA, GAMMA
 from tests.cli.test_bad_input import assert_refused, reported, triggers_accepted
+from tests.journal.batches import plan_of
 
 if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
@@ -116,7 +120,7 @@ def test_the_same_list_goes_on_where_it_stopped(
 ) -> None:
     batchrun(*RUN, "--limit", "1")
     again = batchrun(*RUN)
-    assert "Going on" in again.stdout
+    assert "Resumes:" in again.stdout
     assert triggers_accepted(sandbox) == 2
     assert len(json.loads(batchrun("batches", "--json").stdout)) == 1
 
@@ -190,16 +194,37 @@ def test_a_key_from_a_dotenv_file_is_enough(
     assert batchrun("workflows").exit_code == ExitCode.COMPLETED
 
 
-def test_an_unfinished_play_does_not_promise_to_go_on(
-    batchrun: CommandLine, accounts: Path
-) -> None:
+def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, accounts: Path) -> None:
     ended = batchrun(*RUN, "--sandbox", "--limit", "1")
     assert ended.exit_code == ExitCode.PAUSED
-    assert "run the list anew" in ended.stdout
-    assert "batchrun resume" not in ended.stdout
+    command = re.search(r"^Resume:    batchrun (resume .*)$", ended.stdout, re.MULTILINE)
+    assert command is not None
+    resumed = batchrun(*command[1].split())
+    assert "3 completed, 1 invalid" in resumed.stdout
+    assert batchrun("resume", "--sandbox").stdout.startswith("Nothing left to do.")
+    retried = batchrun("retry", "--sandbox", "--yes")
+    assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
 
 
-def test_play_keeps_a_journal_of_its_own(
+def test_executions_of_a_stopped_sandbox_are_completed_by_the_next(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with running(SandboxSettings(resumed_workflow="wf_account_research")) as url:
+        found = httpx.get(f"{url}/workflows/executions/exec_gone", headers={"x-api-key": "sandbox"})
+    assert found.json()["status"] == "completed"
+    assert found.json()["result"]
+
+
+def test_a_batch_that_was_paid_for_is_not_resumed_in_the_sandbox(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with Journal(str(batchrun.folder / "real.db")) as journal:
+        journal.create(plan_of(ACME), "https://api.example.com/v1")
+    refused = batchrun("resume", "--sandbox", "--journal", "real.db")
+    assert_refused(refused, ExitCode.UNUSABLE, "did not run in the sandbox")
+
+
+def test_the_sandbox_has_a_journal_of_its_own(
     batchrun: CommandLine, accounts: Path, tmp_path: Path
 ) -> None:
     own = tmp_path / "journal" / "journal.db"  # the one of the settings
@@ -235,7 +260,7 @@ def test_reusing_and_triggering_all_again_exclude_each_other(
 ) -> None:
     ended = batchrun(*RUN, "--again", "--reuse", "30d")
     assert ended.exit_code == ExitCode.UNUSABLE
-    assert "exclude each other" in ended.stderr
+    assert "can't be combined" in ended.stderr
 
 
 def test_an_age_that_is_none_is_refused(
@@ -246,15 +271,17 @@ def test_an_age_that_is_none_is_refused(
     assert "--reuse soon is no age" in ended.stderr
 
 
-def test_a_play_says_how_to_look_at_it_afterwards(batchrun: CommandLine, accounts: Path) -> None:
+def test_a_sandbox_run_says_how_to_look_at_it_afterwards(
+    batchrun: CommandLine, accounts: Path
+) -> None:
     ended = batchrun(*RUN, "--sandbox")
-    shown = re.search(r"^See it:    batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
+    shown = re.search(r"^Status:    batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
     assert shown is not None
     assert "3 completed, 1 invalid" in batchrun(*shown[1].split()).stdout
 
 
 @pytest.mark.parametrize("typed", [(), ("--journal", "play.db")], ids=["its own", "another"])
-def test_all_commands_find_a_play_in_the_journal_it_was_run_with(
+def test_all_commands_find_a_sandbox_batch_in_the_journal_it_was_run_with(
     batchrun: CommandLine, sandbox: str, accounts: Path, typed: tuple[str, ...]
 ) -> None:
     batchrun(*RUN)  # one that would have cost
@@ -278,17 +305,17 @@ def test_all_commands_find_a_play_in_the_journal_it_was_run_with(
     ]
 
 
-def test_what_is_erased_for_the_sandbox_is_never_in_a_journal_of_ones_own(
+def test_forget_in_the_sandbox_never_touches_another_journal(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--journal", "real.db")
     ended = batchrun("forget", "--sandbox", "--journal", "real.db", "--older-than", "0h", "--yes")
-    assert_refused(ended, ExitCode.UNUSABLE, "--sandbox and --journal exclude each other.")
+    assert_refused(ended, ExitCode.UNUSABLE, "--sandbox and --journal can't be combined.")
     assert len(json.loads(batchrun("batches", "--journal", "real.db", "--json").stdout)) == 1
 
 
 @pytest.mark.parametrize("named", ["", ".", "/", "sandbox.db"])
-def test_a_play_has_a_journal_of_its_own_whatever_the_usual_one_is_called(
+def test_the_sandbox_journal_differs_from_the_usual_one(
     batchrun: CommandLine, accounts: Path, named: str
 ) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", named)
@@ -299,26 +326,17 @@ def test_a_play_has_a_journal_of_its_own_whatever_the_usual_one_is_called(
     assert not Path("sandbox.db").exists()  # that would be among those that cost
 
 
-def test_where_nothing_was_played_yet_the_way_there_is_no_paid_run(batchrun: CommandLine) -> None:
+def test_without_sandbox_batches_no_paid_run_is_suggested(batchrun: CommandLine) -> None:
     ended = batchrun("status", "--sandbox")
-    assert "batchrun demo or run --sandbox makes it." in ended.stderr
+    assert "To make one, run: batchrun demo" in ended.stderr
     assert "The first batchrun run" not in ended.stderr
-
-
-def test_a_play_that_was_left_unfinished_is_offered_no_command_that_can_not_be(
-    batchrun: CommandLine, accounts: Path
-) -> None:
-    batchrun(*RUN, "--sandbox", "--limit", "1")
-    shown = batchrun("status", "--sandbox").stdout
-    assert "Go on:     its sandbox is gone now; run the list anew" in shown
-    assert "batchrun resume" not in shown  # it knows no --sandbox
 
 
 def test_the_last_lines_name_a_journal_that_a_later_command_would_not_find(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--limit", "1", "--journal", "my own.db")
-    shown = re.search(r"^Go on:     batchrun (resume .*)$", ended.stdout, re.MULTILINE)
+    shown = re.search(r"^Resume:    batchrun (resume .*)$", ended.stdout, re.MULTILINE)
     assert shown is not None
     assert batchrun(*shlex.split(shown[1])).exit_code == ExitCode.INCOMPLETE
     quiet = batchrun(*RUN, "--again")  # the usual journal goes without saying

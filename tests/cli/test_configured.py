@@ -115,7 +115,7 @@ def test_without_a_workflow_anywhere_it_says_where_one_can_stand(
 ) -> None:
     for command in ("check", "run"):
         ended = batchrun(command, "accounts.csv")
-        assert_refused(ended, ExitCode.UNUSABLE, "No workflow is named", "batchrun.toml")
+        assert_refused(ended, ExitCode.UNUSABLE, "No workflow given", "batchrun workflows")
 
 
 def test_the_users_own_file_counts_in_every_folder(

@@ -139,7 +139,7 @@ def test_retry_of_an_unfinished_batch_sends_no_row_that_nobody_confirmed(
         assert len(sandbox.bodies()) == 1
         assert outcomes(batchrun) == {"completed": refused, "pending": 3 - refused, "invalid": 1}
         assert ended.exit_code == ExitCode.PAUSED
-        assert "Go on:     batchrun resume" in ended.stdout
+        assert "Resume:    batchrun resume" in ended.stdout
         batchrun("resume")
         assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
 

@@ -122,7 +122,7 @@ def test_a_column_of_the_list_is_told_from_the_results_before_the_question(
 ) -> None:
     ended = batchrun("run", str(accounts), "-w", "Account Research", "--rename", "Name=Firm")
     assert "Note:      Name is a column of the list, which all stay as they are" in ended.stdout
-    assert "Nobody is here to confirm" in ended.stderr
+    assert "Can't ask for confirmation" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import ExitCode
+from batchrun.login import address_for
 from batchrun.sandbox import SandboxSettings, Scope, running
-from batchrun.settings import Kept, Profile, stored_profiles
+from batchrun.settings import (
+    DEFAULT_BASE_URL,
+    DEFAULT_PROFILE,
+    Kept,
+    Profile,
+    load_settings,
+    stored_profiles,
+)
 from tests.cli.conftest import SPEED
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.settings.keyrings import LockedKeyring, MemoryKeyring, system_keyring
@@ -38,7 +46,8 @@ def service(batchrun: CommandLine) -> Iterator[str]:
 
 def login(batchrun: CommandLine, key: str, *arguments: str) -> Ended:
     batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO(key + "\n"))
-    ended = batchrun("login", *arguments)
+    named = () if "--profile" in arguments else ("--profile", "default")
+    ended = batchrun("login", *named, *arguments)
     batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO())
     assert key not in ended.stdout + ended.stderr
     return ended
@@ -55,9 +64,44 @@ def test_who_has_kept_a_key_under_another_name_is_told_the_names(
     assert "Choose a profile with --profile or BATCHRUN_PROFILE" in batchrun("doctor").stdout
 
 
+def test_a_sandbox_key_becomes_the_profile_sandbox(batchrun: CommandLine, sandbox: str) -> None:
+    """So that `login` sends the real key to the real service later."""
+    batchrun.monkeypatch.delenv("PGAI_API_KEY")
+    batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO("sandbox\n"))
+    assert "Profile:   sandbox," in batchrun("login").stdout
+    assert batchrun("workflows").exit_code == ExitCode.COMPLETED  # at the same address
+    batchrun.monkeypatch.delenv("BATCHRUN_BASE_URL")
+    later = address_for(DEFAULT_PROFILE, load_settings())
+    assert later == DEFAULT_BASE_URL
+    assert stored_profiles().get(DEFAULT_PROFILE) is None
+
+
+def test_a_default_profile_of_a_sandbox_does_not_keep_the_real_key_away(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    login(batchrun, "sandbox-read")
+    batchrun.monkeypatch.delenv("BATCHRUN_BASE_URL")
+    assert address_for(DEFAULT_PROFILE, load_settings()) == DEFAULT_BASE_URL
+
+
+@pytest.mark.parametrize(
+    "typed", [("workflows",), ("login",), ("check", "accounts.csv", "-w", "x")]
+)
+def test_a_sandbox_that_is_gone_is_named_as_one(
+    batchrun: CommandLine, accounts: Path, typed: tuple[str, ...]
+) -> None:
+    with running(SandboxSettings()) as url:
+        pass
+    batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO("sandbox\n"))
+    batchrun.monkeypatch.setenv("BATCHRUN_BASE_URL", url)
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", "sandbox")
+    assert_refused(batchrun(*typed), ExitCode.PAUSED, "This is the practice sandbox. For PG:AI")
+
+
 def test_a_short_key_is_said_to_be_hidden(batchrun: CommandLine, sandbox: str) -> None:
     batchrun.monkeypatch.delenv("PGAI_API_KEY")
-    assert "key (hidden) for" in login(batchrun, "sandbox").stdout
+    batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO("sandbox\n"))
+    assert "key (hidden) for" in batchrun("login", "--profile", "default").stdout
     for command in ("config", "doctor"):
         said = batchrun(command).stdout
         assert "default (hidden)" in said

@@ -116,11 +116,16 @@ def test_pending_rows_that_run_are_told_from_those_not_sent(batchrun: CommandLin
     assert "1 execution, the oldest triggered 0 s ago" in shown
 
 
-def test_resuming_a_finished_batch_says_so_first(
+def test_resuming_a_finished_batch_says_only_that(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--yes")
-    assert batchrun("resume").stdout.startswith("Nothing left to do.\n")
+    workbook = batchrun.folder / "accounts.results.xlsx"
+    only = f"Nothing left to do. The results are in {workbook}\n"
+    assert batchrun("resume").stdout == only
+    assert batchrun("resume", "-q").stdout == f"{workbook}\n"
+    workbook.unlink()
+    assert "Workbook:" in batchrun("resume").stdout  # written again
     assert json.loads(batchrun("resume", "--json").stdout)["unfinished"] is False
 
 
@@ -261,7 +266,7 @@ def test_who_looks_for_the_batches_of_the_demo_is_told_where_they_are(
     batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
     place = tmp_path / "home" / "journal.db"
     batchrun.monkeypatch.setattr("batchrun.settings.model.default_journal", lambda: place)
-    there = "Those of demo and run --sandbox: batchrun batches --sandbox"
+    there = "demo and run --sandbox: batchrun batches --sandbox"
     assert there not in batchrun("batches").stdout
     with Journal(str(place.with_name("sandbox.db"))) as journal:
         journal.create(plan_of(*IDS), URL)
@@ -293,9 +298,6 @@ def test_stopping_at_once_promises_only_what_can_be_resumed(
     control.batch_id = batch_id
     with pytest.raises(StoppedError) as ended:
         Stopper(control, print).run(stopped())
-    with pytest.raises(StoppedError, match="Stopped") as played:
-        Stopper(control, print, sandbox=True).run(stopped())
-    assert "resume" not in str(played.value)  # its service has ended with it
     said = str(ended.value)
     if batch_id is None:
         assert ended.value.exit_code == ExitCode.INTERRUPTED
@@ -383,10 +385,11 @@ def test_marked_rows_stop_after_as_many_failures_as_was_said(
 def test_a_failed_request_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
     counts = dict.fromkeys(Outcome, 0)
     with ProgressPrinter() as printer:
-        for notice in ("HTTP 500: internal error", "No more triggers: 3 jobs in a row"):
-            printer.show(Progress(counts, 0, 0, 60, 60, notice=notice))
+        printer.show(Progress(counts, 0, 0, 60, 60, notice="HTTP 500: internal error"))
+        for _ in range(2):
+            printer.show(Progress(counts, 0, 0, 60, 60, stopped_because="3 jobs in a row"))
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("A request brought nothing usable (HTTP 500: internal error)")
+    assert first == "A request failed (HTTP 500: internal error). Retrying."
     assert second == "No more triggers: 3 jobs in a row"
 
 

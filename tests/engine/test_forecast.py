@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.engine import LearnedForecast, RunTime, RunTimes
+from batchrun.engine import LearnedForecast, RunTimes
 from batchrun.model import Execution, ExecutionStatus
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def completed(start: float, end: float) -> Execution:
 
 def wise(seconds: float = 40.0) -> LearnedForecast:
     """A forecast that knows from an earlier batch how long executions take."""
-    forecast = LearnedForecast(RunTimes([RunTime(seconds)] * 200))
+    forecast = LearnedForecast(RunTimes([seconds] * 200))
     forecast.triggered(1_000, NOON, -seconds)
     poll = forecast.next_poll(RATE, 0.0, jobs_left=SOME)
     assert poll is not None
@@ -43,13 +44,13 @@ def wise(seconds: float = 40.0) -> LearnedForecast:
     return forecast
 
 
-def test_while_nothing_is_known_one_execution_is_probed_and_not_all() -> None:
+def test_while_run_times_are_unknown_one_execution_is_polled_early_and_not_all() -> None:
     forecast = LearnedForecast()
     for job in range(10):
         forecast.triggered(job, NOON, float(job))
     first = forecast.next_poll(RATE, 10.0, jobs_left=SOME)
     assert first is not None
-    assert first.probe
+    assert first.scout
     assert first.at < 5
     forecast.take_poll(first)
     forecast.still_running(first.job, running(0), 10.0)
@@ -66,7 +67,7 @@ def test_an_execution_is_polled_when_its_kind_has_ended() -> None:
     assert poll.at == pytest.approx(140, abs=5)
 
 
-def test_one_that_was_seen_running_is_polled_again_later() -> None:
+def test_an_execution_seen_running_is_polled_again_later() -> None:
     forecast = wise(40.0)
     forecast.triggered(1, NOON, 100.0)
     poll = forecast.next_poll(RATE, 141.0, jobs_left=SOME)
@@ -79,7 +80,7 @@ def test_one_that_was_seen_running_is_polled_again_later() -> None:
     assert again.at > 142
 
 
-def test_a_poll_that_was_turned_away_is_due_as_before() -> None:
+def test_a_poll_put_back_is_due_as_before() -> None:
     forecast = wise()
     forecast.triggered(1, NOON, 100.0)
     poll = forecast.next_poll(RATE, 150.0, jobs_left=SOME)
@@ -89,7 +90,7 @@ def test_a_poll_that_was_turned_away_is_due_as_before() -> None:
     assert forecast.next_poll(RATE, 150.0, jobs_left=SOME) == poll
 
 
-def test_a_queued_answer_puts_off_all_that_were_triggered_behind_it() -> None:
+def test_a_queued_answer_delays_all_triggered_after_it() -> None:
     forecast = wise(40.0)
     for job in range(5):
         forecast.triggered(job, NOON, float(job))
@@ -102,7 +103,7 @@ def test_a_queued_answer_puts_off_all_that_were_triggered_behind_it() -> None:
     assert later.at > 45 + 30
 
 
-def test_an_execution_that_ended_or_was_dropped_is_watched_no_more() -> None:
+def test_an_execution_that_ended_or_was_dropped_is_not_polled_again() -> None:
     forecast = wise()
     forecast.triggered(1, NOON, 0.0)
     forecast.triggered(2, NOON, 1.0)
@@ -117,18 +118,18 @@ def test_an_execution_that_ended_or_was_dropped_is_watched_no_more() -> None:
     assert forecast.next_poll(RATE, 50.0, jobs_left=SOME) is None
 
 
-def test_as_many_are_in_flight_as_keep_every_request_busy() -> None:
+def test_executions_in_flight_keep_every_request_busy() -> None:
     assert wise(40.0).in_flight_wanted(1.0) == pytest.approx(40, abs=4)
     assert wise(40.0).in_flight_wanted(10.0) == pytest.approx(400, abs=40)
 
 
-def test_without_a_quota_executions_that_end_at_once_keep_the_way_busy() -> None:
+def test_without_a_quota_fast_executions_still_keep_requests_busy() -> None:
     forecast = wise(0.01)
     assert forecast.in_flight_wanted(1_000.0) > 100
     assert forecast.in_flight_wanted(1.0) < 10
 
 
-def test_timestamps_that_cannot_be_true_do_no_harm() -> None:
+def test_impossible_timestamps_are_ignored() -> None:
     """A service whose clock jumps back says that executions end before they start."""
     forecast = wise(40.0)
     for job in range(300):
@@ -140,7 +141,7 @@ def test_timestamps_that_cannot_be_true_do_no_harm() -> None:
     assert forecast.seconds_per_execution == pytest.approx(40, abs=5)
 
 
-def test_without_timestamps_what_is_seen_is_learned() -> None:
+def test_run_times_are_learned_without_timestamps_too() -> None:
     forecast = LearnedForecast()
     for job in range(100):
         forecast.triggered(job, None, 0.0)
@@ -157,14 +158,14 @@ FAST = 1_000.0  # requests a second
 
 
 def all_triggered(forecast: LearnedForecast, count: int) -> None:
-    """So many triggered at noon."""
+    """Trigger this many at noon."""
     for job in range(count):
         forecast.triggered(job, NOON, job / FAST)
 
 
 def spread() -> LearnedForecast:
     """A forecast that knows run times from 5 to 105 seconds."""
-    return LearnedForecast(RunTimes(RunTime(5 + one / 3) for one in range(300)))
+    return LearnedForecast(RunTimes(5 + one / 3 for one in range(300)))
 
 
 def first_due(forecast: LearnedForecast, requests_per_second: float, jobs_left: int) -> float:
@@ -184,12 +185,12 @@ def test_when_all_is_triggered_polls_come_as_late_as_the_end_allows() -> None:
     assert first_due(spread(), FAST, jobs_left=0) < 112
 
 
-def test_with_too_little_time_for_all_polls_none_waits() -> None:
+def test_with_too_little_time_for_all_polls_none_is_delayed() -> None:
     assert first_due(spread(), FAST / 100, jobs_left=0) < first_due(spread(), FAST, jobs_left=0) - 5
 
 
-def test_one_that_still_runs_lets_the_others_wait() -> None:
-    """They may as well be asked later: the batch can't end before it."""
+def test_one_straggler_lets_the_other_polls_wait() -> None:
+    """The batch can't end before it, so a later poll costs nothing."""
     forecast, now = spread(), 106.0
     all_triggered(forecast, 40)
     for job in range(5):
@@ -206,8 +207,8 @@ def test_one_that_still_runs_lets_the_others_wait() -> None:
     assert following.at > now + 1
 
 
-def test_what_a_small_batch_has_told_is_not_asked_for_again() -> None:
-    forecast = LearnedForecast(RunTimes(RunTime(40.0 + one) for one in range(8)))
+def test_run_times_from_a_small_earlier_batch_are_used() -> None:
+    forecast = LearnedForecast(RunTimes(40.0 + one for one in range(8)))
     all_triggered(forecast, 40)
     poll = forecast.next_poll(FAST, 1.0, jobs_left=0)
     assert poll is not None
@@ -219,36 +220,38 @@ def test_what_a_small_batch_has_told_is_not_asked_for_again() -> None:
     assert poll.at > 40
 
 
-def test_one_seen_running_is_not_asked_twice_before_the_end_is_near() -> None:
+def test_an_execution_seen_running_is_not_polled_twice_before_the_end_is_near() -> None:
     forecast = LearnedForecast()
     for job in range(20):
         forecast.triggered(job, NOON, job / 10)
-    for age in (4.0, 20.0, 64.0):
-        probe = forecast.next_poll(10.0, age + 2, jobs_left=0)
-        assert probe is not None
-        forecast.take_poll(probe)
-        forecast.still_running(probe.job, running(probe.job / 10), age + 2)
-    following = forecast.next_poll(10.0, 67.0, jobs_left=0)
+    for age in (4.0, 20.0, 60.0):
+        scout = forecast.next_poll(10.0, age + 2, jobs_left=0)
+        assert scout is not None
+        forecast.take_poll(scout)
+        forecast.still_running(scout.job, running(scout.job / 10), age + 2)
+    following = forecast.next_poll(10.0, 63.0, jobs_left=0)
     assert following is not None
-    assert following.at >= 95  # at about 90 it was one of those three again
+    assert following.at >= 95
 
 
-def test_while_a_probe_is_on_its_way_no_other_is_sent() -> None:
+def test_one_scout_at_a_time() -> None:
     forecast = LearnedForecast()
     for job in range(3):
         forecast.triggered(job, NOON, 0.0)
-    probe = forecast.next_poll(RATE, 4.0, jobs_left=SOME)
-    assert probe is not None
-    assert probe.probe
-    forecast.take_poll(probe)
+    scout = forecast.next_poll(RATE, 4.0, jobs_left=SOME)
+    assert scout is not None
+    assert scout.scout
+    forecast.take_poll(scout)
     meanwhile = forecast.next_poll(RATE, 4.0, jobs_left=SOME)
-    assert meanwhile is None or not meanwhile.probe
-    forecast.put_back(probe)
-    assert forecast.next_poll(RATE, 4.0, jobs_left=SOME) == probe
+    assert meanwhile is None or not meanwhile.scout
+    forecast.put_back(scout)
+    assert forecast.next_poll(RATE, 4.0, jobs_left=SOME) == scout
 
 
 @pytest.mark.parametrize("service", [lambda _: 30.0, lambda job: 4.0 if job % 5 < 2 else 85.0])
-def test_what_is_learned_from_few_finds_every_end(service: Callable[[int], float]) -> None:
+def test_a_whole_batch_needs_little_more_than_two_requests_per_row(
+    service: Callable[[int], float],
+) -> None:
     """A whole batch of 100 against the forecast alone, ten requests a second."""
     forecast, now, requests = LearnedForecast(), 10.0, 100
     ends = {job: job / 10 + service(job) for job in range(100)}
@@ -267,3 +270,67 @@ def test_what_is_learned_from_few_finds_every_end(service: Callable[[int], float
             forecast.still_running(poll.job, running(0), now)
     assert requests <= 208
     assert now < 130
+
+
+def scouts(jobs: int, requests_per_second: float, *, idle: bool = False) -> list[float]:
+    """Ages at which executions are polled while every one still runs."""
+    forecast, ages = LearnedForecast(), []
+    jobs_left = 0 if idle else jobs - 20
+    for job in range(20):
+        forecast.triggered(job, NOON, 0.0)
+    for _ in range(16):
+        poll = forecast.next_poll(requests_per_second, 0.0, jobs_left=jobs_left)
+        assert poll is not None
+        assert poll.scout
+        ages.append(poll.at)
+        forecast.take_poll(poll)
+        forecast.still_running(poll.job, running(0), poll.at)
+    return ages
+
+
+def test_scouts_of_a_small_batch_come_at_four_ages_within_two_minutes() -> None:
+    assert scouts(100, RATE)[:3] == [4.0, 60.0, 96.0]
+    assert scouts(20, RATE, idle=True)[:4] == [4.0, 20.0, 60.0, 96.0]
+
+
+@pytest.mark.parametrize(("jobs", "requests_per_second"), [(10_000, RATE), (100, FAST)])
+def test_where_a_poll_is_cheap_no_first_result_comes_late(
+    jobs: int, requests_per_second: float
+) -> None:
+    ages = scouts(jobs, requests_per_second)
+    assert max(later / sooner for sooner, later in pairwise(ages)) <= 1.3
+    assert ages[-1] > 60
+
+
+def test_an_execution_that_hangs_is_not_the_only_scout() -> None:
+    forecast = LearnedForecast()
+    for job in range(3):
+        forecast.triggered(job, NOON, 0.0)
+    polled = []
+    for _ in range(6):
+        poll = forecast.next_poll(RATE, 0.0, jobs_left=SOME)
+        assert poll is not None
+        polled.append(poll.job)
+        forecast.take_poll(poll)
+        forecast.still_running(poll.job, running(0), poll.at)
+    assert sorted(polled) == [0, 0, 1, 1, 2, 2]
+
+
+def test_executions_longer_than_any_that_ended_wait_for_a_scout() -> None:
+    """Of 100, a third takes six minutes: one at a time is polled until the first of them ended."""
+    forecast, requests, now = LearnedForecast(), 100, 10.0
+    ends = {job: 369.0 if job % 3 == 0 else 4.0 for job in range(100)}
+    for job in range(100):
+        forecast.triggered(job, NOON, 0.0)
+    while ends:
+        poll = forecast.next_poll(10 * RATE, now, jobs_left=0)
+        assert poll is not None
+        now = max(now, poll.at) + 0.1
+        forecast.take_poll(poll)
+        requests += 1
+        if ends[poll.job] <= now:
+            forecast.ended(poll.job, completed(0, ends.pop(poll.job)), now)
+        else:
+            forecast.still_running(poll.job, running(0), now)
+    assert requests <= 225
+    assert now < 369 * 1.3

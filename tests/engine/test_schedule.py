@@ -31,8 +31,8 @@ IDLE: dict[str, Any] = {
             id="a trigger comes before a poll",
         ),
         pytest.param(
-            {"due": DuePoll(99.0, 1, probe=True), "in_flight": 1},
-            PollNext(DuePoll(99.0, 1, probe=True)),
+            {"due": DuePoll(99.0, 1, scout=True), "in_flight": 1},
+            PollNext(DuePoll(99.0, 1, scout=True)),
             id="a probe comes before a trigger",
         ),
         pytest.param(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
 from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
+from batchrun.sandbox.faults import FaultyApp
 from batchrun.settings import Settings
 from batchrun.web import app, server
 from batchrun.web.security import Session
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
+    from starlette.types import ASGIApp
 
 SPEED = 300.0
 FLAGS = [
@@ -89,7 +92,13 @@ def running_site(
     clock = SandboxClock(speed)
     service = SandboxService(sandbox or SandboxSettings(rate_per_minute=None), clock())
     with ExitStack() as stack:
-        url = stack.enter_context(running_app(create_app(service, clock)))
+        played: Counter[str] = Counter()
+        behind: ASGIApp = create_app(service, clock, played)
+        if (faults := service.settings.faults).any:
+            behind = FaultyApp(
+                behind, faults, seed=1, speed=speed, reset=lambda _: None, played=played
+            )
+        url = stack.enter_context(running_app(behind))
         settings = Settings(
             api_key=SecretStr("sandbox"),
             base_url=url,
@@ -153,10 +162,10 @@ class Window:
             self.foreign.append(url)
 
 
-@pytest.fixture
-def window(browser: Browser, site: Site) -> Iterator[Window]:
-    """A tab that is connected to this test's page; it ends with no message and no foreign call."""
-    context = browser.new_context()
+@contextmanager
+def opened(browser: Browser, site: Site, **options: Any) -> Iterator[Window]:
+    """A tab that is connected to a page; it ends with no message and no foreign call."""
+    context = browser.new_context(**options)
     context.set_default_timeout(20_000)
     found = Window(context.new_page())
     found.page.goto(site.session.new_address())
@@ -164,3 +173,10 @@ def window(browser: Browser, site: Site) -> Iterator[Window]:
     context.close()
     assert found.messages == []
     assert found.foreign == []
+
+
+@pytest.fixture
+def window(browser: Browser, site: Site) -> Iterator[Window]:
+    """A tab that is connected to this test's page."""
+    with opened(browser, site) as found:
+        yield found

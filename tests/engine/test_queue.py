@@ -14,11 +14,11 @@ def test_where_nobody_waited_an_execution_starts_when_it_is_triggered() -> None:
     assert not queue.waits
 
 
-def test_behind_a_start_that_waited_the_others_start_in_their_turn() -> None:
+def test_behind_a_start_that_waited_the_others_start_in_order() -> None:
     """Ten slots and runs of 50 s: one starts every five seconds."""
     queue = Queue()
-    for turn in range(10):
-        queue.started(turn, float(turn), float(turn))
+    for number in range(10):
+        queue.started(number, float(number), float(number))
     queue.started(10, 10.0, 50.0)
     assert queue.waits
     assert queue.start(14, 14.0, mean_run_seconds=50) == pytest.approx(70)
@@ -26,8 +26,8 @@ def test_behind_a_start_that_waited_the_others_start_in_their_turn() -> None:
 
 def test_the_pace_is_that_of_the_known_starts() -> None:
     queue = Queue()
-    for turn in range(20):
-        queue.started(turn, 0.0, 100.0 + 2 * turn)
+    for number in range(20):
+        queue.started(number, 0.0, 100.0 + 2 * number)
     assert queue.start(29, 0.0, mean_run_seconds=1_000) == pytest.approx(158)
 
 

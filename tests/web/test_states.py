@@ -1,0 +1,347 @@
+"""What happens to a page beside the straight way: faults, several starts, many rows, many tabs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+import batchrun
+from batchrun.errors import BatchrunError
+from batchrun.sandbox import Faults, SandboxSettings
+from batchrun.web.work import Workspace
+from tests.web.conftest import opened, running_site
+from tests.web.test_page import RUN_MS, SAMPLES, done, drop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+    from tests.web.conftest import Site, Window
+
+CORPUS = sorted(
+    path
+    for path in (Path(__file__).parents[1] / "corpus" / "files").iterdir()
+    if path.suffix != ".json"
+)
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/open\?token=\S+")
+
+
+@contextmanager
+def started(site: Site, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`batchrun web` as a process of its own, with the service of a site behind it."""
+    settings = site.workspace.settings
+    environment = {
+        **os.environ,
+        "PGAI_API_KEY": "sandbox",
+        "BATCHRUN_BASE_URL": settings.base_url,
+        "BATCHRUN_SPEED": str(settings.speed),
+        "BATCHRUN_JOURNAL": str(folder / "own.db"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "batchrun", "web", "--no-browser"],
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        found = (ADDRESS.search(line) for line in lines)
+        yield process, next(one[0] for one in found if one)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_a_second_start_opens_the_first(site: Site, tmp_path: Path) -> None:
+    with started(site, tmp_path) as (first, address), started(site, tmp_path) as (second, again):
+        assert second.wait(20) == 0
+        assert again != address
+        assert httpx.URL(again).port == httpx.URL(address).port
+        assert httpx.get(again).status_code == 303
+        first.send_signal(signal.SIGINT)
+        assert first.wait(20) == 0
+
+
+def test_a_killed_server_is_said_and_the_batch_goes_on_after_the_next_start(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with running_site(tmp_path, speed=60) as site, started(site, tmp_path) as (process, address):
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        drop(page, SAMPLES / "salesforce_accounts.csv")
+        page.get_by_role("button", name="Run all 60").click()
+        page.wait_for_url("**/batches/*")
+        while len(site.triggers) < 10:
+            page.wait_for_timeout(20)
+        process.kill()
+        process.wait()
+        expect(page.locator("#offline")).to_contain_text("not running any more")
+        expect(page.locator(".expected")).to_be_hidden()
+        with started(site, tmp_path) as (_, next_address):
+            page.goto(next_address)
+            page.get_by_role("link", name=re.compile("^(Continue|Watch)")).click()
+            page.wait_for_url("**/batches/*")
+            page.get_by_role("button", name="Continue").click(timeout=RUN_MS)
+            done(page)
+        context.close()
+        assert len(site.triggers) == len(set(site.triggers))
+
+
+def test_ctrl_c_collects_what_is_running_and_the_next_start_offers_to_continue(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with running_site(tmp_path, SandboxSettings(), speed=60) as site:
+        with started(site, tmp_path) as (process, address):
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(address)
+            drop(page, SAMPLES / "salesforce_accounts.csv")
+            page.get_by_role("button", name="Run all 60").click()
+            page.wait_for_url("**/batches/*")
+            while len(site.triggers) < 5:
+                page.wait_for_timeout(20)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        sent = len(site.triggers)
+        with started(site, tmp_path) as (_, address):
+            page.goto(address)
+            if sent < 60:
+                page.get_by_role("link", name="Continue").click()
+                page.get_by_role("button", name="Continue").click()
+                done(page)
+        context.close()
+        assert len(site.triggers) == len(set(site.triggers)) == 60
+
+
+def test_a_batch_of_a_terminal_is_shown_live_and_read_only(window: Window, site: Site) -> None:
+    ended = threading.Event()
+
+    def run() -> None:
+        batchrun.run(
+            SAMPLES / "salesforce_accounts.csv",
+            "Account Research",
+            output=Path(site.workspace.settings.journal).parent / "out.xlsx",
+            settings=site.workspace.settings.model_copy(update={"max_in_flight": 2}),
+        )
+        ended.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    page = window.page
+    page.get_by_role("link", name="Watch").click()
+    expect(page.get_by_text("run by another window or a terminal")).to_be_visible()
+    assert page.get_by_role("button", name="Stop").count() == 0
+    assert page.get_by_role("link", name="Forget this run").count() == 0
+    done(page)
+    thread.join()
+    assert ended.is_set()
+
+
+def test_rows_in_doubt_are_sent_again_only_when_the_risk_is_accepted(
+    browser: Browser, tmp_path: Path
+) -> None:
+    faults = SandboxSettings(rate_per_minute=None, faults=Faults(garbage=0.3))
+    with running_site(tmp_path, faults) as site, opened(browser, site) as window:
+        page = window.page
+        drop(page, SAMPLES / "salesforce_accounts.csv")
+        page.get_by_role("button", name="Run all 60").click()
+        page.wait_for_url("**/batches/*")
+        expect(page.locator("main .message b").first).to_be_visible(timeout=RUN_MS)
+        batch_id = page.url.rpartition("/")[2]
+        before = {row.row.line for row in site.workspace.status(batch_id, 0).in_doubt}
+        doubts = len(before)
+        assert doubts > 1
+        page.goto(f"{site.url}/batches/{batch_id}/attention")
+        expect(page.get_by_role("heading", name=f"{doubts} rows in doubt")).to_be_visible()
+        sent = len(site.triggers)
+        page.get_by_label("Send again", exact=False).check()
+        page.get_by_role("button", name="Apply").click()
+        expect(page.get_by_text("may charge them twice")).to_be_visible()
+        assert len(site.triggers) == sent
+        page.go_back()
+        page.get_by_label("Leave them").check()
+        page.get_by_role("button", name="Apply").click()
+        page.wait_for_url("**/batches/*")
+        expect(page.locator("main .message b").first).to_be_visible(timeout=RUN_MS)
+        after = {row.row.line for row in site.workspace.status(batch_id, 0).in_doubt}
+        assert not before & after
+        window.messages.clear()  # Chromium notes the 400 of the refusal
+
+
+@pytest.fixture(scope="module")
+def corpus_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("corpus")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_each_file_of_the_corpus_is_shown_or_refused_in_the_command_line_s_words(
+    corpus_site: Site, part: int
+) -> None:
+    site = corpus_site
+    for path in CORPUS[part::4]:
+        answer = site.upload(path)
+        assert answer.status_code == 303, path.name
+        list_id = answer.headers["location"].rpartition("/")[2]
+        site.workspace.wait(60)
+        with site.client() as client:
+            shown = client.get(f"/lists/{list_id}")
+        assert shown.status_code == 200, path.name
+        state = site.workspace.states[list_id]
+        saved = site.workspace.lists.get(list_id)
+        assert saved is not None
+        request = saved.choices.request(saved.path)
+        said, rows = "", None
+        try:
+            rows = len(batchrun.preview(request, site.workspace.settings).table)
+        except BatchrunError as error:
+            said = error.what
+        assert said == ("" if state.error is None else state.error.what), path.name
+        assert rows == (None if state.read is None else state.read.rows), path.name
+
+
+def test_other_pages_answer_while_a_long_list_is_read_run_and_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "long.csv"
+    rows = "".join(f"00000000-0000-4000-8000-{at:012d},Name {at}\n" for at in range(100_000))
+    path.write_text(f"Company ID,Name\n{rows}")
+    with running_site(tmp_path) as site, site.client() as client:
+        answer = site.upload(path)
+        list_id = answer.headers["location"].rpartition("/")[2]
+        slowest = 0.0
+        while site.workspace.states[list_id].busy:
+            begun = time.monotonic()
+            assert client.get("/settings").status_code == 200
+            slowest = max(slowest, time.monotonic() - begun)
+        state = site.workspace.states[list_id]
+        assert state.error is None
+        assert state.read is not None
+        assert state.read.rows == 100_000
+        print(json.dumps({"slowest_seconds": round(slowest, 2)}))
+
+
+def test_ten_tabs_are_all_live(window: Window, site: Site) -> None:
+    page = window.page
+    drop(page, SAMPLES / "salesforce_accounts.csv")
+    page.get_by_role("button", name="Try 5 rows").click()
+    page.wait_for_url("**/batches/*")
+    tabs = [page.context.new_page() for _ in range(9)]
+    for tab in tabs:
+        tab.goto(page.url)
+    for tab in [page, *tabs]:
+        expect(tab.get_by_role("button", name="Run the rest")).to_be_visible(timeout=RUN_MS)
+    page.get_by_role("button", name="Run the rest").click()
+    for tab in [page, *tabs]:
+        tab.bring_to_front()
+        done(tab)
+
+
+AXE = Path(os.environ.get("BATCHRUN_TESTS_AXE", "axe.min.js"))
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds on a page in light and dark."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        result = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        found += [
+            f"{scheme} {page.url} {one['id']}: {node['html'][:120]}"
+            for one in result["violations"]
+            for node in one["nodes"]
+        ]
+    return found
+
+
+def test_no_screen_has_a_violation_and_all_is_reached_by_keyboard(
+    browser: Browser, tmp_path: Path
+) -> None:
+    if not AXE.exists():
+        if os.environ.get("BATCHRUN_TESTS_NEED_BROWSER"):
+            pytest.fail("axe-core is missing: set BATCHRUN_TESTS_AXE to its axe.min.js")
+        pytest.skip("axe-core is not there; BATCHRUN_TESTS_AXE names its axe.min.js.")
+    sandbox = SandboxSettings(rate_per_minute=None, fail=0.3)
+    with (
+        running_site(tmp_path, sandbox, speed=600) as site,
+        opened(browser, site, bypass_csp=True) as window,
+    ):
+        page = window.page
+        page.context.add_init_script(path=AXE)
+        found = []
+        for path in ("/", "/start", "/settings"):
+            page.goto(site.url + path)
+            found += violations(page)
+        page.goto(site.url)
+        drop(page, SAMPLES / "duplicates_and_damage.csv")
+        found += violations(page)
+        list_address = page.url
+        press(page, "Try 5 rows")
+        page.wait_for_url("**/batches/*")
+        expect(page.get_by_role("button", name="Run the rest")).to_be_visible(timeout=RUN_MS)
+        found += violations(page)
+        press(page, "Run the rest")
+        done(page)
+        found += violations(page)
+        batch = page.url
+        for path in ("/attention", "/forget", "/line/2"):
+            page.goto(batch + path)
+            found += violations(page)
+        page.goto(list_address)
+        expect(page.locator(".loading")).to_have_count(0)
+        found += violations(page)
+        page.goto(f"{site.url}/nothing/here")
+        found += violations(page)
+        window.messages.clear()  # Chromium notes the 404
+        page.context.clear_cookies()
+        page.goto(site.url)
+        found += violations(page)
+        window.messages.clear()
+        assert not found, "\n".join(found)
+
+
+def press(page: Page, name: str) -> None:
+    """Reach a button with Tab alone, and press it."""
+    button = page.get_by_role("button", name=name)
+    expect(button).to_be_visible()
+    page.locator("body").press("Control+Home")
+    page.evaluate("() => document.activeElement?.blur()")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if button.evaluate("(one) => one === document.activeElement"):
+            page.keyboard.press("Enter")
+            return
+    pytest.fail(f"{name} is not reached by keyboard")
+
+
+def test_the_sandbox_is_used_without_a_key_and_left_again(tmp_path: Path) -> None:
+    settings = batchrun.Settings(journal=str(tmp_path / "journal.db"))
+    workspace = Workspace(settings, lambda: settings, str(tmp_path / "sandbox.db"))
+    assert not workspace.has_key
+    workspace.use_sandbox()
+    assert workspace.has_key
+    assert workspace.settings.journal == str(tmp_path / "sandbox.db")
+    workspace.leave_sandbox()
+    assert workspace.settings == settings
+    assert not workspace.has_key
