@@ -21,7 +21,7 @@ from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.options import announced
 from batchrun.cli.output import open_standard_streams, write_plainly
-from batchrun.cli.signals import exit_codes, ignore_interrupts
+from batchrun.cli.signals import exit_codes, ignore_interrupts, interrupts_restored
 from batchrun.errors import ExitCode, UsageError
 from batchrun.text import did_you_mean
 
@@ -112,8 +112,8 @@ def main() -> None:
     # Looking for garbage in all that was imported, just before it goes, would take 0.2 s.
     atexit.register(gc.freeze)
     try:
-        code = _run(sys.argv[1:])
-        ignore_interrupts()
+        with interrupts_restored():
+            code = _run(sys.argv[1:])
     except KeyboardInterrupt:  # at the very end
         code = exit_codes[-1] if exit_codes else ExitCode.INTERRUPTED
     sys.exit(code or ExitCode.COMPLETED)
