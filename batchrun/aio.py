@@ -50,6 +50,9 @@ class Reading(TypedDict, total=False):
     parameters: Mapping[str, JSON]
     parameter_columns: Mapping[str, str]
     header_row: int | None
+    no_header: bool
+    no_company: bool
+    no_contact: bool
     visible_only: bool
     encoding: str | None
     delimiter: str | None
@@ -89,8 +92,8 @@ async def check(
         with_credits: Ask for the credits left, too, which is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
-            ``visible_only``, ``encoding``, ``delimiter``, ``quoting``, ``company_column``,
-            ``contact_column``, ``lenient_ids``,
+            ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
+            ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
             ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
             ``reuse``; see `Request`.
 
@@ -136,8 +139,8 @@ async def run(
             ``limit``. Each is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
-            ``visible_only``, ``encoding``, ``delimiter``, ``quoting``, ``company_column``,
-            ``contact_column``, ``lenient_ids``,
+            ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
+            ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
             ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
             ``reuse``; see `Request`.
 
@@ -324,7 +327,7 @@ def _no_results(request: Request) -> Request:
     """
     if isinstance(request.source, (str, Path)):
         path = Path(request.source)
-        if Rerun.batch_of(path) is not None:
+        if Rerun.is_given_back(path):
             raise UsageError(
                 f"{path.name} holds results of batchrun.",
                 "Send its marked rows again with batchrun.run_marked, or run the list itself.",

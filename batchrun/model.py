@@ -96,6 +96,9 @@ class TableSource:
         encoding: Encoding of a text file (``"utf-8"``, ``"utf-8-sig"``, ``"cp1252"``), else
             ``None``.
         delimiter: Field delimiter of a text file, else ``None``.
+        header_line: Line of the column names; ``None`` when the list has none.
+        formats: Columns whose numbers are displayed with leading zeros: position and format,
+            such as ``00000``.
         notices: What the user should be told of how the file was read, one sentence each.
     """
 
@@ -105,6 +108,8 @@ class TableSource:
     sheet: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    header_line: int | None = None
+    formats: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
 
     def place(self, line: int) -> str:

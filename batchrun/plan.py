@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
 from batchrun.tables.roles import candidate_contents, swap_notice
-from batchrun.text import duration, html_table, plural
+from batchrun.text import as_displayed, duration, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -135,6 +136,42 @@ class Plan:
         """Rows that share the job of an earlier row."""
         return sum(row.job is not None for row in self.rows) - len(self.bodies)
 
+    def hints(self) -> list[str]:
+        """What may save money or points to a mistake."""
+        object_, where = _object_of(self.workflow)
+        if set(self.roles) == set(Role):
+            return self._company_hint(object_, where)
+        [role] = self.roles
+        if object_ is None or object_ is role:
+            return []
+        words = f"{_NOUNS[object_]}, but only {_ROLE_WORDS[role]}s are sent"
+        return [f"The workflow's {where} speaks of {words}"]
+
+    def _company_hint(self, object_: Role | None, where: str) -> list[str]:
+        """How many jobs the companies alone would be, where that is less."""
+        bodies: set[str] = set()
+        companies: set[str] = set()
+        contacts: set[str] = set()
+        for row in self.rows:
+            if row.job is None or row.company_id is None:
+                continue
+            companies.add(row.company_id)
+            body = self.bodies[row.job]
+            if row.contact_id is not None:
+                contacts.add(row.contact_id)
+                body = body.replace(f', "{Role.CONTACT.value}": "{row.contact_id}"', "", 1)
+            bodies.add(body)
+        if not contacts or len(bodies) >= len(self.bodies):
+            return []
+        hint = (
+            f"{plural(len(contacts), 'contact')} at"
+            f" {plural(len(companies), 'company', 'companies')}:"
+            f" --no-contact sends {plural(len(bodies), 'job')}"
+        )
+        if object_ is Role.COMPANY:
+            hint += f" (the workflow's {where} speaks of companies)"
+        return [hint]
+
     def id_lines(self) -> list[str]:
         """What each column holds that is, or might have been, the one with the IDs, in words.
 
@@ -197,8 +234,10 @@ def make_plan(
     """
     jobs: dict[str, int] = {}
     read = partial(parse_id, lenient=lenient_ids)
+    formats = dict(table.source.formats)
     rows = tuple(
-        _plan_row(row, workflow, roles, parameters, jobs, read=read) for row in table.rows()
+        _plan_row(row, workflow, roles, parameters, jobs, read=read, formats=formats)
+        for row in table.rows()
     )
     return Plan(workflow, table, roles, parameters, rows, tuple(jobs), rates, lenient_ids)
 
@@ -211,6 +250,7 @@ def _plan_row(
     jobs: dict[str, int],
     *,
     read: Callable[[Cell], ParsedId],
+    formats: Mapping[int, str],
 ) -> PlannedRow:
     ids: dict[Role, str] = {}
     reasons: list[str] = []
@@ -233,7 +273,7 @@ def _plan_row(
         if isinstance(cell, float) and not math.isfinite(cell):
             reasons.append(f"parameter {name}: {cell} is not a number JSON can carry")
         elif cell is not None and cell != "":
-            values[name] = _json_value(cell)
+            values[name] = _json_value(as_displayed(cell, formats.get(column, "")))
     if reasons:
         return PlannedRow(row, None, company, contact, "; ".join(reasons))
     body: dict[str, JSON] = {"workflow_id": workflow.id}
@@ -242,6 +282,26 @@ def _plan_row(
         body["parameters"] = dict(sorted(values.items()))
     text = json.dumps(body, ensure_ascii=False, allow_nan=False)
     return PlannedRow(row, jobs.setdefault(text, len(jobs)), company, contact)
+
+
+_NOUNS = {Role.COMPANY: "companies", Role.CONTACT: "contacts"}
+_OBJECTS = {
+    Role.COMPANY: re.compile(
+        r"\b(compan(y|ies)|accounts?|organi[sz]ations?|firms?)\b", re.IGNORECASE
+    ),
+    Role.CONTACT: re.compile(
+        r"\b(contacts?|persons?|people|leads?|prospects?|candidates?)\b", re.IGNORECASE
+    ),
+}
+
+
+def _object_of(workflow: Workflow) -> tuple[Role | None, str]:
+    """What a workflow works on by its name, else by its description, and which of them says it."""
+    for where, text in (("name", workflow.name), ("description", workflow.description)):
+        found = [role for role, pattern in _OBJECTS.items() if pattern.search(text)]
+        if found:
+            return (found[0] if len(found) == 1 else None), where
+    return None, ""
 
 
 _ROLE_WORDS = {Role.COMPANY: "company id", Role.CONTACT: "contact id"}

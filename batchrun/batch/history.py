@@ -20,6 +20,7 @@ from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
 from batchrun.settings import Settings, find_access, for_batch, load_settings
+from batchrun.settings.location import is_server
 from batchrun.text import html_table, plural
 
 if TYPE_CHECKING:
@@ -381,4 +382,4 @@ def existing_journal(location: str) -> Iterator[Journal]:
 
 def is_missing(location: str) -> bool:
     """Whether the journal is a file that is not there; a database server's is asked itself."""
-    return "://" not in location and not Path(location).expanduser().exists()
+    return not is_server(location) and not Path(location).expanduser().exists()

@@ -57,7 +57,7 @@ def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
             layout = layout_of(found, form.shape)
     flattened = (layout.flat(row.result) for row in rows)
     values = tuple(tuple(column.value(flat) for column in layout.results) for flat in flattened)
-    return Pilot(rows, tuple(column.title for column in layout.results), values, left)
+    return Pilot(rows, tuple(column.name for column in layout.results), values, left)
 
 
 @dataclass(frozen=True, slots=True)

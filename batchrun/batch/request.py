@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError
+from batchrun.errors import InputError, UsageError
+from batchrun.model import Role
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import (
     Choices,
@@ -19,16 +20,17 @@ from batchrun.tables import (
     load,
     read_choices,
     save_choices,
+    unused_notices,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     import pandas as pd
 
     from batchrun.estimate import EstimateRates
-    from batchrun.model import JSON, Role, Table, Workflow
+    from batchrun.model import JSON, Table, Workflow
     from batchrun.settings import ListDefaults, Settings
     from batchrun.tables import Ask
 
@@ -46,6 +48,9 @@ class Request:
         parameters: Sent with every row.
         parameter_columns: Parameter name → name of the column its value comes from.
         header_row: Line of the column names; ``None`` to find it.
+        no_header: The list has no column names.
+        no_company: Send no company ids, whatever columns there are.
+        no_contact: Send no contact ids likewise.
         visible_only: Leave out rows that are hidden or filtered out.
         encoding: Encoding of a text file, such as ``cp1251``; ``None`` to find it.
         delimiter: What separates the fields of a text file; ``None`` to find it.
@@ -66,6 +71,9 @@ class Request:
     parameters: Mapping[str, JSON] = field(default_factory=dict)
     parameter_columns: Mapping[str, str] = field(default_factory=dict)
     header_row: int | None = None
+    no_header: bool = False
+    no_company: bool = False
+    no_contact: bool = False
     visible_only: bool = False
     encoding: str | None = None
     delimiter: str | None = None
@@ -75,6 +83,12 @@ class Request:
     save_mapping: Path | None = None
     ask: Ask | None = None
     reuse: timedelta | None = None
+
+    @property
+    def without(self) -> tuple[Role, ...]:
+        """The roles that are not sent."""
+        unsent = {Role.COMPANY: self.no_company, Role.CONTACT: self.no_contact}
+        return tuple(role for role, said in unsent.items() if said)
 
     def over(self, defaults: ListDefaults) -> Request:
         """This request, and the defaults wherever it says nothing.
@@ -87,10 +101,17 @@ class Request:
         return replace(
             said,
             sheet=self.sheet or defaults.sheet,
-            company_column=self.company_column or defaults.company_column,
-            contact_column=self.contact_column or defaults.contact_column,
+            company_column=None
+            if self.no_company
+            else self.company_column or defaults.company_column,
+            contact_column=None
+            if self.no_contact
+            else self.contact_column or defaults.contact_column,
+            no_company=self.no_company or (defaults.no_company and self.company_column is None),
+            no_contact=self.no_contact or (defaults.no_contact and self.contact_column is None),
             parameter_columns={**defaults.parameter_columns, **self.parameter_columns},
-            header_row=self.header_row or defaults.header_row,
+            header_row=None if self.no_header else self.header_row or defaults.header_row,
+            no_header=self.no_header or (defaults.no_header and self.header_row is None),
             visible_only=self.visible_only or defaults.visible_only,
             encoding=self.encoding or defaults.encoding,
             delimiter=self.delimiter or defaults.delimiter,
@@ -125,6 +146,7 @@ def load_request(request: Request, settings: Settings) -> Loaded:
     """
     table, choices = _table(request, settings)
     roles = _roles(table, choices, request)
+    table = _with_notices(table, unused_notices(table, roles, request.without))
     columns = {
         name: find_column(table, column, "--param-column")
         for name, column in choices.parameter_columns.items()
@@ -132,6 +154,11 @@ def load_request(request: Request, settings: Settings) -> Loaded:
     if request.save_mapping is not None:
         save_choices(request.save_mapping, choices.made(table, roles))
     return Loaded(table, roles, Parameters(request.parameters, columns), choices.lenient_ids)
+
+
+def _with_notices(table: Table, notices: Sequence[str]) -> Table:
+    source = replace(table.source, notices=(*table.source.notices, *notices))
+    return replace(table, source=source)
 
 
 def _table(request: Request, settings: Settings) -> tuple[Table, Choices]:
@@ -154,11 +181,17 @@ def _table(request: Request, settings: Settings) -> tuple[Table, Choices]:
             Path(request.source),
             sheet=choices.sheet,
             header_row=choices.header_row,
+            no_header=request.no_header,
             visible_only=choices.visible_only,
             encoding=choices.encoding,
             delimiter=choices.delimiter,
             quoting=choices.quoting,
             limits=_limits(settings),
+        )
+    elif request.no_header:
+        raise UsageError(
+            "A DataFrame has its column names; --no-header is for files.",
+            "Leave it out, or make the frame with pandas.read_csv(…, header=None).",
         )
     else:
         table = from_frame(request.source)
@@ -170,6 +203,7 @@ def _roles(table: Table, choices: Choices, request: Request) -> dict[Role, int]:
         table,
         company_column=choices.company_column,
         contact_column=choices.contact_column,
+        without=request.without,
         lenient=choices.lenient_ids,
         ask=request.ask,
     )
@@ -209,6 +243,7 @@ def preview(request: Request, settings: Settings) -> Preview:
     problem = None
     try:
         roles = _roles(table, choices, request)
+        table = _with_notices(table, unused_notices(table, roles, request.without))
     except InputError as error:
         problem = error
     columns = tuple(candidate_contents(table, roles, lenient=choices.lenient_ids))

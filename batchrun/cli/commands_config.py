@@ -461,6 +461,7 @@ def welcome() -> None:
             f"Keys are kept under: {others}. Name one with --profile or BATCHRUN_PROFILE."
             if others
             else "There is no key yet.",
+            "  batchrun web      open batchrun in your browser; practice there without a key",
             "  batchrun demo     run an invented list on this machine: no key, no cost",
             "  batchrun login    keep your key",
         ]
@@ -468,6 +469,7 @@ def welcome() -> None:
         whose = "PGAI_API_KEY" if stored is None else f"profile {stored.name}"
         lines += [f"Key: {whose}, for {address_of(settings)}", *_unfinished(settings)]
         lines += [
+            "  batchrun web                        open batchrun in your browser",
             '  batchrun check FILE -w "WORKFLOW"   what a run would do and cost',
             '  batchrun run FILE -w "WORKFLOW"     run it; asks first',
             "  batchrun workflows                  which workflows there are",

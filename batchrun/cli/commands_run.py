@@ -79,7 +79,7 @@ def is_given_back(file: Path) -> bool:
     """Whether batchrun wrote this file, and is given it back."""
     from batchrun import Rerun
 
-    return Rerun.batch_of(file) is not None
+    return Rerun.is_given_back(file)
 
 
 def run_marked(

@@ -111,6 +111,14 @@ HeaderRow: TypeAlias = Annotated[
         rich_help_panel=THE_LIST,
     ),
 ]
+NoHeader: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-header",
+        help="The list has no column names: its first line is a row.",
+        rich_help_panel=THE_LIST,
+    ),
+]
 VisibleOnly: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -159,6 +167,18 @@ ContactColumn: TypeAlias = Annotated[
         metavar="COLUMN",
         help="Column with the contact IDs. Without it, batchrun finds it.",
         rich_help_panel=THE_LIST,
+    ),
+]
+NoCompany: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-company", help="Send no company IDs, only contact IDs.", rich_help_panel=THE_LIST
+    ),
+]
+NoContact: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-contact", help="Send no contact IDs, only company IDs.", rich_help_panel=THE_LIST
     ),
 ]
 LenientIds: TypeAlias = Annotated[
@@ -763,12 +783,15 @@ class ListOptions:
 
     sheet: Sheet = None
     header_row: HeaderRow = None
+    no_header: NoHeader = False
     visible_only: VisibleOnly = False
     encoding: Encoding = None
     delimiter: Delimiter = None
     quoting: Quoting = None
     company_column: CompanyColumn = None
     contact_column: ContactColumn = None
+    no_company: NoCompany = False
+    no_contact: NoContact = False
     lenient_ids: LenientIds = False
     mapping: MappingFile = None
     save_mapping: SaveMapping = None
@@ -850,6 +873,9 @@ def request_from(
         parameters,
         dict(_column_of(text) for text in options.param_column or []),
         header_row=options.header_row,
+        no_header=options.no_header,
+        no_company=options.no_company,
+        no_contact=options.no_contact,
         visible_only=options.visible_only,
         encoding=options.encoding,
         delimiter=options.delimiter,

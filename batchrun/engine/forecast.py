@@ -42,8 +42,9 @@ EAGER_SHARE = 0.95
 """Once all is triggered, a request not used now is lost: a less certain poll beats none."""
 NEXT_SHARE = 0.85
 """The next poll comes when this share of those has ended that ran as long."""
-LAST_SHARE = 0.5
-"""For the last few seen running everybody waits: they are polled when as likely ended as not."""
+LAST_SHARE = 0.7
+"""For the last few seen running everybody waits: they are polled when this share has ended. So is
+the first execution of a batch whose workflow is known."""
 LAST_FEW = 8
 STILL_RUNNING = 1.0
 """The batch's end is expected when this many of its executions still run."""

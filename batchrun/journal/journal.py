@@ -42,7 +42,7 @@ from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import ResultRows, SentJob, read_sent
 from batchrun.journal.safety_copy import SafetyCopy
-from batchrun.journal.schema import JobState, batches, decode_time, jobs, meta
+from batchrun.journal.schema import JobState, attempts, batches, decode_time, jobs, meta
 from batchrun.journal.schema import counts as kept
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
@@ -452,6 +452,18 @@ class Journal:
         with self._engine.connect() as connection, connection.begin():
             return read_sent(connection, batch_id)
 
+    def batches_with(self, executions: Collection[str]) -> set[str]:
+        """The batches that have any of these executions, replaced ones included."""
+        found: set[str] = set()
+        wanted = list(executions)
+        with self._engine.connect() as connection:
+            for table in (jobs, attempts):
+                for at in range(0, len(wanted), 500):  # SQLite takes 999 values in a statement
+                    some = wanted[at : at + 500]
+                    query = select(table.c.batch_id).where(table.c.execution_id.in_(some))
+                    found.update(connection.scalars(query.distinct()))
+        return found
+
     # reading
 
     def _newest(self) -> BatchSummary | None:
@@ -479,7 +491,11 @@ class Journal:
         return BatchSummary(
             batch_id=batch_id,
             workflow=Workflow(**json.loads(found.workflow)),
-            source=TableSource(notices=tuple(source.pop("notices")), **source),
+            source=TableSource(
+                notices=tuple(source.pop("notices")),
+                formats=tuple((at, code) for at, code in source.pop("formats", ())),
+                **source,
+            ),
             parameters=json.loads(found.parameters),
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(found.updated_at, UTC),

@@ -1,4 +1,4 @@
-"""The sandbox: the PG:AI service imitated, for trying and testing without a key or a cent.
+"""The sandbox: an imitation of the PG:AI service, to try and test without a key or costs.
 
 ::
 
@@ -6,7 +6,7 @@
     ├── body.py       reading a trigger's body as strictly as the service might
     ├── quota.py      the key's windows of a minute and a day
     └── results.py    run times, failures and results, drawn from the seed and the body
-    faults.py     what goes wrong on the way to it and back
+    faults.py     network and server faults
     app.py        the model over HTTP (Starlette), and the virtual clock
     server.py     the app on a socket: `serve` for people, `running` for programs
     demo_list.py  an invented CRM export to run against it

@@ -1,8 +1,8 @@
 """The sandbox's model over HTTP.
 
-Beside the contract's paths under ``/v1`` there are two for people and tests, which need no key,
-count nowhere and are not in the contract: ``GET /sandbox/report`` tells what the sandbox has seen
-(`SandboxService.report`), ``GET /sandbox/openapi.yaml`` gives the contract itself.
+Beside the contract's paths under ``/v1`` there are two for people and tests. They need no key,
+count against no quota, and are not in the contract: ``GET /sandbox/report`` returns the counts
+(`SandboxService.report`), ``GET /sandbox/openapi.yaml`` returns the contract itself.
 """
 
 from __future__ import annotations

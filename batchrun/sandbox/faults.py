@@ -1,7 +1,7 @@
-"""Faults on the way to the sandbox and back: drawn by a pure policy, played around the app.
+"""Network and server faults: drawn by a pure function, played around the app.
 
-A fault belongs to a request (its path and body) and to how often that was sent, so the same seed
-gives the same faults whatever the order of arrival.
+A fault depends on the request (its path and body) and on how often that was sent. So one seed gives
+the same faults in any order of arrival.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How often what goes wrong: shares of the triggers and polls, together at most 1.
+    """How often each fault occurs: shares of the triggers and polls, together at most 1.
 
     Attributes:
         reset: The connection is reset, half of the time after the service took the request.
         error: A 500, 502 (HTML) or 504, half of the time after the service took the request.
         throttle: A 429 that the quota knows nothing of, in each notation of when to come again.
-        garbage: The service took the request, but what it answers makes no sense.
+        garbage: The service took the request, but its answer makes no sense.
         slow: The answer comes ``slow_seconds`` late.
         slow_seconds: How late, in virtual seconds.
         wrapped_list: The list of workflows comes as ``{"data": [...], "pagination": ...}``.
@@ -57,7 +57,7 @@ class Faults:
 
     @property
     def any(self) -> bool:
-        """Whether anything goes wrong at all."""
+        """Whether there are faults at all."""
         return sum(self._shares) > 0
 
     @property
@@ -66,7 +66,7 @@ class Faults:
 
 
 class FaultKind(StrEnum):
-    """What can go wrong; the value is the name of its share."""
+    """The kinds of faults; the value is the name of the share."""
 
     RESET = "reset"
     ERROR = "error"
@@ -79,7 +79,7 @@ assert {kind.value for kind in FaultKind} < {field.name for field in fields(Faul
 
 
 ACCEPTED_UNHEARD = "accepted unheard"
-"""Triggers the service accepted without the client ever being told."""
+"""Triggers that the service accepted without the client getting the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ class DrawnFault:
 
     Attributes:
         kind: What goes wrong.
-        taken: Whether the service took the request all the same.
-        variant: A number that chooses among the ways it can go wrong so.
+        taken: Whether the service took the request nevertheless.
+        variant: A number that chooses among the variants of this kind.
     """
 
     kind: FaultKind
@@ -111,7 +111,7 @@ _GARBAGE = (b"{", b"", b"<html><title>Log in</title></html>", b'"ok"', b'{"statu
 
 
 def draw_fault(faults: Faults, seed: int, request: str, times: int) -> DrawnFault | None:
-    """The fault of a request sent for the so manieth time; ``None`` for none. Pure."""
+    """The fault of a request that has been sent this many times; ``None`` for none. Pure."""
     digest = hashlib.sha256(f"{seed} {times} {request}".encode("utf-8", "replace")).digest()
     drawn = int.from_bytes(digest[:8]) / 2**64
     for kind in FaultKind:
@@ -129,11 +129,11 @@ class FaultyApp:
     """An app with faults around it.
 
     Args:
-        app: What answers where nothing goes wrong.
-        faults: How often what goes wrong.
-        seed: What the faults are drawn from.
+        app: Answers where there is no fault.
+        faults: How often each fault occurs.
+        seed: The seed of the faults.
         speed: Virtual seconds in a real second.
-        reset: Resets the connection of a client, told by its address and port.
+        reset: Resets the connection of a client, given by its address and port.
         played: Counts the faults by kind, and the triggers accepted unheard.
     """
 
@@ -201,7 +201,7 @@ class FaultyApp:
 
 
 class _Replay:
-    """A request's body once more, then whatever comes after it."""
+    """A request's body again, then what follows it."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body
@@ -224,7 +224,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 class _Unheard:
-    """Takes an answer that nobody gets."""
+    """Takes an answer that is not sent."""
 
     def __init__(self) -> None:
         self.status = 0

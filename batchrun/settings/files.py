@@ -63,12 +63,15 @@ class ListDefaults(BaseModel):
         workflow: Id or name of the workflow.
         sheet: Sheet of a workbook.
         header_row: Line of the column names.
+        no_header: The list has no column names.
         visible_only: Leave out hidden rows.
         encoding: Encoding of a text file.
         delimiter: What separates the fields of a text file.
         quoting: ``literal`` where quotes in a text file are text.
         company_column: Column with the company ids.
         contact_column: Column with the contact ids.
+        no_company: Send no company ids.
+        no_contact: Send no contact ids.
         lenient_ids: Also send IDs that are not valid UUIDs.
         parameters: Sent with every row.
         parameter_columns: Parameter name → column its value comes from.
@@ -86,12 +89,15 @@ class ListDefaults(BaseModel):
     workflow: str | None = None
     sheet: str | None = None
     header_row: Annotated[int | None, Field(ge=1)] = None
+    no_header: bool = False
     visible_only: bool = False
     encoding: str | None = None
     delimiter: str | None = None
     quoting: str | None = None
     company_column: str | None = None
     contact_column: str | None = None
+    no_company: bool = False
+    no_contact: bool = False
     lenient_ids: bool = False
     parameters: Annotated[dict[str, Any], AfterValidator(_as_json)] = Field(default_factory=dict)
     parameter_columns: dict[str, str] = Field(default_factory=dict)
@@ -133,6 +139,9 @@ def is_plain_name(name: str) -> bool:
 WANTED = {
     "header_row": "a whole number of at least 1",
     "flat_depth": "a whole number of at least 1",
+    "no_header": "true or false",
+    "no_company": "true or false",
+    "no_contact": "true or false",
     "visible_only": "true or false",
     "lenient_ids": "true or false",
     "csv_plain": "true or false",

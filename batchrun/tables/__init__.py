@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         find_column,
         find_roles,
         swap_notice,
+        unused_notices,
     )
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "read_choices",
     "save_choices",
     "swap_notice",
+    "unused_notices",
 ]
 
 _HOMES = {
@@ -78,6 +80,7 @@ _HOMES = {
     "read_choices": "batchrun.tables.choices",
     "save_choices": "batchrun.tables.choices",
     "swap_notice": "batchrun.tables.roles",
+    "unused_notices": "batchrun.tables.roles",
 }
 
 

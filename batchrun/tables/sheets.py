@@ -106,6 +106,9 @@ def choose_sheet(
         hint = f"Name a hidden sheet: {_listed(hidden)}." if hidden else "Export the list again."
         raise InputError(f"{name} has no visible sheet that holds anything.", hint)
     first, *others = with_cells
+    own = next((each for each in others if each.name == "Results"), None)
+    if first.name == "Overview" and own is not None:  # a workbook that batchrun wrote
+        return own, ()
     if not others:
         return first, ()
     return first, (f"Sheet {first.name} was read; not read, though not empty: {_listed(others)}",)

@@ -207,6 +207,19 @@ def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table
     Raises:
         InputError: The text can't be decoded, a quote is not closed, or it is no table.
     """
+    return _opened(stream, file, options).read()
+
+
+def read_rows(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Iterator[Block]:
+    """The rows of delimited text as they stand.
+
+    Raises:
+        InputError: The text can't be decoded, or a quote is not closed.
+    """
+    yield from _opened(stream, file, options).rows()
+
+
+def _opened(stream: BufferedIOBase, file: Path, options: LoadOptions) -> _TextFile:
     if options.encoding is None and is_plain_utf_8(stream):
         stream.seek(0)
         mark = b"\xef\xbb\xbf"
@@ -215,7 +228,7 @@ def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table
         stream.seek(0)
         raw = stream.read()
         encoding, stream = _encoding(raw, file.name, options), io.BytesIO(raw)
-    return _TextFile(stream, file, encoding, options).read()
+    return _TextFile(stream, file, encoding, options)
 
 
 def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
@@ -264,7 +277,7 @@ class _TextFile:
         """
         with field_limit(self._options.limits.field_characters), self._text() as text:
             try:
-                layout = Layout("", self._options.header_row)
+                layout = Layout("", self._options.header_row, self._options.no_header)
                 table = gather(self._blocks(text), self._source, layout)
             except _BrokenQuoteError as error:
                 raise self._broken_quotes(error.line) from error
@@ -275,6 +288,18 @@ class _TextFile:
             marks = "1 byte order mark" if len(self._odd_marks) == 1 else "Byte order marks"
             notices.append(f"{marks} inside the file left out (first: line {self._odd_marks[0]})")
         return replace(table, source=replace(table.source, notices=tuple(notices)))
+
+    def rows(self) -> Iterator[Block]:
+        """All rows as they stand.
+
+        Raises:
+            InputError: A quote is not closed.
+        """
+        with field_limit(self._options.limits.field_characters), self._text() as text:
+            try:
+                yield from self._blocks(text)
+            except _BrokenQuoteError as error:
+                raise self._broken_quotes(error.line) from error
 
     @contextmanager
     def _text(self) -> Iterator[TextIO]:

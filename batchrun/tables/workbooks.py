@@ -7,17 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.build import Layout, gather
+from batchrun.tables.build import Block, Layout, gather
+from batchrun.tables.details import SheetDetails, read_details
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
 from batchrun.tables.sheets import choose_sheet, column_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from batchrun.tables.options import LoadOptions
-    from batchrun.tables.sheets import Traits
+    from batchrun.tables.sheets import Grid, Traits
 
 EXACT_INTEGERS = 2**53
 """Below this every integer has its own double, and Excel holds each number as a double."""
@@ -37,7 +38,8 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
     with open_book(raw, file.name, options.limits) as book:
         sheet, notices = choose_sheet(book.sheets, options.sheet, book.filled, file.name)
         grid = book.read(sheet, visible_only=options.visible_only)
-        notices += grid.notices
+        details = read_details(raw, book.format, sheet.name)
+        notices += (*grid.notices, *details.notices())
         notices += tuple(_trait_notices(grid.traits, options.visible_only))
         if options.visible_only and grid.traits is None:
             notices += (
@@ -53,11 +55,24 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         layout = Layout(
             filler=None,
             header_row=options.header_row,
-            merged=grid.merged,
+            no_header=options.no_header,
+            merged=grid.merged or details.merged,
+            formats=details.formats,
             first_column=grid.first_column,
             exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
         )
-        return gather(grid.blocks, source, layout)
+        return gather(_patched(grid, details), source, layout)
+
+
+def _patched(grid: Grid, details: SheetDetails) -> Iterator[Block]:
+    """The rows, with the values that calamine gives as others put right."""
+    for lines, rows in grid.blocks:
+        if details.values:
+            for line, row in zip(lines, rows, strict=True):
+                for column, value in details.values.get(line, ()):
+                    if 0 <= column - grid.first_column < len(row):
+                        row[column - grid.first_column] = value
+        yield lines, rows
 
 
 def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
@@ -136,7 +151,7 @@ def _exact_ods_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell
     return [_duration(cell) if isinstance(cell, str) else cell for cell in exact]
 
 
-_ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d\d)M(\d\d(?:[.,]\d+)?)S")
+_ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
 
 
 def _duration(text: str) -> Cell:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 EXAMPLE_LENGTH = 80
+DECIMALS_SEEN = 1_000
+"""Numbers whose decimals are counted."""
 WIDTH_SEEN = 80
 """Characters of a line that are counted for a column's width; wider ones wrap anyway."""
 
@@ -61,9 +63,15 @@ class ColumnSurvey:
         example: The first that holds something.
         largest: The largest whole number, whatever its sign.
         spaced: Whether a text has a space or line break, where it could be wrapped.
+        varied: Whether there are two different values.
+        decimals: Digits after the point that a number has at most, of the first that are seen.
+        items: Cells that list plain values, one a line.
     """
 
-    __slots__ = ("_moments", "example", "filled", "kinds", "largest", "nulls", "spaced", "width")
+    __slots__ = (
+        "_moments", "decimals", "example", "filled", "items", "kinds", "largest", "nulls",
+        "spaced", "varied", "width",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.filled = 0
@@ -73,6 +81,9 @@ class ColumnSurvey:
         self.example: Cell = None
         self.largest = 0
         self.spaced = False
+        self.varied = False
+        self.decimals = 0
+        self.items = 0
         self._moments: set[Moments] | None = set()
 
     @property
@@ -89,6 +100,8 @@ class ColumnSurvey:
             return
         if not self.filled:
             self.example = value
+        elif not self.varied:
+            self.varied = value != self.example
         self.filled += 1
         kind = type(value)
         self.kinds.add(kind)
@@ -97,6 +110,10 @@ class ColumnSurvey:
             return
         if isinstance(value, int):
             self.largest = max(self.largest, abs(value))
+        elif kind is float and self.filled <= DECIMALS_SEEN:
+            digits = repr(value).partition(".")[2]
+            if digits.isdigit() and digits != "0":
+                self.decimals = max(self.decimals, len(digits))
         if self.width < 20:
             self.width = max(self.width, len(str(value)))
 
@@ -166,6 +183,9 @@ class TableSurvey:
                     continue
                 column = columns[path] = ColumnSurvey()
             column.see(value)
+        for path in flat.listed:
+            if path in columns:
+                columns[path].items += 1
 
     def list_at(self, path: Path) -> TableSurvey | None:
         """The table of a list's items; ``None`` when there are too many lists already."""
@@ -233,13 +253,30 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
     """Positions of the column, or the first and last name, that says who a row is; or none."""
     columns: dict[str, int] = {}
     for position, title in enumerate(header):
-        columns.setdefault(
-            " ".join(re.findall(r"\w+", title.casefold().replace("_", " "))), position
-        )
+        columns.setdefault(_plain_title(title), position)
     for first, last in _PARTS:
         if first in columns and last in columns:
             return columns[first], columns[last]
     return next(((columns[name],) for name in _WHOLE if name in columns), ())
+
+
+_OWNERS = (
+    "account owner", "owner", "owner name", "account owner name", "company owner", "contact owner",
+    "record owner", "account manager", "sales rep", "responsible", "inhaber", "besitzer",
+    "verantwortlich", "betreuer", "kundenbetreuer", "propriétaire", "propietario", "eigenaar",
+)  # fmt: skip
+
+
+def owner_column(header: Sequence[str]) -> int | None:
+    """Position of the column that says who looks after a row, if there is one."""
+    columns: dict[str, int] = {}
+    for position, title in enumerate(header):
+        columns.setdefault(_plain_title(title), position)
+    return next((columns[name] for name in _OWNERS if name in columns), None)
+
+
+def _plain_title(title: str) -> str:
+    return " ".join(re.findall(r"\w+", title.casefold().replace("_", " ")))
 
 
 def name_of(cells: Sequence[Cell], columns: Sequence[int]) -> str | None:

@@ -31,10 +31,12 @@ class Flat:
         values: One value a path, in the order the service sent them. A list of objects is its
             length here.
         items: The lists of objects, by the same paths.
+        listed: Paths of lists of plain values, whose value is a text of one item a line.
     """
 
     values: dict[Path, FlatValue] = field(default_factory=dict)
     items: dict[Path, list[dict[str, JSON]]] = field(default_factory=dict)
+    listed: list[Path] = field(default_factory=list)
 
 
 def flatten(result: JSON, depth: int = DEEPEST) -> Flat:
@@ -85,20 +87,23 @@ def _leaf(flat: Flat, path: Path, value: JSON) -> None:
             flat.items[path] = objects
             flat.values[path] = len(objects)
         else:
-            flat.values[path] = _lines(value)
+            lines = _lines(value)
+            flat.values[path] = as_json(value) if lines is None else lines
+            if lines is not None:
+                flat.listed.append(path)
     else:
         flat.values[path] = as_json(value)
 
 
-def _lines(values: list[JSON]) -> str:
-    """Items one a line where that can be read back, else JSON."""
+def _lines(values: list[JSON]) -> str | None:
+    """Items one a line, where that can be read back."""
     if all(isinstance(item, str) for item in values):
         texts = [item for item in values if isinstance(item, str)]
         if all(text.strip() and "\n" not in text for text in texts):
             return "\n".join(texts)
     elif all(isinstance(item, (bool, int, float)) for item in values):
         return "\n".join(as_json(item) for item in values)
-    return as_json(values)
+    return None
 
 
 def as_json(value: JSON) -> str:

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any
 from batchrun.errors import UsageError
 from batchrun.text import close_matches
 from batchrun.workbook.flatten import DEEPEST, dotted, flatten
-from batchrun.workbook.layout import Audience, Shape, layout_of
+from batchrun.workbook.layout import (
+    AGAIN,
+    MORE,
+    STATUS_COLUMNS,
+    Audience,
+    Shape,
+    layout_of,
+    titles_by_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from batchrun.model import BatchResults, Outcome
+    from batchrun.workbook.flatten import Path as KeyPath
 
 
 class Crm(StrEnum):
@@ -186,17 +195,22 @@ def unknown_columns(results: BatchResults, form: Form) -> tuple[UnknownColumn, .
     """
     asked = dict.fromkeys([*(form.columns or ()), *form.rename])
     known: dict[str, None] = {}
+    paths: dict[KeyPath, None] = {}
     for row in results.rows:
         if not asked:
             break
         if row.result is None:
             continue
-        names = map(dotted, flatten(row.result, form.shape.flat_depth).values)
+        flat = flatten(row.result, form.shape.flat_depth)
+        paths |= dict.fromkeys(flat.values)
+        names = map(dotted, flat.values)
         if fresh := [name for name in names if name not in known]:
             known |= dict.fromkeys(fresh)
             asked = {name: None for name in asked if not _met(name, fresh)}
     if not known:
         return ()
+    titles = titles_by_name(paths, [*results.header, *STATUS_COLUMNS, AGAIN, MORE])
+    asked = {name: None for name in asked if name.casefold() not in titles}
     return tuple(UnknownColumn(each, _close(each, known), each in results.header) for each in asked)
 
 

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.model import Outcome
 from batchrun.workbook.cells import EXCEL, Limits, as_text
-from batchrun.workbook.columns import ColumnSurvey, Moments, TableSurvey, moment_of, name_columns
+from batchrun.workbook.columns import (
+    ColumnSurvey,
+    Moments,
+    TableSurvey,
+    moment_of,
+    name_columns,
+    owner_column,
+)
 from batchrun.workbook.flatten import DEEPEST, as_json, dotted, flatten
 from batchrun.workbook.markdown import without_markup
+from batchrun.workbook.titles import full_title, titles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +38,8 @@ STATUS_COLUMNS = (
     "finished (UTC)",
     "seconds",
 )
+AGAIN = "run again"
+"""The head of the column in which anything asks for the row to be sent again."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
 MOST_REASONS = 1_000
@@ -70,17 +80,21 @@ class ResultColumn:
 
     Attributes:
         path: Where its values are.
-        title: What it is called, unlike any other column.
+        name: What it is called where programs read it, unlike any other column.
+        title: What it is called where people read it, likewise.
         survey: What its values have in common.
         moments: What kind of moments its texts are turned into, if any.
         counts: Whether it counts a list of objects.
+        aside: Why people seldom want it; ``""`` for a column they may want.
     """
 
     path: Path
+    name: str
     title: str
     survey: ColumnSurvey
     moments: Moments | None
     counts: bool = False
+    aside: str = ""
 
     def value(self, flat: Flat) -> Cell:
         """Its value in a flattened result."""
@@ -101,7 +115,7 @@ class DetailTable:
 
     Attributes:
         path: Where the lists are in a result or, for a list in a list, in its parent's items.
-        title: Dotted name of the list from the result's root.
+        title: What the list is called.
         lines: How many items there are.
         leading: What each line begins with: the input's line number, the item's number, the
             row's name if it has one, its IDs.
@@ -144,6 +158,9 @@ class Layout:
         undecided: How many rows are in doubt and the user has not decided about.
         seconds: How long the executions ran, to a tenth of a second, and how many ran so long.
         flat_depth: The most keys in a path.
+        owner: Position of the input's column that says who looks after a row.
+        messages: How many rows have a message.
+        filled: How many rows have a result.
     """
 
     original: tuple[str, ...]
@@ -159,12 +176,15 @@ class Layout:
     undecided: int
     seconds: tuple[tuple[float, int], ...]
     flat_depth: int
+    owner: int | None
+    messages: int
+    filled: int
 
     @property
     def header(self) -> list[str]:
-        """All columns."""
+        """All columns, as programs read them."""
         more = (MORE,) if self.overflow else ()
-        return [*self.original, *STATUS_COLUMNS, *(column.title for column in self.results), *more]
+        return [*self.original, *STATUS_COLUMNS, *(column.name for column in self.results), *more]
 
     @property
     def incomplete(self) -> int:
@@ -223,8 +243,21 @@ class Layout:
         return values
 
 
-def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits = EXCEL) -> Layout:
-    """Look at all rows once and lay out their columns; the same rows give the same layout."""
+def layout_of(
+    results: BatchResults,
+    shape: Shape | None = None,
+    limits: Limits = EXCEL,
+    *,
+    arranged: bool = False,
+) -> Layout:
+    """Look at all rows once and lay out their columns; the same rows give the same layout.
+
+    Args:
+        results: The rows.
+        shape: Which result columns; ``None`` for all.
+        limits: What fits.
+        arranged: Whether columns that people seldom want come last, if nobody chose the columns.
+    """
     shape = shape or Shape()
     room = limits.columns - len(STATUS_COLUMNS) - 2  # "run again" and MORE, too
     own = len(results.header) if len(results.header) <= room else room - 1
@@ -235,12 +268,18 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
     originals = tuple(ColumnSurvey() for _ in results.header)
     reasons: Counter[str] = Counter()
     seconds: Counter[float] = Counter()
-    undecided = 0
+    repeats: Counter[Path] = Counter()
+    undecided = messages = filled = 0
     for row in results.rows:
         for column, cell in zip(originals, row.row.cells, strict=True):
             column.see(cell)
+        messages += bool(row.message)
         if row.result is not None:
-            _see(survey, flatten(row.result, shape.flat_depth), shape.flat_depth)
+            filled += 1
+            flat = flatten(row.result, shape.flat_depth)
+            _see(survey, flat, shape.flat_depth)
+            ids = {each for each in (row.company_id, row.contact_id) if each}
+            repeats.update(path for path, value in flat.values.items() if value in ids)
         if row.seconds is not None and row.seconds >= 0:  # two clocks may differ
             seconds[round(row.seconds, 1)] += 1
         undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
@@ -248,7 +287,8 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
             full = len(reasons) >= MOST_REASONS and row.message not in reasons
             reasons["others" if full else row.message or row.outcome.value] += 1
     names = name_columns(results.header[:own])
-    columns = _chosen(survey, shape, {*header, *STATUS_COLUMNS, MORE})
+    asides = _asides(survey, repeats) if arranged and shape.columns is None else {}
+    columns = _chosen(survey, shape, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides)
     return Layout(
         original=header,
         own=own,
@@ -263,7 +303,27 @@ def layout_of(results: BatchResults, shape: Shape | None = None, limits: Limits 
         undecided=undecided,
         seconds=tuple(sorted(seconds.items())),
         flat_depth=shape.flat_depth,
+        owner=owner_column(results.header[:own]),
+        messages=messages,
+        filled=filled,
     )
+
+
+FEW = 5
+"""Values from which on it means something that they are all the same."""
+
+
+def _asides(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Path, str]:
+    """The columns that people seldom want, and why."""
+    found = {}
+    for path, seen in survey.columns.items():
+        if not seen.filled:
+            found[path] = "empty in every row"
+        elif repeats.get(path) == seen.filled and seen.filled > 1:
+            found[path] = "repeats an ID of the list"
+        elif seen.filled >= FEW and not seen.varied and seen.filled == survey.lines:
+            found[path] = "the same in every row"
+    return found
 
 
 def _see(survey: TableSurvey, flat: Flat, depth: int) -> None:
@@ -275,23 +335,40 @@ def _see(survey: TableSurvey, flat: Flat, depth: int) -> None:
                 _see(table, flatten(item, depth), depth)
 
 
-def _chosen(survey: TableSurvey, shape: Shape, taken: set[str]) -> tuple[ResultColumn, ...]:
+def _chosen(
+    survey: TableSurvey, shape: Shape, taken: Sequence[str], asides: Mapping[Path, str]
+) -> tuple[ResultColumn, ...]:
     """The result columns the user wants, in the wanted order, under titles of their own."""
     by_name: dict[str, list[Path]] = {}
     for path in survey.order():
         by_name.setdefault(dotted(path), []).append(path)
+    by_title = titles_by_name(survey.order(), taken)
     if shape.columns is None:
         paths = [path for paths in by_name.values() for path in paths]
+        paths.sort(key=lambda path: path in asides)
     else:
-        paths = list(dict.fromkeys(_picked(shape.columns, by_name)))
-    return _titled(survey, paths, shape.rename, taken)
+        paths = list(dict.fromkeys(_picked(shape.columns, by_name, by_title)))
+    rename = dict(shape.rename)
+    for name, title in shape.rename.items():
+        if name not in by_name and name.casefold() in by_title:
+            rename[dotted(by_title[name.casefold()])] = title
+    return _titled(survey, paths, rename, taken, asides)
 
 
-def _picked(wanted: Iterable[str], by_name: Mapping[str, Sequence[Path]]) -> Iterator[Path]:
+def titles_by_name(paths: Iterable[Path], taken: Iterable[str]) -> dict[str, Path]:
+    """The paths by their titles, in lower case: what a user may call a column as well."""
+    return {title.casefold(): path for path, title in titles_of(paths, taken).items()}
+
+
+def _picked(
+    wanted: Iterable[str], by_name: Mapping[str, Sequence[Path]], by_title: Mapping[str, Path]
+) -> Iterator[Path]:
     for name in wanted:
         found = [path for each in by_name if fnmatchcase(each, name) for path in by_name[each]]
         if name in by_name:
             yield from by_name[name]
+        elif name.casefold() in by_title:
+            yield by_title[name.casefold()]
         elif found or "*" in name:
             yield from found
         else:  # stays, though empty: the same columns from month to month
@@ -299,17 +376,34 @@ def _picked(wanted: Iterable[str], by_name: Mapping[str, Sequence[Path]]) -> Ite
 
 
 def _titled(
-    survey: TableSurvey, paths: Iterable[Path], rename: Mapping[str, str], taken: set[str]
+    survey: TableSurvey,
+    paths: Sequence[Path],
+    rename: Mapping[str, str],
+    taken: Sequence[str],
+    asides: Mapping[Path, str],
 ) -> tuple[ResultColumn, ...]:
+    chosen = [path for path in paths if dotted(path) not in rename]
+    titles = titles_of(chosen, [*taken, *rename.values()])
+    used = set(taken)
     columns = []
     for path in paths:
         wanted = rename.get(dotted(path), dotted(path))
-        title, number = wanted, 2
-        while title in taken:
-            title, number = f"{wanted} ({number})", number + 1
-        taken.add(title)
+        name, number = wanted, 2
+        while name in used:
+            name, number = f"{wanted} ({number})", number + 1
+        used.add(name)
         seen = survey.columns.get(path) or ColumnSurvey()
-        columns.append(ResultColumn(path, title, seen, seen.moments, path in survey.lists))
+        columns.append(
+            ResultColumn(
+                path,
+                name,
+                titles.get(path, name),
+                seen,
+                seen.moments,
+                path in survey.lists,
+                asides.get(path, ""),
+            )
+        )
     return tuple(columns)
 
 
@@ -324,10 +418,11 @@ def _tables(
     tables = []
     for path, seen in survey.lists.items():
         if path in wanted:
-            columns = _titled(seen, seen.order(), {}, set(leading))
+            columns = _titled(seen, seen.order(), {}, leading, {})
             whole = (*above, *path)
             below = _tables(seen, whole, columns, leading, named)
-            table = DetailTable(path, dotted(whole), seen.lines, leading, named, columns, below)
+            title = full_title(whole)
+            table = DetailTable(path, title, seen.lines, leading, named, columns, below)
             tables.append(table)
     return tuple(tables)
 

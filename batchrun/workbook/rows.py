@@ -25,7 +25,7 @@ from openpyxl.utils import datetime as serials
 from openpyxl.writer.excel import ExcelWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import ExitStack
     from pathlib import Path
     from typing import IO
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _RELATION_PARTS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _NO_ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>\s*</sheetData>")
+_CHART_NAME = re.compile(rb"(<(?:\w+:)?cNvPr\b[^>]*?)(\s*/?>)")
 _WHITE = " \t\n\r"
 _LARGE = 2**31 - 2**20
 """Bytes from which a part of a ZIP file has to say that it is large."""
@@ -150,14 +151,21 @@ class SheetRows:
         return self._stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", newline=""))
 
 
-def save(workbook: Workbook, sheets: Mapping[str, SheetRows], path: Path) -> None:
+def save(
+    workbook: Workbook,
+    sheets: Mapping[str, SheetRows],
+    path: Path,
+    alternatives: Sequence[str] = (),
+) -> None:
     """Save a workbook whose sheets are empty, with their rows.
 
     Args:
         workbook: The workbook; its sheets hold no cells.
         sheets: The rows of the sheets, by title.
         path: Where to.
+        alternatives: The text of each chart for those who can't see it, in their order.
     """
+    texts = iter(alternatives)
     frame = io.BytesIO()
     with _Archive(frame, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         writer: Any = ExcelWriter(workbook, archive)
@@ -170,6 +178,8 @@ def save(workbook: Workbook, sheets: Mapping[str, SheetRows], path: Path) -> Non
     ):
         for entry in made.infolist():
             content, rows = made.read(entry), parts.get(entry.filename)
+            if entry.filename.startswith("xl/drawings/drawing"):
+                content = _CHART_NAME.sub(lambda found: _with_text(found, next(texts, "")), content)
             if rows is None:
                 finished.writestr(_entry(entry.filename), content)
                 continue
@@ -181,6 +191,10 @@ def save(workbook: Workbook, sheets: Mapping[str, SheetRows], path: Path) -> Non
                 folder, _, file = name.rpartition("/")
                 with finished.open(_entry(f"{folder}/_rels/{file}.rels"), "w") as part:
                     rows.write_relations(part)
+
+
+def _with_text(found: re.Match[bytes], text: str) -> bytes:
+    return found[1] + f' descr="{_attribute(text)}"'.encode("utf-8", "replace") + found[2]
 
 
 class _Archive(zipfile.ZipFile):

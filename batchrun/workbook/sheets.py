@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -14,7 +15,14 @@ from batchrun.events import Event, happened
 from batchrun.workbook.cells import as_text, is_address, reference, sheet_name
 from batchrun.workbook.markdown import rich_text
 from batchrun.workbook.rows import SheetRows, cell_xml, rich_cell_xml, save
-from batchrun.workbook.styles import FONT, NUMBER_FORMATS, ColumnKind, Styles, color_outcomes
+from batchrun.workbook.styles import (
+    FONT,
+    NUMBER_FORMATS,
+    ColumnKind,
+    Styles,
+    color_bands,
+    color_outcomes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,16 +38,26 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-WIDEST, WIDEST_UNSPACED, NARROWEST = 52.0, 26.0, 9.0
+WIDEST, WIDEST_UNSPACED, NARROWEST = 52.0, 38.0, 9.0
+"""Of a column: a UUID, which has 36 characters and can't be broken, fits the second."""
 LETTERS_PER_WIDTH = 1.1
 """A column's width is counted in digits; letters in running text are narrower."""
 
 LINE_POINTS = 15.0
-MOST_LINES = 6
-"""Lines of text a row is high at most; the rest is in the cell, and shows when it is clicked.
+MOST_LINES = 3
+"""Lines of text a row is high at most: the rest is in the cell, and a click on it shows it all."""
 
-Six of Excel's lines are as high as eight of LibreOffice's, so that neither cuts one in half.
-"""
+BUTTON_WIDTH = 3.0
+"""What the filter's button takes of a head."""
+
+PAGE_WIDTH = 180.0
+"""Characters that fit across a page of A4 or Letter, landscape, in letters of at least 8 points."""
+
+MOST_FOOTER = 200
+"""Characters of a footer: Excel takes 255, its codes included."""
+
+MOST_ADDRESS = 40
+"""Characters of an address that are shown of a link; it leads to all of it."""
 
 _HEAD_POINTS = 2 * LINE_POINTS + 8
 """Two lines, and some air: the first row is not to look as if it hung from the head."""
@@ -54,31 +72,37 @@ class TableColumn:
         width: In characters of the default font.
         kind: Whose it is.
         wrap: Whether its texts are broken into lines.
-        group: Whether it belongs to the columns that one click folds away.
+        folded: Whether it is folded away; one click shows it.
         formats: Number formats by the name of the value's type, where they are not the usual ones.
-        markdown: Whether texts in Markdown are shown without their markup.
+        result: Whether its texts are results, which are shown as people read them: Markdown without
+            markup, addresses short.
     """
 
     title: str
     width: float
     kind: ColumnKind = ColumnKind.RESULT
     wrap: bool = True
-    group: bool = False
+    folded: bool = False
     formats: Mapping[str, str] = field(default_factory=dict)
-    markdown: bool = False
+    result: bool = False
 
 
 def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
     """A column as its content needs it: as wide as necessary, within reason."""
-    # Heads are two lines high, break between words, and have the filter's button in their corner.
-    longest_word = max(map(len, title.split()), default=0)
-    head_width = min(max(-(-len(title) // 2), longest_word) + 5, WIDEST_UNSPACED)
-    if survey.spaced or survey.width <= WIDEST_UNSPACED:
+    head = head_width(title)
+    if survey.spaced or survey.width <= WIDEST_UNSPACED - 2:
         moment = kind is ColumnKind.RESULT and survey.moments is not None
         content = len("2026-11-24 10:00:00") if moment else survey.width
-        width = max(min(content + 3, WIDEST), head_width, NARROWEST)
+        width = max(min(content + 3, WIDEST), head, NARROWEST)
         return TableColumn(title, width, kind, **more)
-    return TableColumn(title, max(WIDEST_UNSPACED, head_width), kind, wrap=False, **more)
+    return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)
+
+
+def head_width(title: str) -> float:
+    """How wide a column needs to be for its title: two lines, broken between words only."""
+    longest_word = max(map(len, title.split()), default=0)
+    half = -(-len(title) // 2)
+    return min(max(half, longest_word) * 1.15 + BUTTON_WIDTH, WIDEST)
 
 
 class Book:
@@ -87,17 +111,21 @@ class Book:
     Args:
         limits: What fits.
         fitter: Makes values fit.
+        footer: What each printed page says at its foot, beside its number.
 
     Attributes:
         left_out: Parts that could not be made, in plain words.
+        alternatives: The text of each chart for those who can't see it, in their order.
     """
 
-    def __init__(self, limits: Limits, fitter: Fitter) -> None:
+    def __init__(self, limits: Limits, fitter: Fitter, footer: str = "") -> None:
         self.workbook = Workbook(write_only=True)
         self.styles = Styles(self.workbook)
         self.limits = limits
         self.fitter = fitter
         self.left_out: dict[str, None] = {}
+        self.alternatives: list[str] = []
+        self._footer = fitter.plain(footer).replace("&", "&&")[:MOST_FOOTER]
         self._rows: dict[str, SheetRows] = {}
         self._files = ExitStack()
 
@@ -111,7 +139,10 @@ class Book:
         """A new sheet after the others, under a name Excel allows, and its rows."""
         name = sheet_name(wanted, {title.casefold() for title in self._rows})
         self._rows[name] = SheetRows(self._files)
-        return self.workbook.create_sheet(name), self._rows[name]
+        sheet = self.workbook.create_sheet(name)
+        sheet.oddFooter.left.text = self._footer
+        sheet.oddFooter.right.text = "Page &P of &N"
+        return sheet, self._rows[name]
 
     @contextmanager
     def optional(self, part: str) -> Iterator[None]:
@@ -137,7 +168,7 @@ class Book:
 
     def save(self, path: Path) -> None:
         """Put it together."""
-        save(self.workbook, self._rows, path)
+        save(self.workbook, self._rows, path, self.alternatives)
 
 
 class CellStyles(dict[tuple[str, str], int]):
@@ -194,8 +225,10 @@ class TableSheets:
             (
                 get_column_letter(position),
                 CellStyles(column, book.styles),
-                int(column.width * LETTERS_PER_WIDTH) if column.wrap else None,
-                column.markdown,
+                int(column.width * LETTERS_PER_WIDTH)
+                if column.wrap and not column.folded
+                else None,
+                column.result,
             )
             for position, column in enumerate(columns, 1)
         ]
@@ -259,8 +292,8 @@ class TableSheets:
         for position, value in enumerate(values):
             if value is None or value == "":
                 continue
-            letter, styles, width, markdown = self._columns[position]
-            if markdown and type(value) is str and (rich := rich_text(value)) is not None:
+            letter, styles, width, result = self._columns[position]
+            if result and type(value) is str and (rich := rich_text(value)) is not None:
                 if width is not None and lines < MOST_LINES:
                     lines = max(lines, lines_of(str(rich), width))
                 cells.append(self._rich_cell(rows, f"{letter}{row}", styles, rich))
@@ -275,6 +308,8 @@ class TableSheets:
                     lines = max(lines, lines_of(fitted, width))
                 if fitted.startswith("http"):
                     key = self._link_address(rows, f"{letter}{row}", str(value))
+                    if result and key == "link":
+                        fitted = short_address(fitted)
             code = formats[position] if position < formatted else ""
             cells.append(cell_xml(f"{letter}{row}", styles[key, code], fitted))
         return cells, lines
@@ -320,6 +355,12 @@ class TableSheets:
         return True
 
 
+def short_address(address: str) -> str:
+    """An address as a browser shows it: without what all have in common, and not too long."""
+    short = address.partition("://")[2].removeprefix("www.").rstrip("/")
+    return short if len(short) <= MOST_ADDRESS else f"{short[: MOST_ADDRESS - 1]}…"
+
+
 def lines_of(text: str, width: int) -> int:
     """Lines a text takes in a column, roughly; counted no further than needed."""
     if len(text) <= width and "\n" not in text:
@@ -328,10 +369,16 @@ def lines_of(text: str, width: int) -> int:
     return sum(-(-len(part) // width) or 1 for part in parts)
 
 
-def print_wide(sheet: Worksheet) -> None:
-    """Let a sheet print on landscape pages, all its columns beside each other."""
+def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
+    """Let a sheet print on landscape pages.
+
+    Args:
+        sheet: The sheet.
+        wide: How many pages its columns take.
+        high: How many pages its rows take; 0 for as many as they need.
+    """
     sheet.page_setup.orientation = "landscape"
-    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0  # as many pages as it is long
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = wide, high
     sheet.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # always there
 
 
@@ -346,11 +393,15 @@ def _dress(
     for position, column in enumerate(columns, 1):
         dimension = sheet.column_dimensions[get_column_letter(position)]
         dimension.width = column.width
-        if column.group:
-            dimension.outlineLevel = 1
+        if column.folded:
+            dimension.outlineLevel, dimension.hidden = 1, True
     sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{rows + 1}"
     if outcome is not None:
         letter = get_column_letter(outcome + 1)
         color_outcomes(sheet, f"{letter}2:{letter}{max(rows, 1) + 1}")
-    print_wide(sheet)
+    color_bands(sheet, f"A2:{get_column_letter(len(columns))}{max(rows, 1) + 1}")
+    shown = sum(column.width for column in columns if not column.folded)
+    print_on(sheet, wide=max(1, math.ceil(shown / PAGE_WIDTH)))
     sheet.print_title_rows = "1:1"
+    if frozen and shown > PAGE_WIDTH:
+        sheet.print_title_cols = f"A:{get_column_letter(frozen)}"

@@ -29,14 +29,18 @@ COLORS: Mapping[Outcome, tuple[str, str]] = {
 """Fill and font of an outcome, the pairs Excel itself uses for good, bad and neutral."""
 
 CHART_COLORS: Mapping[Outcome, str] = {
-    Outcome.COMPLETED: "70AD47",
-    Outcome.FAILED: "C00000",
-    Outcome.REJECTED: "E06666",
-    Outcome.INVALID: "FFC000",
-    Outcome.TIMED_OUT: "F4B183",
-    Outcome.IN_DOUBT: "ED7D31",
-    Outcome.PENDING: "5B9BD5",
+    Outcome.COMPLETED: "009E73",
+    Outcome.FAILED: "D55E00",
+    Outcome.REJECTED: "CC79A7",
+    Outcome.INVALID: "E69F00",
+    Outcome.TIMED_OUT: "F0E442",
+    Outcome.IN_DOUBT: "56B4E9",
+    Outcome.PENDING: "999999",
 }
+"""Colors that color-blind readers tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color/."""
+
+BAND = "F3F6FA"
+"""The fill of every other row of a table."""
 
 NUMBER_FORMATS: Mapping[str, str] = {
     "datetime": "yyyy-mm-dd hh:mm:ss",
@@ -54,7 +58,7 @@ class ColumnKind(Enum):
     LIST = "44546A"
     STATUS = "2E7D6B"
     RESULT = "1F5C8B"
-    INPUT = "BF8F00"
+    INPUT = "7F6000"
 
 
 FONT = "Calibri"
@@ -113,22 +117,25 @@ class Styles:
         """The first line of a sheet that is no table."""
         return self._number(("title",), _font(16, bold=True, color="1F3864"), Alignment())
 
-    def section(self) -> int:
+    def section(self, *, right: bool = False) -> int:
         """The line over a group of facts."""
         line = Border(bottom=Side(style="medium", color="1F5C8B"))
         font = _font(12, bold=True, color="1F5C8B")
-        align = Alignment(horizontal="left", vertical="center")
-        return self._number(("section",), font, align, border=line)
+        align = Alignment(horizontal="right" if right else "left", vertical="center")
+        return self._number(("section", right), font, align, border=line)
 
     def note(self) -> int:
         """A remark."""
         return self._number(("note",), _font(italic=True, color="595959"), Alignment())
 
-    def fact(self, number_format: str = "General", *, wrap: bool = False) -> int:
-        """A fact's name or value: on the left, whatever its type."""
-        align = Alignment(horizontal="left", vertical="center", wrap_text=wrap)
-        key = ("fact", number_format, wrap)
-        return self._number(key, _PLAIN, align, number_format=number_format)
+    def fact(
+        self, number_format: str = "General", *, wrap: bool = False, link: bool = False
+    ) -> int:
+        """A fact's name, on the left, or its value, as far as it is a number on the right."""
+        align = Alignment(horizontal="left" if wrap else None, vertical="center", wrap_text=wrap)
+        key = ("fact", number_format, wrap, link)
+        font = _LINK if link else _PLAIN
+        return self._number(key, font, align, number_format=number_format)
 
     def _number(
         self,
@@ -149,6 +156,13 @@ class Styles:
                 cell.border = border
             self._known[key] = cell.style_id
         return self._known[key]
+
+
+def color_bands(sheet: Worksheet, cells: str) -> None:
+    """Fill every other row; it stays every other one however the rows are sorted."""
+    formula_rule: Any = rule.FormulaRule  # untyped in its stubs
+    fill = PatternFill("solid", bgColor=BAND)
+    sheet.conditional_formatting.add(cells, formula_rule(formula=["MOD(ROW(),2)=1"], fill=fill))
 
 
 def color_outcomes(sheet: Worksheet, cells: str) -> None:

@@ -238,7 +238,7 @@ def test_a_file_name_can_not_write_to_the_terminal(batchrun: CommandLine, sandbo
         assert "\x07" not in ended.stdout + ended.stderr, command
     assert shown in batchrun("check", list_path.name, "-w", "Account Research").stdout
     workbook = openpyxl.load_workbook(list_path.with_name(f"a{ESCAPES}.results.xlsx"))
-    cells = [cell.value for row in workbook["Summary"].iter_rows() for cell in row]
+    cells = [cell.value for row in workbook["Overview"].iter_rows() for cell in row]
     assert any(shown in str(cell) for cell in cells)
 
 

@@ -18,8 +18,7 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
-from batchrun.workbook.layout import STATUS_COLUMNS
-from batchrun.workbook.marks import AGAIN
+from batchrun.workbook.layout import AGAIN, STATUS_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -38,20 +38,22 @@ FIRST = len(HEADER) + len(STATUS)
     [
         (
             Shape(),
-            ["summary", "outputs.id", "outputs.score", "outputs.deep.er.est", "people"],
+            ["Summary", "ID", "Score", "Est", "People"],
         ),
-        (Shape(columns=("outputs.score", "summary")), ["outputs.score", "summary"]),
+        (Shape(columns=("outputs.score", "summary")), ["Score", "Summary"]),
+        (Shape(columns=("Score", "summary")), ["Score", "Summary"]),
         (
             Shape(columns=("outputs.*", "summary")),
-            ["outputs.id", "outputs.score", "outputs.deep.er.est", "summary"],
+            ["ID", "Score", "Est", "Summary"],
         ),
         (Shape(columns=("summary", "*", "summary")), [
-            "summary", "outputs.id", "outputs.score", "outputs.deep.er.est", "people",
+            "Summary", "ID", "Score", "Est", "People",
         ]),
-        (Shape(columns=("never.seen", "summary")), ["never.seen", "summary"]),
+        (Shape(columns=("never.seen", "summary")), ["Seen", "Summary"]),
         (Shape(columns=("summary",), rename={"summary": "Account Name"}), ["Account Name (2)"]),
-        (Shape(columns=("outputs.deep",), flat_depth=2), ["outputs.deep"]),
-        (Shape(flat_depth=1), ["summary", "outputs", "people"]),
+        (Shape(columns=("summary",), rename={"Summary": "Report"}), ["Report"]),
+        (Shape(columns=("outputs.deep",), flat_depth=2), ["Deep"]),
+        (Shape(flat_depth=1), ["Summary", "Outputs", "People"]),
     ],
 )  # fmt: skip
 def test_the_columns_are_those_that_are_wanted(
@@ -60,7 +62,7 @@ def test_the_columns_are_those_that_are_wanted(
     path = written(batch_of(RESULT), shape)
 
     assert sheet(path)[0][FIRST:] == columns
-    assert ("people" in sheet_names(path)) == ("people" in columns)
+    assert ("People" in sheet_names(path)) == ("People" in columns)
 
 
 def test_a_layout_keeps_the_columns_from_month_to_month(tmp_path: Path) -> None:
@@ -73,7 +75,7 @@ def test_a_layout_keeps_the_columns_from_month_to_month(tmp_path: Path) -> None:
     workbook.write(batch_of({"new": 1, "b": 3}, {"a": {"x": 4}}), april, again)
 
     assert sheet(march)[0] == sheet(april)[0]
-    assert [cells[FIRST:] for cells in sheet(april)] == [["The X", "b"], ["", 3], [4, ""]]
+    assert [cells[FIRST:] for cells in sheet(april)] == [["The X", "B"], ["", 3], [4, ""]]
 
 
 def test_a_layout_is_kept_only_when_all_is_finished(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from batchrun.model import JSON, Cell, Outcome
 from batchrun.workbook.cells import EXCEL, Fitter
-from batchrun.workbook.layout import layout_of
-from batchrun.workbook.marks import AGAIN
+from batchrun.workbook.layout import AGAIN, layout_of
+from batchrun.workbook.sheets import short_address
 from tests.workbook.batches import batch, row
 from tests.workbook.office import ALL_SHEETS, TIMEOUT_SECONDS, convert, csv_cells
 
@@ -47,8 +47,8 @@ def everything(written: Callable[..., Path]) -> Path:
 
 @pytest.mark.usefixtures("everything")
 def test_every_workbook_becomes_a_pdf(shelf: Shelf, tmp_path: Path) -> None:
-    """All but the one with 16,384 columns: a thousand pages that nobody would print."""
-    printed = [path for path, held in shelf.held.items() if held.printed]
+    """Some of them, since each takes a while; that LibreOffice opens all, the next test shows."""
+    printed = [path for path, held in shelf.held.items() if held.printed][::8]
     convert(printed, "pdf", tmp_path / "pdf")
     for path in printed:
         page = tmp_path / "pdf" / f"{path.stem}.pdf"
@@ -61,8 +61,10 @@ def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> No
     for path, (results, shape, limits, _) in shelf.held.items():
         if limits != EXCEL or results.summary.source.format == "xlsx":
             continue  # several sheets, or a list's own formats: those have tests of their own
-        layout = layout_of(results, shape)
-        meant: list[list[Cell]] = [[*layout.header], *map(layout.values, results.rows)]
+        layout = layout_of(results, shape, arranged=True)
+        titles = [column.title for column in layout.results]
+        header = [*layout.header[: len(layout.header) - len(titles)], *titles]
+        meant: list[list[Cell]] = [[*header], *map(layout.readable_values, results.rows)]
         for values, cell in zip(meant, [AGAIN, *[None] * len(meant)], strict=False):
             values.insert(len(layout.original) + 2, cell)
         found = csv_cells(tmp_path / "csv" / f"{path.stem}-Results.csv")
@@ -80,6 +82,8 @@ def same(cell: str, meant: Cell) -> bool:
         return math.isclose(float(cell), fitted, rel_tol=1e-9)
     match fitted:
         case str():
+            if cell == short_address(fitted):
+                return True
             spelled = re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), fitted)
             return cell.replace("\r", "") == spelled.replace("\r", "")
         case datetime():

@@ -152,8 +152,8 @@ def test_markdown_is_rich_text_in_a_cell(written: Write) -> None:
     path = written(batch_of({"summary": SUMMARY, "list": [{"note": "**b** x"}]}))
 
     shown = without_markup(SUMMARY)
-    assert table(path)[0]["summary"] == shown
-    assert table(path, "list")[0]["note"] == "b x"
+    assert table(path)[0]["Summary"] == shown
+    assert table(path, "List")[0]["Note"] == "b x"
     opened = openpyxl.load_workbook(path, rich_text=True)["Results"]
     runs = opened["K2"].value
     bold = [run.text for run in runs if not isinstance(run, str) and run.font.b]
@@ -177,7 +177,7 @@ def test_the_lists_own_cells_keep_their_signs(written: Write) -> None:
 
 
 def test_raw_text_keeps_the_markup(written: Write, tmp_path: Path) -> None:
-    assert table(written(batch_of({"a": SUMMARY}), Shape(raw_text=True)))[0]["a"] == SUMMARY
+    assert table(written(batch_of({"a": SUMMARY}), Shape(raw_text=True)))[0]["A"] == SUMMARY
 
     path = workbook.write(batch_of({"a": SUMMARY}), tmp_path / "a.csv", Form(raw_text=True))
     assert SUMMARY.splitlines()[0] in path.read_text(encoding="utf-8-sig")

@@ -20,9 +20,15 @@ from batchrun import workbook
 from batchrun.journal.schema import decode_result, decode_time, encode_time
 from batchrun.model import JSON, BatchResults, Outcome, Workflow
 from batchrun.workbook import excel
+from batchrun.workbook.analysis import Analysis
+from batchrun.workbook.attention import AttentionSheet
+from batchrun.workbook.columns_sheet import ColumnsSheet
+from batchrun.workbook.details import DetailSheets
 from batchrun.workbook.layout import MORE_OF_LIST, Layout
+from batchrun.workbook.overview import OverviewSheet
+from batchrun.workbook.page import Page
+from batchrun.workbook.run_details import RunDetailsSheet
 from batchrun.workbook.source import ListFormats
-from batchrun.workbook.summary import SummarySheet
 from tests.workbook.batches import BEGAN, batch, batch_of, company, row, sheet, table
 from tests.workbook.ooxml import check_workbook
 
@@ -174,13 +180,16 @@ def fail(*_: object, **__: object) -> Any:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (excel, "write_attention"),
-        (excel, "write_guide"),
+        (AttentionSheet, "write"),
+        (ColumnsSheet, "write"),
+        (OverviewSheet, "write"),
+        (Page, "bars"),
+        (Analysis, "see"),
         (excel, "_describe"),
-        (excel.DetailSheets, "add"),
+        (DetailSheets, "add"),
         (Layout, "values"),
         (Layout, "flat"),
-        (SummarySheet, "write"),
+        (RunDetailsSheet, "write"),
         (ListFormats, "decoded"),
         (excel, "layout_of"),
         (excel, "_write_rows"),

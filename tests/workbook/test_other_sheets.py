@@ -8,8 +8,8 @@ import openpyxl
 import pytest
 
 from batchrun.model import Outcome
+from batchrun.workbook.run_details import histogram, quantile
 from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES
-from batchrun.workbook.summary import histogram, quantile
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def test_an_invalid_row_is_mended_in_the_list_and_run_without_paying_for_the_oth
 
     [told] = advice(path)
     assert "run it with --reuse 30d" in told
-    facts = {line[0]: line[1] for line in sheet(path, "Summary")}
-    assert "--reuse 30d" in facts["mend invalid rows in the list, then"]
+    facts = {line[0]: line[1] for line in sheet(path, "Run details")}
+    assert "--reuse 30d" in facts["correct invalid rows in the list, then"]
 
 
 def test_nothing_is_left_to_decide_about_a_doubt_that_was_dropped(written: Write) -> None:
@@ -74,7 +74,7 @@ def test_nothing_is_left_to_decide_about_a_doubt_that_was_dropped(written: Write
     [told] = advice(path)
     assert "Look in PG:AI" not in told
     assert "run again" in told
-    facts = {line[0]: line[1] for line in sheet(path, "Summary")}
+    facts = {line[0]: line[1] for line in sheet(path, "Run details")}
     assert "settle rows in doubt with" not in facts
     assert facts['send the rows you mark under "run again" with'] == "batchrun run THIS_FILE"
 
@@ -82,10 +82,9 @@ def test_nothing_is_left_to_decide_about_a_doubt_that_was_dropped(written: Write
 def test_the_summary_tells_how_to_settle_a_doubt_and_to_send_again(written: Write) -> None:
     rows = [row(0, None, Outcome.IN_DOUBT), row(1, None, Outcome.REJECTED)]
 
-    facts = {line[0]: line[1] for line in sheet(written(batch(rows)), "Summary")}
+    facts = {line[0]: line[1] for line in sheet(written(batch(rows)), "Run details")}
 
-    assert facts["settle rows in doubt with"].startswith("batchrun resume ")
-    assert "--in-doubt" not in facts["settle rows in doubt with"]
+    assert facts["settle rows in doubt with"] == "batchrun resume 1124-accounts-7f3a"
     assert facts["send failed and rejected rows again with"] == "batchrun retry 1124-accounts-7f3a"
 
 
@@ -97,9 +96,7 @@ def test_a_list_without_names_has_no_name_column(written: Write) -> None:
 
 
 def test_nothing_needs_attention_when_all_is_completed(written: Write) -> None:
-    cells = sheet(written(batch_of({"a": 1})), "Needs attention")
-
-    assert "Nothing: every row is completed." in cells[1]
+    assert "Needs attention" not in sheet_names(written(batch_of({"a": 1})))
 
 
 def test_the_summary_counts_every_row_and_names_the_reasons(written: Write) -> None:
@@ -107,18 +104,20 @@ def test_the_summary_counts_every_row_and_names_the_reasons(written: Write) -> N
     rows += [row(6, None, Outcome.FAILED, message="no domain")] * 3
     rows += [row(9, None, Outcome.PENDING, message="not sent yet")]
 
-    cells = sheet(written(batch(rows, note="It was interrupted.")), "Summary")
+    path = written(batch(rows, note="It was interrupted."))
+    cells = sheet(path, "Run details")
 
     facts = {line[0]: line[1] for line in cells}
-    assert [facts[outcome.value] for outcome in Outcome] == [6, 3, 0, 0, 0, 0, 1]
-    assert facts["all"] == 10
-    assert facts["no domain"] == 3
-    assert facts["go on with"] == "batchrun resume 1124-accounts-7f3a"
+    assert facts["continue with"] == "batchrun resume 1124-accounts-7f3a"
     assert facts["note"] == "It was interrupted."
     assert facts["spent"] == 20
     assert facts["spent per row"] == 2
-    titles = [line[0] for line in cells]
-    assert titles.index("no domain") < titles.index("not sent yet")
+    overview = [line[:2] for line in sheet(path, "Overview")]
+    assert ["completed", 6] in overview
+    assert ["failed", 3] in overview
+    assert ["pending", 1] in overview
+    assert not any(line[0] == "rejected" for line in overview)
+    assert overview.index(["no domain", 3]) < overview.index(["not sent yet", 1])
 
 
 @pytest.mark.parametrize("waited", [112.0, 0.0])
@@ -127,10 +126,10 @@ def test_the_summary_tells_the_time_worked_beside_the_estimated(
 ) -> None:
     path = written(batch([row(0, {})], worked_seconds=163.2, quota_seconds=waited))
 
-    facts = {line[0]: line[1] for line in sheet(path, "Summary")[::-1]}  # the first of a name
+    facts = {line[0]: line[1] for line in sheet(path, "Run details")[::-1]}  # the first of a name
     assert facts["worked on"] == timedelta(seconds=163)
     assert facts["of it waiting for the quota"] == timedelta(seconds=waited)
-    times = [line[0] for line in sheet(path, "Summary")]
+    times = [line[0] for line in sheet(path, "Run details")]
     assert times[times.index("worked on") - 1] == "estimated"
     assert facts["estimated"] == timedelta(seconds=300)
 
@@ -138,14 +137,17 @@ def test_the_summary_tells_the_time_worked_beside_the_estimated(
 def test_the_summary_has_a_chart_of_outcomes_and_one_of_times(written: Write) -> None:
     with zipfile.ZipFile(written(batch_of({"a": 1}, {"a": 2}))) as archive:
         charts = [name for name in archive.namelist() if name.startswith("xl/charts/")]
+        drawings = [archive.read(f"xl/drawings/drawing{number}.xml") for number in (1, 2)]
 
     assert len(charts) == 2
+    assert b'descr="Bar chart. Rows by outcome: completed: 2"' in drawings[0]
+    assert b'descr="Bar chart. Seconds per execution' in drawings[1]
 
 
 def test_a_batch_in_which_nothing_ran_has_a_summary_all_the_same(written: Write) -> None:
     path = written(batch([row(0, None, Outcome.PENDING, message="not sent yet")]))
 
-    assert sheet(path, "Summary")[0][0] == "Account Research: accounts.csv"
+    assert sheet(path, "Overview")[0][0] == "Account Research: accounts.csv"
 
 
 def test_a_histogram_has_round_bins_and_loses_nothing() -> None:
@@ -175,12 +177,13 @@ def test_columns_says_of_each_column_what_it_is(written: Write) -> None:
 
     by_name = {each["name"]: each for each in found}
     assert by_name["Account Name"]["comes from"] == "your list"
-    assert by_name["n"]["type"] == "whole number"
-    assert (by_name["n"]["filled"], by_name["n"]["filled share"]) == (1, 0.5)
-    assert "null" in by_name["n"]["what it is"]
-    assert by_name["when"]["type"] == "date"
-    assert by_name["when"]["example"] == "2026-05-01"
-    assert "sheet l" in by_name["l"]["what it is"]
+    assert by_name["N"]["type"] == "whole number"
+    assert by_name["N"]["key path"] == "n"
+    assert (by_name["N"]["filled"], by_name["N"]["filled share"]) == (1, 0.5)
+    assert "null" in by_name["N"]["what it is"]
+    assert by_name["When"]["type"] == "date"
+    assert by_name["When"]["example"] == "2026-05-01"
+    assert "sheet L" in by_name["L"]["what it is"]
 
 
 def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
@@ -189,7 +192,7 @@ def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write
     found = table(written(batch(rows, ("Company ID", "Closed"))), "Columns")
 
     types = {each["name"]: each["type"] for each in found}
-    assert (types["Closed"], types["when"]) == ("text", "date")
+    assert (types["Closed"], types["When"]) == ("text", "date")
 
 
 def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(written: Write) -> None:
@@ -201,29 +204,29 @@ def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(writte
         )
     )
 
-    assert [each["people"] for each in table(path)] == [2, 0, 1]
-    people = table(path, "people")
-    assert [(each["line"], each["item"], each["name"]) for each in people] == [
+    assert [each["People"] for each in table(path)] == [2, 0, 1]
+    people = table(path, "People")
+    assert [(each["line"], each["item"], each["Name"]) for each in people] == [
         (2, 1, "Ann"), (2, 2, "Bob"), (4, 1, "Cid"),
     ]  # fmt: skip
     assert people[2]["Account Name"] == "Firm 2"
     assert people[2]["Company ID"] == company(2)
-    phones = table(path, "people.phones")
-    assert [(each["line"], each["item"], each["no"]) for each in phones] == [
+    phones = table(path, "People phones")
+    assert [(each["line"], each["item"], each["No"]) for each in phones] == [
         (4, "1.1", "1"), (4, "1.2", "2"),
     ]  # fmt: skip
     opened = openpyxl.load_workbook(path)
-    back = opened["people"]["A4"].hyperlink
+    back = opened["People"]["A4"].hyperlink
     forth = opened["Results"]["K4"].hyperlink
     assert back is not None
     assert forth is not None
-    assert (back.location, forth.location) == ("'Results'!A4", "'people'!A4")
+    assert (back.location, forth.location) == ("'Results'!A4", "'People'!A4")
 
 
 def test_sheets_print_on_wide_pages_with_their_heads_on_each(written: Write) -> None:
     book = openpyxl.load_workbook(written(batch_of({"a": 1})))
 
-    for title in ("Results", "Needs attention", "Columns"):
+    for title in ("Results", "Columns"):
         printed = book[title]
         assert printed.page_setup.orientation == "landscape"
         fitting = printed.sheet_properties.pageSetUpPr

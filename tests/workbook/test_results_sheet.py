@@ -69,7 +69,7 @@ def test_a_header_that_repeats_or_is_blank_stays_as_it_is(written: Write) -> Non
 def test_the_status_stands_between_the_list_and_the_results(written: Write) -> None:
     found = table(written(batch([row(3, {"answer": 42})])))[0]
 
-    assert list(found) == [*HEADER, *STATUS, "answer"]
+    assert list(found) == [*HEADER, *STATUS, "Answer"]
     assert found["execution id"] == "exec_3"
     assert found["triggered (UTC)"] == datetime(2026, 11, 24, 9, 0, 3)
     assert found["seconds"] == 33.0
@@ -95,7 +95,7 @@ def test_the_order_of_columns_is_that_of_the_rows_with_siblings_together(written
     )
 
     assert sheet(path)[0][len(HEADER) + len(STATUS) :] == [
-        "b", "company.name", "company.city", "last.on", "a",
+        "B", "Company name", "City", "Last on", "A",
     ]  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def test_more_rows_than_a_sheet_holds_go_on_further_sheets(written: Write) -> No
     assert names == ["Results", "Results (2)", "Results (3)"]
     found = [cells["Company ID"] for name in names for cells in table(path, name)]
     assert found == [company(number) for number in range(25)]
-    link = openpyxl.load_workbook(path)["people (2)"]["A2"].hyperlink
+    link = openpyxl.load_workbook(path)["People (2)"]["A2"].hyperlink
     assert link is not None
     assert link.location == "'Results (2)'!A2"
 
@@ -129,7 +129,7 @@ def test_long_text_is_wrapped_in_a_row_of_sane_height(written: Write) -> None:
     results = opened["Results"]
 
     assert results["K2"].alignment.wrap_text
-    assert results.row_dimensions[2].height == 90
+    assert results.row_dimensions[2].height == 45
     assert results.row_dimensions[3].height is None
     assert 40 < results.column_dimensions["K"].width <= 60
 
@@ -142,7 +142,7 @@ def test_the_head_is_frozen_and_can_be_filtered_and_colours_follow_the_outcome(
     assert results.freeze_panes == "C2"  # the row's name stays in sight too
     assert results.auto_filter.ref == "A1:K3"
     ranges = [str(each.sqref) for each in results.conditional_formatting]
-    assert ranges == ["C2:C3"]
+    assert ranges == ["C2:C3", "A2:K3"]  # and every other row is shaded
 
 
 def test_an_address_is_a_link_and_only_an_address(written: Write) -> None:

@@ -1,0 +1,186 @@
+"""What the results of all rows say together, found in one pass over the rows. Pure."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchrun.workbook.titles import is_quantity, is_score
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchrun.model import JSON, ResultRow
+    from batchrun.workbook.columns import ColumnSurvey
+    from batchrun.workbook.flatten import Flat
+    from batchrun.workbook.layout import Layout, ResultColumn
+
+MOST_COLUMNS = 60
+"""Result columns that are looked at: memory does not grow with what the service sends."""
+MOST_DISTINCT = 5_000
+"""Different values that are counted; a column with more has neither top values nor a median."""
+MOST_CATEGORIES = 25
+MOST_LETTERS = 60
+BEST = 10
+
+
+@dataclass(slots=True)
+class Counted:
+    """The values of a column and how often each occurs.
+
+    Attributes:
+        column: The column.
+        values: How many rows have each value.
+        rows: How many rows have any.
+        full: Whether there were more different values than are counted.
+    """
+
+    column: ResultColumn
+    values: Counter[str | float] = field(default_factory=Counter)
+    rows: int = 0
+    full: bool = False
+
+    def see(self, value: str | float) -> None:
+        """Take a value into account."""
+        if value in self.values or len(self.values) < MOST_DISTINCT:
+            self.values[value] += 1
+        else:
+            self.full = True
+
+    @property
+    def is_category(self) -> bool:
+        """Whether its values are few, and most of them occur more than once."""
+        return 1 < len(self.values) <= MOST_CATEGORIES and 2 * len(self.values) <= self.rows
+
+    def top(self, most: int) -> list[tuple[str, int]]:
+        """The most frequent values, in an order that depends on nothing else."""
+        ranked = sorted(self.values.items(), key=lambda each: (-each[1], str(each[0]).casefold()))
+        return [(str(value), number) for value, number in ranked[:most]]
+
+    def quantile(self, share: float) -> float | None:
+        """The smallest number with at least this share of all at or below it."""
+        if self.full or not self.values:
+            return None
+        numbers = [(float(value), number) for value, number in self.values.items()]
+        left = share * self.rows
+        for value, number in sorted(numbers):
+            left -= number
+            if left <= 0:
+                return value
+        return None
+
+    @property
+    def lowest(self) -> float | None:
+        """The lowest number."""
+        return None if self.full else min(map(float, self.values), default=None)
+
+    @property
+    def highest(self) -> float | None:
+        """The highest number."""
+        return None if self.full else max(map(float, self.values), default=None)
+
+
+class Analysis:
+    """What the results say: fed with all rows, then read.
+
+    Args:
+        layout: Which columns there are.
+
+    Attributes:
+        score: The column by which rows are ranked; ``None`` where there is no number.
+        numbers: Columns of numbers.
+        categories: Columns of short texts.
+        lists: Columns of lists.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        columns = [column for column in layout.results[:MOST_COLUMNS] if not column.aside]
+        quantities = [
+            column
+            for column in columns
+            if not column.counts and is_quantity(column.path, column.survey)
+        ]
+        scores = [column for column in quantities if is_score(column.path)]
+        self.score: ResultColumn | None = next(iter([*scores, *quantities]), None)
+        rest = [column for column in quantities if column is not self.score]
+        self.numbers = [Counted(column) for column in [*filter(None, [self.score]), *rest]]
+        self.categories = [Counted(column) for column in columns if _may_be_category(column)]
+        self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
+        self._best: list[tuple[float, int, str]] = []
+        self._name_keys: dict[str, str] = {}
+
+    def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
+        """Take a row into account.
+
+        Args:
+            number: Its number, counted from 0.
+            row: The row.
+            flat: Its result.
+            name: What it is called.
+        """
+        for counted in self.numbers:
+            value = flat.values.get(counted.column.path)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                self._see_number(counted, value, number, name or f"line {row.row.line}")
+        for counted in self.categories:
+            value = flat.values.get(counted.column.path)
+            if value not in {None, ""}:
+                counted.rows += 1
+                counted.see(_spelled(value))
+        for counted in self.lists:
+            items = list(dict.fromkeys(_items(flat, counted.column)))
+            counted.rows += bool(items)
+            for item in items:
+                counted.see(item)
+
+    def best(self) -> list[tuple[int, str, float]]:
+        """The rows with the highest score: number, name, score; the highest first."""
+        ranked = sorted(self._best, key=lambda each: (-each[0], -each[1]))
+        return [(-number, name, value) for value, number, name in ranked]
+
+    def _see_number(self, counted: Counted, value: float, number: int, name: str) -> None:
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:  # a whole number that no float holds
+            return
+        if not finite:
+            return
+        counted.rows += 1
+        counted.see(value)
+        if counted.column is self.score:
+            entry = (float(value), -number, name)
+            if len(self._best) < BEST:
+                heapq.heappush(self._best, entry)
+            else:
+                heapq.heappushpop(self._best, entry)
+
+
+def _may_be_category(column: ResultColumn) -> bool:
+    survey: ColumnSurvey = column.survey
+    if column.counts or survey.items or column.moments is not None:
+        return False
+    short = survey.kinds == {str} and survey.width <= MOST_LETTERS
+    return short or survey.kinds == {bool}
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(str(value).split())[:MOST_LETTERS]
+
+
+_NAMES = ("title", "name", "label", "headline", "type", "category", "topic")
+
+
+def _items(flat: Flat, column: ResultColumn) -> Iterator[str]:
+    """What the items of a list are called."""
+    if column.path in flat.listed:
+        yield from (_spelled(item) for item in str(flat.values[column.path]).split("\n"))
+        return
+    for item in flat.items.get(column.path, ()):
+        called: JSON = next((item[key] for key in _NAMES if isinstance(item.get(key), str)), None)
+        if isinstance(called, str) and called.strip():
+            yield _spelled(called)

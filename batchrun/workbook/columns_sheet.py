@@ -1,0 +1,122 @@
+"""The sheet Columns: what each column of Results is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openpyxl.utils import get_column_letter
+
+from batchrun.text import plural
+from batchrun.workbook.columns import shown
+from batchrun.workbook.flatten import dotted
+from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, Audience
+from batchrun.workbook.sheets import TableColumn, TableSheets
+from batchrun.workbook.styles import ColumnKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchrun.model import Cell
+    from batchrun.workbook.columns import ColumnSurvey
+    from batchrun.workbook.layout import Layout, ResultColumn
+    from batchrun.workbook.sheets import Book
+
+TITLE = "Columns"
+_STATUS = {
+    STATUS_COLUMNS[0]: ("text", "what became of the row"),
+    STATUS_COLUMNS[1]: (
+        "text",
+        "why, for a row that is not completed; where a result was reused, from where",
+    ),
+    AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
+    "execution id": ("text", "the execution in PG:AI"),
+    "triggered (UTC)": ("date and time (UTC)", "when PG:AI accepted it"),
+    "started (UTC)": ("date and time (UTC)", "when it began to run"),
+    "finished (UTC)": ("date and time (UTC)", "when it ended"),
+    "seconds": ("number", "how long it ran"),
+}
+
+
+class ColumnsSheet:
+    """The sheet Columns.
+
+    Args:
+        book: The workbook.
+        layout: The columns.
+        shown: The columns of Results, in their order.
+        audience: For whom.
+    """
+
+    def __init__(
+        self, book: Book, layout: Layout, shown: Sequence[TableColumn], audience: Audience
+    ) -> None:
+        self._layout, self._shown = layout, shown
+        self._with_paths = audience is Audience.OPERATORS
+        result = ColumnKind.RESULT
+        columns = [
+            TableColumn("column", 9, ColumnKind.LIST),
+            TableColumn("name", 30, ColumnKind.LIST),
+            TableColumn("comes from", 13, ColumnKind.STATUS),
+            TableColumn("what it is", 34, ColumnKind.STATUS),
+            *([TableColumn("key path", 32, ColumnKind.STATUS)] if self._with_paths else []),
+            TableColumn("type", 15, result),
+            TableColumn("filled", 9, result),
+            TableColumn("filled share", 9, result, formats={"float": "0%"}),
+            TableColumn("example", 29, result),
+        ]
+        self._sheets = TableSheets(book, TITLE, columns, len(shown), frozen=2)
+
+    def write(self, rows: int) -> None:
+        """Write a line for each column.
+
+        Args:
+            rows: How many rows there are.
+        """
+        layout = self._layout
+        own = list(zip(layout.original, layout.original_surveys, strict=True))
+        by_title = {column.title: column for column in layout.results}
+        for position, column in enumerate(self._shown, 1):
+            letter, survey, kind, path = get_column_letter(position), None, "", None
+            if position <= len(own):
+                survey, source, what = own[position - 1][1], "your list", "unchanged"
+                kind = survey.type_name(turned=False)
+            elif column.title in _STATUS and column.kind is not ColumnKind.RESULT:
+                kind, what = _STATUS[column.title]
+                source = "batchrun"
+            elif (found := by_title.get(column.title)) is not None:
+                survey, source, what = found.survey, "the results", _what(found, layout)
+                kind, path = survey.type_name(turned=True), dotted(found.path)
+            else:
+                source, kind = "the results", "text"
+                what = "results that have no column, because Excel has no more"
+                assert column.title == MORE
+            self._append(
+                [letter, column.title or "(blank)", source, what], path, kind, survey, rows
+            )
+
+    def _append(
+        self,
+        leading: list[Cell],
+        path: str | None,
+        kind: str,
+        survey: ColumnSurvey | None,
+        rows: int,
+    ) -> None:
+        counted: list[Cell] = [None, None, None]
+        if survey is not None:
+            share = survey.filled / rows if rows else None
+            counted = [survey.filled, share, shown(survey.example)]
+        paths = [path] if self._with_paths else []
+        self._sheets.append([*leading, *paths, kind, *counted])
+
+
+def _what(column: ResultColumn, layout: Layout) -> str:
+    notes = []
+    if column.counts:
+        sheet = next((each.title for each in layout.tables if each.path == column.path), "")
+        notes.append(f"how many; each is a line of the sheet {sheet}")
+    if column.aside:
+        notes.append(f"{column.aside}; folded away at the end")
+    elif column.survey.nulls and not column.counts:
+        notes.append(f"sent empty (null) {plural(column.survey.nulls, 'time')}")
+    return "; ".join(notes) or "a value of the result"

@@ -1,0 +1,156 @@
+"""A sheet that is no table: blocks of facts beside and below each other, on one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from openpyxl.chart import BarChart, Reference
+from openpyxl.chart.label import DataLabelList
+from openpyxl.chart.marker import DataPoint
+from openpyxl.utils import get_column_letter
+
+from batchrun.workbook.rows import cell_xml
+from batchrun.workbook.sheets import LETTERS_PER_WIDTH, LINE_POINTS, print_on
+from batchrun.workbook.styles import NUMBER_FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from batchrun.model import Cell
+    from batchrun.workbook.sheets import Book
+
+_SECTION_HEIGHT = 22.0
+_TITLE_HEIGHT = 26.0
+_MOST_LINES = 6
+CHART_COLOR = "1F5C8B"
+
+
+class Page:
+    """Cells that are put anywhere on a sheet, and written at the end.
+
+    Args:
+        book: The workbook.
+        name: What the sheet is called.
+        widths: Of its columns, in characters.
+    """
+
+    def __init__(self, book: Book, name: str, widths: Sequence[float]) -> None:
+        self.book = book
+        self.sheet, self._rows = book.sheet(name)
+        self._widths = widths
+        self._cells: dict[int, dict[int, tuple[Cell, int, str]]] = {}
+        self._heights: dict[int, float] = {}
+        for position, width in enumerate(widths, 1):
+            self.sheet.column_dimensions[get_column_letter(position)].width = width
+        self.sheet.sheet_view.showGridLines = False
+        print_on(self.sheet, high=1)
+
+    def put(self, row: int, column: int, value: Cell, style: int, location: str = "") -> None:
+        """Put a value into a cell, counted from 1; it may lead to a place in the workbook."""
+        self._cells.setdefault(row, {})[column] = (value, style, location)
+
+    def title(self, text: str, *notes: str) -> int:
+        """The title of the page and notes on it; the row after them."""
+        self.put(1, 1, text, self.book.styles.title())
+        self._heights[1] = _TITLE_HEIGHT
+        for row, note in enumerate(notes, 2):
+            self.put(row, 1, note, self.book.styles.note())
+        return 3 + len(notes)
+
+    def section(self, row: int, column: int, *titles: str, wide: int = 0) -> int:
+        """The heads of a block; the row after them."""
+        styles = self.book.styles
+        for position in range(max(len(titles), wide)):
+            text = titles[position] if position < len(titles) else None
+            self.put(row, column + position, text, styles.section(right=position > 0))
+        self._heights[row] = _SECTION_HEIGHT
+        return row + 1
+
+    def fact(
+        self,
+        row: int,
+        column: int,
+        name: Cell,
+        *values: Cell,
+        formats: Sequence[str] = (),
+        location: str = "",
+    ) -> int:
+        """A line of a block; the row after it."""
+        styles = self.book.styles
+        self.put(row, column, name, styles.fact(wrap=True, link=bool(location)), location)
+        for position, value in enumerate(values):
+            if value is not None:
+                code = formats[position] if position < len(formats) else ""
+                usual = NUMBER_FORMATS.get(type(value).__name__, "General")
+                self.put(row, column + 1 + position, value, styles.fact(code or usual))
+        text, width = str(name), self._widths[column - 1] * LETTERS_PER_WIDTH
+        lines = min(-(-len(text) // int(width)), _MOST_LINES)
+        if lines > 1:
+            self._heights[row] = max(self._heights.get(row, 0), lines * LINE_POINTS)
+        return row + 1
+
+    def bars(
+        self,
+        title: str,
+        lines: tuple[int, int],
+        column: int,
+        place: str,
+        *,
+        colors: Mapping[int, str] | None = None,
+        upright: bool = False,
+        size: tuple[float, float] = (13.0, 6.5),
+    ) -> None:
+        """A chart of the numbers beside the names in a column.
+
+        Args:
+            title: What it shows.
+            lines: The first and the last row.
+            column: The column of the names, counted from 1.
+            place: The cell in which its corner is.
+            colors: Colors of single bars, by their position.
+            upright: Whether the bars stand.
+            size: Width and height in centimeters.
+        """
+        first, last = lines
+        names = [str(self._cells[row][column][0]) for row in range(first, last + 1)]
+        numbers = [self._cells[row][column + 1][0] for row in range(first, last + 1)]
+        chart: Any = BarChart()
+        chart.title, chart.legend = self.book.fitter.plain(title), None
+        chart.width, chart.height = size
+        chart.type = "col" if upright else "bar"
+        chart.add_data(Reference(self.sheet, min_col=column + 1, min_row=first, max_row=last))
+        chart.set_categories(Reference(self.sheet, min_col=column, min_row=first, max_row=last))
+        chart.gapWidth = 10 if upright else 40
+        chart.series[0].graphicalProperties.solidFill = CHART_COLOR
+        for position, color in (colors or {}).items():
+            point: Any = DataPoint(idx=position)
+            point.graphicalProperties.solidFill = color
+            chart.series[0].dPt.append(point)
+        chart.dataLabels = DataLabelList(
+            showVal=True,
+            showSerName=False,
+            showCatName=False,
+            showLegendKey=False,
+            showPercent=False,
+        )
+        # openpyxl leaves this open, which new versions of Excel take for "no axis"
+        chart.x_axis.delete, chart.y_axis.delete = False, True
+        chart.y_axis.majorGridlines = None
+        if not upright:  # the first name on top
+            chart.x_axis.scaling.orientation = "maxMin"
+            chart.y_axis.crosses = "max"
+        self.sheet.add_chart(chart, place)
+        told = ", ".join(f"{name}: {number}" for name, number in zip(names, numbers, strict=True))
+        self.book.alternatives.append(self.book.fitter.plain(f"Bar chart. {title}: {told}"))
+
+    def write(self) -> None:
+        """Write all cells."""
+        for row in range(1, max(self._cells, default=0) + 1):
+            cells = []
+            for column, (value, style, location) in sorted(self._cells.get(row, {}).items()):
+                place = f"{get_column_letter(column)}{row}"
+                cells.append(cell_xml(place, style, self.book.fitter.fit(value)))
+                if location:
+                    self._rows.link(place, location=location)
+            self._rows.add(cells, self._heights.get(row))
+        self._cells = {}

@@ -1,0 +1,161 @@
+"""The last sheet, Run details: how the batch went, what it took, how to continue."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from batchrun import __version__
+from batchrun.model import Outcome
+from batchrun.workbook.layout import AGAIN, naive
+from batchrun.workbook.marks import MENDED
+from batchrun.workbook.page import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from batchrun.model import BatchSummary, Cell
+    from batchrun.workbook.layout import Layout
+    from batchrun.workbook.sheets import Book
+
+TITLE = "Run details"
+BINS = 12
+
+
+class RunDetailsSheet:
+    """The sheet Run details.
+
+    Args:
+        book: The workbook.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._page = Page(book, TITLE, (48, 44))
+        self._row = 1
+
+    def write(self, summary: BatchSummary, layout: Layout) -> None:
+        """Write all of it."""
+        self._row = self._page.title(TITLE)
+        self._facts("Next steps", _next_steps(summary, layout.undecided))
+        self._facts("What ran", _settings(summary))
+        self._facts("Time", _times(summary, layout))
+        self._facts("Requests", _requests(summary))
+        self._histogram(layout)
+
+    def close(self) -> None:
+        """Write what there is, and which parts of the workbook could not be made."""
+        left_out = [(part, "could not be shown") for part in self._page.book.left_out]
+        self._facts("Left out", left_out[:100])
+        self._page.write()
+
+    def _histogram(self, layout: Layout) -> None:
+        bins = histogram(layout.seconds)
+        if not bins:
+            return
+        first = self._row = self._page.section(self._row, 1, "Seconds per execution", "executions")
+        for words, number in bins:
+            self._row = self._page.fact(self._row, 1, words, number, formats=("#,##0",))
+        with self._page.book.optional("the chart of run times"):
+            lines = (first, self._row - 1)
+            self._page.bars("Seconds per execution", lines, 1, "D3", upright=True)
+
+    def _facts(self, title: str, facts: Iterable[tuple[str, Cell]]) -> None:
+        filled = [(name, value) for name, value in facts if value is not None]
+        if not filled:
+            return
+        self._row = self._page.section(self._row, 1, title, wide=2)
+        for name, value in filled:
+            code = {int: "#,##0", float: "#,##0.00"}.get(type(value), "")
+            self._row = self._page.fact(self._row, 1, name, value, formats=(code,))
+        self._row += 1
+
+
+def histogram(counted: Sequence[tuple[float, int]]) -> list[tuple[str, int]]:
+    """Bins of equal, round width, and how many values are in each.
+
+    Args:
+        counted: The values, ascending and not negative, and how many there are of each.
+    """
+    if not counted:
+        return []
+    highest = counted[-1][0]
+    width = next(
+        step
+        for power in range(-2, 12)
+        for step in (10**power, 2 * 10**power, 5 * 10**power)
+        if step * BINS > highest
+    )
+    bins = [0] * (int(highest / width) + 1)
+    for value, number in counted:
+        bins[max(0, min(int(value / width), len(bins) - 1))] += number
+    first = next(position for position, number in enumerate(bins) if number)
+    return [
+        (f"{position * width:g} to {(position + 1) * width:g}", number)
+        for position, number in enumerate(bins)
+        if position >= first
+    ]
+
+
+def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
+    """The smallest value with at least this share of all at or below it.
+
+    Args:
+        counted: The values, ascending, and how many there are of each.
+        share: Between 0 and 1.
+    """
+    left = share * sum(number for _, number in counted)
+    for value, number in counted:
+        left -= number
+        if left <= 0:
+            return value
+    return None
+
+
+def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Cell]]:
+    counts, batch_id = summary.counts, summary.batch_id
+    yield "note", summary.note or None
+    if summary.unfinished:
+        yield "continue with", f"batchrun resume {batch_id}"
+    if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
+        yield "send failed and rejected rows again with", f"batchrun retry {batch_id}"
+    if undecided:
+        yield "settle rows in doubt with", f"batchrun resume {batch_id}"
+    if counts[Outcome.INVALID]:
+        yield "correct invalid rows in the list, then", MENDED
+    if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
+        yield f'send the rows you mark under "{AGAIN}" with', "batchrun run THIS_FILE"
+    yield "write this file again with", f"batchrun export {batch_id} -o OUT.xlsx"
+
+
+def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
+    yield "created (UTC)", naive(summary.created_at)
+    yield "last change (UTC)", naive(summary.updated_at)
+    yield "estimated", _rounded(summary.estimated_seconds)
+    yield "worked on", _rounded(summary.worked_seconds)
+    if summary.worked_seconds:
+        yield "of it waiting for the quota", timedelta(seconds=round(summary.quota_seconds))
+    yield "seconds per execution, median", quantile(layout.seconds, 0.5)
+    yield "seconds per execution, 90 % below", quantile(layout.seconds, 0.9)
+
+
+def _rounded(seconds: float) -> timedelta | None:
+    return timedelta(seconds=round(seconds)) if seconds else None
+
+
+def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
+    yield "estimated", summary.estimated_requests or None
+    yield "spent", summary.requests
+    yield "spent per row", summary.requests / summary.rows if summary.rows else None
+    yield "rows with the result of an earlier batch", summary.reused or None
+    yield "jobs (rows without their duplicates)", summary.jobs
+
+
+def _settings(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
+    yield "batch", summary.batch_id
+    yield "workflow", f"{summary.workflow.name} ({summary.workflow.id})"
+    yield "list", summary.source.name
+    yield "sheet of the list", summary.source.sheet
+    if summary.parameters:
+        yield "parameters", json.dumps(dict(summary.parameters), ensure_ascii=False)
+    yield "written by", f"batchrun {__version__}"
