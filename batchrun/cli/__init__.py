@@ -20,7 +20,7 @@ from batchrun.cli.commands_web import add_web_command
 from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.options import announced
-from batchrun.cli.output import open_standard_streams, write_plainly
+from batchrun.cli.output import open_standard_streams, replace_unprintable
 from batchrun.cli.signals import exit_codes, ignore_interrupts, interrupts_restored
 from batchrun.errors import ExitCode, UsageError
 from batchrun.text import did_you_mean
@@ -106,7 +106,7 @@ add_command(app, show_version, name="version", hidden=True)
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
     open_standard_streams()
-    write_plainly()
+    replace_unprintable()
     announced.clear()
     exit_codes.clear()
     # Looking for garbage in all that was imported, just before it goes, would take 0.2 s.

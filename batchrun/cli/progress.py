@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from batchrun.cli.messages import clock_after
-from batchrun.cli.output import columns_of, fitted, fitting, is_screen, nobody_reads, room_of, tell
+from batchrun.cli.output import (
+    columns_of,
+    discard_output,
+    fitted,
+    fitting,
+    is_screen,
+    print_text,
+    room_of,
+)
 from batchrun.model import Outcome
 from batchrun.text import duration, plural
 
@@ -68,7 +76,7 @@ class ProgressPrinter:
         try:
             self._show(progress)
         except OSError:
-            nobody_reads(sys.stderr)
+            discard_output(sys.stderr)
         finally:
             self._drawing = False
             held, self._held = self._held, []
@@ -99,12 +107,12 @@ class ProgressPrinter:
         if self._drawing:
             self._held.append(text)
         elif self._bar is None:
-            tell(text, err=True)
+            print_text(text, err=True)
         else:
             try:
                 self._bar.write(CLEAR + fitted(text, sys.stderr), file=sys.stderr)
             except OSError:
-                nobody_reads(sys.stderr)
+                discard_output(sys.stderr)
 
     def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
         room = room_of(sys.stderr)

@@ -151,7 +151,7 @@ class Stopper:
 
 
 @contextmanager
-def heard_at_once() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """While the user is asked, the first signal to stop is heard: `KeyboardInterrupt`.
 
     A question holds up the event loop, which would otherwise hear of it only after the answer.

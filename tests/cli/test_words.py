@@ -372,7 +372,7 @@ def test_marked_rows_stop_after_as_many_failures_as_was_said(
     mark(batchrun.folder / "accounts.results.xlsx", 3)
     seen: list[Settings] = []
     batchrun.monkeypatch.setattr(
-        "batchrun.cli.commands_run.go_on",
+        "batchrun.cli.commands_run.continue_batch",
         lambda _batch, settings, _manner, **_how: seen.append(settings),
     )
     batchrun("run", "accounts.results.xlsx", "--yes", "--stop-after-failures", "1")
