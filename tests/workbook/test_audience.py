@@ -13,7 +13,7 @@ from batchrun.journal import Journal
 from batchrun.model import Outcome
 from batchrun.workbook import Audience
 from batchrun.workbook.layout import AGAIN, Shape
-from batchrun.workbook.marks import marked_rows
+from batchrun.workbook.marks import read_results
 from tests.workbook.batches import batch, row, sheet, sheet_names, table
 from tests.workbook.test_lossless import complete, plan_of
 
@@ -64,10 +64,13 @@ def test_rows_can_be_marked_to_run_again_in_either(
     opened["Results"].cell(2, head.index(AGAIN) + 1).value = "x"
     opened.save(tmp_path / "marked.xlsx")
 
-    [marked] = marked_rows(tmp_path / "marked.xlsx")
+    found = read_results(tmp_path / "marked.xlsx")
 
-    assert marked.execution_id == "exec_0"
-    assert marked.cells == ROWS[0].row.cells
+    assert found is not None
+    [results] = found.sheets
+    [marked] = results.marked
+    assert marked.cells[:2] == ROWS[0].row.cells
+    assert results.executions == {"exec_0"}
 
 
 @pytest.mark.parametrize("audience", Audience)
