@@ -70,7 +70,7 @@ def test_rows_can_be_marked_to_run_again_in_either(
     [results] = found.sheets
     [marked] = results.marked
     assert marked.cells[:2] == ROWS[0].row.cells
-    assert results.executions == {"exec_0"}
+    assert "exec_0" in results.executions
 
 
 @pytest.mark.parametrize("audience", Audience)
