@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+import batchrun
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -260,3 +262,22 @@ def test_the_key_is_in_no_page(site: Site) -> None:
         pages = [client.get(path).text for path in ("/", "/start", "/settings", "/live")]
     key = "sandbox"
     assert not [page for page in pages if re.search(rf'value="{key}"|>\s*{key}\s*<', page)]
+
+
+def test_a_stranger_s_batch_is_not_continued(site: Site, tmp_path: Path) -> None:
+    """A journal may come with a folder: what it holds was never agreed to on this machine."""
+    path = tmp_path / "list.csv"
+    path.write_text(SAMPLE.format(name="x") + "0949673c-da0f-4644-8ab1-e17cc91b5872,y\n")
+    settings = site.workspace.settings
+    batchrun.run(path, "Account Research", limit=1, settings=settings)
+    (summary,) = batchrun.batches(settings=settings)
+    assert summary.output is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batchrun.web.work.has_agreed", lambda *_: False)  # as on another machine
+        answer = site.post(f"/batches/{summary.batch_id}/resume")
+    assert answer.status_code == 400
+    assert "was not begun on this computer" in answer.text
+    assert len(site.triggers) == 1
+    assert site.post(f"/batches/{summary.batch_id}/resume").status_code == 303
+    site.workspace.wait(30)
+    assert len(site.triggers) == 2
