@@ -364,6 +364,15 @@ For: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Compare: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BATCH|auto|off",
+        help="Earlier batch of this workflow whose results to compare with, in the sheet Changes. "
+        "Without it, the newest with a result for the same company or contact.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 ForCrm: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -674,6 +683,7 @@ class ColumnOptions:
     csv_plain: CsvPlain = False
     raw_text: RawText = False
     for_: For = None
+    compare: Compare = None
 
 
 def form_from(
@@ -723,6 +733,7 @@ def form_from(
         None if every is None else _seconds(every, said_by),
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
+        compare=options.compare,
         audience=None if audience is None else Audience(audience.lower()),
     )
     return wanted.over(Form(rename=usual.rename))

@@ -9,6 +9,7 @@ import shutil
 import sys
 import unicodedata
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -293,6 +294,22 @@ def discard_output(stream: Any) -> None:
 
 
 _PLAINLY = "batchrun-plainly"
+
+
+def open_standard_streams() -> None:
+    """Open what the shell has closed (``<&-``, ``>&-``, ``2>&-``) on the null device.
+
+    Without it Python's streams are ``None``, and the next file that is opened, the journal perhaps,
+    gets their number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            nothing = Path(os.devnull).open("w" if number else "r", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, nothing)
 
 
 def replace_unprintable() -> None:

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from batchrun.engine import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
-STOPPED = "No more triggers"
-"""How the engine's own words begin; any other notice is the reason a request came to nothing."""
-
 NARROWEST_BAR = 10
 BESIDE_THE_BAR = len("100%|| ")
 
@@ -55,6 +52,7 @@ class ProgressPrinter:
         self._quota: Any = None
         self._last_line = time.monotonic()
         self._last_notice = ""
+        self._stopped = False
         self._drawing = False
         self._held: list[str] = []
 
@@ -96,7 +94,10 @@ class ProgressPrinter:
             print(f"{done:,} of {plural(rows, 'row')}; {', '.join(words)}", file=sys.stderr)
         if progress.notice and progress.notice != self._last_notice:
             self._last_notice = progress.notice
-            self.say(_noticed(progress.notice))
+            self.say(f"A request failed ({progress.notice}). Retrying.")
+        if progress.stopped_because and not self._stopped:
+            self._stopped = True
+            self.say(f"No more triggers: {progress.stopped_because}")
 
     def say(self, text: str) -> None:
         """Print a line without breaking the bar: once it is drawn, where it is just being drawn.
@@ -199,10 +200,3 @@ def quota_line(progress: Progress, width: int, now: datetime, speed: float = 1.0
     if progress.seconds_left:
         short.append(f"done {clock_after(progress.seconds_left, now, speed)}")
     return fitting(short, width)
-
-
-def _noticed(notice: str) -> str:
-    """What is told of a single request means little by itself; what the engine says, it says."""
-    if notice.startswith(STOPPED):
-        return notice
-    return f"A request brought nothing usable ({notice}); it is tried again later."

@@ -12,7 +12,7 @@ import typer
 
 from batchrun.cli.output import print_lines, print_text
 from batchrun.cli.prompts import beside_question, confirm, on_stderr
-from batchrun.cli.signals import Stopper
+from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
@@ -114,7 +114,6 @@ def run_list(
         if pilot and display.goes_on(report, *before):
             report = display.rest_of(report, output, form)
         display.ended = report
-    _end(report, settings, mode, display)
 
 
 def continue_batch(
@@ -163,7 +162,6 @@ def continue_batch(
         if pilot and display.goes_on(report):
             report = display.rest_of(report, output, form)
         display.ended = report
-    _end(report, settings, mode, display)
 
 
 class _BatchDisplay:
@@ -261,8 +259,11 @@ def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDispla
         words_of(mode.notify_command)  # before anything is spent
     with logging_to(settings.log_file):
         display = _BatchDisplay(settings, mode)
-        with display.printer, _noticed(display, mode), display.stopper.listening():
-            yield display
+        with display.stopper.listening():
+            with display.printer, _noticed(display, mode):
+                yield display
+            if display.ended is not None:
+                _end(display.ended, settings, mode, display)
 
 
 @contextmanager
@@ -291,14 +292,18 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
 def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDisplay) -> None:
     from batchrun.cli.messages import end
 
-    end(
-        report,
-        settings,
-        display.where,
-        as_json=mode.as_json,
-        quiet=mode.quiet,
-        stopped=display.control.stopped,
-    )
+    try:
+        end(
+            report,
+            settings,
+            display.where,
+            as_json=mode.as_json,
+            quiet=mode.quiet,
+            stopped=display.control.stopped,
+        )
+    except typer.Exit as ended:
+        exit_codes.append(ended.exit_code)
+        raise
 
 
 def _another_key() -> str:
