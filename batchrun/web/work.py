@@ -626,7 +626,10 @@ class Workspace:
     def _note(self, run: BatchRun) -> Callable[[Progress], None]:
         def note(progress: Progress) -> None:
             run.progress, run.at = progress, time.monotonic()
-            run.notice = progress.notice or run.notice
+            stopped = progress.stopped_because
+            run.notice = (
+                f"No more triggers: {stopped}" if stopped else progress.notice or run.notice
+            )
             run.version += 1
 
         return note
