@@ -327,7 +327,7 @@ def _no_results(request: Request) -> Request:
     """
     if isinstance(request.source, (str, Path)):
         path = Path(request.source)
-        if Rerun.batch_of(path) is not None:
+        if Rerun.is_given_back(path):
             raise UsageError(
                 f"{path.name} holds results of batchrun.",
                 "Send its marked rows again with batchrun.run_marked, or run the list itself.",

@@ -365,6 +365,22 @@ class BatchSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierResults:
+    """What an earlier batch of the same workflow found for the companies and contacts of a batch.
+
+    Attributes:
+        batch_id: The earlier batch.
+        created_at: When it was planned; aware, UTC.
+        rows: For each row of the later batch, in its order: the result and when it was finished;
+            ``None`` for both where there is none. May be iterated more than once.
+    """
+
+    batch_id: str
+    created_at: datetime
+    rows: Iterable[tuple[JSON, datetime | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResults:
     """Everything a workbook is made of.
 
@@ -375,6 +391,7 @@ class BatchResults:
         roles: The input's ID columns.
         list_formats: The number formats of the input's cells, as `workbook.list_formats` encodes
             them; ``None`` where they are not known.
+        earlier: What the results are compared with; ``None`` for nothing.
     """
 
     summary: BatchSummary
@@ -382,3 +399,4 @@ class BatchResults:
     rows: Iterable[ResultRow]
     roles: Mapping[Role, int] = field(default_factory=dict)
     list_formats: bytes | None = None
+    earlier: EarlierResults | None = None

@@ -22,6 +22,7 @@ from batchrun.tables import (
     save_choices,
     unused_notices,
 )
+from batchrun.tables.isolated import open_book
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -247,20 +248,19 @@ def preview(request: Request, settings: Settings) -> Preview:
     except InputError as error:
         problem = error
     columns = tuple(candidate_contents(table, roles, lenient=choices.lenient_ids))
-    sheets = () if table.source.sheet is None else _sheet_names(request.source)
+    sheets: tuple[str, ...] = ()
+    if table.source.sheet is not None and table.source.path is not None:
+        sheets = _sheet_names(Path(table.source.path), _limits(settings))
     return Preview(table, roles, columns, problem, sheets)
 
 
-def _sheet_names(source: object) -> tuple[str, ...]:
-    """The visible sheets of a workbook that has been read, so that it is known to be harmless."""
-    from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
-
+def _sheet_names(path: Path, limits: LoadLimits) -> tuple[str, ...]:
+    """The visible sheets of a workbook."""
     try:
-        with CalamineWorkbook.from_path(str(source)) as workbook:
-            sheets = workbook.sheets_metadata
-    except (OSError, CalamineError):
+        with open_book(path.read_bytes(), path.name, limits) as book:
+            return tuple(sheet.name for sheet in book.sheets if sheet.visible)
+    except OSError:
         return ()
-    return tuple(one.name for one in sheets if one.visible is SheetVisibleEnum.Visible)
 
 
 def _limits(settings: Settings) -> LoadLimits:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from batchrun.cli.notifications import Notice
-from batchrun.cli.output import LABEL, Whole, tell, tell_all, tell_as_it_is
+from batchrun.cli.output import LABEL, Whole, print_exact, print_lines, print_text
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, duration, one_line, plural, quoted_command
@@ -554,12 +554,14 @@ def end(
     if as_json:
         resume_at = None if report.resume_at is None else report.resume_at.isoformat()
         ending = {"exit_code": int(report.exit_code), "resume_at": resume_at}
-        tell_as_it_is(json.dumps(summary_json(report.summary) | ending))
+        print_exact(json.dumps(summary_json(report.summary) | ending))
         raise BatchExit(report, stopped=stopped)
     if not quiet:
-        tell_all(["", *_lines(report, settings, where)])
+        print_lines(["", *_lines(report, settings, where)])
     if report.output is not None:
-        tell_as_it_is(str(report.output)) if quiet else tell(Whole(f"Workbook:  {report.output}"))
+        print_exact(str(report.output)) if quiet else print_text(
+            Whole(f"Workbook:  {report.output}")
+        )
     raise BatchExit(report, stopped=stopped)
 
 

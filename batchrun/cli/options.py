@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
-from batchrun.cli.output import tell
+from batchrun.cli.output import print_text
 from batchrun.cli.prompts import ask_if_somebody_is_here
 from batchrun.errors import BatchrunError, NoBatchError, UsageError
 from batchrun.model import InDoubt
@@ -371,6 +371,15 @@ For: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Compare: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BATCH|auto|off",
+        help="Earlier batch of this workflow whose results to compare with, in the sheet Changes. "
+        "Without it, the newest with a result for the same company or contact.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 ForCrm: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -523,7 +532,7 @@ def announce(settings: Settings) -> None:
     """Say what a ``.env`` file contributes, once in each command."""
     for notice in settings.notices:
         if notice not in announced:
-            tell(f"Note:      {notice}", err=True)
+            print_text(f"Note:      {notice}", err=True)
             announced.add(notice)
 
 
@@ -616,7 +625,7 @@ def sandbox_journal(settings: Settings) -> str:
     return str(path.with_name(name))
 
 
-def sandbox_words() -> str:
+def sandbox_hint() -> str:
     """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
     from batchrun import batches
 
@@ -658,7 +667,7 @@ def _note_synchronised(settings: Settings) -> None:
 
     service = synchronised_by(path.absolute())
     if service is not None:
-        tell(
+        print_text(
             f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
             "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
             err=True,
@@ -692,6 +701,7 @@ class ColumnOptions:
     csv_plain: CsvPlain = False
     raw_text: RawText = False
     for_: For = None
+    compare: Compare = None
 
 
 def form_from(
@@ -745,6 +755,7 @@ def form_from(
         None if every is None else _seconds(every, said_by),
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
+        compare=options.compare,
         audience=None if audience is None else Audience(audience.lower()),
     )
     return wanted.with_layout().over(Form(rename=shape.rename))
@@ -819,15 +830,17 @@ def configuration_of(batch: BatchSummary) -> Configuration:
     return find_configuration(None if batch.source.path is None else Path(batch.source.path))
 
 
-def tell_configuration(configuration: Configuration, settings: Settings) -> None:
+def print_configuration(configuration: Configuration, settings: Settings) -> None:
     """Say which files count: what they hold may decide what is paid for."""
     for file in configuration.files:
-        tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)])
+        print_text(
+            f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)]
+        )
     named = configuration.settings.get("profile")
     if named is not None and settings.profile == named:
-        tell(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
+        print_text(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
     if named is not None and settings.profile != named:
-        tell(
+        print_text(
             f"Note:      profile {named} of batchrun.toml is not used: "
             "the key comes from elsewhere (see: batchrun config)",
             err=True,
@@ -859,7 +872,7 @@ def request_from(
         name, parameter = parse_parameter(text)
         parameters[name] = parameter
         if isinstance(parameter, str) and _BROKEN_JSON.fullmatch(parameter.strip()):
-            tell(
+            print_text(
                 f"Note:      --param {name} is sent as text, because it is not valid JSON. "
                 'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
                 err=True,
@@ -949,7 +962,7 @@ def _refuse_constant(name: str) -> JSON:
     raise ValueError(name)  # NaN and Infinity are words, not JSON
 
 
-def spread(command: Callable[..., None]) -> Callable[..., None]:
+def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """A command with the fields of each of its groups as options of their own, in their place.
 
     A group is a parameter whose type is a dataclass; its fields are annotated as parameters of a

@@ -53,6 +53,9 @@ class Form:
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
         raw_text: Keep the markup of texts in Markdown, which people otherwise don't see.
         audience: Who a workbook is for; ``None`` for operators.
+        compare: What the results are compared with: the id of an earlier batch, ``"auto"`` for the
+            newest earlier batch of the same workflow that has a result for the same company or
+            contact, ``"off"`` for nothing; ``None`` for ``"auto"``.
         only: Write the list again, with only the rows that have these outcomes and the reason;
             ``None`` for the results of all rows.
         usual: Where results go that have gone nowhere yet: there, or under a free name like it.
@@ -70,6 +73,7 @@ class Form:
     raw_text: bool = False
     audience: Audience | None = None
     only: Collection[Outcome] | None = None
+    compare: str | None = None
 
     @property
     def shape(self) -> Shape:
@@ -94,6 +98,7 @@ class Form:
             layout=self.layout or kept.layout,
             raw_text=self.raw_text or kept.raw_text,
             audience=self.audience or kept.audience,
+            compare=self.compare or kept.compare,
         )
 
     def with_layout(self) -> Form:
@@ -116,6 +121,7 @@ class Form:
             "layout": None if self.layout is None else str(self.layout.absolute()),
             "raw_text": self.raw_text,
             "audience": self.audience,
+            "compare": self.compare,
         }
         return json.dumps(kept, ensure_ascii=False)
 
