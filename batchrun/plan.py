@@ -293,7 +293,7 @@ class Plan:
         [role] = self.roles
         if object_ is None or object_ is role:
             return []
-        words = f"{_NOUNS[object_]}, but only {_ROLE_WORDS[role]}s are sent"
+        words = f"{_NOUNS[object_]}, but only {role.name.lower()} IDs are sent"
         return [f"The workflow's {where} speaks of {words}"]
 
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:

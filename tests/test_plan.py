@@ -153,3 +153,27 @@ def test_a_list_without_a_valid_row_has_no_job() -> None:
     plan = plan_of("", "12345")
     assert (len(plan.bodies), plan.first_body, plan.duplicates) == (0, None, 0)
     assert len(plan.invalid) == 2
+
+
+def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
+    table = table_of(["Company ID", "Contact ID"], [ACME, BETA], [ACME, ACME], [BETA, ACME])
+    roles = {Role.COMPANY: 0, Role.CONTACT: 1}
+    plan = make_plan(table, RESEARCH, roles, Parameters(), RATES)
+    [hint] = plan.hints()
+    assert hint.startswith("2 contacts at 2 companies: --no-contact sends 2 jobs")
+    assert "the workflow's name speaks of companies" in hint
+    alone = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters(), RATES)
+    assert len(alone.bodies) == 2
+    assert alone.hints() == []
+
+
+def test_a_workflow_for_the_other_object_is_pointed_out() -> None:
+    table = table_of(["ID"], [ACME])
+    for workflow, role, words in (
+        (RESEARCH, Role.CONTACT, "name speaks of companies, but only contact IDs are sent"),
+        (Workflow("w", "Score", "Scores a person"), Role.COMPANY, "description speaks of contacts"),
+    ):  # fmt: skip
+        [hint] = make_plan(table, workflow, {role: 0}, Parameters(), RATES).hints()
+        assert words in hint
+    vague = Workflow("w", "Account and contact research")
+    assert make_plan(table, vague, {Role.CONTACT: 0}, Parameters(), RATES).hints() == []
