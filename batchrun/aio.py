@@ -58,8 +58,6 @@ class Reading(TypedDict, total=False):
     delimiter: str | None
     quoting: str | None
     lenient_ids: bool
-    mapping: Path | None
-    save_mapping: Path | None
     ask: Ask | None
     reuse: timedelta | None
 
@@ -94,7 +92,7 @@ async def check(
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
             ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
             ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
+            ``parameters``, ``parameter_columns``, ``ask``,
             ``reuse``; see `Request`.
 
     Raises:
@@ -141,7 +139,7 @@ async def run(
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
             ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
             ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
+            ``parameters``, ``parameter_columns``, ``ask``,
             ``reuse``; see `Request`.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
@@ -20,7 +19,7 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.events import Event, happened
-from batchrun.settings.consent import Consent, agree, has_agreed
+from batchrun.settings.consent import Consent, agree
 from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
@@ -134,12 +133,7 @@ def _write(found: BatchResults, target: Path, form: workbook.Form) -> Path:
 def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> workbook.Form:
     """How a batch's results are written: as said now, else as said when it was last worked on."""
     before = journal.form(batch_id)
-    recalled = workbook.Form.recalled(before)
-    if given.layout is not None:
-        agree(Consent.OUTPUT, str(given.layout.absolute()))
-    elif recalled.layout is not None and not has_agreed(Consent.OUTPUT, str(recalled.layout)):
-        recalled = replace(recalled, layout=None)  # the journal may be a stranger's
-    form = given.over(recalled).with_layout()
+    form = given.over(workbook.Form.recalled(before))
     kept = form.remembered()
     if kept != before:
         journal.set_form(batch_id, kept)

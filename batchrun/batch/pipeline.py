@@ -183,7 +183,7 @@ async def run(
             "Give one.",
         )
     settings = settings or load_settings()
-    form = (form or workbook.Form()).with_layout()
+    form = form or workbook.Form()
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if output is not None:
@@ -258,7 +258,7 @@ async def resume(
         BatchrunError: As in `run`; the batch is of another service.
     """
     settings = settings or load_settings()
-    form = (form or workbook.Form()).with_layout()
+    form = form or workbook.Form()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
     if "base_url" in settings.model_fields_set:

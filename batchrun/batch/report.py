@@ -53,7 +53,7 @@ def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
     """
     with existing_journal(location) as journal:
         left = standing(journal, batch_id)
-        form = Form.recalled(journal.form(batch_id)).with_layout()
+        form = Form.recalled(journal.form(batch_id))
         with journal.results(batch_id, of_jobs=jobs) as found:
             rows = tuple(found.rows)
             layout = layout_of(found, form.shape)

@@ -40,6 +40,7 @@ from batchrun.cli.options import (
     Reuse,
     Sandbox,
     SandboxJournal,
+    SaveOptions,
     StopAfterFailures,
     Wait,
     Workflow,
@@ -52,6 +53,7 @@ from batchrun.cli.options import (
     print_configuration,
     request_from,
     sandbox_of,
+    save_typed_options,
     settings_from,
     settings_with_journal,
     with_option_groups,
@@ -310,9 +312,14 @@ def check(
         bool,
         typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST),
     ] = False,
+    save_options: SaveOptions = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do and cost. Nothing is triggered."""
+    from batchrun.settings import ListDefaults
+
+    if save_options and str(file) == "-":
+        raise UsageError("--save-options needs a list in a file.", "Leave it out.")
     given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
     with _from_stdin(file) as path:
         files = configuration_beside(path)
@@ -320,6 +327,9 @@ def check(
         with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
             print_configuration(files, settings)
             _show_plan(request, settings, as_json=as_json, details=details)
+        if save_options:
+            typed = request_from(path, request.workflow, reading, None, ListDefaults())
+            save_typed_options(path, typed, ColumnOptions())
 
 
 @contextmanager
@@ -370,6 +380,7 @@ def run(
     stop_after_failures: StopAfterFailures = None,
     columns: ColumnOptions,
     write_every: WriteEvery = None,
+    save_options: SaveOptions = False,
     log_file: LogFile = None,
     notify_command: NotifyCommand = None,
     quiet: Quiet = False,
@@ -414,6 +425,12 @@ def run(
     request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
     with settings_or_sandbox(use_sandbox, **given) as settings:
         print_configuration(files, settings)
+        if save_options:
+            from batchrun.settings import ListDefaults
+
+            typed = request_from(file, request.workflow, reading, None, ListDefaults())
+            others = {"write_every": write_every, "wait": wait, "daily": daily}
+            save_typed_options(file, typed, columns, **others)
         if dry_run:
             _show_plan(request, settings, as_json=as_json)
             return

@@ -190,19 +190,12 @@ LenientIds: TypeAlias = Annotated[
     ),
 ]
 
-MappingFile: TypeAlias = Annotated[
-    Path | None,
+SaveOptions: TypeAlias = Annotated[
+    bool,
     typer.Option(
-        "--mapping",
-        metavar="FILE.toml",
-        help="Read columns as saved there.",
+        "--save-options",
+        help="Save these options in batchrun.toml beside the list, for the next run.",
         rich_help_panel=THE_LIST,
-    ),
-]
-SaveMapping: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.toml", help="Keep this choice of columns there.", rich_help_panel=THE_LIST
     ),
 ]
 
@@ -394,16 +387,6 @@ WriteEvery: TypeAlias = Annotated[
     typer.Option(
         metavar="TIME",
         help="Also write the results while the batch runs, such as every 30s, 5m or 1h.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-
-LayoutFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--layout",
-        metavar="FILE.json",
-        help="Keeps the columns for the next batch, or gives them.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -697,7 +680,6 @@ class ColumnOptions:
     columns: Columns = None
     rename: Rename = None
     flat_depth: FlatDepth = None
-    layout: LayoutFile = None
     csv_plain: CsvPlain = False
     raw_text: RawText = False
     for_: For = None
@@ -728,9 +710,6 @@ def form_from(
     from batchrun.workbook import Audience, Crm, Form
 
     usual = defaults or ListDefaults()
-    layout = options.layout
-    kept = layout is not None and layout.exists()
-    shape = ListDefaults() if kept else usual  # a layout says it all
     every, said_by = write_every, "--write-every"
     if every is None:
         every, said_by = usual.write_every, "write_every in batchrun.toml"
@@ -746,19 +725,18 @@ def form_from(
             f"{did_you_mean(audience, Audience)}It can be {' or '.join(Audience)}.",
         )
     wanted = Form(
-        _names(options.columns or shape.columns),
+        _names(options.columns or usual.columns),
         _titles(options.rename or ()),
-        options.flat_depth or shape.flat_depth,
+        options.flat_depth or usual.flat_depth,
         options.csv_plain or usual.csv_plain,
         None if crm is None else Crm(crm.lower()),
-        layout,
         None if every is None else _seconds(every, said_by),
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
         compare=options.compare,
         audience=None if audience is None else Audience(audience.lower()),
     )
-    return wanted.with_layout().over(Form(rename=shape.rename))
+    return wanted.over(Form(rename=usual.rename))
 
 
 def _names(columns: Sequence[str]) -> Sequence[str] | None:
@@ -804,8 +782,6 @@ class ListOptions:
     no_company: NoCompany = False
     no_contact: NoContact = False
     lenient_ids: LenientIds = False
-    mapping: MappingFile = None
-    save_mapping: SaveMapping = None
     param: Param = None
     param_column: ParamColumn = None
     params: Params = None
@@ -821,6 +797,35 @@ def configuration_beside(file: Path) -> Configuration:
     from batchrun.settings import find_configuration
 
     return find_configuration(file)
+
+
+def save_typed_options(
+    file: Path, request: Request, columns: ColumnOptions, **others: object
+) -> None:
+    """Save what was typed in the batchrun.toml beside a list.
+
+    Args:
+        file: The list.
+        request: How it is read and what is sent, without the defaults of files.
+        columns: How results are written.
+        **others: Further entries by name; ``None`` for what was not given.
+
+    Raises:
+        UsageError: An option can't be saved.
+        OutputError: The file can't be written.
+    """
+    from batchrun.settings.files import save_options
+
+    entries = {
+        **{name: getattr(request, name) for name in READING},
+        "columns": list(_names(columns.columns or ()) or ()),
+        "rename": _titles(columns.rename or ()),
+        "flat_depth": columns.flat_depth,
+        "csv_plain": columns.csv_plain,
+        **others,
+    }
+    path = save_options(file, {name: value for name, value in entries.items() if value})
+    print_text(f"Saved:     {path}", err=True, whole=[str(path)])
 
 
 def configuration_of(batch: BatchSummary) -> Configuration:
@@ -845,6 +850,14 @@ def print_configuration(configuration: Configuration, settings: Settings) -> Non
             "the key comes from elsewhere (see: batchrun config)",
             err=True,
         )
+
+
+READING = (
+    *("workflow", "sheet", "header_row", "no_header", "visible_only", "encoding", "delimiter"),
+    *("quoting", "company_column", "contact_column", "no_company", "no_contact", "lenient_ids"),
+    *("parameters", "parameter_columns"),
+)
+"""Attributes of a request that a batchrun.toml may hold."""
 
 
 def request_from(
@@ -894,8 +907,6 @@ def request_from(
         delimiter=options.delimiter,
         quoting=options.quoting,
         lenient_ids=options.lenient_ids,
-        mapping=options.mapping,
-        save_mapping=options.save_mapping,
         ask=ask_if_somebody_is_here(),
         reuse=reuse,
     ).over(defaults)

@@ -121,6 +121,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         cells, found_lines = collector.cells(), collector.lines()
         if layout.exact is not None:
             cells = _without_empty_columns(names, cells)
+        _spread_names(names, cells, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         after_blank = collector.after_blank
         aside = find_aside(names, cells, after_blank, report=head.report)
@@ -309,8 +310,8 @@ def _header_notices(
         raise InputError(
             f"{source.place(line)} looks like the header, but line {with_ids[0]} above it holds an"
             " ID: there may be two tables.",
-            f"--header-row {line} reads the rows below line {line}"
-            f" --header-row {first} those from line {first} on. To read both, put"
+            f"--header-row {line} reads the rows below line {line},"
+            f" --header-row {first} those below line {first}. To read both, put"
             " each table into a file of its own.",
         )
     if header.depth > 1:
@@ -328,6 +329,16 @@ def _header_notices(
             said += f"; line {line} was taken as the header, --header-row says another"
         notices.append(said)
     return notices
+
+
+def _spread_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -> None:
+    """A name that is merged over several columns is that of each of them that holds something."""
+    for top, left, bottom, right in layout.merged:
+        start = left - layout.first_column
+        if top == bottom == head.line and 0 <= start < len(names):
+            for column in range(start + 1, min(right - layout.first_column + 1, len(names))):
+                if not names[column].strip() and not is_blank(cells[column]):
+                    names[column] = names[start]
 
 
 def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:

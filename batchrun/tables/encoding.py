@@ -87,20 +87,36 @@ def named_encoding(name: str) -> str:
     )
 
 
-def is_plain_utf_8(stream: BufferedIOBase) -> bool:
-    """Whether a text is UTF-8 without a NUL, with or without a byte order mark in front."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one look at all bytes of a text tells.
+
+    Attributes:
+        is_utf_8: Whether it is UTF-8 without a NUL, with or without a byte order mark in front.
+        is_clean: Whether it is free of byte order marks and Ctrl-Z further in.
+    """
+
+    is_utf_8: bool
+    is_clean: bool = False
+
+
+def survey(stream: BufferedIOBase) -> Survey:
+    """Look at all bytes of a text, piece by piece."""
     stream.seek(0)
+    stream.seek(len(codecs.BOM_UTF8) * (stream.read(3) == codecs.BOM_UTF8))
     decoder = codecs.getincrementaldecoder("utf-8")()
+    clean = True
     try:
         while piece := stream.read(PIECE_BYTES):
             if b"\0" in piece or _ESCAPE in piece:
-                return False
+                return Survey(is_utf_8=False)
             if not piece.isascii() or decoder.getstate()[0]:
-                decoder.decode(piece)
+                clean = clean and "\ufeff" not in decoder.decode(piece)
+            clean = clean and b"\x1a" not in piece
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return False
-    return True
+        return Survey(is_utf_8=False)
+    return Survey(is_utf_8=True, is_clean=clean)
 
 
 def detect_encoding(raw: bytes, name: str) -> Encoding:

@@ -22,8 +22,8 @@ from batchrun.tables.encoding import (
     Encoding,
     check_encoding,
     detect_encoding,
-    is_plain_utf_8,
     named_encoding,
+    survey,
 )
 from batchrun.tables.ids import MissingId, ValidId, parse_id
 from batchrun.tables.roles import is_known_name
@@ -220,15 +220,15 @@ def read_rows(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Itera
 
 
 def _opened(stream: BufferedIOBase, file: Path, options: LoadOptions) -> _TextFile:
-    if options.encoding is None and is_plain_utf_8(stream):
-        stream.seek(0)
+    found = survey(stream)
+    stream.seek(0)
+    if options.encoding is None and found.is_utf_8:
         mark = b"\xef\xbb\xbf"
         encoding = Encoding("utf-8-sig" if stream.read(3) == mark else "utf-8")
     else:
-        stream.seek(0)
         raw = stream.read()
         encoding, stream = _encoding(raw, file.name, options), io.BytesIO(raw)
-    return _TextFile(stream, file, encoding, options)
+    return _TextFile(stream, file, encoding, options, is_clean=found.is_clean)
 
 
 def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
@@ -253,8 +253,15 @@ class _TextFile:
     """A text that is read, more than once where something is wrong with it."""
 
     def __init__(
-        self, stream: BufferedIOBase, file: Path, encoding: Encoding, options: LoadOptions
+        self,
+        stream: BufferedIOBase,
+        file: Path,
+        encoding: Encoding,
+        options: LoadOptions,
+        *,
+        is_clean: bool,
     ) -> None:
+        self._is_clean = is_clean
         self._stream, self._encoding, self._options = stream, encoding, options
         self._odd_marks: list[int] = []
         with self._text() as text:
@@ -330,7 +337,10 @@ class _TextFile:
         if rows:
             yield starts, rows
 
-    def _lines(self, text: Iterable[str]) -> Iterator[str]:
+    def _lines(self, text: Iterable[str]) -> Iterable[str]:
+        return text if self._is_clean else self._cleaned(text)
+
+    def _cleaned(self, text: Iterable[str]) -> Iterator[str]:
         """The lines without marks that only old or careless programs write.
 
         Those are a byte order mark where files were put one behind the other, and a Ctrl-Z at the

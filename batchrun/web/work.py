@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import batchrun
 from batchrun import Control, aio
-from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
+from batchrun.errors import (
+    BatchrunError,
+    InputError,
+    NoBatchError,
+    NotConfirmedError,
+    StoppedError,
+    UsageError,
+)
 from batchrun.settings import find_access
 from batchrun.settings.consent import Consent, has_agreed
 from batchrun.text import quoted_command
@@ -358,6 +365,7 @@ class Workspace:
     def _check(self, saved: SavedList, state: ListState) -> None:
         settings, choices = self.settings, saved.choices
         try:
+            _refuse_results(saved.path)
             state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
             if not choices.workflow and choices == Choices():
                 recalled = self.lists.remembered(state.read.header)
@@ -366,6 +374,8 @@ class Workspace:
                     choices = recalled
                     state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
             state.version += 1
+            if not self.has_key:
+                return
             workflows = self.workflows()
             names = [one.id for one in workflows if one.status == "active"]
             if choices.workflow not in names:
@@ -688,6 +698,22 @@ class _Kept(Generic[T]):
     def forget(self) -> None:
         """Find it again next time."""
         self._until = 0.0
+
+
+def _refuse_results(path: Path) -> None:
+    """Refuse a workbook of results: all of its rows would be paid for again.
+
+    Raises:
+        InputError: It is one.
+    """
+    batch_id = batchrun.Rerun.batch_of(path)
+    if batch_id is not None:
+        raise InputError(
+            f"{path.name} holds the results of a run, {batch_id}. Running it would pay for every "
+            "row again.",
+            "Open that run on your lists to send failed rows again. To send the rows that are "
+            f"marked in this workbook: {quoted_command('batchrun', 'run', path.name)}",
+        )
 
 
 def _unexpected() -> BatchrunError:

@@ -281,8 +281,8 @@ def test_a_journal_makes_no_file_elsewhere_by_the_columns_it_keeps(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
     """Such as ~/.bash_login: a shell would run what stands in a column's name."""
-    mine, theirs = batchrun.folder / "mine.json", tmp_path / "theirs.json"
-    assert batchrun(*RUN, "--limit", "1", "--layout", str(mine)).exit_code == ExitCode.PAUSED
+    theirs = tmp_path / "theirs.json"
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
         kept = {"columns": ["$(touch owned)"], "layout": str(theirs)}
         database.execute("UPDATE batches SET form = ?", [json.dumps(kept)])

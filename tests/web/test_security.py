@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 import batchrun
+from tests.web.conftest import running_site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -257,11 +258,30 @@ def test_a_list_that_is_too_large_leaves_nothing(site: Site, tmp_path: Path) -> 
     assert list(site.workspace.lists.folder.glob("*")) == []
 
 
-def test_the_key_is_in_no_page(site: Site) -> None:
+def test_a_key_is_checked_stored_and_in_no_page(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))  # profiles of this test alone
+    wrong = "pgai-wrong-key-0123456789"
+    for path in ("/start/key", "/settings/key"):
+        refused = site.post(path, key=wrong)
+        assert refused.status_code == 400
+        assert "does not know this key" in refused.text
+        assert wrong not in refused.text
+        assert site.post(path, key="sandbox").status_code == 303
     with site.client() as client:
         pages = [client.get(path).text for path in ("/", "/start", "/settings", "/live")]
-    key = "sandbox"
-    assert not [page for page in pages if re.search(rf'value="{key}"|>\s*{key}\s*<', page)]
+    assert not [page for page in pages if re.search(r'value="sandbox"|>\s*sandbox\s*<', page)]
+
+
+def test_without_a_key_the_first_screen_offers_one_or_practice(tmp_path: Path) -> None:
+    settings = batchrun.Settings(journal=str(tmp_path / "journal.db"))
+    with running_site(tmp_path) as site, site.client() as client:
+        site.workspace._settings = settings
+        assert client.get("/").headers["location"] == "/start"
+        assert "Try it without a key" in client.get("/start").text
+        assert site.post("/start/sandbox").status_code == 303
+        assert "Practice: nothing is charged" in client.get("/").text
 
 
 def test_a_stranger_s_batch_is_not_continued(site: Site, tmp_path: Path) -> None:
