@@ -131,6 +131,30 @@ def test_lenient_ids_make_another_batch() -> None:
     assert plans[0].fingerprint() != plans[1].fingerprint()
 
 
+def test_jobs_are_numbered_in_the_order_of_their_first_rows() -> None:
+    ids = [f"a1b2c3d4-e5f6-7890-abcd-{number:012x}" for number in range(500)]
+    plan = plan_of(*ids[::-1], *ids, "no id")
+    assert [row.job for row in plan.rows] == [*range(500), *reversed(range(500)), None]
+    assert [json.loads(body)["company_id"] for body in plan.bodies] == ids[::-1]
+    assert [body for row, body in plan.rows.with_bodies() if row.job == 7] == [plan.bodies[7]] * 2
+    assert list(plan.bodies[1:3]) == [plan.bodies[1], plan.bodies[2]]
+    assert [row.row.line for row in plan.rows[-2:]] == [1001, 1002]
+
+
+def test_half_a_character_in_a_parameter_is_sent_in_a_form_that_can_be_kept() -> None:
+    table = table_of(["Company ID", "Note"], [ACME, "half \ud83d"])
+    plan = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters({}, {"note": 1}), RATES)
+    [body] = plan.bodies
+    assert body.isascii()
+    assert json.loads(body)["parameters"] == {"note": "half \ud83d"}
+
+
+def test_a_list_without_a_valid_row_has_no_job() -> None:
+    plan = plan_of("", "12345")
+    assert (len(plan.bodies), plan.first_body, plan.duplicates) == (0, None, 0)
+    assert len(plan.invalid) == 2
+
+
 def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
     table = table_of(["Company ID", "Contact ID"], [ACME, BETA], [ACME, ACME], [BETA, ACME])
     roles = {Role.COMPANY: 0, Role.CONTACT: 1}
