@@ -169,6 +169,10 @@ class Table:
         """Yield the rows in file order."""
         return map(Row, self.lines.tolist(), zip(*self.cells, strict=True))
 
+    def row(self, number: int) -> Row:
+        """One row; 0 is the first."""
+        return Row(int(self.lines[number]), tuple(column[number] for column in self.cells))
+
     def column(self, name: str) -> int:
         """Position of the only column with this exact name; ``ValueError`` when there is none."""
         return self.header.index(name)

@@ -121,6 +121,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         cells, found_lines = collector.cells(), collector.lines()
         if layout.exact is not None:
             cells = _without_empty_columns(names, cells)
+        _spread_names(names, cells, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         after_blank = collector.after_blank
         aside = find_aside(names, cells, after_blank, report=head.report)
@@ -133,7 +134,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             start, at = second
             rest = range(start, cells.shape[1])
             if layout.header_row is None:
-                raise _second_header(head, cells[:, at], int(found_lines[at]), source)
+                raise _second_header(head, cells[:, at].tolist(), int(found_lines[at]), source)
             ids = sum(holds_id(cells[:, row]) for row in rest)
             notices.append(
                 f"Line {found_lines[start]} begins another table: {len(rest):,} lines from there on"
@@ -309,8 +310,8 @@ def _header_notices(
         raise InputError(
             f"{source.place(line)} looks like the header, but line {with_ids[0]} above it holds an"
             " ID: there may be two tables.",
-            f"--header-row {line} reads the rows below line {line}"
-            f" --header-row {first} those from line {first} on. To read both, put"
+            f"--header-row {line} reads the rows below line {line},"
+            f" --header-row {first} those below line {first}. To read both, put"
             " each table into a file of its own.",
         )
     if header.depth > 1:
@@ -330,6 +331,16 @@ def _header_notices(
     return notices
 
 
+def _spread_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -> None:
+    """A name that is merged over several columns is that of each of them that holds something."""
+    for top, left, bottom, right in layout.merged:
+        start = left - layout.first_column
+        if top == bottom == head.line and 0 <= start < len(names):
+            for column in range(start + 1, min(right - layout.first_column + 1, len(names))):
+                if not names[column].strip() and not is_blank(cells[column]):
+                    names[column] = names[start]
+
+
 def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
     """Whether a second header may be the first: no row above it holds an ID, nor a name of IDs."""
     if head.line is None or any(map(is_known_name, head.names)):
@@ -347,6 +358,13 @@ def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSou
             f"Leave --no-header out, or name the line with --header-row {line}.",
         )
     first = _named([name for name in head.names if name.strip()])
+    if holds_id(row):
+        return InputError(
+            f"{source.place(line)} holds the name of an ID column ({second}) beside rows of the"
+            f" list that begins in line {head.line} ({first}): there may be two lists side by"
+            " side.",
+            "Put each list into a file or a sheet of its own.",
+        )
     return InputError(
         f"{source.place(line)} looks like a second header ({second}) below the one in line"
         f" {head.line} ({first}): the rows below it would be sent with the wrong IDs.",

@@ -43,8 +43,10 @@ _KNOWN = (
 _LIKE_WESTERN = {"cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-9", "cp437", "cp850"}
 _FEW_CHARACTERS = 12
 _WESTERN = re.compile(
-    "[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u20ac\u2013-\u2026\u2122\u00ae\u00b0\x00-\x7f]*"
+    "(?:[\x00-\x7f\u00b0\u00c0-\u00cf\u00d1-\u00d6\u00d8-\u00dc\u00df-\u00ef\u00f1-\u00f6\u00f8-\u00fc"
+    "\u00ff\u20ac\u2013-\u2026\u2122]|\u00ae(?![^\\W\\d_]))*"
 )
+"""Letters of Western Europe but for those of Icelandic, which are Turkish in another encoding."""
 _ESCAPE = b"\x1b$"
 """How ISO-2022-JP begins Japanese text; the rest of it is ASCII."""
 _OFFERED = (

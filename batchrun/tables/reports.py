@@ -19,6 +19,9 @@ from batchrun.tables.roles import is_known_name, normalise
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
     from batchrun.model import Cell
     from batchrun.tables.frames import Cells, Lines
 
@@ -117,6 +120,8 @@ def find_header(
         else:
             doubt = header_doubt(lines[0], lines[later])
     first, last = _header_extent(lines, rows, index, merged)
+    if later is not None and first <= later <= last:
+        doubt = ""
     return Header(last, last - first + 1, tuple(range(first)), doubt)
 
 
@@ -348,7 +353,7 @@ def find_aside(
         report: Whether there were lines above the header.
     """
     count = len(columns[0])
-    without_ids = _rows_without_ids(columns)
+    without_ids = _rows_without_ids(columns, _odd_cells(columns))
     aside = Aside(
         _footers(columns, after_blank), [], [], _repeated(header, columns, without_ids), [],
         [at for at in without_ids if _unticked(_row(columns, at))],
@@ -422,8 +427,8 @@ def _footers(columns: Cells, after_blank: set[int]) -> list[int]:
     return list(range(start, count)) if start else []
 
 
-def _rows_without_ids(columns: Cells) -> list[int]:
-    """The rows that hold no ID, of a list that has columns of IDs; the others are not looked at.
+def _odd_cells(columns: Cells) -> list[tuple[npt.NDArray[np.object_], list[int]]]:
+    """The columns that hold IDs in a sample of the rows, and where they may hold none.
 
     A UUID is 36 characters long nearly always, so that few cells have to be parsed.
     """
@@ -431,14 +436,24 @@ def _rows_without_ids(columns: Cells) -> list[int]:
     sample = sorted({*range(min(count, 60)), *range(0, count, count // 200 + 1),
                      *range(max(count - 60, 0), count)})  # fmt: skip
     holders = [column for column in columns if any(_is_id(column[at]) for at in sample)]
-    if not holders:
+    return [
+        (column, [at for at, cell in enumerate(column) if not _is_as_long_as_an_id(cell)])
+        for column in holders
+    ]
+
+
+def _is_as_long_as_an_id(cell: Cell) -> bool:
+    return isinstance(cell, str) and len(cell) == UUID_LENGTH
+
+
+def _rows_without_ids(
+    columns: Cells, odd: Sequence[tuple[npt.NDArray[np.object_], list[int]]]
+) -> list[int]:
+    """The rows that hold no ID, of a list that has columns of IDs."""
+    if not odd:
         return []
-    left = range(count)
-    for column in holders:
-        left = [  # type: ignore[assignment]
-            at for at in left if not isinstance(cell := column[at], str) or len(cell) != UUID_LENGTH
-        ]
-    return [at for at in left if not holds_id(_row(columns, at))]
+    left = set(odd[0][1]).intersection(*(places for _, places in odd[1:]))
+    return [at for at in sorted(left) if not holds_id(_row(columns, at))]
 
 
 UUID_LENGTH = 36
@@ -483,10 +498,14 @@ def find_second_header(
         aside: Positions of rows that are no rows of the list.
     """
     names = {normalise(name) for name in header} - {""}
-    without_ids = [at for at in _rows_without_ids(columns) if at not in aside]
+    odd = _odd_cells(columns)
+    without_ids = [at for at in _rows_without_ids(columns, odd) if at not in aside]
     first = next(
         (at for at in without_ids if _is_second(at, names, columns, after_blank, aside)), None
     )
+    beside = _named_beside(odd, aside)
+    if beside is not None and (first is None or beside < first):
+        return beside, beside
     if first is None:
         return None
     # a title may stand above it
@@ -496,6 +515,26 @@ def find_second_header(
             break
         run.append(at)
     return first, max(run, key=lambda at: len(_row(columns, at)))
+
+
+def _named_beside(
+    odd: Sequence[tuple[npt.NDArray[np.object_], list[int]]], aside: set[int]
+) -> int | None:
+    """The first row with the name of an ID column above IDs, whatever else the row holds.
+
+    It is the header of another list beside the first one.
+    """
+    found = [
+        at
+        for column, places in odd
+        for at in places
+        if isinstance(cell := column[at], str)
+        and "id" in cell.lower()
+        and at not in aside
+        and is_known_name(cell)
+        and any(map(_is_id, column[at + 1 : at + 1 + LOOKED_AT]))
+    ]
+    return min(found, default=None)
 
 
 def _is_second(
@@ -513,9 +552,30 @@ def _is_second(
         return False
     return (
         any(_normalised(cell) in names for cell in labels if is_filled(cell))
+        or any(_NAMES_IDS.search(str(labels[column])) for column in below)
+        or _contrasts_with_rows(at, columns, aside)
         or at in after_blank
         or bool(below - _id_columns(columns, range(at - 1, -1, -1), aside))
     )
+
+
+_NAMES_IDS = re.compile(
+    r"(\b|_)(id|ids|uuid|guid|key|ref|reference|code|nr|no|number)\b"
+    r"|schl(ü|ue?)ssel|kennung|nummer|identifi|clave|código|numéro|référence",
+    re.IGNORECASE,
+)
+
+
+def _contrasts_with_rows(at: int, columns: Cells, aside: set[int]) -> bool:
+    """Whether a row has a label in a column that holds numbers, dates and the like around it."""
+    near = [*range(max(at - LOOKED_AT, 0), at), *range(at + 1, at + 1 + LOOKED_AT)]
+    for column in columns:
+        around = [column[row] for row in near if row < len(column) and row not in aside]
+        filled = [cell for cell in around if is_filled(cell) and not _is_id(cell)]
+        others = [cell for cell in filled if not _is_label(cell)]
+        if is_filled(column[at]) and len(others) > 1 and len(others) * 4 > len(filled) * 3:
+            return True
+    return False
 
 
 LOOKED_AT = 20

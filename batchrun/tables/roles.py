@@ -361,7 +361,7 @@ def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
     if gap is None:
         return
     blocks = [len(list(run)) for empty, run in itertools.groupby(blank) if not empty]
-    if max(blocks) == 1:  # a sheet with a blank column between any two
+    if max(blocks) == 1 and len(blocks) > 2:  # a sheet with a blank column between any two
         return
     company, contact = (column_name(table, roles[role]) for role in Role)
     raise InputError(
@@ -429,7 +429,12 @@ def _ask_for_any(
             question, None, f"Export the list with the IDs of PG:AI, or name a column with {send}.",
             _columns_hint(table),
         )  # fmt: skip
-    text = f"{table.source.name}: no column with UUIDs is named like a {kinds} ID. UUIDs are in"
+    named = _quoted(table, (column for role in wanted for column in _named_like(table, role)))
+    failed = f" ({named}: most cells are not UUIDs)" if named else ""
+    text = (
+        f"{table.source.name}: no column with UUIDs is named like a {kinds} ID{failed}."
+        " UUIDs are in"
+    )
     question = _question(table, text, wanted, holders, lenient=lenient)
     return _answer(question, ask, f"{hint}{_header_hint(table)}", _columns_hint(table))
 
@@ -438,7 +443,8 @@ def _header_hint(table: Table) -> str:
     line = table.source.header_line
     if line is None:
         return ""
-    return (
+    doubts = [f" {notice}." for notice in table.source.notices if " may be it: " in notice]
+    return "".join(doubts) or (
         f" The names are those of line {line}: --header-row names another line,"
         f" --no-header reads a list without names."
     )

@@ -14,6 +14,7 @@ import itertools
 import posixpath
 import re
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,22 +182,31 @@ def is_filled(archive: Archive, sheet: Sheet) -> bool:
     return False
 
 
-def copy_sheet(archive: Archive, parts: Parts, sheet: Sheet, limits: LoadLimits) -> Traits:
+def copy_sheet(
+    archive: Archive, parts: Parts, sheet: Sheet, limits: LoadLimits, *, parsed: bool = False
+) -> Traits:
     """Write a workbook of one sheet for calamine, and say what it will not tell of it.
+
+    Args:
+        archive: The workbook.
+        parts: Where its parts are.
+        sheet: Which sheet.
+        limits: What it is held to.
+        parsed: Parse the sheet even where its XML could be copied as it is.
 
     Raises:
         InputError: The sheet is damaged or hostile.
     """
     _refuse_made_up_count(archive, parts)
-    try:
-        traits = Traits()
-        _write_copy(archive, parts, _searched(archive, sheet, traits))
-    except _UnusualError:
-        rewriter = _Rewriter(archive)
-        _write_copy(archive, parts, rewriter.blocks(sheet))
-        refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
-        traits = rewriter.traits
-    return traits
+    if not parsed:
+        with suppress(_UnusualError):
+            traits = Traits()
+            _write_copy(archive, parts, _searched(archive, sheet, traits))
+            return traits
+    rewriter = _Rewriter(archive)
+    _write_copy(archive, parts, rewriter.blocks(sheet))
+    refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
+    return rewriter.traits
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
@@ -500,9 +510,13 @@ def _whole_number(digits: str) -> int:
     return int(digits[:18]) if digits.isascii() and digits.isdigit() else 0
 
 
-def unreadable(name: str) -> InputError:
-    """The error for a workbook whose parts are no XML, or contradict each other."""
-    return InputError(
+class UnreadableError(InputError):
+    """A workbook whose parts are no XML, or contradict each other."""
+
+
+def unreadable(name: str) -> UnreadableError:
+    """The error for such a workbook."""
+    return UnreadableError(
         f"{name} is a workbook that can't be read: it is damaged.",
         "Open it in the program it comes from and save it as .xlsx or CSV.",
     )

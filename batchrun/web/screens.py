@@ -302,7 +302,7 @@ def home_of(workspace: Workspace) -> Home:
             running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
         elif view.status.in_doubt:
             number = len(view.status.in_doubt)
-            words = "The connection broke while they were sent. They may have been charged."
+            words = "No clear answer came when they were sent. They may have been charged."
             decisions.append(
                 HomeBatch(
                     summary, ("wait", f"{number:,} in doubt"), words, f"{path}/attention", "Decide"

@@ -102,6 +102,16 @@ def spans() -> Iterator[Case]:
         "html-table-by-number.html", page(other, first),
         [["Deal", "Amount"], ["x", "1"], ["y", "2"]], [2, 3], options={"sheet": "1"},
     )  # fmt: skip
+    titled = [
+        f"<h2>{owner}</h2><table><tr><th colspan=3>Owner: {owner}</th></tr>{plain(HEAD, *rows)[8:]}"
+        for owner, rows in (("Ann", ROWS[:2]), ("Bo", ROWS[2:]))
+    ]
+    yield Case(
+        "html-a-titled-table-for-each-owner.xls", "".join(titled).encode(), [HEAD, *ROWS],
+        [3, 4, 7],
+        ["is a web page", "2 tables of the page", "1 line above the headers of the later",
+        "1 line above the header set aside (line 1: Owner: Ann)"],
+    )  # fmt: skip
     inner = f"<table><tr><th>Menu<td>{first}</tr></table>"
     yield Case("html-table-inside-a-layout.html", page(inner), [HEAD, *ROWS[:2]], [2, 3])
     small = "<table><tr><td>Ann<td>x</table>"
@@ -151,6 +161,11 @@ def merged() -> Iterator[Case]:
         merge="C1:D3"), [["Company ID", "Name"], [A, "x"], [B, "y"]], [2, 3],
     )  # fmt: skip
     yield Case(
+        "merged-name-of-two-columns.xlsx",
+        book(["Company ID", None, "City"], ["Acme", A, "Ulm"], ["Bay", B, "Bonn"], merge="A1:B1"),
+        [["Company ID", "Company ID", "City"], ["Acme", A, "Ulm"], ["Bay", B, "Bonn"]], [2, 3],
+    )  # fmt: skip
+    yield Case(
         "merged-names-above-names.xlsx",
         book(["Company", None, "Contact", None], ["ID", "Name", "ID", "Name"], [A, "x", B, "y"],
              merge="A1:B1 C1:D1"),
@@ -165,10 +180,11 @@ def seconds() -> Iterator[Case]:
     for name, lower in (
         ("other-columns", [["Contact ID", "Person"], [C, "Ann"], [D, "Bo"]]),
         ("other-order", [["Name", "Company ID"], ["Cat", C], ["Dot", D]]),
-        ("another-language", [["Ansprechpartner", "Firma"], [C, "Ann"], [D, "Bo"]]),
+        ("another-language", [["Kontaktschlüssel", "Person"], [C, "Ann"], [D, "Bo"]]),
+        ("unknown-names", [["Ansprechpartner", "Person"], [C, "Ann"], [D, "Bo"]]),
     ):
         for blank in ([], [["", ""]]):
-            if name == "another-language" and not blank:
+            if name == "unknown-names" and not blank:
                 continue
             where = "below-a-blank-line" if blank else "at-once"
             line = 4 + len(blank)
@@ -200,6 +216,19 @@ def seconds() -> Iterator[Case]:
     yield Case(
         "second-header-the-same-on-each-page.csv", text(*pages), [HEAD, *ROWS], [2, 3, 5],
         ["1 repeated header set aside (line 4"],
+    )  # fmt: skip
+    stagger = [
+        ["Company ID", "Name", "", ""], [A, "Acme", "", "Contact ID"], [B, "Bay", "", C],
+        ["", "", "", D],
+    ]  # fmt: skip
+    yield Case(
+        "second-table-beside-and-lower.csv", text(*stagger),
+        error="there may be two lists side by side",
+    )  # fmt: skip
+    amounts = [["Company ID", "Amount"], [A, "1"], [B, "2"], ["Who", "What"], [C, "3"], [D, "4"]]
+    yield Case(
+        "second-table-in-a-column-of-numbers.csv", text(*amounts),
+        error="line 4 looks like a second header (Who, What)",
     )  # fmt: skip
     marked = text(HEAD, ROWS[0]) + b"\xef\xbb\xbf" + text(HEAD, ROWS[1])
     yield Case(
@@ -241,6 +270,58 @@ def headerless() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def sheets() -> Iterator[Case]:
+    """Workbooks whose first sheet is not the list."""
+    cover: Rows = [["About this export"], ["Made on 1 May"], ["Ask Dana"]]
+    accounts: Rows = [["Company ID", "Name"], [A, "Acme"], [B, "Bay"]]
+    contacts: Rows = [["Contact ID", "Name"], [C, "Ann"]]
+    pivot: Rows = [["Owner", "Count"], ["Dana", 2]]
+
+    def several(*tables: Rows, hidden: tuple[int, ...] = ()) -> bytes:
+        workbook = openpyxl.load_workbook(io.BytesIO(book(*tables[0])))
+        for number, rows in enumerate(tables[1:], start=2):
+            sheet = workbook.create_sheet(f"S{number}")
+            for row in rows:
+                sheet.append(row)
+        for number in hidden:
+            workbook.worksheets[number].sheet_state = "hidden"
+        stream = io.BytesIO()
+        workbook.save(stream)
+        return stream.getvalue()
+
+    yield Case(
+        "sheets-a-cover-first.xlsx", several(cover, accounts, pivot), accounts, [2, 3],
+        ["Sheet S2 was read, the only one with IDs; not read: Sheet (no IDs, 2 rows: About this"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-a-cover-of-one-line.xlsx", several(cover[:1], accounts), accounts, [2, 3],
+        ["Sheet S2 was read, the only one with IDs"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-two-lists-behind-a-cover.xlsx", several(cover, accounts, contacts),
+        error="several others do: S2 (Company ID: 2 UUIDs), S3 (Contact ID: 1 UUID)",
+    )  # fmt: skip
+    yield Case(
+        "sheets-two-lists.xlsx", several(accounts, contacts), accounts, [2, 3],
+        ["not read, though not empty: S2 (Contact ID: 1 UUID); --sheet S2 reads another"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-an-empty-one-first.xlsx", several([], accounts), accounts, [2, 3],
+    )  # fmt: skip
+    yield Case(
+        "sheets-the-list-hidden.xlsx", several(cover, pivot, accounts, hidden=(2,)), accounts,
+        [2, 3], ["Sheet S3 was read, the only one with IDs"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-a-cover-with-an-id.xlsx", several([["Export ID", C], ["By", "Dana"]], accounts),
+        error="Other sheets hold IDs too: --sheet S2 reads one.",
+    )  # fmt: skip
+    yield Case(
+        "sheets-two-tables-on-the-first.xlsx", several([*accounts, *contacts], accounts),
+        error="line 4 looks like a second header",
+    )  # fmt: skip
+
+
 def oddities() -> Iterator[Case]:
     """Rows that hold nothing, subtotals, and numbers that are shown otherwise than they are."""
     head = ["Company ID", "Done"]
@@ -276,7 +357,7 @@ def oddities() -> Iterator[Case]:
 
 def cases() -> list[Case]:
     """All of them."""
-    kinds = (spans, merged, seconds, headerless, oddities)
+    kinds = (spans, merged, seconds, headerless, sheets, oddities)
     return [case for kind in kinds for case in kind()]
 
 
