@@ -50,13 +50,14 @@ class Reading(TypedDict, total=False):
     parameters: Mapping[str, JSON]
     parameter_columns: Mapping[str, str]
     header_row: int | None
+    no_header: bool
+    no_company: bool
+    no_contact: bool
     visible_only: bool
     encoding: str | None
     delimiter: str | None
     quoting: str | None
     lenient_ids: bool
-    mapping: Path | None
-    save_mapping: Path | None
     ask: Ask | None
     reuse: timedelta | None
 
@@ -89,9 +90,9 @@ async def check(
         with_credits: Ask for the credits left, too, which is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
-            ``visible_only``, ``encoding``, ``delimiter``, ``quoting``, ``company_column``,
-            ``contact_column``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
+            ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
+            ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
+            ``parameters``, ``parameter_columns``, ``ask``,
             ``reuse``; see `Request`.
 
     Raises:
@@ -136,9 +137,9 @@ async def run(
             ``limit``. Each is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
-            ``visible_only``, ``encoding``, ``delimiter``, ``quoting``, ``company_column``,
-            ``contact_column``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``mapping``, ``save_mapping``, ``ask``,
+            ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
+            ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
+            ``parameters``, ``parameter_columns``, ``ask``,
             ``reuse``; see `Request`.
 
     Raises:
@@ -324,7 +325,7 @@ def _no_results(request: Request) -> Request:
     """
     if isinstance(request.source, (str, Path)):
         path = Path(request.source)
-        if Rerun.batch_of(path) is not None:
+        if Rerun.is_given_back(path):
             raise UsageError(
                 f"{path.name} holds results of batchrun.",
                 "Send its marked rows again with batchrun.run_marked, or run the list itself.",

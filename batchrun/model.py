@@ -96,6 +96,9 @@ class TableSource:
         encoding: Encoding of a text file (``"utf-8"``, ``"utf-8-sig"``, ``"cp1252"``), else
             ``None``.
         delimiter: Field delimiter of a text file, else ``None``.
+        header_line: Line of the column names; ``None`` when the list has none.
+        formats: Columns whose numbers are displayed with leading zeros: position and format,
+            such as ``00000``.
         notices: What the user should be told of how the file was read, one sentence each.
     """
 
@@ -105,6 +108,8 @@ class TableSource:
     sheet: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    header_line: int | None = None
+    formats: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
 
     def place(self, line: int) -> str:
@@ -163,6 +168,10 @@ class Table:
     def rows(self) -> Iterator[Row]:
         """Yield the rows in file order."""
         return map(Row, self.lines.tolist(), zip(*self.cells, strict=True))
+
+    def row(self, number: int) -> Row:
+        """One row; 0 is the first."""
+        return Row(int(self.lines[number]), tuple(column[number] for column in self.cells))
 
     def column(self, name: str) -> int:
         """Position of the only column with this exact name; ``ValueError`` when there is none."""
@@ -360,6 +369,22 @@ class BatchSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierResults:
+    """What an earlier batch of the same workflow found for the companies and contacts of a batch.
+
+    Attributes:
+        batch_id: The earlier batch.
+        created_at: When it was planned; aware, UTC.
+        rows: For each row of the later batch, in its order: the result and when it was finished;
+            ``None`` for both where there is none. May be iterated more than once.
+    """
+
+    batch_id: str
+    created_at: datetime
+    rows: Iterable[tuple[JSON, datetime | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResults:
     """Everything a workbook is made of.
 
@@ -370,6 +395,7 @@ class BatchResults:
         roles: The input's ID columns.
         list_formats: The number formats of the input's cells, as `workbook.list_formats` encodes
             them; ``None`` where they are not known.
+        earlier: What the results are compared with; ``None`` for nothing.
     """
 
     summary: BatchSummary
@@ -377,3 +403,4 @@ class BatchResults:
     rows: Iterable[ResultRow]
     roles: Mapping[Role, int] = field(default_factory=dict)
     list_formats: bytes | None = None
+    earlier: EarlierResults | None = None

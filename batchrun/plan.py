@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, assert_never, overload
+
+import numpy as np
 
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
-from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, MissingId, ValidId, parse_id
 from batchrun.tables.roles import candidate_contents, swap_notice
-from batchrun.text import duration, html_table, plural
+from batchrun.text import as_displayed, duration, html_table, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
+
+    import numpy.typing as npt
 
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary
@@ -57,6 +63,150 @@ class PlannedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class _Decision:
+    """What is sent for a row: a body, or nothing for a reason."""
+
+    company_id: str | None
+    contact_id: str | None
+    body: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _RowPlanner:
+    """Decides about one row at a time; the attributes are those of `make_plan`."""
+
+    workflow: Workflow
+    roles: Mapping[Role, int]
+    parameters: Parameters
+    lenient_ids: bool
+    formats: Mapping[int, str]
+
+    def decide(self, row: Row) -> _Decision:
+        """What is sent for a row."""
+        ids: dict[Role, str] = {}
+        reasons: list[str] = []
+        for role, column in self.roles.items():
+            match parse_id(row.cells[column], lenient=self.lenient_ids):
+                case ValidId(value):
+                    ids[role] = value
+                case DamagedId(reason):
+                    reasons.append(f"{_ROLE_WORDS[role]}: {reason}")
+                case MissingId():
+                    pass
+                case other:
+                    assert_never(other)
+        company, contact = ids.get(Role.COMPANY), ids.get(Role.CONTACT)
+        if not ids and not reasons:
+            reasons.append(f"no {' and no '.join(_ROLE_WORDS[role] for role in self.roles)}")
+        values = dict(self.parameters.constant)
+        for name, column in self.parameters.columns.items():
+            cell = row.cells[column]
+            if isinstance(cell, float) and not math.isfinite(cell):
+                reasons.append(f"parameter {name}: {cell} is not a number JSON can carry")
+            elif cell is not None and cell != "":
+                values[name] = _json_value(as_displayed(cell, self.formats.get(column, "")))
+        if reasons:
+            return _Decision(company, contact, "", "; ".join(reasons))
+        body: dict[str, JSON] = {"workflow_id": self.workflow.id}
+        body.update({role.value: value for role, value in ids.items()})
+        if values:
+            body["parameters"] = dict(sorted(values.items()))
+        return _Decision(company, contact, _body_text(body))
+
+
+class PlannedRows(Sequence[PlannedRow]):
+    """The rows of a plan. Only their jobs are kept; the rest is planned again when it is read.
+
+    Args:
+        table: The input.
+        planner: Decides about each row.
+        jobs: Number of each row's job; -1 where it is invalid.
+    """
+
+    def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int64]) -> None:
+        self._table = table
+        self._planner = planner
+        self.jobs = jobs
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    @overload
+    def __getitem__(self, place: int) -> PlannedRow: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[PlannedRow]: ...
+    def __getitem__(self, place: int | slice) -> PlannedRow | Sequence[PlannedRow]:
+        """A row, or several."""
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        row = self._table.row(place)
+        return _planned(row, int(self.jobs[place]), self._planner.decide(row))
+
+    def __iter__(self) -> Iterator[PlannedRow]:
+        return (row for row, _ in self.with_bodies())
+
+    def with_bodies(self) -> Iterator[tuple[PlannedRow, str]]:
+        """Each row and the trigger body of its job; ``""`` where it is invalid."""
+        for row, job in zip(self._table.rows(), self.jobs, strict=True):
+            decision = self._planner.decide(row)
+            yield _planned(row, int(job), decision), decision.body
+
+    @property
+    def invalid(self) -> list[PlannedRow]:
+        """The rows that can't be sent."""
+        return [self[int(place)] for place in np.flatnonzero(self.jobs < 0)]
+
+
+class Bodies(Sequence[str]):
+    """The distinct trigger bodies of a plan, as JSON text; each is made when it is read.
+
+    Args:
+        table: The input.
+        planner: Decides about each row.
+        rows: The first row of each job.
+    """
+
+    def __init__(self, table: Table, planner: _RowPlanner, rows: npt.NDArray[np.int64]) -> None:
+        self._table = table
+        self._planner = planner
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, job: int) -> str: ...
+    @overload
+    def __getitem__(self, job: slice) -> Sequence[str]: ...
+    def __getitem__(self, job: int | slice) -> str | Sequence[str]:
+        """A job's body, or several."""
+        if isinstance(job, slice):
+            return [self[each] for each in range(*job.indices(len(self)))]
+        return self._planner.decide(self._table.row(int(self._rows[job]))).body
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _planned(row: Row, job: int, decision: _Decision) -> PlannedRow:
+    known = None if job < 0 else job
+    return PlannedRow(row, known, decision.company_id, decision.contact_id, decision.reason)
+
+
+def _body_text(body: Mapping[str, JSON]) -> str:
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    if _SURROGATE.search(text):  # half a character: no database and no request takes it as it is
+        return json.dumps(body, allow_nan=False)
+    return text
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A table turned into jobs.
 
@@ -79,8 +229,8 @@ class Plan:
     table: Table
     roles: Mapping[Role, int]
     parameters: Parameters
-    rows: tuple[PlannedRow, ...]
-    bodies: tuple[str, ...]
+    rows: PlannedRows
+    bodies: Bodies
     rates: EstimateRates
     lenient_ids: bool = False
     credits: Credits | None = None
@@ -128,12 +278,48 @@ class Plan:
     @property
     def invalid(self) -> list[PlannedRow]:
         """The rows that can't be sent, in input order."""
-        return [row for row in self.rows if row.job is None]
+        return self.rows.invalid
 
     @property
     def duplicates(self) -> int:
         """Rows that share the job of an earlier row."""
-        return sum(row.job is not None for row in self.rows) - len(self.bodies)
+        return int(np.count_nonzero(self.rows.jobs >= 0)) - len(self.bodies)
+
+    def hints(self) -> list[str]:
+        """What may save money or points to a mistake."""
+        object_, where = _object_of(self.workflow)
+        if set(self.roles) == set(Role):
+            return self._company_hint(object_, where)
+        [role] = self.roles
+        if object_ is None or object_ is role:
+            return []
+        words = f"{_NOUNS[object_]}, but only {role.name.lower()} IDs are sent"
+        return [f"The workflow's {where} speaks of {words}"]
+
+    def _company_hint(self, object_: Role | None, where: str) -> list[str]:
+        """How many jobs the companies alone would be, where that is less."""
+        bodies: set[str] = set()
+        companies: set[str] = set()
+        contacts: set[str] = set()
+        for row, sent in self.rows.with_bodies():
+            if row.job is None or row.company_id is None:
+                continue
+            companies.add(row.company_id)
+            body = sent
+            if row.contact_id is not None:
+                contacts.add(row.contact_id)
+                body = body.replace(f', "{Role.CONTACT.value}": "{row.contact_id}"', "", 1)
+            bodies.add(body)
+        if not contacts or len(bodies) >= len(self.bodies):
+            return []
+        hint = (
+            f"{plural(len(contacts), 'contact')} at"
+            f" {plural(len(companies), 'company', 'companies')}:"
+            f" --no-contact sends {plural(len(bodies), 'job')}"
+        )
+        if object_ is Role.COMPANY:
+            hint += f" (the workflow's {where} speaks of companies)"
+        return [hint]
 
     def id_lines(self) -> list[str]:
         """What each column holds that is, or might have been, the one with the IDs, in words.
@@ -171,8 +357,8 @@ class Plan:
         digest.update(repr((self.table.header, sorted(self.roles.items()))).encode())
         if self.lenient_ids:  # the same rows, but other jobs
             digest.update(b"lenient")
-        for planned in self.rows:
-            digest.update(repr(planned.row).encode("utf-8", "surrogatepass"))
+        for row in self.table.rows():
+            digest.update(repr(row).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
 
@@ -195,53 +381,54 @@ def make_plan(
         rates: The quota and the time an execution takes, to reckon with.
         lenient_ids: Whether what merely looks like a UUID is sent.
     """
-    jobs: dict[str, int] = {}
-    read = partial(parse_id, lenient=lenient_ids)
-    rows = tuple(
-        _plan_row(row, workflow, roles, parameters, jobs, read=read) for row in table.rows()
+    planner = _RowPlanner(workflow, roles, parameters, lenient_ids, dict(table.source.formats))
+    jobs = np.full(len(table), -1, dtype=np.int64)
+    digests = bytearray()  # of the bodies, which would take most of a large list's memory
+    valid: array[int] = array("q")
+    for number, row in enumerate(table.rows()):
+        if body := planner.decide(row).body:
+            digests += hashlib.blake2b(body.encode(), digest_size=_DIGEST_BYTES).digest()
+            valid.append(number)
+    rows = np.array(valid, dtype=np.int64)
+    # All have one length, so the zeros that this type ignores at the end change nothing.
+    distinct = np.array(digests, dtype=np.uint8).view(f"S{_DIGEST_BYTES}")
+    _, first, which = np.unique(distinct, return_index=True, return_inverse=True)
+    numbers = np.empty(len(first), dtype=np.int64)
+    numbers[np.argsort(first)] = np.arange(len(first))  # jobs are numbered as rows show them
+    jobs[rows] = numbers[which]
+    return Plan(
+        workflow,
+        table,
+        roles,
+        parameters,
+        PlannedRows(table, planner, jobs),
+        Bodies(table, planner, rows[np.sort(first)]),
+        rates,
+        lenient_ids,
     )
-    return Plan(workflow, table, roles, parameters, rows, tuple(jobs), rates, lenient_ids)
 
 
-def _plan_row(
-    row: Row,
-    workflow: Workflow,
-    roles: Mapping[Role, int],
-    parameters: Parameters,
-    jobs: dict[str, int],
-    *,
-    read: Callable[[Cell], ParsedId],
-) -> PlannedRow:
-    ids: dict[Role, str] = {}
-    reasons: list[str] = []
-    for role, column in roles.items():
-        match read(row.cells[column]):
-            case ValidId(value):
-                ids[role] = value
-            case DamagedId(reason):
-                reasons.append(f"{_ROLE_WORDS[role]}: {reason}")
-            case MissingId():
-                pass
-            case other:
-                assert_never(other)
-    company, contact = ids.get(Role.COMPANY), ids.get(Role.CONTACT)
-    if not ids and not reasons:
-        reasons.append(f"no {' and no '.join(_ROLE_WORDS[role] for role in roles)}")
-    values = dict(parameters.constant)
-    for name, column in parameters.columns.items():
-        cell = row.cells[column]
-        if isinstance(cell, float) and not math.isfinite(cell):
-            reasons.append(f"parameter {name}: {cell} is not a number JSON can carry")
-        elif cell is not None and cell != "":
-            values[name] = _json_value(cell)
-    if reasons:
-        return PlannedRow(row, None, company, contact, "; ".join(reasons))
-    body: dict[str, JSON] = {"workflow_id": workflow.id}
-    body.update({role.value: value for role, value in ids.items()})
-    if values:
-        body["parameters"] = dict(sorted(values.items()))
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-    return PlannedRow(row, jobs.setdefault(text, len(jobs)), company, contact)
+_DIGEST_BYTES = 16
+"""Two of ten million bodies have the same digest once in 10^24 lists."""
+
+_NOUNS = {Role.COMPANY: "companies", Role.CONTACT: "contacts"}
+_OBJECTS = {
+    Role.COMPANY: re.compile(
+        r"\b(compan(y|ies)|accounts?|organi[sz]ations?|firms?)\b", re.IGNORECASE
+    ),
+    Role.CONTACT: re.compile(
+        r"\b(contacts?|persons?|people|leads?|prospects?|candidates?)\b", re.IGNORECASE
+    ),
+}
+
+
+def _object_of(workflow: Workflow) -> tuple[Role | None, str]:
+    """What a workflow works on by its name, else by its description, and which of them says it."""
+    for where, text in (("name", workflow.name), ("description", workflow.description)):
+        found = [role for role, pattern in _OBJECTS.items() if pattern.search(text)]
+        if found:
+            return (found[0] if len(found) == 1 else None), where
+    return None, ""
 
 
 _ROLE_WORDS = {Role.COMPANY: "company id", Role.CONTACT: "contact id"}

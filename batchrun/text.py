@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 Kind = TypeVar("Kind", bound=str)
+Shown = TypeVar("Shown")
 
 OFFERED = 3
 """How many close matches are offered at most."""
@@ -34,6 +35,24 @@ def duration(seconds: float) -> str:
 def plural(number: int, noun: str, several: str = "") -> str:
     """A counted noun, such as ``1 row`` or ``12,000 rows``."""
     return f"{number:,} {noun if number == 1 else several or noun + 's'}"
+
+
+def as_displayed(value: Shown, code: str) -> Shown | str:
+    """A value as a spreadsheet displays it in a format that keeps leading zeros.
+
+    Args:
+        value: A cell.
+        code: A format of zeros and separators, such as ``00000`` or ``000-00-0000``; ``""`` for
+            any other.
+    """
+    if not code or isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return value
+    places = code.count("0")
+    digits = str(value).zfill(places)
+    rest = iter(digits[len(digits) - places :])
+    placed = "".join(next(rest) if character == "0" else character for character in code)
+    first = code.index("0")
+    return placed[:first] + digits[: len(digits) - places] + placed[first:]
 
 
 def counted(counts: Mapping[Kind, int]) -> str:

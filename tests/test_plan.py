@@ -129,3 +129,51 @@ def test_lenient_ids_make_another_batch() -> None:
     ]
     assert [len(plan.bodies) for plan in plans] == [0, 1]
     assert plans[0].fingerprint() != plans[1].fingerprint()
+
+
+def test_jobs_are_numbered_in_the_order_of_their_first_rows() -> None:
+    ids = [f"a1b2c3d4-e5f6-7890-abcd-{number:012x}" for number in range(500)]
+    plan = plan_of(*ids[::-1], *ids, "no id")
+    assert [row.job for row in plan.rows] == [*range(500), *reversed(range(500)), None]
+    assert [json.loads(body)["company_id"] for body in plan.bodies] == ids[::-1]
+    assert [body for row, body in plan.rows.with_bodies() if row.job == 7] == [plan.bodies[7]] * 2
+    assert list(plan.bodies[1:3]) == [plan.bodies[1], plan.bodies[2]]
+    assert [row.row.line for row in plan.rows[-2:]] == [1001, 1002]
+
+
+def test_half_a_character_in_a_parameter_is_sent_in_a_form_that_can_be_kept() -> None:
+    table = table_of(["Company ID", "Note"], [ACME, "half \ud83d"])
+    plan = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters({}, {"note": 1}), RATES)
+    [body] = plan.bodies
+    assert body.isascii()
+    assert json.loads(body)["parameters"] == {"note": "half \ud83d"}
+
+
+def test_a_list_without_a_valid_row_has_no_job() -> None:
+    plan = plan_of("", "12345")
+    assert (len(plan.bodies), plan.first_body, plan.duplicates) == (0, None, 0)
+    assert len(plan.invalid) == 2
+
+
+def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
+    table = table_of(["Company ID", "Contact ID"], [ACME, BETA], [ACME, ACME], [BETA, ACME])
+    roles = {Role.COMPANY: 0, Role.CONTACT: 1}
+    plan = make_plan(table, RESEARCH, roles, Parameters(), RATES)
+    [hint] = plan.hints()
+    assert hint.startswith("2 contacts at 2 companies: --no-contact sends 2 jobs")
+    assert "the workflow's name speaks of companies" in hint
+    alone = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters(), RATES)
+    assert len(alone.bodies) == 2
+    assert alone.hints() == []
+
+
+def test_a_workflow_for_the_other_object_is_pointed_out() -> None:
+    table = table_of(["ID"], [ACME])
+    for workflow, role, words in (
+        (RESEARCH, Role.CONTACT, "name speaks of companies, but only contact IDs are sent"),
+        (Workflow("w", "Score", "Scores a person"), Role.COMPANY, "description speaks of contacts"),
+    ):  # fmt: skip
+        [hint] = make_plan(table, workflow, {role: 0}, Parameters(), RATES).hints()
+        assert words in hint
+    vague = Workflow("w", "Account and contact research")
+    assert make_plan(table, vague, {Role.CONTACT: 0}, Parameters(), RATES).hints() == []

@@ -12,6 +12,7 @@ from batchrun.errors import JournalError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from batchrun.batch.report import Report
     from batchrun.journal import BatchJobs
 
 P = ParamSpec("P")
@@ -25,6 +26,7 @@ class Control:
         batch_id: The batch that is worked on; ``None`` before, when nothing has been triggered.
         triggered: Jobs that were triggered under it, all its runs together.
         only: Numbers of the jobs that its run may trigger; ``None`` for all that are pending.
+        report: How the batch ended, once it has ended and its workbook is written.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,7 @@ class Control:
         self.batch_id: str | None = None
         self.triggered = 0
         self.only: Collection[int] | None = None
+        self.report: Report | None = None
 
     def stop(self) -> None:
         """No more triggers; what is in flight is collected for a while, then the workbook."""
@@ -51,6 +54,7 @@ class Control:
         """Give it what to call; called by the batch when it begins to work."""
         self.batch_id = batch_id
         self.only = only
+        self.report = None
         self._stop = stop
         if self.stopped:
             stop()

@@ -16,6 +16,7 @@ from batchrun.errors import (
     JournalWriteError,
     OutputError,
     TakenOverError,
+    UsageError,
 )
 from batchrun.events import Event, happened
 from batchrun.settings.consent import Consent, agree
@@ -50,13 +51,36 @@ def write_results(
     """
     if target is None:
         return None
-    with journal.results(batch_id) as found:
+    with journal.results(batch_id, earlier=earlier_batch(journal, batch_id, form)) as found:
         written = _write(found, target, form)
     if as_its_workbook:
         with suppress(JournalWriteError):  # the workbook is there, and its place is known
             journal.set_output(batch_id, str(written))
         agree(Consent.OUTPUT, str(written))
     return written
+
+
+def earlier_batch(journal: Journal, batch_id: str, form: workbook.Form) -> str | None:
+    """The batch whose results a batch's are compared with; ``None`` for none.
+
+    Raises:
+        NoBatchError: There is no batch of the id that was given.
+        UsageError: It is the batch itself, or one of another workflow.
+    """
+    match form.compare or "auto":
+        case "off":
+            return None
+        case "auto":
+            return journal.earlier_batch(batch_id)
+        case given:
+            earlier, mine = journal.resolve(given), journal.summary(batch_id)
+    if earlier.batch_id == batch_id or earlier.workflow.id != mine.workflow.id:
+        raise UsageError(
+            f"Batch {batch_id} can't be compared with batch {earlier.batch_id}: "
+            "that must be an earlier batch of the same workflow.",
+            "To list the batches: batchrun batches",
+        )
+    return earlier.batch_id
 
 
 def write_despite(
@@ -109,7 +133,7 @@ def _write(found: BatchResults, target: Path, form: workbook.Form) -> Path:
 def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> workbook.Form:
     """How a batch's results are written: as said now, else as said when it was last worked on."""
     before = journal.form(batch_id)
-    form = given.over(workbook.Form.recalled(before)).with_layout()
+    form = given.over(workbook.Form.recalled(before))
     kept = form.remembered()
     if kept != before:
         journal.set_form(batch_id, kept)

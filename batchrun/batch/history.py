@@ -20,6 +20,7 @@ from batchrun.journal import Holder, Journal, Standing, standing
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
 from batchrun.settings import Settings, find_access, for_batch, load_settings
+from batchrun.settings.location import is_server
 from batchrun.text import html_table, plural
 
 if TYPE_CHECKING:
@@ -235,7 +236,6 @@ def results(
     Raises:
         JournalError: There is no such batch, or no journal.
         InputError: The batch was run with another DataFrame.
-        UsageError: The form's layout can't be used.
     """
     location = (settings or load_settings()).journal
     return read_frame(location, batch_id, form=form, source=source)
@@ -249,7 +249,7 @@ def read_frame(
     source: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """As `results`, from the journal at a location."""
-    shape = (form or workbook.Form()).with_layout().shape
+    shape = (form or workbook.Form()).shape
     with existing_journal(location) as journal:
         summary = journal.resolve(batch_id)
         with journal.results(summary.batch_id) as found:
@@ -276,10 +276,9 @@ def export(
     Raises:
         JournalError: There is no such batch, or no journal.
         OutputError: It can't be written there.
-        UsageError: The form's layout can't be used.
     """
     output = Path(output)
-    form = (form or workbook.Form()).with_layout()
+    form = form or workbook.Form()
     with existing_journal((settings or load_settings()).journal) as journal:
         summary = journal.resolve(batch_id)
         source = summary.source.path
@@ -307,13 +306,12 @@ def unknown_columns(
 
     Raises:
         JournalError: There is no such batch, or no journal.
-        UsageError: The form's layout can't be used.
     """
     with existing_journal((settings or load_settings()).journal) as journal:
         summary = journal.resolve(batch_id)
         wanted = form or workbook.Form.recalled(journal.form(summary.batch_id))
         with journal.results(summary.batch_id) as found:
-            return workbook.unknown_columns(found, wanted.with_layout())
+            return workbook.unknown_columns(found, wanted)
 
 
 def forget(
@@ -381,4 +379,4 @@ def existing_journal(location: str) -> Iterator[Journal]:
 
 def is_missing(location: str) -> bool:
     """Whether the journal is a file that is not there; a database server's is asked itself."""
-    return "://" not in location and not Path(location).expanduser().exists()
+    return not is_server(location) and not Path(location).expanduser().exists()

@@ -183,7 +183,7 @@ async def run(
             "Give one.",
         )
     settings = settings or load_settings()
-    form = (form or workbook.Form()).with_layout()
+    form = form or workbook.Form()
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if output is not None:
@@ -258,7 +258,7 @@ async def resume(
         BatchrunError: As in `run`; the batch is of another service.
     """
     settings = settings or load_settings()
-    form = (form or workbook.Form()).with_layout()
+    form = form or workbook.Form()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
     if "base_url" in settings.model_fields_set:
@@ -373,7 +373,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 seconds=round(effort.seconds, 1),
                 quota_seconds=round(effort.quota_seconds, 1),
             )
-            return Report(
+            report = Report(
                 summary,
                 ending,
                 output,
@@ -389,6 +389,9 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 source=run_now.frame,
                 held_open=run_now.target if output != run_now.target else None,
             )
+            if run_now.control is not None:
+                run_now.control.report = report
+            return report
 
 
 def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:

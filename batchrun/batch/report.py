@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.batch.export import earlier_batch
 from batchrun.batch.history import existing_journal, read_frame
 from batchrun.engine import Ending
 from batchrun.errors import ExitCode
@@ -12,6 +13,7 @@ from batchrun.journal import Standing, standing
 from batchrun.model import Outcome
 from batchrun.text import html_table
 from batchrun.workbook import Form
+from batchrun.workbook.changes import Change, Comparison
 from batchrun.workbook.layout import layout_of
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
     """
     with existing_journal(location) as journal:
         left = standing(journal, batch_id)
-        form = Form.recalled(journal.form(batch_id)).with_layout()
+        form = Form.recalled(journal.form(batch_id))
         with journal.results(batch_id, of_jobs=jobs) as found:
             rows = tuple(found.rows)
             layout = layout_of(found, form.shape)
@@ -124,6 +126,25 @@ class Report:
         """
         given = self.source if source is None else source
         return read_frame(self.journal, self.summary.batch_id, form=form, source=given)
+
+    def changes(self, compare: str = "auto") -> tuple[Change, ...]:
+        """What is new since an earlier batch of the same workflow, row by row.
+
+        Fields that differ in every row, such as the IDs of reports, are left out.
+
+        Args:
+            compare: As in `Form`: the id of an earlier batch, or ``"auto"``.
+
+        Raises:
+            JournalError: The batch was forgotten meanwhile, or there is no such earlier batch.
+        """
+        batch_id, form = self.summary.batch_id, Form(compare=compare)
+        with existing_journal(self.journal) as journal:
+            earlier = earlier_batch(journal, batch_id, form)
+            if earlier is None:
+                return ()
+            with journal.results(batch_id, earlier=earlier) as found:
+                return tuple(Comparison(found, layout_of(found)).changes())
 
     def pilot(self, most: int = 500) -> Pilot:
         """What the jobs of ``limit`` brought: their rows, and their results a column a value.

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.errors import InputError
+from batchrun.errors import InputError, UsageError
+from batchrun.model import Role
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import (
-    Choices,
     Contents,
     LoadLimits,
     candidate_contents,
@@ -17,18 +17,18 @@ from batchrun.tables import (
     find_roles,
     from_frame,
     load,
-    read_choices,
-    save_choices,
+    unused_notices,
 )
+from batchrun.tables.isolated import open_book
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     import pandas as pd
 
     from batchrun.estimate import EstimateRates
-    from batchrun.model import JSON, Role, Table, Workflow
+    from batchrun.model import JSON, Table, Workflow
     from batchrun.settings import ListDefaults, Settings
     from batchrun.tables import Ask
 
@@ -46,13 +46,14 @@ class Request:
         parameters: Sent with every row.
         parameter_columns: Parameter name → name of the column its value comes from.
         header_row: Line of the column names; ``None`` to find it.
+        no_header: The list has no column names.
+        no_company: Send no company ids, whatever columns there are.
+        no_contact: Send no contact ids likewise.
         visible_only: Leave out rows that are hidden or filtered out.
         encoding: Encoding of a text file, such as ``cp1251``; ``None`` to find it.
         delimiter: What separates the fields of a text file; ``None`` to find it.
         quoting: ``"literal"`` where quotes in a text file are text; ``None`` for the usual way.
         lenient_ids: Send what merely looks like a UUID.
-        mapping: File with the choices made for an earlier export of the same shape.
-        save_mapping: Where to keep the choices made for this one.
         ask: Puts to the user which column holds the IDs; ``None`` when nobody is there.
         reuse: How old the result of the same trigger in an earlier batch may be to be taken
             instead of triggering and paying again; ``None`` for never.
@@ -66,31 +67,40 @@ class Request:
     parameters: Mapping[str, JSON] = field(default_factory=dict)
     parameter_columns: Mapping[str, str] = field(default_factory=dict)
     header_row: int | None = None
+    no_header: bool = False
+    no_company: bool = False
+    no_contact: bool = False
     visible_only: bool = False
     encoding: str | None = None
     delimiter: str | None = None
     quoting: str | None = None
     lenient_ids: bool = False
-    mapping: Path | None = None
-    save_mapping: Path | None = None
     ask: Ask | None = None
     reuse: timedelta | None = None
 
-    def over(self, defaults: ListDefaults) -> Request:
-        """This request, and the defaults wherever it says nothing.
+    @property
+    def without(self) -> tuple[Role, ...]:
+        """The roles that are not sent."""
+        unsent = {Role.COMPANY: self.no_company, Role.CONTACT: self.no_contact}
+        return tuple(role for role, said in unsent.items() if said)
 
-        How columns are read is said by the mapping alone, where there is one.
-        """
-        said = replace(self, parameters={**defaults.parameters, **self.parameters})
-        if self.mapping is not None:
-            return said
+    def over(self, defaults: ListDefaults) -> Request:
+        """This request, and the defaults wherever it says nothing."""
         return replace(
-            said,
+            self,
+            parameters={**defaults.parameters, **self.parameters},
             sheet=self.sheet or defaults.sheet,
-            company_column=self.company_column or defaults.company_column,
-            contact_column=self.contact_column or defaults.contact_column,
+            company_column=None
+            if self.no_company
+            else self.company_column or defaults.company_column,
+            contact_column=None
+            if self.no_contact
+            else self.contact_column or defaults.contact_column,
+            no_company=self.no_company or (defaults.no_company and self.company_column is None),
+            no_contact=self.no_contact or (defaults.no_contact and self.contact_column is None),
             parameter_columns={**defaults.parameter_columns, **self.parameter_columns},
-            header_row=self.header_row or defaults.header_row,
+            header_row=None if self.no_header else self.header_row or defaults.header_row,
+            no_header=self.no_header or (defaults.no_header and self.header_row is None),
             visible_only=self.visible_only or defaults.visible_only,
             encoding=self.encoding or defaults.encoding,
             delimiter=self.delimiter or defaults.delimiter,
@@ -120,57 +130,53 @@ def load_request(request: Request, settings: Settings) -> Loaded:
 
     Raises:
         InputError: The list can't be used, or its columns can't be told.
-        UsageError: The mapping can't be used.
-        OutputError: The mapping can't be kept where it is wanted.
+        UsageError: An option does not fit the list.
     """
-    table, choices = _table(request, settings)
-    roles = _roles(table, choices, request)
+    table = _table(request, settings)
+    roles = _roles(table, request)
+    table = _with_notices(table, unused_notices(table, roles, request.without))
     columns = {
         name: find_column(table, column, "--param-column")
-        for name, column in choices.parameter_columns.items()
+        for name, column in request.parameter_columns.items()
     }
-    if request.save_mapping is not None:
-        save_choices(request.save_mapping, choices.made(table, roles))
-    return Loaded(table, roles, Parameters(request.parameters, columns), choices.lenient_ids)
+    return Loaded(table, roles, Parameters(request.parameters, columns), request.lenient_ids)
 
 
-def _table(request: Request, settings: Settings) -> tuple[Table, Choices]:
-    choices = Choices(
-        sheet=request.sheet,
-        header_row=request.header_row,
-        visible_only=request.visible_only,
-        encoding=request.encoding,
-        delimiter=request.delimiter,
-        quoting=request.quoting,
-        company_column=request.company_column,
-        contact_column=request.contact_column,
-        lenient_ids=request.lenient_ids,
-        parameter_columns=request.parameter_columns,
-    )
-    if request.mapping is not None:
-        choices = read_choices(request.mapping).overridden_by(choices)
+def _with_notices(table: Table, notices: Sequence[str]) -> Table:
+    source = replace(table.source, notices=(*table.source.notices, *notices))
+    return replace(table, source=source)
+
+
+def _table(request: Request, settings: Settings) -> Table:
     if isinstance(request.source, (str, Path)):
         table = load(
             Path(request.source),
-            sheet=choices.sheet,
-            header_row=choices.header_row,
-            visible_only=choices.visible_only,
-            encoding=choices.encoding,
-            delimiter=choices.delimiter,
-            quoting=choices.quoting,
+            sheet=request.sheet,
+            header_row=request.header_row,
+            no_header=request.no_header,
+            visible_only=request.visible_only,
+            encoding=request.encoding,
+            delimiter=request.delimiter,
+            quoting=request.quoting,
             limits=_limits(settings),
+        )
+    elif request.no_header:
+        raise UsageError(
+            "A DataFrame has its column names; --no-header is for files.",
+            "Leave it out, or make the frame with pandas.read_csv(…, header=None).",
         )
     else:
         table = from_frame(request.source)
-    return choices.check_shape(table), choices
+    return table
 
 
-def _roles(table: Table, choices: Choices, request: Request) -> dict[Role, int]:
+def _roles(table: Table, request: Request) -> dict[Role, int]:
     return find_roles(
         table,
-        company_column=choices.company_column,
-        contact_column=choices.contact_column,
-        lenient=choices.lenient_ids,
+        company_column=request.company_column,
+        contact_column=request.contact_column,
+        without=request.without,
+        lenient=request.lenient_ids,
         ask=request.ask,
     )
 
@@ -204,28 +210,28 @@ def preview(request: Request, settings: Settings) -> Preview:
     Raises:
         InputError: The list can't be used.
     """
-    table, choices = _table(request, settings)
+    table = _table(request, settings)
     roles: Mapping[Role, int] = {}
     problem = None
     try:
-        roles = _roles(table, choices, request)
+        roles = _roles(table, request)
+        table = _with_notices(table, unused_notices(table, roles, request.without))
     except InputError as error:
         problem = error
-    columns = tuple(candidate_contents(table, roles, lenient=choices.lenient_ids))
-    sheets = () if table.source.sheet is None else _sheet_names(request.source)
+    columns = tuple(candidate_contents(table, roles, lenient=request.lenient_ids))
+    sheets: tuple[str, ...] = ()
+    if table.source.sheet is not None and table.source.path is not None:
+        sheets = _sheet_names(Path(table.source.path), _limits(settings))
     return Preview(table, roles, columns, problem, sheets)
 
 
-def _sheet_names(source: object) -> tuple[str, ...]:
-    """The visible sheets of a workbook that has been read, so that it is known to be harmless."""
-    from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
-
+def _sheet_names(path: Path, limits: LoadLimits) -> tuple[str, ...]:
+    """The visible sheets of a workbook."""
     try:
-        with CalamineWorkbook.from_path(str(source)) as workbook:
-            sheets = workbook.sheets_metadata
-    except (OSError, CalamineError):
+        with open_book(path.read_bytes(), path.name, limits) as book:
+            return tuple(sheet.name for sheet in book.sheets if sheet.visible)
+    except OSError:
         return ()
-    return tuple(one.name for one in sheets if one.visible is SheetVisibleEnum.Visible)
 
 
 def _limits(settings: Settings) -> LoadLimits:

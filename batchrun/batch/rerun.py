@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,15 +15,19 @@ from batchrun.model import Role
 from batchrun.settings import Settings, load_settings
 from batchrun.settings.location import shown
 from batchrun.tables.ids import ValidId, parse_id
-from batchrun.workbook.marks import MENDED, marked_rows, signature_of
+from batchrun.workbook.layout import AGAIN
+from batchrun.workbook.marks import MENDED, read_results, signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from batchrun.journal import Journal
     from batchrun.journal.results import SentJob
-    from batchrun.model import BatchSummary
-    from batchrun.workbook.marks import Marked, Signature
+    from batchrun.model import BatchSummary, Cell
+    from batchrun.workbook.marks import MarkedRow, ResultsFile, ResultsSheet
+
+    Ids = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,13 @@ class Rerun:
     @staticmethod
     def batch_of(workbook: Path | str) -> str | None:
         """Id of the batch whose results a workbook holds; ``None`` for any other file."""
-        path = Path(workbook)
-        signature = signature_of(path) if path.suffix.lower() == ".xlsx" else None
+        signature = signature_of(Path(workbook))
         return None if signature is None else signature.batch_id
+
+    @staticmethod
+    def is_given_back(file: Path | str) -> bool:
+        """Whether a file holds results of batchrun, also if another program has saved it."""
+        return read_results(Path(file)) is not None
 
     @classmethod
     def read(cls, workbook: Path | str, *, settings: Settings | None = None) -> Rerun | None:
@@ -68,54 +77,99 @@ class Rerun:
             InputError: No row is marked, or it is not certain which job a marked row is.
         """
         path, location = Path(workbook), (settings or load_settings()).journal
-        signature = signature_of(path)
-        if signature is None:
+        results = read_results(path)
+        if results is None:
             return None
         if is_missing(location):
-            raise _unknown(path, signature, location)
+            raise _unknown(path, results, location)
         with existing_journal(location) as journal:
-            try:
-                summary = journal.resolve(signature.batch_id)
-            except JournalError as error:
-                raise _unknown(path, signature, location) from error
-            return _find(path, signature, summary, journal)
+            summary = _batch(path, results, journal, location)
+            return _find(path, results, summary, journal)
 
 
-def _unknown(path: Path, signature: Signature, location: str) -> JournalError:
+def _batch(path: Path, results: ResultsFile, journal: Journal, location: str) -> BatchSummary:
+    """The batch whose results these are: as they say, else by their executions."""
+    if results.signature is not None:
+        batches = {results.signature.batch_id}
+    else:
+        batches = journal.batches_with(
+            {each for sheet in results.sheets for each in sheet.executions}
+        )
+    if len(batches) > 1:
+        raise InputError(
+            f"{path.name} holds results of {len(batches)} batches: {', '.join(sorted(batches))}.",
+            "Mark the rows in the workbook of each: batchrun export BATCH -o OUT.xlsx",
+        )
+    try:
+        if not batches:
+            raise _unknown(path, results, location)
+        return journal.resolve(batches.pop())
+    except JournalError as error:
+        raise _unknown(path, results, location) from error
+
+
+def _unknown(path: Path, results: ResultsFile, location: str) -> JournalError:
+    signature = results.signature
+    batch = "of a batch" if signature is None else f"of batch {signature.batch_id}"
     return JournalError(
-        f"{path.name} holds the results of batch {signature.batch_id}, which the journal "
-        f"{shown(location)} does not know.",
+        f"{path.name} holds the results {batch}, which the journal {shown(location)} does not"
+        " know.",
         "Name its journal with --journal, or run the list itself.",
     )
 
 
-def _find(path: Path, signature: Signature, summary: BatchSummary, journal: Journal) -> Rerun:
-    marked = list(marked_rows(path))
+def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Journal) -> Rerun:
+    with journal.results(summary.batch_id) as found:
+        header, roles = found.header, found.roles
+        own: Counter[str] = Counter()
+        if AGAIN in header:
+            at = header.index(AGAIN)
+            cells = (row.row.cells[at] for row in found.rows)
+            own.update(str(cell).strip() for cell in cells if _is_filled(cell))
+    columns = [(sheet, sheet.again(header, own)) for sheet in results.sheets]
+    if all(again is None for _, again in columns):
+        raise InputError(
+            f'{path.name} holds the results of batch {summary.batch_id}, but no column "{AGAIN}".',
+            f"Mark rows in the workbook as batchrun writes it: batchrun export {summary.batch_id}"
+            " -o OUT.xlsx",
+        )
+    marked = [
+        (sheet, row)
+        for sheet, again in columns
+        for row in sheet.marked
+        if again is not None and again < len(row.cells) and _is_filled(row.cells[again])
+    ]
     if not marked:
         raise InputError(
             f"{path.name} holds the results of batch {summary.batch_id}, and no row of it is "
             'marked in the column "run again".',
             "Write anything there for the rows to be sent and paid for again, and save it.",
         )
-    with journal.results(summary.batch_id) as found:
-        roles = found.roles
     sent = journal.sent(summary.batch_id)
+    as_of = None if results.signature is None else results.signature.as_of
     found_jobs = []
-    for row in marked:
+    for sheet, row in marked:
         try:
-            found_jobs.append(_job(row, sent.get(_ids(row, roles), ()), signature))
+            ids = _ids(sheet, row, header, roles)
+            if sheet.execution is None:
+                found_jobs.append(_job_of_ids(ids, sent, as_of))
+            else:
+                found_jobs.append(_job(_execution(sheet, row), ids, sent, as_of))
         except _UnclearError as error:
-            where = f"{path.name}, sheet {row.sheet}, line {row.line} is marked, but"
+            where = f"{path.name}, sheet {sheet.name}, line {row.line} is marked, but"
             raise InputError(
                 f"{where} {error.why}.", error.hint.format(batch=summary.batch_id)
             ) from None
     due = [job for job, is_due in found_jobs if is_due]
     done = [job for job, is_due in found_jobs if not is_due]
     waiting = sum(not job.ended and job.execution_id is None for job in done)
-    again = {job.number: job.retried for job in due}
-    return Rerun(
-        summary, len(due), len(done), again, _beside(path, summary.batch_id), path, waiting
-    )
+    again_jobs = {job.number: job.retried for job in due}
+    output = _beside(path, summary.batch_id)
+    return Rerun(summary, len(due), len(done), again_jobs, output, path, waiting)
+
+
+def _is_filled(cell: Cell) -> bool:
+    return cell is not None and bool(str(cell).strip())
 
 
 class _UnclearError(Exception):
@@ -126,10 +180,22 @@ class _UnclearError(Exception):
         self.why, self.hint = why, hint
 
 
-def _ids(row: Marked, roles: Mapping[Role, int]) -> tuple[str | None, str | None]:
+def _execution(sheet: ResultsSheet, row: MarkedRow) -> str | None:
+    at = sheet.execution
+    return None if at is None or at >= len(row.cells) else str(row.cells[at] or "").strip() or None
+
+
+def _ids(
+    sheet: ResultsSheet, row: MarkedRow, header: Sequence[str], roles: Mapping[Role, int]
+) -> Ids | None:
+    """The IDs of a row; ``None`` where the sheet has not all of the list's ID columns."""
     ids: dict[Role, str] = {}
     for role, column in roles.items():
-        match parse_id(row.cells[column] if column < len(row.cells) else None):
+        places = [at for at, name in enumerate(sheet.header) if name == header[column]]
+        if not places:
+            return None
+        at = column if column in places else places[0]
+        match parse_id(row.cells[at] if at < len(row.cells) else None):
             case ValidId(value):
                 ids[role] = value
             case _:
@@ -137,40 +203,70 @@ def _ids(row: Marked, roles: Mapping[Role, int]) -> tuple[str | None, str | None
     return ids.get(Role.COMPANY), ids.get(Role.CONTACT)
 
 
-def _job(row: Marked, jobs: tuple[SentJob, ...], signature: Signature) -> tuple[SentJob, bool]:
+def _job(
+    execution: str | None,
+    ids: Ids | None,
+    sent: Mapping[Ids, tuple[SentJob, ...]],
+    as_of: datetime | None,
+) -> tuple[SentJob, bool]:
     """A row's job, and whether it is due: not when it was sent since, nothing is paid twice.
 
     A row is known by its execution, and only where it had none by its IDs.
     """
-    if not jobs:
-        raise _UnclearError(
-            "its IDs are not among those that were sent",
-            f"Mend it in the list and {MENDED}: what the others have brought in the last 30 "
-            "days is taken over, not paid for again.",
-        )
-    if row.execution_id is None:
-        return _job_by_ids(jobs, signature)
-    for job in jobs:
-        if row.execution_id in job.replaced:
+    if execution is None:
+        job = _only_job(ids, sent)
+        if job.execution_id is not None:  # it got one after the workbook was written
             return job, False
-        if row.execution_id == job.execution_id:
+        return _due_since(job, as_of)
+    if ids is not None and ids not in sent:
+        raise _unknown_ids()
+    jobs = sent[ids] if ids is not None else tuple(job for each in sent.values() for job in each)
+    for job in jobs:
+        if execution in job.replaced:
+            return job, False
+        if execution == job.execution_id:
             return _ended(job), True
     raise _UnclearError(
-        f"the batch knows no execution {row.execution_id} of its IDs",
+        f"the batch knows no execution {execution} of its IDs",
         "Mark it in the workbook as batchrun wrote it: batchrun export {batch} -o OUT.xlsx",
     )
 
 
-def _job_by_ids(jobs: tuple[SentJob, ...], signature: Signature) -> tuple[SentJob, bool]:
+def _job_of_ids(
+    ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]], as_of: datetime | None
+) -> tuple[SentJob, bool]:
+    """The same where the column of executions was deleted."""
+    return _due_since(_only_job(ids, sent), as_of)
+
+
+def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJob:
+    if ids is None:
+        raise _UnclearError(
+            "it has neither an execution id nor all ID columns of the list",
+            "Mark it in the workbook as batchrun wrote it: batchrun export {batch} -o OUT.xlsx",
+        )
+    if ids not in sent:
+        raise _unknown_ids()
+    jobs = sent[ids]
     if len(jobs) > 1:
         raise _UnclearError(
             f"it has no execution id, and {len(jobs)} jobs have its IDs",
             "Send all failed and rejected rows again with: batchrun retry {batch}",
         )
-    (job,) = jobs
-    if job.execution_id is not None:  # it got one after the workbook was written
-        return job, False
-    if job.retried_at is not None and (signature.as_of is None or job.retried_at > signature.as_of):
+    return jobs[0]
+
+
+def _unknown_ids() -> _UnclearError:
+    return _UnclearError(
+        "its IDs are not among those that were sent",
+        f"Mend it in the list and {MENDED}: what the others have brought in the last 30 "
+        "days is taken over, not paid for again.",
+    )
+
+
+def _due_since(job: SentJob, as_of: datetime | None) -> tuple[SentJob, bool]:
+    """Whether a job is due: not when it was sent again after the workbook was written."""
+    if job.retried_at is not None and (as_of is None or job.retried_at > as_of):
         return job, False
     return _ended(job), True
 
@@ -194,7 +290,7 @@ def _beside(path: Path, batch_id: str) -> Path:
 
 
 def _is_unmarked(path: Path, batch_id: str) -> bool:
-    signature = signature_of(path)
-    if signature is None or signature.batch_id != batch_id:
+    results = read_results(path)
+    if results is None or results.signature is None or results.signature.batch_id != batch_id:
         return False
-    return next(iter(marked_rows(path)), None) is None
+    return not any(sheet.marked for sheet in results.sheets)

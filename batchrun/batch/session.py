@@ -92,7 +92,9 @@ class Session:
         """
         await self.share.ask()
         now = self.clock.now()
-        wait = max(self.share.delay(now), self.quota.delay(now))
+        wait = self.quota.delay(now)
+        if not self.share.use_spare():  # nobody should wait a second for the credits
+            wait = max(wait, self.share.delay(now))
         if wait > CREDITS_SECONDS or self.quota.left_today(now) < 1:
             return None
         await self._spend(wait)

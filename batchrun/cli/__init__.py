@@ -20,7 +20,8 @@ from batchrun.cli.commands_web import add_web_command
 from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.options import announced
-from batchrun.cli.output import write_plainly
+from batchrun.cli.output import open_standard_streams, replace_unprintable
+from batchrun.cli.signals import exit_codes, ignore_interrupts, interrupts_restored
 from batchrun.errors import ExitCode, UsageError
 from batchrun.text import did_you_mean
 
@@ -104,21 +105,36 @@ add_command(app, show_version, name="version", hidden=True)
 
 def main() -> None:
     """Run the command line; every error ends in one or two lines and a documented exit code."""
-    write_plainly()
+    open_standard_streams()
+    replace_unprintable()
     announced.clear()
+    exit_codes.clear()
     # Looking for garbage in all that was imported, just before it goes, would take 0.2 s.
     atexit.register(gc.freeze)
-    typed, unseen = sys.argv[1:], Unseen()
+    try:
+        with interrupts_restored():
+            code = _run(sys.argv[1:])
+    except KeyboardInterrupt:  # at the very end
+        code = exit_codes[-1] if exit_codes else ExitCode.INTERRUPTED
+    sys.exit(code or ExitCode.COMPLETED)
+
+
+def _run(typed: list[str]) -> int:
+    """Run a command; its exit code."""
+    unseen = Unseen()
     command: Any = typer.main.get_command(app)
     with unseen.listening():
         try:
             # It may stand anywhere, also behind a command. Without it typer looks itself, since it
             # expands wildcards where a shell does not (Windows).
             given = [word for word in typed if word != "--debug"] if "--debug" in typed else None
-            code = command(given, standalone_mode=False)
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
-            code = end(error, typed, command.commands, unseen)
-        else:
-            if code == ExitCode.INTERRUPTED:  # typer keeps a Ctrl-C to itself
-                code = end(KeyboardInterrupt(), typed, command.commands, unseen)
-    sys.exit(code or ExitCode.COMPLETED)
+            code: int = command(given, standalone_mode=False)
+            error: BaseException = KeyboardInterrupt()  # typer keeps a Ctrl-C to itself
+            if code != ExitCode.INTERRUPTED:
+                return code
+        except (Exception, KeyboardInterrupt, SystemExit) as raised:
+            error = raised
+        ignore_interrupts()
+        if isinstance(error, KeyboardInterrupt) and exit_codes:
+            return exit_codes[-1]  # the batch has ended, and its user knows how
+        return end(error, typed, command.commands, unseen)

@@ -35,12 +35,12 @@ from batchrun.cli.options import (
     batch_ids,
     configuration_of,
     form_from,
+    sandbox_hint,
     sandbox_of,
-    sandbox_words,
     settings_from,
     settings_to_look,
     settings_with_journal,
-    spread,
+    with_option_groups,
     with_sandbox_journal,
 )
 from batchrun.cli.output import (
@@ -49,13 +49,13 @@ from batchrun.cli.output import (
     cut,
     is_screen,
     mark_of,
+    print_exact,
+    print_lines,
+    print_text,
     room_of,
-    tell,
-    tell_all,
-    tell_as_it_is,
 )
-from batchrun.cli.prompts import agreed, beside_question, off_stdout, on_stderr
-from batchrun.cli.runner import Manner, go_on
+from batchrun.cli.prompts import beside_question, confirm, keep_stdout_clean, on_stderr
+from batchrun.cli.runner import OutputMode, continue_batch
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 from batchrun.text import did_you_mean, visible
@@ -91,7 +91,7 @@ def add_batch_commands(app: typer.Typer) -> None:
     )
     add_command(
         app,
-        spread(export),
+        with_option_groups(export),
         "batchrun export -o results.csv",
         "batchrun export 1124-acc -o import.csv --crm hubspot",
         'batchrun export -o short.xlsx --columns "summary,outputs.*"',
@@ -153,18 +153,18 @@ def export(
     if only is not None:
         form = replace(form, only=frozenset(_any_outcome(word) for word in only.split(",")))
     written = export_batch(summary.batch_id, output, settings, form)
-    tell_all(unknown_to_results(summary.batch_id, form, settings), err=True)
-    tell(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
+    print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
+    print_text(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
     if crm is not None:
-        _tell_left_out(summary)
+        _print_left_out(summary)
 
 
-def _tell_left_out(summary: BatchSummary) -> None:
+def _print_left_out(summary: BatchSummary) -> None:
     from batchrun.text import plural
 
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
-        tell(f"Left out: {plural(left_out, 'row')} not completed")
+        print_text(f"Left out: {plural(left_out, 'row')} not completed")
 
 
 def status(
@@ -189,11 +189,11 @@ def status(
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     where = journal_option(settings, journal, sandbox=sandbox)
     if as_json:
-        tell_as_it_is(json.dumps(_status_json(status_of(batch, settings=settings))))
+        print_exact(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
         show_live(_lines_of(each, where) for each in looks_at(batch, settings=settings))
     else:
-        tell_all(_lines_of(status_of(batch, settings=settings), where))
+        print_lines(_lines_of(status_of(batch, settings=settings), where))
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
@@ -256,13 +256,13 @@ def list_batches(
 
     found = batches(settings=settings_to_look(sandbox=sandbox, journal=journal))
     if as_json:
-        tell_as_it_is(json.dumps([summary_json(summary) for summary in found]))
+        print_exact(json.dumps([summary_json(summary) for summary in found]))
     elif found:
-        tell_all(_listed(found))
+        print_lines(_listed(found))
     else:
-        tell("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
-        if not sandbox and (elsewhere := sandbox_words()):
-            tell(elsewhere)
+        print_text("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
+        if not sandbox and (elsewhere := sandbox_hint()):
+            print_text(elsewhere)
 
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
@@ -363,12 +363,12 @@ def retry(
             settings = with_sandbox_journal(settings, journal).model_copy(update=replaced)
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
-        go_on(
+        continue_batch(
             partial(aio.retry, summary.batch_id, outcomes=chosen),
             settings,
-            Manner(as_json, quiet, notify_command, use_sandbox, journal),
+            OutputMode(as_json, quiet, notify_command, use_sandbox, journal),
             output=output,
-            decide=about_doubts(InDoubt.HOLD),
+            decide=in_doubt_decision(InDoubt.HOLD),
             form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
         )
 
@@ -409,29 +409,29 @@ def forget(
     gone = forget_batches(
         *([] if batch is None else [batch]),
         older_than=None if older_than is None else age(older_than, "--older-than"),
-        confirm=lambda found: _agreed_to_erase(found, yes=yes),
+        confirm=lambda found: _confirm_forget(found, yes=yes),
         settings=settings,
     )
     if not gone:
-        tell(f"No batch is older than {older_than}.")
+        print_text(f"No batch is older than {older_than}.")
         return
-    tell(f"Forgotten: {plural(len(gone), 'batch', 'batches')}")
+    print_text(f"Forgotten: {plural(len(gone), 'batch', 'batches')}")
 
 
-def _agreed_to_erase(found: Sequence[BatchSummary], *, yes: bool) -> bool:
+def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     """Ask, and end the command where the answer is no: nothing is wrong then."""
     from batchrun.cli.messages import counts
     from batchrun.text import plural
 
     for one in found:
         told = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
-        tell(told, err=beside_question(yes=yes), hanging=2)
-    if not _agreed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
+        print_text(told, err=beside_question(yes=yes), hanging=2)
+    if not _confirm(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
 
 
-def about_doubts(given: InDoubt | None) -> Decide:
+def in_doubt_decision(given: InDoubt | None) -> Decide:
     """Decide as told; if nothing was, ask on a terminal and else change nothing."""
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
@@ -449,17 +449,17 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
     from batchrun.text import plural
 
     are = "is" if len(rows) == 1 else "are"
-    tell(
+    print_text(
         f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
         "accepted, and only you can settle it.",
         err=True,
     )
     for row in rows[:ROWS_SHOWN]:
         ids = ", ".join(filter(None, (row.company_id, row.contact_id)))
-        tell(f"  line {row.row.line}: {ids}: {row.message}", err=True)
+        print_text(f"  line {row.row.line}: {ids}: {row.message}", err=True)
     if len(rows) > ROWS_SHOWN:
-        tell(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
-    tell(
+        print_text(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
+    print_text(
         "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "
         "doubt. batchrun resume asks at a terminal, --in-doubt answers in a script.",
         err=True,
@@ -470,7 +470,7 @@ def _asked() -> InDoubt:
     choices = "/".join(InDoubt)
     while True:
         try:
-            with off_stdout():
+            with keep_stdout_clean():
                 word = typer.prompt(f"Now [{choices}]", default=InDoubt.HOLD.value, err=on_stderr())
         except typer.Abort:  # Ctrl-C or Ctrl-D: not now, and nothing else either
             raise KeyboardInterrupt from None
@@ -489,7 +489,7 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"
     question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
-    if not _agreed(question, yes=yes):
+    if not _confirm(question, yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
 
 
@@ -501,12 +501,12 @@ def _rows_that_are(outcome: Outcome, number: int) -> str:
     return plural(number, f"{outcome} row")
 
 
-def _agreed(question: str, *, yes: bool) -> bool:
+def _confirm(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
-    return agreed(question)
+    return confirm(question)
 
 
 def _outcome(word: str) -> Outcome:

@@ -15,9 +15,9 @@ import typer
 from batchrun.cli.consent import confirm_address
 from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
-from batchrun.cli.output import columns_of, is_screen, room_of, tell, tell_all, tell_as_it_is
+from batchrun.cli.output import columns_of, is_screen, print_exact, print_lines, print_text, room_of
 from batchrun.cli.prompts import on_stderr
-from batchrun.cli.signals import heard_at_once
+from batchrun.cli.signals import interruptible
 from batchrun.errors import BatchrunError, UsageError
 
 if TYPE_CHECKING:
@@ -135,18 +135,18 @@ def login(
     seen = "not checked"
     if kept.workflows is not None:
         seen = f"sees {plural(kept.workflows, 'workflow')}"
-    tell(f"Profile:   {name}, key {masked_end(kept.profile.end)} for {address}, {seen}")
+    print_text(f"Profile:   {name}, key {masked_end(kept.profile.end)} for {address}, {seen}")
     if kept.why_a_file:
-        tell(
+        print_text(
             f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}",
             whole=[kept.place],
         )
     else:
-        tell(f"Kept in:   the system's keyring ({kept.place})")
+        print_text(f"Kept in:   the system's keyring ({kept.place})")
     if kept.left_behind:
-        tell(f"Note:      an earlier key stays in the keyring. {kept.left_behind}")
+        print_text(f"Note:      an earlier key stays in the keyring. {kept.left_behind}")
     if settings.api_key is not None:
-        tell("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
+        print_text("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
 
 
 def logout(
@@ -172,12 +172,12 @@ def logout(
         except UsageError as error:  # a locked keyring keeps its own keys, and no others
             if not every:
                 raise
-            tell(f"Left:      the key of profile {name}. {error.what} {error.hint}", err=True)
+            print_text(f"Left:      the key of profile {name}. {error.what} {error.hint}", err=True)
             left.append(name)
     if not names:
-        tell("No key is stored.")
+        print_text("No key is stored.")
     if settings.api_key is not None:
-        tell(f"Note:      {key_source(settings)} is still set")
+        print_text(f"Note:      {key_source(settings)} is still set")
     if left:
         raise UsageError(
             f"Not all keys are erased: of {len(names)}, {', '.join(left)} "
@@ -191,9 +191,9 @@ def _erase(name: str) -> None:
 
     gone = log_out(name)
     what = "profile" if gone.left_behind else "the key of profile"
-    tell(f"Erased:    {what} {name} for {gone.profile.base_url}")
+    print_text(f"Erased:    {what} {name} for {gone.profile.base_url}")
     if gone.left_behind:
-        tell(f"Note:      {gone.left_behind}")
+        print_text(f"Note:      {gone.left_behind}")
 
 
 def _key(name: str, address: str) -> str:
@@ -207,7 +207,7 @@ def _key(name: str, address: str) -> str:
 def _typed(name: str, address: str) -> str:
     """What the user types, unseen; ``""`` for nothing."""
     try:
-        with heard_at_once():
+        with interruptible():
             typed: str = typer.prompt(
                 f"Key for {address}, profile {name} (not shown)",
                 hide_input=True,
@@ -259,7 +259,7 @@ def show_configuration(
                 for one in stored.all().values()
             ],
         }
-        tell_as_it_is(json.dumps(document, ensure_ascii=False))
+        print_exact(json.dumps(document, ensure_ascii=False))
         return
     width = max(len(one.name) for one in told)
     room = min(max(len(one.value) for one in told), 44)
@@ -268,12 +268,12 @@ def show_configuration(
         line = f"{one.name:{width}}  {one.value or '-':{room}}  {source}"
         if is_screen(sys.stdout) and columns_of(line) > room_of(sys.stdout):
             line = f"{one.name:{width}}  {one.value or '-'}\n{'':{width}}  {source}"
-        tell(line, hanging=width + 2)
-    tell(
+        print_text(line, hanging=width + 2)
+    print_text(
         "\nThe first that has a value wins: option, environment, batchrun.toml beside the list, "
         "batchrun.toml of the user, profile, .env (the key alone), default."
     )
-    tell(
+    print_text(
         f"Files:     {', '.join(str(each.path) for each in files.files) or 'none'}"
         f" (the user's own is {user_file()})"
     )
@@ -281,7 +281,7 @@ def show_configuration(
         f"{one.name} {masked_end(one.end)} for {one.base_url} ({one.kept})"
         for one in stored.all().values()
     ]
-    tell(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
+    print_text(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
 
 
 TEXT_BEGINS = len("warning  Quota     ")
@@ -309,17 +309,15 @@ def doctor(
             {name: value for name, value in asdict(one).items() if name != "exit_code"}
             for one in found
         ]
-        tell_as_it_is(
-            json.dumps({"findings": findings, "exit_code": int(code)}, ensure_ascii=False)
-        )
+        print_exact(json.dumps({"findings": findings, "exit_code": int(code)}, ensure_ascii=False))
         raise typer.Exit(code)
     for one in found:
-        tell(f"{one.verdict:8} {one.name:9} {one.text}", hanging=TEXT_BEGINS)
+        print_text(f"{one.verdict:8} {one.name:9} {one.text}", hanging=TEXT_BEGINS)
         if one.advice:
-            tell(f"{'':{TEXT_BEGINS}}-> {one.advice}", hanging=TEXT_BEGINS + len("-> "))
+            print_text(f"{'':{TEXT_BEGINS}}-> {one.advice}", hanging=TEXT_BEGINS + len("-> "))
     faults = sum(one.verdict is Verdict.FAULT for one in found)
     warnings = sum(one.verdict is Verdict.WARNING for one in found)
-    tell(
+    print_text(
         f"\nFaults: {faults}, warnings: {warnings}. "
         "Support may be sent all of this: it holds no key and no password."
     )
@@ -341,13 +339,13 @@ def workflows(
     found = batchrun.workflows(settings=settings)
     if as_json:
         fields = ("id", "name", "description", "status")
-        tell_as_it_is(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
+        print_exact(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
         return
     width = max((len(one.name) for one in found), default=0)
     for one in found:
         inactive = "" if one.status == "active" else f"  [{one.status}]"
         told = f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip()
-        tell(told, hanging=width + 2)
+        print_text(told, hanging=width + 2)
 
 
 def sandbox(
@@ -418,8 +416,8 @@ def sandbox(
     )
 
     def announce(url: str) -> None:
-        tell(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
-        tell_as_it_is(
+        print_text(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
+        print_exact(
             f"  export BATCHRUN_BASE_URL={url} PGAI_API_KEY=sandbox BATCHRUN_SPEED={speed:g}"
         )
 
@@ -461,6 +459,7 @@ def welcome() -> None:
             f"Keys are kept under: {others}. Name one with --profile or BATCHRUN_PROFILE."
             if others
             else "There is no key yet.",
+            "  batchrun web      open batchrun in your browser; practice there without a key",
             "  batchrun demo     run an invented list on this machine: no key, no cost",
             "  batchrun login    keep your key",
         ]
@@ -468,11 +467,12 @@ def welcome() -> None:
         whose = "PGAI_API_KEY" if stored is None else f"profile {stored.name}"
         lines += [f"Key: {whose}, for {address_of(settings)}", *_unfinished(settings)]
         lines += [
+            "  batchrun web                        open batchrun in your browser",
             '  batchrun check FILE -w "WORKFLOW"   what a run would do and cost',
             '  batchrun run FILE -w "WORKFLOW"     run it; asks first',
             "  batchrun workflows                  which workflows there are",
         ]
-    tell_all([*lines, "", "Everything else: batchrun --help"])
+    print_lines([*lines, "", "Everything else: batchrun --help"])
 
 
 def _unfinished(settings: Settings) -> list[str]:

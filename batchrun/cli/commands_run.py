@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import typer
 
-from batchrun.cli.commands_batches import about_doubts
+from batchrun.cli.commands_batches import in_doubt_decision
 from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
 from batchrun.cli.options import (
@@ -40,6 +40,7 @@ from batchrun.cli.options import (
     Reuse,
     Sandbox,
     SandboxJournal,
+    SaveOptions,
     StopAfterFailures,
     Wait,
     Workflow,
@@ -49,18 +50,19 @@ from batchrun.cli.options import (
     configuration_beside,
     configuration_of,
     form_from,
+    print_configuration,
     request_from,
     sandbox_of,
+    save_typed_options,
     settings_from,
     settings_with_journal,
-    spread,
-    tell_configuration,
+    with_option_groups,
     with_sandbox_journal,
 )
-from batchrun.cli.output import Whole, tell, tell_all, tell_as_it_is
-from batchrun.cli.prompts import agreed, beside_question
+from batchrun.cli.output import Whole, print_exact, print_lines, print_text
+from batchrun.cli.prompts import beside_question, confirm
 from batchrun.cli.resume_all import resume_all
-from batchrun.cli.runner import Manner, go, go_on
+from batchrun.cli.runner import OutputMode, continue_batch, run_list
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
@@ -79,7 +81,7 @@ def is_given_back(file: Path) -> bool:
     """Whether batchrun wrote this file, and is given it back."""
     from batchrun import Rerun
 
-    return Rerun.batch_of(file) is not None
+    return Rerun.is_given_back(file)
 
 
 def run_marked(
@@ -89,7 +91,7 @@ def run_marked(
     output: Path | None,
     limit: int | None,
     form: Form,
-    manner: Manner,
+    mode: OutputMode,
     *,
     yes: bool,
 ) -> None:
@@ -99,21 +101,21 @@ def run_marked(
     marked = Rerun.read(file, settings=settings)
     assert marked is not None  # the caller has looked
     _same_workflow(marked, workflow)
-    to_stderr = manner.as_json or manner.quiet
+    to_stderr = mode.as_json or mode.quiet
     for words in _already_words(marked):
-        tell(words, err=to_stderr)
+        print_text(words, err=to_stderr)
     if not marked.jobs:
-        _end_as_it_stands(marked.summary, settings, manner)
+        _end_as_it_stands(marked.summary, settings, mode)
     confirm_batch(settings, marked.summary, output or marked.output)
-    if not _agreed(marked, yes=yes, to_stderr=to_stderr):
+    if not _confirm(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
-    go_on(
+    continue_batch(
         partial(aio.run_marked, marked),
         settings,
-        manner,
+        mode,
         output=output,
         limit=limit,
-        decide=about_doubts(InDoubt.HOLD),
+        decide=in_doubt_decision(InDoubt.HOLD),
         form=form,
         asks=not yes,
     )
@@ -127,9 +129,9 @@ def _show_marked(file: Path, settings: Settings, *, as_json: bool) -> None:
     assert marked is not None  # the caller has looked
     if as_json:
         shown = {"batch": marked.summary.batch_id, "rows": marked.rows, "jobs": len(marked.jobs)}
-        tell_as_it_is(json.dumps(shown))
+        print_exact(json.dumps(shown))
         return
-    tell_all([*_already_words(marked), _marked_words(marked)])
+    print_lines([*_already_words(marked), _marked_words(marked)])
 
 
 def _marked_words(marked: Rerun) -> str:
@@ -154,41 +156,41 @@ def _already_words(marked: Rerun) -> Iterator[str]:
         yield f"{wait} to be sent already; batchrun resume goes on."
 
 
-def _end_as_it_stands(summary: BatchSummary, settings: Settings, manner: Manner) -> NoReturn:
+def _end_as_it_stands(summary: BatchSummary, settings: Settings, mode: OutputMode) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
     from batchrun.cli import messages
 
-    _end_for_scripts(summary, manner)
-    tell("Nothing was triggered.")
-    tell(f"Batch:     {summary.batch_id}")
-    tell(f"Rows:      {messages.counts(summary)}")
+    _end_for_scripts(summary, mode)
+    print_text("Nothing was triggered.")
+    print_text(f"Batch:     {summary.batch_id}")
+    print_text(f"Rows:      {messages.counts(summary)}")
     if summary.unfinished:
-        where = messages.journal_option(settings, manner.journal, sandbox=manner.sandbox)
-        tell(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
+        where = messages.journal_option(settings, mode.journal, sandbox=mode.sandbox)
+        print_text(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
     if summary.output is not None:
-        tell(Whole(f"Workbook:  {summary.output}"))
+        print_text(Whole(f"Workbook:  {summary.output}"))
     raise typer.Exit(_exit_code(summary))
 
 
-def _end_finished(summary: BatchSummary, manner: Manner) -> NoReturn:
+def _end_finished(summary: BatchSummary, mode: OutputMode) -> NoReturn:
     """End a `resume` that has nothing to do."""
-    _end_for_scripts(summary, manner)
-    tell(Whole(f"Nothing left to do. The results are in {summary.output}"))
+    _end_for_scripts(summary, mode)
+    print_text(Whole(f"Nothing left to do. The results are in {summary.output}"))
     raise typer.Exit(_exit_code(summary))
 
 
-def _end_for_scripts(summary: BatchSummary, manner: Manner) -> None:
+def _end_for_scripts(summary: BatchSummary, mode: OutputMode) -> None:
     """End the command here if it has --json or --quiet."""
     from batchrun.cli import messages
 
     code = _exit_code(summary)
-    if manner.as_json:
+    if mode.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
-        tell_as_it_is(json.dumps(messages.summary_json(summary) | ending))
+        print_exact(json.dumps(messages.summary_json(summary) | ending))
         raise typer.Exit(code)
-    if manner.quiet:
+    if mode.quiet:
         if summary.output is not None:
-            tell_as_it_is(summary.output)
+            print_exact(summary.output)
         raise typer.Exit(code)
 
 
@@ -212,13 +214,13 @@ def _same_workflow(marked: Rerun, workflow: str | None) -> None:
         )
 
 
-def _agreed(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
-    tell(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
+def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
+    print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     if yes:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
-    return agreed("Send them again (you pay again)?")
+    return confirm("Send them again (you pay again)?")
 
 
 @contextmanager
@@ -271,7 +273,7 @@ def add_run_commands(app: typer.Typer) -> None:
     )
     add_command(
         app,
-        spread(check),
+        with_option_groups(check),
         'batchrun check accounts.xlsx -w "Account Research"',
         "batchrun check contacts.csv -w wf_abc123 --sandbox  # no key needed",
         "cat accounts.csv | batchrun check - --json",
@@ -279,7 +281,7 @@ def add_run_commands(app: typer.Typer) -> None:
     )
     add_command(
         app,
-        spread(run),
+        with_option_groups(run),
         'batchrun run accounts.xlsx -w "Account Research" --limit 5  # try five rows first',
         'batchrun run accounts.xlsx -w "Account Research" --param-column focus=Focus',
         "batchrun run accounts.results.xlsx  # send rows marked under 'run again'",
@@ -287,7 +289,7 @@ def add_run_commands(app: typer.Typer) -> None:
     )
     add_command(
         app,
-        spread(resume),
+        with_option_groups(resume),
         "batchrun resume  # the newest batch",
         "batchrun resume 1124-acc --limit 100 --wait",
         "batchrun resume --all --quiet  # a line for a scheduler",
@@ -310,16 +312,24 @@ def check(
         bool,
         typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST),
     ] = False,
+    save_options: SaveOptions = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do and cost. Nothing is triggered."""
+    from batchrun.settings import ListDefaults
+
+    if save_options and str(file) == "-":
+        raise UsageError("--save-options needs a list in a file.", "Leave it out.")
     given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
     with _from_stdin(file) as path:
         files = configuration_beside(path)
         request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
         with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
-            tell_configuration(files, settings)
+            print_configuration(files, settings)
             _show_plan(request, settings, as_json=as_json, details=details)
+        if save_options:
+            typed = request_from(path, request.workflow, reading, None, ListDefaults())
+            save_typed_options(path, typed, ColumnOptions())
 
 
 @contextmanager
@@ -344,13 +354,13 @@ def _show_plan(
     confirm_address(settings)
     plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
     if as_json:
-        tell_as_it_is(json.dumps(messages.plan_json(plan)))
+        print_exact(json.dumps(messages.plan_json(plan)))
     else:
         now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
-        tell_all(messages.plan_lines(plan, costs=shown, details=details))
+        print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
-            tell("To list every invalid row, add --details.")
+            print_text("To list every invalid row, add --details.")
 
 
 def run(
@@ -370,6 +380,7 @@ def run(
     stop_after_failures: StopAfterFailures = None,
     columns: ColumnOptions,
     write_every: WriteEvery = None,
+    save_options: SaveOptions = False,
     log_file: LogFile = None,
     notify_command: NotifyCommand = None,
     quiet: Quiet = False,
@@ -396,7 +407,7 @@ def run(
         "journal": journal,
         "log_file": log_file,
     }
-    manner = Manner(as_json, quiet, notify_command, use_sandbox, journal)
+    mode = OutputMode(as_json, quiet, notify_command, use_sandbox, journal)
     if str(file) == "-":
         raise UsageError(
             "A run can't read its list from standard input.",
@@ -405,19 +416,25 @@ def run(
     if is_given_back(file):
         _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
         with settings_or_sandbox(use_sandbox, **given) as settings:
-            tell_configuration(files, settings)
+            print_configuration(files, settings)
             if dry_run:
                 _show_marked(file, settings, as_json=as_json)
             else:
-                run_marked(file, settings, workflow, output, limit, form, manner, yes=yes)
+                run_marked(file, settings, workflow, output, limit, form, mode, yes=yes)
         return
     request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
     with settings_or_sandbox(use_sandbox, **given) as settings:
-        tell_configuration(files, settings)
+        print_configuration(files, settings)
+        if save_options:
+            from batchrun.settings import ListDefaults
+
+            typed = request_from(file, request.workflow, reading, None, ListDefaults())
+            others = {"write_every": write_every, "wait": wait, "daily": daily}
+            save_typed_options(file, typed, columns, **others)
         if dry_run:
             _show_plan(request, settings, as_json=as_json)
             return
-        go(request, settings, output, limit, form, manner, yes=yes, again=again)
+        run_list(request, settings, output, limit, form, mode, yes=yes, again=again)
 
 
 def resume(
@@ -469,18 +486,18 @@ def resume(
             defaults=files.defaults,
             source=summary.source.path,
         )
-        tell_configuration(files, settings)
+        print_configuration(files, settings)
         with ExitStack() as stack:
             if use_sandbox:
                 settings = settings.model_copy(update=stack.enter_context(sandbox_of(summary)))
             confirm_batch(settings, summary, output)
-            go_on(
+            continue_batch(
                 partial(aio.resume, summary.batch_id),
                 settings,
-                Manner(as_json, quiet, notify_command, use_sandbox, journal),
+                OutputMode(as_json, quiet, notify_command, use_sandbox, journal),
                 output=output,
                 limit=limit,
-                decide=about_doubts(in_doubt),
+                decide=in_doubt_decision(in_doubt),
                 form=form,
                 asks=True,
             )
@@ -494,13 +511,13 @@ def resume(
     from batchrun import status
 
     found = status(batch, settings=settings)
-    manner = Manner(as_json, quiet, notify_command, use_sandbox, journal)
+    mode = OutputMode(as_json, quiet, notify_command, use_sandbox, journal)
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # elsewhere, or in another form
     if not found.something_to_do and not rewrites and written and Path(written).exists():
-        _end_finished(found.summary, manner)
+        _end_finished(found.summary, mode)
     if not found.something_to_do:
-        tell("Nothing left to do.", err=to_stderr)
+        print_text("Nothing left to do.", err=to_stderr)
     resume_batch(found.summary, configured(found.summary))
 
 
@@ -530,8 +547,8 @@ def demo(journal: JournalAt = None) -> None:
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with settings_or_sandbox(use_sandbox=True, journal=journal) as settings:
-        manner = Manner(sandbox=True, journal=journal)
-        go(Request(source, DEMO_WORKFLOW), settings, None, None, None, manner, yes=True)
+        mode = OutputMode(sandbox=True, journal=journal)
+        run_list(Request(source, DEMO_WORKFLOW), settings, None, None, None, mode, yes=True)
 
 
 def _reuse(text: str | None) -> timedelta | None:

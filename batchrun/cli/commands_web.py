@@ -10,7 +10,7 @@ from batchrun.cli.commands_run import RUN_PANEL
 from batchrun.cli.consent import confirm_address
 from batchrun.cli.help import add_command
 from batchrun.cli.options import JournalAt, sandbox_journal, settings_from
-from batchrun.cli.output import tell
+from batchrun.cli.output import print_text
 
 
 def add_web_command(app: typer.Typer) -> None:
@@ -57,5 +57,5 @@ def web(
         sandbox=sandbox,
         port=port,
         open_browser=not no_browser,
-        say=tell,
+        say=print_text,
     )

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.cli.output import tell
-from batchrun.cli.prompts import agreed
+from batchrun.cli.output import print_text
+from batchrun.cli.prompts import confirm
 from batchrun.errors import NotConfirmedError, UsageError
 from batchrun.text import quoted_command
 
@@ -43,13 +43,13 @@ def confirm_address(settings: Settings) -> None:
         return
     if not sys.stdin.isatty():
         require_consent(settings, address)
-        tell(
+        print_text(
             f"Note:      the key and the rows' IDs go to {punycode(address)}, which is not an "
             "address of PG:AI",
             err=True,
         )
         return
-    if not agreed(
+    if not confirm(
         f"{punycode(address)} is not an address of PG:AI. Send your key and the rows' IDs there?"
     ):
         raise NotConfirmedError("Nothing was sent.")
@@ -87,13 +87,13 @@ def _confirm_key(settings: Settings, batch: BatchSummary) -> None:
 
     now = status(batch.batch_id, settings=settings)
     if other := other_key(settings, batch):
-        tell(
+        print_text(
             f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
             f"is erased: {other} pays from now on",
             err=True,
         )
     elif other := now.unlike_its_key(settings):
-        tell(
+        print_text(
             f"Note:      batch {batch.batch_id} was begun with another key: {other} pays from now "
             "on; a key of another workspace can't see the executions that run already",
             err=True,
@@ -148,6 +148,6 @@ def _ask(what: str, question: str, batch: BatchSummary, other: str = "") -> None
             f"If that is right, resume it once at a terminal{f' ({other})' if other else ''}: "
             f"{resume}",
         )
-    tell(what, err=True)
-    if not agreed(question):
+    print_text(what, err=True)
+    if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")

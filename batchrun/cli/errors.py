@@ -21,8 +21,8 @@ import typer
 from platformdirs import user_log_path
 from typer.exceptions import TyperException
 
-from batchrun.cli.options import sandbox_words
-from batchrun.cli.output import Whole, nobody_reads, tell, tell_as_it_is
+from batchrun.cli.options import sandbox_hint
+from batchrun.cli.output import Whole, discard_output, print_exact, print_text
 from batchrun.errors import (
     BatchrunError,
     ExitCode,
@@ -121,10 +121,10 @@ def end(
         case SystemExit():
             return ExitCode.COMPLETED
         case BrokenPipeError():
-            nobody_reads(sys.stdout)  # whoever read has gone (`| head`): nothing is wrong here
+            discard_output(sys.stdout)  # whoever read has gone (`| head`): nothing is wrong here
             return ExitCode.COMPLETED
         case TyperException() if not typed:  # the help
-            tell(error.format_message(), err=True)
+            print_text(error.format_message(), err=True)
             return ExitCode.UNUSABLE
         case TyperException():
             told: BatchrunError = usage_error(error.format_message(), f"batchrun {command}".strip())
@@ -136,18 +136,18 @@ def end(
             return _unexpected(error, typed, command, unseen)
     match told:
         case NotConfirmedError():
-            tell(str(told), err=not sys.stdout.isatty())  # what is captured is a path or JSON
+            print_text(str(told), err=not sys.stdout.isatty())  # what is captured is a path or JSON
         case StoppedError():
-            tell(str(told), err=True)
+            print_text(str(told), err=True)
         case _:
-            tell(f"Error: {told}", err=True, whole=[word for word in typed if " " in word])
+            print_text(f"Error: {told}", err=True, whole=[word for word in typed if " " in word])
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
-    _tell_machines(told, typed)
+    _print_error_json(told, typed)
     return told.exit_code
 
 
-def told_of_batch(
+def report_batch_error(
     error: Exception, batch_id: str, typed: Sequence[str], unseen: Unseen
 ) -> BatchrunError:
     """Tell what ended one batch of several, as its own command would; the error as it was told.
@@ -161,38 +161,38 @@ def told_of_batch(
     told = error if isinstance(error, BatchrunError) else _unforeseen(error, typed)
     match told:
         case StoppedError():
-            tell(str(told), err=True)
+            print_text(str(told), err=True)
         case HeldError() | TakenOverError():
-            tell(f"Left out: {told}", err=True)
+            print_text(f"Left out: {told}", err=True)
         case _:
-            tell(f"Error: batch {batch_id}: {told}", err=True)
+            print_text(f"Error: batch {batch_id}: {told}", err=True)
     if _debugging(typed):
         _point_to_file(error, typed, "resume", unseen)
     return told
 
 
-def tell_machines_of_batch(
+def print_batch_error_json(
     error: BatchrunError, batch_id: str, code: ExitCode, typed: Sequence[str]
 ) -> None:
     """One JSON document on standard output for a batch that has none of its own."""
     if "--json" in typed:
         ended = {"batch": batch_id, "error": _as_json(error, code), "exit_code": int(code)}
-        tell_as_it_is(json.dumps(ended))
+        print_exact(json.dumps(ended))
 
 
 def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
     """The error, with a hint to the sandbox if there is no batch."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
-        error.hint = f"{error.hint}\n{sandbox_words()}".rstrip()
+        error.hint = f"{error.hint}\n{sandbox_hint()}".rstrip()
     return error
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:
     told = _unforeseen(error, typed)
-    tell(f"Error: {told}", err=True)
+    print_text(f"Error: {told}", err=True)
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
-    _tell_machines(told, typed)
+    _print_error_json(told, typed)
     return ExitCode.UNEXPECTED
 
 
@@ -219,15 +219,15 @@ def _point_to_file(
     try:
         path = write_failure(error, unseen.said, command, typed)
     except Exception as problem:  # nothing may hide the error itself
-        tell(f"Details:   could not be written ({type(problem).__name__})", err=True)
+        print_text(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return
-    tell(Whole(f"Details:   {path}"), err=True)
+    print_text(Whole(f"Details:   {path}"), err=True)
 
 
-def _tell_machines(error: BatchrunError, typed: Sequence[str]) -> None:
+def _print_error_json(error: BatchrunError, typed: Sequence[str]) -> None:
     """One JSON document on standard output, however a command with ``--json`` ends."""
     if "--json" in typed:
-        tell_as_it_is(json.dumps({"error": _as_json(error, error.exit_code)}))
+        print_exact(json.dumps({"error": _as_json(error, error.exit_code)}))
 
 
 def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:

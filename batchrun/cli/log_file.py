@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from batchrun.cli.output import tell
+from batchrun.cli.output import print_text
 from batchrun.errors import UsageError
 from batchrun.events import Happening
 from batchrun.text import masked
@@ -112,7 +112,7 @@ class LogFile(logging.Handler):
         if not self._reported:
             self._reported = True
             why = error.strerror if isinstance(error, OSError) else error
-            tell(
+            print_text(
                 f"The log file {self._path} can't be written ({why}); the batch continues.",
                 err=True,
                 whole=[str(self._path)],

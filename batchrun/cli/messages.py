@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from batchrun.cli.notifications import Notice
-from batchrun.cli.output import LABEL, Whole, tell, tell_all, tell_as_it_is
+from batchrun.cli.output import LABEL, Whole, print_exact, print_lines, print_text
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import duration, one_line, plural, quoted_command
+from batchrun.text import as_displayed, duration, one_line, plural, quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,12 +120,13 @@ def plan_lines(
     now = plan.to_trigger if now is None else now
     source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
+    header = f", header in line {source.header_line}" if source.header_line else ""
     columns = [
         f"{role.name.lower()} ID from column {plan.table.header[at] or at + 1!r}"
         for role, at in plan.roles.items()
     ]
     lines = [
-        Whole(f"List:      {source.name}{sheet}"),
+        Whole(f"List:      {source.name}{sheet}{header}"),
         *(f"           {notice}" for notice in source.notices),
         f"Columns:   {', '.join(columns)}",
         *(f"           {line}" for line in plan.id_lines()),
@@ -145,6 +146,7 @@ def plan_lines(
     if now < plan.to_trigger:
         part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
     lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}{duplicates}")
+    lines += [f"           {hint}" for hint in plan.hints()]
     lines += [f"           {line}" for line in known_lines(plan)]
     return [*lines, *costs]
 
@@ -162,7 +164,10 @@ def parameter_lines(plan: Plan) -> list[str]:
         cells = [row.row.cells[at] for row in plan.rows]
         filled = [cell for cell in cells if cell not in (None, "")]
         column = plan.table.header[at] or f"column {at + 1}"
-        example = f", for example {one_line(str(filled[0]), EXAMPLE_WIDTH)}" if filled else ""
+        example = ""
+        if filled:
+            shown = as_displayed(filled[0], dict(plan.table.source.formats).get(at, ""))
+            example = f", for example {one_line(str(shown), EXAMPLE_WIDTH)}"
         rows = f"{len(filled):,} of {plural(len(cells), 'row')}"
         lines.append(f"{name}: from {column}, {rows}{example}")
     for name, value in plan.parameters.constant.items():
@@ -549,12 +554,14 @@ def end(
     if as_json:
         resume_at = None if report.resume_at is None else report.resume_at.isoformat()
         ending = {"exit_code": int(report.exit_code), "resume_at": resume_at}
-        tell_as_it_is(json.dumps(summary_json(report.summary) | ending))
+        print_exact(json.dumps(summary_json(report.summary) | ending))
         raise BatchExit(report, stopped=stopped)
     if not quiet:
-        tell_all(["", *_lines(report, settings, where)])
+        print_lines(["", *_lines(report, settings, where)])
     if report.output is not None:
-        tell_as_it_is(str(report.output)) if quiet else tell(Whole(f"Workbook:  {report.output}"))
+        print_exact(str(report.output)) if quiet else print_text(
+            Whole(f"Workbook:  {report.output}")
+        )
     raise BatchExit(report, stopped=stopped)
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchrun.cli.output import tell
+from batchrun.cli.output import print_text
 from batchrun.errors import UsageError
 from batchrun.text import holds_secret
 
@@ -112,7 +112,7 @@ def notify(
         )
     except (OSError, ValueError, UsageError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        tell(f"The notify command could not be started: {why}.", err=True)
+        print_text(f"The notify command could not be started: {why}.", err=True)
         return
     if not wait:
         return
@@ -120,13 +120,13 @@ def notify(
         code = process.wait(longest_seconds)
     except subprocess.TimeoutExpired:
         _end(process)
-        tell(f"The notify command was stopped after {longest_seconds:.0f} s.", err=True)
+        print_text(f"The notify command was stopped after {longest_seconds:.0f} s.", err=True)
         return
     except KeyboardInterrupt:
         _end(process)
         return
     if code:
-        tell(f"The notify command ended with code {code}.", err=True)
+        print_text(f"The notify command ended with code {code}.", err=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

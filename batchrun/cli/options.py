@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
-from batchrun.cli.output import tell
+from batchrun.cli.output import print_text
 from batchrun.cli.prompts import ask_if_somebody_is_here
 from batchrun.errors import BatchrunError, NoBatchError, UsageError
 from batchrun.model import InDoubt
@@ -111,6 +111,14 @@ HeaderRow: TypeAlias = Annotated[
         rich_help_panel=THE_LIST,
     ),
 ]
+NoHeader: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-header",
+        help="The list has no column names: its first line is a row.",
+        rich_help_panel=THE_LIST,
+    ),
+]
 VisibleOnly: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -161,6 +169,18 @@ ContactColumn: TypeAlias = Annotated[
         rich_help_panel=THE_LIST,
     ),
 ]
+NoCompany: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-company", help="Send no company IDs, only contact IDs.", rich_help_panel=THE_LIST
+    ),
+]
+NoContact: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-contact", help="Send no contact IDs, only company IDs.", rich_help_panel=THE_LIST
+    ),
+]
 LenientIds: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -170,19 +190,12 @@ LenientIds: TypeAlias = Annotated[
     ),
 ]
 
-MappingFile: TypeAlias = Annotated[
-    Path | None,
+SaveOptions: TypeAlias = Annotated[
+    bool,
     typer.Option(
-        "--mapping",
-        metavar="FILE.toml",
-        help="Read columns as saved there.",
+        "--save-options",
+        help="Save these options in batchrun.toml beside the list, for the next run.",
         rich_help_panel=THE_LIST,
-    ),
-]
-SaveMapping: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.toml", help="Keep this choice of columns there.", rich_help_panel=THE_LIST
     ),
 ]
 
@@ -351,6 +364,15 @@ For: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Compare: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BATCH|auto|off",
+        help="Earlier batch of this workflow whose results to compare with, in the sheet Changes. "
+        "Without it, the newest with a result for the same company or contact.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 ForCrm: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -365,16 +387,6 @@ WriteEvery: TypeAlias = Annotated[
     typer.Option(
         metavar="TIME",
         help="Also write the results while the batch runs, such as every 30s, 5m or 1h.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-
-LayoutFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--layout",
-        metavar="FILE.json",
-        help="Keeps the columns for the next batch, or gives them.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -503,7 +515,7 @@ def announce(settings: Settings) -> None:
     """Say what a ``.env`` file contributes, once in each command."""
     for notice in settings.notices:
         if notice not in announced:
-            tell(f"Note:      {notice}", err=True)
+            print_text(f"Note:      {notice}", err=True)
             announced.add(notice)
 
 
@@ -596,7 +608,7 @@ def sandbox_journal(settings: Settings) -> str:
     return str(path.with_name(name))
 
 
-def sandbox_words() -> str:
+def sandbox_hint() -> str:
     """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
     from batchrun import batches
 
@@ -638,7 +650,7 @@ def _note_synchronised(settings: Settings) -> None:
 
     service = synchronised_by(path.absolute())
     if service is not None:
-        tell(
+        print_text(
             f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
             "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
             err=True,
@@ -668,10 +680,10 @@ class ColumnOptions:
     columns: Columns = None
     rename: Rename = None
     flat_depth: FlatDepth = None
-    layout: LayoutFile = None
     csv_plain: CsvPlain = False
     raw_text: RawText = False
     for_: For = None
+    compare: Compare = None
 
 
 def form_from(
@@ -698,9 +710,6 @@ def form_from(
     from batchrun.workbook import Audience, Crm, Form
 
     usual = defaults or ListDefaults()
-    layout = options.layout
-    kept = layout is not None and layout.exists()
-    shape = ListDefaults() if kept else usual  # a layout says it all
     every, said_by = write_every, "--write-every"
     if every is None:
         every, said_by = usual.write_every, "write_every in batchrun.toml"
@@ -716,18 +725,18 @@ def form_from(
             f"{did_you_mean(audience, Audience)}It can be {' or '.join(Audience)}.",
         )
     wanted = Form(
-        _names(options.columns or shape.columns),
+        _names(options.columns or usual.columns),
         _titles(options.rename or ()),
-        options.flat_depth or shape.flat_depth,
+        options.flat_depth or usual.flat_depth,
         options.csv_plain or usual.csv_plain,
         None if crm is None else Crm(crm.lower()),
-        layout,
         None if every is None else _seconds(every, said_by),
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
+        compare=options.compare,
         audience=None if audience is None else Audience(audience.lower()),
     )
-    return wanted.with_layout().over(Form(rename=shape.rename))
+    return wanted.over(Form(rename=usual.rename))
 
 
 def _names(columns: Sequence[str]) -> Sequence[str] | None:
@@ -763,15 +772,16 @@ class ListOptions:
 
     sheet: Sheet = None
     header_row: HeaderRow = None
+    no_header: NoHeader = False
     visible_only: VisibleOnly = False
     encoding: Encoding = None
     delimiter: Delimiter = None
     quoting: Quoting = None
     company_column: CompanyColumn = None
     contact_column: ContactColumn = None
+    no_company: NoCompany = False
+    no_contact: NoContact = False
     lenient_ids: LenientIds = False
-    mapping: MappingFile = None
-    save_mapping: SaveMapping = None
     param: Param = None
     param_column: ParamColumn = None
     params: Params = None
@@ -789,6 +799,35 @@ def configuration_beside(file: Path) -> Configuration:
     return find_configuration(file)
 
 
+def save_typed_options(
+    file: Path, request: Request, columns: ColumnOptions, **others: object
+) -> None:
+    """Save what was typed in the batchrun.toml beside a list.
+
+    Args:
+        file: The list.
+        request: How it is read and what is sent, without the defaults of files.
+        columns: How results are written.
+        **others: Further entries by name; ``None`` for what was not given.
+
+    Raises:
+        UsageError: An option can't be saved.
+        OutputError: The file can't be written.
+    """
+    from batchrun.settings.files import save_options
+
+    entries = {
+        **{name: getattr(request, name) for name in READING},
+        "columns": list(_names(columns.columns or ()) or ()),
+        "rename": _titles(columns.rename or ()),
+        "flat_depth": columns.flat_depth,
+        "csv_plain": columns.csv_plain,
+        **others,
+    }
+    path = save_options(file, {name: value for name, value in entries.items() if value})
+    print_text(f"Saved:     {path}", err=True, whole=[str(path)])
+
+
 def configuration_of(batch: BatchSummary) -> Configuration:
     """What the files say of the list that a batch was made of."""
     from batchrun.settings import find_configuration
@@ -796,19 +835,29 @@ def configuration_of(batch: BatchSummary) -> Configuration:
     return find_configuration(None if batch.source.path is None else Path(batch.source.path))
 
 
-def tell_configuration(configuration: Configuration, settings: Settings) -> None:
+def print_configuration(configuration: Configuration, settings: Settings) -> None:
     """Say which files count: what they hold may decide what is paid for."""
     for file in configuration.files:
-        tell(f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)])
+        print_text(
+            f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)]
+        )
     named = configuration.settings.get("profile")
     if named is not None and settings.profile == named:
-        tell(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
+        print_text(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
     if named is not None and settings.profile != named:
-        tell(
+        print_text(
             f"Note:      profile {named} of batchrun.toml is not used: "
             "the key comes from elsewhere (see: batchrun config)",
             err=True,
         )
+
+
+READING = (
+    *("workflow", "sheet", "header_row", "no_header", "visible_only", "encoding", "delimiter"),
+    *("quoting", "company_column", "contact_column", "no_company", "no_contact", "lenient_ids"),
+    *("parameters", "parameter_columns"),
+)
+"""Attributes of a request that a batchrun.toml may hold."""
 
 
 def request_from(
@@ -836,7 +885,7 @@ def request_from(
         name, parameter = parse_parameter(text)
         parameters[name] = parameter
         if isinstance(parameter, str) and _BROKEN_JSON.fullmatch(parameter.strip()):
-            tell(
+            print_text(
                 f"Note:      --param {name} is sent as text, because it is not valid JSON. "
                 'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
                 err=True,
@@ -850,13 +899,14 @@ def request_from(
         parameters,
         dict(_column_of(text) for text in options.param_column or []),
         header_row=options.header_row,
+        no_header=options.no_header,
+        no_company=options.no_company,
+        no_contact=options.no_contact,
         visible_only=options.visible_only,
         encoding=options.encoding,
         delimiter=options.delimiter,
         quoting=options.quoting,
         lenient_ids=options.lenient_ids,
-        mapping=options.mapping,
-        save_mapping=options.save_mapping,
         ask=ask_if_somebody_is_here(),
         reuse=reuse,
     ).over(defaults)
@@ -923,7 +973,7 @@ def _refuse_constant(name: str) -> JSON:
     raise ValueError(name)  # NaN and Infinity are words, not JSON
 
 
-def spread(command: Callable[..., None]) -> Callable[..., None]:
+def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """A command with the fields of each of its groups as options of their own, in their place.
 
     A group is a parameter whose type is a dataclass; its fields are annotated as parameters of a

@@ -9,6 +9,7 @@ import shutil
 import sys
 import unicodedata
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -219,7 +220,7 @@ class Whole(str):
     __slots__ = ()
 
 
-def tell(
+def print_text(
     text: str, *, err: bool = False, hanging: int | None = None, whole: Collection[str] = ()
 ) -> None:
     """Say something, if anybody is still there to hear it.
@@ -237,15 +238,15 @@ def tell(
     _print(shown, err=err)
 
 
-def tell_as_it_is(text: str) -> None:
+def print_exact(text: str) -> None:
     """Say something for machines, or to be copied: on one line, however wide."""
     _print(visible(text) if is_screen(sys.stdout) else text, err=False)
 
 
-def tell_all(lines: Iterable[str], *, err: bool = False) -> None:
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Say several lines; nothing where there are none."""
     for line in lines:
-        tell(line, err=err)
+        print_text(line, err=err)
 
 
 def _print(text: str, *, err: bool) -> None:
@@ -254,7 +255,7 @@ def _print(text: str, *, err: bool) -> None:
         typer.echo(text, err=err)
         stream.flush()
     except OSError:
-        nobody_reads(stream)
+        discard_output(stream)
 
 
 def fitted(
@@ -270,9 +271,9 @@ def fitted(
     Args:
         text: One line or several.
         stream: Where it goes.
-        hanging: As in `tell`.
+        hanging: As in `print_text`.
         beside: Columns that are kept free, for an answer.
-        whole: As in `tell`.
+        whole: As in `print_text`.
     """
     if not is_screen(stream):
         return text
@@ -284,7 +285,7 @@ def question(text: str, stream: TextIO) -> str:
     return fitted(visible(text), stream, beside=ANSWERS)
 
 
-def nobody_reads(stream: Any) -> None:
+def discard_output(stream: Any) -> None:
     """Let what is still written to a stream go nowhere: its terminal is closed."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -295,7 +296,23 @@ def nobody_reads(stream: Any) -> None:
 _PLAINLY = "batchrun-plainly"
 
 
-def write_plainly() -> None:
+def open_standard_streams() -> None:
+    """Open what the shell has closed (``<&-``, ``>&-``, ``2>&-``) on the null device.
+
+    Without it Python's streams are ``None``, and the next file that is opened, the journal perhaps,
+    gets their number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            nothing = Path(os.devnull).open("w" if number else "r", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, nothing)
+
+
+def replace_unprintable() -> None:
     """Let what is printed appear on every console (cp437, cp1252, ASCII) as well as it can."""
     codecs.register_error(_PLAINLY, _plainly)
     for stream in (sys.stdout, sys.stderr):

@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from batchrun.cli.messages import clock_after
-from batchrun.cli.output import columns_of, fitted, fitting, is_screen, nobody_reads, room_of, tell
+from batchrun.cli.output import (
+    columns_of,
+    discard_output,
+    fitted,
+    fitting,
+    is_screen,
+    print_text,
+    room_of,
+)
 from batchrun.model import Outcome
 from batchrun.text import duration, plural
 
@@ -18,9 +26,6 @@ if TYPE_CHECKING:
     from batchrun.engine import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
-STOPPED = "No more triggers"
-"""How the engine's own words begin; any other notice is the reason a request came to nothing."""
-
 NARROWEST_BAR = 10
 BESIDE_THE_BAR = len("100%|| ")
 
@@ -47,6 +52,7 @@ class ProgressPrinter:
         self._quota: Any = None
         self._last_line = time.monotonic()
         self._last_notice = ""
+        self._stopped = False
         self._drawing = False
         self._held: list[str] = []
 
@@ -70,7 +76,7 @@ class ProgressPrinter:
         try:
             self._show(progress)
         except OSError:
-            nobody_reads(sys.stderr)
+            discard_output(sys.stderr)
         finally:
             self._drawing = False
             held, self._held = self._held, []
@@ -88,7 +94,10 @@ class ProgressPrinter:
             print(f"{done:,} of {plural(rows, 'row')}; {', '.join(words)}", file=sys.stderr)
         if progress.notice and progress.notice != self._last_notice:
             self._last_notice = progress.notice
-            self.say(_noticed(progress.notice))
+            self.say(f"A request failed ({progress.notice}). Retrying.")
+        if progress.stopped_because and not self._stopped:
+            self._stopped = True
+            self.say(f"No more triggers: {progress.stopped_because}")
 
     def say(self, text: str) -> None:
         """Print a line without breaking the bar: once it is drawn, where it is just being drawn.
@@ -98,12 +107,12 @@ class ProgressPrinter:
         if self._drawing:
             self._held.append(text)
         elif self._bar is None:
-            tell(text, err=True)
+            print_text(text, err=True)
         else:
             try:
                 self._bar.write(CLEAR + fitted(text, sys.stderr), file=sys.stderr)
             except OSError:
-                nobody_reads(sys.stderr)
+                discard_output(sys.stderr)
 
     def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
         room = room_of(sys.stderr)
@@ -191,10 +200,3 @@ def quota_line(progress: Progress, width: int, now: datetime, speed: float = 1.0
     if progress.seconds_left:
         short.append(f"done {clock_after(progress.seconds_left, now, speed)}")
     return fitting(short, width)
-
-
-def _noticed(notice: str) -> str:
-    """What is told of a single request means little by itself; what the engine says, it says."""
-    if notice.startswith(STOPPED):
-        return notice
-    return f"A request brought nothing usable ({notice}); it is tried again later."

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from batchrun.cli.output import print_lines, print_text
 from batchrun.cli.output import question as fitted
-from batchrun.cli.output import tell, tell_all
-from batchrun.cli.signals import heard_at_once
+from batchrun.cli.signals import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ def beside_question(*, yes: bool) -> bool:
 
 
 @contextmanager
-def off_stdout() -> Iterator[None]:
+def keep_stdout_clean() -> Iterator[None]:
     """While something is asked, nothing of it goes to a standard output that is captured.
 
     Typer writes a question's last character there, whatever it is told.
@@ -46,7 +46,7 @@ def off_stdout() -> Iterator[None]:
         yield
 
 
-def agreed(question: str, details: Sequence[str] = ()) -> bool:
+def confirm(question: str, details: Sequence[str] = ()) -> bool:
     """Ask a question; Ctrl-D is a no.
 
     Args:
@@ -61,13 +61,13 @@ def agreed(question: str, details: Sequence[str] = ()) -> bool:
     text = fitted(f"{question} [{choices}]", sys.stderr if err else sys.stdout)
     while True:
         try:
-            with heard_at_once(), off_stdout():
+            with interruptible(), keep_stdout_clean():
                 typed = typer.prompt(text, default="", show_default=False, err=err)
         except typer.Abort:  # Ctrl-D
-            tell("", err=err)  # start a new line
+            print_text("", err=err)  # start a new line
             return False
         except KeyboardInterrupt:
-            tell("", err=err)
+            print_text("", err=err)
             raise
         match str(typed).strip().lower():
             case "y" | "yes":
@@ -75,9 +75,9 @@ def agreed(question: str, details: Sequence[str] = ()) -> bool:
             case "" | "n" | "no":
                 return False
             case "d" if details:
-                tell_all(details, err=err)
+                print_lines(details, err=err)
             case _:
-                tell("Please answer y or n.", err=err)
+                print_text("Please answer y or n.", err=err)
 
 
 def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
@@ -89,27 +89,27 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     """Put a question; the answer is the column's number in the file, nothing is no answer."""
     from batchrun.model import Role
 
-    tell(f"{question.text}:", err=True)
+    print_text(f"{question.text}:", err=True)
     for candidate in question.candidates:
         samples = ", ".join(candidate.samples)
-        tell(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
-        tell(f"     such as {samples}", err=True)
+        print_text(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
+        print_text(f"     such as {samples}", err=True)
     numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
     while (answer := _prompt(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
         if not answer:
             return None
-        tell(f"{answer} is none of {', '.join(numbers)}.", err=True)
+        print_text(f"{answer} is none of {', '.join(numbers)}.", err=True)
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}
         while (said := _prompt("Does it hold company or contact IDs")) not in words:
             if not said:
                 return None
-            tell(f"{said} is neither company nor contact.", err=True)
+            print_text(f"{said} is neither company nor contact.", err=True)
         role = words[said]
     return role, numbers[answer]
 
 
 def _prompt(text: str) -> str:
-    with heard_at_once(), off_stdout():
+    with interruptible(), keep_stdout_clean():
         return str(typer.prompt(text, default="", show_default=False, err=on_stderr())).strip()

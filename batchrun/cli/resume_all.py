@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import typer
 
-from batchrun.cli.errors import Unseen, tell_machines_of_batch, told_of_batch
+from batchrun.cli.errors import Unseen, print_batch_error_json, report_batch_error
 from batchrun.cli.messages import BatchExit
-from batchrun.cli.output import tell
+from batchrun.cli.output import print_text
 from batchrun.errors import (
     ExitCode,
     HeldError,
@@ -87,12 +87,12 @@ def resume_all(
     left = batches(unfinished=True, settings=settings)[::-1]  # who waits longest comes first
     if not left:
         place = shown(settings.journal)
-        tell(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
+        print_text(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
     one_by_one = _Round(configured, go_on_with)
     for summary in left:
         one_by_one.take(summary)
     for why, waiting in one_by_one.waiting.items():
-        tell(f"Not gone on with now: {', '.join(waiting)}{why}", err=True)
+        print_text(f"Not gone on with now: {', '.join(waiting)}{why}", err=True)
     raise typer.Exit(max(one_by_one.codes, key=_BY_WEIGHT.index))
 
 
@@ -185,10 +185,10 @@ def _stopped_by(ending: Ending) -> _Stops:
 def _broken_off(summary: BatchSummary, error: Exception, unseen: Unseen) -> tuple[ExitCode, _Stops]:
     """Tell what broke a batch off; the code it counts with, and which others stop with it."""
     typed = sys.argv[1:]
-    told = told_of_batch(error, summary.batch_id, typed, unseen)
+    told = report_batch_error(error, summary.batch_id, typed, unseen)
     passing = isinstance(told, StoppedError | HeldError | TakenOverError)
     code = ExitCode.PAUSED if passing else told.exit_code
-    tell_machines_of_batch(told, summary.batch_id, code, typed)
+    print_batch_error_json(told, summary.batch_id, code, typed)
     return code, _stopped_by_error(told)
 
 

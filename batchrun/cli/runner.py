@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.output import tell, tell_all
-from batchrun.cli.prompts import agreed, beside_question, on_stderr
-from batchrun.cli.signals import Stopper
+from batchrun.cli.output import print_lines, print_text
+from batchrun.cli.prompts import beside_question, confirm, on_stderr
+from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
@@ -39,7 +39,7 @@ Ended = TypeVar("Ended")
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class OutputMode:
     """How a command speaks to whoever started it.
 
     Attributes:
@@ -62,13 +62,13 @@ class Manner:
         return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def go(
+def run_list(
     request: Request,
     settings: Settings,
     output: Path | None,
     limit: int | None,
     form: Form | None,
-    manner: Manner,
+    mode: OutputMode,
     *,
     yes: bool,
     again: bool = False,
@@ -78,25 +78,25 @@ def go(
     from batchrun.cli.consent import confirm_address, confirm_batch
 
     confirm_address(settings)
-    asked = not yes and not manner.as_json and sys.stdin.isatty()
+    asked = not yes and not mode.as_json and sys.stdin.isatty()
     before: list[Credits | None] = []
 
-    with _attending(settings, manner) as attendance:
+    with _open_display(settings, mode) as display:
 
         def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
             before[:] = [plan.credits]
-            with attendance.stopper.asking():
+            with display.stopper.asking():
                 left = None
                 if earlier is not None:
                     left = status(earlier.batch_id, settings=settings)
                     confirm_batch(settings, earlier, output)
-                if not _confirmed(plan, left, limit, form, settings, manner, yes=yes):
+                if not _confirmed(plan, left, limit, form, settings, mode, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
                 return True
 
         def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            shown = attendance.shown | {"output": output, "form": form, "settings": settings}
-            control = attendance.control
+            shown = display.shown | {"output": output, "form": form, "settings": settings}
+            control = display.control
             if control.batch_id is not None:  # never a second batch, not even with --again
                 left = _allowed(limit, control)
                 return aio.resume(control.batch_id, limit=left, **shown)
@@ -109,18 +109,17 @@ def go(
                 **shown,
             )
 
-        report = attendance.run(work)
-        pilot = not yes and limit is not None and manner.shows_a_pilot
-        if pilot and attendance.goes_on(report, *before):
-            report = attendance.rest_of(report, output, form)
-        attendance.ended = report
-    _end(report, settings, manner, attendance)
+        report = display.run(work)
+        pilot = not yes and limit is not None and mode.shows_a_pilot
+        if pilot and display.goes_on(report, *before):
+            report = display.rest_of(report, output, form)
+        display.ended = report
 
 
-def go_on(
+def continue_batch(
     begin: Callable[..., Coroutine[Any, Any, Report]],
     settings: Settings,
-    manner: Manner,
+    mode: OutputMode,
     *,
     decide: Decide,
     output: Path | None,
@@ -133,7 +132,7 @@ def go_on(
     Args:
         begin: What of `batchrun.aio` goes on with it.
         settings: Key and so on.
-        manner: How the command speaks.
+        mode: How the command speaks.
         decide: Asked about the rows in doubt.
         output: Where the results go.
         form: How they are written.
@@ -142,16 +141,16 @@ def go_on(
     """
     from batchrun import aio
 
-    pilot = asks and limit is not None and manner.shows_a_pilot
-    with _attending(settings, manner) as attendance:
+    pilot = asks and limit is not None and mode.shows_a_pilot
+    with _open_display(settings, mode) as display:
 
         def decided(rows: Sequence[ResultRow]) -> InDoubt:
-            with attendance.stopper.asking():
+            with display.stopper.asking():
                 return decide(rows)
 
         def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            shown = attendance.shown | {"output": output, "form": form, "settings": settings}
-            control = attendance.control
+            shown = display.shown | {"output": output, "form": form, "settings": settings}
+            control = display.control
             if control.batch_id is None:
                 limited = {} if limit is None else {"limit": limit}
                 return begin(in_doubt=decided, **limited, **shown)
@@ -159,14 +158,13 @@ def go_on(
             left = _allowed(limit, control)
             return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
 
-        report = attendance.run(work)
-        if pilot and attendance.goes_on(report):
-            report = attendance.rest_of(report, output, form)
-        attendance.ended = report
-    _end(report, settings, manner, attendance)
+        report = display.run(work)
+        if pilot and display.goes_on(report):
+            report = display.rest_of(report, output, form)
+        display.ended = report
 
 
-class _Attendance:
+class _BatchDisplay:
     """What a batch needs in front of its user, from the first question to the end.
 
     Attributes:
@@ -177,13 +175,13 @@ class _Attendance:
         ended: How it ended, once it has.
     """
 
-    def __init__(self, settings: Settings, manner: Manner) -> None:
+    def __init__(self, settings: Settings, mode: OutputMode) -> None:
         from batchrun.batch.control import Control
         from batchrun.cli.messages import journal_option
         from batchrun.cli.progress import ProgressPrinter
 
         self._settings = settings
-        self.where = journal_option(settings, manner.journal, sandbox=manner.sandbox)
+        self.where = journal_option(settings, mode.journal, sandbox=mode.sandbox)
         self.printer = ProgressPrinter(speed=settings.speed)
         self.control = Control()
         self.stopper = Stopper(
@@ -192,7 +190,7 @@ class _Attendance:
             self.printer.close,
             where=self.where,
         )
-        on_progress = None if manner.quiet else self.printer.show
+        on_progress = None if mode.quiet else self.printer.show
         self.shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
         self.ended: Report | None = None
 
@@ -205,7 +203,7 @@ class _Attendance:
                 if not sys.stdin.isatty():
                     raise
                 self.printer.close()
-                tell(f"{error.what}\nNothing is lost.", err=True)
+                print_text(f"{error.what}\nNothing is lost.", err=True)
                 with self.stopper.asking():
                     key = _another_key()
                 if not key:
@@ -244,31 +242,34 @@ class _Attendance:
                     speed=self._settings.speed,
                     mark=mark_of(sys.stdout),
                 )
-                tell_all(lines)
-                return agreed("Run the rest now?")
+                print_lines(lines)
+                return confirm("Run the rest now?")
             except KeyboardInterrupt:
                 return False
 
 
 @contextmanager
-def _attending(settings: Settings, manner: Manner) -> Iterator[_Attendance]:
+def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDisplay]:
     """Progress on the screen, Ctrl-C as the way to stop, the log, and the notice at the end."""
     from batchrun.cli.log_file import logging_to
 
-    if manner.notify_command is not None:
+    if mode.notify_command is not None:
         from batchrun.cli.notifications import words_of
 
-        words_of(manner.notify_command)  # before anything is spent
+        words_of(mode.notify_command)  # before anything is spent
     with logging_to(settings.log_file):
-        attendance = _Attendance(settings, manner)
-        with attendance.printer, _noticed(attendance, manner), attendance.stopper.listening():
-            yield attendance
+        display = _BatchDisplay(settings, mode)
+        with display.stopper.listening():
+            with display.printer, _noticed(display, mode):
+                yield display
+            if display.ended is not None:
+                _end(display.ended, settings, mode, display)
 
 
 @contextmanager
-def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
+def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
     """When the block ends, run the user's command, if something had begun."""
-    if manner.notify_command is None:
+    if mode.notify_command is None:
         yield
         return
     from batchrun.cli.messages import notice_of, notice_of_error
@@ -277,28 +278,32 @@ def _noticed(attendance: _Attendance, manner: Manner) -> Iterator[None]:
     try:
         yield
     except BatchrunError as error:
-        if attendance.control.batch_id is not None:
-            attendance.printer.close()
-            notice = notice_of_error(attendance.control.batch_id, error)
+        if display.control.batch_id is not None:
+            display.printer.close()
+            notice = notice_of_error(display.control.batch_id, error)
             at_once = isinstance(error, StoppedError)  # then nobody wants to wait for it
-            notify(manner.notify_command, notice, wait=not at_once)
+            notify(mode.notify_command, notice, wait=not at_once)
         raise
-    if attendance.ended is not None:
-        attendance.printer.close()
-        notify(manner.notify_command, notice_of(attendance.ended))
+    if display.ended is not None:
+        display.printer.close()
+        notify(mode.notify_command, notice_of(display.ended))
 
 
-def _end(report: Report, settings: Settings, manner: Manner, attendance: _Attendance) -> None:
+def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDisplay) -> None:
     from batchrun.cli.messages import end
 
-    end(
-        report,
-        settings,
-        attendance.where,
-        as_json=manner.as_json,
-        quiet=manner.quiet,
-        stopped=attendance.control.stopped,
-    )
+    try:
+        end(
+            report,
+            settings,
+            display.where,
+            as_json=mode.as_json,
+            quiet=mode.quiet,
+            stopped=display.control.stopped,
+        )
+    except typer.Exit as ended:
+        exit_codes.append(ended.exit_code)
+        raise
 
 
 def _another_key() -> str:
@@ -328,7 +333,7 @@ def _confirmed(
     limit: int | None,
     form: Form | None,
     settings: Settings,
-    manner: Manner,
+    mode: OutputMode,
     *,
     yes: bool,
 ) -> bool:
@@ -352,12 +357,12 @@ def _confirmed(
         lines.append(f"Resumes:   batch {earlier.summary.batch_id} of this list; rows: {rows}")
     lines = [*messages.columns_of_the_list(form, plan.table.header), *lines]
     unasked = yes or not now
-    if not (yes and manner.quiet):
-        tell_all(lines, err=manner.as_json or beside_question(yes=unasked))
+    if not (yes and mode.quiet):
+        print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
     if unasked:
         return True
     if not sys.stdin.isatty():
         raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
     details = messages.invalid_lines(plan, details=True)
     hidden = messages.hides_invalid_rows(plan)
-    return agreed(f"Trigger {plural(now, 'job')} now?", details if hidden else ())
+    return confirm(f"Trigger {plural(now, 'job')} now?", details if hidden else ())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import typer
 
@@ -21,6 +22,27 @@ _GENTLY = (
     "Stopping: no more triggers, waiting up to a minute for rows that are running. "
     "Press Ctrl-C again to stop now. Nothing is lost."
 )
+
+
+exit_codes: list[int] = []
+"""How the command ends, once its user has been told; a signal that comes then changes nothing."""
+
+
+def ignore_interrupts() -> None:
+    """From now on Ctrl-C does nothing: the command is about to end."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def interrupts_restored() -> Iterator[None]:
+    """Undo `ignore_interrupts` at the end of the block, for programs that run commands."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 class Stopper:
@@ -50,6 +72,7 @@ class Stopper:
         self._where = where
         self._asking = False
         self._cancelled = False
+        self._deaf = False
         self._cancel: Callable[[], object] | None = None
         self._soon: Callable[..., object] = lambda *_: None
 
@@ -88,9 +111,13 @@ class Stopper:
             self._cancel = lambda: self._soon(task.cancel)
             return await work
 
+        self._control.report = None
         try:
             return asyncio.run(cancellable())
         except (KeyboardInterrupt, asyncio.CancelledError):
+            self._deaf = True  # what is said now is the last word
+            if self._control.report is not None:  # the workbook was written before
+                return cast("Ended", self._control.report)
             self._close()
             batch_id = self._control.batch_id
             if batch_id is None:
@@ -103,7 +130,13 @@ class Stopper:
             self._cancel = None
 
     def _stop(self, number: int, _frame: object) -> None:
-        if self._asking or self._cancel is None or self._cancelled:
+        if self._asking:
+            raise KeyboardInterrupt
+        ended = self._cancel is None and self._control.batch_id is not None
+        if self._deaf or ended or self._control.report is not None:
+            return
+        if self._cancel is None or self._cancelled:
+            self._deaf = True
             raise KeyboardInterrupt
         if self._control.batch_id and not self._control.stopped:
             self._control.stop()  # first, for the next signal may come while this is said
@@ -118,7 +151,7 @@ class Stopper:
 
 
 @contextmanager
-def heard_at_once() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """While the user is asked, the first signal to stop is heard: `KeyboardInterrupt`.
 
     A question holds up the event loop, which would otherwise hear of it only after the answer.

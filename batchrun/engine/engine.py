@@ -402,6 +402,7 @@ class Engine:
             seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,
             waiting_seconds=max(self._opens_at - now, 0.0),
             notice=notice,
+            stopped_because=self.stopped_because,
         )
 
 

@@ -329,8 +329,7 @@ class RequestHandlers:
 
     def _settled(self, job: Job, outcome: Outcome, reason: str) -> None:
         self._failures.settled(outcome, reason)
-        stopped = self._failures.verdict
-        self._counters.settled(job.rows, outcome, f"No more triggers: {stopped}" if stopped else "")
+        self._counters.settled(job.rows, outcome)
 
     def _answered(self, now: float) -> None:
         self._sound_answers += 1

@@ -26,6 +26,7 @@ class Progress:
         seconds_left: How long the rest probably takes, in seconds.
         waiting_seconds: How long nothing is sent because the quota is spent; 0 if it isn't.
         notice: Something the user should read now, else ``""``.
+        stopped_because: Which failures stopped the triggers, else ``""``.
     """
 
     counts: Mapping[Outcome, int]
@@ -36,6 +37,7 @@ class Progress:
     seconds_left: float = 0.0
     waiting_seconds: float = 0.0
     notice: str = ""
+    stopped_because: str = ""
 
     def __repr__(self) -> str:
         rows = sum(self.counts.values())
@@ -83,11 +85,11 @@ class Counters:
         self.requests = 0
         self.quota_seconds = 0.0
 
-    def settled(self, rows: int, outcome: Outcome, notice: str = "") -> None:
+    def settled(self, rows: int, outcome: Outcome) -> None:
         """Rows that were pending have an outcome now."""
         self._counts[Outcome.PENDING] -= rows
         self._counts[outcome] += rows
-        self.report(notice)
+        self.report()
 
     def report(self, notice: str = "") -> None:
         """Report the progress."""

@@ -55,6 +55,7 @@ class QuotaShare:
         self._asked_at = -math.inf
         self._just_asked = False
         self._late = LATE_SECONDS
+        self._spare: bool | None = None
 
     def must_ask(self, now: float) -> bool:
         """Whether the ledger has to be asked before `delay` is known."""
@@ -81,6 +82,8 @@ class QuotaShare:
             spacing = SPACED_SECONDS / rate
         asked_at, shared_now = self._clock.now(), self._shared_now()
         taken = await asyncio.to_thread(self._ledger.take_turns, requests, spacing, shared_now)
+        if self._spare is None:
+            self._spare = requests > 0 and taken.idle_seconds >= spacing
         # Before `now`: if this process is held up between the two, the day only seems too long.
         to_midnight = seconds_to_midnight(datetime.now(UTC)) * self._clock.speed
         now = self._clock.now()
@@ -95,6 +98,15 @@ class QuotaShare:
     def delay(self, now: float) -> float:
         """Seconds until this process's next slot; 0 for now."""
         return max(self._slots[0] - now, 0.0) if self._slots else 0.0
+
+    def use_spare(self) -> bool:
+        """Whether the next slot may be used now, once, before its time.
+
+        A slot that nobody used before this process began makes room for it in the last minute, so
+        no 60 s window exceeds the rate.
+        """
+        spare, self._spare = bool(self._spare), False
+        return spare
 
     def take(self) -> None:
         """Use the slot."""

@@ -10,8 +10,9 @@ import unicodedata
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from batchrun.errors import UsageError
@@ -19,6 +20,7 @@ from batchrun.journal.database import on_server, writing
 from batchrun.journal.schema import (
     JobState,
     batches,
+    clean_text,
     count_jobs,
     decode_time,
     encode_cells,
@@ -30,13 +32,15 @@ from batchrun.model import KnownJob, Outcome
 from batchrun.settings import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, Executable, Table
 
     from batchrun.model import TableSource
     from batchrun.plan import Plan
 
+
+_Values: TypeAlias = tuple[Any, ...]
 
 ROWS_AT_ONCE = 1_000
 CHUNK_SECONDS = 0.4
@@ -66,9 +70,7 @@ class BatchMaker:
         Raises:
             UsageError: One of the results is not there any more.
         """
-        sharing = [0] * len(plan.bodies)
-        self._insert(rows, _planned_rows(self._batch_id, plan, sharing))
-        self._insert(jobs, _planned_jobs(self._batch_id, plan, sharing))
+        self._insert(_planned(self._batch_id, plan))
         self._reuse(plan)
 
     def complete(self, fingerprint: str, base_url: str, known: str | None) -> None:
@@ -107,21 +109,28 @@ class BatchMaker:
         mine = update(batches).where(batches.c.id == self._batch_id)
         return mine.values(incomplete=int(incomplete))
 
-    def _insert(self, table: Table, values: Iterable[tuple[Any, ...]]) -> None:
-        dialect = self._engine.dialect
-        statement = str(insert(table).compile(dialect=dialect))  # SQLAlchemy's own would be slow
-        names = [column.name for column in table.columns]
-        left: Iterator[Any] = iter(values)
-        if not dialect.positional:
-            left = (dict(zip(names, value, strict=True)) for value in left)
+    def _insert(self, planned: Iterator[tuple[_Values, _Values | None]]) -> None:
+        """Insert rows, and each job with the first of its rows."""
 
         def insert_some(connection: Connection) -> bool:
-            some = list(islice(left, ROWS_AT_ONCE))
-            if some:
-                connection.exec_driver_sql(statement, some)
+            some = list(islice(planned, ROWS_AT_ONCE))
+            self._insert_values(connection, rows, [row for row, _ in some])
+            self._insert_values(connection, jobs, [job for _, job in some if job is not None])
             return bool(some)
 
         self._in_chunks(insert_some)
+
+    def _insert_values(self, connection: Connection, table: Table, values: list[_Values]) -> None:
+        if not values:
+            return
+        dialect = self._engine.dialect
+        statement = str(insert(table).compile(dialect=dialect))  # SQLAlchemy's own would be slow
+        if dialect.positional:
+            connection.exec_driver_sql(statement, values)
+            return
+        names = [column.name for column in table.columns]
+        named = [dict(zip(names, each, strict=True)) for each in values]
+        connection.exec_driver_sql(statement, named)
 
     def _reuse(self, plan: Plan) -> None:
         takings = _takings(plan, self._batch_id)
@@ -237,21 +246,22 @@ def batches_of(connection: Connection, workflow_id: str, base_url: str) -> list[
     return [batch_id for batch_id, workflow in found if json.loads(workflow)["id"] == workflow_id]
 
 
-def _planned_rows(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[tuple[Any, ...]]:
-    """The plan's rows as the journal keeps them; counts in ``sharing`` the rows of each job."""
-    for number, planned in enumerate(plan.rows):
-        if planned.job is not None:
-            sharing[planned.job] += 1
-        yield (
-            *(batch_id, number, planned.row.line, encode_cells(planned.row.cells), planned.job),
-            *(planned.company_id, planned.contact_id, planned.reason),
-        )
-
-
-def _planned_jobs(batch_id: str, plan: Plan, sharing: list[int]) -> Iterator[tuple[Any, ...]]:
+def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | None]]:
+    """The plan's rows as the journal keeps them, each first one with its job."""
+    sharing = np.bincount(plan.rows.jobs[plan.rows.jobs >= 0], minlength=len(plan.bodies)).tolist()
     nothing = (None, None, None, None)
-    for number, body in enumerate(plan.bodies):
-        yield (batch_id, number, body, sharing[number], JobState.PENDING, *nothing, "", None, None)
+    next_job = 0
+    for number, (planned, body) in enumerate(plan.rows.with_bodies()):
+        row = (
+            *(batch_id, number, planned.row.line, encode_cells(planned.row.cells), planned.job),
+            *(planned.company_id, planned.contact_id, clean_text(planned.reason)),
+        )
+        job = None
+        if planned.job == next_job:
+            pending = JobState.PENDING
+            job = (batch_id, next_job, body, sharing[next_job], pending, *nothing, "", None, None)
+            next_job += 1
+        yield row, job
 
 
 def _batch_id(name: str, now: datetime) -> str:
@@ -289,9 +299,10 @@ def known_jobs(
         workflow_id: Of which workflow.
         base_url: Of which service.
     """
-    numbers = {body: number for number, body in enumerate(bodies)}
     found: dict[int, KnownJob] = {}
-    for batch_id in batches_of(connection, workflow_id, base_url):
+    earlier = batches_of(connection, workflow_id, base_url)
+    numbers = {body: number for number, body in enumerate(bodies)} if earlier else {}
+    for batch_id in earlier:
         query = (
             select(jobs.c.number, jobs.c.body, jobs.c.state, jobs.c.finished_at)
             .where(jobs.c.batch_id == batch_id, jobs.c.state.in_(_SENT))

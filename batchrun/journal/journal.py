@@ -8,7 +8,7 @@ import re
 import secrets
 import sqlite3
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -40,14 +40,15 @@ from batchrun.journal.lease import (
 from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
-from batchrun.journal.results import ResultRows, SentJob, read_sent
+from batchrun.journal.results import EarlierRows, ResultRows, SentJob, read_sent
 from batchrun.journal.safety_copy import SafetyCopy
-from batchrun.journal.schema import JobState, batches, decode_time, jobs, meta
+from batchrun.journal.schema import JobState, attempts, batches, decode_time, jobs, meta
 from batchrun.journal.schema import counts as kept
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
     BatchResults,
     BatchSummary,
+    EarlierResults,
     KnownJob,
     Outcome,
     ResultRow,
@@ -379,7 +380,7 @@ class Journal:
 
     @contextmanager
     def results(
-        self, batch_id: str, *, of_jobs: Sequence[int] | None = None
+        self, batch_id: str, *, of_jobs: Sequence[int] | None = None, earlier: str | None = None
     ) -> Iterator[BatchResults]:
         """A batch's rows with their outcomes and results, all of one moment.
 
@@ -388,9 +389,30 @@ class Journal:
         Args:
             batch_id: Which batch.
             of_jobs: Only the rows of these jobs, at most some hundred.
+            earlier: The batch whose results they are compared with; ``None`` for none.
         """
         with self._engine.connect() as connection, connection.begin():
-            yield self._results(connection, batch_id, of_jobs)
+            found = self._results(connection, batch_id, of_jobs)
+            if earlier is not None:
+                summary = self._summary(connection, earlier)
+                theirs = EarlierRows(connection, batch_id, earlier, found.roles)
+                compared = EarlierResults(earlier, summary.created_at, theirs)
+                found = replace(found, earlier=compared)
+            yield found
+
+    def earlier_batch(self, batch_id: str) -> str | None:
+        """The newest earlier batch of the same workflow that has a result for any of its rows."""
+        with self._engine.connect() as connection, connection.begin():
+            mine = self._results(connection, batch_id)
+            summary = mine.summary
+            for each in batches_of(connection, summary.workflow.id, summary.base_url):
+                theirs = self._summary(connection, each)
+                if theirs.created_at >= summary.created_at:
+                    continue
+                rows = EarlierRows(connection, batch_id, each, mine.roles)
+                if theirs.counts[Outcome.COMPLETED] and any(at is not None for _, at in rows):
+                    return each
+        return None
 
     @contextmanager
     def copied_results(self, batch_id: str) -> Iterator[BatchResults | None]:
@@ -452,6 +474,18 @@ class Journal:
         with self._engine.connect() as connection, connection.begin():
             return read_sent(connection, batch_id)
 
+    def batches_with(self, executions: Collection[str]) -> set[str]:
+        """The batches that have any of these executions, replaced ones included."""
+        found: set[str] = set()
+        wanted = list(executions)
+        with self._engine.connect() as connection:
+            for table in (jobs, attempts):
+                for at in range(0, len(wanted), 500):  # SQLite takes 999 values in a statement
+                    some = wanted[at : at + 500]
+                    query = select(table.c.batch_id).where(table.c.execution_id.in_(some))
+                    found.update(connection.scalars(query.distinct()))
+        return found
+
     # reading
 
     def _newest(self) -> BatchSummary | None:
@@ -479,7 +513,11 @@ class Journal:
         return BatchSummary(
             batch_id=batch_id,
             workflow=Workflow(**json.loads(found.workflow)),
-            source=TableSource(notices=tuple(source.pop("notices")), **source),
+            source=TableSource(
+                notices=tuple(source.pop("notices")),
+                formats=tuple((at, code) for at, code in source.pop("formats", ())),
+                **source,
+            ),
             parameters=json.loads(found.parameters),
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(found.updated_at, UTC),

@@ -8,6 +8,7 @@ behind but a turn unused.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -32,10 +33,12 @@ class Turns:
     Attributes:
         first_at: When the first one is, on the clock the caller gave.
         requests_today: What was spent under the key since midnight UTC.
+        idle_seconds: How long no slot had been taken before; infinite for never.
     """
 
     first_at: float
     requests_today: int
+    idle_seconds: float = 0.0
 
 
 class QuotaLedger:
@@ -72,9 +75,12 @@ class QuotaLedger:
         today = select(spending.c.requests).where(
             spending.c.key_hash == self._key_hash, spending.c.day == _today()
         )
+        before = select(turns.c.next_at).where(turns.c.key_hash == self._key_hash)
         with writing(self._engine) as connection:
+            free_since = connection.scalar(before)
             first_at = connection.execute(taken).scalar_one() - length if requests else now
-            return Turns(first_at, connection.scalar(today) or 0)
+            idle = math.inf if free_since is None else max(now - free_since, 0.0)
+            return Turns(first_at, connection.scalar(today) or 0, idle)
 
     def hold(self, seconds: float, now: float) -> None:
         """No turn for anybody for so many seconds, at most five minutes.

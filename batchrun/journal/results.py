@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select, true
+from sqlalchemy import and_, false, func, or_, select, true
 
 from batchrun.journal.schema import (
     ENDED,
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
+
+    from batchrun.model import JSON, Role
 
 
 ROWS_AT_ONCE = 1_000
@@ -114,6 +116,55 @@ def _message(state: JobState, kept: str) -> str:
             return "triggered; its result has not been collected yet"
         case _:
             return kept
+
+
+class EarlierRows:
+    """What an earlier batch has for each row of a batch, read again at each iteration.
+
+    Args:
+        connection: To the journal.
+        batch_id: The batch.
+        earlier_id: The earlier one.
+        roles: By which IDs a row is the same.
+    """
+
+    def __init__(
+        self, connection: Connection, batch_id: str, earlier_id: str, roles: Collection[Role]
+    ) -> None:
+        self._connection = connection
+        ids = [rows.c[role.value] for role in roles]
+        first = (
+            select(func.min(rows.c.number).label("number"), *ids)
+            .where(rows.c.batch_id == earlier_id)
+            .group_by(*ids)
+            .subquery()
+        )
+        same = [rows.c[role.value] == first.c[role.value] for role in roles]
+        theirs = rows.alias()
+        self._query = (
+            select(jobs.c.result, jobs.c.finished_at)
+            .select_from(
+                rows.outerjoin(first, and_(*same) if same else false())
+                .outerjoin(
+                    theirs,
+                    (theirs.c.batch_id == earlier_id) & (theirs.c.number == first.c.number),
+                )
+                .outerjoin(
+                    jobs,
+                    (jobs.c.batch_id == earlier_id)
+                    & (jobs.c.number == theirs.c.job)
+                    & (jobs.c.state == JobState.COMPLETED),
+                )
+            )
+            .where(rows.c.batch_id == batch_id)
+            .order_by(rows.c.number)
+            .execution_options(yield_per=ROWS_AT_ONCE)
+        )
+
+    def __iter__(self) -> Iterator[tuple[JSON, datetime | None]]:
+        with self._connection.execute(self._query) as answer:
+            for result, finished_at in answer:
+                yield decode_result(result), decode_time(finished_at)
 
 
 @dataclass(frozen=True, slots=True)

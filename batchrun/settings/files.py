@@ -7,18 +7,21 @@ can't name an output in another folder; and nothing in either file runs a comman
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path, PureWindowsPath
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from platformdirs import user_config_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from batchrun.errors import UsageError
+from batchrun.errors import OutputError, UsageError
 from batchrun.settings.model import (
     KEY_VARIABLE,
     Settings,
@@ -63,12 +66,15 @@ class ListDefaults(BaseModel):
         workflow: Id or name of the workflow.
         sheet: Sheet of a workbook.
         header_row: Line of the column names.
+        no_header: The list has no column names.
         visible_only: Leave out hidden rows.
         encoding: Encoding of a text file.
         delimiter: What separates the fields of a text file.
         quoting: ``literal`` where quotes in a text file are text.
         company_column: Column with the company ids.
         contact_column: Column with the contact ids.
+        no_company: Send no company ids.
+        no_contact: Send no contact ids.
         lenient_ids: Also send IDs that are not valid UUIDs.
         parameters: Sent with every row.
         parameter_columns: Parameter name → column its value comes from.
@@ -86,12 +92,15 @@ class ListDefaults(BaseModel):
     workflow: str | None = None
     sheet: str | None = None
     header_row: Annotated[int | None, Field(ge=1)] = None
+    no_header: bool = False
     visible_only: bool = False
     encoding: str | None = None
     delimiter: str | None = None
     quoting: str | None = None
     company_column: str | None = None
     contact_column: str | None = None
+    no_company: bool = False
+    no_contact: bool = False
     lenient_ids: bool = False
     parameters: Annotated[dict[str, Any], AfterValidator(_as_json)] = Field(default_factory=dict)
     parameter_columns: dict[str, str] = Field(default_factory=dict)
@@ -133,6 +142,9 @@ def is_plain_name(name: str) -> bool:
 WANTED = {
     "header_row": "a whole number of at least 1",
     "flat_depth": "a whole number of at least 1",
+    "no_header": "true or false",
+    "no_company": "true or false",
+    "no_contact": "true or false",
     "visible_only": "true or false",
     "lenient_ids": "true or false",
     "csv_plain": "true or false",
@@ -285,6 +297,67 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
             "Write a file's name or an ending, such as .csv; or choose with -o.",
         )
     return ConfigurationFile(path, defaults, settings)
+
+
+def save_options(source: Path, options: Mapping[str, Any]) -> Path:
+    """Write options into the ``batchrun.toml`` beside a list; other entries there stay.
+
+    Args:
+        source: The list.
+        options: Entries by name, as `ListDefaults` and `Settings` have them.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: The file that is there can't be read, or TOML has no form for a value.
+        OutputError: It can't be written.
+    """
+    path = source.absolute().parent / FILE_NAME
+    if path.is_symlink():  # it may lead to any file of the user
+        raise OutputError(f"{path} is a link.", "Remove it, or save the options by hand.")
+    found = _toml(path) if path.exists() else {}
+    for name, value in options.items():
+        before = found.get(name)
+        both = isinstance(before, dict) and isinstance(value, dict)
+        found[name] = before | value if both else value
+    tables = {name: value for name, value in found.items() if isinstance(value, dict)}
+    lines = [f"{_key(name)} = {_value(found[name])}" for name in found if name not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{_key(name)}]", *(f"{_key(key)} = {_value(table[key])}" for key in table)]
+    text = "\n".join(lines) + "\n"
+    temporary = None
+    try:
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} can't be written: {error.strerror}.", "Leave --save-options out."
+        ) from error
+    return path
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _value(name)
+
+
+def _value(value: object) -> str:
+    """A value in TOML; a JSON text is a TOML text but for DEL, which TOML wants escaped."""
+    match value:
+        case None:
+            raise UsageError("batchrun.toml can't hold null.", "Leave --save-options out.")
+        case dict():
+            return f"{{ {', '.join(f'{_key(key)} = {_value(value[key])}' for key in value)} }}"
+        case list() | tuple():
+            return f"[{', '.join(map(_value, value))}]"
+        case datetime() | date() | time():
+            return value.isoformat()
+        case _:
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@
         books.py               XLSX (xlsx.py, archive.py), XLS, XLSB, ODS, spreadsheetml.py
         build.py           rows → Table, with frames.py; reports.py knows what is no row
     roles.py           which column is which; ids.py reads a cell
-    choices.py         the user's choices, kept for the next export
 
 The public names are loaded when they are first used: the process that reads a workbook needs few.
 """
@@ -21,7 +20,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from batchrun.tables.choices import Choices, read_choices, save_choices
     from batchrun.tables.files import load
     from batchrun.tables.frames import from_frame
     from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
@@ -34,11 +32,11 @@ if TYPE_CHECKING:
         find_column,
         find_roles,
         swap_notice,
+        unused_notices,
     )
 
 __all__ = [
     "Ask",
-    "Choices",
     "ColumnQuestion",
     "Contents",
     "DamagedId",
@@ -53,14 +51,12 @@ __all__ = [
     "from_frame",
     "load",
     "parse_id",
-    "read_choices",
-    "save_choices",
     "swap_notice",
+    "unused_notices",
 ]
 
 _HOMES = {
     "Ask": "batchrun.tables.roles",
-    "Choices": "batchrun.tables.choices",
     "ColumnQuestion": "batchrun.tables.roles",
     "Contents": "batchrun.tables.roles",
     "DamagedId": "batchrun.tables.ids",
@@ -75,9 +71,8 @@ _HOMES = {
     "from_frame": "batchrun.tables.frames",
     "load": "batchrun.tables.files",
     "parse_id": "batchrun.tables.ids",
-    "read_choices": "batchrun.tables.choices",
-    "save_choices": "batchrun.tables.choices",
     "swap_notice": "batchrun.tables.roles",
+    "unused_notices": "batchrun.tables.roles",
 }
 
 

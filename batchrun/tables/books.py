@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchrun.errors import InputError
@@ -170,9 +170,19 @@ class XlsxReader:
 
     def read(self, sheet: Sheet) -> Content:
         """What a sheet holds."""
+        try:
+            content = self._read(sheet)
+        except xlsx.UnreadableError:  # calamine gives up on what others forgive
+            content = self._read(sheet, parsed=True)
+        if any(part.startswith("xl/externalLinks/") for part in self._archive.parts):
+            links = "Links to other files were not followed; the values stored here were read"
+            return replace(content, notices=[links])
+        return content
+
+    def _read(self, sheet: Sheet, *, parsed: bool = False) -> Content:
         name = self._archive.name
         try:
-            traits = xlsx.copy_sheet(self._archive, self._parts, sheet, self._limits)
+            traits = xlsx.copy_sheet(self._archive, self._parts, sheet, self._limits, parsed=parsed)
         except OSError as error:
             raise InputError(
                 f"{name} can't be unpacked: {error.strerror or error}.",
@@ -180,11 +190,7 @@ class XlsxReader:
             ) from error
         copy = _opened(xlsx.COPY, name)
         found = _called(copy.get_sheet_by_index, 0, name)
-        content = _content(found, name, sheet, self._limits, traits)
-        if any(part.startswith("xl/externalLinks/") for part in self._archive.parts):
-            links = "Links to other files were not followed; the values stored here were read"
-            return Content(content.rows, content.first_column, content.merged, traits, [links])
-        return content
+        return _content(found, name, sheet, self._limits, traits)
 
 
 def _opened(source: Any, name: str) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
@@ -24,20 +25,27 @@ from batchrun.tables.reports import (
     Merged,
     find_aside,
     find_header,
+    find_second_header,
+    header_doubt,
+    holds_id,
+    is_filled,
+    is_like_id,
     join_header,
     set_aside_notice,
 )
+from batchrun.tables.roles import is_known_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from batchrun.tables.frames import Cells, Columns, Exact
+    from batchrun.tables.frames import Cells, Columns, Exact, Lines
 
 Block = tuple["Sequence[int]", "list[list[Cell]] | Columns"]
 """Line numbers, and a list of rows or a tuple of columns."""
 
 FEWER = "fewer fields than the header; the missing ones were taken as empty"
 MORE = "more fields than the header; they are kept in columns without a name"
+SHOWN_NAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +55,43 @@ class Layout:
     Attributes:
         filler: What a cell is that a row does not have.
         header_row: Line of the header if the user says so, else ``None``.
-        merged: Merged ranges.
+        no_header: Whether the user says that there is none.
+        merged: Merged ranges; their value stands in their first cell.
         first_column: Number of the column of each row's first cell.
         exact: Puts a column's cells right, block by block; ``None`` where they are.
         room: What memory is set aside for.
+        formats: Column number → how its numbers are displayed, such as ``00000``.
     """
 
     filler: Cell
     header_row: int | None = None
+    no_header: bool = False
     merged: Sequence[Merged] = ()
     first_column: int = 1
     exact: Exact | None = None
     room: Room = NO_ROOM
+    formats: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The header as it was found among the first rows.
+
+    Attributes:
+        names: The column names.
+        line: Line of the last row of it; ``None`` for a list without one.
+        end: Position of the first row below it.
+        report: Whether there are lines above it.
+        notices: What to say of it.
+        doubt: Whether they say that another line may be the header.
+    """
+
+    names: list[str]
+    line: int | None
+    end: int
+    report: bool
+    notices: list[str]
+    doubt: bool = False
 
 
 def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
@@ -70,18 +103,15 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         layout: How they lie.
 
     Raises:
-        InputError: There is no header, or no row under it.
+        InputError: There is no header, or no row under it; a row that holds an ID would be taken
+            for something else.
     """
     with _no_garbage_collection():
         lines, rows = _beginning(blocks, layout.header_row)
-        filled = [at for at, row in enumerate(rows) if not is_blank(row)]
-        if not filled:
-            raise InputError(f"{source.name} holds nothing but blank lines.", "Export it again.")
-        header, top = _place_header(lines, rows, filled, source, layout)
-        names = _names(lines, rows, filled, header, layout)
+        head = _read_head(lines, rows, source, layout)
+        names = head.names
         collector = RowCollector(len(names), layout.filler, layout.room, layout.exact)
-        end = filled[header.index] + 1
-        collector.add_block(lines[end:], rows[end:])
+        collector.add_block(lines[head.end :], rows[head.end :])
         for numbers, block in blocks:
             if isinstance(block, list):
                 collector.add_block(numbers, block)
@@ -91,23 +121,71 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         cells, found_lines = collector.cells(), collector.lines()
         if layout.exact is not None:
             cells = _without_empty_columns(names, cells)
-        header_line = lines[filled[header.index]]
-        check_header(source, tuple(names), header_line, cells.shape[1])
-        notices = [*source.notices, *_header_notices(header, top)]
-        aside = find_aside(names, cells, collector.after_blank, report=bool(header.preamble))
-        notices += aside.notices(found_lines, cells)
+        _spread_names(names, cells, head, layout)
+        check_header(source, tuple(names), head.line or 1, cells.shape[1])
+        after_blank = collector.after_blank
+        aside = find_aside(names, cells, after_blank, report=head.report)
+        dropped = aside.positions
+        notices = [*source.notices, *head.notices, *aside.notices(found_lines, cells)]
+        second = find_second_header(names, cells, after_blank, dropped)
+        if second is not None and _is_header_in_doubt(head, cells, second[0]):
+            notices += [] if head.doubt else [header_doubt(head.line, int(found_lines[second[1]]))]
+        elif second is not None:
+            start, at = second
+            rest = range(start, cells.shape[1])
+            if layout.header_row is None:
+                raise _second_header(head, cells[:, at].tolist(), int(found_lines[at]), source)
+            ids = sum(holds_id(cells[:, row]) for row in rest)
+            notices.append(
+                f"Line {found_lines[start]} begins another table: {len(rest):,} lines from there on"
+                f" are not read, {ids:,} of them hold IDs"
+            )
+            dropped |= set(rest)
+        notices += _fill_merged(cells, found_lines, layout, names, dropped)
         kept_lines = found_lines
-        if aside.positions:
-            keep = [at for at in range(cells.shape[1]) if at not in aside.positions]
+        if dropped:
+            keep = [at for at in range(cells.shape[1]) if at not in dropped]
             cells, kept_lines = cells[:, keep], found_lines[keep]
-            check_header(source, tuple(names), header_line, len(kept_lines))
-        dropped = {int(found_lines[at]) for at in aside.positions}
-        notices += collector.short.notice(FEWER, dropped)
-        notices += collector.long.notice(MORE, dropped)
+            check_header(source, tuple(names), head.line or 1, len(kept_lines))
+        dropped_lines = {int(found_lines[at]) for at in dropped}
+        notices += collector.short.notice(FEWER, dropped_lines)
+        notices += collector.long.notice(MORE, dropped_lines)
         notices += blank_rows_notice(collector.blank_rows)
         names += [""] * (len(cells) - len(names))
-        table_source = replace(source, notices=tuple(notices))
+        table_source = replace(
+            source,
+            notices=tuple(notices),
+            header_line=head.line,
+            formats=_column_formats(layout, len(names)),
+        )
         return Table(table_source, tuple(names), cells, kept_lines)
+
+
+def _read_head(
+    lines: list[int], rows: list[list[Cell]], source: TableSource, layout: Layout
+) -> _Head:
+    filled = [at for at, row in enumerate(rows) if not is_blank(row)]
+    if not filled:
+        raise InputError(f"{source.name} holds nothing but blank lines.", "Export it again.")
+    if layout.no_header:
+        if layout.header_row is not None:
+            raise InputError(
+                "--no-header and --header-row exclude each other.",
+                "Give one.",
+            )
+        names = [f"Column {number + 1}" for number in range(max(map(len, rows)))]
+        said = "Read without a header: the columns are named by their numbers"
+        return _Head(names, None, 0, report=False, notices=[said])
+    header = _place_header(lines, rows, filled, source, layout)
+    spots = filled[header.index - header.depth + 1 : header.index + 1]
+    line, header_rows = lines[spots[-1]], [rows[at] for at in spots]
+    _refuse_ids_in_header(header_rows, source.place(line))
+    names = header_names(
+        [lines[at] for at in spots], header_rows, layout.merged, layout.first_column
+    )
+    above = [(lines[filled[index]], rows[filled[index]]) for index in header.preamble]
+    notices = _header_notices(header, line, above, source, guessed=layout.header_row is None)
+    return _Head(names, line, spots[-1] + 1, bool(above), notices, doubt=bool(header.doubt))
 
 
 @contextmanager
@@ -145,50 +223,50 @@ def _place_header(
     filled: list[int],
     source: TableSource,
     layout: Layout,
-) -> tuple[Header, list[tuple[int, str]]]:
-    """The header among the filled rows, and the lines above it with their text."""
+) -> Header:
+    """The header among the filled rows."""
     if layout.header_row is None:
         sample = filled[:SAMPLE_ROWS]
         sample_lines, sample_rows = [lines[at] for at in sample], [rows[at] for at in sample]
-        header = find_header(sample_lines, sample_rows, layout.merged)
-    else:
-        index = next(
-            (index for index, at in enumerate(filled) if lines[at] == layout.header_row), None
+        return find_header(sample_lines, sample_rows, layout.merged)
+    index = next((index for index, at in enumerate(filled) if lines[at] == layout.header_row), None)
+    if index is None:
+        raise InputError(
+            f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
+            " begins there.",
+            "Give --header-row the number of the line with the column names.",
         )
-        if index is None:
-            raise InputError(
-                f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
-                " begins there.",
-                "Give --header-row the number of the line with the column names.",
-            )
-        header = Header(index, preamble=tuple(range(index)))
-    top = [(lines[filled[index]], _first_text(rows[filled[index]])) for index in header.preamble]
-    return header, top
+    return Header(index, preamble=tuple(range(index)))
 
 
-def _first_text(row: Sequence[Cell]) -> str:
-    return next((str(cell) for cell in row if cell is not None and cell != ""), "")
+def _refuse_ids_in_header(rows: Sequence[Sequence[Cell]], place: str) -> None:
+    """A list without column names would lose its first row."""
+    for row in rows:
+        for number, cell in enumerate(row, start=1):
+            if is_like_id(cell):
+                raise InputError(
+                    f"{place} holds an ID (column {number}: {str(cell).strip():.60}), so it is not"
+                    " a header.",
+                    f"If the list has no column names, add --no-header and name"
+                    f" the column: --company-column {number} or"
+                    f" --contact-column {number}. If they stand in another line,"
+                    f" give its number to --header-row.",
+                )
 
 
-def _names(
-    lines: list[int],
-    rows: list[list[Cell]],
-    filled: list[int],
-    header: Header,
-    layout: Layout,
+def header_names(
+    lines: Sequence[int],
+    rows: Sequence[Sequence[Cell]],
+    merged: Sequence[Merged] = (),
+    first_column: int = 1,
 ) -> list[str]:
-    spots = filled[header.index - header.depth + 1 : header.index + 1]
-    cells: Sequence[Cell] = rows[spots[-1]]
-    if header.depth > 1:
-        header_rows = [rows[at] for at in spots]
-        cells = join_header(
-            [lines[at] for at in spots], header_rows, layout.merged, layout.first_column
-        )
+    """The column names of a header of one row or several."""
+    cells = join_header(lines, rows, merged, first_column) if len(rows) > 1 else rows[0]
     return [header_text(cell) for cell in cells]
 
 
 def header_text(cell: Cell) -> str:
-    """A header cell as text, as Excel shows it."""
+    """A cell as text, as Excel shows it."""
     match cell:
         case None:
             return ""
@@ -200,6 +278,10 @@ def header_text(cell: Cell) -> str:
             return str(cell)
 
 
+def _first_text(row: Sequence[Cell]) -> str:
+    return next((header_text(cell) for cell in row if cell is not None and cell != ""), "")
+
+
 def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
     """Leave out columns at the end that have neither a name nor a cell."""
     while names and len(cells) == len(names) and not names[-1] and is_blank(cells[-1]):
@@ -208,8 +290,138 @@ def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
     return cells
 
 
-def _header_notices(header: Header, top: list[tuple[int, str]]) -> list[str]:
+def _header_notices(
+    header: Header,
+    line: int,
+    above: Sequence[tuple[int, Sequence[Cell]]],
+    source: TableSource,
+    *,
+    guessed: bool,
+) -> list[str]:
+    """What to say of the header, and of the lines above it.
+
+    Raises:
+        InputError: A line above a header that was guessed holds an ID.
+    """
     notices = [header.doubt] if header.doubt else []
-    if top:
-        notices.append(set_aside_notice("line above the header", top))
+    with_ids = [number for number, row in above if holds_id(row)]
+    if with_ids and guessed:
+        first = above[0][0]
+        raise InputError(
+            f"{source.place(line)} looks like the header, but line {with_ids[0]} above it holds an"
+            " ID: there may be two tables.",
+            f"--header-row {line} reads the rows below line {line},"
+            f" --header-row {first} those below line {first}. To read both, put"
+            " each table into a file of its own.",
+        )
+    if header.depth > 1:
+        notices.append(
+            f"The header has {header.depth} lines ({line - header.depth + 1}-{line}); the names in"
+            f" them were joined; --header-row chooses one line"
+        )
+    if above:
+        texts = [(number, _first_text(row)) for number, row in above]
+        said = set_aside_notice("line above the header", texts)
+        if with_ids:
+            hold = "1 holds an ID" if len(with_ids) == 1 else f"{len(with_ids):,} hold IDs"
+            said += f"; of them {hold} and are not read"
+        if guessed:
+            said += f"; line {line} was taken as the header, --header-row says another"
+        notices.append(said)
     return notices
+
+
+def _spread_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -> None:
+    """A name that is merged over several columns is that of each of them that holds something."""
+    for top, left, bottom, right in layout.merged:
+        start = left - layout.first_column
+        if top == bottom == head.line and 0 <= start < len(names):
+            for column in range(start + 1, min(right - layout.first_column + 1, len(names))):
+                if not names[column].strip() and not is_blank(cells[column]):
+                    names[column] = names[start]
+
+
+def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
+    """Whether a second header may be the first: no row above it holds an ID, nor a name of IDs."""
+    if head.line is None or any(map(is_known_name, head.names)):
+        return False
+    return not any(holds_id(cells[:, row]) for row in range(second))
+
+
+def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
+    """The error for a second table below the list, where nothing says which of them is meant."""
+    second = _named([header_text(cell) for cell in row if is_filled(cell)])
+    if head.line is None:
+        return InputError(
+            f"{source.place(line)} looks like a header ({second}), but"
+            f" --no-header says that the list has none.",
+            f"Leave --no-header out, or name the line with --header-row {line}.",
+        )
+    first = _named([name for name in head.names if name.strip()])
+    if holds_id(row):
+        return InputError(
+            f"{source.place(line)} holds the name of an ID column ({second}) beside rows of the"
+            f" list that begins in line {head.line} ({first}): there may be two lists side by"
+            " side.",
+            "Put each list into a file or a sheet of its own.",
+        )
+    return InputError(
+        f"{source.place(line)} looks like a second header ({second}) below the one in line"
+        f" {head.line} ({first}): the rows below it would be sent with the wrong IDs.",
+        f"Put each table into a file of its own, or read one of them:"
+        f" --header-row {head.line} for the rows above line {line},"
+        f" --header-row {line} for those below it.",
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(f"{name:.30}" for name in names[:SHOWN_NAMES]) + more
+
+
+def _fill_merged(
+    cells: Cells, lines: Lines, layout: Layout, names: Sequence[str], dropped: set[int]
+) -> list[str]:
+    """Give each row of cells that are merged downwards their value, and say for how many.
+
+    A row that is blank but for them is no row; a cell below that has a value of its own keeps it.
+    """
+    ranges = [each for each in layout.merged if each[2] > each[0]]
+    if not ranges:
+        return []
+    position = {line: at for at, line in enumerate(lines.tolist()) if at not in dropped}
+    filled: Counter[int] = Counter()
+    kept = 0
+    for top, left, bottom, _ in ranges:
+        column = left - layout.first_column
+        start = position.get(top)
+        if start is None or not 0 <= column < len(cells):
+            continue
+        value = cells[column, start]
+        for line in range(top + 1, min(bottom, int(lines[-1])) + 1):
+            at = position.get(line)
+            if at is None or not is_filled(value):
+                continue
+            if is_filled(cells[column, at]):
+                kept += cells[column, at] != value
+            else:
+                cells[column, at] = value
+                filled[column] += 1
+    notices = []
+    if filled:
+        columns = ", ".join(
+            f"{names[column] if column < len(names) and names[column] else f'column {column + 1}'}"
+            f" {count:,}"
+            for column, count in filled.items()
+        )
+        are = "1 cell was" if filled.total() == 1 else f"{filled.total():,} cells were"
+        notices.append(f"{are} filled from the merged cells above them ({columns})")
+    if kept:
+        hold = "1 merged cell holds" if kept == 1 else f"{kept:,} merged cells hold"
+        notices.append(f"{hold} a value of their own, which was kept")
+    return notices
+
+
+def _column_formats(layout: Layout, width: int) -> tuple[tuple[int, str], ...]:
+    placed = {number - layout.first_column: code for number, code in layout.formats.items()}
+    return tuple(sorted((at, code) for at, code in placed.items() if 0 <= at < width))

@@ -43,8 +43,10 @@ _KNOWN = (
 _LIKE_WESTERN = {"cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-9", "cp437", "cp850"}
 _FEW_CHARACTERS = 12
 _WESTERN = re.compile(
-    "[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u20ac\u2013-\u2026\u2122\u00ae\u00b0\x00-\x7f]*"
+    "(?:[\x00-\x7f\u00b0\u00c0-\u00cf\u00d1-\u00d6\u00d8-\u00dc\u00df-\u00ef\u00f1-\u00f6\u00f8-\u00fc"
+    "\u00ff\u20ac\u2013-\u2026\u2122]|\u00ae(?![^\\W\\d_]))*"
 )
+"""Letters of Western Europe but for those of Icelandic, which are Turkish in another encoding."""
 _ESCAPE = b"\x1b$"
 """How ISO-2022-JP begins Japanese text; the rest of it is ASCII."""
 _OFFERED = (
@@ -87,20 +89,36 @@ def named_encoding(name: str) -> str:
     )
 
 
-def is_plain_utf_8(stream: BufferedIOBase) -> bool:
-    """Whether a text is UTF-8 without a NUL, with or without a byte order mark in front."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one look at all bytes of a text tells.
+
+    Attributes:
+        is_utf_8: Whether it is UTF-8 without a NUL, with or without a byte order mark in front.
+        is_clean: Whether it is free of byte order marks and Ctrl-Z further in.
+    """
+
+    is_utf_8: bool
+    is_clean: bool = False
+
+
+def survey(stream: BufferedIOBase) -> Survey:
+    """Look at all bytes of a text, piece by piece."""
     stream.seek(0)
+    stream.seek(len(codecs.BOM_UTF8) * (stream.read(3) == codecs.BOM_UTF8))
     decoder = codecs.getincrementaldecoder("utf-8")()
+    clean = True
     try:
         while piece := stream.read(PIECE_BYTES):
             if b"\0" in piece or _ESCAPE in piece:
-                return False
+                return Survey(is_utf_8=False)
             if not piece.isascii() or decoder.getstate()[0]:
-                decoder.decode(piece)
+                clean = clean and "\ufeff" not in decoder.decode(piece)
+            clean = clean and b"\x1a" not in piece
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return False
-    return True
+        return Survey(is_utf_8=False)
+    return Survey(is_utf_8=True, is_clean=clean)
 
 
 def detect_encoding(raw: bytes, name: str) -> Encoding:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,19 +12,24 @@ from batchrun.errors import InputError
 from batchrun.tables.archive import RAISED
 from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container
 from batchrun.tables.html import read_page
+from batchrun.tables.isolated import open_book
 from batchrun.tables.options import LoadOptions
-from batchrun.tables.text import read_text
+from batchrun.tables.text import read_rows, read_text
 from batchrun.tables.workbooks import read_workbook
 from batchrun.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from io import BufferedIOBase
     from os import PathLike
 
     from batchrun.model import Table
+    from batchrun.tables.build import Block
     from batchrun.tables.options import LoadLimits
 
 DEFAULT = LoadOptions()
+MENTION_BYTES = 256 * 1024
+"""Of a text, in which its header must be."""
 
 
 def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any) -> Table:
@@ -54,6 +60,52 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
         notices=tuple(map(_one_line, table.source.notices)),
     )
     return replace(table, source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """A file's rows as they stand, before anything is taken for a header.
+
+    Attributes:
+        properties: The custom properties of a workbook.
+        sheets: Each sheet's name and its rows with their numbers; one is read after the other.
+    """
+
+    properties: Mapping[str, str]
+    sheets: Iterator[tuple[str, Iterator[Block]]]
+
+
+@contextmanager
+def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
+    """Open a file to look for rows that are no list: in the same guarded way as a list.
+
+    Args:
+        file: Its path.
+        mention: What its sheets must mention; they are not read where it is not found.
+        limits: What it is held to.
+
+    Raises:
+        InputError: It can't be read.
+        OSError: It can't be opened.
+    """
+    _refuse_large(file, limits)
+    with file.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+        if not is_container(head) and detect_format(head, file.name) is Format.TEXT:
+            head += stream.read(MENTION_BYTES)
+            wide = mention.encode("utf-16-le")
+            found = mention.encode() in head or wide in head or wide[1:] + b"\0" in head
+            options = LoadOptions(limits=limits)
+            blocks = read_rows(stream, file, options) if found else iter(())
+            yield RawFile({}, iter([(file.name, blocks)] if found else []))
+            return
+        raw = head + stream.read()
+    with open_book(raw, file.name, limits) as book:
+        found = bool(book.properties) or book.mentions(mention)
+        filled = (each for each in book.sheets if found and book.filled(each))
+        yield RawFile(
+            book.properties, ((each.name, iter(book.read(each).blocks)) for each in filled)
+        )
 
 
 def _one_line(text: str) -> str:
@@ -91,7 +143,7 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
         return read_workbook(raw, file, options)
     file_format = detect_format(raw, file.name)
     match file_format:
-        case Format.TEXT | Format.HTML if options.sheet is not None:
+        case Format.TEXT if options.sheet is not None:
             raise InputError(
                 f"{file.name} is a text file and has no sheet {options.sheet!r}.",
                 "Leave the sheet out, or name the workbook.",

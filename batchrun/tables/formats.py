@@ -68,7 +68,7 @@ _XML_2003 = re.compile(
 )
 
 _HTML = re.compile(
-    rb"(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*+-->\s*+)*+<(!doctype\s+html|html|head|body|meta|table|style|div)\b",
+    rb"(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*+-->\s*+)*+<(!doctype\s+html|html|head|body|meta|table|style|div|h[1-6]|p|center|title|font|span|link|script)\b",
     re.DOTALL,
 )
 

@@ -1,37 +1,131 @@
-"""Web pages: many CRMs export a table in HTML and name it .xls."""
+"""Web pages: many CRMs export a table in HTML and name it .xls.
+
+The standard library's tokenizer feeds a small collector. Parsers that build a tree were tried and
+lose data or time on such files: libxml2 drops the cells behind some 250 unclosed tags, lexbor takes
+quadratic time for deep nesting.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import Layout, gather
+from batchrun.tables.build import Layout, gather, header_names
 from batchrun.tables.encoding import detect_encoding
+from batchrun.tables.reports import Header, Merged, find_header, holds_id
+from batchrun.tables.roles import normalise
+from batchrun.text import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from batchrun.model import Cell, Table
     from batchrun.tables.options import LoadOptions
 
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
-_SPACE = re.compile(r"[ \t\r\n]+")
+_SPACE = re.compile(r"[ \t\r\n\f]+")
+_NOT_DISPLAYED = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_INVISIBLE = {"script", "style", "template"}
 WIDEST_SPAN = 1_000
+TALLEST_SPAN = 65_534
+"""Both as browsers have them (HTML Standard 4.9.11)."""
+
+DEEPEST_TABLE = 20
+"""Tables nested deeper are text of the cell they stand in."""
+
+SHOWN_TABLES = 8
+SHOWN_NAMES = 4
+
+
+@dataclass(slots=True)
+class _Cell:
+    columns: int
+    rows: int
+    """Rows it spans; 0 for all down to the end of its row group."""
+    parts: list[str | _Page] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Row:
+    group: int
+    hidden: bool = False
+    cells: list[_Cell] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Page:
+    """A table as the page has it."""
+
+    rows: list[_Row] = field(default_factory=list)
+    group: int = 0
+    row_open: bool = False
+
+    def nested(self) -> list[_Page]:
+        cells = (cell for row in self.rows for cell in row.cells)
+        return [part for cell in cells for part in cell.parts if isinstance(part, _Page)]
+
+    def filled(self) -> int:
+        """Cells with a text of their own."""
+        return sum(
+            any(isinstance(part, str) and part.strip() for part in cell.parts)
+            for row in self.rows
+            for cell in row.cells
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """A table with its cells in their places."""
+
+    rows: list[list[Cell]]
+    merged: list[Merged]
+    hidden: set[int]
+
+    @property
+    def width(self) -> int:
+        return max(map(len, self.rows), default=0)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Tables with the same header, which are one list."""
+
+    names: tuple[str, ...]
+    width: int
+    members: list[tuple[int, _Grid, Header | None]] = field(default_factory=list)
+
+    @property
+    def ids(self) -> int:
+        return sum(holds_id(row) for _, grid, _ in self.members for row in grid.rows)
+
+    @property
+    def rows(self) -> int:
+        return sum(len(grid.rows) for _, grid, _ in self.members)
+
+    @property
+    def words(self) -> str:
+        numbers = ", ".join(str(number) for number, _, _ in self.members)
+        names = [name for name in self.names if name][:SHOWN_NAMES]
+        noun = "table" if len(self.members) == 1 else "tables"
+        ids = f", {plural(self.ids, 'row')} with IDs" if self.ids else ""
+        return f"{noun} {numbers} ({', '.join(names)}: {plural(self.rows, 'line')}{ids})"
 
 
 def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
-    """Read the largest table of a web page.
+    """Read the table of a web page; tables with the same header are read as one list.
 
     Args:
         raw: The whole file.
         file: Its path; only named, not opened.
-        options: Where the header is, if the user says so.
+        options: Where the header is, and which table, if the user says so.
 
     Raises:
-        InputError: The page holds no table.
+        InputError: The page holds no table, or not the one that is wanted.
     """
     encoding, notices = _encoding(raw, file.name)
     parser = _TableParser()
@@ -39,8 +133,9 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
     end = text.rfind(">") + 1
     parser.feed(text[:end])
     parser.handle_data(text[end:])  # the parser takes quadratic time over tags that never close
-    rows = max(parser.tables, key=_cells, default=[])
-    if not _cells(rows):
+    grids = [_place(page, file.name, options) for page in _data_tables(parser.pages)]
+    grids = [grid for grid in grids if any(map(any, grid.rows))]
+    if not grids:
         raise InputError(
             f"{file.name} is a web page (HTML) without a table, whatever its name says;"
             " it can't be read as a list.",
@@ -50,21 +145,171 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         notices += (
             f"{file.name} is a web page (HTML), not what its name says; its table was read",
         )
+    group, said = _choose(_grouped(grids, options), file.name, options)
+    lines, rows, merged, hidden, titles = _joined(group)
+    if titles:
+        said.append(f"{plural(titles, 'line')} above the headers of the later tables set aside")
+    if hidden:
+        fate = "left out" if options.visible_only else "read too"
+        are = "is hidden" if len(hidden) == 1 else "are hidden"
+        said.append(f"{plural(len(hidden), 'row')} {are} on the page and {fate}")
+        if options.visible_only:
+            shown = [at for at, line in enumerate(lines) if line not in hidden]
+            lines, rows = [lines[at] for at in shown], [rows[at] for at in shown]
     source = TableSource(
         name=file.name,
         path=str(file.absolute()),
         format="html",
         encoding=encoding,
-        notices=notices,
+        notices=(*notices, *said),
     )
-    width = max(map(len, rows))
-    padded: list[list[Cell]] = [[*row, *([""] * (width - len(row)))] for row in rows]
-    blocks = iter([(range(1, len(padded) + 1), padded)])
-    return gather(blocks, source, Layout("", options.header_row))
+    layout = Layout("", options.header_row, options.no_header, merged)
+    return gather(iter([(lines, rows)]), source, layout)
 
 
-def _cells(rows: list[list[str]]) -> int:
-    return sum(map(bool, (cell for row in rows for cell in row)))
+def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
+    """The tables that hold data: a table that lays out others is left for those."""
+    found: list[_Page] = []
+    for page in pages:
+        inner = page.nested()
+        data = _data_tables(inner) if inner else []
+        if sum(each.filled() for each in data) > page.filled():
+            found += data
+        else:
+            found.append(page)
+    return found
+
+
+def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
+    """Put the cells into their places, as browsers do (HTML Standard 4.9.12)."""
+    rows: list[list[Cell]] = []
+    merged: list[Merged] = []
+    taken: dict[int, int] = {}  # column: the last row that a cell above takes there
+    last_of_group = {row.group: number for number, row in enumerate(page.rows, start=1)}
+    cells = 0
+    for number, row in enumerate(page.rows, start=1):
+        placed: list[Cell] = []
+        column = 1
+        for cell in row.cells:
+            while taken.get(column, 0) >= number:
+                column += 1
+            last = last_of_group[row.group]
+            if cell.rows:
+                last = min(last, number + cell.rows - 1)
+            right = column + cell.columns - 1
+            placed += [""] * (right - len(placed))
+            placed[column - 1] = _text(cell)
+            if last > number:
+                taken |= dict.fromkeys(range(column, right + 1), last)
+            if last > number or right > column:
+                merged.append((number, column, last, right))
+            column = right + 1
+        rows.append(placed)
+        cells = max(cells, len(placed))
+        if cells * len(rows) > options.limits.cells:
+            raise InputError(
+                f"{name} has a table of more than {options.limits.cells:,} cells.",
+                "Save the list as CSV or .xlsx.",
+            )
+    padded = [[*row, *([""] * (cells - len(row)))] for row in rows]
+    hidden = {number for number, row in enumerate(page.rows, start=1) if row.hidden}
+    return _Grid(padded, merged, hidden)
+
+
+def _text(cell: _Cell) -> str:
+    """The text as a browser shows it."""
+    parts = [
+        part
+        if isinstance(part, str)
+        else "\n".join(" ".join(map(_text, row.cells)) for row in part.rows)
+        for part in cell.parts
+    ]
+    lines = (_SPACE.sub(" ", line).strip(" ") for line in "".join(parts).split("\n"))
+    return "\n".join(lines).strip("\n")
+
+
+def _grouped(grids: Sequence[_Grid], options: LoadOptions) -> list[_Group]:
+    """The tables by their headers; one without a header goes on with the table before it."""
+    groups: list[_Group] = []
+    for number, grid in enumerate(grids, start=1):
+        filled = [at for at, row in enumerate(grid.rows) if any(row)]
+        headerless = options.no_header or holds_id(grid.rows[filled[0]])
+        if groups and headerless and grid.width == groups[-1].width:
+            groups[-1].members.append((number, grid, None))
+            continue
+        header = find_header([at + 1 for at in filled], [grid.rows[at] for at in filled],
+                             grid.merged)  # fmt: skip
+        spots = filled[header.index - header.depth + 1 : header.index + 1]
+        names = header_names([at + 1 for at in spots], [grid.rows[at] for at in spots], grid.merged)
+        key = tuple(map(normalise, names))
+        found = Header(filled[header.index], header.depth)
+        group = next((each for each in groups if tuple(map(normalise, each.names)) == key), None)
+        if group is None:
+            group = _Group(tuple(names), grid.width)
+            groups.append(group)
+        group.members.append((number, grid, found))
+    return groups
+
+
+def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Group, list[str]]:
+    """The tables that are the list, and what to say of the choice."""
+    if options.sheet is not None:
+        number = int(options.sheet) if options.sheet.isdecimal() else 0
+        for group in groups:
+            for member in group.members:
+                if member[0] == number:
+                    return _Group(group.names, group.width, [member]), []
+        raise InputError(
+            f"{name} has no table {options.sheet!r}.",
+            f"Give the number of a table: {'; '.join(each.words for each in groups)}.",
+        )
+    chosen = max(groups, key=lambda each: (each.ids, each.rows))
+    said = []
+    if len(chosen.members) > 1:
+        said.append(f"{len(chosen.members)} tables of the page with the same header were joined")
+    others = [each for each in groups if each is not chosen and (each.ids or each.rows > 1)]
+    if others:
+        listed = "; ".join(each.words for each in others[:SHOWN_TABLES])
+        more = f"; and {len(others) - SHOWN_TABLES} more" if len(others) > SHOWN_TABLES else ""
+        said.append(
+            f"The page has several tables. Read: {chosen.words}. Not read: {listed}{more}."
+            f" --sheet {others[0].members[0][0]} reads another one"
+        )
+    return chosen, said
+
+
+def _joined(
+    group: _Group,
+) -> tuple[list[int], list[list[Cell]], list[Merged], set[int], int]:
+    """The rows of all tables of a group, numbered on, without the headers of the later tables.
+
+    Returns:
+        Line numbers, rows, merged ranges, hidden lines, and how many lines above the headers of
+        later tables were left out.
+    """
+    lines: list[int] = []
+    rows: list[list[Cell]] = []
+    merged: list[Merged] = []
+    hidden: set[int] = set()
+    before = titles = 0
+    for order, (_, grid, header) in enumerate(group.members):
+        first = 0 if order == 0 or header is None else header.index + 1
+        for at, row in enumerate(grid.rows):
+            if at >= first or holds_id(row):
+                lines.append(before + at + 1)
+                rows.append(row)
+            elif header is not None and at <= header.index - header.depth:
+                titles += any(row)
+        merged += [
+            (top + before, left, bottom + before, right)
+            for top, left, bottom, right in grid.merged
+            if top > first
+        ]
+        hidden |= {line + before for line in grid.hidden}
+        before += len(grid.rows)
+    width = max(map(len, rows), default=0)
+    rows = [[*row, *([""] * (width - len(row)))] for row in rows]
+    return lines, rows, merged, hidden, titles
 
 
 def _encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
@@ -83,49 +328,94 @@ def _encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     return found.name, found.notices + guess
 
 
+def _span(text: str | None, most: int) -> int:
+    return min(int(text), most) if text and re.fullmatch(r"\s*\d{1,6}\s*", text) else 1
+
+
 class _TableParser(HTMLParser):
-    """Collects the tables of a page: their rows, a cell's text as a browser shows it."""
+    """Collects the tables of a page."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.tables: list[list[list[str]]] = []
-        self._open: list[list[list[str]]] = []
-        self._text: list[str] | None = None
-        self._span = 1
+        self.pages: list[_Page] = []
+        self._open: list[tuple[_Page, _Cell | None]] = []
+        """The open tables, each with the cell that is open in it."""
+        self._too_deep = 0
+        self._unseen = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "table":
+        if tag in _INVISIBLE:
+            self._unseen += 1
+        elif tag == "table":
+            self._open_table()
+        elif not self._open or self._too_deep:
+            return
+        elif tag in {"thead", "tbody", "tfoot"}:
+            self._end_group()
+        elif tag == "tr":
             self._end_cell()
-            self._open.append([])
-            self.tables.append(self._open[-1])
-        elif tag == "tr" and self._open:
-            self._end_cell()
-            self._open[-1].append([])
-        elif tag in {"td", "th"} and self._open:
-            self._end_cell()
-            if not self._open[-1]:
-                self._open[-1].append([])
-            span = dict(attrs).get("colspan") or "1"
-            self._span = min(int(span), WIDEST_SPAN) if re.fullmatch(r"\d{1,4}", span) else 1
-            self._text = []
-        elif tag in {"br", "p", "div", "li"} and self._text:
-            self._text.append("\n")
+            self._new_row(dict(attrs))
+        elif tag in {"td", "th"}:
+            page = self._open[-1][0]
+            if not page.row_open:
+                self._new_row({})
+            said = dict(attrs)
+            columns = max(_span(said.get("colspan"), WIDEST_SPAN), 1)
+            cell = _Cell(columns, _span(said.get("rowspan"), TALLEST_SPAN))
+            page.rows[-1].cells.append(cell)
+            self._open[-1] = page, cell
+        elif tag in {"br", "p", "div", "li"}:
+            self._add("\n")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in {"td", "th", "tr", "table"}:
-            self._end_cell()
-        if tag == "table" and self._open:
+        if tag in _INVISIBLE:
+            self._unseen = max(self._unseen - 1, 0)
+        elif tag == "table" and self._too_deep:
+            self._too_deep -= 1
+        elif tag == "table" and self._open:
             self._open.pop()
+        elif not self._open or self._too_deep:
+            return
+        elif tag in {"td", "th"}:
+            self._end_cell()
+        elif tag == "tr":
+            self._end_cell()
+            self._open[-1][0].row_open = False
+        elif tag in {"thead", "tbody", "tfoot"}:
+            self._end_group()
 
     def handle_data(self, data: str) -> None:
-        if self._text is not None:
-            self._text.append(_SPACE.sub(" ", data))
+        if not self._unseen:
+            self._add(_SPACE.sub(" ", data))
+
+    def _open_table(self) -> None:
+        if len(self._open) >= DEEPEST_TABLE:
+            self._too_deep += 1
+            return
+        page = _Page()
+        if not self._open:
+            self.pages.append(page)
+        elif (cell := self._open[-1][1]) is not None:
+            cell.parts.append(page)
+        else:  # not inside a cell: browsers move it out of the table
+            self.pages.append(page)
+        self._open.append((page, None))
+
+    def _new_row(self, attributes: dict[str, str | None]) -> None:
+        page = self._open[-1][0]
+        unseen = "hidden" in attributes or _NOT_DISPLAYED.search(attributes.get("style") or "")
+        page.rows.append(_Row(page.group, bool(unseen)))
+        page.row_open = True
 
     def _end_cell(self) -> None:
-        if self._text is None or not self._open or not self._open[-1]:
-            self._text = None
-            return
-        lines = (line.strip(" ") for line in "".join(self._text).split("\n"))
-        text = "\n".join(lines).strip("\n")
-        self._open[-1][-1].extend([text, *([""] * (max(self._span, 1) - 1))])
-        self._text = None
+        self._open[-1] = self._open[-1][0], None
+
+    def _end_group(self) -> None:
+        self._end_cell()
+        page = self._open[-1][0]
+        page.group += 1
+        page.row_open = False
+
+    def _add(self, text: str) -> None:
+        if self._open and (cell := self._open[-1][1]) is not None:
+            cell.parts.append(text)

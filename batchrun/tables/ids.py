@@ -76,6 +76,8 @@ _SPACE = re.compile(r"\s")
 _EMBEDDED = re.compile(rf"(?<![0-9a-z-])(?:{_CANONICAL.pattern}|{_PLAIN.pattern})(?![0-9a-z-])")
 
 _SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
+"""What word processors and fonts make of a hyphen."""
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _BLANKS = f"{_SPACES}{_INVISIBLE}"
@@ -158,7 +160,7 @@ def _parse_text(text: str, *, lenient: bool) -> ParsedId:
 
 
 def _lowered(bare: str) -> str:
-    return bare.lower().removeprefix("urn:uuid:").strip(_AROUND)
+    return bare.lower().translate(_DASHES).removeprefix("urn:uuid:").strip(_AROUND)
 
 
 def _is_uuid(lowered: str) -> bool:

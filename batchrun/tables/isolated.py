@@ -8,6 +8,7 @@ end is an ordinary error here. What it answers is data (cells.py), nothing that 
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import itertools
 import os
@@ -213,6 +214,7 @@ def _traits(plain: Any) -> Traits:
 def main() -> None:
     """The process that reads: answer what is asked, until nothing more is."""
     _bound_memory()
+    gc.disable()  # millions of young lists make it run all the time, and none of them is garbage
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever a library prints is no answer
     try:

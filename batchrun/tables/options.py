@@ -41,6 +41,7 @@ class LoadOptions:
         sheet: Sheet of a workbook, by name or by its number among the visible sheets (``"1"``
             is the first); ``None`` for the first visible sheet that holds anything.
         header_row: Line of the column names; ``None`` to find it.
+        no_header: Whether the list has no column names.
         visible_only: Leave out rows that are hidden or filtered out.
         encoding: How the characters of a text file are encoded, such as ``cp1251``; ``None`` to
             find it.
@@ -53,6 +54,7 @@ class LoadOptions:
 
     sheet: str | None = None
     header_row: int | None = None
+    no_header: bool = False
     visible_only: bool = False
     encoding: str | None = None
     delimiter: str | None = None

@@ -10,13 +10,17 @@ import re
 import statistics
 from dataclasses import dataclass
 from datetime import date, time, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from batchrun.tables.ids import ValidId, parse_id
-from batchrun.tables.roles import is_known_name
+from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
+from batchrun.tables.roles import is_known_name, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from batchrun.model import Cell
     from batchrun.tables.frames import Cells, Lines
@@ -28,6 +32,7 @@ SAMPLE_ROWS = 60
 """Filled rows from the top among which the header is looked for."""
 
 FOOTER_ROWS = 15
+DEEPEST_HEADER = 5
 LABEL_CHARACTERS = 120
 SHOWN_TEXTS = 3
 SHOWN_CHARACTERS = 50
@@ -68,15 +73,18 @@ _FOOTER = re.compile(
 )
 
 
+_CUT_OFF_ID = re.compile(r"(?=.*\d)[0-9a-f]{8}-?[0-9a-f-]{8,}", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """Where the header is.
 
     Attributes:
         index: Position among the given rows of its last row.
-        depth: Rows it consists of; 1 unless cells are merged over several.
+        depth: Rows it consists of; 1 unless merged cells join several.
         preamble: Positions of the rows above that belong to the report.
-        doubt: What is to be said when another row might be the header, else ``""``.
+        doubt: What to say when another row might be the header, else ``""``.
     """
 
     index: int
@@ -110,12 +118,19 @@ def find_header(
         if max(fills[:later]) <= max(2, fills[later] // 2):
             index = later
         else:
-            doubt = (
-                f"Line {lines[0]} was taken as the header, though line {lines[later]} may be it:"
-                f" --header-row {lines[later]} says so"
-            )
-    first, last = _merged_extent(lines, index, merged)
+            doubt = header_doubt(lines[0], lines[later])
+    first, last = _header_extent(lines, rows, index, merged)
+    if later is not None and first <= later <= last:
+        doubt = ""
     return Header(last, last - first + 1, tuple(range(first)), doubt)
+
+
+def header_doubt(taken: int | None, other: int) -> str:
+    """Say that another line may be the header."""
+    return (
+        f"Line {taken} was taken as the header, though line {other} may be it:"
+        f" --header-row {other} says so"
+    )
 
 
 def _wider_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> int | None:
@@ -131,7 +146,7 @@ def _wider_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> int |
         widest, below = max(fills[:index]), fills[index + 1 : index + 31]
         known = any(is_known_name(cell) for cell in rows[index])
         as_wide = narrow_first and known and fills[index] == widest
-        wide = fills[index] > widest or (as_wide and not any(map(_holds_id, rows[:index])))
+        wide = fills[index] > widest or (as_wide and not any(map(holds_id, rows[:index])))
         if fills[index] < 2 or not (wide and below):
             continue
         if fills[index] < 0.6 * statistics.median(below):
@@ -164,11 +179,23 @@ def _is_no_label(cell: Cell) -> bool:
 
 
 def _is_id(cell: Cell) -> bool:
-    return isinstance(parse_id(cell), ValidId)
+    return isinstance(parse_id(cell, lenient=True), ValidId)
 
 
-def _holds_id(row: Sequence[Cell]) -> bool:
+def holds_id(row: Iterable[Cell]) -> bool:
+    """Whether some cell of a row is an ID."""
     return any(map(_is_id, row))
+
+
+def is_like_id(cell: Cell) -> bool:
+    """Whether a cell holds an ID, be it one that was cut off."""
+    if not isinstance(cell, str):
+        return False
+    return _is_id(cell) or bool(_CUT_OFF_ID.fullmatch(cell.strip()))
+
+
+def _is_label_row(row: Iterable[Cell]) -> bool:
+    return all(map(_is_label, filter(is_filled, row)))
 
 
 def _is_label(cell: Cell) -> bool:
@@ -180,14 +207,36 @@ def _is_label(cell: Cell) -> bool:
     return not _is_id(text)
 
 
-def _merged_extent(lines: Sequence[int], index: int, merged: Sequence[Merged]) -> tuple[int, int]:
-    """First and last position of the header's rows: cells merged downwards tie rows together."""
-    top = bottom = lines[index]
-    for first_row, _, last_row, _ in merged:
-        if first_row <= lines[index] <= last_row:
-            top, bottom = min(top, first_row), max(bottom, last_row)
-    tied = [each for each, line in enumerate(lines) if top <= line <= bottom]
-    return tied[0], tied[-1]
+def _header_extent(
+    lines: Sequence[int], rows: Sequence[Sequence[Cell]], index: int, merged: Sequence[Merged]
+) -> tuple[int, int]:
+    """First and last position of the header's rows, which merged cells tie together.
+
+    A name that is merged downwards ties the rows it covers; names that are merged sideways, above
+    others, tie their row to the next. A row of anything but labels is no part of a header: then
+    the merged cells are a note or a picture beside the list.
+    """
+    first = last = index
+    line = lines[index]
+    ties = [
+        (top, bottom)
+        for top, left, bottom, right in merged
+        if left == right and top <= line <= bottom and bottom > top
+    ]
+    if ties:
+        top, bottom = min(top for top, _ in ties), max(bottom for _, bottom in ties)
+        tied = [at for at, each in enumerate(lines) if top <= each <= bottom]
+        if len(tied) <= DEEPEST_HEADER and all(_is_label_row(rows[at]) for at in tied):
+            first, last = tied[0], tied[-1]
+    above = first - 1
+    if above >= 0 and lines[above] == lines[first] - 1:
+        sideways = any(
+            top == bottom == lines[above] and right > left for top, left, bottom, right in merged
+        )
+        names = sum(map(is_filled, rows[above]))
+        if sideways and names > 1 and _is_label_row(rows[above]):
+            first = above
+    return first, last
 
 
 def join_header(
@@ -197,12 +246,13 @@ def join_header(
     first_column: int,
 ) -> list[Cell]:
     """The names of a header of several rows: what stands above a column, joined by ``/``."""
-    spread = [list(row) for row in rows]
+    width = max(map(len, rows))
+    spread = [[*row, *([None] * (width - len(row)))] for row in rows]
     for top, left, _, right in merged:
-        for line, row in zip(lines, spread, strict=True):
-            if line == top and right > left:
-                start, end = left - first_column, min(right - first_column + 1, len(row))
-                row[start:end] = [row[start]] * (end - start)
+        start, end = left - first_column, min(right - first_column + 1, width)
+        if top in lines and right > left and 0 <= start < end:
+            row = spread[lines.index(top)]
+            row[start:end] = [row[start]] * (end - start)
     names: list[Cell] = []
     for column in zip(*spread, strict=True):
         parts = dict.fromkeys(str(cell).strip() for cell in column if is_filled(cell))
@@ -219,11 +269,12 @@ class Aside:
     groups: list[int]
     headers: list[int]
     doubtful: list[int]
+    unticked: list[int]
 
     @property
     def positions(self) -> set[int]:
         """All rows set aside."""
-        return {*self.footers, *self.totals, *self.groups, *self.headers}
+        return {*self.footers, *self.totals, *self.groups, *self.headers, *self.unticked}
 
     def notices(self, lines: Lines, columns: Cells) -> list[str]:
         """Say what was set aside and where."""
@@ -238,6 +289,10 @@ class Aside:
             for kind, positions in kinds
             if positions
         ]
+        if self.unticked:
+            rows = "1 row holds" if len(self.unticked) == 1 else f"{len(self.unticked):,} rows hold"
+            places = _places([int(lines[at]) for at in self.unticked])
+            said.append(f"{rows} nothing but FALSE, as unticked boxes do: skipped ({places})")
         if self.doubtful:
             places = _places([int(lines[at]) for at in self.doubtful])
             rows = "1 row looks" if len(self.doubtful) == 1 else f"{len(self.doubtful):,} rows look"
@@ -298,7 +353,11 @@ def find_aside(
         report: Whether there were lines above the header.
     """
     count = len(columns[0])
-    aside = Aside(_footers(columns, after_blank), [], [], _repeated(header, columns), [])
+    without_ids = _rows_without_ids(columns, _odd_cells(columns))
+    aside = Aside(
+        _footers(columns, after_blank), [], [], _repeated(header, columns, without_ids), [],
+        [at for at in without_ids if _unticked(_row(columns, at))],
+    )  # fmt: skip
     end = count - len(aside.footers)
     tail = range(max(0, end - 3), end)
     marked = any(_kind(_row(columns, at)) == "total" for at in tail)
@@ -331,7 +390,11 @@ def _kind(filled: list[Cell]) -> str:
     if any(isinstance(parse_id(cell), ValidId) for cell in filled):
         return ""
     if named:
-        others = [text for text in texts if not _TOTAL.fullmatch(text.strip())]
+        others = [
+            text
+            for text in map(str.strip, texts)
+            if not (_TOTAL.fullmatch(text) or _TOTAL_WITH_NUMBERS.fullmatch(text))
+        ]
         return "total" if len(texts) == 1 or not others else "doubtful"
     if isinstance(first, str) and _GROUP.fullmatch(first.strip()):
         return "group"
@@ -364,15 +427,170 @@ def _footers(columns: Cells, after_blank: set[int]) -> list[int]:
     return list(range(start, count)) if start else []
 
 
-def _repeated(header: Sequence[str], columns: Cells) -> list[int]:
-    """Rows that say the header again, as reports do on each page."""
-    key = next((at for at, name in enumerate(header) if name.strip()), None)
-    named = any(map(is_known_name, header))
-    if key is None or not named or len(header) < 2 or header[key] not in columns[key]:
+def _odd_cells(columns: Cells) -> list[tuple[npt.NDArray[np.object_], list[int]]]:
+    """The columns that hold IDs in a sample of the rows, and where they may hold none.
+
+    A UUID is 36 characters long nearly always, so that few cells have to be parsed.
+    """
+    count = len(columns[0])
+    sample = sorted({*range(min(count, 60)), *range(0, count, count // 200 + 1),
+                     *range(max(count - 60, 0), count)})  # fmt: skip
+    holders = [column for column in columns if any(_is_id(column[at]) for at in sample)]
+    return [
+        (column, [at for at, cell in enumerate(column) if not _is_as_long_as_an_id(cell)])
+        for column in holders
+    ]
+
+
+def _is_as_long_as_an_id(cell: Cell) -> bool:
+    return isinstance(cell, str) and len(cell) == UUID_LENGTH
+
+
+def _rows_without_ids(
+    columns: Cells, odd: Sequence[tuple[npt.NDArray[np.object_], list[int]]]
+) -> list[int]:
+    """The rows that hold no ID, of a list that has columns of IDs."""
+    if not odd:
         return []
+    left = set(odd[0][1]).intersection(*(places for _, places in odd[1:]))
+    return [at for at in sorted(left) if not holds_id(_row(columns, at))]
+
+
+UUID_LENGTH = 36
+
+
+def _unticked(filled: Sequence[Cell]) -> bool:
+    return bool(filled) and all(cell is False or cell in {"FALSE", "false"} for cell in filled)
+
+
+def _repeated(header: Sequence[str], columns: Cells, without_ids: Sequence[int]) -> list[int]:
+    """Rows that say the header again, as reports do on each page."""
+    names = [normalise(name) for name in header]
+    if sum(map(bool, names)) < 2 and not any(map(is_known_name, header)):
+        return []
+    names += [""] * (len(columns) - len(names))
     return [
         at
-        for at, cell in enumerate(columns[key])
-        if cell == header[key]
-        and all((column[at] or "") == name for name, column in zip(header, columns, strict=False))
+        for at in without_ids
+        if all(_normalised(column[at]) == name for name, column in zip(names, columns, strict=True))
     ]
+
+
+def _normalised(cell: Cell) -> str | None:
+    if not is_filled(cell):
+        return ""
+    return normalise(cell) if isinstance(cell, str) and len(cell) <= LABEL_CHARACTERS else None
+
+
+def find_second_header(
+    header: Sequence[str], columns: Cells, after_blank: set[int], aside: set[int]
+) -> tuple[int, int] | None:
+    """Where another table begins below the first one, with a title maybe, and where its header is.
+
+    It holds labels only, one of them above each column that holds IDs below it, and it shows
+    itself a header: by the name of an ID column, by a name that the list's own header has, by a
+    blank row before it, or by IDs that stand in other columns below it than above it.
+
+    Args:
+        header: The column names.
+        columns: The cells, column by column.
+        after_blank: Positions of rows with a blank row before them.
+        aside: Positions of rows that are no rows of the list.
+    """
+    names = {normalise(name) for name in header} - {""}
+    odd = _odd_cells(columns)
+    without_ids = [at for at in _rows_without_ids(columns, odd) if at not in aside]
+    first = next(
+        (at for at in without_ids if _is_second(at, names, columns, after_blank, aside)), None
+    )
+    beside = _named_beside(odd, aside)
+    if beside is not None and (first is None or beside < first):
+        return beside, beside
+    if first is None:
+        return None
+    # a title may stand above it
+    run = [first]
+    for at in without_ids[without_ids.index(first) + 1 :]:
+        if at != run[-1] + 1 or not _is_label_row(column[at] for column in columns):
+            break
+        run.append(at)
+    return first, max(run, key=lambda at: len(_row(columns, at)))
+
+
+def _named_beside(
+    odd: Sequence[tuple[npt.NDArray[np.object_], list[int]]], aside: set[int]
+) -> int | None:
+    """The first row with the name of an ID column above IDs, whatever else the row holds.
+
+    It is the header of another list beside the first one.
+    """
+    found = [
+        at
+        for column, places in odd
+        for at in places
+        if isinstance(cell := column[at], str)
+        and "id" in cell.lower()
+        and at not in aside
+        and is_known_name(cell)
+        and any(map(_is_id, column[at + 1 : at + 1 + LOOKED_AT]))
+    ]
+    return min(found, default=None)
+
+
+def _is_second(
+    at: int, names: set[str], columns: Cells, after_blank: set[int], aside: set[int]
+) -> bool:
+    labels = [column[at] for column in columns]
+    if not any(map(_is_label, labels)):
+        return False
+    below = _id_columns(columns, range(at + 1, len(columns[0])), aside)
+    if any(is_known_name(labels[column]) for column in below):
+        return True
+    if not below or not _is_label_row(labels):
+        return False
+    if not all(_may_name_ids(labels[column]) for column in below):
+        return False
+    return (
+        any(_normalised(cell) in names for cell in labels if is_filled(cell))
+        or any(_NAMES_IDS.search(str(labels[column])) for column in below)
+        or _contrasts_with_rows(at, columns, aside)
+        or at in after_blank
+        or bool(below - _id_columns(columns, range(at - 1, -1, -1), aside))
+    )
+
+
+_NAMES_IDS = re.compile(
+    r"(\b|_)(id|ids|uuid|guid|key|ref|reference|code|nr|no|number)\b"
+    r"|schl(ü|ue?)ssel|kennung|nummer|identifi|clave|código|numéro|référence",
+    re.IGNORECASE,
+)
+
+
+def _contrasts_with_rows(at: int, columns: Cells, aside: set[int]) -> bool:
+    """Whether a row has a label in a column that holds numbers, dates and the like around it."""
+    near = [*range(max(at - LOOKED_AT, 0), at), *range(at + 1, at + 1 + LOOKED_AT)]
+    for column in columns:
+        around = [column[row] for row in near if row < len(column) and row not in aside]
+        filled = [cell for cell in around if is_filled(cell) and not _is_id(cell)]
+        others = [cell for cell in filled if not _is_label(cell)]
+        if is_filled(column[at]) and len(others) > 1 and len(others) * 4 > len(filled) * 3:
+            return True
+    return False
+
+
+LOOKED_AT = 20
+"""Rows above and below a row that are looked at to tell which columns hold IDs there."""
+
+
+def _id_columns(columns: Cells, rows: Iterable[int], aside: set[int]) -> set[int]:
+    near = list(islice((at for at in rows if at not in aside), LOOKED_AT))
+    return {
+        number for number, column in enumerate(columns) if any(_is_id(column[at]) for at in near)
+    }
+
+
+def _may_name_ids(cell: Cell) -> bool:
+    if not (is_filled(cell) and _is_label(cell)):
+        return False
+    parsed = parse_id(cell)
+    return isinstance(parsed, DamagedId) and parsed.kind is IdKind.OTHER

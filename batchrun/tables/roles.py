@@ -1,8 +1,9 @@
 """Which column holds the company IDs and which the contact IDs.
 
-By header name first. A strong name, such as *Company ID*, is believed; a weak one, such as
-*Account ID*, only when most of its filled cells are UUIDs, since CRMs put their own numbers there.
-Of several columns with a strong name the only one that holds UUIDs wins. What stays undecided is
+The content decides: a column has a role only when most of its filled cells are UUIDs (where no
+column of the list holds any, the names are enough: its rows are then invalid). Among those
+the names decide: the service's own, such as *PG Company ID*, then plain ones, such as *Company ID*,
+then those that CRMs also use for their own IDs, such as *Account ID*. What stays undecided is
 asked, or refused with the candidates and samples of what they hold; never guessed.
 """
 
@@ -16,44 +17,57 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import InputError
+from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
 from batchrun.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 
-STRONG_NAMES = {
-    Role.COMPANY: frozenset({
-        "company id", "companyid", "company uuid", "companyuuid", "pg company id",
-        "pgai company id", "pg ai company id", "account uuid", "organization id",
-        "organisation id", "organization uuid", "organisation uuid",
-        # as German, French, Spanish and Dutch CRMs name them
-        "firmen id", "unternehmens id", "id entreprise", "id societe", "id empresa", "bedrijfs id",
-    }),
-    Role.CONTACT: frozenset({
-        "contact id", "contactid", "contact uuid", "contactuuid", "pg contact id",
-        "pgai contact id", "pg ai contact id", "person id", "person uuid", "lead id",
-        "kontakt id", "ansprechpartner id", "id contact", "id contacto", "contactpersoon id",
-    }),
+_OWN = ("pg", "pgai", "pg ai", "pipeline generation")
+_COMPANY = ("company", "account", "organization", "organisation")
+_CONTACT = ("contact", "person", "lead")
+
+
+def _own_names(objects: Iterable[str]) -> frozenset[str]:
+    ids = [f"{each} {kind}" for each in objects for kind in ("id", "uuid")]
+    before = {f"{own} {name}" for own in _OWN for name in ids}
+    return frozenset(before | {f"{name} {own}" for own in _OWN for name in ids})
+
+
+NAMES = {
+    Role.COMPANY: (
+        _own_names(_COMPANY),
+        frozenset({
+            "company id", "companyid", "company uuid", "companyuuid", "account uuid",
+            "organization id", "organisation id", "organization uuid", "organisation uuid",
+            # as German, French, Spanish and Dutch CRMs name them
+            "firmen id", "unternehmens id", "id entreprise", "id societe", "id empresa",
+            "bedrijfs id",
+        }),
+        frozenset({
+            "account id", "accountid", "associated company id", "associated company ids",
+            "associated company ids primary", "record id company", "company record id",
+        }),
+    ),
+    Role.CONTACT: (
+        _own_names(_CONTACT),
+        frozenset({
+            "contact id", "contactid", "contact uuid", "contactuuid", "person id", "person uuid",
+            "lead id", "lead uuid", "kontakt id", "ansprechpartner id", "id contact",
+            "id contacto", "contactpersoon id",
+        }),
+        frozenset({
+            "associated contact id", "associated contact ids", "record id contact",
+            "contact record id",
+        }),
+    ),
 }  # fmt: skip
-"""Believed by themselves; see CRM exports in docs/loading.md."""
+"""Names of ID columns: the service's own, plain ones, and those that CRMs use for their own IDs."""
 
-WEAK_NAMES = {
-    Role.COMPANY: frozenset({
-        "account id", "accountid", "associated company id", "associated company ids",
-        "associated company ids primary", "record id company", "company record id",
-    }),
-    Role.CONTACT: frozenset({
-        "associated contact id", "associated contact ids", "record id contact",
-        "contact record id",
-    }),
-}  # fmt: skip
-"""Believed only when most filled cells under them are UUIDs: CRMs keep their own IDs there."""
-
-_KNOWN = frozenset({"id", "record id"}).union(*STRONG_NAMES.values(), *WEAK_NAMES.values())
+_KNOWN = frozenset({"id", "record id"}).union(*(tier for tiers in NAMES.values() for tier in tiers))
 
 
 def normalise(name: str) -> str:
@@ -155,10 +169,14 @@ def _short(text: str) -> str:
 
 def mostly_ids(table: Table, position: int, *, lenient: bool = False) -> bool:
     """Whether most filled cells of a column, as far as sampled, are IDs."""
-    parsed = (parse_id(cell, lenient=lenient) for cell in table.cells[position])
-    filled = (each for each in parsed if not isinstance(each, MissingId))
-    sample = [isinstance(each, ValidId) for each in itertools.islice(filled, SAMPLED_CELLS)]
-    return sum(sample) * 2 > len(sample)
+    column = table.cells[position]
+    step = len(column) // SAMPLED_CELLS + 1
+    parsed = (parse_id(cell, lenient=lenient) for cell in column[::step])
+    filled = [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
+    if not filled and step > 1:  # a column that is filled here and there
+        parsed = (parse_id(cell, lenient=lenient) for cell in column)
+        filled = [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
+    return sum(filled) * 2 > len(filled)
 
 
 def candidate_contents(
@@ -204,6 +222,7 @@ def _parsed(table: Table, column: int) -> list[object]:
 
 
 OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}
+NONE_OF = {Role.COMPANY: "--no-company", Role.CONTACT: "--no-contact"}
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 
@@ -232,6 +251,7 @@ def find_roles(
     *,
     company_column: str | None = None,
     contact_column: str | None = None,
+    without: Collection[Role] = (),
     lenient: bool = False,
     ask: Ask | None = None,
 ) -> dict[Role, int]:
@@ -241,20 +261,25 @@ def find_roles(
         table: The list.
         company_column: Name of the company column, or its number from 1; ``None`` to find it.
         contact_column: The contact column likewise.
+        without: Roles that are not sent.
         lenient: Whether what merely looks like a UUID counts as one.
         ask: Puts a tie to the user; ``None`` when nobody is there.
 
     Raises:
-        InputError: A named column does not exist, two columns may have the same role, or no
-            column has one, and nobody could be asked.
+        InputError: A named column does not exist, two columns may have the same role, no column
+            has one, or two lists stand side by side, and nobody could be asked.
+        UsageError: No role is left.
     """
-    roles = _named_roles(table, {Role.COMPANY: company_column, Role.CONTACT: contact_column})
+    named = {Role.COMPANY: company_column, Role.CONTACT: contact_column}
+    _check_without(without, named)
+    roles = _named_roles(table, named)
 
     @cache
     def holds_ids(column: int) -> bool:
         return mostly_ids(table, column, lenient=lenient)
 
-    for role in Role:
+    wanted = [role for role in Role if role not in without]
+    for role in wanted:
         if role in roles:
             continue
         candidates = _candidates(table, role, roles, holds_ids)
@@ -270,9 +295,82 @@ def find_roles(
             roles.update([_answer(question, ask, f"Say which with {OPTIONS[role]}.")])
         else:
             roles.update((role, column) for column in candidates)
+    holders = [column for column in range(len(table.header)) if holds_ids(column)]
+    if not roles and not holders:
+        # nothing else is meant, and each row is told what its cell holds instead of an ID
+        roles.update(_by_name_alone(table, wanted))
     if not roles:
-        roles.update([_ask_for_any(table, holds_ids, ask, lenient=lenient)])
+        roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
+    if None in named.values():
+        _refuse_side_by_side(table, roles)
     return roles
+
+
+def _check_without(without: Collection[Role], named: Mapping[Role, str | None]) -> None:
+    if len(without) == len(Role):
+        raise UsageError(f"{' and '.join(NONE_OF.values())} leave no ID to send.", "Give one.")
+    for role in without:
+        if named[role] is not None:
+            raise UsageError(
+                f"{NONE_OF[role]} and {OPTIONS[role]} exclude each other.", "Give one."
+            )
+
+
+def unused_notices(table: Table, roles: Mapping[Role, int], without: Collection[Role]) -> list[str]:
+    """What to say of columns that are named like IDs and have no role."""
+    said = []
+    for role in Role:
+        if role in without:
+            said.append(f"No {WORDS[role]} IDs are sent ({NONE_OF[role]})")
+        elif role not in roles:
+            for column in _named_like(table, role):
+                if column not in roles.values():
+                    contents = read_contents(table, column)
+                    holds = contents.words if contents.damaged or contents.uuids else "empty"
+                    said.append(
+                        f"Column {contents.name} is not used for {WORDS[role]} IDs: most of its"
+                        f" cells are not UUIDs ({holds})"
+                    )
+    return said
+
+
+def _by_name_alone(table: Table, wanted: Sequence[Role]) -> Iterator[tuple[Role, int]]:
+    names = [normalise(name) for name in table.header]
+    for role in wanted:
+        own, plain, _ = NAMES[role]
+        found = [at for at, name in enumerate(names) if name in own or name in plain]
+        if len(found) == 1:
+            yield role, found[0]
+
+
+def _named_like(table: Table, role: Role) -> list[int]:
+    names = [normalise(name) for name in table.header]
+    return [at for at, name in enumerate(names) if any(name in tier for tier in NAMES[role])]
+
+
+def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
+    """Two lists beside each other: a row of the one has nothing to do with that of the other."""
+    if len(roles) < 2:
+        return
+    blank = [
+        not name.strip() and not any(cell is not None and cell != "" for cell in column)
+        for name, column in zip(table.header, table.cells, strict=True)
+    ]
+    first, last = sorted(roles.values())
+    gap = next((at for at in range(first + 1, last) if blank[at]), None)
+    if gap is None:
+        return
+    blocks = [len(list(run)) for empty, run in itertools.groupby(blank) if not empty]
+    if max(blocks) == 1 and len(blocks) > 2:  # a sheet with a blank column between any two
+        return
+    company, contact = (column_name(table, roles[role]) for role in Role)
+    raise InputError(
+        f"{table.source.name}: column {gap + 1} is blank, and the company IDs ({company}) and the"
+        f" contact IDs ({contact}) stand on different sides of it: there may be two lists side by"
+        " side.",
+        f"Send one of them with {NONE_OF[Role.CONTACT]} or {NONE_OF[Role.COMPANY]}. If each row"
+        f" belongs together, name both columns with {' and '.join(OPTIONS.values())}.",
+    )
 
 
 def _named_roles(table: Table, named: Mapping[Role, str | None]) -> dict[Role, int]:
@@ -298,35 +396,66 @@ def _candidates(
         for column, name in enumerate(table.header)
         if column not in taken.values()
     ]
-    strong = [column for column, name in free if name in STRONG_NAMES[role]]
-    if len(strong) == 1:
-        return strong
-    if strong:
-        with_ids = [column for column in strong if holds_ids(column)]
-        return with_ids if len(with_ids) == 1 else strong
-    return [column for column, name in free if name in WEAK_NAMES[role] and holds_ids(column)]
+    for tier in NAMES[role]:
+        found = [column for column, name in free if name in tier and holds_ids(column)]
+        if found:
+            return found
+    return []
 
 
 def _ask_for_any(
-    table: Table, holds_ids: Callable[[int], bool], ask: Ask | None, *, lenient: bool
+    table: Table,
+    wanted: Sequence[Role],
+    holders: Sequence[int],
+    ask: Ask | None,
+    *,
+    lenient: bool,
 ) -> tuple[Role, int]:
-    """No column is named like an ID: those that hold UUIDs are the candidates."""
-    holders = [column for column in range(len(table.header)) if holds_ids(column)]
-    what = f"{table.source.name}: no column is named like a company or contact ID"
-    hint = f"Say which it is with {' or '.join(OPTIONS.values())}."
+    """No column is named like an ID and holds UUIDs: those that hold some are the candidates."""
+    hint = f"Say which it is with {' or '.join(OPTIONS[role] for role in wanted)}."
+    kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:
-        raise InputError(f"{what}. No column holds UUIDs. {_columns_hint(table)}", hint)
-    text = f"{what}. UUIDs are in"
-    question = _question(table, text, tuple(Role), holders, lenient=lenient)
-    return _answer(question, ask, hint, _columns_hint(table))
+        like = [column for role in wanted for column in _named_like(table, role)]
+        if not like:
+            raise InputError(
+                f"{table.source.name}: no column is named like a {kinds} ID, and none holds UUIDs."
+                f" {_columns_hint(table)}",
+                f"{hint}{_header_hint(table)}",
+            )
+        text = f"{table.source.name}: no column holds UUIDs. Named like {kinds} IDs"
+        question = _question(table, text, wanted, like, lenient=lenient)
+        send = " or ".join(OPTIONS[role] for role in wanted)
+        return _answer(
+            question, None, f"Export the list with the IDs of PG:AI, or name a column with {send}.",
+            _columns_hint(table),
+        )  # fmt: skip
+    named = _quoted(table, (column for role in wanted for column in _named_like(table, role)))
+    failed = f" ({named}: most cells are not UUIDs)" if named else ""
+    text = (
+        f"{table.source.name}: no column with UUIDs is named like a {kinds} ID{failed}."
+        " UUIDs are in"
+    )
+    question = _question(table, text, wanted, holders, lenient=lenient)
+    return _answer(question, ask, f"{hint}{_header_hint(table)}", _columns_hint(table))
+
+
+def _header_hint(table: Table) -> str:
+    line = table.source.header_line
+    if line is None:
+        return ""
+    doubts = [f" {notice}." for notice in table.source.notices if " may be it: " in notice]
+    return "".join(doubts) or (
+        f" The names are those of line {line}: --header-row names another line,"
+        f" --no-header reads a list without names."
+    )
 
 
 def _question(
-    table: Table, text: str, roles: tuple[Role, ...], columns: Sequence[int], *, lenient: bool
+    table: Table, text: str, roles: Sequence[Role], columns: Sequence[int], *, lenient: bool
 ) -> ColumnQuestion:
     shown = columns[:SHOWN_CANDIDATES]
     contents = tuple(read_contents(table, column, lenient=lenient) for column in shown)
-    return ColumnQuestion(text, roles, contents)
+    return ColumnQuestion(text, tuple(roles), contents)
 
 
 def _answer(
@@ -342,8 +471,8 @@ def _answer(
 
 def candidate_words(contents: Contents) -> str:
     """A column that may be meant, with what it holds and samples."""
-    samples = ", ".join(contents.samples)
-    return f"{contents.name} (column {contents.position + 1}: {contents.words}, such as {samples})"
+    samples = f", such as {', '.join(contents.samples)}" if contents.samples else ""
+    return f"{contents.name} (column {contents.position + 1}: {contents.words}{samples})"
 
 
 def find_column(table: Table, name: str, option: str) -> int:

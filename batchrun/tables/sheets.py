@@ -79,8 +79,8 @@ class Grid:
 
 def choose_sheet(
     sheets: Sequence[Sheet], wanted: str | None, filled: Callable[[Sheet], bool], name: str
-) -> tuple[Sheet, tuple[str, ...]]:
-    """The sheet to read and what is to be said of the choice.
+) -> tuple[Sheet, list[Sheet]]:
+    """The sheet to read by its place, and the visible sheets besides that hold something.
 
     Args:
         sheets: The worksheets, in their order.
@@ -100,7 +100,7 @@ def choose_sheet(
                 f"{name}, sheet {chosen.name} is empty.",
                 f"Name another sheet: {_listed([*visible, *hidden])}.",
             )
-        return chosen, ()
+        return chosen, []
     with_cells = [each for each in visible if filled(each)]
     if not with_cells:
         hint = f"Name a hidden sheet: {_listed(hidden)}." if hidden else "Export the list again."
@@ -108,10 +108,8 @@ def choose_sheet(
     first, *others = with_cells
     own = next((each for each in others if each.name == "Results"), None)
     if first.name == "Overview" and own is not None:  # a workbook that batchrun wrote
-        return own, ()
-    if not others:
-        return first, ()
-    return first, (f"Sheet {first.name} was read; not read, though not empty: {_listed(others)}",)
+        return own, []
+    return first, others
 
 
 def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: str) -> Sheet:

@@ -22,8 +22,8 @@ from batchrun.tables.encoding import (
     Encoding,
     check_encoding,
     detect_encoding,
-    is_plain_utf_8,
     named_encoding,
+    survey,
 )
 from batchrun.tables.ids import MissingId, ValidId, parse_id
 from batchrun.tables.roles import is_known_name
@@ -207,15 +207,28 @@ def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table
     Raises:
         InputError: The text can't be decoded, a quote is not closed, or it is no table.
     """
-    if options.encoding is None and is_plain_utf_8(stream):
-        stream.seek(0)
+    return _opened(stream, file, options).read()
+
+
+def read_rows(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Iterator[Block]:
+    """The rows of delimited text as they stand.
+
+    Raises:
+        InputError: The text can't be decoded, or a quote is not closed.
+    """
+    yield from _opened(stream, file, options).rows()
+
+
+def _opened(stream: BufferedIOBase, file: Path, options: LoadOptions) -> _TextFile:
+    found = survey(stream)
+    stream.seek(0)
+    if options.encoding is None and found.is_utf_8:
         mark = b"\xef\xbb\xbf"
         encoding = Encoding("utf-8-sig" if stream.read(3) == mark else "utf-8")
     else:
-        stream.seek(0)
         raw = stream.read()
         encoding, stream = _encoding(raw, file.name, options), io.BytesIO(raw)
-    return _TextFile(stream, file, encoding, options).read()
+    return _TextFile(stream, file, encoding, options, is_clean=found.is_clean)
 
 
 def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
@@ -240,8 +253,15 @@ class _TextFile:
     """A text that is read, more than once where something is wrong with it."""
 
     def __init__(
-        self, stream: BufferedIOBase, file: Path, encoding: Encoding, options: LoadOptions
+        self,
+        stream: BufferedIOBase,
+        file: Path,
+        encoding: Encoding,
+        options: LoadOptions,
+        *,
+        is_clean: bool,
     ) -> None:
+        self._is_clean = is_clean
         self._stream, self._encoding, self._options = stream, encoding, options
         self._odd_marks: list[int] = []
         with self._text() as text:
@@ -264,7 +284,7 @@ class _TextFile:
         """
         with field_limit(self._options.limits.field_characters), self._text() as text:
             try:
-                layout = Layout("", self._options.header_row)
+                layout = Layout("", self._options.header_row, self._options.no_header)
                 table = gather(self._blocks(text), self._source, layout)
             except _BrokenQuoteError as error:
                 raise self._broken_quotes(error.line) from error
@@ -275,6 +295,18 @@ class _TextFile:
             marks = "1 byte order mark" if len(self._odd_marks) == 1 else "Byte order marks"
             notices.append(f"{marks} inside the file left out (first: line {self._odd_marks[0]})")
         return replace(table, source=replace(table.source, notices=tuple(notices)))
+
+    def rows(self) -> Iterator[Block]:
+        """All rows as they stand.
+
+        Raises:
+            InputError: A quote is not closed.
+        """
+        with field_limit(self._options.limits.field_characters), self._text() as text:
+            try:
+                yield from self._blocks(text)
+            except _BrokenQuoteError as error:
+                raise self._broken_quotes(error.line) from error
 
     @contextmanager
     def _text(self) -> Iterator[TextIO]:
@@ -305,7 +337,10 @@ class _TextFile:
         if rows:
             yield starts, rows
 
-    def _lines(self, text: Iterable[str]) -> Iterator[str]:
+    def _lines(self, text: Iterable[str]) -> Iterable[str]:
+        return text if self._is_clean else self._cleaned(text)
+
+    def _cleaned(self, text: Iterable[str]) -> Iterator[str]:
         """The lines without marks that only old or careless programs write.
 
         Those are a byte order mark where files were put one behind the other, and a Ctrl-Z at the

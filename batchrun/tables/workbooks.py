@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
+from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.build import Layout, gather
+from batchrun.tables.build import Block, Layout, gather
+from batchrun.tables.details import SheetDetails, read_details
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
+from batchrun.tables.reports import holds_id
+from batchrun.tables.roles import mostly_ids, read_contents
 from batchrun.tables.sheets import choose_sheet, column_letters
+from batchrun.text import plural, quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from batchrun.tables.isolated import Book
     from batchrun.tables.options import LoadOptions
-    from batchrun.tables.sheets import Traits
+    from batchrun.tables.sheets import Grid, Sheet, Traits
 
 EXACT_INTEGERS = 2**53
 """Below this every integer has its own double, and Excel holds each number as a double."""
@@ -35,29 +42,148 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         InputError: The workbook is damaged, has no such sheet, or the sheet holds no table.
     """
     with open_book(raw, file.name, options.limits) as book:
-        sheet, notices = choose_sheet(book.sheets, options.sheet, book.filled, file.name)
-        grid = book.read(sheet, visible_only=options.visible_only)
-        notices += grid.notices
-        notices += tuple(_trait_notices(grid.traits, options.visible_only))
-        if options.visible_only and grid.traits is None:
-            notices += (
-                f"An .{book.format.value} file does not tell which rows are hidden; all are read",
-            )
-        source = TableSource(
-            name=file.name,
-            path=str(file.absolute()),
-            format=book.format.value,
-            sheet=sheet.name,
-            notices=notices,
+        sheet, others = choose_sheet(book.sheets, options.sheet, book.filled, file.name)
+        hidden = [each for each in book.sheets if not each.visible and options.sheet is None]
+        if not others and not hidden:
+            return _read_sheet(book, sheet, raw, file, options)
+        seen = [_look(book, each, raw, file, options) for each in (sheet, *others[:MOST_COMPARED])]
+        if not any(each.ids for each in seen):
+            filled = [each for each in hidden if book.filled(each)]
+            seen += [_look(book, each, raw, file, options) for each in filled[:MOST_COMPARED]]
+        unseen = [each.name for each in others[MOST_COMPARED:]]
+        return _choose_by_ids(seen, unseen, file.name)
+
+
+SHOWN_NAMES = 4
+MOST_COMPARED = 12
+"""Sheets besides the first that are read to see whether they hold IDs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A sheet as it was read.
+
+    Attributes:
+        name: Its name.
+        table: What it holds, or why that can't be told.
+        ids: Rows that hold an ID.
+        words: What it holds, for people.
+    """
+
+    name: str
+    table: Table | InputError
+    ids: int
+    words: str
+
+
+def _look(book: Book, sheet: Sheet, raw: bytes, file: Path, options: LoadOptions) -> _Seen:
+    try:
+        table = _read_sheet(book, sheet, raw, file, options, whole=True)
+    except InputError as error:
+        blocks = list(book.read(sheet).blocks)
+        ids = sum(holds_id(row) for _, rows in blocks for row in rows)
+        held = f"{plural(ids, 'row')} with IDs" if ids else "no IDs"
+        return _Seen(sheet.name, error, ids, f"{sheet.name} ({held})")
+    found = [
+        read_contents(table, column)
+        for column in range(len(table.header))
+        if mostly_ids(table, column)
+    ]
+    if found:
+        held = "; ".join(f"{each.name}: {each.words}" for each in found)
+    else:
+        names = [name for name in table.header if name.strip()][:SHOWN_NAMES]
+        held = f"no IDs, {plural(len(table), 'row')}: {', '.join(names)}"
+    return _Seen(
+        sheet.name, table, max((each.uuids for each in found), default=0), f"{sheet.name} ({held})"
+    )
+
+
+def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
+    """The table of the first sheet if it holds IDs, else of the only sheet that does.
+
+    Raises:
+        InputError: Several others hold IDs, or the sheet can't be read.
+    """
+    first, *others = seen
+    with_ids = [each for each in others if each.ids]
+    listed = ", ".join([*(each.words for each in others), *unseen])
+    chosen = first
+    said = f"Sheet {first.name} was read; not read, though not empty: {listed}"
+    if with_ids:
+        said += f"; --sheet {quoted_command(with_ids[0].name)} reads another"
+    if not first.ids and len(with_ids) > 1:
+        raise InputError(
+            f"{name}: the first sheet, {first.name}, holds no IDs; several others do: {listed}.",
+            f"Say which one to read, such as --sheet {quoted_command(with_ids[0].name)}.",
         )
-        layout = Layout(
-            filler=None,
-            header_row=options.header_row,
-            merged=grid.merged,
-            first_column=grid.first_column,
-            exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
+    if not first.ids and with_ids:
+        [chosen] = with_ids
+        rest = ", ".join([*(each.words for each in seen if each is not chosen), *unseen])
+        said = (
+            f"Sheet {chosen.name} was read, the only one with IDs; not read: {rest};"
+            " --sheet reads another"
         )
-        return gather(grid.blocks, source, layout)
+    if isinstance(chosen.table, InputError):
+        hint = chosen.table.hint
+        if with_ids:
+            other = with_ids[0]
+            hint += f" Other sheets hold IDs too: --sheet {quoted_command(other.name)} reads one."
+        raise InputError(chosen.table.what, hint)
+    if not others:
+        return chosen.table
+    source = chosen.table.source
+    return replace(chosen.table, source=replace(source, notices=(said, *source.notices)))
+
+
+def _read_sheet(
+    book: Book,
+    sheet: Sheet,
+    raw: bytes,
+    file: Path,
+    options: LoadOptions,
+    *,
+    whole: bool = False,
+) -> Table:
+    """Read one sheet; ``whole`` where the book is asked for another one afterwards."""
+    grid = book.read(sheet, visible_only=options.visible_only)
+    if whole:
+        grid = replace(grid, blocks=iter(list(grid.blocks)))
+    details = read_details(raw, book.format, sheet.name)
+    notices = (*grid.notices, *details.notices())
+    notices += tuple(_trait_notices(grid.traits, options.visible_only))
+    if options.visible_only and grid.traits is None:
+        notices += (
+            f"An .{book.format.value} file does not tell which rows are hidden; all are read",
+        )
+    source = TableSource(
+        name=file.name,
+        path=str(file.absolute()),
+        format=book.format.value,
+        sheet=sheet.name,
+        notices=notices,
+    )
+    layout = Layout(
+        filler=None,
+        header_row=options.header_row,
+        no_header=options.no_header,
+        merged=grid.merged or details.merged,
+        formats=details.formats,
+        first_column=grid.first_column,
+        exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
+    )
+    return gather(_patched(grid, details), source, layout)
+
+
+def _patched(grid: Grid, details: SheetDetails) -> Iterator[Block]:
+    """The rows, with the values that calamine gives as others put right."""
+    for lines, rows in grid.blocks:
+        if details.values:
+            for line, row in zip(lines, rows, strict=True):
+                for column, value in details.values.get(line, ()):
+                    if 0 <= column - grid.first_column < len(row):
+                        row[column - grid.first_column] = value
+        yield lines, rows
 
 
 def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
@@ -136,7 +262,7 @@ def _exact_ods_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell
     return [_duration(cell) if isinstance(cell, str) else cell for cell in exact]
 
 
-_ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d\d)M(\d\d(?:[.,]\d+)?)S")
+_ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
 
 
 def _duration(text: str) -> Cell:

@@ -14,6 +14,7 @@ import itertools
 import posixpath
 import re
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,8 +44,12 @@ _ODD_TAG = re.compile(
     rb"|<(?:v|/v|/f)\s"
 )
 _PREFIXED = re.compile(rb":(?:row|c|v|f|is|t|sheetData|col)[\s/>]")
-_BLANK_TEXT = re.compile(rb">[ \t\r\n]+</(?:[^\s<>/]{1,64}:)?t>")
-_HIDDEN = re.compile(rb"hidden\s*=\s*[\"'](?:1|true)|\bht\s*=\s*[\"']0(?:\.0*)?[\"']")
+_BLANK_TEXT = re.compile(rb"t>[ \t\r\n]+</")
+_ODD_TEXT = re.compile(rb"<t (?!xml:space=\"preserve\">)")
+_ERROR_TYPE = re.compile(rb"\"e\"")
+_FORMULA = re.compile(rb"<f[\s/>]")
+_HIDDEN = re.compile(rb"hidden\s*=\s*[\"'](?:1|true)")
+_FLAT = re.compile(rb"ht=\"0(?:\.0*)?\"")
 _HIDDEN_ROW = re.compile(
     rb"<row r=\"(\d+)\"(?=[^>]* (?:hidden=\"(?:1|true)\"|ht=\"0(?:\.0*)?\"))[^>]*>"
 )
@@ -177,22 +182,31 @@ def is_filled(archive: Archive, sheet: Sheet) -> bool:
     return False
 
 
-def copy_sheet(archive: Archive, parts: Parts, sheet: Sheet, limits: LoadLimits) -> Traits:
+def copy_sheet(
+    archive: Archive, parts: Parts, sheet: Sheet, limits: LoadLimits, *, parsed: bool = False
+) -> Traits:
     """Write a workbook of one sheet for calamine, and say what it will not tell of it.
+
+    Args:
+        archive: The workbook.
+        parts: Where its parts are.
+        sheet: Which sheet.
+        limits: What it is held to.
+        parsed: Parse the sheet even where its XML could be copied as it is.
 
     Raises:
         InputError: The sheet is damaged or hostile.
     """
     _refuse_made_up_count(archive, parts)
-    try:
-        traits = Traits()
-        _write_copy(archive, parts, _searched(archive, sheet, traits))
-    except _UnusualError:
-        rewriter = _Rewriter(archive)
-        _write_copy(archive, parts, rewriter.blocks(sheet))
-        refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
-        traits = rewriter.traits
-    return traits
+    if not parsed:
+        with suppress(_UnusualError):
+            traits = Traits()
+            _write_copy(archive, parts, _searched(archive, sheet, traits))
+            return traits
+    rewriter = _Rewriter(archive)
+    _write_copy(archive, parts, rewriter.blocks(sheet))
+    refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
+    return rewriter.traits
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
@@ -288,34 +302,41 @@ def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _is_unusual(block: bytes) -> bool:
-    """Whether a search could miss something in it, or calamine be led astray."""
-    if b"<!" in block or b"<?" in block or b"'e'" in block or _ODD_CELL.search(block):
+    """Whether a search could miss something in it, or calamine be led astray.
+
+    Each of these searches begins with letters, which takes a fraction of the time of one that
+    begins with an angle bracket; single rare characters are looked for first.
+    """
+    if (b"!" in block and b"<!" in block) or (b"?" in block and b"<?" in block):
+        return True
+    if (b"'" in block and b"'e'" in block) or _ODD_CELL.search(block):
         return True
     if b":" in block and _PREFIXED.search(block):
         return True
-    blank = any(mark in block for mark in (b"> ", b">\n", b">\r", b">\t"))
-    if blank and _BLANK_TEXT.search(block):
+    if _BLANK_TEXT.search(block) or _ODD_TEXT.search(block):
         return True
-    marked = b'"e"' in block or b"<f" in block or (b"hidden" in block and _HIDDEN.search(block))
-    return bool(marked) and _ODD_TAG.search(block) is not None
+    return _is_marked(block) and _ODD_TAG.search(block) is not None
+
+
+def _is_marked(block: bytes) -> bool:
+    """Whether it may hold anything that calamine keeps silent about."""
+    return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN, _FLAT))
 
 
 def _noted(block: bytes, traits: Traits) -> bytes:
     """Note what calamine keeps silent about; the block, with errors that calamine knows."""
-    if (b"hidden" in block or b' ht="0' in block) and _HIDDEN.search(block):
-        traits.hidden_rows.update(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
-    if b"<f" in block:
-        for found in _UNCALCULATED.finditer(block):
-            traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
-    if b'"e"' not in block:
+    if not _is_marked(block):
         return block
+    traits.hidden_rows.update(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
+    for found in _UNCALCULATED.finditer(block):
+        traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
 
     def noted(found: re.Match[bytes]) -> bytes:
         position = (int(found[3]), column_number(found[2].decode()))
         traits.errors[position] = html.unescape(found[4].decode("utf-8", "replace"))
         return found[1] + (found[4] if found[4] in KNOWN_ERRORS else b"#N/A")
 
-    return _ERROR.sub(noted, block)
+    return _ERROR.sub(noted, block) if _ERROR_TYPE.search(block) else block
 
 
 def _columns(head: bytes) -> Iterator[dict[str, str]]:
@@ -489,9 +510,13 @@ def _whole_number(digits: str) -> int:
     return int(digits[:18]) if digits.isascii() and digits.isdigit() else 0
 
 
-def unreadable(name: str) -> InputError:
-    """The error for a workbook whose parts are no XML, or contradict each other."""
-    return InputError(
+class UnreadableError(InputError):
+    """A workbook whose parts are no XML, or contradict each other."""
+
+
+def unreadable(name: str) -> UnreadableError:
+    """The error for such a workbook."""
+    return UnreadableError(
         f"{name} is a workbook that can't be read: it is damaged.",
         "Open it in the program it comes from and save it as .xlsx or CSV.",
     )

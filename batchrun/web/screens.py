@@ -302,7 +302,7 @@ def home_of(workspace: Workspace) -> Home:
             running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
         elif view.status.in_doubt:
             number = len(view.status.in_doubt)
-            words = "The connection broke while they were sent. They may have been charged."
+            words = "No clear answer came when they were sent. They may have been charged."
             decisions.append(
                 HomeBatch(
                     summary, ("wait", f"{number:,} in doubt"), words, f"{path}/attention", "Decide"
@@ -596,16 +596,26 @@ def name_column(
 def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
     """The row of a line, found by halving: lines grow with the rows."""
     settings = workspace.settings
+
+    def at(offset: int) -> tuple[RowPage, ResultRow] | None:
+        page = batchrun.rows(batch_id, offset=offset, limit=1, settings=settings)
+        return (page, page.rows[0]) if page.rows else None
+
+    first = at(0)
+    if first is None or line < first[1].row.line:
+        return None
+    near = at(line - first[1].row.line)  # it is there unless lines are left out or span several
+    if near is not None and near[1].row.line == line:
+        return near
     low, high = 0, workspace.status(batch_id).summary.rows
     while low < high:
         middle = (low + high) // 2
-        page = batchrun.rows(batch_id, offset=middle, limit=1, settings=settings)
-        if not page.rows:
+        found = at(middle)
+        if found is None:
             return None
-        row = page.rows[0]
-        if row.row.line == line:
-            return page, row
-        low, high = (middle + 1, high) if row.row.line < line else (low, middle)
+        if found[1].row.line == line:
+            return found
+        low, high = (middle + 1, high) if found[1].row.line < line else (low, middle)
     return None
 
 

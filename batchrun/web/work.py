@@ -18,8 +18,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import batchrun
 from batchrun import Control, aio
-from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
-from batchrun.settings import find_access
+from batchrun.errors import (
+    BatchrunError,
+    InputError,
+    NoBatchError,
+    NotConfirmedError,
+    StoppedError,
+    UsageError,
+)
+from batchrun.settings import given_key, profile_of
 from batchrun.settings.consent import Consent, has_agreed
 from batchrun.text import quoted_command
 from batchrun.web.lists import Choices, Lists, lists_folder
@@ -286,9 +293,9 @@ class Workspace:
     @property
     def has_key(self) -> bool:
         """Whether there is a key to work with."""
-        with suppress(BatchrunError):
-            find_access(self._settings)
-            return True
+        with suppress(BatchrunError):  # the keyring is not asked: this is for each look
+            settings = self._settings
+            return bool(given_key(settings)) or profile_of(settings) is not None
         return False
 
     def use_key(self) -> None:
@@ -358,6 +365,7 @@ class Workspace:
     def _check(self, saved: SavedList, state: ListState) -> None:
         settings, choices = self.settings, saved.choices
         try:
+            _refuse_results(saved.path)
             state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
             if not choices.workflow and choices == Choices():
                 recalled = self.lists.remembered(state.read.header)
@@ -366,6 +374,8 @@ class Workspace:
                     choices = recalled
                     state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
             state.version += 1
+            if not self.has_key:
+                return
             workflows = self.workflows()
             names = [one.id for one in workflows if one.status == "active"]
             if choices.workflow not in names:
@@ -616,7 +626,10 @@ class Workspace:
     def _note(self, run: BatchRun) -> Callable[[Progress], None]:
         def note(progress: Progress) -> None:
             run.progress, run.at = progress, time.monotonic()
-            run.notice = progress.notice or run.notice
+            stopped = progress.stopped_because
+            run.notice = (
+                f"No more triggers: {stopped}" if stopped else progress.notice or run.notice
+            )
             run.version += 1
 
         return note
@@ -685,6 +698,22 @@ class _Kept(Generic[T]):
     def forget(self) -> None:
         """Find it again next time."""
         self._until = 0.0
+
+
+def _refuse_results(path: Path) -> None:
+    """Refuse a workbook of results: all of its rows would be paid for again.
+
+    Raises:
+        InputError: It is one.
+    """
+    batch_id = batchrun.Rerun.batch_of(path)
+    if batch_id is not None:
+        raise InputError(
+            f"{path.name} holds the results of a run, {batch_id}. Running it would pay for every "
+            "row again.",
+            "Open that run on your lists to send failed rows again. To send the rows that are "
+            f"marked in this workbook: {quoted_command('batchrun', 'run', path.name)}",
+        )
 
 
 def _unexpected() -> BatchrunError:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from batchrun.errors import OutputError
 from batchrun.events import Event, happened
 from batchrun.workbook.flatten import flatten
-from batchrun.workbook.form import Crm, Form, UnknownColumn, keep_layout, unknown_columns
+from batchrun.workbook.form import Crm, Form, UnknownColumn, unknown_columns
 from batchrun.workbook.frame import to_frame
 from batchrun.workbook.layout import Audience
 from batchrun.workbook.parquet import write_parquet
@@ -69,8 +68,6 @@ def write(
     form = form or Form()
     with whole_file(target, beside=beside) as place:
         shortened = _write(results, place.temporary, target, form)
-    if not results.summary.unfinished:
-        _keep_layout(results, form)
     if shortened:
         with whole_file(_whole(target)) as whole:
             write_json_lines(results, whole.temporary)
@@ -115,16 +112,6 @@ def _write_workbook(results: BatchResults, path: Path, target: Path, form: Form)
             f"and the results are whole in {whole}. Please report this.",
         )
         return 1
-
-
-def _keep_layout(results: BatchResults, form: Form) -> None:
-    try:
-        keep_layout(results, form)
-    except OSError as error:
-        raise OutputError(
-            f"The layout {form.layout} could not be written: {error.strerror or error}.",
-            "The results are written. Name another file for the layout.",
-        ) from error
 
 
 def _whole(target: Path) -> Path:

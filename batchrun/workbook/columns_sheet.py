@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from openpyxl.utils import get_column_letter
 
 from batchrun.text import plural
+from batchrun.workbook.changes import COLUMN
 from batchrun.workbook.columns import shown
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, Audience
@@ -28,6 +29,7 @@ _STATUS = {
         "text",
         "why, for a row that is not completed; where a result was reused, from where",
     ),
+    COLUMN: ("text", "whether the result is new, changed or the same since the earlier batch"),
     AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
     "execution id": ("text", "the execution in PG:AI"),
     "triggered (UTC)": ("date and time (UTC)", "when PG:AI accepted it"),
@@ -35,6 +37,9 @@ _STATUS = {
     "finished (UTC)": ("date and time (UTC)", "when it ended"),
     "seconds": ("number", "how long it ran"),
 }
+
+_TECHNICAL = {AGAIN, "execution id"}
+"""Columns that a workbook for people hides; rows are found by them when it is given back."""
 
 
 class ColumnsSheet:
@@ -76,6 +81,8 @@ class ColumnsSheet:
         own = list(zip(layout.original, layout.original_surveys, strict=True))
         by_title = {column.title: column for column in layout.results}
         for position, column in enumerate(self._shown, 1):
+            if not self._with_paths and column.title in _TECHNICAL and position > len(own):
+                continue
             letter, survey, kind, path = get_column_letter(position), None, "", None
             if position <= len(own):
                 survey, source, what = own[position - 1][1], "your list", "unchanged"

@@ -1,18 +1,22 @@
 """Results as an Excel workbook.
 
-Its sheets, in their order: Overview, Results, Needs attention (if anything does), the details of
-lists of objects, Columns and, for operators, Run details. Around each row, sheet and chart a
-failure leaves out no more than that, with a note: the results are paid for.
+Its sheets, in their order: Overview, Results, Needs attention (if anything does), Changes (if there
+is an earlier batch), the details of lists of objects, Columns and, for operators, Run details.
+Around each row, sheet and chart a failure leaves out no more than that, with a note: the results
+are paid for.
 """
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.attention import AttentionSheet
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text
+from batchrun.workbook.changes import Comparison
+from batchrun.workbook.changes_sheet import ChangesSheet
 from batchrun.workbook.columns import name_of
 from batchrun.workbook.columns_sheet import ColumnsSheet
 from batchrun.workbook.details import DetailSheets
@@ -27,11 +31,12 @@ from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from batchrun.model import BatchResults
     from batchrun.workbook.layout import Layout
+    from batchrun.workbook.source import RowFormats
 
 
 def write_excel(
@@ -65,23 +70,36 @@ def write_excel(
         with book.optional("the document's properties"):
             _describe(book, results)
         overview = OverviewSheet(book)
-        sheet = ResultsSheet(book, results, layout, shape, formats)
+        comparison = None
+        if results.earlier is not None:
+            with book.optional("the sheet Changes"):
+                comparison = Comparison(results, layout)
+        compared = comparison is not None
+        sheet = ResultsSheet(book, results, layout, shape, formats, compared=compared)
         attention = None
         if summary.counts[Outcome.COMPLETED] < summary.rows:
             attention = AttentionSheet(book, results, layout, shape.audience)
+        changes = None
+        if comparison is not None:
+            changes = ChangesSheet(book, layout, comparison)
         details = DetailSheets(book, layout, raw_text=shape.raw_text)
         columns = ColumnsSheet(book, layout, sheet.columns, shape.audience)
         operators = shape.audience is Audience.OPERATORS
         run_details = RunDetailsSheet(book) if operators else None
         analysis = Analysis(layout)
-        _write_rows(book, results, layout, sheet, details, analysis, formats)
+        marks = repeat(None) if comparison is None else comparison.marks()
+        beside = zip(formats.of_rows(), marks, strict=False)
+        _write_rows(book, results, layout, sheet, details, analysis, beside)
+        if changes is not None:
+            with book.optional("the sheet Changes"):
+                changes.write(sheet.sheets)
         if attention is not None:
             with book.optional("the sheet Needs attention"):
                 attention.write(sheet.sheets)
         with book.optional("the sheet Columns"):
             columns.write(summary.rows)
         with book.optional("the sheet Overview"):
-            overview.write(results, layout, analysis, sheet.sheets)
+            overview.write(results, layout, analysis, sheet.sheets, comparison)
         overview.close()
         if run_details is not None:
             with book.optional("the sheet Run details"):
@@ -98,9 +116,9 @@ def _write_rows(  # noqa: PLR0917  # one of each kind
     sheet: ResultsSheet,
     details: DetailSheets,
     analysis: Analysis,
-    formats: ListFormats,
+    beside: Iterable[tuple[RowFormats, str | None]],
 ) -> None:
-    for number, (row, codes) in enumerate(zip(results.rows, formats.of_rows(), strict=False)):
+    for number, (row, (codes, mark)) in enumerate(zip(results.rows, beside, strict=False)):
         flat, lists = Flat(), {}
         try:
             flat = layout.flat(row.result)
@@ -118,7 +136,7 @@ def _write_rows(  # noqa: PLR0917  # one of each kind
             raise
         except Exception as error:
             book.leave_out(f"the details of line {row.row.line}", error)
-        sheet.append(values, lists, codes)
+        sheet.append(values, lists, codes, mark)
 
 
 def _describe(book: Book, results: BatchResults) -> None:

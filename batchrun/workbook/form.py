@@ -6,10 +6,8 @@ import json
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchrun.errors import UsageError
 from batchrun.text import close_matches
 from batchrun.workbook.flatten import DEEPEST, dotted, flatten
 from batchrun.workbook.layout import (
@@ -18,12 +16,12 @@ from batchrun.workbook.layout import (
     STATUS_COLUMNS,
     Audience,
     Shape,
-    layout_of,
     titles_by_name,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
     from batchrun.model import BatchResults, Outcome
     from batchrun.workbook.flatten import Path as KeyPath
@@ -48,11 +46,12 @@ class Form:
             the usual depth.
         csv_plain: A CSV is for machines: no BOM, no escapes.
         crm: A CSV is for this CRM's import.
-        layout: Where columns, titles and depth are kept for the next batch; written once all is
-            finished, when there is no such file. If there is one, it gives what is not given here.
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
         raw_text: Keep the markup of texts in Markdown, which people otherwise don't see.
         audience: Who a workbook is for; ``None`` for operators.
+        compare: What the results are compared with: the id of an earlier batch, ``"auto"`` for the
+            newest earlier batch of the same workflow that has a result for the same company or
+            contact, ``"off"`` for nothing; ``None`` for ``"auto"``.
         only: Write the list again, with only the rows that have these outcomes and the reason;
             ``None`` for the results of all rows.
         usual: Where results go that have gone nowhere yet: there, or under a free name like it.
@@ -64,12 +63,12 @@ class Form:
     flat_depth: int | None = None
     csv_plain: bool = False
     crm: Crm | None = None
-    layout: Path | None = None
     write_every_seconds: float | None = None
     usual: Path | None = None
     raw_text: bool = False
     audience: Audience | None = None
     only: Collection[Outcome] | None = None
+    compare: str | None = None
 
     @property
     def shape(self) -> Shape:
@@ -91,20 +90,10 @@ class Form:
             rename={**kept.rename, **self.rename},
             flat_depth=self.flat_depth or kept.flat_depth,
             csv_plain=self.csv_plain or kept.csv_plain,
-            layout=self.layout or kept.layout,
             raw_text=self.raw_text or kept.raw_text,
             audience=self.audience or kept.audience,
+            compare=self.compare or kept.compare,
         )
-
-    def with_layout(self) -> Form:
-        """This form; what it leaves open is as its layout has it, if there is such a file.
-
-        Raises:
-            UsageError: The file is no layout.
-        """
-        if self.layout is None or not self.layout.exists():
-            return self
-        return self.over(_read_layout(self.layout))
 
     def remembered(self) -> str:
         """What a batch remembers of it, as JSON: not for whom and how often it was written."""
@@ -113,9 +102,9 @@ class Form:
             "rename": dict(self.rename),
             "flat_depth": self.flat_depth,
             "csv_plain": self.csv_plain,
-            "layout": None if self.layout is None else str(self.layout.absolute()),
             "raw_text": self.raw_text,
             "audience": self.audience,
+            "compare": self.compare,
         }
         return json.dumps(kept, ensure_ascii=False)
 
@@ -123,54 +112,12 @@ class Form:
     def recalled(cls, kept: str) -> Form:
         """The form that ``remembered`` wrote; the usual one where nothing was kept."""
         found: dict[str, Any] = json.loads(kept) if kept else {}
-        layout, audience = found.pop("layout", None), found.pop("audience", None)
+        found.pop("layout", None)  # of a journal written before batchrun.toml replaced it
+        audience = found.pop("audience", None)
         return cls(
             **found,
-            layout=None if layout is None else Path(layout),
             audience=None if audience is None else Audience(audience),
         )
-
-
-def keep_layout(results: BatchResults, form: Form) -> None:
-    """Keep the columns of these results for the next batch, unless a file keeps some already.
-
-    Raises:
-        OSError: It can't be written.
-    """
-    if form.layout is None or form.layout.exists():
-        return
-    columns = form.shape.columns
-    if columns is None:
-        layout = layout_of(results, form.shape)
-        columns = tuple(dict.fromkeys(dotted(column.path) for column in layout.results))
-    kept = {
-        "columns": list(columns),
-        "rename": dict(form.shape.rename),
-        "flat_depth": form.shape.flat_depth,
-    }
-    text = json.dumps(kept, ensure_ascii=False, indent=2) + "\n"
-    with form.layout.open("x", encoding="utf-8") as file:  # "x" follows no link
-        file.write(text)
-
-
-def _read_layout(path: Path) -> Form:
-    problem = UsageError(
-        f"The layout {path} is not one that batchrun has written.",
-        "Give another, or the name of a file that is not there yet.",
-    )
-    try:
-        kept: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise problem from error
-    match kept:
-        case {"columns": [*columns], "rename": {**rename}, "flat_depth": int(depth)} if depth > 0:
-            return Form(
-                tuple(map(str, columns)),
-                {str(name): str(title) for name, title in rename.items()},
-                min(depth, DEEPEST * 10),
-            )
-        case _:
-            raise problem
 
 
 @dataclass(frozen=True, slots=True)

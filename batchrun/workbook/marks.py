@@ -1,19 +1,26 @@
-"""A workbook that batchrun wrote, given back: which batch it is of, which rows are marked."""
+"""Results that batchrun wrote, given back: which batch they are of, which rows are marked.
+
+They are known by what they hold, since the properties that name the batch get lost where another
+program saves the file, or saves it as CSV.
+"""
 
 from __future__ import annotations
 
-import zipfile
-from dataclasses import dataclass
+import re
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from xml.etree.ElementTree import ParseError
 
-from defusedxml import DefusedXmlException, ElementTree
-
+from batchrun.errors import InputError
+from batchrun.model import Outcome
+from batchrun.tables import LoadLimits
+from batchrun.tables.files import open_raw
 from batchrun.workbook.layout import AGAIN, STATUS_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from openpyxl import Workbook
@@ -25,25 +32,81 @@ SHEET = "Results"
 MENDED = "run it with --reuse 30d"
 """How a mended list is sent: it is a new batch, and would be paid for anew without that."""
 
+STATUS, EXECUTION = STATUS_COLUMNS[0], "execution id"
+HEADER_ROWS = 50
+"""Filled rows from the top among which the header of results is looked for."""
+MOST_EXECUTIONS = 1_000
+"""By as many the batch is looked for, where the file does not name it."""
+
 _BATCH = "batchrun batch"
 _AS_OF = "batchrun as of"
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
-    """A row that is to be sent again.
+class MarkedRow:
+    """A row with anything under a column "run again".
 
     Attributes:
         line: Its number in the sheet.
-        sheet: The sheet's name.
-        cells: The list's own cells.
-        execution_id: Its last execution, ``None`` when it had none.
+        cells: Its cells.
     """
 
     line: int
-    sheet: str
-    cells: tuple[Cell, ...]
-    execution_id: str | None
+    cells: Sequence[Cell]
+
+
+@dataclass(slots=True)
+class ResultsSheet:
+    """A sheet that holds results.
+
+    Attributes:
+        name: Its name.
+        header: Its column names.
+        marked: The rows that may be marked.
+        cells_under: What stands under each column that is called "run again", and how often.
+        executions: Some of the executions it names.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    marked: list[MarkedRow] = field(default_factory=list)
+    cells_under: dict[int, Counter[str]] = field(default_factory=dict)
+    executions: set[str] = field(default_factory=set)
+
+    @property
+    def execution(self) -> int | None:
+        """Where our execution IDs are; a list may have a column of that name, too."""
+        return max(self.columns(EXECUTION), default=None)
+
+    def columns(self, title: str) -> list[int]:
+        """The columns of this name, those of which pandas made ``name.1`` included."""
+        return [at for at, name in enumerate(self.header) if _plain(name) == title]
+
+    def again(self, list_header: Sequence[str], own: Counter[str]) -> int | None:
+        """Our column "run again", wherever it stands; the list may have one of its own.
+
+        Args:
+            list_header: The list's own column names.
+            own: What stands in the list's own column of that name, and how often.
+        """
+        found = list(self.cells_under)
+        if len(found) <= sum(_plain(name) == AGAIN for name in list_header):
+            return None
+        others = [at for at in found if self.cells_under[at] != own]
+        return others[0] if len(found) > 1 and len(others) == 1 else found[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsFile:
+    """A file that holds results of batchrun.
+
+    Attributes:
+        signature: What it says of itself; ``None`` where that got lost.
+        sheets: Its sheets with results.
+    """
+
+    signature: Signature | None
+    sheets: tuple[ResultsSheet, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,37 +134,94 @@ def sign(workbook: Workbook, signature: Signature) -> None:
         properties.custom_doc_props.append(StringProperty(name=name, value=value))
 
 
+def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | None:
+    """What of batchrun's results a file holds; ``None`` for any other file.
+
+    Results have the columns "batchrun status", with an outcome in it, and "execution id"; where
+    the file names its batch, a column "run again" is enough.
+
+    Args:
+        path: The file.
+        limits: What it is held to.
+    """
+    with suppress(InputError, OSError):  # whatever is wrong with it is said when it is loaded
+        with open_raw(path, STATUS, limits or LoadLimits()) as raw:
+            signature = _signature(raw.properties)
+            sheets = [_sheet(name, blocks, signature) for name, blocks in raw.sheets]
+        found = tuple(each for each in sheets if each is not None)
+        if signature is not None or found:
+            return ResultsFile(signature, found)
+    return None
+
+
 def signature_of(path: Path) -> Signature | None:
     """What a workbook was written from; ``None`` for any other file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            properties = ElementTree.fromstring(archive.read("docProps/custom.xml"))
-    except (OSError, KeyError, zipfile.BadZipFile, ParseError, DefusedXmlException):
+    with (
+        suppress(InputError, OSError),
+        open_raw(path, STATUS, LoadLimits()) as raw,
+    ):
+        return _signature(raw.properties)
+    return None
+
+
+def _signature(properties: Mapping[str, str]) -> Signature | None:
+    if not properties.get(_BATCH):
         return None
-    told = {each.get("name"): "".join(each.itertext()) for each in properties}
-    if not told.get(_BATCH):
-        return None
     try:
-        return Signature(told[_BATCH], datetime.fromisoformat(told[_AS_OF]))
+        return Signature(properties[_BATCH], datetime.fromisoformat(properties[_AS_OF]))
     except (KeyError, ValueError):
-        return Signature(told[_BATCH])
+        return Signature(properties[_BATCH])
 
 
-def marked_rows(path: Path) -> Iterator[Marked]:
-    """The rows of its Results whose cell under "run again" holds anything."""
-    import python_calamine as calamine
+def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> ResultsSheet | None:
+    sheet: ResultsSheet | None = None
+    looked_at = 0
+    has_outcome = False
+    status = execution = -1
+    for line, cells in (
+        (line, row) for lines, rows in blocks for line, row in zip(lines, rows, strict=True)
+    ):
+        if sheet is None:
+            looked_at += any(cell is not None and cell != "" for cell in cells)
+            if looked_at > HEADER_ROWS:
+                return None
+            titles = tuple("" if cell is None else str(cell) for cell in cells)
+            if _is_header(titles, signed=signature is not None):
+                sheet = ResultsSheet(name, titles)
+                sheet.cells_under = {at: Counter() for at in sheet.columns(AGAIN)}
+                status = max(sheet.columns(STATUS), default=-1)
+                execution = -1 if sheet.execution is None else sheet.execution
+            continue
+        if 0 <= status < len(cells) and cells[status] in _OUTCOMES:
+            has_outcome = True
+        if 0 <= execution < len(cells) and len(sheet.executions) < MOST_EXECUTIONS:
+            sheet.executions |= {text for text in [_text(cells[execution])] if text}
+        _note_marks(sheet, line, cells)
+    return sheet if sheet is not None and (has_outcome or signature is not None) else None
 
-    with calamine.CalamineWorkbook.from_path(str(path)) as workbook:
-        for name in workbook.sheet_names:
-            if name.partition(" (")[0] != SHEET:
-                continue
-            rows = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            if not rows or not {AGAIN, *STATUS_COLUMNS[:3]} <= set(rows[0]):
-                continue
-            header = rows[0]
-            status, again = header.index(STATUS_COLUMNS[0]), header.index(AGAIN)
-            execution = header.index("execution id", status)
-            for line, cells in enumerate(rows[1:], 2):
-                if str(cells[again]).strip():
-                    mine = tuple(None if cell == "" else cell for cell in cells[:status])
-                    yield Marked(line, name, mine, str(cells[execution]) or None)
+
+_OUTCOMES = frozenset(map(str, Outcome))
+
+
+def _note_marks(sheet: ResultsSheet, line: int, cells: Sequence[Cell]) -> None:
+    marked = False
+    for at, counts in sheet.cells_under.items():
+        if at < len(cells) and (text := _text(cells[at])):
+            counts[text] += 1
+            marked = True
+    if marked:
+        sheet.marked.append(MarkedRow(line, tuple(cells)))
+
+
+def _is_header(titles: Sequence[str], *, signed: bool) -> bool:
+    found = set(map(_plain, titles))
+    ours = not found.isdisjoint(STATUS_COLUMNS)
+    return {STATUS, EXECUTION} <= found or (signed and ours and AGAIN in found)
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"\.\d{1,3}\Z", "", title.strip())
+
+
+def _text(cell: Cell) -> str:
+    return "" if cell is None else str(cell).strip()

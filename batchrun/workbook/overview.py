@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
 from batchrun.text import plural
 from batchrun.workbook.cells import reference
+from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.page import Page
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
-    from batchrun.model import BatchResults, BatchSummary
+    from batchrun.model import BatchResults, BatchSummary, EarlierResults
     from batchrun.workbook.analysis import Analysis, Counted
+    from batchrun.workbook.changes import Comparison
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.sheets import Book, TableSheets
 
@@ -38,7 +41,12 @@ class OverviewSheet:
         self._page = Page(book, TITLE, _WIDTHS)
 
     def write(
-        self, results: BatchResults, layout: Layout, analysis: Analysis, rows: TableSheets
+        self,
+        results: BatchResults,
+        layout: Layout,
+        analysis: Analysis,
+        rows: TableSheets,
+        comparison: Comparison | None = None,
     ) -> None:
         """Write all of it.
 
@@ -47,10 +55,13 @@ class OverviewSheet:
             layout: Its columns.
             analysis: What the results say.
             rows: The sheet Results, to which the best rows lead.
+            comparison: What has changed since an earlier batch.
         """
         page, summary = self._page, results.summary
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *_notes(summary))
         left = self._outcomes(summary, top)
+        if comparison is not None and results.earlier is not None:
+            left = self._changes(results.earlier, comparison, left)
         left = self._best(analysis, rows, left)
         left = self._numbers(analysis, left)
         self._attention(layout, left)
@@ -79,6 +90,17 @@ class OverviewSheet:
         with page.book.optional("the chart of outcomes"):
             color_outcomes(page.sheet, f"A{first}:A{row - 1}")
             page.bars("Rows by outcome", (first, row - 1), _LEFT, f"{_CHARTS}4", colors=colors)
+        return row + 1
+
+    def _changes(self, earlier: EarlierResults, comparison: Comparison, row: int) -> int:
+        marks = Counter(comparison.marks())
+        if not marks[NEW] + marks[CHANGED] + marks[SAME]:
+            return row
+        page = self._page
+        title = f"Since {earlier.created_at:%Y-%m-%d}"
+        row = page.section(row, _LEFT, title, "rows", wide=4)
+        for mark in (NEW, CHANGED, SAME):
+            row = page.fact(row, _LEFT, mark, marks[mark], formats=("#,##0",))
         return row + 1
 
     def _best(self, analysis: Analysis, rows: TableSheets, row: int) -> int:

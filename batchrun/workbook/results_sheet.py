@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from batchrun.workbook.changes import COLUMN
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, Audience
 from batchrun.workbook.marks import SHEET
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
@@ -41,6 +42,7 @@ class ResultsSheet:
         layout: Its columns.
         shape: For whom, and whether texts in Markdown keep their markup.
         formats: How the list's cells are shown.
+        compared: Whether a column says which rows have changed.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class ResultsSheet:
         layout: Layout,
         shape: Shape,
         formats: ListFormats,
+        *,
+        compared: bool = False,
     ) -> None:
-        self._layout = layout
+        self._layout, self._compared = layout, compared
         self._for_people = shape.audience is Audience.PEOPLE
         own = list_columns(results, layout, formats)
         status = _status_columns(layout)
@@ -63,6 +67,8 @@ class ResultsSheet:
             shown, hidden = status[:2], [status[2], replace(again, folded=True)]
         else:
             shown, hidden = [*status[:2], again, *status[2:]], []
+        if compared:
+            shown.insert(2, TableColumn(COLUMN, 12, ColumnKind.STATUS))
         own = _folded(own, layout, [*shown, *found[:1]])
         self._first_result = len(own) + len(shown)
         self.columns = [*own, *shown, *found, *hidden]
@@ -75,17 +81,24 @@ class ResultsSheet:
             outcome=len(own),
         )
 
-    def append(self, values: Sequence[Cell], lists: Mapping[int, str], formats: RowFormats) -> None:
+    def append(
+        self,
+        values: Sequence[Cell],
+        lists: Mapping[int, str],
+        formats: RowFormats,
+        mark: str | None = None,
+    ) -> None:
         """Add a row.
 
         Args:
             values: As the layout gives them.
             lists: Position of a result column → the place of the items it counts.
             formats: Number formats of the list's cells.
+            mark: Whether it is new, changed or the same.
         """
         own = len(self._layout.original)
         status, found = values[own : own + len(STATUS_COLUMNS)], values[own + len(STATUS_COLUMNS) :]
-        ordered: list[Cell] = [*values[:own], *status[:2]]
+        ordered: list[Cell] = [*values[:own], *status[:2], *([mark] if self._compared else [])]
         ordered += [*found, status[2]] if self._for_people else [None, *status[2:], *found]
         inside = {self._first_result + position: place for position, place in lists.items()}
         self.sheets.append(ordered, inside, formats[: self._layout.own])

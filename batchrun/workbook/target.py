@@ -178,6 +178,7 @@ def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
             yield place
             with place.temporary.open("rb+") as written:
                 os.fsync(written.fileno())
+            _open_to_others(place.temporary, target)
             place.final = _put(place.temporary, target, most=9 if beside else 1)
         finally:
             with suppress(OSError):  # a virus scanner may be looking at it on Windows
@@ -187,6 +188,24 @@ def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
             f"The output {target} could not be written: {_words(error, target)}.",
             "Nothing is lost: mend it, then run: batchrun export -o OUT",
         ) from error
+
+
+def _open_to_others(written: Path, target: Path) -> None:
+    """Give a file the permissions it would have without the detour by a temporary file.
+
+    A file that is replaced passes on its own, a new one has those of the folder and the umask: a
+    colleague can open it in a shared folder.
+    """
+    if os.name != "posix":
+        return  # Windows takes them from the folder
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        mode = 0o666 & ~umask
+    with suppress(OSError):  # a network drive may have no permissions
+        written.chmod(mode)
 
 
 def _put(temporary: Path, target: Path, most: int) -> Path:

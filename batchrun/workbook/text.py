@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
+from batchrun.text import as_displayed
 from batchrun.workbook.cells import UNLIMITED, unlike
 from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm
@@ -62,8 +63,15 @@ def write_csv(
     """
     layout = layout_of(results, shape, UNLIMITED)
     raw = plain or (shape is not None and shape.raw_text)
-    values = layout.values if raw else layout.readable_values
-    write_table(path, layout.header, map(values, results.rows), plain=plain)
+    rows: Iterator[Sequence[Cell]] = map(
+        layout.values if raw else layout.readable_values, results.rows
+    )
+    if formats := dict(results.summary.source.formats):
+        rows = (
+            [as_displayed(cell, formats.get(at, "")) for at, cell in enumerate(values)]
+            for values in rows
+        )
+    write_table(path, layout.header, rows, plain=plain)
 
 
 def write_table(

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,6 @@ from tests.acceptance.verdict import WORKFLOW, assert_nothing_lost_or_doubled, w
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.acceptance.barrier import Barrier
 
@@ -152,7 +152,7 @@ def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()  # though nobody has read what the command tells
     assert process.returncode == ExitCode.PAUSED
-    assert "Go on with: batchrun resume" in stderr
+    assert "To resume: batchrun resume" in stderr
     assert "Traceback" not in stderr
     assert told.read_text(encoding="utf-8") == "paused\n"
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
@@ -160,6 +160,80 @@ def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
     assert last["error"] == "StoppedError"
     barrier.lift()
     assert resume_to_the_end(sandbox, tmp_path) <= AT_ONCE
+
+
+def test_nine_signals_in_a_row_show_no_traceback(
+    held: tuple[SandboxProcess, Barrier], tmp_path: Path
+) -> None:
+    sandbox, barrier = held
+    with running(sandbox, tmp_path) as process:
+        for _ in range(9):
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        stdout, stderr = process.communicate()
+    assert process.returncode == ExitCode.PAUSED, stderr
+    assert "Traceback" not in stdout + stderr
+    assert "batchrun resume" in stdout + stderr
+    barrier.lift()
+    assert resume_to_the_end(sandbox, tmp_path) <= AT_ONCE
+
+
+def test_ctrl_c_after_the_work_is_done_changes_nothing(
+    held: tuple[SandboxProcess, Barrier], tmp_path: Path
+) -> None:
+    sandbox, barrier = held
+    told, go_on = tmp_path / "told", tmp_path / "go_on"
+    os.mkfifo(told)
+    os.mkfifo(go_on)
+    command = shlex.join(["sh", "-c", f"trap '' INT; echo done > {told}; cat {go_on}"])
+    with running(sandbox, tmp_path, options=("--notify-command", command)) as process:
+        barrier.lift()
+        assert told.read_text(encoding="utf-8") == "done\n"
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        go_on.write_text("", encoding="utf-8")
+        stdout, stderr = process.communicate()
+    assert process.returncode == ExitCode.COMPLETED, stderr
+    assert "accounts.results.xlsx" in stdout
+    assert "Stopped" not in stdout + stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_no_harm(
+    sandbox: SandboxProcess, tmp_path: Path, closed: str
+) -> None:
+    command = f"{shlex.join([*COMMAND, *RUN])} {closed}"
+    ended = subprocess.run(
+        ["sh", "-c", command],
+        env=sandbox.environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == ExitCode.COMPLETED, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert sandbox.report()["triggers_accepted"] == ROWS
+    assert (tmp_path / "accounts.results.xlsx").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("full", [">/dev/full", "2>/dev/full"])
+def test_output_that_nobody_takes_does_no_harm(
+    sandbox: SandboxProcess, tmp_path: Path, full: str
+) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f"{shlex.join([*COMMAND, *RUN])} {full}"],
+        env=sandbox.environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert sandbox.report()["triggers_accepted"] == ROWS
+    assert (tmp_path / "accounts.results.xlsx").exists()
 
 
 def test_a_terminal_that_is_closed_stops_gently(

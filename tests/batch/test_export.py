@@ -138,3 +138,18 @@ def test_nothing_is_written_meanwhile_unless_it_is_wanted(journal: Journal, tmp_
 
     with journal:
         asyncio.run(run())
+
+
+def test_results_that_cannot_be_laid_out_are_written_as_json_lines(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> int:
+        raise KeyError("a fault nobody foresaw")
+
+    monkeypatch.setattr(workbook, "write_csv", fail)
+    batch_id = new_batch(journal)
+    with journal.hold(batch_id):
+        written = write_results(journal, batch_id, tmp_path / "out.csv", Form())
+    assert written == tmp_path / "out.jsonl"
+    assert len(written.read_text(encoding="utf-8").splitlines()) == 1
+    assert not (tmp_path / "out.csv").exists()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.prompts import agreed
+from batchrun.cli.prompts import confirm
 from batchrun.errors import ExitCode
 from tests.cli.conftest import SPEED
 from tests.cli.test_again import RESULTS, mark
@@ -123,6 +123,6 @@ def test_where_standard_error_goes_to_a_file_the_question_is_on_the_screen(
     screen = Keyboard()
     monkeypatch.setattr(sys, "stdin", Keyboard("y\n"))
     monkeypatch.setattr(sys, "stdout", screen)
-    assert agreed("Erase it?")
+    assert confirm("Erase it?")
     assert screen.getvalue() == "Erase it? [y/N]: "
     assert capsys.readouterr().err == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,14 +101,44 @@ def test_a_file_beside_the_list_can_not_send_the_key_elsewhere(
     assert triggers_accepted(configured) == 0
 
 
-def test_a_mapping_says_alone_how_columns_are_read(batchrun: CommandLine, configured: str) -> None:
-    text = TOML.replace('"Company ID"', '"Name"')
-    (batchrun.folder / "batchrun.toml").write_text(text, encoding="utf-8")
-    (batchrun.folder / "map.toml").write_text('company_column = "Company ID"\n', encoding="utf-8")
-    ended = batchrun("check", "accounts.csv", "--mapping", "map.toml", "--json")
-    body = json.loads(ended.stdout)["first_body"]
-    assert body["company_id"] == ACME
-    assert body["parameters"] == {"depth": "comprehensive"}
+def test_options_are_saved_beside_the_list_and_used_by_the_next_run(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    path = batchrun.folder / "batchrun.toml"
+    path.write_text('rate = 30\n[parameters]\nregion = "EMEA"\n', encoding="utf-8")
+    typed = ("--param", "depth=2", "--param", 'tags=["a", {"b": true}]', "--param-column", "f=Name")
+    form = ("--columns", "summary,outputs.*", "--rename", "summary=What we know")
+    first = batchrun(
+        "run",
+        "accounts.csv",
+        "-w",
+        "account research",
+        *typed,
+        *form,
+        "--save-options",
+        "--dry-run",
+        "--json",
+    )
+    assert tomllib.loads(path.read_text(encoding="utf-8")) == {
+        "rate": 30,
+        "workflow": "account research",
+        "columns": ["summary", "outputs.*"],
+        "parameters": {"region": "EMEA", "depth": 2, "tags": ["a", {"b": True}]},
+        "parameter_columns": {"f": "Name"},
+        "rename": {"summary": "What we know"},
+    }
+    again = batchrun("check", "accounts.csv", "--json")
+    assert json.loads(again.stdout)["first_body"] == json.loads(first.stdout)["first_body"]
+
+
+def test_options_that_toml_has_no_form_for_are_not_saved(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun(
+        "check", "accounts.csv", "-w", "account research", "--param", "x=null", "--save-options"
+    )
+    assert_refused(ended, ExitCode.UNUSABLE, "null", "--save-options")
+    assert not (batchrun.folder / "batchrun.toml").exists()
 
 
 def test_without_a_workflow_anywhere_it_says_where_one_can_stand(

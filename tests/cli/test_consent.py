@@ -96,7 +96,8 @@ def test_a_journal_names_no_output_elsewhere(
     elsewhere = tmp_path / "documents" / "budget.xlsx"
     elsewhere.parent.mkdir()
     assert batchrun(*RUN, "--limit", "1", "-o", str(elsewhere)).exit_code == ExitCode.PAUSED
-    assert batchrun("resume", "--limit", "1").exit_code == ExitCode.INCOMPLETE  # this machine's own
+    known = (tmp_path / "home" / "batchrun" / "agreed.json").read_text(encoding="utf-8")
+    assert str(elsewhere) in known
     (tmp_path / "home" / "batchrun" / "agreed.json").unlink()
     batchrun.monkeypatch.setattr("batchrun.settings.consent._agreed_now", set())
     before = elsewhere.read_bytes()
@@ -105,7 +106,8 @@ def test_a_journal_names_no_output_elsewhere(
         assert ended.exit_code == ExitCode.UNUSABLE
         assert "never" in ended.stderr
     assert elsewhere.read_bytes() == before
-    assert "Traceback" not in ended.stderr
+    (tmp_path / "home" / "batchrun" / "agreed.json").write_text(known, encoding="utf-8")
+    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE  # it is this machine's own
 
 
 @pytest.mark.parametrize("command", [("workflows",), ("check", "accounts.csv", "-w", "x"), RUN])
@@ -273,3 +275,29 @@ def test_an_id_that_a_stranger_wrote_reaches_no_command_to_paste(
         ended = batchrun(*command)
         assert ended.exit_code == ExitCode.UNUSABLE
         assert "touch" not in ended.stdout + ended.stderr
+
+
+def test_a_journal_makes_no_file_elsewhere_by_the_columns_it_keeps(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    """Such as ~/.bash_login: a shell would run what stands in a column's name."""
+    theirs = tmp_path / "theirs.json"
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
+        kept = {"columns": ["$(touch owned)"], "layout": str(theirs)}
+        database.execute("UPDATE batches SET form = ?", [json.dumps(kept)])
+        database.commit()
+    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert not theirs.exists()
+
+
+@pytest.mark.parametrize("command", ["status", "batches", "resume", "doctor", "config"])
+@pytest.mark.parametrize(
+    "location", ["host=db password=geheim", "a:geheim@db/x", "jdbc:postgresql://a:geheim@db/x"]
+)
+def test_no_command_shows_the_password_of_an_odd_journal(
+    batchrun: CommandLine, command: str, location: str
+) -> None:
+    ended = batchrun(command, "--journal", location)
+    assert "geheim" not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -23,8 +23,8 @@ WORKFLOW = ("-w", "Account Research", "--yes")
 def test_the_wanted_columns_are_written_and_kept(batchrun: CommandLine, accounts: Path) -> None:
     wanted = ("--columns", "outputs.fit_score,summary", "--rename", "outputs.fit_score=Fit")
 
-    batchrun("run", str(accounts), *WORKFLOW, *wanted, "--layout", "layout.json")
-    batchrun("export", "-o", "again.csv", "--layout", "layout.json", "--csv-plain")
+    batchrun("run", str(accounts), *WORKFLOW, *wanted, "--save-options")
+    batchrun("export", "-o", "again.csv", "--csv-plain")
 
     head = next(openpyxl.load_workbook("accounts.results.xlsx")["Results"].values)
     assert head[-2:] == ("Fit", "Summary")

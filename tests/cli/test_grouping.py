@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from batchrun.cli.options import spread
+from batchrun.cli.options import with_option_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def paint(
 
 def test_the_fields_of_a_group_are_options_in_its_place() -> None:
     app = typer.Typer(rich_markup_mode=None)
-    app.command()(spread(paint))
+    app.command()(with_option_groups(paint))
     ended = CliRunner().invoke(app, ["north", "--coats", "2", "--fast", "--color", "red"])
     assert ended.output == "north True red 2 0\n"
     assert CliRunner().invoke(app, ["north"]).output == "north False white 1 0\n"

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
         ("out.xlsx", (*RUN, "-o", "out.xlsx")),
         ("out.csv", (*RUN, "-o", "out.csv")),
         ("log.jsonl", (*RUN, "--log-file", "log.jsonl")),
-        ("columns.toml", (*RUN, "--save-mapping", "columns.toml")),
+        ("batchrun.toml", (*RUN, "--save-options")),
         ("journal.db", (*RUN, "--journal", "journal.db")),
         ("batchrun-demo.csv", ("demo",)),
     ],

@@ -31,9 +31,9 @@ def test_a_choice_of_columns_is_kept_for_the_next_export(
     path = batchrun.folder / "list.csv"
     path.write_text(f"My list\n\nRef,Focus\n{ACME},growth\n", encoding="utf-8")
     chosen = ["--header-row", "3", "--company-column", "Ref", "--param-column", "focus=Focus"]
-    first = check(batchrun, *chosen, "--save-mapping", "ours.toml")
+    first = check(batchrun, *chosen, "--save-options")
     path.write_text(f"My next list\n\nRef,Focus\n{BETA},cost\n", encoding="utf-8")
-    again = check(batchrun, "--mapping", "ours.toml")
+    again = check(batchrun)
     assert first["columns"] == again["columns"] == {"company_id": "Ref"}
     assert again["first_body"]["company_id"] == BETA
     assert again["first_body"]["parameters"] == {"focus": "cost"}

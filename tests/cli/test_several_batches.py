@@ -170,14 +170,14 @@ def test_what_nobody_foresaw_in_one_batch_keeps_no_other_from_being_sent(
     batchrun.monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     login(batchrun, "south", service, KEYS["south"])
     first, other = begin(batchrun, "south", 2), begin(batchrun, "south", 3)
-    go_on = runner.go_on
+    continue_batch = runner.continue_batch
 
     def broken(begin: partial[object], *how: Any, **more: Any) -> None:
         if begin.args == (first,):
             raise RecursionError("too deep")
-        go_on(begin, *how, **more)  # type: ignore[arg-type]  # what it was given
+        continue_batch(begin, *how, **more)  # type: ignore[arg-type]  # what it was given
 
-    batchrun.monkeypatch.setattr("batchrun.cli.commands_run.go_on", broken)
+    batchrun.monkeypatch.setattr("batchrun.cli.commands_run.continue_batch", broken)
     ended = batchrun("resume", "--all", "--debug")
     assert ended.exit_code == ExitCode.UNEXPECTED
     assert f"Error: batch {first}: batchrun failed unexpectedly (RecursionError" in ended.stderr

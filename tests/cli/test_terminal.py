@@ -17,8 +17,8 @@ from batchrun.cli.output import (
     fitting,
     is_screen,
     mark_of,
+    print_lines,
     table,
-    tell_all,
     wrapped,
 )
 from batchrun.cli.progress import quota_line
@@ -144,7 +144,7 @@ def test_a_line_to_be_copied_is_not_broken_on_a_narrow_screen(
     monkeypatch.setattr("batchrun.cli.output.is_screen", lambda _: True)
     monkeypatch.setenv("COLUMNS", "30")
     path = "/home/anna/Mr. X, 3 h (a; b)/no ending of a file"
-    tell_all([f"Note:      {path}", Whole(f"Workbook:  {path}")])
+    print_lines([f"Note:      {path}", Whole(f"Workbook:  {path}")])
     shown = capsys.readouterr().out
     assert f"Workbook:  {path}\n" in shown
     assert f"Note:      {path}\n" not in shown

@@ -372,7 +372,7 @@ def test_marked_rows_stop_after_as_many_failures_as_was_said(
     mark(batchrun.folder / "accounts.results.xlsx", 3)
     seen: list[Settings] = []
     batchrun.monkeypatch.setattr(
-        "batchrun.cli.commands_run.go_on",
+        "batchrun.cli.commands_run.continue_batch",
         lambda _batch, settings, _manner, **_how: seen.append(settings),
     )
     batchrun("run", "accounts.results.xlsx", "--yes", "--stop-after-failures", "1")
@@ -385,10 +385,11 @@ def test_marked_rows_stop_after_as_many_failures_as_was_said(
 def test_a_failed_request_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
     counts = dict.fromkeys(Outcome, 0)
     with ProgressPrinter() as printer:
-        for notice in ("HTTP 500: internal error", "No more triggers: 3 jobs in a row"):
-            printer.show(Progress(counts, 0, 0, 60, 60, notice=notice))
+        printer.show(Progress(counts, 0, 0, 60, 60, notice="HTTP 500: internal error"))
+        for _ in range(2):
+            printer.show(Progress(counts, 0, 0, 60, 60, stopped_because="3 jobs in a row"))
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("A request brought nothing usable (HTTP 500: internal error)")
+    assert first == "A request failed (HTTP 500: internal error). Retrying."
     assert second == "No more triggers: 3 jobs in a row"
 
 

@@ -44,6 +44,38 @@ def encodings() -> Iterator[Case]:
         ("mac-roman", text.encode("mac_roman"), ["Mac Roman, a guess"]),
     ):
         yield Case(f"encoding-{name}.txt", content, ACCENTS, [2, 3], says)
+    for encoding, first, second in (
+        ("shift_jis", "株式会社日立製作所", "東京都千代田区"),
+        ("euc_jp", "株式会社日立製作所", "パナソニック ホールディングス"),
+        ("gbk", "华为技术有限公司", "深圳市龙岗区"),
+        ("big5", "台灣積體電路製造股份有限公司", "新竹市"),
+        ("euc_kr", "삼성전자 주식회사", "경기도 수원시"),
+        ("cp1251", "ООО Рога и копыта", "Санкт-Петербург"),  # noqa: RUF001
+        ("koi8_r", "ООО Рога и копыта", "Санкт-Петербург"),  # noqa: RUF001
+        ("cp1250", "Grzegorz Brzęczyszczykiewicz", "Łódź"),
+        ("iso8859_2", "Žďárské strojírny", "Jiří Dvořák, Plzeň"),
+        ("cp1253", "Ελληνικά Πετρέλαια", "Θεσσαλονίκη"),
+        ("cp1254", "Türkiye İş Bankası", "Çağrı Gündoğdu"),  # noqa: RUF001
+    ):
+        names = [["Company ID", "Name"], [A, first], [B, second]]
+        content = csv(names, ";").encode(encoding)
+        yield Case(
+            f"encoding-{encoding}.csv", content, names, [2, 3], [f'a guess: check "{first}"']
+        )
+    mixed = csv(ACCENTS, ";").encode() + f"{A};Zürich;Genève\n".encode("cp1252")
+    yield Case("encoding-mixed.csv", mixed, error="line 4: 1 line is not UTF-8")
+    stray = csv([["Company ID", "Name"], [A, '"ACME" AND SONS']])
+    yield Case("quote-stray.csv", stray.encode(), error="--quoting literal")
+    yield Case(
+        "quote-stray-literal.csv",
+        stray.encode(),
+        [["Company ID", "Name"], [A, '"ACME" AND SONS']],
+        [2],
+        options={"quoting": "literal"},
+    )
+    spaced = csv([['"Company ID"', '"Name"'], [f'"{A}"', '"Acme, Inc"']], ", ")
+    wanted = [["Company ID", "Name"], [A, "Acme, Inc"]]
+    yield Case("quote-after-a-space.csv", spaced.encode(), wanted, [2])
     quotes = [["Company ID", "Name"], [A, "Anna\u2019s \u201cBest\u201d \u2013 20 \u20ac"]]
     content = csv(quotes, ";").encode("cp1252")
     yield Case("encoding-cp1252-punctuation.csv", content, quotes, [2], AS_WINDOWS)

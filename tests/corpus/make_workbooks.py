@@ -144,6 +144,7 @@ def merged() -> Iterator[Case]:
     yield Case(
         "header-merged-over-two-rows.xlsx", saved(workbook),
         [["Company ID", "Address / City", "Address / Zip"], [A, "Ulm", "1"]], [3],
+        ["The header has 2 lines (1-2)"],
     )  # fmt: skip
     workbook, sheet = book([["Our accounts", None, None], *PLAIN])
     sheet.merge_cells("A1:C1")

@@ -111,7 +111,7 @@ def wrong_mentions(page: Page) -> list[str]:
 def unknown_options(page: Page) -> list[str]:
     """Options in sentences that no command has."""
     written = {re.split(r"[ =]", code)[0] for code in page.code() if code.startswith("-")}
-    options = {each for each in written if re.fullmatch(r"--?[a-z][a-z-]*", each)}
+    options = {each for each in written if re.fullmatch(r"--[a-z][a-z-]*|-[a-z]", each)}
     return sorted(options - EVERY_OPTION)
 
 

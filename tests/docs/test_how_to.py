@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROWS, BEGUN = 6, 4
 AS_IT_SHOULD = {ExitCode.COMPLETED, ExitCode.INCOMPLETE, ExitCode.PAUSED}
-NEVER_ENDS = {"sandbox"}
+NEVER_ENDS = {"sandbox", "web"}
 
 
 def sections(name: str) -> list[object]:

@@ -4,8 +4,9 @@ Run from the repository: ``python -m tests.fuzz.loading --minutes 10 --seed 1``.
 
 Inputs are files of the corpus, bent: bytes flipped, cut, doubled, pieces of other files put in;
 in a workbook also inside its parts, which are packed again, so that the mutation gets past the
-archive. Others are spelled anew only: other quotes, white space and prefixes, which must
-not change what is read. Each is loaded in a child process that takes many: one that dies, hangs,
+archive, and its structure: merges, places of cells, styles, hidden rows, the order of sheets.
+Others are only spelled in another way: other quotes, white space and prefixes, which must not
+change what is read. Each is loaded in a child process that takes many: one that dies, hangs,
 or raises anything but an ``InputError`` is a finding, as is another table in another spelling;
 its file is kept in ``fuzz-findings/``.
 """
@@ -17,6 +18,7 @@ import hashlib
 import io
 import multiprocessing
 import random
+import re
 import time
 import zipfile
 from collections import Counter
@@ -73,6 +75,48 @@ def mutate(content: bytes, other: bytes, chance: random.Random) -> bytes:
     return bytes(bent)
 
 
+def restructure(parts: dict[str, bytes], chance: random.Random) -> None:
+    """Change what a sheet is made of: merges, places, styles, hidden rows, the order of sheets."""
+    sheets = [name for name in parts if "worksheets/" in name and name.endswith(".xml")]
+    if not sheets:
+        return
+    name = chance.choice(sheets)
+    sheet = parts[name]
+
+    def place() -> bytes:
+        return f"{chance.choice('ABCDE')}{chance.randrange(1, 9)}".encode()
+
+    match chance.randrange(7):
+        case 0:
+            merged = b"".join(
+                b'<mergeCell ref="' + place() + b":" + place() + b'"/>' for _ in range(3)
+            )
+            merges = b"</sheetData><mergeCells>" + merged + b"</mergeCells>"
+            parts[name] = sheet.replace(b"</sheetData>", merges, 1)
+        case 1:
+            book = parts.get("xl/workbook.xml", b"")
+            listed = re.findall(rb"<sheet [^>]*/>", book)
+            chance.shuffle(listed)
+            turn = iter(listed)
+            parts["xl/workbook.xml"] = re.sub(rb"<sheet [^>]*/>", lambda _: next(turn), book)
+        case 2:
+            style = str(chance.choice((0, 1, 7, 99, 99_999))).encode()
+            parts[name] = re.sub(rb' s="\d+"', b' s="' + style + b'"', sheet, count=3)
+        case 3:
+            mark = chance.choice((b' hidden="1"', b' ht="0"', b' hidden="false"', b' spans="1:1"'))
+            parts[name] = sheet.replace(b"<row ", b"<row" + mark + b" ", chance.randrange(1, 4))
+        case 4:
+            parts[name] = re.sub(rb' r="[A-Z]+\d+"', b' r="' + place() + b'"', sheet, count=2)
+        case 5:
+            rows = re.findall(rb"<row .*?</row>", sheet, re.DOTALL)
+            if rows:
+                row, other = chance.choice(rows), chance.choice(rows)
+                parts[name] = sheet.replace(row, chance.choice((b"", row + row, other)), 1)
+        case _:
+            columns = b'<cols><col min="1" max="16384" hidden="1"/></cols><sheetData'
+            parts[name] = sheet.replace(b"<sheetData", columns, 1)
+
+
 def mutate_workbook(content: bytes, other: bytes, chance: random.Random) -> bytes:
     """Bend one part of a workbook, and pack it again."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -80,7 +124,11 @@ def mutate_workbook(content: bytes, other: bytes, chance: random.Random) -> byte
     name = chance.choice(list(parts))
     if sum(map(len, parts.values())) > LARGEST_BYTES:
         return mutate(content, other, chance)
-    parts[name] = mutate(parts[name], other, chance)
+    if chance.random() < 0.5:
+        for _ in range(chance.choice((1, 2, 3))):
+            restructure(parts, chance)
+    else:
+        parts[name] = mutate(parts[name], other, chance)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for part, text in parts.items():
@@ -167,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kinds", default="csv txt xlsx xlsm xls xlsb ods")
+    parser.add_argument("--kinds", default="csv txt xlsx xlsm xls xlsb ods xml html")
     given = parser.parse_args()
     kinds = tuple(f".{kind}" for kind in given.kinds.split())
     files = [path for path in sorted(FILES.iterdir()) if path.suffix in kinds]

@@ -71,7 +71,7 @@ def test_an_empty_cell_is_missing(cell: Cell) -> None:
         (UUID + "0", "33 hexadecimal digits instead of 32"),
         ("a1b2c3d4e5f6-7890-abcd-ef12-34567890", "hyphens are in the wrong places"),
         (UUID.replace("f6", "g6"), "'g' at position 12"),
-        (UUID.replace("-", "\u2011", 1), "(non-breaking hyphen) at position 9"),
+        (UUID.replace("-", "\u00b7", 1), "(middle dot) at position 9"),
         ("#N/A", "broken formula"),
         ("#REF!", "broken formula"),
         ("info@example.com", "e-mail address"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from batchrun.errors import InputError
+from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables import (
     ColumnQuestion,
@@ -11,6 +11,7 @@ from batchrun.tables import (
     find_roles,
     from_frame,
     swap_notice,
+    unused_notices,
 )
 from tests.tables.files import OTHER_UUID, UUID
 
@@ -42,14 +43,64 @@ def test_a_contact_column_alone_is_enough() -> None:
 
 def test_a_weak_name_counts_when_its_cells_are_uuids() -> None:
     assert find_roles(table(("Account ID", UUID))) == {Role.COMPANY: 0}
-    with pytest.raises(InputError, match="No column holds UUIDs"):
+    with pytest.raises(InputError, match=r"no column holds UUIDs.*Account ID .*2 Salesforce"):
         find_roles(table(("Account ID", SALESFORCE_ID)))
 
 
-def test_a_strong_name_wins_over_a_weak_one_whatever_they_hold() -> None:
-    """The rows are then invalid with a reason, which says more than a silent other choice."""
-    roles = find_roles(table(("Account ID", UUID), ("Company ID", SALESFORCE_ID)))
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("Company ID", SALESFORCE_ID),
+        ("Organization - ID", 3),
+        ("Associated Company IDs (Primary)", 14829301754),
+        ("Company ID", ""),
+    ],
+)
+@pytest.mark.parametrize("good", ["PG Company ID", "Account ID", "Account UUID"])
+def test_the_content_of_a_column_decides_and_not_its_name(
+    name: str, cell: object, good: str
+) -> None:
+    """A CRM's own ID under a name that we know does not keep a column of UUIDs from its role."""
+    frame = pd.DataFrame([[cell, UUID, "x"]] * 3, columns=[name, good, "Name"])
+    assert find_roles(from_frame(frame)) == {Role.COMPANY: 1}
+
+
+def test_the_names_of_the_service_win_over_those_that_a_crm_uses_too() -> None:
+    dynamics = table(("(Do Not Modify) Account", UUID), ("accountid", UUID), ("contactid", UUID),
+                     ("PG Company ID", OTHER_UUID), ("PGAI Contact UUID", OTHER_UUID))  # fmt: skip
+    assert find_roles(dynamics) == {Role.COMPANY: 3, Role.CONTACT: 4}
+
+
+def test_a_column_that_is_named_like_ids_but_holds_none_is_reported() -> None:
+    columns = table(("Contact ID", SALESFORCE_ID), ("PG Company ID", UUID))
+    roles = find_roles(columns)
     assert roles == {Role.COMPANY: 1}
+    [notice] = unused_notices(columns, roles, ())
+    assert notice.startswith("Column Contact ID is not used for contact IDs")
+    assert "2 Salesforce IDs" in notice
+
+
+def test_a_role_that_is_not_wanted_is_not_looked_for() -> None:
+    columns = table(("Company ID", UUID), ("Contact ID", OTHER_UUID))
+    assert find_roles(columns, without=[Role.CONTACT]) == {Role.COMPANY: 0}
+    assert find_roles(columns, without=[Role.COMPANY]) == {Role.CONTACT: 1}
+    with pytest.raises(UsageError, match="leave no ID"):
+        find_roles(columns, without=list(Role))
+    with pytest.raises(UsageError, match="exclude each other"):
+        find_roles(columns, company_column="Company ID", without=[Role.COMPANY])
+    with pytest.raises(InputError, match="no column with UUIDs is named like a contact ID"):
+        find_roles(table(("Company ID", UUID)), without=[Role.COMPANY])
+
+
+def test_two_lists_side_by_side_are_not_sent_as_one() -> None:
+    columns = [("Company ID", UUID), ("Name", "x"), ("", ""), ("Contact ID", UUID), ("Name", "y")]
+    with pytest.raises(InputError, match="two lists side by side"):
+        find_roles(table(*columns))
+    assert find_roles(table(*columns), without=[Role.CONTACT]) == {Role.COMPANY: 0}
+    both = find_roles(table(*columns), company_column="Company ID", contact_column="Contact ID")
+    assert both == {Role.COMPANY: 0, Role.CONTACT: 3}
+    spaced = [("Company ID", UUID), ("", ""), ("Contact ID", UUID), ("", ""), ("Name", "y")]
+    assert find_roles(table(*spaced)) == {Role.COMPANY: 0, Role.CONTACT: 2}
 
 
 def test_of_two_strong_names_the_one_with_uuids_wins() -> None:

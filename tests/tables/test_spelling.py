@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 
     from batchrun.tables.books import Content
 
+
+def is_read_without_options(path: Path) -> bool:
+    expected = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
+    return not expected["error"] and not expected["options"]
+
+
 READ = [
     path
     for path in sorted(FILES.glob("*.xlsx"))
-    if path.read_bytes().startswith(b"PK\x03\x04")
-    and not json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))["error"]
+    if path.read_bytes().startswith(b"PK\x03\x04") and is_read_without_options(path)
 ]
 
 

@@ -89,7 +89,6 @@ def test_a_single_column_keeps_its_commas(tmp_path: Path) -> None:
         f"Company ID\n{UUID}, Acme\n{OTHER_UUID}, Bay\n",  # its header is the title of none
         f"Kennung\nAcme, {UUID}\nBay, {OTHER_UUID}\n",
         f"List\nID,Name\n{UUID},Acme\nBay\n",  # not as many in each line
-        f"{UUID}\nID,Name\n{OTHER_UUID},Acme\n",
     ],
 )
 def test_what_does_not_show_itself_a_list_below_a_title_is_a_single_column(

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+import batchrun
+from tests.web.conftest import running_site
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -255,8 +258,46 @@ def test_a_list_that_is_too_large_leaves_nothing(site: Site, tmp_path: Path) -> 
     assert list(site.workspace.lists.folder.glob("*")) == []
 
 
-def test_the_key_is_in_no_page(site: Site) -> None:
+def test_a_key_is_checked_stored_and_in_no_page(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))  # profiles of this test alone
+    wrong = "pgai-wrong-key-0123456789"
+    for path in ("/start/key", "/settings/key"):
+        refused = site.post(path, key=wrong)
+        assert refused.status_code == 400
+        assert "does not know this key" in refused.text
+        assert wrong not in refused.text
+        assert site.post(path, key="sandbox").status_code == 303
     with site.client() as client:
         pages = [client.get(path).text for path in ("/", "/start", "/settings", "/live")]
-    key = "sandbox"
-    assert not [page for page in pages if re.search(rf'value="{key}"|>\s*{key}\s*<', page)]
+    assert not [page for page in pages if re.search(r'value="sandbox"|>\s*sandbox\s*<', page)]
+
+
+def test_without_a_key_the_first_screen_offers_one_or_practice(tmp_path: Path) -> None:
+    settings = batchrun.Settings(journal=str(tmp_path / "journal.db"))
+    with running_site(tmp_path) as site, site.client() as client:
+        site.workspace._settings = settings
+        assert client.get("/").headers["location"] == "/start"
+        assert "Try it without a key" in client.get("/start").text
+        assert site.post("/start/sandbox").status_code == 303
+        assert "Practice: nothing is charged" in client.get("/").text
+
+
+def test_a_stranger_s_batch_is_not_continued(site: Site, tmp_path: Path) -> None:
+    """A journal may come with a folder: what it holds was never agreed to on this machine."""
+    path = tmp_path / "list.csv"
+    path.write_text(SAMPLE.format(name="x") + "0949673c-da0f-4644-8ab1-e17cc91b5872,y\n")
+    settings = site.workspace.settings
+    batchrun.run(path, "Account Research", limit=1, settings=settings)
+    (summary,) = batchrun.batches(settings=settings)
+    assert summary.output is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batchrun.web.work.has_agreed", lambda *_: False)  # as on another machine
+        answer = site.post(f"/batches/{summary.batch_id}/resume")
+    assert answer.status_code == 400
+    assert "was not begun on this computer" in answer.text
+    assert len(site.triggers) == 1
+    assert site.post(f"/batches/{summary.batch_id}/resume").status_code == 303
+    site.workspace.wait(30)
+    assert len(site.triggers) == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from batchrun import workbook
-from batchrun.errors import OutputError, UsageError
+from batchrun.errors import OutputError
 from batchrun.model import Outcome
 from batchrun.workbook import Crm, Form
 from batchrun.workbook.layout import Shape
@@ -63,47 +62,6 @@ def test_the_columns_are_those_that_are_wanted(
 
     assert sheet(path)[0][FIRST:] == columns
     assert ("People" in sheet_names(path)) == ("People" in columns)
-
-
-def test_a_layout_keeps_the_columns_from_month_to_month(tmp_path: Path) -> None:
-    layout = tmp_path / "layout.json"
-    march, april = tmp_path / "march.xlsx", tmp_path / "april.xlsx"
-    form = Form(rename={"a.x": "The X"}, layout=layout).with_layout()
-    workbook.write(batch_of({"a": {"x": 1}, "b": 2}), march, form)
-
-    again = Form(layout=layout).with_layout()
-    workbook.write(batch_of({"new": 1, "b": 3}, {"a": {"x": 4}}), april, again)
-
-    assert sheet(march)[0] == sheet(april)[0]
-    assert [cells[FIRST:] for cells in sheet(april)] == [["The X", "B"], ["", 3], [4, ""]]
-
-
-def test_a_layout_is_kept_only_when_all_is_finished(tmp_path: Path) -> None:
-    form = Form(layout=tmp_path / "layout.json").with_layout()
-    unfinished = batch([row(0, {"a": 1}), row(1, None, Outcome.PENDING)])
-
-    workbook.write(unfinished, tmp_path / "out.xlsx", form)
-
-    assert not (tmp_path / "layout.json").exists()
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"columns": "a"}', "{}", "\x00"])
-def test_a_layout_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    layout = tmp_path / "layout.json"
-    layout.write_text(text, encoding="utf-8")
-
-    with pytest.raises(UsageError, match="is not one that batchrun has written"):
-        Form(layout=layout).with_layout()
-
-
-def test_what_is_given_wins_over_a_layout(tmp_path: Path) -> None:
-    layout = tmp_path / "layout.json"
-    kept = {"columns": ["a"], "rename": {"a": "A", "b": "B"}, "flat_depth": 2}
-    layout.write_text(json.dumps(kept), encoding="utf-8")
-
-    form = Form(["b"], {"b": "Bee"}, layout=layout).with_layout()
-
-    assert form.shape == Shape(("b",), {"a": "A", "b": "Bee"}, 2)
 
 
 SALESFORCE = "0015g00000XyZabAAB"

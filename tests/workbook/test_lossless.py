@@ -169,13 +169,15 @@ def plan_of(rows: int) -> Any:
     return make_plan(table, Workflow("wf_1", "Research"), {Role.COMPANY: 0}, Parameters(), rates)
 
 
-async def complete(journal: Journal, batch_id: str, sent: list[JSON], order: list[int]) -> None:
+async def complete(
+    journal: Journal, batch_id: str, sent: list[JSON], order: list[int], prefix: str = "exec"
+) -> None:
     now = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
     jobs = journal.jobs(batch_id, "key")
     pending = {job.number: job for job in jobs.pending()}
     with journal.hold(batch_id):
         for number in order:
-            name = f"exec_{number}"
+            name = f"{prefix}_{number}"
             job = pending[number]
             assert await jobs.intend(job)
             queued = Execution(name, ExecutionStatus.QUEUED, created_at=now)

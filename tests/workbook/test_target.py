@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,3 +194,25 @@ def test_a_target_that_is_held_whatever_its_number_is_said(
     with pytest.raises(OutputError, match="batchrun export"), whole_file(tmp_path / "o.csv") as it:
         it.temporary.write_text("x", encoding="utf-8")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_workbook_has_the_permissions_of_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        with whole_file(tmp_path / "out.xlsx") as place:
+            place.temporary.write_bytes(b"results")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out.xlsx").stat().st_mode) == mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_workbook_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    target = tmp_path / "out.xlsx"
+    target.touch()
+    target.chmod(0o640)
+    with whole_file(target) as place:
+        place.temporary.write_bytes(b"results")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640

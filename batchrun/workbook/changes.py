@@ -1,0 +1,134 @@
+"""What is new since an earlier batch: which rows, which fields, before and now. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchrun.workbook.columns import name_of
+from batchrun.workbook.flatten import as_json
+from batchrun.workbook.titles import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from batchrun.model import JSON, BatchResults, Cell, ResultRow
+    from batchrun.workbook.flatten import Flat, Path
+    from batchrun.workbook.layout import Layout
+
+NEW, CHANGED, SAME = "new", "changed", "same"
+COLUMN = "changed"
+"""The column of Results that says which of the three a row is."""
+
+FEW = 3
+"""Rows from which on a field that differs in every one of them is taken to be volatile."""
+_VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
+"""Words of fields that are volatile where fewer rows are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A value that is not what it was.
+
+    Attributes:
+        number: Number of the row, counted from 0.
+        line: Its line in the list.
+        name: What it is called, ``None`` where the list has no names.
+        path: Where the value is in the result.
+        field: What that is called.
+        before: What it was; ``None`` for nothing.
+        now: What it is.
+        earlier_at: When the earlier result was finished; aware, UTC.
+    """
+
+    number: int
+    line: int
+    name: str | None
+    path: Path
+    field: str
+    before: Cell
+    now: Cell
+    earlier_at: datetime | None
+
+
+class Comparison:
+    """The results of a batch beside those of an earlier one.
+
+    Args:
+        results: The batch, with what it is compared with.
+        layout: Its columns.
+
+    Attributes:
+        volatile: Fields that are left out, because they differ in every row.
+    """
+
+    def __init__(self, results: BatchResults, layout: Layout) -> None:
+        self._results, self._layout = results, layout
+        self._columns = {column.path: column for column in layout.results}
+        compared: Counter[Path] = Counter()
+        differing: Counter[Path] = Counter()
+        for _, now, before, _ in self._pairs():
+            for path in self._columns:
+                values = self._value(path, before), self._value(path, now)
+                if values != (None, None):
+                    compared[path] += 1
+                    differing[path] += values[0] != values[1]
+        self.volatile = tuple(
+            path
+            for path, times in differing.items()
+            if times == compared[path] and (times >= FEW or _VOLATILE & set(words_of(path[-1])))
+        )
+
+    def changes(self) -> Iterator[Change]:
+        """Each change, row by row."""
+        fields = [path for path in self._columns if path not in self.volatile]
+        for (number, row), now, before, at in self._pairs():
+            name = name_of(row.row.cells, self._layout.names)
+            for path in fields:
+                was, value = self._value(path, before), self._value(path, now)
+                if was != value:
+                    title = self._columns[path].title
+                    yield Change(number, row.row.line, name, path, title, was, value, at)
+
+    def marks(self) -> Iterator[str | None]:
+        """For each row whether it is new, changed or the same; ``None`` without a result."""
+        assert self._results.earlier is not None
+        fields = [path for path in self._columns if path not in self.volatile]
+        for row, (earlier, _) in zip(self._results.rows, self._results.earlier.rows, strict=True):
+            if row.result is None:
+                yield None
+            elif earlier is None:
+                yield NEW
+            else:
+                now, before = self._layout.flat(row.result), self._layout.flat(earlier)
+                differ = any(self._value(each, before) != self._value(each, now) for each in fields)
+                yield CHANGED if differ else SAME
+
+    def _pairs(
+        self,
+    ) -> Iterator[tuple[tuple[int, ResultRow], Flat, Flat, datetime | None]]:
+        """The rows that have a result now and before."""
+        assert self._results.earlier is not None
+        both = zip(self._results.rows, self._results.earlier.rows, strict=True)
+        for number, (row, (earlier, at)) in enumerate(both):
+            if row.result is not None and earlier is not None:
+                yield (number, row), self._layout.flat(row.result), self._layout.flat(earlier), at
+
+    def _value(self, path: Path, flat: Flat) -> Cell:
+        """A value to compare and to show; of a list of objects what its items are called."""
+        items = flat.items.get(path)
+        if items is not None:
+            return "\n".join(_called(item) for item in items)
+        column = self._columns[path]
+        value = column.value(flat) if path in flat.values else None
+        return None if value == "" else value
+
+
+def _called(item: dict[str, JSON]) -> str:
+    for key in ("title", "name", "label", "headline"):
+        called = item.get(key)
+        if isinstance(called, str) and called.strip():
+            return " ".join(called.split())
+    return as_json(item)

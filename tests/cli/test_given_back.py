@@ -1,0 +1,186 @@
+"""Results given back after another program has saved them: known by what they hold."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from tests.cli.test_again import RESULTS, mark, results, rows, triggers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+__all__ = ["results"]
+
+
+def without_properties(path: Path) -> Path:
+    """As a program saves it that knows no custom properties."""
+    bare = path.with_name("bare.xlsx")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(bare, "w") as new:
+        for name in old.namelist():
+            if name != "docProps/custom.xml":
+                new.writestr(name, old.read(name))
+    return bare
+
+
+def as_pandas(path: Path) -> Path:
+    saved = path.with_name("pandas.xlsx")
+    pd.read_excel(path, sheet_name="Results", engine="openpyxl").to_excel(saved, index=False)
+    return saved
+
+
+def as_csv(path: Path) -> Path:
+    saved = path.with_name("saved.csv")
+    with saved.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=";").writerows(openpyxl.load_workbook(path)["Results"].values)
+    return saved
+
+
+def as_utf_16(path: Path) -> Path:
+    saved = path.with_name("saved.txt")
+    saved.write_text(as_csv(path).read_text("utf-8"), encoding="utf-16")
+    return saved
+
+
+def as_ods(path: Path) -> Path:
+    office = shutil.which("soffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed")
+    profile = f"-env:UserInstallation=file://{path.parent}/profile"
+    command = [office, profile, "--headless", "--convert-to", "ods", str(path)]
+    subprocess.run(command, check=True, capture_output=True, cwd=path.parent, timeout=120)
+    return path.with_suffix(".ods")
+
+
+def edited(change: Callable[[Any], None]) -> Callable[[Path], Path]:
+    def edit(path: Path) -> Path:
+        book = openpyxl.load_workbook(path)
+        change(book["Results"])
+        saved = path.with_name("edited.xlsx")
+        book.save(saved)
+        return saved
+
+    return edit
+
+
+def column(sheet: Any, title: str) -> int:
+    return [cell.value for cell in sheet[1]].index(title) + 1
+
+
+def renamed(sheet: Any) -> None:
+    sheet.title = "My copy"
+
+
+def with_a_line_above(sheet: Any) -> None:
+    sheet.tables.clear()
+    sheet.insert_rows(1)
+    sheet["A1"] = "Checked by Anna"
+
+
+def without(title: str) -> Callable[[Any], None]:
+    def delete(sheet: Any) -> None:
+        sheet.tables.clear()
+        sheet.delete_cols(column(sheet, title))
+
+    return delete
+
+
+def moved_to_the_front(sheet: Any) -> None:
+    sheet.tables.clear()
+    at = column(sheet, "run again")
+    values = [cell.value for (cell,) in sheet.iter_rows(min_col=at, max_col=at)]
+    sheet.delete_cols(at)
+    sheet.insert_cols(1)
+    for line, value in enumerate(values, start=1):
+        sheet.cell(line, 1, value)
+
+
+SAVED = {
+    "without properties": without_properties,
+    "by pandas": as_pandas,
+    "as CSV": as_csv,
+    "as Unicode text": as_utf_16,
+    "as ODS": as_ods,
+    "renamed sheet": edited(renamed),
+    "line above": edited(with_a_line_above),
+    "without a message": edited(without("batchrun message")),
+    "without a status": edited(without("batchrun status")),
+    "without executions": edited(without("execution id")),
+    "without IDs": edited(without("Company ID")),
+    "column moved": edited(moved_to_the_front),
+}
+
+
+@pytest.mark.parametrize("saved", SAVED)
+def test_only_marked_rows_are_sent_however_the_results_were_saved(
+    batchrun: CommandLine, sandbox: str, results: Path, saved: str
+) -> None:
+    mark(results, 3)
+    paid, before = triggers(sandbox), rows(results)
+    file = SAVED[saved](results)
+
+    ended = batchrun("run", file.name, "--yes")
+
+    assert "1 job to trigger again" in ended.stdout, ended.stderr
+    assert triggers(sandbox) == paid + 1
+    (written,) = batchrun.folder.glob(f"{file.stem} (2).xlsx")
+    after = rows(written)
+    changed = [a["execution id"] != b["execution id"] for a, b in zip(after, before, strict=True)]
+    assert changed == [False, True, False, False]
+
+
+@pytest.mark.parametrize("saved", ["without properties", "by pandas", "as CSV"])
+def test_results_without_a_mark_are_never_run_whole(
+    batchrun: CommandLine, sandbox: str, results: Path, saved: str
+) -> None:
+    file, paid = SAVED[saved](results), triggers(sandbox)
+
+    ended = batchrun("run", file.name, "-w", "Account Research", "--yes")
+
+    assert ended.exit_code == 2
+    assert "no row of it is marked" in ended.stderr
+    assert triggers(sandbox) == paid
+
+
+def test_results_without_the_column_say_what_is_missing(
+    batchrun: CommandLine, sandbox: str, results: Path
+) -> None:
+    edited(without("run again"))(results)
+    ended = batchrun("run", "edited.xlsx", "--yes")
+    assert 'no column "run again"' in ended.stderr
+
+
+def test_results_of_an_unknown_batch_are_not_run(
+    batchrun: CommandLine, sandbox: str, results: Path
+) -> None:
+    file, paid = as_csv(results), triggers(sandbox)
+    ended = batchrun("run", file.name, "--yes", "--journal", str(batchrun.folder / "other.db"))
+    assert "does not know" in ended.stderr
+    assert triggers(sandbox) == paid
+
+
+def test_a_column_of_the_list_with_our_name_is_no_mark(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    head, *lines = accounts.read_text("utf-8").splitlines()
+    own = [f"{head},run again,batchrun status", *(f"{line},yes,completed" for line in lines)]
+    accounts.write_text("\n".join(own), encoding="utf-8")
+    ended = batchrun("run", str(accounts), "-w", "Account Research", "--yes")
+    assert ended.exit_code in {0, 3}, ended.stderr
+    paid = triggers(sandbox)
+
+    for save in (lambda path: path, without_properties, as_pandas, as_csv):
+        file = save(batchrun.folder / RESULTS)
+        ended = batchrun("run", file.name, "--yes")
+        assert "no row of it is marked" in ended.stderr
+    assert triggers(sandbox) == paid

@@ -1,0 +1,366 @@
+"""Files of the corpus whose structure misleads: spans, merged cells, second tables, no header.
+
+Run from the repository: ``python -m tests.corpus.make_structure``.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import openpyxl
+
+from tests.corpus.cases import A, B, C, Case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.corpus.cases import Rows
+
+D = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+HEAD = ["Company ID", "Contact ID", "Name"]
+ROWS = [[A, B, "Ann"], [A, C, "Bo"], [B, D, "Cy"]]
+
+
+def page(*tables: str) -> bytes:
+    """A web page of these tables."""
+    return f"<html><meta charset=utf-8><body>{''.join(tables)}</body></html>".encode()
+
+
+def plain(*rows: list[str], attributes: str = "") -> str:
+    """A table without spans."""
+    cells = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table {attributes}>{cells}</table>"
+
+
+def book(*rows: Any, merge: str = "", formats: dict[str, str] | None = None) -> bytes:
+    """A workbook of one sheet with these ranges merged, separated by blanks."""
+    workbook = openpyxl.Workbook()
+    sheet = workbook.worksheets[0]
+    for row in rows:
+        sheet.append(list(row))
+    for place, code in (formats or {}).items():
+        sheet[place].number_format = code
+    for each in merge.split():
+        sheet.merge_cells(each)
+    stream = io.BytesIO()
+    workbook.save(stream)
+    return stream.getvalue()
+
+
+def text(*rows: list[str]) -> bytes:
+    """A CSV of these rows."""
+    return "".join(",".join(row) + "\n" for row in rows).encode()
+
+
+def spans() -> Iterator[Case]:
+    """HTML cells that span rows and columns, and pages of several tables."""
+    owner = "<tr><th>Owner<th>Company ID<th>Contact ID</tr>"
+    table = [["Owner", "Company ID", "Contact ID"], ["Ann", A, B], ["Ann", C, D]]
+    rows = f"<tr><td rowspan={{}}>Ann</td><td>{A}</td><td>{B}</td></tr><tr><td>{C}</td><td>{D}"
+    for name, span in (("rowspan", "2"), ("rowspan-to-the-end", "0"), ("rowspan-too-far", "99")):
+        yield Case(
+            f"html-{name}.html", page(f"<table>{owner}{rows.format(span)}</table>"), table, [2, 3],
+            ["1 cell was filled from the merged cells above them (Owner 1)"],
+        )  # fmt: skip
+    group = f"<tbody>{rows.format(0)}</tbody><tbody><tr><td>Bo<td>{B}<td>{A}</tbody>"
+    yield Case(
+        "html-rowspan-of-a-row-group.html",
+        page(f"<table><thead>{owner}</thead>{group}</table>"), [*table, ["Bo", B, A]], [2, 3, 4],
+        ["1 cell was filled"],
+    )  # fmt: skip
+    heads = (
+        "<tr><th rowspan=2>Name<th colspan=2>Company</tr><tr><th>ID<th>City</tr>"
+        f"<tr><td>Acme<td>{A}<td>Ulm</tr>"
+    )
+    yield Case(
+        "html-header-of-two-rows.html", page(f"<table>{heads}</table>"),
+        [["Name", "Company / ID", "Company / City"], ["Acme", A, "Ulm"]], [3],
+        ["The header has 2 lines (1-2)"],
+    )  # fmt: skip
+    wide = f"<tr><td colspan=2>{A}<td>x</tr>"
+    yield Case(
+        "html-colspan-in-a-row.html",
+        page(f"<table><tr><th>Company ID<th>More<th>Name</tr>{wide}</table>"),
+        [["Company ID", "More", "Name"], [A, "", "x"]], [2],
+    )  # fmt: skip
+    first, second = plain(HEAD, *ROWS[:2]), plain(HEAD, *ROWS[2:])
+    yield Case(
+        "html-two-tables-of-one-header.html", page("<h2>Ann</h2>", first, "<h2>Bo</h2>", second),
+        [HEAD, *ROWS], [2, 3, 5], ["2 tables of the page with the same header were joined"],
+    )  # fmt: skip
+    yield Case(
+        "html-header-in-a-table-of-its-own.html", page(plain(HEAD), plain(*ROWS)),
+        [HEAD, *ROWS], [2, 3, 4], ["2 tables of the page"],
+    )  # fmt: skip
+    other = plain(["Deal", "Amount"], ["x", "1"], ["y", "2"])
+    yield Case(
+        "html-two-tables-of-other-headers.html", page(other, first), [HEAD, *ROWS[:2]], [2, 3],
+        ["3 lines, 2 rows with IDs). Not read: table 1 (Deal, Amount: 3 lines)"],
+    )  # fmt: skip
+    yield Case(
+        "html-table-by-number.html", page(other, first),
+        [["Deal", "Amount"], ["x", "1"], ["y", "2"]], [2, 3], options={"sheet": "1"},
+    )  # fmt: skip
+    titled = [
+        f"<h2>{owner}</h2><table><tr><th colspan=3>Owner: {owner}</th></tr>{plain(HEAD, *rows)[8:]}"
+        for owner, rows in (("Ann", ROWS[:2]), ("Bo", ROWS[2:]))
+    ]
+    yield Case(
+        "html-a-titled-table-for-each-owner.xls", "".join(titled).encode(), [HEAD, *ROWS],
+        [3, 4, 7],
+        ["is a web page", "2 tables of the page", "1 line above the headers of the later",
+        "1 line above the header set aside (line 1: Owner: Ann)"],
+    )  # fmt: skip
+    inner = f"<table><tr><th>Menu<td>{first}</tr></table>"
+    yield Case("html-table-inside-a-layout.html", page(inner), [HEAD, *ROWS[:2]], [2, 3])
+    small = "<table><tr><td>Ann<td>x</table>"
+    nested = f"<table><tr><td>Company ID<td>Name<tr><td>{A}<td>{small}<tr><td>{B}<td>Bo</table>"
+    yield Case(
+        "html-small-table-inside-a-cell.html", page(nested),
+        [["Company ID", "Name"], [A, "Ann x"], [B, "Bo"]], [2, 3],
+    )  # fmt: skip
+    unseen = f"<table><tr><td>Company ID<tr style='display: none'><td>{A}<tr><td>{B}</table>"
+    yield Case(
+        "html-hidden-row.html", page(unseen), [["Company ID"], [A], [B]], [2, 3],
+        ["1 row is hidden on the page and read too"],
+    )  # fmt: skip
+
+
+def merged() -> Iterator[Case]:
+    """Merged cells among the rows, and merged cells that touch the header."""
+    body = [[A, B, "Ann"], [None, C, "Bo"], [None, D, "Cy"], [B, A, "Di"]]
+    filled: Rows = [HEAD, [A, B, "Ann"], [A, C, "Bo"], [A, D, "Cy"], [B, A, "Di"]]
+    yield Case(
+        "merged-company-over-rows.xlsx", book(HEAD, *body, merge="A2:A4"), filled, [2, 3, 4, 5],
+        ["2 cells were filled from the merged cells above them (Company ID 2)"],
+    )  # fmt: skip
+    total = ["Total", None, None]
+    yield Case(
+        "merged-over-a-total-and-a-blank-row.xlsx",
+        book(HEAD, [A, B, "Ann"], [None, C, "Bo"], [None, None, None], total, merge="A2:A4 A5:C5"),
+        filled[:3], [2, 3], ["1 subtotal or total set aside", "1 cell was filled", "1 blank row"],
+    )  # fmt: skip
+    yield Case(
+        "merged-sideways.xlsx", book(HEAD, [A, B, "Ann"], [B, None, None], merge="B3:C3"),
+        [HEAD, [A, B, "Ann"], [B, None, None]], [2, 3],
+    )  # fmt: skip
+    yield Case(
+        "merged-square-over-an-id.xlsx",
+        book(["Name", *HEAD[:2]], ["Ann", A, B], ["Acme", None, C], [None, None, D], merge="A3:B4"),
+        [["Name", *HEAD[:2]], ["Ann", A, B], ["Acme", None, C], ["Acme", None, D]], [2, 3, 4],
+        ["1 cell was filled from the merged cells above them (Name 1)"],
+    )  # fmt: skip
+    noted = [[*HEAD, "See the note"], *ROWS]
+    table: Rows = [noted[0], *([*row, None] for row in ROWS)]
+    for name, merge in (("one-column", "D1:D4"), ("a-square", "D1:F4")):
+        yield Case(f"merged-note-beside-the-list-{name}.xlsx", book(*noted, merge=merge), table,
+                   [2, 3, 4])  # fmt: skip
+    yield Case(
+        "merged-empty-box-over-the-header.xlsx", book(["Company ID", "Name"], [A, "x"], [B, "y"],
+        merge="C1:D3"), [["Company ID", "Name"], [A, "x"], [B, "y"]], [2, 3],
+    )  # fmt: skip
+    yield Case(
+        "merged-name-of-two-columns.xlsx",
+        book(["Company ID", None, "City"], ["Acme", A, "Ulm"], ["Bay", B, "Bonn"], merge="A1:B1"),
+        [["Company ID", "Company ID", "City"], ["Acme", A, "Ulm"], ["Bay", B, "Bonn"]], [2, 3],
+    )  # fmt: skip
+    yield Case(
+        "merged-names-above-names.xlsx",
+        book(["Company", None, "Contact", None], ["ID", "Name", "ID", "Name"], [A, "x", B, "y"],
+             merge="A1:B1 C1:D1"),
+        [["Company / ID", "Company / Name", "Contact / ID", "Contact / Name"], [A, "x", B, "y"]],
+        [3], ["The header has 2 lines (1-2)"],
+    )  # fmt: skip
+
+
+def seconds() -> Iterator[Case]:
+    """More than one table on a sheet, one above the other."""
+    upper = [["Company ID", "Name"], [A, "Acme"], [B, "Bay"]]
+    for name, lower in (
+        ("other-columns", [["Contact ID", "Person"], [C, "Ann"], [D, "Bo"]]),
+        ("other-order", [["Name", "Company ID"], ["Cat", C], ["Dot", D]]),
+        ("another-language", [["Kontaktschlüssel", "Person"], [C, "Ann"], [D, "Bo"]]),
+        ("unknown-names", [["Ansprechpartner", "Person"], [C, "Ann"], [D, "Bo"]]),
+    ):
+        for blank in ([], [["", ""]]):
+            if name == "unknown-names" and not blank:
+                continue
+            where = "below-a-blank-line" if blank else "at-once"
+            line = 4 + len(blank)
+            yield Case(
+                f"second-table-of-{name}-{where}.csv", text(*upper, *blank, *lower),
+                error=f"line {line} looks like a second header",
+            )  # fmt: skip
+    lower = [["Contact ID", "Person"], [C, "Ann"], [D, "Bo"]]
+    content = book(*upper, [], ["Our contacts"], *lower)
+    yield Case(
+        "second-table-below-a-title.xlsx", content, error="line 6 looks like a second header"
+    )
+    yield Case(
+        "second-table-lower-wanted.xlsx", content, lower, [7, 8],
+        ["of them 2 hold IDs and are not read"], options={"header_row": 6},
+    )  # fmt: skip
+    yield Case(
+        "second-table-upper-wanted.xlsx", content, upper, [2, 3],
+        says=None, options={"header_row": 1},
+    )  # fmt: skip
+    narrow = [["Firma", "Kennung"], ["Acme", A], ["Bay", B]]
+    wide = [["Company ID", "Contact ID", "Name", "City", "Mail"], [A, B, "x", "y", "a@b.de"]]
+    yield Case(
+        "second-table-wider-than-the-first.csv",
+        text(*([*row, "", "", ""] for row in narrow), *wide),
+        error="line 4 looks like the header, but line 2 above it holds an ID",
+    )  # fmt: skip
+    pages = [HEAD, *ROWS[:2], ["COMPANY ID ", "Contact-ID", "Name"], ROWS[2]]
+    yield Case(
+        "second-header-the-same-on-each-page.csv", text(*pages), [HEAD, *ROWS], [2, 3, 5],
+        ["1 repeated header set aside (line 4"],
+    )  # fmt: skip
+    stagger = [
+        ["Company ID", "Name", "", ""], [A, "Acme", "", "Contact ID"], [B, "Bay", "", C],
+        ["", "", "", D],
+    ]  # fmt: skip
+    yield Case(
+        "second-table-beside-and-lower.csv", text(*stagger),
+        error="there may be two lists side by side",
+    )  # fmt: skip
+    amounts = [["Company ID", "Amount"], [A, "1"], [B, "2"], ["Who", "What"], [C, "3"], [D, "4"]]
+    yield Case(
+        "second-table-in-a-column-of-numbers.csv", text(*amounts),
+        error="line 4 looks like a second header (Who, What)",
+    )  # fmt: skip
+    marked = text(HEAD, ROWS[0]) + b"\xef\xbb\xbf" + text(HEAD, ROWS[1])
+    yield Case(
+        "second-header-of-two-files-joined.csv", marked, [HEAD, *ROWS[:2]], [2, 4],
+        ["1 repeated header set aside (line 3", "1 byte order mark"],
+    )  # fmt: skip
+    pending = [["Company ID", "Status"], [A, "new"], ["pending", "old"], [B, "new"]]
+    yield Case("second-header-it-is-not.csv", text(*pending), pending, [2, 3, 4])
+
+
+def headerless() -> Iterator[Case]:
+    """Lists without column names."""
+    rows = [[A, "Acme"], [B, "Bay"]]
+    named = [["Column 1", "Column 2"], *rows]
+    for name, first in (
+        ("csv", A), ("urn", f"urn:uuid:{A}"), ("cut-off", A[:30]), ("braces", f"{{{A.upper()}}}"),
+    ):  # fmt: skip
+        yield Case(
+            f"headerless-{name}.csv", text([first, "Acme"], rows[1]),
+            error="line 1 holds an ID (column 1",
+        )  # fmt: skip
+    yield Case(
+        "headerless-said.csv", text(*rows), named, [1, 2], ["Read without a header"],
+        options={"no_header": True},
+    )  # fmt: skip
+    yield Case("headerless-one-column.csv", text([A], [B]), error="line 1 holds an ID")
+    yield Case(
+        "headerless-workbook.xlsx", book(*rows), named, [1, 2], ["Read without a header"],
+        options={"no_header": True},
+    )  # fmt: skip
+    yield Case(
+        "headerless-but-it-has-one.csv", text(["Company ID", "Name"], *rows),
+        error="line 1 looks like a header (Company ID, Name)", options={"no_header": True},
+    )  # fmt: skip
+    yield Case(
+        "headerless-page.html", page(plain(*rows), plain([C, "Cat"])),
+        [*named, [C, "Cat"]], [1, 2, 3],
+        ["2 tables of the page", "Read without a header"], options={"no_header": True},
+    )  # fmt: skip
+
+
+def sheets() -> Iterator[Case]:
+    """Workbooks whose first sheet is not the list."""
+    cover: Rows = [["About this export"], ["Made on 1 May"], ["Ask Dana"]]
+    accounts: Rows = [["Company ID", "Name"], [A, "Acme"], [B, "Bay"]]
+    contacts: Rows = [["Contact ID", "Name"], [C, "Ann"]]
+    pivot: Rows = [["Owner", "Count"], ["Dana", 2]]
+
+    def several(*tables: Rows, hidden: tuple[int, ...] = ()) -> bytes:
+        workbook = openpyxl.load_workbook(io.BytesIO(book(*tables[0])))
+        for number, rows in enumerate(tables[1:], start=2):
+            sheet = workbook.create_sheet(f"S{number}")
+            for row in rows:
+                sheet.append(row)
+        for number in hidden:
+            workbook.worksheets[number].sheet_state = "hidden"
+        stream = io.BytesIO()
+        workbook.save(stream)
+        return stream.getvalue()
+
+    yield Case(
+        "sheets-a-cover-first.xlsx", several(cover, accounts, pivot), accounts, [2, 3],
+        ["Sheet S2 was read, the only one with IDs; not read: Sheet (no IDs, 2 rows: About this"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-a-cover-of-one-line.xlsx", several(cover[:1], accounts), accounts, [2, 3],
+        ["Sheet S2 was read, the only one with IDs"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-two-lists-behind-a-cover.xlsx", several(cover, accounts, contacts),
+        error="several others do: S2 (Company ID: 2 UUIDs), S3 (Contact ID: 1 UUID)",
+    )  # fmt: skip
+    yield Case(
+        "sheets-two-lists.xlsx", several(accounts, contacts), accounts, [2, 3],
+        ["not read, though not empty: S2 (Contact ID: 1 UUID); --sheet S2 reads another"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-an-empty-one-first.xlsx", several([], accounts), accounts, [2, 3],
+    )  # fmt: skip
+    yield Case(
+        "sheets-the-list-hidden.xlsx", several(cover, pivot, accounts, hidden=(2,)), accounts,
+        [2, 3], ["Sheet S3 was read, the only one with IDs"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-a-cover-with-an-id.xlsx", several([["Export ID", C], ["By", "Dana"]], accounts),
+        error="Other sheets hold IDs too: --sheet S2 reads one.",
+    )  # fmt: skip
+    yield Case(
+        "sheets-two-tables-on-the-first.xlsx", several([*accounts, *contacts], accounts),
+        error="line 4 looks like a second header",
+    )  # fmt: skip
+
+
+def oddities() -> Iterator[Case]:
+    """Rows that hold nothing, subtotals, and numbers that are shown otherwise than they are."""
+    head = ["Company ID", "Done"]
+    boxes: Rows = [head, [A, True], [B, False], *([None, False] for _ in range(5))]
+    yield Case(
+        "rows-of-unticked-boxes.xlsx", book(*boxes), [head, [A, True], [B, False]], [2, 3],
+        ["5 rows hold nothing but FALSE, as unticked boxes do: skipped (lines 4-8)"],
+    )  # fmt: skip
+    yield Case(
+        "rows-of-unticked-boxes.csv", text(head, [A, "TRUE"], [B, "FALSE"], ["", "FALSE"]),
+        [head, [A, "TRUE"], [B, "FALSE"]], [2, 3], ["1 row holds nothing but FALSE"],
+    )  # fmt: skip
+    report = ["Company ID", "Name", "Amount"]
+    sums = [["Subtotal", "Sum", 30], [None, "Count", 2], ["Total", "Average", 15]]
+    yield Case(
+        "report-subtotal-of-a-kind.xlsx",
+        book(["Accounts"], report, [A, "x", 10], [B, "y", 20], *sums),
+        [report, [A, "x", 10], [B, "y", 20]], [3, 4],
+        ["1 line above", "3 subtotals and totals set aside"],
+    )  # fmt: skip
+    yield Case(
+        "report-year-above-the-header.xlsx", book(["Accounts"], [2005], report, [A, "x", 10]),
+        [report, [A, "x", 10]], [4],
+        ["2 lines above the header set aside (lines 1-2: Accounts; 2005)"],
+    )  # fmt: skip
+    times: Rows = [["Company ID", "Left"], [A, -0.1], [B, 5.0]]
+    yield Case(
+        "cells-negative-time.xlsx", book(*times, formats={"B2": "h:mm"}),
+        [["Company ID", "Left"], [A, -0.1], [B, 5]], [2, 3],
+        ["1 cell holds a negative date or time"],
+    )  # fmt: skip
+
+
+def cases() -> list[Case]:
+    """All of them."""
+    kinds = (spans, merged, seconds, headerless, sheets, oddities)
+    return [case for kind in kinds for case in kind()]
+
+
+if __name__ == "__main__":
+    for each in cases():
+        each.write()

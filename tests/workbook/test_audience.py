@@ -1,0 +1,118 @@
+"""A workbook for the people it is handed to has nothing in it that only operators need."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import openpyxl
+import pytest
+
+from batchrun import tables, workbook
+from batchrun.journal import Journal
+from batchrun.model import Outcome
+from batchrun.workbook import Audience
+from batchrun.workbook.layout import AGAIN, Shape
+from batchrun.workbook.marks import read_results
+from tests.workbook.batches import batch, row, sheet, sheet_names, table
+from tests.workbook.test_lossless import complete, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from batchrun.model import JSON
+
+    Write = Callable[..., Path]
+
+ROWS = [
+    row(0, {"outputs": {"fit_score": 0.5}}),
+    *(row(number, None, Outcome.FAILED, message="no domain") for number in (1, 2)),
+    *(row(3 + at, None, each, message="why") for at, each in enumerate(Outcome) if at > 1),
+]
+PEOPLE = Shape(audience=Audience.PEOPLE)
+
+
+def test_people_see_no_ids_of_executions_no_moments_no_paths_and_no_commands(
+    written: Write,
+) -> None:
+    path = written(batch(ROWS), PEOPLE)
+
+    assert "Run details" not in sheet_names(path)
+    opened = openpyxl.load_workbook(path)
+    for page in opened:
+        hidden = {name for name, column in page.column_dimensions.items() if column.hidden}
+        for cells in page.iter_rows():
+            for cell in cells:
+                if cell.coordinate.rstrip("0123456789") not in hidden and cell.value is not None:
+                    text = str(cell.value)
+                    assert "batchrun run" not in text
+                    assert "batchrun re" not in text
+                    assert "exec_" not in text
+                    assert "outputs.fit_score" not in text
+                    assert "UTC" not in text
+                    assert text != AGAIN
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_rows_can_be_marked_to_run_again_in_either(
+    written: Write, tmp_path: Path, audience: Audience
+) -> None:
+    path = written(batch(ROWS), Shape(audience=audience))
+    opened = openpyxl.load_workbook(path)
+    head = [cell.value for cell in opened["Results"][1]]
+    opened["Results"].cell(2, head.index(AGAIN) + 1).value = "x"
+    opened.save(tmp_path / "marked.xlsx")
+
+    found = read_results(tmp_path / "marked.xlsx")
+
+    assert found is not None
+    [results] = found.sheets
+    [marked] = results.marked
+    assert marked.cells[:2] == ROWS[0].row.cells
+    assert "exec_0" in results.executions
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_a_workbook_of_results_is_read_as_a_list_by_its_results(
+    written: Write, audience: Audience
+) -> None:
+    again = tables.load(written(batch(ROWS), Shape(audience=audience)))
+
+    assert again.source.sheet == "Results"
+    assert [each.cells[:2] for each in again.rows()] == [each.row.cells for each in ROWS]
+
+
+def test_the_instruction_stands_once_for_each_reason(written: Write) -> None:
+    found = table(written(batch(ROWS), PEOPLE), "Needs attention")
+
+    assert [bool(each["what to do"]) for each in found if each["reason"] == "no domain"] == [
+        True, False,
+    ]  # fmt: skip
+
+
+def test_who_looks_after_a_row_is_said(written: Write) -> None:
+    rows = [row(0, None, Outcome.FAILED, cells=("x", "A", "Dana"), message="why")]
+
+    found = table(written(batch(rows, ("ID", "Name", "Account Owner"))), "Needs attention")
+
+    assert [each["owner"] for each in found] == ["Dana"]
+
+
+def test_a_batch_is_compared_with_the_newest_earlier_one_of_its_rows(tmp_path: Path) -> None:
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        ids: list[str] = []
+        for score in (1, 2):
+            known = ids[-1] if ids else None
+            ids.append(journal.create(plan_of(3), "https://api.example.com/v1", known=known))
+            found: list[JSON] = [{"score": 9}, {"score": score}, {"score": 10 * score}]
+            asyncio.run(complete(journal, ids[-1], found, [0, 1, 2], f"exec{len(ids)}"))
+        earlier = journal.earlier_batch(ids[1])
+        with journal.results(ids[1], earlier=earlier) as results:
+            workbook.write(results, tmp_path / "out.xlsx")
+        assert (journal.earlier_batch(ids[0]), earlier) == (None, ids[0])
+
+    assert [line["changed"] for line in table(tmp_path / "out.xlsx")] == [
+        "same", "changed", "changed",
+    ]  # fmt: skip
+    assert "Score" in str(sheet(tmp_path / "out.xlsx", "Changes"))
