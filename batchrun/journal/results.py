@@ -78,7 +78,7 @@ class ResultRows:
             )
             .where(
                 rows.c.batch_id == batch_id,
-                # As a subquery: a plain condition would have SQLite go through all rows.
+                # The subquery, and the order by an expression, let SQLite begin with the jobs.
                 true() if state is None else rows.c.job.in_(in_state),
                 true() if of_jobs is None else rows.c.job.in_(of_jobs),
                 true() if states is None else _in_states(states),
