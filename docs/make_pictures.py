@@ -25,15 +25,12 @@ from batchrun.sandbox import SandboxSettings, running
 DOCS = Path(__file__).parent
 LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
 SEED = 7
-FOLDED = {"Results": (*range(3, 11), *range(14, 18))}
-"""Columns left out of a picture: scrolled past beside the frozen ones, or folded away."""
-
 PICTURES = {
-    "workbook.png": ("Results", "A1:W10"),
-    "workbook-attention.png": ("Needs attention", "A1:F13"),
-    "workbook-insights.png": ("insights", "A1:H22"),
-    "workbook-summary.png": ("Summary", "A1:O46"),
-    "workbook-columns.png": ("Columns", "A1:H38"),
+    "workbook.png": ("Results", "A1:W12"),
+    "workbook-overview.png": ("Overview", "A1:Q58"),
+    "workbook-attention.png": ("Needs attention", "A1:G13"),
+    "workbook-insights.png": ("Insights", "A1:I22"),
+    "workbook-columns.png": ("Columns", "A1:I36"),
 }
 DOTS_PER_INCH = 220
 TERMINAL_COLUMNS = 100
@@ -117,8 +114,7 @@ def show_only(workbook: Path, sheet: str, area: str, target: Path) -> None:
             if name == "xl/workbook.xml":
                 text = visible_only(book, titles, number, area).encode()
             elif name == f"xl/worksheets/sheet{number + 1}.xml":
-                folded = without_columns(text.decode(), FOLDED.get(sheet, ()))
-                text = fitted(folded, grid=sheet != "Summary").encode()
+                text = fitted(text.decode(), grid=sheet != "Overview").encode()
             copy.writestr(name, text)
 
 
@@ -140,20 +136,12 @@ def visible_only(book: str, titles: list[str], number: int, area: str) -> str:
 def fitted(sheet: str, *, grid: bool) -> str:
     """Let a sheet print on one page, with the grid and its letters and numbers if wanted."""
     sheet = re.sub(r"<pageSetUpPr[^>]*/>", '<pageSetUpPr fitToPage="1"/>', sheet)
-    sheet = re.sub(r"<(printOptions|pageSetup|headerFooter)\b[^>]*/>", "", sheet)
+    sheet = re.sub(r"<(printOptions|pageSetup)\b[^>]*/>", "", sheet)
+    sheet = re.sub(r"<headerFooter\b.*?</headerFooter>", "", sheet, flags=re.DOTALL)
     options = '<printOptions headings="1" gridLines="1"/>' if grid else ""
     margins = '<pageMargins left="0.1" right="0.1" top="0.1" bottom="0.1" header="0" footer="0"/>'
     setup = '<pageSetup orientation="landscape" paperSize="8" fitToWidth="1" fitToHeight="1"/>'
     return re.sub(r"<pageMargins[^>]*/>", options + margins + setup, sheet)
-
-
-def without_columns(sheet: str, columns: tuple[int, ...]) -> str:
-    """Hide columns."""
-    for column in columns:
-        sheet = sheet.replace(
-            f'min="{column}" max="{column}"', f'min="{column}" max="{column}" hidden="1"'
-        )
-    return sheet
 
 
 def trim(page: Path, target: Path) -> None:

@@ -125,7 +125,11 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
             " --sheet reads another"
         )
     if isinstance(chosen.table, InputError):
-        raise chosen.table
+        hint = chosen.table.hint
+        if with_ids:
+            other = with_ids[0]
+            hint += f" Other sheets hold IDs too: --sheet {quoted_command(other.name)} reads one."
+        raise InputError(chosen.table.what, hint)
     if not others:
         return chosen.table
     source = chosen.table.source

@@ -176,8 +176,14 @@ class _Pages:
         del request
         if error.status_code == 405:
             return RedirectResponse("/", 303)  # somebody reloads what only a form may send
-        missing = NoBatchError("There is nothing at this address.", "It may have been erased.")
-        return self._show("problem.html", error.status_code, error=missing)
+        if error.status_code == 403:
+            problem: BatchrunError = UsageError(
+                "This form was not shown by the batchrun that runs now. Nothing was done.",
+                "Go back to your lists and try again.",
+            )
+        else:
+            problem = NoBatchError("There is nothing at this address.", "It may have been erased.")
+        return self._show("problem.html", error.status_code, error=problem)
 
     def unexpected(self, request: Request, error: Exception) -> Response:
         """The page for a defect."""

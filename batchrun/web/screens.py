@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Ending, Outcome
-from batchrun.text import duration, plural, visible
-from batchrun.web.work import FRESH_SECONDS, Kind
+from batchrun.text import plural, visible
+from batchrun.web.work import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -302,7 +302,7 @@ def home_of(workspace: Workspace) -> Home:
             running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
         elif view.status.in_doubt:
             number = len(view.status.in_doubt)
-            words = "The connection broke while they were sent. They may have been charged."
+            words = "No clear answer came when they were sent. They may have been charged."
             decisions.append(
                 HomeBatch(
                     summary, ("wait", f"{number:,} in doubt"), words, f"{path}/attention", "Decide"
@@ -821,11 +821,3 @@ def ended_words(view: BatchView) -> str:
             why = "The first rows are done."
         return f"{sentence(in_page_words(why))} {plural(figures.waiting, 'row')} not sent yet."
     return note and in_page_words(note)
-
-
-def is_first_run(view: BatchView) -> bool:
-    """Whether the run that goes on is the pilot."""
-    return view.run is not None and view.run.kind is Kind.PILOT
-
-
-__all__ = ["FILTERS", "BatchView", "Figures", "Group", "Phase", "RowTable", "duration"]

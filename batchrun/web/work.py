@@ -26,7 +26,7 @@ from batchrun.errors import (
     StoppedError,
     UsageError,
 )
-from batchrun.settings import find_access
+from batchrun.settings import given_key, profile_of
 from batchrun.settings.consent import Consent, has_agreed
 from batchrun.text import quoted_command
 from batchrun.web.lists import Choices, Lists, lists_folder
@@ -293,9 +293,9 @@ class Workspace:
     @property
     def has_key(self) -> bool:
         """Whether there is a key to work with."""
-        with suppress(BatchrunError):
-            find_access(self._settings)
-            return True
+        with suppress(BatchrunError):  # the keyring is not asked: this is for each look
+            settings = self._settings
+            return bool(given_key(settings)) or profile_of(settings) is not None
         return False
 
     def use_key(self) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.workbook.cells import LARGEST_NUMBER
 from batchrun.workbook.titles import is_quantity, is_score
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Counted:
     @property
     def is_category(self) -> bool:
         """Whether its values are few, and most of them occur more than once."""
-        return 1 < len(self.values) <= MOST_CATEGORIES and 2 * len(self.values) <= self.rows
+        few = 1 < len(self.values) <= MOST_CATEGORIES
+        return few and not self.full and 2 * len(self.values) <= self.rows
 
     def top(self, most: int) -> list[tuple[str, int]]:
         """The most frequent values, in an order that depends on nothing else."""
@@ -127,11 +128,18 @@ class Analysis:
                 self._see_number(counted, value, number, name or f"line {row.row.line}")
         for counted in self.categories:
             value = flat.values.get(counted.column.path)
-            if value not in {None, ""}:
-                counted.rows += 1
+            if counted.full or value is None or value == "":
+                continue
+            counted.rows += 1
+            if type(value) is str and value in counted.values:
+                counted.values[value] += 1
+            else:
                 counted.see(_spelled(value))
+                if len(counted.values) > 4 * MOST_CATEGORIES:  # texts that are seldom the same
+                    counted.full = True
+                    counted.values.clear()
         for counted in self.lists:
-            items = list(dict.fromkeys(_items(flat, counted.column)))
+            items = dict.fromkeys(_items(flat, counted.column))
             counted.rows += bool(items)
             for item in items:
                 counted.see(item)
@@ -142,11 +150,7 @@ class Analysis:
         return [(-number, name, value) for value, number, name in ranked]
 
     def _see_number(self, counted: Counted, value: float, number: int, name: str) -> None:
-        try:
-            finite = math.isfinite(value)
-        except OverflowError:  # a whole number that no float holds
-            return
-        if not finite:
+        if not -LARGEST_NUMBER < value < LARGEST_NUMBER:  # or no number at all
             return
         counted.rows += 1
         counted.see(value)
@@ -178,7 +182,7 @@ _NAMES = ("title", "name", "label", "headline", "type", "category", "topic")
 def _items(flat: Flat, column: ResultColumn) -> Iterator[str]:
     """What the items of a list are called."""
     if column.path in flat.listed:
-        yield from (_spelled(item) for item in str(flat.values[column.path]).split("\n"))
+        yield from (item[:MOST_LETTERS] for item in str(flat.values[column.path]).split("\n"))
         return
     for item in flat.items.get(column.path, ()):
         called: JSON = next((item[key] for key in _NAMES if isinstance(item.get(key), str)), None)

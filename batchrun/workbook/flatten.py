@@ -70,7 +70,9 @@ def dotted(path: Path) -> str:
 def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:
     for key, value in values.items():
         path = (*prefix, key)
-        if isinstance(value, dict) and value and len(path) < depth:
+        if type(value) is str or value is None:  # most values; the rest is slower to tell apart
+            flat.values[path] = value
+        elif isinstance(value, dict) and value and len(path) < depth:
             _add(flat, path, value, depth)
         else:
             _leaf(flat, path, value)

@@ -39,6 +39,8 @@ _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _RELATION_PARTS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _NO_ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>\s*</sheetData>")
 _CHART_NAME = re.compile(rb"(<(?:\w+:)?cNvPr\b[^>]*?)(\s*/?>)")
+_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  # Excel has no zones
+"""The day 0 of Excel's count, which has one day too many in 1900."""
 _WHITE = " \t\n\r"
 _LARGE = 2**31 - 2**20
 """Bytes from which a part of a ZIP file has to say that it is large."""
@@ -56,6 +58,10 @@ def cell_xml(place: str, style: int, value: Cell) -> str:
         return f'<c r="{place}" s="{style}"/>'
     if isinstance(value, bool):
         return f'<c r="{place}" s="{style}" t="b"><v>{value:d}</v></c>'
+    if type(value) is datetime and value.year > 1900:  # half of openpyxl's time for the same number
+        since = value - _EPOCH
+        serial = since.days + (since.seconds + since.microseconds / 1e6) / 86_400
+        return f'<c r="{place}" s="{style}"><v>{serial!r}</v></c>'
     if isinstance(value, (datetime, date, time, timedelta)):
         return f'<c r="{place}" s="{style}"><v>{_serial(value)!r}</v></c>'
     return f'<c r="{place}" s="{style}"><v>{value!r}</v></c>'  # repr tells all doubles apart

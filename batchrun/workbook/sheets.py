@@ -12,7 +12,7 @@ from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 
 from batchrun.events import Event, happened
-from batchrun.workbook.cells import as_text, is_address, reference, sheet_name
+from batchrun.workbook.cells import EXACT_DIGITS, as_text, is_address, reference, sheet_name
 from batchrun.workbook.markdown import rich_text
 from batchrun.workbook.rows import SheetRows, cell_xml, rich_cell_xml, save
 from batchrun.workbook.styles import (
@@ -52,6 +52,9 @@ BUTTON_WIDTH = 3.0
 
 PAGE_WIDTH = 180.0
 """Characters that fit across a page of A4 or Letter, landscape, in letters of at least 8 points."""
+
+_SMALL = (-(10**EXACT_DIGITS), 10**EXACT_DIGITS)
+"""Between these a whole number is a number in a cell."""
 
 MOST_FOOTER = 200
 """Characters of a footer: Excel takes 255, its codes included."""
@@ -277,7 +280,7 @@ class TableSheets:
         rows.add(cells, LINE_POINTS * min(lines, MOST_LINES) if lines > 1 else None)
         self._appended += 1
 
-    def _cells(
+    def _cells(  # noqa: C901, PLR0912  # the inner loop of the whole workbook
         self,
         rows: SheetRows,
         values: Sequence[Cell],
@@ -289,16 +292,24 @@ class TableSheets:
         lines = 1
         cells: list[str] = []
         formatted = len(formats)
+        text = self._fitter.text
         for position, value in enumerate(values):
             if value is None or value == "":
                 continue
             letter, styles, width, result = self._columns[position]
-            if result and type(value) is str and (rich := rich_text(value)) is not None:
-                if width is not None and lines < MOST_LINES:
-                    lines = max(lines, lines_of(str(rich), width))
-                cells.append(self._rich_cell(rows, f"{letter}{row}", styles, rich))
-                continue
-            fitted = self._fitter.fit(value)
+            kind = type(value)
+            fitted: Cell
+            if isinstance(value, str):
+                if result and (rich := rich_text(value)) is not None:
+                    if width is not None and lines < MOST_LINES:
+                        lines = max(lines, lines_of(str(rich), width))
+                    cells.append(self._rich_cell(rows, f"{letter}{row}", styles, rich))
+                    continue
+                fitted = text(value)
+            elif kind is int and _SMALL[0] < value < _SMALL[1]:
+                fitted = value
+            else:
+                fitted = self._fitter.fit(value)
             key = type(fitted).__name__
             if inside and position in inside:
                 if self._link(rows, f"{letter}{row}", location=inside[position]):
