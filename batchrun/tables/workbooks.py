@@ -49,7 +49,8 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         seen = [_look(book, each, file, options) for each in (sheet, *others[:MOST_COMPARED])]
         if not any(each.ids for each in seen):
             filled = [each for each in hidden if book.filled(each)]
-            seen += [_look(book, each, file, options) for each in filled[:MOST_COMPARED]]
+            looked = [_look(book, each, file, options) for each in filled[:MOST_COMPARED]]
+            seen += [each for each in looked if each.ids]
         unseen = [each.name for each in others[MOST_COMPARED:]]
         return _choose_by_ids(seen, unseen, file.name)
 
@@ -109,8 +110,10 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
     with_ids = [each for each in others if each.ids]
     listed = ", ".join([*(each.words for each in others), *unseen])
     chosen = first
-    said = f"Sheet {first.name} was read; not read, though not empty: {listed}"
+    names = ", ".join([*(each.name for each in others), *unseen])
+    said = f"Sheet {first.name} was read; not read, though not empty: {names}"
     if with_ids:
+        said = f"Sheet {first.name} was read; not read, though not empty: {listed}"
         said += f"; --sheet {quoted_command(with_ids[0].name)} reads another"
     if not first.ids and len(with_ids) > 1:
         raise InputError(
