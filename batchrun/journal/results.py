@@ -165,7 +165,7 @@ class EarlierRows:
                 )
             )
             .where(rows.c.batch_id == batch_id)
-            .order_by(rows.c.number + 0 if of_few else rows.c.number)
+            .order_by(rows.c.number)
             .execution_options(yield_per=ROWS_AT_ONCE)
         )
 
