@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.web.lists import Choices, SavedList
     from batchrun.web.work import BatchRun, Read, Workspace
+    from batchrun.workbook.changes import Change
 
 ROWS_A_PAGE = 50
 COUNTED_SECONDS = 30.0
@@ -39,6 +40,8 @@ SEARCHED_AT_ONCE = 5_000
 GROUPED_ROWS = 5_000
 NAMED_ROWS = 5
 PILOT_FIELDS = 8
+COMPARED_ROWS = 5_000
+"""Of a longer list only the workbook says what has changed."""
 
 
 class Phase(StrEnum):
@@ -545,6 +548,17 @@ def pilot_results(
         (name or f"Line {row.row.line}", row, readable(row, PILOT_FIELDS))
         for name, row in zip(names, seen.values(), strict=True)
     ]
+
+
+def changes_of(view: BatchView) -> tuple[Change, ...]:
+    """What is new since an earlier batch, for the screen of a batch that has just ended."""
+    run = view.run
+    if view.phase is not Phase.DONE or run is None or run.report is None:
+        return ()
+    if run.changes is None:
+        few = view.figures.rows <= COMPARED_ROWS
+        run.changes = run.report.changes() if few else ()
+    return run.changes
 
 
 def tag_of(row: ResultRow) -> tuple[str, str]:
