@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.build import Block, Layout, gather
-from batchrun.tables.details import SheetDetails, read_details
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
 from batchrun.tables.reports import holds_id
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from batchrun.tables.details import SheetDetails
     from batchrun.tables.isolated import Book
     from batchrun.tables.options import LoadOptions
     from batchrun.tables.sheets import Grid, Sheet, Traits
@@ -45,11 +45,11 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         sheet, others = choose_sheet(book.sheets, options.sheet, book.filled, file.name)
         hidden = [each for each in book.sheets if not each.visible and options.sheet is None]
         if not others and not hidden:
-            return _read_sheet(book, sheet, raw, file, options)
-        seen = [_look(book, each, raw, file, options) for each in (sheet, *others[:MOST_COMPARED])]
+            return _read_sheet(book, sheet, file, options)
+        seen = [_look(book, each, file, options) for each in (sheet, *others[:MOST_COMPARED])]
         if not any(each.ids for each in seen):
             filled = [each for each in hidden if book.filled(each)]
-            looked = [_look(book, each, raw, file, options) for each in filled[:MOST_COMPARED]]
+            looked = [_look(book, each, file, options) for each in filled[:MOST_COMPARED]]
             seen += [each for each in looked if each.ids]
         unseen = [each.name for each in others[MOST_COMPARED:]]
         return _choose_by_ids(seen, unseen, file.name)
@@ -77,9 +77,9 @@ class _Seen:
     words: str
 
 
-def _look(book: Book, sheet: Sheet, raw: bytes, file: Path, options: LoadOptions) -> _Seen:
+def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _Seen:
     try:
-        table = _read_sheet(book, sheet, raw, file, options, whole=True)
+        table = _read_sheet(book, sheet, file, options, whole=True)
     except InputError as error:
         blocks = list(book.read(sheet).blocks)
         ids = sum(holds_id(row) for _, rows in blocks for row in rows)
@@ -142,17 +142,16 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
 def _read_sheet(
     book: Book,
     sheet: Sheet,
-    raw: bytes,
     file: Path,
     options: LoadOptions,
     *,
     whole: bool = False,
 ) -> Table:
     """Read one sheet; ``whole`` where the book is asked for another one afterwards."""
+    details = book.details(sheet)
     grid = book.read(sheet, visible_only=options.visible_only)
     if whole:
         grid = replace(grid, blocks=iter(list(grid.blocks)))
-    details = read_details(raw, book.format, sheet.name)
     notices = (*grid.notices, *details.notices())
     notices += tuple(_trait_notices(grid.traits, options.visible_only))
     if options.visible_only and grid.traits is None:
