@@ -99,9 +99,7 @@ def main() -> None:
     requests = report["requests"] - report["lists"]
     expected, best = len(simulation.sent), oracle(cell)[0]
     print(f"{given.rows} rows, {cell.kind}, {cell.slots or 'no'} slots, {cell.rate} a minute")
-    print(
-        f"requests  live {requests:6,}  simulated {expected:6,}  {requests / expected - 1:+.1%}"
-    )
+    print(f"requests  live {requests:6,}  simulated {expected:6,}  {requests / expected - 1:+.1%}")
     print(f"a row     live {requests / given.rows:6.3f}  simulated {expected / given.rows:6.3f}")
     live, simulated = summary["seconds"] / best, (simulation.now - START) / best
     print(f"÷ oracle  live {live:6.3f}  simulated {simulated:6.3f}  {live / simulated - 1:+.1%}")

@@ -486,9 +486,7 @@ class BatchJobs:
             try:
                 require_hold(self._engine, self._batch_id, self._holder)
             except TakenOverError:
-                await self.release(
-                    job, ""
-                )  # it need not be in doubt for the new holder
+                await self.release(job, "")  # it need not be in doubt for the new holder
                 raise
         self._tell(Event.JOB_SENDING, job)
         return True
