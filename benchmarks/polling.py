@@ -48,7 +48,7 @@ SIZES = (100, 1_000, 10_000)
 KINDS = (RunTimeKind.LOGNORMAL, RunTimeKind.BIMODAL, RunTimeKind.UNIFORM, RunTimeKind.SHORT)
 SLOTS = (None, 10)
 POLICIES = ("batchrun", "batchrun, second batch", "every 5 s", "every 30 s", "back-off")
-GOALS = (2.05, 1.05)  # requests per row, makespan ÷ oracle's (DESIGN section 10)
+GOALS = (2.05, 1.05)  # requests per row, makespan ÷ oracle's
 GOALS_WITH_A_QUEUE = (2.4, 1.10)
 
 

@@ -72,7 +72,7 @@ def from_any_thread(stop: Callable[P, None]) -> Callable[P, None]:
 
 
 @contextmanager
-def let_go_of(control: Control | None) -> Iterator[None]:
+def detached_at_end(control: Control | None) -> Iterator[None]:
     """Let the control go when the block ends, however it ends."""
     try:
         yield

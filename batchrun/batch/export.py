@@ -141,7 +141,7 @@ def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> wo
 
 
 @contextmanager
-def once_begun(journal: Journal, batch_id: str) -> Iterator[None]:
+def ending_as_paused(journal: Journal, batch_id: str) -> Iterator[None]:
     """While the block lasts, no error ends with the code that says nothing was triggered."""
     try:
         yield
@@ -161,7 +161,7 @@ def once_begun(journal: Journal, batch_id: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def writing_meanwhile(
+async def refreshed_workbook(
     journal: Journal, batch_id: str, target: Path | None, form: workbook.Form
 ) -> AsyncIterator[None]:
     """While the block lasts, write what there is as often as the form says, if it does.

@@ -16,7 +16,7 @@ from batchrun import workbook
 from batchrun.batch.export import write_results
 from batchrun.batch.recover import unlike_its_key
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
-from batchrun.journal import Holder, Journal, Standing, standing
+from batchrun.journal import Holder, Journal, Remaining, remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
 from batchrun.settings import Settings, find_access, for_batch, load_settings
@@ -50,7 +50,7 @@ class BatchStatus:
     """
 
     summary: BatchSummary
-    left: Standing
+    left: Remaining
     holder: Holder | None
     in_doubt: tuple[ResultRow, ...]
     rescued: tuple[Path, ...]
@@ -165,7 +165,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     batch_id = summary.batch_id
     return BatchStatus(
         summary,
-        standing(journal, batch_id),
+        remaining(journal, batch_id),
         journal.holder(batch_id),
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),

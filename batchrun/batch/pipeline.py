@@ -16,16 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.batch.control import counting, from_any_thread, let_go_of
+from batchrun.batch.control import counting, detached_at_end, from_any_thread
 from batchrun.batch.export import (
-    once_begun,
+    ending_as_paused,
+    refreshed_workbook,
     remembered_form,
     write_despite,
     write_results,
-    writing_meanwhile,
 )
 from batchrun.batch.history import existing_journal
-from batchrun.batch.recover import hold_doubts, same_key, same_service, take_over, unlike_its_key
+from batchrun.batch.recover import (
+    hold_doubts,
+    prepare_batch,
+    same_key,
+    same_service,
+    unlike_its_key,
+)
 from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
@@ -293,13 +299,13 @@ async def _work(session: Session, run_now: _Run) -> Report:
     settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
     with (
         journal.hold(batch_id) as hold,
-        let_go_of(run_now.control),
+        detached_at_end(run_now.control),
         journal.safety_copy(batch_id),
     ):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
         agree(Consent.KEY, journal.key_hash(session.key))
-        only = await take_over(
+        only = await prepare_batch(
             journal,
             jobs,
             batch_id,
@@ -312,7 +318,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         if run_now.target is not None and before.target != str(run_now.target):
             journal.set_target(batch_id, str(run_now.target))
         if before.note:  # of the last time, and no longer so
-            await jobs.worked("", 0.0, 0.0)
+            await jobs.record_ending("", 0.0, 0.0)
         engine = Engine(
             session.client,
             jobs,
@@ -337,10 +343,10 @@ async def _work(session: Session, run_now: _Run) -> Report:
             jobs=before.jobs,
             limit=run_now.limit,
         )
-        with once_begun(journal, batch_id), _told_when_stopped(batch_id):
+        with ending_as_paused(journal, batch_id), _logged_when_stopped(batch_id):
             try:
                 with counting(jobs, run_now.control):
-                    async with writing_meanwhile(journal, batch_id, run_now.target, form):
+                    async with refreshed_workbook(journal, batch_id, run_now.target, form):
                         ending = await engine.work()
                 effort, resume_at = engine.effort, None
                 if ending is Ending.QUOTA:
@@ -402,7 +408,7 @@ def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> No
 
 
 @contextmanager
-def _told_when_stopped(batch_id: str) -> Iterator[None]:
+def _logged_when_stopped(batch_id: str) -> Iterator[None]:
     """Log it when the block is stopped at once: the second Ctrl-C waits for nothing else."""
     try:
         yield
@@ -415,7 +421,7 @@ def _told_when_stopped(batch_id: str) -> Iterator[None]:
 async def _keep(
     jobs: BatchJobs, note: str, effort: Effort, resume_at: datetime | None = None
 ) -> None:
-    await jobs.worked(note, effort.seconds, effort.quota_seconds, resume_at)
+    await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
 
 
 def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) -> Limits:

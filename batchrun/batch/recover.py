@@ -79,7 +79,7 @@ def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str
     return "PGAI_API_KEY" if profile is None else f"profile {profile}"
 
 
-async def take_over(
+async def prepare_batch(
     journal: Journal,
     jobs: BatchJobs,
     batch_id: str,

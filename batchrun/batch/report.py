@@ -9,7 +9,7 @@ from batchrun.batch.export import earlier_batch
 from batchrun.batch.history import existing_journal, read_frame
 from batchrun.engine import Ending
 from batchrun.errors import ExitCode
-from batchrun.journal import Standing, standing
+from batchrun.journal import Remaining, remaining
 from batchrun.model import Outcome
 from batchrun.text import html_table
 from batchrun.workbook import Form
@@ -42,7 +42,7 @@ class Pilot:
     rows: tuple[ResultRow, ...]
     titles: tuple[str, ...]
     values: tuple[tuple[Cell, ...], ...]
-    left: Standing
+    left: Remaining
 
 
 def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
@@ -52,7 +52,7 @@ def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
         JournalError: The journal can't be read.
     """
     with existing_journal(location) as journal:
-        left = standing(journal, batch_id)
+        left = remaining(journal, batch_id)
         form = Form.recalled(journal.form(batch_id))
         with journal.results(batch_id, of_jobs=jobs) as found:
             rows = tuple(found.rows)

@@ -18,7 +18,7 @@ from batchrun.engine import (
 )
 from batchrun.errors import UsageError
 from batchrun.estimate import EstimateRates
-from batchrun.journal import Journal, standing
+from batchrun.journal import Journal, remaining
 from batchrun.service import Client, Credits
 from batchrun.settings import find_access
 from batchrun.settings.location import checked_base_url, is_loopback
@@ -157,7 +157,7 @@ class Session:
         Raises:
             JournalError: The journal can't be read.
         """
-        running = standing(self.journal, batch.batch_id).running
+        running = remaining(self.journal, batch.batch_id).running
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
     def seconds_to_quota(self) -> float:

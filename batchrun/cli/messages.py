@@ -161,7 +161,7 @@ def parameter_lines(plan: Plan) -> list[str]:
     """What each parameter sends, with an example."""
     lines = []
     for name, at in plan.parameters.columns.items():
-        cells = [row.row.cells[at] for row in plan.rows]
+        cells = plan.table.cells[at].tolist()
         filled = [cell for cell in cells if cell not in (None, "")]
         column = plan.table.header[at] or f"column {at + 1}"
         example = ""

@@ -1,7 +1,7 @@
 """The journal: durable state of batches, rows, jobs, results, and of the requests spent."""
 
 from batchrun.journal.jobs import BatchJobs, Job
-from batchrun.journal.journal import Journal, Standing, standing
+from batchrun.journal.journal import Journal, Remaining, remaining
 from batchrun.journal.lease import Hold, Holder
 from batchrun.journal.ledger import QuotaLedger, Turns
 
@@ -12,7 +12,7 @@ __all__ = [
     "Job",
     "Journal",
     "QuotaLedger",
-    "Standing",
+    "Remaining",
     "Turns",
-    "standing",
+    "remaining",
 ]

@@ -87,7 +87,7 @@ _BATCH, _JOB, _HOLDER, _NOW, _RETRIED = "of_batch", "of_job", "of_holder", "now"
 _EXECUTION, _NEW_EXECUTION = "of_execution", "new_execution"
 
 
-class Steps:
+class JobChanges:
     """The changes that one batch's jobs go through.
 
     Args:
@@ -197,7 +197,7 @@ _KEPT = (
 _EMPTIED = ("execution_id", "triggered_at", "started_at", "finished_at", "result", "reused_from")
 
 
-class Sweeps:
+class BulkChanges:
     """The statements for one batch and one holder; each changes nothing once another has it.
 
     Args:
@@ -229,7 +229,7 @@ class Sweeps:
             .values(state=JobState.PENDING, message="", **dict.fromkeys(_EMPTIED)),
         )
 
-    def worked(
+    def record_ending(
         self, note: str, seconds: float, quota_seconds: float, resume_at: datetime | None
     ) -> Executable:
         """Keep how a run or resume ended."""
@@ -294,8 +294,8 @@ class BatchJobs:
         self._batch_id = batch_id
         self._holder = holder
         self._key_hash = key_hash
-        self._steps = Steps(engine, batch_id, key_hash, holder)
-        self._sweeps = Sweeps(batch_id, holder)
+        self._changes = JobChanges(engine, batch_id, key_hash, holder)
+        self._bulk = BulkChanges(batch_id, holder)
         self._rescue = rescue
         self._copy = copy
 
@@ -382,7 +382,7 @@ class BatchJobs:
         Returns:
             How many jobs are newly in doubt.
         """
-        steps = [self._steps.move(step) for step in self._rescue.steps()]
+        steps = [self._changes.move(step) for step in self._rescue.steps()]
         if steps:
             await self._writer.commit(*steps)
             self._rescue.discard()
@@ -465,7 +465,7 @@ class BatchJobs:
         return changed
 
     async def _send_again(self, which: ColumnElement[bool]) -> int:
-        return await self._sweep(*self._sweeps.send_again(which))
+        return await self._change_many(*self._bulk.send_again(which))
 
     # one job's way
 
@@ -478,8 +478,8 @@ class BatchJobs:
         Raises:
             TakenOverError: Another process has taken the batch over; nothing may be sent.
         """
-        intent, asked_at = self._steps.intend(job.number), time.time()
-        if await self._writer.commit_changes(intent, *self._steps.count(), of=job.number) != 1:
+        intent, asked_at = self._changes.intend(job.number), time.time()
+        if await self._writer.commit_changes(intent, *self._changes.count(), of=job.number) != 1:
             require_hold(self._engine, self._batch_id, self._holder)
             return False
         if time.time() - asked_at > SURE_SECONDS:
@@ -529,7 +529,7 @@ class BatchJobs:
 
         What the request's answer changes is committed later than the count, or with it.
         """
-        self._writer.note(*self._steps.count())
+        self._writer.note(*self._changes.count())
 
     async def finish(self, job: Job, execution: Execution, now: datetime) -> None:
         """The execution ended; its result is kept as the service sent it."""
@@ -551,7 +551,7 @@ class BatchJobs:
             job, _ACCEPTED, JobState.TIMED_OUT, of_execution=job.execution_id, message=message
         )
 
-    async def worked(
+    async def record_ending(
         self,
         note: str,
         seconds: float,
@@ -569,7 +569,7 @@ class BatchJobs:
         Raises:
             TakenOverError: Another process has taken the batch over, and its words count.
         """
-        await self._sweep(self._sweeps.worked(note, seconds, quota_seconds, resume_at))
+        await self._change_many(self._bulk.record_ending(note, seconds, quota_seconds, resume_at))
 
     # statements
 
@@ -599,7 +599,7 @@ class BatchJobs:
         }
         step = Step(job.number, old, new, cleaned, retried, of_execution)
         try:
-            moved = await self._writer.commit_changes(self._steps.move(step), of=job.number)
+            moved = await self._writer.commit_changes(self._changes.move(step), of=job.number)
         except JournalWriteError as error:
             raise self._kept(job, step, error) from error
         if not moved:
@@ -614,9 +614,9 @@ class BatchJobs:
 
     async def _move_all(self, old: Collection[JobState], new: JobState, *, message: str) -> int:
         """Take a step of all jobs in some states; how many there were."""
-        return await self._sweep(self._sweeps.move_all(old, new, message))
+        return await self._change_many(self._bulk.move_all(old, new, message))
 
-    async def _sweep(self, *statements: Executable) -> int:
+    async def _change_many(self, *statements: Executable) -> int:
         """Commit what only the holder may; how many jobs the first statement changed.
 
         Raises:
@@ -631,7 +631,7 @@ class BatchJobs:
         """Put a step where it isn't lost; the error that says where."""
         path = self._rescue.keep(step)
         if self._copy is not None:
-            self._copy.apply([self._steps.move(step)])
+            self._copy.apply([self._changes.move(step)])
         if path is not None:
             what = f"What was in hand is kept in {path}, and the next resume takes it in."
         else:

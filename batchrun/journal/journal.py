@@ -573,7 +573,7 @@ def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Remaining:
     """What is left of a batch.
 
     Attributes:
@@ -589,7 +589,7 @@ class Standing:
     oldest: datetime | None
 
 
-def standing(journal: Journal, batch_id: str) -> Standing:
+def remaining(journal: Journal, batch_id: str) -> Remaining:
     """What is left of a batch now; reads only."""
     oldest = select(func.min(jobs.c.triggered_at)).where(
         jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
@@ -600,4 +600,4 @@ def standing(journal: Journal, batch_id: str) -> Standing:
         running = found[JobState.IN_FLIGHT]
         triggered_at = connection.scalar(oldest) if running.jobs else None
     to_trigger = found[JobState.PENDING].jobs
-    return Standing(to_trigger, running.jobs, running.rows, decode_time(triggered_at))
+    return Remaining(to_trigger, running.jobs, running.rows, decode_time(triggered_at))

@@ -134,7 +134,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             start, at = second
             rest = range(start, cells.shape[1])
             if layout.header_row is None:
-                raise _second_header(head, cells[:, at], int(found_lines[at]), source)
+                raise _second_header(head, cells[:, at].tolist(), int(found_lines[at]), source)
             ids = sum(holds_id(cells[:, row]) for row in rest)
             notices.append(
                 f"Line {found_lines[start]} begins another table: {len(rest):,} lines from there on"
@@ -358,6 +358,13 @@ def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSou
             f"Leave --no-header out, or name the line with --header-row {line}.",
         )
     first = _named([name for name in head.names if name.strip()])
+    if holds_id(row):
+        return InputError(
+            f"{source.place(line)} holds the name of an ID column ({second}) beside rows of the"
+            f" list that begins in line {head.line} ({first}): there may be two lists side by"
+            " side.",
+            "Put each list into a file or a sheet of its own.",
+        )
     return InputError(
         f"{source.place(line)} looks like a second header ({second}) below the one in line"
         f" {head.line} ({first}): the rows below it would be sent with the wrong IDs.",

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.tables.cells import FrameError, pack_rows, read_frame, unpack_rows, write_frame
+from batchrun.tables.details import SheetDetails, read_details
 from batchrun.tables.formats import Format
 from batchrun.tables.options import LoadLimits
 from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, Traits
@@ -64,6 +65,17 @@ class Book:
     def mentions(self, text: str) -> bool:
         """Whether a text may stand anywhere in it; a quick look, without reading the cells."""
         return bool(self._child.ask(["mentions", text])[0])
+
+    def details(self, sheet: Sheet) -> SheetDetails:
+        """What calamine gives in another way than the sheet shows it."""
+        content = self._child.ask(["details", self.sheets.index(sheet)])[0]
+        merged, formats, values, negative = content
+        return SheetDetails(
+            [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
+            {int(column): str(code) for column, code in formats},
+            {int(row): [(int(column), value) for column, value in cells] for row, cells in values},
+            [(int(row), int(column)) for row, column in negative],
+        )
 
     def read(self, sheet: Sheet, *, visible_only: bool = False) -> Grid:
         """What a sheet holds; its rows come while they are asked for.
@@ -242,10 +254,25 @@ def _answer_all(
                 _answer(answers, reader.filled(reader.sheets[at]))
             case ["mentions", str(text)]:
                 _answer(answers, reader.mentions(text))
+            case ["details", int(at)]:
+                _answer(answers, _details(raw, reader, reader.sheets[at]))
             case ["read", int(at), bool(visible_only)]:
                 _answer_rows(answers, reader, reader.sheets[at], visible_only=visible_only)
             case _:
                 return
+
+
+def _details(raw: bytes, reader: WorkbookReader, sheet: Sheet) -> list[object]:
+    try:
+        found = read_details(raw, reader.format, sheet.name)
+    except MemoryError:
+        found = SheetDetails()
+    return [
+        found.merged,
+        list(found.formats.items()),
+        list(found.values.items()),
+        found.negative,
+    ]
 
 
 def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:

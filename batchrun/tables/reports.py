@@ -353,7 +353,7 @@ def find_aside(
         report: Whether there were lines above the header.
     """
     count = len(columns[0])
-    without_ids = _rows_without_ids(columns)
+    without_ids = _rows_without_ids(columns, _odd_cells(columns))
     aside = Aside(
         _footers(columns, after_blank), [], [], _repeated(header, columns, without_ids), [],
         [at for at in without_ids if _unticked(_row(columns, at))],
@@ -427,29 +427,33 @@ def _footers(columns: Cells, after_blank: set[int]) -> list[int]:
     return list(range(start, count)) if start else []
 
 
-def _columns_with_ids(columns: Cells) -> list[npt.NDArray[np.object_]]:
-    """The columns that hold IDs in a sample of the rows."""
-    count = len(columns[0])
-    sample = sorted({*range(min(count, 60)), *range(0, count, count // 200 + 1),
-                     *range(max(count - 60, 0), count)})  # fmt: skip
-    return [column for column in columns if any(_is_id(column[at]) for at in sample)]
-
-
-def _rows_without_ids(columns: Cells) -> list[int]:
-    """The rows that hold no ID, of a list that has columns of IDs.
+def _odd_cells(columns: Cells) -> list[tuple[npt.NDArray[np.object_], list[int]]]:
+    """The columns that hold IDs in a sample of the rows, and where they may hold none.
 
     A UUID is 36 characters long nearly always, so that few cells have to be parsed.
     """
     count = len(columns[0])
-    holders = _columns_with_ids(columns)
-    if not holders:
+    sample = sorted({*range(min(count, 60)), *range(0, count, count // 200 + 1),
+                     *range(max(count - 60, 0), count)})  # fmt: skip
+    holders = [column for column in columns if any(_is_id(column[at]) for at in sample)]
+    return [
+        (column, [at for at, cell in enumerate(column) if not _is_as_long_as_an_id(cell)])
+        for column in holders
+    ]
+
+
+def _is_as_long_as_an_id(cell: Cell) -> bool:
+    return isinstance(cell, str) and len(cell) == UUID_LENGTH
+
+
+def _rows_without_ids(
+    columns: Cells, odd: Sequence[tuple[npt.NDArray[np.object_], list[int]]]
+) -> list[int]:
+    """The rows that hold no ID, of a list that has columns of IDs."""
+    if not odd:
         return []
-    left = range(count)
-    for column in holders:
-        left = [  # type: ignore[assignment]
-            at for at in left if not isinstance(cell := column[at], str) or len(cell) != UUID_LENGTH
-        ]
-    return [at for at in left if not holds_id(_row(columns, at))]
+    left = set(odd[0][1]).intersection(*(places for _, places in odd[1:]))
+    return [at for at in sorted(left) if not holds_id(_row(columns, at))]
 
 
 UUID_LENGTH = 36
@@ -494,11 +498,12 @@ def find_second_header(
         aside: Positions of rows that are no rows of the list.
     """
     names = {normalise(name) for name in header} - {""}
-    without_ids = [at for at in _rows_without_ids(columns) if at not in aside]
+    odd = _odd_cells(columns)
+    without_ids = [at for at in _rows_without_ids(columns, odd) if at not in aside]
     first = next(
         (at for at in without_ids if _is_second(at, names, columns, after_blank, aside)), None
     )
-    beside = _named_beside(columns, aside)
+    beside = _named_beside(odd, aside)
     if beside is not None and (first is None or beside < first):
         return beside, beside
     if first is None:
@@ -512,17 +517,18 @@ def find_second_header(
     return first, max(run, key=lambda at: len(_row(columns, at)))
 
 
-def _named_beside(columns: Cells, aside: set[int]) -> int | None:
+def _named_beside(
+    odd: Sequence[tuple[npt.NDArray[np.object_], list[int]]], aside: set[int]
+) -> int | None:
     """The first row with the name of an ID column above IDs, whatever else the row holds.
 
     It is the header of another list beside the first one.
     """
     found = [
         at
-        for column in _columns_with_ids(columns)
-        for at, cell in enumerate(column)
-        if isinstance(cell, str)
-        and len(cell) != UUID_LENGTH
+        for column, places in odd
+        for at in places
+        if isinstance(cell := column[at], str)
         and "id" in cell.lower()
         and at not in aside
         and is_known_name(cell)

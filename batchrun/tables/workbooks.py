@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.build import Block, Layout, gather
-from batchrun.tables.details import SheetDetails, read_details
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
 from batchrun.tables.reports import holds_id
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from batchrun.tables.details import SheetDetails
     from batchrun.tables.isolated import Book
     from batchrun.tables.options import LoadOptions
     from batchrun.tables.sheets import Grid, Sheet, Traits
@@ -45,11 +45,12 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         sheet, others = choose_sheet(book.sheets, options.sheet, book.filled, file.name)
         hidden = [each for each in book.sheets if not each.visible and options.sheet is None]
         if not others and not hidden:
-            return _read_sheet(book, sheet, raw, file, options)
-        seen = [_look(book, each, raw, file, options) for each in (sheet, *others[:MOST_COMPARED])]
+            return _read_sheet(book, sheet, file, options)
+        seen = [_look(book, each, file, options) for each in (sheet, *others[:MOST_COMPARED])]
         if not any(each.ids for each in seen):
             filled = [each for each in hidden if book.filled(each)]
-            seen += [_look(book, each, raw, file, options) for each in filled[:MOST_COMPARED]]
+            looked = [_look(book, each, file, options) for each in filled[:MOST_COMPARED]]
+            seen += [each for each in looked if each.ids]
         unseen = [each.name for each in others[MOST_COMPARED:]]
         return _choose_by_ids(seen, unseen, file.name)
 
@@ -76,9 +77,9 @@ class _Seen:
     words: str
 
 
-def _look(book: Book, sheet: Sheet, raw: bytes, file: Path, options: LoadOptions) -> _Seen:
+def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _Seen:
     try:
-        table = _read_sheet(book, sheet, raw, file, options, whole=True)
+        table = _read_sheet(book, sheet, file, options, whole=True)
     except InputError as error:
         blocks = list(book.read(sheet).blocks)
         ids = sum(holds_id(row) for _, rows in blocks for row in rows)
@@ -109,8 +110,10 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
     with_ids = [each for each in others if each.ids]
     listed = ", ".join([*(each.words for each in others), *unseen])
     chosen = first
-    said = f"Sheet {first.name} was read; not read, though not empty: {listed}"
+    names = ", ".join([*(each.name for each in others), *unseen])
+    said = f"Sheet {first.name} was read; not read, though not empty: {names}"
     if with_ids:
+        said = f"Sheet {first.name} was read; not read, though not empty: {listed}"
         said += f"; --sheet {quoted_command(with_ids[0].name)} reads another"
     if not first.ids and len(with_ids) > 1:
         raise InputError(
@@ -125,7 +128,11 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
             " --sheet reads another"
         )
     if isinstance(chosen.table, InputError):
-        raise chosen.table
+        hint = chosen.table.hint
+        if with_ids:
+            other = with_ids[0]
+            hint += f" Other sheets hold IDs too: --sheet {quoted_command(other.name)} reads one."
+        raise InputError(chosen.table.what, hint)
     if not others:
         return chosen.table
     source = chosen.table.source
@@ -135,17 +142,16 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
 def _read_sheet(
     book: Book,
     sheet: Sheet,
-    raw: bytes,
     file: Path,
     options: LoadOptions,
     *,
     whole: bool = False,
 ) -> Table:
     """Read one sheet; ``whole`` where the book is asked for another one afterwards."""
+    details = book.details(sheet)
     grid = book.read(sheet, visible_only=options.visible_only)
     if whole:
         grid = replace(grid, blocks=iter(list(grid.blocks)))
-    details = read_details(raw, book.format, sheet.name)
     notices = (*grid.notices, *details.notices())
     notices += tuple(_trait_notices(grid.traits, options.visible_only))
     if options.visible_only and grid.traits is None:

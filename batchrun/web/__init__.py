@@ -7,6 +7,7 @@
     security.py   who may ask: host, session, origin, the secret of a form, headers
     uploads.py    a list on its way from the browser to the disk
     lists.py      the uploaded lists and the choices made for them
+    sandboxed.py  the imitated service, for practice
     work.py       what runs in the background: checks and batches
     screens.py    what a screen shows, as values; pure but for the journal
     templates/    the screens; static/ their style and the small script for live updates

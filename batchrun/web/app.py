@@ -427,6 +427,7 @@ class _Pages:
             "table": table,
             "filters": screens.FILTERS,
             "pilot": pilot,
+            "changes": screens.changes_of(view),
             "report": report,
             "saved": self._workspace.lists.of_source(view.summary.source.path),
             "gone": screens.sandbox_gone(self._workspace, view),

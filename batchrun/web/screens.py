@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Ending, Outcome
-from batchrun.text import duration, plural, visible
-from batchrun.web.work import FRESH_SECONDS, Kind
+from batchrun.text import plural, visible
+from batchrun.web.work import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.web.lists import Choices, SavedList
     from batchrun.web.work import BatchRun, Read, Workspace
+    from batchrun.workbook.changes import Change
 
 ROWS_A_PAGE = 50
 COUNTED_SECONDS = 30.0
@@ -39,6 +40,8 @@ SEARCHED_AT_ONCE = 5_000
 GROUPED_ROWS = 5_000
 NAMED_ROWS = 5
 PILOT_FIELDS = 8
+COMPARED_ROWS = 5_000
+"""Of a longer list only the workbook says what has changed."""
 
 
 class Phase(StrEnum):
@@ -547,6 +550,17 @@ def pilot_results(
     ]
 
 
+def changes_of(view: BatchView) -> tuple[Change, ...]:
+    """What is new since an earlier batch, for the screen of a batch that has just ended."""
+    run = view.run
+    if view.phase is not Phase.DONE or run is None or run.report is None:
+        return ()
+    if run.changes is None:
+        few = view.figures.rows <= COMPARED_ROWS
+        run.changes = run.report.changes() if few else ()
+    return run.changes
+
+
 def tag_of(row: ResultRow) -> tuple[str, str]:
     """A row's status: kind and words."""
     if row.outcome is Outcome.PENDING:
@@ -821,11 +835,3 @@ def ended_words(view: BatchView) -> str:
             why = "The first rows are done."
         return f"{sentence(in_page_words(why))} {plural(figures.waiting, 'row')} not sent yet."
     return note and in_page_words(note)
-
-
-def is_first_run(view: BatchView) -> bool:
-    """Whether the run that goes on is the pilot."""
-    return view.run is not None and view.run.kind is Kind.PILOT
-
-
-__all__ = ["FILTERS", "BatchView", "Figures", "Group", "Phase", "RowTable", "duration"]

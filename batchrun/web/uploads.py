@@ -27,6 +27,9 @@ MOST_FIELD_BYTES = 64 * 1024
 MOST_FIELDS = 5_000
 LONGEST_NAME = 120
 
+_NEW_BINARY_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+"""Windows would change line ends in a file that is not said to be binary."""
+
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -147,7 +150,7 @@ class _Parts:
         if self.upload.path is not None:
             raise UsageError("More than one list came.", "Send one list at a time.")
         path = self._place(self.upload.fields, file_name(name.decode("utf-8", "replace")))
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, _NEW_BINARY_FILE, 0o600)
         self._file = os.fdopen(descriptor, "wb")
         self.upload.path = path
 

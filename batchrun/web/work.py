@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from batchrun.model import Outcome, Row, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
+    from batchrun.workbook.changes import Change
 
 _LOG = logging.getLogger(__name__)
 
@@ -222,6 +223,7 @@ class BatchRun:
         credits: The credits left before it began.
         check_id: The check it was started from; ``""`` for a batch that goes on.
         at: When the progress was noted, by the monotonic clock.
+        changes: What is new since an earlier batch; ``None`` before somebody looked.
     """
 
     kind: Kind
@@ -235,6 +237,7 @@ class BatchRun:
     notice: str = ""
     credits: Credits | None = None
     at: float = 0.0
+    changes: tuple[Change, ...] | None = None
     _cancel: Callable[[], object] | None = None
 
     @property

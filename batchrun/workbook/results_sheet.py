@@ -97,11 +97,18 @@ class ResultsSheet:
             mark: Whether it is new, changed or the same.
         """
         own = len(self._layout.original)
-        status, found = values[own : own + len(STATUS_COLUMNS)], values[own + len(STATUS_COLUMNS) :]
-        ordered: list[Cell] = [*values[:own], *status[:2], *([mark] if self._compared else [])]
-        ordered += [*found, status[2]] if self._for_people else [None, *status[2:], *found]
-        inside = {self._first_result + position: place for position, place in lists.items()}
-        self.sheets.append(ordered, inside, formats[: self._layout.own])
+        beside = [mark] if self._compared else []
+        ordered = list(values)
+        if self._for_people:
+            technical = ordered[own + 2 : own + len(STATUS_COLUMNS)]
+            ordered[own + 2 : own + len(STATUS_COLUMNS)] = beside
+            ordered.append(technical[0])  # the execution's ID
+        else:
+            ordered[own + 2 : own + 2] = [*beside, None]
+        inside = None
+        if lists:
+            inside = {self._first_result + position: place for position, place in lists.items()}
+        self.sheets.append(ordered, inside, formats[: self._layout.own] if formats else ())
 
 
 def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:

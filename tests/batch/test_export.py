@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from batchrun import workbook
-from batchrun.batch.export import write_results, writing_meanwhile
+from batchrun.batch.export import refreshed_workbook, write_results
 from batchrun.errors import JournalError, ServiceError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
@@ -47,7 +47,7 @@ def test_what_there_is_can_be_opened_while_the_batch_runs(
             return path
 
         monkeypatch.setattr(workbook, "write", noted)
-        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+        async with refreshed_workbook(journal, batch_id, target, Form(write_every_seconds=0.01)):
             await asyncio.wait_for(written.wait(), 60)
             assert [each["batchrun status"] for each in table(target)] == ["pending"]
 
@@ -73,7 +73,7 @@ def test_a_workbook_held_open_is_left_alone_until_the_end(
             return replace(self, place)
 
         monkeypatch.setattr(Path, "replace", refuse)
-        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+        async with refreshed_workbook(journal, batch_id, target, Form(write_every_seconds=0.01)):
             await asyncio.wait_for(tried.wait(), 60)
 
     with journal:
@@ -102,7 +102,7 @@ def test_a_refresh_that_fails_ends_neither_the_next_nor_the_run(
             return read(batch_id)
 
         monkeypatch.setattr(journal, "results", results)
-        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+        async with refreshed_workbook(journal, batch_id, target, Form(write_every_seconds=0.01)):
             await asyncio.wait_for(asked.wait(), 60)
 
     with journal:
@@ -123,7 +123,7 @@ def test_a_run_ends_as_it_ended_although_its_refresh_failed(
             raise JournalError("It is locked.")
 
         monkeypatch.setattr(journal, "results", results)
-        async with writing_meanwhile(journal, batch_id, target, Form(write_every_seconds=0.01)):
+        async with refreshed_workbook(journal, batch_id, target, Form(write_every_seconds=0.01)):
             await asyncio.wait_for(failed.wait(), 60)
             raise ServiceError("The service is away.")
 
@@ -133,7 +133,7 @@ def test_a_run_ends_as_it_ended_although_its_refresh_failed(
 
 def test_nothing_is_written_meanwhile_unless_it_is_wanted(journal: Journal, tmp_path: Path) -> None:
     async def run() -> None:
-        async with writing_meanwhile(journal, new_batch(journal), tmp_path / "out.xlsx", Form()):
+        async with refreshed_workbook(journal, new_batch(journal), tmp_path / "out.xlsx", Form()):
             assert len(asyncio.all_tasks()) == 1
 
     with journal:

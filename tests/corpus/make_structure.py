@@ -217,6 +217,14 @@ def seconds() -> Iterator[Case]:
         "second-header-the-same-on-each-page.csv", text(*pages), [HEAD, *ROWS], [2, 3, 5],
         ["1 repeated header set aside (line 4"],
     )  # fmt: skip
+    stagger = [
+        ["Company ID", "Name", "", ""], [A, "Acme", "", "Contact ID"], [B, "Bay", "", C],
+        ["", "", "", D],
+    ]  # fmt: skip
+    yield Case(
+        "second-table-beside-and-lower.csv", text(*stagger),
+        error="there may be two lists side by side",
+    )  # fmt: skip
     amounts = [["Company ID", "Amount"], [A, "1"], [B, "2"], ["Who", "What"], [C, "3"], [D, "4"]]
     yield Case(
         "second-table-in-a-column-of-numbers.csv", text(*amounts),
@@ -303,6 +311,10 @@ def sheets() -> Iterator[Case]:
     yield Case(
         "sheets-the-list-hidden.xlsx", several(cover, pivot, accounts, hidden=(2,)), accounts,
         [2, 3], ["Sheet S3 was read, the only one with IDs"],
+    )  # fmt: skip
+    yield Case(
+        "sheets-a-cover-with-an-id.xlsx", several([["Export ID", C], ["By", "Dana"]], accounts),
+        error="Other sheets hold IDs too: --sheet S2 reads one.",
     )  # fmt: skip
     yield Case(
         "sheets-two-tables-on-the-first.xlsx", several([*accounts, *contacts], accounts),

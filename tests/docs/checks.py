@@ -47,6 +47,7 @@ EVERY_OPTION = {option for command in (GROUP, *COMMANDS.values()) for option in 
 EVERY_OPTION |= set(re.findall(r'"(--[a-z-]+)"', sources("benchmarks", "docs")))
 EVERY_VARIABLE = {variable_of(name) for name in Settings.model_fields}
 EVERY_VARIABLE |= set(re.findall(r'"((?:BATCHRUN|PGAI)_[A-Z_]+)"', sources("batchrun")))
+EVERY_VARIABLE |= set(re.findall(r'"(BATCHRUN_TESTS_[A-Z_]+)"', sources("tests")))
 
 
 def lost_files(page: Page) -> list[str]:

@@ -248,7 +248,9 @@ DECISIONS: dict[str, Callable[[Journal, BatchJobs, str], object]] = {
     "marked rows": lambda _, jobs, __: asyncio.run(jobs.again({2: 0})),
     "retry doubts": lambda _, jobs, __: asyncio.run(jobs.retry_doubts()),
     "drop doubts": lambda _, jobs, __: asyncio.run(jobs.drop_doubts()),
-    "how it ended": lambda _, jobs, __: asyncio.run(jobs.worked("It was interrupted.", 1, 1)),
+    "how it ended": lambda _, jobs, __: asyncio.run(
+        jobs.record_ending("It was interrupted.", 1, 1)
+    ),
     "workbook": lambda journal, _, batch_id: journal.set_output(batch_id, "theirs.xlsx"),
     "form": lambda journal, _, batch_id: journal.set_form(batch_id, "{}"),
 }

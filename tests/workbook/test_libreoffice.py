@@ -64,9 +64,10 @@ def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> No
         if limits != EXCEL or results.summary.source.format == "xlsx":
             continue  # several sheets, or a list's own formats: those have tests of their own
         layout = layout_of(results, shape, arranged=True)
+        values_of = layout.values if shape.raw_text else layout.readable_values
         titles = [column.title for column in layout.results]
         header = [*layout.header[: len(layout.header) - len(titles)], *titles]
-        meant: list[list[Cell]] = [[*header], *map(layout.readable_values, results.rows)]
+        meant: list[list[Cell]] = [[*header], *map(values_of, results.rows)]
         for values, cell in zip(meant, [AGAIN, *[None] * len(meant)], strict=False):
             values.insert(len(layout.original) + 2, cell)
         found = csv_cells(tmp_path / "csv" / f"{path.stem}-Results.csv")

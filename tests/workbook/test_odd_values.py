@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import tempfile
 import time as clock
+import zipfile
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchrun import workbook
+from batchrun import load_settings, run, workbook
 from batchrun.journal.schema import decode_result, decode_time, encode_time
 from batchrun.model import JSON, BatchResults, Outcome, Workflow
+from batchrun.sandbox import SandboxSettings, running
 from batchrun.workbook import excel
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.attention import AttentionSheet
@@ -265,3 +268,35 @@ def test_whatever_the_service_answers_every_row_is_in_the_workbook(results: Batc
         assert len(found) == results.summary.rows + 1
         assert [each[0] for each in found[1:]] == [each.row.cells[0] for each in results.rows]
         assert [each[2] for each in found[1:]] == [each.outcome.value for each in results.rows]
+
+
+def test_a_run_of_a_list_with_odd_styles_ends_with_a_workbook_of_every_row(tmp_path: Path) -> None:
+    """From end to end: the list's empty cell has a style that its stylesheet lacks."""
+    book = openpyxl.Workbook()
+    page = book.worksheets[0]
+    page.append(["Company ID", "Name", "Deal"])
+    for number in range(3):
+        page.append([company(number), f"Firm {number}", 1000 * number])
+        page.cell(number + 2, 3).number_format = ("0.00", '"€" #,##0', "General")[number]
+    book.save(tmp_path / "whole.xlsx")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.xlsx") as whole,
+        zipfile.ZipFile(tmp_path / "list.xlsx", "w") as odd,
+    ):
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                content = content.replace(b"</row>", b'<c r="Z9" s="99"/></row>', 1)
+                content = content.replace(b'r="Z9"', b'r="D1"')
+            odd.writestr(name, content)
+    with running(SandboxSettings(rate_per_minute=None), speed=600) as url:
+        journal = str(tmp_path / "journal.db")
+        used = load_settings(api_key="sandbox", base_url=url, speed=600, journal=journal)
+        report = run(tmp_path / "list.xlsx", "Account Research", settings=used)
+
+    assert report is not None
+    assert report.output is not None
+    assert [each["Name"] for each in table(report.output)] == ["Firm 0", "Firm 1", "Firm 2"]
+    found = openpyxl.load_workbook(report.output)["Results"]
+    codes = [found.cell(line, 3).number_format for line in (2, 3, 4)]
+    assert codes == ["0.00", '"€" #,##0', "General"]
