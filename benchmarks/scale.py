@@ -56,10 +56,12 @@ class Stages:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    from batchrun import status
     from batchrun.estimate import EstimateRates
     from batchrun.journal import Journal
     from batchrun.model import Workflow
     from batchrun.plan import Parameters, Plan, make_plan
+    from batchrun.settings import load_settings
     from batchrun.tables import find_roles, load
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -69,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path, location = Path(folder) / "list.csv", str(Path(folder) / "journal.db")
         write_list(path, options.rows)
+        settings = load_settings(journal=location)
         table = stages.measure("load", lambda: load(path))
         roles = stages.measure("find the columns", lambda: find_roles(table))
 
@@ -80,12 +83,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stages.measure("fingerprint", plan.fingerprint)
         with Journal(location) as journal:
             batch_id = stages.measure("create", lambda: journal.create(plan, URL))
-            stages.measure("summary", lambda: journal.summary(batch_id))
+            stages.measure("status", lambda: status(batch_id, settings=settings))
+            with journal.connect() as connection:
+                connection.exec_driver_sql(
+                    "UPDATE jobs SET state = 'in doubt' WHERE number % 10000 = 0"
+                )
+                connection.commit()
+            stages.measure("status, 100 in doubt", lambda: status(batch_id, settings=settings))
         size = Path(location).stat().st_size / 1024**2
     print(f"{options.rows:,} rows of {COLUMNS} columns; journal {size:,.0f} MB")
-    print(f"{'stage':20}{'CPU s':>9}{'wall s':>9}{'peak MB':>9}")
+    print(f"{'stage':22}{'CPU s':>9}{'wall s':>9}{'peak MB':>9}")
     for name, cpu, wall, peak in stages.lines:
-        print(f"{name:20}{cpu:9.2f}{wall:9.2f}{peak:9.0f}")
+        print(f"{name:22}{cpu:9.2f}{wall:9.2f}{peak:9.0f}")
     return 0
 
 

@@ -58,6 +58,11 @@ class ResultRows:
         limit: int | None = None,
     ) -> None:
         self._connection = connection
+        of_few = state is not None or of_jobs is not None
+        chosen = jobs.alias()
+        in_state = select(chosen.c.number).where(
+            chosen.c.batch_id == batch_id, chosen.c.state == state
+        )
         self._query = (
             select(
                 *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id, rows.c.reason),
@@ -65,17 +70,20 @@ class ResultRows:
                 *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
             )
             .select_from(
-                rows.outerjoin(
-                    jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
+                rows.join(
+                    jobs,
+                    (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job),
+                    isouter=not of_few,  # invalid rows have no job
                 )
             )
             .where(
                 rows.c.batch_id == batch_id,
-                true() if state is None else jobs.c.state == state,
-                true() if of_jobs is None else jobs.c.number.in_(of_jobs),
+                # The subquery, and the order by an expression, let SQLite begin with the jobs.
+                true() if state is None else rows.c.job.in_(in_state),
+                true() if of_jobs is None else rows.c.job.in_(of_jobs),
                 true() if states is None else _in_states(states),
             )
-            .order_by(rows.c.number)
+            .order_by(rows.c.number + 0 if of_few else rows.c.number)
             .offset(offset)
             .limit(limit)
             .execution_options(yield_per=ROWS_AT_ONCE)

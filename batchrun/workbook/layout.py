@@ -278,8 +278,9 @@ def layout_of(
             filled += 1
             flat = flatten(row.result, shape.flat_depth)
             _see(survey, flat, shape.flat_depth)
-            ids = {each for each in (row.company_id, row.contact_id) if each}
-            repeats.update(path for path, value in flat.values.items() if value in ids)
+            for each in (row.company_id, row.contact_id):
+                if each is not None and each in flat.values.values():
+                    repeats.update(path for path, value in flat.values.items() if value == each)
         if row.seconds is not None and row.seconds >= 0:  # two clocks may differ
             seconds[round(row.seconds, 1)] += 1
         undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
