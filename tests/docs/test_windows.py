@@ -61,10 +61,9 @@ def cmd(text: str) -> list[list[str]]:
     return [words for words in commands if words]
 
 
-@pytest.mark.parametrize("shell", [powershell, cmd])
-def test_the_blocks_for_windows_install_batchrun_and_run_a_list(shell: object) -> None:
-    assert callable(shell)
-    assert shell(block(shell.__name__)) == [*INSTALL, RUN]
+def test_the_blocks_for_windows_install_batchrun_and_run_a_list() -> None:
+    assert powershell(block("powershell")) == [*INSTALL, RUN]
+    assert cmd(block("cmd")) == [*INSTALL, RUN]
 
 
 def test_the_lines_for_uv_and_pipx_mean_the_same_in_both_shells() -> None:
