@@ -126,12 +126,12 @@ async def run(
         workflow: Id or name of the workflow; left out where a `Request` names it.
         output: Where the results go (.xlsx, .csv, .jsonl, .parquet); ``None`` for
             ``NAME.results.xlsx`` beside the list, or for no file when the list is a DataFrame.
-        limit: Trigger at most so many jobs now; `resume` does the rest.
-        again: Trigger everything anew although the same batch has finished before.
+        limit: The most jobs to trigger now; `resume` does the rest.
+        again: Run everything again although the same batch has finished (you pay again).
         form: How and how often the results are written; `resume` and `retry` remember it.
         confirm: Asked with the plan, and with the unfinished batch of the same list that would go
             on, before anything is spent.
-        on_progress: Told of each step, in the thread the batch runs in.
+        on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
         with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
             ``limit``. Each is one more request.
@@ -180,13 +180,13 @@ async def resume(
     Args:
         batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
         output: Where the results go; ``None`` for where they went before.
-        limit: Trigger at most so many jobs now.
+        limit: The most jobs to trigger now.
         only: Trigger only these jobs, by their numbers; ``None`` for all that are left.
         in_doubt: What to do with triggers that may or may not have been accepted: leave them,
             send them again (and perhaps pay twice), or never send them; or who decides when shown
             their rows.
         form: How the results are written; what it leaves open is as it was before.
-        on_progress: Told of each step, in the thread the batch runs in.
+        on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
         settings: Key and so on; the service's address is the batch's own unless given.
 
@@ -219,7 +219,7 @@ async def retry(
 ) -> Report:
     """Send jobs of a batch again that ended without a result, and pay for them again.
 
-    What had become of them is kept in the journal. Jobs that were never sent wait for `resume`.
+    Their earlier outcome is kept in the journal. Jobs that were never sent wait for `resume`.
 
     Args:
         batch_id: Which batch; ``None`` for the newest.
@@ -227,7 +227,7 @@ async def retry(
         output: Where the results go; ``None`` for where they went before.
         in_doubt: As in `resume`, for the rows that are in doubt beside those.
         form: As in `resume`.
-        on_progress: Told of each step, in the thread the batch runs in.
+        on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
         settings: As in `resume`.
 
@@ -267,11 +267,11 @@ async def run_marked(
         workbook: A workbook that batchrun wrote, marked in its column "run again"; or what
             `Rerun.read` found in one.
         output: Where the new workbook goes; ``None`` for beside this one.
-        limit: Trigger at most so many jobs now; `resume` does the rest.
+        limit: The most jobs to trigger now; `resume` does the rest.
         in_doubt: As in `retry`.
         form: As in `resume`.
         confirm: Asked with what the workbook asks for, before anything is spent.
-        on_progress: Told of each step, in the thread the batch runs in.
+        on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
         settings: As in `resume`.
 

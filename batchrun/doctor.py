@@ -264,7 +264,7 @@ def _contents(path: Path) -> Finding:
 
 
 def _of_schema(name: str, schema: str, there: int, state: str = "") -> Finding:
-    """How a journal of a schema's version with so many batches is."""
+    """Whether a journal with this schema version can be used."""
     if not schema.isdecimal():
         return _fault(f"{name} is not a journal of batchrun", _ELSEWHERE)
     if int(schema) > SCHEMA_VERSION:
@@ -452,7 +452,7 @@ def _clock(probe: Probe, local: float, speed: float) -> list[Finding]:
     off = local - probe.dated
     text = f"{abs(off):,.0f} s {'ahead of' if off > 0 else 'behind'} the service's"
     if abs(off) > CLOCK_SECONDS:
-        advice = "Set it: the day of the quota is reckoned by it."
+        advice = "Set it: it decides when the quota's day starts."
         return [Finding("Clock", Verdict.WARNING, text, advice)]
     return [Finding("Clock", Verdict.OK, text)]
 
@@ -464,10 +464,10 @@ def _quota(probe: Probe) -> list[Finding]:
     if quota is None or (quota.limit is None and quota.remaining is None):
         text = "the service says nothing of it; 60 requests a minute are assumed"
         return [Finding("Quota", Verdict.OK, text)]
-    anew = "" if quota.reset_seconds is None else f", anew in {quota.reset_seconds:,.0f} s"
+    resets = "" if quota.reset_seconds is None else f", resets in {quota.reset_seconds:,.0f} s"
     left = "?" if quota.remaining is None else f"{quota.remaining:,}"
     limit = "? requests" if quota.limit is None else plural(quota.limit, "request")
-    text = f"{left} of {limit} left{anew}"
+    text = f"{left} of {limit} left{resets}"
     if quota.remaining == 0:
         return [Finding("Quota", Verdict.WARNING, text, "Wait for it, or run with --wait.")]
     return [Finding("Quota", Verdict.OK, text)]

@@ -18,8 +18,8 @@ class Estimate:
     Attributes:
         requests: HTTP requests of all kinds.
         seconds: Time from the first request to the last result, in seconds.
-        requests_per_minute: The rate it was reckoned with; infinite for none.
-        daily: Requests a day it was reckoned with, ``None`` for no limit known.
+        requests_per_minute: The rate it is based on; infinite for none.
+        daily: The daily limit it is based on, ``None`` for no known limit.
         daily_left: How many of those are left today; infinite for no limit known.
         midnights: How often it waits for the next day's quota.
     """
@@ -34,14 +34,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class EstimateRates:
-    """What an estimate is reckoned with.
+    """What an estimate is based on.
 
     Attributes:
         requests_per_minute: The quota's rate; ``math.inf`` for none.
         seconds_per_execution: How long the slower executions take.
         daily: Requests a day, ``None`` for no limit known.
         daily_left: How many of those are left today.
-        seconds_to_next_day: Until the day's quota begins anew.
+        seconds_to_next_day: Until the day's quota is available again.
     """
 
     requests_per_minute: float
@@ -51,7 +51,7 @@ class EstimateRates:
     seconds_to_next_day: float = DAY_SECONDS
 
     def of(self, jobs: int, in_flight: int = 0) -> Estimate:
-        """Estimate so many jobs to trigger, and so many executions that are running already."""
+        """Estimate a number of jobs to trigger and of executions that are running already."""
         requests = math.ceil(jobs * REQUESTS_PER_JOB + in_flight * (REQUESTS_PER_JOB - 1))
         midnights, last_day = self._days(requests)
         seconds = last_day / self.requests_per_minute * 60

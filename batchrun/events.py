@@ -46,7 +46,7 @@ class Happening:
 
     Attributes:
         event: What happened.
-        facts: What is told of it, by name; ``None`` where there is nothing to tell.
+        facts: Its details by name; ``None`` for those without a value.
     """
 
     event: Event
@@ -66,7 +66,7 @@ def happened(
         logger: The module's own.
         event: What happened.
         level: How much it matters.
-        **facts: What is told of it.
+        **facts: Its details.
     """
     if logger.isEnabledFor(level):
         logger.log(level, Happening(event, facts), stacklevel=2)

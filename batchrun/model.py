@@ -48,7 +48,7 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 """What `retry` sends again unless told otherwise."""
 
 _WHY_NOT = {
-    Outcome.COMPLETED: ("Their results are there; a run with --again pays for all anew."),
+    Outcome.COMPLETED: ("Their results are there; run --again runs and pays for everything again."),
     Outcome.INVALID: "Mend the list, then run it.",
     Outcome.PENDING: "Send them with: batchrun resume",
 }
@@ -99,7 +99,7 @@ class TableSource:
         header_line: Line of the column names; ``None`` when the list has none.
         formats: Columns whose numbers are displayed with leading zeros: position and format,
             such as ``00000``.
-        notices: What the user should be told of how the file was read, one sentence each.
+        notices: What to tell the user about how the file was read, one sentence each.
     """
 
     name: str

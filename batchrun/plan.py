@@ -217,7 +217,7 @@ class Plan:
         parameters: What is sent beside the identifiers.
         rows: One entry a row, in input order.
         bodies: The distinct trigger bodies as JSON text; a job's number is its position.
-        rates: What requests and time are reckoned with.
+        rates: What the estimate of requests and time is based on.
         lenient_ids: Whether what merely looks like a UUID is sent.
         credits: The credits left; ``None`` where nobody asked for them.
         known: Number of a job → what became of the same trigger body in an earlier batch.
@@ -378,7 +378,7 @@ def make_plan(
         workflow: What to trigger.
         roles: Column position of each identifier; at least one.
         parameters: Constant and per-row parameters.
-        rates: The quota and the time an execution takes, to reckon with.
+        rates: The quota and the run time, for the estimate.
         lenient_ids: Whether what merely looks like a UUID is sent.
     """
     planner = _RowPlanner(workflow, roles, parameters, lenient_ids, dict(table.source.formats))

@@ -60,7 +60,7 @@ AT_ONCE = 2
 REHEARSALS = 2
 """Batches that are run before, to know how long one takes."""
 RESUMES = 50
-"""A batch that is not done after so many resumes will never be."""
+"""A batch that is not done after this many resumes will never be."""
 
 POINTS: dict[str, tuple[str, str, str]] = {
     "before the plan is kept": ("batchrun.journal.journal:Journal", "create", "before"),

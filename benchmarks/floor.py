@@ -2,8 +2,8 @@
 
     python -m benchmarks.floor                100 rows, 60, 120 and 600 requests a minute
 
-It triggers all, foretells when so many executions still run by expectation, and polls as late as
-that moment allows, the likeliest to have ended first; one that still runs lets it foretell anew.
+It triggers everything, predicts when a given number of executions still run, and polls as late as
+that moment allows, the likeliest to have ended first. A poll too early updates the prediction.
 It polls the very batches of `benchmarks.polling` with the same seeds.
 Each column is another expectation: fewer still running means fewer requests and a later end. No
 request is spent on learning or on a first result, so a policy that must do both stays above.
@@ -50,7 +50,7 @@ def known(kind: RunTimeKind) -> Sequence[float]:
 
 
 def running(kind: RunTimeKind, seconds: float, beyond: float) -> float:
-    """Share that still runs after so many seconds, of those that ran longer than ``beyond``."""
+    """Share that still runs after ``seconds``, of those that ran longer than ``beyond``."""
     runs = known(kind)
     left, had = (SAMPLE - bisect_right(runs, at) for at in (seconds, beyond))
     return 1.0 if seconds <= beyond else left / max(had, 1)
@@ -69,7 +69,7 @@ class Informed:
     def run(self, still_running: float) -> float:
         """Poll until all have ended; when the last answer came."""
         last = self._now
-        end = self._foretold(still_running)
+        end = self._predicted(still_running)
         while self._ends:
             self._now = max(self._now, end - (len(self._ends) - 1) * self._spacing)
             job = min(self._ends, key=lambda job: (self._running(job, self._now), job))
@@ -80,13 +80,13 @@ class Informed:
                 continue
             self.early += 1
             self._seen[job] = last - job * self._spacing
-            end = self._foretold(still_running)
+            end = self._predicted(still_running)
         return last
 
     def _running(self, job: int, at: float) -> float:
         return running(self._kind, at - job * self._spacing, self._seen.get(job, 0.0))
 
-    def _foretold(self, still_running: float) -> float:
+    def _predicted(self, still_running: float) -> float:
         wanted = min(still_running, LAST_SHARE * len(self._ends))
         low, high = self._now, self._now + SECONDS_AFTER
         while high - low > 0.05:
@@ -119,7 +119,7 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=20, help="so many, from --seed on")
+    parser.add_argument("--seeds", type=int, default=20, help="number of seeds, from --seed on")
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.seeds)
     with ProcessPoolExecutor(2) as pool:

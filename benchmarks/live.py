@@ -3,7 +3,7 @@
     python -m benchmarks.live                       600 rows, 60 times as fast as life
     python -m benchmarks.live --run-times bimodal --slots 10
 
-Prints what the sandbox counted beside what the simulation of `polling.py` foretells for the same
+Prints what the sandbox counted beside what the simulation of `polling.py` predicts for the same
 bodies and run times.
 """
 
@@ -97,10 +97,10 @@ def main() -> None:
         summary = run_live(url, given.rows, given.speed)
         report = httpx.get(f"{url.removesuffix('/v1')}/sandbox/report", trust_env=False).json()
     requests = report["requests"] - report["lists"]
-    foretold, best = len(simulation.sent), oracle(cell)[0]
+    expected, best = len(simulation.sent), oracle(cell)[0]
     print(f"{given.rows} rows, {cell.kind}, {cell.slots or 'no'} slots, {cell.rate} a minute")
-    print(f"requests  live {requests:6,}  simulated {foretold:6,}  {requests / foretold - 1:+.1%}")
-    print(f"a row     live {requests / given.rows:6.3f}  simulated {foretold / given.rows:6.3f}")
+    print(f"requests  live {requests:6,}  simulated {expected:6,}  {requests / expected - 1:+.1%}")
+    print(f"a row     live {requests / given.rows:6.3f}  simulated {expected / given.rows:6.3f}")
     live, simulated = summary["seconds"] / best, (simulation.now - START) / best
     print(f"÷ oracle  live {live:6.3f}  simulated {simulated:6.3f}  {live / simulated - 1:+.1%}")
     print(f"429s      live {report['refused']:6}  simulated {simulation.refused:6}")

@@ -87,7 +87,7 @@ Figures = tuple[float, float, float]
 
 
 def measure(works: list[tuple[str, str]], path: Path, runs: int) -> list[Figures]:
-    """Best wall and CPU seconds and peak MB of so many processes each, one after the other.
+    """Best wall and CPU seconds and peak MB of a number of processes, one after the other.
 
     They take turns, so that other work on the machine is no advantage to one of them.
     """

@@ -2,7 +2,7 @@
 
     python -m benchmarks.polling                  every cell; under a minute
     python -m benchmarks.polling --rows 1000      one size only
-    python -m benchmarks.polling --seeds 20       mean and worst of so many batches a cell
+    python -m benchmarks.polling --seeds 20       mean and worst of this many batches a cell
     python -m benchmarks.polling --random 100     services drawn at random, which nobody tuned for
     python -m benchmarks.polling --plot FILE.png  requests over time, beside a 5-second poller
 
@@ -141,7 +141,7 @@ class Outcome:
 
 
 class IntervalForecast:
-    """A poller that knows nothing: each execution every so many seconds, ever slower or not."""
+    """A poller that knows nothing: fixed intervals, or growing ones."""
 
     def __init__(self, seconds: float, growth: float = 1.0, longest: float = 60.0) -> None:
         self._first, self._growth, self._longest = seconds, growth, longest
@@ -494,10 +494,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rows", type=int, action="append", help="only so many; repeatable")
+    parser.add_argument("--rows", type=int, action="append", help="only this many; repeatable")
     parser.add_argument("--policy", action="append", help="only this one; repeatable")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=1, help="so many, from --seed on")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from --seed on")
     parser.add_argument("--plot", metavar="FILE.png", help="draw requests over time instead")
     parser.add_argument("--random", type=int, metavar="N", help="N services drawn at random")
     options = parser.parse_args()

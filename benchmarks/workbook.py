@@ -86,7 +86,7 @@ class Rows:
 
 
 def results_of(rows: int, *, details: bool) -> BatchResults:
-    """A batch of so many rows."""
+    """A batch of this many rows."""
     counts = dict.fromkeys(Outcome, 0) | {Outcome.COMPLETED: rows}
     summary = BatchSummary(
         batch_id="1124-benchmark-0000",

@@ -3,7 +3,7 @@
 Run ``python docs/make_transcript.py`` with batchrun and its extra ``test`` installed, on Linux or
 macOS. The service is a `batchrun sandbox` with a seed. Whatever differs from one day to the next
 (times, ids, counts of what an interruption catches) is left out of account by ``settled``: the page
-is written anew only when something else has changed.
+is written again only when something else has changed.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class Way(socketserver.ThreadingTCPServer):
         self.free.set()
 
     def hold_after(self, triggers: int) -> None:
-        """Let so many triggers pass, and no more until `free` is set."""
+        """Let this many triggers pass, and no more until `free` is set."""
         self.triggers_left = triggers
         self.free.clear()
 

@@ -167,11 +167,11 @@ async def run(
         settings: Key, rate and so on; ``None`` reads them from the environment.
         output: Where the results go (.xlsx, .csv, .jsonl); ``None`` for
             ``NAME.results.xlsx`` beside the list, or for no file when the list is a DataFrame.
-        limit: Trigger at most so many jobs now.
-        again: Trigger everything anew although the same batch has finished before.
+        limit: The most jobs to trigger now.
+        again: Run everything again although the same batch has finished.
         confirm: Asked with the plan, and with the unfinished batch that would go on, before
             anything is spent.
-        on_progress: Told of each step; ``None`` for nobody.
+        on_progress: Called after each step; ``None`` for no calls.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
         with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
@@ -219,7 +219,7 @@ async def run(
             plan = replace(plan, credits=await session.credits())
         if not confirm(plan, earlier):
             return None
-        known = newest.batch_id if newest else None  # whoever confirmed has seen no later one
+        known = newest.batch_id if newest else None  # the user confirmed before any later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
         run_now = _Run(batch_id, target, limit, on_progress, control, form=form, frame=frame)
@@ -247,16 +247,16 @@ async def resume(
 
     Args:
         batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
-        settings: As in `run`; the service's address is the batch's own unless given in so many
-            words.
+        settings: As in `run`; the service's address is the batch's own unless it is given
+            explicitly.
         output: Where the results go; ``None`` for where they went before.
-        limit: Trigger at most so many jobs now.
+        limit: The most jobs to trigger now.
         retry: Outcomes whose jobs are sent again; what was not sent yet then waits.
-        again: Numbers of jobs that are sent again, whatever has become of them, and how often
+        again: Numbers of jobs to send again, whatever their outcome, and how often
             each had been when the user decided; what was not sent yet then waits.
         only: Numbers of the jobs that may be triggered beside those; ``None`` for all.
         decide: Asked about the rows that are in doubt, where there are any.
-        on_progress: Told of each step; ``None`` for nobody.
+        on_progress: Called after each step; ``None`` for no calls.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
 
@@ -360,7 +360,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
                     write_despite(error, journal, batch_id, run_now.target, form)
                     raise
                 # What stopped it may stop this too, and is what counts. Of a batch that was taken
-                # over nothing is kept or written: whoever has it does that.
+                # over nothing is kept or written: the new holder does that.
                 with suppress(BatchrunError):
                     await _keep(jobs, error.what, engine.effort)
                     write_results(journal, batch_id, run_now.target, form)

@@ -97,7 +97,7 @@ async def prepare_batch(
         batch_id: Which batch.
         retry: Outcomes whose jobs are to be sent again.
         decide: Asked about what is in doubt then, if anything is.
-        again: Numbers of jobs that are to be sent again, whatever has become of them, and how
+        again: Numbers of jobs to send again, whatever their outcome, and how
             often each had been when the user decided.
         only: Numbers of the jobs that may be triggered beside those; ``None`` for all, unless
             some are to be sent again: then nobody has confirmed any others.

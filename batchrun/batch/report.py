@@ -73,7 +73,7 @@ class Report:
         resume_at: When the quota opens again, where it is spent; aware, UTC.
         rest: What is left of the batch costs, by what was learned; ``None`` where nothing is left.
         to_trigger: How many jobs are left to trigger; after ``limit``, of those that were to be.
-        estimate: What the jobs that this run or resume was let to trigger cost, as reckoned when
+        estimate: What the jobs that this run or resume may trigger cost, as estimated when
             it began.
         requests: Requests that it sent.
         seconds: How long it took, in seconds of the service's time.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 LONGEST_TURN_SECONDS = 60.0
 """The list of workflows is asked for after so long, whatever other processes still send."""
 CREDITS_SECONDS = 10.0
-"""Nobody waits longer to be told of the credits, in seconds."""
+"""The longest wait for the answer about credits, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Session:
         )
 
     def rates(self, workflow_id: str) -> EstimateRates:
-        """What a batch of a workflow is reckoned with now."""
+        """What the estimate of a workflow's batch is based on now."""
         return EstimateRates(
             requests_per_minute=self.quota.rate,
             seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
@@ -152,7 +152,7 @@ class Session:
         )
 
     def estimate(self, batch: BatchSummary, to_trigger: int) -> Estimate:
-        """What so many jobs of a batch cost, and those that run already, by what is known now.
+        """Estimate the jobs to trigger and those that are running already.
 
         Raises:
             JournalError: The journal can't be read.

@@ -540,7 +540,7 @@ def show_live(looks: Iterable[Sequence[str]]) -> None:
     try:
         for lines in looks:
             picture.draw(lines)
-    except KeyboardInterrupt:  # whoever watches has seen enough; the batch goes on
+    except KeyboardInterrupt:  # the user stops watching; the batch goes on
         return
 
 

@@ -144,7 +144,7 @@ def _marked_words(marked: Rerun) -> str:
 
 
 def _already_words(marked: Rerun) -> Iterator[str]:
-    """What has become of marked rows that are not sent now."""
+    """The outcome of marked rows that are not sent now."""
     from batchrun.text import plural
 
     sent = marked.already - marked.waiting

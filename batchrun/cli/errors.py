@@ -121,7 +121,7 @@ def end(
         case SystemExit():
             return ExitCode.COMPLETED
         case BrokenPipeError():
-            discard_output(sys.stdout)  # whoever read has gone (`| head`): nothing is wrong here
+            discard_output(sys.stdout)  # the reader has gone (`| head`): nothing is wrong here
             return ExitCode.COMPLETED
         case TyperException() if not typed:  # the help
             print_text(error.format_message(), err=True)

@@ -380,7 +380,7 @@ def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
     tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
     midnight = datetime.combine(tomorrow, time(), UTC)
     what = f"the day's quota is spent {plural(estimate.midnights, 'time')}; "
-    opens = f"it opens anew at midnight UTC ({clock_words(midnight, now)} here)"
+    opens = f"it resets at midnight UTC ({clock_words(midnight, now)} here)"
     how = "and is waited for" if wait else "and batchrun resume goes on then, or --wait waits"
     return f"{what}{opens}, {how}"
 
@@ -408,7 +408,7 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
 def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
     """What went from one to the other, by name; ``None`` where it can't be told.
 
-    Whoever else spends meanwhile is in it, and who buys credits meanwhile hides it.
+    Credits that others spend meanwhile are included; credits bought meanwhile are not known.
     """
     if before is None or after is None or before.remaining is None or after.remaining is None:
         return None
@@ -626,7 +626,7 @@ def journal_option(settings: Settings, typed: str | None, *, sandbox: bool = Fal
 
 
 def notice_of(report: Report) -> Notice:
-    """What others are told of a batch that ended or paused."""
+    """What a notification says of a batch that ended or paused."""
     summary, code = report.summary, report.exit_code
     note = f"; {summary.note}" if summary.note else ""
     return Notice(
@@ -639,7 +639,7 @@ def notice_of(report: Report) -> Notice:
 
 
 def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
-    """What others are told of a batch that something broke off."""
+    """What a notification says of a batch that an error ended."""
     code = error.exit_code
     return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
 

@@ -82,7 +82,7 @@ def columns_of(text: str) -> int:
 def wrapped(
     text: str, width: int, hanging: int | None = None, *, whole: Collection[str] = ()
 ) -> str:
-    """Lines at most so many columns wide, broken where a word ends.
+    """Lines of at most ``width`` columns, broken between words.
 
     A path and a command to be copied stay whole, whatever their width.
 
@@ -127,7 +127,7 @@ def _text_begins(line: str) -> int:
 
 
 def cut(text: str, width: int, mark: str = "…") -> str:
-    """A text on one line, at most so many columns wide; what it lacks shows by the mark."""
+    """A text on one line of at most ``width`` columns; a mark shows that it was cut."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if columns_of(line) <= width:
         return line

@@ -146,7 +146,7 @@ class ProgressPrinter:
 
 
 def outcome_words(progress: Progress) -> list[str]:
-    """What has become of rows that is worth a word, and how many are under way."""
+    """The outcomes worth a mention, and how many rows are running."""
     shown = [
         f"{number:,} {outcome}"
         for outcome, number in progress.counts.items()

@@ -40,7 +40,7 @@ Ended = TypeVar("Ended")
 
 @dataclass(frozen=True, slots=True)
 class OutputMode:
-    """How a command speaks to whoever started it.
+    """How a command speaks to the person or script that started it.
 
     Attributes:
         as_json: One JSON document on standard output, the rest on standard error.
@@ -136,7 +136,7 @@ def continue_batch(
         decide: Asked about the rows in doubt.
         output: Where the results go.
         form: How they are written.
-        limit: Trigger at most so many jobs now.
+        limit: The most jobs to trigger now.
         asks: Whether to ask, when those have ended, about the rest, if somebody sees it.
     """
     from batchrun import aio
@@ -154,7 +154,7 @@ def continue_batch(
             if control.batch_id is None:
                 limited = {} if limit is None else {"limit": limit}
                 return begin(in_doubt=decided, **limited, **shown)
-            # Whoever is here a second time has sent again already what was to be.
+            # The second time, the rows to send again have been sent already.
             left = _allowed(limit, control)
             return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
 

@@ -76,7 +76,7 @@ class _Start:
 
 
 class Queue:
-    """Known starts by number (0 is the first execution triggered), and the next ones foretold."""
+    """Known starts by number (0 is the first execution triggered), and the next ones predicted."""
 
     def __init__(self) -> None:
         self._starts: list[_Start] = []
@@ -188,7 +188,7 @@ class Forecast(Protocol):
         """The poll was turned away unanswered: it is due as before."""
 
     def still_running(self, job: int, execution: Execution | None, now: float) -> None:
-        """The poll told of an execution that has not ended, or (``None``) nothing usable."""
+        """The poll found an execution that has not ended, or (``None``) nothing usable."""
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
         """The execution ended; it is watched no more."""

@@ -89,7 +89,7 @@ class BatchMaker:
             for statement in counted:
                 connection.execute(statement)
         with writing(self._engine) as connection:
-            # On a server transactions run side by side; whoever completes takes this row first.
+            # On a server transactions run side by side; the one that completes locks this row.
             connection.execute(
                 select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
             )

@@ -418,7 +418,7 @@ def _is_databases_own(engine: Engine, error: BaseException) -> bool:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin in so many words, so that a reader sees one state of the journal until it ends.
+    """Send BEGIN explicitly, so that a reader sees one state of the journal until it ends.
 
     A writer waits for its turn here: once it has read, SQLite can't let it wait any more.
     """

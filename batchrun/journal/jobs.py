@@ -143,7 +143,7 @@ def _move(
     statement = (
         update(jobs)
         .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
-        # An IN of a list is written out anew for each execution, and not for many at once.
+        # SQLAlchemy expands an IN list at each execution, which rules out executemany.
         .where(or_(*(jobs.c.state == state for state in old)))
         .values({name: bindparam(name) for name in sorted({"state", *columns})})
     )
@@ -218,7 +218,7 @@ class BulkChanges:
         )
 
     def send_again(self, which: ColumnElement[bool]) -> tuple[Executable, Executable]:
-        """Make jobs pending again, and keep beside what had become of them."""
+        """Make jobs pending again, and keep their earlier outcome in ``attempts``."""
         chosen = (jobs.c.batch_id == self._batch_id) & which & self._held
         names = ["batch_id", "number", "retried_at", *(column.name for column in _KEPT)]
         before = select(jobs.c.batch_id, jobs.c.number, literal(time.time()), *_KEPT)
@@ -416,7 +416,7 @@ class BatchJobs:
         )
 
     async def retry(self, outcomes: Collection[Outcome]) -> int:
-        """Make ended jobs pending again; what had become of them is kept beside.
+        """Make ended jobs pending again; their earlier outcome is kept in ``attempts``.
 
         Returns:
             How many jobs.
@@ -486,7 +486,7 @@ class BatchJobs:
             try:
                 require_hold(self._engine, self._batch_id, self._holder)
             except TakenOverError:
-                await self.release(job, "")  # whoever has it now need not be in doubt
+                await self.release(job, "")  # it need not be in doubt for the new holder
                 raise
         self._tell(Event.JOB_SENDING, job)
         return True
@@ -584,7 +584,7 @@ class BatchJobs:
     ) -> bool:
         """Take one step of a job; nothing where it isn't in one of the old states.
 
-        The lease is no condition: what a paid execution brought counts, whoever heard of it. But
+        The lease is no condition: a paid result counts, whichever process received it. But
         an answer about one execution settles no other that was triggered since.
 
         Raises:

@@ -329,7 +329,7 @@ class Journal:
         Args:
             workflow_id: Which workflow.
             base_url: Of which service.
-            limit: At most so many executions.
+            limit: The most executions to return.
         """
         found: list[float] = []
         with self._engine.connect() as connection:

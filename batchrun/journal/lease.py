@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 60.0
 """A holder on another machine that has been silent for so long is taken for dead."""
 SURE_SECONDS = 30.0
-"""Whoever has seen its lease so long ago looks again before it sends: it may have slept since."""
+"""A lease last verified longer ago is checked again before sending: the process may have slept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +273,7 @@ def _locked(path: Path, engine: Engine, batch_id: str) -> Iterator[None]:
 
 
 def _mark(lock: Path, token: str) -> None:
-    """Leave the holder's name beside its lock, for whoever gets the lock after it.
+    """Leave the holder's name beside its lock, for the next process that gets the lock.
 
     Before it has the lease, and below the names of those before: whenever it dies, and whichever of
     them the lease is of then, it is known that the lock was theirs.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Engine, Executable
 
 LONGEST_QUEUE_SECONDS = 300.0
-"""A next turn further ahead than this was reckoned with another clock."""
+"""A next slot further ahead than this was computed with another clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class QuotaLedger:
             return Turns(first_at, connection.scalar(today) or 0, idle)
 
     def hold(self, seconds: float, now: float) -> None:
-        """No turn for anybody for so many seconds, at most five minutes.
+        """Give out no slots for this many seconds, at most five minutes.
 
         Raises:
             JournalError: The journal can't be written.

@@ -155,7 +155,7 @@ class SafetyCopy:
         return None
 
     def steps(self) -> list[Step]:
-        """What has become of each job that was sent, as steps that never lead backwards."""
+        """The state of each job that was sent, as steps that never lead backwards."""
         with self.connection() as connection:
             if connection is None:
                 return []

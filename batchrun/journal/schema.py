@@ -7,7 +7,7 @@ A job's way::
        │           ├──► rejected | in doubt ──► dropped   (by the user's word)
        └───────────┘   surely not accepted: goes back
 
-`retry` makes an ended job pending again and keeps in ``attempts`` what had become of it.
+`retry` makes an ended job pending again and keeps its earlier outcome in ``attempts``.
 
 `sending` is committed before the trigger is on the wire. A journal that still says so when it is
 opened again tells of a crash at that moment: the job is in doubt.
@@ -216,7 +216,7 @@ def _create_triggers(connection: Connection) -> None:
 
 
 def count_jobs(batch_id: str | None = None) -> tuple[Executable, Executable, Executable]:
-    """The statements that count a batch's jobs anew; ``None`` for all batches."""
+    """The statements that recount a batch's jobs; ``None`` for all batches."""
     chosen = batches if batch_id is None else select(batches).where(batches.c.id == batch_id)
     which = chosen.subquery() if isinstance(chosen, Select) else chosen
     states = union_all(*(select(literal(state.value).label("state")) for state in JobState))

@@ -308,7 +308,7 @@ def explain(status: int, body: bytes, key: str = "") -> str:
 
 
 def tidy(text: str, key: str = "", characters: int = REASON_CHARACTERS) -> str:
-    """Text on one line, without control characters and the key, at most so many characters."""
+    """Text on one line, without control characters and the key, at most ``characters`` long."""
     if key:
         text = text.replace(key, "[key]")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -163,7 +163,7 @@ class RowCollector:
             block[position, :] = self._exact(shared, kinds)
 
     def _next_block(self, lines: Sequence[int], width: int) -> Cells:
-        """The place for the cells of so many more rows."""
+        """Make room for the cells of this many more rows."""
         import numpy as np
 
         start, end = self._count, self._count + len(lines)

@@ -185,7 +185,7 @@ def _sample_records(sample: str, delimiter: str) -> list[list[str]]:
 
 @contextmanager
 def field_limit(characters: int) -> Iterator[None]:
-    """Let the csv module read fields of so many characters for a while; its own limit is 131,072.
+    """Raise the csv module's field limit (131,072 characters) for a while.
 
     A field that is longer is almost always a quote that was never closed.
     """

@@ -50,9 +50,9 @@ class Audience(StrEnum):
     """Who a workbook is for."""
 
     PEOPLE = "people"
-    """Whoever it is handed to: no IDs of executions, no moments, no key paths, no commands."""
+    """The people it is handed to: no execution IDs, times, key paths or commands."""
     OPERATORS = "operators"
-    """Whoever runs batches: everything."""
+    """The people who run batches: everything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ MOST_CHARACTERS = 32_767
 _MOST_SIGNS = {"[": 300, "!": 2_000, "`": 500, "*": 2_000, "_": 2_000, "~": 1_000, "<": 500,
                "&": 1_000, "\\": 2_000, "|": 4_000, ">": 1_000}  # fmt: skip
 """The most of each sign in a text that is parsed. Markdown's rules search for the partner of each,
-so a text of nothing else takes time that grows with its square; no report has so many."""
+so a text of nothing else takes quadratic time; no real report comes near this number."""
 
 _MAY_BE_MARKDOWN = re.compile(
     r"\*[^\s*]|\*\*|(?<!\w)_|~~|\]\("

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHEET = "Results"
 
 MENDED = "run it with --reuse 30d"
-"""How a mended list is sent: it is a new batch, and would be paid for anew without that."""
+"""How a mended list is sent: it is a new batch, and without that every row is paid for again."""
 
 STATUS, EXECUTION = STATUS_COLUMNS[0], "execution id"
 HEADER_ROWS = 50

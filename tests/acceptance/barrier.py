@@ -38,7 +38,7 @@ class Barrier:
         self._arrived = threading.Condition()
 
     def hold_after(self, triggers: int) -> None:
-        """Let so many more triggers pass, and hold up those that follow."""
+        """Let this many more triggers pass, and hold up those that follow."""
         self._lifted.clear()
         self._may_pass = triggers
 

@@ -38,7 +38,7 @@ class SandboxProcess:
         return found
 
     def wait_for_triggers(self, number: int, process: subprocess.Popen[str]) -> None:
-        """Return once so many triggers were accepted; the process must not have ended by then."""
+        """Return once this many triggers were accepted; the process must not have ended by then."""
         while self.report()["triggers_accepted"] < number:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(BETWEEN_SECONDS)

@@ -314,7 +314,7 @@ def test_ctrl_c_at_the_question_triggers_nothing(sandbox: SandboxProcess, tmp_pa
 
 
 @pytest.mark.parametrize("answer", ["sandbox", ""], ids=["another key", "none"])
-def test_a_key_refused_in_the_middle_is_asked_for_anew(
+def test_a_key_refused_in_the_middle_is_asked_for_again(
     sandbox: SandboxProcess, tmp_path: Path, answer: str
 ) -> None:
     import pty

@@ -131,7 +131,7 @@ def test_killed_again_and_again_nothing_is_triggered_twice_or_lost(
         held = other("resume")
         assert held.returncode == 2
         assert "Another batchrun is working on batch" in held.stderr
-        # Whoever died here is known to be dead at once; elsewhere only after a minute's silence.
+        # A process that died here is known to be dead at once; elsewhere after a minute's silence.
         ended = machine("resume")
         assert ended.returncode in {0, 3}, ended
         report, outcomes = sandbox.report(), machine.outcomes()
@@ -145,7 +145,7 @@ def test_killed_again_and_again_nothing_is_triggered_twice_or_lost(
 def test_a_machine_that_slept_through_a_takeover_sends_nothing_more(
     tmp_path: Path, journal: str
 ) -> None:
-    """Whoever took it over has ended when it wakes."""
+    """The process that took over has ended when it wakes."""
     with sandbox_with_barrier() as (sandbox, barrier):
         slept, other = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))
         barrier.hold_after(4)
@@ -198,7 +198,7 @@ def test_a_server_that_is_stopped_in_the_middle_pauses_the_batch(
             barrier.lift()
             _, said = process.communicate()
         assert process.returncode == 4, said
-        # Whoever writes may notice it first, or whoever reads.
+        # The writer may notice it first, or the reader.
         assert re.search("The journal .* can't be (written|used)", said), said
         assert "Traceback" not in said
         assert PASSWORD not in said

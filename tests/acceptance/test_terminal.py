@@ -285,7 +285,7 @@ def test_a_day_that_is_spent_says_until_when_it_is_waited_for(
         screen.wait_for(r"waiting for the quota until (\w{3} )?01:00, [01] today")
         cost = screen.text
     assert "the day's quota is spent 5 times" in cost
-    assert re.search(r"opens anew at midnight UTC \((\w{3} )?01:00 here\), and is waited for", cost)
+    assert re.search(r"resets at midnight UTC \((\w{3} )?01:00 here\), and is waited for", cost)
 
 
 def test_ctrl_c_twice_speaks_beside_the_bar_and_not_into_it(
@@ -342,7 +342,7 @@ def test_status_watches_a_batch_from_another_terminal_until_it_stands_still(
     assert not any(line.startswith("Worked on") for line in shown)
     report = sandbox.report()
     batchs_own = status_of(env, tmp_path)["requests"]
-    assert report["requests"] == report["lists"] + batchs_own > 1  # none by whoever watched
+    assert report["requests"] == report["lists"] + batchs_own > 1  # none by those who watched
     assert report["lists"] == 1
 
 

@@ -18,7 +18,7 @@ WORKFLOW = "Account Research"
 
 
 def write_list(path: Path, rows: int) -> Path:
-    """A list of so many companies."""
+    """A list of this many companies."""
     lines = [f"a1b2c3d4-e5f6-7890-abcd-{number:012x},Company {number}" for number in range(rows)]
     path.write_text("\n".join(["Company ID,Name", *lines]) + "\n", encoding="utf-8")
     return path

@@ -165,7 +165,7 @@ def test_a_batch_that_was_taken_over_is_left_as_it_is(
             return
         with closing(sqlite3.connect(accounts.with_name("journal.db"))) as journal, journal:
             journal.execute("UPDATE leases SET holder = 'x', pid = 4711")
-            journal.execute("UPDATE batches SET note = 'of whoever took it'")
+            journal.execute("UPDATE batches SET note = 'of the new holder'")
         taken.set()
 
     with faulty_sandbox(polls=[Fault(404)] * 1_000) as (url, sandbox):
@@ -177,7 +177,7 @@ def test_a_batch_that_was_taken_over_is_left_as_it_is(
     assert told.value.exit_code is ExitCode.PAUSED
     assert not accounts.with_name("accounts.results.xlsx").exists()
     [summary] = history.batches(settings=settings)
-    assert summary.note == "of whoever took it"
+    assert summary.note == "of the new holder"
     assert summary.counts[Outcome.PENDING] == 2
     assert summary.output is None
 

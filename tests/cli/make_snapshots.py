@@ -32,7 +32,7 @@ def _help_of(*command: str) -> str:
 
 
 def main() -> None:
-    """Write them all anew; those of commands that are gone go too."""
+    """Write them all again; those of removed commands are deleted."""
     FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.glob("*.txt"):
         path.unlink()

@@ -121,7 +121,7 @@ def test_no_answer_to_the_question_of_retry_is_a_no(
     batchrun.monkeypatch.setattr(sys, "stdin", Terminal(""))
     ended = batchrun("retry", "--outcome", "in-doubt")
     assert ended.exit_code == ExitCode.COMPLETED
-    assert ended.stdout == ""  # nothing that whoever captures it would take for a result
+    assert ended.stdout == ""  # nothing that a script would take for a result
     assert ended.stderr.endswith("\nNothing was triggered.\n")
     assert len(doubtful.bodies()) == 2
 

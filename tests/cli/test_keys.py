@@ -261,7 +261,7 @@ def test_a_sandbox_takes_no_profile(batchrun: CommandLine, accounts: Path) -> No
     assert_refused(ended, ExitCode.UNUSABLE, "--profile")
 
 
-def test_a_refused_stored_key_may_be_typed_anew_and_goes_to_the_same_place(
+def test_a_refused_stored_key_may_be_typed_again_and_goes_to_the_same_place(
     batchrun: CommandLine, service: str, accounts: Path
 ) -> None:
     from tests.cli.test_another_key import Terminal

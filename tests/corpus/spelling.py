@@ -91,7 +91,7 @@ def respelled(content: bytes, spelling: Spelling, wanted: Callable[[str], bool] 
     Args:
         content: An XLSX file.
         spelling: How.
-        wanted: Whether the part of this name is to be written anew.
+        wanted: Whether the part of this name is to be rewritten.
     """
     stream = io.BytesIO()
     with (

@@ -1,4 +1,4 @@
-"""The day's quota: spent, waited for across midnight, begun anew."""
+"""The day's quota: spent, waited for across midnight, available again."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def test_when_todays_requests_are_spent_nothing_leaves() -> None:
     assert quota.delay(10.0) == 3_590
 
 
-def test_at_midnight_the_days_budget_begins_anew() -> None:
+def test_at_midnight_the_days_budget_is_full_again() -> None:
     quota = Quota()
     quota.limit_today(2, spent=1, seconds_left=100, now=0.0)
     send_all(quota, 1)
@@ -203,7 +203,7 @@ def test_a_days_figures_are_no_minutes_even_when_the_day_is_nearly_over() -> Non
 
 
 def test_how_many_requests_a_day_has_is_known_once_somebody_said_it() -> None:
-    """Else the time left would be reckoned with one request a day, once the day is spent."""
+    """Else the time left would be computed with one request a day, once the day is spent."""
     quota = Quota()
     assert quota.daily is None
     quota.take(0.0)

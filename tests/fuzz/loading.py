@@ -266,7 +266,7 @@ def main() -> None:
 
 
 def is_workbook(content: bytes) -> bool:
-    """Whether it is an XLSX file that can be written anew."""
+    """Whether it is an XLSX file that can be rewritten."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()

@@ -233,7 +233,7 @@ def test_the_heartbeat_tells_that_the_batch_is_anothers(
                 journal._writer.submit(delete(batches)).result()
                 words = "was forgotten" if is_server(location) else "was overwritten"
                 assert words in told.get().what
-            hold.when_lost(told.put)  # whoever asks later is told at once
+            hold.when_lost(told.put)  # a later caller is told at once
             assert told.get_nowait().exit_code is ExitCode.PAUSED
         if taker == "works":  # what another holds is not let go of
             found = journal.holder(batch_id)
@@ -297,7 +297,7 @@ def test_a_batch_taken_over_meanwhile_is_not_forgotten(
 
 @pytest.mark.parametrize("answer", ["accept", "release", "reject", "doubt"])
 def test_an_answer_settles_only_the_sending_it_is_of(location: str, answer: str) -> None:
-    """Whoever took over has asked the user, and is sending the job again itself."""
+    """The new holder has asked the user, and is sending the job again itself."""
     with Journal(location) as slept, Journal(location) as other:
         batch_id = slept.create(plan_of(*IDS), URL)
         ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
@@ -325,7 +325,7 @@ def test_an_answer_settles_only_the_sending_it_is_of(location: str, answer: str)
 
 @pytest.mark.parametrize("answer", ["completed", "failed", "timed out"])
 def test_a_poll_settles_only_the_execution_it_is_of(location: str, answer: str) -> None:
-    """Whoever took over has retried the job, and its new execution is under way and paid for."""
+    """The new holder has retried the job, and its new execution is running and paid for."""
     with Journal(location) as slept, Journal(location) as other:
         batch_id = slept.create(plan_of(IDS[0]), URL)
         ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
@@ -396,7 +396,7 @@ def test_who_slept_between_the_intent_and_the_request_does_not_send_it(
 
 
 @pytest.mark.parametrize("location", ["postgresql"], indirect=True)
-def test_an_intent_waits_for_whoever_is_taking_the_batch(location: str) -> None:
+def test_an_intent_waits_for_the_process_that_is_taking_the_batch(location: str) -> None:
     """What is seen is not what was: the lease must still be ours when the intent is committed."""
     with Journal(location) as ours, ThreadPoolExecutor(1) as pool:
         batch_id = ours.create(plan_of(*IDS), URL)
@@ -422,7 +422,7 @@ def _pretend(journal: Journal, *, age: timedelta = timedelta(), **values: str | 
 
 
 def _let_go(journal: Journal) -> None:
-    """Whoever has the journal's one lease has ended."""
+    """The holder of the journal's one lease has ended."""
     journal._writer.submit(delete(leases)).result()
 
 

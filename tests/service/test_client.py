@@ -305,7 +305,7 @@ def test_key_repeated_in_a_failure_is_not_passed_on() -> None:
 
 
 def test_certificate_that_nobody_trusts_is_not_talked_to() -> None:
-    """Whoever answers with a certificate of their own never sees the request."""
+    """A server with a certificate of its own never sees the request."""
     with untrusted_server() as (url, seen):
         answer = trigger(url)
 

@@ -110,7 +110,7 @@ def test_a_profile_that_is_not_there_is_named_with_the_closest() -> None:
     assert "Did you mean emea?" in refused.value.hint
 
 
-def test_a_key_typed_anew_goes_where_the_refused_one_went() -> None:
+def test_a_key_typed_again_goes_where_the_refused_one_went() -> None:
     for profile, address in ((None, HERE), ("emea", THERE)):
         typed = load_settings(profile=profile).with_typed_key("typed-key")
         assert find_access(typed).base_url == address

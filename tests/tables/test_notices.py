@@ -36,7 +36,7 @@ MISMATCHED = re.compile(
 
 
 def sheet(times: int) -> bytes:
-    """A workbook with so many of each trait."""
+    """A workbook with this many of each trait."""
     body = [
         *[[A, 't="e"|<v>#N/A</v>']] * times, *[[A, "|<f>1+1</f>"]] * times, *[[A, "x"]] * times,
     ]  # fmt: skip
