@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun import __version__
 from batchrun.errors import BatchrunError, ExitCode, JournalError
+from batchrun.installation import EXTRAS, repair_hint, update_hint
 from batchrun.journal.database import connect_to_server, network_filesystem
 from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
@@ -90,7 +91,6 @@ PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
     *("pydantic", "keyring"),
 )
-EXTRAS = {"fast": "aiohttp", "parquet": "pyarrow", "postgres": "psycopg"}
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _NARROW = 60
@@ -118,7 +118,8 @@ def examine_versions() -> list[Finding]:
     packages = ", ".join(f"{name} {_version(name) or 'missing'}" for name in PACKAGES)
     extras = [
         f"{name} ({package} {found})" if found else f"{name}: not installed"
-        for name, package in EXTRAS.items()
+        for name, module in EXTRAS.items()
+        for package in [module.replace("_", "-")]
         for found in [_version(package)]
     ]
     missing = [name for name in PACKAGES if _version(name) is None]
@@ -131,7 +132,7 @@ def examine_versions() -> list[Finding]:
             "Packages",
             Verdict.FAULT if missing else Verdict.OK,
             packages,
-            "Reinstall batchrun: pip install --force-reinstall batchrun" if missing else "",
+            repair_hint() if missing else "",
         ),
         Finding("Extras", Verdict.OK, "; ".join(extras)),
     ]
@@ -269,7 +270,7 @@ def _of_schema(name: str, schema: str, there: int, state: str = "") -> Finding:
     if int(schema) > SCHEMA_VERSION:
         return _fault(
             f"{name} was written by a newer batchrun (schema {schema})",
-            "Update batchrun: pip install --upgrade batchrun",
+            update_hint(),
         )
     text = f"{name}, schema {schema}{state}, {plural(there, 'batch', 'batches')}"
     return Finding("Journal", Verdict.OK, text)

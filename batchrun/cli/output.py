@@ -32,7 +32,8 @@ _PIECES = r"""
     (?:[A-Za-z]:[\\/]|~?/)  # a path
     (?:[^\n,;:"'()|]|(?<=\w)'(?=\w)|\([^()\n]{1,40}\)(?=[./\\])|,(?=[\w\ -]{1,40}[/\\])){0,400}?
     \.[A-Za-z]{2,7}(?!\ \(\d+\)\.)(?=[,;:)]|\.?(?:\s|$))\S*
-    |(?<=[:\ ]\ )batchrun(?:\ ?(?:'[^'\n]*'|"[^"\n]*"|[^()\s])){1,400}?(?=\.\ |\.?$)\S*  # a command
+    |(?<=[:\ ]\ )(?:[^\s:]*[/\\])?batchrun  # a command
+    (?:\ ?(?:'[^'\n]*'|"[^"\n]*"|[^()\s])){1,400}?(?=\.\ |\.?$)\S*
     |(?<!\w)'[^'\n]{1,40}'\S*  # a name in quotes
     |\d[\d,.]*\ (?:d|h|min|s)\b(?:\ \d+\ (?:h|min|s)\b)?\S*  # a time
     |\S+"""
@@ -231,7 +232,7 @@ def print_text(
         hanging: Where a line goes on that is too long; ``None`` for where its text begins.
         whole: What in it is not broken: names that came from the user.
     """
-    shown = visible(text)
+    shown = visible(callable_hints(text))
     if not isinstance(text, Whole):
         names = [visible(name) for name in whole]
         shown = fitted(shown, sys.stderr if err else sys.stdout, hanging=hanging, whole=names)
@@ -247,6 +248,32 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Say several lines; nothing where there are none."""
     for line in lines:
         print_text(line, err=err)
+
+
+class _Call:
+    """How the user's shell calls this program, where it is not `batchrun`."""
+
+    program = "batchrun"
+    hint = re.compile(r"(?!)")
+
+
+def call_program(program: str, commands: Iterable[str]) -> None:
+    """Have hints name a command that works in the user's shell.
+
+    Args:
+        program: How the shell calls this program.
+        commands: The names of its commands.
+    """
+    _Call.program = program
+    named = "" if program == "batchrun" else "|".join(map(re.escape, commands))
+    _Call.hint = re.compile(
+        rf"(?<![\w./\\-])batchrun(?= (?:--help|{named})\b)" if named else "(?!)"
+    )
+
+
+def callable_hints(text: str) -> str:
+    """A text whose commands work in the user's shell."""
+    return _Call.hint.sub(lambda _: _Call.program, text)
 
 
 def _print(text: str, *, err: bool) -> None:
@@ -282,7 +309,7 @@ def fitted(
 
 def question(text: str, stream: TextIO) -> str:
     """A question with yes or no behind it, as it goes to a stream."""
-    return fitted(visible(text), stream, beside=ANSWERS)
+    return fitted(visible(callable_hints(text)), stream, beside=ANSWERS)
 
 
 def discard_output(stream: Any) -> None:

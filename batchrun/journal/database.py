@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import JournalError
+from batchrun.installation import install_hint
 from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, unusable
 from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
@@ -62,7 +63,7 @@ def connect_to_server(location: str) -> Engine:
     except ImportError:
         raise JournalError(
             "A journal on a PostgreSQL server needs psycopg.",
-            'Install it with: pip install "batchrun[postgres]"',
+            install_hint("postgres"),
         ) from None
     event.listen(engine, "connect", partial(_make_server_durable, shown(location)))
     return engine

@@ -51,6 +51,7 @@ from sqlalchemy import (
 )
 
 from batchrun.errors import JournalError
+from batchrun.installation import update_hint
 from batchrun.model import Outcome
 
 if TYPE_CHECKING:
@@ -436,7 +437,7 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
     if version > SCHEMA_VERSION:
         raise JournalError(
             f"The journal {location} was written by a newer batchrun (schema {version}).",
-            "Update batchrun: pip install --upgrade batchrun",
+            update_hint(),
         )
     for step in range(version, SCHEMA_VERSION):
         _STEPS[step](connection)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from batchrun.errors import UsageError
+from batchrun.installation import install_hint
 
 
 def proxy_for(base_url: str) -> str | None:
@@ -27,7 +28,7 @@ def proxy_for(base_url: str) -> str | None:
     if proxy.lower().startswith("socks") and find_spec("socksio") is None:
         raise UsageError(
             "The environment sets a SOCKS proxy, and the package for those is not installed.",
-            'Install it: pip install "httpx[socks]"',
+            install_hint("socks"),
         )
     return proxy if "://" in proxy else f"http://{proxy}"
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import OutputError
+from batchrun.installation import install_hint
 from batchrun.workbook.cells import UNLIMITED, as_text, unlike
 from batchrun.workbook.columns import ColumnSurvey, Moments
 from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
@@ -33,7 +34,7 @@ def require_parquet() -> Any:
     except ImportError as error:
         raise OutputError(
             "A .parquet output needs a library that is not installed.",
-            'Install it with: pip install "batchrun[parquet]"',
+            install_hint("parquet"),
         ) from error
     return pyarrow
 

@@ -25,6 +25,7 @@ PUBLIC = {
 SHARED = {
     "batchrun.cli.errors",
     "batchrun.doctor",
+    "batchrun.installation",
     "batchrun.login",
     "batchrun.settings",
     "batchrun.text",
