@@ -146,7 +146,7 @@ class Report:
     def details(self, name: str, source: pd.DataFrame | None = None) -> pd.DataFrame:
         """The items of a list of objects in the results as a DataFrame, one item a line.
 
-        The index is that of `frame`: ``report.details("insights").join(report.frame())``.
+        The index is that of `frame`: ``report.details("insights").join(report.frame()["Name"])``.
 
         Args:
             name: The name of the list in the results, such as ``insights``.
