@@ -93,7 +93,7 @@ def resume_all(
     for summary in left:
         one_by_one.take(summary)
     for why, waiting in one_by_one.waiting.items():
-        print_text(f"Not gone on with now: {', '.join(waiting)}{why}", err=True)
+        print_text(f"Not resumed now: {', '.join(waiting)}{why}", err=True)
     raise typer.Exit(max(one_by_one.codes, key=_BY_WEIGHT.index))
 
 
