@@ -1,4 +1,4 @@
-"""`retry` says why rows have failed again, and the workbook's path stays the last line of output."""
+"""`retry` says why rows have failed again; the workbook's path stays the last line of output."""
 
 from __future__ import annotations
 
