@@ -1,7 +1,7 @@
 """What calamine doesn't give of a sheet: numbers shown with leading zeros, and more of ODS.
 
-Only a workbook that may have such cells is looked through a second time. What can't be found is left as
-calamine gives it.
+Only a workbook that may have such cells is looked through a second time. What can't be found
+is left as calamine gives it.
 """
 
 from __future__ import annotations
