@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 from batchrun.batch import pipeline
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
-from batchrun.errors import InputError, NotConfirmedError, UsageError
+from batchrun.errors import ArgumentError, InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
+from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -98,7 +99,7 @@ async def check(
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
-    request = _request(source, workflow, reading)
+    request = _request("check", source, workflow, reading)
     return await pipeline.check(request, settings, with_credits=with_credits)
 
 
@@ -147,7 +148,7 @@ async def run(
         NotConfirmedError: ``confirm`` said no; nothing was triggered.
     """
     report = await pipeline.run(
-        _no_results(_request(source, workflow, reading)),
+        _no_results(_request("run", source, workflow, reading)),
         settings,
         output=_path(output),
         limit=limit,
@@ -334,8 +335,18 @@ def _no_results(request: Request) -> Request:
 
 
 def _request(
-    source: Request | Path | str | pd.DataFrame, workflow: str | None, reading: Reading
+    function: str,
+    source: Request | Path | str | pd.DataFrame,
+    workflow: str | None,
+    reading: Reading,
 ) -> Request:
+    known = Reading.__annotations__
+    for name in reading:
+        if name not in known:
+            raise ArgumentError(
+                f"batchrun.{function} has no parameter {name}.",
+                f"{did_you_mean(name, known)}See: help(batchrun.{function})",
+            )
     if isinstance(source, Request):
         return replace(source, workflow=workflow or source.workflow, **reading)
     if workflow is None:

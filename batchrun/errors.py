@@ -4,6 +4,7 @@
 
     BatchrunError                 exit code
     ├── UsageError                2   an option or argument can't be used
+    │   └── ArgumentError         2   a function has no such parameter (a TypeError, too)
     ├── InputError                2   the list can't be used: what, where, what to do
     ├── OutputError               2   the workbook can't be written there
     ├── WorkflowError             2   no such workflow, or it is not active
@@ -66,11 +67,19 @@ class BatchrunError(Exception):
     def __str__(self) -> str:
         return f"{self.what}\n{self.hint}" if self.hint else self.what
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback."""
+        return [f"{type(self).__name__}: {' '.join(str(self).split())}"]
+
 
 class UsageError(BatchrunError):
     """An option or argument can't be used."""
 
     exit_code = ExitCode.UNUSABLE
+
+
+class ArgumentError(UsageError, TypeError):
+    """A function has no such parameter."""
 
 
 class InputError(BatchrunError):

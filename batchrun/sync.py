@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchrun import aio
 from batchrun.batch.control import Control
+from batchrun.notebook import in_jupyter, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -49,7 +50,11 @@ def stoppable(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         given = kwargs.get("control")
         control = given if isinstance(given, Control) else Control()
         kwargs["control"] = control
-        return _Interruptible(control).run(work(*args, **kwargs))
+        if "on_progress" in kwargs or not in_jupyter():
+            return _Interruptible(control).run(work(*args, **kwargs))
+        with progress_bar() as show:
+            kwargs["on_progress"] = show
+            return _Interruptible(control).run(work(*args, **kwargs))
 
     return door
 

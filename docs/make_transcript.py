@@ -46,12 +46,11 @@ SECONDS_TO_ANSWER = 60
 INTRODUCTION = f"""\
 # The first ten minutes
 
-Every command of a first day with batchrun, and what it answers. Nothing here costs anything: the
-service is imitated by `batchrun sandbox`, {SPEED} times as fast as the real one, so the minutes
-batchrun tells of are seconds here.
+Every command you need on the first day, with its output. Nothing here costs anything: `batchrun
+sandbox` imitates PG:AI, {SPEED} times as fast, so a minute takes a second.
 
-This page was made by `python docs/make_transcript.py`, which types these commands at a terminal.
-The tests type them again and compare. Your times, ids and counts will differ.
+`python docs/make_transcript.py` types these commands in a terminal and writes this page; the tests
+check it. Your times, IDs and counts will differ.
 """
 
 
@@ -84,81 +83,81 @@ RUN = 'batchrun run salesforce_accounts.csv -w "Account Research"'
 
 STEPS = (
     Step(
-        "Begin",
-        "batchrun is [installed](../README.md#try-it). Alone, it says what to do next.",
+        "Start",
+        "[Install](../README.md#try-it) batchrun. Without a command, it says what to do next.",
         "batchrun",
     ),
     Step(
         "See it work",
-        "The demo makes a list of its own, runs it and writes a workbook.",
+        "The demo makes up a list, runs it, and writes a workbook.",
         "batchrun demo",
         exit_code=3,
-        after="One ID of its list is damaged on purpose, so the exit code is 3: finished, but not\n"
-        "all rows are completed.",
+        after="One ID in its list is damaged on purpose, so the exit code is 3: finished, but\n"
+        "some rows are not completed.",
     ),
     Step(
-        "A service to practise with",
-        "Leave this running in a second terminal. One execution of twenty fails (`--fail 0.05`).",
+        "Start a practice service",
+        "Leave this running in a second terminal. One row in twenty fails (`--fail 0.05`).",
         SECOND_TERMINAL,
-        after="In the first terminal say where it is and how fast. The real service needs no such\n"
-        f"line.\n\n```console\n$ export {EXPORTED}\n```",
+        after="In the first terminal, set its address and speed. PG:AI itself doesn't need this.\n"
+        f"\n```console\n$ export {EXPORTED}\n```",
     ),
     Step(
-        "Keep the key",
-        "It is typed unseen: here the word `sandbox`. It is checked before it is kept, in the\n"
-        "system's keyring where there is one, as on Windows and macOS, else in a file.",
+        "Save the key",
+        "Type the key; here it is `sandbox`. It isn't shown. batchrun checks it, then saves it in\n"
+        "the system's keyring, or in a file if there is none.",
         "batchrun login",
         answers=((r"\(not shown\): ", "sandbox"),),
     ),
     Step(
-        "See what there is to run",
-        "With the key in place, these are the workflows it may run.",
+        "List the workflows",
+        "These are the workflows your key can run.",
         "batchrun workflows",
     ),
     Step(
-        "Look before you spend",
-        "`check` reads the list and says what a run would do. It triggers nothing.",
+        "Look before you pay",
+        "`check` reads the list and shows what a run would do. It triggers nothing.",
         'batchrun check salesforce_accounts.csv -w "Account Research"',
     ),
     Step(
         "Five rows first",
-        "A pilot: five rows are triggered, after a question. Then it shows what they brought and\n"
-        "cost, what the rest will cost, and asks whether to go on. Here: not yet.",
+        "batchrun asks, runs five rows, shows their results and cost, and asks about the rest.\n"
+        "Here: not yet.",
         f"{RUN} --limit 5",
         answers=(
             (r"Trigger 5 jobs now\? \[y/N\]: ", "y"),
             (r"Run the rest now\? \[y/N\]: ", "n"),
         ),
         exit_code=4,
-        after="Exit code 4: there is more to do. Look at the workbook, then go on.",
+        after="Exit code 4: there is more to do. Look at the workbook, then continue.",
     ),
     Step(
-        "The rest, and an interruption",
-        "`resume` goes on where the batch stopped. Here Ctrl-C is pressed in the middle of it.",
+        "Run the rest, and interrupt it",
+        "`resume` picks up where the batch stopped. Here, somebody presses Ctrl-C during the run.",
         "batchrun resume",
         interrupted_at=r"1\d running",
         triggers=25,  # with as many on the wire, not yet all
         exit_code=4,
     ),
-    Step("", "Where it stands now:", "batchrun status"),
+    Step("", "Its progress:", "batchrun status"),
     Step(
-        "Go on",
+        "Continue",
         "Nothing that was sent is sent again.",
         "batchrun resume",
         exit_code=3,
-        after="Three executions failed. The workbook says why, on the sheet **Needs attention**.",
+        after="Three rows failed. The sheet **Needs attention** of the workbook says why.",
     ),
     Step(
         "Send failed rows again",
-        "Each is paid for again, so there is a question.",
+        "You pay for them again, so batchrun asks.",
         "batchrun retry",
         answers=((r"pay for them again\? \[y/N\]: ", "y"),),
         exit_code=3,
-        after="This sandbox fails the same rows every time. The service may do better.",
+        after="This sandbox fails the same rows every time.",
     ),
     Step(
-        "The results in another form",
-        "The ending of the file decides: `.csv` here.",
+        "Get the results in another format",
+        "The file name decides the format: here, `.csv`.",
         "batchrun export -o results.csv",
     ),
     Step("", "All batches of this journal:", "batchrun batches"),

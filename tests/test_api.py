@@ -463,6 +463,40 @@ def test_a_notebook_shows_tables_and_never_markup_of_a_list(
         assert "<script" not in html
 
 
+def test_lists_of_objects_are_frames_of_their_own(settings: Settings) -> None:
+    source = accounts(3)
+    report = batchrun.run(source, WORKFLOW, settings=settings)
+    insights = report.details("insights")
+    assert set(insights.index) <= set(source.index)
+    assert list(insights.loc[[insights.index[0]], "item"]) == list(
+        range(1, len(insights.loc[[insights.index[0]]]) + 1)
+    )
+    joined = insights[["item"]].join(report.frame())
+    assert len(joined) == len(insights)
+    assert list(joined["Company ID"]) == [source["Company ID"].loc[at] for at in insights.index]
+    with pytest.raises(batchrun.BatchrunError, match="Did you mean insights"):
+        report.details("insigths")
+
+
+def test_a_pilot_and_lists_are_tables_in_a_notebook(settings: Settings) -> None:
+    report = batchrun.run(accounts(3), WORKFLOW, limit=2, settings=settings)
+    for value in (
+        report.pilot(),
+        batchrun.batches(settings=settings),
+        batchrun.workflows(settings=settings),
+    ):
+        html = value._repr_html_()  # type: ignore[union-attr]
+        assert html.startswith("<table>")
+    assert report.pilot()._repr_html_().count("<tr>") == 3
+
+
+def test_progress_counts_rows_that_are_done(settings: Settings) -> None:
+    seen: list[batchrun.Progress] = []
+    batchrun.run(accounts(3), WORKFLOW, settings=settings, on_progress=seen.append)
+    assert (seen[-1].done, seen[-1].total) == (3, 3)
+    assert all(each.done <= each.total == 3 for each in seen)
+
+
 def test_the_names_are_in_order_and_documented() -> None:
     assert batchrun.__all__ == sorted(batchrun.__all__)
     modules = {path.stem for path in Path(str(batchrun.__file__)).parent.glob("*.py")} - {"aio"}

@@ -19,9 +19,10 @@ from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining, remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
+from batchrun.notebook import TableList
 from batchrun.settings import Settings, find_access, for_batch, load_settings
 from batchrun.settings.location import is_server
-from batchrun.text import html_table, plural
+from batchrun.text import counted, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -116,7 +117,16 @@ def batches(*, unfinished: bool = False, settings: Settings | None = None) -> li
     if "journal" not in settings.model_fields_set and is_missing(settings.journal):
         return []
     with existing_journal(settings.journal) as journal:
-        return journal.unfinished()[::-1] if unfinished else journal.batches()
+        found = journal.unfinished()[::-1] if unfinished else journal.batches()
+    return TableList(
+        found,
+        {
+            "Batch": lambda each: each.batch_id,
+            "List": lambda each: each.source.name,
+            "Workflow": lambda each: each.workflow.name,
+            "Rows": lambda each: f"{each.rows:,} ({counted(each.counts)})",
+        },
+    )
 
 
 def status(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchStatus:
@@ -254,6 +264,14 @@ def read_frame(
         summary = journal.resolve(batch_id)
         with journal.results(summary.batch_id) as found:
             return workbook.to_frame(found, shape, source)
+
+
+def read_details(
+    location: str, batch_id: str, name: str, source: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The items of a list of objects in the results, from the journal at a location."""
+    with existing_journal(location) as journal, journal.results(batch_id) as found:
+        return workbook.details_frame(found, name, source)
 
 
 def export(

@@ -39,6 +39,7 @@ from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progres
 from batchrun.errors import BatchrunError, JournalWriteError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.model import retriable
+from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, other_key
 from batchrun.settings.consent import Consent, agree
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Decide, Outcome, TableSource, Workflow
     from batchrun.plan import Plan
-
 
 _LOG = logging.getLogger(__name__)
 
@@ -121,7 +121,10 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
         BatchrunError: The key or the service can't be used.
     """
     async with open_session(settings or load_settings(), few_requests=True) as session:
-        return list(await session.workflows())
+        return TableList(
+            await session.workflows(),
+            {"Workflow": lambda each: each.name, "ID": lambda each: each.id},
+        )
 
 
 async def check(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from batchrun.batch.export import earlier_batch
-from batchrun.batch.history import existing_journal, read_frame
+from batchrun.batch.history import existing_journal, read_details, read_frame
 from batchrun.engine import Ending
 from batchrun.errors import ExitCode
 from batchrun.journal import Remaining, remaining
 from batchrun.model import Outcome
-from batchrun.text import html_table
+from batchrun.notebook import TableList
+from batchrun.text import html_table, one_line
 from batchrun.workbook import Form
 from batchrun.workbook.changes import Change, Comparison
 from batchrun.workbook.layout import layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -43,6 +45,20 @@ class Pilot:
     titles: tuple[str, ...]
     values: tuple[tuple[Cell, ...], ...]
     left: Remaining
+
+    def _repr_html_(self) -> str:
+        shown: dict[str, Callable[[tuple[ResultRow, tuple[Cell, ...]]], object]] = {
+            "Line": lambda each: each[0].row.line,
+            "Status": lambda each: each[0].outcome,
+        }
+        for at, title in enumerate(self.titles):
+            shown[title] = partial(_short_cell, at)
+        return TableList(zip(self.rows, self.values, strict=True), shown)._repr_html_()
+
+
+def _short_cell(at: int, row: tuple[ResultRow, tuple[Cell, ...]]) -> str:
+    value = row[1][at]
+    return "" if value is None else one_line(str(value), 80)
 
 
 def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
@@ -126,6 +142,22 @@ class Report:
         """
         given = self.source if source is None else source
         return read_frame(self.journal, self.summary.batch_id, form=form, source=given)
+
+    def details(self, name: str, source: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The items of a list of objects in the results as a DataFrame, one item a line.
+
+        The index is that of `frame`: ``report.details("insights").join(report.frame()["Name"])``.
+
+        Args:
+            name: The name of the list in the results, such as ``insights``.
+            source: As in `frame`.
+
+        Raises:
+            JournalError: The batch was forgotten meanwhile.
+            UsageError: The results have no such list.
+        """
+        given = self.source if source is None else source
+        return read_details(self.journal, self.summary.batch_id, name, given)
 
     def changes(self, compare: str = "auto") -> tuple[Change, ...]:
         """What is new since an earlier batch of the same workflow, row by row.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,6 +18,7 @@ import typer
 from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import unknown_to_results
+from batchrun.cli.notifications import command_for
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
@@ -26,6 +28,7 @@ from batchrun.cli.options import (
     JournalAt,
     LogFile,
     NotifyCommand,
+    NotifyDesktop,
     Output,
     ProfileName,
     Quiet,
@@ -61,10 +64,11 @@ from batchrun.model import InDoubt, Outcome
 from batchrun.text import did_you_mean, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from batchrun import BatchStatus
     from batchrun.model import BatchSummary, Decide, ResultRow
+    from batchrun.settings import Settings
 
 
 BATCHES_PANEL = "Batches"
@@ -338,6 +342,7 @@ def retry(
     journal: JournalAt = None,
     log_file: LogFile = None,
     notify_command: NotifyCommand = None,
+    notify: NotifyDesktop = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -363,14 +368,37 @@ def retry(
             settings = with_sandbox_journal(settings, journal).model_copy(update=replaced)
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
-        continue_batch(
-            partial(aio.retry, summary.batch_id, outcomes=chosen),
-            settings,
-            OutputMode(as_json, quiet, notify_command, use_sandbox, journal),
-            output=output,
-            decide=in_doubt_decision(InDoubt.HOLD),
-            form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
-        )
+        try:
+            continue_batch(
+                partial(aio.retry, summary.batch_id, outcomes=chosen),
+                settings,
+                OutputMode(
+                    as_json, quiet, command_for(notify_command, notify), use_sandbox, journal
+                ),
+                output=output,
+                decide=in_doubt_decision(InDoubt.HOLD),
+                form=form_from(
+                    ColumnOptions(), defaults=files.defaults, source=summary.source.path
+                ),
+            )
+        except typer.Exit:
+            if not quiet:
+                print_lines(_reasons(summary.batch_id, settings), err=True)
+            raise
+
+
+def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
+    """Why rows that were sent again have failed again."""
+    from batchrun import rows
+    from batchrun.text import one_line, plural
+
+    again = {Outcome.FAILED, Outcome.REJECTED}
+    found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
+    for message, number in Counter(row.message for row in found).most_common(3):
+        yield f"Again:     {plural(number, 'row')}: {one_line(message, 300)}"
+
+
+_MOST_REASONED = 1_000
 
 
 def forget(

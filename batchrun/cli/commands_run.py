@@ -18,6 +18,7 @@ import typer
 from batchrun.cli.commands_batches import in_doubt_decision
 from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
+from batchrun.cli.notifications import command_for
 from batchrun.cli.options import (
     SANDBOX_SPEED,
     Again,
@@ -33,6 +34,7 @@ from batchrun.cli.options import (
     ListOptions,
     LogFile,
     NotifyCommand,
+    NotifyDesktop,
     Output,
     ProfileName,
     Quiet,
@@ -383,6 +385,7 @@ def run(
     save_options: SaveOptions = False,
     log_file: LogFile = None,
     notify_command: NotifyCommand = None,
+    notify: NotifyDesktop = False,
     quiet: Quiet = False,
     use_sandbox: Sandbox = False,
     profile: ProfileName = None,
@@ -407,7 +410,7 @@ def run(
         "journal": journal,
         "log_file": log_file,
     }
-    mode = OutputMode(as_json, quiet, notify_command, use_sandbox, journal)
+    mode = OutputMode(as_json, quiet, command_for(notify_command, notify), use_sandbox, journal)
     if str(file) == "-":
         raise UsageError(
             "A run can't read its list from standard input.",
@@ -457,6 +460,7 @@ def resume(
     write_every: WriteEvery = None,
     log_file: LogFile = None,
     notify_command: NotifyCommand = None,
+    notify: NotifyDesktop = False,
     quiet: Quiet = False,
 ) -> None:
     """Pick up a batch where it left off."""
@@ -494,7 +498,9 @@ def resume(
             continue_batch(
                 partial(aio.resume, summary.batch_id),
                 settings,
-                OutputMode(as_json, quiet, notify_command, use_sandbox, journal),
+                OutputMode(
+                    as_json, quiet, command_for(notify_command, notify), use_sandbox, journal
+                ),
                 output=output,
                 limit=limit,
                 decide=in_doubt_decision(in_doubt),
@@ -511,7 +517,7 @@ def resume(
     from batchrun import status
 
     found = status(batch, settings=settings)
-    mode = OutputMode(as_json, quiet, notify_command, use_sandbox, journal)
+    mode = OutputMode(as_json, quiet, command_for(notify_command, notify), use_sandbox, journal)
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # elsewhere, or in another form
     if not found.something_to_do and not rewrites and written and Path(written).exists():

@@ -54,12 +54,49 @@ class Notice:
         return {name: value.replace("\0", "") for name, value in found.items()}
 
 
-def words_of(command: str) -> Sequence[str] | str:
+_TOAST = """
+$manager = [Windows.UI.Notifications.ToastNotificationManager, Windows.UI.Notifications, \
+ContentType = WindowsRuntime]
+$toast = $manager::GetTemplateContent('ToastText01')
+$text = $toast.CreateTextNode($env:BATCHRUN_MESSAGE)
+$null = $toast.GetElementsByTagName('text').Item(0).AppendChild($text)
+$app = '{1AC14E77-02E7-4E5D-B744-2EB1AE5198B7}\\WindowsPowerShell\\v1.0\\powershell.exe'
+$note = [Windows.UI.Notifications.ToastNotification]::new($toast)
+$manager::CreateToastNotifier($app).Show($note)
+""".replace("\\\n", "")
+_DESKTOP = {
+    "win32": ("powershell", "-NoProfile", "-Command", _TOAST),
+    "darwin": (
+        *("osascript", "-e"),
+        'display notification (system attribute "BATCHRUN_MESSAGE") with title "batchrun"',
+    ),
+}
+# The summary of a notification is plain text; in its body a list's name could be markup.
+_FREEDESKTOP = ("sh", "-c", 'notify-send --app-name=batchrun -- "$BATCHRUN_MESSAGE"')
+
+
+def command_for(command: str | None, desktop: bool) -> str | Sequence[str] | None:
+    """What tells the user how a batch ended; ``None`` for nothing.
+
+    The system's own program shows the notification. The libraries for it are either no longer
+    maintained (plyer) or can't notify from an unsigned Python on macOS (desktop-notifier).
+
+    Raises:
+        UsageError: Both options were given.
+    """
+    if command is not None and desktop:
+        raise UsageError("--notify and --notify-command can't be used together.", "Choose one.")
+    return _DESKTOP.get(sys.platform, _FREEDESKTOP) if desktop else command
+
+
+def words_of(command: str | Sequence[str]) -> Sequence[str] | str:
     """Split a command into words without a shell: nothing in them is expanded or run.
 
     Raises:
         UsageError: It is empty, or a quote is left open.
     """
+    if not isinstance(command, str):
+        return command
     if os.name == "nt":  # a program there splits its own command line
         words: Sequence[str] | str = command.strip()
     else:
@@ -86,7 +123,7 @@ def environment(given: Mapping[str, str], notice: Notice) -> dict[str, str]:
 
 
 def notify(
-    command: str,
+    command: str | Sequence[str],
     notice: Notice,
     *,
     longest_seconds: float = NOTICE_SECONDS,

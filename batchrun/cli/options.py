@@ -473,6 +473,14 @@ NotifyCommand: TypeAlias = Annotated[
         rich_help_panel=AUTOMATION,
     ),
 ]
+NotifyDesktop: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--notify",
+        help="Show a desktop notification when the batch ends or pauses.",
+        rich_help_panel=AUTOMATION,
+    ),
+]
 
 
 def settings_from(

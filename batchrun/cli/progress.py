@@ -84,8 +84,7 @@ class ProgressPrinter:
                 self.say(text)
 
     def _show(self, progress: Progress) -> None:
-        rows = sum(progress.counts.values())
-        done = rows - progress.counts[Outcome.PENDING]
+        rows, done = progress.total, progress.done
         if is_screen(sys.stderr):
             self._show_bar(progress, done, rows)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -88,11 +89,11 @@ def resume_all(
     if not left:
         place = shown(settings.journal)
         print_text(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
-    one_by_one = _Round(configured, go_on_with)
+    one_by_one = _Round(configured, go_on_with, to_stderr=to_stderr)
     for summary in left:
         one_by_one.take(summary)
     for why, waiting in one_by_one.waiting.items():
-        print_text(f"Not gone on with now: {', '.join(waiting)}{why}", err=True)
+        print_text(f"Not resumed now: {', '.join(waiting)}{why}", err=True)
     raise typer.Exit(max(one_by_one.codes, key=_BY_WEIGHT.index))
 
 
@@ -102,6 +103,7 @@ class _Round:
     Args:
         configured: As in `resume_all`.
         go_on_with: As in `resume_all`.
+        to_stderr: As in `resume_all`.
 
     Attributes:
         codes: How they ended.
@@ -112,7 +114,10 @@ class _Round:
         self,
         configured: Callable[[BatchSummary], Configured],
         go_on_with: Callable[[BatchSummary, Configured], None],
+        *,
+        to_stderr: bool,
     ) -> None:
+        self._to_stderr = to_stderr
         self._configured = configured
         self._go_on_with = go_on_with
         self._stopped: dict[_Stops | str | Account, str] = {}
@@ -152,6 +157,8 @@ class _Round:
     def _go_on(self, summary: BatchSummary, at_hand: Configured) -> tuple[ExitCode, _Stops]:
         """How a batch ended, and which others stop with it."""
         unseen = Unseen()
+        now = datetime.now().astimezone()
+        print_text(f"{now:%Y-%m-%d %H:%M:%S} Batch {summary.batch_id}", err=self._to_stderr)
         try:
             with unseen.listening():
                 self._go_on_with(summary, at_hand)

@@ -52,7 +52,7 @@ class OutputMode:
 
     as_json: bool = False
     quiet: bool = False
-    notify_command: str | None = None
+    notify_command: str | Sequence[str] | None = None
     sandbox: bool = False
     journal: str | None = None
 

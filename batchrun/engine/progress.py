@@ -39,12 +39,21 @@ class Progress:
     notice: str = ""
     stopped_because: str = ""
 
+    @property
+    def total(self) -> int:
+        """How many rows the batch has."""
+        return sum(self.counts.values())
+
+    @property
+    def done(self) -> int:
+        """How many rows have an outcome."""
+        return self.total - self.counts.get(Outcome.PENDING, 0)
+
     def __repr__(self) -> str:
-        rows = sum(self.counts.values())
         done: dict[Outcome, int] = {**self.counts, Outcome.PENDING: 0}
         left = f", about {duration(self.seconds_left)} left" if self.seconds_left else ""
         return (
-            f"<Progress {sum(done.values()):,} of {plural(rows, 'row')} ({counted(done)}), "
+            f"<Progress {self.done:,} of {plural(self.total, 'row')} ({counted(done)}), "
             f"{self.in_flight:,} running{left}>"
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from batchrun.events import Event, happened
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, UnknownColumn, unknown_columns
-from batchrun.workbook.frame import to_frame
+from batchrun.workbook.frame import details_frame, to_frame
 from batchrun.workbook.layout import Audience
 from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.selection import write_selection
@@ -28,6 +28,7 @@ __all__ = [
     "Form",
     "UnknownColumn",
     "check_target",
+    "details_frame",
     "flatten",
     "list_formats",
     "to_frame",

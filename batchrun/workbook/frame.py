@@ -6,18 +6,19 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from batchrun.errors import InputError
+from batchrun.errors import InputError, UsageError
 from batchrun.tables import from_frame
+from batchrun.text import did_you_mean
 from batchrun.workbook.cells import UNLIMITED, unlike
 from batchrun.workbook.layout import layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
 
     from batchrun.model import BatchResults, Cell
-    from batchrun.workbook.layout import Shape
+    from batchrun.workbook.layout import DetailTable, Shape
 
 _EXACT_IN_A_FLOAT = 2**53
 _LARGEST = 2**63 - 1
@@ -59,6 +60,68 @@ def to_frame(
     added = pd.concat(found, axis=1)
     added.columns = _titles_like(source.columns, titles)
     return pd.concat([source, added], axis=1)
+
+
+def details_frame(
+    results: BatchResults, name: str, source: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The items of a list of objects in the results, one a line.
+
+    The index is that of `to_frame`, so ``details.join(frame)`` puts each item beside its row. The
+    column ``item`` counts the items of a row, those of a list in a list as ``2.1``.
+
+    Args:
+        results: The rows.
+        name: What the list is called in the results: its last name, or its path with dots.
+        source: The DataFrame the batch was run with: its index is kept.
+
+    Raises:
+        UsageError: The results have no such list.
+    """
+    import pandas as pd
+
+    layout = layout_of(results, None, UNLIMITED)
+    paths = dict(_paths(layout.tables))
+    found = next((path for known, path in paths.items() if known == name), None)
+    found = found or next((path for path in paths.values() if name == path[-1].title), None)
+    found = found or next((path for path in paths.values() if name == path[-1].path[-1]), None)
+    if found is None:
+        lists = f"They have: {', '.join(paths)}." if paths else "They have no list of objects."
+        raise UsageError(
+            f"The results have no list {name}.", f"{did_you_mean(name, list(paths))}{lists}"
+        )
+    labels = range(results.summary.rows) if source is None else source.index
+    lines: list[tuple[str, list[Cell]]] = []
+    where: list[Any] = []
+    for label, row in zip(labels, results.rows, strict=True):
+        items = layout.flat(row.result).items.get(found[0].path, [])
+        numbered = [(str(at), dict(item)) for at, item in enumerate(items, 1)]
+        for table in found[1:]:
+            numbered = [
+                (f"{number}.{at}", dict(inner))
+                for number, item in numbered
+                for at, inner in enumerate(layout.flat(item).items.get(table.path, []), 1)
+            ]
+        for number, item in numbered:
+            flat = layout.flat(item)
+            lines.append((number, [column.value(flat) for column in found[-1].columns]))
+            where.append(label)
+    index = pd.Index(where, name="row" if source is None else source.index.name)
+    numbers: list[Cell] = [int(number) if len(found) == 1 else number for number, _ in lines]
+    values = list(zip(*(cells for _, cells in lines), strict=True))
+    series = [_series(numbers, index), *(_series(column, index) for column in values)]
+    frame = pd.concat(series, axis=1)
+    frame.columns = pd.Index(["item", *(column.name for column in found[-1].columns)])
+    return frame
+
+
+def _paths(
+    tables: Iterable[DetailTable], above: tuple[DetailTable, ...] = ()
+) -> Iterator[tuple[str, tuple[DetailTable, ...]]]:
+    for table in tables:
+        path = (*above, table)
+        yield ".".join(str(part) for each in path for part in each.path), path
+        yield from _paths(table.tables, path)
 
 
 def _titles_like(columns: pd.Index[Any], titles: Sequence[str]) -> pd.Index[Any]:

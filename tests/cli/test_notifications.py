@@ -164,3 +164,25 @@ def test_the_recipes_of_the_docs_say_the_message(
         assert said.startswith("batchrun|all; $(touch x) done|")
     else:
         assert 'display notification (system attribute "BATCHRUN_MESSAGE")' in said
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="notify-send")
+def test_a_desktop_notification_is_built_in(
+    batchrun: CommandLine,
+    accounts: Path,
+    sandbox: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program, shown = tmp_path / "bin" / "notify-send", tmp_path / "shown"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{shown}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    batchrun(*RUN, "--notify")
+    assert "accounts.csv: rows" in shown.read_text().splitlines()[-1]
+
+
+def test_only_one_kind_of_notification_is_given(batchrun: CommandLine, accounts: Path) -> None:
+    ended = batchrun(*RUN, "--notify", "--notify-command", "true")
+    assert (ended.exit_code, "can't be used together" in ended.stderr) == (2, True)

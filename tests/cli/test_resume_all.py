@@ -78,7 +78,9 @@ def test_a_batch_of_three_days_goes_on_night_by_night(
     codes = [batchrun(*RUN).exit_code]
     for _ in range(2):
         calendar.next_day()
-        codes.append(batchrun("resume", "--all").exit_code)
+        night = batchrun("resume", "--all")
+        codes.append(night.exit_code)
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d Batch \S+\n", night.stdout)
     assert codes == [ExitCode.PAUSED, ExitCode.PAUSED, ExitCode.COMPLETED]
     calendar.next_day()
     idle = batchrun("resume", "--all")

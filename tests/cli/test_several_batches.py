@@ -77,7 +77,7 @@ def test_a_spent_quota_stops_the_batches_with_the_same_key(
     other = begin(batchrun, "south", 3)
     ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.PAUSED
-    assert f"Not gone on with now: {behind} (the same key as {long})" in ended.stderr
+    assert f"Not resumed now: {behind} (the same key as {long})" in ended.stderr
     assert completed(batchrun, long) < 9
     assert completed(batchrun, behind) == 1
     assert completed(batchrun, other) == 3
@@ -94,7 +94,7 @@ def test_a_refused_key_stops_the_batches_with_the_same_key(
     ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.KEY_REFUSED
     assert f"Error: batch {first}: The service refuses the key" in ended.stderr
-    assert f"Not gone on with now: {behind} (the same key as {first})" in ended.stderr
+    assert f"Not resumed now: {behind} (the same key as {first})" in ended.stderr
     assert completed(batchrun, other) == 3
 
 
@@ -109,7 +109,7 @@ def test_a_service_out_of_reach_stops_its_batches_whatever_their_key(
     other = begin(batchrun, "south", 3)
     ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.PAUSED
-    assert f"Not gone on with now: {behind} (the same service as {first})" in ended.stderr
+    assert f"Not resumed now: {behind} (the same service as {first})" in ended.stderr
     assert completed(batchrun, other) == 3
 
 
@@ -122,7 +122,7 @@ def test_a_list_of_failures_stops_no_other_batch(batchrun: CommandLine) -> None:
         sandbox.meet(*[Fault(400, {"error": "company is archived"})] * 10)
         ended = batchrun("resume", "--all")
         assert ended.exit_code == ExitCode.PAUSED
-        assert "Not gone on with now" not in ended.stderr
+        assert "Not resumed now" not in ended.stderr
         assert completed(batchrun, first) < 50
         assert completed(batchrun, other) == 3
 
@@ -212,7 +212,7 @@ def test_ctrl_c_stops_all_also_where_the_batch_comes_to_its_end(
         ended = batchrun("resume", "--all")
         assert interrupted
         assert ended.exit_code == ExitCode.PAUSED
-        assert f"Not gone on with now: {other}\n" in ended.stderr
+        assert f"Not resumed now: {other}\n" in ended.stderr
         assert completed(batchrun, other) == 1
         if not left_when_stopped:
             assert completed(batchrun, first) == 9

@@ -42,7 +42,7 @@ def desk(
     shutil.copytree(SAMPLES, batchrun.folder / "sample_data")
     rows = pd.read_excel(SAMPLES / "hubspot_contacts.xlsx", dtype=str, engine="calamine")
     few = rows[["Record ID", "Company ID", "Email"]].head(ROWS).assign(Focus="cloud")
-    for name in ("accounts", "accounts-mended", "november", "december"):
+    for name in ("accounts", "accounts-corrected", "november", "december"):
         few.assign(Month=name).to_excel(batchrun.folder / f"{name}.xlsx", index=False)
     batchrun("run", "accounts.xlsx", "-w", "Account Research", "--yes", "--limit", str(BEGUN))
     mark_a_row(batchrun.folder / "accounts.results.xlsx")

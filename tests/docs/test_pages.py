@@ -79,6 +79,17 @@ def test_every_package_is_in_the_design_and_no_other() -> None:
     assert told == there - without_a_job
 
 
+def test_every_module_is_in_the_design_and_no_other() -> None:
+    (table,) = (rows for head, *rows in Page(DOCS / "design.md").tables() if head[0] == "in")
+    named = {
+        f"{folder.strip('`')}{module}"
+        for folder, modules in table
+        for module in re.findall(r"`(\w+)`", modules)
+    }
+    paths = (ROOT / "batchrun").glob("*/*.py")
+    assert named == {f"{path.parent.name}/{path.stem}" for path in paths if path.stem != "__init__"}
+
+
 def test_every_message_of_the_troubleshooting_is_one_of_the_code() -> None:
     page = Page(DOCS / "troubleshooting.md")
     assert page.quoted_messages()

@@ -1,0 +1,73 @@
+"""What Jupyter shows of a batch: a progress bar, and lists as tables."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from batchrun.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from batchrun.engine import Progress
+
+T = TypeVar("T")
+MOST_SHOWN = 50
+
+
+class TableList(list[T]):
+    """A list that a notebook shows as a table.
+
+    Args:
+        items: The items.
+        columns: What the table shows of each item, by title.
+    """
+
+    def __init__(self, items: Iterable[T], columns: Mapping[str, Callable[[T], object]]) -> None:
+        super().__init__(items)
+        self._columns = columns
+
+    def _repr_html_(self) -> str:
+        titles = "".join(f"<th>{escape(title)}</th>" for title in self._columns)
+        lines = (
+            "".join(f"<td>{escape(str(shown(item)))}</td>" for shown in self._columns.values())
+            for item in self[:MOST_SHOWN]
+        )
+        rows = "".join(f"<tr>{line}</tr>" for line in lines)
+        more = f"<caption>The first {MOST_SHOWN} of {len(self):,}</caption>"
+        shortened = more if len(self) > MOST_SHOWN else ""
+        return f"<table>{shortened}<thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def in_jupyter() -> bool:
+    """Whether this is a kernel of Jupyter, not a terminal with IPython."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return any(each.__name__ == "ZMQInteractiveShell" for each in type(shell).__mro__)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[Progress], None]]:
+    """A bar until the block ends: of widgets where ipywidgets is installed, else of text."""
+    bar: Any = None
+
+    def show(progress: Progress) -> None:
+        nonlocal bar
+        if bar is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # without ipywidgets a bar of text is no fault
+                from tqdm.auto import tqdm
+
+                bar = tqdm(total=progress.total, unit="row", leave=True)
+        bar.n = progress.done
+        bar.set_postfix_str(f"{counted(progress.counts)}; {progress.in_flight:,} running")
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
