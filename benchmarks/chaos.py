@@ -286,7 +286,7 @@ def work(
         if ended.returncode not in {ExitCode.PAUSED, ExitCode.KEY_REFUSED}:
             raise AssertionError(ended.stdout + ended.stderr)
         print(f"run {number}: {ended.stdout.splitlines()[-4:]} {ended.stderr}", file=sys.stderr)
-        arguments = ["resume", "--yes"]
+        arguments = ["resume"]
     raise AssertionError(f"not done after {RESUMES} resumes")
 
 

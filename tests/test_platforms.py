@@ -62,7 +62,9 @@ def needs_encoding(call: ast.Call, given: set[str | None]) -> bool:
     """Whether a call opens text; the part of an archive is named by no constant."""
     match call.func:
         case ast.Attribute(attr="read_text" | "write_text"):
-            return True
+            return ast.unparse(call.func) != "found.read_text"  # of a distribution's files
+        case ast.Attribute(attr="open", value=ast.Name(id="archive" | "target")):  # of a ZIP file
+            return False
         case ast.Attribute(attr="open") if not all(
             isinstance(each, ast.Constant) for each in call.args
         ):

@@ -36,7 +36,7 @@ from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, JournalWriteError, StoppedError, UsageError
+from batchrun.errors import BatchrunError, JournalError, JournalWriteError, StoppedError, UsageError
 from batchrun.events import Event, happened
 from batchrun.model import retriable
 from batchrun.notebook import TableList
@@ -356,12 +356,15 @@ async def _work(session: Session, run_now: _Run) -> Report:
                     resume_at = whole_minute(session.seconds_to_quota())
                 note = note_of(ending, resume_at, engine.stopped_because)
                 await _keep(jobs, note, effort, resume_at)
-            except BatchrunError as error:
+            except BatchrunError as raised:
+                # A statement may be the first to notice that the journal is lost.
+                lost = journal.loss() if isinstance(raised, JournalError) else None
+                error = lost or raised
                 kind = type(error).__name__  # its words may be the service's
                 happened(_LOG, Event.BATCH_BROKEN_OFF, logging.ERROR, batch=batch_id, error=kind)
                 if isinstance(error, JournalWriteError):
                     write_despite(error, journal, batch_id, run_now.target, form)
-                    raise
+                    raise error from raised.__cause__
                 # What stopped it may stop this too, and is what counts. Of a batch that was taken
                 # over nothing is kept or written: the new holder does that.
                 with suppress(BatchrunError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from batchrun.errors import JournalError, NoBatchError
+from batchrun.errors import JournalError, JournalLostError, NoBatchError
 from batchrun.journal.creation import (
     BatchMaker,
     batches_of,
@@ -271,6 +271,15 @@ class Journal:
             copy, self._copy, self._writer.mirror = self._copy, None, None
             if copy is not None:
                 copy.close()
+
+    def loss(self) -> JournalLostError | None:
+        """The error to raise when the journal's file is lost; ``None`` while it is whole."""
+        try:
+            if self._file is not None:
+                self._file.check_content()
+        except JournalLostError as error:
+            return error
+        return None
 
     def save_copy(self) -> Path | None:
         """Save the copy of a batch whose journal was lost, for `resume`.

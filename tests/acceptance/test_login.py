@@ -113,8 +113,8 @@ def test_a_defect_while_a_key_is_kept_shows_no_key(
 ) -> None:
     script = (
         "import sys, batchrun.settings.profiles as profiles\n"
-        "def broken(self, entries): raise RuntimeError('a defect')\n"
-        "profiles.Profiles._write = broken\n"
+        "def broken(self, changed): raise RuntimeError('a defect')\n"
+        "profiles.Profiles._change = broken\n"
         "from batchrun.cli import main\n"
         "sys.argv = ['batchrun', 'login']\n"
         "main()\n"

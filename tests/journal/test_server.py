@@ -214,7 +214,7 @@ def test_without_the_extra_it_is_said_how_to_install_it(
     location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(JournalError, match=r"batchrun\[postgres\]"):
+    with pytest.raises(JournalError, match=r"\[postgres\]"):
         Journal(location)
 
 

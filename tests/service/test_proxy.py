@@ -49,5 +49,5 @@ def test_a_socks_proxy_without_its_package_is_explained(monkeypatch: pytest.Monk
     monkeypatch.setattr("batchrun.service.proxy.find_spec", lambda _: None)
     with pytest.raises(UsageError, match="SOCKS") as refused:
         Client("key", "https://api.example.com/v1", timeout_seconds=1)
-    assert "httpx[socks]" in refused.value.hint
+    assert "[socks]" in refused.value.hint
     assert "hunter2" not in str(refused.value)

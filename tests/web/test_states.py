@@ -211,7 +211,7 @@ def test_each_file_of_the_corpus_is_shown_or_refused_as_the_command_line_does(
         if expected["options"]:  # of what is read with them, others tests tell
             continue
         state = site.workspace.states[list_id]
-        said = "" if state.error is None else state.error.what
+        said = "" if state.error is None else f"{state.error.what} {state.error.hint}"
         assert expected["error"] in said, path.name
         assert bool(expected["error"]) == bool(said), path.name
         rows = None if state.read is None else state.read.rows

@@ -38,6 +38,8 @@ EVERYTHING: JSON = {
     "escape": "_x0041_",
 }
 
+WIDEST_COMPARED = 1_000
+
 
 @pytest.fixture
 def everything(written: Callable[..., Path]) -> Path:
@@ -64,6 +66,8 @@ def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> No
         if limits != EXCEL or results.summary.source.format == "xlsx":
             continue  # several sheets, or a list's own formats: those have tests of their own
         layout = layout_of(results, shape, arranged=True)
+        if len(layout.original) > WIDEST_COMPARED:
+            continue  # its last columns are one of JSON: those have tests of their own
         values_of = layout.values if shape.raw_text else layout.readable_values
         titles = [column.title for column in layout.results]
         header = [*layout.header[: len(layout.header) - len(titles)], *titles]
