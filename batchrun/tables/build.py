@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.frames import (
-    NO_ROOM,
-    Room,
     RowCollector,
     blank_rows_notice,
     check_header,
     is_blank,
-    rows_of,
 )
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
@@ -25,6 +22,7 @@ from batchrun.tables.reports import (
     Merged,
     find_aside,
     find_header,
+    find_odd_cells,
     find_second_header,
     header_doubt,
     holds_id,
@@ -38,10 +36,10 @@ from batchrun.tables.roles import is_known_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from batchrun.tables.frames import Cells, Columns, Exact, Lines
+    from batchrun.tables.frames import Cells, Exact, Lines
 
-Block = tuple["Sequence[int]", "list[list[Cell]] | Columns"]
-"""Line numbers, and a list of rows or a tuple of columns."""
+Block = tuple["Sequence[int]", "list[list[Cell]]"]
+"""Line numbers and the rows."""
 
 FEWER = "fewer fields than the header; the missing ones were taken as empty"
 MORE = "more fields than the header; they are kept in columns without a name"
@@ -59,7 +57,6 @@ class Layout:
         merged: Merged ranges; their value stands in their first cell.
         first_column: Number of the column of each row's first cell.
         exact: Puts a column's cells right, block by block; ``None`` where they are.
-        room: What memory is set aside for.
         formats: Column number → how its numbers are displayed, such as ``00000``.
     """
 
@@ -69,7 +66,6 @@ class Layout:
     merged: Sequence[Merged] = ()
     first_column: int = 1
     exact: Exact | None = None
-    room: Room = NO_ROOM
     formats: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -110,13 +106,10 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         lines, rows = _beginning(blocks, layout.header_row)
         head = _read_head(lines, rows, source, layout)
         names = head.names
-        collector = RowCollector(len(names), layout.filler, layout.room, layout.exact)
+        collector = RowCollector(len(names), layout.filler, layout.exact)
         collector.add_block(lines[head.end :], rows[head.end :])
         for numbers, block in blocks:
-            if isinstance(block, list):
-                collector.add_block(numbers, block)
-            else:
-                collector.add_columns(numbers, block)
+            collector.add_block(numbers, block)
         del rows
         cells, found_lines = collector.cells(), collector.lines()
         if layout.exact is not None:
@@ -124,10 +117,11 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         _spread_names(names, cells, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         after_blank = collector.after_blank
-        aside = find_aside(names, cells, after_blank, report=head.report)
+        odd = find_odd_cells(cells)
+        aside = find_aside(names, cells, after_blank, odd, report=head.report)
         dropped = aside.positions
         notices = [*source.notices, *head.notices, *aside.notices(found_lines, cells)]
-        second = find_second_header(names, cells, after_blank, dropped)
+        second = find_second_header(names, cells, after_blank, dropped, odd)
         if second is not None and _is_header_in_doubt(head, cells, second[0]):
             notices += [] if head.doubt else [header_doubt(head.line, int(found_lines[second[1]]))]
         elif second is not None:
@@ -207,8 +201,7 @@ def _beginning(
     lines: list[int] = []
     rows: list[list[Cell]] = []
     filled = 0
-    for block_lines, found in blocks:
-        block: list[list[Cell]] = found if isinstance(found, list) else rows_of(found)
+    for block_lines, block in blocks:
         lines.extend(block_lines)
         rows.extend(block)
         filled += sum(not is_blank(row) for row in block)

@@ -1,7 +1,7 @@
 """What calamine doesn't give of a sheet: numbers shown with leading zeros, and more of ODS.
 
-Only a workbook that has such cells is looked through a second time. What can't be found is left as
-calamine gives it.
+Only a workbook that may have such cells is looked through a second time. What can't be found
+is left as calamine gives it.
 """
 
 from __future__ import annotations
@@ -66,19 +66,22 @@ class SheetDetails:
         return [f"{hold} a negative date or time (first: {place}); the number was kept"]
 
 
-def read_details(raw: bytes, file_format: Format, sheet: str) -> SheetDetails:
+def read_details(
+    raw: bytes, file_format: Format, sheet: str, *, negative: bool = True
+) -> SheetDetails:
     """Look for the details of a sheet of a workbook that was read.
 
     Args:
         raw: The whole file.
         file_format: What it is.
         sheet: The sheet's name.
+        negative: Whether a value of an XLSX sheet may be a negative number.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             match file_format:
                 case Format.XLSX:
-                    return _xlsx_details(archive, sheet)
+                    return _xlsx_details(archive, sheet, negative=negative)
                 case Format.ODS:
                     return _ods_details(archive, sheet)
                 case _:
@@ -94,7 +97,6 @@ _PLAIN_TEXT = re.compile(r"\\(.)|\"([^\"]*)\"")
 _SPECIAL = re.compile(r"\[[^\]]*\]")
 _ZEROS = re.compile(r"[-/ ()]*00[-/ ()0]*")
 _PLACE = re.compile(r"([A-Za-z]{1,3})(\d{1,7})")
-_NEGATIVE = re.compile(rb">\s*-\s*[\d.]|\[-")
 
 
 def leading_zeros(code: str) -> str:
@@ -106,16 +108,14 @@ def leading_zeros(code: str) -> str:
     return plain if _ZEROS.fullmatch(plain) else ""
 
 
-def _xlsx_details(archive: zipfile.ZipFile, sheet: str) -> SheetDetails:
+def _xlsx_details(archive: zipfile.ZipFile, sheet: str, *, negative: bool) -> SheetDetails:
     zeros, dates = _style_kinds(archive)
     details = SheetDetails()
-    if not zeros and not dates:
+    if not zeros and not (dates and negative):
         return details
     codes: dict[int, Counter[str]] = {}
     part = _sheet_part(archive, sheet)
     if archive.getinfo(part).file_size > _MOST_BYTES[Format.XLSX]:
-        return details
-    if not zeros and not _holds(archive, part, _NEGATIVE.search):
         return details
     for element in _elements(archive, part, "c"):
         place = _PLACE.fullmatch(element.get("r", ""))

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 Cells: TypeAlias = "npt.NDArray[np.object_]"
 """Cells as an array of (columns, rows)."""
 
-Columns: TypeAlias = "tuple[npt.NDArray[np.object_], ...]"
-"""Cells as columns, all equally long."""
-
 Lines: TypeAlias = "npt.NDArray[np.int64]"
 """The line number of each row."""
 
@@ -41,21 +38,6 @@ class Ragged:
         return [f"{rows} {what} (first: line {left[0]})"]
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How much a list will take, as far as it is known; more is taken all the same.
-
-    Attributes:
-        rows: Rows it has at most.
-        cells: Cells that memory is set aside for at most.
-    """
-
-    rows: int
-    cells: int
-
-
-NO_ROOM = Room(0, 0)
-
 Exact: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
 """Puts a column's cells right, given their types too."""
 
@@ -69,7 +51,6 @@ class RowCollector:
     Args:
         width: Number of columns of the header; wider rows add columns.
         filler: What a cell is that a row does not have.
-        room: What memory is set aside for.
         exact: Puts a column's cells right; ``None`` where they are.
 
     Attributes:
@@ -83,10 +64,8 @@ class RowCollector:
         self,
         width: int,
         filler: Cell,
-        room: Room = NO_ROOM,
         exact: Exact | None = None,
     ) -> None:
-        import numpy as np
 
         self.after_blank: set[int] = set()
         self.blank_rows = 0
@@ -99,10 +78,6 @@ class RowCollector:
         self._lines: list[Lines] = []
         self._blocks: list[Cells] = []
         self._shared: dict[int, dict[Cell, Cell] | None] = {}
-        capacity = min(room.rows, room.cells // max(width, 1))
-        self._room: Cells = np.empty((width, capacity), dtype=object)
-        self._roomy = capacity > 0
-        """Whether blocks still go into the room."""
 
     def __len__(self) -> int:
         return self._count
@@ -122,23 +97,10 @@ class RowCollector:
         if rows:
             self._store(lines, list(zip(*rows, strict=True)))
 
-    def add_columns(self, lines: Sequence[int], columns: Columns) -> None:
-        """Take rows as columns, all equally wide, their equal texts shared already."""
-        if len(columns) == self._width and _none_blank(columns):
-            if self._trailing_blank_rows:
-                self._end_blank(self._count)
-            block = self._next_block(lines, len(columns))
-            for position, cells in enumerate(columns):
-                block[position, :] = cells
-        else:
-            self.add_block(lines, rows_of(columns))
-
     def cells(self) -> Cells:
         """Everything collected, an array of (columns, rows); the collector keeps no cell."""
         import numpy as np
 
-        if self._roomy:
-            self._leave_room(self._count)
         blocks, self._blocks = self._blocks, []
         if not blocks:
             return np.empty((self._width, 0), dtype=object)
@@ -152,7 +114,13 @@ class RowCollector:
         return np.concatenate(blocks, axis=1)
 
     def _store(self, lines: Sequence[int], columns: Sequence[Sequence[Cell]]) -> None:
-        block = self._next_block(lines, len(columns))
+        import numpy as np
+
+        numbers = np.arange(lines.start, lines.stop) if isinstance(lines, range) else lines
+        self._lines.append(np.asarray(numbers, dtype=np.int64))
+        self._count += len(lines)
+        block = np.empty((len(columns), len(lines)), dtype=object)
+        self._blocks.append(block)
         for position, cells in enumerate(columns):
             if self._exact is None:
                 block[position, :] = self._share(position, cells)
@@ -161,26 +129,6 @@ class RowCollector:
             # of other columns TRUE and 1 would be the same to a dict
             shared = self._share(position, cells) if kinds == {str} else cells
             block[position, :] = self._exact(shared, kinds)
-
-    def _next_block(self, lines: Sequence[int], width: int) -> Cells:
-        """Make room for the cells of this many more rows."""
-        import numpy as np
-
-        start, end = self._count, self._count + len(lines)
-        numbers = np.arange(lines.start, lines.stop) if isinstance(lines, range) else lines
-        self._lines.append(np.asarray(numbers, dtype=np.int64))
-        self._count = end
-        if self._roomy and (width != self._width or end > self._room.shape[1]):
-            self._leave_room(start)
-        if self._roomy:
-            return self._room[:, start:end]
-        self._blocks.append(np.empty((width, end - start), dtype=object))
-        return self._blocks[-1]
-
-    def _leave_room(self, count: int) -> None:
-        if count:
-            self._blocks.append(self._room[:, :count])
-        self._roomy = False
 
     def _clean(
         self, lines: Sequence[int], rows: list[list[Cell]]
@@ -227,18 +175,6 @@ class RowCollector:
 
 MOST_SHARED = 20_000
 """Different texts of a column that are remembered; with more, sharing costs more than it saves."""
-
-
-def rows_of(columns: Columns) -> list[list[Cell]]:
-    """The rows of columns."""
-    return list(map(list, zip(*columns, strict=True)))
-
-
-def _none_blank(columns: Columns) -> bool:
-    """Whether each row holds something; most lists have a column that is always filled."""
-    if any(all(column) for column in columns[:3]):
-        return True
-    return all(map(any, zip(*columns, strict=True)))
 
 
 def _worth_sharing(cells: Sequence[Cell]) -> dict[Cell, Cell] | None:

@@ -31,7 +31,8 @@ from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, Traits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from batchrun.tables.books import WorkbookReader
+    from batchrun.model import Cell
+    from batchrun.tables.books import Content
 
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
@@ -66,17 +67,6 @@ class Book:
         """Whether a text may stand anywhere in it; a quick look, without reading the cells."""
         return bool(self._child.ask(["mentions", text])[0])
 
-    def details(self, sheet: Sheet) -> SheetDetails:
-        """What calamine gives in another way than the sheet shows it."""
-        content = self._child.ask(["details", self.sheets.index(sheet)])[0]
-        merged, formats, values, negative = content
-        return SheetDetails(
-            [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
-            {int(column): str(code) for column, code in formats},
-            {int(row): [(int(column), value) for column, value in cells] for row, cells in values},
-            [(int(row), int(column)) for row, column in negative],
-        )
-
     def read(self, sheet: Sheet, *, visible_only: bool = False) -> Grid:
         """What a sheet holds; its rows come while they are asked for.
 
@@ -88,7 +78,7 @@ class Book:
             InputError: The sheet is damaged or hostile.
         """
         head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
-        first_column, merged, traits, notices = head
+        first_column, merged, traits, formats, notices = head
         return Grid(
             sheet.name,
             tuple(map(str, notices)),
@@ -96,6 +86,7 @@ class Book:
             self._blocks(),
             [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
             None if traits is None else _traits(traits),
+            {int(column): str(code) for column, code in formats},
         )
 
     def _blocks(self) -> Iterator[tuple[list[int], list[list[Any]]]]:
@@ -254,25 +245,21 @@ def _answer_all(
                 _answer(answers, reader.filled(reader.sheets[at]))
             case ["mentions", str(text)]:
                 _answer(answers, reader.mentions(text))
-            case ["details", int(at)]:
-                _answer(answers, _details(raw, reader, reader.sheets[at]))
             case ["read", int(at), bool(visible_only)]:
-                _answer_rows(answers, reader, reader.sheets[at], visible_only=visible_only)
+                sheet = reader.sheets[at]
+                content = reader.read(sheet)
+                details = _details(raw, reader.format, sheet, content.traits)
+                _answer_rows(answers, content, details, visible_only=visible_only)
             case _:
                 return
 
 
-def _details(raw: bytes, reader: WorkbookReader, sheet: Sheet) -> list[object]:
+def _details(raw: bytes, file_format: Format, sheet: Sheet, traits: Traits | None) -> SheetDetails:
     try:
-        found = read_details(raw, reader.format, sheet.name)
+        negative = traits is None or traits.negative
+        return read_details(raw, file_format, sheet.name, negative=negative)
     except MemoryError:
-        found = SheetDetails()
-    return [
-        found.merged,
-        list(found.formats.items()),
-        list(found.values.items()),
-        found.negative,
-    ]
+        return SheetDetails()
 
 
 def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
@@ -281,12 +268,14 @@ def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
 
 
 def _answer_rows(
-    stream: IO[bytes], reader: WorkbookReader, sheet: Sheet, *, visible_only: bool
+    stream: IO[bytes], content: Content, details: SheetDetails, *, visible_only: bool
 ) -> None:
-    content = reader.read(sheet)
     traits = content.traits
     plain = None
-    patches: dict[int, list[tuple[int, str]]] = {}
+    patches: dict[int, list[tuple[int, Cell]]] = {
+        row: [(column - content.first_column, value) for column, value in cells]
+        for row, cells in details.values.items()
+    }
     hidden: set[int] = set()
     if traits is not None:
         errors = [(row, column, text) for (row, column), text in traits.errors.items()]
@@ -300,7 +289,10 @@ def _answer_rows(
             traits.filtered,
         ]
         hidden = traits.hidden_rows if visible_only else set()
-    _answer(stream, [content.first_column, content.merged, plain, content.notices])
+    merged = content.merged or details.merged
+    notices = [*content.notices, *details.notices()]
+    formats = list(details.formats.items())
+    _answer(stream, [content.first_column, merged, plain, formats, notices])
     line = 1
     block: list[list[Any]]
     while block := list(itertools.islice(content.rows, BLOCK_ROWS)):
@@ -308,9 +300,9 @@ def _answer_rows(
         line += len(block)
         for number in patches.keys() & set(lines):
             cells = block[number - lines[0]]
-            for at, text in patches[number]:
+            for at, value in patches[number]:
                 if 0 <= at < len(cells):
-                    cells[at] = text
+                    cells[at] = value
         if hidden and not hidden.isdisjoint(lines):
             kept = [at for at, number in enumerate(lines) if number not in hidden]
             lines, block = [lines[at] for at in kept], [block[at] for at in kept]

@@ -11,7 +11,7 @@ import statistics
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import is_known_name, normalise
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Merged = tuple[int, int, int, int]
 """A merged range: first row, first column, last row, last column; numbers from 1."""
+
+OddCells: TypeAlias = "tuple[npt.NDArray[np.object_], list[int]]"
+"""A column that holds IDs, and the positions of its cells that are not as long as a UUID."""
 
 SAMPLE_ROWS = 60
 """Filled rows from the top among which the header is looked for."""
@@ -338,6 +341,7 @@ def find_aside(
     header: Sequence[str],
     columns: Cells,
     after_blank: set[int],
+    odd: Sequence[OddCells],
     *,
     report: bool,
 ) -> Aside:
@@ -350,10 +354,11 @@ def find_aside(
         header: The column names.
         columns: The cells, column by column.
         after_blank: Positions of rows with a blank row before them.
+        odd: What `find_odd_cells` gives.
         report: Whether there were lines above the header.
     """
     count = len(columns[0])
-    without_ids = _rows_without_ids(columns, _odd_cells(columns))
+    without_ids = _rows_without_ids(columns, odd)
     aside = Aside(
         _footers(columns, after_blank), [], [], _repeated(header, columns, without_ids), [],
         [at for at in without_ids if _unticked(_row(columns, at))],
@@ -427,7 +432,7 @@ def _footers(columns: Cells, after_blank: set[int]) -> list[int]:
     return list(range(start, count)) if start else []
 
 
-def _odd_cells(columns: Cells) -> list[tuple[npt.NDArray[np.object_], list[int]]]:
+def find_odd_cells(columns: Cells) -> list[OddCells]:
     """The columns that hold IDs in a sample of the rows, and where they may hold none.
 
     A UUID is 36 characters long nearly always, so that few cells have to be parsed.
@@ -437,18 +442,19 @@ def _odd_cells(columns: Cells) -> list[tuple[npt.NDArray[np.object_], list[int]]
                      *range(max(count - 60, 0), count)})  # fmt: skip
     holders = [column for column in columns if any(_is_id(column[at]) for at in sample)]
     return [
-        (column, [at for at, cell in enumerate(column) if not _is_as_long_as_an_id(cell)])
+        (
+            column,
+            [
+                at
+                for at, cell in enumerate(column.tolist())
+                if not (isinstance(cell, str) and len(cell) == UUID_LENGTH)
+            ],
+        )
         for column in holders
     ]
 
 
-def _is_as_long_as_an_id(cell: Cell) -> bool:
-    return isinstance(cell, str) and len(cell) == UUID_LENGTH
-
-
-def _rows_without_ids(
-    columns: Cells, odd: Sequence[tuple[npt.NDArray[np.object_], list[int]]]
-) -> list[int]:
+def _rows_without_ids(columns: Cells, odd: Sequence[OddCells]) -> list[int]:
     """The rows that hold no ID, of a list that has columns of IDs."""
     if not odd:
         return []
@@ -483,7 +489,11 @@ def _normalised(cell: Cell) -> str | None:
 
 
 def find_second_header(
-    header: Sequence[str], columns: Cells, after_blank: set[int], aside: set[int]
+    header: Sequence[str],
+    columns: Cells,
+    after_blank: set[int],
+    aside: set[int],
+    odd: Sequence[OddCells],
 ) -> tuple[int, int] | None:
     """Where another table begins below the first one, with a title maybe, and where its header is.
 
@@ -496,9 +506,9 @@ def find_second_header(
         columns: The cells, column by column.
         after_blank: Positions of rows with a blank row before them.
         aside: Positions of rows that are no rows of the list.
+        odd: What `find_odd_cells` gives.
     """
     names = {normalise(name) for name in header} - {""}
-    odd = _odd_cells(columns)
     without_ids = [at for at in _rows_without_ids(columns, odd) if at not in aside]
     first = next(
         (at for at in without_ids if _is_second(at, names, columns, after_blank, aside)), None
@@ -517,9 +527,7 @@ def find_second_header(
     return first, max(run, key=lambda at: len(_row(columns, at)))
 
 
-def _named_beside(
-    odd: Sequence[tuple[npt.NDArray[np.object_], list[int]]], aside: set[int]
-) -> int | None:
+def _named_beside(odd: Sequence[OddCells], aside: set[int]) -> int | None:
     """The first row with the name of an ID column above IDs, whatever else the row holds.
 
     It is the header of another list beside the first one.

@@ -9,7 +9,7 @@ from batchrun.errors import InputError
 from batchrun.text import close_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import Cell
 
@@ -32,6 +32,7 @@ class Traits:
         hidden_rows: Rows that are hidden, filtered out or of height 0.
         hidden_columns: Hidden columns.
         filtered: Whether a filter is set on the sheet.
+        negative: Whether a value may be a negative number.
     """
 
     errors: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Traits:
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[int] = field(default_factory=list)
     filtered: bool = False
+    negative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Grid:
         blocks: The rows from row 1 on, in blocks, with their numbers.
         merged: Merged ranges as (first row, first column, last row, last column), from 1.
         traits: What else is known of it; ``None`` for a format that does not tell.
+        formats: Column → how its numbers are displayed, such as ``00000``.
     """
 
     sheet: str
@@ -75,6 +78,7 @@ class Grid:
     blocks: Iterator[tuple[list[int], list[list[Cell]]]]
     merged: Sequence[tuple[int, int, int, int]] = field(default=())
     traits: Traits | None = None
+    formats: Mapping[int, str] = field(default_factory=dict)
 
 
 def choose_sheet(

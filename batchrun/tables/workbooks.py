@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.build import Block, Layout, gather
+from batchrun.tables.build import Layout, gather
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
 from batchrun.tables.reports import holds_id
@@ -18,13 +18,12 @@ from batchrun.tables.sheets import choose_sheet, column_letters
 from batchrun.text import plural, quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from batchrun.tables.details import SheetDetails
     from batchrun.tables.isolated import Book
     from batchrun.tables.options import LoadOptions
-    from batchrun.tables.sheets import Grid, Sheet, Traits
+    from batchrun.tables.sheets import Sheet, Traits
 
 EXACT_INTEGERS = 2**53
 """Below this every integer has its own double, and Excel holds each number as a double."""
@@ -148,12 +147,10 @@ def _read_sheet(
     whole: bool = False,
 ) -> Table:
     """Read one sheet; ``whole`` where the book is asked for another one afterwards."""
-    details = book.details(sheet)
     grid = book.read(sheet, visible_only=options.visible_only)
     if whole:
         grid = replace(grid, blocks=iter(list(grid.blocks)))
-    notices = (*grid.notices, *details.notices())
-    notices += tuple(_trait_notices(grid.traits, options.visible_only))
+    notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
     if options.visible_only and grid.traits is None:
         notices += (
             f"An .{book.format.value} file does not tell which rows are hidden; all are read",
@@ -169,23 +166,12 @@ def _read_sheet(
         filler=None,
         header_row=options.header_row,
         no_header=options.no_header,
-        merged=grid.merged or details.merged,
-        formats=details.formats,
+        merged=grid.merged,
+        formats=grid.formats,
         first_column=grid.first_column,
         exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
     )
-    return gather(_patched(grid, details), source, layout)
-
-
-def _patched(grid: Grid, details: SheetDetails) -> Iterator[Block]:
-    """The rows, with the values that calamine gives as others put right."""
-    for lines, rows in grid.blocks:
-        if details.values:
-            for line, row in zip(lines, rows, strict=True):
-                for column, value in details.values.get(line, ()):
-                    if 0 <= column - grid.first_column < len(row):
-                        row[column - grid.first_column] = value
-        yield lines, rows
+    return gather(grid.blocks, source, layout)
 
 
 def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:

@@ -48,8 +48,7 @@ _BLANK_TEXT = re.compile(rb"t>[ \t\r\n]+</")
 _ODD_TEXT = re.compile(rb"<t (?!xml:space=\"preserve\">)")
 _ERROR_TYPE = re.compile(rb"\"e\"")
 _FORMULA = re.compile(rb"<f[\s/>]")
-_HIDDEN = re.compile(rb"hidden\s*=\s*[\"'](?:1|true)")
-_FLAT = re.compile(rb"ht=\"0(?:\.0*)?\"")
+_HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t=\"0(?:\.0*)?\")")
 _HIDDEN_ROW = re.compile(
     rb"<row r=\"(\d+)\"(?=[^>]* (?:hidden=\"(?:1|true)\"|ht=\"0(?:\.0*)?\"))[^>]*>"
 )
@@ -64,6 +63,7 @@ _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>
 _COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _DIMENSION = re.compile(rb"<dimension\s[^<>]*/>")
+_NEGATIVE = re.compile(rb"v(?=[\s>])[^<>]*+>\s*+(?:-|<!)")
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
 _REFERENCE = re.compile(r"\$?([A-Za-z]+)\$?(\d+)")
 _RANGE = re.compile(r"[A-Za-z]{1,3}\d{1,7}(?::[A-Za-z]{1,3}\d{1,7})?")
@@ -279,9 +279,11 @@ def _searched(archive: Archive, sheet: Sheet, traits: Traits) -> Iterator[bytes]
             head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
             text = _DIMENSION.sub(b"", head)
             traits.hidden_columns = _hidden_columns(_columns(text))
-        if _is_unusual(text):
+        marked = _is_marked(text)
+        if _is_unusual(text, marked=marked):
             raise _UnusualError
-        yield _noted(text, traits)
+        traits.negative = traits.negative or _NEGATIVE.search(text) is not None
+        yield _noted(text, traits) if marked else text
     traits.filtered = b"<autoFilter" in block  # it stands behind the rows
 
 
@@ -301,7 +303,7 @@ def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield b"".join(pending)
 
 
-def _is_unusual(block: bytes) -> bool:
+def _is_unusual(block: bytes, *, marked: bool) -> bool:
     """Whether a search could miss something in it, or calamine be led astray.
 
     Each of these searches begins with letters, which takes a fraction of the time of one that
@@ -315,18 +317,16 @@ def _is_unusual(block: bytes) -> bool:
         return True
     if _BLANK_TEXT.search(block) or _ODD_TEXT.search(block):
         return True
-    return _is_marked(block) and _ODD_TAG.search(block) is not None
+    return marked and _ODD_TAG.search(block) is not None
 
 
 def _is_marked(block: bytes) -> bool:
     """Whether it may hold anything that calamine keeps silent about."""
-    return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN, _FLAT))
+    return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
 
 
 def _noted(block: bytes, traits: Traits) -> bytes:
     """Note what calamine keeps silent about; the block, with errors that calamine knows."""
-    if not _is_marked(block):
-        return block
     traits.hidden_rows.update(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
     for found in _UNCALCULATED.finditer(block):
         traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
@@ -474,6 +474,7 @@ class _Rewriter:
         row, column = self._position
         value, text = "".join(self._texts.get("v", ())), self._text()
         kind = attributes.get("t", "")
+        self.traits.negative = self.traits.negative or value.lstrip().startswith("-")
         if "f" in self._texts and not value and kind != "str":
             self.traits.uncalculated.append(self._position)
         if kind == "e" and value:
