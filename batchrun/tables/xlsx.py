@@ -48,8 +48,7 @@ _BLANK_TEXT = re.compile(rb"t>[ \t\r\n]+</")
 _ODD_TEXT = re.compile(rb"<t (?!xml:space=\"preserve\">)")
 _ERROR_TYPE = re.compile(rb"\"e\"")
 _FORMULA = re.compile(rb"<f[\s/>]")
-_HIDDEN = re.compile(rb"hidden\s*=\s*[\"'](?:1|true)")
-_FLAT = re.compile(rb"ht=\"0(?:\.0*)?\"")
+_HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t=\"0(?:\.0*)?\")")
 _HIDDEN_ROW = re.compile(
     rb"<row r=\"(\d+)\"(?=[^>]* (?:hidden=\"(?:1|true)\"|ht=\"0(?:\.0*)?\"))[^>]*>"
 )
@@ -323,7 +322,7 @@ def _is_unusual(block: bytes, *, marked: bool) -> bool:
 
 def _is_marked(block: bytes) -> bool:
     """Whether it may hold anything that calamine keeps silent about."""
-    return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN, _FLAT))
+    return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
 
 
 def _noted(block: bytes, traits: Traits) -> bytes:

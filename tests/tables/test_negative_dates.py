@@ -1,0 +1,47 @@
+"""A negative number with the format of a date is no date; the list keeps the number."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import openpyxl
+import pytest
+
+from batchrun.tables import load
+from tests.tables.files import UUID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "<v>-1.5</v>",
+        "<v xml:space='preserve'>-1.5</v>",
+        '<v xml:space="preserve">-1.5</v>',
+        "<v><![CDATA[-1.5]]></v>",
+        "<v><!-- -->-1.5</v>",
+        "<f>1-2.5</f><v>-1.5</v>",
+    ],
+)
+def test_a_negative_date_is_kept_as_a_number_however_it_is_written(
+    tmp_path: Path, written: str
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (["Company ID", "Since", "Note"], [UUID, 1.5, "v -1"]):
+        sheet.append(row)
+    sheet["B2"].number_format = "yyyy-mm-dd"
+    book.save(tmp_path / "plain.xlsx")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.xlsx") as plain,
+        zipfile.ZipFile(tmp_path / "list.xlsx", "w", zipfile.ZIP_DEFLATED) as changed,
+    ):
+        for part in plain.namelist():
+            content = plain.read(part).decode()
+            changed.writestr(part, content.replace("<v>1.5</v>", written))
+    table = load(tmp_path / "list.xlsx")
+    assert table.cells[1].tolist() == [-1.5]
+    assert any("1 cell holds a negative date" in notice for notice in table.source.notices)
