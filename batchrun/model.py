@@ -243,6 +243,10 @@ class KnownJob:
     finished_at: datetime | None = None
 
 
+BEING_SENT = "the trigger is on its way"
+"""The message of a row whose trigger is being sent, or was when its process died."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResultRow:
     """One row on its way out: the input row, its outcome and its result.

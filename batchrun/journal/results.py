@@ -18,7 +18,7 @@ from batchrun.journal.schema import (
     jobs,
     rows,
 )
-from batchrun.model import Outcome, ResultRow, Row
+from batchrun.model import BEING_SENT, Outcome, ResultRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -119,7 +119,7 @@ def _message(state: JobState, kept: str) -> str:
         case JobState.PENDING:
             return f"not sent yet: {kept}" if kept else "not sent yet"
         case JobState.SENDING:
-            return "the trigger is on its way"
+            return BEING_SENT
         case JobState.IN_FLIGHT:
             return "triggered; its result has not been collected yet"
         case _:

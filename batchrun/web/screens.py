@@ -567,6 +567,8 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
         return ("busy", "Running") if row.execution_id else ("none", "Waiting")
     if row.dropped:
         return "wait", "In doubt, left so"
+    if row.message == BEING_SENT:
+        return "busy", "Sending"
     return _TAGS[row.outcome]
 
 
