@@ -26,6 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _BYTES = "base64"
+_NO_STEP = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a line raises that batchrun did not write."""
+_COLUMNS: Mapping[str, tuple[type, ...]] = {
+    "execution_id": (str,),
+    "triggered_at": (int, float),
+    "started_at": (int, float),
+    "finished_at": (int, float),
+    "message": (str,),
+    "result": (bytes,),
+}
+"""The columns that a step may set, and their types; all but the message may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,7 @@ class RescueFiles:
             for line in path.read_bytes().splitlines():
                 try:
                     yield _from_json(json.loads(line))
-                except (ValueError, KeyError, TypeError):
+                except _NO_STEP:
                     continue
 
     def discard(self) -> None:
@@ -156,12 +167,18 @@ def _to_json(step: Step) -> dict[str, Any]:
     }
 
 
+def _fits(name: str, value: object) -> bool:
+    return isinstance(value, _COLUMNS[name]) or (value is None and name != "message")
+
+
 def _from_json(kept: Any) -> Step:
     values = {
         name: base64.b64decode(value[_BYTES]) if isinstance(value, dict) else value
         for name, value in kept["values"].items()
     }
     old = tuple(JobState(state) for state in kept["old"])
+    if not old or not all(_fits(name, value) for name, value in values.items()):
+        raise ValueError("not a step that batchrun kept")
     # Files of earlier versions tell neither.
     retried, execution_id = kept.get("retried"), kept.get("execution_id")
     return Step(

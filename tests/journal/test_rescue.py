@@ -181,3 +181,32 @@ def test_a_user_without_a_home_has_other_folders(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Path, "home", homeless)
     assert Path("somewhere") in folders("somewhere/journal.db")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"job": 0, "old": ["pending"], "new": "completed", "values": []}',
+        '{"job": 0, "old": ["pending"], "new": "completed", "values": {"seats": 1}}',
+        '{"job": 0, "old": ["pending"], "new": "completed", "values": {"batch_id": "other"}}',
+        '{"job": 0, "old": ["pending"], "new": "completed", "values": {"number": 2}}',
+        '{"job": 0, "old": ["pending"], "new": "completed", "values": {"result": "text"}}',
+        '{"job": 0, "old": ["pending"], "new": "completed", "values": {"message": null}}',
+        '{"job": 0, "old": [], "new": "completed", "values": {}}',
+        '{"job": Infinity, "old": ["pending"], "new": "completed", "values": {}}',
+        "[]",
+        "[" * 200_000,
+    ],
+    ids=lambda line: str(line)[:90],
+)
+def test_a_line_that_batchrun_did_not_write_is_no_step(tmp_path: Path, line: str) -> None:
+    with Journal(str(tmp_path / "journal.db")) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        [path, *_] = [
+            each / f"batchrun-{batch_id}.rescue.jsonl"
+            for each in folders(str(tmp_path / "journal.db"))
+        ]
+        path.write_text(f"{line}\n")
+        with working_on(journal, batch_id) as jobs:
+            assert asyncio.run(jobs.recover()) == 0
+            assert len(jobs.pending()) == len(IDS)
