@@ -78,6 +78,7 @@ class Book:
             InputError: The sheet is damaged or hostile.
         """
         head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
+        self._child.sends_rows = True
         first_column, merged, traits, formats, notices = head
         return Grid(
             sheet.name,
@@ -91,7 +92,9 @@ class Book:
 
     def _blocks(self) -> Iterator[tuple[list[int], list[list[Any]]]]:
         while True:
-            (lines, kinds), columns = self._child.answer()
+            if not self._child.sends_rows:
+                raise RuntimeError("the rest of these rows is gone: something else was asked for")
+            (lines, kinds), columns = self._child.next_rows()
             if not lines:
                 return
             yield lines, unpack_rows(kinds, columns, len(lines))
@@ -130,9 +133,15 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
 
 @dataclass(slots=True)
 class _Child:
-    """The process that reads."""
+    """The process that reads.
+
+    Attributes:
+        process: It.
+        sends_rows: Whether rows of a sheet are on their way; nobody may want the rest of them.
+    """
 
     process: subprocess.Popen[bytes]
+    sends_rows: bool = False
 
     @property
     def ended(self) -> bool:
@@ -141,10 +150,19 @@ class _Child:
     def ask(self, request: object, *parts: bytes) -> tuple[Any, list[bytes]]:
         """Ask something, and give the answer."""
         assert self.process.stdin is not None
+        while self.sends_rows:  # of a sheet that was not read to its end
+            self.next_rows()
         with suppress(BrokenPipeError):
             write_frame(self.process.stdin, request, *parts)
             self.process.stdin.flush()
         return self.answer()
+
+    def next_rows(self) -> tuple[Any, list[bytes]]:
+        """The next answer with rows; without any at the end of the sheet."""
+        self.sends_rows = False  # also where the answer is a refusal
+        answer = self.answer()
+        self.sends_rows = bool(answer[0][0])
+        return answer
 
     def answer(self) -> tuple[Any, list[bytes]]:
         """The next answer.

@@ -139,6 +139,20 @@ def test_only_marked_rows_are_sent_however_the_results_were_saved(
     assert changed == [False, True, False, False]
 
 
+def test_a_long_sheet_before_the_results_does_not_hide_the_marks(
+    batchrun: CommandLine, results: Path, sandbox: str
+) -> None:
+    mark(results, 2)
+    book = openpyxl.load_workbook(results)
+    notes = book.create_sheet("Notes", 0)
+    for number in range(5_000):
+        notes.append([f"note {number}", "a text", number])
+    book.save(results)
+    before = triggers(sandbox)
+    assert batchrun("run", RESULTS, "--yes").exit_code in {0, 3}
+    assert triggers(sandbox) == before + 1
+
+
 @pytest.mark.parametrize("saved", ["without properties", "by pandas", "as CSV"])
 def test_results_without_a_mark_are_never_run_whole(
     batchrun: CommandLine, sandbox: str, results: Path, saved: str
