@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,7 +140,9 @@ def load_request(request: Request, settings: Settings) -> Loaded:
         name: find_column(table, column, "--param-column")
         for name, column in request.parameter_columns.items()
     }
-    return Loaded(table, roles, Parameters(request.parameters, columns), request.lenient_ids)
+    return Loaded(
+        table, roles, Parameters(deepcopy(dict(request.parameters)), columns), request.lenient_ids
+    )
 
 
 def _with_notices(table: Table, notices: Sequence[str]) -> Table:

@@ -88,9 +88,8 @@ def _pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
         return "float", array("d", column).tobytes()
     if kinds == {bool}:
         return "bool", bytes(column)
-    for moment in (datetime, date):
-        if kinds == {moment}:
-            return moment.__name__, "\0".join(map(moment.isoformat, column)).encode()
+    if kinds <= {datetime, date}:
+        return "moment", "\0".join([cell.isoformat() for cell in column]).encode()
     return "mixed", json.dumps([_plain(cell) for cell in column]).encode()
 
 
@@ -102,8 +101,11 @@ def _unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
             return array("d", content)
         case "bool":
             return list(map(bool, content))
-        case "datetime" | "date":
-            return list(map(_MOMENTS[kind].fromisoformat, content.decode().split("\0")))
+        case "moment":
+            return [
+                date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+                for text in content.decode().split("\0")
+            ]
         case _:
             return [_cell(each) for each in json.loads(content)]
 
