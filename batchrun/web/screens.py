@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Ending, Outcome
+from batchrun.model import BEING_SENT
 from batchrun.text import plural, visible
 from batchrun.web.work import FRESH_SECONDS
 
