@@ -78,8 +78,7 @@ _FREEDESKTOP = ("sh", "-c", 'notify-send --app-name=batchrun -- "$BATCHRUN_MESSA
 def command_for(command: str | None, desktop: bool) -> str | Sequence[str] | None:
     """What tells the user how a batch ended; ``None`` for nothing.
 
-    The system's own program shows the notification. The libraries for it are either no longer
-    maintained (plyer) or can't notify from an unsigned Python on macOS (desktop-notifier).
+    The system's own program shows the notification, so nothing has to be installed for it.
 
     Raises:
         UsageError: Both options were given.
