@@ -1,7 +1,7 @@
-"""What batchrun tells through the standard ``logging``: each event has a name and facts.
+"""What batchrun writes to the standard ``logging``: each event has a name and facts.
 
-Loggers are named by module, below ``batchrun``, and silent until somebody listens. No event tells
-of cells, parameters, results or the service's own words: an error text may repeat any of them.
+Loggers are named by module, below ``batchrun``, and silent without a handler. No event
+contains cells, parameters, results or the service's own words: an error may repeat any of them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-__all__ = ["Event", "Happening"]
+__all__ = ["Event", "EventMessage"]
 
 
 class Event(StrEnum):
-    """What can happen; docs/reference.md says what each tells."""
+    """What can happen; docs/reference.md lists the facts of each."""
 
-    BATCH_BEGUN = "batch.begun"
+    BATCH_STARTED = "batch.started"
     BATCH_ENDED = "batch.ended"
-    BATCH_BROKEN_OFF = "batch.broken_off"
+    BATCH_ABORTED = "batch.aborted"
     KEY_REPLACED = "key.replaced"
     JOB_SENDING = "job.sending"
     JOB_ACCEPTED = "job.accepted"
@@ -31,7 +31,7 @@ class Event(StrEnum):
     JOB_FAILED = "job.failed"
     JOB_REJECTED = "job.rejected"
     JOB_IN_DOUBT = "job.in_doubt"
-    JOB_RETURNED = "job.returned"
+    JOB_REQUEUED = "job.requeued"
     JOB_TIMED_OUT = "job.timed_out"
     REQUEST = "request"
     QUOTA_WAITING = "quota.waiting"
@@ -41,8 +41,8 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """The message of a log record, put into words only if somebody reads it.
+class EventMessage:
+    """The message of a log record, formatted only when a handler needs it.
 
     Attributes:
         event: What happened.
@@ -53,11 +53,11 @@ class Happening:
     facts: Mapping[str, object]
 
     def __str__(self) -> str:
-        facts = (f"{name}={told}" for name, told in self.facts.items() if told is not None)
+        facts = (f"{name}={value}" for name, value in self.facts.items() if value is not None)
         return " ".join([self.event, *facts])
 
 
-def happened(
+def log_event(
     logger: logging.Logger, event: Event, level: int = logging.INFO, **facts: object
 ) -> None:
     """Log an event.
@@ -69,4 +69,4 @@ def happened(
         **facts: Its details.
     """
     if logger.isEnabledFor(level):
-        logger.log(level, Happening(event, facts), stacklevel=2)
+        logger.log(level, EventMessage(event, facts), stacklevel=2)

@@ -45,7 +45,7 @@ class Outcome(StrEnum):
 
 
 RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
-"""What `retry` sends again unless told otherwise."""
+"""What `retry` sends again by default."""
 
 _WHY_NOT = {
     Outcome.COMPLETED: ("Their results are there; run --again runs and pays for everything again."),
@@ -205,7 +205,7 @@ class Execution:
     Attributes:
         id: The service's execution id.
         status: Where it stands.
-        created_at: When it was accepted; aware, UTC; ``None`` when not told.
+        created_at: When it was accepted; aware, UTC; ``None`` when unknown.
         started_at: When it began to run.
         completed_at: When it ended.
         result: Its result, any JSON; ``None`` while there is none.

@@ -36,17 +36,17 @@ def blocking(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     """An async function as a plain one; Ctrl-C stops it at once."""
 
     @wraps(work)
-    def door(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         return _Interruptible(Control()).run(work(*args, **kwargs))
 
-    return door
+    return wrapper
 
 
 def stoppable(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     """An async function with a parameter ``control`` as a plain one; Ctrl-C stops it gently."""
 
     @wraps(work)
-    def door(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         given = kwargs.get("control")
         control = given if isinstance(given, Control) else Control()
         kwargs["control"] = control
@@ -56,7 +56,7 @@ def stoppable(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
             kwargs["on_progress"] = show
             return _Interruptible(control).run(work(*args, **kwargs))
 
-    return door
+    return wrapper
 
 
 class _Interruptible:

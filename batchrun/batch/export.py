@@ -18,7 +18,7 @@ from batchrun.errors import (
     TakenOverError,
     UsageError,
 )
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 from batchrun.settings.consent import Consent, agree
 from batchrun.text import quoted_command
 
@@ -124,9 +124,9 @@ def _write(found: BatchResults, target: Path, form: workbook.Form) -> Path:
             raise
         kind = type(error).__name__
         batch_id = found.summary.batch_id
-        happened(_LOG, Event.RESULTS_DEGRADED, logging.ERROR, batch=batch_id, error=kind)
+        log_event(_LOG, Event.RESULTS_DEGRADED, logging.ERROR, batch=batch_id, error=kind)
         written = workbook.write(found, plain, form)
-    happened(_LOG, Event.RESULTS_WRITTEN, batch=found.summary.batch_id, path=str(written))
+    log_event(_LOG, Event.RESULTS_WRITTEN, batch=found.summary.batch_id, path=str(written))
     return written
 
 

@@ -37,7 +37,7 @@ from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import BatchrunError, JournalError, JournalWriteError, StoppedError, UsageError
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 from batchrun.model import retriable
 from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
@@ -337,9 +337,9 @@ async def _work(session: Session, run_now: _Run) -> Report:
         hold.when_lost(from_any_thread(engine.break_off))
         if run_now.control is not None:
             run_now.control.attach(batch_id, from_any_thread(engine.stop), only)
-        happened(
+        log_event(
             _LOG,
-            Event.BATCH_BEGUN,
+            Event.BATCH_STARTED,
             batch=batch_id,
             workflow=before.workflow.id,
             rows=before.rows,
@@ -361,7 +361,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 lost = journal.loss() if isinstance(raised, JournalError) else None
                 error = lost or raised
                 kind = type(error).__name__  # its words may be the service's
-                happened(_LOG, Event.BATCH_BROKEN_OFF, logging.ERROR, batch=batch_id, error=kind)
+                log_event(_LOG, Event.BATCH_ABORTED, logging.ERROR, batch=batch_id, error=kind)
                 if isinstance(error, JournalWriteError):
                     write_despite(error, journal, batch_id, run_now.target, form)
                     raise error from raised.__cause__
@@ -375,7 +375,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
             # What goes on after a limit is what was named, and no others.
             to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary = journal.summary(batch_id)
-            happened(
+            log_event(
                 _LOG,
                 Event.BATCH_ENDED,
                 batch=batch_id,
@@ -410,7 +410,7 @@ def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> No
     """Log it where a batch goes on with another key than it was begun with."""
     if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
         facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
-        happened(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
+        log_event(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
 
 
 @contextmanager
@@ -420,7 +420,7 @@ def _logged_when_stopped(batch_id: str) -> Iterator[None]:
         yield
     except (asyncio.CancelledError, KeyboardInterrupt):
         kind = StoppedError.__name__
-        happened(_LOG, Event.BATCH_BROKEN_OFF, logging.WARNING, batch=batch_id, error=kind)
+        log_event(_LOG, Event.BATCH_ABORTED, logging.WARNING, batch=batch_id, error=kind)
         raise
 
 

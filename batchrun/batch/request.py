@@ -130,7 +130,7 @@ def load_request(request: Request, settings: Settings) -> Loaded:
     """Load the list and find its columns.
 
     Raises:
-        InputError: The list can't be used, or its columns can't be told.
+        InputError: The list can't be used, or its columns can't be identified.
         UsageError: An option does not fit the list.
     """
     table = _table(request, settings)
@@ -190,9 +190,9 @@ class Preview:
 
     Attributes:
         table: The list.
-        roles: Which column holds which ID; empty where that can't be told.
+        roles: Which column holds which ID; empty where that is unclear.
         columns: What the ID columns hold, and the other columns that might be meant.
-        problem: Why the ID columns can't be told; ``None`` where they can.
+        problem: Why the ID columns can't be identified; ``None`` where they can.
         sheets: Names of the workbook's visible sheets; empty for a text file.
     """
 

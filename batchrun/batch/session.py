@@ -98,12 +98,12 @@ class Session:
         if wait > CREDITS_SECONDS or self.quota.left_today(now) < 1:
             return None
         await self._spend(wait)
-        told = Credits()
+        answer = Credits()
         with suppress(TimeoutError):
             async with asyncio.timeout(CREDITS_SECONDS):
-                told = await self.client.credits()
-        self.quota.answered(told.quota, self.clock.now())
-        return told
+                answer = await self.client.credits()
+        self.quota.answered(answer.quota, self.clock.now())
+        return answer
 
     async def _spend(self, wait_seconds: float) -> None:
         """Wait for a request's turn, and count it."""

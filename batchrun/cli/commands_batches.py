@@ -452,15 +452,15 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     from batchrun.text import plural
 
     for one in found:
-        told = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
-        print_text(told, err=beside_question(yes=yes), hanging=2)
+        line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
+        print_text(line, err=beside_question(yes=yes), hanging=2)
     if not _confirm(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
 
 
 def in_doubt_decision(given: InDoubt | None) -> Decide:
-    """Decide as told; if nothing was, ask on a terminal and else change nothing."""
+    """Decide as given; without a decision, ask on a terminal and otherwise change nothing."""
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:

@@ -248,11 +248,11 @@ def show_configuration(
     }
     files = find_configuration(file)
     settings = settings_from(configuration=files, **options)
-    told = shown_settings(settings, files)
+    shown = shown_settings(settings, files)
     stored = stored_profiles()
     if as_json:
         document = {
-            "settings": [asdict(one) for one in told],
+            "settings": [asdict(one) for one in shown],
             "files": [str(each.path) for each in files.files],
             "profiles": [
                 {"name": one.name, "base_url": one.base_url, "kept": one.kept, "end": one.end}
@@ -261,9 +261,9 @@ def show_configuration(
         }
         print_exact(json.dumps(document, ensure_ascii=False))
         return
-    width = max(len(one.name) for one in told)
-    room = min(max(len(one.value) for one in told), 44)
-    for one in told:
+    width = max(len(one.name) for one in shown)
+    room = min(max(len(one.value) for one in shown), 44)
+    for one in shown:
         source = f"{one.origin} {one.where}".strip()
         line = f"{one.name:{width}}  {one.value or '-':{room}}  {source}"
         if is_screen(sys.stdout) and columns_of(line) > room_of(sys.stdout):
@@ -344,8 +344,8 @@ def workflows(
     width = max((len(one.name) for one in found), default=0)
     for one in found:
         inactive = "" if one.status == "active" else f"  [{one.status}]"
-        told = f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip()
-        print_text(told, hanging=width + 2)
+        shown = f"{one.name:{width}}  {one.id}{inactive}  {one.description}".rstrip()
+        print_text(shown, hanging=width + 2)
 
 
 def sandbox(

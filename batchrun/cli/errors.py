@@ -100,7 +100,7 @@ class Unseen(logging.Handler):
         self.said.append(f"in a thread: {''.join(found)}")
 
     def _ignored(self, what: sys.UnraisableHookArgs) -> None:
-        self.said.append(f"nobody could be told: {type(what.exc_value).__name__}: {what.exc_value}")
+        self.said.append(f"unraisable: {type(what.exc_value).__name__}: {what.exc_value}")
 
 
 def end(
@@ -127,30 +127,34 @@ def end(
             print_text(error.format_message(), err=True)
             return ExitCode.UNUSABLE
         case TyperException():
-            told: BatchrunError = usage_error(error.format_message(), f"batchrun {command}".strip())
+            shown: BatchrunError = usage_error(
+                error.format_message(), f"batchrun {command}".strip()
+            )
         case BatchrunError():
-            told = _as_typed(error, typed)
+            shown = _as_typed(error, typed)
         case typer.Abort() | KeyboardInterrupt():
-            told = StoppedError("Stopped before anything was begun.")
+            shown = StoppedError("Stopped before anything was begun.")
         case _:
             return _unexpected(error, typed, command, unseen)
-    match told:
+    match shown:
         case NotConfirmedError():
-            print_text(str(told), err=not sys.stdout.isatty())  # what is captured is a path or JSON
+            print_text(
+                str(shown), err=not sys.stdout.isatty()
+            )  # what is captured is a path or JSON
         case StoppedError():
-            print_text(str(told), err=True)
+            print_text(str(shown), err=True)
         case _:
-            print_text(f"Error: {told}", err=True, whole=[word for word in typed if " " in word])
+            print_text(f"Error: {shown}", err=True, whole=[word for word in typed if " " in word])
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
-    _print_error_json(told, typed)
-    return told.exit_code
+    _print_error_json(shown, typed)
+    return shown.exit_code
 
 
 def report_batch_error(
     error: Exception, batch_id: str, typed: Sequence[str], unseen: Unseen
 ) -> BatchrunError:
-    """Tell what ended one batch of several, as its own command would; the error as it was told.
+    """Print what ended one batch of several, as its own command would; return the error as shown.
 
     Args:
         error: What going on with it raised.
@@ -158,17 +162,17 @@ def report_batch_error(
         typed: The words after ``batchrun``.
         unseen: What was not shown.
     """
-    told = error if isinstance(error, BatchrunError) else _unforeseen(error, typed)
-    match told:
+    shown = error if isinstance(error, BatchrunError) else _unforeseen(error, typed)
+    match shown:
         case StoppedError():
-            print_text(str(told), err=True)
+            print_text(str(shown), err=True)
         case HeldError() | TakenOverError():
-            print_text(f"Left out: {told}", err=True)
+            print_text(f"Left out: {shown}", err=True)
         case _:
-            print_text(f"Error: batch {batch_id}: {told}", err=True)
+            print_text(f"Error: batch {batch_id}: {shown}", err=True)
     if _debugging(typed):
         _point_to_file(error, typed, "resume", unseen)
-    return told
+    return shown
 
 
 def print_batch_error_json(
@@ -188,11 +192,11 @@ def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:
-    told = _unforeseen(error, typed)
-    print_text(f"Error: {told}", err=True)
+    shown = _unforeseen(error, typed)
+    print_text(f"Error: {shown}", err=True)
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
-    _print_error_json(told, typed)
+    _print_error_json(shown, typed)
     return ExitCode.UNEXPECTED
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.cli.output import print_text
 from batchrun.errors import UsageError
-from batchrun.events import Happening
+from batchrun.events import EventMessage
 from batchrun.text import masked
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
         }
-        if isinstance(record.msg, Happening):
+        if isinstance(record.msg, EventMessage):
             facts = {name: fact for name, fact in record.msg.facts.items() if fact is not None}
             line |= {"event": record.msg.event.value, **facts}
         else:

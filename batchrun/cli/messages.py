@@ -389,13 +389,13 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
     """The credits left, in one line; ``""`` where nothing is known of them.
 
     Args:
-        credits_left: What the service told.
+        credits_left: What the service reported.
         jobs: How many jobs are to be triggered.
     """
     if credits_left is None:
         return ""
     if credits_left.refused:
-        return "not told to this key (it lacks the scope org_settings:read)"
+        return "not shown to this key (it lacks the scope org_settings:read)"
     if credits_left.remaining is None:
         return ""
     words = f"{_amounts(credits_left.remaining)} left"
@@ -406,7 +406,7 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
 
 
 def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
-    """What went from one to the other, by name; ``None`` where it can't be told.
+    """What went from one to the other, by name; ``None`` where that is unknown.
 
     Credits that others spend meanwhile are included; credits bought meanwhile are not known.
     """
@@ -418,7 +418,7 @@ def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | N
 
 
 def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
-    """What jobs cost in credits; ``""`` where it can't be told."""
+    """What jobs cost in credits; ``""`` where that is unknown."""
     if gone is None or not jobs:
         return ""
     if not gone:
@@ -430,7 +430,7 @@ def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
 def rest_words(
     gone: Mapping[str, float] | None, sent: int, rest: int, after: Credits | None
 ) -> str:
-    """What the rest costs in credits if it goes on so; ``""`` where it can't be told.
+    """What the rest costs in credits if it goes on so; ``""`` where that is unknown.
 
     Args:
         gone: What the jobs sent cost.

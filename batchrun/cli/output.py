@@ -37,7 +37,7 @@ _PIECES = r"""
     |(?<!\w)'[^'\n]{1,40}'\S*  # a name in quotes
     |\d[\d,.]*\ (?:d|h|min|s)\b(?:\ \d+\ (?:h|min|s)\b)?\S*  # a time
     |\S+"""
-"""What is not broken, as far as it can be told by how it looks; who knows it says so."""
+"""Text that is not wrapped in the middle, recognized by its form."""
 
 
 def is_screen(stream: TextIO) -> bool:

@@ -33,7 +33,7 @@ ECHO = len("^C")
 """What a terminal shows of Ctrl-C behind the bar; where it has no room there, the bar is lost."""
 
 NARROW = 30
-"""On a terminal of fewer columns each one is needed for what is told."""
+"""On a terminal of fewer columns each one is needed for the text."""
 
 CLEAR = "\x1b[K"
 """Clears what stands to the right."""

@@ -40,7 +40,7 @@ def beside_question(*, yes: bool) -> bool:
 def keep_stdout_clean() -> Iterator[None]:
     """While something is asked, nothing of it goes to a standard output that is captured.
 
-    Typer writes a question's last character there, whatever it is told.
+    Typer writes a question's last character there, whatever the settings.
     """
     with redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
         yield

@@ -132,10 +132,10 @@ class _Round:
             at_hand = self._configured(summary)
             account = account_of(for_batch(at_hand[1], summary))
         except Exception as error:  # one list's file must not keep the others from being sent
-            self.codes.append(_broken_off(summary, error, Unseen())[0])
+            self.codes.append(_aborted(summary, error, Unseen())[0])
             return
-        doors = (_Stops.ALL, account[0], account)
-        why = next((self._stopped[door] for door in doors if door in self._stopped), None)
+        scopes = (_Stops.ALL, account[0], account)
+        why = next((self._stopped[scope] for scope in scopes if scope in self._stopped), None)
         if why is not None:
             self.waiting.setdefault(why, []).append(summary.batch_id)
             self.codes.append(ExitCode.PAUSED)
@@ -166,9 +166,9 @@ class _Round:
             stops = _Stops.ALL if ended.stopped else _stopped_by(ended.ending)
             return ExitCode(ended.exit_code), stops
         except (KeyboardInterrupt, typer.Abort):  # between two batches
-            return _broken_off(summary, StoppedError("Stopped."), unseen)
+            return _aborted(summary, StoppedError("Stopped."), unseen)
         except Exception as error:  # what nobody foresaw in one batch is no reason to leave others
-            return _broken_off(summary, error, unseen)
+            return _aborted(summary, error, unseen)
         return ExitCode.COMPLETED, _Stops.NONE
 
 
@@ -189,14 +189,14 @@ def _stopped_by(ending: Ending) -> _Stops:
             assert_never(ending)
 
 
-def _broken_off(summary: BatchSummary, error: Exception, unseen: Unseen) -> tuple[ExitCode, _Stops]:
+def _aborted(summary: BatchSummary, error: Exception, unseen: Unseen) -> tuple[ExitCode, _Stops]:
     """Tell what broke a batch off; the code it counts with, and which others stop with it."""
     typed = sys.argv[1:]
-    told = report_batch_error(error, summary.batch_id, typed, unseen)
-    passing = isinstance(told, StoppedError | HeldError | TakenOverError)
-    code = ExitCode.PAUSED if passing else told.exit_code
-    print_batch_error_json(told, summary.batch_id, code, typed)
-    return code, _stopped_by_error(told)
+    shown = report_batch_error(error, summary.batch_id, typed, unseen)
+    passing = isinstance(shown, StoppedError | HeldError | TakenOverError)
+    code = ExitCode.PAUSED if passing else shown.exit_code
+    print_batch_error_json(shown, summary.batch_id, code, typed)
+    return code, _stopped_by_error(shown)
 
 
 def _stopped_by_error(error: BatchrunError) -> _Stops:

@@ -1,4 +1,4 @@
-"""A batch in front of its user: confirmed, shown while it runs, stopped, and told how it ended."""
+"""A batch in front of its user: confirmed, shown while it runs, stopped, and its end reported."""
 
 from __future__ import annotations
 

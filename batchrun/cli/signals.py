@@ -25,7 +25,7 @@ _GENTLY = (
 
 
 exit_codes: list[int] = []
-"""How the command ends, once its user has been told; a signal that comes then changes nothing."""
+"""How the command ends, once its user knows; a signal that comes then changes nothing."""
 
 
 def ignore_interrupts() -> None:
@@ -78,7 +78,7 @@ class Stopper:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen to the signals until the block ends, but for those we were told to ignore."""
+        """Listen to the signals until the block ends, except those ignored from the start."""
         names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last is Windows' own
         numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
         heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]  # nohup

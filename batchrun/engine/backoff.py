@@ -91,7 +91,7 @@ class KeyRefusals:
         self._forbidden = 0
 
     def polled(self) -> None:
-        """A poll told the state of its execution."""
+        """A poll reported the state of its execution."""
         self._polled = True
         self._refused_polls.clear()
 

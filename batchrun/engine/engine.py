@@ -18,7 +18,7 @@ from batchrun.engine.handlers import JobQueue, RequestHandlers
 from batchrun.engine.limits import Ending, Limits
 from batchrun.engine.progress import Counters, Effort, Progress
 from batchrun.estimate import EstimateRates
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -325,7 +325,7 @@ class Engine:
             self._ending = Ending.QUOTA
             return
         if seconds >= REPORT_WAIT_AFTER_SECONDS:
-            happened(
+            log_event(
                 _LOG, Event.QUOTA_WAITING, batch=self._jobs.batch_id, seconds=round(seconds, 1)
             )
             self._opens_at = now + seconds

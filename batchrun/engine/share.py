@@ -81,7 +81,7 @@ class QuotaShare:
             requests = min(max(math.floor(rate / WINDOW_SECONDS * ahead), 1), MOST_SLOTS)
             spacing = SPACED_SECONDS / rate
         asked_at, shared_now = self._clock.now(), self._shared_now()
-        taken = await asyncio.to_thread(self._ledger.take_turns, requests, spacing, shared_now)
+        taken = await asyncio.to_thread(self._ledger.reserve, requests, spacing, shared_now)
         if self._spare is None:
             self._spare = requests > 0 and taken.idle_seconds >= spacing
         # Before `now`: if this process is held up between the two, the day only seems too long.

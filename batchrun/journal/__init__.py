@@ -3,7 +3,7 @@
 from batchrun.journal.jobs import BatchJobs, Job
 from batchrun.journal.journal import Journal, Remaining, remaining
 from batchrun.journal.lease import Hold, Holder
-from batchrun.journal.ledger import QuotaLedger, Turns
+from batchrun.journal.ledger import QuotaLedger, Reservation
 
 __all__ = [
     "BatchJobs",
@@ -13,6 +13,6 @@ __all__ = [
     "Journal",
     "QuotaLedger",
     "Remaining",
-    "Turns",
+    "Reservation",
     "remaining",
 ]

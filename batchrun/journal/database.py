@@ -77,8 +77,8 @@ def wait_for_turn(connection: Connection) -> None:
 def seconds_ahead(connection: Connection) -> float:
     """How far the server's clock is ahead of this machine's."""
     asked_at = time.time()
-    told = connection.scalar(select(func.extract("epoch", func.clock_timestamp())))
-    return float(told or asked_at) - (asked_at + time.time()) / 2
+    server_time = connection.scalar(select(func.extract("epoch", func.clock_timestamp())))
+    return float(server_time or asked_at) - (asked_at + time.time()) / 2
 
 
 def refuses(error: BaseException) -> bool:
@@ -161,12 +161,12 @@ def network_filesystem(folder: Path) -> str | None:
 
 def _mac_mounts() -> str:
     try:
-        told = subprocess.run(
+        completed = subprocess.run(
             ["/sbin/mount"], capture_output=True, timeout=5, check=False, encoding="utf-8"
         )
     except (OSError, ValueError, subprocess.SubprocessError):
         return ""
-    return told.stdout
+    return completed.stdout
 
 
 def mac_network_mount(mounts: str, folder: Path) -> str | None:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from batchrun.errors import JournalWriteError, TakenOverError, UsageError
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 from batchrun.journal.lease import SURE_SECONDS, held_by, require_hold
 from batchrun.journal.ledger import counted
 from batchrun.journal.rescue import Step
@@ -246,7 +246,7 @@ class BulkChanges:
 
 
 _EVENTS = {
-    JobState.PENDING: Event.JOB_RETURNED,
+    JobState.PENDING: Event.JOB_REQUEUED,
     JobState.IN_FLIGHT: Event.JOB_ACCEPTED,
     JobState.COMPLETED: Event.JOB_COMPLETED,
     JobState.FAILED: Event.JOB_FAILED,
@@ -610,7 +610,7 @@ class BatchJobs:
 
     def _tell(self, event: Event, job: Job, **facts: object) -> None:
         level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO
-        happened(_LOG, event, level, batch=self._batch_id, job=job.number, **facts)
+        log_event(_LOG, event, level, batch=self._batch_id, job=job.number, **facts)
 
     async def _move_all(self, old: Collection[JobState], new: JobState, *, message: str) -> int:
         """Take a step of all jobs in some states; how many there were."""

@@ -27,8 +27,8 @@ LONGEST_QUEUE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
-    """Turns that were taken.
+class Reservation:
+    """Slots that were reserved.
 
     Attributes:
         first_at: When the first one is, on the clock the caller gave.
@@ -42,7 +42,7 @@ class Turns:
 
 
 class QuotaLedger:
-    """The turns of one key.
+    """The request slots of one key, shared by all processes on a journal.
 
     Args:
         engine: The journal's database.
@@ -58,8 +58,8 @@ class QuotaLedger:
         self._key_hash = key_hash
         self._insert = inserter(engine)
 
-    def take_turns(self, requests: int, spacing: float, now: float) -> Turns:
-        """Take the next free turns.
+    def reserve(self, requests: int, spacing: float, now: float) -> Reservation:
+        """Reserve the next free slots.
 
         Args:
             requests: How many; none only reads what was spent today.
@@ -80,7 +80,7 @@ class QuotaLedger:
             free_since = connection.scalar(before)
             first_at = connection.execute(taken).scalar_one() - length if requests else now
             idle = math.inf if free_since is None else max(now - free_since, 0.0)
-            return Turns(first_at, connection.scalar(today) or 0, idle)
+            return Reservation(first_at, connection.scalar(today) or 0, idle)
 
     def hold(self, seconds: float, now: float) -> None:
         """Give out no slots for this many seconds, at most five minutes.

@@ -112,7 +112,7 @@ class JournalWriter:
     def note(self, *changes: Change) -> None:
         """Hand over changes that commute with all others and that nobody waits for.
 
-        If they can't be committed nobody is told: what is handed over next can't be, either.
+        If they can't be committed no error is raised: what is handed over next can't be, either.
         """
         self._hand_over(_Write(changes, None))
 
@@ -238,24 +238,24 @@ def _execute_one(connection: Connection, statement: Executable | Change) -> int:
 def _tell(settled: list[tuple[_Write, int | JournalWriteError]]) -> None:
     """Tell those who wait, each loop once: waking one costs a system call."""
     loops: dict[asyncio.AbstractEventLoop, _Awaited] = {}
-    for write, told in settled:
+    for write, outcome in settled:
         if isinstance(write.committed, asyncio.Future):
-            loops.setdefault(write.committed.get_loop(), []).append((write.committed, told))
+            loops.setdefault(write.committed.get_loop(), []).append((write.committed, outcome))
         elif write.committed is not None:
-            _settle(write.committed, told)
+            _settle(write.committed, outcome)
     for loop, awaited in loops.items():
         with suppress(RuntimeError):  # a loop that is closed waits for nothing
             loop.call_soon_threadsafe(_settle_all, awaited)
 
 
 def _settle_all(awaited: _Awaited) -> None:
-    for committed, told in awaited:
+    for committed, outcome in awaited:
         if not committed.done():  # who was cancelled doesn't wait any more
-            _settle(committed, told)
+            _settle(committed, outcome)
 
 
-def _settle(committed: Future[int] | asyncio.Future[int], told: int | JournalWriteError) -> None:
-    if isinstance(told, JournalWriteError):
-        committed.set_exception(told)
+def _settle(committed: Future[int] | asyncio.Future[int], outcome: int | JournalWriteError) -> None:
+    if isinstance(outcome, JournalWriteError):
+        committed.set_exception(outcome)
     else:
-        committed.set_result(told)
+        committed.set_result(outcome)

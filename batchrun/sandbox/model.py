@@ -219,8 +219,8 @@ class SandboxService:
         """Answer ``GET /v1/organization/credits``."""
         spent = len(self.log) * CREDITS_A_TRIGGER
         left: dict[str, JSON] = {"credits": max(self.settings.credits - spent, 0)}
-        told = Answer(200, {"credit_remaining": left})
-        return self._answer("credits", key, Scope.SETTINGS, now, lambda: told)
+        answer = Answer(200, {"credit_remaining": left})
+        return self._answer("credits", key, Scope.SETTINGS, now, lambda: answer)
 
     def health(self) -> Answer:
         """Answer ``GET /v1/health``: no key, no quota."""

@@ -19,7 +19,7 @@ from batchrun.errors import (
     UsageError,
     WorkflowError,
 )
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 from batchrun.service.answers import (
     Credits,
     PollAnswer,
@@ -281,7 +281,7 @@ class Client:
         url, deadline = self.base_url + path, self._deadline_seconds
         began = time.monotonic()
         reply = await exchange(self._transport, method, url, content, deadline_seconds=deadline)
-        happened(
+        log_event(
             _LOG,
             Event.REQUEST,
             logging.DEBUG,

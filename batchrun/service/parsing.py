@@ -195,10 +195,10 @@ def read_credits(document: JSON, key: str = "") -> dict[str, float]:
     Raises:
         UnusableAnswerError: There are none.
     """
-    told = _unwrapped(document).get("credit_remaining")
+    stated = _unwrapped(document).get("credit_remaining")
     credits_left = {
         tidy(name, key): float(number)
-        for name, number in (told.items() if isinstance(told, dict) else ())
+        for name, number in (stated.items() if isinstance(stated, dict) else ())
         if isinstance(number, int | float)
         and not isinstance(number, bool)
         and abs(number) < _MOST_CREDITS
@@ -397,14 +397,14 @@ def _status(fields: dict[str, JSON], key: str) -> tuple[ExecutionStatus, str]:
     An execution whose status nobody knows has ended if it says when. It counts as failed, never as
     completed: its result, if any, is kept beside the service's word.
     """
-    told = fields.get("status")
-    word = told.strip() if isinstance(told, str) else json.dumps(told)
+    stated = fields.get("status")
+    word = stated.strip() if isinstance(stated, str) else json.dumps(stated)
     status = _STATUSES.get(re.sub("[^a-z]", "", word.lower()), ExecutionStatus.UNKNOWN)
     completed = status is ExecutionStatus.COMPLETED
     if completed and word.lower() != "completed" and _words(fields.get("error")):
         status = ExecutionStatus.FAILED  # "done" may have gone either way
     if status is ExecutionStatus.UNKNOWN and read_time(fields.get("completed_at")) is None:
-        return status, tidy(f"unknown status {told!r}", key)
+        return status, tidy(f"unknown status {stated!r}", key)
     if status in {ExecutionStatus.UNKNOWN, ExecutionStatus.FAILED}:
         reason = _failure_words(fields)
         if word.lower() == "failed":

@@ -65,7 +65,7 @@ class _Seen:
 
     Attributes:
         name: Its name.
-        table: What it holds, or why that can't be told.
+        table: What it holds, or why that is unknown.
         ids: Rows that hold an ID.
         words: What it holds, for people.
     """

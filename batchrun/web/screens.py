@@ -801,7 +801,7 @@ def credits_words(left: Credits | None) -> str:
 
 
 def spent_words(run: BatchRun) -> str:
-    """What a pilot took of the credits; ``""`` where that can't be told."""
+    """What a pilot took of the credits; ``""`` where that is unknown."""
     spent = _spent(run)
     return "" if spent is None else f"{spent:,.0f} {'credit' if spent == 1 else 'credits'}"
 

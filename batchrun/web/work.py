@@ -71,7 +71,7 @@ class Read:
         notices: How it was read, a sentence each.
         roles: Which column holds which ID.
         columns: What the ID columns hold, and those that might be meant.
-        problem: Why the ID columns can't be told; ``None`` where they can.
+        problem: Why the ID columns can't be identified; ``None`` where they can.
     """
 
     header: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, UnknownColumn, unknown_columns
 from batchrun.workbook.frame import details_frame, to_frame
@@ -105,7 +105,7 @@ def _write_workbook(results: BatchResults, path: Path, target: Path, form: Form)
         raise
     except Exception as error:  # a paid result doesn't depend on how it looks
         kind = type(error).__name__  # its words may be the service's
-        happened(_LOG, Event.WORKBOOK_SIMPLIFIED, part="the whole workbook", error=kind)
+        log_event(_LOG, Event.WORKBOOK_SIMPLIFIED, part="the whole workbook", error=kind)
         write_plain_excel(
             results,
             path,

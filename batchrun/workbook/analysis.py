@@ -135,7 +135,7 @@ class Analysis:
                 counted.values[value] += 1
             else:
                 counted.see(_spelled(value))
-                if len(counted.values) > 4 * MOST_CATEGORIES:  # texts that are seldom the same
+                if len(counted.values) > 4 * MOST_CATEGORIES:  # texts that are rarely the same
                     counted.full = True
                     counted.values.clear()
         for counted in self.lists:

@@ -17,7 +17,7 @@ Path: TypeAlias = tuple[str, ...]
 apart: ``{"a.b": 1}`` and ``{"a": {"b": 2}}`` are two."""
 
 DEEPEST = 6
-"""Keys in a path unless told otherwise; what is nested deeper stays together as JSON text."""
+"""Keys in a path by default; what is nested deeper stays together as JSON text."""
 
 NOT_AN_OBJECT: Path = ("result",)
 """Where a result goes that is a list or a bare value."""

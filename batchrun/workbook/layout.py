@@ -85,7 +85,7 @@ class ResultColumn:
         survey: What its values have in common.
         moments: What kind of moments its texts are turned into, if any.
         counts: Whether it counts a list of objects.
-        aside: Why people seldom want it; ``""`` for a column they may want.
+        aside: Why people rarely want it; ``""`` for a column they may want.
     """
 
     path: Path
@@ -256,7 +256,7 @@ def layout_of(
         results: The rows.
         shape: Which result columns; ``None`` for all.
         limits: What fits.
-        arranged: Whether columns that people seldom want come last, if nobody chose the columns.
+        arranged: Whether columns that people rarely want come last, if nobody chose the columns.
     """
     shape = shape or Shape()
     room = limits.columns - len(STATUS_COLUMNS) - 2  # "run again" and MORE, too
@@ -315,7 +315,7 @@ FEW = 5
 
 
 def _asides(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Path, str]:
-    """The columns that people seldom want, and why."""
+    """The columns that people rarely want, and why."""
     found = {}
     for path, seen in survey.columns.items():
         if not seen.filled:

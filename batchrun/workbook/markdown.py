@@ -88,7 +88,7 @@ def rich_text(text: str) -> RichText | None:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text has none of Markdown's signs: most have none, and are told fast."""
+    """Whether a text has none of Markdown's signs: most have none, and this is fast for them."""
     if "\n" in text or "*" in text or "#" in text or "](" in text or "~~" in text:
         return False
     return "_" not in text or " " not in text

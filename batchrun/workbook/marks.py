@@ -127,10 +127,10 @@ def sign(workbook: Workbook, signature: Signature) -> None:
     from openpyxl.packaging.custom import StringProperty  # slow to import
 
     properties: Any = workbook  # its stubs do not know of them
-    told = {_BATCH: signature.batch_id}
+    values = {_BATCH: signature.batch_id}
     if signature.as_of is not None:
-        told[_AS_OF] = signature.as_of.isoformat()
-    for name, value in told.items():
+        values[_AS_OF] = signature.as_of.isoformat()
+    for name, value in values.items():
         properties.custom_doc_props.append(StringProperty(name=name, value=value))
 
 

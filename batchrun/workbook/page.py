@@ -140,8 +140,8 @@ class Page:
             chart.x_axis.scaling.orientation = "maxMin"
             chart.y_axis.crosses = "max"
         self.sheet.add_chart(chart, place)
-        told = ", ".join(f"{name}: {number}" for name, number in zip(names, numbers, strict=True))
-        self.book.alternatives.append(self.book.fitter.plain(f"Bar chart. {title}: {told}"))
+        counts = ", ".join(f"{name}: {number}" for name, number in zip(names, numbers, strict=True))
+        self.book.alternatives.append(self.book.fitter.plain(f"Bar chart. {title}: {counts}"))
 
     def write(self) -> None:
         """Write all cells."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 from batchrun.workbook.cells import EXACT_DIGITS, as_text, is_address, reference, sheet_name
 from batchrun.workbook.markdown import rich_text
 from batchrun.workbook.rows import SheetRows, cell_xml, rich_cell_xml, save
@@ -167,7 +167,7 @@ class Book:
         """Note a part that could not be made."""
         self.left_out[part] = None
         kind = type(error).__name__  # its words may be the service's
-        happened(_LOG, Event.WORKBOOK_SIMPLIFIED, part=part, error=kind)
+        log_event(_LOG, Event.WORKBOOK_SIMPLIFIED, part=part, error=kind)
 
     def save(self, path: Path) -> None:
         """Put it together."""

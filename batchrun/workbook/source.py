@@ -23,7 +23,7 @@ from defusedxml.ElementTree import DefusedXMLParser, ParseError, fromstring
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils import column_index_from_string
 
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,7 +110,7 @@ def list_formats(table: Table) -> bytes | None:
         *(OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError),
         *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException),
     ) as error:  # moved, changed or unusual since it was loaded
-        happened(_LOG, Event.WORKBOOK_SIMPLIFIED, part="list formats", error=type(error).__name__)
+        log_event(_LOG, Event.WORKBOOK_SIMPLIFIED, part="list formats", error=type(error).__name__)
         return None
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from batchrun.cli.log_file import LogFile, logging_to
 from batchrun.errors import ExitCode, UsageError
-from batchrun.events import Event, happened
+from batchrun.events import Event, log_event
 from batchrun.sandbox import SandboxSettings, Scope, running
 from batchrun.service.transport import fault_for_log
 from batchrun.text import MASK, hide_secret
@@ -38,7 +38,7 @@ def test_a_run_is_told_event_by_event(batchrun: CommandLine, sandbox: str, accou
     batchrun(*RUN, "--log-file", "log.jsonl")
     found = events(batchrun.folder / "log.jsonl")
     names = [one["event"] for one in found if one["event"] != Event.REQUEST]
-    assert names[0] == Event.BATCH_BEGUN
+    assert names[0] == Event.BATCH_STARTED
     assert names[-2:] == [Event.RESULTS_WRITTEN, Event.BATCH_ENDED]
     for event in (Event.JOB_SENDING, Event.JOB_ACCEPTED, Event.JOB_COMPLETED):
         assert [one["job"] for one in found if one["event"] == event].count(0) == 1
@@ -94,7 +94,7 @@ def test_the_key_is_not_in_it_even_where_the_service_repeats_it(
         batchrun.monkeypatch.setenv("PGAI_API_KEY", "sandbox")
         batchrun(*RUN, "--log-file", f"{KEY}.jsonl")
     text = (batchrun.folder / f"{KEY}.jsonl").read_text(encoding="utf-8")
-    assert Event.BATCH_BEGUN in text
+    assert Event.BATCH_STARTED in text
     assert KEY not in text
 
 
@@ -103,7 +103,7 @@ def test_whatever_is_logged_the_key_is_masked(tmp_path: Path) -> None:
     hide_secret(key)
     with logging_to(tmp_path / "log.jsonl"):
         TOLD.warning("they said %s", key)
-        happened(TOLD, Event.REQUEST, path=f"/x?key={key}", more={"deep": [key]})
+        log_event(TOLD, Event.REQUEST, path=f"/x?key={key}", more={"deep": [key]})
     text = (tmp_path / "log.jsonl").read_text(encoding="utf-8")
     assert key not in text
     assert json.dumps(key)[1:-1] not in text
@@ -124,7 +124,7 @@ def test_runs_follow_each_other_in_one_file(
     batchrun(*RUN, "--limit", "1")
     batchrun("resume")
     names = [one["event"] for one in events(batchrun.folder / "log.jsonl")]
-    assert names.count(Event.BATCH_BEGUN) == names.count(Event.BATCH_ENDED) == 2
+    assert names.count(Event.BATCH_STARTED) == names.count(Event.BATCH_ENDED) == 2
 
 
 @pytest.mark.parametrize("name", ["accounts.csv", "no/such/folder.jsonl", "."])
@@ -175,8 +175,8 @@ def test_the_library_is_silent_until_somebody_listens(capfd: pytest.CaptureFixtu
     import subprocess
 
     script = (
-        "import logging, batchrun; from batchrun.events import Event, happened;"
-        "happened(logging.getLogger('batchrun.x'), Event.BATCH_BROKEN_OFF, logging.ERROR)"
+        "import logging, batchrun; from batchrun.events import Event, log_event;"
+        "log_event(logging.getLogger('batchrun.x'), Event.BATCH_ABORTED, logging.ERROR)"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert ended.stdout + ended.stderr == b""
@@ -184,7 +184,7 @@ def test_the_library_is_silent_until_somebody_listens(capfd: pytest.CaptureFixtu
 
 def test_a_program_hears_events_as_text(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "batchrun"):
-        happened(TOLD, Event.JOB_ACCEPTED, batch="b", job=3, execution=None)
+        log_event(TOLD, Event.JOB_ACCEPTED, batch="b", job=3, execution=None)
     assert caplog.messages == ["job.accepted batch=b job=3"]
 
 

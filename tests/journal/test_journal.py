@@ -86,8 +86,8 @@ def test_requests_are_counted_for_the_batch_and_for_the_keys_day(journal: Journa
         with working_on(journal, batch_id) as jobs:
             jobs.count_request()
             asyncio.run(jobs.poll_on())  # committed later, so the count is on disk
-    assert journal.ledger("key").take_turns(0, 0, 0).requests_today == 2
-    assert journal.ledger("another key").take_turns(0, 0, 0).requests_today == 0
+    assert journal.ledger("key").reserve(0, 0, 0).requests_today == 2
+    assert journal.ledger("another key").reserve(0, 0, 0).requests_today == 0
     assert {summary.requests for summary in journal.batches()} == {0, 1}
 
 

@@ -12,7 +12,7 @@ NOW = 1_790_000_000.0
 
 
 def first_turns(ledger: QuotaLedger, number: int, spacing: float = 1.0) -> list[float]:
-    return [ledger.take_turns(1, spacing, NOW).first_at for _ in range(number)]
+    return [ledger.reserve(1, spacing, NOW).first_at for _ in range(number)]
 
 
 def test_turns_are_a_spacing_apart(journal: Journal) -> None:
@@ -32,16 +32,16 @@ def test_keys_have_turns_of_their_own(journal: Journal) -> None:
 
 
 def test_what_a_dead_process_did_not_use_is_not_waited_for(journal: Journal) -> None:
-    journal.ledger("key").take_turns(10, 1.0, NOW)
-    assert journal.ledger("key").take_turns(1, 1.0, NOW + 500).first_at == NOW + 500
+    journal.ledger("key").reserve(10, 1.0, NOW)
+    assert journal.ledger("key").reserve(1, 1.0, NOW + 500).first_at == NOW + 500
 
 
 @pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
 def test_a_machines_clock_that_jumped_does_not_stop_the_turns(
     journal: Journal, jump: float
 ) -> None:
-    journal.ledger("key").take_turns(1, 1.0, NOW)
-    assert journal.ledger("key").take_turns(1, 1.0, NOW + jump).first_at == NOW + jump
+    journal.ledger("key").reserve(1, 1.0, NOW)
+    assert journal.ledger("key").reserve(1, 1.0, NOW + jump).first_at == NOW + jump
 
 
 def test_a_refusal_holds_everybodys_turns(journal: Journal) -> None:
@@ -55,7 +55,7 @@ def test_a_refusal_holds_everybodys_turns(journal: Journal) -> None:
 def test_a_request_that_belongs_to_no_batch_is_counted_for_the_day(journal: Journal) -> None:
     journal.ledger("key").count()
     journal.ledger("key").count()
-    assert journal.ledger("key").take_turns(0, 0.0, NOW).requests_today == 2
+    assert journal.ledger("key").reserve(0, 0.0, NOW).requests_today == 2
 
 
 def test_how_long_executions_ran_is_known_to_the_next_batch(journal: Journal) -> None:

@@ -60,7 +60,7 @@ def test_of_two_connections_that_want_a_job_one_gets_it(location: str) -> None:
         assert not any(a and b for a, b in zip(first, second, strict=False))
         # Each attempt was counted, though both counted the same rows at the same time.
         assert one.summary(batch_id).requests == len(first) + len(second)
-        assert one.ledger("key").take_turns(0, 0, 0).requests_today == len(first) + len(second)
+        assert one.ledger("key").reserve(0, 0, 0).requests_today == len(first) + len(second)
 
 
 TAKE_TURNS = """
@@ -69,7 +69,7 @@ from batchrun.journal import Journal
 with Journal(sys.argv[1]) as journal:
     ledger = journal.ledger("key")
     for _ in range(100):
-        print(ledger.take_turns(1, 1.0, 1_790_000_000.0).first_at)
+        print(ledger.reserve(1, 1.0, 1_790_000_000.0).first_at)
 """
 
 

@@ -107,7 +107,7 @@ def test_the_question_counts_in_the_quota_and_for_the_day(tmp_path: Path) -> Non
     assert told.remaining == {"credits": 7}
     assert left == DEFAULT_RATE - 1
     with Journal(str(tmp_path / "journal.db")) as journal:
-        spent = journal.ledger("sandbox").take_turns(0, 0.0, 0.0).requests_today
+        spent = journal.ledger("sandbox").reserve(0, 0.0, 0.0).requests_today
     assert spent == 1
 
 
