@@ -263,8 +263,6 @@ def print_configuration(configuration: Configuration, settings: Settings) -> Non
             f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)]
         )
     named = configuration.settings.get("profile")
-    if named is not None and settings.profile == named:
-        print_text(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
     if named is not None and settings.profile != named:
         print_text(
             f"Note:      profile {named} of batchrun.toml is not used: "
