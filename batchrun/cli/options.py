@@ -612,8 +612,10 @@ def sandbox_journal(settings: Settings) -> str:
     path = journal_path(settings)
     if path is None or not path.name:
         path = default_journal()
-    name = "sandbox.db" if path.name.casefold() != "sandbox.db" else "imitated.db"
-    return str(path.with_name(name))
+    from batchrun.settings.location import SANDBOX_JOURNALS
+
+    usual, other = SANDBOX_JOURNALS
+    return str(path.with_name(usual if path.name.casefold() != usual else other))
 
 
 def sandbox_hint() -> str:
