@@ -413,7 +413,7 @@ def run(
         begin_log_block(f"List {file.name}", err=as_json)
     with settings_or_sandbox(use_sandbox, source=file, **given) as settings:
         print_configuration(files, settings)
-        if use_sandbox and output is None:
+        if use_sandbox and output is None and form.usual is None:
             output = replaceable_results(settings, file)
         if save_options:
             from batchrun.settings import ListDefaults
