@@ -363,7 +363,8 @@ def retry(
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
     with sandbox_for(summary, settings, wanted=use_sandbox) as settings:
-        begin_log_block(f"Batch {summary.batch_id}", err=as_json or quiet)
+        if not as_json and not quiet:
+            begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
         try:

@@ -409,8 +409,8 @@ def run(
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
     request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
-    if not quiet and not dry_run:
-        begin_log_block(f"List {file.name}", err=as_json)
+    if not quiet and not as_json and not dry_run:
+        begin_log_block(f"List {file.name}")
     with settings_or_sandbox(use_sandbox, source=file, **given) as settings:
         print_configuration(files, settings)
         if use_sandbox and output is None and form.usual is None:
@@ -507,7 +507,8 @@ def resume(
         _end_finished(found.summary, mode)
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
-    begin_log_block(f"Batch {found.summary.batch_id}", err=to_stderr)
+    if not to_stderr:
+        begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
 
 
