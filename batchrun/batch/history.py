@@ -60,7 +60,8 @@ class BatchStatus:
     @property
     def working(self) -> bool:
         """Whether anybody works on it now."""
-        return self.holder is not None and not self.holder.silent(datetime.now(UTC))
+        holder = self.holder
+        return holder is not None and not (holder.silent(datetime.now(UTC)) or holder.has_died())
 
     @property
     def something_to_do(self) -> bool:

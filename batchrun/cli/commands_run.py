@@ -237,9 +237,9 @@ def settings_or_sandbox(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
             for name, option in (("base_url", "--base-url"), ("profile", "--profile")):
                 if given.get(name):
                     raise UsageError(f"--sandbox and {option} can't be combined.", "Leave one out.")
-            from batchrun.sandbox import SandboxSettings, running
+            from batchrun.sandbox import practice
 
-            given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
+            given["base_url"] = stack.enter_context(practice(SANDBOX_SPEED))
             given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
         settings = settings_from(**given)
         typed = given.get("journal")
@@ -554,7 +554,8 @@ def demo(journal: JournalAt = None) -> None:
         ) from error
     with settings_or_sandbox(use_sandbox=True, journal=journal) as settings:
         mode = OutputMode(sandbox=True, journal=journal)
-        run_list(Request(source, DEMO_WORKFLOW), settings, None, None, None, mode, yes=True)
+        request = Request(source, DEMO_WORKFLOW)
+        run_list(request, settings, None, None, None, mode, yes=True, again=True)
 
 
 def _reuse(text: str | None) -> timedelta | None:

@@ -185,10 +185,15 @@ def print_batch_error_json(
 
 
 def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
-    """The error, with a hint to the sandbox if there is no batch."""
+    """The error, with the sandbox in its hint where that is used or may be meant."""
+    if "--sandbox" in typed:
+        error.hint = _OF_BATCH.sub(r"\1 --sandbox", error.hint)
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
         error.hint = f"{error.hint}\n{sandbox_hint()}".rstrip()
     return error
+
+
+_OF_BATCH = re.compile(r"(batchrun (?:export|forget|resume|retry|status) \d[\w-]+)(?! --sandbox)\b")
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:

@@ -579,17 +579,24 @@ def sandbox_of(batch: BatchSummary) -> Iterator[dict[str, Any]]:
     Raises:
         UsageError: The batch did not run against a sandbox.
     """
-    from batchrun.sandbox import SandboxSettings, running
-    from batchrun.settings.location import is_loopback
+    from batchrun.sandbox import SandboxSettings, practice, running
+    from batchrun.settings.location import is_loopback, is_practice
 
     if not is_loopback(batch.base_url):
         raise UsageError(
             f"Batch {batch.batch_id} did not run in the sandbox.", "Leave --sandbox out."
         )
-    settings = SandboxSettings(resumed_workflow=batch.workflow.id)
     from pydantic import SecretStr
 
-    with running(settings, SANDBOX_SPEED, urlsplit(batch.base_url).port or 0) as url:
+    with (
+        practice(SANDBOX_SPEED)
+        if is_practice(batch.base_url)
+        else running(
+            SandboxSettings(knows_earlier=True),
+            SANDBOX_SPEED,
+            urlsplit(batch.base_url).port or 0,
+        )
+    ) as url:
         yield {"base_url": url, "api_key": SecretStr("sandbox"), "speed": SANDBOX_SPEED}
 
 

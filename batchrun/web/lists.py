@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from platformdirs import user_data_path
 
 from batchrun import Request
+from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -198,7 +199,7 @@ class Lists:
 
 def lists_folder(journal: str) -> Path:
     """Where the lists of a journal are kept: beside its file, else in the user's data folder."""
-    if "://" not in journal:
+    if not is_server(journal):
         path = Path(journal).expanduser().absolute()
         return path.with_name(f"{path.stem}.lists")
     name = hashlib.sha256(journal.encode()).hexdigest()[:12]

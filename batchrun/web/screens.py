@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 import batchrun
 from batchrun import Ending, Outcome
 from batchrun.model import BEING_SENT
+from batchrun.settings import service_of
 from batchrun.text import plural, visible
 from batchrun.web.work import FRESH_SECONDS
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from batchrun import BatchSummary, Credits, Settings
     from batchrun.batch.history import BatchStatus, RowPage
-    from batchrun.journal import Holder
     from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.web.lists import Choices, SavedList
     from batchrun.web.work import BatchRun, Read, Workspace
@@ -205,26 +203,13 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
 def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phase:
     if run is not None and not run.ended:
         return Phase.STOPPING if stopping else Phase.RUNNING
-    if status.working and not _is_dead(status.holder):
+    if status.working:
         return Phase.ELSEWHERE
     if status.summary.unfinished:
         report = None if run is None else run.report
         pilot = report is not None and report.ending is Ending.LIMIT and report.sent
         return Phase.PILOT if pilot else Phase.PAUSED
     return Phase.DONE
-
-
-def _is_dead(holder: Holder | None) -> bool:
-    """Whether the process of this machine that held a batch has died; its lease lasts longer."""
-    if holder is None or holder.host != socket.gethostname() or os.name != "posix":
-        return False
-    try:
-        os.kill(holder.pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
@@ -377,7 +362,8 @@ def parameter_rows(choices: Choices, blank: int) -> list[tuple[str, str, str]]:
 
 def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
     """Whether a batch's service was a sandbox that has ended, so that it can't go on."""
-    return workspace.sandbox and view.summary.base_url != workspace.settings.base_url
+    own, now = view.summary.base_url, workspace.settings.base_url
+    return workspace.sandbox and service_of(own) != service_of(now)
 
 
 # rows
