@@ -184,6 +184,16 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     )
 
 
+def requests_today(settings: Settings) -> int:
+    """How many requests were sent with the key since midnight UTC, by all that use this journal.
+
+    Raises:
+        BatchrunError: There is no journal or no key.
+    """
+    with existing_journal(settings.journal) as journal:
+        return journal.ledger(find_access(settings).key).spent_today()
+
+
 @dataclass(frozen=True, slots=True)
 class RowPage:
     """Some rows of a batch, as they stand.
