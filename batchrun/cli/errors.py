@@ -21,8 +21,8 @@ import typer
 from platformdirs import user_log_path
 from typer.exceptions import TyperException
 
-from batchrun.cli.options import sandbox_hint
-from batchrun.cli.output import Whole, discard_output, print_exact, print_text
+from batchrun.cli.output import Whole, discard_output, print_exact, print_text, runnable_commands
+from batchrun.cli.settings import sandbox_hint
 from batchrun.errors import (
     BatchrunError,
     ExitCode,
@@ -185,15 +185,10 @@ def print_batch_error_json(
 
 
 def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
-    """The error, with the sandbox in its hint where that is used or may be meant."""
-    if "--sandbox" in typed:
-        error.hint = _OF_BATCH.sub(r"\1 --sandbox", error.hint)
+    """The error, with a hint to the sandbox if there is no batch."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
         error.hint = f"{error.hint}\n{sandbox_hint()}".rstrip()
     return error
-
-
-_OF_BATCH = re.compile(r"(batchrun (?:export|forget|resume|retry|status) \d[\w-]+)(?! --sandbox)\b")
 
 
 def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:
@@ -240,7 +235,8 @@ def _print_error_json(error: BatchrunError, typed: Sequence[str]) -> None:
 
 
 def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
-    return {"what": error.what, "hint": error.hint, "exit_code": int(code)}
+    hint = runnable_commands(error.hint)
+    return {"what": error.what, "hint": hint, "exit_code": int(code)}
 
 
 def write_failure(

@@ -544,7 +544,7 @@ class _Pages:
         """What somebody has to decide."""
         view = self._batch(request)
         counts = view.summary.counts
-        workspace, batch_id = self._workspace, view.summary.batch_id
+        workspace = self._workspace
         retried = [
             (outcome, counts[outcome], screens.retry_words(counts[outcome]))
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
@@ -555,9 +555,9 @@ class _Pages:
             view=view,
             retried=retried,
             usual=RETRIED_BY_ITSELF,
-            failed=screens.groups_of(workspace, batch_id, [one for one, *_ in retried]),
+            failed=screens.groups_of(workspace, view, [one for one, *_ in retried]),
             doubts=view.status.in_doubt,
-            invalid=screens.groups_of(workspace, batch_id, [Outcome.INVALID]),
+            invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
             gone=screens.sandbox_gone(workspace, view),
         )
 

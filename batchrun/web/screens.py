@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Ending, Outcome
-from batchrun.model import BEING_SENT
+from batchrun.model import BEING_SENT, ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
 from batchrun.web.results import Fields, Names
 from batchrun.web.words import (
     cell_words,
     in_page_words,
-    kind_of_reason,
     moment_words,
-    reason_of_kind,
     sentence,
     short,
 )
 from batchrun.web.work import FRESH_SECONDS
+from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Settings
     from batchrun.batch.history import BatchStatus, RowPage
-    from batchrun.model import ResultRow, Role
+    from batchrun.model import Role
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import Choices, SavedList
     from batchrun.web.work import BatchRun, Read, Workspace
@@ -609,61 +607,37 @@ class Group:
         return f"{noun} {shown}{f' and {more:,} more' if more else ''}"
 
 
-def groups_of(workspace: Workspace, batch_id: str, outcomes: Iterable[Outcome]) -> list[Group]:
+def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
     """The rows with these outcomes, grouped by kind of reason, the largest group first."""
-    page = batchrun.rows(batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings)
-    found: dict[tuple[Outcome, str], list[ResultRow]] = {}
-    for row in page.rows:
-        found.setdefault((row.outcome, kind_of_reason(row.message)), []).append(row)
-    groups = []
-    for (outcome, _), rows in sorted(found.items(), key=lambda one: -len(one[1])):
-        tag, words = tag_of(rows[0])
-        reason = reason_of_kind(map(row_message, rows)) or "No reason was given."
-        if outcome in {Outcome.REJECTED, Outcome.TIMED_OUT}:
-            reason = f"{words}: {reason}"
-        lines = tuple(row.row.line for row in rows[:NAMED_ROWS])
-        groups.append(Group(tag, reason, retry_advice(outcome, reason), len(rows), lines))
-    return groups
+    page = batchrun.rows(
+        view.summary.batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings
+    )
+    return _groups(page.rows, lambda row: remedy(row, page.roles, view.summary))
 
 
 def invalid_groups(invalid: Sequence[PlannedRow]) -> list[Group]:
     """The rows of a plan that can't be sent, likewise."""
-    found: dict[str, list[PlannedRow]] = {}
-    for row in invalid:
-        found.setdefault(kind_of_reason(row.reason), []).append(row)
-    return [
-        Group(
-            "bad",
-            sentence(in_page_words(reason_of_kind(row.reason for row in rows))),
-            "",
-            len(rows),
-            tuple(row.row.line for row in rows[:NAMED_ROWS]),
-        )
-        for rows in sorted(found.values(), key=lambda rows: -len(rows))
-    ]
+    rows = [ResultRow(each.row, Outcome.INVALID, each.reason) for each in invalid]
+    return _groups(rows, lambda _: "")
 
 
-_PASSING = re.compile(
-    r"tim(?:ed|e) ?out|temporar|unavailable|overload|internal|try again", re.IGNORECASE
-)
-_LACKING = re.compile(r"\b(?:no|not|missing|unknown|invalid|lacks?)\b", re.IGNORECASE)
-
-
-def retry_advice(outcome: Outcome, reason: str) -> str:
-    """Whether it is worth sending rows again that failed for a reason; ``""`` for other rows."""
-    match outcome:
-        case Outcome.TIMED_OUT:
-            return "They may still be running. “Continue” asks for them again and costs nothing."
-        case Outcome.REJECTED:
-            return "The service does not take them as they are. Sending them again rarely helps."
-        case Outcome.FAILED if _PASSING.search(reason):
-            return "This often passes: sending them again may well work."
-        case Outcome.FAILED if _LACKING.search(reason):
-            return "Something is missing: sending them again helps only once it is there."
-        case Outcome.FAILED:
-            return "Read the reason before you pay for them again."
-        case _:
-            return ""
+def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> list[Group]:
+    reasons, of_reason = Reasons(), dict[int, list[ResultRow]]()
+    for row in rows:
+        reasons.see(row)
+        of_reason.setdefault(id(reasons.of(row)), []).append(row)
+    groups = []
+    for reason in reasons.ranked():
+        own = of_reason[id(reason)]
+        tag, words = tag_of(own[0])
+        text = row_message(replace(own[0], message=reason.text)) or "No reason was given"
+        if reason.outcome in {Outcome.REJECTED, Outcome.TIMED_OUT}:
+            text = f"{words}: {text}"
+        if reason.varies:
+            text += f" (such as {visible(short(reason.value_in(own[0].message)))})"
+        lines = tuple(row.row.line for row in own[:NAMED_ROWS])
+        groups.append(Group(tag, text, advice(own[0]), len(own), lines))
+    return groups
 
 
 def retry_words(rows: int) -> str:

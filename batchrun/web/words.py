@@ -144,24 +144,6 @@ def controls_named(texts: Iterable[str]) -> list[Control]:
     return list(dict.fromkeys(found))
 
 
-_QUOTED = re.compile(r'"[^"]*"')
-_NUMBER = re.compile(r"\b\d[\d,.]*\b")
-
-
-def kind_of_reason(text: str) -> str:
-    """A reason without what differs from row to row, so that rows can be grouped by it."""
-    return _NUMBER.sub("#", _QUOTED.sub("…", text))
-
-
-def reason_of_kind(texts: Iterable[str]) -> str:
-    """One text for several reasons of a kind, with one of their values as an example."""
-    first, *others = dict.fromkeys(texts)
-    values = _QUOTED.findall(first)
-    if not others or not values:
-        return first
-    return f"{' '.join(_QUOTED.sub(' ', first).split())}, such as {values[0]}"
-
-
 def sentence(text: str) -> str:
     """A text with a capital at its beginning."""
     return text[:1].upper() + text[1:]

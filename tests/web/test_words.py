@@ -11,13 +11,7 @@ import pytest
 
 import batchrun
 from batchrun.errors import BatchrunError
-from batchrun.web.words import (
-    controls_named,
-    hint_on_page,
-    in_page_words,
-    kind_of_reason,
-    reason_of_kind,
-)
+from batchrun.web.words import controls_named, hint_on_page, in_page_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,13 +87,3 @@ def test_what_looks_like_no_option_of_ours_stays_in_a_message() -> None:
 def test_a_notice_leads_to_its_controls() -> None:
     notice = "read as Windows-1252, a guess; --encoding settles it, --sheet 2 reads another"
     assert [control.id for control in controls_named([notice, notice])] == ["encoding", "sheet"]
-
-
-def test_reasons_that_differ_by_a_value_are_one_kind() -> None:
-    reasons = [
-        'company id "0015g00000XyZab" looks like a Salesforce ID (15 characters)',
-        'company id "0015g00000XyZabAAB" looks like a Salesforce ID (18 characters)',
-    ]
-    assert len({kind_of_reason(each) for each in reasons}) == 1
-    assert reason_of_kind(reasons).endswith(', such as "0015g00000XyZab"')
-    assert reason_of_kind(reasons[:1]) == reasons[0]
