@@ -15,7 +15,7 @@ from batchrun.workbook.styles import ColumnKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from batchrun.model import BatchResults, ResultRow
+    from batchrun.model import BatchResults, Cell, ResultRow
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.sheets import Book
 
@@ -88,7 +88,7 @@ class AttentionSheet:
                 row.row.line,
                 *([name_of(cells, layout.names)] if layout.names else []),
                 *([cells[layout.owner]] if layout.owner is not None else []),
-                *(ids[role] for role in self._results.roles),
+                *(ids[role] or _damaged(row, at) for role, at in self._results.roles.items()),
                 row.outcome.value,
                 row.message,
                 advice,
@@ -125,6 +125,11 @@ class AttentionSheet:
         if self._audience is Audience.PEOPLE:
             return _ADVICE[row.outcome]
         return _command(row, self._results.summary.batch_id)
+
+
+def _damaged(row: ResultRow, position: int) -> Cell:
+    """What stands where an ID should be, of a row that could not be sent."""
+    return row.row.cells[position] if row.outcome is Outcome.INVALID else None
 
 
 _ADVICE = {
