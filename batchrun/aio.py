@@ -174,6 +174,7 @@ async def resume(
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
+    trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
     """Go on with a batch where it stopped.
@@ -189,6 +190,8 @@ async def resume(
         form: How the results are written; what it leaves open is as it was before.
         on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
+        trusted: Also go on with a batch that was started with a key, or writes to a place, that
+            this machine does not know: set it if you know where the journal comes from.
         settings: Key and so on; the service's address is the batch's own unless given.
 
     Raises:
@@ -204,6 +207,7 @@ async def resume(
         control=control,
         decide=_decide(in_doubt),
         form=form,
+        trusted=trusted,
     )
 
 
@@ -216,6 +220,7 @@ async def retry(
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
+    trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
     """Send jobs of a batch again that ended without a result, and pay for them again.
@@ -230,6 +235,7 @@ async def retry(
         form: As in `resume`.
         on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
+        trusted: As in `resume`.
         settings: As in `resume`.
 
     Raises:
@@ -244,6 +250,7 @@ async def retry(
         control=control,
         decide=_decide(in_doubt),
         form=form,
+        trusted=trusted,
     )
 
 
@@ -257,6 +264,7 @@ async def run_marked(
     confirm: Callable[[Rerun], bool] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
+    trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
     """Send the rows again that somebody has marked in a workbook of results, and pay for them.
@@ -274,6 +282,7 @@ async def run_marked(
         confirm: Asked with what the workbook asks for, before anything is spent.
         on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
+        trusted: As in `resume`.
         settings: As in `resume`.
 
     Raises:
@@ -299,6 +308,7 @@ async def run_marked(
         control=control,
         decide=_decide(in_doubt),
         form=form,
+        trusted=trusted,
     )
 
 

@@ -315,9 +315,10 @@ class Plan:
             return
         found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
         columns = "; ".join(f"{each.name}: {each.words}" for each in found)
-        rows = plural(len(self.rows), "row")
+        first = self.rows[0]
         raise InputError(
-            f"{self.table.source.name} has {rows}, and none of them can be sent. {columns}.",
+            f"Nothing in {self.table.source.name} can be sent: {plural(len(self.rows), 'row')},"
+            f" all invalid. Line {first.row.line}: {first.reason}. {columns}.",
             GET_IDS,
         )
 

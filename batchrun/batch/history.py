@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.batch.export import write_results
-from batchrun.batch.recover import unlike_its_key
+from batchrun.batch.recover import needed_consents, unlike_its_key
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining, remaining
 from batchrun.journal.schema import JobState
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.model import BatchSummary, ResultRow, Role
+    from batchrun.settings.consent import ConsentRequest
 
 
 SHORTEST_PREFIX = 4
@@ -85,6 +86,21 @@ class BatchStatus:
         access = find_access(for_batch(settings, self.summary))
         with existing_journal(settings.journal) as journal:
             return unlike_its_key(journal, self.summary, access.key, access.profile)
+
+    def needed_consents(self, settings: Settings, output: Path | None) -> list[ConsentRequest]:
+        """What a person must agree to before it goes on: the journal may be a stranger's.
+
+        Args:
+            settings: Which journal, and which key.
+            output: Where the user wants the results; ``None`` for where the journal says.
+
+        Raises:
+            UsageError: There is no key, or none that may go on with it.
+            JournalError: The journal can't be read.
+        """
+        key = find_access(for_batch(settings, self.summary)).key
+        with existing_journal(settings.journal) as journal:
+            return list(needed_consents(journal, self.summary, key, output))
 
     def __repr__(self) -> str:
         return f"<BatchStatus {self.summary.words}; {self._worked_on}>"

@@ -13,7 +13,6 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import batchrun
@@ -27,12 +26,12 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.settings import given_key, profile_of
-from batchrun.settings.consent import Consent, has_agreed
 from batchrun.text import quoted_command
 from batchrun.web.lists import Choices, Lists, lists_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from pathlib import Path
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Preview, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus
@@ -515,21 +514,13 @@ class Workspace:
         """Go on only with batches of this machine: a journal may be a stranger's.
 
         Raises:
-            UsageError: The key it was begun with was never used here, or its results would go to
-                a place that was never written.
+            UsageError: Its key or the place of its results is unknown here.
         """
-        status = self.status(batch_id, 0)
-        summary = status.summary
-        begun_with = status.key_hash or f"of batch {summary.batch_id}"
-        own_key = status.key_hash and not status.unlike_its_key(self.settings)
-        strange = not own_key and not has_agreed(Consent.KEY, begun_with)
-        if summary.output is not None and not has_agreed(Consent.OUTPUT, summary.output):
-            strange |= Path(summary.output).parent.parent != self.lists.folder.absolute()
-        if strange:
+        if self.status(batch_id, 0).needed_consents(self.settings, None):
             raise UsageError(
                 "This batch was not begun on this computer. Nothing was sent.",
                 "If you trust it, continue it once at a terminal: "
-                f"{quoted_command('batchrun', 'resume', summary.batch_id)}",
+                f"{quoted_command('batchrun', 'resume', batch_id)}",
             )
 
     def run_of(self, batch_id: str) -> BatchRun | None:

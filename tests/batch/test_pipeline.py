@@ -213,6 +213,6 @@ def test_a_list_with_nothing_to_send_becomes_no_batch(
     path = tmp_path / "accounts.csv"
     path.write_text("Company ID\n0015g00000XyZabAAB\n", encoding="utf-8")
     settings = settings_for(service[0], tmp_path)
-    with pytest.raises(InputError, match="none of them can be sent"):
+    with pytest.raises(InputError, match="can be sent: 1 row, all invalid"):
         asyncio.run(pipeline.run(Request(path, WORKFLOW), settings))
     assert history.batches(settings=settings) == []

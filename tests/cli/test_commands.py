@@ -15,6 +15,7 @@ import openpyxl
 import pytest
 
 from batchrun import __version__
+from batchrun.engine.clock import Clock
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.sandbox import SandboxSettings, running
@@ -79,6 +80,23 @@ def test_check_reads_a_list_from_standard_input(
     shown = batchrun("check", "-", "-w", "account research")
     assert shown.exit_code == ExitCode.COMPLETED
     assert "4, of them 1 invalid" in shown.stdout
+
+
+def test_check_waits_for_no_second_request(
+    batchrun: CommandLine, accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(_clock: Clock, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(Clock, "sleep", sleep)
+    with running(SandboxSettings(rate_per_minute=60)) as url:
+        batchrun.connect(url, speed=1)
+        ended = batchrun("check", "accounts.csv", "-w", "account research")
+    assert "credits left" in ended.stdout  # that was the second request
+    assert waited
+    assert max(waited) == 0
 
 
 def test_a_run_from_standard_input_is_refused(batchrun: CommandLine) -> None:
@@ -171,13 +189,16 @@ def test_status_tells_where_a_batch_stands(
     assert "batchrun resume" in shown
 
 
-def test_a_list_without_a_single_valid_row_still_gives_its_workbook(
-    batchrun: CommandLine, sandbox: str
+@pytest.mark.parametrize("options", [(), ("--again",), ("--limit", "5"), ("--reuse", "30d")])
+def test_a_list_without_a_valid_row_creates_no_batch(
+    batchrun: CommandLine, sandbox: str, options: tuple[str, ...]
 ) -> None:
     (batchrun.folder / "bad.csv").write_text("Company ID\n12345678901\n", encoding="utf-8")
-    ended = batchrun("run", "bad.csv", "-w", "account research", "--yes")
-    assert ended.exit_code == ExitCode.INCOMPLETE
-    assert (batchrun.folder / "bad.results.xlsx").exists()
+    ended = batchrun("run", "bad.csv", "-w", "account research", "--yes", *options)
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "Nothing in bad.csv can be sent: 1 row, all invalid. Line 2: " in ended.stderr
+    assert not (batchrun.folder / "bad.results.xlsx").exists()
+    assert batchrun("batches").stdout.startswith("No batches yet.")
 
 
 def test_the_demo_needs_nothing(batchrun: CommandLine) -> None:
