@@ -307,7 +307,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
     if left_out:
         lines += [
             "",
-            f"Left out for want of room: {', '.join(left_out)}. See: batchrun status BATCH",
+            f"The window is too narrow for: {', '.join(left_out)}. See: batchrun status BATCH",
         ]
     return lines
 

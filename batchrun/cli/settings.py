@@ -185,12 +185,13 @@ def replaceable_results(settings: Settings, source: Path) -> Path | None:
 def sandbox_journal(settings: Settings) -> str:
     """Where batches of the sandbox are kept: beside those that cost, and never among them."""
     from batchrun.settings import default_journal
+    from batchrun.settings.location import SANDBOX_JOURNALS
 
     path = journal_path(settings)
     if path is None or not path.name:
         path = default_journal()
-    name = "sandbox.db" if path.name.casefold() != "sandbox.db" else "imitated.db"
-    return str(path.with_name(name))
+    usual, other = SANDBOX_JOURNALS
+    return str(path.with_name(usual if path.name.casefold() != usual else other))
 
 
 def sandbox_hint() -> str:

@@ -113,6 +113,9 @@ def server_url(location: str) -> URL:
 
 
 DEFAULT_BASE_URL = "https://api.pipelinegeneration.ai/v1"
+SANDBOX_JOURNALS = ("sandbox.db", "imitated.db")
+"""What the journals of batches of the sandbox are called, beside the user's own journal."""
+
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -169,6 +169,15 @@ _SCORES = {
 }  # fmt: skip
 
 
+_RANKS = {"position", "rank", "ranking"}
+"""Words of numbers of which the lowest is the best."""
+
+
+def is_rank(path: Path) -> bool:
+    """Whether the lowest number is the best."""
+    return bool(_RANKS & set(words_of(path[-1])))
+
+
 def is_score(path: Path) -> bool:
     """Whether a number says how good a row is."""
     return bool(_SCORES & set(words_of(path[-1])))
