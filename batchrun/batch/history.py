@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.arguments import checked_arguments
 from batchrun.batch.export import write_results
 from batchrun.batch.recover import needed_consents, unlike_its_key
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
@@ -119,6 +120,7 @@ class BatchStatus:
         return f"by {self.holder.words()}" if self.holder and self.working else "by nobody now"
 
 
+@checked_arguments()
 def batches(*, unfinished: bool = False, settings: Settings | None = None) -> list[BatchSummary]:
     """All batches of the journal, newest first; none where nothing was ever run.
 
@@ -146,6 +148,7 @@ def batches(*, unfinished: bool = False, settings: Settings | None = None) -> li
     )
 
 
+@checked_arguments()
 def status(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchStatus:
     """Where a batch stands, also while it runs.
 
@@ -160,6 +163,7 @@ def status(batch_id: str | None = None, *, settings: Settings | None = None) -> 
         return _status(journal, journal.resolve(batch_id))
 
 
+@checked_arguments()
 def watch(
     batch_id: str | None = None,
     *,
@@ -225,6 +229,7 @@ class RowPage:
     rows: tuple[ResultRow, ...]
 
 
+@checked_arguments()
 def rows(
     batch_id: str,
     outcomes: Collection[Outcome] | None = None,
@@ -254,6 +259,7 @@ def rows(
         return RowPage(header, roles, tuple(found))
 
 
+@checked_arguments()
 def results(
     batch_id: str | None = None,
     settings: Settings | None = None,
@@ -301,6 +307,7 @@ def read_details(
         return workbook.details_frame(found, name, source)
 
 
+@checked_arguments()
 def export(
     batch_id: str | None,
     output: Path | str,
@@ -333,6 +340,7 @@ def export(
         return written
 
 
+@checked_arguments()
 def unknown_columns(
     batch_id: str | None = None,
     form: workbook.Form | None = None,
@@ -359,6 +367,7 @@ def unknown_columns(
             return workbook.unknown_columns(found, wanted)
 
 
+@checked_arguments()
 def forget(
     *batch_ids: str,
     older_than: timedelta | None = None,

@@ -18,7 +18,7 @@ from batchrun.tables import (
     find_roles,
     from_frame,
     load,
-    unused_notices,
+    role_notices,
 )
 from batchrun.tables.isolated import open_book
 
@@ -135,7 +135,7 @@ def load_request(request: Request, settings: Settings) -> Loaded:
     """
     table = _table(request, settings)
     roles = _roles(table, request)
-    table = _with_notices(table, unused_notices(table, roles, request.without))
+    table = _with_notices(table, role_notices(table, roles, request.without))
     columns = {
         name: find_column(table, column, "--param-column")
         for name, column in request.parameter_columns.items()
@@ -218,7 +218,7 @@ def preview(request: Request, settings: Settings) -> Preview:
     problem = None
     try:
         roles = _roles(table, request)
-        table = _with_notices(table, unused_notices(table, roles, request.without))
+        table = _with_notices(table, role_notices(table, roles, request.without))
     except InputError as error:
         problem = error
     columns = tuple(candidate_contents(table, roles, lenient=request.lenient_ids))

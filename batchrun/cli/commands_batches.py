@@ -41,6 +41,7 @@ from batchrun.cli.options import (
 from batchrun.cli.output import (
     LABEL,
     Whole,
+    begin_log_block,
     cut,
     is_screen,
     mark_of,
@@ -362,6 +363,7 @@ def retry(
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
     with sandbox_for(summary, settings, wanted=use_sandbox) as settings:
+        begin_log_block(f"Batch {summary.batch_id}", err=as_json or quiet)
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
         try:
@@ -386,7 +388,7 @@ def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
     from batchrun import rows
     from batchrun.text import one_line, plural
 
-    again = {Outcome.FAILED, Outcome.REJECTED}
+    again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
     found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
     for message, number in Counter(row.message for row in found).most_common(3):
         yield f"Again:     {plural(number, 'row')}: {one_line(message, 300)}"

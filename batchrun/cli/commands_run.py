@@ -53,7 +53,7 @@ from batchrun.cli.options import (
     save_typed_options,
     with_option_groups,
 )
-from batchrun.cli.output import Whole, print_exact, print_lines, print_text
+from batchrun.cli.output import Whole, begin_log_block, print_exact, print_lines, print_text
 from batchrun.cli.prompts import beside_question, confirm
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import OutputMode, continue_batch, run_list
@@ -409,6 +409,8 @@ def run(
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
     request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
+    if not quiet and not dry_run:
+        begin_log_block(f"List {file.name}", err=as_json)
     with settings_or_sandbox(use_sandbox, **given) as settings:
         print_configuration(files, settings)
         if use_sandbox and output is None:
@@ -505,6 +507,7 @@ def resume(
         _end_finished(found.summary, mode)
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
+    begin_log_block(f"Batch {found.summary.batch_id}", err=to_stderr)
     resume_batch(found.summary, configured(found.summary))
 
 

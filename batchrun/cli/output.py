@@ -9,6 +9,7 @@ import shutil
 import sys
 import unicodedata
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -242,6 +243,19 @@ def print_text(
 def print_exact(text: str) -> None:
     """Say something for machines, or to be copied: on one line, however wide."""
     _print(visible(text) if is_screen(sys.stdout) else text, err=False)
+
+
+def begin_log_block(what: str, *, err: bool = False, always: bool = False) -> None:
+    """Print the date and what follows, so that the blocks of a log can be told apart.
+
+    Args:
+        what: Such as ``Batch 1124-acc``.
+        err: Whether it goes to standard error.
+        always: Also when somebody is at the terminal.
+    """
+    unattended = not sys.stdin.isatty() and not is_screen(sys.stdout)
+    if always or unattended:
+        print_text(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {what}", err=err)
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:

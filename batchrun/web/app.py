@@ -370,7 +370,6 @@ class _Pages:
             "choices": choices,
             "parameters": screens.parameter_rows(saved.choices, BLANK_PARAMETERS),
             "workflows": [one for one in workspace.known_workflows() if one.status == "active"],
-            "invalid": [] if checked is None else screens.invalid_groups(checked.invalid),
             "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
             "named": named,
             "options_open": bool(named & OPTION_CONTROLS) or choices.changes_options,

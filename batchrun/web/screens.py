@@ -601,10 +601,8 @@ class Group:
     @property
     def lines_words(self) -> str:
         """Where they are."""
-        shown = ", ".join(f"{line:,}" for line in self.lines)
-        more = self.number - len(self.lines)
         noun = "Line" if self.number == 1 else "Lines"
-        return f"{noun} {shown}{f' and {more:,} more' if more else ''}"
+        return f"{noun} {_lines(self.lines, self.number)}"
 
 
 def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
@@ -615,10 +613,15 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
     return _groups(page.rows, lambda row: remedy(row, page.roles, view.summary))
 
 
-def invalid_groups(invalid: Sequence[PlannedRow]) -> list[Group]:
-    """The rows of a plan that can't be sent, likewise."""
-    rows = [ResultRow(each.row, Outcome.INVALID, each.reason) for each in invalid]
-    return _groups(rows, lambda _: "")
+def line_list(rows: Sequence[PlannedRow]) -> str:
+    """Where some rows are, such as ``3, 7, 9 and 12 more``."""
+    return _lines([each.row.line for each in rows[:NAMED_ROWS]], len(rows))
+
+
+def _lines(lines: Sequence[int], number: int) -> str:
+    shown = ", ".join(f"{line:,}" for line in lines)
+    more = number - len(lines)
+    return f"{shown} and {more:,} more" if more else shown
 
 
 def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> list[Group]:

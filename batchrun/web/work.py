@@ -114,6 +114,7 @@ class Checked:
         reused: Jobs whose earlier result is reused.
         known: Jobs that were completed in an earlier batch.
         invalid: The rows that can't be sent.
+        reasons: The same rows by the reason why, the most frequent reason first.
         estimate: Requests and time.
         credits: What is left; ``None`` where it is not known.
         first_body: The first request's body.
@@ -128,6 +129,7 @@ class Checked:
     reused: int
     known: int
     invalid: tuple[PlannedRow, ...]
+    reasons: Sequence[tuple[str, Sequence[PlannedRow]]]
     estimate: Estimate
     credits: Credits | None
     first_body: str | None
@@ -146,6 +148,7 @@ class Checked:
             len(plan.reused),
             len(done),
             tuple(plan.invalid),
+            plan.invalid_by_reason(),
             plan.estimate,
             plan.credits,
             plan.first_body,
