@@ -69,7 +69,11 @@ class NewDesk(Desk):
 
     def environment(self) -> Mapping[str, str]:
         """The tool that is there, the system's programs, and where the package index is."""
-        index = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "SSL_", "UV_"))}
+        index = {
+            name: os.environ[name]
+            for name in os.environ
+            if name.startswith(("PIP_", "SSL_", "UV_"))
+        }
         kept = {"HOME": str(self.home), "LANG": "C.UTF-8", "TERM": "xterm"}
         path = os.pathsep.join([str(self.home / ".local" / "bin"), self.tools, SYSTEM])
         return index | kept | {"PATH": path} | self.variables

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from batchrun.batch.report import Report
     from batchrun.estimate import Estimate
-    from batchrun.plan import Plan, PlannedRow
+    from batchrun.plan import Plan
     from batchrun.service import Credits
     from batchrun.settings import Settings
     from batchrun.workbook import Form
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 REASONS_SHOWN = 5
 LINES_NAMED = 5
 EXAMPLE_WIDTH = 40
-_QUOTED = re.compile(r': "([^"]*)" ')
-"""A cell's value in the reason why its row is invalid."""
 BATCHES_SHOWN = 3
 
 
@@ -180,16 +178,15 @@ def parameter_lines(plan: Plan) -> list[str]:
 def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
     """Why rows can't be sent: a line for each reason, or for each row."""
     if details:
-        return [f"line {row.row.line}: {row.reason}" for row in plan.invalid]
-    groups: dict[str, list[PlannedRow]] = {}
-    for row in plan.invalid:
-        groups.setdefault(_QUOTED.sub(" ", row.reason), []).append(row)
+        return [
+            f"line {row.row.line}: {row.reason}{row.shown and f': {row.shown}'}"
+            for row in plan.invalid
+        ]
     lines = []
-    for reason, rows in sorted(groups.items(), key=lambda group: -len(group[1])):
+    for reason, rows in plan.invalid_by_reason():
         numbers = ", ".join(str(row.row.line) for row in rows[:LINES_NAMED])
         more = ", …" if len(rows) > LINES_NAMED else ""
-        found = _QUOTED.search(rows[0].reason)
-        example = f', such as "{found[1]}"' if found else ""
+        example = f", such as {rows[0].shown}" if rows[0].shown else ""
         noun = "line" if len(rows) == 1 else "lines"
         lines.append(f"{plural(len(rows), 'row')}: {reason} ({noun} {numbers}{more}{example})")
     if len(lines) > REASONS_SHOWN:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from batchrun.errors import ExitCode
+from batchrun.sandbox import SandboxSettings, running
 from batchrun.text import duration
 from tests.acceptance.verdict import WORKFLOW, write_list
 from tests.cli.conftest import SPEED
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
 
 RUN = ("run", "accounts.csv", "-w", WORKFLOW, "--yes")
+SLOW = 300.0
 REFUSED = Fault(400, {"error": "company is archived"})
 
 
@@ -53,11 +55,13 @@ def test_a_whole_list_is_held_against_the_estimate_of_the_question(
     assert re.search(r"^Requests:  \d+, \d\.\d\d a row \(estimated", ended, re.MULTILINE)
 
 
-def test_of_rows_that_still_run_no_cost_a_row_is_told(batchrun: CommandLine, sandbox: str) -> None:
+def test_no_cost_per_row_is_shown_while_rows_are_running(batchrun: CommandLine) -> None:
     """Their polls are still to come."""
     write_list(batchrun.folder / "accounts.csv", 4)
     batchrun.monkeypatch.setenv("BATCHRUN_DAILY", "7")
-    paused = batchrun(*RUN).stdout
+    with running(SandboxSettings(rate_per_minute=None), speed=SLOW) as url:
+        batchrun.connect(url, speed=SLOW)
+        paused = batchrun(*RUN).stdout
     assert "running" in paused
     assert "a row" not in paused
 
