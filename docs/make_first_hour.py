@@ -107,7 +107,8 @@ def machines() -> Iterator[Machine]:
 def steps(batchrun: str) -> tuple[Step, ...]:
     """What is typed after the installation."""
     return (
-        Step("", "Practice an interruption: Ctrl-C during a run.", f"{batchrun} {RUN} --sandbox",
+        Step("", "Practice an interruption: the list once more, and Ctrl-C.",
+             f"{batchrun} {RUN} --sandbox --again",
              answers=((r"\[y/N\]: ", "y"),), interrupted_at=r"[1-9]\d* running", exit_code=4),
         Step("", "Continue.", f"{batchrun} resume --sandbox"),
         Step("", "Now the real thing. A mistyped key is refused.", f"{batchrun} login",

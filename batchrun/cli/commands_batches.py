@@ -17,25 +17,21 @@ import typer
 from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import unknown_to_results
-from batchrun.cli.notifications import command_for
 from batchrun.cli.options import (
     AsJson,
-    BaseUrl,
     Batch,
     ColumnOptions,
     ForCrm,
     JournalAt,
-    LogFile,
-    NotifyCommand,
-    NotifyDesktop,
     Output,
-    ProfileName,
-    Quiet,
+    ReportOptions,
     SandboxJournal,
+    ServiceOptions,
     Yes,
     age,
     batch_ids,
     form_from,
+    settings_of,
     with_option_groups,
 )
 from batchrun.cli.output import (
@@ -52,7 +48,7 @@ from batchrun.cli.output import (
     runnable_commands,
 )
 from batchrun.cli.prompts import beside_question, confirm, keep_stdout_clean, on_stderr
-from batchrun.cli.runner import OutputMode, continue_batch
+from batchrun.cli.runner import continue_batch
 from batchrun.cli.settings import (
     configuration_of,
     sandbox_for,
@@ -104,7 +100,7 @@ def add_batch_commands(app: typer.Typer) -> None:
     )
     add_command(
         app,
-        retry,
+        with_option_groups(retry),
         "batchrun retry  # failed and rejected rows of the newest batch",
         "batchrun retry 1124-acc --outcome timed-out --yes",
         panel=BATCHES_PANEL,
@@ -335,15 +331,9 @@ def retry(
     outcome: Outcomes = None,
     output: Output = None,
     yes: Yes = False,
-    use_sandbox: SandboxJournal = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    journal: JournalAt = None,
-    log_file: LogFile = None,
-    notify_command: NotifyCommand = None,
-    notify: NotifyDesktop = False,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
+    *,
+    service: ServiceOptions,
+    reporting: ReportOptions,
 ) -> None:
     """Send failed rows again (you pay for them again)."""
     from batchrun import aio
@@ -351,19 +341,13 @@ def retry(
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    given: dict[str, Any] = {
-        "sandbox": use_sandbox,
-        "profile": profile,
-        "base_url": base_url,
-        "journal": journal,
-        "log_file": log_file,
-    }
+    given = settings_of(service, reporting)
     settings = settings_with_journal(**given)
     summary = status_of(batch, settings=settings).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
-    with sandbox_for(summary, settings, wanted=use_sandbox) as settings:
-        if not as_json and not quiet:
+    with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
+        if not reporting.for_scripts:
             begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
@@ -371,7 +355,7 @@ def retry(
             continue_batch(
                 partial(aio.retry, summary.batch_id, outcomes=chosen),
                 settings,
-                OutputMode(as_json, quiet, command_for(notify_command, notify)),
+                reporting.mode(),
                 output=output,
                 decide=in_doubt_decision(InDoubt.HOLD),
                 form=form_from(
@@ -379,7 +363,7 @@ def retry(
                 ),
             )
         except typer.Exit:
-            if not quiet:
+            if not reporting.quiet:
                 print_lines(_reasons(summary.batch_id, settings), err=True)
             raise
 

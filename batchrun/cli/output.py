@@ -9,6 +9,7 @@ import shutil
 import sys
 import unicodedata
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -210,6 +211,26 @@ def _narrowed(
         settled = settled or {at: least[at] for at in left if least[at] > share}
         widths |= settled or dict.fromkeys(left, max(share, 1))
     return {at: min(widths[at], max(width, 1)) for at in shown}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputMode:
+    """How a command speaks to the person or script that started it.
+
+    Attributes:
+        as_json: One JSON document on standard output, the rest on standard error.
+        quiet: No plan, no progress, and at the end nothing but the workbook's path.
+        notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    notify_command: str | Sequence[str] | None = None
+
+    @property
+    def shows_a_pilot(self) -> bool:
+        """Whether somebody sees what a pilot brought, and can answer whether to go on."""
+        return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 ANSWERS = len(": ") + 1
