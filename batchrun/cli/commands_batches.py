@@ -38,7 +38,6 @@ from batchrun.cli.output import (
     LABEL,
     Whole,
     begin_log_block,
-    cut,
     is_screen,
     mark_of,
     print_exact,
@@ -58,7 +57,7 @@ from batchrun.cli.settings import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import did_you_mean, visible
+from batchrun.text import did_you_mean, one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,8 +68,6 @@ if TYPE_CHECKING:
 
 
 BATCHES_PANEL = "Batches"
-LEAST = 14
-"""What a name in the table of batches may be cut to."""
 
 
 def add_batch_commands(app: typer.Typer) -> None:
@@ -267,7 +264,7 @@ def list_batches(
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Batches as a table on a terminal, else a line each with all of it."""
     from batchrun.cli.messages import age_words, counts, counts_in_short
-    from batchrun.cli.output import is_screen, mark_of, room_of, table
+    from batchrun.cli.output import table
 
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
@@ -286,27 +283,11 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             counts_in_short(one),
             one.workflow.name,
             one.source.name,
-            one.output or "",
+            Path(one.output).name if one.output else "",
         ]
         for one in found
     ]
-    workbook = header.index("workbook")
-    names = [len(Path(one.output).name) + 1 for one in found if one.output]
-    lines, left_out = table(
-        header,
-        rows,
-        room_of(sys.stdout),
-        mark_of(sys.stdout),
-        whole={0, 1, 2},
-        paths={workbook},
-        least={3: LEAST, 4: LEAST, workbook: max(names, default=0)},  # the name of each is whole
-    )
-    if left_out:
-        lines += [
-            "",
-            f"The window is too narrow for: {', '.join(left_out)}. See: batchrun status BATCH",
-        ]
-    return lines
+    return table(header, rows, room_of(sys.stdout), whole={0, 1, 2}).split("\n")
 
 
 ROWS_SHOWN = 10
@@ -371,7 +352,7 @@ def retry(
 def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
     """Why rows that were sent again have failed again."""
     from batchrun import rows
-    from batchrun.text import one_line, plural
+    from batchrun.text import plural
 
     again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
     found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
@@ -576,6 +557,6 @@ class _Picture:
 
 
 def _cut(line: str, width: int, mark: str) -> str:
-    """As `cut`, with the blanks that align what is said."""
+    """As `one_line`, with the blanks behind the label."""
     label, rest = line[:LABEL], line[LABEL:]
-    return label + cut(rest, width - len(label), mark) if rest else label
+    return label + one_line(rest, width - len(label), mark) if rest else label

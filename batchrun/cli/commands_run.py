@@ -292,8 +292,7 @@ def check(
     base_url: BaseUrl = None,
     use_sandbox: Sandbox = False,
     details: Annotated[
-        bool,
-        typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST),
+        bool, typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST)
     ] = False,
     save_options: SaveOptions = False,
     as_json: AsJson = False,
@@ -436,10 +435,7 @@ def resume(
 
         files, settings = found
         form = form_from(
-            columns,
-            write_every=write_every,
-            defaults=files.defaults,
-            source=summary.source.path,
+            columns, write_every=write_every, defaults=files.defaults, source=summary.source.path
         )
         print_configuration(files, settings)
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:

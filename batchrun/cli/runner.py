@@ -76,12 +76,7 @@ def run_list(
                 left = _allowed(limit, control)
                 return aio.resume(control.batch_id, limit=left, **shown)
             return aio.run(
-                request,
-                limit=limit,
-                again=again,
-                confirm=confirm,
-                with_credits=asked,
-                **shown,
+                request, limit=limit, again=again, confirm=confirm, with_credits=asked, **shown
             )
 
         report = display.run(work)
