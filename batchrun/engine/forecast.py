@@ -49,9 +49,6 @@ IN_FLIGHT_SHARE = 0.97
 QUEUE_AHEAD = 3.0
 """On a service that queues, this many run times' worth of executions are in flight: enough that it
 never runs dry."""
-LEAST_IN_FLIGHT = 4
-SHORTEST_STAY_SECONDS = 0.2
-"""An execution is in flight for this long even if it ends at once: its answers are on their way."""
 ENOUGH = 30
 """This many known run times predict the end of a batch."""
 SAMPLE = 64
@@ -193,8 +190,8 @@ class Forecast:
             pace = min(pace, QUEUE_AHEAD * self._queue.pace(self._run_times.mean))
         elif not self._run_times.explained:
             return math.inf
-        stay = max(self.seconds_per_execution, SHORTEST_STAY_SECONDS)
-        return max(pace * stay, LEAST_IN_FLIGHT)
+        stay = max(self.seconds_per_execution, SHORTEST_INTERVAL_SECONDS)
+        return max(pace * stay, 1.0)
 
     @property
     def seconds_per_execution(self) -> float:
