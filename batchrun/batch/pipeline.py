@@ -28,6 +28,7 @@ from batchrun.batch.history import existing_journal
 from batchrun.batch.recover import (
     hold_doubts,
     prepare_batch,
+    require_consent,
     same_key,
     same_service,
     unlike_its_key,
@@ -36,7 +37,13 @@ from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, JournalError, JournalWriteError, StoppedError, UsageError
+from batchrun.errors import (
+    BatchrunError,
+    JournalError,
+    JournalWriteError,
+    StoppedError,
+    UsageError,
+)
 from batchrun.events import Event, log_event
 from batchrun.model import retriable
 from batchrun.notebook import TableList
@@ -200,6 +207,7 @@ async def run(
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
+        plan.require_jobs()
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
@@ -222,6 +230,8 @@ async def run(
             plan = replace(plan, credits=await session.credits())
         if not confirm(plan, earlier):
             return None
+        if earlier is not None:
+            require_consent(journal, earlier, session.key, output)
         known = newest.batch_id if newest else None  # the user confirmed before any later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
@@ -245,6 +255,7 @@ async def resume(
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     form: workbook.Form | None = None,
+    trusted: bool = False,
 ) -> Report:
     """Go on with a batch where it stopped, whatever stopped it.
 
@@ -262,6 +273,8 @@ async def resume(
         on_progress: Called after each step; ``None`` for no calls.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
+        trusted: Go on although the batch was started with a key, or writes to a place, that this
+            machine does not know: the caller knows where the journal comes from.
 
     Raises:
         BatchrunError: As in `run`; the batch is of another service.
@@ -290,6 +303,7 @@ async def resume(
         only,
     )
     async with open_session(settings) as session:
+        require_consent(session.journal, summary, session.key, output, trusted=trusted)
         _log_other_key(session, summary, other_key(settings, summary))
         return await _work(session, run_now)
 
@@ -320,6 +334,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
         before = journal.summary(batch_id)
         if run_now.target is not None and before.target != str(run_now.target):
             journal.set_target(batch_id, str(run_now.target))
+            agree(Consent.OUTPUT, str(run_now.target))
         if before.note:  # of the last time, and no longer so
             await jobs.record_ending("", 0.0, 0.0)
         engine = Engine(

@@ -160,10 +160,21 @@ def test_the_users_own_file_counts_in_every_folder(
 
 
 def test_a_profile_that_does_not_count_is_said(batchrun: CommandLine, configured: str) -> None:
-    (batchrun.folder / "batchrun.toml").write_text('profile = "emea"\n' + TOML, encoding="utf-8")
+    user_file().parent.mkdir(parents=True)
+    user_file().write_text('profile = "emea"\n', encoding="utf-8")
     ended = batchrun("check", "accounts.csv")  # PGAI_API_KEY is set
     assert ended.exit_code == ExitCode.COMPLETED
     assert "profile emea of batchrun.toml is not used" in ended.stderr
+
+
+def test_a_file_beside_a_list_does_not_choose_who_pays(
+    batchrun: CommandLine, configured: str
+) -> None:
+    (batchrun.folder / "batchrun.toml").write_text('profile = "emea"\n' + TOML, encoding="utf-8")
+    for command in (("check", "accounts.csv"), ("run", "accounts.csv", "--yes")):
+        ended = batchrun(*command)
+        assert_refused(ended, ExitCode.UNUSABLE, "profile is not taken from a file beside a list")
+    assert triggers_accepted(configured) == 0
 
 
 # what `batchrun` alone says

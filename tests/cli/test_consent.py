@@ -20,7 +20,7 @@ from batchrun.settings.consent import Consent, agree, has_agreed, is_known_servi
 from tests.cli.conftest import SPEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.cli.commands import CommandLine
@@ -70,7 +70,7 @@ def test_a_batch_begun_with_an_unknown_key_is_not_paid_for_unasked(
 ) -> None:
     ended = batchrun(*command)
     assert ended.exit_code == ExitCode.UNUSABLE
-    assert "a key that this machine has never used" in ended.stderr
+    assert "a key that this machine has never used" in ended.stderr.replace("\n", " ")
     assert "Nothing was triggered" in ended.stderr
     status = json.loads(batchrun("status", "--json").stdout)
     assert status["outcomes"]["completed"] <= 2
@@ -108,6 +108,57 @@ def test_a_journal_names_no_output_elsewhere(
     assert elsewhere.read_bytes() == before
     (tmp_path / "home" / "batchrun" / "agreed.json").write_text(known, encoding="utf-8")
     assert batchrun("resume").exit_code == ExitCode.INCOMPLETE  # it is this machine's own
+
+
+def test_python_pays_for_a_strange_batch_only_if_told_that_it_is_trusted(
+    batchrun: CommandLine, prepared: str, accounts: Path
+) -> None:
+    refused: tuple[Callable[[], object], ...] = (
+        batchrun_library.resume,
+        batchrun_library.retry,
+        lambda: batchrun_library.run(accounts, "Account Research"),
+    )
+    for work in refused:
+        with pytest.raises(UsageError, match="a key that this machine has never used") as error:
+            work()
+        assert "trusted=True" in error.value.hint
+    assert batchrun_library.status().left.to_trigger > 0
+    assert not batchrun_library.resume(trusted=True).summary.unfinished
+    batchrun_library.resume()  # it is known now
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_journal_names_no_target_elsewhere_before_anything_was_written(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, existing: bool
+) -> None:
+    """`output` is empty until the first workbook is written; `target` is where it will go."""
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    elsewhere = tmp_path / "documents" / "budget.xlsx"
+    elsewhere.parent.mkdir()
+    if existing:
+        elsewhere.write_bytes(b"mine")
+    with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
+        database.execute("UPDATE batches SET output = NULL, target = ?", [str(elsewhere)])
+        database.commit()
+    for command in (("resume",), ("resume", "--all"), RUN):
+        ended = batchrun(*command)
+        assert ended.exit_code == ExitCode.UNUSABLE
+        assert str(elsewhere) in ended.stderr.replace("\n", "")
+    assert elsewhere.exists() is existing
+    assert batchrun("resume", "-o", "mine.xlsx").exit_code == ExitCode.INCOMPLETE
+
+
+def test_a_journal_replaces_no_file_in_the_current_folder_unasked(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    mine = batchrun.folder / "budget.xlsx"
+    mine.write_bytes(b"mine")
+    with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
+        database.execute("UPDATE batches SET output = ?, target = NULL", [str(mine)])
+        database.commit()
+    assert batchrun("resume").exit_code == ExitCode.UNUSABLE
+    assert mine.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("command", [("workflows",), ("check", "accounts.csv", "-w", "x"), RUN])
