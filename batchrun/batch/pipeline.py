@@ -37,7 +37,13 @@ from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
-from batchrun.errors import BatchrunError, JournalError, JournalWriteError, StoppedError, UsageError
+from batchrun.errors import (
+    BatchrunError,
+    JournalError,
+    JournalWriteError,
+    StoppedError,
+    UsageError,
+)
 from batchrun.events import Event, log_event
 from batchrun.model import retriable
 from batchrun.notebook import TableList
@@ -201,6 +207,7 @@ async def run(
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
+        plan.require_jobs()
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest

@@ -6,7 +6,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,19 +35,13 @@ from batchrun.cli.options import (
     Yes,
     age,
     batch_ids,
-    configuration_of,
     form_from,
-    sandbox_hint,
-    sandbox_of,
-    settings_from,
-    settings_to_look,
-    settings_with_journal,
     with_option_groups,
-    with_sandbox_journal,
 )
 from batchrun.cli.output import (
     LABEL,
     Whole,
+    begin_log_block,
     cut,
     is_screen,
     mark_of,
@@ -56,9 +49,17 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
     room_of,
+    runnable_commands,
 )
 from batchrun.cli.prompts import beside_question, confirm, keep_stdout_clean, on_stderr
 from batchrun.cli.runner import OutputMode, continue_batch
+from batchrun.cli.settings import (
+    configuration_of,
+    sandbox_for,
+    sandbox_hint,
+    settings_from,
+    settings_with_journal,
+)
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 from batchrun.text import did_you_mean, visible
@@ -186,18 +187,16 @@ def status(
     """Show the progress of a batch."""
     from batchrun import status as status_of
     from batchrun import watch as looks_at
-    from batchrun.cli.messages import journal_option
 
     if watch and as_json:
         raise UsageError("--watch and --json can't be combined.", "Leave one out.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
-    where = journal_option(settings, journal, sandbox=sandbox)
     if as_json:
         print_exact(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
-        show_live(_lines_of(each, where) for each in looks_at(batch, settings=settings))
+        show_live(_lines_of(each) for each in looks_at(batch, settings=settings))
     else:
-        print_lines(_lines_of(status_of(batch, settings=settings), where))
+        print_lines(_lines_of(status_of(batch, settings=settings)))
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
@@ -210,8 +209,8 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
     }
 
 
-def _lines_of(stands: BatchStatus, where: str) -> list[str]:
-    """Where a batch stands, in lines; and by which option `resume` finds it."""
+def _lines_of(stands: BatchStatus) -> list[str]:
+    """The state of a batch, in lines."""
     from batchrun.cli.messages import counts, opens_words
     from batchrun.text import duration, plural
 
@@ -245,9 +244,9 @@ def _lines_of(stands: BatchStatus, where: str) -> list[str]:
     if summary.output:
         lines.append(Whole(f"Workbook:  {summary.output}"))
     if summary.unfinished and not stands.working:
-        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
+        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}"))
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
-        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}"))
     return lines
 
 
@@ -258,7 +257,7 @@ def list_batches(
     from batchrun import batches
     from batchrun.cli.messages import summary_json
 
-    found = batches(settings=settings_to_look(sandbox=sandbox, journal=journal))
+    found = batches(settings=settings_from(sandbox=sandbox, journal=journal))
     if as_json:
         print_exact(json.dumps([summary_json(summary) for summary in found]))
     elif found:
@@ -309,7 +308,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
     if left_out:
         lines += [
             "",
-            f"Left out for want of room: {', '.join(left_out)}. See: batchrun status BATCH",
+            f"The window is too narrow for: {', '.join(left_out)}. See: batchrun status BATCH",
         ]
     return lines
 
@@ -353,28 +352,25 @@ def retry(
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
     given: dict[str, Any] = {
+        "sandbox": use_sandbox,
         "profile": profile,
         "base_url": base_url,
         "journal": journal,
         "log_file": log_file,
     }
-    settings = settings_with_journal(sandbox=use_sandbox, **given)
+    settings = settings_with_journal(**given)
     summary = status_of(batch, settings=settings).summary
     files = configuration_of(summary)
-    with ExitStack() as stack:
-        settings = settings_from(configuration=files, **given)
-        if use_sandbox:
-            replaced = stack.enter_context(sandbox_of(summary))
-            settings = with_sandbox_journal(settings, journal).model_copy(update=replaced)
+    settings = settings_from(configuration=files, **given)
+    with sandbox_for(summary, settings, wanted=use_sandbox) as settings:
+        begin_log_block(f"Batch {summary.batch_id}", err=as_json or quiet)
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
         try:
             continue_batch(
                 partial(aio.retry, summary.batch_id, outcomes=chosen),
                 settings,
-                OutputMode(
-                    as_json, quiet, command_for(notify_command, notify), use_sandbox, journal
-                ),
+                OutputMode(as_json, quiet, command_for(notify_command, notify)),
                 output=output,
                 decide=in_doubt_decision(InDoubt.HOLD),
                 form=form_from(
@@ -392,7 +388,7 @@ def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
     from batchrun import rows
     from batchrun.text import one_line, plural
 
-    again = {Outcome.FAILED, Outcome.REJECTED}
+    again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
     found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
     for message, number in Counter(row.message for row in found).most_common(3):
         yield f"Again:     {plural(number, 'row')}: {one_line(message, 300)}"
@@ -584,13 +580,13 @@ class _Picture:
     def draw(self, lines: Sequence[str]) -> None:
         if not is_screen(sys.stdout):
             if list(lines) != self._shown:
-                typer.echo(visible("\n".join([*([""] if self._shown else []), *lines])))
+                print_lines([*([""] if self._shown else []), *lines])
             self._shown = list(lines)
             return
         # A line that the terminal wraps itself would be two to go back over.
         width, mark = room_of(sys.stdout), mark_of(sys.stdout)
         back = f"\x1b[{len(self._shown)}A\r\x1b[J" if self._shown else ""
-        self._shown = [_cut(visible(line), width, mark) for line in lines]
+        self._shown = [_cut(visible(runnable_commands(line)), width, mark) for line in lines]
         typer.echo(back + "\n".join(self._shown))
 
 

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from batchrun.cli.output import repeat_options, runnable_commands
+from batchrun.text import HIDDEN, quoted_command, without_password
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -39,8 +42,13 @@ NAMES_WIDTH = 28
 """Columns for names and values of options, so that all panels line up."""
 
 
-class HelpCommand(TyperCommand):
-    """A command with help in panels."""
+class Command(TyperCommand):
+    """A command with help in panels, whose options are repeated in the commands it prints."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        repeat_options(_repeated(ctx))
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help to the formatter."""
@@ -74,9 +82,44 @@ def add_command(
         hidden: Leave it out of the list of commands.
     """
     register = app.command(
-        name, cls=HelpCommand, epilog="\n".join(examples), rich_help_panel=panel, hidden=hidden
+        name, cls=Command, epilog="\n".join(examples), rich_help_panel=panel, hidden=hidden
     )
     register(function)
+
+
+_OF_THE_JOURNAL = ("--sandbox", "--journal")
+_OF_THE_SERVICE = ("--profile", "--base-url")
+_AT_THE_SERVICE = {"check", "doctor", "run", "workflows"}
+"""Commands without a batch, which remembers its own profile and address."""
+
+
+def _repeated(context: Any) -> dict[str, list[str]]:
+    """The options given to a command that others need as well, by the command they are for."""
+    given: dict[str, str] = {}
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name)
+        option = max(parameter.opts, key=len)
+        if value is True:
+            given[option] = option
+        elif isinstance(value, str) and option in (*_OF_THE_JOURNAL, *_OF_THE_SERVICE):
+            from batchrun.settings.location import shown
+
+            safe = shown(value) if option == "--journal" else without_password(value)
+            if safe != HIDDEN:
+                given[option] = quoted_command(option, safe)
+    return {
+        name: [
+            given[option]
+            for option in (*_OF_THE_JOURNAL, *(_OF_THE_SERVICE if name in _AT_THE_SERVICE else ()))
+            if option in given and option in _options_of(command)
+        ]
+        for name, command in context.parent.command.commands.items()
+    }
+
+
+def _options_of(command: Any) -> set[str]:
+    shown = (each for each in command.params if not getattr(each, "hidden", False))
+    return {option for each in shown for option in each.opts}
 
 
 def _rendered(draw: Callable[[Console], None]) -> str:
@@ -183,7 +226,7 @@ def _print_examples(console: Console, lines: Sequence[str]) -> None:
 
     text = Text()
     for line in lines:
-        command, _, comment = line.partition("  # ")
+        command, _, comment = runnable_commands(line).partition("  # ")
         if comment:
             text.append(f"# {comment}\n", "dim")
         text.append(f"{command}\n", "cyan")

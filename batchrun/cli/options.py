@@ -5,20 +5,19 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
-from urllib.parse import urlsplit
 
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.output import print_text
 from batchrun.cli.prompts import ask_if_somebody_is_here
-from batchrun.errors import BatchrunError, NoBatchError, UsageError
+from batchrun.errors import UsageError
 from batchrun.model import InDoubt
 from batchrun.text import did_you_mean, plural
 
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun import Request
-    from batchrun.model import JSON, BatchSummary
-    from batchrun.settings import Configuration, ListDefaults, Settings
+    from batchrun.model import JSON
+    from batchrun.settings import ListDefaults
     from batchrun.workbook import Form
 
 
@@ -38,17 +37,15 @@ OFFERED = 20
 
 
 def workflow_names(incomplete: str) -> list[tuple[str, str]]:
-    """Workflows of the newest batches: completion must not wait for the service."""
+    """Names and IDs of the newest batches' workflows: completion does not wait for the service."""
     found: dict[str, str] = {}
     with suppress(Exception):  # no journal, or one that can't be read: nothing to offer
         from batchrun import batches
 
         for each in batches():
             found.setdefault(each.workflow.name, each.workflow.id)
-    start = incomplete.casefold()
-    return [(name, id_) for name, id_ in found.items() if name.casefold().startswith(start)][
-        :OFFERED
-    ]
+    offered = [*found.items(), *((id_, name) for name, id_ in found.items() if incomplete)]
+    return [each for each in offered if each[0].startswith(incomplete)][:OFFERED]
 
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
@@ -483,150 +480,6 @@ NotifyDesktop: TypeAlias = Annotated[
 ]
 
 
-def settings_from(
-    *,
-    base_url: str | None = None,
-    journal: str | None = None,
-    rate: str | None = None,
-    daily: int | None = None,
-    configuration: Configuration | None = None,
-    **others: object,
-) -> Settings:
-    """The settings with a command's options over them.
-
-    Args:
-        base_url: As given.
-        journal: As given.
-        rate: As typed.
-        daily: As given.
-        configuration: What files say; ``None`` for the user's own.
-        others: More of them by name; ``None`` for what was not given.
-
-    Raises:
-        UsageError: One of them can't be used.
-    """
-    from batchrun.settings import load_settings
-
-    settings = load_settings(
-        configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
-    )
-    _note_synchronised(settings)
-    announce(settings)
-    return settings
-
-
-announced: set[str] = set()
-"""Notices that this command has printed."""
-
-
-def announce(settings: Settings) -> None:
-    """Say what a ``.env`` file contributes, once in each command."""
-    for notice in settings.notices:
-        if notice not in announced:
-            print_text(f"Note:      {notice}", err=True)
-            announced.add(notice)
-
-
-def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
-    """The settings of a command that needs a journal to be there: looking makes none.
-
-    Args:
-        sandbox: Whether to use the sandbox's journal.
-        **given: As in `settings_from`.
-
-    Raises:
-        UsageError: A setting can't be used.
-        NoBatchError: There is no journal.
-    """
-    settings = settings_to_look(sandbox=sandbox, **given)
-    path = journal_path(settings)
-    if path is not None and not path.exists():
-        raise NoBatchError(
-            f"There is no journal at {path}.",
-            "To make one, run: batchrun demo"
-            if sandbox
-            else "The first batchrun run makes it. To use another one, add --journal.",
-        )
-    return settings
-
-
-def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
-    """The settings of a command that looks at batches; --journal wins over --sandbox.
-
-    Args:
-        sandbox: Whether to use the sandbox's journal.
-        **given: As in `settings_from`.
-
-    Raises:
-        UsageError: A setting can't be used.
-    """
-    if not sandbox or given.get("journal") is not None:
-        return settings_from(**given)
-    from batchrun.settings import load_settings
-
-    settings = load_settings(**given)
-    announce(settings)
-    return with_sandbox_journal(settings, None)
-
-
-SANDBOX_SPEED = 60.0
-
-
-@contextmanager
-def sandbox_of(batch: BatchSummary) -> Iterator[dict[str, Any]]:
-    """A sandbox in place of the one that a batch ran against; the settings to use it.
-
-    Raises:
-        UsageError: The batch did not run against a sandbox.
-    """
-    from batchrun.sandbox import SandboxSettings, running
-    from batchrun.settings.location import is_loopback
-
-    if not is_loopback(batch.base_url):
-        raise UsageError(
-            f"Batch {batch.batch_id} did not run in the sandbox.", "Leave --sandbox out."
-        )
-    settings = SandboxSettings(resumed_workflow=batch.workflow.id)
-    from pydantic import SecretStr
-
-    with running(settings, SANDBOX_SPEED, urlsplit(batch.base_url).port or 0) as url:
-        yield {"base_url": url, "api_key": SecretStr("sandbox"), "speed": SANDBOX_SPEED}
-
-
-def with_sandbox_journal(settings: Settings, typed: str | None) -> Settings:
-    """The settings of a command with --sandbox; all of them take the same journal.
-
-    Args:
-        settings: As they were loaded.
-        typed: What --journal says; ``None`` for nothing.
-    """
-    if typed is not None:
-        return settings
-    return settings.model_copy(update={"journal": sandbox_journal(settings)})
-
-
-def sandbox_journal(settings: Settings) -> str:
-    """Where batches of the sandbox are kept: beside those that cost, and never among them."""
-    from batchrun.settings import default_journal
-
-    path = journal_path(settings)
-    if path is None or not path.name:
-        path = default_journal()
-    name = "sandbox.db" if path.name.casefold() != "sandbox.db" else "imitated.db"
-    return str(path.with_name(name))
-
-
-def sandbox_hint() -> str:
-    """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
-    from batchrun import batches
-
-    with suppress(BatchrunError):  # whatever is wrong with it, nobody has asked for it
-        settings = settings_to_look(sandbox=True)
-        if Path(settings.journal).exists() and batches(settings=settings):
-            return "To list the batches of demo and run --sandbox: batchrun batches --sandbox"
-    return ""
-
-
 def age(text: str, option: str) -> timedelta:
     """An age as people write it: ``90d``, ``12w``, ``48h``.
 
@@ -638,44 +491,6 @@ def age(text: str, option: str) -> timedelta:
         raise UsageError(f"{option} {text} is no age.", "Write it as 90d, 12w or 48h.")
     unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
     return timedelta(**{unit: int(found[1])})
-
-
-def journal_path(settings: Settings) -> Path | None:
-    """Where the journal's file is; ``None`` where it is a database server's."""
-    from batchrun.settings.location import is_server
-
-    return None if is_server(settings.journal) else Path(settings.journal).expanduser()
-
-
-def _note_synchronised(settings: Settings) -> None:
-    """Say it where the journal lies in a folder that something copies to other machines."""
-    if "journal" not in settings.model_fields_set:
-        return
-    path = journal_path(settings)
-    if path is None:
-        return
-    from batchrun.settings.location import synchronised_by
-
-    service = synchronised_by(path.absolute())
-    if service is not None:
-        print_text(
-            f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
-            "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
-            err=True,
-            whole=[str(path)],
-        )
-
-
-def _rate(text: str | None) -> object:
-    from batchrun.settings import read_rate
-
-    try:
-        return read_rate(text)
-    except ValueError:
-        raise UsageError(
-            f"--rate {text} is not a number of requests a minute.",
-            "Write it as --rate 120, --rate 120/min or --rate unlimited.",
-        ) from None
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
@@ -800,13 +615,6 @@ class ListOptions:
         return {option: value for option, value in each.items() if value}
 
 
-def configuration_beside(file: Path) -> Configuration:
-    """What the ``batchrun.toml`` beside a list and the user's own say."""
-    from batchrun.settings import find_configuration
-
-    return find_configuration(file)
-
-
 def save_typed_options(
     file: Path, request: Request, columns: ColumnOptions, **others: object
 ) -> None:
@@ -834,28 +642,6 @@ def save_typed_options(
     }
     path = save_options(file, {name: value for name, value in entries.items() if value})
     print_text(f"Saved:     {path}", err=True, whole=[str(path)])
-
-
-def configuration_of(batch: BatchSummary) -> Configuration:
-    """What the files say of the list that a batch was made of."""
-    from batchrun.settings import find_configuration
-
-    return find_configuration(None if batch.source.path is None else Path(batch.source.path))
-
-
-def print_configuration(configuration: Configuration, settings: Settings) -> None:
-    """Say which files count: what they hold may decide what is paid for."""
-    for file in configuration.files:
-        print_text(
-            f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)]
-        )
-    named = configuration.settings.get("profile")
-    if named is not None and settings.profile != named:
-        print_text(
-            f"Note:      profile {named} of batchrun.toml is not used: "
-            "the key comes from elsewhere (see: batchrun config)",
-            err=True,
-        )
 
 
 READING = (

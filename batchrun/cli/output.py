@@ -9,6 +9,7 @@ import shutil
 import sys
 import unicodedata
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -232,7 +233,7 @@ def print_text(
         hanging: Where a line goes on that is too long; ``None`` for where its text begins.
         whole: What in it is not broken: names that came from the user.
     """
-    shown = visible(callable_hints(text))
+    shown = visible(runnable_commands(text))
     if not isinstance(text, Whole):
         names = [visible(name) for name in whole]
         shown = fitted(shown, sys.stderr if err else sys.stdout, hanging=hanging, whole=names)
@@ -244,36 +245,80 @@ def print_exact(text: str) -> None:
     _print(visible(text) if is_screen(sys.stdout) else text, err=False)
 
 
+def begin_log_block(what: str, *, err: bool = False, always: bool = False) -> None:
+    """Print the date and what follows, so that the blocks of a log can be told apart.
+
+    Args:
+        what: Such as ``Batch 1124-acc``.
+        err: Whether it goes to standard error.
+        always: Also when somebody is at the terminal.
+    """
+    unattended = not sys.stdin.isatty() and not is_screen(sys.stdout)
+    if always or unattended:
+        print_text(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {what}", err=err)
+
+
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Say several lines; nothing where there are none."""
     for line in lines:
         print_text(line, err=err)
 
 
-class _Call:
-    """How the user's shell calls this program, where it is not `batchrun`."""
+class _Commands:
+    """How the user's shell calls this program, and the options that a printed command repeats."""
 
     program = "batchrun"
-    hint = re.compile(r"(?!)")
+    known = re.compile(r"(?!)")
+    repeated: Mapping[str, Sequence[str]] = {}
 
 
-def call_program(program: str, commands: Iterable[str]) -> None:
-    """Have hints name a command that works in the user's shell.
+def name_commands(program: str, commands: Iterable[str]) -> None:
+    """Set how the user's shell calls this program, for every command that is printed.
 
     Args:
-        program: How the shell calls this program.
+        program: What to type, such as ``.venv/bin/batchrun``.
         commands: The names of its commands.
     """
-    _Call.program = program
-    named = "" if program == "batchrun" else "|".join(map(re.escape, commands))
-    _Call.hint = re.compile(
-        rf"(?<![\w./\\-])batchrun(?= (?:--help|{named})\b)" if named else "(?!)"
+    _Commands.program = program
+    _Commands.repeated = {}
+    names = "|".join(map(re.escape, commands))
+    _Commands.known = re.compile(
+        rf"(?<![\w./\\-])batchrun (?P<name>{names or '(?!)'}|--help)\b"
+        r"(?P<first>(?: (?:[A-Z_]{2,}|\d{4}-[^\s,;]*[^\s,;.]))?)(?P<rest>[^\n]*)"
     )
 
 
-def callable_hints(text: str) -> str:
-    """A text whose commands work in the user's shell."""
-    return _Call.hint.sub(lambda _: _Call.program, text)
+def repeat_options(options: Mapping[str, Sequence[str]]) -> None:
+    """Repeat options of the running command in the commands that it prints.
+
+    A batch of ``run --sandbox`` is found by ``status --sandbox`` only.
+
+    Args:
+        options: What to repeat, such as ``--journal DB``, by the name of the printed command.
+    """
+    _Commands.repeated = options
+
+
+def repeats_options(command: str) -> bool:
+    """Whether a printed command needs an option to find what this command works on."""
+    return bool(_Commands.repeated.get(command))
+
+
+def runnable_commands(text: str) -> str:
+    """A text whose commands work in the user's shell as they are printed."""
+    return _Commands.known.sub(_runnable, text)
+
+
+def _runnable(found: re.Match[str]) -> str:
+    rest = found["rest"]
+    own, _, _ = rest.partition("batchrun ")
+    added = [
+        f" {option}"
+        for option in _Commands.repeated.get(found["name"], ())
+        if option.split()[0] not in own and not rest.startswith((":", " --help"))
+    ]
+    words = f"{_Commands.program} {found['name']}{found['first']}"
+    return words + "".join(added) + runnable_commands(rest)
 
 
 def _print(text: str, *, err: bool) -> None:
@@ -309,7 +354,7 @@ def fitted(
 
 def question(text: str, stream: TextIO) -> str:
     """A question with yes or no behind it, as it goes to a stream."""
-    return fitted(visible(callable_hints(text)), stream, beside=ANSWERS)
+    return fitted(visible(runnable_commands(text)), stream, beside=ANSWERS)
 
 
 def discard_output(stream: Any) -> None:

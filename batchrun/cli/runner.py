@@ -46,15 +46,11 @@ class OutputMode:
         as_json: One JSON document on standard output, the rest on standard error.
         quiet: No plan, no progress, and at the end nothing but the workbook's path.
         notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
-        sandbox: Whether the service is imitated by this command itself.
-        journal: What --journal says; ``None`` for nothing.
     """
 
     as_json: bool = False
     quiet: bool = False
     notify_command: str | Sequence[str] | None = None
-    sandbox: bool = False
-    journal: str | None = None
 
     @property
     def shows_a_pilot(self) -> bool:
@@ -171,25 +167,17 @@ class _BatchDisplay:
         control: Stops it.
         stopper: Turns Ctrl-C into stops.
         shown: What the library is given for all of this.
-        where: The option by which a later command finds the journal; ``""`` for none.
         ended: How it ended, once it has.
     """
 
     def __init__(self, settings: Settings, mode: OutputMode) -> None:
         from batchrun.batch.control import Control
-        from batchrun.cli.messages import journal_option
         from batchrun.cli.progress import ProgressPrinter
 
         self._settings = settings
-        self.where = journal_option(settings, mode.journal, sandbox=mode.sandbox)
         self.printer = ProgressPrinter(speed=settings.speed)
         self.control = Control()
-        self.stopper = Stopper(
-            self.control,
-            self.printer.say,
-            self.printer.close,
-            where=self.where,
-        )
+        self.stopper = Stopper(self.control, self.printer.say, self.printer.close)
         on_progress = None if mode.quiet else self.printer.show
         self.shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
         self.ended: Report | None = None
@@ -296,7 +284,6 @@ def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDi
         end(
             report,
             settings,
-            display.where,
             as_json=mode.as_json,
             quiet=mode.quiet,
             stopped=display.control.stopped,

@@ -15,6 +15,7 @@ import openpyxl
 import pytest
 
 from batchrun import __version__
+from batchrun.engine.clock import Clock
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.sandbox import SandboxSettings, running
@@ -79,6 +80,23 @@ def test_check_reads_a_list_from_standard_input(
     shown = batchrun("check", "-", "-w", "account research")
     assert shown.exit_code == ExitCode.COMPLETED
     assert "4, of them 1 invalid" in shown.stdout
+
+
+def test_check_waits_for_no_second_request(
+    batchrun: CommandLine, accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(_clock: Clock, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(Clock, "sleep", sleep)
+    with running(SandboxSettings(rate_per_minute=60)) as url:
+        batchrun.connect(url, speed=1)
+        ended = batchrun("check", "accounts.csv", "-w", "account research")
+    assert "credits left" in ended.stdout  # that was the second request
+    assert waited
+    assert max(waited) == 0
 
 
 def test_a_run_from_standard_input_is_refused(batchrun: CommandLine) -> None:
@@ -171,13 +189,16 @@ def test_status_tells_where_a_batch_stands(
     assert "batchrun resume" in shown
 
 
-def test_a_list_without_a_single_valid_row_still_gives_its_workbook(
-    batchrun: CommandLine, sandbox: str
+@pytest.mark.parametrize("options", [(), ("--again",), ("--limit", "5"), ("--reuse", "30d")])
+def test_a_list_without_a_valid_row_creates_no_batch(
+    batchrun: CommandLine, sandbox: str, options: tuple[str, ...]
 ) -> None:
     (batchrun.folder / "bad.csv").write_text("Company ID\n12345678901\n", encoding="utf-8")
-    ended = batchrun("run", "bad.csv", "-w", "account research", "--yes")
-    assert ended.exit_code == ExitCode.INCOMPLETE
-    assert (batchrun.folder / "bad.results.xlsx").exists()
+    ended = batchrun("run", "bad.csv", "-w", "account research", "--yes", *options)
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "Nothing in bad.csv can be sent: 1 row, all invalid. Line 2: " in ended.stderr
+    assert not (batchrun.folder / "bad.results.xlsx").exists()
+    assert batchrun("batches").stdout.startswith("No batches yet.")
 
 
 def test_the_demo_needs_nothing(batchrun: CommandLine) -> None:
@@ -206,10 +227,38 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
 
 
+def test_practice_remembers_earlier_runs_as_the_service_does(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN, "--sandbox").exit_code == ExitCode.INCOMPLETE
+    again = batchrun(*RUN, "--sandbox")
+    assert_refused(again, ExitCode.UNUSABLE, "already")
+    assert re.search(r"batchrun export \S+ --sandbox -o", again.stderr)
+    longer = batchrun.folder / "longer.csv"
+    longer.write_text(accounts.read_text(encoding="utf-8") + f"{GAMMA},Gamma,\n", encoding="utf-8")
+    checked = batchrun("check", "longer.csv", *RUN[2:4], "--sandbox", "--reuse", "1d")
+    assert "1 to trigger" in checked.stdout
+    assert "2" in checked.stdout.partition("reused")[0]
+
+
+def test_the_demo_runs_each_time(batchrun: CommandLine) -> None:
+    for _ in range(2):
+        assert batchrun("demo").exit_code == ExitCode.INCOMPLETE
+
+
+def test_practice_goes_on_in_a_sandbox_that_listens_elsewhere(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN, "--sandbox", "--limit", "1").exit_code == ExitCode.PAUSED
+    ended = batchrun(*RUN, "--sandbox")  # the same list: its batch goes on
+    assert "3 completed, 1 invalid" in ended.stdout
+    assert len(batchrun("batches", "--sandbox", "--json").stdout.splitlines()) == 1
+
+
 def test_executions_of_a_stopped_sandbox_are_completed_by_the_next(
     batchrun: CommandLine, accounts: Path
 ) -> None:
-    with running(SandboxSettings(resumed_workflow="wf_account_research")) as url:
+    with running(SandboxSettings(knows_earlier=True)) as url:
         found = httpx.get(f"{url}/workflows/executions/exec_gone", headers={"x-api-key": "sandbox"})
     assert found.json()["status"] == "completed"
     assert found.json()["result"]
@@ -319,6 +368,7 @@ def test_the_sandbox_journal_differs_from_the_usual_one(
     batchrun: CommandLine, accounts: Path, named: str
 ) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", named)
+    batchrun.monkeypatch.setenv("XDG_DATA_HOME", str(batchrun.folder))
     ended = batchrun(*RUN, "--sandbox")
     assert ended.exit_code == ExitCode.INCOMPLETE, ended.stderr
     played = json.loads(batchrun("batches", "--sandbox", "--json").stdout)

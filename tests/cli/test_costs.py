@@ -96,7 +96,7 @@ def test_a_day_that_is_enough_is_not_paused() -> None:
     [
         (None, ""),
         (Credits(), ""),
-        (Credits(refused=True), "not told to this key (it lacks the scope org_settings:read)"),
+        (Credits(refused=True), "not shown to this key (it lacks the scope org_settings:read)"),
         (Credits({"research": 1240}), "1,240 credits left; each of the 95 jobs is paid for"),
         (Credits({"a": 1.5, "b": 2}), "a 1.5, b 2 credits left; each of the 95 jobs is paid for"),
     ],

@@ -93,6 +93,8 @@ def test_an_option_that_cant_be_is_refused_and_said(
             ("--columns", "summary,outputs.fitscore"),
             "Note:      No result has outputs.fitscore. Did you mean outputs.fit_score?",
         ),
+        (("--columns", "fit"), "Note:      No result has fit. Did you mean outputs.fit_score?"),
+        (("--columns", "score"), "Did you mean outputs.fit_score?"),
         (("--rename", "Outputs.Fit_Score=Fit"), "Did you mean outputs.fit_score?"),
         (("--columns", "outputs"), "No result has outputs. Did you mean outputs.*?"),
         (("--columns", "out*ts.wether*"), "No result has out*ts.wether*."),

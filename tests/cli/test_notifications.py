@@ -183,6 +183,34 @@ def test_a_desktop_notification_is_built_in(
     assert "accounts.csv: rows" in shown.read_text().splitlines()[-1]
 
 
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="notify-send")
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (None, "--notify can't show a notification here: notify-send is not installed."),
+        ("exit 1", "The desktop notification could not be shown: no desktop answers."),
+    ],
+)
+def test_without_a_desktop_the_run_says_so_and_goes_on(
+    batchrun: CommandLine,
+    accounts: Path,
+    tmp_path: Path,
+    program: str | None,
+    said: str,
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "sh").symlink_to("/bin/sh")
+    if program:
+        (folder / "notify-send").write_text(f"#!/bin/sh\n{program}\n")
+        (folder / "notify-send").chmod(0o755)
+    batchrun.monkeypatch.setenv("PATH", str(folder))
+    ended = batchrun(*RUN, "--notify")
+    assert said in ended.stderr
+    assert ended.exit_code == ExitCode.INCOMPLETE
+
+
 def test_only_one_kind_of_notification_is_given(batchrun: CommandLine, accounts: Path) -> None:
     ended = batchrun(*RUN, "--notify", "--notify-command", "true")
     assert (ended.exit_code, "can't be used together" in ended.stderr) == (2, True)
