@@ -149,6 +149,13 @@ class _Watched:
     created_at: datetime | None
     started_at: float | None = None
     seen_running: float = 0.0  # seconds it had run when it was last seen running
+    unusable: int = 0  # answers in a row that said nothing about it
+
+    @property
+    def shortest_interval(self) -> float:
+        """Seconds to its next poll at least; doubled by each answer that said nothing about it."""
+        doublings = min(self.unusable, 10)  # enough for the longest, and no number too large
+        return min(SHORTEST_INTERVAL_SECONDS * 2.0**doublings, LONGEST_SECONDS)
 
 
 class Forecast:
@@ -267,6 +274,7 @@ class Forecast:
             self._learn_start(watched, execution.started_at)
         start = self._start(watched)
         watched.seen_running = max(now - start, 0.1)
+        watched.unusable = watched.unusable + 1 if execution is None else 0
         if execution is not None and execution.status is ExecutionStatus.RUNNING:
             self._run_times.seen_running(job, watched.seen_running)
         self._scout_at = max(self._scout_at, self._next_scout_age(watched.seen_running, start))
@@ -329,7 +337,7 @@ class Forecast:
         ran = watched.seen_running
         share = LAST_SHARE if self._again_for[1] else NEXT_SHARE
         after = self._run_times.quantile(share, beyond=ran)
-        return self._start(watched) + max(after, ran + SHORTEST_INTERVAL_SECONDS)
+        return self._start(watched) + max(after, ran + watched.shortest_interval)
 
     def _next_to_learn(self) -> DuePoll | None:
         """One more at the age at which the last one polled had ended: little is lost if not."""
@@ -349,7 +357,7 @@ class Forecast:
         else:
             return None
         watched = self._watched[job]
-        after = max(self._scout_at, watched.seen_running + SHORTEST_INTERVAL_SECONDS)
+        after = max(self._scout_at, watched.seen_running + watched.shortest_interval)
         return DuePoll(self._start(watched) + after, job, scout=True)
 
     def _next_scout_age(self, seconds: float, started_at: float) -> float:
