@@ -79,8 +79,8 @@ def encodings() -> Iterator[Case]:
     lines = [("before", '"{}" ,"{}"'), ("both", '"{}" , "{}"'), ("tab", '"{}",\t"{}"'),
              ("some", '{}, "{}"'), ("apostrophes", "'{}','{}'")]  # fmt: skip
     for name, line in lines:
-        content = "".join(line.format(*row) + "\n" for row in wanted)
-        yield Case(f"quote-and-space-{name}.csv", content.encode(), wanted, [2])
+        written = "".join(line.format(*row) + "\n" for row in wanted)
+        yield Case(f"quote-and-space-{name}.csv", written.encode(), wanted, [2])
     short = spaced + f'"{B}"\n'
     yield Case(
         "quote-after-a-space-short-row.csv", short.encode(), [*wanted, [B, ""]], [2, 3],
