@@ -62,7 +62,8 @@ class BatchStatus:
     @property
     def working(self) -> bool:
         """Whether anybody works on it now."""
-        return self.holder is not None and not self.holder.silent(datetime.now(UTC))
+        holder = self.holder
+        return holder is not None and not (holder.silent(datetime.now(UTC)) or holder.has_died())
 
     @property
     def something_to_do(self) -> bool:
@@ -201,6 +202,16 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         tuple(journal.rescued(batch_id)),
         journal.key_begun_with(batch_id),
     )
+
+
+def requests_today(settings: Settings) -> int:
+    """How many requests were sent with the key since midnight UTC, by all that use this journal.
+
+    Raises:
+        BatchrunError: There is no journal or no key.
+    """
+    with existing_journal(settings.journal) as journal:
+        return journal.ledger(find_access(settings).key).spent_today()
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,16 +224,16 @@ def preview(request: Request, settings: Settings) -> Preview:
     columns = tuple(candidate_contents(table, roles, lenient=request.lenient_ids))
     sheets: tuple[str, ...] = ()
     if table.source.sheet is not None and table.source.path is not None:
-        sheets = _sheet_names(Path(table.source.path), _limits(settings))
+        sheets = sheet_names(Path(table.source.path), settings)
     return Preview(table, roles, columns, problem, sheets)
 
 
-def _sheet_names(path: Path, limits: LoadLimits) -> tuple[str, ...]:
-    """The visible sheets of a workbook."""
+def sheet_names(path: Path, settings: Settings) -> tuple[str, ...]:
+    """The visible sheets of a workbook; none for a file that is not one."""
     try:
-        with open_book(path.read_bytes(), path.name, limits) as book:
+        with open_book(path.read_bytes(), path.name, _limits(settings)) as book:
             return tuple(sheet.name for sheet in book.sheets if sheet.visible)
-    except OSError:
+    except (InputError, OSError):
         return ()
 
 

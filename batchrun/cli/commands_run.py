@@ -411,7 +411,7 @@ def run(
     request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
     if not quiet and not dry_run:
         begin_log_block(f"List {file.name}", err=as_json)
-    with settings_or_sandbox(use_sandbox, source=file, **given) as settings:
+    with settings_or_sandbox(use_sandbox, **given) as settings:
         print_configuration(files, settings)
         if use_sandbox and output is None:
             output = replaceable_results(settings, file)
@@ -541,10 +541,10 @@ def demo(
         raise UsageError(
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
-    with settings_or_sandbox(sandbox=True, source=source, journal=journal) as settings:
+    with settings_or_sandbox(sandbox=True, journal=journal) as settings:
         output = replaceable_results(settings, source)
         request = Request(source, DEMO_WORKFLOW)
-        run_list(request, settings, output, None, None, OutputMode(), yes=True)
+        run_list(request, settings, output, None, None, OutputMode(), yes=True, again=True)
 
 
 def _reuse(text: str | None) -> timedelta | None:

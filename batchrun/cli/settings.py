@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -80,14 +80,11 @@ SANDBOX_SPEED = 60.0
 
 
 @contextmanager
-def settings_or_sandbox(
-    sandbox: bool, *, source: Path | None = None, **given: Any
-) -> Iterator[Settings]:
+def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
     """The settings of a command that uses the service, or a sandbox that runs meanwhile.
 
     Args:
         sandbox: Whether to start a sandbox.
-        source: The list to run: its unfinished batch continues, as it would at PG:AI.
         **given: As in `settings_from`.
 
     Raises:
@@ -100,14 +97,7 @@ def settings_or_sandbox(
         if given.get(name):
             raise UsageError(f"--sandbox and {option} can't be combined.", "Leave one out.")
     settings = settings_from(sandbox=True, **given)
-    practiced = None if source is None else newest_practice(settings, source)
-    with ExitStack() as stack:
-        try:
-            replaced = stack.enter_context(
-                _sandbox(practiced if practiced and practiced.unfinished else None)
-            )
-        except UsageError:  # the port of that batch is taken, so it waits
-            replaced = stack.enter_context(_sandbox(None))
+    with _sandbox(None) as replaced:
         yield settings.model_copy(update=replaced)
 
 
@@ -136,11 +126,15 @@ def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
     """Run a sandbox, in place of the one of a batch to continue; yield the settings to use it."""
     from pydantic import SecretStr
 
-    from batchrun.sandbox import SandboxSettings, running
+    from batchrun.sandbox import SandboxSettings, practice, running
+    from batchrun.settings.location import is_practice
 
-    service = SandboxSettings(resumed_workflow=None if batch is None else batch.workflow.id)
-    port = 0 if batch is None else urlsplit(batch.base_url).port or 0
-    with running(service, SANDBOX_SPEED, port) as url:
+    if batch is None or is_practice(batch.base_url):
+        service = practice(SANDBOX_SPEED)
+    else:
+        port = urlsplit(batch.base_url).port or 0
+        service = running(SandboxSettings(knows_earlier=True), SANDBOX_SPEED, port)
+    with service as url:
         yield {
             "base_url": url,
             "api_key": SecretStr("sandbox"),

@@ -60,6 +60,9 @@ ENOUGH = 30
 """This many known run times predict the end of a batch."""
 ENDS_SAMPLE = 64
 SHORTEST_INTERVAL_SECONDS = 2.0
+UNUSABLE_INTERVAL_SECONDS = 300.0
+"""The longest interval to the next poll of an execution whose polls say nothing. With doubling up
+to it, half an hour of patience costs about a dozen requests."""
 LONGEST_RUN_SECONDS = 86_400.0
 """A run time above a day is a broken timestamp."""
 WAITED_SECONDS = 1.5
@@ -204,6 +207,13 @@ class _Watched:
     created_at: datetime | None
     started_at: float | None = None
     seen_running: float = 0.0  # seconds it had run when it was last seen running
+    unusable: int = 0  # answers in a row that said nothing about it
+
+    @property
+    def shortest_interval(self) -> float:
+        """Seconds to its next poll at least; doubled by each answer that said nothing about it."""
+        doublings = min(self.unusable, 10)  # enough for the longest, and no number too large
+        return min(SHORTEST_INTERVAL_SECONDS * 2.0**doublings, UNUSABLE_INTERVAL_SECONDS)
 
 
 class LearnedForecast:
@@ -305,6 +315,7 @@ class LearnedForecast:
             self._learn_start(watched, execution.started_at)
         start = self._start(watched)
         watched.seen_running = max(now - start, 0.1)
+        watched.unusable = watched.unusable + 1 if execution is None else 0
         if execution is not None and execution.status is ExecutionStatus.RUNNING:
             self._run_times.seen_running(job, watched.seen_running)
         self._scout_at = max(self._scout_at, self._next_scout_age(watched.seen_running, start))
@@ -367,7 +378,7 @@ class LearnedForecast:
         ran = watched.seen_running
         share = LAST_SHARE if self._again_for[1] else NEXT_SHARE
         after = self._run_times.quantile(share, beyond=ran)
-        return self._start(watched) + max(after, ran + SHORTEST_INTERVAL_SECONDS)
+        return self._start(watched) + max(after, ran + watched.shortest_interval)
 
     def _next_to_learn(self) -> DuePoll | None:
         """One more at the age at which the last one polled had ended: little is lost if not."""
@@ -387,7 +398,7 @@ class LearnedForecast:
         else:
             return None
         watched = self._watched[job]
-        after = max(self._scout_at, watched.seen_running + SHORTEST_INTERVAL_SECONDS)
+        after = max(self._scout_at, watched.seen_running + watched.shortest_interval)
         return DuePoll(self._start(watched) + after, job, scout=True)
 
     def _next_scout_age(self, seconds: float, started_at: float) -> float:

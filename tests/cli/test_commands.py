@@ -227,10 +227,38 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
 
 
+def test_practice_remembers_earlier_runs_as_the_service_does(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN, "--sandbox").exit_code == ExitCode.INCOMPLETE
+    again = batchrun(*RUN, "--sandbox")
+    assert_refused(again, ExitCode.UNUSABLE, "already")
+    assert re.search(r"batchrun export \S+ --sandbox -o", again.stderr)
+    longer = batchrun.folder / "longer.csv"
+    longer.write_text(accounts.read_text(encoding="utf-8") + f"{GAMMA},Gamma,\n", encoding="utf-8")
+    checked = batchrun("check", "longer.csv", *RUN[2:4], "--sandbox", "--reuse", "1d")
+    assert "1 to trigger" in checked.stdout
+    assert "2" in checked.stdout.partition("reused")[0]
+
+
+def test_the_demo_runs_each_time(batchrun: CommandLine) -> None:
+    for _ in range(2):
+        assert batchrun("demo").exit_code == ExitCode.INCOMPLETE
+
+
+def test_practice_goes_on_in_a_sandbox_that_listens_elsewhere(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN, "--sandbox", "--limit", "1").exit_code == ExitCode.PAUSED
+    ended = batchrun(*RUN, "--sandbox")  # the same list: its batch goes on
+    assert "3 completed, 1 invalid" in ended.stdout
+    assert len(batchrun("batches", "--sandbox", "--json").stdout.splitlines()) == 1
+
+
 def test_executions_of_a_stopped_sandbox_are_completed_by_the_next(
     batchrun: CommandLine, accounts: Path
 ) -> None:
-    with running(SandboxSettings(resumed_workflow="wf_account_research")) as url:
+    with running(SandboxSettings(knows_earlier=True)) as url:
         found = httpx.get(f"{url}/workflows/executions/exec_gone", headers={"x-api-key": "sandbox"})
     assert found.json()["status"] == "completed"
     assert found.json()["result"]
@@ -340,6 +368,7 @@ def test_the_sandbox_journal_differs_from_the_usual_one(
     batchrun: CommandLine, accounts: Path, named: str
 ) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", named)
+    batchrun.monkeypatch.setenv("XDG_DATA_HOME", str(batchrun.folder))
     ended = batchrun(*RUN, "--sandbox")
     assert ended.exit_code == ExitCode.INCOMPLETE, ended.stderr
     played = json.loads(batchrun("batches", "--sandbox", "--json").stdout)
