@@ -66,7 +66,7 @@ $note = [Windows.UI.Notifications.ToastNotification]::new($toast)
 $manager::CreateToastNotifier($app).Show($note)
 """.replace("\\\n", "")
 # By its whole path: Windows looks for a program in the current folder first.
-_POWERSHELL = os.path.join(
+_POWERSHELL = os.path.join(  # noqa: PTH118  # a path of Windows, made on any system
     os.environ.get("SYSTEMROOT", r"C:\Windows"),
     r"System32\WindowsPowerShell\v1.0\powershell.exe",
 )

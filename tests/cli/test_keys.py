@@ -125,7 +125,7 @@ def test_a_key_that_was_kept_is_enough_for_everything(
 
 def test_a_wrong_key_is_told_and_not_kept(batchrun: CommandLine, service: str) -> None:
     ended = login(batchrun, "sk-wrong-0123456789", "--base-url", service)
-    assert_refused(ended, ExitCode.KEY_REFUSED, "does not know this key", "Nothing was kept")
+    assert_refused(ended, ExitCode.KEY_REFUSED, "does not know this key", "Nothing was saved")
     assert stored_profiles().all() == {}
 
 
