@@ -81,7 +81,7 @@ _DESKTOP = {
 _FREEDESKTOP = ("sh", "-c", 'notify-send --app-name=batchrun -- "$BATCHRUN_MESSAGE"')
 
 
-def command_for(command: str | None, desktop: bool) -> str | Sequence[str] | None:
+def command_for(command: str | None, *, desktop: bool) -> str | Sequence[str] | None:
     """The command that tells the user how a batch ended; ``None`` for none.
 
     The system's own program shows the notification. If it is missing, a note says so.
