@@ -125,7 +125,7 @@ def test_a_saved_key_is_enough_for_every_command(
 
 def test_a_wrong_key_is_reported_and_not_saved(batchrun: CommandLine, service: str) -> None:
     ended = login(batchrun, "sk-wrong-0123456789", "--base-url", service)
-    assert_refused(ended, ExitCode.KEY_REFUSED, "does not know this key", "Nothing was kept")
+    assert_refused(ended, ExitCode.KEY_REFUSED, "does not know this key", "Nothing was saved")
     assert stored_profiles().all() == {}
 
 
