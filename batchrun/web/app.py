@@ -167,6 +167,7 @@ class _Pages:
             "page_words": words.in_page_words,
             "hint": words.hint_on_page,
             "sentence": words.sentence,
+            "without_option": words.without_option,
         }
         self._templates.globals |= {
             "plural": plural,
