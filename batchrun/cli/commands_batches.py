@@ -17,32 +17,27 @@ import typer
 from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import unknown_to_results
-from batchrun.cli.notifications import command_for
 from batchrun.cli.options import (
     AsJson,
-    BaseUrl,
     Batch,
     ColumnOptions,
     ForCrm,
     JournalAt,
-    LogFile,
-    NotifyCommand,
-    NotifyDesktop,
     Output,
-    ProfileName,
-    Quiet,
+    ReportOptions,
     SandboxJournal,
+    ServiceOptions,
     Yes,
     age,
     batch_ids,
     form_from,
+    settings_of,
     with_option_groups,
 )
 from batchrun.cli.output import (
     LABEL,
     Whole,
     begin_log_block,
-    cut,
     is_screen,
     mark_of,
     print_exact,
@@ -52,7 +47,7 @@ from batchrun.cli.output import (
     runnable_commands,
 )
 from batchrun.cli.prompts import beside_question, confirm, keep_stdout_clean, on_stderr
-from batchrun.cli.runner import OutputMode, continue_batch
+from batchrun.cli.runner import continue_batch
 from batchrun.cli.settings import (
     configuration_of,
     sandbox_for,
@@ -62,7 +57,7 @@ from batchrun.cli.settings import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import did_you_mean, visible
+from batchrun.text import did_you_mean, one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -73,8 +68,6 @@ if TYPE_CHECKING:
 
 
 BATCHES_PANEL = "Batches"
-LEAST = 14
-"""What a name in the table of batches may be cut to."""
 
 
 def add_batch_commands(app: typer.Typer) -> None:
@@ -104,7 +97,7 @@ def add_batch_commands(app: typer.Typer) -> None:
     )
     add_command(
         app,
-        retry,
+        with_option_groups(retry),
         "batchrun retry  # failed and rejected rows of the newest batch",
         "batchrun retry 1124-acc --outcome timed-out --yes",
         panel=BATCHES_PANEL,
@@ -271,7 +264,7 @@ def list_batches(
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Batches as a table on a terminal, else a line each with all of it."""
     from batchrun.cli.messages import age_words, counts, counts_in_short
-    from batchrun.cli.output import is_screen, mark_of, room_of, table
+    from batchrun.cli.output import table
 
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
@@ -290,27 +283,11 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             counts_in_short(one),
             one.workflow.name,
             one.source.name,
-            one.output or "",
+            Path(one.output).name if one.output else "",
         ]
         for one in found
     ]
-    workbook = header.index("workbook")
-    names = [len(Path(one.output).name) + 1 for one in found if one.output]
-    lines, left_out = table(
-        header,
-        rows,
-        room_of(sys.stdout),
-        mark_of(sys.stdout),
-        whole={0, 1, 2},
-        paths={workbook},
-        least={3: LEAST, 4: LEAST, workbook: max(names, default=0)},  # the name of each is whole
-    )
-    if left_out:
-        lines += [
-            "",
-            f"The window is too narrow for: {', '.join(left_out)}. See: batchrun status BATCH",
-        ]
-    return lines
+    return table(header, rows, room_of(sys.stdout), whole={0, 1, 2}).split("\n")
 
 
 ROWS_SHOWN = 10
@@ -335,15 +312,9 @@ def retry(
     outcome: Outcomes = None,
     output: Output = None,
     yes: Yes = False,
-    use_sandbox: SandboxJournal = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    journal: JournalAt = None,
-    log_file: LogFile = None,
-    notify_command: NotifyCommand = None,
-    notify: NotifyDesktop = False,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
+    *,
+    service: ServiceOptions,
+    reporting: ReportOptions,
 ) -> None:
     """Send failed rows again (you pay for them again)."""
     from batchrun import aio
@@ -351,26 +322,21 @@ def retry(
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    given: dict[str, Any] = {
-        "sandbox": use_sandbox,
-        "profile": profile,
-        "base_url": base_url,
-        "journal": journal,
-        "log_file": log_file,
-    }
+    given = settings_of(service, reporting)
     settings = settings_with_journal(**given)
     summary = status_of(batch, settings=settings).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
-    with sandbox_for(summary, settings, wanted=use_sandbox) as settings:
-        begin_log_block(f"Batch {summary.batch_id}", err=as_json or quiet)
+    with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
+        if not reporting.for_scripts:
+            begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
         try:
             continue_batch(
                 partial(aio.retry, summary.batch_id, outcomes=chosen),
                 settings,
-                OutputMode(as_json, quiet, command_for(notify_command, notify)),
+                reporting.mode(),
                 output=output,
                 decide=in_doubt_decision(InDoubt.HOLD),
                 form=form_from(
@@ -378,7 +344,7 @@ def retry(
                 ),
             )
         except typer.Exit:
-            if not quiet:
+            if not reporting.quiet:
                 print_lines(_reasons(summary.batch_id, settings), err=True)
             raise
 
@@ -386,7 +352,7 @@ def retry(
 def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
     """Why rows that were sent again have failed again."""
     from batchrun import rows
-    from batchrun.text import one_line, plural
+    from batchrun.text import plural
 
     again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
     found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
@@ -591,6 +557,6 @@ class _Picture:
 
 
 def _cut(line: str, width: int, mark: str) -> str:
-    """As `cut`, with the blanks that align what is said."""
+    """As `one_line`, with the blanks behind the label."""
     label, rest = line[:LABEL], line[LABEL:]
-    return label + cut(rest, width - len(label), mark) if rest else label
+    return label + one_line(rest, width - len(label), mark) if rest else label

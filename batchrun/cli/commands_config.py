@@ -24,11 +24,12 @@ from batchrun.cli.options import (
     Sandbox,
     SandboxJournal,
 )
-from batchrun.cli.output import columns_of, is_screen, print_exact, print_lines, print_text, room_of
+from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, room_of
 from batchrun.cli.prompts import on_stderr
 from batchrun.cli.settings import SANDBOX_SPEED, journal_path, settings_from, settings_or_sandbox
 from batchrun.cli.signals import interruptible
 from batchrun.errors import BatchrunError, UsageError
+from batchrun.text import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,11 +68,7 @@ SETUP_PANEL = "Set up and check"
 def add_config_commands(app: typer.Typer) -> None:
     """Add the commands about keys, settings and the service."""
     add_command(
-        app,
-        doctor,
-        "batchrun doctor",
-        "batchrun doctor --profile north",
-        panel=SETUP_PANEL,
+        app, doctor, "batchrun doctor", "batchrun doctor --profile north", panel=SETUP_PANEL
     )
     add_command(
         app,
@@ -114,9 +111,7 @@ def login(
     no_check: Annotated[
         bool,
         typer.Option(
-            "--no-check",
-            help="Save the key without asking the service.",
-            rich_help_panel=SERVICE,
+            "--no-check", help="Save the key without asking the service.", rich_help_panel=SERVICE
         ),
     ] = False,
     in_file: Annotated[

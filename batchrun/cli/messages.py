@@ -523,12 +523,7 @@ class BatchExit(typer.Exit):
 
 
 def end(
-    report: Report,
-    settings: Settings,
-    *,
-    as_json: bool,
-    quiet: bool,
-    stopped: bool,
+    report: Report, settings: Settings, *, as_json: bool, quiet: bool, stopped: bool
 ) -> NoReturn:
     """Tell how a batch ended, and end the command so; the workbook's path is the last line.
 

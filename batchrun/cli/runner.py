@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.output import print_lines, print_text
+from batchrun.cli.output import OutputMode, print_lines, print_text
 from batchrun.cli.prompts import beside_question, confirm, on_stderr
 from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
@@ -36,26 +35,6 @@ if TYPE_CHECKING:
     from batchrun.workbook import Form
 
 Ended = TypeVar("Ended")
-
-
-@dataclass(frozen=True, slots=True)
-class OutputMode:
-    """How a command speaks to the person or script that started it.
-
-    Attributes:
-        as_json: One JSON document on standard output, the rest on standard error.
-        quiet: No plan, no progress, and at the end nothing but the workbook's path.
-        notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
-    """
-
-    as_json: bool = False
-    quiet: bool = False
-    notify_command: str | Sequence[str] | None = None
-
-    @property
-    def shows_a_pilot(self) -> bool:
-        """Whether somebody sees what a pilot brought, and can answer whether to go on."""
-        return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def run_list(
@@ -97,12 +76,7 @@ def run_list(
                 left = _allowed(limit, control)
                 return aio.resume(control.batch_id, limit=left, **shown)
             return aio.run(
-                request,
-                limit=limit,
-                again=again,
-                confirm=confirm,
-                with_credits=asked,
-                **shown,
+                request, limit=limit, again=again, confirm=confirm, with_credits=asked, **shown
             )
 
         report = display.run(work)
