@@ -272,7 +272,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             + (f"  workbook: {one.output}" if one.output else "")
             for one in found
         ]
-    header = ["batch", "age", "rows", "workflow", "list", "workbook"]
+    header = ["batch", "age", "rows", "workflow", "list"]
     rows = [
         [
             one.batch_id,
@@ -280,7 +280,6 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             counts_in_short(one),
             one.workflow.name,
             one.source.name,
-            Path(one.output).name if one.output else "",
         ]
         for one in found
     ]

@@ -146,7 +146,7 @@ def rendered(draw: Callable[[Console], None], width: int | None = None) -> str:
 def table(
     header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, whole: Collection[int] = ()
 ) -> str:
-    """Rows in aligned columns; a cell that is too wide goes on below.
+    """Rows in aligned columns; a cell that is too wide goes on below, a word is cut.
 
     Args:
         header: Titles.
@@ -160,7 +160,7 @@ def table(
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for at, title in enumerate(header):
         least = max(columns_of(row[at]) for row in rows) if at in whole else None
-        drawn.add_column(title, min_width=least, overflow="fold")
+        drawn.add_column(title, min_width=least, no_wrap=at in whole, overflow="ellipsis")
     for row in rows:
         drawn.add_row(*(Text(visible(cell, "")) for cell in row))
     return rendered(lambda console: console.print(drawn), width).rstrip("\n")
