@@ -351,9 +351,7 @@ def _no_results(request: Request) -> Request:
 
 
 def _request(
-    source: Request | Path | str | pd.DataFrame,
-    workflow: str | None,
-    reading: Reading,
+    source: Request | Path | str | pd.DataFrame, workflow: str | None, reading: Reading
 ) -> Request:
     if isinstance(source, Request):
         return replace(source, workflow=workflow or source.workflow, **reading)

@@ -525,12 +525,7 @@ class BatchExit(typer.Exit):
 
 
 def end(
-    report: Report,
-    settings: Settings,
-    *,
-    as_json: bool,
-    quiet: bool,
-    stopped: bool,
+    report: Report, settings: Settings, *, as_json: bool, quiet: bool, stopped: bool
 ) -> NoReturn:
     """Tell how a batch ended, and end the command so; the workbook's path is the last line.
 
@@ -599,7 +594,11 @@ def why_beside(report: Report) -> str:
     usual = path.with_stem(numbered[1])
     if not usual.exists():
         return ""
-    return f"{usual.name} was there before and is left as it is. {path.name} is the newest."
+    from batchrun import Rerun
+
+    other = Rerun.batch_of(usual)
+    holds = "was there before" if other is None else f"holds the results of batch {other}"
+    return f"{usual.name} {holds} and is left as it is. {path.name} is the newest."
 
 
 def notice_of(report: Report) -> Notice:

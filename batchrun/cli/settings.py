@@ -143,28 +143,16 @@ def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
         }
 
 
-def newest_practice(settings: Settings, source: Path) -> BatchSummary | None:
-    """The newest batch of a list in the sandbox; ``None`` if there is none."""
-    from batchrun.settings.location import is_loopback
-
-    path = journal_path(settings)
-    if path is not None and not path.exists():
-        return None
-    from batchrun import batches
-
-    found = (one for one in batches(settings=settings) if is_loopback(one.base_url))
-    return next((one for one in found if one.source.path == str(source.absolute())), None)
-
-
 def replaceable_results(settings: Settings, source: Path) -> Path | None:
-    """The workbook of a list's last practice, if it is unchanged; else ``None``.
+    """The workbook of a list's last practice, if the next practice may replace it.
 
-    Practice costs nothing, so its results make room for the next ones. A workbook with marked rows
-    stays.
+    Practice costs nothing, so its results make room. A workbook with marked rows stays.
     """
-    from batchrun import Rerun
+    from batchrun import Rerun, batches
 
-    last = newest_practice(settings, source)
+    path, wanted = journal_path(settings), str(source.absolute())
+    known = [] if path is not None and not path.exists() else batches(settings=settings)
+    last = next((batch for batch in known if batch.source.path == wanted), None)
     if last is None or last.unfinished or last.output is None:
         return None
     if Rerun.batch_of(last.output) != last.batch_id:

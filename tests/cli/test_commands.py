@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
 
 
-def test_the_version_is_told(batchrun: CommandLine) -> None:
+def test_the_version_is_shown(batchrun: CommandLine) -> None:
     assert batchrun("--version").stdout == f"batchrun {__version__}\n"
 
 
@@ -133,7 +133,7 @@ def test_a_pilot_is_not_triggered_again_by_resume(
     assert triggers_accepted(sandbox) == 2
 
 
-def test_the_same_list_goes_on_where_it_stopped(
+def test_the_same_list_continues_its_unfinished_batch(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1")
@@ -143,7 +143,7 @@ def test_the_same_list_goes_on_where_it_stopped(
     assert len(json.loads(batchrun("batches", "--json").stdout)) == 1
 
 
-def test_a_finished_list_is_only_paid_for_again_when_told_so(
+def test_a_finished_list_is_run_again_only_with_again(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN)
@@ -180,7 +180,7 @@ def test_results_are_exported_as_csv_and_json_lines(
     assert entries[0]["result"] == entries[2]["result"]
 
 
-def test_status_tells_where_a_batch_stands(
+def test_status_shows_the_progress_of_a_batch(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1")
@@ -282,7 +282,7 @@ def test_the_sandbox_has_a_journal_of_its_own(
     assert not own.exists()
 
 
-def test_a_mended_list_is_paid_for_only_where_it_was_mended(
+def test_reuse_pays_only_for_corrected_rows(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN)
@@ -304,7 +304,7 @@ def test_a_mended_list_is_paid_for_only_where_it_was_mended(
     assert [("reused from batch" in str(each)) for each in messages] == [True, True, True, False]
 
 
-def test_reusing_and_triggering_all_again_exclude_each_other(
+def test_reuse_and_again_exclude_each_other(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--again", "--reuse", "30d")
@@ -312,9 +312,7 @@ def test_reusing_and_triggering_all_again_exclude_each_other(
     assert "can't be combined" in ended.stderr
 
 
-def test_an_age_that_is_none_is_refused(
-    batchrun: CommandLine, sandbox: str, accounts: Path
-) -> None:
+def test_an_invalid_age_is_refused(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     ended = batchrun(*RUN, "--reuse", "soon")
     assert ended.exit_code == ExitCode.UNUSABLE
     assert "--reuse soon is no age" in ended.stderr
@@ -393,7 +391,7 @@ def test_the_last_lines_name_a_journal_that_a_later_command_would_not_find(
     assert "--journal" not in quiet.stdout
 
 
-def test_a_batch_tells_machines_where_its_files_are(
+def test_json_has_the_paths_of_list_and_workbook(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN)
@@ -406,7 +404,7 @@ def test_watching_and_json_exclude_each_other(batchrun: CommandLine) -> None:
     assert batchrun("status", "--watch", "--json").exit_code == ExitCode.UNUSABLE
 
 
-def test_a_script_is_asked_nothing_and_no_request_is_spent_on_credits(
+def test_a_script_spends_no_request_on_credits(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun.monkeypatch.setenv(
