@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
+from batchrun.arguments import checked_arguments
 from batchrun.batch import pipeline
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
-from batchrun.errors import ArgumentError, InputError, NotConfirmedError, UsageError
+from batchrun.errors import InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
-from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -63,6 +63,7 @@ class Reading(TypedDict, total=False):
     reuse: timedelta | None
 
 
+@checked_arguments()
 async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
     """The workflows the key may see.
 
@@ -75,6 +76,7 @@ async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
     return await pipeline.list_workflows(settings)
 
 
+@checked_arguments(Reading.__annotations__)
 async def check(
     source: Request | Path | str | pd.DataFrame,
     workflow: str | None = None,
@@ -99,10 +101,11 @@ async def check(
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
-    request = _request("check", source, workflow, reading)
+    request = _request(source, workflow, reading)
     return await pipeline.check(request, settings, with_credits=with_credits)
 
 
+@checked_arguments(Reading.__annotations__)
 async def run(
     source: Request | Path | str | pd.DataFrame,
     workflow: str | None = None,
@@ -148,7 +151,7 @@ async def run(
         NotConfirmedError: ``confirm`` said no; nothing was triggered.
     """
     report = await pipeline.run(
-        _no_results(_request("run", source, workflow, reading)),
+        _no_results(_request(source, workflow, reading)),
         settings,
         output=_path(output),
         limit=limit,
@@ -164,6 +167,7 @@ async def run(
     return report
 
 
+@checked_arguments()
 async def resume(
     batch_id: str | None = None,
     *,
@@ -211,6 +215,7 @@ async def resume(
     )
 
 
+@checked_arguments()
 async def retry(
     batch_id: str | None = None,
     *,
@@ -254,6 +259,7 @@ async def retry(
     )
 
 
+@checked_arguments()
 async def run_marked(
     workbook: Path | str | Rerun,
     *,
@@ -345,24 +351,14 @@ def _no_results(request: Request) -> Request:
 
 
 def _request(
-    function: str,
-    source: Request | Path | str | pd.DataFrame,
-    workflow: str | None,
-    reading: Reading,
+    source: Request | Path | str | pd.DataFrame, workflow: str | None, reading: Reading
 ) -> Request:
-    known = Reading.__annotations__
-    for name in reading:
-        if name not in known:
-            raise ArgumentError(
-                f"batchrun.{function} has no parameter {name}.",
-                f"{did_you_mean(name, known)}See: help(batchrun.{function})",
-            )
     if isinstance(source, Request):
         return replace(source, workflow=workflow or source.workflow, **reading)
     if workflow is None:
         raise UsageError(
             "No workflow given.",
-            'Add -w "Account Research". To list the workflows: batchrun workflows',
+            'Name one, such as "Account Research". To list them: batchrun.workflows()',
         )
     return Request(source, workflow, **reading)
 

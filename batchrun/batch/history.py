@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.arguments import checked_arguments
 from batchrun.batch.export import write_results
 from batchrun.batch.recover import needed_consents, unlike_its_key
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
@@ -61,7 +62,8 @@ class BatchStatus:
     @property
     def working(self) -> bool:
         """Whether anybody works on it now."""
-        return self.holder is not None and not self.holder.silent(datetime.now(UTC))
+        holder = self.holder
+        return holder is not None and not (holder.silent(datetime.now(UTC)) or holder.has_died())
 
     @property
     def something_to_do(self) -> bool:
@@ -118,6 +120,7 @@ class BatchStatus:
         return f"by {self.holder.words()}" if self.holder and self.working else "by nobody now"
 
 
+@checked_arguments()
 def batches(*, unfinished: bool = False, settings: Settings | None = None) -> list[BatchSummary]:
     """All batches of the journal, newest first; none where nothing was ever run.
 
@@ -145,6 +148,7 @@ def batches(*, unfinished: bool = False, settings: Settings | None = None) -> li
     )
 
 
+@checked_arguments()
 def status(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchStatus:
     """Where a batch stands, also while it runs.
 
@@ -159,6 +163,7 @@ def status(batch_id: str | None = None, *, settings: Settings | None = None) -> 
         return _status(journal, journal.resolve(batch_id))
 
 
+@checked_arguments()
 def watch(
     batch_id: str | None = None,
     *,
@@ -199,6 +204,16 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     )
 
 
+def requests_today(settings: Settings) -> int:
+    """How many requests were sent with the key since midnight UTC, by all that use this journal.
+
+    Raises:
+        BatchrunError: There is no journal or no key.
+    """
+    with existing_journal(settings.journal) as journal:
+        return journal.ledger(find_access(settings).key).spent_today()
+
+
 @dataclass(frozen=True, slots=True)
 class RowPage:
     """Some rows of a batch, as they stand.
@@ -214,6 +229,7 @@ class RowPage:
     rows: tuple[ResultRow, ...]
 
 
+@checked_arguments()
 def rows(
     batch_id: str,
     outcomes: Collection[Outcome] | None = None,
@@ -243,6 +259,7 @@ def rows(
         return RowPage(header, roles, tuple(found))
 
 
+@checked_arguments()
 def results(
     batch_id: str | None = None,
     settings: Settings | None = None,
@@ -290,6 +307,7 @@ def read_details(
         return workbook.details_frame(found, name, source)
 
 
+@checked_arguments()
 def export(
     batch_id: str | None,
     output: Path | str,
@@ -322,6 +340,7 @@ def export(
         return written
 
 
+@checked_arguments()
 def unknown_columns(
     batch_id: str | None = None,
     form: workbook.Form | None = None,
@@ -348,6 +367,7 @@ def unknown_columns(
             return workbook.unknown_columns(found, wanted)
 
 
+@checked_arguments()
 def forget(
     *batch_ids: str,
     older_than: timedelta | None = None,

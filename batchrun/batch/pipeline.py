@@ -39,7 +39,6 @@ from batchrun.batch.session import Session, open_session
 from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
 from batchrun.errors import (
     BatchrunError,
-    InputError,
     JournalError,
     JournalWriteError,
     StoppedError,
@@ -51,7 +50,6 @@ from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, other_key
 from batchrun.settings.consent import Consent, agree
-from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -209,7 +207,7 @@ async def run(
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
-        _require_jobs(plan)
+        plan.require_jobs()
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
@@ -421,24 +419,6 @@ async def _work(session: Session, run_now: _Run) -> Report:
             if run_now.control is not None:
                 run_now.control.report = report
             return report
-
-
-def _require_jobs(plan: Plan) -> None:
-    """Check that something can be sent, before a batch is created.
-
-    Raises:
-        InputError: No row can be sent.
-    """
-    if plan.bodies:
-        return
-    name, reason = plan.table.source.name, "it has no rows."
-    if first := next(iter(plan.invalid), None):
-        reason = f"{plural(len(plan.rows), 'row')}, all invalid. Line {first.row.line}: "
-        reason += f"{first.reason.rstrip('.')}."
-    raise InputError(
-        f"Nothing in {name} can be sent: {reason}",
-        "Correct the list, or name its ID column with --company-column or --contact-column.",
-    )
 
 
 def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:

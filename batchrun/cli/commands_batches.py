@@ -16,32 +16,35 @@ import typer
 
 from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
-from batchrun.cli.messages import unknown_to_results
-from batchrun.cli.notifications import command_for
+from batchrun.cli.messages import (
+    age_words,
+    counts,
+    counts_in_short,
+    opens_words,
+    summary_json,
+    unknown_to_results,
+)
 from batchrun.cli.options import (
     AsJson,
-    BaseUrl,
     Batch,
     ColumnOptions,
     ForCrm,
     JournalAt,
-    LogFile,
-    NotifyCommand,
-    NotifyDesktop,
     Output,
-    ProfileName,
-    Quiet,
+    ReportOptions,
     SandboxJournal,
+    ServiceOptions,
     Yes,
     age,
     batch_ids,
     form_from,
+    settings_of,
     with_option_groups,
 )
 from batchrun.cli.output import (
     LABEL,
     Whole,
-    cut,
+    begin_log_block,
     is_screen,
     mark_of,
     print_exact,
@@ -49,9 +52,10 @@ from batchrun.cli.output import (
     print_text,
     room_of,
     runnable_commands,
+    table,
 )
-from batchrun.cli.prompts import beside_question, confirm, keep_stdout_clean, on_stderr
-from batchrun.cli.runner import OutputMode, continue_batch
+from batchrun.cli.prompts import ask, beside_question, confirmed
+from batchrun.cli.runner import continue_batch
 from batchrun.cli.settings import (
     configuration_of,
     sandbox_for,
@@ -61,7 +65,7 @@ from batchrun.cli.settings import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import did_you_mean, visible
+from batchrun.text import did_you_mean, duration, one_line, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -72,8 +76,6 @@ if TYPE_CHECKING:
 
 
 BATCHES_PANEL = "Batches"
-LEAST = 14
-"""What a name in the table of batches may be cut to."""
 
 
 def add_batch_commands(app: typer.Typer) -> None:
@@ -103,7 +105,7 @@ def add_batch_commands(app: typer.Typer) -> None:
     )
     add_command(
         app,
-        retry,
+        with_option_groups(retry),
         "batchrun retry  # failed and rejected rows of the newest batch",
         "batchrun retry 1124-acc --outcome timed-out --yes",
         panel=BATCHES_PANEL,
@@ -164,8 +166,6 @@ def export(
 
 
 def _print_left_out(summary: BatchSummary) -> None:
-    from batchrun.text import plural
-
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
         print_text(f"Left out: {plural(left_out, 'row')} not completed")
@@ -199,8 +199,6 @@ def status(
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
-    from batchrun.cli.messages import summary_json
-
     holder = stands.holder if stands.working else None
     return summary_json(stands.summary) | {
         "working": None if holder is None else holder.words(),
@@ -210,9 +208,6 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
 
 def _lines_of(stands: BatchStatus) -> list[str]:
     """The state of a batch, in lines."""
-    from batchrun.cli.messages import counts, opens_words
-    from batchrun.text import duration, plural
-
     summary, left, holder = stands.summary, stands.left, stands.holder
     now = datetime.now(UTC)
 
@@ -254,7 +249,6 @@ def list_batches(
 ) -> None:
     """List all batches, newest first."""
     from batchrun import batches
-    from batchrun.cli.messages import summary_json
 
     found = batches(settings=settings_from(sandbox=sandbox, journal=journal))
     if as_json:
@@ -269,9 +263,6 @@ def list_batches(
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Batches as a table on a terminal, else a line each with all of it."""
-    from batchrun.cli.messages import age_words, counts, counts_in_short
-    from batchrun.cli.output import is_screen, mark_of, room_of, table
-
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
         return [
@@ -289,27 +280,11 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             counts_in_short(one),
             one.workflow.name,
             one.source.name,
-            one.output or "",
+            Path(one.output).name if one.output else "",
         ]
         for one in found
     ]
-    workbook = header.index("workbook")
-    names = [len(Path(one.output).name) + 1 for one in found if one.output]
-    lines, left_out = table(
-        header,
-        rows,
-        room_of(sys.stdout),
-        mark_of(sys.stdout),
-        whole={0, 1, 2},
-        paths={workbook},
-        least={3: LEAST, 4: LEAST, workbook: max(names, default=0)},  # the name of each is whole
-    )
-    if left_out:
-        lines += [
-            "",
-            f"The window is too narrow for: {', '.join(left_out)}. See: batchrun status BATCH",
-        ]
-    return lines
+    return table(header, rows, room_of(sys.stdout), whole={0, 1, 2}).split("\n")
 
 
 ROWS_SHOWN = 10
@@ -334,15 +309,9 @@ def retry(
     outcome: Outcomes = None,
     output: Output = None,
     yes: Yes = False,
-    use_sandbox: SandboxJournal = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    journal: JournalAt = None,
-    log_file: LogFile = None,
-    notify_command: NotifyCommand = None,
-    notify: NotifyDesktop = False,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
+    *,
+    service: ServiceOptions,
+    reporting: ReportOptions,
 ) -> None:
     """Send failed rows again (you pay for them again)."""
     from batchrun import aio
@@ -350,25 +319,21 @@ def retry(
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    given: dict[str, Any] = {
-        "sandbox": use_sandbox,
-        "profile": profile,
-        "base_url": base_url,
-        "journal": journal,
-        "log_file": log_file,
-    }
+    given = settings_of(service, reporting)
     settings = settings_with_journal(**given)
     summary = status_of(batch, settings=settings).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
-    with sandbox_for(summary, settings, wanted=use_sandbox) as settings:
+    with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
+        if not reporting.for_scripts:
+            begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
         try:
             continue_batch(
                 partial(aio.retry, summary.batch_id, outcomes=chosen),
                 settings,
-                OutputMode(as_json, quiet, command_for(notify_command, notify)),
+                reporting.mode(),
                 output=output,
                 decide=in_doubt_decision(InDoubt.HOLD),
                 form=form_from(
@@ -376,7 +341,7 @@ def retry(
                 ),
             )
         except typer.Exit:
-            if not quiet:
+            if not reporting.quiet:
                 print_lines(_reasons(summary.batch_id, settings), err=True)
             raise
 
@@ -384,9 +349,8 @@ def retry(
 def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
     """Why rows that were sent again have failed again."""
     from batchrun import rows
-    from batchrun.text import one_line, plural
 
-    again = {Outcome.FAILED, Outcome.REJECTED}
+    again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
     found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
     for message, number in Counter(row.message for row in found).most_common(3):
         yield f"Again:     {plural(number, 'row')}: {one_line(message, 300)}"
@@ -419,7 +383,6 @@ def forget(
 ) -> None:
     """Delete a batch with its rows and results. Workbooks stay."""
     from batchrun import forget as forget_batches
-    from batchrun.text import plural
 
     if (batch is None) == (older_than is None):
         raise UsageError(
@@ -442,13 +405,10 @@ def forget(
 
 def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     """Ask, and end the command where the answer is no: nothing is wrong then."""
-    from batchrun.cli.messages import counts
-    from batchrun.text import plural
-
     for one in found:
         line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
         print_text(line, err=beside_question(yes=yes), hanging=2)
-    if not _confirm(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
+    if not confirmed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
 
@@ -468,8 +428,6 @@ def in_doubt_decision(given: InDoubt | None) -> Decide:
 
 
 def _show_doubts(rows: Sequence[ResultRow]) -> None:
-    from batchrun.text import plural
-
     are = "is" if len(rows) == 1 else "are"
     print_text(
         f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
@@ -489,15 +447,12 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
 
 
 def _asked() -> InDoubt:
-    choices = "/".join(InDoubt)
     while True:
-        try:
-            with keep_stdout_clean():
-                word = typer.prompt(f"Now [{choices}]", default=InDoubt.HOLD.value, err=on_stderr())
-        except typer.Abort:  # Ctrl-C or Ctrl-D: not now, and nothing else either
-            raise KeyboardInterrupt from None
-        if word.strip().lower() in set(InDoubt):
-            return InDoubt(word.strip().lower())
+        word = ask(f"Now [{'/'.join(InDoubt)}]", default=InDoubt.HOLD.value).lower()
+        if not word:  # Ctrl-D: not now, and nothing else either
+            raise KeyboardInterrupt
+        if word in set(InDoubt):
+            return InDoubt(word)
 
 
 def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: bool) -> None:
@@ -511,24 +466,14 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"
     question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
-    if not _confirm(question, yes=yes):
+    if not confirmed(question, yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
 
 
 def _rows_that_are(outcome: Outcome, number: int) -> str:
-    from batchrun.text import plural
-
     if outcome in {Outcome.TIMED_OUT, Outcome.IN_DOUBT}:
         return f"{plural(number, 'row')} {outcome}"
     return plural(number, f"{outcome} row")
-
-
-def _confirm(question: str, *, yes: bool) -> bool:
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
-    return confirm(question)
 
 
 def _outcome(word: str) -> Outcome:
@@ -589,6 +534,6 @@ class _Picture:
 
 
 def _cut(line: str, width: int, mark: str) -> str:
-    """As `cut`, with the blanks that align what is said."""
+    """As `one_line`, with the blanks behind the label."""
     label, rest = line[:LABEL], line[LABEL:]
-    return label + cut(rest, width - len(label), mark) if rest else label
+    return label + one_line(rest, width - len(label), mark) if rest else label

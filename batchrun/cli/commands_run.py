@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import typer
 
+from batchrun.cli import messages
 from batchrun.cli.commands_batches import in_doubt_decision
 from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
-from batchrun.cli.notifications import command_for
+from batchrun.cli.messages import plan_costs
 from batchrun.cli.options import (
     Again,
     AsJson,
@@ -31,19 +32,15 @@ from batchrun.cli.options import (
     Limit,
     List,
     ListOptions,
-    LogFile,
-    NotifyCommand,
-    NotifyDesktop,
     Output,
+    PaceOptions,
     ProfileName,
-    Quiet,
     Rate,
+    ReportOptions,
     Reuse,
     Sandbox,
-    SandboxJournal,
     SaveOptions,
-    StopAfterFailures,
-    Wait,
+    ServiceOptions,
     Workflow,
     WriteEvery,
     Yes,
@@ -51,12 +48,20 @@ from batchrun.cli.options import (
     form_from,
     request_from,
     save_typed_options,
+    settings_of,
     with_option_groups,
 )
-from batchrun.cli.output import Whole, print_exact, print_lines, print_text
-from batchrun.cli.prompts import beside_question, confirm
+from batchrun.cli.output import (
+    OutputMode,
+    Whole,
+    begin_log_block,
+    print_exact,
+    print_lines,
+    print_text,
+)
+from batchrun.cli.prompts import beside_question, confirmed
 from batchrun.cli.resume_all import resume_all
-from batchrun.cli.runner import OutputMode, continue_batch, run_list
+from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
     configuration_beside,
     configuration_of,
@@ -69,6 +74,7 @@ from batchrun.cli.settings import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
+from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,13 +85,6 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
     from batchrun.workbook import Form
-
-
-def is_given_back(file: Path) -> bool:
-    """Whether batchrun wrote this file, and is given it back."""
-    from batchrun import Rerun
-
-    return Rerun.is_given_back(file)
 
 
 def run_marked(
@@ -123,12 +122,8 @@ def run_marked(
     )
 
 
-def _show_marked(file: Path, settings: Settings, *, as_json: bool) -> None:
+def _show_marked(marked: Rerun, *, as_json: bool) -> None:
     """Show which marked rows a run would send."""
-    from batchrun import Rerun
-
-    marked = Rerun.read(file, settings=settings)
-    assert marked is not None  # the caller has looked
     if as_json:
         shown = {"batch": marked.summary.batch_id, "rows": marked.rows, "jobs": len(marked.jobs)}
         print_exact(json.dumps(shown))
@@ -137,8 +132,6 @@ def _show_marked(file: Path, settings: Settings, *, as_json: bool) -> None:
 
 
 def _marked_words(marked: Rerun) -> str:
-    from batchrun.text import plural
-
     return (
         f"Marked:    {plural(marked.rows, 'row')} of batch {marked.summary.batch_id}, "
         f"{plural(len(marked.jobs), 'job')} to trigger again with {marked.summary.workflow.name}"
@@ -147,8 +140,6 @@ def _marked_words(marked: Rerun) -> str:
 
 def _already_words(marked: Rerun) -> Iterator[str]:
     """The outcome of marked rows that are not sent now."""
-    from batchrun.text import plural
-
     sent = marked.already - marked.waiting
     if sent:
         were = plural(sent, "marked row was", "marked rows were")
@@ -160,8 +151,6 @@ def _already_words(marked: Rerun) -> Iterator[str]:
 
 def _end_as_it_stands(summary: BatchSummary, mode: OutputMode) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
-    from batchrun.cli import messages
-
     _end_for_scripts(summary, mode)
     print_text("Nothing was triggered.")
     print_text(f"Batch:     {summary.batch_id}")
@@ -182,8 +171,6 @@ def _end_finished(summary: BatchSummary, mode: OutputMode) -> NoReturn:
 
 def _end_for_scripts(summary: BatchSummary, mode: OutputMode) -> None:
     """End the command here if it has --json or --quiet."""
-    from batchrun.cli import messages
-
     code = _exit_code(summary)
     if mode.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
@@ -217,11 +204,7 @@ def _same_workflow(marked: Rerun, workflow: str | None) -> None:
 
 def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
-    return confirm("Send them again (you pay again)?")
+    return confirmed("Send them again (you pay again)?", yes=yes)
 
 
 DEMO_WORKFLOW = "Account Research"
@@ -289,8 +272,7 @@ def check(
     base_url: BaseUrl = None,
     use_sandbox: Sandbox = False,
     details: Annotated[
-        bool,
-        typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST),
+        bool, typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST)
     ] = False,
     save_options: SaveOptions = False,
     as_json: AsJson = False,
@@ -328,8 +310,6 @@ def _show_plan(
     request: Request, settings: Settings, *, as_json: bool, details: bool = False
 ) -> None:
     from batchrun import aio
-    from batchrun.cli import messages
-    from batchrun.cli.messages import plan_costs
 
     confirm_address(settings)
     plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
@@ -354,22 +334,12 @@ def run(
     dry_run: DryRun = False,
     reuse: Reuse = None,
     again: Again = False,
-    rate: Rate = None,
-    daily: Daily = None,
-    wait: Wait = False,
-    stop_after_failures: StopAfterFailures = None,
+    pace: PaceOptions,
     columns: ColumnOptions,
     write_every: WriteEvery = None,
     save_options: SaveOptions = False,
-    log_file: LogFile = None,
-    notify_command: NotifyCommand = None,
-    notify: NotifyDesktop = False,
-    quiet: Quiet = False,
-    use_sandbox: Sandbox = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    journal: JournalAt = None,
-    as_json: AsJson = False,
+    service: ServiceOptions,
+    reporting: ReportOptions,
 ) -> None:
     """Run a workflow for every row of a list and write a workbook.
 
@@ -379,48 +349,40 @@ def run(
 
     files = configuration_beside(file)
     form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
-    given: dict[str, Any] = {
-        "configuration": files,
-        "profile": profile,
-        "base_url": base_url,
-        "rate": rate,
-        "daily": daily,
-        "wait": wait or None,
-        "stop_after_failures": stop_after_failures,
-        "journal": journal,
-        "log_file": log_file,
-    }
-    mode = OutputMode(as_json, quiet, command_for(notify_command, notify))
+    given = settings_of(pace, service, reporting) | {"configuration": files}
+    mode = reporting.mode()
     if str(file) == "-":
         raise UsageError(
             "A run can't read its list from standard input.",
             "Save the list in a file first. To look at it: batchrun check -",
         )
-    if is_given_back(file):
+    if Rerun.is_given_back(file):
         _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
-        settings = settings_from(sandbox=use_sandbox, **given)
+        settings = settings_from(**given)
         print_configuration(files, settings)
-        if dry_run:
-            _show_marked(file, settings, as_json=as_json)
-            return
         marked = Rerun.read(file, settings=settings)
         assert marked is not None  # it is given back
-        with sandbox_for(marked.summary, settings, wanted=use_sandbox) as settings:
+        if dry_run:
+            _show_marked(marked, as_json=reporting.as_json)
+            return
+        with sandbox_for(marked.summary, settings, wanted=service.sandbox) as settings:
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
     request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
-    with settings_or_sandbox(use_sandbox, source=file, **given) as settings:
+    if not reporting.for_scripts and not dry_run:
+        begin_log_block(f"List {file.name}")
+    with settings_or_sandbox(**given) as settings:
         print_configuration(files, settings)
-        if use_sandbox and output is None:
+        if service.sandbox and output is None and form.usual is None:
             output = replaceable_results(settings, file)
         if save_options:
             from batchrun.settings import ListDefaults
 
             typed = request_from(file, request.workflow, reading, None, ListDefaults())
-            others = {"write_every": write_every, "wait": wait, "daily": daily}
+            others = {"write_every": write_every, "wait": pace.wait, "daily": pace.daily}
             save_typed_options(file, typed, columns, **others)
         if dry_run:
-            _show_plan(request, settings, as_json=as_json)
+            _show_plan(request, settings, as_json=reporting.as_json)
             return
         run_list(request, settings, output, limit, form, mode, yes=yes, again=again)
 
@@ -432,34 +394,15 @@ def resume(
     output: Output = None,
     limit: Limit = None,
     in_doubt: Doubts = None,
-    rate: Rate = None,
-    daily: Daily = None,
-    wait: Wait = False,
-    stop_after_failures: StopAfterFailures = None,
-    use_sandbox: SandboxJournal = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    journal: JournalAt = None,
-    as_json: AsJson = False,
+    pace: PaceOptions,
     columns: ColumnOptions,
     write_every: WriteEvery = None,
-    log_file: LogFile = None,
-    notify_command: NotifyCommand = None,
-    notify: NotifyDesktop = False,
-    quiet: Quiet = False,
+    service: ServiceOptions,
+    reporting: ReportOptions,
 ) -> None:
     """Pick up a batch where it left off."""
-    given: dict[str, Any] = {
-        "profile": profile,
-        "base_url": base_url,
-        "rate": rate,
-        "daily": daily,
-        "wait": wait or None,
-        "stop_after_failures": stop_after_failures,
-        "sandbox": use_sandbox,
-        "journal": journal,
-        "log_file": log_file,
-    }
+    given = settings_of(pace, service, reporting)
+    mode = reporting.mode()
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
         files = configuration_of(summary)
@@ -470,18 +413,15 @@ def resume(
 
         files, settings = found
         form = form_from(
-            columns,
-            write_every=write_every,
-            defaults=files.defaults,
-            source=summary.source.path,
+            columns, write_every=write_every, defaults=files.defaults, source=summary.source.path
         )
         print_configuration(files, settings)
-        with sandbox_for(summary, settings, wanted=use_sandbox) as settings:
+        with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             continue_batch(
                 partial(aio.resume, summary.batch_id),
                 settings,
-                OutputMode(as_json, quiet, command_for(notify_command, notify)),
+                mode,
                 output=output,
                 limit=limit,
                 decide=in_doubt_decision(in_doubt),
@@ -489,7 +429,7 @@ def resume(
                 asks=True,
             )
 
-    to_stderr = as_json or quiet
+    to_stderr = reporting.for_scripts
     settings = settings_with_journal(**given)
     if all_batches:
         for_one = {"BATCH": batch, "--output": output, "--limit": limit}
@@ -498,13 +438,14 @@ def resume(
     from batchrun import status
 
     found = status(batch, settings=settings)
-    mode = OutputMode(as_json, quiet, command_for(notify_command, notify))
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # elsewhere, or in another form
     if not found.something_to_do and not rewrites and written and Path(written).exists():
         _end_finished(found.summary, mode)
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
+    if not to_stderr:
+        begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
 
 
@@ -538,10 +479,10 @@ def demo(
         raise UsageError(
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
-    with settings_or_sandbox(sandbox=True, source=source, journal=journal) as settings:
+    with settings_or_sandbox(sandbox=True, journal=journal) as settings:
         output = replaceable_results(settings, source)
         request = Request(source, DEMO_WORKFLOW)
-        run_list(request, settings, output, None, None, OutputMode(), yes=True)
+        run_list(request, settings, output, None, None, OutputMode(), yes=True, again=True)
 
 
 def _reuse(text: str | None) -> timedelta | None:

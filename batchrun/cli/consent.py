@@ -27,13 +27,7 @@ def confirm_address(settings: Settings) -> None:
         NotConfirmedError: The answer was no.
     """
     from batchrun.settings import address_of, profile_of, service_of
-    from batchrun.settings.consent import (
-        Consent,
-        agree,
-        needs_consent,
-        punycode,
-        require_consent,
-    )
+    from batchrun.settings.consent import Consent, agree, needs_consent, punycode, require_consent
     from batchrun.settings.location import checked_base_url
 
     address = checked_base_url(address_of(settings))

@@ -240,10 +240,7 @@ def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
 
 
 def write_failure(
-    error: BaseException | None,
-    unseen: Sequence[str],
-    command: str,
-    typed: Sequence[str] = (),
+    error: BaseException | None, unseen: Sequence[str], command: str, typed: Sequence[str] = ()
 ) -> Path:
     """Write a failure to a new file that only this user may read.
 

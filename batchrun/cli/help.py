@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from batchrun.cli.output import repeat_options, runnable_commands
+from batchrun.cli.output import rendered, repeat_options, runnable_commands
 from batchrun.text import HIDDEN, quoted_command, without_password
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help to the formatter."""
-        formatter.write(_rendered(lambda console: _print_command(console, self, ctx)))
+        formatter.write(rendered(lambda console: _print_command(console, self, ctx)))
 
 
 class HelpGroup(TyperGroup):
@@ -60,7 +60,7 @@ class HelpGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help to the formatter."""
-        formatter.write(_rendered(lambda console: _print_command(console, self, ctx)))
+        formatter.write(rendered(lambda console: _print_command(console, self, ctx)))
 
 
 def add_command(
@@ -122,20 +122,10 @@ def _options_of(command: Any) -> set[str]:
     return {option for each in shown for option in each.opts}
 
 
-def _rendered(draw: Callable[[Console], None]) -> str:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=False, emoji=False)
-    console.width = min(console.width, MAX_WIDTH)
-    with console.capture() as captured:
-        draw(console)
-    # Rich fills lines with blanks up to the width.
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
-
-
 def _print_command(console: Console, command: Any, context: Any) -> None:
     from rich.text import Text
 
+    console.width = min(console.width, MAX_WIDTH)
     usage = Text.assemble(("Usage: ", "bold"), (f"{context.command_path} {_usage(command)}"))
     console.print(usage, overflow="fold")
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from batchrun.batch.report import Report
     from batchrun.estimate import Estimate
-    from batchrun.plan import Plan, PlannedRow
+    from batchrun.plan import Plan
     from batchrun.service import Credits
     from batchrun.settings import Settings
     from batchrun.workbook import Form
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 REASONS_SHOWN = 5
 LINES_NAMED = 5
 EXAMPLE_WIDTH = 40
-_QUOTED = re.compile(r': "([^"]*)" ')
-"""A cell's value in the reason why its row is invalid."""
 BATCHES_SHOWN = 3
 
 
@@ -161,14 +159,16 @@ def parameter_lines(plan: Plan) -> list[str]:
     """What each parameter sends, with an example."""
     lines = []
     for name, at in plan.parameters.columns.items():
-        cells = plan.table.cells[at].tolist()
-        filled = [cell for cell in cells if cell not in (None, "")]
+        filled, first = 0, None
+        for cell in plan.table.cells[at]:
+            if cell not in (None, ""):
+                filled, first = filled + 1, cell if first is None else first
         column = plan.table.header[at] or f"column {at + 1}"
         example = ""
         if filled:
-            shown = as_displayed(filled[0], dict(plan.table.source.formats).get(at, ""))
+            shown = as_displayed(first, dict(plan.table.source.formats).get(at, ""))
             example = f", for example {one_line(str(shown), EXAMPLE_WIDTH)}"
-        rows = f"{len(filled):,} of {plural(len(cells), 'row')}"
+        rows = f"{filled:,} of {plural(len(plan.table), 'row')}"
         lines.append(f"{name}: from {column}, {rows}{example}")
     for name, value in plan.parameters.constant.items():
         if name not in plan.parameters.columns:
@@ -180,16 +180,15 @@ def parameter_lines(plan: Plan) -> list[str]:
 def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
     """Why rows can't be sent: a line for each reason, or for each row."""
     if details:
-        return [f"line {row.row.line}: {row.reason}" for row in plan.invalid]
-    groups: dict[str, list[PlannedRow]] = {}
-    for row in plan.invalid:
-        groups.setdefault(_QUOTED.sub(" ", row.reason), []).append(row)
+        return [
+            f"line {row.row.line}: {row.reason}{row.shown and f': {row.shown}'}"
+            for row in plan.invalid
+        ]
     lines = []
-    for reason, rows in sorted(groups.items(), key=lambda group: -len(group[1])):
+    for reason, rows in plan.invalid_by_reason():
         numbers = ", ".join(str(row.row.line) for row in rows[:LINES_NAMED])
         more = ", …" if len(rows) > LINES_NAMED else ""
-        found = _QUOTED.search(rows[0].reason)
-        example = f', such as "{found[1]}"' if found else ""
+        example = f", such as {rows[0].shown}" if rows[0].shown else ""
         noun = "line" if len(rows) == 1 else "lines"
         lines.append(f"{plural(len(rows), 'row')}: {reason} ({noun} {numbers}{more}{example})")
     if len(lines) > REASONS_SHOWN:
@@ -526,12 +525,7 @@ class BatchExit(typer.Exit):
 
 
 def end(
-    report: Report,
-    settings: Settings,
-    *,
-    as_json: bool,
-    quiet: bool,
-    stopped: bool,
+    report: Report, settings: Settings, *, as_json: bool, quiet: bool, stopped: bool
 ) -> NoReturn:
     """Tell how a batch ended, and end the command so; the workbook's path is the last line.
 
@@ -600,7 +594,11 @@ def why_beside(report: Report) -> str:
     usual = path.with_stem(numbered[1])
     if not usual.exists():
         return ""
-    return f"{usual.name} was there before and is left as it is. {path.name} is the newest."
+    from batchrun import Rerun
+
+    other = Rerun.batch_of(usual)
+    holds = "was there before" if other is None else f"holds the results of batch {other}"
+    return f"{usual.name} {holds} and is left as it is. {path.name} is the newest."
 
 
 def notice_of(report: Report) -> Notice:

@@ -8,14 +8,15 @@ import re
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
-from batchrun.cli.output import print_text
+from batchrun.cli.notifications import command_for
+from batchrun.cli.output import OutputMode, print_text
 from batchrun.cli.prompts import ask_if_somebody_is_here
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
@@ -62,6 +63,11 @@ def batch_ids(incomplete: str) -> list[tuple[str, str]]:
     return offered[:OFFERED]
 
 
+_list, _parameter, _spending, _output, _service, _automation = (
+    partial(typer.Option, rich_help_panel=panel)
+    for panel in (THE_LIST, PARAMETERS, SPENDING, OUTPUT, SERVICE, AUTOMATION)
+)
+
 # Which batch
 
 Batch: TypeAlias = Annotated[
@@ -82,117 +88,70 @@ List: TypeAlias = Annotated[
 ]
 Workflow: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _list(
         "--workflow",
         "-w",
         metavar="NAME",
         help="Name or ID of the workflow. Not needed if batchrun.toml names it.",
         autocompletion=workflow_names,
-        rich_help_panel=THE_LIST,
     ),
 ]
 Sheet: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Sheet of the workbook. Without it, the first.",
-        rich_help_panel=THE_LIST,
-    ),
+    str | None, _list(metavar="NAME", help="Sheet of the workbook. Without it, the first.")
 ]
 HeaderRow: TypeAlias = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Line with the column names. Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
-    ),
+    _list(metavar="N", min=1, help="Line with the column names. Without it, batchrun finds it."),
 ]
 NoHeader: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--no-header",
-        help="The list has no column names: its first line is a row.",
-        rich_help_panel=THE_LIST,
-    ),
+    bool, _list("--no-header", help="The list has no column names: its first line is a row.")
 ]
 VisibleOnly: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--visible-only",
-        help="Leave out rows that are hidden or filtered out.",
-        rich_help_panel=THE_LIST,
-    ),
+    bool, _list("--visible-only", help="Leave out rows that are hidden or filtered out.")
 ]
 Encoding: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _list(
         metavar="NAME",
         help="Encoding of a text file, such as utf-8, cp1251 or shift_jis. "
         "Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
     ),
 ]
 Delimiter: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _list(
         metavar="CHARACTER",
         help="What separates the fields of a text file: comma, semicolon, tab, bar, or any "
         "character. Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
     ),
 ]
 Quoting: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="HOW",
-        help="literal: quotes in a text file are text like any other character.",
-        rich_help_panel=THE_LIST,
-    ),
+    _list(metavar="HOW", help="literal: quotes in a text file are text like any other character."),
 ]
 CompanyColumn: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Column with the company IDs. Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
-    ),
+    _list(metavar="COLUMN", help="Column with the company IDs. Without it, batchrun finds it."),
 ]
 ContactColumn: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Column with the contact IDs. Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
-    ),
+    _list(metavar="COLUMN", help="Column with the contact IDs. Without it, batchrun finds it."),
 ]
 NoCompany: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--no-company", help="Send no company IDs, only contact IDs.", rich_help_panel=THE_LIST
-    ),
+    bool, _list("--no-company", help="Send no company IDs, only contact IDs.")
 ]
 NoContact: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--no-contact", help="Send no contact IDs, only company IDs.", rich_help_panel=THE_LIST
-    ),
+    bool, _list("--no-contact", help="Send no contact IDs, only company IDs.")
 ]
 LenientIds: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--lenient-ids",
-        help="Also send IDs that are not valid UUIDs but have their form.",
-        rich_help_panel=THE_LIST,
-    ),
+    bool, _list("--lenient-ids", help="Also send IDs that are not valid UUIDs but have their form.")
 ]
 
 SaveOptions: TypeAlias = Annotated[
     bool,
-    typer.Option(
+    _list(
         "--save-options",
         help="Save these options in batchrun.toml beside the list, for the next run.",
-        rich_help_panel=THE_LIST,
     ),
 ]
 
@@ -200,99 +159,71 @@ SaveOptions: TypeAlias = Annotated[
 
 Param: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE",
-        help="Send a parameter with every row: JSON or text. Repeatable.",
-        rich_help_panel=PARAMETERS,
+    _parameter(
+        metavar="NAME=VALUE", help="Send a parameter with every row: JSON or text. Repeatable."
     ),
 ]
 ParamColumn: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=COL",
-        help="Send a parameter from a column. Repeatable.",
-        rich_help_panel=PARAMETERS,
-    ),
+    _parameter(metavar="NAME=COL", help="Send a parameter from a column. Repeatable."),
 ]
 Params: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE.json",
-        help="Send the parameters in this file with every row.",
-        rich_help_panel=PARAMETERS,
-    ),
+    _parameter(metavar="FILE.json", help="Send the parameters in this file with every row."),
 ]
 
 # What is spent
 
 Limit: TypeAlias = Annotated[
     int | None,
-    typer.Option(
+    _spending(
         metavar="N",
         min=1,
         help="Trigger only the next N jobs, show the results, and ask about the rest.",
-        rich_help_panel=SPENDING,
     ),
 ]
-Yes: TypeAlias = Annotated[
-    bool,
-    typer.Option("--yes", "-y", help="Don't ask for confirmation.", rich_help_panel=SPENDING),
-]
+Yes: TypeAlias = Annotated[bool, _spending("--yes", "-y", help="Don't ask for confirmation.")]
 Reuse: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="AGE",
-        help="Reuse results up to this age, such as 30d, instead of paying again.",
-        rich_help_panel=SPENDING,
+    _spending(
+        metavar="AGE", help="Reuse results up to this age, such as 30d, instead of paying again."
     ),
 ]
 Again: TypeAlias = Annotated[
-    bool,
-    typer.Option("--again", help="Run everything again (you pay again).", rich_help_panel=SPENDING),
+    bool, _spending("--again", help="Run everything again (you pay again).")
 ]
 Rate: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _spending(
         metavar="N/min",
         help="Requests a minute, such as 120/min, or unlimited. [env: BATCHRUN_RATE]",
-        rich_help_panel=SPENDING,
     ),
 ]
 Daily: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Requests a day. [env: BATCHRUN_DAILY]",
-        rich_help_panel=SPENDING,
-    ),
+    int | None, _spending(metavar="N", min=1, help="Requests a day. [env: BATCHRUN_DAILY]")
 ]
 Wait: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--wait",
-        help="When the day's quota is spent, wait for the next day instead of pausing.",
-        rich_help_panel=SPENDING,
+    _spending(
+        "--wait", help="When the day's quota is spent, wait for the next day instead of pausing."
     ),
 ]
 StopAfterFailures: TypeAlias = Annotated[
     int | None,
-    typer.Option(
+    _spending(
         metavar="N",
         min=0,
         help="Stop after N failures in a row, or N among the first 4 x N jobs; 0 for never. "
         "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
-        rich_help_panel=SPENDING,
     ),
 ]
 Doubts: TypeAlias = Annotated[
     InDoubt | None,
-    typer.Option(
+    _spending(
         "--in-doubt",
         metavar="hold|retry|drop",
         help="For rows whose trigger may or may not have been accepted: leave them, send them "
         "again (you may pay twice), or give them up. Without it, batchrun asks.",
-        rich_help_panel=SPENDING,
     ),
 ]
 
@@ -300,91 +231,69 @@ Doubts: TypeAlias = Annotated[
 
 Output: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
+    _output(
         "--output",
         "-o",
         metavar="FILE",
         help="File for the results: .xlsx, .csv, .jsonl or .parquet. Without it, "
         "NAME.results.xlsx beside the list.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 Columns: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
+    _output(
         metavar="NAME,…",
         help="Result columns to write, in this order; * matches anything. Repeatable.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 Rename: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=TITLE",
-        help="Title of a result column. Repeatable.",
-        rich_help_panel=OUTPUT,
-    ),
+    list[str] | None, _output(metavar="NAME=TITLE", help="Title of a result column. Repeatable.")
 ]
 FlatDepth: TypeAlias = Annotated[
     int | None,
-    typer.Option(
+    _output(
         metavar="N",
         min=1,
         help="Turn nested results into columns up to N levels; deeper ones stay JSON.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 CsvPlain: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--csv-plain",
-        help="CSV for programs: no BOM, no protection against formulas.",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, _output("--csv-plain", help="CSV for programs: no BOM, no protection against formulas.")
 ]
 RawText: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--raw-text",
-        help="Keep the signs of Markdown in texts, such as ## and **.",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, _output("--raw-text", help="Keep the signs of Markdown in texts, such as ## and **.")
 ]
 For: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _output(
         "--for",
         metavar="WHOM",
         help="Workbook for operators (everything, the default) or for people you hand it to (no "
         "execution IDs, times, key paths or commands).",
         autocompletion=lambda: ["operators", "people"],
-        rich_help_panel=OUTPUT,
     ),
 ]
 Compare: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _output(
         metavar="BATCH|auto|off",
         help="Earlier batch of this workflow whose results to compare with, in the sheet Changes. "
         "Without it, the newest with a result for the same company or contact.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 ForCrm: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _output(
         metavar="CRM",
         help="CSV to import into salesforce or hubspot.",
         autocompletion=lambda: ["hubspot", "salesforce"],
-        rich_help_panel=OUTPUT,
     ),
 ]
 WriteEvery: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _output(
         metavar="TIME",
         help="Also write the results while the batch runs, such as every 30s, 5m or 1h.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -392,91 +301,54 @@ WriteEvery: TypeAlias = Annotated[
 
 ProfileName: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        help="Use this profile's saved key. [env: BATCHRUN_PROFILE]",
-        rich_help_panel=SERVICE,
+    _service(
+        "--profile", metavar="NAME", help="Use this profile's saved key. [env: BATCHRUN_PROFILE]"
     ),
 ]
 BaseUrl: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Address of the service. [env: BATCHRUN_BASE_URL]",
-        rich_help_panel=SERVICE,
-    ),
+    str | None, _service(metavar="URL", help="Address of the service. [env: BATCHRUN_BASE_URL]")
 ]
 JournalAt: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--journal",
-        metavar="PATH",
-        help="Path or URL of the journal. [env: BATCHRUN_JOURNAL]",
-        rich_help_panel=SERVICE,
+    _service(
+        "--journal", metavar="PATH", help="Path or URL of the journal. [env: BATCHRUN_JOURNAL]"
     ),
 ]
 Sandbox: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox",
-        help="Practice with an imitation of PG:AI: no key, no cost.",
-        rich_help_panel=SERVICE,
-    ),
+    bool, _service("--sandbox", help="Practice with an imitation of PG:AI: no key, no cost.")
 ]
 SandboxJournal: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox",
-        help="Use the batches of demo and run --sandbox.",
-        rich_help_panel=SERVICE,
-    ),
+    bool, _service("--sandbox", help="Use the batches of demo and run --sandbox.")
 ]
 
 # For scripts and schedulers
 
 AsJson: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--json", help="Print one JSON document and nothing else.", rich_help_panel=AUTOMATION
-    ),
+    bool, _automation("--json", help="Print one JSON document and nothing else.")
 ]
 Quiet: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--quiet",
-        "-q",
-        help="Print only the path of the results, at the end.",
-        rich_help_panel=AUTOMATION,
-    ),
+    bool, _automation("--quiet", "-q", help="Print only the path of the results, at the end.")
 ]
 LogFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
+    _automation(
         "--log-file",
         metavar="FILE",
         help="Log every event to this file, one JSON object a line. [env: BATCHRUN_LOG_FILE]",
-        rich_help_panel=AUTOMATION,
     ),
 ]
 NotifyCommand: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _automation(
         "--notify-command",
         metavar="COMMAND",
         envvar="BATCHRUN_NOTIFY_COMMAND",
         show_envvar=False,
         help="Run this command when the batch ends or pauses. [env: BATCHRUN_NOTIFY_COMMAND]",
-        rich_help_panel=AUTOMATION,
     ),
 ]
 NotifyDesktop: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--notify",
-        help="Show a desktop notification when the batch ends or pauses.",
-        rich_help_panel=AUTOMATION,
-    ),
+    bool, _automation("--notify", help="Show a desktop notification when the batch ends or pauses.")
 ]
 
 
@@ -613,6 +485,65 @@ class ListOptions:
         """Those that were given, by their options."""
         each = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
         return {option: value for option, value in each.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class PaceOptions:
+    """How fast requests are sent, and what stops a batch."""
+
+    rate: Rate = None
+    daily: Daily = None
+    wait: Wait = False
+    stop_after_failures: StopAfterFailures = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """Which service, key and journal."""
+
+    sandbox: Sandbox = False
+    profile: ProfileName = None
+    base_url: BaseUrl = None
+    journal: JournalAt = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """How a command reports to a person, a script, or a log."""
+
+    log_file: LogFile = None
+    notify_command: NotifyCommand = None
+    notify: NotifyDesktop = False
+    quiet: Quiet = False
+    as_json: AsJson = False
+
+    @property
+    def for_scripts(self) -> bool:
+        """Whether standard output is for a script alone."""
+        return self.quiet or self.as_json
+
+    def mode(self) -> OutputMode:
+        """How a batch is shown.
+
+        Raises:
+            UsageError: Two options exclude each other.
+        """
+        command = command_for(self.notify_command, desktop=self.notify)
+        return OutputMode(self.as_json, self.quiet, command)
+
+
+def settings_of(*groups: object) -> dict[str, Any]:
+    """The settings that options give, by name; ``None`` for each that was not given."""
+    names = {
+        *("base_url", "daily", "journal", "log_file", "profile", "rate", "sandbox"),
+        *("stop_after_failures", "wait"),
+    }
+    found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}  # type: ignore[arg-type]
+    return {
+        name: None if value is False and name != "sandbox" else value
+        for name, value in found.items()
+        if name in names
+    }
 
 
 def save_typed_options(

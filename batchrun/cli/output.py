@@ -9,20 +9,20 @@ import shutil
 import sys
 import unicodedata
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from batchrun.text import visible
+from batchrun.text import columns_of, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from rich.console import Console
 
-GAP = "  "
-NARROWEST = 8
-"""A column that is cut to less says nothing, and is left out."""
 
 LABEL = 11
 """Columns of what stands before a value, such as ``Workbook:  ``."""
@@ -69,14 +69,6 @@ def mark_of(stream: TextIO) -> str:
     except (UnicodeEncodeError, LookupError):
         return "~"
     return "…"
-
-
-def columns_of(text: str) -> int:
-    """How many columns a text takes: two for each wide character, none for a combining one."""
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
 
 
 def wrapped(
@@ -126,21 +118,6 @@ def _text_begins(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def cut(text: str, width: int, mark: str = "…") -> str:
-    """A text on one line of at most ``width`` columns; a mark shows that it was cut."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if columns_of(line) <= width:
-        return line
-    while line and columns_of(line) > width - 1:
-        line = line[:-1]
-    return line + mark
-
-
-def cut_left(text: str, width: int, mark: str = "…") -> str:
-    """As `cut`, but a path is best known by its end."""
-    return cut(text[::-1], width, mark)[::-1]
-
-
 def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
     """As many of the parts, the first first, as fit into the width; none is cut."""
     line = ""
@@ -151,64 +128,62 @@ def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
     return line
 
 
+def rendered(draw: Callable[[Console], None], width: int | None = None) -> str:
+    """What rich draws, without the blanks at the ends of lines.
+
+    Args:
+        draw: Draws on a console.
+        width: Columns of a line; ``None`` for those of the terminal.
+    """
+    from rich.console import Console
+
+    console = Console(width=width, highlight=False, soft_wrap=False, emoji=False)
+    with console.capture() as captured:
+        draw(console)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
 def table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    width: int,
-    mark: str = "…",
-    *,
-    whole: Collection[int] = (),
-    paths: Collection[int] = (),
-    least: Mapping[int, int] | None = None,
-) -> tuple[list[str], list[str]]:
-    """Rows in aligned columns, as wide as the terminal at most.
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, whole: Collection[int] = ()
+) -> str:
+    """Rows in aligned columns; a cell that is too wide goes on below.
 
     Args:
         header: Titles.
         rows: The cells of each row.
         width: Columns of the terminal.
-        mark: What shows that a cell was cut.
-        whole: Positions of the columns that are not cut; the last of the others are left out
-            where there is no room.
-        paths: Positions of the columns that keep their ends when they are cut.
-        least: What columns may be cut to, by position, where it is not `NARROWEST`.
-
-    Returns:
-        The lines, and the titles of the columns that are left out.
+        whole: Positions of the columns that are never broken.
     """
-    wanted = [max(map(columns_of, column)) for column in zip(header, *rows, strict=True)]
-    widths = _narrowed(wanted, width, whole, least or {})
-    lines = []
-    for row in [header, *rows]:
-        line = []
-        for at, room in widths.items():
-            cell = (cut_left if at in paths else cut)(row[at], room, mark)
-            line.append(cell + " " * (room - columns_of(cell)))
-        lines.append(GAP.join(line).rstrip())
-    return lines, [title for at, title in enumerate(header) if at not in widths]
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for at, title in enumerate(header):
+        least = max(columns_of(row[at]) for row in rows) if at in whole else None
+        drawn.add_column(title, min_width=least, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(visible(cell, "")) for cell in row))
+    return rendered(lambda console: console.print(drawn), width).rstrip("\n")
 
 
-def _narrowed(
-    wanted: Sequence[int], width: int, whole: Collection[int], cut_to: Mapping[int, int]
-) -> dict[int, int]:
-    """The columns that are shown, and how wide: those that may be cut share what is left."""
-    shown = list(range(len(wanted)))
-    least = [
-        each if at in whole else min(each, cut_to.get(at, NARROWEST))
-        for at, each in enumerate(wanted)
-    ]
-    while len(shown) > 1 and sum(least[at] for at in shown) + len(GAP) * (len(shown) - 1) > width:
-        shown.remove(max((at for at in shown if at not in whole), default=shown[-1]))
-    room = width - len(GAP) * (len(shown) - 1)
-    widths = {at: wanted[at] for at in shown if at in whole}
-    while left := [at for at in shown if at not in widths]:
-        # Those that want no more than an even share get it, those that need more get what they
-        # need; the others share the rest.
-        share = (room - sum(widths.values())) // len(left)
-        settled = {at: wanted[at] for at in left if wanted[at] <= share}
-        settled = settled or {at: least[at] for at in left if least[at] > share}
-        widths |= settled or dict.fromkeys(left, max(share, 1))
-    return {at: min(widths[at], max(width, 1)) for at in shown}
+@dataclass(frozen=True, slots=True)
+class OutputMode:
+    """How a command speaks to the person or script that started it.
+
+    Attributes:
+        as_json: One JSON document on standard output, the rest on standard error.
+        quiet: No plan, no progress, and at the end nothing but the workbook's path.
+        notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    notify_command: str | Sequence[str] | None = None
+
+    @property
+    def shows_a_pilot(self) -> bool:
+        """Whether somebody sees what a pilot brought, and can answer whether to go on."""
+        return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 ANSWERS = len(": ") + 1
@@ -242,6 +217,19 @@ def print_text(
 def print_exact(text: str) -> None:
     """Say something for machines, or to be copied: on one line, however wide."""
     _print(visible(text) if is_screen(sys.stdout) else text, err=False)
+
+
+def begin_log_block(what: str, *, err: bool = False, always: bool = False) -> None:
+    """Print the date and what follows, so that the blocks of a log can be told apart.
+
+    Args:
+        what: Such as ``Batch 1124-acc``.
+        err: Whether it goes to standard error.
+        always: Also when somebody is at the terminal.
+    """
+    unattended = not sys.stdin.isatty() and not is_screen(sys.stdout)
+    if always or unattended:
+        print_text(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {what}", err=err)
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -80,14 +80,11 @@ SANDBOX_SPEED = 60.0
 
 
 @contextmanager
-def settings_or_sandbox(
-    sandbox: bool, *, source: Path | None = None, **given: Any
-) -> Iterator[Settings]:
+def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
     """The settings of a command that uses the service, or a sandbox that runs meanwhile.
 
     Args:
         sandbox: Whether to start a sandbox.
-        source: The list to run: its unfinished batch continues, as it would at PG:AI.
         **given: As in `settings_from`.
 
     Raises:
@@ -100,14 +97,7 @@ def settings_or_sandbox(
         if given.get(name):
             raise UsageError(f"--sandbox and {option} can't be combined.", "Leave one out.")
     settings = settings_from(sandbox=True, **given)
-    practiced = None if source is None else newest_practice(settings, source)
-    with ExitStack() as stack:
-        try:
-            replaced = stack.enter_context(
-                _sandbox(practiced if practiced and practiced.unfinished else None)
-            )
-        except UsageError:  # the port of that batch is taken, so it waits
-            replaced = stack.enter_context(_sandbox(None))
+    with _sandbox(None) as replaced:
         yield settings.model_copy(update=replaced)
 
 
@@ -136,11 +126,15 @@ def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
     """Run a sandbox, in place of the one of a batch to continue; yield the settings to use it."""
     from pydantic import SecretStr
 
-    from batchrun.sandbox import SandboxSettings, running
+    from batchrun.sandbox import SandboxSettings, practice, running
+    from batchrun.settings.location import is_practice
 
-    service = SandboxSettings(resumed_workflow=None if batch is None else batch.workflow.id)
-    port = 0 if batch is None else urlsplit(batch.base_url).port or 0
-    with running(service, SANDBOX_SPEED, port) as url:
+    if batch is None or is_practice(batch.base_url):
+        service = practice(SANDBOX_SPEED)
+    else:
+        port = urlsplit(batch.base_url).port or 0
+        service = running(SandboxSettings(knows_earlier=True), SANDBOX_SPEED, port)
+    with service as url:
         yield {
             "base_url": url,
             "api_key": SecretStr("sandbox"),
@@ -149,28 +143,16 @@ def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
         }
 
 
-def newest_practice(settings: Settings, source: Path) -> BatchSummary | None:
-    """The newest batch of a list in the sandbox; ``None`` if there is none."""
-    from batchrun.settings.location import is_loopback
-
-    path = journal_path(settings)
-    if path is not None and not path.exists():
-        return None
-    from batchrun import batches
-
-    found = (one for one in batches(settings=settings) if is_loopback(one.base_url))
-    return next((one for one in found if one.source.path == str(source.absolute())), None)
-
-
 def replaceable_results(settings: Settings, source: Path) -> Path | None:
-    """The workbook of a list's last practice, if it is unchanged; else ``None``.
+    """The workbook of a list's last practice, if the next practice may replace it.
 
-    Practice costs nothing, so its results make room for the next ones. A workbook with marked rows
-    stays.
+    Practice costs nothing, so its results make room. A workbook with marked rows stays.
     """
-    from batchrun import Rerun
+    from batchrun import Rerun, batches
 
-    last = newest_practice(settings, source)
+    path, wanted = journal_path(settings), str(source.absolute())
+    known = [] if path is not None and not path.exists() else batches(settings=settings)
+    last = next((batch for batch in known if batch.source.path == wanted), None)
     if last is None or last.unfinished or last.output is None:
         return None
     if Rerun.batch_of(last.output) != last.batch_id:

@@ -58,10 +58,7 @@ class Stopper:
     """
 
     def __init__(
-        self,
-        control: Control,
-        say: Callable[[str], None],
-        close: Callable[[], None] = lambda: None,
+        self, control: Control, say: Callable[[str], None], close: Callable[[], None] = lambda: None
     ) -> None:
         self._control = control
         self._say = say

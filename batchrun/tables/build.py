@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
-from batchrun.model import Cell, Table, TableSource
+from batchrun.model import Cell, Table, TableSource, is_stored
 from batchrun.tables.frames import (
     RowCollector,
     blank_rows_notice,
     check_header,
     is_blank,
+    row_of,
+    without_rows,
 )
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
@@ -22,12 +24,14 @@ from batchrun.tables.reports import (
     Merged,
     find_aside,
     find_header,
+    find_header_in_doubt,
     find_odd_cells,
     find_second_header,
     header_doubt,
     holds_id,
     is_filled,
     is_like_id,
+    is_like_value,
     join_header,
     set_aside_notice,
 )
@@ -106,7 +110,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         lines, rows = _beginning(blocks, layout.header_row)
         head = _read_head(lines, rows, source, layout)
         names = head.names
-        collector = RowCollector(len(names), layout.filler, layout.exact)
+        collector = RowCollector(source.name, len(names), layout.filler, layout.exact)
         collector.add_block(lines[head.end :], rows[head.end :])
         for numbers, block in blocks:
             collector.add_block(numbers, block)
@@ -128,18 +132,26 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             start, at = second
             rest = range(start, cells.shape[1])
             if layout.header_row is None:
-                raise _second_header(head, cells[:, at].tolist(), int(found_lines[at]), source)
-            ids = sum(holds_id(cells[:, row]) for row in rest)
+                raise _second_header(head, row_of(cells, at), int(found_lines[at]), source)
+            ids = sum(holds_id(row_of(cells, row)) for row in rest)
             notices.append(
                 f"Line {found_lines[start]} begins another table: {len(rest):,} lines from there on"
                 f" are not read, {ids:,} of them hold IDs"
             )
             dropped |= set(rest)
+        doubtful = find_header_in_doubt(names, cells, dropped, odd) if second is None else None
+        if doubtful is not None:
+            row = _named([header_text(cell) for cell in row_of(cells, doubtful) if is_filled(cell)])
+            line = int(found_lines[doubtful])
+            notices.append(
+                f"Line {line} may be a second header ({row}): if it is, put the rows below it into"
+                f" a file of their own, or read only those with --header-row {line}"
+            )
         notices += _fill_merged(cells, found_lines, layout, names, dropped)
         kept_lines = found_lines
         if dropped:
             keep = [at for at in range(cells.shape[1]) if at not in dropped]
-            cells, kept_lines = cells[:, keep], found_lines[keep]
+            cells, kept_lines = without_rows(cells, dropped), found_lines[keep]
             check_header(source, tuple(names), head.line or 1, len(kept_lines))
         dropped_lines = {int(found_lines[at]) for at in dropped}
         notices += collector.short.notice(FEWER, dropped_lines)
@@ -152,7 +164,23 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             header_line=head.line,
             formats=_column_formats(layout, len(names)),
         )
-        return Table(table_source, tuple(names), cells, kept_lines)
+        ragged = {*collector.short.lines, *collector.long.lines} - dropped_lines
+        misaligned = _misaligned(cells, kept_lines, ragged)
+        return Table(table_source, tuple(names), cells, kept_lines, misaligned)
+
+
+def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
+    """The lines of rows, wider or narrower than the header, with an ID where others have none."""
+    if not ragged:
+        return frozenset()
+    places = [at for at, line in enumerate(lines.tolist()) if line in ragged]
+    step = len(lines) // SAMPLE_ROWS + 1
+    found = set()
+    for column in cells:
+        ids = [at for at in places if is_like_id(column[at])]
+        if ids and sum(map(is_like_id, column[::step])) * 2 <= len(column[::step]):
+            found |= {int(lines[at]) for at in ids}
+    return frozenset(found)
 
 
 def _read_head(
@@ -173,7 +201,7 @@ def _read_head(
     header = _place_header(lines, rows, filled, source, layout)
     spots = filled[header.index - header.depth + 1 : header.index + 1]
     line, header_rows = lines[spots[-1]], [rows[at] for at in spots]
-    _refuse_ids_in_header(header_rows, source.place(line))
+    _refuse_ids_in_header(header_rows, source.place(line), line, layout.header_row is None)
     names = header_names(
         [lines[at] for at in spots], header_rows, layout.merged, layout.first_column
     )
@@ -232,14 +260,22 @@ def _place_header(
     return Header(index, preamble=tuple(range(index)))
 
 
-def _refuse_ids_in_header(rows: Sequence[Sequence[Cell]], place: str) -> None:
+def _refuse_ids_in_header(
+    rows: Sequence[Sequence[Cell]], place: str, line: int, guessed: bool
+) -> None:
     """A list without column names would lose its first row."""
     for row in rows:
         for number, cell in enumerate(row, start=1):
+            what = f"(column {number}: {str(cell).strip():.60})"
+            if guessed and is_like_value(cell):
+                raise InputError(
+                    f"{place} holds a value {what}, so it may not be a header.",
+                    "If the list has no column names, add --no-header. If they stand in another"
+                    f" line, give its number to --header-row; --header-row {line} takes this one.",
+                )
             if is_like_id(cell):
                 raise InputError(
-                    f"{place} holds an ID (column {number}: {str(cell).strip():.60}), so it is not"
-                    " a header.",
+                    f"{place} holds an ID {what}, so it is not a header.",
                     f"If the list has no column names, add --no-header and name"
                     f" the column: --company-column {number} or"
                     f" --contact-column {number}. If they stand in another line,"
@@ -279,7 +315,10 @@ def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
     """Leave out columns at the end that have neither a name nor a cell."""
     while names and len(cells) == len(names) and not names[-1] and is_blank(cells[-1]):
         names.pop()
-        cells = cells[:-1]
+        if is_stored(cells):
+            cells.drop_last_column()
+        else:
+            cells = cells[:-1]
     return cells
 
 
@@ -338,7 +377,7 @@ def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
     """Whether a second header may be the first: no row above it holds an ID, nor a name of IDs."""
     if head.line is None or any(map(is_known_name, head.names)):
         return False
-    return not any(holds_id(cells[:, row]) for row in range(second))
+    return not any(holds_id(row_of(cells, row)) for row in range(second))
 
 
 def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
@@ -390,15 +429,18 @@ def _fill_merged(
         start = position.get(top)
         if start is None or not 0 <= column < len(cells):
             continue
-        value = cells[column, start]
+        value = cells[column][start]
         for line in range(top + 1, min(bottom, int(lines[-1])) + 1):
             at = position.get(line)
             if at is None or not is_filled(value):
                 continue
-            if is_filled(cells[column, at]):
-                kept += cells[column, at] != value
+            if is_filled(cells[column][at]):
+                kept += cells[column][at] != value
             else:
-                cells[column, at] = value
+                if is_stored(cells):
+                    cells.set(column, at, value)
+                else:
+                    cells[column, at] = value
                 filled[column] += 1
     notices = []
     if filled:

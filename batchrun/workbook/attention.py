@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome, Role
+from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.workbook.columns import name_of
 from batchrun.workbook.layout import Audience
 from batchrun.workbook.reasons import Commands, Reason, advice
@@ -13,7 +14,7 @@ from batchrun.workbook.sheets import TableColumn, TableSheets
 from batchrun.workbook.styles import ColumnKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from batchrun.model import BatchResults, Cell, ResultRow
     from batchrun.workbook.layout import Layout
@@ -56,7 +57,9 @@ class AttentionSheet:
     ) -> None:
         self._results, self._layout = results, layout
         self._commands = None if audience is Audience.PEOPLE else commands
-        self._with_values = any(reason.varies for reason in layout.reasons.ranked())
+        self._with_values = any(
+            reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
+        )
         self._places: dict[int, str] = {}
         summary, who, why = results.summary, ColumnKind.LIST, ColumnKind.STATUS
         columns = [
@@ -102,7 +105,9 @@ class AttentionSheet:
             ids = {Role.COMPANY: row.company_id, Role.CONTACT: row.contact_id}
             cells = row.row.cells
             text = row.message or row.outcome.value if reason is None else reason.text
-            value = "" if reason is None else reason.value_in(row.message)
+            value = _damaged(row, roles)
+            if reason is not None and not value:
+                value = reason.value_in(row.message)
             values: list[Cell] = [
                 row.row.line,
                 *([rows.row_of(number)] if layout.lines_differ else []),
@@ -141,3 +146,11 @@ class AttentionSheet:
             )
         )
         yield from open_rows
+
+
+def _damaged(row: ResultRow, roles: Mapping[Role, int]) -> str:
+    """What stands where an ID should be, of a row that could not be sent."""
+    if row.outcome is not Outcome.INVALID:
+        return ""
+    parsed = (parse_id(row.row.cells[at]) for at in roles.values())
+    return ", ".join(each.shown for each in parsed if isinstance(each, DamagedId))

@@ -178,6 +178,11 @@ def advice(
     return "\n".join(filter(None, (what, *how)))
 
 
+def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> str:
+    """What to do about a row, without the commands for it."""
+    return _what_and_how(row, roles, summary, None)[0]
+
+
 _FOR_PEOPLE: Mapping[Outcome, str] = {
     Outcome.COMPLETED: "",
     Outcome.IN_DOUBT: "Ask the person who ran this list to look it up.",

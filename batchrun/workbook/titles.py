@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -154,6 +155,23 @@ def number_format(path: Path, survey: ColumnSurvey) -> str:
     if survey.kinds == {int} and _NO_QUANTITY & set(words):
         return "0"
     return f"#,##0{fraction}"
+
+
+_CODE = re.compile(r'(?:"([^"]*)")?(#,##)?0(?:\.(0+))?(?:"([^"]*)")?')
+
+
+def number_as_shown(value: int | float, code: str) -> str:
+    """A number as a spreadsheet shows it in one of the formats of `number_format`."""
+    found = _CODE.fullmatch(code)
+    if found is None or not math.isfinite(value):
+        return str(value)
+    before, grouped, decimals, after = found.groups(default="")
+    places, comma = len(decimals), "," if grouped else ""
+    if isinstance(value, int):  # a large one is no float
+        digits = f"{abs(value):{comma}}" + (f".{'0' * places}" if places else "")
+    else:
+        digits = f"{abs(value):{comma}.{places}f}"
+    return f"{'-' if value < 0 else ''}{before}{digits}{after}"
 
 
 def is_quantity(path: Path, survey: ColumnSurvey) -> bool:
