@@ -326,6 +326,8 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
             a row is.
         JournalError: The journal does not know its batch.
     """
+    if not path.exists():
+        raise InputError(f"There is no file {path}.", "Check the name and the folder.")
     marked = Rerun.read(path, settings=settings)
     if marked is None:
         raise InputError(
