@@ -19,6 +19,7 @@ from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
 from batchrun.errors import ArgumentError, InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
+from batchrun.settings import load_settings
 from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from batchrun.tables import Ask
     from batchrun.workbook import Form
 
-__all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "workflows"]
+__all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "work", "workflows"]
 
 
 class Reading(TypedDict, total=False):
@@ -115,6 +116,7 @@ async def run(
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     with_credits: bool = False,
+    workers: int | None = None,
     settings: Settings | None = None,
     **reading: Unpack[Reading],
 ) -> Report:
@@ -136,6 +138,8 @@ async def run(
         control: Stops it early, from another thread or a callback.
         with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
             ``limit``. Each is one more request.
+        workers: Processes on this machine that work on it; ``None`` for what the settings say.
+            With ``limit`` it is always one.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
             ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
@@ -149,7 +153,7 @@ async def run(
     """
     report = await pipeline.run(
         _no_results(_request("run", source, workflow, reading)),
-        settings,
+        _with_workers(settings, workers),
         output=_path(output),
         limit=limit,
         again=again,
@@ -174,6 +178,7 @@ async def resume(
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
+    workers: int | None = None,
     settings: Settings | None = None,
 ) -> Report:
     """Go on with a batch where it stopped.
@@ -189,6 +194,7 @@ async def resume(
         form: How the results are written; what it leaves open is as it was before.
         on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
+        workers: As in `run`; with ``only`` it is always one, too.
         settings: Key and so on; the service's address is the batch's own unless given.
 
     Raises:
@@ -196,7 +202,7 @@ async def resume(
     """
     return await pipeline.resume(
         batch_id,
-        settings,
+        _with_workers(settings, workers),
         output=_path(output),
         limit=limit,
         only=only,
@@ -204,6 +210,40 @@ async def resume(
         control=control,
         decide=_decide(in_doubt),
         form=form,
+    )
+
+
+async def work(
+    batch_id: str | None = None,
+    *,
+    until_done: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> list[BatchSummary]:
+    """Be a worker: help with batches that other processes have begun in the same journal.
+
+    A batch can be worked on by others while it runs without ``limit``, if its journal is on a
+    server or it was begun with several workers. It needs the key the batch was begun with. If the
+    process that began it is gone, this one finishes the batch and writes its workbook.
+
+    Args:
+        batch_id: Which batch; ``None`` for all that are open.
+        until_done: Return once no batch is open; else wait for more until it is stopped.
+        on_progress: Called after each step, in the thread the batch runs in.
+        control: Stops this worker from another thread or a callback.
+        settings: Key, journal and so on; ``None`` reads them from the environment.
+
+    Returns:
+        The batches that were worked on, as they are now.
+
+    Raises:
+        BatchrunError: The journal, the key or the service can't be used.
+    """
+    from batchrun.batch.work import work as work_on
+
+    return await work_on(
+        batch_id, settings, until_done=until_done, on_progress=on_progress, control=control
     )
 
 
@@ -362,6 +402,18 @@ def _decide(in_doubt: Literal["hold", "retry", "drop"] | Decide) -> Decide:
         return in_doubt
     decision = InDoubt(in_doubt)
     return lambda _: decision
+
+
+def _with_workers(settings: Settings | None, workers: int | None) -> Settings | None:
+    if workers is None:
+        return settings
+    return load_settings(workers=workers) if settings is None else _changed(settings, workers)
+
+
+def _changed(settings: Settings, workers: int) -> Settings:
+    if workers < 1:
+        raise ArgumentError("The number of workers is less than 1.", "Give 1 or more.")
+    return settings.model_copy(update={"workers": workers})
 
 
 def _path(output: Path | str | None) -> Path | None:
