@@ -95,6 +95,7 @@ async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
         with suppress(JournalError):  # a slice that is silent for a minute is free, too
             if jobs.leads:
                 slices.close("")
+        with suppress(JournalError):
             slices.release()
 
 

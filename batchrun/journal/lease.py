@@ -63,6 +63,7 @@ class ProcessLock:
         self._folder = lock_folder(location)
         self._token = token
         self._lock: FileLock | None = None
+        self._keeps_file = False
         self._changing = threading.Lock()
 
     def acquire(self) -> None:
@@ -83,14 +84,19 @@ class ProcessLock:
                 raise unusable(str(self._folder), error) from error
             self._lock = lock
 
+    def keep_file(self) -> None:
+        """Leave the file behind: leases could not be released, and it shows that they are free."""
+        self._keeps_file = True
+
     def release(self) -> None:
         """Release it."""
         with self._changing:
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
-                with suppress(OSError):
-                    self._path(self._token).unlink(missing_ok=True)
+                if not self._keeps_file:
+                    with suppress(OSError):
+                        self._path(self._token).unlink(missing_ok=True)
 
     def is_dead(self, token: str) -> bool | None:
         """Whether another process of this machine is dead; ``None`` if it is none of this machine.
@@ -312,8 +318,10 @@ def hold_batch(
         with beating(beat, hold.lose):
             yield hold
     finally:
-        with suppress(JournalError):  # once the lock is released, the lease is free anyway
+        try:
             writer.submit(delete(leases).where(mine)).result()
+        except JournalError:
+            lock.keep_file()
 
 
 @contextmanager

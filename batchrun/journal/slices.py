@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
-from batchrun.errors import HeldError
+from batchrun.errors import HeldError, JournalError
 from batchrun.journal.database import repeated_on_deadlock, writing
 from batchrun.journal.lease import SILENCE_SECONDS, lives, shared_now, taken_over
 from batchrun.journal.schema import (
@@ -268,7 +268,11 @@ class Slices:
 
     def release(self) -> None:
         """Release all slices of this worker."""
-        self._writer.submit(update(slices).where(self._mine).values(holder=None)).result()
+        try:
+            self._writer.submit(update(slices).where(self._mine).values(holder=None)).result()
+        except JournalError:
+            self._lock.keep_file()
+            raise
 
     def beat(self) -> None:
         """Show that this worker lives."""
