@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
+from batchrun.arguments import checked_arguments
 from batchrun.batch import pipeline
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
-from batchrun.errors import ArgumentError, InputError, NotConfirmedError, UsageError
+from batchrun.errors import InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
 from batchrun.settings import load_settings
-from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -64,6 +64,7 @@ class Reading(TypedDict, total=False):
     reuse: timedelta | None
 
 
+@checked_arguments()
 async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
     """The workflows the key may see.
 
@@ -76,6 +77,7 @@ async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
     return await pipeline.list_workflows(settings)
 
 
+@checked_arguments(Reading.__annotations__)
 async def check(
     source: Request | Path | str | pd.DataFrame,
     workflow: str | None = None,
@@ -100,10 +102,11 @@ async def check(
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
-    request = _request("check", source, workflow, reading)
+    request = _request(source, workflow, reading)
     return await pipeline.check(request, settings, with_credits=with_credits)
 
 
+@checked_arguments(Reading.__annotations__)
 async def run(
     source: Request | Path | str | pd.DataFrame,
     workflow: str | None = None,
@@ -152,7 +155,7 @@ async def run(
         NotConfirmedError: ``confirm`` said no; nothing was triggered.
     """
     report = await pipeline.run(
-        _no_results(_request("run", source, workflow, reading)),
+        _no_results(_request(source, workflow, reading)),
         _with_workers(settings, workers),
         output=_path(output),
         limit=limit,
@@ -168,6 +171,7 @@ async def run(
     return report
 
 
+@checked_arguments()
 async def resume(
     batch_id: str | None = None,
     *,
@@ -179,6 +183,7 @@ async def resume(
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     workers: int | None = None,
+    trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
     """Go on with a batch where it stopped.
@@ -195,6 +200,8 @@ async def resume(
         on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
         workers: As in `run`; with ``only`` it is always one, too.
+        trusted: Also go on with a batch that was started with a key, or writes to a place, that
+            this machine does not know: set it if you know where the journal comes from.
         settings: Key and so on; the service's address is the batch's own unless given.
 
     Raises:
@@ -210,9 +217,11 @@ async def resume(
         control=control,
         decide=_decide(in_doubt),
         form=form,
+        trusted=trusted,
     )
 
 
+@checked_arguments()
 async def work(
     batch_id: str | None = None,
     *,
@@ -247,6 +256,7 @@ async def work(
     )
 
 
+@checked_arguments()
 async def retry(
     batch_id: str | None = None,
     *,
@@ -256,6 +266,7 @@ async def retry(
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
+    trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
     """Send jobs of a batch again that ended without a result, and pay for them again.
@@ -270,6 +281,7 @@ async def retry(
         form: As in `resume`.
         on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
+        trusted: As in `resume`.
         settings: As in `resume`.
 
     Raises:
@@ -284,9 +296,11 @@ async def retry(
         control=control,
         decide=_decide(in_doubt),
         form=form,
+        trusted=trusted,
     )
 
 
+@checked_arguments()
 async def run_marked(
     workbook: Path | str | Rerun,
     *,
@@ -297,6 +311,7 @@ async def run_marked(
     confirm: Callable[[Rerun], bool] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
+    trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
     """Send the rows again that somebody has marked in a workbook of results, and pay for them.
@@ -314,6 +329,7 @@ async def run_marked(
         confirm: Asked with what the workbook asks for, before anything is spent.
         on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
+        trusted: As in `resume`.
         settings: As in `resume`.
 
     Raises:
@@ -339,6 +355,7 @@ async def run_marked(
         control=control,
         decide=_decide(in_doubt),
         form=form,
+        trusted=trusted,
     )
 
 
@@ -375,24 +392,14 @@ def _no_results(request: Request) -> Request:
 
 
 def _request(
-    function: str,
-    source: Request | Path | str | pd.DataFrame,
-    workflow: str | None,
-    reading: Reading,
+    source: Request | Path | str | pd.DataFrame, workflow: str | None, reading: Reading
 ) -> Request:
-    known = Reading.__annotations__
-    for name in reading:
-        if name not in known:
-            raise ArgumentError(
-                f"batchrun.{function} has no parameter {name}.",
-                f"{did_you_mean(name, known)}See: help(batchrun.{function})",
-            )
     if isinstance(source, Request):
         return replace(source, workflow=workflow or source.workflow, **reading)
     if workflow is None:
         raise UsageError(
             "No workflow given.",
-            'Add -w "Account Research". To list the workflows: batchrun workflows',
+            'Name one, such as "Account Research". To list them: batchrun.workflows()',
         )
     return Request(source, workflow, **reading)
 
@@ -407,13 +414,7 @@ def _decide(in_doubt: Literal["hold", "retry", "drop"] | Decide) -> Decide:
 def _with_workers(settings: Settings | None, workers: int | None) -> Settings | None:
     if workers is None:
         return settings
-    return load_settings(workers=workers) if settings is None else _changed(settings, workers)
-
-
-def _changed(settings: Settings, workers: int) -> Settings:
-    if workers < 1:
-        raise ArgumentError("The number of workers is less than 1.", "Give 1 or more.")
-    return settings.model_copy(update={"workers": workers})
+    return (settings or load_settings()).model_copy(update={"workers": workers})
 
 
 def _path(output: Path | str | None) -> Path | None:

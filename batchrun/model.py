@@ -140,12 +140,14 @@ class Table:
         header: Column names as they stand in the file; names may repeat or be blank.
         cells: The cells, shape (columns, rows); the array can't be written to from then on.
         lines: The line number of each row; likewise.
+        misaligned: Lines of rows whose fields seem to be shifted against the header.
     """
 
     source: TableSource
     header: tuple[str, ...]
     cells: npt.NDArray[np.object_]
     lines: npt.NDArray[np.int64]
+    misaligned: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         """Keep a frame, which shares the cells, from changing what is sent."""

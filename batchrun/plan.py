@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, assert_never, overload
 
 import numpy as np
 
+from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, MissingId, ValidId, parse_id
-from batchrun.tables.roles import candidate_contents, swap_notice
+from batchrun.tables.roles import GET_IDS, candidate_contents, swap_notice
 from batchrun.text import as_displayed, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class PlannedRow:
         job: Number of its job, ``None`` when it is invalid.
         company_id: Canonical company id, if any.
         contact_id: Canonical contact id, if any.
-        reason: Why it is invalid, ``""`` when it is not.
+        reason: Why it is invalid, the same for all rows of a kind; ``""`` when it is not.
+        shown: The values that make it invalid, as they can be shown; ``""`` when none does.
     """
 
     row: Row
@@ -60,6 +62,7 @@ class PlannedRow:
     company_id: str | None
     contact_id: str | None
     reason: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class _Decision:
     contact_id: str | None
     body: str
     reason: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +85,24 @@ class _RowPlanner:
     parameters: Parameters
     lenient_ids: bool
     formats: Mapping[int, str]
+    misaligned: frozenset[int]
 
     def decide(self, row: Row) -> _Decision:
         """What is sent for a row."""
         ids: dict[Role, str] = {}
         reasons: list[str] = []
+        shown: list[str] = []
+        if row.line in self.misaligned:
+            reasons.append(
+                "the row is not as wide as the header, and an ID stands in another column"
+            )
         for role, column in self.roles.items():
             match parse_id(row.cells[column], lenient=self.lenient_ids):
                 case ValidId(value):
                     ids[role] = value
-                case DamagedId(reason):
-                    reasons.append(f"{_ROLE_WORDS[role]}: {reason}")
+                case DamagedId() as damaged:
+                    reasons.append(f"{_ROLE_WORDS[role]} {damaged.reason}")
+                    shown.append(damaged.shown)
                 case MissingId():
                     pass
                 case other:
@@ -103,11 +114,12 @@ class _RowPlanner:
         for name, column in self.parameters.columns.items():
             cell = row.cells[column]
             if isinstance(cell, float) and not math.isfinite(cell):
-                reasons.append(f"parameter {name}: {cell} is not a number JSON can carry")
+                reasons.append(f"parameter {name} is not a number JSON can carry")
+                shown.append(str(cell))
             elif cell is not None and cell != "":
                 values[name] = _json_value(as_displayed(cell, self.formats.get(column, "")))
         if reasons:
-            return _Decision(company, contact, "", "; ".join(reasons))
+            return _Decision(company, contact, "", "; ".join(reasons), ", ".join(shown))
         body: dict[str, JSON] = {"workflow_id": self.workflow.id}
         body.update({role.value: value for role, value in ids.items()})
         if values:
@@ -193,7 +205,8 @@ class Bodies(Sequence[str]):
 
 def _planned(row: Row, job: int, decision: _Decision) -> PlannedRow:
     known = None if job < 0 else job
-    return PlannedRow(row, known, decision.company_id, decision.contact_id, decision.reason)
+    ids = decision.company_id, decision.contact_id
+    return PlannedRow(row, known, *ids, decision.reason, decision.shown)
 
 
 def _body_text(body: Mapping[str, JSON]) -> str:
@@ -280,13 +293,39 @@ class Plan:
         """The rows that can't be sent, in input order."""
         return self.rows.invalid
 
+    def invalid_by_reason(self) -> list[tuple[str, list[PlannedRow]]]:
+        """The rows that can't be sent by the reason why, the most frequent reason first."""
+        groups: dict[str, list[PlannedRow]] = {}
+        for row in self.invalid:
+            groups.setdefault(row.reason, []).append(row)
+        return sorted(groups.items(), key=lambda group: -len(group[1]))
+
     @property
     def duplicates(self) -> int:
         """Rows that share the job of an earlier row."""
         return int(np.count_nonzero(self.rows.jobs >= 0)) - len(self.bodies)
 
+    def require_jobs(self) -> None:
+        """Refuse a list with nothing to send.
+
+        Raises:
+            InputError: No row has an ID that can be sent; it says which IDs they have.
+        """
+        if len(self.bodies):
+            return
+        found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
+        columns = "; ".join(f"{each.name}: {each.words}" for each in found)
+        first = self.rows[0]
+        raise InputError(
+            f"Nothing in {self.table.source.name} can be sent: {plural(len(self.rows), 'row')},"
+            f" all invalid. Line {first.row.line}: {first.reason}. {columns}.",
+            GET_IDS,
+        )
+
     def hints(self) -> list[str]:
         """What may save money or points to a mistake."""
+        if not len(self.bodies):
+            return [GET_IDS]
         object_, where = _object_of(self.workflow)
         if set(self.roles) == set(Role):
             return self._company_hint(object_, where)
@@ -381,7 +420,8 @@ def make_plan(
         rates: The quota and the run time, for the estimate.
         lenient_ids: Whether what merely looks like a UUID is sent.
     """
-    planner = _RowPlanner(workflow, roles, parameters, lenient_ids, dict(table.source.formats))
+    formats = dict(table.source.formats)
+    planner = _RowPlanner(workflow, roles, parameters, lenient_ids, formats, table.misaligned)
     jobs = np.full(len(table), -1, dtype=np.int64)
     digests = bytearray()  # of the bodies, which would take most of a large list's memory
     valid: array[int] = array("q")

@@ -60,10 +60,25 @@ def counted(counts: Mapping[Kind, int]) -> str:
     return ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "none"
 
 
+def columns_of(text: str) -> int:
+    """How many columns a text takes: two for each wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in text
+    )
+
+
 def one_line(text: str, most: int, mark: str = "…") -> str:
-    """A text on one line, cut to a number of characters."""
+    """A text on one line of at most ``most`` columns; the mark shows that it was cut."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return line if len(line) <= most else line[: most - len(mark)] + mark
+    if columns_of(line) <= most:
+        return line
+    line = line[:most]  # no character takes less, but a combining one
+    while line and columns_of(line) > most - len(mark):
+        line = line[:-1]
+    return line + mark
 
 
 def visible(text: str, kept: str = "\n\t") -> str:

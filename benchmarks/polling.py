@@ -28,7 +28,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from batchrun.engine import LearnedForecast, Quota
+from batchrun.engine import Forecast, Quota
 from batchrun.engine.engine import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
 from batchrun.engine.forecast import DuePoll
 from batchrun.engine.run_times import RunTimes
@@ -39,7 +39,6 @@ from batchrun.service.parsing import read_quota
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from batchrun.engine import Forecast
     from batchrun.engine.engine import Step
 
 START = 1_790_000_007.0  # somewhere inside a minute
@@ -140,7 +139,7 @@ class Outcome:
         return self.makespan / self.oracle
 
 
-class IntervalForecast:
+class IntervalForecast(Forecast):
     """A poller that knows nothing: fixed intervals, or growing ones."""
 
     def __init__(self, seconds: float, growth: float = 1.0, longest: float = 60.0) -> None:
@@ -197,11 +196,11 @@ def forecast_of(policy: str, kind: RunTimeKind, seed: int) -> Forecast:
     """The forecast that a policy uses."""
     match policy:
         case "batchrun":
-            return LearnedForecast()
+            return Forecast()
         case "batchrun, second batch":
-            first = Simulation(Cell(120, 300, kind, None, seed=seed + 1), LearnedForecast())
+            first = Simulation(Cell(120, 300, kind, None, seed=seed + 1), Forecast())
             first.run()
-            return LearnedForecast(RunTimes(first.run_seconds))
+            return Forecast(RunTimes(first.run_seconds))
         case "every 5 s":
             return IntervalForecast(5)
         case "every 30 s":

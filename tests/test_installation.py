@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from batchrun import installation
-from batchrun.cli.output import call_program, callable_hints
+from batchrun.cli.output import name_commands, runnable_commands
 from batchrun.installation import Change, Installation, Installer, program, this_installation
 
 ROOT = Path(__file__).parents[1]
@@ -242,16 +242,16 @@ def test_hints_name_a_command_that_works_in_this_shell(
 
 
 def test_only_commands_are_called_as_the_shell_calls_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    call_program(".venv/bin/batchrun", ["run", "resume"])
+    name_commands(".venv/bin/batchrun", ["run", "resume"])
     try:
-        assert callable_hints("batchrun resume picks it up.") == (
+        assert runnable_commands("batchrun resume picks it up.") == (
             ".venv/bin/batchrun resume picks it up."
         )
-        assert callable_hints("See: batchrun --help") == "See: .venv/bin/batchrun --help"
+        assert runnable_commands("See: batchrun --help") == "See: .venv/bin/batchrun --help"
         for prose in ("batchrun was updated", "/opt/batchrun run", "batchrun runs it"):
-            assert callable_hints(prose) == prose
+            assert runnable_commands(prose) == prose
     finally:
-        call_program("batchrun", [])
+        name_commands("batchrun", [])
 
 
 def test_a_module_run_by_python_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from batchrun.errors import InputError
 from batchrun.estimate import EstimateRates
 from batchrun.model import Role, Table, TableSource, Workflow
 from batchrun.plan import (
@@ -50,6 +53,38 @@ def test_a_damaged_id_makes_its_row_invalid_and_the_others_go_on() -> None:
     assert [row.row.line for row in plan.invalid] == [3, 4]
     assert "Salesforce" in plan.invalid[0].reason
     assert plan.invalid[1].reason == "no company id"
+
+
+def test_invalid_rows_of_a_kind_have_one_reason_and_show_their_values() -> None:
+    cut_off = "it has fewer than 32 hexadecimal digits, the rest is cut off"
+    plan = plan_of(ACME, "0015g00000XyZabAAB", "", ACME[:-3], "0015g00000QrStuAAC", ACME[:-9])
+    found = [(reason, [row.shown for row in rows]) for reason, rows in plan.invalid_by_reason()]
+    assert found == [
+        (
+            "company id looks like a Salesforce ID (18 characters), not a UUID",
+            ['"0015g00000XyZabAAB"', '"0015g00000QrStuAAC"'],
+        ),
+        (
+            f"company id is not a UUID: {cut_off}",
+            [f'"{ACME[:-3]}", 29 digits', f'"{ACME[:-9]}", 23 digits'],
+        ),
+        ("no company id", [""]),
+    ]
+
+
+def test_a_list_with_nothing_to_send_is_refused_and_says_where_the_ids_are() -> None:
+    plan_of(ACME, "0015g00000XyZabAAB").require_jobs()
+    with pytest.raises(InputError, match=r"2 rows, all invalid.*: 2 Salesforce") as caught:
+        plan_of("0015g00000XyZabAAB", "0015g00000QrStuAAC").require_jobs()
+    assert "Export the list from PG:AI" in caught.value.hint
+
+
+def test_a_row_whose_fields_are_shifted_is_not_sent() -> None:
+    table = table_of(["Name", "Contact ID", "Company ID"], ["Acme", "", BETA], ["Bay", "", ACME])
+    table = dataclasses.replace(table, misaligned=frozenset({2}))
+    plan = make_plan(table, RESEARCH, {Role.COMPANY: 2}, Parameters(), RATES)
+    assert [row.job for row in plan.rows] == [None, 0]
+    assert "not as wide as the header" in plan.invalid[0].reason
 
 
 def test_a_row_with_a_damaged_contact_is_not_sent_as_a_company_row() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
@@ -19,15 +20,17 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.events import Event, log_event
+from batchrun.installation import program
 from batchrun.settings.consent import Consent, agree
+from batchrun.settings.location import SANDBOX_JOURNALS, is_loopback
+from batchrun.settings.model import default_journal
 from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from batchrun.journal import Journal
-    from batchrun.model import BatchResults
+    from batchrun.model import BatchResults, BatchSummary
 
 
 _LOG = logging.getLogger(__name__)
@@ -52,7 +55,7 @@ def write_results(
     if target is None:
         return None
     with journal.results(batch_id, earlier=earlier_batch(journal, batch_id, form)) as found:
-        written = _write(found, target, form)
+        written = _write(found, target, form, journal.location)
     if as_its_workbook:
         with suppress(JournalWriteError):  # the workbook is there, and its place is known
             journal.set_output(batch_id, str(written))
@@ -83,6 +86,21 @@ def earlier_batch(journal: Journal, batch_id: str, form: workbook.Form) -> str |
     return earlier.batch_id
 
 
+def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
+    """The commands that continue with a batch, as the user's shell understands them.
+
+    Args:
+        location: The journal, as it may be shown.
+        summary: The batch.
+    """
+    name = Path(location).name
+    if is_loopback(summary.base_url) and name in SANDBOX_JOURNALS:
+        return workbook.Commands(program(), "--sandbox")
+    if location == str(default_journal()):
+        return workbook.Commands(program())
+    return workbook.Commands(program(), f"--journal {quoted_command(location)}")
+
+
 def write_despite(
     error: JournalWriteError,
     journal: Journal,
@@ -108,14 +126,15 @@ def write_despite(
         if found is None:
             written = write_results(journal, batch_id, target, form)
         else:
-            written = _write(found, target, form)
+            written = _write(found, target, form, journal.location)
         error.what += f" The results so far are in {written}."
 
 
-def _write(found: BatchResults, target: Path, form: workbook.Form) -> Path:
+def _write(found: BatchResults, target: Path, form: workbook.Form, location: str) -> Path:
     """Write results; where they can't be laid out, write them as JSON Lines beside the target."""
     try:
-        written = workbook.write(found, target, form)
+        commands = commands_for(location, found.summary)
+        written = workbook.write(found, target, form, commands=commands)
     except BatchrunError:
         raise
     except Exception as error:
@@ -175,7 +194,8 @@ async def refreshed_workbook(
 
     def refresh() -> None:
         with journal.results(batch_id) as found:
-            workbook.write(found, target, form, beside=False)
+            commands = commands_for(journal.location, found.summary)
+            workbook.write(found, target, form, beside=False, commands=commands)
 
     writer = asyncio.create_task(_write_until(ended, refresh, form.write_every_seconds))
     try:

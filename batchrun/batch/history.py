@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.arguments import checked_arguments
 from batchrun.batch.export import write_results
-from batchrun.batch.recover import unlike_its_key
+from batchrun.batch.recover import needed_consents, unlike_its_key
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining, remaining
 from batchrun.journal.schema import JobState
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.model import BatchSummary, ResultRow, Role
+    from batchrun.settings.consent import ConsentRequest
 
 
 SHORTEST_PREFIX = 4
@@ -60,7 +62,8 @@ class BatchStatus:
     @property
     def working(self) -> bool:
         """Whether anybody works on it now."""
-        return self.holder is not None and not self.holder.silent(datetime.now(UTC))
+        holder = self.holder
+        return holder is not None and not (holder.silent(datetime.now(UTC)) or holder.has_died())
 
     @property
     def something_to_do(self) -> bool:
@@ -86,6 +89,21 @@ class BatchStatus:
         with existing_journal(settings.journal) as journal:
             return unlike_its_key(journal, self.summary, access.key, access.profile)
 
+    def needed_consents(self, settings: Settings, output: Path | None) -> list[ConsentRequest]:
+        """What a person must agree to before it goes on: the journal may be a stranger's.
+
+        Args:
+            settings: Which journal, and which key.
+            output: Where the user wants the results; ``None`` for where the journal says.
+
+        Raises:
+            UsageError: There is no key, or none that may go on with it.
+            JournalError: The journal can't be read.
+        """
+        key = find_access(for_batch(settings, self.summary)).key
+        with existing_journal(settings.journal) as journal:
+            return list(needed_consents(journal, self.summary, key, output))
+
     def __repr__(self) -> str:
         return f"<BatchStatus {self.summary.words}; {self._worked_on}>"
 
@@ -102,6 +120,7 @@ class BatchStatus:
         return f"by {self.holder.words()}" if self.holder and self.working else "by nobody now"
 
 
+@checked_arguments()
 def batches(*, unfinished: bool = False, settings: Settings | None = None) -> list[BatchSummary]:
     """All batches of the journal, newest first; none where nothing was ever run.
 
@@ -129,6 +148,7 @@ def batches(*, unfinished: bool = False, settings: Settings | None = None) -> li
     )
 
 
+@checked_arguments()
 def status(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchStatus:
     """Where a batch stands, also while it runs.
 
@@ -143,6 +163,7 @@ def status(batch_id: str | None = None, *, settings: Settings | None = None) -> 
         return _status(journal, journal.resolve(batch_id))
 
 
+@checked_arguments()
 def watch(
     batch_id: str | None = None,
     *,
@@ -183,6 +204,16 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     )
 
 
+def requests_today(settings: Settings) -> int:
+    """How many requests were sent with the key since midnight UTC, by all that use this journal.
+
+    Raises:
+        BatchrunError: There is no journal or no key.
+    """
+    with existing_journal(settings.journal) as journal:
+        return journal.ledger(find_access(settings).key).spent_today()
+
+
 @dataclass(frozen=True, slots=True)
 class RowPage:
     """Some rows of a batch, as they stand.
@@ -198,6 +229,7 @@ class RowPage:
     rows: tuple[ResultRow, ...]
 
 
+@checked_arguments()
 def rows(
     batch_id: str,
     outcomes: Collection[Outcome] | None = None,
@@ -227,6 +259,7 @@ def rows(
         return RowPage(header, roles, tuple(found))
 
 
+@checked_arguments()
 def results(
     batch_id: str | None = None,
     settings: Settings | None = None,
@@ -274,6 +307,7 @@ def read_details(
         return workbook.details_frame(found, name, source)
 
 
+@checked_arguments()
 def export(
     batch_id: str | None,
     output: Path | str,
@@ -306,6 +340,7 @@ def export(
         return written
 
 
+@checked_arguments()
 def unknown_columns(
     batch_id: str | None = None,
     form: workbook.Form | None = None,
@@ -332,6 +367,7 @@ def unknown_columns(
             return workbook.unknown_columns(found, wanted)
 
 
+@checked_arguments()
 def forget(
     *batch_ids: str,
     older_than: timedelta | None = None,

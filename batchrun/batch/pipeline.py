@@ -27,6 +27,7 @@ from batchrun.batch.history import existing_journal
 from batchrun.batch.recover import (
     hold_doubts,
     prepare_batch,
+    require_consent,
     same_key,
     same_service,
     unlike_its_key,
@@ -42,7 +43,13 @@ from batchrun.batch.worker import (
     working,
 )
 from batchrun.engine import Ending, Progress
-from batchrun.errors import BatchrunError, JournalError, JournalWriteError, StoppedError, UsageError
+from batchrun.errors import (
+    BatchrunError,
+    JournalError,
+    JournalWriteError,
+    StoppedError,
+    UsageError,
+)
 from batchrun.events import Event, log_event
 from batchrun.journal.slices import slice_size
 from batchrun.model import retriable
@@ -208,6 +215,7 @@ async def run(
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
+        plan.require_jobs()
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
@@ -230,6 +238,8 @@ async def run(
             plan = replace(plan, credits=await session.credits())
         if not confirm(plan, earlier):
             return None
+        if earlier is not None:
+            require_consent(journal, earlier, session.key, output)
         known = newest.batch_id if newest else None  # the user confirmed before any later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
@@ -253,6 +263,7 @@ async def resume(
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     form: workbook.Form | None = None,
+    trusted: bool = False,
 ) -> Report:
     """Go on with a batch where it stopped, whatever stopped it.
 
@@ -270,6 +281,8 @@ async def resume(
         on_progress: Called after each step; ``None`` for no calls.
         control: Stops it early.
         form: How and how often the results are written; ``None`` for the usual way.
+        trusted: Go on although the batch was started with a key, or writes to a place, that this
+            machine does not know: the caller knows where the journal comes from.
 
     Raises:
         BatchrunError: As in `run`; the batch is of another service.
@@ -298,6 +311,7 @@ async def resume(
         only,
     )
     async with open_session(settings) as session:
+        require_consent(session.journal, summary, session.key, output, trusted=trusted)
         _log_other_key(session, summary, other_key(settings, summary))
         return await _work(session, run_now)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
 from batchrun.settings import service_of
+from batchrun.settings.consent import Consent, ConsentRequest, agree, has_agreed
 from batchrun.settings.location import is_loopback
+from batchrun.text import quoted_command
+from batchrun.workbook.marks import signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide, Outcome, ResultRow
@@ -77,6 +81,87 @@ def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str
     if not journal.begun_with_another_key(batch.batch_id, key):
         return ""
     return "PGAI_API_KEY" if profile is None else f"profile {profile}"
+
+
+def needed_consents(
+    journal: Journal, batch: BatchSummary, key: str, output: Path | None
+) -> Iterator[ConsentRequest]:
+    """What a person must agree to before a batch goes on: its journal may be a stranger's.
+
+    A batch that was begun with the key in use, and whose results this machine has written before,
+    needs nothing.
+
+    Args:
+        journal: The journal.
+        batch: Which batch.
+        key: The key that would pay now.
+        output: Where the user wants the results; ``None`` for where the journal says.
+    """
+    key_hash = journal.key_begun_with(batch.batch_id)
+    begun_with = key_hash or f"of batch {batch.batch_id}"
+    if key_hash != journal.key_hash(key) and not has_agreed(Consent.KEY, begun_with):
+        yield ConsentRequest(
+            Consent.KEY,
+            begun_with,
+            f"Batch {batch.batch_id} was started with a key that this machine has never used.",
+            f"Pay for its {batch.workflow.name} with your key?",
+        )
+    target = batch.target or batch.output
+    if output is not None or target is None or has_agreed(Consent.OUTPUT, target):
+        return
+    folder, path = Path(target).absolute().parent.resolve(), batch.source.path
+    known = [Path.cwd()] if path is None else [Path.cwd(), Path(path).absolute().parent]
+    is_known = any(folder.is_relative_to(each.resolve()) for each in known)
+    if not is_known or (Path(target).exists() and not _is_workbook_of(target, batch.batch_id)):
+        yield ConsentRequest(
+            Consent.OUTPUT,
+            target,
+            f"The journal says that the results of batch {batch.batch_id} go to "
+            f"{Path(target).absolute()}, which this machine has never written.",
+            "Write them there?",
+        )
+
+
+def _is_workbook_of(target: str, batch_id: str) -> bool:
+    """Whether a file holds this batch's results already, and may be replaced by newer ones."""
+    signature = signature_of(Path(target))
+    return signature is not None and signature.batch_id == batch_id
+
+
+def consent_refused(request: ConsentRequest, batch_id: str) -> UsageError:
+    """The error where nobody has agreed, and nobody can be asked."""
+    other = ", choose a place with -o" if request.kind is Consent.OUTPUT else ""
+    return UsageError(
+        f"{request.what} Nothing was triggered.",
+        f"If that is right, resume it once at a terminal{other}, or call "
+        f"batchrun.resume with trusted=True: {quoted_command('batchrun', 'resume', batch_id)}",
+    )
+
+
+def require_consent(
+    journal: Journal,
+    batch: BatchSummary,
+    key: str,
+    output: Path | None,
+    *,
+    trusted: bool = False,
+) -> None:
+    """Check that a person has agreed to what a batch needs; see `needed_consents`.
+
+    Args:
+        journal: The journal.
+        batch: Which batch.
+        key: The key that would pay now.
+        output: As in `needed_consents`.
+        trusted: The caller agrees.
+
+    Raises:
+        UsageError: Nobody has.
+    """
+    for request in needed_consents(journal, batch, key, output):
+        if not trusted:
+            raise consent_refused(request, batch.batch_id)
+        agree(request.kind, request.value)
 
 
 async def prepare_batch(

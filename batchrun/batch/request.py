@@ -18,7 +18,7 @@ from batchrun.tables import (
     find_roles,
     from_frame,
     load,
-    unused_notices,
+    role_notices,
 )
 from batchrun.tables.isolated import open_book
 
@@ -135,7 +135,7 @@ def load_request(request: Request, settings: Settings) -> Loaded:
     """
     table = _table(request, settings)
     roles = _roles(table, request)
-    table = _with_notices(table, unused_notices(table, roles, request.without))
+    table = _with_notices(table, role_notices(table, roles, request.without))
     columns = {
         name: find_column(table, column, "--param-column")
         for name, column in request.parameter_columns.items()
@@ -218,22 +218,22 @@ def preview(request: Request, settings: Settings) -> Preview:
     problem = None
     try:
         roles = _roles(table, request)
-        table = _with_notices(table, unused_notices(table, roles, request.without))
+        table = _with_notices(table, role_notices(table, roles, request.without))
     except InputError as error:
         problem = error
     columns = tuple(candidate_contents(table, roles, lenient=request.lenient_ids))
     sheets: tuple[str, ...] = ()
     if table.source.sheet is not None and table.source.path is not None:
-        sheets = _sheet_names(Path(table.source.path), _limits(settings))
+        sheets = sheet_names(Path(table.source.path), settings)
     return Preview(table, roles, columns, problem, sheets)
 
 
-def _sheet_names(path: Path, limits: LoadLimits) -> tuple[str, ...]:
-    """The visible sheets of a workbook."""
+def sheet_names(path: Path, settings: Settings) -> tuple[str, ...]:
+    """The visible sheets of a workbook; none for a file that is not one."""
     try:
-        with open_book(path.read_bytes(), path.name, limits) as book:
+        with open_book(path.read_bytes(), path.name, _limits(settings)) as book:
             return tuple(sheet.name for sheet in book.sheets if sheet.visible)
-    except OSError:
+    except (InputError, OSError):
         return ()
 
 

@@ -16,7 +16,8 @@ from batchrun.settings import Settings, load_settings
 from batchrun.settings.location import shown
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.workbook.layout import AGAIN
-from batchrun.workbook.marks import MENDED, read_results, signature_of
+from batchrun.workbook.marks import read_results, signature_of
+from batchrun.workbook.reasons import MENDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -259,8 +260,8 @@ def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJ
 def _unknown_ids() -> _UnclearError:
     return _UnclearError(
         "its IDs are not among those that were sent",
-        f"Mend it in the list and {MENDED}: what the others have brought in the last 30 "
-        "days is taken over, not paid for again.",
+        f"Correct it in the list and {MENDED}: results of the last 30 days are reused, not paid "
+        "for again.",
     )
 
 

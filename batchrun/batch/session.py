@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchrun.engine import (
     REMEMBERED,
     Clock,
-    LearnedForecast,
+    Forecast,
     Quota,
     QuotaShare,
     RunTimes,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import timedelta
 
-    from batchrun.engine import Forecast
     from batchrun.estimate import Estimate
     from batchrun.model import BatchSummary, Workflow
     from batchrun.plan import Plan
@@ -116,7 +115,7 @@ class Session:
         """When executions of a workflow end, by what the journal's earlier batches tell."""
         base_url = self.settings.base_url
         seconds = self.journal.run_seconds(workflow_id, base_url, limit=REMEMBERED)
-        return LearnedForecast(RunTimes(seconds))
+        return Forecast(RunTimes(seconds))
 
     def knowing(self, plan: Plan, reuse: timedelta | None, earlier: BatchSummary | None) -> Plan:
         """The plan with what other batches made of its jobs.

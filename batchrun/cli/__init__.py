@@ -20,8 +20,8 @@ from batchrun.cli.commands_web import add_web_command
 from batchrun.cli.commands_work import add_work_command
 from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
-from batchrun.cli.options import announced
-from batchrun.cli.output import call_program, open_standard_streams, replace_unprintable
+from batchrun.cli.output import name_commands, open_standard_streams, replace_unprintable
+from batchrun.cli.settings import announced
 from batchrun.cli.signals import exit_codes, ignore_interrupts, interrupts_restored
 from batchrun.errors import ExitCode, UsageError
 from batchrun.installation import program
@@ -126,7 +126,7 @@ def _run(typed: list[str]) -> int:
     """Run a command; its exit code."""
     unseen = Unseen()
     command: Any = typer.main.get_command(app)
-    call_program(program(), command.commands)
+    name_commands(program(), command.commands)
     with unseen.listening():
         try:
             # It may stand anywhere, also behind a command. Without it typer looks itself, since it

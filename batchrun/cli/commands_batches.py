@@ -6,7 +6,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,50 +17,47 @@ import typer
 from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import unknown_to_results
-from batchrun.cli.notifications import command_for
 from batchrun.cli.options import (
     AsJson,
-    BaseUrl,
     Batch,
     ColumnOptions,
     ForCrm,
     JournalAt,
-    LogFile,
-    NotifyCommand,
-    NotifyDesktop,
     Output,
-    ProfileName,
-    Quiet,
+    ReportOptions,
     SandboxJournal,
+    ServiceOptions,
     Yes,
     age,
     batch_ids,
-    configuration_of,
     form_from,
-    sandbox_hint,
-    sandbox_of,
-    settings_from,
-    settings_to_look,
-    settings_with_journal,
+    settings_of,
     with_option_groups,
-    with_sandbox_journal,
 )
 from batchrun.cli.output import (
     LABEL,
     Whole,
-    cut,
+    begin_log_block,
     is_screen,
     mark_of,
     print_exact,
     print_lines,
     print_text,
     room_of,
+    runnable_commands,
 )
 from batchrun.cli.prompts import beside_question, confirm, keep_stdout_clean, on_stderr
-from batchrun.cli.runner import OutputMode, continue_batch
+from batchrun.cli.runner import continue_batch
+from batchrun.cli.settings import (
+    configuration_of,
+    sandbox_for,
+    sandbox_hint,
+    settings_from,
+    settings_with_journal,
+)
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import did_you_mean, visible
+from batchrun.text import did_you_mean, one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -72,8 +68,6 @@ if TYPE_CHECKING:
 
 
 BATCHES_PANEL = "Batches"
-LEAST = 14
-"""What a name in the table of batches may be cut to."""
 
 
 def add_batch_commands(app: typer.Typer) -> None:
@@ -103,7 +97,7 @@ def add_batch_commands(app: typer.Typer) -> None:
     )
     add_command(
         app,
-        retry,
+        with_option_groups(retry),
         "batchrun retry  # failed and rejected rows of the newest batch",
         "batchrun retry 1124-acc --outcome timed-out --yes",
         panel=BATCHES_PANEL,
@@ -186,18 +180,16 @@ def status(
     """Show the progress of a batch."""
     from batchrun import status as status_of
     from batchrun import watch as looks_at
-    from batchrun.cli.messages import journal_option
 
     if watch and as_json:
         raise UsageError("--watch and --json can't be combined.", "Leave one out.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
-    where = journal_option(settings, journal, sandbox=sandbox)
     if as_json:
         print_exact(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
-        show_live(_lines_of(each, where) for each in looks_at(batch, settings=settings))
+        show_live(_lines_of(each) for each in looks_at(batch, settings=settings))
     else:
-        print_lines(_lines_of(status_of(batch, settings=settings), where))
+        print_lines(_lines_of(status_of(batch, settings=settings)))
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
@@ -210,8 +202,8 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
     }
 
 
-def _lines_of(stands: BatchStatus, where: str) -> list[str]:
-    """Where a batch stands, in lines; and by which option `resume` finds it."""
+def _lines_of(stands: BatchStatus) -> list[str]:
+    """The state of a batch, in lines."""
     from batchrun.cli.messages import counts, opens_words
     from batchrun.text import duration, plural
 
@@ -245,9 +237,9 @@ def _lines_of(stands: BatchStatus, where: str) -> list[str]:
     if summary.output:
         lines.append(Whole(f"Workbook:  {summary.output}"))
     if summary.unfinished and not stands.working:
-        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
+        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}"))
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
-        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}"))
     return lines
 
 
@@ -258,7 +250,7 @@ def list_batches(
     from batchrun import batches
     from batchrun.cli.messages import summary_json
 
-    found = batches(settings=settings_to_look(sandbox=sandbox, journal=journal))
+    found = batches(settings=settings_from(sandbox=sandbox, journal=journal))
     if as_json:
         print_exact(json.dumps([summary_json(summary) for summary in found]))
     elif found:
@@ -272,7 +264,7 @@ def list_batches(
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Batches as a table on a terminal, else a line each with all of it."""
     from batchrun.cli.messages import age_words, counts, counts_in_short
-    from batchrun.cli.output import is_screen, mark_of, room_of, table
+    from batchrun.cli.output import table
 
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
@@ -291,27 +283,11 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             counts_in_short(one),
             one.workflow.name,
             one.source.name,
-            one.output or "",
+            Path(one.output).name if one.output else "",
         ]
         for one in found
     ]
-    workbook = header.index("workbook")
-    names = [len(Path(one.output).name) + 1 for one in found if one.output]
-    lines, left_out = table(
-        header,
-        rows,
-        room_of(sys.stdout),
-        mark_of(sys.stdout),
-        whole={0, 1, 2},
-        paths={workbook},
-        least={3: LEAST, 4: LEAST, workbook: max(names, default=0)},  # the name of each is whole
-    )
-    if left_out:
-        lines += [
-            "",
-            f"Left out for want of room: {', '.join(left_out)}. See: batchrun status BATCH",
-        ]
-    return lines
+    return table(header, rows, room_of(sys.stdout), whole={0, 1, 2}).split("\n")
 
 
 ROWS_SHOWN = 10
@@ -336,15 +312,9 @@ def retry(
     outcome: Outcomes = None,
     output: Output = None,
     yes: Yes = False,
-    use_sandbox: SandboxJournal = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    journal: JournalAt = None,
-    log_file: LogFile = None,
-    notify_command: NotifyCommand = None,
-    notify: NotifyDesktop = False,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
+    *,
+    service: ServiceOptions,
+    reporting: ReportOptions,
 ) -> None:
     """Send failed rows again (you pay for them again)."""
     from batchrun import aio
@@ -352,29 +322,21 @@ def retry(
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
-    given: dict[str, Any] = {
-        "profile": profile,
-        "base_url": base_url,
-        "journal": journal,
-        "log_file": log_file,
-    }
-    settings = settings_with_journal(sandbox=use_sandbox, **given)
+    given = settings_of(service, reporting)
+    settings = settings_with_journal(**given)
     summary = status_of(batch, settings=settings).summary
     files = configuration_of(summary)
-    with ExitStack() as stack:
-        settings = settings_from(configuration=files, **given)
-        if use_sandbox:
-            replaced = stack.enter_context(sandbox_of(summary))
-            settings = with_sandbox_journal(settings, journal).model_copy(update=replaced)
+    settings = settings_from(configuration=files, **given)
+    with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
+        if not reporting.for_scripts:
+            begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
         try:
             continue_batch(
                 partial(aio.retry, summary.batch_id, outcomes=chosen),
                 settings,
-                OutputMode(
-                    as_json, quiet, command_for(notify_command, notify), use_sandbox, journal
-                ),
+                reporting.mode(),
                 output=output,
                 decide=in_doubt_decision(InDoubt.HOLD),
                 form=form_from(
@@ -382,7 +344,7 @@ def retry(
                 ),
             )
         except typer.Exit:
-            if not quiet:
+            if not reporting.quiet:
                 print_lines(_reasons(summary.batch_id, settings), err=True)
             raise
 
@@ -390,9 +352,9 @@ def retry(
 def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
     """Why rows that were sent again have failed again."""
     from batchrun import rows
-    from batchrun.text import one_line, plural
+    from batchrun.text import plural
 
-    again = {Outcome.FAILED, Outcome.REJECTED}
+    again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
     found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
     for message, number in Counter(row.message for row in found).most_common(3):
         yield f"Again:     {plural(number, 'row')}: {one_line(message, 300)}"
@@ -584,17 +546,17 @@ class _Picture:
     def draw(self, lines: Sequence[str]) -> None:
         if not is_screen(sys.stdout):
             if list(lines) != self._shown:
-                typer.echo(visible("\n".join([*([""] if self._shown else []), *lines])))
+                print_lines([*([""] if self._shown else []), *lines])
             self._shown = list(lines)
             return
         # A line that the terminal wraps itself would be two to go back over.
         width, mark = room_of(sys.stdout), mark_of(sys.stdout)
         back = f"\x1b[{len(self._shown)}A\r\x1b[J" if self._shown else ""
-        self._shown = [_cut(visible(line), width, mark) for line in lines]
+        self._shown = [_cut(visible(runnable_commands(line)), width, mark) for line in lines]
         typer.echo(back + "\n".join(self._shown))
 
 
 def _cut(line: str, width: int, mark: str) -> str:
-    """As `cut`, with the blanks that align what is said."""
+    """As `one_line`, with the blanks behind the label."""
     label, rest = line[:LABEL], line[LABEL:]
-    return label + cut(rest, width - len(label), mark) if rest else label
+    return label + one_line(rest, width - len(label), mark) if rest else label

@@ -14,16 +14,30 @@ import typer
 
 from batchrun.cli.consent import confirm_address
 from batchrun.cli.help import SERVICE, THE_LIST, add_command
-from batchrun.cli.options import AsJson, BaseUrl, Daily, JournalAt, ProfileName, Rate, settings_from
-from batchrun.cli.output import columns_of, is_screen, print_exact, print_lines, print_text, room_of
+from batchrun.cli.options import (
+    AsJson,
+    BaseUrl,
+    Daily,
+    JournalAt,
+    ProfileName,
+    Rate,
+    Sandbox,
+    SandboxJournal,
+)
+from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, room_of
 from batchrun.cli.prompts import on_stderr
+from batchrun.cli.settings import SANDBOX_SPEED, journal_path, settings_from, settings_or_sandbox
 from batchrun.cli.signals import interruptible
 from batchrun.errors import BatchrunError, UsageError
+from batchrun.text import columns_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batchrun.model import BatchSummary
     from batchrun.sandbox import Faults
     from batchrun.settings import Settings
+    from batchrun.settings.credentials import ShownSetting
 
 
 Name = Annotated[
@@ -37,17 +51,24 @@ Name = Annotated[
 ]
 
 
+def _refuse(sandbox: bool) -> None:
+    if sandbox:
+        raise UsageError(
+            "The sandbox needs no key, so there is nothing to save or delete.",
+            "To practice: batchrun run FILE --sandbox",
+        )
+
+
+NoSandbox = Annotated[bool, typer.Option("--sandbox", hidden=True, callback=_refuse)]
+
+
 SETUP_PANEL = "Set up and check"
 
 
 def add_config_commands(app: typer.Typer) -> None:
     """Add the commands about keys, settings and the service."""
     add_command(
-        app,
-        doctor,
-        "batchrun doctor",
-        "batchrun doctor --profile north",
-        panel=SETUP_PANEL,
+        app, doctor, "batchrun doctor", "batchrun doctor --profile north", panel=SETUP_PANEL
     )
     add_command(
         app,
@@ -90,9 +111,7 @@ def login(
     no_check: Annotated[
         bool,
         typer.Option(
-            "--no-check",
-            help="Save the key without asking the service.",
-            rich_help_panel=SERVICE,
+            "--no-check", help="Save the key without asking the service.", rich_help_panel=SERVICE
         ),
     ] = False,
     in_file: Annotated[
@@ -103,11 +122,13 @@ def login(
             rich_help_panel=SERVICE,
         ),
     ] = False,
+    use_sandbox: NoSandbox = False,
 ) -> None:
     """Check your API key and save it.
 
     Type it when asked, or send it to standard input.
     """
+    del use_sandbox
     from batchrun.login import address_for, log_in
     from batchrun.settings import service_of, stored_profiles
     from batchrun.settings.credentials import usual_profile
@@ -155,11 +176,13 @@ def logout(
         bool,
         typer.Option("--all", help="Delete the keys of all profiles.", rich_help_panel=SERVICE),
     ] = False,
+    use_sandbox: NoSandbox = False,
 ) -> None:
     """Delete a saved API key."""
     from batchrun.settings import key_source, stored_profiles
     from batchrun.settings.credentials import usual_profile
 
+    del use_sandbox
     if every and profile is not None:
         raise UsageError("--all and --profile can't be combined.", "Leave one out.")
     settings = settings_from()
@@ -229,6 +252,7 @@ def show_configuration(
     ] = None,
     profile: ProfileName = None,
     base_url: BaseUrl = None,
+    use_sandbox: SandboxJournal = False,
     journal: JournalAt = None,
     rate: Rate = None,
     daily: Daily = None,
@@ -247,8 +271,10 @@ def show_configuration(
         "daily": daily,
     }
     files = find_configuration(file)
-    settings = settings_from(configuration=files, **options)
+    settings = settings_from(sandbox=use_sandbox, configuration=files, **options)
     shown = shown_settings(settings, files)
+    if use_sandbox:
+        shown = _as_in_the_sandbox(shown, settings)
     stored = stored_profiles()
     if as_json:
         document = {
@@ -284,12 +310,34 @@ def show_configuration(
     print_text(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
 
 
+def _as_in_the_sandbox(
+    shown: Sequence[ShownSetting], settings: Settings
+) -> tuple[ShownSetting, ...]:
+    """What other commands with --sandbox use in place of these."""
+    from batchrun.settings.model import Origin
+
+    values = {
+        "api_key": "sandbox",
+        "base_url": "http://127.0.0.1, a free port",
+        "journal": settings.journal,
+        "profile": "",
+        "speed": f"{SANDBOX_SPEED:g}",
+    }
+    return tuple(
+        replace(one, value=values[one.name], origin=Origin.OPTION, where="--sandbox")
+        if one.name in values
+        else one
+        for one in shown
+    )
+
+
 TEXT_BEGINS = len("warning  Quota     ")
 
 
 def doctor(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
+    use_sandbox: Sandbox = False,
     journal: JournalAt = None,
     as_json: AsJson = False,
 ) -> None:
@@ -299,10 +347,16 @@ def doctor(
     """
     from batchrun.doctor import Verdict, examine, exit_code_of, terminal_of_process
 
-    options = {"profile": profile, "base_url": base_url, "journal": journal}
-    with suppress(UsageError):  # it is one of the findings
-        confirm_address(settings_from(profile=profile, base_url=base_url, journal=journal))
-    found = asyncio.run(examine(terminal_of_process(), **options))
+    options: dict[str, Any] = {"profile": profile, "base_url": base_url, "journal": journal}
+    if use_sandbox:
+        with settings_or_sandbox(sandbox=True, **options) as settings:
+            names = ("base_url", "api_key", "speed", "journal")
+            replaced = {name: getattr(settings, name) for name in names}
+            found = asyncio.run(examine(terminal_of_process(), **replaced))
+    else:
+        with suppress(UsageError):  # it is one of the findings
+            confirm_address(settings_from(**options))
+        found = asyncio.run(examine(terminal_of_process(), **options))
     code = exit_code_of(found)
     if as_json:
         findings = [
@@ -329,14 +383,17 @@ RunTimes: TypeAlias = Literal["lognormal", "bimodal", "uniform", "short", "none"
 
 
 def workflows(
-    profile: ProfileName = None, base_url: BaseUrl = None, as_json: AsJson = False
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    use_sandbox: Sandbox = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the workflows you can run."""
     import batchrun
 
-    settings = settings_from(profile=profile, base_url=base_url)
-    confirm_address(settings)
-    found = batchrun.workflows(settings=settings)
+    with settings_or_sandbox(use_sandbox, profile=profile, base_url=base_url) as settings:
+        confirm_address(settings)
+        found = batchrun.workflows(settings=settings)
     if as_json:
         fields = ("id", "name", "description", "status")
         print_exact(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
@@ -447,7 +504,6 @@ COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
 
 def welcome() -> None:
     """Say what to do next, by what is there already."""
-    from batchrun.cli.options import settings_from
     from batchrun.settings import address_of, given_key, profile_of, stored_profiles
 
     settings = settings_from()
@@ -491,8 +547,6 @@ def _unfinished(settings: Settings) -> list[str]:
 
 def newest_unfinished(settings: Settings) -> BatchSummary | None:
     """The newest batch that is not finished; no journal is made by looking."""
-    from batchrun.cli.options import journal_path
-
     path = journal_path(settings)
     if path is not None and not path.exists():
         return None

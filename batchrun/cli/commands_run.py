@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,7 @@ import typer
 from batchrun.cli.commands_batches import in_doubt_decision
 from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
-from batchrun.cli.notifications import command_for
 from batchrun.cli.options import (
-    SANDBOX_SPEED,
     Again,
     AsJson,
     BaseUrl,
@@ -32,40 +30,46 @@ from batchrun.cli.options import (
     Limit,
     List,
     ListOptions,
-    LogFile,
-    NotifyCommand,
-    NotifyDesktop,
     Output,
+    PaceOptions,
     ProfileName,
-    Quiet,
     Rate,
+    ReportOptions,
     Reuse,
     Sandbox,
-    SandboxJournal,
     SaveOptions,
-    StopAfterFailures,
-    Wait,
-    Workers,
+    ServiceOptions,
     Workflow,
     WriteEvery,
     Yes,
     age,
-    configuration_beside,
-    configuration_of,
     form_from,
-    print_configuration,
     request_from,
-    sandbox_of,
     save_typed_options,
-    settings_from,
-    settings_with_journal,
+    settings_of,
     with_option_groups,
-    with_sandbox_journal,
 )
-from batchrun.cli.output import Whole, print_exact, print_lines, print_text
+from batchrun.cli.output import (
+    OutputMode,
+    Whole,
+    begin_log_block,
+    print_exact,
+    print_lines,
+    print_text,
+)
 from batchrun.cli.prompts import beside_question, confirm
 from batchrun.cli.resume_all import resume_all
-from batchrun.cli.runner import OutputMode, continue_batch, run_list
+from batchrun.cli.runner import continue_batch, run_list
+from batchrun.cli.settings import (
+    configuration_beside,
+    configuration_of,
+    print_configuration,
+    replaceable_results,
+    sandbox_for,
+    settings_from,
+    settings_or_sandbox,
+    settings_with_journal,
+)
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
 
@@ -88,7 +92,7 @@ def is_given_back(file: Path) -> bool:
 
 
 def run_marked(
-    file: Path,
+    marked: Rerun,
     settings: Settings,
     workflow: str | None,
     output: Path | None,
@@ -99,16 +103,14 @@ def run_marked(
     yes: bool,
 ) -> None:
     """Send the marked rows again; all others stay as they are."""
-    from batchrun import Rerun, aio
+    from batchrun import aio
 
-    marked = Rerun.read(file, settings=settings)
-    assert marked is not None  # the caller has looked
     _same_workflow(marked, workflow)
     to_stderr = mode.as_json or mode.quiet
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
     if not marked.jobs:
-        _end_as_it_stands(marked.summary, settings, mode)
+        _end_as_it_stands(marked.summary, mode)
     confirm_batch(settings, marked.summary, output or marked.output)
     if not _confirm(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
@@ -159,7 +161,7 @@ def _already_words(marked: Rerun) -> Iterator[str]:
         yield f"{wait} to be sent already; batchrun resume goes on."
 
 
-def _end_as_it_stands(summary: BatchSummary, settings: Settings, mode: OutputMode) -> NoReturn:
+def _end_as_it_stands(summary: BatchSummary, mode: OutputMode) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
     from batchrun.cli import messages
 
@@ -168,8 +170,7 @@ def _end_as_it_stands(summary: BatchSummary, settings: Settings, mode: OutputMod
     print_text(f"Batch:     {summary.batch_id}")
     print_text(f"Rows:      {messages.counts(summary)}")
     if summary.unfinished:
-        where = messages.journal_option(settings, mode.journal, sandbox=mode.sandbox)
-        print_text(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
+        print_text(Whole(f"Resume:    batchrun resume {summary.batch_id}"))
     if summary.output is not None:
         print_text(Whole(f"Workbook:  {summary.output}"))
     raise typer.Exit(_exit_code(summary))
@@ -224,27 +225,6 @@ def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
     return confirm("Send them again (you pay again)?")
-
-
-@contextmanager
-def settings_or_sandbox(use_sandbox: bool, **given: Any) -> Iterator[Settings]:
-    """The settings; with an embedded sandbox behind them when one is wanted.
-
-    Raises:
-        UsageError: One of them can't be used, or names another service beside the sandbox.
-    """
-    with ExitStack() as stack:
-        if use_sandbox:
-            for name, option in (("base_url", "--base-url"), ("profile", "--profile")):
-                if given.get(name):
-                    raise UsageError(f"--sandbox and {option} can't be combined.", "Leave one out.")
-            from batchrun.sandbox import SandboxSettings, running
-
-            given["base_url"] = stack.enter_context(running(SandboxSettings(), speed=SANDBOX_SPEED))
-            given |= {"api_key": "sandbox", "speed": SANDBOX_SPEED}
-        settings = settings_from(**given)
-        typed = given.get("journal")
-        yield with_sandbox_journal(settings, typed) if use_sandbox else settings
 
 
 DEMO_WORKFLOW = "Account Research"
@@ -312,8 +292,7 @@ def check(
     base_url: BaseUrl = None,
     use_sandbox: Sandbox = False,
     details: Annotated[
-        bool,
-        typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST),
+        bool, typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST)
     ] = False,
     save_options: SaveOptions = False,
     as_json: AsJson = False,
@@ -323,7 +302,7 @@ def check(
 
     if save_options and str(file) == "-":
         raise UsageError("--save-options needs a list in a file.", "Leave it out.")
-    given = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
+    given: dict[str, Any] = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
     with _from_stdin(file) as path:
         files = configuration_beside(path)
         request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
@@ -377,43 +356,23 @@ def run(
     dry_run: DryRun = False,
     reuse: Reuse = None,
     again: Again = False,
-    rate: Rate = None,
-    daily: Daily = None,
-    wait: Wait = False,
-    stop_after_failures: StopAfterFailures = None,
-    workers: Workers = None,
+    pace: PaceOptions,
     columns: ColumnOptions,
     write_every: WriteEvery = None,
     save_options: SaveOptions = False,
-    log_file: LogFile = None,
-    notify_command: NotifyCommand = None,
-    notify: NotifyDesktop = False,
-    quiet: Quiet = False,
-    use_sandbox: Sandbox = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    journal: JournalAt = None,
-    as_json: AsJson = False,
+    service: ServiceOptions,
+    reporting: ReportOptions,
 ) -> None:
     """Run a workflow for every row of a list and write a workbook.
 
     Shows the plan and the cost and asks before anything is spent.
     """
+    from batchrun import Rerun
+
     files = configuration_beside(file)
     form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
-    given = {
-        "configuration": files,
-        "profile": profile,
-        "base_url": base_url,
-        "rate": rate,
-        "daily": daily,
-        "wait": wait or None,
-        "stop_after_failures": stop_after_failures,
-        "workers": workers,
-        "journal": journal,
-        "log_file": log_file,
-    }
-    mode = OutputMode(as_json, quiet, command_for(notify_command, notify), use_sandbox, journal)
+    given = settings_of(pace, service, reporting) | {"configuration": files}
+    mode = reporting.mode()
     if str(file) == "-":
         raise UsageError(
             "A run can't read its list from standard input.",
@@ -421,24 +380,31 @@ def run(
         )
     if is_given_back(file):
         _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
-        with settings_or_sandbox(use_sandbox, **given) as settings:
-            print_configuration(files, settings)
-            if dry_run:
-                _show_marked(file, settings, as_json=as_json)
-            else:
-                run_marked(file, settings, workflow, output, limit, form, mode, yes=yes)
+        settings = settings_from(**given)
+        print_configuration(files, settings)
+        if dry_run:
+            _show_marked(file, settings, as_json=reporting.as_json)
+            return
+        marked = Rerun.read(file, settings=settings)
+        assert marked is not None  # it is given back
+        with sandbox_for(marked.summary, settings, wanted=service.sandbox) as settings:
+            run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
     request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
-    with settings_or_sandbox(use_sandbox, **given) as settings:
+    if not reporting.for_scripts and not dry_run:
+        begin_log_block(f"List {file.name}")
+    with settings_or_sandbox(**given) as settings:
         print_configuration(files, settings)
+        if service.sandbox and output is None and form.usual is None:
+            output = replaceable_results(settings, file)
         if save_options:
             from batchrun.settings import ListDefaults
 
             typed = request_from(file, request.workflow, reading, None, ListDefaults())
-            others = {"write_every": write_every, "wait": wait, "daily": daily}
+            others = {"write_every": write_every, "wait": pace.wait, "daily": pace.daily}
             save_typed_options(file, typed, columns, **others)
         if dry_run:
-            _show_plan(request, settings, as_json=as_json)
+            _show_plan(request, settings, as_json=reporting.as_json)
             return
         run_list(request, settings, output, limit, form, mode, yes=yes, again=again)
 
@@ -450,62 +416,34 @@ def resume(
     output: Output = None,
     limit: Limit = None,
     in_doubt: Doubts = None,
-    rate: Rate = None,
-    daily: Daily = None,
-    wait: Wait = False,
-    stop_after_failures: StopAfterFailures = None,
-    workers: Workers = None,
-    use_sandbox: SandboxJournal = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    journal: JournalAt = None,
-    as_json: AsJson = False,
+    pace: PaceOptions,
     columns: ColumnOptions,
     write_every: WriteEvery = None,
-    log_file: LogFile = None,
-    notify_command: NotifyCommand = None,
-    notify: NotifyDesktop = False,
-    quiet: Quiet = False,
+    service: ServiceOptions,
+    reporting: ReportOptions,
 ) -> None:
     """Pick up a batch where it left off."""
-    given: dict[str, Any] = {
-        "profile": profile,
-        "base_url": base_url,
-        "rate": rate,
-        "daily": daily,
-        "wait": wait or None,
-        "stop_after_failures": stop_after_failures,
-        "workers": workers,
-        "journal": journal,
-        "log_file": log_file,
-    }
+    given = settings_of(pace, service, reporting)
+    mode = reporting.mode()
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
         files = configuration_of(summary)
-        settings = settings_from(configuration=files, **given)
-        return files, with_sandbox_journal(settings, journal) if use_sandbox else settings
+        return files, settings_from(configuration=files, **given)
 
     def resume_batch(summary: BatchSummary, found: tuple[Configuration, Settings]) -> None:
         from batchrun import aio
 
         files, settings = found
         form = form_from(
-            columns,
-            write_every=write_every,
-            defaults=files.defaults,
-            source=summary.source.path,
+            columns, write_every=write_every, defaults=files.defaults, source=summary.source.path
         )
         print_configuration(files, settings)
-        with ExitStack() as stack:
-            if use_sandbox:
-                settings = settings.model_copy(update=stack.enter_context(sandbox_of(summary)))
+        with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             continue_batch(
                 partial(aio.resume, summary.batch_id),
                 settings,
-                OutputMode(
-                    as_json, quiet, command_for(notify_command, notify), use_sandbox, journal
-                ),
+                mode,
                 output=output,
                 limit=limit,
                 decide=in_doubt_decision(in_doubt),
@@ -513,8 +451,8 @@ def resume(
                 asks=True,
             )
 
-    to_stderr = as_json or quiet
-    settings = settings_with_journal(sandbox=use_sandbox, **given)
+    to_stderr = reporting.for_scripts
+    settings = settings_with_journal(**given)
     if all_batches:
         for_one = {"BATCH": batch, "--output": output, "--limit": limit}
         resume_all(settings, for_one, configured, resume_batch, to_stderr=to_stderr)
@@ -522,13 +460,14 @@ def resume(
     from batchrun import status
 
     found = status(batch, settings=settings)
-    mode = OutputMode(as_json, quiet, command_for(notify_command, notify), use_sandbox, journal)
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # elsewhere, or in another form
     if not found.something_to_do and not rewrites and written and Path(written).exists():
         _end_finished(found.summary, mode)
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
+    if not to_stderr:
+        begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
 
 
@@ -543,10 +482,15 @@ def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
         )
 
 
-def demo(journal: JournalAt = None) -> None:
+def demo(
+    journal: JournalAt = None,
+    use_sandbox: Annotated[bool, typer.Option("--sandbox", hidden=True)] = True,
+) -> None:
     """Try batchrun with a made-up list: no key, no cost."""
     from batchrun.batch.request import Request
     from batchrun.sandbox import write_demo_list
+
+    del use_sandbox  # it always does; the commands it prints need the option
 
     source = Path("batchrun-demo.csv").absolute()
     if source.is_symlink():
@@ -557,9 +501,10 @@ def demo(journal: JournalAt = None) -> None:
         raise UsageError(
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
-    with settings_or_sandbox(use_sandbox=True, journal=journal) as settings:
-        mode = OutputMode(sandbox=True, journal=journal)
-        run_list(Request(source, DEMO_WORKFLOW), settings, None, None, None, mode, yes=True)
+    with settings_or_sandbox(sandbox=True, journal=journal) as settings:
+        output = replaceable_results(settings, source)
+        request = Request(source, DEMO_WORKFLOW)
+        run_list(request, settings, output, None, None, OutputMode(), yes=True, again=True)
 
 
 def _reuse(text: str | None) -> timedelta | None:

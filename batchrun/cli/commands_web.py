@@ -9,8 +9,9 @@ import typer
 from batchrun.cli.commands_run import RUN_PANEL
 from batchrun.cli.consent import confirm_address
 from batchrun.cli.help import add_command
-from batchrun.cli.options import JournalAt, sandbox_journal, settings_from
+from batchrun.cli.options import JournalAt
 from batchrun.cli.output import print_text
+from batchrun.cli.settings import sandbox_journal, settings_from
 
 
 def add_web_command(app: typer.Typer) -> None:

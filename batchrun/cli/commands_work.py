@@ -8,8 +8,9 @@ import typer
 
 from batchrun.cli.commands_run import RUN_PANEL
 from batchrun.cli.help import add_command
-from batchrun.cli.options import Batch, JournalAt, LogFile, ProfileName, Quiet, settings_from
+from batchrun.cli.options import Batch, JournalAt, LogFile, ProfileName, Quiet
 from batchrun.cli.output import print_text
+from batchrun.cli.settings import settings_from
 from batchrun.errors import ExitCode
 from batchrun.model import Outcome
 

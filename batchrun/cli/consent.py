@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun.cli.output import print_text
 from batchrun.cli.prompts import confirm
-from batchrun.errors import NotConfirmedError, UsageError
-from batchrun.text import quoted_command
+from batchrun.errors import NotConfirmedError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchrun.batch.history import BatchStatus
     from batchrun.model import BatchSummary
     from batchrun.settings import Settings
 
@@ -26,13 +27,7 @@ def confirm_address(settings: Settings) -> None:
         NotConfirmedError: The answer was no.
     """
     from batchrun.settings import address_of, profile_of, service_of
-    from batchrun.settings.consent import (
-        Consent,
-        agree,
-        needs_consent,
-        punycode,
-        require_consent,
-    )
+    from batchrun.settings.consent import Consent, agree, needs_consent, punycode, require_consent
     from batchrun.settings.location import checked_base_url
 
     address = checked_base_url(address_of(settings))
@@ -71,83 +66,37 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
         UsageError: There is no key to use, or nobody can be asked.
         NotConfirmedError: The answer was no.
     """
+    from batchrun import status
+    from batchrun.batch.recover import consent_refused
     from batchrun.settings import for_batch
+    from batchrun.settings.consent import agree
 
     at_address = for_batch(settings, batch)
     confirm_address(at_address)
-    _confirm_key(at_address, batch)
-    if output is None:
-        _confirm_output(batch)
-
-
-def _confirm_key(settings: Settings, batch: BatchSummary) -> None:
-    from batchrun import status
-    from batchrun.settings import other_key
-    from batchrun.settings.consent import Consent, agree, has_agreed
-
     now = status(batch.batch_id, settings=settings)
+    if note := _other_payer(at_address, batch, now):
+        print_text(f"Note:      {note}", err=True)
+    for request in now.needed_consents(at_address, output):
+        if not sys.stdin.isatty():
+            raise consent_refused(request, batch.batch_id)
+        print_text(request.what, err=True)
+        if not confirm(request.question):
+            raise NotConfirmedError("Nothing was triggered.")
+        agree(request.kind, request.value)
+
+
+def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> str:
+    """Who pays from now on, where that is another key than before; ``""`` for the same."""
+    from batchrun.settings import other_key
+
     if other := other_key(settings, batch):
-        print_text(
-            f"Note:      batch {batch.batch_id} was begun with profile {batch.profile}, whose key "
-            f"is erased: {other} pays from now on",
-            err=True,
+        return (
+            f"batch {batch.batch_id} was begun with profile {batch.profile}, whose key is erased: "
+            f"{other} pays from now on"
         )
-    elif other := now.unlike_its_key(settings):
-        print_text(
-            f"Note:      batch {batch.batch_id} was begun with another key: {other} pays from now "
-            "on; a key of another workspace can't see the executions that run already",
-            err=True,
+    if other := now.unlike_its_key(settings):
+        return (
+            f"batch {batch.batch_id} was begun with another key: {other} pays from now on; a key "
+            "of another workspace can't see the executions that run already"
         )
-    elif now.key_hash:
-        return  # it is the key in use
-    begun_with = now.key_hash or f"of batch {batch.batch_id}"
-    if has_agreed(Consent.KEY, begun_with):
-        return
-    _ask(
-        f"Batch {batch.batch_id} was begun with a key that this machine has never used.",
-        f"Pay for its {batch.workflow.name} with your key?",
-        batch,
-    )
-    agree(Consent.KEY, begun_with)
-
-
-def _confirm_output(batch: BatchSummary) -> None:
-    from batchrun.settings.consent import Consent, agree, has_agreed
-
-    if batch.output is None or has_agreed(Consent.OUTPUT, batch.output):
-        return
-    output = Path(batch.output).absolute()
-    folder = output.parent.resolve()
-    if folder.is_relative_to(Path.cwd().resolve()):
-        return
-    if batch.source.path is not None and not output.exists():
-        beside = Path(batch.source.path).absolute().parent.resolve()
-        if folder.is_relative_to(beside):
-            return
-    _ask(
-        f"The journal says that the results of batch {batch.batch_id} go to {output}, "
-        "which this machine has never written.",
-        "Write them there?",
-        batch,
-        "or choose a place with -o",
-    )
-    agree(Consent.OUTPUT, batch.output)
-
-
-def _ask(what: str, question: str, batch: BatchSummary, other: str = "") -> None:
-    """Ask on a terminal.
-
-    Raises:
-        UsageError: There is none.
-        NotConfirmedError: The answer was no.
-    """
-    if not sys.stdin.isatty():
-        resume = quoted_command("batchrun", "resume", batch.batch_id)
-        raise UsageError(
-            f"{what} Nothing was triggered.",
-            f"If that is right, resume it once at a terminal{f' ({other})' if other else ''}: "
-            f"{resume}",
-        )
-    print_text(what, err=True)
-    if not confirm(question):
-        raise NotConfirmedError("Nothing was triggered.")
+    return ""

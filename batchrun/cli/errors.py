@@ -21,8 +21,8 @@ import typer
 from platformdirs import user_log_path
 from typer.exceptions import TyperException
 
-from batchrun.cli.options import sandbox_hint
-from batchrun.cli.output import Whole, discard_output, print_exact, print_text
+from batchrun.cli.output import Whole, discard_output, print_exact, print_text, runnable_commands
+from batchrun.cli.settings import sandbox_hint
 from batchrun.errors import (
     BatchrunError,
     ExitCode,
@@ -235,14 +235,12 @@ def _print_error_json(error: BatchrunError, typed: Sequence[str]) -> None:
 
 
 def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
-    return {"what": error.what, "hint": error.hint, "exit_code": int(code)}
+    hint = runnable_commands(error.hint)
+    return {"what": error.what, "hint": hint, "exit_code": int(code)}
 
 
 def write_failure(
-    error: BaseException | None,
-    unseen: Sequence[str],
-    command: str,
-    typed: Sequence[str] = (),
+    error: BaseException | None, unseen: Sequence[str], command: str, typed: Sequence[str] = ()
 ) -> Path:
     """Write a failure to a new file that only this user may read.
 

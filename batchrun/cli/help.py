@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from batchrun.cli.output import rendered, repeat_options, runnable_commands
+from batchrun.text import HIDDEN, quoted_command, without_password
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -39,12 +42,17 @@ NAMES_WIDTH = 28
 """Columns for names and values of options, so that all panels line up."""
 
 
-class HelpCommand(TyperCommand):
-    """A command with help in panels."""
+class Command(TyperCommand):
+    """A command with help in panels, whose options are repeated in the commands it prints."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        repeat_options(_repeated(ctx))
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help to the formatter."""
-        formatter.write(_rendered(lambda console: _print_command(console, self, ctx)))
+        formatter.write(rendered(lambda console: _print_command(console, self, ctx)))
 
 
 class HelpGroup(TyperGroup):
@@ -52,7 +60,7 @@ class HelpGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help to the formatter."""
-        formatter.write(_rendered(lambda console: _print_command(console, self, ctx)))
+        formatter.write(rendered(lambda console: _print_command(console, self, ctx)))
 
 
 def add_command(
@@ -74,25 +82,50 @@ def add_command(
         hidden: Leave it out of the list of commands.
     """
     register = app.command(
-        name, cls=HelpCommand, epilog="\n".join(examples), rich_help_panel=panel, hidden=hidden
+        name, cls=Command, epilog="\n".join(examples), rich_help_panel=panel, hidden=hidden
     )
     register(function)
 
 
-def _rendered(draw: Callable[[Console], None]) -> str:
-    from rich.console import Console
+_OF_THE_JOURNAL = ("--sandbox", "--journal")
+_OF_THE_SERVICE = ("--profile", "--base-url")
+_AT_THE_SERVICE = {"check", "doctor", "run", "workflows"}
+"""Commands without a batch, which remembers its own profile and address."""
 
-    console = Console(highlight=False, soft_wrap=False, emoji=False)
-    console.width = min(console.width, MAX_WIDTH)
-    with console.capture() as captured:
-        draw(console)
-    # Rich fills lines with blanks up to the width.
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+def _repeated(context: Any) -> dict[str, list[str]]:
+    """The options given to a command that others need as well, by the command they are for."""
+    given: dict[str, str] = {}
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name)
+        option = max(parameter.opts, key=len)
+        if value is True:
+            given[option] = option
+        elif isinstance(value, str) and option in (*_OF_THE_JOURNAL, *_OF_THE_SERVICE):
+            from batchrun.settings.location import shown
+
+            safe = shown(value) if option == "--journal" else without_password(value)
+            if safe != HIDDEN:
+                given[option] = quoted_command(option, safe)
+    return {
+        name: [
+            given[option]
+            for option in (*_OF_THE_JOURNAL, *(_OF_THE_SERVICE if name in _AT_THE_SERVICE else ()))
+            if option in given and option in _options_of(command)
+        ]
+        for name, command in context.parent.command.commands.items()
+    }
+
+
+def _options_of(command: Any) -> set[str]:
+    shown = (each for each in command.params if not getattr(each, "hidden", False))
+    return {option for each in shown for option in each.opts}
 
 
 def _print_command(console: Console, command: Any, context: Any) -> None:
     from rich.text import Text
 
+    console.width = min(console.width, MAX_WIDTH)
     usage = Text.assemble(("Usage: ", "bold"), (f"{context.command_path} {_usage(command)}"))
     console.print(usage, overflow="fold")
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
@@ -183,7 +216,7 @@ def _print_examples(console: Console, lines: Sequence[str]) -> None:
 
     text = Text()
     for line in lines:
-        command, _, comment = line.partition("  # ")
+        command, _, comment = runnable_commands(line).partition("  # ")
         if comment:
             text.append(f"# {comment}\n", "dim")
         text.append(f"{command}\n", "cyan")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from batchrun.cli.notifications import Notice
-from batchrun.cli.output import LABEL, Whole, print_exact, print_lines, print_text
+from batchrun.cli.output import LABEL, Whole, print_exact, print_lines, print_text, repeats_options
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import as_displayed, duration, one_line, plural, quoted_command
+from batchrun.text import as_displayed, duration, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from batchrun.batch.report import Report
     from batchrun.estimate import Estimate
-    from batchrun.plan import Plan, PlannedRow
+    from batchrun.plan import Plan
     from batchrun.service import Credits
     from batchrun.settings import Settings
     from batchrun.workbook import Form
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 REASONS_SHOWN = 5
 LINES_NAMED = 5
 EXAMPLE_WIDTH = 40
-_QUOTED = re.compile(r': "([^"]*)" ')
-"""A cell's value in the reason why its row is invalid."""
 BATCHES_SHOWN = 3
 
 
@@ -180,16 +178,15 @@ def parameter_lines(plan: Plan) -> list[str]:
 def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
     """Why rows can't be sent: a line for each reason, or for each row."""
     if details:
-        return [f"line {row.row.line}: {row.reason}" for row in plan.invalid]
-    groups: dict[str, list[PlannedRow]] = {}
-    for row in plan.invalid:
-        groups.setdefault(_QUOTED.sub(" ", row.reason), []).append(row)
+        return [
+            f"line {row.row.line}: {row.reason}{row.shown and f': {row.shown}'}"
+            for row in plan.invalid
+        ]
     lines = []
-    for reason, rows in sorted(groups.items(), key=lambda group: -len(group[1])):
+    for reason, rows in plan.invalid_by_reason():
         numbers = ", ".join(str(row.row.line) for row in rows[:LINES_NAMED])
         more = ", …" if len(rows) > LINES_NAMED else ""
-        found = _QUOTED.search(rows[0].reason)
-        example = f', such as "{found[1]}"' if found else ""
+        example = f", such as {rows[0].shown}" if rows[0].shown else ""
         noun = "line" if len(rows) == 1 else "lines"
         lines.append(f"{plural(len(rows), 'row')}: {reason} ({noun} {numbers}{more}{example})")
     if len(lines) > REASONS_SHOWN:
@@ -507,10 +504,6 @@ def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> 
     return lines
 
 
-IN_SANDBOX = " --sandbox"
-"""The option by which a later command finds the batches of the sandbox."""
-
-
 class BatchExit(typer.Exit):
     """The end of the command as its batch ended.
 
@@ -530,20 +523,13 @@ class BatchExit(typer.Exit):
 
 
 def end(
-    report: Report,
-    settings: Settings,
-    where: str,
-    *,
-    as_json: bool,
-    quiet: bool,
-    stopped: bool,
+    report: Report, settings: Settings, *, as_json: bool, quiet: bool, stopped: bool
 ) -> NoReturn:
     """Tell how a batch ended, and end the command so; the workbook's path is the last line.
 
     Args:
         report: How it ended.
         settings: Which journal it is in.
-        where: The option by which a later command finds that; ``""`` for none.
         as_json: One JSON document instead of lines.
         quiet: Nothing but the workbook's path.
         stopped: Whether somebody has stopped it.
@@ -557,7 +543,7 @@ def end(
         print_exact(json.dumps(summary_json(report.summary) | ending))
         raise BatchExit(report, stopped=stopped)
     if not quiet:
-        print_lines(["", *_lines(report, settings, where)])
+        print_lines(["", *_lines(report, settings)])
     if report.output is not None:
         print_exact(str(report.output)) if quiet else print_text(
             Whole(f"Workbook:  {report.output}")
@@ -565,7 +551,7 @@ def end(
     raise BatchExit(report, stopped=stopped)
 
 
-def _lines(report: Report, settings: Settings, where: str) -> list[str]:
+def _lines(report: Report, settings: Settings) -> list[str]:
     from batchrun import status
 
     summary, running = report.summary, 0
@@ -584,11 +570,11 @@ def _lines(report: Report, settings: Settings, where: str) -> list[str]:
     if why := why_beside(report):
         lines.append(f"Note:      {why}")
     if summary.unfinished:
-        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}{where}"))
+        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}"))
     elif summary.counts[Outcome.IN_DOUBT]:
-        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}{where}"))
-    if where:
-        lines.append(Whole(f"Status:    batchrun status {summary.batch_id}{where}"))
+        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}"))
+    if repeats_options("status"):
+        lines.append(Whole(f"Status:    batchrun status {summary.batch_id}"))
     return lines
 
 
@@ -607,22 +593,6 @@ def why_beside(report: Report) -> str:
     if not usual.exists():
         return ""
     return f"{usual.name} was there before and is left as it is. {path.name} is the newest."
-
-
-def journal_option(settings: Settings, typed: str | None, *, sandbox: bool = False) -> str:
-    """The option by which a later command finds this journal; ``""`` where it needs none.
-
-    Args:
-        settings: Which journal.
-        typed: What --journal says; ``None`` for nothing.
-        sandbox: Whether --sandbox is given.
-    """
-    from batchrun.settings.location import shown
-
-    option = IN_SANDBOX if sandbox else ""
-    if typed is None:
-        return option
-    return f"{option} {quoted_command('--journal', shown(settings.journal))}"
 
 
 def notice_of(report: Report) -> Notice:

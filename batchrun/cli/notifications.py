@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,17 +76,29 @@ _DESKTOP = {
 _FREEDESKTOP = ("sh", "-c", 'notify-send --app-name=batchrun -- "$BATCHRUN_MESSAGE"')
 
 
-def command_for(command: str | None, desktop: bool) -> str | Sequence[str] | None:
-    """What tells the user how a batch ended; ``None`` for nothing.
+def command_for(command: str | None, *, desktop: bool) -> str | Sequence[str] | None:
+    """The command that tells the user how a batch ended; ``None`` for none.
 
-    The system's own program shows the notification, so nothing has to be installed for it.
+    The system's own program shows the notification. If it is missing, a note says so.
 
     Raises:
         UsageError: Both options were given.
     """
     if command is not None and desktop:
         raise UsageError("--notify and --notify-command can't be used together.", "Choose one.")
-    return _DESKTOP.get(sys.platform, _FREEDESKTOP) if desktop else command
+    if not desktop:
+        return command
+    found = _DESKTOP.get(sys.platform, _FREEDESKTOP)
+    program = "notify-send" if found is _FREEDESKTOP else found[0]
+    if shutil.which(program) is None:
+        install = " Install libnotify-bin (Debian, Ubuntu) or libnotify."
+        print_text(
+            f"Note:      --notify can't show a notification here: {program} is not installed."
+            f"{install if found is _FREEDESKTOP else ''}",
+            err=True,
+        )
+        return None
+    return found
 
 
 def words_of(command: str | Sequence[str]) -> Sequence[str] | str:
@@ -136,6 +149,7 @@ def notify(
         longest_seconds: When it is stopped.
         wait: Whether to wait for it to end and report a failure; else it is started and left alone.
     """
+    name = "notify command" if isinstance(command, str) else "desktop notification"
     try:
         words = words_of(command)
         process = subprocess.Popen(  # noqa: S603  # the user's own command, and no shell
@@ -148,7 +162,7 @@ def notify(
         )
     except (OSError, ValueError, UsageError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        print_text(f"The notify command could not be started: {why}.", err=True)
+        print_text(f"The {name} could not be started: {why}.", err=True)
         return
     if not wait:
         return
@@ -156,13 +170,15 @@ def notify(
         code = process.wait(longest_seconds)
     except subprocess.TimeoutExpired:
         _end(process)
-        print_text(f"The notify command was stopped after {longest_seconds:.0f} s.", err=True)
+        print_text(f"The {name} was stopped after {longest_seconds:.0f} s.", err=True)
         return
     except KeyboardInterrupt:
         _end(process)
         return
-    if code:
+    if code and name == "notify command":
         print_text(f"The notify command ended with code {code}.", err=True)
+    elif code:  # such as over SSH, where nobody sees it
+        print_text("The desktop notification could not be shown: no desktop answers.", err=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

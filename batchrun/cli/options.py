@@ -5,20 +5,20 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
-from urllib.parse import urlsplit
 
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
-from batchrun.cli.output import print_text
+from batchrun.cli.notifications import command_for
+from batchrun.cli.output import OutputMode, print_text
 from batchrun.cli.prompts import ask_if_somebody_is_here
-from batchrun.errors import BatchrunError, NoBatchError, UsageError
+from batchrun.errors import UsageError
 from batchrun.model import InDoubt
 from batchrun.text import did_you_mean, plural
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun import Request
-    from batchrun.model import JSON, BatchSummary
-    from batchrun.settings import Configuration, ListDefaults, Settings
+    from batchrun.model import JSON
+    from batchrun.settings import ListDefaults
     from batchrun.workbook import Form
 
 
@@ -38,17 +38,15 @@ OFFERED = 20
 
 
 def workflow_names(incomplete: str) -> list[tuple[str, str]]:
-    """Workflows of the newest batches: completion must not wait for the service."""
+    """Names and IDs of the newest batches' workflows: completion does not wait for the service."""
     found: dict[str, str] = {}
     with suppress(Exception):  # no journal, or one that can't be read: nothing to offer
         from batchrun import batches
 
         for each in batches():
             found.setdefault(each.workflow.name, each.workflow.id)
-    start = incomplete.casefold()
-    return [(name, id_) for name, id_ in found.items() if name.casefold().startswith(start)][
-        :OFFERED
-    ]
+    offered = [*found.items(), *((id_, name) for name, id_ in found.items() if incomplete)]
+    return [each for each in offered if each[0].startswith(incomplete)][:OFFERED]
 
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
@@ -64,6 +62,11 @@ def batch_ids(incomplete: str) -> list[tuple[str, str]]:
         ]
     return offered[:OFFERED]
 
+
+_list, _parameter, _spending, _output, _service, _automation = (
+    partial(typer.Option, rich_help_panel=panel)
+    for panel in (THE_LIST, PARAMETERS, SPENDING, OUTPUT, SERVICE, AUTOMATION)
+)
 
 # Which batch
 
@@ -85,117 +88,70 @@ List: TypeAlias = Annotated[
 ]
 Workflow: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _list(
         "--workflow",
         "-w",
         metavar="NAME",
         help="Name or ID of the workflow. Not needed if batchrun.toml names it.",
         autocompletion=workflow_names,
-        rich_help_panel=THE_LIST,
     ),
 ]
 Sheet: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Sheet of the workbook. Without it, the first.",
-        rich_help_panel=THE_LIST,
-    ),
+    str | None, _list(metavar="NAME", help="Sheet of the workbook. Without it, the first.")
 ]
 HeaderRow: TypeAlias = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Line with the column names. Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
-    ),
+    _list(metavar="N", min=1, help="Line with the column names. Without it, batchrun finds it."),
 ]
 NoHeader: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--no-header",
-        help="The list has no column names: its first line is a row.",
-        rich_help_panel=THE_LIST,
-    ),
+    bool, _list("--no-header", help="The list has no column names: its first line is a row.")
 ]
 VisibleOnly: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--visible-only",
-        help="Leave out rows that are hidden or filtered out.",
-        rich_help_panel=THE_LIST,
-    ),
+    bool, _list("--visible-only", help="Leave out rows that are hidden or filtered out.")
 ]
 Encoding: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _list(
         metavar="NAME",
         help="Encoding of a text file, such as utf-8, cp1251 or shift_jis. "
         "Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
     ),
 ]
 Delimiter: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _list(
         metavar="CHARACTER",
         help="What separates the fields of a text file: comma, semicolon, tab, bar, or any "
         "character. Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
     ),
 ]
 Quoting: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="HOW",
-        help="literal: quotes in a text file are text like any other character.",
-        rich_help_panel=THE_LIST,
-    ),
+    _list(metavar="HOW", help="literal: quotes in a text file are text like any other character."),
 ]
 CompanyColumn: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Column with the company IDs. Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
-    ),
+    _list(metavar="COLUMN", help="Column with the company IDs. Without it, batchrun finds it."),
 ]
 ContactColumn: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Column with the contact IDs. Without it, batchrun finds it.",
-        rich_help_panel=THE_LIST,
-    ),
+    _list(metavar="COLUMN", help="Column with the contact IDs. Without it, batchrun finds it."),
 ]
 NoCompany: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--no-company", help="Send no company IDs, only contact IDs.", rich_help_panel=THE_LIST
-    ),
+    bool, _list("--no-company", help="Send no company IDs, only contact IDs.")
 ]
 NoContact: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--no-contact", help="Send no contact IDs, only company IDs.", rich_help_panel=THE_LIST
-    ),
+    bool, _list("--no-contact", help="Send no contact IDs, only company IDs.")
 ]
 LenientIds: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--lenient-ids",
-        help="Also send IDs that are not valid UUIDs but have their form.",
-        rich_help_panel=THE_LIST,
-    ),
+    bool, _list("--lenient-ids", help="Also send IDs that are not valid UUIDs but have their form.")
 ]
 
 SaveOptions: TypeAlias = Annotated[
     bool,
-    typer.Option(
+    _list(
         "--save-options",
         help="Save these options in batchrun.toml beside the list, for the next run.",
-        rich_help_panel=THE_LIST,
     ),
 ]
 
@@ -203,89 +159,62 @@ SaveOptions: TypeAlias = Annotated[
 
 Param: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE",
-        help="Send a parameter with every row: JSON or text. Repeatable.",
-        rich_help_panel=PARAMETERS,
+    _parameter(
+        metavar="NAME=VALUE", help="Send a parameter with every row: JSON or text. Repeatable."
     ),
 ]
 ParamColumn: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=COL",
-        help="Send a parameter from a column. Repeatable.",
-        rich_help_panel=PARAMETERS,
-    ),
+    _parameter(metavar="NAME=COL", help="Send a parameter from a column. Repeatable."),
 ]
 Params: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE.json",
-        help="Send the parameters in this file with every row.",
-        rich_help_panel=PARAMETERS,
-    ),
+    _parameter(metavar="FILE.json", help="Send the parameters in this file with every row."),
 ]
 
 # What is spent
 
 Limit: TypeAlias = Annotated[
     int | None,
-    typer.Option(
+    _spending(
         metavar="N",
         min=1,
         help="Trigger only the next N jobs, show the results, and ask about the rest.",
-        rich_help_panel=SPENDING,
     ),
 ]
-Yes: TypeAlias = Annotated[
-    bool,
-    typer.Option("--yes", "-y", help="Don't ask for confirmation.", rich_help_panel=SPENDING),
-]
+Yes: TypeAlias = Annotated[bool, _spending("--yes", "-y", help="Don't ask for confirmation.")]
 Reuse: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="AGE",
-        help="Reuse results up to this age, such as 30d, instead of paying again.",
-        rich_help_panel=SPENDING,
+    _spending(
+        metavar="AGE", help="Reuse results up to this age, such as 30d, instead of paying again."
     ),
 ]
 Again: TypeAlias = Annotated[
-    bool,
-    typer.Option("--again", help="Run everything again (you pay again).", rich_help_panel=SPENDING),
+    bool, _spending("--again", help="Run everything again (you pay again).")
 ]
 Rate: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _spending(
         metavar="N/min",
         help="Requests a minute, such as 120/min, or unlimited. [env: BATCHRUN_RATE]",
-        rich_help_panel=SPENDING,
     ),
 ]
 Daily: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Requests a day. [env: BATCHRUN_DAILY]",
-        rich_help_panel=SPENDING,
-    ),
+    int | None, _spending(metavar="N", min=1, help="Requests a day. [env: BATCHRUN_DAILY]")
 ]
 Wait: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--wait",
-        help="When the day's quota is spent, wait for the next day instead of pausing.",
-        rich_help_panel=SPENDING,
+    _spending(
+        "--wait", help="When the day's quota is spent, wait for the next day instead of pausing."
     ),
 ]
 StopAfterFailures: TypeAlias = Annotated[
     int | None,
-    typer.Option(
+    _spending(
         metavar="N",
         min=0,
         help="Stop after N failures in a row, or N among the first 4 x N jobs; 0 for never. "
         "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
-        rich_help_panel=SPENDING,
     ),
 ]
 Workers: TypeAlias = Annotated[
@@ -301,12 +230,11 @@ Workers: TypeAlias = Annotated[
 ]
 Doubts: TypeAlias = Annotated[
     InDoubt | None,
-    typer.Option(
+    _spending(
         "--in-doubt",
         metavar="hold|retry|drop",
         help="For rows whose trigger may or may not have been accepted: leave them, send them "
         "again (you may pay twice), or give them up. Without it, batchrun asks.",
-        rich_help_panel=SPENDING,
     ),
 ]
 
@@ -314,91 +242,69 @@ Doubts: TypeAlias = Annotated[
 
 Output: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
+    _output(
         "--output",
         "-o",
         metavar="FILE",
         help="File for the results: .xlsx, .csv, .jsonl or .parquet. Without it, "
         "NAME.results.xlsx beside the list.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 Columns: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
+    _output(
         metavar="NAME,…",
         help="Result columns to write, in this order; * matches anything. Repeatable.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 Rename: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=TITLE",
-        help="Title of a result column. Repeatable.",
-        rich_help_panel=OUTPUT,
-    ),
+    list[str] | None, _output(metavar="NAME=TITLE", help="Title of a result column. Repeatable.")
 ]
 FlatDepth: TypeAlias = Annotated[
     int | None,
-    typer.Option(
+    _output(
         metavar="N",
         min=1,
         help="Turn nested results into columns up to N levels; deeper ones stay JSON.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 CsvPlain: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--csv-plain",
-        help="CSV for programs: no BOM, no protection against formulas.",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, _output("--csv-plain", help="CSV for programs: no BOM, no protection against formulas.")
 ]
 RawText: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--raw-text",
-        help="Keep the signs of Markdown in texts, such as ## and **.",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, _output("--raw-text", help="Keep the signs of Markdown in texts, such as ## and **.")
 ]
 For: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _output(
         "--for",
         metavar="WHOM",
         help="Workbook for operators (everything, the default) or for people you hand it to (no "
         "execution IDs, times, key paths or commands).",
         autocompletion=lambda: ["operators", "people"],
-        rich_help_panel=OUTPUT,
     ),
 ]
 Compare: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _output(
         metavar="BATCH|auto|off",
         help="Earlier batch of this workflow whose results to compare with, in the sheet Changes. "
         "Without it, the newest with a result for the same company or contact.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 ForCrm: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _output(
         metavar="CRM",
         help="CSV to import into salesforce or hubspot.",
         autocompletion=lambda: ["hubspot", "salesforce"],
-        rich_help_panel=OUTPUT,
     ),
 ]
 WriteEvery: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _output(
         metavar="TIME",
         help="Also write the results while the batch runs, such as every 30s, 5m or 1h.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -406,236 +312,55 @@ WriteEvery: TypeAlias = Annotated[
 
 ProfileName: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        help="Use this profile's saved key. [env: BATCHRUN_PROFILE]",
-        rich_help_panel=SERVICE,
+    _service(
+        "--profile", metavar="NAME", help="Use this profile's saved key. [env: BATCHRUN_PROFILE]"
     ),
 ]
 BaseUrl: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Address of the service. [env: BATCHRUN_BASE_URL]",
-        rich_help_panel=SERVICE,
-    ),
+    str | None, _service(metavar="URL", help="Address of the service. [env: BATCHRUN_BASE_URL]")
 ]
 JournalAt: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--journal",
-        metavar="PATH",
-        help="Path or URL of the journal. [env: BATCHRUN_JOURNAL]",
-        rich_help_panel=SERVICE,
+    _service(
+        "--journal", metavar="PATH", help="Path or URL of the journal. [env: BATCHRUN_JOURNAL]"
     ),
 ]
 Sandbox: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox",
-        help="Practice with an imitation of PG:AI: no key, no cost.",
-        rich_help_panel=SERVICE,
-    ),
+    bool, _service("--sandbox", help="Practice with an imitation of PG:AI: no key, no cost.")
 ]
 SandboxJournal: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox",
-        help="Use the batches of demo and run --sandbox.",
-        rich_help_panel=SERVICE,
-    ),
+    bool, _service("--sandbox", help="Use the batches of demo and run --sandbox.")
 ]
 
 # For scripts and schedulers
 
 AsJson: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--json", help="Print one JSON document and nothing else.", rich_help_panel=AUTOMATION
-    ),
+    bool, _automation("--json", help="Print one JSON document and nothing else.")
 ]
 Quiet: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--quiet",
-        "-q",
-        help="Print only the path of the results, at the end.",
-        rich_help_panel=AUTOMATION,
-    ),
+    bool, _automation("--quiet", "-q", help="Print only the path of the results, at the end.")
 ]
 LogFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
+    _automation(
         "--log-file",
         metavar="FILE",
         help="Log every event to this file, one JSON object a line. [env: BATCHRUN_LOG_FILE]",
-        rich_help_panel=AUTOMATION,
     ),
 ]
 NotifyCommand: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _automation(
         "--notify-command",
         metavar="COMMAND",
         envvar="BATCHRUN_NOTIFY_COMMAND",
         show_envvar=False,
         help="Run this command when the batch ends or pauses. [env: BATCHRUN_NOTIFY_COMMAND]",
-        rich_help_panel=AUTOMATION,
     ),
 ]
 NotifyDesktop: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--notify",
-        help="Show a desktop notification when the batch ends or pauses.",
-        rich_help_panel=AUTOMATION,
-    ),
+    bool, _automation("--notify", help="Show a desktop notification when the batch ends or pauses.")
 ]
-
-
-def settings_from(
-    *,
-    base_url: str | None = None,
-    journal: str | None = None,
-    rate: str | None = None,
-    daily: int | None = None,
-    configuration: Configuration | None = None,
-    **others: object,
-) -> Settings:
-    """The settings with a command's options over them.
-
-    Args:
-        base_url: As given.
-        journal: As given.
-        rate: As typed.
-        daily: As given.
-        configuration: What files say; ``None`` for the user's own.
-        others: More of them by name; ``None`` for what was not given.
-
-    Raises:
-        UsageError: One of them can't be used.
-    """
-    from batchrun.settings import load_settings
-
-    settings = load_settings(
-        configuration, base_url=base_url, journal=journal, rate=_rate(rate), daily=daily, **others
-    )
-    _note_synchronised(settings)
-    announce(settings)
-    return settings
-
-
-announced: set[str] = set()
-"""Notices that this command has printed."""
-
-
-def announce(settings: Settings) -> None:
-    """Say what a ``.env`` file contributes, once in each command."""
-    for notice in settings.notices:
-        if notice not in announced:
-            print_text(f"Note:      {notice}", err=True)
-            announced.add(notice)
-
-
-def settings_with_journal(*, sandbox: bool = False, **given: Any) -> Settings:
-    """The settings of a command that needs a journal to be there: looking makes none.
-
-    Args:
-        sandbox: Whether to use the sandbox's journal.
-        **given: As in `settings_from`.
-
-    Raises:
-        UsageError: A setting can't be used.
-        NoBatchError: There is no journal.
-    """
-    settings = settings_to_look(sandbox=sandbox, **given)
-    path = journal_path(settings)
-    if path is not None and not path.exists():
-        raise NoBatchError(
-            f"There is no journal at {path}.",
-            "To make one, run: batchrun demo"
-            if sandbox
-            else "The first batchrun run makes it. To use another one, add --journal.",
-        )
-    return settings
-
-
-def settings_to_look(*, sandbox: bool = False, **given: Any) -> Settings:
-    """The settings of a command that looks at batches; --journal wins over --sandbox.
-
-    Args:
-        sandbox: Whether to use the sandbox's journal.
-        **given: As in `settings_from`.
-
-    Raises:
-        UsageError: A setting can't be used.
-    """
-    if not sandbox or given.get("journal") is not None:
-        return settings_from(**given)
-    from batchrun.settings import load_settings
-
-    settings = load_settings(**given)
-    announce(settings)
-    return with_sandbox_journal(settings, None)
-
-
-SANDBOX_SPEED = 60.0
-
-
-@contextmanager
-def sandbox_of(batch: BatchSummary) -> Iterator[dict[str, Any]]:
-    """A sandbox in place of the one that a batch ran against; the settings to use it.
-
-    Raises:
-        UsageError: The batch did not run against a sandbox.
-    """
-    from batchrun.sandbox import SandboxSettings, running
-    from batchrun.settings.location import is_loopback
-
-    if not is_loopback(batch.base_url):
-        raise UsageError(
-            f"Batch {batch.batch_id} did not run in the sandbox.", "Leave --sandbox out."
-        )
-    settings = SandboxSettings(resumed_workflow=batch.workflow.id)
-    from pydantic import SecretStr
-
-    with running(settings, SANDBOX_SPEED, urlsplit(batch.base_url).port or 0) as url:
-        yield {"base_url": url, "api_key": SecretStr("sandbox"), "speed": SANDBOX_SPEED}
-
-
-def with_sandbox_journal(settings: Settings, typed: str | None) -> Settings:
-    """The settings of a command with --sandbox; all of them take the same journal.
-
-    Args:
-        settings: As they were loaded.
-        typed: What --journal says; ``None`` for nothing.
-    """
-    if typed is not None:
-        return settings
-    return settings.model_copy(update={"journal": sandbox_journal(settings)})
-
-
-def sandbox_journal(settings: Settings) -> str:
-    """Where batches of the sandbox are kept: beside those that cost, and never among them."""
-    from batchrun.settings import default_journal
-
-    path = journal_path(settings)
-    if path is None or not path.name:
-        path = default_journal()
-    name = "sandbox.db" if path.name.casefold() != "sandbox.db" else "imitated.db"
-    return str(path.with_name(name))
-
-
-def sandbox_hint() -> str:
-    """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
-    from batchrun import batches
-
-    with suppress(BatchrunError):  # whatever is wrong with it, nobody has asked for it
-        settings = settings_to_look(sandbox=True)
-        if Path(settings.journal).exists() and batches(settings=settings):
-            return "To list the batches of demo and run --sandbox: batchrun batches --sandbox"
-    return ""
 
 
 def age(text: str, option: str) -> timedelta:
@@ -649,44 +374,6 @@ def age(text: str, option: str) -> timedelta:
         raise UsageError(f"{option} {text} is no age.", "Write it as 90d, 12w or 48h.")
     unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
     return timedelta(**{unit: int(found[1])})
-
-
-def journal_path(settings: Settings) -> Path | None:
-    """Where the journal's file is; ``None`` where it is a database server's."""
-    from batchrun.settings.location import is_server
-
-    return None if is_server(settings.journal) else Path(settings.journal).expanduser()
-
-
-def _note_synchronised(settings: Settings) -> None:
-    """Say it where the journal lies in a folder that something copies to other machines."""
-    if "journal" not in settings.model_fields_set:
-        return
-    path = journal_path(settings)
-    if path is None:
-        return
-    from batchrun.settings.location import synchronised_by
-
-    service = synchronised_by(path.absolute())
-    if service is not None:
-        print_text(
-            f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
-            "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
-            err=True,
-            whole=[str(path)],
-        )
-
-
-def _rate(text: str | None) -> object:
-    from batchrun.settings import read_rate
-
-    try:
-        return read_rate(text)
-    except ValueError:
-        raise UsageError(
-            f"--rate {text} is not a number of requests a minute.",
-            "Write it as --rate 120, --rate 120/min or --rate unlimited.",
-        ) from None
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
@@ -811,11 +498,64 @@ class ListOptions:
         return {option: value for option, value in each.items() if value}
 
 
-def configuration_beside(file: Path) -> Configuration:
-    """What the ``batchrun.toml`` beside a list and the user's own say."""
-    from batchrun.settings import find_configuration
+@dataclass(frozen=True, slots=True)
+class PaceOptions:
+    """How fast requests are sent, and what stops a batch."""
 
-    return find_configuration(file)
+    rate: Rate = None
+    daily: Daily = None
+    wait: Wait = False
+    stop_after_failures: StopAfterFailures = None
+    workers: Workers = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """Which service, key and journal."""
+
+    sandbox: Sandbox = False
+    profile: ProfileName = None
+    base_url: BaseUrl = None
+    journal: JournalAt = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """How a command reports to a person, a script, or a log."""
+
+    log_file: LogFile = None
+    notify_command: NotifyCommand = None
+    notify: NotifyDesktop = False
+    quiet: Quiet = False
+    as_json: AsJson = False
+
+    @property
+    def for_scripts(self) -> bool:
+        """Whether standard output is for a script alone."""
+        return self.quiet or self.as_json
+
+    def mode(self) -> OutputMode:
+        """How a batch is shown.
+
+        Raises:
+            UsageError: Two options exclude each other.
+        """
+        command = command_for(self.notify_command, desktop=self.notify)
+        return OutputMode(self.as_json, self.quiet, command)
+
+
+def settings_of(*groups: object) -> dict[str, Any]:
+    """The settings that options give, by name; ``None`` for each that was not given."""
+    names = {
+        *("base_url", "daily", "journal", "log_file", "profile", "rate", "sandbox"),
+        *("stop_after_failures", "wait", "workers"),
+    }
+    found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}  # type: ignore[arg-type]
+    return {
+        name: None if value is False and name != "sandbox" else value
+        for name, value in found.items()
+        if name in names
+    }
 
 
 def save_typed_options(
@@ -845,30 +585,6 @@ def save_typed_options(
     }
     path = save_options(file, {name: value for name, value in entries.items() if value})
     print_text(f"Saved:     {path}", err=True, whole=[str(path)])
-
-
-def configuration_of(batch: BatchSummary) -> Configuration:
-    """What the files say of the list that a batch was made of."""
-    from batchrun.settings import find_configuration
-
-    return find_configuration(None if batch.source.path is None else Path(batch.source.path))
-
-
-def print_configuration(configuration: Configuration, settings: Settings) -> None:
-    """Say which files count: what they hold may decide what is paid for."""
-    for file in configuration.files:
-        print_text(
-            f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)]
-        )
-    named = configuration.settings.get("profile")
-    if named is not None and settings.profile == named:
-        print_text(f"Note:      profile {named} pays, as batchrun.toml says", err=True)
-    if named is not None and settings.profile != named:
-        print_text(
-            f"Note:      profile {named} of batchrun.toml is not used: "
-            "the key comes from elsewhere (see: batchrun config)",
-            err=True,
-        )
 
 
 READING = (

@@ -9,20 +9,20 @@ import shutil
 import sys
 import unicodedata
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from batchrun.text import visible
+from batchrun.text import columns_of, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from rich.console import Console
 
-GAP = "  "
-NARROWEST = 8
-"""A column that is cut to less says nothing, and is left out."""
 
 LABEL = 11
 """Columns of what stands before a value, such as ``Workbook:  ``."""
@@ -69,14 +69,6 @@ def mark_of(stream: TextIO) -> str:
     except (UnicodeEncodeError, LookupError):
         return "~"
     return "…"
-
-
-def columns_of(text: str) -> int:
-    """How many columns a text takes: two for each wide character, none for a combining one."""
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
 
 
 def wrapped(
@@ -126,21 +118,6 @@ def _text_begins(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def cut(text: str, width: int, mark: str = "…") -> str:
-    """A text on one line of at most ``width`` columns; a mark shows that it was cut."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if columns_of(line) <= width:
-        return line
-    while line and columns_of(line) > width - 1:
-        line = line[:-1]
-    return line + mark
-
-
-def cut_left(text: str, width: int, mark: str = "…") -> str:
-    """As `cut`, but a path is best known by its end."""
-    return cut(text[::-1], width, mark)[::-1]
-
-
 def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
     """As many of the parts, the first first, as fit into the width; none is cut."""
     line = ""
@@ -151,64 +128,62 @@ def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
     return line
 
 
+def rendered(draw: Callable[[Console], None], width: int | None = None) -> str:
+    """What rich draws, without the blanks at the ends of lines.
+
+    Args:
+        draw: Draws on a console.
+        width: Columns of a line; ``None`` for those of the terminal.
+    """
+    from rich.console import Console
+
+    console = Console(width=width, highlight=False, soft_wrap=False, emoji=False)
+    with console.capture() as captured:
+        draw(console)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
 def table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    width: int,
-    mark: str = "…",
-    *,
-    whole: Collection[int] = (),
-    paths: Collection[int] = (),
-    least: Mapping[int, int] | None = None,
-) -> tuple[list[str], list[str]]:
-    """Rows in aligned columns, as wide as the terminal at most.
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, whole: Collection[int] = ()
+) -> str:
+    """Rows in aligned columns; a cell that is too wide goes on below.
 
     Args:
         header: Titles.
         rows: The cells of each row.
         width: Columns of the terminal.
-        mark: What shows that a cell was cut.
-        whole: Positions of the columns that are not cut; the last of the others are left out
-            where there is no room.
-        paths: Positions of the columns that keep their ends when they are cut.
-        least: What columns may be cut to, by position, where it is not `NARROWEST`.
-
-    Returns:
-        The lines, and the titles of the columns that are left out.
+        whole: Positions of the columns that are never broken.
     """
-    wanted = [max(map(columns_of, column)) for column in zip(header, *rows, strict=True)]
-    widths = _narrowed(wanted, width, whole, least or {})
-    lines = []
-    for row in [header, *rows]:
-        line = []
-        for at, room in widths.items():
-            cell = (cut_left if at in paths else cut)(row[at], room, mark)
-            line.append(cell + " " * (room - columns_of(cell)))
-        lines.append(GAP.join(line).rstrip())
-    return lines, [title for at, title in enumerate(header) if at not in widths]
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for at, title in enumerate(header):
+        least = max(columns_of(row[at]) for row in rows) if at in whole else None
+        drawn.add_column(title, min_width=least, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(visible(cell, "")) for cell in row))
+    return rendered(lambda console: console.print(drawn), width).rstrip("\n")
 
 
-def _narrowed(
-    wanted: Sequence[int], width: int, whole: Collection[int], cut_to: Mapping[int, int]
-) -> dict[int, int]:
-    """The columns that are shown, and how wide: those that may be cut share what is left."""
-    shown = list(range(len(wanted)))
-    least = [
-        each if at in whole else min(each, cut_to.get(at, NARROWEST))
-        for at, each in enumerate(wanted)
-    ]
-    while len(shown) > 1 and sum(least[at] for at in shown) + len(GAP) * (len(shown) - 1) > width:
-        shown.remove(max((at for at in shown if at not in whole), default=shown[-1]))
-    room = width - len(GAP) * (len(shown) - 1)
-    widths = {at: wanted[at] for at in shown if at in whole}
-    while left := [at for at in shown if at not in widths]:
-        # Those that want no more than an even share get it, those that need more get what they
-        # need; the others share the rest.
-        share = (room - sum(widths.values())) // len(left)
-        settled = {at: wanted[at] for at in left if wanted[at] <= share}
-        settled = settled or {at: least[at] for at in left if least[at] > share}
-        widths |= settled or dict.fromkeys(left, max(share, 1))
-    return {at: min(widths[at], max(width, 1)) for at in shown}
+@dataclass(frozen=True, slots=True)
+class OutputMode:
+    """How a command speaks to the person or script that started it.
+
+    Attributes:
+        as_json: One JSON document on standard output, the rest on standard error.
+        quiet: No plan, no progress, and at the end nothing but the workbook's path.
+        notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    notify_command: str | Sequence[str] | None = None
+
+    @property
+    def shows_a_pilot(self) -> bool:
+        """Whether somebody sees what a pilot brought, and can answer whether to go on."""
+        return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 ANSWERS = len(": ") + 1
@@ -232,7 +207,7 @@ def print_text(
         hanging: Where a line goes on that is too long; ``None`` for where its text begins.
         whole: What in it is not broken: names that came from the user.
     """
-    shown = visible(callable_hints(text))
+    shown = visible(runnable_commands(text))
     if not isinstance(text, Whole):
         names = [visible(name) for name in whole]
         shown = fitted(shown, sys.stderr if err else sys.stdout, hanging=hanging, whole=names)
@@ -244,36 +219,80 @@ def print_exact(text: str) -> None:
     _print(visible(text) if is_screen(sys.stdout) else text, err=False)
 
 
+def begin_log_block(what: str, *, err: bool = False, always: bool = False) -> None:
+    """Print the date and what follows, so that the blocks of a log can be told apart.
+
+    Args:
+        what: Such as ``Batch 1124-acc``.
+        err: Whether it goes to standard error.
+        always: Also when somebody is at the terminal.
+    """
+    unattended = not sys.stdin.isatty() and not is_screen(sys.stdout)
+    if always or unattended:
+        print_text(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {what}", err=err)
+
+
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Say several lines; nothing where there are none."""
     for line in lines:
         print_text(line, err=err)
 
 
-class _Call:
-    """How the user's shell calls this program, where it is not `batchrun`."""
+class _Commands:
+    """How the user's shell calls this program, and the options that a printed command repeats."""
 
     program = "batchrun"
-    hint = re.compile(r"(?!)")
+    known = re.compile(r"(?!)")
+    repeated: Mapping[str, Sequence[str]] = {}
 
 
-def call_program(program: str, commands: Iterable[str]) -> None:
-    """Have hints name a command that works in the user's shell.
+def name_commands(program: str, commands: Iterable[str]) -> None:
+    """Set how the user's shell calls this program, for every command that is printed.
 
     Args:
-        program: How the shell calls this program.
+        program: What to type, such as ``.venv/bin/batchrun``.
         commands: The names of its commands.
     """
-    _Call.program = program
-    named = "" if program == "batchrun" else "|".join(map(re.escape, commands))
-    _Call.hint = re.compile(
-        rf"(?<![\w./\\-])batchrun(?= (?:--help|{named})\b)" if named else "(?!)"
+    _Commands.program = program
+    _Commands.repeated = {}
+    names = "|".join(map(re.escape, commands))
+    _Commands.known = re.compile(
+        rf"(?<![\w./\\-])batchrun (?P<name>{names or '(?!)'}|--help)\b"
+        r"(?P<first>(?: (?:[A-Z_]{2,}|\d{4}-[^\s,;]*[^\s,;.]))?)(?P<rest>[^\n]*)"
     )
 
 
-def callable_hints(text: str) -> str:
-    """A text whose commands work in the user's shell."""
-    return _Call.hint.sub(lambda _: _Call.program, text)
+def repeat_options(options: Mapping[str, Sequence[str]]) -> None:
+    """Repeat options of the running command in the commands that it prints.
+
+    A batch of ``run --sandbox`` is found by ``status --sandbox`` only.
+
+    Args:
+        options: What to repeat, such as ``--journal DB``, by the name of the printed command.
+    """
+    _Commands.repeated = options
+
+
+def repeats_options(command: str) -> bool:
+    """Whether a printed command needs an option to find what this command works on."""
+    return bool(_Commands.repeated.get(command))
+
+
+def runnable_commands(text: str) -> str:
+    """A text whose commands work in the user's shell as they are printed."""
+    return _Commands.known.sub(_runnable, text)
+
+
+def _runnable(found: re.Match[str]) -> str:
+    rest = found["rest"]
+    own, _, _ = rest.partition("batchrun ")
+    added = [
+        f" {option}"
+        for option in _Commands.repeated.get(found["name"], ())
+        if option.split()[0] not in own and not rest.startswith((":", " --help"))
+    ]
+    words = f"{_Commands.program} {found['name']}{found['first']}"
+    return words + "".join(added) + runnable_commands(rest)
 
 
 def _print(text: str, *, err: bool) -> None:
@@ -309,7 +328,7 @@ def fitted(
 
 def question(text: str, stream: TextIO) -> str:
     """A question with yes or no behind it, as it goes to a stream."""
-    return fitted(visible(callable_hints(text)), stream, beside=ANSWERS)
+    return fitted(visible(runnable_commands(text)), stream, beside=ANSWERS)
 
 
 def discard_output(stream: Any) -> None:

@@ -9,9 +9,9 @@ from statistics import mean, median
 from typing import TYPE_CHECKING
 
 from batchrun.cli.messages import clock_after, rest_words, spent, spent_words
-from batchrun.cli.output import columns_of, cut, wrapped
+from batchrun.cli.output import wrapped
 from batchrun.model import Outcome
-from batchrun.text import duration, plural
+from batchrun.text import columns_of, duration, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ def _results(pilot: Pilot, width: int, mark: str) -> list[str]:
     shown = sorted(jobs.values(), key=lambda found: found[0].row.line)[:ROWS_SHOWN]
     for row, values in shown:
         title = ", ".join(filter(None, (f"Line {row.row.line:,}", _label(row))))
-        lines.append(cut(f"{title}: {row.outcome}", width, mark))
+        lines.append(one_line(f"{title}: {row.outcome}", width, mark))
         if row.message:  # why there is no result
             lines += _field("reason", row.message, width, mark)
         for name, at in zip(names, fields, strict=True):
@@ -196,15 +196,15 @@ def _label(row: ResultRow) -> str:
 
 def _field(name: str, text: str, width: int, mark: str) -> list[str]:
     """A name and its text, wrapped beside it; a long text is cut after some lines."""
-    label = "  " + cut(name, NAME_WIDTH, mark)
+    label = "  " + one_line(name, NAME_WIDTH, mark)
     label += " " * (NAME_WIDTH + 4 - columns_of(label))
     room = max(width - len(label), 20)
     lines = [
         line
         for paragraph in text.split("\n")
-        for line in wrapped(cut(paragraph, room * LINES_PER_FIELD, mark), room, 0).split("\n")
+        for line in wrapped(one_line(paragraph, room * LINES_PER_FIELD, mark), room, 0).split("\n")
     ]
     if len(lines) > LINES_PER_FIELD:
-        last = cut(lines[LINES_PER_FIELD - 1], room - 2, mark).removesuffix(mark)
+        last = one_line(lines[LINES_PER_FIELD - 1], room - 2, mark).removesuffix(mark)
         lines = [*lines[: LINES_PER_FIELD - 1], f"{last} {mark}"]
     return [(label if not at else " " * len(label)) + line for at, line in enumerate(lines)]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from batchrun.cli.messages import clock_after
 from batchrun.cli.output import (
-    columns_of,
     discard_output,
     fitted,
     fitting,
@@ -20,7 +19,7 @@ from batchrun.cli.output import (
     room_of,
 )
 from batchrun.model import Outcome
-from batchrun.text import duration, plural
+from batchrun.text import columns_of, duration, plural
 
 if TYPE_CHECKING:
     from batchrun.engine import Progress

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -11,7 +10,7 @@ import typer
 
 from batchrun.cli.errors import Unseen, print_batch_error_json, report_batch_error
 from batchrun.cli.messages import BatchExit
-from batchrun.cli.output import print_text
+from batchrun.cli.output import begin_log_block, print_text
 from batchrun.errors import (
     ExitCode,
     HeldError,
@@ -157,8 +156,7 @@ class _Round:
     def _go_on(self, summary: BatchSummary, at_hand: Configured) -> tuple[ExitCode, _Stops]:
         """How a batch ended, and which others stop with it."""
         unseen = Unseen()
-        now = datetime.now().astimezone()
-        print_text(f"{now:%Y-%m-%d %H:%M:%S} Batch {summary.batch_id}", err=self._to_stderr)
+        begin_log_block(f"Batch {summary.batch_id}", err=self._to_stderr, always=True)
         try:
             with unseen.listening():
                 self._go_on_with(summary, at_hand)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.output import print_lines, print_text
+from batchrun.cli.output import OutputMode, print_lines, print_text
 from batchrun.cli.prompts import beside_question, confirm, on_stderr
 from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
@@ -36,30 +35,6 @@ if TYPE_CHECKING:
     from batchrun.workbook import Form
 
 Ended = TypeVar("Ended")
-
-
-@dataclass(frozen=True, slots=True)
-class OutputMode:
-    """How a command speaks to the person or script that started it.
-
-    Attributes:
-        as_json: One JSON document on standard output, the rest on standard error.
-        quiet: No plan, no progress, and at the end nothing but the workbook's path.
-        notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
-        sandbox: Whether the service is imitated by this command itself.
-        journal: What --journal says; ``None`` for nothing.
-    """
-
-    as_json: bool = False
-    quiet: bool = False
-    notify_command: str | Sequence[str] | None = None
-    sandbox: bool = False
-    journal: str | None = None
-
-    @property
-    def shows_a_pilot(self) -> bool:
-        """Whether somebody sees what a pilot brought, and can answer whether to go on."""
-        return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def run_list(
@@ -101,12 +76,7 @@ def run_list(
                 left = _allowed(limit, control)
                 return aio.resume(control.batch_id, limit=left, **shown)
             return aio.run(
-                request,
-                limit=limit,
-                again=again,
-                confirm=confirm,
-                with_credits=asked,
-                **shown,
+                request, limit=limit, again=again, confirm=confirm, with_credits=asked, **shown
             )
 
         report = display.run(work)
@@ -171,25 +141,17 @@ class _BatchDisplay:
         control: Stops it.
         stopper: Turns Ctrl-C into stops.
         shown: What the library is given for all of this.
-        where: The option by which a later command finds the journal; ``""`` for none.
         ended: How it ended, once it has.
     """
 
     def __init__(self, settings: Settings, mode: OutputMode) -> None:
         from batchrun.batch.control import Control
-        from batchrun.cli.messages import journal_option
         from batchrun.cli.progress import ProgressPrinter
 
         self._settings = settings
-        self.where = journal_option(settings, mode.journal, sandbox=mode.sandbox)
         self.printer = ProgressPrinter(speed=settings.speed)
         self.control = Control()
-        self.stopper = Stopper(
-            self.control,
-            self.printer.say,
-            self.printer.close,
-            where=self.where,
-        )
+        self.stopper = Stopper(self.control, self.printer.say, self.printer.close)
         on_progress = None if mode.quiet else self.printer.show
         self.shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
         self.ended: Report | None = None
@@ -296,7 +258,6 @@ def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDi
         end(
             report,
             settings,
-            display.where,
             as_json=mode.as_json,
             quiet=mode.quiet,
             stopped=display.control.stopped,

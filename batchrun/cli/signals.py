@@ -55,21 +55,14 @@ class Stopper:
         control: Stops the batch gently.
         say: Tells the user.
         close: Clears the way for the last words.
-        where: The options by which `resume` finds the batch, ``""`` for none.
     """
 
     def __init__(
-        self,
-        control: Control,
-        say: Callable[[str], None],
-        close: Callable[[], None] = lambda: None,
-        *,
-        where: str = "",
+        self, control: Control, say: Callable[[str], None], close: Callable[[], None] = lambda: None
     ) -> None:
         self._control = control
         self._say = say
         self._close = close
-        self._where = where
         self._asking = False
         self._cancelled = False
         self._deaf = False
@@ -122,7 +115,7 @@ class Stopper:
             batch_id = self._control.batch_id
             if batch_id is None:
                 raise StoppedError("Stopped before anything was triggered.") from None
-            hint = f"To resume: batchrun resume {batch_id}{self._where}"
+            hint = f"To resume: batchrun resume {batch_id}"
             stopped = StoppedError("Stopped. Nothing is lost.", hint)
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None

@@ -2,7 +2,7 @@
 
 from batchrun.engine.clock import Clock
 from batchrun.engine.engine import Engine
-from batchrun.engine.forecast import Forecast, LearnedForecast
+from batchrun.engine.forecast import Forecast
 from batchrun.engine.limits import UNREACHABLE_SECONDS, Ending, Limits
 from batchrun.engine.progress import Effort, Progress
 from batchrun.engine.quota import DEFAULT_RATE, Quota
@@ -18,7 +18,6 @@ __all__ = [
     "Ending",
     "Engine",
     "Forecast",
-    "LearnedForecast",
     "Limits",
     "Progress",
     "Quota",

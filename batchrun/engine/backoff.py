@@ -24,6 +24,9 @@ FORBIDDEN_IN_A_ROW = 5
 """One forbidden trigger may be due to its row (a company of another workspace, a firewall that
 dislikes a parameter); this many in a row are not."""
 
+REFUSED_POLLS_IN_A_ROW = 3
+"""One refused poll may be due to a gateway; so many, sent one after the other's answer, are not."""
+
 
 class RetryState:
     """Whether the service answers, and how long to wait when it doesn't.
@@ -84,6 +87,7 @@ class KeyRefusals:
         self._forbidden = 0
         self._refused_polls: set[int] = set()
         self._refused_at = math.inf
+        self._refused_in_a_row = 0
 
     def accepted(self) -> None:
         """A trigger was accepted."""
@@ -98,6 +102,7 @@ class KeyRefusals:
     def answered(self) -> None:
         """A request was answered by something else than a refusal."""
         self._refused_at = math.inf
+        self._refused_in_a_row = 0
 
     def forbidden(self) -> bool:
         """A trigger got a 403; whether that makes too many in a row."""
@@ -105,7 +110,7 @@ class KeyRefusals:
         return self._forbidden >= FORBIDDEN_IN_A_ROW
 
     def tolerates(self, job: int, sent_at: float, now: float) -> bool:
-        """Whether a refused poll is to be asked again: it is the first, or only this job's are.
+        """Whether a refused poll is asked again: refusals are still few, or only this job's are.
 
         Args:
             job: Which job was polled.
@@ -113,11 +118,11 @@ class KeyRefusals:
             now: When the refusal came.
         """
         self._refused_polls.add(job)
+        if self._refused_in_a_row == 0 or sent_at > self._refused_at:
+            self._refused_in_a_row += 1
+            self._refused_at = now
         only_this_one = self._polled and self._refused_polls == {job}
-        if sent_at > self._refused_at and not only_this_one:
-            return False
-        self._refused_at = min(self._refused_at, now)
-        return True
+        return only_this_one or self._refused_in_a_row < REFUSED_POLLS_IN_A_ROW
 
 
 class FailureWatch:

@@ -1,6 +1,6 @@
 """The forecast: when has an execution probably ended, so that a poll is worth its request?
 
-Pure policy, given the time. The engine knows only the `Forecast` interface.
+Pure policy: it is given the time, and sends nothing.
 
 Three rules make the policy:
 
@@ -17,7 +17,7 @@ import heapq
 import math
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from batchrun.engine.run_times import LONGEST_SECONDS, RunTimes
 from batchrun.model import ExecutionStatus
@@ -38,34 +38,25 @@ MANY_REQUESTS = 500
 as many requests before the second scout: there all scouts grow in such steps."""
 FIRST_SHARE = 0.96
 """The first poll of an execution comes when this share of its kind has ended."""
-EAGER_SHARE = 0.95
-"""Once all is triggered, a request not used now is lost: a less certain poll beats none."""
 NEXT_SHARE = 0.85
 """The next poll comes when this share of those has ended that ran as long."""
 LAST_SHARE = 0.7
 """For the last few seen running everybody waits: they are polled when this share has ended. So is
 the first execution of a batch whose workflow is known."""
 LAST_FEW = 8
-STILL_RUNNING = 1.0
-"""The batch's end is expected when this many of its executions still run."""
 IN_FLIGHT_SHARE = 0.97
 """Executions in flight keep every request busy until this share of the oldest has ended."""
 QUEUE_AHEAD = 3.0
 """On a service that queues, this many run times' worth of executions are in flight: enough that it
 never runs dry."""
-LEAST_IN_FLIGHT = 4
-SHORTEST_STAY_SECONDS = 0.2
-"""An execution is in flight for this long even if it ends at once: its answers are on their way."""
 ENOUGH = 30
 """This many known run times predict the end of a batch."""
-ENDS_SAMPLE = 64
+SAMPLE = 64
+"""This many executions predict the pace of a queue, and the end of a batch."""
 SHORTEST_INTERVAL_SECONDS = 2.0
+"""Between two polls of one execution. A start is immediate if it comes within this time."""
 LONGEST_RUN_SECONDS = 86_400.0
 """A run time above a day is a broken timestamp."""
-WAITED_SECONDS = 1.5
-"""An execution that waited less than this for its start did not queue."""
-REMEMBERED_STARTS = 64
-"""Known starts that make the pace of a queue."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,11 +77,11 @@ class Queue:
 
     def started(self, number: int, triggered_at: float, at: float) -> None:
         """An execution is known to have started then."""
-        waited = at - triggered_at > WAITED_SECONDS
+        waited = at - triggered_at > SHORTEST_INTERVAL_SECONDS
         if not waited:
             self._at_once = max(self._at_once, number + 1) if not self.waits else self._at_once
         insort(self._starts, _Start(number, at, waited))
-        if len(self._starts) > REMEMBERED_STARTS:
+        if len(self._starts) > SAMPLE:
             del self._starts[0]
         self._seen_pace = self._pace_of_starts()
         if self._not_before is not None and number >= self._not_before[0]:
@@ -151,52 +142,6 @@ class DuePoll:
     scout: bool = field(default=False, compare=False)
 
 
-class Forecast(Protocol):
-    """What the engine asks, and what it tells; executions go by their job's number."""
-
-    def in_flight_wanted(self, requests_per_second: float) -> float:
-        """How many executions in flight keep every request of the quota busy to the end."""
-
-    @property
-    def seconds_per_execution(self) -> float:
-        """How long the slower executions take, in seconds."""
-
-    def triggered(self, job: int, created_at: datetime | None, now: float) -> None:
-        """A job's execution began to be watched.
-
-        Args:
-            job: The job.
-            created_at: When the service says it accepted it.
-            now: The same moment on the engine's clock, in seconds.
-        """
-
-    def next_poll(
-        self, requests_per_second: float, now: float, *, jobs_left: int
-    ) -> DuePoll | None:
-        """The poll due first; ``None`` when nothing is watched but what is being polled.
-
-        Args:
-            requests_per_second: What the quota gives.
-            now: Seconds of the engine's clock.
-            jobs_left: Jobs still to be triggered.
-        """
-
-    def take_poll(self, poll: DuePoll) -> None:
-        """The poll given by `next_poll` is sent now: one of the calls below must follow."""
-
-    def put_back(self, poll: DuePoll) -> None:
-        """The poll was turned away unanswered: it is due as before."""
-
-    def still_running(self, job: int, execution: Execution | None, now: float) -> None:
-        """The poll found an execution that has not ended, or (``None``) nothing usable."""
-
-    def ended(self, job: int, execution: Execution, now: float) -> None:
-        """The execution ended; it is watched no more."""
-
-    def dropped(self, job: int) -> None:
-        """The execution isn't watched any more, though its end is not known."""
-
-
 @dataclass(slots=True)
 class _Watched:
     number: int
@@ -204,9 +149,16 @@ class _Watched:
     created_at: datetime | None
     started_at: float | None = None
     seen_running: float = 0.0  # seconds it had run when it was last seen running
+    unusable: int = 0  # answers in a row that said nothing about it
+
+    @property
+    def shortest_interval(self) -> float:
+        """Seconds to its next poll at least; doubled by each answer that said nothing about it."""
+        doublings = min(self.unusable, 10)  # enough for the longest, and no number too large
+        return min(SHORTEST_INTERVAL_SECONDS * 2.0**doublings, LONGEST_SECONDS)
 
 
-class LearnedForecast:
+class Forecast:
     """Polls when an execution has probably ended, by what earlier ones showed.
 
     Executions not polled yet wait in the order in which they start (`Queue`), since the one that
@@ -236,20 +188,31 @@ class LearnedForecast:
             self._scout_at = self._run_times.quantile(LAST_SHARE)
 
     def in_flight_wanted(self, requests_per_second: float) -> float:
-        """See `Forecast`."""
+        """How many executions in flight keep every request of the quota busy to the end.
+
+        Infinite while run times are unknown: slow executions need many at once.
+        """
         pace = requests_per_second
         if self._queue.waits:
             pace = min(pace, QUEUE_AHEAD * self._queue.pace(self._run_times.mean))
-        stay = max(self.seconds_per_execution, SHORTEST_STAY_SECONDS)
-        return max(pace * stay, LEAST_IN_FLIGHT)
+        elif not self._run_times.explained:
+            return math.inf
+        stay = max(self.seconds_per_execution, SHORTEST_INTERVAL_SECONDS)
+        return max(pace * stay, 1.0)
 
     @property
     def seconds_per_execution(self) -> float:
-        """See `Forecast`."""
+        """How long the slower executions take, in seconds."""
         return self._run_times.quantile(IN_FLIGHT_SHARE)
 
     def triggered(self, job: int, created_at: datetime | None, now: float) -> None:
-        """See `Forecast`."""
+        """A job's execution was accepted.
+
+        Args:
+            job: The job's number.
+            created_at: When the service says it accepted it.
+            now: The same moment on the engine's clock, in seconds.
+        """
         self._watched[job] = _Watched(self._triggered, now, created_at)
         heapq.heappush(self._fresh, (self._triggered, job))
         self._triggered += 1
@@ -257,13 +220,19 @@ class LearnedForecast:
     def next_poll(
         self, requests_per_second: float, now: float, *, jobs_left: int
     ) -> DuePoll | None:
-        """See `Forecast`."""
+        """The poll due first; ``None`` if every execution is being polled or none is left.
+
+        Args:
+            requests_per_second: What the quota gives.
+            now: Seconds of the engine's clock.
+            jobs_left: Jobs still to be triggered.
+        """
         self._idle_from = now + jobs_left / requests_per_second
         requests = max(self._triggered + jobs_left, SCOUT_SECONDS[1] * requests_per_second)
         self._many = requests >= MANY_REQUESTS
         known = self._run_times.known >= ENOUGH and self._run_times.explained
         ending = not jobs_left and not self._queue.waits
-        fresh = self._next_fresh(EAGER_SHARE if ending else FIRST_SHARE)
+        fresh = self._next_fresh()
         again = self._next_again(last=ending and known)
         if ending:
             # Polled from this moment on, without a pause, all are polled when the batch ends.
@@ -275,7 +244,7 @@ class LearnedForecast:
         return min((poll for poll in due if poll is not None), default=None)
 
     def take_poll(self, poll: DuePoll) -> None:
-        """See `Forecast`."""
+        """The poll from `next_poll` is being sent: one of the four methods below must follow."""
         if poll.scout:
             self._scout = poll.job
         if self._fresh and poll.job == self._fresh[0][1]:
@@ -285,7 +254,7 @@ class LearnedForecast:
             heapq.heapify(self._again)
 
     def put_back(self, poll: DuePoll) -> None:
-        """See `Forecast`."""
+        """The poll was not answered: it is due as before."""
         watched = self._watched[poll.job]
         self._answered(poll.job)
         if watched.seen_running:
@@ -294,7 +263,7 @@ class LearnedForecast:
             heapq.heappush(self._fresh, (watched.number, poll.job))
 
     def still_running(self, job: int, execution: Execution | None, now: float) -> None:
-        """See `Forecast`."""
+        """The poll found an execution that has not ended, or (``None``) nothing usable."""
         watched = self._watched[job]
         self._answered(job)
         if execution is not None and execution.status is ExecutionStatus.QUEUED:
@@ -305,13 +274,14 @@ class LearnedForecast:
             self._learn_start(watched, execution.started_at)
         start = self._start(watched)
         watched.seen_running = max(now - start, 0.1)
+        watched.unusable = watched.unusable + 1 if execution is None else 0
         if execution is not None and execution.status is ExecutionStatus.RUNNING:
             self._run_times.seen_running(job, watched.seen_running)
         self._scout_at = max(self._scout_at, self._next_scout_age(watched.seen_running, start))
         heapq.heappush(self._again, DuePoll(max(self._due_again(watched), now), job))
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
-        """See `Forecast`."""
+        """The execution ended."""
         watched = self._watched.pop(job)
         self._answered(job)
         self._ended += 1
@@ -328,7 +298,7 @@ class LearnedForecast:
         self._run_times.ended(job, seconds)
 
     def dropped(self, job: int) -> None:
-        """See `Forecast`."""
+        """The execution is not polled any more, although it may still run."""
         del self._watched[job]
         self._answered(job)
         self._run_times.dropped(job)
@@ -339,11 +309,11 @@ class LearnedForecast:
 
     # the polls due next
 
-    def _next_fresh(self, share: float) -> DuePoll | None:
+    def _next_fresh(self) -> DuePoll | None:
         """The poll of the execution that started first, of those not polled yet."""
         if not self._fresh:
             return None
-        after = self._run_times.quantile(share)
+        after = self._run_times.quantile(FIRST_SHARE)
         if not self._run_times.explained and after > self._run_times.longest_ended:
             return None  # the scouts' business
         _, job = self._fresh[0]
@@ -367,7 +337,7 @@ class LearnedForecast:
         ran = watched.seen_running
         share = LAST_SHARE if self._again_for[1] else NEXT_SHARE
         after = self._run_times.quantile(share, beyond=ran)
-        return self._start(watched) + max(after, ran + SHORTEST_INTERVAL_SECONDS)
+        return self._start(watched) + max(after, ran + watched.shortest_interval)
 
     def _next_to_learn(self) -> DuePoll | None:
         """One more at the age at which the last one polled had ended: little is lost if not."""
@@ -387,7 +357,7 @@ class LearnedForecast:
         else:
             return None
         watched = self._watched[job]
-        after = max(self._scout_at, watched.seen_running + SHORTEST_INTERVAL_SECONDS)
+        after = max(self._scout_at, watched.seen_running + watched.shortest_interval)
         return DuePoll(self._start(watched) + after, job, scout=True)
 
     def _next_scout_age(self, seconds: float, started_at: float) -> float:
@@ -407,10 +377,10 @@ class LearnedForecast:
         if self._ends_for != known:
             self._ends_for = known
             self._ends = max([poll.at for poll in self._again], default=now)
-            step = len(self._fresh) // ENDS_SAMPLE + 1  # a sample says enough
+            step = len(self._fresh) // SAMPLE + 1  # a sample says enough
             starts = [self._start(self._watched[job]) for _, job in self._fresh[::step]]
             if starts:
-                left = min(STILL_RUNNING, LAST_SHARE * len(self._fresh)) / step
+                left = min(1.0, LAST_SHARE * len(self._fresh)) / step  # the last one
                 self._ends = max(self._ends, self._run_times.when_left(left, starts))
         return self._ends
 

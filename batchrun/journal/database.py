@@ -394,6 +394,7 @@ def _make_durable(connection: Any, _record: Any) -> None:
     # macOS: fsync alone leaves data in the drive's own cache.
     cursor.execute("PRAGMA fullfsync=ON")
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA trusted_schema=OFF")  # the file may be a stranger's
     cursor.close()
     if mode not in {"wal", "memory"}:
         raise JournalError(

@@ -165,6 +165,21 @@ class Holder:
         """Whether its last heartbeat is older than that of any process that lives."""
         return (now - self.beat_at).total_seconds() > SILENCE_SECONDS
 
+    def has_died(self) -> bool:
+        """Whether it was a process of this machine and is gone; its lease lasts a little longer.
+
+        For what is shown only: a container may have this machine's name and other processes.
+        """
+        if self.host != socket.gethostname() or os.name != "posix":  # on Windows it would kill it
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def words(self) -> str:
         """The process, in words by which users can find it."""
         return f"process {self.pid} on {self.host}, since {self.since.astimezone():%d %b %H:%M}"

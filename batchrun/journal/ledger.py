@@ -20,7 +20,7 @@ from batchrun.journal.database import clock_ahead, on_server, writing
 from batchrun.journal.schema import spending, turns
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Engine, Executable
+    from sqlalchemy import ColumnElement, Engine, Executable, Select
 
 KEPT_DAYS = timedelta(days=7)
 """Requests of earlier days are forgotten."""
@@ -75,15 +75,22 @@ class QuotaLedger:
         length = requests * spacing
         free = case((self._ahead(now, now), turns.c.next_at), else_=now)
         taken = self._upsert(now + length, free + length).returning(turns.c.next_at)
-        today = select(func.sum(spending.c.requests)).where(
-            spending.c.key_hash == self._key_hash, spending.c.day == _today()
-        )
         before = select(turns.c.next_at).where(turns.c.key_hash == self._key_hash)
         with writing(self._engine) as connection:
             free_since = connection.scalar(before)
             first_at = connection.execute(taken).scalar_one() - length if requests else now
             idle = math.inf if free_since is None else max(now - free_since, 0.0)
-            return Reservation(first_at, int(connection.scalar(today) or 0), idle)
+            return Reservation(first_at, int(connection.scalar(self._today()) or 0), idle)
+
+    def spent_today(self) -> int:
+        """Requests that were sent with the key since midnight UTC."""
+        with self._engine.connect() as connection:
+            return int(connection.scalar(self._today()) or 0)
+
+    def _today(self) -> Select[tuple[int]]:
+        return select(func.sum(spending.c.requests)).where(
+            spending.c.key_hash == self._key_hash, spending.c.day == _today()
+        )
 
     def hold(self, seconds: float, now: float) -> None:
         """Give out no slots for this many seconds, at most five minutes.

@@ -53,6 +53,7 @@ from sqlalchemy import (
 from batchrun.errors import JournalError, TakenOverError
 from batchrun.installation import update_hint
 from batchrun.model import Outcome
+from batchrun.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -356,6 +357,10 @@ def encode_result(result: JSON) -> bytes:
     return zlib.compress(text.encode("utf-8", "surrogatepass"), level=6)
 
 
+MAX_RESULT_BYTES = 250_000_000
+"""The longest result that is read back: five times the longest answer that is accepted."""
+
+
 def decode_result(stored: bytes | None) -> JSON:
     """Read what ``encode_result`` wrote; ``None`` where nothing was kept.
 
@@ -363,7 +368,12 @@ def decode_result(stored: bytes | None) -> JSON:
     """
     if stored is None:
         return None
-    text = zlib.decompress(stored).decode("utf-8", "surrogatepass")
+    inflater, content = zlib.decompressobj(), b""
+    with suppress(zlib.error):
+        content = inflater.decompress(stored, MAX_RESULT_BYTES)
+    if not inflater.eof:  # no service sent that much: a few kB of a stranger's can become gigabytes
+        return f"(not read: damaged, or larger than {MAX_RESULT_BYTES // 1_000_000} MB)"
+    text = content.decode("utf-8", "surrogatepass")
     try:
         result: JSON = json.loads(text)
     except (RecursionError, ValueError):  # nested too deep, or a number of 5,000 digits
@@ -477,6 +487,8 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
             f"The journal {location} was written by a newer batchrun (schema {version}).",
             update_hint(),
         )
+    if connection.dialect.name == "sqlite":
+        _refuse_foreign_statements(connection, location)
     for step in range(version, SCHEMA_VERSION):
         _STEPS[step](connection)
     if version < SCHEMA_VERSION:
@@ -498,6 +510,28 @@ def require_this_schema(connection: Connection) -> None:
             "triggered here.",
             update_hint(),
         )
+
+
+def _refuse_foreign_statements(connection: Connection, location: str) -> None:
+    """Refuse a file that brings triggers, views or virtual tables of its own.
+
+    SQLite would run them with every statement: a stranger's file could have jobs sent again, or
+    results erased.
+
+    Raises:
+        JournalError: It does.
+    """
+    ours = {" ".join(statement.split()) for statement in _TRIGGERS["sqlite"]}
+    query = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') "
+    query += "OR sql LIKE 'CREATE VIRTUAL%'"
+    for kind, name, sql in connection.exec_driver_sql(query):
+        if " ".join(str(sql).split()) not in ours:
+            raise JournalError(
+                f"The journal {location} holds a {kind} that batchrun did not write: "
+                f"{visible(str(name))}.",
+                "If the file came from somebody else, don't use it. "
+                "Name another with --journal or BATCHRUN_JOURNAL.",
+            )
 
 
 def _version(connection: Connection, location: str) -> int:

@@ -27,7 +27,7 @@ from batchrun.sandbox.model import (
     Scope,
 )
 from batchrun.sandbox.results import RunTimeKind
-from batchrun.sandbox.server import running, running_app, serve
+from batchrun.sandbox.server import practice, running, running_app, serve
 
 __all__ = [
     "DEFAULT_KEYS",
@@ -44,6 +44,7 @@ __all__ = [
     "Scope",
     "create_app",
     "demo_rows",
+    "practice",
     "running",
     "running_app",
     "serve",

@@ -32,6 +32,9 @@ Clock: TypeAlias = Callable[[], float]
 """Tells the virtual time, in Unix seconds."""
 
 
+USUAL_PATH = "/v1"
+
+
 class SandboxClock:
     """Virtual time: begins as the real time and passes ``speed`` times as fast.
 
@@ -60,7 +63,10 @@ class SandboxClock:
 
 
 def create_app(
-    service: SandboxService, clock: Clock, faults_played: Mapping[str, int] | None = None
+    service: SandboxService,
+    clock: Clock,
+    faults_played: Mapping[str, int] | None = None,
+    path: str = USUAL_PATH,
 ) -> Starlette:
     """Serve a sandbox over ASGI.
 
@@ -68,15 +74,16 @@ def create_app(
         service: The model that answers.
         clock: Tells the virtual time, which the ``Date`` header of every answer shows.
         faults_played: How often which fault was played around it, for the report.
+        path: Path of the base URL.
     """
     endpoints = _Endpoints(service, clock, {} if faults_played is None else faults_played)
     app = Starlette(
         routes=[
-            Route("/v1/health", endpoints.health),
-            Route("/v1/workflows", endpoints.workflows),
-            Route("/v1/workflows/trigger", endpoints.trigger, methods=["POST"]),
-            Route("/v1/workflows/executions/{execution_id}", endpoints.execution),
-            Route("/v1/organization/credits", endpoints.credits),
+            Route(f"{path}/health", endpoints.health),
+            Route(f"{path}/workflows", endpoints.workflows),
+            Route(f"{path}/workflows/trigger", endpoints.trigger, methods=["POST"]),
+            Route(path + "/workflows/executions/{execution_id}", endpoints.execution),
+            Route(f"{path}/organization/credits", endpoints.credits),
             Route("/sandbox/report", endpoints.report),
             Route("/sandbox/openapi.yaml", endpoints.contract),
         ],

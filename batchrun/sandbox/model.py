@@ -82,8 +82,8 @@ class SandboxSettings:
         retry_after: Whether a 429 carries ``Retry-After``, which the service does not document.
         results: Whether a completed execution has its result; drawing it takes most of the time.
         credits: The credits at the beginning; each accepted trigger takes one, down to none.
-        resumed_workflow: Workflow of executions that an earlier sandbox accepted: each is
-            completed. ``None`` to answer 404 for them, as the service does.
+        knows_earlier: Whether executions that an earlier sandbox accepted are completed, and not
+            answered with 404.
         keys: The keys it knows, and the scopes of each.
         faults: What goes wrong on the way to it and back.
     """
@@ -100,7 +100,7 @@ class SandboxSettings:
     retry_after: bool = False
     results: bool = True
     credits: int = 10_000
-    resumed_workflow: str | None = None
+    knows_earlier: bool = False
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
     faults: Faults = field(default_factory=Faults)
 
@@ -281,7 +281,7 @@ class SandboxService:
             raise RefusedError(404, "workflow not found")
         if workflow.status != "active":
             raise RefusedError(400, f"workflow {workflow.id} is not active")
-        trigger = LoggedTrigger(now, self._new_id(), body)
+        trigger = LoggedTrigger(now, self._new_id(workflow), body)
         self.log.append(trigger)
         self._executions[trigger.execution_id] = self._schedule(trigger, workflow)
         return Answer(
@@ -339,16 +339,19 @@ class SandboxService:
 
     def _of_earlier(self, execution_id: str) -> _Execution | None:
         """An execution that an earlier sandbox accepted, as far as this one can know it."""
-        workflow = self._workflows.get(self.settings.resumed_workflow or "")
-        if workflow is None:
+        if not self.settings.knows_earlier:
             return None
+        last = execution_id[-1]
+        workflow = WORKFLOWS[int(last) if last.isdecimal() and int(last) < len(WORKFLOWS) else 0]
         body: dict[str, JSON] = {"workflow_id": workflow.id, "company_id": execution_id}
         trigger = LoggedTrigger(self._started_at, execution_id, body)
         return _Execution(trigger, workflow, self._started_at, self._started_at, None)
 
-    def _new_id(self) -> str:
+    def _new_id(self, workflow: Workflow) -> str:
+        """A new ID; its last digit tells a later sandbox which workflow it is of."""
         name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"
-        return f"exec_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        digits = hashlib.sha256(name.encode()).hexdigest()[:15]
+        return f"exec_{digits}{WORKFLOWS.index(workflow)}"
 
 
 def _workflow_list() -> JSON:

@@ -15,9 +15,10 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from batchrun.errors import UsageError
-from batchrun.sandbox.app import SandboxClock, create_app
+from batchrun.sandbox.app import USUAL_PATH, SandboxClock, create_app
 from batchrun.sandbox.faults import FaultyApp
 from batchrun.sandbox.model import SandboxService, SandboxSettings
+from batchrun.settings.location import PRACTICE_PATH
 
 if TYPE_CHECKING:
     import asyncio
@@ -59,7 +60,10 @@ def serve(
 
 @contextmanager
 def running(
-    settings: SandboxSettings | None = None, speed: float = 1.0, port: int = 0
+    settings: SandboxSettings | None = None,
+    speed: float = 1.0,
+    port: int = 0,
+    path: str = USUAL_PATH,
 ) -> Iterator[str]:
     """Run a sandbox in a thread on this machine, while the block lasts.
 
@@ -67,12 +71,23 @@ def running(
         settings: How it behaves; as the service's standard plan if not given.
         speed: Virtual seconds in a real second.
         port: TCP port; 0 for any that is free.
+        path: Path of the base URL; ``PRACTICE_PATH`` is the same service on any port.
 
     Yields:
         The base URL, such as ``http://127.0.0.1:49152/v1``.
     """
     connections = Connections()
-    with running_app(_app(settings, speed, connections), connections, port) as url:
+    with running_app(_app(settings, speed, connections, path), connections, port) as url:
+        yield url.removesuffix(USUAL_PATH) + path
+
+
+@contextmanager
+def practice(speed: float) -> Iterator[str]:
+    """Run the sandbox of ``--sandbox`` and of the page's practice mode while the block lasts.
+
+    It knows the executions of earlier ones, so practice batches go on like real ones.
+    """
+    with running(SandboxSettings(knows_earlier=True), speed, path=PRACTICE_PATH) as url:
         yield url
 
 
@@ -140,11 +155,16 @@ class Connections:
         transport.abort()
 
 
-def _app(settings: SandboxSettings | None, speed: float, connections: Connections) -> ASGIApp:
+def _app(
+    settings: SandboxSettings | None,
+    speed: float,
+    connections: Connections,
+    path: str = USUAL_PATH,
+) -> ASGIApp:
     settings, clock = settings or SandboxSettings(), SandboxClock(speed)
     service = SandboxService(settings, started_at=clock())
     played: Counter[str] = Counter()
-    app = create_app(service, clock, played)
+    app = create_app(service, clock, played, path)
     if not settings.faults.any:
         return app
     return FaultyApp(
@@ -196,4 +216,4 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _base_url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{USUAL_PATH}"

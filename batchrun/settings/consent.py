@@ -8,6 +8,7 @@ never used, and writing outside the folders in use because a journal says so.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -34,6 +35,23 @@ class Consent(StrEnum):
     ADDRESS = "addresses"
     KEY = "keys"  # the journal's salted hash of a key
     OUTPUT = "outputs"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRequest:
+    """Something that a person must agree to once, because a journal may be a stranger's.
+
+    Attributes:
+        kind: What it is about.
+        value: What is remembered when they agree.
+        what: What is unknown on this machine.
+        question: What to ask them.
+    """
+
+    kind: Consent
+    value: str
+    what: str
+    question: str
 
 
 _agreed_now: set[tuple[Consent, str]] = set()

@@ -152,7 +152,9 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
     Raises:
         UsageError: Another profile is named now; or its own is erased, and no key is given.
     """
-    at_address = settings.model_copy(update={"base_url": batch.base_url})
+    same = service_of(settings.base_url) == service_of(batch.base_url)  # practice: any port
+    address = settings.base_url if same else batch.base_url
+    at_address = settings.model_copy(update={"base_url": address})
     own, named = batch.profile, settings.profile
     if own is None:
         return at_address

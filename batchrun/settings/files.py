@@ -1,8 +1,10 @@
 """``batchrun.toml``: the one beside a list and the user's own.
 
-A file beside a list may have come with the list. So it can't set where a key goes, where the
-journal is, or how large a file may be; it can tighten a limit on spending but never lift one; it
-can't name an output in another folder; and nothing in either file runs a command.
+A file beside a list may have come with the list. It says how the list is read, what is sent, and
+what the results look like; the plan shows all of that before anything is spent. Of the settings it
+may hold only the pace, and limits on spending, which it can tighten but never lift. So it chooses
+no key, profile, address, journal or log file, and no output in another folder. Nothing in either
+file runs a command.
 """
 
 from __future__ import annotations
@@ -162,16 +164,12 @@ MOST_BYTES = 1_000_000
 NEVER = frozenset({"api_key", KEY_VARIABLE.lower()})
 """Settings that no file may hold."""
 
-BESIDE_A_LIST = frozenset(
-    {
-        *("profile", "rate", "daily", "max_in_flight", "wait"),
-        *("patience_seconds", "stop_after_failures"),
-    }
-)
-"""Settings that a file beside a list may hold."""
-
 LIMITS_ON_SPENDING = frozenset({"daily", "stop_after_failures"})
 """Of these the strictest value counts, so that a list can't lift its reader's own limit."""
+
+BESIDE_A_LIST = LIMITS_ON_SPENDING | {"max_in_flight", "rate", "wait"}
+"""Settings that a file beside a list may hold: the pace. Not ``profile``, which decides who pays;
+not ``patience_seconds``, which can give up on results that are paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +180,13 @@ class ConfigurationFile:
         path: Where it is.
         defaults: Its defaults for lists.
         settings: Its settings, by name.
+        beside_list: Whether it may have come with a list.
     """
 
     path: Path
     defaults: ListDefaults
     settings: Mapping[str, object] = field(default_factory=dict)
+    beside_list: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -223,15 +223,18 @@ class Configuration:
         }
 
     def holder(self, name: str) -> Path | None:
-        """The file whose value is in force."""
+        """The file whose value is in force; ``None`` for the default."""
         holders = [file for file in self.files if name in file.names]
-        if name in LIMITS_ON_SPENDING and len(holders) > 1:
-            return min(holders, key=lambda file: _spends(file.settings[name])).path
+        if name in LIMITS_ON_SPENDING and holders and holders[0].beside_list:
+            own = holders[1].settings if len(holders) > 1 else {}
+            limit = own.get(name, Settings.model_fields[name].default)
+            if _amount(limit) <= _amount(holders[0].settings[name]):
+                del holders[0]
         return holders[0].path if holders else None
 
 
-def _spends(limit: object) -> float:
-    """How much a limit lets through; 0 means that there is no limit."""
+def _amount(limit: object) -> float:
+    """How much a limit lets through; without a limit (0 or ``None``) there is no bound."""
     return limit if isinstance(limit, int) and limit else math.inf
 
 
@@ -280,11 +283,6 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
     for name in found:
         _allowed(path, name, beside_list=beside_list)
     settings = {name: _setting(path, name, found[name]) for name in found.keys() - listed.keys()}
-    if beside_list and settings.get("stop_after_failures") == 0:
-        raise UsageError(
-            f"{path}: stop_after_failures = 0 lifts a limit, which a file beside a list may not.",
-            f"Use a number of at least 1, or put it into {user_file()}.",
-        )
     try:
         defaults = ListDefaults(**listed)
     except ValidationError as error:
@@ -296,7 +294,7 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
             f"{path}: output names a folder, which a file beside a list may not.",
             "Write a file's name or an ending, such as .csv; or choose with -o.",
         )
-    return ConfigurationFile(path, defaults, settings)
+    return ConfigurationFile(path, defaults, settings, beside_list)
 
 
 def save_options(source: Path, options: Mapping[str, Any]) -> Path:
@@ -402,7 +400,7 @@ def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
     if beside_list and name not in known_names(beside_list=True):
         raise UsageError(
             f"{path}: {name} is not taken from a file beside a list, which may have come with it.",
-            f"Put it into {user_file()}, or into {variable_of(name)}.",
+            f"Put it in {user_file()}, or set {variable_of(name)}.",
         )
 
 

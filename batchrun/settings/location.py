@@ -113,17 +113,44 @@ def server_url(location: str) -> URL:
 
 
 DEFAULT_BASE_URL = "https://api.pipelinegeneration.ai/v1"
+SANDBOX_JOURNALS = ("sandbox.db", "imitated.db")
+"""What the journals of batches of the sandbox are called, beside the user's own journal."""
+
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _BASE_URL_HINT = "Set BATCHRUN_BASE_URL to an address such as https://api.example.com/v1."
 
 
+PRACTICE_PATH = "/practice/v1"
+"""Path of the sandbox behind ``--sandbox`` and the page's practice mode. It listens on any free
+port, and is the same service each time: its batches go on, and its results are reused."""
+
+
 def service_of(base_url: str) -> str:
     """The one spelling of all base URLs that name the same service.
 
-    Without a slash at its end or a port that goes without saying; scheme and host in small
-    letters. An address that can't be read stays as it is.
+    As `_normalized`; the practice sandbox has no port, because it is another one each time.
+    """
+    normalized = _normalized(base_url)
+    if is_practice(normalized):
+        return urlsplit(normalized)._replace(netloc="127.0.0.1").geturl()
+    return normalized
+
+
+def is_practice(base_url: str) -> bool:
+    """Whether the address is the practice sandbox's, of this process or of an earlier one."""
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:
+        return False
+    return parts.hostname in LOOPBACK_HOSTS and parts.path == PRACTICE_PATH
+
+
+def _normalized(base_url: str) -> str:
+    """A base URL without a slash at its end or a default port; scheme and host in lower case.
+
+    An address that can't be read stays as it is.
     """
     try:
         parts = urlsplit(base_url.strip())
@@ -159,7 +186,7 @@ def checked_base_url(base_url: str) -> str:
             f"The base URL {parts.geturl()} is not encrypted: others could read the key.",
             "Use https; plain http is for a sandbox on this machine.",
         )
-    return service_of(base_url)
+    return _normalized(base_url)
 
 
 def is_loopback(base_url: str) -> bool:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         candidate_contents,
         find_column,
         find_roles,
+        role_notices,
         swap_notice,
-        unused_notices,
     )
 
 __all__ = [
@@ -51,8 +51,8 @@ __all__ = [
     "from_frame",
     "load",
     "parse_id",
+    "role_notices",
     "swap_notice",
-    "unused_notices",
 ]
 
 _HOMES = {
@@ -72,7 +72,7 @@ _HOMES = {
     "load": "batchrun.tables.files",
     "parse_id": "batchrun.tables.ids",
     "swap_notice": "batchrun.tables.roles",
-    "unused_notices": "batchrun.tables.roles",
+    "role_notices": "batchrun.tables.roles",
 }
 
 

@@ -47,18 +47,17 @@ class Archive:
         except _UNREADABLE as error:
             raise self.damaged() from error
         members = self._zip.infolist()
-        # some programs write backslashes, or a slash in front
-        self._members = {each.filename.replace("\\", "/"): each for each in members}
+        self._members = {canonical(each.filename): each for each in members}
         self._refuse_hostile(members, limits)
 
     @property
     def parts(self) -> set[str]:
-        """Names of the parts."""
+        """Names of the parts, in lower case."""
         return set(self._members)
 
     def size(self, part: str) -> int:
         """Unpacked size of a part as announced, in bytes; `chunks` gives no more than that."""
-        return self._members[part].file_size
+        return self._members[canonical(part)].file_size
 
     def read(self, part: str) -> bytes:
         """A whole part.
@@ -100,7 +99,7 @@ class Archive:
             raise self.damaged() from error
 
     def _opened(self, part: str) -> IO[bytes]:
-        member = copy.copy(self._members[part])
+        member = copy.copy(self._members[canonical(part)])
         member.file_size = 2**62  # zipfile stops at the announced size without a word
         return self._zip.open(member)
 
@@ -162,3 +161,11 @@ class Archive:
                 f"{path} unpacks to {ratio:,.0f} times its size, as a ZIP bomb does"
                 f" (limit {limits.ratio})"
             )
+
+
+def canonical(part: str) -> str:
+    """A part's name, in which case makes no difference (ECMA-376-2 6.2.2.3).
+
+    Some programs write backslashes.
+    """
+    return part.replace("\\", "/").lower()

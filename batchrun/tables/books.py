@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchrun.errors import InputError
@@ -22,7 +22,7 @@ from batchrun.tables.formats import (
 from batchrun.tables.sheets import Sheet, Traits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from batchrun.model import Cell
     from batchrun.tables.options import LoadLimits
@@ -40,6 +40,7 @@ class Content:
         merged: Merged ranges as (first row, first column, last row, last column), from 1.
         traits: What else is known of it; ``None`` where the format does not tell.
         notices: What is to be said of it.
+        formats: Column → the format in which all its numbers are shown, such as ``00000``.
     """
 
     rows: Iterator[list[Cell]]
@@ -47,6 +48,7 @@ class Content:
     merged: Sequence[tuple[int, int, int, int]]
     traits: Traits | None = None
     notices: Sequence[str] = ()
+    formats: Mapping[int, str] = field(default_factory=dict)
 
 
 class WorkbookReader(Protocol):
@@ -174,7 +176,7 @@ class XlsxReader:
             content = self._read(sheet)
         except xlsx.UnreadableError:  # calamine gives up on what others forgive
             content = self._read(sheet, parsed=True)
-        if any(part.startswith("xl/externalLinks/") for part in self._archive.parts):
+        if any(part.startswith("xl/externallinks/") for part in self._archive.parts):
             links = "Links to other files were not followed; the values stored here were read"
             return replace(content, notices=[links])
         return content

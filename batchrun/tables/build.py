@@ -22,12 +22,14 @@ from batchrun.tables.reports import (
     Merged,
     find_aside,
     find_header,
+    find_header_in_doubt,
     find_odd_cells,
     find_second_header,
     header_doubt,
     holds_id,
     is_filled,
     is_like_id,
+    is_like_value,
     join_header,
     set_aside_notice,
 )
@@ -135,6 +137,14 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
                 f" are not read, {ids:,} of them hold IDs"
             )
             dropped |= set(rest)
+        doubtful = find_header_in_doubt(names, cells, dropped, odd) if second is None else None
+        if doubtful is not None:
+            row = _named([header_text(cell) for cell in cells[:, doubtful] if is_filled(cell)])
+            line = int(found_lines[doubtful])
+            notices.append(
+                f"Line {line} may be a second header ({row}): if it is, put the rows below it into"
+                f" a file of their own, or read only those with --header-row {line}"
+            )
         notices += _fill_merged(cells, found_lines, layout, names, dropped)
         kept_lines = found_lines
         if dropped:
@@ -152,7 +162,23 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             header_line=head.line,
             formats=_column_formats(layout, len(names)),
         )
-        return Table(table_source, tuple(names), cells, kept_lines)
+        ragged = {*collector.short.lines, *collector.long.lines} - dropped_lines
+        misaligned = _misaligned(cells, kept_lines, ragged)
+        return Table(table_source, tuple(names), cells, kept_lines, misaligned)
+
+
+def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
+    """The lines of rows, wider or narrower than the header, with an ID where others have none."""
+    if not ragged:
+        return frozenset()
+    places = [at for at, line in enumerate(lines.tolist()) if line in ragged]
+    step = len(lines) // SAMPLE_ROWS + 1
+    found = set()
+    for column in cells:
+        ids = [at for at in places if is_like_id(column[at])]
+        if ids and sum(map(is_like_id, column[::step])) * 2 <= len(column[::step]):
+            found |= {int(lines[at]) for at in ids}
+    return frozenset(found)
 
 
 def _read_head(
@@ -173,7 +199,7 @@ def _read_head(
     header = _place_header(lines, rows, filled, source, layout)
     spots = filled[header.index - header.depth + 1 : header.index + 1]
     line, header_rows = lines[spots[-1]], [rows[at] for at in spots]
-    _refuse_ids_in_header(header_rows, source.place(line))
+    _refuse_ids_in_header(header_rows, source.place(line), line, layout.header_row is None)
     names = header_names(
         [lines[at] for at in spots], header_rows, layout.merged, layout.first_column
     )
@@ -232,14 +258,22 @@ def _place_header(
     return Header(index, preamble=tuple(range(index)))
 
 
-def _refuse_ids_in_header(rows: Sequence[Sequence[Cell]], place: str) -> None:
+def _refuse_ids_in_header(
+    rows: Sequence[Sequence[Cell]], place: str, line: int, guessed: bool
+) -> None:
     """A list without column names would lose its first row."""
     for row in rows:
         for number, cell in enumerate(row, start=1):
+            what = f"(column {number}: {str(cell).strip():.60})"
+            if guessed and is_like_value(cell):
+                raise InputError(
+                    f"{place} holds a value {what}, so it may not be a header.",
+                    "If the list has no column names, add --no-header. If they stand in another"
+                    f" line, give its number to --header-row; --header-row {line} takes this one.",
+                )
             if is_like_id(cell):
                 raise InputError(
-                    f"{place} holds an ID (column {number}: {str(cell).strip():.60}), so it is not"
-                    " a header.",
+                    f"{place} holds an ID {what}, so it is not a header.",
                     f"If the list has no column names, add --no-header and name"
                     f" the column: --company-column {number} or"
                     f" --contact-column {number}. If they stand in another line,"

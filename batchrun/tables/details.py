@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import posixpath
 import re
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -18,18 +19,21 @@ from typing import TYPE_CHECKING, Any
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring, iterparse
 
+from batchrun.tables.archive import canonical
+from batchrun.tables.binary import BinarySheet, read_xls, read_xlsb
 from batchrun.tables.formats import Format
-from batchrun.tables.sheets import column_letters
+from batchrun.tables.sheets import Traits, column_letters, leading_zeros
 from batchrun.tables.xlsx import column_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from batchrun.model import Cell
     from batchrun.tables.reports import Merged
 
 _UNREADABLE = (
     *(OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError),
+    *(IndexError, StopIteration, struct.error),
     *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException),
 )
 _CHUNK_BYTES = 2**20
@@ -48,22 +52,41 @@ class SheetDetails:
         formats: Column → the format in which all its numbers are shown, such as ``00000``.
         values: Values by row, as (column, value), that calamine gives as others.
         negative: Cells with a negative date or time, which no program can show.
+        mixed: Columns of which only some numbers are shown with leading zeros, and how.
+        traits: What else is known of a sheet of XLS or XLSB.
     """
 
     merged: list[Merged] = field(default_factory=list)
     formats: dict[int, str] = field(default_factory=dict)
     values: dict[int, list[tuple[int, Cell]]] = field(default_factory=dict)
     negative: list[tuple[int, int]] = field(default_factory=list)
+    mixed: dict[int, str] = field(default_factory=dict)
+    traits: Traits | None = None
+
+    def add_formats(self, codes: Mapping[int, Counter[str]]) -> None:
+        """Take how often the numbers of each column have a format of leading zeros, or none."""
+        for column, found in codes.items():
+            code = next(filter(None, found), "")
+            if len(found) > 1 and code:
+                self.mixed[column] = code
+            elif code:
+                self.formats[column] = code
 
     def notices(self) -> list[str]:
         """What to say of the cells."""
-        if not self.negative:
-            return []
-        row, column = self.negative[0]
-        count = len(self.negative)
-        hold = "1 cell holds" if count == 1 else f"{count:,} cells hold"
-        place = f"{column_letters(column)}{row}"
-        return [f"{hold} a negative date or time (first: {place}); the number was kept"]
+        said = []
+        if self.negative:
+            row, column = self.negative[0]
+            count = len(self.negative)
+            hold = "1 cell holds" if count == 1 else f"{count:,} cells hold"
+            place = f"{column_letters(column)}{row}"
+            said.append(f"{hold} a negative date or time (first: {place}); the number was kept")
+        said += [
+            f"Column {column_letters(column)} shows some of its numbers with leading zeros"
+            f" ({code}) and others in another way: parameters carry all of them without"
+            for column, code in self.mixed.items()
+        ]
+        return said
 
 
 def read_details(
@@ -78,34 +101,33 @@ def read_details(
         negative: Whether a value of an XLSX sheet may be a negative number.
     """
     try:
+        if file_format is Format.XLS:
+            return _binary_details(read_xls(raw, sheet))
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            archive.NameToInfo = {canonical(each.filename): each for each in archive.filelist}
             match file_format:
                 case Format.XLSX:
                     return _xlsx_details(archive, sheet, negative=negative)
                 case Format.ODS:
                     return _ods_details(archive, sheet)
+                case Format.XLSB:
+                    return _binary_details(read_xlsb(archive, sheet))
                 case _:
                     return SheetDetails()
     except _UNREADABLE:
         return SheetDetails()
 
 
+def _binary_details(found: BinarySheet) -> SheetDetails:
+    details = SheetDetails(merged=found.merged, traits=found.traits)
+    details.add_formats(found.codes)
+    return details
+
+
 _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
 """Built-in formats of dates and times (ECMA-376 18.8.30)."""
 
-_PLAIN_TEXT = re.compile(r"\\(.)|\"([^\"]*)\"")
-_SPECIAL = re.compile(r"\[[^\]]*\]")
-_ZEROS = re.compile(r"[-/ ()]*00[-/ ()0]*")
 _PLACE = re.compile(r"([A-Za-z]{1,3})(\d{1,7})")
-
-
-def leading_zeros(code: str) -> str:
-    """The format of zeros and separators that a number format is, else ``""``."""
-    first = code.split(";", maxsplit=1)[0]
-    if "[<" in first or "[>" in first or "[=" in first:
-        return ""
-    plain = _PLAIN_TEXT.sub(lambda found: found[1] or found[2] or "", _SPECIAL.sub("", first))
-    return plain if _ZEROS.fullmatch(plain) else ""
 
 
 def _xlsx_details(archive: zipfile.ZipFile, sheet: str, *, negative: bool) -> SheetDetails:
@@ -129,15 +151,13 @@ def _xlsx_details(archive: zipfile.ZipFile, sheet: str, *, negative: bool) -> Sh
         elif float(value) < 0 and len(details.negative) < MOST_PATCHES:
             details.negative.append((row, column))
             details.values.setdefault(row, []).append((column, float(value)))
-    for column, found in codes.items():
-        if len(found) == 1 and (code := next(iter(found))):
-            details.formats[column] = code
+    details.add_formats(codes)
     return details
 
 
 def _style_kinds(archive: zipfile.ZipFile) -> tuple[dict[int, str], set[int]]:
     """The cell styles with leading zeros and their formats, and those of dates and times."""
-    if "xl/styles.xml" not in archive.namelist():
+    if "xl/styles.xml" not in archive.NameToInfo:
         return {}, set()
     styles = fromstring(_part(archive, "xl/styles.xml"))
     codes: dict[int, str] = {}
@@ -177,7 +197,7 @@ def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
     }
     relations = fromstring(_part(archive, "xl/_rels/workbook.xml.rels"))
     targets = {each.get("Id"): each.get("Target", "") for each in relations}
-    return posixpath.normpath(posixpath.join("/xl", targets[ids[sheet]])).removeprefix("/")
+    return posixpath.normpath(posixpath.join("/xl", targets[ids[sheet]])).removeprefix("/").lower()
 
 
 def _part(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -178,7 +178,7 @@ def detect_zip(archive: Archive) -> Format:
     ):
         return Format.XLSX
     if {"mimetype", "content.xml"} <= parts and b"spreadsheet" in archive.beginning("mimetype"):
-        manifest = "META-INF/manifest.xml"
+        manifest = "meta-inf/manifest.xml"
         if manifest in parts and b":encryption-data" in archive.read(manifest):
             raise protected(archive.name)
         return Format.ODS
@@ -186,7 +186,7 @@ def detect_zip(archive: Archive) -> Format:
 
 
 def _zip_kind(parts: set[str]) -> str:
-    if any(part.startswith("Index/") or part == "Index.zip" for part in parts):
+    if any(part.startswith("index/") or part == "index.zip" for part in parts):
         return "an Apple Numbers, Pages or Keynote document"
     if {"mimetype", "content.xml"} <= parts:
         return "an OpenDocument text or drawing"

@@ -10,6 +10,8 @@ from datetime import date, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from batchrun.text import one_line
+
 if TYPE_CHECKING:
     from batchrun.model import Cell
 
@@ -52,12 +54,14 @@ class DamagedId:
     """Something that is not a UUID.
 
     Attributes:
-        reason: What it is and the likely cause, in plain words, the value quoted.
+        reason: What it is and the likely cause, in plain words; the same for all cells of a kind.
         kind: What it seems to be.
+        shown: The value in quotes, on one line, and where in it the damage is.
     """
 
     reason: str
     kind: IdKind = IdKind.OTHER
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,8 @@ def _search_text(bare: str, lowered: str) -> ValidId | DamagedId:
     found = {_hyphenate(each) for each in _EMBEDDED.findall(lowered)}
     if len(found) == 1 and "/" in lowered:
         return ValidId(found.pop())
-    kind, words = _diagnosis(lowered, len(found))
-    return DamagedId(f"{_shown(bare)} {words}", kind)
+    kind, words, where = _diagnosis(lowered, len(found))
+    return DamagedId(words, kind, _shown(bare) + where)
 
 
 def _hyphenate(lowered: str) -> str:
@@ -180,46 +184,46 @@ def _hyphenate(lowered: str) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str]:
+def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str, str]:
+    """What a text seems to be, in words too, and where in it the damage is."""
     if uuids_inside:
-        inside = f"{uuids_inside} UUIDs" if uuids_inside > 1 else "more than the UUID"
-        return IdKind.SEVERAL, f"holds {inside}"
+        inside = "several UUIDs" if uuids_inside > 1 else "more than the UUID"
+        return IdKind.SEVERAL, f"holds {inside}", ""
     if lowered in _PLACEHOLDERS:
-        return IdKind.PLACEHOLDER, "stands for an empty cell, it is not an ID"
+        return IdKind.PLACEHOLDER, "stands for an empty cell, it is not an ID", ""
     for kind, pattern, words in _COMPILED_CAUSES:
         if pattern.fullmatch(lowered):
-            return kind, words
+            return kind, words, ""
     wrong = _NOT_HEX.search(lowered)
     if wrong is None:
         return _count_digits(sum(character != "-" for character in lowered))
     if len(lowered) in _LIKE_A_UUID and not _SPACE.search(lowered):
-        position = wrong.start() + 1
-        words = f"is not a UUID: {_named(wrong[0])} at position {position} is not hexadecimal"
+        words = "is not a UUID: a character in it is not hexadecimal (0-9, a-f)"
         if _LIKE_CANONICAL.fullmatch(lowered):
             words += "; --lenient-ids would send it"
-        return IdKind.MISTYPED, words
-    return IdKind.OTHER, "is not a UUID"
+        return IdKind.MISTYPED, words, f", {_named(wrong[0])} at position {wrong.start() + 1}"
+    return IdKind.OTHER, "is not a UUID", ""
 
 
-def _count_digits(digits: int) -> tuple[IdKind, str]:
+def _count_digits(digits: int) -> tuple[IdKind, str, str]:
     if digits == UUID_DIGITS:
-        return IdKind.MISTYPED, "is not a UUID: its hyphens are in the wrong places"
+        return IdKind.MISTYPED, "is not a UUID: its hyphens are in the wrong places", ""
+    where = f", {digits} digits"
     if digits < UUID_DIGITS:
-        cut_off = f"it has only {digits} of 32 hexadecimal digits, the rest is cut off"
-        return IdKind.TRUNCATED, f"is not a UUID: {cut_off}"
-    return IdKind.MISTYPED, f"is not a UUID: it has {digits} hexadecimal digits instead of 32"
+        cut_off = "it has fewer than 32 hexadecimal digits, the rest is cut off"
+        return IdKind.TRUNCATED, f"is not a UUID: {cut_off}", where
+    return IdKind.MISTYPED, "is not a UUID: it has more than 32 hexadecimal digits", where
 
 
 def _damaged_value(cell: bool | float | date | time | timedelta) -> DamagedId:
     if isinstance(cell, bool):
-        return DamagedId(f"{str(cell).upper()} is a yes/no value, not a UUID")
+        return DamagedId("is a yes/no value, not a UUID", shown=str(cell).upper())
     if isinstance(cell, int | float):
         text = f"{cell:.15g}" if isinstance(cell, float) else str(cell)
-        kind, words = _diagnosis(text, 0)
-        return DamagedId(f"{_shown(text)} {words}", kind)
-    if isinstance(cell, date):
-        return DamagedId(f"{_shown(str(cell))} is a date, not a UUID")
-    return DamagedId(f"{_shown(str(cell))} is a time, not a UUID")
+        kind, words, _ = _diagnosis(text, 0)
+        return DamagedId(words, kind, _shown(text))
+    noun = "date" if isinstance(cell, date) else "time"
+    return DamagedId(f"is a {noun}, not a UUID", shown=_shown(str(cell)))
 
 
 def _named(character: str) -> str:
@@ -231,7 +235,4 @@ def _named(character: str) -> str:
 
 def _shown(text: str) -> str:
     """A value in quotes, on one line and no longer than fits a message."""
-    line = "".join(character if character.isprintable() else " " for character in text)
-    if len(line) > SHOWN_CHARACTERS:
-        line = f"{line[: SHOWN_CHARACTERS - 1]}…"
-    return f'"{line}"'
+    return f'"{one_line(text, SHOWN_CHARACTERS)}"'

@@ -288,7 +288,7 @@ def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
 def _answer_rows(
     stream: IO[bytes], content: Content, details: SheetDetails, *, visible_only: bool
 ) -> None:
-    traits = content.traits
+    traits = content.traits or details.traits
     plain = None
     patches: dict[int, list[tuple[int, Cell]]] = {
         row: [(column - content.first_column, value) for column, value in cells]
@@ -309,7 +309,7 @@ def _answer_rows(
         hidden = traits.hidden_rows if visible_only else set()
     merged = content.merged or details.merged
     notices = [*content.notices, *details.notices()]
-    formats = list(details.formats.items())
+    formats = list({**content.formats, **details.formats}.items())
     _answer(stream, [content.first_column, merged, plain, formats, notices])
     line = 1
     block: list[list[Any]]

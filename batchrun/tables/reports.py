@@ -197,6 +197,13 @@ def is_like_id(cell: Cell) -> bool:
     return _is_id(cell) or bool(_CUT_OFF_ID.fullmatch(cell.strip()))
 
 
+def is_like_value(cell: Cell) -> bool:
+    """Whether a cell holds what rows hold and column names don't: a CRM's ID or an address."""
+    parsed = parse_id(cell)
+    kinds = {IdKind.SALESFORCE, IdKind.EMAIL, IdKind.ADDRESS}
+    return isinstance(parsed, DamagedId) and parsed.kind in kinds
+
+
 def _is_label_row(row: Iterable[Cell]) -> bool:
     return all(map(_is_label, filter(is_filled, row)))
 
@@ -560,11 +567,56 @@ def _is_second(
         return False
     return (
         any(_normalised(cell) in names for cell in labels if is_filled(cell))
+        or _names_columns(labels)
         or any(_NAMES_IDS.search(str(labels[column])) for column in below)
         or _contrasts_with_rows(at, columns, aside)
         or at in after_blank
         or bool(below - _id_columns(columns, range(at - 1, -1, -1), aside))
     )
+
+
+def _names_columns(cells: Iterable[Cell]) -> bool:
+    """Whether at least two cells, and half of those filled, are words that name columns."""
+    filled = [cell for cell in cells if is_filled(cell)]
+    words = sum(_normalised(cell) in _COLUMN_WORDS for cell in filled)
+    return words > 1 and words * 2 >= len(filled)
+
+
+_COLUMN_WORDS = frozenset({
+    "account", "account name", "address", "amount", "anrede", "ansprechpartner", "betrag",
+    "bezeichnung", "branche", "city", "client", "company", "company name", "contact",
+    "contact name", "country", "created", "customer", "date", "datum", "description", "domain",
+    "e mail", "email", "employees", "firma", "firmenname", "first name", "full name", "industry",
+    "job title", "kontakt", "kunde", "land", "last name", "lead", "mail", "mobile", "nachname",
+    "name", "nom", "nombre", "note", "notes", "ort", "organisation", "organization", "owner",
+    "person", "phone", "plz", "postal code", "prenom", "region", "role", "source", "stadt",
+    "stage", "state", "status", "strasse", "street", "surname", "telefon", "telephone", "title",
+    "type", "unternehmen", "url", "vorname", "website", "ville", "zip",
+})  # fmt: skip
+"""What columns of exported lists are called, normalised; rows seldom hold these words alone."""
+
+
+def find_header_in_doubt(
+    header: Sequence[str], columns: Cells, aside: set[int], odd: Sequence[OddCells]
+) -> int | None:
+    """The only row of labels alone that has one in each column, between rows with IDs.
+
+    It may be a second header of names nobody knows, or a row with a word instead of its ID.
+    """
+    named = [at for at, name in enumerate(header) if name.strip()]
+    found = []
+    for at in _rows_without_ids(columns, odd):
+        labels = [column[at] for column in columns]
+        whole = len(named) > 1 and all(is_filled(labels[column]) for column in named)
+        if at in aside or not whole or not _is_label_row(labels):
+            continue
+        below = _id_columns(columns, range(at + 1, len(columns[0])), aside)
+        above = _id_columns(columns, range(at - 1, -1, -1), aside)
+        if below and above and all(_may_name_ids(labels[column]) for column in below):
+            found.append(at)
+        if len(found) > 1:
+            return None
+    return found[0] if found else None
 
 
 _NAMES_IDS = re.compile(

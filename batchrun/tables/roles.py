@@ -9,7 +9,6 @@ asked, or refused with the candidates and samples of what they hold; never guess
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import unicodedata
 from collections import Counter
@@ -20,10 +19,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
-from batchrun.text import visible
+from batchrun.text import close_matches, one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from batchrun.model import Cell
 
 
 _OWN = ("pg", "pgai", "pg ai", "pipeline generation")
@@ -83,7 +84,12 @@ def normalise(name: str) -> str:
 
 def is_known_name(cell: object) -> bool:
     """Whether a cell is the name of an ID column, as headers have it and rows do not."""
-    return isinstance(cell, str) and len(cell) < 60 and normalise(cell) in _KNOWN
+    return isinstance(cell, str) and len(cell) < 60 and not _KNOWN.isdisjoint(_spellings(cell))
+
+
+def _spellings(name: str) -> set[str]:
+    """A name and its parts, normalised: *IDs / Company ID* also names company IDs."""
+    return {normalise(part) for part in (name, *name.split(" / "))}
 
 
 SAMPLED_CELLS = 1_000
@@ -158,13 +164,8 @@ def read_contents(table: Table, position: int, *, lenient: bool = False) -> Cont
         uuids,
         dict(damaged.most_common()),
         empty,
-        tuple(_short(sample) for sample in samples),
+        tuple(one_line(sample, SAMPLE_CHARACTERS) for sample in samples),
     )
-
-
-def _short(text: str) -> str:
-    line = visible(" ".join(text.split()), kept="")
-    return line if len(line) <= SAMPLE_CHARACTERS else f"{line[: SAMPLE_CHARACTERS - 1]}…"
 
 
 def mostly_ids(table: Table, position: int, *, lenient: bool = False) -> bool:
@@ -225,6 +226,12 @@ OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}
 NONE_OF = {Role.COMPANY: "--no-company", Role.CONTACT: "--no-contact"}
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
+GET_IDS = (
+    "PG:AI needs its own IDs, UUIDs such as a1b2c3d4-e5f6-7890-abcd-ef1234567890; IDs of your CRM"
+    " can't be sent. Export the list from PG:AI, or add the CRM field that holds the PG:AI ID (such"
+    " as PG Company ID or PG Contact ID) to the report or view and export it again."
+)
+"""What to do about a list whose IDs are a CRM's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +323,9 @@ def _check_without(without: Collection[Role], named: Mapping[Role, str | None]) 
             )
 
 
-def unused_notices(table: Table, roles: Mapping[Role, int], without: Collection[Role]) -> list[str]:
-    """What to say of columns that are named like IDs and have no role."""
-    said = []
+def role_notices(table: Table, roles: Mapping[Role, int], without: Collection[Role]) -> list[str]:
+    """What to say of the ID columns, and of columns that are named like IDs and have no role."""
+    said = _unnamed_notice(table, roles)
     for role in Role:
         if role in without:
             said.append(f"No {WORDS[role]} IDs are sent ({NONE_OF[role]})")
@@ -334,43 +341,121 @@ def unused_notices(table: Table, roles: Mapping[Role, int], without: Collection[
     return said
 
 
+def _unnamed_notice(table: Table, roles: Mapping[Role, int]) -> list[str]:
+    """Say that the header may be a row: no name in it is known, and an ID column has none."""
+    line = table.source.header_line
+    if line is None or any(map(is_known_name, table.header)):
+        return []
+    for role, column in roles.items():
+        named = parse_id(table.header[column])
+        if isinstance(named, MissingId) or (
+            isinstance(named, DamagedId) and named.kind is not IdKind.OTHER
+        ):
+            names = ", ".join(column_name(table, each) for each in range(len(table.header)))
+            said = (
+                f"Line {line} was taken for the column names ({one_line(names, NAMES_SHOWN)}),"
+                f" though the {WORDS[role]} column has no name in it: if it is a row of the list,"
+                " add --no-header"
+            )
+            return [said]
+    return []
+
+
+NAMES_SHOWN = 80
+
+
+def _is_filled(cell: object) -> bool:
+    return cell is not None and cell != ""
+
+
 def _by_name_alone(table: Table, wanted: Sequence[Role]) -> Iterator[tuple[Role, int]]:
-    names = [normalise(name) for name in table.header]
+    names = [_spellings(name) for name in table.header]
     for role in wanted:
         own, plain, _ = NAMES[role]
-        found = [at for at, name in enumerate(names) if name in own or name in plain]
+        found = [at for at, spellings in enumerate(names) if spellings & (own | plain)]
         if len(found) == 1:
             yield role, found[0]
 
 
 def _named_like(table: Table, role: Role) -> list[int]:
-    names = [normalise(name) for name in table.header]
-    return [at for at, name in enumerate(names) if any(name in tier for tier in NAMES[role])]
+    named = frozenset().union(*NAMES[role])
+    return [at for at, name in enumerate(table.header) if named & _spellings(name)]
 
 
 def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
     """Two lists beside each other: a row of the one has nothing to do with that of the other."""
     if len(roles) < 2:
         return
+    first, last = sorted(roles.values())
+    reason = _blank_between(table, first, last)
+    if not reason and not _repeats(table.cells[roles[Role.COMPANY]]):
+        reason = _repeated_names(table, first, last) or _tail(table, first, last)
+    if reason:
+        company, contact = (column_name(table, roles[role]) for role in Role)
+        raise InputError(
+            f"{table.source.name}: {reason}, and the company IDs ({company}) and the contact IDs"
+            f" ({contact}) stand in different parts: there may be two lists side by side.",
+            ONE_OF_TWO,
+        )
+
+
+def _repeats(column: Iterable[Cell]) -> bool:
+    """Whether an ID is in several rows, as that of a company is in a list of its contacts."""
+    ids = [cell for cell in column if _is_filled(cell)]
+    return len(set(ids)) < len(ids)
+
+
+def _blank_between(table: Table, first: int, last: int) -> str:
     blank = [
-        not name.strip() and not any(cell is not None and cell != "" for cell in column)
+        not name.strip() and not any(map(_is_filled, column))
         for name, column in zip(table.header, table.cells, strict=True)
     ]
-    first, last = sorted(roles.values())
     gap = next((at for at in range(first + 1, last) if blank[at]), None)
-    if gap is None:
-        return
     blocks = [len(list(run)) for empty, run in itertools.groupby(blank) if not empty]
-    if max(blocks) == 1 and len(blocks) > 2:  # a sheet with a blank column between any two
-        return
-    company, contact = (column_name(table, roles[role]) for role in Role)
-    raise InputError(
-        f"{table.source.name}: column {gap + 1} is blank, and the company IDs ({company}) and the"
-        f" contact IDs ({contact}) stand on different sides of it: there may be two lists side by"
-        " side.",
-        f"Send one of them with {NONE_OF[Role.CONTACT]} or {NONE_OF[Role.COMPANY]}. If each row"
-        f" belongs together, name both columns with {' and '.join(OPTIONS.values())}.",
-    )
+    # a sheet may have a blank column between any two
+    return "" if gap is None or max(blocks) == 1 < len(blocks) - 1 else f"column {gap + 1} is blank"
+
+
+def _repeated_names(table: Table, first: int, last: int) -> str:
+    """Whether a second list begins with names that are those of the first, but for the ID."""
+    names = [normalise(name) for name in table.header]
+    for start in range(first + 1, last + 1):
+        left = {name for at, name in enumerate(names[:start]) if at != first and name}
+        right = {name for at, name in enumerate(names[start:], start) if at != last and name}
+        if left and right and (left <= right or right <= left):
+            return f"the column names repeat from column {start + 1} on"
+    return ""
+
+
+def _tail(table: Table, first: int, last: int) -> str:
+    """Whether the last rows have cells in one part of the columns only, as of a longer list.
+
+    Each part has an ID column and another one at least, and above them every row has both IDs.
+    """
+    width, rows = len(table.header), len(table)
+    filled = [at for at in range(width) if _is_filled(table.cells[at, -1])]
+    if filled and filled[0] > first and last in filled:
+        own, other = range(filled[0], width), range(filled[0])
+    elif filled and filled[-1] < last and first in filled:
+        own, other = range(filled[-1] + 1), range(filled[-1] + 1, width)
+    else:
+        return ""
+    while rows and not any(_is_filled(table.cells[column, rows - 1]) for column in other):
+        rows -= 1
+    whole = rows and all(map(_is_filled, table.cells[[first, last], :rows].flat))
+    if not whole or min(len(own), len(other)) < 2:
+        return ""
+    return f"the rows from line {table.lines[rows]} on are blank outside columns {_span(own)}"
+
+
+def _span(columns: range) -> str:
+    return f"{columns[0] + 1}-{columns[-1] + 1}"
+
+
+ONE_OF_TWO = (
+    f"Send one of them with {NONE_OF[Role.CONTACT]} or {NONE_OF[Role.COMPANY]}. If each row"
+    f" belongs together, name both columns with {' and '.join(OPTIONS.values())}."
+)
 
 
 def _named_roles(table: Table, named: Mapping[Role, str | None]) -> dict[Role, int]:
@@ -392,12 +477,12 @@ def _candidates(
     table: Table, role: Role, taken: Mapping[Role, int], holds_ids: Callable[[int], bool]
 ) -> list[int]:
     free = [
-        (column, normalise(name))
+        (column, _spellings(name))
         for column, name in enumerate(table.header)
         if column not in taken.values()
     ]
     for tier in NAMES[role]:
-        found = [column for column, name in free if name in tier and holds_ids(column)]
+        found = [column for column, names in free if tier & names and holds_ids(column)]
         if found:
             return found
     return []
@@ -416,19 +501,16 @@ def _ask_for_any(
     kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:
         like = [column for role in wanted for column in _named_like(table, role)]
+        like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
         if not like:
             raise InputError(
                 f"{table.source.name}: no column is named like a {kinds} ID, and none holds UUIDs."
                 f" {_columns_hint(table)}",
-                f"{hint}{_header_hint(table)}",
+                f"{hint}{_header_hint(table)}{_delimiter_hint(table)}",
             )
-        text = f"{table.source.name}: no column holds UUIDs. Named like {kinds} IDs"
+        text = f"{table.source.name}: no column holds UUIDs. Other IDs are in"
         question = _question(table, text, wanted, like, lenient=lenient)
-        send = " or ".join(OPTIONS[role] for role in wanted)
-        return _answer(
-            question, None, f"Export the list with the IDs of PG:AI, or name a column with {send}.",
-            _columns_hint(table),
-        )  # fmt: skip
+        return _answer(question, None, f"{GET_IDS}{_doubt_hint(table)}", _columns_hint(table))
     named = _quoted(table, (column for role in wanted for column in _named_like(table, role)))
     failed = f" ({named}: most cells are not UUIDs)" if named else ""
     text = (
@@ -439,12 +521,30 @@ def _ask_for_any(
     return _answer(question, ask, f"{hint}{_header_hint(table)}", _columns_hint(table))
 
 
+def _crm_ids(table: Table, position: int) -> bool:
+    """Whether a column holds the IDs of a CRM."""
+    column = table.cells[position][:SAMPLED_CELLS]
+    parsed = [each for each in map(parse_id, column) if not isinstance(each, MissingId)]
+    kinds = {IdKind.SALESFORCE, IdKind.HUBSPOT}
+    found = [each for each in parsed if isinstance(each, DamagedId) and each.kind in kinds]
+    return len(found) * 2 > len(parsed)
+
+
+def _delimiter_hint(table: Table) -> str:
+    if table.source.delimiter is None or len(table.header) > 1:
+        return ""
+    return " If its fields are separated by another character, such as ^, add --delimiter."
+
+
+def _doubt_hint(table: Table) -> str:
+    return "".join(f" {each}." for each in table.source.notices if " may be it: " in each)
+
+
 def _header_hint(table: Table) -> str:
     line = table.source.header_line
     if line is None:
         return ""
-    doubts = [f" {notice}." for notice in table.source.notices if " may be it: " in notice]
-    return "".join(doubts) or (
+    return _doubt_hint(table) or (
         f" The names are those of line {line}: --header-row names another line,"
         f" --no-header reads a list without names."
     )
@@ -500,9 +600,9 @@ def find_column(table: Table, name: str, option: str) -> int:
         return matches[0]
     if name.isdecimal() and 1 <= int(name) <= len(table.header):
         return int(name) - 1
-    by_name = {normalise(each): column for column, each in enumerate(table.header)}
-    close = [by_name[each] for each in difflib.get_close_matches(wanted, by_name)]
-    hint = f"Did you mean {_quoted(table, close, ' or ')}?" if close else _columns_hint(table)
+    names = [column_name(table, column) for column in range(len(table.header))]
+    close = close_matches(name, names)
+    hint = f"Did you mean {' or '.join(close)}?" if close else _columns_hint(table)
     raise InputError(f"{table.source.name} has no column {name!r} ({option}).", hint)
 
 
@@ -510,5 +610,5 @@ def _columns_hint(table: Table) -> str:
     return f"Its columns: {_quoted(table, range(len(table.header)))}."
 
 
-def _quoted(table: Table, columns: Iterable[int], separator: str = ", ") -> str:
-    return separator.join(dict.fromkeys(column_name(table, column) for column in columns))
+def _quoted(table: Table, columns: Iterable[int]) -> str:
+    return ", ".join(dict.fromkeys(column_name(table, column) for column in columns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -150,3 +151,25 @@ def column_letters(number: int) -> str:
         number, rest = divmod(number - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
+
+
+_LITERAL = re.compile(r"\\(.)|\"([^\"]*)\"|[_*].")
+_SPECIAL = re.compile(r"\[[^\]]*\]")
+_ZEROS = re.compile(r"(?:#+(?=0))?(?P<kept>[-/ ()+\0]*0[-/ ()+0\0]*)")
+
+
+def leading_zeros(code: str) -> str:
+    """The zeros, separators and fixed texts of a number format that shows leading zeros.
+
+    ``""`` for any other format.
+    """
+    first = code.split(";", maxsplit=1)[0]
+    if "[<" in first or "[>" in first or "[=" in first:
+        return ""
+    bare = _SPECIAL.sub("", first)
+    literals = ["".join(filter(None, found)) for found in _LITERAL.findall(bare)]
+    shape = _ZEROS.fullmatch(_LITERAL.sub("\0", bare))
+    if shape is None or shape["kept"].count("0") < 2 or any("0" in each for each in literals):
+        return ""
+    rest = iter(literals)
+    return re.sub("\0", lambda _: next(rest), shape["kept"])

@@ -13,7 +13,7 @@ from defusedxml.ElementTree import iterparse
 from batchrun.errors import InputError
 from batchrun.tables.books import Content
 from batchrun.tables.formats import SAVE_AS, Format
-from batchrun.tables.sheets import LAST_COLUMN, LAST_ROW, Sheet, Traits
+from batchrun.tables.sheets import LAST_COLUMN, LAST_ROW, Sheet, Traits, leading_zeros
 from batchrun.tables.xlsx import refuse_far
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Xml2003Reader:
     def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
         self._name, self._raw, self._limits = name, raw, limits
         self._tables: list[_Sheet] = []
+        self._zeros: dict[str, str] = {}
         try:
             for _, element in iterparse(io.BytesIO(raw), ("start", "end"), forbid_dtd=True):
                 self._take(_, element)
@@ -77,13 +78,23 @@ class Xml2003Reader:
                 cells = table.rows.get(line, {})
                 yield [cells.get(column) for column in range(1, width + 1)]
 
-        return Content(rows(), 1, table.merged, table.traits)
+        formats = {
+            column: code
+            for column, codes in table.codes.items()
+            if len(codes) == 1 and (code := self._zeros.get(next(iter(codes)), ""))
+        }
+        return Content(rows(), 1, table.merged, table.traits, formats=formats)
 
     def _table(self, sheet: Sheet) -> _Sheet:
         return self._tables[self.sheets.index(sheet)]
 
     def _take(self, event: str, element: Any) -> None:
         name = _local(element.tag)
+        if event == "end" and name == "Style" and not self._tables:
+            formats = [each for each in element if _local(each.tag) == "NumberFormat"]
+            for each in formats:
+                code = leading_zeros(_attribute(each, "Format"))
+                self._zeros[_attribute(element, "ID")] = code
         if event == "start":
             if name == "Worksheet":
                 self._tables.append(_Sheet(_attribute(element, "Name")))
@@ -109,6 +120,8 @@ class _Sheet:
         self.rows: dict[int, dict[int, Cell]] = {}
         self.merged: list[tuple[int, int, int, int]] = []
         self.traits = Traits()
+        self.codes: dict[int, set[str]] = {}
+        """The styles of each column's numbers."""
         self._line = self._column = 0
 
     def add_column(self, element: Any) -> None:
@@ -132,7 +145,10 @@ class _Sheet:
                 self.merged.append((line, column, line + down, column + across))
             data = next((each for each in cell if _local(each.tag) == "Data"), None)
             if data is not None:
-                self._add_cell(line, column, _attribute(data, "Type"), "".join(data.itertext()))
+                kind = _attribute(data, "Type")
+                self._add_cell(line, column, kind, "".join(data.itertext()))
+                if kind == "Number":
+                    self.codes.setdefault(column, set()).add(_attribute(cell, "StyleID"))
             elif _attribute(cell, "Formula"):
                 self.traits.uncalculated.append((line, column))
             column += across

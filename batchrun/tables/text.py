@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import Block, Layout, gather
+from batchrun.tables.build import MORE, Block, Layout, gather
 from batchrun.tables.encoding import (
     Encoding,
     check_encoding,
@@ -61,21 +61,73 @@ class Dialect:
         delimiter: One of ``DELIMITERS``, or what a ``sep=`` line names.
         declared: Whether the first line is such a ``sep=`` line.
         literal: Whether quotes are text like any other.
-        spaced: Whether a space may stand between a delimiter and an opening quote.
+        spaced: Whether white space may stand between quotes and delimiters.
+        quote: What is put around fields.
     """
 
     delimiter: str
     declared: bool = False
     literal: bool = False
     spaced: bool = False
+    quote: str = '"'
 
     def reader(self, lines: Iterable[str]) -> Any:
         """What tells the records of these lines apart."""
         if self.literal:
             return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
-        return csv.reader(
-            lines, delimiter=self.delimiter, strict=True, skipinitialspace=self.spaced
+        if self.spaced:
+            return _SpacedReader(lines, self.delimiter, self.quote)
+        return csv.reader(lines, delimiter=self.delimiter, strict=True, quotechar=self.quote)
+
+
+class _SpacedReader:
+    """A `csv.reader` that leaves out white space before fields and behind closing quotes.
+
+    The one of the standard library leaves it out only before fields.
+    """
+
+    def __init__(self, lines: Iterable[str], delimiter: str, quote: str) -> None:
+        self.line_num = 0
+        self._lines = iter(lines)
+        self._quote = quote
+        end, blank = re.escape(delimiter), " *+" if delimiter == "\t" else r"[ \t]*+"
+        self._field = re.compile(
+            rf"{blank}(?:{quote}((?:[^{quote}]|{quote}{quote})*+){quote}{blank}"
+            rf"|(?!{quote})([^{end}\r\n]*+))({end}|\r?\n|\r|\Z)"
         )
+
+    def __iter__(self) -> _SpacedReader:
+        return self
+
+    def __next__(self) -> list[str]:
+        record, lines = "", 0
+        while True:
+            line = next(self._lines, None)
+            if line is None:
+                if record:
+                    raise csv.Error("a quote is not closed")
+                raise StopIteration
+            record, lines = record + line, lines + 1
+            if (fields := self._fields(record)) is not None:
+                self.line_num += lines
+                return fields
+            if record.count(self._quote) % 2 == 0 or lines > LONGEST_RECORD_LINES:
+                raise csv.Error("a quote is in an odd place")
+
+    def _fields(self, record: str) -> list[str] | None:
+        fields: list[str] = []
+        at = 0
+        while found := self._field.match(record, at):
+            quoted, plain, end = found.groups()
+            fields.append(plain if quoted is None else quoted.replace(self._quote * 2, self._quote))
+            at = found.end()
+            if at == len(record) and (not end or end[0] in "\r\n"):
+                return [] if fields == [""] else fields
+        return None
+
+
+LONGEST_RECORD_LINES = 1_000
+"""Lines of a record after which its quote is taken for one that is never closed."""
 
 
 def line_at(text: str, position: int) -> int:
@@ -283,11 +335,16 @@ class _TextFile:
             InputError: A quote is not closed, or it is no table.
         """
         with field_limit(self._options.limits.field_characters), self._text() as text:
+            layout = Layout("", self._options.header_row, self._options.no_header)
             try:
-                layout = Layout("", self._options.header_row, self._options.no_header)
                 table = gather(self._blocks(text), self._source, layout)
             except _BrokenQuoteError as error:
-                raise self._broken_quotes(error.line) from error
+                if not self._spaced_fits():
+                    raise self._broken_quotes(error.line) from error
+                table = None
+        if table is None or (MORE in " ".join(table.source.notices) and self._spaced_fits()):
+            self._dialect = replace(self._dialect, spaced=True)
+            return self.read()
         notices = list(table.source.notices)
         if self._encoding.guessed:
             notices.insert(0, self._guess_notice(table))
@@ -412,10 +469,27 @@ class _TextFile:
 
     def _literal_fits(self) -> bool:
         """Whether quotes taken literally make every row as wide as the header."""
-        with self._text() as text:
-            lines = itertools.islice(self._lines(text), int(self._dialect.declared), None)
-            widths = {len(row) for row in replace(self._dialect, literal=True).reader(lines) if row}
-        return len(widths) == 1 and widths != {1}
+        return self._fits(replace(self._dialect, literal=True))
+
+    def _spaced_fits(self) -> bool:
+        """Whether every row is as wide as the header with white space around quotes left out."""
+        if self._dialect.spaced or self._dialect.literal:
+            return False
+        return self._fits(replace(self._dialect, spaced=True))
+
+    def _fits(self, dialect: Dialect) -> bool:
+        widths: set[int] = set()
+        limit = field_limit(self._options.limits.field_characters)
+        with limit, self._text() as text:
+            lines = itertools.islice(self._lines(text), int(dialect.declared), None)
+            try:
+                for row in filter(None, dialect.reader(lines)):
+                    widths.add(len(row))
+                    if len(widths) > 1:
+                        return False
+            except csv.Error:
+                return False
+        return bool(widths) and widths != {1}
 
 
 def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
@@ -428,8 +502,11 @@ def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
         dialect = detect_dialect("".join(lines))
     if options.delimiter is not None:
         dialect = replace(dialect, delimiter=named_delimiter(options.delimiter))
-    dialect = replace(dialect, literal=literal)
-    return replace(dialect, spaced=not literal and _is_spaced(sample, dialect))
+    if literal:
+        return replace(dialect, literal=True)
+    if _APOSTROPHES.match(sample):
+        dialect = replace(dialect, quote="'")
+    return replace(dialect, spaced=_is_spaced(sample, dialect))
 
 
 def named_delimiter(name: str) -> str:
@@ -447,13 +524,25 @@ def named_delimiter(name: str) -> str:
     return found
 
 
+_APOSTROPHES = re.compile(r"'[^'\r\n]*'(?:([,;\t|])'[^'\r\n]*'(?=[,;\t|\r\n]))++[\r\n]")
+"""A first line whose fields are all in apostrophes."""
+
+
 def _is_spaced(sample: str, dialect: Dialect) -> bool:
-    """Whether only with spaces before opening quotes left out all records are equally wide."""
-    if f'{dialect.delimiter} "' not in sample:
+    """Whether more records are as wide as the header with white space around quotes left out.
+
+    Names in quotes behind a space are such too: no column is called that.
+    """
+    end = re.escape(dialect.delimiter)
+    odd = re.compile(rf"{end}[ \t]+{dialect.quote}|{dialect.quote}[ \t]+{end}")
+    if not odd.search(sample):
         return False
-    plain = _sample_widths(sample, dialect)
-    spaced = _sample_widths(sample, replace(dialect, spaced=True))
-    return len(set(spaced)) == 1 and spaced != plain
+    plain, spaced = (
+        _sample_widths(sample, each) for each in (dialect, replace(dialect, spaced=True))
+    )
+    fits, before = (widths.count(widths[0]) if widths else 0 for widths in (spaced, plain))
+    in_header = odd.search(sample.splitlines()[0]) is not None
+    return fits > before or (len(set(spaced)) == 1 and (in_header or len(set(plain)) != 1))
 
 
 def _sample_widths(sample: str, dialect: Dialect) -> list[int]:

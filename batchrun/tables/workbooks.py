@@ -13,7 +13,7 @@ from batchrun.tables.build import Layout, gather
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
 from batchrun.tables.reports import holds_id
-from batchrun.tables.roles import mostly_ids, read_contents
+from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
 from batchrun.tables.sheets import choose_sheet, column_letters
 from batchrun.text import plural, quoted_command
 
@@ -68,12 +68,14 @@ class _Seen:
         table: What it holds, or why that is unknown.
         ids: Rows that hold an ID.
         words: What it holds, for people.
+        named: Whether a column of IDs is named like one, or that is unknown.
     """
 
     name: str
     table: Table | InputError
     ids: int
     words: str
+    named: bool = True
 
 
 def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _Seen:
@@ -94,9 +96,9 @@ def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _Seen:
     else:
         names = [name for name in table.header if name.strip()][:SHOWN_NAMES]
         held = f"no IDs, {plural(len(table), 'row')}: {', '.join(names)}"
-    return _Seen(
-        sheet.name, table, max((each.uuids for each in found), default=0), f"{sheet.name} ({held})"
-    )
+    ids = max((each.uuids for each in found), default=0)
+    named = any(is_known_name(each.name) for each in found)
+    return _Seen(sheet.name, table, ids, f"{sheet.name} ({held})", named)
 
 
 def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
@@ -107,6 +109,9 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
     """
     first, *others = seen
     with_ids = [each for each in others if each.ids]
+    if first.ids and not first.named and any(each.named for each in with_ids):
+        first = replace(first, ids=0)  # a cover that mentions an ID
+        with_ids = [each for each in with_ids if each.named]
     listed = ", ".join([*(each.words for each in others), *unseen])
     chosen = first
     names = ", ".join([*(each.name for each in others), *unseen])
@@ -121,7 +126,7 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
         )
     if not first.ids and with_ids:
         [chosen] = with_ids
-        rest = ", ".join([*(each.words for each in seen if each is not chosen), *unseen])
+        rest = ", ".join([*(each.words for each in seen if each.name != chosen.name), *unseen])
         said = (
             f"Sheet {chosen.name} was read, the only one with IDs; not read: {rest};"
             " --sheet reads another"

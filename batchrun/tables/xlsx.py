@@ -141,7 +141,7 @@ def workbook_part(archive: Archive) -> str:
 def _part(folder: str, target: str) -> str:
     target = target.replace("\\", "/")
     path = target if target.startswith("/") else posixpath.join(folder, target)
-    return posixpath.normpath(path).lstrip("/")
+    return posixpath.normpath(path).lstrip("/").lower()
 
 
 def _elements(
@@ -525,7 +525,7 @@ def unreadable(name: str) -> UnreadableError:
 
 def properties_of(archive: Archive) -> dict[str, str]:
     """The custom properties of a workbook: name → text."""
-    part = "docProps/custom.xml"
+    part = "docprops/custom.xml"
     found: dict[str, str] = {}
     name = ""
     if part not in archive.parts or archive.size(part) > 1024**2:

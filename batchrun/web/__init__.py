@@ -10,6 +10,8 @@
     sandboxed.py  the imitated service, for practice
     work.py       what runs in the background: checks and batches
     screens.py    what a screen shows, as values; pure but for the journal
+    results.py    results as people read them, titled like the workbook's columns
+    words.py      messages in the page's own words
     templates/    the screens; static/ their style and the small script for live updates
 
 It uses only the public functions of batchrun. One user, one machine: it listens on 127.0.0.1 alone.

@@ -27,10 +27,13 @@ from batchrun import Crm, Form, Outcome
 from batchrun.errors import BatchrunError, JournalError, NoBatchError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
+from batchrun.settings.keyring import NoKeyring, open_keyring
 from batchrun.settings.location import shown
 from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import duration, plural
-from batchrun.web import screens
+from batchrun.web import screens, words
+from batchrun.web.lists import NO_COLUMN
+from batchrun.web.results import Fields, Names, pilot_results
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
 from batchrun.web.work import BEGIN_SECONDS
@@ -53,6 +56,29 @@ MOST_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
 MOST_PARAMETERS = 50
 REUSE_DAYS = (7, 30, 90, 365)
+OPTION_CONTROLS = frozenset(
+    {"delimiter", "encoding", "header_row", "no_header", "quoting", "reuse_days", "visible_only"}
+)
+"""IDs of the controls under "More options"."""
+DELIMITERS = {"comma": "Commas", "semicolon": "Semicolons", "tab": "Tabs", "bar": "Bars ( | )"}
+ENCODINGS = {
+    "utf-8": "UTF-8 (Unicode)",
+    "cp1252": "Western European (Windows-1252)",
+    "cp1250": "Central European (Windows-1250)",
+    "cp1251": "Cyrillic (Windows-1251)",
+    "cp1253": "Greek (Windows-1253)",
+    "cp1254": "Turkish (Windows-1254)",
+    "cp1255": "Hebrew (Windows-1255)",
+    "cp1256": "Arabic (Windows-1256)",
+    "mac_roman": "Western European (older Macs)",
+    "shift_jis": "Japanese (Shift JIS)",
+    "euc_jp": "Japanese (EUC-JP)",
+    "gb18030": "Chinese, simplified (GB 18030)",
+    "big5": "Chinese, traditional (Big5)",
+    "euc_kr": "Korean (EUC-KR)",
+    "koi8_r": "Russian (KOI8-R)",
+    "utf-16": "UTF-16",
+}
 
 _EDITIONS = {
     "xlsx": (".xlsx", Form()),
@@ -88,6 +114,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/lists/{list_id}/live", pages.list_live),
         Route("/lists/{list_id}/choices", pages.choose, methods=["POST"]),
         Route("/lists/{list_id}/run", pages.run, methods=["POST"]),
+        Route("/lists/{list_id}/again", pages.run_marked, methods=["POST"]),
         Route("/lists/{list_id}/erase", pages.erase_list, methods=["POST"]),
         Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
         Route("/batches/{batch_id}", pages.show_batch),
@@ -134,11 +161,12 @@ class _Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {
-            "cell": screens.cell_words,
-            "moment": screens.moment_words,
+            "cell": words.cell_words,
+            "moment": words.moment_words,
             "duration": duration,
-            "page_words": screens.in_page_words,
-            "sentence": screens.sentence,
+            "page_words": words.in_page_words,
+            "hint": words.hint_on_page,
+            "sentence": words.sentence,
         }
         self._templates.globals |= {
             "plural": plural,
@@ -148,6 +176,9 @@ class _Pages:
             "Outcome": Outcome,
             "Role": Role,
             "screens": screens,
+            "NO_COLUMN": NO_COLUMN,
+            "DELIMITERS": DELIMITERS,
+            "ENCODINGS": ENCODINGS,
         }
 
     # how things are shown
@@ -167,7 +198,7 @@ class _Pages:
         assert isinstance(error, BatchrunError)
         status = 404 if isinstance(error, JournalError) else 400
         if request.url.path.endswith("/live"):
-            return JSONResponse({"error": error.what}, status)
+            return JSONResponse({"error": words.in_page_words(error.what)}, status)
         return self._show("problem.html", status, error=error)
 
     def not_found(self, request: Request, error: Exception) -> Response:
@@ -219,7 +250,13 @@ class _Pages:
     def start(self, request: Request) -> Response:
         """The first screen: a key, or the sandbox."""
         del request
-        return self._show("start.html", error=None, address=self._address())
+        return self._start_page(200, None)
+
+    def _start_page(self, status: int, error: BatchrunError | None) -> Response:
+        keyring = not isinstance(open_keyring(), NoKeyring)
+        return self._show(
+            "start.html", status, error=error, address=self._address(), keyring=keyring
+        )
 
     def _address(self) -> str:
         with suppress(BatchrunError):
@@ -232,18 +269,17 @@ class _Pages:
 
         form = await self._form(request)
         key, settings = form.get("key", "").strip(), self._workspace.settings
-        template = "start.html" if request.url.path.startswith("/start") else "settings.html"
+        first = request.url.path.startswith("/start")
         try:
             if not key:
                 raise UsageError("No key was given.", "Paste the key, then continue.")
             address = await run_in_threadpool(address_for, DEFAULT_PROFILE, settings)
             await log_in(key, address, DEFAULT_PROFILE, timeout_seconds=settings.timeout_seconds)
         except BatchrunError as error:
-            if template == "settings.html":
-                return self._settings_page(400, error)
-            return self._show(template, 400, error=error, address=self._address())
+            page = self._start_page if first else self._settings_page
+            return await run_in_threadpool(page, 400, error)
         self._workspace.use_key()
-        return RedirectResponse("/" if template == "start.html" else "/settings", 303)
+        return RedirectResponse("/" if first else "/settings", 303)
 
     async def use_sandbox(self, request: Request) -> Response:
         """Work with the sandbox from now on."""
@@ -320,20 +356,33 @@ class _Pages:
         columns = [] if state.read is None else screens.column_choices(state.read)
         checked = state.checked
         earlier = None if checked is None else checked.earlier
+        notices = () if state.read is None else state.read.notices
+        workbook = bool(state.sheets) if state.read is None else state.read.sheet is not None
+        problems = (state.error, None if state.read is None else state.read.problem)
+        named = {one.id for one in words.controls_named([*notices, *map(str, problems)])}
+        choices = saved.choices
         return {
             "saved": saved,
             "state": state,
             "run": run if run is not None and run.batch_id is None else None,
             "batch_id": batch_id,
             "columns": columns,
-            "choices": saved.choices,
+            "choices": choices,
             "parameters": screens.parameter_rows(saved.choices, BLANK_PARAMETERS),
             "workflows": [one for one in workspace.known_workflows() if one.status == "active"],
+            "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
+            "named": named,
+            "options_open": bool(named & OPTION_CONTROLS) or choices.changes_options,
+            "text_file": not workbook,
+            "known_batch": self._knows(state.results_of),
             "reuse_days": REUSE_DAYS,
             "pilot_rows": PILOT_ROWS,
             "earlier": earlier,
             "first": screens.first_rows(state.read) if state.read is not None else None,
         }
+
+    def _knows(self, batch_id: str) -> bool:
+        return any(one.batch_id == batch_id for one in self._workspace.batches())
 
     def list_live(self, request: Request) -> Response:
         """Whether a list is still being read."""
@@ -375,6 +424,17 @@ class _Pages:
             return RedirectResponse(else_to, 303)
         return RedirectResponse(f"/batches/{quote(run.batch_id)}", 303)
 
+    async def run_marked(self, request: Request) -> Response:
+        """Send the marked rows of a workbook of results again."""
+        form = await self._form(request)
+        saved = await run_in_threadpool(self._list, request)
+        try:
+            run = await run_in_threadpool(self._workspace.run_marked, saved, form.get("check", ""))
+        except UsageError:
+            await run_in_threadpool(self._workspace.check, saved)
+            raise
+        return await run_in_threadpool(self._begun, run, f"/lists/{saved.id}")
+
     async def erase_list(self, request: Request) -> Response:
         """Erase a list that was not run."""
         await self._form(request)
@@ -393,7 +453,7 @@ class _Pages:
             [
                 ["Line", "Reason", *state.read.header],
                 *(
-                    [row.row.line, screens.sentence(row.reason), *row.row.cells]
+                    [row.row.line, words.sentence(words.in_page_words(row.reason)), *row.row.cells]
                     for row in state.checked.invalid
                 ),
             ],
@@ -421,7 +481,7 @@ class _Pages:
             header = batchrun.rows(
                 view.summary.batch_id, limit=0, settings=self._workspace.settings
             )
-            pilot = screens.pilot_results(rows, header.header, header.roles)
+            pilot = pilot_results(rows, header.header, header.roles)
         return {
             "view": view,
             "table": table,
@@ -465,25 +525,25 @@ class _Pages:
             raise NoBatchError("The list has no such row.", "Go back to the batch.")
         page, row = found
         cells = [
-            (screens.cell_words(name) or f"Column {at + 1}", screens.cell_words(cell))
+            (words.cell_words(name) or f"Column {at + 1}", words.cell_words(cell))
             for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))
         ]
-        name_at = screens.name_column(page.header, page.roles, [row.row.cells])
         return self._show(
             "row.html",
             view=view,
             row=row,
-            name="" if name_at is None else screens.cell_words(row.row.cells[name_at]),
+            name=Names.of(page).of_row(row),
+            message=screens.row_message(row),
             tag=screens.tag_of(row),
             cells=[(name, cell) for name, cell in cells if cell],
-            fields=screens.readable(row),
+            fields=Fields([row], page.header).readable(row),
         )
 
     def attention(self, request: Request) -> Response:
         """What somebody has to decide."""
         view = self._batch(request)
         counts = view.summary.counts
-        workspace, batch_id = self._workspace, view.summary.batch_id
+        workspace = self._workspace
         retried = [
             (outcome, counts[outcome], screens.retry_words(counts[outcome]))
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
@@ -494,9 +554,9 @@ class _Pages:
             view=view,
             retried=retried,
             usual=RETRIED_BY_ITSELF,
-            failed=screens.groups_of(workspace, batch_id, [one for one, *_ in retried]),
+            failed=screens.groups_of(workspace, view, [one for one, *_ in retried]),
             doubts=view.status.in_doubt,
-            invalid=screens.groups_of(workspace, batch_id, [Outcome.INVALID]),
+            invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
             gone=screens.sandbox_gone(workspace, view),
         )
 
@@ -603,6 +663,7 @@ class _Pages:
             address=self._address(),
             rate=settings.rate,
             daily=settings.daily,
+            used=workspace.requests_today(),
             journal=shown(settings.journal),
             lists=workspace.lists.folder,
         )
@@ -638,9 +699,11 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
     Raises:
         UsageError: One of them can't be used.
     """
-    line = form.get("header_row", "").strip()
+    line = "" if form.get("no_header") else form.get("header_row", "").strip()
     if line and not (line.isdecimal() and int(line) >= 1):
-        raise UsageError("The line of the column names is not a number.", "Write 4, for example.")
+        raise UsageError(
+            "The line of the column names must be a whole number.", "Write 4, for example."
+        )
     constants: dict[str, Any] = {}
     columns: dict[str, str] = {}
     for at in range(MOST_PARAMETERS):
@@ -658,6 +721,10 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
         workflow=form.get("workflow", ""),
         sheet=form.get("sheet", ""),
         header_row=int(line) if line else None,
+        no_header=form.get("no_header") == "yes",
+        encoding=encoding if (encoding := form.get("encoding", "")) in ENCODINGS else "",
+        delimiter=delimiter if (delimiter := form.get("delimiter", "")) in DELIMITERS else "",
+        literal_quotes=form.get("quoting") == "yes",
         company_column=form.get("company_column", ""),
         contact_column=form.get("contact_column", ""),
         visible_only=form.get("visible_only") == "yes",

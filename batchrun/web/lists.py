@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from platformdirs import user_data_path
 
 from batchrun import Request
+from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 LIST_FILE = "list.json"
 REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
+
+NO_COLUMN = "(none)"
+"""Chosen in place of an ID column whose IDs are not to be sent."""
 
 _LIST_ID = re.compile(r"[0-9a-f]{12}")
 
@@ -37,8 +41,13 @@ class Choices:
         workflow: ID of the workflow; ``""`` before one is chosen.
         sheet: Name of the sheet; ``""`` to find it.
         header_row: Line of the column names; ``None`` to find it.
-        company_column: Name or number of the company column; ``""`` to find it.
+        no_header: The list has no column names.
+        company_column: Name or number of the company column; ``""`` to find it, `NO_COLUMN` to send
+            no company IDs.
         contact_column: The contact column likewise.
+        encoding: Encoding of a text file; ``""`` to find it.
+        delimiter: What separates its fields; ``""`` to find it.
+        literal_quotes: Quotes in it are text like any other.
         visible_only: Leave out hidden rows.
         lenient_ids: Also send IDs that are not valid UUIDs.
         parameters: Sent with every row.
@@ -49,22 +58,43 @@ class Choices:
     workflow: str = ""
     sheet: str = ""
     header_row: int | None = None
+    no_header: bool = False
     company_column: str = ""
     contact_column: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    literal_quotes: bool = False
     visible_only: bool = False
     lenient_ids: bool = False
     parameters: Mapping[str, JSON] = field(default_factory=dict)
     parameter_columns: Mapping[str, str] = field(default_factory=dict)
     reuse_days: int = 0
 
+    @property
+    def changes_options(self) -> bool:
+        """Whether anything is chosen under "More options"."""
+        reading = (self.header_row, self.no_header, self.encoding, self.delimiter)
+        more = (self.literal_quotes, self.visible_only, self.lenient_ids, self.reuse_days)
+        return any(reading) or any(more)
+
     def request(self, path: Path) -> Request:
         """What the library is asked for."""
+        company, contact = (
+            None if each in {"", NO_COLUMN} else each
+            for each in (self.company_column, self.contact_column)
+        )
         return Request(
             path,
             self.workflow,
             sheet=self.sheet or None,
-            company_column=self.company_column or None,
-            contact_column=self.contact_column or None,
+            company_column=company,
+            contact_column=contact,
+            no_company=self.company_column == NO_COLUMN,
+            no_contact=self.contact_column == NO_COLUMN,
+            no_header=self.no_header,
+            encoding=self.encoding or None,
+            delimiter=self.delimiter or None,
+            quoting="literal" if self.literal_quotes else None,
             parameters=dict(self.parameters),
             parameter_columns=dict(self.parameter_columns),
             header_row=self.header_row,
@@ -89,12 +119,14 @@ class SavedList:
         path: The file.
         uploaded_at: When it came; aware, UTC.
         choices: What was chosen for it.
+        batch_id: For a workbook of results: the batch whose marked rows were sent; else ``""``.
     """
 
     id: str
     path: Path
     uploaded_at: datetime
     choices: Choices
+    batch_id: str = ""
 
 
 class Lists:
@@ -132,7 +164,8 @@ class Lists:
         try:
             path = self.folder / list_id / Path(kept["name"]).name
             uploaded_at = datetime.fromisoformat(kept["uploaded_at"])
-            return SavedList(list_id, path, uploaded_at, Choices.recalled(kept["choices"]))
+            choices = Choices.recalled(kept["choices"])
+            return SavedList(list_id, path, uploaded_at, choices, str(kept.get("batch_id", "")))
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -154,6 +187,10 @@ class Lists:
         changed = replace(saved, choices=choices)
         self._save(changed)
         return changed
+
+    def note_batch(self, saved: SavedList, batch_id: str) -> None:
+        """Note that the marked rows of a workbook were sent."""
+        self._save(replace(saved, batch_id=batch_id))
 
     def erase(self, list_id: str) -> None:
         """Erase a list, its choices and the workbooks beside it."""
@@ -192,13 +229,14 @@ class Lists:
             "name": saved.path.name,
             "uploaded_at": saved.uploaded_at.isoformat(),
             "choices": asdict(saved.choices),
+            "batch_id": saved.batch_id,
         }
         _write(saved.path.parent / LIST_FILE, kept)
 
 
 def lists_folder(journal: str) -> Path:
     """Where the lists of a journal are kept: beside its file, else in the user's data folder."""
-    if "://" not in journal:
+    if not is_server(journal):
         path = Path(journal).expanduser().absolute()
         return path.with_name(f"{path.stem}.lists")
     name = hashlib.sha256(journal.encode()).hexdigest()[:12]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from batchrun.sandbox import SandboxSettings, running
+from batchrun.sandbox import practice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def sandbox_settings(settings: Settings, journal: str) -> Iterator[Settings]:
         settings: The user's own.
         journal: Where its batches are kept.
     """
-    with running(SandboxSettings(), speed=SPEED) as url:
+    with practice(SPEED) as url:
         yield settings.model_copy(
             update={
                 "api_key": SecretStr("sandbox"),

@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import socket
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Ending, Outcome
-from batchrun.model import BEING_SENT
+from batchrun.model import BEING_SENT, ResultRow
+from batchrun.settings import service_of
 from batchrun.text import plural, visible
+from batchrun.web.results import Fields, Names
+from batchrun.web.words import (
+    cell_words,
+    in_page_words,
+    moment_words,
+    sentence,
+    short,
+)
 from batchrun.web.work import FRESH_SECONDS
+from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Settings
     from batchrun.batch.history import BatchStatus, RowPage
-    from batchrun.journal import Holder
-    from batchrun.model import JSON, Cell, ResultRow, Role
+    from batchrun.model import Role
+    from batchrun.plan import PlannedRow
     from batchrun.web.lists import Choices, SavedList
     from batchrun.web.work import BatchRun, Read, Workspace
     from batchrun.workbook.changes import Change
+    from batchrun.workbook.flatten import Path
 
 ROWS_A_PAGE = 50
 COUNTED_SECONDS = 30.0
 """A batch whose run reports its progress is not counted by the journal for so long."""
-RESULT_COLUMNS = 3
 REQUESTS_PER_RETRY = 2.05
-LONGEST_CELL = 300
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
 GROUPED_ROWS = 5_000
 NAMED_ROWS = 5
-PILOT_FIELDS = 8
+SAMPLED_ROWS = 20
+"""Results that say which fields are worth a column."""
 COMPARED_ROWS = 5_000
 """Of a longer list only the workbook says what has changed."""
 
@@ -205,26 +211,13 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
 def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phase:
     if run is not None and not run.ended:
         return Phase.STOPPING if stopping else Phase.RUNNING
-    if status.working and not _is_dead(status.holder):
+    if status.working:
         return Phase.ELSEWHERE
     if status.summary.unfinished:
         report = None if run is None else run.report
         pilot = report is not None and report.ending is Ending.LIMIT and report.sent
         return Phase.PILOT if pilot else Phase.PAUSED
     return Phase.DONE
-
-
-def _is_dead(holder: Holder | None) -> bool:
-    """Whether the process of this machine that held a batch has died; its lease lasts longer."""
-    if holder is None or holder.host != socket.gethostname() or os.name != "posix":
-        return False
-    try:
-        os.kill(holder.pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
@@ -274,12 +267,16 @@ class HomeBatch:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The home screen: lists that were not run, and the batches by what they need."""
+    """The home screen: lists that were not run, and the batches by what they need.
+
+    `unusable` holds the IDs of the lists that can't be read.
+    """
 
     waiting: tuple[SavedList, ...]
     decisions: tuple[HomeBatch, ...]
     running: tuple[HomeBatch, ...]
     earlier: tuple[HomeBatch, ...]
+    unusable: frozenset[str]
 
 
 def home_of(workspace: Workspace) -> Home:
@@ -320,8 +317,21 @@ def home_of(workspace: Workspace) -> Home:
             words = f"{figures.done:,} done, {figures.in_doubt:,} in doubt"
             earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
     used = {summary.source.path for summary in summaries}
-    waiting = [one for one in workspace.lists.all() if str(one.path.absolute()) not in used]
-    return Home(tuple(waiting), tuple(decisions), tuple(running), tuple(earlier))
+    waiting = [
+        one
+        for one in workspace.lists.all()
+        if str(one.path.absolute()) not in used and not one.batch_id
+    ]
+    unusable = {
+        one.id
+        for one in waiting
+        if (state := workspace.states.get(one.id)) is not None
+        and state.error is not None
+        and state.read is None
+    }
+    return Home(
+        tuple(waiting), tuple(decisions), tuple(running), tuple(earlier), frozenset(unusable)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +387,8 @@ def parameter_rows(choices: Choices, blank: int) -> list[tuple[str, str, str]]:
 
 def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
     """Whether a batch's service was a sandbox that has ended, so that it can't go on."""
-    return workspace.sandbox and view.summary.base_url != workspace.settings.base_url
+    own, now = view.summary.base_url, workspace.settings.base_url
+    return workspace.sandbox and service_of(own) != service_of(now)
 
 
 # rows
@@ -453,13 +464,14 @@ def table_of(
         found = batchrun.rows(
             batch_id, outcomes, offset=offset, limit=ROWS_A_PAGE + 1, settings=settings
         )
-    name_at = name_column(found.header, found.roles, [row.row.cells for row in found.rows])
-    titles = _result_titles(batch_id, settings)
-    rows = tuple(_shown_row(row, name_at, titles) for row in found.rows[:ROWS_A_PAGE])
+    sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
+    names, rows = Names.of(found), found.rows[:ROWS_A_PAGE]
+    fields = Fields([*sample.rows, *rows], found.header)
+    columns = fields.telling(sample.rows)
     return RowTable(
-        "Row" if name_at is None else cell_words(found.header[name_at]) or "Row",
-        tuple(map(label, titles)),
-        rows,
+        names.title,
+        tuple(title for _, title in columns),
+        tuple(_shown_row(row, names, fields, [path for path, _ in columns]) for row in rows),
         show,
         find,
         page,
@@ -493,39 +505,6 @@ def _found(
             return batchrun.RowPage(page.header, page.roles, tuple(matches[offset:wanted]))
 
 
-def _result_titles(batch_id: str, settings: Settings) -> tuple[tuple[str, ...], ...]:
-    """The result fields that are worth a column, by the first results."""
-    page = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=20, settings=settings)
-    seen: Counter[tuple[str, ...]] = Counter()
-    numbers: list[tuple[str, ...]] = []
-    texts: list[tuple[str, ...]] = []
-    for row in page.rows:
-        own = {row.company_id, row.contact_id}
-        for path, value in fields_of(row.result):
-            if value == "" or value in own or _is_reference(path) or _is_date(value):
-                continue
-            if path not in seen:
-                (numbers if _is_number(value) else texts).append(path)
-            seen[path] += 1
-    often = [
-        path for path in [*numbers[:1], *texts, *numbers[1:]] if seen[path] * 2 >= len(page.rows)
-    ]
-    return tuple(often[:RESULT_COLUMNS])
-
-
-def _is_date(value: str) -> bool:
-    return re.match(r"\d{4}-\d\d-\d\d", value) is not None
-
-
-def _is_number(value: str) -> bool:
-    return re.fullmatch(r"-?[\d.,]+", value) is not None
-
-
-def _is_reference(path: tuple[str, ...]) -> bool:
-    """Whether a field points somewhere else: nobody reads it in a table."""
-    return path[-1].lower().endswith(("id", "url", "count"))
-
-
 _TAGS = {
     Outcome.COMPLETED: ("ok", "Done"),
     Outcome.FAILED: ("bad", "Failed"),
@@ -534,21 +513,6 @@ _TAGS = {
     Outcome.TIMED_OUT: ("wait", "No answer yet"),
     Outcome.IN_DOUBT: ("wait", "In doubt"),
 }
-
-
-def pilot_results(
-    rows: Sequence[ResultRow], header: Sequence[str], roles: Mapping[Role, int]
-) -> list[tuple[str, ResultRow, list[tuple[str, str]]]]:
-    """The results of a pilot, one for each execution: name of the row, row, fields."""
-    name_at = name_column(header, roles, [row.row.cells for row in rows])
-    seen: dict[object, ResultRow] = {}
-    for row in rows:
-        seen.setdefault(row.execution_id or row.row.line, row)
-    names = ["" if name_at is None else cell_words(row.row.cells[name_at]) for row in seen.values()]
-    return [
-        (name or f"Line {row.row.line}", row, readable(row, PILOT_FIELDS))
-        for name, row in zip(names, seen.values(), strict=True)
-    ]
 
 
 def changes_of(view: BatchView) -> tuple[Change, ...]:
@@ -573,41 +537,26 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
     return _TAGS[row.outcome]
 
 
-def _shown_row(row: ResultRow, name_at: int | None, titles: Sequence[tuple[str, ...]]) -> ShownRow:
+def _shown_row(row: ResultRow, names: Names, fields: Fields, columns: Sequence[Path]) -> ShownRow:
     tag, words = tag_of(row)
-    values = dict(fields_of(row.result))
-    name = "" if name_at is None else cell_words(row.row.cells[name_at])
-    message = "" if row.outcome in {Outcome.COMPLETED, Outcome.PENDING} else row.message
+    values = fields.texts(row)
     return ShownRow(
         row.row.line,
-        name or row.company_id or row.contact_id or "",
+        names.of_row(row) or row.company_id or row.contact_id or "",
         tag,
         words,
-        short(in_page_words(message)),
-        tuple(short(values.get(path, "")) for path in titles),
+        short(row_message(row)),
+        tuple(short(values.get(path, "")) for path in columns),
     )
 
 
-def name_column(
-    header: Sequence[str], roles: Mapping[Role, int], rows: Sequence[Sequence[Cell]]
-) -> int | None:
-    """The column that names a row for a person: a name, else the first text that is no ID."""
-    texts = [
-        at
-        for at in range(len(header))
-        if at not in roles.values()
-        and any(isinstance(cells[at], str) and cells[at] for cells in rows if at < len(cells))
-    ]
-    for words in (
-        r"\b(account|company|contact|full) ?name\b",
-        r"\bname\b",
-        r"\b(company|firma|account)\b",
-    ):
-        for at in texts:
-            title = re.sub(r"[\W_]+", " ", header[at].lower())
-            if re.search(words, title) and not re.search(r"\b(id|owner)\b", title):
-                return at
-    return texts[0] if texts else None
+def row_message(row: ResultRow) -> str:
+    """Why a row has no result; what the service said stays as it came."""
+    if row.outcome in {Outcome.COMPLETED, Outcome.PENDING}:
+        return ""
+    if row.outcome in {Outcome.FAILED, Outcome.REJECTED}:
+        return sentence(visible(row.message))
+    return sentence(in_page_words(row.message))
 
 
 def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
@@ -636,102 +585,62 @@ def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage
     return None
 
 
-# results as people read them
-
-
-def fields_of(result: JSON) -> list[tuple[tuple[str, ...], str]]:
-    """A result as fields with one text each, in the order the service sent them."""
-    return list(_fields((), result)) if result is not None else []
-
-
-def _fields(path: tuple[str, ...], value: JSON) -> Iterable[tuple[tuple[str, ...], str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _fields((*path, key), inner)
-    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
-        yield path or ("result",), "\n".join(_one_line(one) for one in value)
-    elif isinstance(value, list):
-        yield path or ("result",), "\n".join(value_words(one) for one in value)
-    else:
-        yield path or ("result",), value_words(value)
-
-
-def _one_line(item: JSON) -> str:
-    if not isinstance(item, dict):
-        return value_words(item)
-    texts = [value_words(value) for key, value in item.items() if not _is_reference((key,))]
-    return " · ".join(text for text in texts if text)
-
-
-def value_words(value: JSON) -> str:
-    """A value as text; Markdown's marks are left out."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case str():
-            body = re.sub(r"\A#+ .*\n+(?=\S)", "", value)  # a heading says what the column says
-            bare = re.sub(r"^#+\s*|\*\*|__", "", body, flags=re.MULTILINE)
-            return visible(re.sub(r"\n{3,}", "\n\n", bare).strip())
-        case int() | float():
-            return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
-        case _:
-            return visible(json.dumps(value, ensure_ascii=False))
-
-
-def label(path: tuple[str, ...]) -> str:
-    """A field's name for people: ``outputs.fit_score`` is "Fit score"."""
-    words = re.sub(r"[_\s]+", " ", path[-1]).strip() or "Result"
-    if len(path) > 1 and path[0] not in {"outputs", "result", "data"}:
-        words = f"{re.sub(r'[_ ]+', ' ', path[-2])} {words}" if path[-2] != path[-1] else words
-    return visible(words[:1].upper() + words[1:], kept="")
-
-
-def readable(row: ResultRow, most: int | None = None) -> list[tuple[str, str]]:
-    """A result for reading: what says something first; IDs of the list itself are left out."""
-    own = {row.company_id, row.contact_id}
-    fields = [(path, text) for path, text in fields_of(row.result) if text and text not in own]
-    ordered = sorted(fields, key=lambda one: _is_reference(one[0]))
-    return [(label(path), text) for path, text in islice(ordered, most)]
-
-
 # attention
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that need attention for one reason."""
+    """Rows that need attention for one kind of reason."""
 
     tag: str
     reason: str
+    advice: str
     number: int
     lines: tuple[int, ...]
 
     @property
     def lines_words(self) -> str:
         """Where they are."""
-        shown = ", ".join(f"{line:,}" for line in self.lines)
-        more = self.number - len(self.lines)
         noun = "Line" if self.number == 1 else "Lines"
-        return f"{noun} {shown}{f' and {more:,} more' if more else ''}"
+        return f"{noun} {_lines(self.lines, self.number)}"
 
 
-def groups_of(workspace: Workspace, batch_id: str, outcomes: Iterable[Outcome]) -> list[Group]:
-    """The rows with these outcomes, grouped by reason, the largest group first."""
-    page = batchrun.rows(batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings)
-    found: dict[tuple[str, str], list[int]] = {}
-    for row in page.rows:
-        tag, words = tag_of(row)
-        reason = sentence(in_page_words(row.message)) or "No reason was given."
-        if row.outcome in {Outcome.REJECTED, Outcome.TIMED_OUT}:
-            reason = f"{words}: {reason}"
-        found.setdefault((tag, reason), []).append(row.row.line)
-    ordered = sorted(found.items(), key=lambda one: -len(one[1]))
-    return [
-        Group(tag, reason, len(lines), tuple(lines[:NAMED_ROWS]))
-        for (tag, reason), lines in ordered
-    ]
+def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
+    """The rows with these outcomes, grouped by kind of reason, the largest group first."""
+    page = batchrun.rows(
+        view.summary.batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings
+    )
+    return _groups(page.rows, lambda row: remedy(row, page.roles, view.summary))
+
+
+def line_list(rows: Sequence[PlannedRow]) -> str:
+    """Where some rows are, such as ``3, 7, 9 and 12 more``."""
+    return _lines([each.row.line for each in rows[:NAMED_ROWS]], len(rows))
+
+
+def _lines(lines: Sequence[int], number: int) -> str:
+    shown = ", ".join(f"{line:,}" for line in lines)
+    more = number - len(lines)
+    return f"{shown} and {more:,} more" if more else shown
+
+
+def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> list[Group]:
+    reasons, of_reason = Reasons(), dict[int, list[ResultRow]]()
+    for row in rows:
+        reasons.see(row)
+        of_reason.setdefault(id(reasons.of(row)), []).append(row)
+    groups = []
+    for reason in reasons.ranked():
+        own = of_reason[id(reason)]
+        tag, words = tag_of(own[0])
+        text = row_message(replace(own[0], message=reason.text)) or "No reason was given"
+        if reason.outcome in {Outcome.REJECTED, Outcome.TIMED_OUT}:
+            text = f"{words}: {text}"
+        if reason.varies:
+            text += f" (such as {visible(short(reason.value_in(own[0].message)))})"
+        lines = tuple(row.row.line for row in own[:NAMED_ROWS])
+        groups.append(Group(tag, text, advice(own[0]), len(own), lines))
+    return groups
 
 
 def retry_words(rows: int) -> str:
@@ -740,55 +649,7 @@ def retry_words(rows: int) -> str:
     return f"About {int(requests):,} requests. {plural(rows, 'row is', 'rows are')} charged again."
 
 
-# words
-
-
-def sentence(text: str) -> str:
-    """A text with a capital at its beginning."""
-    return text[:1].upper() + text[1:]
-
-
-_OPTIONS = {
-    "again": "“Run everything again”",
-    "company-column": "“Company ID”",
-    "contact-column": "“Contact ID”",
-    "header-row": "“Column names are in line”",
-    "lenient-ids": "“Also send IDs that are not valid UUIDs”",
-    "param": "“Parameters”",
-    "param-column": "“Parameters”",
-    "reuse": "“Reuse earlier results”",
-    "sheet": "“Sheet”",
-    "visible-only": "“Leave out hidden rows”",
-    "workflow": "“Workflow”",
-}
-_OPTION = re.compile(rf"(?<![\w-])--({'|'.join(_OPTIONS)})(?![\w-])")
-
-
-def in_page_words(text: str) -> str:
-    """A message with the page's names for the command line's options."""
-    return visible(_OPTION.sub(lambda found: _OPTIONS[found[1]], text))
-
-
-def cell_words(cell: Cell) -> str:
-    """A cell on one line; what moves a cursor or turns letters around is spelled out."""
-    return "" if cell is None else visible(" ".join(str(cell).split()), kept="")
-
-
-def short(text: str) -> str:
-    """A text for a table's cell."""
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_CELL else f"{line[: LONGEST_CELL - 1]}…"
-
-
-def moment_words(moment: datetime) -> str:
-    """A moment as people say it on this machine: "today, 14:02" or "24 November, 14:02"."""
-    local = moment.astimezone()
-    days = (datetime.now().astimezone().date() - local.date()).days
-    names = {0: "today, ", 1: "yesterday, ", -1: "tomorrow, "}
-    if days in names:
-        return f"{names[days]}{local:%H:%M}"
-    year = "" if abs(days) < 300 else f" {local:%Y}"
-    return f"{local.day} {local:%B}{year}, {local:%H:%M}"
+# credits and endings
 
 
 def credits_words(left: Credits | None) -> str:

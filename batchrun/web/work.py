@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import batchrun
-from batchrun import Control, aio
+from batchrun import Control, Rerun, aio
+from batchrun.batch.history import requests_today
+from batchrun.batch.request import sheet_names
 from batchrun.errors import (
     BatchrunError,
-    InputError,
     NoBatchError,
     NotConfirmedError,
     StoppedError,
     UsageError,
 )
 from batchrun.settings import given_key, profile_of
-from batchrun.settings.consent import Consent, has_agreed
-from batchrun.text import quoted_command
 from batchrun.web.lists import Choices, Lists, lists_folder
 
 if TYPE_CHECKING:
@@ -115,6 +114,7 @@ class Checked:
         reused: Jobs whose earlier result is reused.
         known: Jobs that were completed in an earlier batch.
         invalid: The rows that can't be sent.
+        reasons: The same rows by the reason why, the most frequent reason first.
         estimate: Requests and time.
         credits: What is left; ``None`` where it is not known.
         first_body: The first request's body.
@@ -129,6 +129,7 @@ class Checked:
     reused: int
     known: int
     invalid: tuple[PlannedRow, ...]
+    reasons: Sequence[tuple[str, Sequence[PlannedRow]]]
     estimate: Estimate
     credits: Credits | None
     first_body: str | None
@@ -147,6 +148,7 @@ class Checked:
             len(plan.reused),
             len(done),
             tuple(plan.invalid),
+            plan.invalid_by_reason(),
             plan.estimate,
             plan.credits,
             plan.first_body,
@@ -165,6 +167,19 @@ class Checked:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The marked rows of a workbook of results, as they were shown.
+
+    Attributes:
+        id: Names them in the form that sends them.
+        rerun: Which rows.
+    """
+
+    id: str
+    rerun: Rerun
+
+
 @dataclass
 class ListState:
     """What is known of an uploaded list since the server started.
@@ -173,6 +188,10 @@ class ListState:
         busy: Whether it is being read and checked now.
         read: What was recognized.
         checked: The plan, where a workflow is chosen.
+        marked: For a workbook of results: which of its rows are marked to be sent again.
+        is_results: Whether it is a workbook of results and no list.
+        results_of: The batch whose results it holds; ``""`` where that is not known.
+        sheets: Sheets of a workbook that can't be read as it is.
         error: Why it can't be used.
         run: The run that was started from here.
         version: Grows with each change.
@@ -181,6 +200,10 @@ class ListState:
     busy: bool = False
     read: Read | None = None
     checked: Checked | None = None
+    marked: Marked | None = None
+    is_results: bool = False
+    results_of: str = ""
+    sheets: tuple[str, ...] = ()
     error: BatchrunError | None = None
     run: BatchRun | None = None
     version: int = 0
@@ -368,7 +391,9 @@ class Workspace:
     def _check(self, saved: SavedList, state: ListState) -> None:
         settings, choices = self.settings, saved.choices
         try:
-            _refuse_results(saved.path)
+            if Rerun.is_given_back(saved.path):
+                self._read_marks(saved.path, state)
+                return
             state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
             if not choices.workflow and choices == Choices():
                 recalled = self.lists.remembered(state.read.header)
@@ -390,12 +415,52 @@ class Workspace:
                 state.checked = Checked.of(plan)
         except BatchrunError as error:
             state.error = error
+            if state.read is None and not state.is_results:
+                state.sheets = sheet_names(saved.path, settings)
         except Exception:
             _LOG.exception("A list could not be checked.")
             state.error = _unexpected()
         finally:
             state.busy = False
             state.version += 1
+
+    def _read_marks(self, path: Path, state: ListState) -> None:
+        """See which rows of a workbook of results are marked to be sent again.
+
+        Raises:
+            BatchrunError: None is, or its batch is not known.
+        """
+        state.read, state.is_results = None, True
+        state.results_of = Rerun.batch_of(path) or ""
+        rerun = Rerun.read(path, settings=self.settings)
+        assert rerun is not None
+        state.results_of = rerun.summary.batch_id
+        state.marked = Marked(secrets.token_hex(8), rerun)
+
+    def run_marked(self, saved: SavedList, check_id: str) -> BatchRun:
+        """Send the marked rows of a workbook again, once for each time they were shown.
+
+        Raises:
+            UsageError: They are not those that were shown.
+        """
+        with self._lock:
+            state = self.state(saved)
+            if state.run is not None and state.run.check_id == check_id:
+                return state.run
+            if state.marked is None or state.marked.id != check_id:
+                raise _changed()
+            rerun = state.marked.rerun
+            output = None if rerun.summary.output is None else Path(rerun.summary.output)
+            if output is None or output.parent.parent != self.lists.folder.absolute():
+                output = rerun.output  # beside the uploaded workbook, never over the user's own
+            run = state.run = self._go_on(
+                Kind.RETRY,
+                rerun.summary.batch_id,
+                lambda common: aio.run_marked(rerun, output=output, **common),
+                check_id,
+            )
+            self.lists.note_batch(saved, rerun.summary.batch_id)
+        return run
 
     def erase_list(self, saved: SavedList) -> None:
         """Erase a list that no batch was made of; another stays until its batch is forgotten."""
@@ -435,10 +500,7 @@ class Workspace:
             if state.run is not None and (not state.run.ended or state.run.check_id == check_id):
                 return state.run
             if checked is None or checked.id != check_id:
-                raise UsageError(
-                    "The list or its choices have changed since this page was shown.",
-                    "Look at the new figures, then run it. Nothing was sent.",
-                )
+                raise _changed()
             self._refuse_while_closing()
             kind = Kind.RUN if limit is None else Kind.PILOT
             run = state.run = BatchRun(kind, check_id=check_id, credits=checked.credits)
@@ -492,6 +554,7 @@ class Workspace:
         kind: Kind,
         batch_id: str,
         begin: Callable[[dict[str, Any]], Coroutine[Any, Any, Report]],
+        check_id: str = "",
     ) -> BatchRun:
         with self._lock:
             running = self.run_of(batch_id)
@@ -499,7 +562,7 @@ class Workspace:
                 return running
             self._refuse_while_closing()
             self._refuse_strange(batch_id)
-            run = self.runs[batch_id] = BatchRun(kind)
+            run = self.runs[batch_id] = BatchRun(kind, check_id)
             common: dict[str, Any] = {
                 "settings": self.settings,
                 "on_progress": self._note(run),
@@ -512,21 +575,12 @@ class Workspace:
         """Go on only with batches of this machine: a journal may be a stranger's.
 
         Raises:
-            UsageError: The key it was begun with was never used here, or its results would go to
-                a place that was never written.
+            UsageError: Its key or the place of its results is unknown here.
         """
-        status = self.status(batch_id, 0)
-        summary = status.summary
-        begun_with = status.key_hash or f"of batch {summary.batch_id}"
-        own_key = status.key_hash and not status.unlike_its_key(self.settings)
-        strange = not own_key and not has_agreed(Consent.KEY, begun_with)
-        if summary.output is not None and not has_agreed(Consent.OUTPUT, summary.output):
-            strange |= Path(summary.output).parent.parent != self.lists.folder.absolute()
-        if strange:
+        if self.status(batch_id, 0).needed_consents(self.settings, None):
             raise UsageError(
                 "This batch was not begun on this computer. Nothing was sent.",
-                "If you trust it, continue it once at a terminal: "
-                f"{quoted_command('batchrun', 'resume', summary.batch_id)}",
+                "If you trust it, continue it once in a terminal.",
             )
 
     def run_of(self, batch_id: str) -> BatchRun | None:
@@ -608,6 +662,9 @@ class Workspace:
         summary = self.status(batch_id, 0).summary
         batchrun.forget(summary.batch_id, settings=self.settings)
         saved = self.lists.of_source(summary.source.path)
+        marked = [one for one in self.lists.all() if one.batch_id == summary.batch_id]
+        for one in marked:
+            self.lists.erase(one.id)
         self._batches.forget()
         with self._lock:
             self._statuses.pop(batch_id, None)
@@ -619,6 +676,12 @@ class Workspace:
             self.lists.erase(saved.id)
             with self._lock:
                 self.states.pop(saved.id, None)
+
+    def requests_today(self) -> int | None:
+        """How many requests were sent with this key today; ``None`` where that is not known."""
+        with suppress(BatchrunError):
+            return requests_today(self.settings)
+        return None
 
     def _refuse_while_closing(self) -> None:
         if self.closing:
@@ -703,20 +766,11 @@ class _Kept(Generic[T]):
         self._until = 0.0
 
 
-def _refuse_results(path: Path) -> None:
-    """Refuse a workbook of results: all of its rows would be paid for again.
-
-    Raises:
-        InputError: It is one.
-    """
-    batch_id = batchrun.Rerun.batch_of(path)
-    if batch_id is not None:
-        raise InputError(
-            f"{path.name} holds the results of a run, {batch_id}. Running it would pay for every "
-            "row again.",
-            "Open that run on your lists to send failed rows again. To send the rows that are "
-            f"marked in this workbook: {quoted_command('batchrun', 'run', path.name)}",
-        )
+def _changed() -> UsageError:
+    return UsageError(
+        "The list or its choices have changed since this page was shown.",
+        "Look at the new figures, then run it. Nothing was sent.",
+    )
 
 
 def _unexpected() -> BatchrunError:

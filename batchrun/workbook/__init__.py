@@ -11,6 +11,7 @@ from batchrun.workbook.form import Crm, Form, UnknownColumn, unknown_columns
 from batchrun.workbook.frame import details_frame, to_frame
 from batchrun.workbook.layout import Audience
 from batchrun.workbook.parquet import write_parquet
+from batchrun.workbook.reasons import Commands
 from batchrun.workbook.selection import write_selection
 from batchrun.workbook.target import check_target, usual_target, whole_file
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines
@@ -24,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 __all__ = [
     "Audience",
+    "Commands",
     "Crm",
     "Form",
     "UnknownColumn",
@@ -48,7 +50,12 @@ def list_formats(table: Table) -> bytes | None:
 
 
 def write(
-    results: BatchResults, target: Path, form: Form | None = None, *, beside: bool = True
+    results: BatchResults,
+    target: Path,
+    form: Form | None = None,
+    *,
+    beside: bool = True,
+    commands: Commands | None = None,
 ) -> Path:
     """Write results; the target's ending decides the format.
 
@@ -59,6 +66,7 @@ def write(
         target: Where to.
         form: How; ``None`` for the usual way.
         beside: Whether they may go beside a target that another program holds open.
+        commands: How the batch is continued; ``None`` for the usual commands.
 
     Returns:
         Where they went: beside the target when another program holds it open.
@@ -68,21 +76,23 @@ def write(
     """
     form = form or Form()
     with whole_file(target, beside=beside) as place:
-        shortened = _write(results, place.temporary, target, form)
+        shortened = _write(results, place.temporary, target, form, commands)
     if shortened:
         with whole_file(_whole(target)) as whole:
             write_json_lines(results, whole.temporary)
     return place.final
 
 
-def _write(results: BatchResults, path: Path, target: Path, form: Form) -> int:
+def _write(
+    results: BatchResults, path: Path, target: Path, form: Form, commands: Commands | None
+) -> int:
     """Write to a path in the target's format; how many values are not whole."""
     if form.only is not None:
         write_selection(results, path, target.suffix.lower(), form)
         return 0
     match target.suffix.lower():
         case ".xlsx":
-            return _write_workbook(results, path, target, form)
+            return _write_workbook(results, path, target, form, commands)
         case ".csv" if form.crm is not None:
             write_crm(results, path, form.shape, form.crm)
         case ".csv":
@@ -94,13 +104,15 @@ def _write(results: BatchResults, path: Path, target: Path, form: Form) -> int:
     return 0
 
 
-def _write_workbook(results: BatchResults, path: Path, target: Path, form: Form) -> int:
+def _write_workbook(
+    results: BatchResults, path: Path, target: Path, form: Form, commands: Commands | None
+) -> int:
     """Write a workbook; if it can't be written as usual, one of plain text with every row."""
     from batchrun.workbook.excel import write_excel, write_plain_excel  # openpyxl: slow to import
 
     whole = _whole(target).name
     try:
-        return write_excel(results, path, form.shape, whole_name=whole)
+        return write_excel(results, path, form.shape, whole_name=whole, commands=commands)
     except OSError:
         raise
     except Exception as error:  # a paid result doesn't depend on how it looks

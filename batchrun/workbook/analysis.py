@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.workbook.cells import LARGEST_NUMBER
-from batchrun.workbook.titles import is_quantity, is_score
+from batchrun.workbook.markdown import without_markup
+from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from batchrun.model import JSON, ResultRow
     from batchrun.workbook.columns import ColumnSurvey
@@ -84,6 +85,30 @@ class Counted:
         return None if self.full else max(map(float, self.values), default=None)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Best:
+    """One of the best rows.
+
+    Attributes:
+        rank: By which it is ordered; the best has the highest.
+        order: Its number, negative: of equal rows the first is better.
+        name: What it is called.
+        value: Its score.
+        why: The beginning of the text that says why.
+    """
+
+    rank: float
+    order: int
+    name: str
+    value: float
+    why: str
+
+    @property
+    def number(self) -> int:
+        """Its number, counted from 0."""
+        return -self.order
+
+
 class Analysis:
     """What the results say: fed with all rows, then read.
 
@@ -92,6 +117,8 @@ class Analysis:
 
     Attributes:
         score: The column by which rows are ranked; ``None`` where there is no number.
+        ascending: Whether the lowest score is the best, as of ranks.
+        why: The column that says why a row is good; ``None`` where there is no text.
         numbers: Columns of numbers.
         categories: Columns of short texts.
         lists: Columns of lists.
@@ -106,12 +133,13 @@ class Analysis:
         ]
         scores = [column for column in quantities if is_score(column.path)]
         self.score: ResultColumn | None = next(iter([*scores, *quantities]), None)
+        self.ascending = self.score is not None and is_rank(self.score.path)
+        self.why = _column_of_reasons(columns, self.score)
         rest = [column for column in quantities if column is not self.score]
         self.numbers = [Counted(column) for column in [*filter(None, [self.score]), *rest]]
         self.categories = [Counted(column) for column in columns if _may_be_category(column)]
         self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
-        self._best: list[tuple[float, int, str]] = []
-        self._name_keys: dict[str, str] = {}
+        self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
         """Take a row into account.
@@ -125,7 +153,9 @@ class Analysis:
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                self._see_number(counted, value, number, name or f"line {row.row.line}")
+                self._see_number(counted, value)
+                if counted is self.numbers[0] and counted.column is self.score:
+                    self._rank(value, number, name or f"line {row.row.line}", flat)
         for counted in self.categories:
             value = flat.values.get(counted.column.path)
             if counted.full or value is None or value == "":
@@ -144,22 +174,51 @@ class Analysis:
             for item in items:
                 counted.see(item)
 
-    def best(self) -> list[tuple[int, str, float]]:
-        """The rows with the highest score: number, name, score; the highest first."""
-        ranked = sorted(self._best, key=lambda each: (-each[0], -each[1]))
-        return [(-number, name, value) for value, number, name in ranked]
+    def best(self) -> list[Best]:
+        """The rows with the best score, the best first."""
+        return sorted(self._best, reverse=True)
 
-    def _see_number(self, counted: Counted, value: float, number: int, name: str) -> None:
-        if not -LARGEST_NUMBER < value < LARGEST_NUMBER:  # or no number at all
+    def _see_number(self, counted: Counted, value: float) -> None:
+        if -LARGEST_NUMBER < value < LARGEST_NUMBER:  # else it is no number at all
+            counted.rows += 1
+            counted.see(value)
+
+    def _rank(self, value: float, number: int, name: str, flat: Flat) -> None:
+        rank = -float(value) if self.ascending else float(value)
+        full = len(self._best) == BEST
+        if not -LARGEST_NUMBER < value < LARGEST_NUMBER:
             return
-        counted.rows += 1
-        counted.see(value)
-        if counted.column is self.score:
-            entry = (float(value), -number, name)
-            if len(self._best) < BEST:
-                heapq.heappush(self._best, entry)
-            else:
-                heapq.heappushpop(self._best, entry)
+        if full and (rank, -number) < (self._best[0].rank, self._best[0].order):
+            return
+        found = None if self.why is None else flat.values.get(self.why.path)
+        text = "" if found is None else without_markup(str(found)).strip().partition("\n")[0]
+        entry = Best(rank, -number, name, value, text)
+        if full:
+            heapq.heapreplace(self._best, entry)
+        else:
+            heapq.heappush(self._best, entry)
+
+
+_REASONS = {
+    "because", "comment", "explanation", "justification", "motivation", "rationale", "reason",
+    "reasoning", "reasons", "verdict", "why",
+}  # fmt: skip
+
+
+def _column_of_reasons(
+    columns: Sequence[ResultColumn], score: ResultColumn | None
+) -> ResultColumn | None:
+    """The column of texts that says why a score is as it is, else the first of long texts."""
+    texts = [
+        column
+        for column in columns
+        if column.survey.kinds == {str} and column.moments is None and column.survey.spaced
+    ]
+    stem = set() if score is None else set(words_of(score.path[-1]))
+    reasons = [column for column in texts if _REASONS & set(words_of(column.path[-1]))]
+    reasons.sort(key=lambda column: not stem & set(words_of(column.path[-1])))
+    long = [column for column in texts if column.survey.width > MOST_LETTERS // 2]
+    return next(iter([*reasons, *long, *texts]), None)
 
 
 def _may_be_category(column: ResultColumn) -> bool:

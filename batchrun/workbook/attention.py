@@ -1,21 +1,22 @@
-"""The sheet Needs attention: rows without a result, those with the same reason together."""
+"""The sheet Needs attention: rows without a result, those with the same kind of reason together."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome, Role
+from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.workbook.columns import name_of
-from batchrun.workbook.layout import AGAIN, Audience
-from batchrun.workbook.marks import MENDED, SHEET
+from batchrun.workbook.layout import Audience
+from batchrun.workbook.reasons import Commands, Reason, advice
 from batchrun.workbook.results_sheet import UUID_WIDTH
 from batchrun.workbook.sheets import TableColumn, TableSheets
 from batchrun.workbook.styles import ColumnKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from batchrun.model import BatchResults, ResultRow
+    from batchrun.model import BatchResults, Cell, ResultRow
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.sheets import Book
 
@@ -28,8 +29,11 @@ ORDER = (
     Outcome.INVALID,
     Outcome.PENDING,
 )
+SHEET_ROW = "row in Results"
+"""The title of a column that says where a row is, if that is not its line in the list."""
+MOST_LINES_OF_ADVICE = 5
 MOST_GROUPED = 20_000
-"""Rows that are held to be grouped by their reasons; beyond, they are grouped by outcome only."""
+"""Rows that are sorted by their reasons in memory; with more, they are sorted by outcome only."""
 
 
 class AttentionSheet:
@@ -40,58 +44,80 @@ class AttentionSheet:
         results: The batch.
         layout: Its columns.
         audience: For whom.
+        commands: How this batch is continued.
     """
 
     def __init__(
-        self, book: Book, results: BatchResults, layout: Layout, audience: Audience
+        self,
+        book: Book,
+        results: BatchResults,
+        layout: Layout,
+        audience: Audience,
+        commands: Commands,
     ) -> None:
-        self._results, self._layout, self._audience = results, layout, audience
-        summary = results.summary
+        self._results, self._layout = results, layout
+        self._commands = None if audience is Audience.PEOPLE else commands
+        self._with_values = any(
+            reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
+        )
+        self._places: dict[int, str] = {}
+        summary, who, why = results.summary, ColumnKind.LIST, ColumnKind.STATUS
         columns = [
-            TableColumn("line", 9, ColumnKind.LIST),
-            *([TableColumn("name", 30, ColumnKind.LIST)] if layout.names else []),
-            *([TableColumn("owner", 18, ColumnKind.LIST)] if layout.owner is not None else []),
+            TableColumn("line", 9, who),
+            *([TableColumn(SHEET_ROW, 9, who)] if layout.lines_differ else []),
+            *([TableColumn("name", 30, who)] if layout.names else []),
+            *([TableColumn("owner", 18, who)] if layout.owner is not None else []),
             *(
                 TableColumn(
                     f"{role.name.lower()} id",
                     UUID_WIDTH,
-                    ColumnKind.LIST,
+                    who,
                     wrap=False,
                     folded=bool(layout.names),
                 )
                 for role in results.roles
             ),
-            TableColumn("outcome", 13, ColumnKind.STATUS),
-            TableColumn("reason", 42, ColumnKind.STATUS),
-            TableColumn("what to do", 64, ColumnKind.STATUS),
+            TableColumn("outcome", 13, why),
+            TableColumn("reason", 46, why),
+            *([TableColumn("value", UUID_WIDTH, why, wrap=False)] if self._with_values else []),
+            TableColumn("what to do", 72, why, lines=MOST_LINES_OF_ADVICE),
         ]
+        outcome = [column.title for column in columns].index("outcome")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
-        frozen = 2 if layout.names else 1
-        outcome = len(columns) - 3
+        frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(book, TITLE, columns, rows, frozen=frozen, outcome=outcome)
 
-    @property
-    def place(self) -> str:
-        """Where it begins."""
-        return self._sheets.place(0)
+    def place(self, reason: Reason) -> str:
+        """Where the rows with this kind of reason begin."""
+        return self._places.get(id(reason), self._sheets.place(0))
 
     def write(self, rows: TableSheets) -> None:
         """Write the rows, those in doubt first; the line number leads to the row in ``rows``."""
-        before = None
+        explained: set[int] = set()
+        layout, roles = self._layout, self._results.roles
         for number, row in self._rows():
-            group = (row.outcome, row.message, row.dropped)
-            advice = "" if group == before else self._advice(row)
-            before = group
+            reason = layout.reasons.of(row)
+            what = ""
+            if id(reason) not in explained:
+                explained.add(id(reason))
+                self._places[id(reason)] = self._sheets.next_place
+                what = advice(row, roles, self._results.summary, self._commands)
             ids = {Role.COMPANY: row.company_id, Role.CONTACT: row.contact_id}
-            cells, layout = row.row.cells, self._layout
-            values = [
+            cells = row.row.cells
+            text = row.message or row.outcome.value if reason is None else reason.text
+            value = _damaged(row, roles)
+            if reason is not None and not value:
+                value = reason.value_in(row.message)
+            values: list[Cell] = [
                 row.row.line,
+                *([rows.row_of(number)] if layout.lines_differ else []),
                 *([name_of(cells, layout.names)] if layout.names else []),
                 *([cells[layout.owner]] if layout.owner is not None else []),
-                *(ids[role] for role in self._results.roles),
+                *(ids[role] for role in roles),
                 row.outcome.value,
-                row.message,
-                advice,
+                text,
+                *([value] if self._with_values else []),
+                what,
             ]
             self._sheets.append(values, {0: rows.place(number)})
 
@@ -104,7 +130,8 @@ class AttentionSheet:
                     found = enumerate(self._results.rows)
                     yield from ((number, row) for number, row in found if row.outcome is outcome)
             return
-        frequency = dict(self._layout.reasons)
+        reasons = self._layout.reasons
+        rank = {id(reason): at for at, reason in enumerate(reasons.ranked())}
         place = {outcome: at for at, outcome in enumerate(ORDER)}
         open_rows = [
             (number, row)
@@ -114,60 +141,16 @@ class AttentionSheet:
         open_rows.sort(
             key=lambda each: (
                 place[each[1].outcome],
-                -frequency.get(each[1].message, 0),
-                each[1].message,
+                rank.get(id(reasons.of(each[1])), len(rank)),
                 each[0],
             )
         )
         yield from open_rows
 
-    def _advice(self, row: ResultRow) -> str:
-        if self._audience is Audience.PEOPLE:
-            return _ADVICE[row.outcome]
-        return _command(row, self._results.summary.batch_id)
 
-
-_ADVICE = {
-    Outcome.COMPLETED: "",
-    Outcome.IN_DOUBT: (
-        "It may have been researched and paid for. Ask whoever ran this list to look it up."
-    ),
-    Outcome.FAILED: "Read the reason. Whoever ran this list can have these rows tried again.",
-    Outcome.REJECTED: "Read the reason. Whoever ran this list can have these rows tried again.",
-    Outcome.TIMED_OUT: "Its result may still come. Ask whoever ran this list for a newer file.",
-    Outcome.INVALID: "Correct these rows in the CRM or the list; they were not researched.",
-    Outcome.PENDING: "Its result is not here yet. Ask whoever ran this list for a newer file.",
-}
-
-
-def _command(row: ResultRow, batch_id: str) -> str:
-    marking = f'an x under "{AGAIN}" on {SHEET}, save, then: batchrun run THIS_FILE'
-    match row.outcome:
-        case Outcome.COMPLETED:
-            return ""
-        case Outcome.IN_DOUBT if row.dropped:
-            return (
-                "Nothing: it stays as it is. To send it after all, and perhaps pay twice: "
-                f"{marking}"
-            )
-        case Outcome.IN_DOUBT:
-            return (
-                "It may have been accepted and paid for: batchrun never sends it again by itself. "
-                "Look in PG:AI, then decide: "
-                f"batchrun resume {batch_id}"
-            )
-        case Outcome.FAILED | Outcome.REJECTED:
-            return (
-                "Read the reason. To send all failed and rejected rows again: "
-                f"batchrun retry {batch_id}. To send this one: {marking}"
-            )
-        case Outcome.TIMED_OUT | Outcome.PENDING:
-            return f"Run: batchrun resume {batch_id}"
-        case Outcome.INVALID:
-            return (
-                f"Correct these lines in the list and {MENDED}: results of the last 30 days are "
-                "taken over, not paid for again. For a list of only such rows: "
-                f"batchrun export {batch_id} --only invalid -o fix.xlsx"
-            )
-        case _:
-            assert_never(row.outcome)
+def _damaged(row: ResultRow, roles: Mapping[Role, int]) -> str:
+    """What stands where an ID should be, of a row that could not be sent."""
+    if row.outcome is not Outcome.INVALID:
+        return ""
+    parsed = (parse_id(row.row.cells[at]) for at in roles.values())
+    return ", ".join(each.shown for each in parsed if isinstance(each, DamagedId))

@@ -122,7 +122,7 @@ class Comparison:
         if items is not None:
             return "\n".join(_called(item) for item in items)
         column = self._columns[path]
-        value = column.value(flat) if path in flat.values else None
+        value = column.value(flat) if path in flat.values and not column.counts else None
         return None if value == "" else value
 
 

@@ -60,14 +60,14 @@ class ColumnsSheet:
         result = ColumnKind.RESULT
         columns = [
             TableColumn("column", 9, ColumnKind.LIST),
-            TableColumn("name", 30, ColumnKind.LIST),
+            TableColumn("name", 28, ColumnKind.LIST),
             TableColumn("comes from", 13, ColumnKind.STATUS),
-            TableColumn("what it is", 34, ColumnKind.STATUS),
-            *([TableColumn("key path", 32, ColumnKind.STATUS)] if self._with_paths else []),
+            TableColumn("what it is", 32, ColumnKind.STATUS),
+            *([TableColumn("key path", 28, ColumnKind.STATUS)] if self._with_paths else []),
             TableColumn("type", 15, result),
             TableColumn("filled", 9, result),
             TableColumn("filled share", 9, result, formats={"float": "0%"}),
-            TableColumn("example", 29, result),
+            TableColumn("example", 36, result, wrap=False, result=True, left=True),
         ]
         self._sheets = TableSheets(book, TITLE, columns, len(shown), frozen=2)
 

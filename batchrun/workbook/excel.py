@@ -22,8 +22,9 @@ from batchrun.workbook.columns_sheet import ColumnsSheet
 from batchrun.workbook.details import DetailSheets
 from batchrun.workbook.flatten import Flat, as_json
 from batchrun.workbook.layout import STATUS_COLUMNS, Audience, Shape, layout_of
-from batchrun.workbook.marks import SHEET, Signature, sign
+from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet
+from batchrun.workbook.reasons import SHEET, Commands
 from batchrun.workbook.results_sheet import ResultsSheet, list_columns
 from batchrun.workbook.run_details import RunDetailsSheet
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
@@ -46,6 +47,7 @@ def write_excel(
     *,
     whole_name: str = "OUT.jsonl",
     limits: Limits = EXCEL,
+    commands: Commands | None = None,
 ) -> int:
     """Write the workbook; its rows are streamed, so that memory does not grow with them.
 
@@ -55,11 +57,12 @@ def write_excel(
         shape: Which result columns, in which order, under which names, and for whom.
         whole_name: What a cell that can't hold its value says where the whole value is.
         limits: What a sheet can hold.
+        commands: How this batch is continued; ``None`` for the usual way.
 
     Returns:
         How many values are not whole in it.
     """
-    shape = shape or Shape()
+    shape, commands = shape or Shape(), commands or Commands()
     layout = layout_of(results, shape, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
     summary = results.summary
@@ -78,7 +81,7 @@ def write_excel(
         sheet = ResultsSheet(book, results, layout, shape, formats, compared=compared)
         attention = None
         if summary.counts[Outcome.COMPLETED] < summary.rows:
-            attention = AttentionSheet(book, results, layout, shape.audience)
+            attention = AttentionSheet(book, results, layout, shape.audience, commands)
         changes = None
         if comparison is not None:
             changes = ChangesSheet(book, layout, comparison)
@@ -99,11 +102,19 @@ def write_excel(
         with book.optional("the sheet Columns"):
             columns.write(summary.rows)
         with book.optional("the sheet Overview"):
-            overview.write(results, layout, analysis, sheet.sheets, comparison)
+            overview.write(
+                results,
+                layout,
+                analysis,
+                sheet.sheets,
+                comparison=comparison,
+                attention=attention,
+                changes=changes,
+            )
         overview.close()
         if run_details is not None:
             with book.optional("the sheet Run details"):
-                run_details.write(summary, layout)
+                run_details.write(summary, layout, commands)
             run_details.close()
         book.save(path)
     return fitter.shortened + layout.incomplete

@@ -21,6 +21,7 @@ from batchrun.workbook.columns import (
 )
 from batchrun.workbook.flatten import DEEPEST, as_json, dotted, flatten
 from batchrun.workbook.markdown import without_markup
+from batchrun.workbook.reasons import Reasons
 from batchrun.workbook.titles import full_title, titles_of
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ AGAIN = "run again"
 """The head of the column in which anything asks for the row to be sent again."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
-MOST_REASONS = 1_000
-"""Different reasons that are counted; beyond, a new one is one of "others"."""
 
 
 class Audience(StrEnum):
@@ -154,7 +153,8 @@ class Layout:
         lists_overflow: Whether items of a list have more columns than fit.
         names: Positions of the input's columns that name a row.
         roles: The input's ID columns.
-        reasons: Messages of rows not completed, most frequent first.
+        reasons: Why rows are not completed.
+        lines_differ: Whether a row's line in the list is not its row in the sheet Results.
         undecided: How many rows are in doubt and the user has not decided about.
         seconds: How long the executions ran, to a tenth of a second, and how many ran so long.
         flat_depth: The most keys in a path.
@@ -172,7 +172,8 @@ class Layout:
     lists_overflow: bool
     names: tuple[int, ...]
     roles: Mapping[Role, int]
-    reasons: tuple[tuple[str, int], ...]
+    reasons: Reasons
+    lines_differ: bool
     undecided: int
     seconds: tuple[tuple[float, int], ...]
     flat_depth: int
@@ -266,11 +267,13 @@ def layout_of(
         header = (*header[:own], MORE_OF_LIST)
     survey = TableSurvey(room - len(header), iter(range(limits.details)))
     originals = tuple(ColumnSurvey() for _ in results.header)
-    reasons: Counter[str] = Counter()
+    reasons = Reasons()
+    lines_differ = False
     seconds: Counter[float] = Counter()
     repeats: Counter[Path] = Counter()
     undecided = messages = filled = 0
-    for row in results.rows:
+    for line, row in enumerate(results.rows, 2):
+        lines_differ = lines_differ or row.row.line != line
         for column, cell in zip(originals, row.row.cells, strict=True):
             column.see(cell)
         messages += bool(row.message)
@@ -285,8 +288,7 @@ def layout_of(
             seconds[round(row.seconds, 1)] += 1
         undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
         if row.outcome is not Outcome.COMPLETED:
-            full = len(reasons) >= MOST_REASONS and row.message not in reasons
-            reasons["others" if full else row.message or row.outcome.value] += 1
+            reasons.see(row)
     names = name_columns(results.header[:own])
     asides = _asides(survey, repeats) if arranged and shape.columns is None else {}
     columns = _chosen(survey, shape, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides)
@@ -300,7 +302,8 @@ def layout_of(
         lists_overflow=survey.lists_overflow,
         names=names,
         roles=results.roles,
-        reasons=tuple(reasons.most_common()),
+        reasons=reasons,
+        lines_differ=lines_differ,
         undecided=undecided,
         seconds=tuple(sorted(seconds.items())),
         flat_depth=shape.flat_depth,

@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
     from batchrun.model import Cell
 
-SHEET = "Results"
-
-MENDED = "run it with --reuse 30d"
-"""How a mended list is sent: it is a new batch, and without that every row is paid for again."""
-
 STATUS, EXECUTION = STATUS_COLUMNS[0], "execution id"
 HEADER_ROWS = 50
 """Filled rows from the top among which the header of results is looked for."""

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
 from batchrun.text import plural
-from batchrun.workbook.cells import reference
 from batchrun.workbook.changes import CHANGED, NEW, SAME
-from batchrun.workbook.page import Page
+from batchrun.workbook.page import Page, shorter
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from batchrun.model import BatchResults, BatchSummary, EarlierResults
     from batchrun.workbook.analysis import Analysis, Counted
+    from batchrun.workbook.attention import AttentionSheet
     from batchrun.workbook.changes import Comparison
+    from batchrun.workbook.changes_sheet import ChangesSheet
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.sheets import Book, TableSheets
 
 TITLE = "Overview"
-_WIDTHS = (44, 13, 13, 13, 3, 36, 11, 9, 3)
-_LEFT, _RIGHT = 1, 6
-_CHARTS = "J"
+_WIDTHS = (42, 14, 14, 14, 2, 38, 8, 8, 2, 32, 8, 8)
+_LEFT, _MIDDLE, _RIGHT = 1, 6, 10
+_WHY = 3
+_WHY_WIDTH = sum(_WIDTHS[_WHY - 1 : _RIGHT - 2])
+_CHART_COLUMN = "J"
+_CHART_CM = 9.4
+_BARS_CM, _BAR_CM = 1.6, 0.62
+_LARGE = 1e9
+"""Numbers from which on millions are shown."""
 TOP_VALUES = 5
 MOST_NUMBERS, MOST_CATEGORIES, MOST_LISTS = 6, 3, 2
-MOST_COMPLETENESS = 12
+MOST_CHANGED_FIELDS = 3
+MOST_INCOMPLETE = 10
 
 
 class OverviewSheet:
@@ -46,7 +57,10 @@ class OverviewSheet:
         layout: Layout,
         analysis: Analysis,
         rows: TableSheets,
+        *,
         comparison: Comparison | None = None,
+        attention: AttentionSheet | None = None,
+        changes: ChangesSheet | None = None,
     ) -> None:
         """Write all of it.
 
@@ -56,51 +70,90 @@ class OverviewSheet:
             analysis: What the results say.
             rows: The sheet Results, to which the best rows lead.
             comparison: What has changed since an earlier batch.
+            attention: The sheet of rows without a result.
+            changes: The sheet with the changes.
         """
         page, summary = self._page, results.summary
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *_notes(summary))
-        left = self._outcomes(summary, top)
+        left, right = self._outcomes(summary, top)
+        if attention is not None:
+            left = self._attention(layout, attention, left)
         if comparison is not None and results.earlier is not None:
-            left = self._changes(results.earlier, comparison, left)
-        left = self._best(analysis, rows, left)
-        left = self._numbers(analysis, left)
-        self._attention(layout, left)
-        right = self._values(analysis, top)
-        self._completeness(layout, right)
+            left = self._changes(results.earlier, comparison, changes, left)
+        categories = [each for each in analysis.categories if each.is_category]
+        lists = [each for each in analysis.lists if each.values and not each.full][:MOST_LISTS]
+        middle, right = self._categories(categories[:MOST_CATEGORIES], top, right)
+        below = max(left, middle)
+        left = middle = self._best(analysis, rows, below)
+        for each in lists:
+            middle = self._top(each, middle)
+        self._numbers(analysis, left)
+        self._completeness(layout, max(right, below))
 
     def close(self) -> None:
         """Write what there is, and which parts of the workbook could not be made."""
         left_out = self._page.book.left_out
         if left_out:
-            row = self._page.section(50, _LEFT, "Could not be shown", wide=4)
+            row = self._page.section(60, _LEFT, "Could not be shown", wide=4)
             for part in list(left_out)[:10]:
                 row = self._page.fact(row, _LEFT, part)
         self._page.write()
 
-    def _outcomes(self, summary: BatchSummary, row: int) -> int:
-        page = self._page
+    def _outcomes(self, summary: BatchSummary, row: int) -> tuple[int, int]:
+        """The rows by outcome; the row below them, and below their chart."""
+        page, top = self._page, row
         row = first = page.section(row, _LEFT, "Rows", "rows", "share", wide=4)
         found = [(outcome, number) for outcome, number in summary.counts.items() if number]
         for outcome, number in found:
-            share = number / summary.rows
-            row = page.fact(row, _LEFT, outcome.value, number, share, formats=("#,##0", "0%"))
+            row = self._share(row, _LEFT, outcome.value, number, of=summary.rows)
         if not found:
-            return page.fact(row, _LEFT, "The list has no rows.") + 1
+            return page.fact(row, _LEFT, "The list has no rows.") + 1, top
         colors = {at: CHART_COLORS[outcome] for at, (outcome, _) in enumerate(found)}
+        chart = 0
         with page.book.optional("the chart of outcomes"):
             color_outcomes(page.sheet, f"A{first}:A{row - 1}")
-            page.bars("Rows by outcome", (first, row - 1), _LEFT, f"{_CHARTS}4", colors=colors)
-        return row + 1
+            chart = self._chart("Rows by outcome", (first, row - 1), _LEFT, top, colors)
+        return row + 1, top + chart
 
-    def _changes(self, earlier: EarlierResults, comparison: Comparison, row: int) -> int:
+    def _chart(
+        self,
+        title: str,
+        lines: tuple[int, int],
+        column: int,
+        top: int,
+        colors: Mapping[int, str] | None = None,
+    ) -> int:
+        """A chart on the right; how many rows it takes."""
+        size = _CHART_CM, _BARS_CM + _BAR_CM * (lines[1] - lines[0] + 1)
+        place = f"{_CHART_COLUMN}{top}"
+        return self._page.bars(title, lines, column, place, colors=colors, size=size) + 1
+
+    def _share(self, row: int, column: int, name: str, number: int, *, of: int) -> int:
+        """A line with a number of rows and which share of all that is; the row after it."""
+        share = number / of
+        code = "0.0%" if 0 < share < 0.01 or 0.99 < share < 1 else "0%"
+        return self._page.fact(row, column, name, number, share, formats=("#,##0", code))
+
+    def _changes(
+        self,
+        earlier: EarlierResults,
+        comparison: Comparison,
+        changes: ChangesSheet | None,
+        row: int,
+    ) -> int:
         marks = Counter(comparison.marks())
         if not marks[NEW] + marks[CHANGED] + marks[SAME]:
             return row
-        page = self._page
+        page, there = self._page, "" if changes is None else changes.place
         title = f"Since {earlier.created_at:%Y-%m-%d}"
         row = page.section(row, _LEFT, title, "rows", wide=4)
         for mark in (NEW, CHANGED, SAME):
-            row = page.fact(row, _LEFT, mark, marks[mark], formats=("#,##0",))
+            where = there if mark is CHANGED and marks[CHANGED] else ""
+            row = page.fact(row, _LEFT, mark, marks[mark], formats=("#,##0",), location=where)
+            if mark is CHANGED:
+                fields = Counter(change.field for change in comparison.changes())
+                for field, number in fields.most_common(MOST_CHANGED_FIELDS):
+                    row = page.fact(row, _LEFT, field, number, formats=("#,##0",), indent=2)
         return row + 1
 
     def _best(self, analysis: Analysis, rows: TableSheets, row: int) -> int:
@@ -108,57 +161,63 @@ class OverviewSheet:
         if not best or column is None:
             return row
         page, code = self._page, number_format(column.path, column.survey)
-        row = page.section(row, _LEFT, f"Highest {column.title}", column.title, wide=4)
-        for number, name, value in best:
-            where = rows.place(number)
-            row = page.fact(row, _LEFT, name, value, formats=(code,), location=where)
+        which = "Lowest" if analysis.ascending else "Highest"
+        why = "" if analysis.why is None else analysis.why.title
+        heads = (f"{which} {column.title}", column.title, why)
+        wide = _RIGHT - 2
+        row = page.section(row, _LEFT, *heads, wide=wide, left=range(2, wide))
+        style = page.book.styles.fact(indent=1)
+        for each in best:
+            where = rows.place(each.number)
+            page.put(row, _WHY, shorter(each.why, _WHY_WIDTH), style)
+            row = page.fact(row, _LEFT, each.name, each.value, formats=(code,), location=where)
         return row + 1
 
-    def _numbers(self, analysis: Analysis, row: int) -> int:
+    def _numbers(self, analysis: Analysis, row: int) -> None:
         numbers = [
             each for each in analysis.numbers if each.rows and each.quantile(0.5) is not None
         ]
         if not numbers:
-            return row
+            return
         page = self._page
         row = page.section(row, _LEFT, "Numbers", "lowest", "median", "highest")
         for each in numbers[:MOST_NUMBERS]:
             code = number_format(each.column.path, each.column.survey)
             values = (each.lowest, each.quantile(0.5), each.highest)
-            row = page.fact(row, _LEFT, each.column.title, *values, formats=(code,) * 3)
+            formats = [_in_millions(code) if _is_large(value) else code for value in values]
+            row = page.fact(row, _LEFT, each.column.title, *values, formats=formats)
+
+    def _attention(self, layout: Layout, attention: AttentionSheet, row: int) -> int:
+        page, reasons = self._page, layout.reasons.ranked()
+        row = page.section(row, _LEFT, "Needs attention", "rows", wide=4)
+        for reason in reasons[:TOP_VALUES]:
+            there = attention.place(reason)
+            row = page.fact(
+                row, _LEFT, reason.text, reason.rows, formats=("#,##0",), location=there
+            )
+        rest = reasons[TOP_VALUES:]
+        others = sum(reason.rows for reason in rest) + layout.reasons.others
+        if others:
+            there = attention.place(rest[0]) if rest else ""
+            row = page.fact(row, _LEFT, "other reasons", others, formats=("#,##0",), location=there)
         return row + 1
 
-    def _attention(self, layout: Layout, row: int) -> None:
-        if not layout.reasons:
-            return
-        page, there = self._page, reference("Needs attention", 1)
-        row = page.section(row, _LEFT, "Needs attention", "rows", wide=4)
-        for reason, number in layout.reasons[:TOP_VALUES]:
-            row = page.fact(row, _LEFT, reason, number, formats=("#,##0",), location=there)
-        others = sum(number for _, number in layout.reasons[TOP_VALUES:])
-        if others:
-            page.fact(row, _LEFT, "other reasons", others, formats=("#,##0",), location=there)
-
-    def _values(self, analysis: Analysis, row: int) -> int:
+    def _categories(self, categories: Sequence[Counted], row: int, right: int) -> tuple[int, int]:
+        """Columns of few values, the first with a chart; the rows below them."""
         page = self._page
-        categories = [each for each in analysis.categories if each.is_category]
-        for position, each in enumerate(categories[:MOST_CATEGORIES]):
+        for position, each in enumerate(categories):
             first = row + 1
-            row = self._top(each, "rows", row)
+            row = self._top(each, row)
             if not position:
                 with page.book.optional("the chart of values"):
                     title = f"Rows by {each.column.title}"
-                    page.bars(title, (first, row - 2), _RIGHT, f"{_CHARTS}18")
-        for each in [each for each in analysis.lists if each.values and not each.full][:MOST_LISTS]:
-            row = self._top(each, "rows", row)
-        return row
+                    right += self._chart(title, (first, row - 2), _MIDDLE, right)
+        return row, right
 
-    def _top(self, counted: Counted, unit: str, row: int) -> int:
-        page = self._page
-        row = page.section(row, _RIGHT, counted.column.title, unit, "share")
+    def _top(self, counted: Counted, row: int) -> int:
+        row = self._page.section(row, _MIDDLE, counted.column.title, "rows", "share")
         for value, number in counted.top(TOP_VALUES):
-            share = number / counted.rows
-            row = page.fact(row, _RIGHT, value, number, share, formats=("#,##0", "0%"))
+            row = self._share(row, _MIDDLE, value, number, of=counted.rows)
         return row + 1
 
     def _completeness(self, layout: Layout, row: int) -> None:
@@ -167,13 +226,26 @@ class OverviewSheet:
             return
         page = self._page
         row = page.section(row, _RIGHT, "How complete the results are", "rows", "share")
-        for column in columns[:MOST_COMPLETENESS]:
-            filled = column.survey.filled
-            share = filled / layout.filled
-            row = page.fact(row, _RIGHT, column.title, filled, share, formats=("#,##0", "0%"))
-        more = len(columns) - MOST_COMPLETENESS
-        if more > 0:
-            page.fact(row, _RIGHT, f"{plural(more, 'more column')}: see the sheet Columns")
+        gaps = [column for column in columns if column.survey.filled < layout.filled]
+        gaps.sort(key=lambda column: column.survey.filled)
+        for column in gaps[:MOST_INCOMPLETE]:
+            row = self._share(row, _RIGHT, column.title, column.survey.filled, of=layout.filled)
+        if more := gaps[MOST_INCOMPLETE:]:
+            least = more[0].survey.filled
+            name = f"{plural(len(more), 'other column')}, at least"
+            row = self._share(row, _RIGHT, name, least, of=layout.filled)
+        if whole := len(columns) - len(gaps):
+            name = plural(whole, "other column") if gaps else "every column"
+            self._share(row, _RIGHT, name, layout.filled, of=layout.filled)
+
+
+def _is_large(value: float | None) -> bool:
+    return value is not None and abs(value) >= _LARGE
+
+
+def _in_millions(code: str) -> str:
+    """A number format that shows millions, for numbers that are wider than a column."""
+    return re.sub(r"(#,##0|(?<!#)0)(\.0+)?", '#,##0,,"M"', code, count=1)
 
 
 def _notes(summary: BatchSummary) -> tuple[str, ...]:
@@ -185,7 +257,9 @@ def _notes(summary: BatchSummary) -> tuple[str, ...]:
         have = (
             f"{completed:,} of {plural(summary.rows, 'row')} {'has' if completed == 1 else 'have'}"
         )
-    asked = f"Run on {day}. {have} a result."
+    open_rows = summary.rows - completed
+    attention = f", {open_rows:,} {'needs' if open_rows == 1 else 'need'} attention"
+    asked = f"Run on {day}. {have} a result{attention if open_rows else ''}."
     if not summary.parameters:
         return (asked,)
     parameters = ", ".join(

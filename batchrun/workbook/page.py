@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from openpyxl.chart import BarChart, Reference
 from openpyxl.chart.label import DataLabelList
 from openpyxl.chart.marker import DataPoint
+from openpyxl.chart.text import RichText, Text
+from openpyxl.chart.title import Title
+from openpyxl.drawing.text import (
+    CharacterProperties,
+    Paragraph,
+    ParagraphProperties,
+    RegularTextRun,
+)
 from openpyxl.utils import get_column_letter
 
+from batchrun.text import one_line
 from batchrun.workbook.rows import cell_xml
-from batchrun.workbook.sheets import LETTERS_PER_WIDTH, LINE_POINTS, print_on
+from batchrun.workbook.sheets import LETTERS_PER_WIDTH, print_on
 from batchrun.workbook.styles import NUMBER_FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from batchrun.model import Cell
     from batchrun.workbook.sheets import Book
 
-_SECTION_HEIGHT = 22.0
-_TITLE_HEIGHT = 26.0
-_MOST_LINES = 6
+ROW_POINTS = 16.5
+"""All rows are equally high, so that blocks beside each other stay in line."""
+_TITLE_POINTS = 26.0
+_POINTS_PER_CM = 72 / 2.54
 CHART_COLOR = "1F5C8B"
+
+
+def shorter(text: str, width: float) -> str:
+    """A text on one line that fits a width."""
+    return one_line(text, int(width * LETTERS_PER_WIDTH))
 
 
 class Page:
@@ -52,18 +68,29 @@ class Page:
     def title(self, text: str, *notes: str) -> int:
         """The title of the page and notes on it; the row after them."""
         self.put(1, 1, text, self.book.styles.title())
-        self._heights[1] = _TITLE_HEIGHT
+        self._heights[1] = _TITLE_POINTS
         for row, note in enumerate(notes, 2):
             self.put(row, 1, note, self.book.styles.note())
         return 3 + len(notes)
 
-    def section(self, row: int, column: int, *titles: str, wide: int = 0) -> int:
-        """The heads of a block; the row after them."""
+    def section(
+        self, row: int, column: int, *titles: str, wide: int = 0, left: Collection[int] = ()
+    ) -> int:
+        """The heads of a block; the row after them.
+
+        Args:
+            row: Where.
+            column: The column of the first.
+            titles: The heads.
+            wide: How many columns the block takes at least.
+            left: Positions of heads over texts; the first is one, too.
+        """
         styles = self.book.styles
         for position in range(max(len(titles), wide)):
             text = titles[position] if position < len(titles) else None
-            self.put(row, column + position, text, styles.section(right=position > 0))
-        self._heights[row] = _SECTION_HEIGHT
+            right = position > 0 and position not in left
+            style = styles.section(right=right, indent=int(position in left))
+            self.put(row, column + position, text, style)
         return row + 1
 
     def fact(
@@ -74,19 +101,18 @@ class Page:
         *values: Cell,
         formats: Sequence[str] = (),
         location: str = "",
+        indent: int = 0,
     ) -> int:
-        """A line of a block; the row after it."""
+        """A line of a block, its name on one line; the row after it."""
         styles = self.book.styles
-        self.put(row, column, name, styles.fact(wrap=True, link=bool(location)), location)
+        style = styles.fact(left=True, indent=indent, link=bool(location))
+        text = shorter(name, self._widths[column - 1]) if isinstance(name, str) else name
+        self.put(row, column, text, style, location)
         for position, value in enumerate(values):
             if value is not None:
                 code = formats[position] if position < len(formats) else ""
                 usual = NUMBER_FORMATS.get(type(value).__name__, "General")
                 self.put(row, column + 1 + position, value, styles.fact(code or usual))
-        text, width = str(name), self._widths[column - 1] * LETTERS_PER_WIDTH
-        lines = min(-(-len(text) // int(width)), _MOST_LINES)
-        if lines > 1:
-            self._heights[row] = max(self._heights.get(row, 0), lines * LINE_POINTS)
         return row + 1
 
     def bars(
@@ -99,8 +125,8 @@ class Page:
         colors: Mapping[int, str] | None = None,
         upright: bool = False,
         size: tuple[float, float] = (13.0, 6.5),
-    ) -> None:
-        """A chart of the numbers beside the names in a column.
+    ) -> int:
+        """A chart of the numbers beside the names in a column; how many rows it covers.
 
         Args:
             title: What it shows.
@@ -115,7 +141,7 @@ class Page:
         names = [str(self._cells[row][column][0]) for row in range(first, last + 1)]
         numbers = [self._cells[row][column + 1][0] for row in range(first, last + 1)]
         chart: Any = BarChart()
-        chart.title, chart.legend = self.book.fitter.plain(title), None
+        chart.title, chart.legend = _chart_title(self.book.fitter.plain(title)), None
         chart.width, chart.height = size
         chart.type = "col" if upright else "bar"
         chart.add_data(Reference(self.sheet, min_col=column + 1, min_row=first, max_row=last))
@@ -142,6 +168,7 @@ class Page:
         self.sheet.add_chart(chart, place)
         counts = ", ".join(f"{name}: {number}" for name, number in zip(names, numbers, strict=True))
         self.book.alternatives.append(self.book.fitter.plain(f"Bar chart. {title}: {counts}"))
+        return math.ceil(size[1] * _POINTS_PER_CM / ROW_POINTS)
 
     def write(self) -> None:
         """Write all cells."""
@@ -152,5 +179,16 @@ class Page:
                 cells.append(cell_xml(place, style, self.book.fitter.fit(value)))
                 if location:
                     self._rows.link(place, location=location)
-            self._rows.add(cells, self._heights.get(row))
+            self._rows.add(cells, self._heights.get(row, ROW_POINTS))
         self._cells = {}
+
+
+def _chart_title(text: str) -> Any:
+    """A title no larger than the heads of the blocks around it."""
+    letters: Any = CharacterProperties(sz=1200, b=True, solidFill=CHART_COLOR)
+    paragraph: Any = Paragraph(
+        pPr=ParagraphProperties(defRPr=letters), r=[RegularTextRun(rPr=letters, t=text)]
+    )
+    title: Any = Title(tx=Text(rich=RichText(p=[paragraph])))
+    title.overlay = False
+    return title

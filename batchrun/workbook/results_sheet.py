@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.workbook.changes import COLUMN
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, Audience
-from batchrun.workbook.marks import SHEET
+from batchrun.workbook.reasons import SHEET
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.titles import number_format

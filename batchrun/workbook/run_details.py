@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.workbook.layout import AGAIN, naive
-from batchrun.workbook.marks import MENDED
 from batchrun.workbook.page import Page
+from batchrun.workbook.reasons import MENDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from batchrun.model import BatchSummary, Cell
     from batchrun.workbook.layout import Layout
+    from batchrun.workbook.reasons import Commands
     from batchrun.workbook.sheets import Book
 
 TITLE = "Run details"
@@ -34,10 +35,10 @@ class RunDetailsSheet:
         self._page = Page(book, TITLE, (48, 44))
         self._row = 1
 
-    def write(self, summary: BatchSummary, layout: Layout) -> None:
+    def write(self, summary: BatchSummary, layout: Layout, commands: Commands) -> None:
         """Write all of it."""
         self._row = self._page.title(TITLE)
-        self._facts("Next steps", _next_steps(summary, layout.undecided))
+        self._facts("Next steps", _next_steps(summary, layout.undecided, commands))
         self._facts("What ran", _settings(summary))
         self._facts("Time", _times(summary, layout))
         self._facts("Requests", _requests(summary))
@@ -112,20 +113,22 @@ def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None
     return None
 
 
-def _next_steps(summary: BatchSummary, undecided: int) -> Iterable[tuple[str, Cell]]:
+def _next_steps(
+    summary: BatchSummary, undecided: int, call: Commands
+) -> Iterable[tuple[str, Cell]]:
     counts, batch_id = summary.counts, summary.batch_id
     yield "note", summary.note or None
     if summary.unfinished:
-        yield "continue with", f"batchrun resume {batch_id}"
+        yield "continue with", call(f"resume {batch_id}")
     if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
-        yield "send failed and rejected rows again with", f"batchrun retry {batch_id}"
+        yield "send failed and rejected rows again with", call(f"retry {batch_id}")
     if undecided:
-        yield "settle rows in doubt with", f"batchrun resume {batch_id}"
+        yield "settle rows in doubt with", call(f"resume {batch_id}")
     if counts[Outcome.INVALID]:
-        yield "correct invalid rows in the list, then", MENDED
+        yield "correct invalid rows in the list, then", f"{MENDED} {call.options}".strip()
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
-        yield f'send the rows you mark under "{AGAIN}" with', "batchrun run THIS_FILE"
-    yield "write this file again with", f"batchrun export {batch_id} -o OUT.xlsx"
+        yield f'send the rows you mark under "{AGAIN}" with', call("run THIS_FILE")
+    yield "write this file again with", call(f"export {batch_id} -o OUT.xlsx")
 
 
 def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:

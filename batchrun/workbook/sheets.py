@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -40,8 +39,10 @@ _LOG = logging.getLogger(__name__)
 
 WIDEST, WIDEST_UNSPACED, NARROWEST = 52.0, 38.0, 9.0
 """Of a column: a UUID, which has 36 characters and can't be broken, fits the second."""
-LETTERS_PER_WIDTH = 1.1
+LETTERS_PER_WIDTH = 1.2
 """A column's width is counted in digits; letters in running text are narrower."""
+WRAPPED_LETTERS_PER_WIDTH = 1.1
+"""The same where a text takes several lines, which break between words."""
 
 LINE_POINTS = 15.0
 MOST_LINES = 3
@@ -52,6 +53,7 @@ BUTTON_WIDTH = 3.0
 
 PAGE_WIDTH = 180.0
 """Characters that fit across a page of A4 or Letter, landscape, in letters of at least 8 points."""
+MARGIN_INCHES = 0.4
 
 _SMALL = (-(10**EXACT_DIGITS), 10**EXACT_DIGITS)
 """Between these a whole number is a number in a cell."""
@@ -79,6 +81,8 @@ class TableColumn:
         formats: Number formats by the name of the value's type, where they are not the usual ones.
         result: Whether its texts are results, which are shown as people read them: Markdown without
             markup, addresses short.
+        lines: How many lines of its text a row shows at most.
+        left: Whether its numbers stand on the left, too.
     """
 
     title: str
@@ -88,6 +92,8 @@ class TableColumn:
     folded: bool = False
     formats: Mapping[str, str] = field(default_factory=dict)
     result: bool = False
+    lines: int = MOST_LINES
+    left: bool = False
 
 
 def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
@@ -195,7 +201,9 @@ class CellStyles(dict[tuple[str, str], int]):
                 style = self._styles.number(code or "General", link=True)
             case _:
                 usual = NUMBER_FORMATS.get(kind, "General")
-                style = self._styles.number(code or self._column.formats.get(kind, usual))
+                code = code or self._column.formats.get(kind, usual)
+                left = self._column.left
+                style = self._styles.text(code, wrap=False) if left else self._styles.number(code)
         self[key] = style
         return style
 
@@ -228,9 +236,7 @@ class TableSheets:
             (
                 get_column_letter(position),
                 CellStyles(column, book.styles),
-                int(column.width * LETTERS_PER_WIDTH)
-                if column.wrap and not column.folded
-                else None,
+                (column.width, column.lines) if column.wrap and not column.folded else None,
                 column.result,
             )
             for position, column in enumerate(columns, 1)
@@ -250,6 +256,10 @@ class TableSheets:
         """Where the row is that is appended as this number, counted from 0."""
         sheet, row = divmod(number, self._room)
         return reference(self._names[sheet], row + 2)
+
+    def row_of(self, number: int) -> int:
+        """In which row of its sheet that is."""
+        return number % self._room + 2
 
     @property
     def next_place(self) -> str:
@@ -277,7 +287,7 @@ class TableSheets:
         except Exception as error:  # one odd value: the row is written as plain text
             self._book.leave_out(f"formats of line {rows.count + 1}", error)
             cells, lines = self._plain_cells(rows, values), 1
-        rows.add(cells, LINE_POINTS * min(lines, MOST_LINES) if lines > 1 else None)
+        rows.add(cells, LINE_POINTS * lines if lines > 1 else None)
         self._appended += 1
 
     def _cells(  # noqa: C901, PLR0912  # the inner loop of the whole workbook
@@ -301,8 +311,8 @@ class TableSheets:
             fitted: Cell
             if isinstance(value, str):
                 if result and (rich := rich_text(value)) is not None:
-                    if width is not None and lines < MOST_LINES:
-                        lines = max(lines, lines_of(str(rich), width))
+                    if width is not None and lines < width[1]:
+                        lines = max(lines, lines_of(str(rich), *width))
                     cells.append(self._rich_cell(rows, f"{letter}{row}", styles, rich))
                     continue
                 fitted = text(value)
@@ -315,8 +325,8 @@ class TableSheets:
                 if self._link(rows, f"{letter}{row}", location=inside[position]):
                     key = "link" if key == "str" else "number link"
             elif type(fitted) is str:
-                if width is not None and lines < MOST_LINES:
-                    lines = max(lines, lines_of(fitted, width))
+                if width is not None and lines < width[1]:
+                    lines = max(lines, lines_of(fitted, *width))
                 if fitted.startswith("http"):
                     key = self._link_address(rows, f"{letter}{row}", str(value))
                     if result and key == "link":
@@ -372,12 +382,14 @@ def short_address(address: str) -> str:
     return short if len(short) <= MOST_ADDRESS else f"{short[: MOST_ADDRESS - 1]}…"
 
 
-def lines_of(text: str, width: int) -> int:
-    """Lines a text takes in a column, roughly; counted no further than needed."""
-    if len(text) <= width and "\n" not in text:
+def lines_of(text: str, width: float, most: int = MOST_LINES) -> int:
+    """Lines a text takes in a column, roughly, and no more than there may be."""
+    whole = int(width * LETTERS_PER_WIDTH)
+    if len(text) <= whole and "\n" not in text:
         return 1
-    parts = text[: width * MOST_LINES].split("\n")
-    return sum(-(-len(part) // width) or 1 for part in parts)
+    wrapped = int(width * WRAPPED_LETTERS_PER_WIDTH)
+    parts = text[: whole * most + most].split("\n")
+    return min(sum(1 if len(part) <= whole else -(-len(part) // wrapped) for part in parts), most)
 
 
 def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
@@ -390,7 +402,21 @@ def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
     """
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = wide, high
+    sheet.page_setup.pageOrder = "overThenDown"
     sheet.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # always there
+    margins = sheet.page_margins
+    margins.left = margins.right = margins.top = MARGIN_INCHES
+    margins.bottom, margins.header, margins.footer = 2 * MARGIN_INCHES, 0.0, MARGIN_INCHES
+
+
+def pages_across(widths: Sequence[float], repeated: float) -> int:
+    """How many pages columns take side by side; none is broken, the first repeat on each page."""
+    pages, room = 1, PAGE_WIDTH - repeated
+    for width in widths:
+        if width > room:
+            pages, room = pages + 1, PAGE_WIDTH - repeated
+        room -= width
+    return pages
 
 
 def _dress(
@@ -411,8 +437,10 @@ def _dress(
         letter = get_column_letter(outcome + 1)
         color_outcomes(sheet, f"{letter}2:{letter}{max(rows, 1) + 1}")
     color_bands(sheet, f"A2:{get_column_letter(len(columns))}{max(rows, 1) + 1}")
-    shown = sum(column.width for column in columns if not column.folded)
-    print_on(sheet, wide=max(1, math.ceil(shown / PAGE_WIDTH)))
+    widths = [0.0 if column.folded else column.width for column in columns]
+    first = sum(widths[:frozen])
+    repeated = first if sum(widths) > PAGE_WIDTH and first <= PAGE_WIDTH / 2 else 0.0
+    print_on(sheet, wide=pages_across(widths[frozen:] if repeated else widths, repeated))
     sheet.print_title_rows = "1:1"
-    if frozen and shown > PAGE_WIDTH:
+    if repeated:
         sheet.print_title_cols = f"A:{get_column_letter(frozen)}"

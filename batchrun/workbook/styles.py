@@ -117,23 +117,30 @@ class Styles:
         """The first line of a sheet that is no table."""
         return self._number(("title",), _font(16, bold=True, color="1F3864"), Alignment())
 
-    def section(self, *, right: bool = False) -> int:
+    def section(self, *, right: bool = False, indent: int = 0) -> int:
         """The line over a group of facts."""
         line = Border(bottom=Side(style="medium", color="1F5C8B"))
         font = _font(12, bold=True, color="1F5C8B")
-        align = Alignment(horizontal="right" if right else "left", vertical="center")
-        return self._number(("section", right), font, align, border=line)
+        align = Alignment(horizontal="right" if right else "left", vertical="center", indent=indent)
+        return self._number(("section", right, indent), font, align, border=line)
 
     def note(self) -> int:
         """A remark."""
         return self._number(("note",), _font(italic=True, color="595959"), Alignment())
 
     def fact(
-        self, number_format: str = "General", *, wrap: bool = False, link: bool = False
+        self,
+        number_format: str = "General",
+        *,
+        left: bool = False,
+        indent: int = 0,
+        link: bool = False,
     ) -> int:
         """A fact's name, on the left, or its value, as far as it is a number on the right."""
-        align = Alignment(horizontal="left" if wrap else None, vertical="center", wrap_text=wrap)
-        key = ("fact", number_format, wrap, link)
+        align = Alignment(
+            horizontal="left" if left or indent else None, vertical="center", indent=indent
+        )
+        key = ("fact", number_format, left, indent, link)
         font = _LINK if link else _PLAIN
         return self._number(key, font, align, number_format=number_format)
 

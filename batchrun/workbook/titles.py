@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -156,6 +157,23 @@ def number_format(path: Path, survey: ColumnSurvey) -> str:
     return f"#,##0{fraction}"
 
 
+_CODE = re.compile(r'(?:"([^"]*)")?(#,##)?0(?:\.(0+))?(?:"([^"]*)")?')
+
+
+def number_as_shown(value: int | float, code: str) -> str:
+    """A number as a spreadsheet shows it in one of the formats of `number_format`."""
+    found = _CODE.fullmatch(code)
+    if found is None or not math.isfinite(value):
+        return str(value)
+    before, grouped, decimals, after = found.groups(default="")
+    places, comma = len(decimals), "," if grouped else ""
+    if isinstance(value, int):  # a large one is no float
+        digits = f"{abs(value):{comma}}" + (f".{'0' * places}" if places else "")
+    else:
+        digits = f"{abs(value):{comma}.{places}f}"
+    return f"{'-' if value < 0 else ''}{before}{digits}{after}"
+
+
 def is_quantity(path: Path, survey: ColumnSurvey) -> bool:
     """Whether a column's values are numbers that can be compared."""
     if not survey.kinds or not survey.kinds <= {int, float}:
@@ -167,6 +185,15 @@ _SCORES = {
     "confidence", "fit", "grade", "index", "likelihood", "match", "potential", "priority",
     "probability", "propensity", "rank", "rating", "readiness", "relevance", "score", "strength",
 }  # fmt: skip
+
+
+_RANKS = {"position", "rank", "ranking"}
+"""Words of numbers of which the lowest is the best."""
+
+
+def is_rank(path: Path) -> bool:
+    """Whether the lowest number is the best."""
+    return bool(_RANKS & set(words_of(path[-1])))
 
 
 def is_score(path: Path) -> bool:

@@ -384,7 +384,7 @@ def test_batches_are_a_table_on_a_terminal_and_whole_lines_in_a_pipe(
         assert (workbook in row) == (columns == 200)
         assert row.endswith("accounts.results.xlsx") == (not left_out)
         said = " ".join(more)
-        told = f"Left out for want of room: {left_out}. See: batchrun status BATCH"
+        told = f"The window is too narrow for: {left_out}. See: batchrun status BATCH"
         assert said == (told if left_out else "")
 
 

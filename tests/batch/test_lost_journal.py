@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects open files")
 
 ROWS = 24
+IN_FLIGHT = 4
 IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(ROWS)]
 
 
@@ -64,6 +65,7 @@ LOSSES: dict[str, Callable[[Path], object]] = {
     "deleted with all its files": delete_all_files,
     "moved": lambda journal: journal.rename(journal.with_name("moved.db")),
     "log deleted": lambda journal: journal.with_name("journal.db-wal").unlink(),
+    "log truncated": lambda journal: os.truncate(journal.with_name("journal.db-wal"), 0),
     "truncated": lambda journal: os.truncate(journal, 0),
     "cut in half": cut_in_half,
     "replaced by another file": lambda journal: Path(
@@ -115,7 +117,12 @@ def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def settings_for(url: str, journal: Path) -> Settings:
     return load_settings(
-        api_key="sandbox", base_url=url, journal=str(journal), speed=SPEED, max_in_flight=4
+        api_key="sandbox",
+        base_url=url,
+        journal=str(journal),
+        speed=SPEED,
+        max_in_flight=IN_FLIGHT,
+        timeout_seconds=300,  # on a loaded machine no trigger may end in doubt for want of time
     )
 
 
@@ -139,9 +146,11 @@ def assert_nothing_doubled_or_lost(sandbox: FaultySandbox, accounts: Path, journ
     assert set(sent.values()) == {1}
     with Journal(str(journal)) as opened:
         [summary] = opened.batches()
-        known = summary.counts[Outcome.COMPLETED] + summary.counts[Outcome.IN_DOUBT]
-        assert known == ROWS  # a loaded machine may answer a trigger too late
-        assert len(sent) >= summary.counts[Outcome.COMPLETED]
+        completed, doubt = (summary.counts[each] for each in (Outcome.COMPLETED, Outcome.IN_DOUBT))
+        assert completed + doubt == ROWS
+        # In doubt are only triggers that were about to be sent when the loss was noticed.
+        assert completed <= len(sent) <= ROWS
+        assert doubt <= IN_FLIGHT
     sheet = load_workbook(accounts.with_name("accounts.results.xlsx"))["Results"]
     assert [row[0].value for row in sheet.iter_rows(min_row=2)] == IDS
 

@@ -15,7 +15,7 @@ import pytest
 
 from batchrun.batch import history, pipeline
 from batchrun.batch.request import Request
-from batchrun.errors import ExitCode, OutputError, TakenOverError, UsageError
+from batchrun.errors import ExitCode, InputError, OutputError, TakenOverError, UsageError
 from batchrun.journal import lease
 from batchrun.model import Outcome
 from batchrun.settings import Settings, load_settings
@@ -205,3 +205,14 @@ def test_reusing_and_triggering_all_again_exclude_each_other(
     with pytest.raises(UsageError, match="can't be combined"):
         asyncio.run(pipeline.run(request, settings_for(url, accounts.parent), again=True))
     assert sandbox.bodies() == []
+
+
+def test_a_list_with_nothing_to_send_becomes_no_batch(
+    tmp_path: Path, service: tuple[str, FaultySandbox]
+) -> None:
+    path = tmp_path / "accounts.csv"
+    path.write_text("Company ID\n0015g00000XyZabAAB\n", encoding="utf-8")
+    settings = settings_for(service[0], tmp_path)
+    with pytest.raises(InputError, match="can be sent: 1 row, all invalid"):
+        asyncio.run(pipeline.run(Request(path, WORKFLOW), settings))
+    assert history.batches(settings=settings) == []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SPEED = 300.0
+SPEED = 1000.0
 ACME = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 BETA = "b1b2c3d4-e5f6-7890-abcd-ef1234567890"
 GAMMA = "c1b2c3d4-e5f6-7890-abcd-ef1234567890"
@@ -29,6 +29,7 @@ def batchrun(
     monkeypatch.setenv("BATCHRUN_JOURNAL", str(tmp_path / "journal" / "journal.db"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("batchrun.cli.settings.SANDBOX_SPEED", SPEED)
     folder = tmp_path / "desk"
     folder.mkdir()
     monkeypatch.chdir(folder)

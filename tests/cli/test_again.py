@@ -140,7 +140,7 @@ def test_another_workflow_is_refused(batchrun: CommandLine, sandbox: str, result
     assert "results of Account Research" in ended.stderr
 
 
-def test_a_journal_that_does_not_know_the_batch_is_said(
+def test_an_unknown_batch_of_a_marked_workbook_is_reported(
     batchrun: CommandLine, sandbox: str, results: Path, tmp_path: Path
 ) -> None:
     mark(results, 2)
@@ -194,7 +194,7 @@ def test_rows_marked_since_are_sent_and_those_sent_again_already_are_not(
     assert triggers(sandbox) == paid + 1
 
 
-def test_an_interrupted_run_of_marked_rows_given_again_says_how_to_go_on(
+def test_marked_rows_of_an_interrupted_run_point_to_resume(
     batchrun: CommandLine, sandbox: str, results: Path
 ) -> None:
     mark(results, 2, 3)
@@ -247,7 +247,7 @@ def test_a_marked_row_that_was_never_sent_is_not_said_to_be_sent_again(
     assert triggers(sandbox) == 2
 
 
-def test_a_machine_reads_that_nothing_was_triggered(
+def test_json_says_that_nothing_was_triggered(
     batchrun: CommandLine, sandbox: str, results: Path
 ) -> None:
     mark(results, 2)

@@ -115,7 +115,7 @@ def test_the_rest_after_a_pilot_of_marked_rows_is_the_rest_of_those(
     assert len(sandbox.bodies()) == 2
 
 
-def test_what_is_in_doubt_since_the_first_key_is_not_sent_again(
+def test_rows_in_doubt_of_the_first_key_are_not_sent_again(
     batchrun: CommandLine, sandbox: FaultySandbox
 ) -> None:
     sandbox.meet(LOST_ANSWER)

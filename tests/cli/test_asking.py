@@ -47,7 +47,7 @@ def answered(batchrun: CommandLine, answer: str, *arguments: str) -> Ended:
     return batchrun(*arguments)
 
 
-def test_what_a_run_captures_is_the_workbook_alone(
+def test_a_quiet_run_writes_only_the_path_to_standard_output(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = answered(batchrun, "y\n", *RUN, "--quiet")
@@ -56,7 +56,7 @@ def test_what_a_run_captures_is_the_workbook_alone(
     assert "Trigger 2 jobs now? [y/N]: " in ended.stderr
 
 
-def test_a_no_is_not_captured_as_a_workbook(
+def test_an_answer_of_no_writes_nothing_to_standard_output(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = answered(batchrun, "n\n", *RUN, "--quiet")
@@ -72,7 +72,7 @@ def test_json_is_one_document_after_a_question(
     assert ended.stdout.startswith("{")
 
 
-def test_marked_rows_are_asked_about_beside_what_is_captured(
+def test_the_question_about_marked_rows_goes_to_standard_error(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--yes")
@@ -83,7 +83,7 @@ def test_marked_rows_are_asked_about_beside_what_is_captured(
     assert ended.stdout.startswith("\nBatch:")
 
 
-def test_who_is_asked_what_to_erase_sees_it_beside_the_question(
+def test_the_batches_to_forget_are_shown_with_the_question(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--yes")
@@ -94,20 +94,20 @@ def test_who_is_asked_what_to_erase_sees_it_beside_the_question(
 
 
 @pytest.mark.usefixtures("doubtful")
-def test_doubts_are_asked_about_beside_what_is_captured(batchrun: CommandLine) -> None:
+def test_the_question_about_doubts_goes_to_standard_error(batchrun: CommandLine) -> None:
     settled = answered(batchrun, "drop\n", "resume")
     assert "Now [hold/retry/drop]" in settled.stderr
     assert settled.stdout.startswith("\nBatch:")
 
 
 @pytest.mark.usefixtures("doubtful")
-def test_rows_sent_again_are_asked_about_beside_what_is_captured(batchrun: CommandLine) -> None:
+def test_the_question_of_retry_goes_to_standard_error(batchrun: CommandLine) -> None:
     again = answered(batchrun, "y\n", "retry", "--outcome", "in-doubt", "--quiet")
     assert "pay for them again? [y/N]: " in again.stderr
     assert again.stdout == f"{batchrun.folder / RESULTS}\n"
 
 
-def test_the_column_of_ids_is_asked_for_beside_what_is_captured(
+def test_the_question_about_the_id_column_goes_to_standard_error(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     text = accounts.read_text(encoding="utf-8").replace("Company ID,", "Reference,")

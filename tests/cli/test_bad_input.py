@@ -65,7 +65,7 @@ def test_a_missing_file_is_named(batchrun: CommandLine, sandbox: str) -> None:
         ),
     ],
 )
-def test_a_list_that_cannot_be_used_is_refused_with_the_reason(
+def test_an_unusable_list_is_refused_with_the_reason(
     batchrun: CommandLine, sandbox: str, content: str, words: list[str]
 ) -> None:
     (batchrun.folder / "list.csv").write_text(content, encoding="utf-8")
@@ -103,7 +103,7 @@ def test_without_a_key_the_variable_is_named(
     assert_refused(run(batchrun, "accounts.csv"), ExitCode.UNUSABLE, "PGAI_API_KEY")
 
 
-def test_a_wrong_key_ends_with_its_own_code(
+def test_a_wrong_key_has_its_own_exit_code(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun.connect(sandbox, key="wr0ng-k3y")
@@ -112,7 +112,7 @@ def test_a_wrong_key_ends_with_its_own_code(
     assert "wr0ng-k3y" not in ended.stdout + ended.stderr
 
 
-def test_a_key_without_the_scope_to_list_is_told_which_it_needs(
+def test_a_key_without_the_scope_to_list_gets_its_name(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun.connect(sandbox, key="sandbox-execute")
@@ -135,7 +135,7 @@ def test_a_key_without_the_scope_to_trigger_stops_the_batch_with_nothing_lost(
     assert status["outcomes"]["completed"] == 3
 
 
-def test_an_unreachable_service_is_said_so(batchrun: CommandLine, accounts: Path) -> None:
+def test_an_unreachable_service_is_reported(batchrun: CommandLine, accounts: Path) -> None:
     with unused_port() as port:
         batchrun.connect(f"http://127.0.0.1:{port}/v1")
         assert_refused(run(batchrun, "accounts.csv"), ExitCode.PAUSED, "can't be reached")
@@ -189,7 +189,7 @@ def test_an_option_that_cannot_be_used_shows_how_to_write_it(
     assert_refused(run(batchrun, "accounts.csv", *arguments), ExitCode.UNUSABLE, *words)
 
 
-def test_nobody_to_confirm_means_nothing_is_spent(
+def test_without_a_terminal_nothing_is_spent_unless_yes_is_given(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = batchrun("run", "accounts.csv", "-w", "Account Research")
@@ -197,7 +197,7 @@ def test_nobody_to_confirm_means_nothing_is_spent(
     assert triggers_accepted(sandbox) == 0
 
 
-def test_an_unexpected_error_is_no_traceback(
+def test_an_unexpected_error_shows_no_traceback(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun.monkeypatch.setattr("batchrun.batch.request.load", lambda *_, **__: 1 / 0)
@@ -206,7 +206,7 @@ def test_an_unexpected_error_is_no_traceback(
     assert "Traceback" not in ended.stderr
 
 
-def test_a_journal_in_a_folder_that_is_copied_about_is_remarked_upon(
+def test_a_journal_in_a_synchronised_folder_gets_a_note(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "OneDrive - Example").mkdir()
@@ -221,7 +221,9 @@ ESCAPES = "\x1b]0;owned\x07\x1b[2J"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its file names hold no such characters")
-def test_a_file_name_can_not_write_to_the_terminal(batchrun: CommandLine, sandbox: str) -> None:
+def test_control_characters_in_a_file_name_are_not_sent_to_the_terminal(
+    batchrun: CommandLine, sandbox: str
+) -> None:
     list_path = batchrun.folder / f"a{ESCAPES}.csv"
     list_path.write_text(f"Company ID,Na{ESCAPES[-4:]}me\n{ACME},x\n", encoding="utf-8")
     shown = r"a\x1b]0;owned\x07\x1b[2J.csv"
@@ -243,7 +245,7 @@ def test_a_file_name_can_not_write_to_the_terminal(batchrun: CommandLine, sandbo
     assert any(shown in str(cell) for cell in cells)
 
 
-def test_a_file_that_is_not_there_is_named_on_one_line(batchrun: CommandLine, sandbox: str) -> None:
+def test_a_missing_file_is_named_on_one_line(batchrun: CommandLine, sandbox: str) -> None:
     batchrun.monkeypatch.setattr("batchrun.cli.output.is_screen", lambda _: True)
     batchrun.monkeypatch.setenv("COLUMNS", "30")
     name = "lists of mine/my customers of 2026/customers (a) and more.xlsx"

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from batchrun.errors import ExitCode
+from batchrun.sandbox import SandboxSettings, running
 from batchrun.text import duration
 from tests.acceptance.verdict import WORKFLOW, write_list
 from tests.cli.conftest import SPEED
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
 
 RUN = ("run", "accounts.csv", "-w", WORKFLOW, "--yes")
+SLOW = 300.0
 REFUSED = Fault(400, {"error": "company is archived"})
 
 
@@ -26,7 +28,7 @@ def estimated(closing: str) -> int:
     return int(found[1].replace(",", ""))
 
 
-def test_what_was_spent_is_held_against_the_part_that_was_let_go(
+def test_the_estimate_at_the_end_covers_the_jobs_of_the_limit(
     batchrun: CommandLine, sandbox: str
 ) -> None:
     write_list(batchrun.folder / "accounts.csv", 20)
@@ -42,7 +44,7 @@ def test_what_was_spent_is_held_against_the_part_that_was_let_go(
     assert estimated(batchrun("resume").stdout) == 31
 
 
-def test_a_whole_list_is_held_against_the_estimate_of_the_question(
+def test_the_estimate_at_the_end_is_the_one_of_the_question(
     batchrun: CommandLine, sandbox: str
 ) -> None:
     write_list(batchrun.folder / "accounts.csv", 20)
@@ -53,16 +55,18 @@ def test_a_whole_list_is_held_against_the_estimate_of_the_question(
     assert re.search(r"^Requests:  \d+, \d\.\d\d a row \(estimated", ended, re.MULTILINE)
 
 
-def test_of_rows_that_still_run_no_cost_a_row_is_told(batchrun: CommandLine, sandbox: str) -> None:
+def test_no_cost_per_row_is_shown_while_rows_are_running(batchrun: CommandLine) -> None:
     """Their polls are still to come."""
     write_list(batchrun.folder / "accounts.csv", 4)
     batchrun.monkeypatch.setenv("BATCHRUN_DAILY", "7")
-    paused = batchrun(*RUN).stdout
+    with running(SandboxSettings(rate_per_minute=None), speed=SLOW) as url:
+        batchrun.connect(url, speed=SLOW)
+        paused = batchrun(*RUN).stdout
     assert "running" in paused
     assert "a row" not in paused
 
 
-def test_rows_sent_again_are_held_against_their_own_estimate(batchrun: CommandLine) -> None:
+def test_a_retry_has_an_estimate_of_its_own(batchrun: CommandLine) -> None:
     write_list(batchrun.folder / "accounts.csv", 8)
     with faulty_sandbox(triggers=[REFUSED]) as (url, _):
         batchrun.connect(url, speed=SPEED)
@@ -81,7 +85,7 @@ def test_times_are_shown_by_the_users_own_clock(batchrun: CommandLine, sandbox: 
     )  # not that of the workbook
 
 
-def test_the_moment_the_quota_opens_is_told_by_the_users_clock_later_on_too(
+def test_the_quota_opens_by_the_users_clock_in_status_too(
     batchrun: CommandLine, sandbox: str
 ) -> None:
     write_list(batchrun.folder / "accounts.csv", 8)

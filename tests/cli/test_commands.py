@@ -15,6 +15,7 @@ import openpyxl
 import pytest
 
 from batchrun import __version__
+from batchrun.engine.clock import Clock
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.sandbox import SandboxSettings, running
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
 
 
-def test_the_version_is_told(batchrun: CommandLine) -> None:
+def test_the_version_is_shown(batchrun: CommandLine) -> None:
     assert batchrun("--version").stdout == f"batchrun {__version__}\n"
 
 
@@ -81,6 +82,23 @@ def test_check_reads_a_list_from_standard_input(
     assert "4, of them 1 invalid" in shown.stdout
 
 
+def test_check_waits_for_no_second_request(
+    batchrun: CommandLine, accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(_clock: Clock, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(Clock, "sleep", sleep)
+    with running(SandboxSettings(rate_per_minute=60)) as url:
+        batchrun.connect(url, speed=1)
+        ended = batchrun("check", "accounts.csv", "-w", "account research")
+    assert "credits left" in ended.stdout  # that was the second request
+    assert waited
+    assert max(waited) == 0
+
+
 def test_a_run_from_standard_input_is_refused(batchrun: CommandLine) -> None:
     refused = batchrun("run", "-", "-w", "account research", "--yes")
     assert_refused(refused, ExitCode.UNUSABLE, "standard input", "batchrun check -")
@@ -115,7 +133,7 @@ def test_a_pilot_is_not_triggered_again_by_resume(
     assert triggers_accepted(sandbox) == 2
 
 
-def test_the_same_list_goes_on_where_it_stopped(
+def test_the_same_list_continues_its_unfinished_batch(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1")
@@ -125,7 +143,7 @@ def test_the_same_list_goes_on_where_it_stopped(
     assert len(json.loads(batchrun("batches", "--json").stdout)) == 1
 
 
-def test_a_finished_list_is_only_paid_for_again_when_told_so(
+def test_a_finished_list_is_run_again_only_with_again(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN)
@@ -162,7 +180,7 @@ def test_results_are_exported_as_csv_and_json_lines(
     assert entries[0]["result"] == entries[2]["result"]
 
 
-def test_status_tells_where_a_batch_stands(
+def test_status_shows_the_progress_of_a_batch(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1")
@@ -171,13 +189,16 @@ def test_status_tells_where_a_batch_stands(
     assert "batchrun resume" in shown
 
 
-def test_a_list_without_a_single_valid_row_still_gives_its_workbook(
-    batchrun: CommandLine, sandbox: str
+@pytest.mark.parametrize("options", [(), ("--again",), ("--limit", "5"), ("--reuse", "30d")])
+def test_a_list_without_a_valid_row_creates_no_batch(
+    batchrun: CommandLine, sandbox: str, options: tuple[str, ...]
 ) -> None:
     (batchrun.folder / "bad.csv").write_text("Company ID\n12345678901\n", encoding="utf-8")
-    ended = batchrun("run", "bad.csv", "-w", "account research", "--yes")
-    assert ended.exit_code == ExitCode.INCOMPLETE
-    assert (batchrun.folder / "bad.results.xlsx").exists()
+    ended = batchrun("run", "bad.csv", "-w", "account research", "--yes", *options)
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "Nothing in bad.csv can be sent: 1 row, all invalid. Line 2: " in ended.stderr
+    assert not (batchrun.folder / "bad.results.xlsx").exists()
+    assert batchrun("batches").stdout.startswith("No batches yet.")
 
 
 def test_the_demo_needs_nothing(batchrun: CommandLine) -> None:
@@ -206,10 +227,38 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
 
 
+def test_practice_remembers_earlier_runs_as_the_service_does(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN, "--sandbox").exit_code == ExitCode.INCOMPLETE
+    again = batchrun(*RUN, "--sandbox")
+    assert_refused(again, ExitCode.UNUSABLE, "already")
+    assert re.search(r"batchrun export \S+ --sandbox -o", again.stderr)
+    longer = batchrun.folder / "longer.csv"
+    longer.write_text(accounts.read_text(encoding="utf-8") + f"{GAMMA},Gamma,\n", encoding="utf-8")
+    checked = batchrun("check", "longer.csv", *RUN[2:4], "--sandbox", "--reuse", "1d")
+    assert "1 to trigger" in checked.stdout
+    assert "2" in checked.stdout.partition("reused")[0]
+
+
+def test_the_demo_runs_each_time(batchrun: CommandLine) -> None:
+    for _ in range(2):
+        assert batchrun("demo").exit_code == ExitCode.INCOMPLETE
+
+
+def test_practice_goes_on_in_a_sandbox_that_listens_elsewhere(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN, "--sandbox", "--limit", "1").exit_code == ExitCode.PAUSED
+    ended = batchrun(*RUN, "--sandbox")  # the same list: its batch goes on
+    assert "3 completed, 1 invalid" in ended.stdout
+    assert len(batchrun("batches", "--sandbox", "--json").stdout.splitlines()) == 1
+
+
 def test_executions_of_a_stopped_sandbox_are_completed_by_the_next(
     batchrun: CommandLine, accounts: Path
 ) -> None:
-    with running(SandboxSettings(resumed_workflow="wf_account_research")) as url:
+    with running(SandboxSettings(knows_earlier=True)) as url:
         found = httpx.get(f"{url}/workflows/executions/exec_gone", headers={"x-api-key": "sandbox"})
     assert found.json()["status"] == "completed"
     assert found.json()["result"]
@@ -233,7 +282,7 @@ def test_the_sandbox_has_a_journal_of_its_own(
     assert not own.exists()
 
 
-def test_a_mended_list_is_paid_for_only_where_it_was_mended(
+def test_reuse_pays_only_for_corrected_rows(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN)
@@ -255,7 +304,7 @@ def test_a_mended_list_is_paid_for_only_where_it_was_mended(
     assert [("reused from batch" in str(each)) for each in messages] == [True, True, True, False]
 
 
-def test_reusing_and_triggering_all_again_exclude_each_other(
+def test_reuse_and_again_exclude_each_other(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--again", "--reuse", "30d")
@@ -263,9 +312,7 @@ def test_reusing_and_triggering_all_again_exclude_each_other(
     assert "can't be combined" in ended.stderr
 
 
-def test_an_age_that_is_none_is_refused(
-    batchrun: CommandLine, sandbox: str, accounts: Path
-) -> None:
+def test_an_invalid_age_is_refused(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     ended = batchrun(*RUN, "--reuse", "soon")
     assert ended.exit_code == ExitCode.UNUSABLE
     assert "--reuse soon is no age" in ended.stderr
@@ -319,6 +366,7 @@ def test_the_sandbox_journal_differs_from_the_usual_one(
     batchrun: CommandLine, accounts: Path, named: str
 ) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", named)
+    batchrun.monkeypatch.setenv("XDG_DATA_HOME", str(batchrun.folder))
     ended = batchrun(*RUN, "--sandbox")
     assert ended.exit_code == ExitCode.INCOMPLETE, ended.stderr
     played = json.loads(batchrun("batches", "--sandbox", "--json").stdout)
@@ -343,7 +391,7 @@ def test_the_last_lines_name_a_journal_that_a_later_command_would_not_find(
     assert "--journal" not in quiet.stdout
 
 
-def test_a_batch_tells_machines_where_its_files_are(
+def test_json_has_the_paths_of_list_and_workbook(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN)
@@ -356,7 +404,7 @@ def test_watching_and_json_exclude_each_other(batchrun: CommandLine) -> None:
     assert batchrun("status", "--watch", "--json").exit_code == ExitCode.UNUSABLE
 
 
-def test_a_script_is_asked_nothing_and_no_request_is_spent_on_credits(
+def test_a_script_spends_no_request_on_credits(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun.monkeypatch.setenv(

@@ -75,6 +75,18 @@ def test_batches_are_completed_from_the_journal(batchrun: CommandLine) -> None:
     assert "Research, 1 row" in asked(batchrun, "zsh", "batchrun resume ")
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_workflow_names_are_completed_from_the_journal(batchrun: CommandLine, command: str) -> None:
+    assert asked(batchrun, "bash", f"batchrun {command} list.csv -w ").strip() == ""
+    with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
+        workflow = journal.summary(journal.create(plan_of(IDS[0]), URL)).workflow
+    for name in (workflow.name, workflow.id):
+        typed = f"batchrun {command} list.csv -w {name[:2]}"
+        assert asked(batchrun, "bash", typed).strip() == name
+    assert workflow.name in asked(batchrun, "zsh", f"batchrun {command} list.csv --workflow ")
+    assert asked(batchrun, "bash", f"batchrun {command} list.csv -w zz").strip() == ""
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_script_for_a_shell_is_shown(batchrun: CommandLine, shell: str) -> None:
     batchrun.monkeypatch.setattr("shellingham.detect_shell", lambda *_: (shell, shell))

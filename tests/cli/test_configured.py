@@ -48,7 +48,7 @@ def header(path: Path) -> list[str]:
         return next(csv.reader(file))
 
 
-def test_the_file_is_all_there_is_to_type(batchrun: CommandLine, configured: str) -> None:
+def test_options_from_the_file_need_not_be_typed(batchrun: CommandLine, configured: str) -> None:
     ended = batchrun("run", "accounts.csv", "--yes")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "batchrun.toml (" in ended.stderr  # what decides is said
@@ -91,7 +91,7 @@ def test_a_file_that_is_there_is_not_overwritten(batchrun: CommandLine, configur
     assert "Report" in header(batchrun.folder / "accounts.results (2).csv")
 
 
-def test_a_file_beside_the_list_can_not_send_the_key_elsewhere(
+def test_a_file_beside_the_list_cannot_redirect_the_key(
     batchrun: CommandLine, configured: str
 ) -> None:
     path = batchrun.folder / "batchrun.toml"
@@ -141,7 +141,7 @@ def test_options_that_toml_has_no_form_for_are_not_saved(
     assert not (batchrun.folder / "batchrun.toml").exists()
 
 
-def test_without_a_workflow_anywhere_it_says_where_one_can_stand(
+def test_a_missing_workflow_says_where_to_name_it(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     for command in ("check", "run"):
@@ -159,17 +159,28 @@ def test_the_users_own_file_counts_in_every_folder(
     assert triggers_accepted(sandbox) == 0
 
 
-def test_a_profile_that_does_not_count_is_said(batchrun: CommandLine, configured: str) -> None:
-    (batchrun.folder / "batchrun.toml").write_text('profile = "emea"\n' + TOML, encoding="utf-8")
+def test_an_unused_profile_gets_a_note(batchrun: CommandLine, configured: str) -> None:
+    user_file().parent.mkdir(parents=True)
+    user_file().write_text('profile = "emea"\n', encoding="utf-8")
     ended = batchrun("check", "accounts.csv")  # PGAI_API_KEY is set
     assert ended.exit_code == ExitCode.COMPLETED
     assert "profile emea of batchrun.toml is not used" in ended.stderr
 
 
+def test_a_file_beside_a_list_does_not_choose_who_pays(
+    batchrun: CommandLine, configured: str
+) -> None:
+    (batchrun.folder / "batchrun.toml").write_text('profile = "emea"\n' + TOML, encoding="utf-8")
+    for command in (("check", "accounts.csv"), ("run", "accounts.csv", "--yes")):
+        ended = batchrun(*command)
+        assert_refused(ended, ExitCode.UNUSABLE, "profile is not taken from a file beside a list")
+    assert triggers_accepted(configured) == 0
+
+
 # what `batchrun` alone says
 
 
-def test_alone_without_a_key_it_names_login_and_demo(batchrun: CommandLine) -> None:
+def test_without_a_command_and_key_it_names_login_and_demo(batchrun: CommandLine) -> None:
     ended = batchrun()
     assert ended.exit_code == ExitCode.COMPLETED
     for words in ("no key yet", "batchrun login", "batchrun demo", "batchrun --help"):
@@ -177,7 +188,7 @@ def test_alone_without_a_key_it_names_login_and_demo(batchrun: CommandLine) -> N
     assert len(ended.stdout.splitlines()) <= 12
 
 
-def test_alone_with_a_key_it_names_what_comes_next(batchrun: CommandLine, configured: str) -> None:
+def test_without_a_command_it_names_the_next_steps(batchrun: CommandLine, configured: str) -> None:
     ended = batchrun()
     assert "PGAI_API_KEY" in ended.stdout
     assert "batchrun check" in ended.stdout
@@ -188,7 +199,7 @@ def test_alone_with_a_key_it_names_what_comes_next(batchrun: CommandLine, config
     assert "resume" not in batchrun().stdout
 
 
-def test_alone_with_a_broken_journal_it_names_the_doctor(
+def test_without_a_command_a_broken_journal_points_to_doctor(
     batchrun: CommandLine, sandbox: str, tmp_path: Path
 ) -> None:
     (tmp_path / "journal").mkdir()
@@ -198,9 +209,7 @@ def test_alone_with_a_broken_journal_it_names_the_doctor(
     assert "batchrun doctor" in ended.stdout
 
 
-def test_a_time_that_is_none_is_refused_with_the_file(
-    batchrun: CommandLine, configured: str
-) -> None:
+def test_an_invalid_time_in_a_file_names_the_file(batchrun: CommandLine, configured: str) -> None:
     (batchrun.folder / "batchrun.toml").write_text('write_every = "soon"\n' + TOML)
     ended = batchrun("run", "accounts.csv", "--yes")
     assert_refused(ended, ExitCode.UNUSABLE, "write_every in batchrun.toml")

@@ -20,7 +20,7 @@ from batchrun.settings.consent import Consent, agree, has_agreed, is_known_servi
 from tests.cli.conftest import SPEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.cli.commands import CommandLine
@@ -65,18 +65,18 @@ def prepared(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
 @pytest.mark.parametrize(
     "command", [("resume",), ("resume", "--all"), ("resume", "--limit", "1"), RUN]
 )
-def test_a_batch_begun_with_an_unknown_key_is_not_paid_for_unasked(
+def test_a_batch_of_an_unknown_key_asks_before_this_key_pays(
     batchrun: CommandLine, prepared: str, command: tuple[str, ...]
 ) -> None:
     ended = batchrun(*command)
     assert ended.exit_code == ExitCode.UNUSABLE
-    assert "a key that this machine has never used" in ended.stderr
+    assert "a key that this machine has never used" in ended.stderr.replace("\n", " ")
     assert "Nothing was triggered" in ended.stderr
     status = json.loads(batchrun("status", "--json").stdout)
     assert status["outcomes"]["completed"] <= 2
 
 
-def test_somebody_who_says_yes_is_not_asked_again(batchrun: CommandLine, prepared: str) -> None:
+def test_consent_is_asked_once(batchrun: CommandLine, prepared: str) -> None:
     at_terminal(batchrun, answer=False)
     refused = batchrun("resume")
     assert refused.exit_code == ExitCode.COMPLETED
@@ -90,7 +90,7 @@ def test_somebody_who_says_yes_is_not_asked_again(batchrun: CommandLine, prepare
     assert len(questions) == asked
 
 
-def test_a_journal_names_no_output_elsewhere(
+def test_a_journal_cannot_choose_an_output_in_another_folder(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "documents" / "budget.xlsx"
@@ -110,8 +110,59 @@ def test_a_journal_names_no_output_elsewhere(
     assert batchrun("resume").exit_code == ExitCode.INCOMPLETE  # it is this machine's own
 
 
+def test_python_pays_for_a_strange_batch_only_if_told_that_it_is_trusted(
+    batchrun: CommandLine, prepared: str, accounts: Path
+) -> None:
+    refused: tuple[Callable[[], object], ...] = (
+        batchrun_library.resume,
+        batchrun_library.retry,
+        lambda: batchrun_library.run(accounts, "Account Research"),
+    )
+    for work in refused:
+        with pytest.raises(UsageError, match="a key that this machine has never used") as error:
+            work()
+        assert "trusted=True" in error.value.hint
+    assert batchrun_library.status().left.to_trigger > 0
+    assert not batchrun_library.resume(trusted=True).summary.unfinished
+    batchrun_library.resume()  # it is known now
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_journal_names_no_target_elsewhere_before_anything_was_written(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, existing: bool
+) -> None:
+    """`output` is empty until the first workbook is written; `target` is where it will go."""
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    elsewhere = tmp_path / "documents" / "budget.xlsx"
+    elsewhere.parent.mkdir()
+    if existing:
+        elsewhere.write_bytes(b"mine")
+    with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
+        database.execute("UPDATE batches SET output = NULL, target = ?", [str(elsewhere)])
+        database.commit()
+    for command in (("resume",), ("resume", "--all"), RUN):
+        ended = batchrun(*command)
+        assert ended.exit_code == ExitCode.UNUSABLE
+        assert str(elsewhere) in ended.stderr.replace("\n", "")
+    assert elsewhere.exists() is existing
+    assert batchrun("resume", "-o", "mine.xlsx").exit_code == ExitCode.INCOMPLETE
+
+
+def test_a_journal_replaces_no_file_in_the_current_folder_unasked(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    mine = batchrun.folder / "budget.xlsx"
+    mine.write_bytes(b"mine")
+    with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
+        database.execute("UPDATE batches SET output = ?, target = NULL", [str(mine)])
+        database.commit()
+    assert batchrun("resume").exit_code == ExitCode.UNUSABLE
+    assert mine.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("command", [("workflows",), ("check", "accounts.csv", "-w", "x"), RUN])
-def test_an_unknown_address_is_agreed_to_once_and_shown_in_ascii(
+def test_an_unknown_address_is_confirmed_once_and_shown_in_ascii(
     batchrun: CommandLine, accounts: Path, command: tuple[str, ...]
 ) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_BASE_URL", "https://api.pipelinegenerаtion.ai/v1")  # noqa: RUF001
@@ -122,7 +173,7 @@ def test_an_unknown_address_is_agreed_to_once_and_shown_in_ascii(
     assert "https://api.xn--pipelinegenertion-" in questions[0]
 
 
-def test_without_a_terminal_an_address_of_the_environment_is_said(
+def test_without_a_terminal_an_address_from_the_environment_is_shown(
     batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGAI_API_KEY", KEY)
@@ -130,7 +181,7 @@ def test_without_a_terminal_an_address_of_the_environment_is_said(
     assert "https://127.0.0.2:9/v1, which is not an address of PG:AI" in ended.stderr
 
 
-def test_a_key_goes_to_no_address_that_only_a_file_names(
+def test_a_key_is_not_sent_to_an_address_that_only_a_file_names(
     batchrun: CommandLine, tmp_path: Path
 ) -> None:
     own = tmp_path / "home" / "batchrun" / "batchrun.toml"
@@ -165,7 +216,7 @@ def test_an_address_is_shown_with_what_only_looks_alike() -> None:
     assert punycode("https://аpi.getpg.ai/v1/") == "https://xn--pi-6kc.getpg.ai/v1"  # noqa: RUF001
 
 
-def test_a_login_without_a_terminal_takes_no_address_from_a_file(
+def test_login_without_a_terminal_ignores_an_address_from_a_file(
     batchrun: CommandLine, tmp_path: Path
 ) -> None:
     (batchrun.folder / ".env").write_text("BATCHRUN_BASE_URL=https://evil.example/v1\n", "utf-8")
@@ -176,7 +227,7 @@ def test_a_login_without_a_terminal_takes_no_address_from_a_file(
     assert "ignored BATCHRUN_BASE_URL" in ended.stderr
 
 
-def test_every_command_in_a_strangers_folder_keeps_key_and_money(
+def test_no_command_in_a_strangers_folder_spends_or_sends_the_key(
     batchrun: CommandLine, prepared: str
 ) -> None:
     """The key goes to its own service alone; the stranger's address hears nothing."""
@@ -233,7 +284,7 @@ def test_an_empty_id_is_no_batch(
 
 
 @pytest.mark.parametrize("given", ["1", "0", "%", "*", "_"])
-def test_a_batch_is_not_erased_by_a_letter_of_its_id(
+def test_forget_needs_more_than_one_letter_of_an_id(
     batchrun: CommandLine, sandbox: str, accounts: Path, given: str
 ) -> None:
     assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
@@ -256,14 +307,14 @@ def test_a_batch_is_not_erased_by_a_letter_of_its_id(
         ("login", "--profile", ""),
     ],
 )
-def test_an_empty_value_is_not_the_usual_one(
+def test_an_empty_value_is_an_error_and_not_the_default(
     batchrun: CommandLine, sandbox: str, arguments: tuple[str, ...]
 ) -> None:
     ended = batchrun(*arguments)
     assert ended.exit_code == ExitCode.UNUSABLE
 
 
-def test_an_id_that_a_stranger_wrote_reaches_no_command_to_paste(
+def test_a_strangers_batch_id_never_appears_in_a_printed_command(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
     assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
@@ -277,7 +328,7 @@ def test_an_id_that_a_stranger_wrote_reaches_no_command_to_paste(
         assert "touch" not in ended.stdout + ended.stderr
 
 
-def test_a_journal_makes_no_file_elsewhere_by_the_columns_it_keeps(
+def test_columns_stored_in_a_journal_create_no_file_elsewhere(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
     """Such as ~/.bash_login: a shell would run what stands in a column's name."""

@@ -29,7 +29,7 @@ def service() -> Iterator[SandboxProcess]:
         yield running
 
 
-def test_what_a_code_page_lacks_is_written_plainly() -> None:
+def test_characters_missing_from_a_code_page_are_replaced() -> None:
     assert plain("… É é ü ﬁ") == "... E e u fi"
     assert plain(unicodedata.normalize("NFD", "Müller")) == "Muller"
     assert plain("ß 東 😀") == "? ? ?"
@@ -79,7 +79,7 @@ def test_help_is_readable_on_the_oldest_console() -> None:
         assert b"?" not in ended.stdout
 
 
-def test_a_mac_and_windows_spell_a_name_alike_in_the_batchs_id(
+def test_composed_and_decomposed_names_give_the_same_batch_id(
     tmp_path: Path, service: SandboxProcess
 ) -> None:
     """NFC and NFD: the file is found as it is spelled, and both give one beginning."""

@@ -46,7 +46,7 @@ def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ("hours", "shown"),
     [(2.25, "14:15"), (11.9, "23:54"), (12, "Wed 00:00"), (46, "Thu 10:00"), (240, "4 Dec 12:00")],
 )
-def test_a_moment_is_told_as_the_clock_will_show_it(hours: float, shown: str) -> None:
+def test_a_moment_is_shown_as_the_clock_will_show_it(hours: float, shown: str) -> None:
     assert clock_after(hours * HOUR, NOON) == shown
 
 
@@ -56,15 +56,15 @@ def test_a_clock_that_is_changed_meanwhile_is_changed_in_the_answer() -> None:
     assert clock_after(12 * HOUR, evening) == "Sun 09:00"
 
 
-def test_the_end_is_told_in_the_users_own_time_zone() -> None:
+def test_the_end_is_shown_in_the_users_time_zone() -> None:
     assert clock_words(datetime(2026, 11, 24, 15, 30, tzinfo=UTC), NOON) == "16:30"
 
 
-def test_a_sandboxs_minutes_are_seconds_on_the_wall() -> None:
+def test_times_of_a_fast_sandbox_are_shown_in_real_time() -> None:
     assert clock_after(HOUR, NOON, speed=60) == "12:01"
 
 
-def test_a_time_beyond_all_calendars_is_told_all_the_same() -> None:
+def test_a_time_beyond_the_calendar_is_shown() -> None:
     assert clock_after(1e15, NOON) == "a day far away"
 
 
@@ -84,7 +84,7 @@ def test_an_estimate_knows_midnight() -> None:
     assert "is waited for" in pause_words(estimate, NOON, wait=True)
 
 
-def test_a_day_that_is_enough_is_not_paused() -> None:
+def test_a_day_with_enough_quota_has_no_pause() -> None:
     estimate = EstimateRates(60, 45, daily_left=500).of(200)
     assert estimate.midnights == 0
     assert pause_words(estimate, NOON, wait=False) == ""
@@ -96,16 +96,16 @@ def test_a_day_that_is_enough_is_not_paused() -> None:
     [
         (None, ""),
         (Credits(), ""),
-        (Credits(refused=True), "not told to this key (it lacks the scope org_settings:read)"),
+        (Credits(refused=True), "not shown to this key (it lacks the scope org_settings:read)"),
         (Credits({"research": 1240}), "1,240 credits left; each of the 95 jobs is paid for"),
         (Credits({"a": 1.5, "b": 2}), "a 1.5, b 2 credits left; each of the 95 jobs is paid for"),
     ],
 )
-def test_credits_are_told_where_they_are_known(told: Credits | None, words: str) -> None:
+def test_credits_are_shown_if_they_are_known(told: Credits | None, words: str) -> None:
     assert credits_words(told, 95) == words
 
 
-def test_a_single_job_is_spoken_of_as_one() -> None:
+def test_a_single_job_is_in_the_singular() -> None:
     assert credits_words(Credits({"research": 1}), 1) == "1 credit left; the job is paid for"
     assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1))
 

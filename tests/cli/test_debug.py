@@ -58,7 +58,7 @@ def failing_with(key: str) -> None:
     raise ExceptionGroup("several", [ValueError(f"not {key}"), TypeError(key)])
 
 
-def test_a_key_that_was_typed_is_masked_wherever_it_is_told(folder: Path) -> None:
+def test_a_typed_key_is_masked_everywhere(folder: Path) -> None:
     with pytest.raises(ExceptionGroup) as raised:
         failing_with(KEY)
     path = write_failure(raised.value, [f"a warning of {KEY}"], "run")
@@ -69,7 +69,7 @@ def test_a_key_that_was_typed_is_masked_wherever_it_is_told(folder: Path) -> Non
     assert text.count(MASK) >= 3
 
 
-def test_a_folder_that_cannot_be_written_is_no_reason_to_tell_nothing(
+def test_details_go_elsewhere_if_their_folder_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_tell_nothing(
     path.unlink()
 
 
-def test_where_the_details_went_is_said(
+def test_the_path_of_the_details_is_shown(
     batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGAI_API_KEY", KEY)
@@ -102,7 +102,7 @@ def test_where_the_details_went_is_said(
     assert "Details" not in ended.stderr
 
 
-def test_what_python_would_print_is_not_shown_but_written(
+def test_python_warnings_go_to_the_details_file(
     batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def noisy(*_: object, **__: object) -> None:
@@ -123,7 +123,7 @@ def test_what_python_would_print_is_not_shown_but_written(
         assert words in text
 
 
-def test_a_failure_inside_a_task_group_is_told_as_itself(
+def test_a_failure_inside_a_task_group_is_described(
     batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def grouped(*_: object, **__: object) -> None:

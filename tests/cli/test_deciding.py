@@ -54,7 +54,7 @@ def in_doubt(sandbox: FaultySandbox) -> str:
     return company
 
 
-def test_resume_shows_what_is_in_doubt_and_by_itself_changes_nothing(
+def test_resume_shows_rows_in_doubt_and_changes_nothing_without_a_decision(
     batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:
     ended = batchrun("resume")
@@ -66,7 +66,7 @@ def test_resume_shows_what_is_in_doubt_and_by_itself_changes_nothing(
     assert len(doubtful.bodies()) == 2
 
 
-def test_by_the_users_word_what_is_in_doubt_is_sent_again(
+def test_rows_in_doubt_are_sent_again_if_the_user_says_so(
     batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:
     ended = batchrun("resume", "--in-doubt", "retry")
@@ -76,7 +76,7 @@ def test_by_the_users_word_what_is_in_doubt_is_sent_again(
     assert doubtful.bodies()[0] == doubtful.bodies()[2]
 
 
-def test_by_the_users_word_what_is_in_doubt_is_never_asked_about_again(
+def test_dropped_rows_in_doubt_are_never_asked_about_again(
     batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:
     batchrun("resume", "--in-doubt", "drop")
@@ -115,9 +115,7 @@ def test_rejected_rows_are_sent_again_by_retry(batchrun: CommandLine, accounts: 
         assert len(sandbox.bodies()) == 2
 
 
-def test_no_answer_to_the_question_of_retry_is_a_no(
-    batchrun: CommandLine, doubtful: FaultySandbox
-) -> None:
+def test_an_empty_answer_to_retry_is_a_no(batchrun: CommandLine, doubtful: FaultySandbox) -> None:
     batchrun.monkeypatch.setattr(sys, "stdin", Terminal(""))
     ended = batchrun("retry", "--outcome", "in-doubt")
     assert ended.exit_code == ExitCode.COMPLETED
@@ -144,7 +142,7 @@ def test_retry_of_an_unfinished_batch_sends_no_row_that_nobody_confirmed(
         assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
 
 
-def test_retry_takes_only_the_outcomes_it_is_told(
+def test_retry_sends_only_the_given_outcomes(
     batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:
     none = batchrun("retry", "--yes")
@@ -168,7 +166,7 @@ def test_timed_out_rows_are_sent_again_by_retry(batchrun: CommandLine, accounts:
 
 
 @pytest.mark.parametrize("outcome", ["completed", "invalid", "pending", "nonsense"])
-def test_what_cannot_be_retried_is_refused_with_the_reason(
+def test_an_outcome_that_cannot_be_retried_is_refused_with_the_reason(
     batchrun: CommandLine, doubtful: FaultySandbox, outcome: str
 ) -> None:
     ended = batchrun("retry", "--outcome", outcome, "--yes")
@@ -177,7 +175,7 @@ def test_what_cannot_be_retried_is_refused_with_the_reason(
     assert len(doubtful.bodies()) == 2
 
 
-def test_a_batch_goes_on_although_its_list_is_gone(batchrun: CommandLine, accounts: Path) -> None:
+def test_a_batch_resumes_after_its_list_was_deleted(batchrun: CommandLine, accounts: Path) -> None:
     with faulty_sandbox() as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN, "--limit", "1")
@@ -196,7 +194,7 @@ def test_a_batch_goes_on_although_its_list_is_gone(batchrun: CommandLine, accoun
     ]
 
 
-def test_a_forgotten_batch_is_gone_and_its_workbook_stays(
+def test_forget_deletes_the_batch_and_keeps_the_workbook(
     batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:
     [batch] = json.loads(batchrun("batches", "--json").stdout)
@@ -210,9 +208,7 @@ def test_a_forgotten_batch_is_gone_and_its_workbook_stays(
     assert BETA.encode() not in contents
 
 
-def test_batches_of_a_certain_age_are_forgotten(
-    batchrun: CommandLine, doubtful: FaultySandbox
-) -> None:
+def test_forget_deletes_batches_by_age(batchrun: CommandLine, doubtful: FaultySandbox) -> None:
     assert "No batch is older than 90d" in batchrun("forget", "--older-than", "90d").stdout
     ended = batchrun("forget", "--older-than", "0h", "--yes")
     assert "Forgotten: 1 batch" in ended.stdout
@@ -224,7 +220,7 @@ def test_forget_wants_a_batch_or_an_age(batchrun: CommandLine, arguments: list[s
     assert batchrun("forget", *arguments, "--yes").exit_code == ExitCode.UNUSABLE
 
 
-def test_status_tells_ages_and_who_works_on_the_batch(
+def test_status_shows_ages_and_the_process_that_runs_the_batch(
     batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:
     shown = batchrun("status").stdout

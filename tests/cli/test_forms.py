@@ -36,7 +36,7 @@ def test_the_wanted_columns_are_written_and_kept(batchrun: CommandLine, accounts
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_csv_for_the_crm_tells_what_it_leaves_out(batchrun: CommandLine) -> None:
+def test_a_csv_for_the_crm_lists_what_it_leaves_out(batchrun: CommandLine) -> None:
     lines = ["Company ID,Record ID", "a1b2c3d4-e5f6-7890-abcd-ef1234567890,12345", "broken,12346"]
     (batchrun.folder / "list.csv").write_text("\n".join(lines), encoding="utf-8")
     batchrun("run", "list.csv", *WORKFLOW)
@@ -53,7 +53,7 @@ def test_a_csv_for_the_crm_tells_what_it_leaves_out(batchrun: CommandLine) -> No
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_workbook_that_was_refreshed_is_whole_in_the_end(
+def test_a_workbook_that_was_refreshed_is_complete_at_the_end(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     batchrun("run", str(accounts), *WORKFLOW, "--write-every", "0.05s")
@@ -73,7 +73,7 @@ def test_a_workbook_that_was_refreshed_is_whole_in_the_end(
         (("-o", "x.csv", "--flat-depth", "0"), "--flat-depth"),
     ],
 )
-def test_an_option_that_cant_be_is_refused_and_said(
+def test_an_unusable_option_is_refused_with_the_reason(
     batchrun: CommandLine, accounts: Path, options: tuple[str, ...], words: str
 ) -> None:
     batchrun("run", str(accounts), *WORKFLOW)
@@ -93,12 +93,14 @@ def test_an_option_that_cant_be_is_refused_and_said(
             ("--columns", "summary,outputs.fitscore"),
             "Note:      No result has outputs.fitscore. Did you mean outputs.fit_score?",
         ),
+        (("--columns", "fit"), "Note:      No result has fit. Did you mean outputs.fit_score?"),
+        (("--columns", "score"), "Did you mean outputs.fit_score?"),
         (("--rename", "Outputs.Fit_Score=Fit"), "Did you mean outputs.fit_score?"),
         (("--columns", "outputs"), "No result has outputs. Did you mean outputs.*?"),
         (("--columns", "out*ts.wether*"), "No result has out*ts.wether*."),
     ],
 )
-def test_a_column_that_no_result_has_is_said_with_what_may_be_meant(
+def test_an_unknown_result_column_gets_a_suggestion(
     batchrun: CommandLine, accounts: Path, options: tuple[str, ...], words: str
 ) -> None:
     run = batchrun("run", str(accounts), *WORKFLOW, *options)
@@ -110,7 +112,7 @@ def test_a_column_that_no_result_has_is_said_with_what_may_be_meant(
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_while_there_are_no_results_nothing_is_said_of_their_columns(
+def test_before_the_first_result_no_column_is_reported_unknown(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     accounts.write_text("Company ID\nbroken\n", encoding="utf-8")
@@ -118,7 +120,7 @@ def test_while_there_are_no_results_nothing_is_said_of_their_columns(
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_column_of_the_list_is_told_from_the_results_before_the_question(
+def test_a_column_of_the_list_is_noted_before_the_question(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     ended = batchrun("run", str(accounts), "-w", "Account Research", "--rename", "Name=Firm")
@@ -134,7 +136,7 @@ def test_a_time_is_read_as_people_write_it(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "0m", "-5m", "5d"])
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_an_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--write-every"):
         form_from(ColumnOptions(), write_every=text)
 
@@ -148,6 +150,6 @@ def test_options_are_read_as_people_write_them() -> None:
 
 
 @pytest.mark.parametrize("rename", ["outputs.id", "outputs.id=", "=Report"])
-def test_a_title_for_nothing_is_refused(rename: str) -> None:
+def test_a_title_without_a_column_is_refused(rename: str) -> None:
     with pytest.raises(UsageError, match="has no title"):
         form_from(ColumnOptions(rename=[rename]))

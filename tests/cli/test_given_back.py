@@ -154,7 +154,7 @@ def test_a_long_sheet_before_the_results_does_not_hide_the_marks(
 
 
 @pytest.mark.parametrize("saved", ["without properties", "by pandas", "as CSV"])
-def test_results_without_a_mark_are_never_run_whole(
+def test_results_without_a_mark_are_not_run(
     batchrun: CommandLine, sandbox: str, results: Path, saved: str
 ) -> None:
     file, paid = SAVED[saved](results), triggers(sandbox)

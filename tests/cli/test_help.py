@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HELPS = helps()
 
 
-def test_help_is_as_it_was_last_looked_at() -> None:
+def test_help_equals_its_snapshots() -> None:
     kept = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
     differs = {name for name in {*kept, *HELPS} if kept.get(name) != HELPS.get(name)}
     assert differs == set(), "Look at it, then: python -m tests.cli.make_snapshots"

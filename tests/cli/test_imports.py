@@ -23,6 +23,7 @@ PUBLIC = {
 }
 """docs/python.md names them."""
 SHARED = {
+    "batchrun.batch.recover",
     "batchrun.cli.errors",
     "batchrun.doctor",
     "batchrun.installation",
@@ -33,7 +34,7 @@ SHARED = {
     "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
-written, stored keys, what the doctor finds, numbers as words,
+written, stored keys, questions about strangers' files, what the doctor finds, numbers as words,
 failures as files, the page."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))

@@ -53,7 +53,7 @@ def login(batchrun: CommandLine, key: str, *arguments: str) -> Ended:
     return ended
 
 
-def test_who_has_kept_a_key_under_another_name_is_told_the_names(
+def test_profile_names_are_listed_when_there_is_no_default_profile(
     batchrun: CommandLine, service: str
 ) -> None:
     login(batchrun, KEY, "--base-url", service, "--profile", "work")
@@ -76,7 +76,7 @@ def test_a_sandbox_key_becomes_the_profile_sandbox(batchrun: CommandLine, sandbo
     assert stored_profiles().get(DEFAULT_PROFILE) is None
 
 
-def test_a_default_profile_of_a_sandbox_does_not_keep_the_real_key_away(
+def test_a_default_profile_of_a_sandbox_does_not_block_the_real_key(
     batchrun: CommandLine, sandbox: str
 ) -> None:
     login(batchrun, "sandbox-read")
@@ -87,7 +87,7 @@ def test_a_default_profile_of_a_sandbox_does_not_keep_the_real_key_away(
 @pytest.mark.parametrize(
     "typed", [("workflows",), ("login",), ("check", "accounts.csv", "-w", "x")]
 )
-def test_a_sandbox_that_is_gone_is_named_as_one(
+def test_a_stopped_sandbox_is_named_in_the_error(
     batchrun: CommandLine, accounts: Path, typed: tuple[str, ...]
 ) -> None:
     with running(SandboxSettings()) as url:
@@ -98,7 +98,7 @@ def test_a_sandbox_that_is_gone_is_named_as_one(
     assert_refused(batchrun(*typed), ExitCode.PAUSED, "This is the practice sandbox. For PG:AI")
 
 
-def test_a_short_key_is_said_to_be_hidden(batchrun: CommandLine, sandbox: str) -> None:
+def test_a_short_key_is_shown_as_hidden(batchrun: CommandLine, sandbox: str) -> None:
     batchrun.monkeypatch.delenv("PGAI_API_KEY")
     batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO("sandbox\n"))
     assert "key (hidden) for" in batchrun("login", "--profile", "default").stdout
@@ -108,7 +108,7 @@ def test_a_short_key_is_said_to_be_hidden(batchrun: CommandLine, sandbox: str) -
         assert "… " not in said
 
 
-def test_a_key_that_was_kept_is_enough_for_everything(
+def test_a_saved_key_is_enough_for_every_command(
     batchrun: CommandLine, service: str, accounts: Path
 ) -> None:
     kept = login(batchrun, KEY, "--base-url", service)
@@ -123,13 +123,13 @@ def test_a_key_that_was_kept_is_enough_for_everything(
     assert_refused(batchrun("workflows"), ExitCode.UNUSABLE, "no API key", "batchrun login")
 
 
-def test_a_wrong_key_is_told_and_not_kept(batchrun: CommandLine, service: str) -> None:
+def test_a_wrong_key_is_reported_and_not_saved(batchrun: CommandLine, service: str) -> None:
     ended = login(batchrun, "sk-wrong-0123456789", "--base-url", service)
     assert_refused(ended, ExitCode.KEY_REFUSED, "does not know this key", "Nothing was kept")
     assert stored_profiles().all() == {}
 
 
-def test_no_key_at_all_is_told(batchrun: CommandLine, service: str) -> None:
+def test_a_missing_key_is_reported(batchrun: CommandLine, service: str) -> None:
     batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO())
     ended = batchrun("login", "--base-url", service)
     assert_refused(ended, ExitCode.UNUSABLE, "nothing was kept")
@@ -151,7 +151,7 @@ def test_a_stored_key_never_reaches_another_address(batchrun: CommandLine, servi
         assert "ignored BATCHRUN_BASE_URL" in ended.stderr
 
 
-def test_a_batch_goes_on_with_its_own_workspace(
+def test_a_batch_resumes_with_its_own_workspace(
     batchrun: CommandLine, service: str, accounts: Path
 ) -> None:
     """The default profile is of the other workspace, at the same address."""
@@ -184,7 +184,7 @@ def test_a_batch_whose_profile_is_erased_needs_another_key_by_name(
     assert triggers_accepted(service) == 2
 
 
-def test_a_list_does_not_go_on_with_another_workspaces_key(
+def test_a_list_is_not_resumed_with_another_workspaces_key(
     batchrun: CommandLine, service: str, accounts: Path
 ) -> None:
     login(batchrun, KEY, "--base-url", service, "--profile", "north")
@@ -216,7 +216,7 @@ def test_logging_in_again_keeps_the_address(batchrun: CommandLine, service: str)
     assert service in login(batchrun, KEY, "--profile", "one").stdout
 
 
-def test_all_keys_are_erased_at_once(batchrun: CommandLine, service: str) -> None:
+def test_logout_all_deletes_every_key(batchrun: CommandLine, service: str) -> None:
     login(batchrun, KEY, "--base-url", service)
     login(batchrun, OTHER, "--base-url", service, "--profile", "two")
     ended = batchrun("logout", "--all")
@@ -226,9 +226,7 @@ def test_all_keys_are_erased_at_once(batchrun: CommandLine, service: str) -> Non
     assert batchrun("logout", "--all").exit_code == ExitCode.COMPLETED
 
 
-def test_a_key_that_its_keyring_keeps_leaves_no_other_one_behind(
-    batchrun: CommandLine, service: str
-) -> None:
+def test_logout_all_goes_on_after_a_locked_keyring(batchrun: CommandLine, service: str) -> None:
     stored_profiles().keep(Profile("early", service, Kept.KEYRING, "1111"))
     login(batchrun, KEY, "--base-url", service, "--profile", "late", "--in-file")
     with system_keyring(LockedKeyring()):
@@ -244,7 +242,7 @@ def test_a_key_that_its_keyring_keeps_leaves_no_other_one_behind(
     assert stored_profiles().all() == {}
 
 
-def test_a_profile_whose_keyring_is_gone_is_erased_and_the_entry_named(
+def test_a_profile_without_its_keyring_is_deleted_and_the_entry_named(
     batchrun: CommandLine,
 ) -> None:
     url = "https://api.example.com/v1"
@@ -317,7 +315,7 @@ def begun(batchrun: CommandLine, accounts: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("command", [("resume",), RUN, ("retry", "--yes")])
 @pytest.mark.usefixtures("begun")
-def test_it_is_said_when_another_key_than_the_batch_was_begun_with_pays(
+def test_a_note_says_when_another_key_than_the_first_pays(
     batchrun: CommandLine, command: tuple[str, ...]
 ) -> None:
     batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
@@ -340,7 +338,7 @@ def of_profile(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("command", [("resume",), (*RUN, "--profile", "north")])
-def test_it_is_said_when_login_has_replaced_the_key_of_the_batchs_profile(
+def test_a_note_says_when_login_replaced_the_key_of_the_batch(
     batchrun: CommandLine, of_profile: str, command: tuple[str, ...]
 ) -> None:
     login(batchrun, OTHER, "--base-url", of_profile, "--profile", "north")
@@ -350,9 +348,7 @@ def test_it_is_said_when_login_has_replaced_the_key_of_the_batchs_profile(
     assert '"key.replaced"' in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
 
 
-def test_nothing_is_said_where_login_has_kept_the_same_key_again(
-    batchrun: CommandLine, of_profile: str
-) -> None:
+def test_saving_the_same_key_again_prints_no_note(batchrun: CommandLine, of_profile: str) -> None:
     login(batchrun, KEY, "--base-url", of_profile, "--profile", "north")
     ended = batchrun("resume", "--log-file", "log.jsonl")
     assert ended.exit_code == ExitCode.INCOMPLETE
@@ -362,7 +358,7 @@ def test_nothing_is_said_where_login_has_kept_the_same_key_again(
 
 @pytest.mark.parametrize("command", [("resume",), RUN])
 @pytest.mark.usefixtures("begun")
-def test_nothing_is_said_of_the_key_the_batch_was_begun_with(
+def test_the_first_key_of_a_batch_prints_no_note(
     batchrun: CommandLine, command: tuple[str, ...]
 ) -> None:
     ended = batchrun(*command, "--log-file", "log.jsonl")

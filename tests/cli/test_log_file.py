@@ -34,7 +34,7 @@ def events(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_run_is_told_event_by_event(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
+def test_a_run_logs_every_event(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     batchrun(*RUN, "--log-file", "log.jsonl")
     found = events(batchrun.folder / "log.jsonl")
     names = [one["event"] for one in found if one["event"] != Event.REQUEST]
@@ -54,7 +54,7 @@ def test_a_run_is_told_event_by_event(batchrun: CommandLine, sandbox: str, accou
     assert completed["seconds"] > 0
 
 
-def test_no_cell_no_parameter_no_result_and_no_word_of_the_service_is_in_it(
+def test_the_log_has_no_cells_parameters_results_or_service_text(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     telling = {"error": f"Acme ({ACME}) has no Moonshot, says {KEY}"}
@@ -82,7 +82,7 @@ def test_no_cell_no_parameter_no_result_and_no_word_of_the_service_is_in_it(
 
 
 @pytest.mark.parametrize("fault", [401, 500])
-def test_the_key_is_not_in_it_even_where_the_service_repeats_it(
+def test_the_log_never_has_the_key_even_if_the_service_repeats_it(
     batchrun: CommandLine, accounts: Path, fault: int
 ) -> None:
     settings = SandboxSettings(rate_per_minute=None, keys={KEY: frozenset(Scope)})
@@ -111,15 +111,13 @@ def test_whatever_is_logged_the_key_is_masked(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
-def test_a_new_log_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_new_log_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     with logging_to(tmp_path / "log.jsonl"):
         TOLD.info("something")
     assert stat.S_IMODE((tmp_path / "log.jsonl").stat().st_mode) == 0o600
 
 
-def test_runs_follow_each_other_in_one_file(
-    batchrun: CommandLine, sandbox: str, accounts: Path
-) -> None:
+def test_runs_append_to_one_log(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_LOG_FILE", "log.jsonl")
     batchrun(*RUN, "--limit", "1")
     batchrun("resume")
@@ -128,7 +126,7 @@ def test_runs_follow_each_other_in_one_file(
 
 
 @pytest.mark.parametrize("name", ["accounts.csv", "no/such/folder.jsonl", "."])
-def test_what_cannot_be_a_log_is_refused_before_anything_is_spent(
+def test_an_unusable_log_file_is_refused_before_anything_is_spent(
     batchrun: CommandLine, sandbox: str, accounts: Path, name: str
 ) -> None:
     before = accounts.read_bytes()
@@ -140,7 +138,7 @@ def test_what_cannot_be_a_log_is_refused_before_anything_is_spent(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
-def test_a_full_disk_is_said_once_and_stops_nothing(
+def test_a_full_disk_is_reported_once_and_stops_nothing(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--log-file", "/dev/full")
@@ -149,7 +147,7 @@ def test_a_full_disk_is_said_once_and_stops_nothing(
     assert (batchrun.folder / "accounts.results.xlsx").exists()
 
 
-def test_a_line_that_was_torn_spoils_no_other(
+def test_a_partly_written_log_line_does_not_damage_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = LogFile(tmp_path / "log.jsonl")
@@ -171,7 +169,7 @@ def test_a_line_that_was_torn_spoils_no_other(
     assert json.loads(whole)["message"] == "whole"
 
 
-def test_the_library_is_silent_until_somebody_listens(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_library_logs_nothing_by_default(capfd: pytest.CaptureFixture[str]) -> None:
     import subprocess
 
     script = (
@@ -182,13 +180,13 @@ def test_the_library_is_silent_until_somebody_listens(capfd: pytest.CaptureFixtu
     assert ended.stdout + ended.stderr == b""
 
 
-def test_a_program_hears_events_as_text(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_program_gets_events_as_text(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "batchrun"):
         log_event(TOLD, Event.JOB_ACCEPTED, batch="b", job=3, execution=None)
     assert caplog.messages == ["job.accepted batch=b job=3"]
 
 
-def test_a_log_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_opened_is_an_error_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can't be written"):
         LogFile(tmp_path)
 
@@ -209,5 +207,5 @@ def test_every_event_is_documented() -> None:
         ("illegal status line: bytearray(b'Acme')", "the request failed"),
     ],
 )
-def test_a_fault_is_logged_in_our_own_words(fault: str, logged: str | None) -> None:
+def test_a_logged_fault_has_no_text_of_the_service(fault: str, logged: str | None) -> None:
     assert fault_for_log(fault) == logged

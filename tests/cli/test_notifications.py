@@ -38,7 +38,7 @@ def told(batchrun: CommandLine) -> dict[str, str]:
     return found
 
 
-def test_the_end_is_told_with_the_workbook(
+def test_the_command_gets_the_outcome_and_the_workbook(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--notify-command", command(KEEP))
@@ -51,14 +51,16 @@ def test_the_end_is_told_with_the_workbook(
     assert "PGAI_API_KEY" not in environ
 
 
-def test_a_pause_is_told_too(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
+def test_the_command_runs_after_a_pause(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_NOTIFY_COMMAND", command(KEEP))
     batchrun(*RUN, "--limit", "1")
     assert told(batchrun)["BATCHRUN_OUTCOME"] == "paused"
     assert "The limit of jobs is reached." in told(batchrun)["BATCHRUN_MESSAGE"]
 
 
-def test_an_error_in_the_middle_is_told(batchrun: CommandLine, accounts: Path) -> None:
+def test_the_command_runs_after_an_error(batchrun: CommandLine, accounts: Path) -> None:
     with faulty_sandbox(triggers=[Fault(401, {"error": "revoked"})]) as (url, _):
         batchrun.connect(url)
         ended = batchrun(*RUN, "--notify-command", command(KEEP))
@@ -67,7 +69,9 @@ def test_an_error_in_the_middle_is_told(batchrun: CommandLine, accounts: Path) -
     assert "refuses the key" in told(batchrun)["BATCHRUN_MESSAGE"]
 
 
-def test_where_nothing_was_begun_nothing_is_told(batchrun: CommandLine, accounts: Path) -> None:
+def test_the_command_does_not_run_if_no_batch_started(
+    batchrun: CommandLine, accounts: Path
+) -> None:
     batchrun.connect("http://127.0.0.1:9/v1")
     batchrun(*RUN, "--notify-command", command(KEEP))
     assert not (batchrun.folder / "told.json").exists()
@@ -88,7 +92,7 @@ def test_no_shell_reads_the_command(batchrun: CommandLine, sandbox: str, account
         ("no-such-program-anywhere", "could not be started"),
     ],
 )
-def test_its_failure_is_said_and_changes_nothing(
+def test_a_failing_command_is_reported_and_changes_nothing(
     batchrun: CommandLine, sandbox: str, accounts: Path, failing: str, said: str
 ) -> None:
     ended = batchrun(*RUN, "--notify-command", failing, "--json")
@@ -97,14 +101,14 @@ def test_its_failure_is_said_and_changes_nothing(
     assert json.loads(ended.stdout)["exit_code"] == ExitCode.INCOMPLETE
 
 
-def test_what_it_prints_is_not_mixed_with_ours(
+def test_output_of_the_command_is_not_mixed_with_ours(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--json", "--notify-command", command("print('hello')"))
     assert json.loads(ended.stdout)["rows"] == 4
 
 
-def test_one_that_does_not_end_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_that_does_not_end_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     endless = command("import threading; threading.Event().wait()")
     notify(endless, NOTICE, longest_seconds=0.05)
     assert "was stopped after" in capsys.readouterr().err
@@ -120,7 +124,7 @@ def test_a_command_that_cannot_be_read_is_refused_before_anything_is_spent(
     assert triggers_accepted(sandbox) == 0
 
 
-def test_a_dotenv_file_that_came_with_a_list_runs_nothing(
+def test_a_dotenv_file_beside_a_list_runs_nothing(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     (batchrun.folder / ".env").write_text(f"BATCHRUN_NOTIFY_COMMAND={command(KEEP)}\n", "utf-8")
@@ -141,7 +145,7 @@ def test_a_message_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("program", ["notify-send", "osascript"])
-def test_the_recipes_of_the_docs_say_the_message(
+def test_the_recipes_of_the_docs_show_the_message(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As typed in a shell, with the desk's own program replaced by one that keeps its words."""
@@ -181,6 +185,34 @@ def test_a_desktop_notification_is_built_in(
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     batchrun(*RUN, "--notify")
     assert "accounts.csv: rows" in shown.read_text().splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="notify-send")
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (None, "--notify can't show a notification here: notify-send is not installed."),
+        ("exit 1", "The desktop notification could not be shown: no desktop answers."),
+    ],
+)
+def test_without_a_desktop_the_run_says_so_and_goes_on(
+    batchrun: CommandLine,
+    accounts: Path,
+    tmp_path: Path,
+    program: str | None,
+    said: str,
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "sh").symlink_to("/bin/sh")
+    if program:
+        (folder / "notify-send").write_text(f"#!/bin/sh\n{program}\n")
+        (folder / "notify-send").chmod(0o755)
+    batchrun.monkeypatch.setenv("PATH", str(folder))
+    ended = batchrun(*RUN, "--notify")
+    assert said in ended.stderr
+    assert ended.exit_code == ExitCode.INCOMPLETE
 
 
 def test_only_one_kind_of_notification_is_given(batchrun: CommandLine, accounts: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_parameter_file_that_is_no_json_object_is_refused(tmp_path: Path, text
 
 
 @pytest.mark.parametrize("value", ["{a:1}", "[a,b]", '{"a":1', "'{\"a\":1}'", '"a":1}'])
-def test_a_parameter_that_looks_like_broken_json_is_said(
+def test_a_parameter_that_looks_like_broken_json_gets_a_note(
     batchrun: CommandLine, sandbox: str, accounts: Path, value: str
 ) -> None:
     """PowerShell hands on ``{a:1}`` for ``'{"a":1}'``."""

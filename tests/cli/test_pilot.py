@@ -66,7 +66,7 @@ def pilot(titles: Sequence[str], *values: Sequence[str]) -> Pilot:
         "filled",
     ],
 )
-def test_the_fields_shown_are_those_that_tell_rows_apart(
+def test_a_pilot_shows_the_fields_that_differ(
     titles: list[str], values: list[list[str]], shown: list[int]
 ) -> None:
     assert telling_fields(pilot(titles, *values)) == shown

@@ -70,7 +70,7 @@ def test_the_question_is_asked_until_it_is_answered(
     assert said in capsys.readouterr().err
 
 
-def test_nobody_is_asked_without_a_terminal(
+def test_without_a_terminal_nothing_is_asked(
     batchrun: CommandLine, sandbox: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)

@@ -71,7 +71,7 @@ def calendar(batchrun: CommandLine) -> Iterator[Calendar]:
         yield calendar
 
 
-def test_a_batch_of_three_days_goes_on_night_by_night(
+def test_resume_all_continues_a_batch_over_three_days(
     batchrun: CommandLine, calendar: Calendar
 ) -> None:
     write_list(batchrun.folder / "list.csv", 36)  # 72 requests and some
@@ -93,7 +93,7 @@ def test_a_batch_of_three_days_goes_on_night_by_night(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="cron")
-def test_the_line_for_cron_works_in_crons_environment(tmp_path: Path) -> None:
+def test_the_cron_line_works_in_crons_environment(tmp_path: Path) -> None:
     """As cron runs it: /bin/sh, four variables, the user's home."""
     [line] = re.findall(r"<!-- crontab -->\n```\n(.*)\n```", PAGE)
     command = line.split(" ", 5)[5]
@@ -137,7 +137,7 @@ def test_the_line_for_cron_works_in_crons_environment(tmp_path: Path) -> None:
     assert (folder / "list.results.xlsx").exists()
 
 
-def test_what_is_finished_is_left_alone(batchrun: CommandLine, sandbox: str) -> None:
+def test_resume_all_skips_finished_batches(batchrun: CommandLine, sandbox: str) -> None:
     """Somebody may have written into the workbook."""
     write_list(batchrun.folder / "list.csv", 2)
     assert batchrun(*RUN).exit_code == ExitCode.COMPLETED
@@ -147,7 +147,7 @@ def test_what_is_finished_is_left_alone(batchrun: CommandLine, sandbox: str) -> 
     assert workbook.read_bytes() == b"notes"
 
 
-def test_a_batch_that_another_process_works_on_is_left_to_it(
+def test_resume_all_skips_a_batch_of_another_process(
     batchrun: CommandLine, sandbox: str, tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
@@ -164,7 +164,7 @@ def test_a_batch_that_another_process_works_on_is_left_to_it(
     assert batchrun("resume", "--all").exit_code == ExitCode.COMPLETED
 
 
-def test_options_for_one_batch_do_not_go_with_all(batchrun: CommandLine, sandbox: str) -> None:
+def test_options_for_one_batch_are_refused_with_all(batchrun: CommandLine, sandbox: str) -> None:
     write_list(batchrun.folder / "list.csv", 2)
     batchrun(*RUN)
     ended = batchrun("resume", "--all", "-o", "out.xlsx", "--limit", "3")
@@ -172,14 +172,14 @@ def test_options_for_one_batch_do_not_go_with_all(batchrun: CommandLine, sandbox
     assert "--output, --limit" in ended.stderr
 
 
-def test_no_journal_is_no_nothing_left(batchrun: CommandLine, sandbox: str) -> None:
+def test_resume_all_without_a_journal_is_an_error(batchrun: CommandLine, sandbox: str) -> None:
     """A scheduler's environment may name another journal than the user's: it must be noticed."""
     ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.UNUSABLE
     assert "There is no journal at" in ended.stderr
 
 
-def test_the_other_schedulers_files_are_well_formed_and_say_the_same() -> None:
+def test_the_files_for_other_schedulers_are_well_formed_and_equivalent() -> None:
     [unit] = re.findall(r"<!-- systemd batchrun.service -->\n```ini\n(.*?)```", PAGE, re.DOTALL)
     [timer] = re.findall(r"<!-- systemd batchrun.timer -->\n```ini\n(.*?)```", PAGE, re.DOTALL)
     [plist] = re.findall(r"<!-- launchd -->\n```xml\n(.*?)```", PAGE, re.DOTALL)

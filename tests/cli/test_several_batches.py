@@ -164,7 +164,7 @@ def test_each_batch_has_its_line_of_json_however_it_ends(
     assert "was begun with profile north" in told[0]["error"]["what"]
 
 
-def test_what_nobody_foresaw_in_one_batch_keeps_no_other_from_being_sent(
+def test_an_unexpected_error_in_one_batch_stops_no_other(
     batchrun: CommandLine, service: str, tmp_path: Path
 ) -> None:
     batchrun.monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -190,7 +190,7 @@ def test_what_nobody_foresaw_in_one_batch_keeps_no_other_from_being_sent(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX's")
 @pytest.mark.parametrize("left_when_stopped", [8, 0])
-def test_ctrl_c_stops_all_also_where_the_batch_comes_to_its_end(
+def test_ctrl_c_stops_all_batches_even_at_the_end_of_one(
     batchrun: CommandLine, left_when_stopped: int
 ) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_SPEED", str(SPEED))

@@ -45,7 +45,7 @@ def test_ctrl_break_and_a_closed_window_stop_gently_and_then_at_once(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX's")
-def test_what_ctrl_c_means_is_said_even_if_it_comes_while_something_is_printed() -> None:
+def test_ctrl_c_during_printing_still_prints_its_message() -> None:
     said: list[str] = []
     printing = [RuntimeError("reentrant call")]
     control = Control()

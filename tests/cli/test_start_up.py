@@ -88,7 +88,7 @@ def test_a_run_reads_its_settings_once(batchrun: CommandLine, sandbox: str, acco
     assert len(found) == 1
 
 
-def test_looking_at_the_journal_loads_no_way_to_the_service(
+def test_reading_the_journal_loads_no_http_client(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun("run", "accounts.csv", "-w", "account research", "--yes", "--limit", "1")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         ("retry --outcome faild", ["There is no outcome faild.", "Did you mean failed?"]),
     ],
 )
-def test_a_mistyped_command_says_what_is_wrong_and_where_to_look(
+def test_a_mistyped_command_points_to_the_help(
     batchrun: CommandLine, typed: str, names: list[str]
 ) -> None:
     ended = batchrun(*typed.split())
@@ -45,14 +45,14 @@ def test_a_mistyped_command_says_what_is_wrong_and_where_to_look(
     assert ended.stdout == ""
 
 
-def test_a_crm_that_is_nearly_named_is_offered() -> None:
+def test_a_mistyped_crm_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match="hubsot is not known") as refused:
         form_from(ColumnOptions(), crm="hubsot")
     assert refused.value.hint.startswith("Did you mean hubspot?")
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_batch_that_is_nearly_named_is_offered(batchrun: CommandLine, accounts: Path) -> None:
+def test_a_mistyped_batch_gets_a_suggestion(batchrun: CommandLine, accounts: Path) -> None:
     batchrun("run", str(accounts), "-w", "Account Research", "--yes")
     [batch] = json.loads(batchrun("batches", "--json").stdout)
     name = batch["batch"]
@@ -61,7 +61,7 @@ def test_a_batch_that_is_nearly_named_is_offered(batchrun: CommandLine, accounts
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_sheet_that_is_nearly_named_is_offered(batchrun: CommandLine, accounts: Path) -> None:
+def test_a_mistyped_sheet_gets_a_suggestion(batchrun: CommandLine, accounts: Path) -> None:
     batchrun("run", str(accounts), "-w", "Account Research", "--yes")
     ended = batchrun(
         "check", "accounts.results.xlsx", "-w", "Account Research", "--sheet", "Reslts"
@@ -73,7 +73,7 @@ def test_a_sheet_that_is_nearly_named_is_offered(batchrun: CommandLine, accounts
     "typed",
     ["status --json", "run nowhere.csv -w x --yes --json", "run --json", "workflows --jsn --json"],
 )
-def test_an_error_is_one_document_too(batchrun: CommandLine, typed: str) -> None:
+def test_an_error_with_json_is_one_document(batchrun: CommandLine, typed: str) -> None:
     ended = batchrun(*typed.split())
     error = json.loads(ended.stdout)["error"]
     assert error["exit_code"] == ended.exit_code

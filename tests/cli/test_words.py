@@ -46,7 +46,7 @@ def answer(batchrun: CommandLine, words: str) -> None:
 # what a run asks
 
 
-def test_a_pilot_asks_for_its_own_jobs_and_tells_their_cost(
+def test_a_pilot_asks_for_its_own_jobs_and_shows_their_cost(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     answer(batchrun, "n\n")
@@ -58,7 +58,7 @@ def test_a_pilot_asks_for_its_own_jobs_and_tells_their_cost(
     assert triggers_accepted(sandbox) == 0
 
 
-def test_going_on_asks_for_what_is_left(
+def test_the_question_after_a_pilot_is_about_the_rest(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1", "--yes")
@@ -73,7 +73,7 @@ def test_going_on_asks_for_what_is_left(
     "quietly", [(), ("-q",), ("--json",)], ids=["captured", "quiet", "as JSON"]
 )
 @pytest.mark.parametrize("command", [RUN, ("resume",)], ids=["run", "resume"])
-def test_a_pilot_nobody_sees_asks_nothing_and_pauses(
+def test_a_pilot_without_a_terminal_asks_nothing_and_pauses(
     batchrun: CommandLine,
     sandbox: str,
     accounts: Path,
@@ -98,7 +98,7 @@ def test_a_pilot_nobody_sees_asks_nothing_and_pauses(
 # where a batch stands
 
 
-def test_pending_rows_that_run_are_told_from_those_not_sent(batchrun: CommandLine) -> None:
+def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) -> None:
     with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         jobs = journal.jobs(batch_id, "key")
@@ -146,7 +146,7 @@ def test_a_retry_asks_about_the_outcomes_there_are(batchrun: CommandLine, accoun
     assert "again?" in asked
 
 
-def test_a_batch_that_goes_on_forgets_why_it_stopped(
+def test_a_resumed_batch_no_longer_shows_why_it_stopped(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1", "--yes")
@@ -165,7 +165,7 @@ def test_a_batch_that_goes_on_forgets_why_it_stopped(
     assert "Note:" not in batchrun("status").stdout
 
 
-def test_a_list_that_was_run_before_names_that_list_and_its_day(
+def test_a_list_that_was_run_before_is_named_with_its_date(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--yes")
@@ -203,7 +203,7 @@ def test_a_workbook_that_excel_holds_open_says_why_it_went_beside(
     assert said.splitlines()[-1] == f"Workbook:  {held.with_stem('accounts.results (2)')}"
 
 
-def test_a_batch_that_goes_on_elsewhere_writes_the_workbook_it_has_begun(
+def test_a_batch_resumed_in_another_folder_writes_the_same_workbook(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1", "--yes", "-o", "out.xlsx")
@@ -242,7 +242,7 @@ def test_a_quiet_run_says_nothing_but_the_path(
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_looking_makes_no_journal(
+def test_reading_commands_create_no_journal(
     batchrun: CommandLine, sandbox: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     missing = tmp_path / "nowhere" / "x.db"
@@ -260,7 +260,7 @@ def test_before_the_first_run_there_are_no_batches(batchrun: CommandLine, tmp_pa
     assert not place.parent.exists()
 
 
-def test_who_looks_for_the_batches_of_the_demo_is_told_where_they_are(
+def test_batches_points_to_the_batches_of_the_sandbox(
     batchrun: CommandLine, tmp_path: Path
 ) -> None:
     batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
@@ -288,7 +288,7 @@ def test_batches_that_begin_alike_are_named(batchrun: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("batch_id", [None, "1124-accounts-7f3a"])
-def test_stopping_at_once_promises_only_what_can_be_resumed(
+def test_stopping_at_once_offers_resume_only_if_a_batch_started(
     batch_id: str | None,
 ) -> None:
     async def stopped() -> None:
@@ -354,7 +354,7 @@ def test_a_mistyped_workflow_gets_the_closest_names(wanted: str, offered: str) -
 
 
 @pytest.mark.parametrize("option", [["--again"], ["--sheet", "Results"], ["--param", "depth=2"]])
-def test_what_does_nothing_for_a_results_workbook_is_refused(
+def test_options_without_effect_on_a_results_workbook_are_refused(
     batchrun: CommandLine, sandbox: str, accounts: Path, option: list[str]
 ) -> None:
     batchrun(*RUN, "--yes")
@@ -365,7 +365,7 @@ def test_what_does_nothing_for_a_results_workbook_is_refused(
     assert triggers_accepted(sandbox) == paid
 
 
-def test_marked_rows_stop_after_as_many_failures_as_was_said(
+def test_marked_rows_respect_stop_after_failures(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--yes")
@@ -382,7 +382,7 @@ def test_marked_rows_stop_after_as_many_failures_as_was_said(
 # progress
 
 
-def test_a_failed_request_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_request_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     counts = dict.fromkeys(Outcome, 0)
     with ProgressPrinter() as printer:
         printer.show(Progress(counts, 0, 0, 60, 60, notice="HTTP 500: internal error"))
@@ -393,7 +393,7 @@ def test_a_failed_request_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) 
     assert second == "No more triggers: 3 jobs in a row"
 
 
-def test_what_a_signal_says_while_the_bar_is_drawn_stands_above_it(
+def test_a_message_during_drawing_appears_above_the_bar(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     printer, screen = ProgressPrinter(), pyte.Screen(100, 20)

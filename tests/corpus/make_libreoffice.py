@@ -52,6 +52,20 @@ def texts(folder: Path) -> Path:
     return path
 
 
+ZIPS: Rows = [["Company ID", "Zip"], [A, 1234], [B, 987]]
+
+
+def zips(folder: Path) -> Path:
+    """A workbook of numbers that are shown with leading zeros, one of them in a hidden row."""
+    workbook, sheet = book(ZIPS)
+    for row in (2, 3):
+        sheet.cell(row, 2).number_format = "00000"
+    sheet.row_dimensions[3].hidden = True
+    path = folder / "zips.xlsx"
+    workbook.save(path)
+    return path
+
+
 def convert(path: Path, kind: str, folder: Path) -> bytes:
     """Let LibreOffice save a file as another kind."""
     subprocess.run(
@@ -80,6 +94,10 @@ def main() -> None:
             table = expected(TABLE, flag_as_number=kind == "ods")
             Case(f"libreoffice-typed.{kind}", content, table, [2, 3, 4]).write()
             Case(f"libreoffice-{kind}-named.csv", content, table, [2, 3, 4]).write()
+        Case(
+            "libreoffice-zeros.xls", convert(zips(folder), "xls", folder), ZIPS, [2, 3],
+            ["1 row is hidden"],
+        ).write()  # fmt: skip
         for kind in ("xls", "ods", "xlsx", "html"):
             content = convert(text, kind, folder)
             says = ["is a web page"] if kind == "html" else []

@@ -236,7 +236,16 @@ def seconds() -> Iterator[Case]:
         ["1 repeated header set aside (line 3", "1 byte order mark"],
     )  # fmt: skip
     pending = [["Company ID", "Status"], [A, "new"], ["pending", "old"], [B, "new"]]
-    yield Case("second-header-it-is-not.csv", text(*pending), pending, [2, 3, 4])
+    yield Case(
+        "second-header-it-is-not.csv", text(*pending), pending, [2, 3, 4],
+        ["Line 3 may be a second header (pending, old)"],
+    )  # fmt: skip
+    for name, words in (("german", ["Kunde", "Ort"]), ("english", ["Customer", "City"])):
+        yield Case(
+            f"second-header-of-column-words-{name}.csv",
+            text(["Company ID", "Name"], [A, "x"], words, [C, "y"]),
+            error=f"line 3 looks like a second header ({', '.join(words)})",
+        )  # fmt: skip
 
 
 def headerless() -> Iterator[Case]:
@@ -255,6 +264,12 @@ def headerless() -> Iterator[Case]:
         options={"no_header": True},
     )  # fmt: skip
     yield Case("headerless-one-column.csv", text([A], [B]), error="line 1 holds an ID")
+    for name, value in (("e-mail", "info@acme.example"), ("salesforce", "0015g00000XyZabAAB"),
+                        ("address", "https://acme.example/about")):  # fmt: skip
+        yield Case(
+            f"headerless-first-row-with-{name}.csv", text(["Acme", value], ["Bay", B]),
+            error=f"line 1 holds a value (column 2: {value})",
+        )  # fmt: skip
     yield Case(
         "headerless-workbook.xlsx", book(*rows), named, [1, 2], ["Read without a header"],
         options={"no_header": True},
@@ -315,6 +330,11 @@ def sheets() -> Iterator[Case]:
     yield Case(
         "sheets-a-cover-with-an-id.xlsx", several([["Export ID", C], ["By", "Dana"]], accounts),
         error="Other sheets hold IDs too: --sheet S2 reads one.",
+    )  # fmt: skip
+    yield Case(
+        "sheets-a-cover-that-mentions-an-id.xlsx",
+        several([["Dear client", "see sheet 2"], ["Ref", C]], accounts), accounts, [2, 3],
+        ["Sheet S2 was read, the only one with IDs; not read: Sheet (see sheet 2: 1 UUID)"],
     )  # fmt: skip
     yield Case(
         "sheets-two-tables-on-the-first.xlsx", several([*accounts, *contacts], accounts),

@@ -76,6 +76,22 @@ def encodings() -> Iterator[Case]:
     spaced = csv([['"Company ID"', '"Name"'], [f'"{A}"', '"Acme, Inc"']], ", ")
     wanted = [["Company ID", "Name"], [A, "Acme, Inc"]]
     yield Case("quote-after-a-space.csv", spaced.encode(), wanted, [2])
+    lines = [("before", '"{}" ,"{}"'), ("both", '"{}" , "{}"'), ("tab", '"{}",\t"{}"'),
+             ("some", '{}, "{}"'), ("apostrophes", "'{}','{}'")]  # fmt: skip
+    for name, line in lines:
+        written = "".join(line.format(*row) + "\n" for row in wanted)
+        yield Case(f"quote-and-space-{name}.csv", written.encode(), wanted, [2])
+    short = spaced + f'"{B}"\n'
+    yield Case(
+        "quote-after-a-space-short-row.csv", short.encode(), [*wanted, [B, ""]], [2, 3],
+        ["1 row has fewer fields"],
+    )  # fmt: skip
+    broken = spaced.replace("Acme, ", "Acme,\n")
+    several = [["Company ID", "Name"], [A, "Acme,\nInc"]]
+    yield Case("quote-after-a-space-line-break.csv", broken.encode(), several, [2])
+    late = csv([["Company ID", " Name"], *([[A, " Bay"]] * 250), [A, ' "Acme, Inc"']])
+    read = [wanted[0], *([[A, "Bay"]] * 250), wanted[1]]
+    yield Case("quote-after-a-space-late.csv", late.encode(), read, [*range(2, 253)])
     quotes = [["Company ID", "Name"], [A, "Anna\u2019s \u201cBest\u201d \u2013 20 \u20ac"]]
     content = csv(quotes, ";").encode("cp1252")
     yield Case("encoding-cp1252-punctuation.csv", content, quotes, [2], AS_WINDOWS)

@@ -265,6 +265,17 @@ def by_hand() -> Iterator[Case]:
     )
     table = [list(head), [A, "Müller"], [B, 2], [C, 2.5], [C, True]]
     yield Case("kind-binary-workbook.xlsb", xlsb(table), table, [2, 3, 4, 5])
+    owned: list[list[object]] = [["Company ID", "Contact ID"], [A, B], [None, C], [C, B]]
+    broken: list[list[object]] = [list(head), [A, IndexError()]]
+    yield Case(
+        "merged-down.xlsb", xlsb(owned, merged=(1, 2, 0, 0)),
+        [owned[0], [A, B], [A, C], [C, B]], [2, 3, 4],
+        ["1 cell was filled from the merged cells above them (Company ID 1)"],
+    )  # fmt: skip
+    yield Case(
+        "cells-error-in-a-hidden-row.xlsb", xlsb(broken, hidden=(1,)),
+        [head, [A, "#N/A"]], [2], ["1 row is hidden", "1 cell holds an error"],
+    )  # fmt: skip
 
 
 def spellings() -> Iterator[Case]:

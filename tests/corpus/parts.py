@@ -89,22 +89,44 @@ def rows(*cells: list[str]) -> str:
 INLINE = 't="inlineStr"'
 
 
-def xlsb(table: list[list[object]]) -> bytes:
-    """A binary workbook of texts, numbers and booleans ([MS-XLSB] 2.1.4, 2.2.1)."""
+def xlsb(
+    table: list[list[object]],
+    merged: tuple[int, int, int, int] | None = None,
+    hidden: tuple[int, ...] = (),
+    code: str = "",
+) -> bytes:
+    """A binary workbook of texts, numbers and booleans ([MS-XLSB] 2.1.4, 2.2.1).
+
+    Args:
+        table: The cells; an `IndexError` stands for the error ``#N/A``.
+        merged: First and last row, first and last column of a merged range, from 0.
+        hidden: Hidden rows, from 0.
+        code: Format of its numbers.
+    """
     extent = struct.pack("<IIII", 0, len(table) - 1, 0, max(map(len, table)) - 1)
     sheet = record(129) + record(148, extent) + record(145)
     for number, row in enumerate(table):
-        sheet += record(0, struct.pack("<IIHBBBI", number, 0, 300, 0, 0, 0, 0))
+        flags = 0x10 if number in hidden else 0
+        sheet += record(0, struct.pack("<IIHBBBI", number, 0, 300, 0, flags, 0, 0))
         for column, cell in enumerate(row):
-            place = struct.pack("<II", column, 0)
+            place = struct.pack("<II", column, 1 if code and isinstance(cell, int) else 0)
             match cell:
+                case IndexError():
+                    sheet += record(3, place + bytes([0x2A]))
                 case bool():
                     sheet += record(4, place + bytes([cell]))
                 case int() | float():
                     sheet += record(5, place + struct.pack("<d", cell))
                 case str():
                     sheet += record(6, place + wide(cell))
-    sheet += record(146) + record(130)
+    sheet += record(146)
+    if merged is not None:
+        sheet += record(177, bytes(4)) + record(176, struct.pack("<IIII", *merged)) + record(178)
+    sheet += record(130)
+    style = struct.pack("<HHHHHBBI", 0, 0, 0, 0, 0, 0, 0, 0)
+    zeros = struct.pack("<HHHHHBBI", 0, 164, 0, 0, 0, 0, 0, 0)
+    styles = record(278) + record(44, struct.pack("<H", 164) + wide(code)) + record(617, bytes(4))
+    styles += record(47, style) + record(47, zeros) + record(618) + record(279)
     bundle = record(156, struct.pack("<II", 0, 1) + wide("rId1") + wide("S1"))
     workbook = (
         record(131) + record(153, bytes(12)) + record(143) + bundle + record(144) + record(132)
@@ -118,6 +140,7 @@ def xlsb(table: list[list[object]]) -> bytes:
         "xl/_rels/workbook.bin.rels": relations,
         "xl/workbook.bin": workbook,
         "xl/worksheets/sheet1.bin": sheet,
+        **({"xl/styles.bin": styles} if code else {}),
     })  # fmt: skip
 
 

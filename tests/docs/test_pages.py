@@ -155,3 +155,11 @@ def test_headings_of_the_same_words_get_anchors_of_their_own(tmp_path: Path) -> 
     path = tmp_path / "page.md"
     path.write_text("# In doubt\n## `run`, again!\n## In doubt\n", encoding="utf-8")
     assert Page(path).anchors() == {"in-doubt", "run-again", "in-doubt-1"}
+
+
+def test_the_readme_and_the_help_name_doctor_for_when_something_is_wrong() -> None:
+    assert "find out what is wrong | `batchrun doctor`" in README.read_text(encoding="utf-8")
+    help_of_all = (ROOT / "tests/cli/snapshots/batchrun.txt").read_text(encoding="utf-8")
+    setup = help_of_all.partition("Set up and check")[2]
+    assert setup.split("│")[1].split()[:6] == ["doctor", "Find", "out", "what", "is", "wrong:"]
+    assert "# when something does not work" in help_of_all

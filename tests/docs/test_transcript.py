@@ -16,7 +16,7 @@ HOW = "Made again by: python docs/make_transcript.py"
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal of its own is POSIX's")
 @pytest.mark.timeout(300)
-def test_the_first_ten_minutes_are_as_they_are_written_down() -> None:
+def test_the_page_equals_todays_output() -> None:
     script = made_by()
     written = script["settled"](PAGE.read_text(encoding="utf-8"))
     assert script["settled"](script["transcript"]()) == written, HOW

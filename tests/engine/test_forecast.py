@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.engine import LearnedForecast, RunTimes
+from batchrun.engine import Forecast, RunTimes
 from batchrun.model import Execution, ExecutionStatus
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def completed(start: float, end: float) -> Execution:
     return execution(ExecutionStatus.COMPLETED, start, end)
 
 
-def wise(seconds: float = 40.0) -> LearnedForecast:
+def wise(seconds: float = 40.0) -> Forecast:
     """A forecast that knows from an earlier batch how long executions take."""
-    forecast = LearnedForecast(RunTimes([seconds] * 200))
+    forecast = Forecast(RunTimes([seconds] * 200))
     forecast.triggered(1_000, NOON, -seconds)
     poll = forecast.next_poll(RATE, 0.0, jobs_left=SOME)
     assert poll is not None
@@ -45,7 +45,7 @@ def wise(seconds: float = 40.0) -> LearnedForecast:
 
 
 def test_while_run_times_are_unknown_one_execution_is_polled_early_and_not_all() -> None:
-    forecast = LearnedForecast()
+    forecast = Forecast()
     for job in range(10):
         forecast.triggered(job, NOON, float(job))
     first = forecast.next_poll(RATE, 10.0, jobs_left=SOME)
@@ -142,7 +142,7 @@ def test_impossible_timestamps_are_ignored() -> None:
 
 
 def test_run_times_are_learned_without_timestamps_too() -> None:
-    forecast = LearnedForecast()
+    forecast = Forecast()
     for job in range(100):
         forecast.triggered(job, None, 0.0)
     for job in range(100):
@@ -157,18 +157,18 @@ def test_run_times_are_learned_without_timestamps_too() -> None:
 FAST = 1_000.0  # requests a second
 
 
-def all_triggered(forecast: LearnedForecast, count: int) -> None:
+def all_triggered(forecast: Forecast, count: int) -> None:
     """Trigger this many at noon."""
     for job in range(count):
         forecast.triggered(job, NOON, job / FAST)
 
 
-def spread() -> LearnedForecast:
+def spread() -> Forecast:
     """A forecast that knows run times from 5 to 105 seconds."""
-    return LearnedForecast(RunTimes(5 + one / 3 for one in range(300)))
+    return Forecast(RunTimes(5 + one / 3 for one in range(300)))
 
 
-def first_due(forecast: LearnedForecast, requests_per_second: float, jobs_left: int) -> float:
+def first_due(forecast: Forecast, requests_per_second: float, jobs_left: int) -> float:
     """When the next poll is due, after a first result at 90 s."""
     all_triggered(forecast, 400)
     poll = forecast.next_poll(FAST, 90.0, jobs_left=SOME)
@@ -208,7 +208,7 @@ def test_one_straggler_lets_the_other_polls_wait() -> None:
 
 
 def test_run_times_from_a_small_earlier_batch_are_used() -> None:
-    forecast = LearnedForecast(RunTimes(40.0 + one for one in range(8)))
+    forecast = Forecast(RunTimes(40.0 + one for one in range(8)))
     all_triggered(forecast, 40)
     poll = forecast.next_poll(FAST, 1.0, jobs_left=0)
     assert poll is not None
@@ -221,7 +221,7 @@ def test_run_times_from_a_small_earlier_batch_are_used() -> None:
 
 
 def test_an_execution_seen_running_is_not_polled_twice_before_the_end_is_near() -> None:
-    forecast = LearnedForecast()
+    forecast = Forecast()
     for job in range(20):
         forecast.triggered(job, NOON, job / 10)
     for age in (4.0, 20.0, 60.0):
@@ -235,7 +235,7 @@ def test_an_execution_seen_running_is_not_polled_twice_before_the_end_is_near() 
 
 
 def test_one_scout_at_a_time() -> None:
-    forecast = LearnedForecast()
+    forecast = Forecast()
     for job in range(3):
         forecast.triggered(job, NOON, 0.0)
     scout = forecast.next_poll(RATE, 4.0, jobs_left=SOME)
@@ -253,7 +253,7 @@ def test_a_whole_batch_needs_little_more_than_two_requests_per_row(
     service: Callable[[int], float],
 ) -> None:
     """A whole batch of 100 against the forecast alone, ten requests a second."""
-    forecast, now, requests = LearnedForecast(), 10.0, 100
+    forecast, now, requests = Forecast(), 10.0, 100
     ends = {job: job / 10 + service(job) for job in range(100)}
     for job in range(100):
         forecast.triggered(job, NOON, job / 10)
@@ -274,7 +274,7 @@ def test_a_whole_batch_needs_little_more_than_two_requests_per_row(
 
 def scouts(jobs: int, requests_per_second: float, *, idle: bool = False) -> list[float]:
     """Ages at which executions are polled while every one still runs."""
-    forecast, ages = LearnedForecast(), []
+    forecast, ages = Forecast(), []
     jobs_left = 0 if idle else jobs - 20
     for job in range(20):
         forecast.triggered(job, NOON, 0.0)
@@ -303,7 +303,7 @@ def test_where_a_poll_is_cheap_no_first_result_comes_late(
 
 
 def test_an_execution_that_hangs_is_not_the_only_scout() -> None:
-    forecast = LearnedForecast()
+    forecast = Forecast()
     for job in range(3):
         forecast.triggered(job, NOON, 0.0)
     polled = []
@@ -318,7 +318,7 @@ def test_an_execution_that_hangs_is_not_the_only_scout() -> None:
 
 def test_executions_longer_than_any_that_ended_wait_for_a_scout() -> None:
     """Of 100, a third takes six minutes: one at a time is polled until the first of them ended."""
-    forecast, requests, now = LearnedForecast(), 100, 10.0
+    forecast, requests, now = Forecast(), 100, 10.0
     ends = {job: 369.0 if job % 3 == 0 else 4.0 for job in range(100)}
     for job in range(100):
         forecast.triggered(job, NOON, 0.0)

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import update
 
 from batchrun.errors import HeldError, TakenOverError
-from batchrun.journal import Journal, lease
+from batchrun.journal import Journal
 from batchrun.journal.lease import SILENCE_SECONDS
-from batchrun.journal.schema import meta, slices
+from batchrun.journal.schema import leases, meta, slices
 from batchrun.journal.slices import slice_size
 from batchrun.model import Outcome
 
@@ -137,7 +137,7 @@ def test_who_takes_the_batch_over_leaves_living_workers_their_slices(location: s
         open_batch(one) as batch_id,
         another_worker(location, batch_id) as (_, first),
     ):
-        one._writer.submit(update(lease.leases).values(holder=other._token)).result()
+        one._writer.submit(update(leases).values(holder=other._token)).result()
         jobs = other.jobs(batch_id, "key")
         assert asyncio.run(jobs.recover()) == 0
         with pytest.raises(HeldError, match="Workers are still working"):

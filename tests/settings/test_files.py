@@ -47,14 +47,14 @@ def refused(desk: Path, text: str) -> UsageError:
 
 
 def test_the_file_beside_the_list_wins_entry_by_entry(desk: Path) -> None:
-    own('workflow = "A"\nrate = 30\ndaily = 500\n[parameters]\ndepth = "brief"\ntone = "dry"\n')
+    own('workflow = "A"\nwait = true\nrate = 30\n[parameters]\ndepth = "brief"\ntone = "dry"\n')
     files = find_configuration(
-        beside(desk, 'workflow = "B"\nrate = "90/min"\n[parameters]\ndepth = "deep"\n')
+        beside(desk, 'workflow = "B"\nwait = false\n[parameters]\ndepth = "deep"\n')
     )
     assert files.defaults.workflow == "B"
     assert files.defaults.parameters == {"depth": "deep", "tone": "dry"}
     settings = load_settings(files)
-    assert (settings.rate, settings.daily) == (90, 500)
+    assert (settings.rate, settings.wait) == (30, False)
 
 
 def test_everything_typed_wins_over_files(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +92,10 @@ def test_variables_of_other_programs_are_not_ours(
         "largest_file_mb = 1000000",
         "most_cells = 1000000000",
         "timeout_seconds = 100000",
+        'profile = "the client who pays"',
+        "patience_seconds = 1",
+        "drain_seconds = 0",
+        "longest_pause_seconds = 1000000",
     ],
 )
 def test_a_file_that_may_have_come_with_the_list_can_not_say(desk: Path, line: str) -> None:
@@ -127,10 +131,16 @@ def test_a_list_tightens_its_readers_own_limits_and_lifts_none(desk: Path) -> No
     for beside_list, in_force in (("9000", 500), ("100", 100)):
         files = find_configuration(beside(desk, f"daily = {beside_list}\n"))
         assert load_settings(files).daily == in_force
-    files = find_configuration(beside(desk, "stop_after_failures = 1000\n"))
-    assert load_settings(files).stop_after_failures == 5
-    assert files.holder("stop_after_failures") == user_file()
-    assert "lifts a limit" in refused(desk, "stop_after_failures = 0").what
+    for beside_list in ("1000", "0"):
+        files = find_configuration(beside(desk, f"stop_after_failures = {beside_list}\n"))
+        assert load_settings(files).stop_after_failures == 5
+        assert files.holder("stop_after_failures") == user_file()
+
+
+@pytest.mark.parametrize(("beside_list", "in_force"), [("1000", 10), ("0", 10), ("3", 3)])
+def test_a_list_lifts_no_default_limit(desk: Path, beside_list: str, in_force: int) -> None:
+    files = find_configuration(beside(desk, f"stop_after_failures = {beside_list}\n"))
+    assert load_settings(files).stop_after_failures == in_force
 
 
 def test_a_name_with_a_tilde_is_nobodys_home(desk: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -11,11 +12,14 @@ from batchrun.estimate import EstimateRates
 from batchrun.model import Role, Workflow
 from batchrun.plan import Parameters, make_plan
 from batchrun.tables import load
-from batchrun.tables.details import leading_zeros
+from batchrun.tables.sheets import leading_zeros
 from batchrun.text import as_displayed
-from tests.tables.files import OTHER_UUID, UUID
+from tests.corpus.cases import FILES
+from tests.corpus.parts import xlsb
+from tests.tables.files import OTHER_UUID, UUID, load_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -28,6 +32,13 @@ if TYPE_CHECKING:
         ("[$-409]00000", 7, "00007"),
         ("00000\\-0000", 12345, "00001-2345"),
         ("000\\-00\\-0000", 12345678, "012-34-5678"),
+        ("#00000", 7, "00007"),
+        ("00000_)", 7, "00007"),
+        ('"D-"00000', 1234, "D-01234"),
+        ("\\D\\-00000", 1234, "D-01234"),
+        ('"K0"000', 7, 7),
+        ("##-00000", 7, 7),
+        ("00.00", 7, 7),
         ("00000", True, True),
         ("00000", -7, -7),
         ("00000", 1.5, 1.5),
@@ -62,3 +73,46 @@ def test_a_parameter_carries_what_a_person_sees(
     plan = make_plan(table, workflow, {Role.COMPANY: 0}, parameters, rates)
     assert [f'"zip": {str(value).join(chr(34) * 2) if isinstance(value, str) else value}' in body
             for value, body in zip(sent, plan.bodies, strict=True)] == [True, True]  # fmt: skip
+
+
+def excel_2003_xml(code: str) -> bytes:
+    return f"""<?xml version="1.0"?>
+<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"
+ xmlns:ss="urn:schemas-microsoft-com:office:spreadsheet">
+<Styles><Style ss:ID="z"><NumberFormat ss:Format="{escape(code)}"/></Style></Styles>
+<Worksheet ss:Name="S"><Table><Row><Cell><Data ss:Type="String">Company ID</Data></Cell>
+<Cell><Data ss:Type="String">Zip</Data></Cell></Row>
+<Row><Cell><Data ss:Type="String">{UUID}</Data></Cell>
+<Cell ss:StyleID="z"><Data ss:Type="Number">1234</Data></Cell></Row>
+</Table></Worksheet></Workbook>""".encode()
+
+
+def binary(code: str) -> bytes:
+    return xlsb([["Company ID", "Zip"], [UUID, 1234]], code=code)
+
+
+@pytest.mark.parametrize("make", [excel_2003_xml, binary])
+def test_leading_zeros_are_seen_in_every_kind_of_workbook(
+    tmp_path: Path, make: Callable[[str], bytes]
+) -> None:
+    table = load_bytes(tmp_path, make('"D-"00000'), "list.xls")
+    assert table.source.formats == ((1, "D-00000"),)
+    assert table.cells[1].tolist() == [1234]
+    assert load_bytes(tmp_path, make("0"), "list.xls").source.formats == ()
+
+
+def test_leading_zeros_and_hidden_rows_of_an_excel_97_workbook_are_seen() -> None:
+    table = load(FILES / "libreoffice-zeros.xls", visible_only=True)
+    assert table.source.formats == ((1, "00000"),)
+    assert table.cells[1].tolist() == [1234]
+
+
+def test_a_column_that_mixes_formats_is_said(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (["Company ID", "Zip"], [UUID, 1234], [OTHER_UUID, 987]):
+        sheet.append(row)
+    sheet["B2"].number_format = "00000"
+    book.save(tmp_path / "list.xlsx")
+    [notice] = load(tmp_path / "list.xlsx").source.notices
+    assert notice.startswith("Column B shows some of its numbers with leading zeros (00000)")

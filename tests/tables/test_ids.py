@@ -67,11 +67,11 @@ def test_an_empty_cell_is_missing(cell: Cell) -> None:
         (1.2345e30, "Excel turned this into a number"),
         ("42", "is a number"),
         (4.5, "is a number"),
-        (UUID[:-5], "only 27 of 32 hexadecimal digits"),
-        (UUID + "0", "33 hexadecimal digits instead of 32"),
+        (UUID[:-5], "fewer than 32 hexadecimal digits"),
+        (UUID + "0", "more than 32 hexadecimal digits"),
         ("a1b2c3d4e5f6-7890-abcd-ef12-34567890", "hyphens are in the wrong places"),
-        (UUID.replace("f6", "g6"), "'g' at position 12"),
-        (UUID.replace("-", "\u00b7", 1), "(middle dot) at position 9"),
+        (UUID.replace("f6", "g6"), "is not hexadecimal"),
+        (UUID.replace("-", "\u00b7", 1), "is not hexadecimal"),
         ("#N/A", "broken formula"),
         ("#REF!", "broken formula"),
         ("info@example.com", "e-mail address"),
@@ -81,8 +81,8 @@ def test_an_empty_cell_is_missing(cell: Cell) -> None:
         ("NULL", "stands for an empty cell"),
         ("-", "stands for an empty cell"),
         (0, "stands for an empty cell"),
-        (f"{UUID};{OTHER_UUID}", "holds 2 UUIDs"),
-        (f"https://example.com/{UUID}/{OTHER_UUID}", "holds 2 UUIDs"),
+        (f"{UUID};{OTHER_UUID}", "holds several UUIDs"),
+        (f"https://example.com/{UUID}/{OTHER_UUID}", "holds several UUIDs"),
         (f"Acme ({UUID})", "holds more than the UUID"),
         ("Acme Inc.", "is not a UUID"),
         (True, "yes/no value"),
@@ -96,17 +96,38 @@ def test_damage_is_named_by_its_likely_cause(cell: Cell, words: str) -> None:
     assert words in parsed.reason
 
 
-def test_a_reason_quotes_the_value_on_one_line_and_not_whole() -> None:
+def test_a_damaged_value_is_shown_on_one_line_and_not_whole() -> None:
     parsed = parse_id("first\nsecond " + "x" * 500)
     assert isinstance(parsed, DamagedId)
-    assert parsed.reason == f'"first second {"x" * 26}…" is not a UUID'
+    assert parsed.shown == f'"first second {"x" * 26}…"'
+
+
+@pytest.mark.parametrize(
+    ("cell", "where"),
+    [
+        (UUID.replace("f6", "g6"), "'g' at position 12"),
+        (UUID.replace("-", "\u00b7", 1), "(middle dot) at position 9"),
+        (UUID[:-5], "27 digits"),
+    ],
+)
+def test_the_place_of_the_damage_is_shown_beside_the_value(cell: str, where: str) -> None:
+    parsed = parse_id(cell)
+    assert isinstance(parsed, DamagedId)
+    assert parsed.shown.startswith(f'"{cell}"')
+    assert where in parsed.shown
+
+
+def test_values_damaged_in_the_same_way_have_the_same_reason() -> None:
+    several = [["0015g00000XyZabAAB", "0015g00000QrStuAAC"], [UUID[:-5], UUID[:-9]], ["1", "2"]]
+    for cells in several:
+        assert len({getattr(parse_id(cell), "reason", None) for cell in cells}) == 1
 
 
 @pytest.mark.parametrize("cell", ["=", "= ", "=A2", "='Sheet 1'!A2", f"=A2&{UUID}", "=-"])
 def test_another_formula_is_quoted_as_it_is(cell: str) -> None:
     parsed = parse_id(cell)
     assert isinstance(parsed, DamagedId)
-    assert parsed.reason.startswith(f'"{cell[:39].strip()}')
+    assert parsed.shown.startswith(f'"{cell[:39].strip()}')
 
 
 @given(st.uuids())
@@ -121,7 +142,7 @@ def test_any_cell_gets_an_answer(cell: Cell) -> None:
     if isinstance(parsed, ValidId):
         assert str(uuid.UUID(parsed.value)) == parsed.value
     if isinstance(parsed, DamagedId):
-        assert "\n" not in parsed.reason
+        assert "\n" not in parsed.reason + parsed.shown
 
 
 def test_lenient_reading_takes_what_merely_looks_like_a_uuid_as_it_is_written() -> None:
@@ -130,5 +151,5 @@ def test_lenient_reading_takes_what_merely_looks_like_a_uuid_as_it_is_written() 
     assert parse_id(f" {{{shown}}}", lenient=True) == ValidId(shown)
     strict = parse_id(shown)
     assert isinstance(strict, DamagedId)
-    assert "'g' at position 3 is not hexadecimal; --lenient-ids would send it" in strict.reason
+    assert "is not hexadecimal (0-9, a-f); --lenient-ids would send it" in strict.reason
     assert isinstance(parse_id("0015g00000XyZabAAB", lenient=True), DamagedId)

@@ -38,6 +38,10 @@ def with_backslashes(parts: Parts) -> Parts:
     return {name.replace("/", "\\"): content for name, content in parts.items()}
 
 
+def in_capitals(parts: Parts) -> Parts:
+    return {name.upper(): content for name, content in parts.items()}
+
+
 def in_another_folder(parts: Parts) -> Parts:
     moved = {name.replace("xl/", "book/"): content for name, content in parts.items()}
     moved["xl/worksheets/unused.xml"] = "<worksheet/>"
@@ -62,6 +66,7 @@ CHANGES = {
     ),
     "a macro sheet": with_a_macro_sheet,
     "backslashes": with_backslashes,
+    "names in capitals": in_capitals,
     "an absolute target": replaced(RELATIONS, "worksheets/", "/xl/worksheets/"),
     "a target with a backslash": replaced(RELATIONS, "worksheets/", "worksheets\\"),
     "another folder": in_another_folder,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -10,12 +12,17 @@ from batchrun.tables import (
     candidate_contents,
     find_roles,
     from_frame,
+    role_notices,
     swap_notice,
-    unused_notices,
 )
 from tests.tables.files import OTHER_UUID, UUID
 
 SALESFORCE_ID = "0015g00000XyZabAAB"
+
+
+def numbered(number: int) -> str:
+    """One UUID of many."""
+    return f"{UUID[:-4]}{number:04}"
 
 
 def table(*columns: tuple[str, str]) -> Table:
@@ -75,7 +82,7 @@ def test_a_column_that_is_named_like_ids_but_holds_none_is_reported() -> None:
     columns = table(("Contact ID", SALESFORCE_ID), ("PG Company ID", UUID))
     roles = find_roles(columns)
     assert roles == {Role.COMPANY: 1}
-    [notice] = unused_notices(columns, roles, ())
+    [notice] = role_notices(columns, roles, ())
     assert notice.startswith("Column Contact ID is not used for contact IDs")
     assert "2 Salesforce IDs" in notice
 
@@ -101,6 +108,69 @@ def test_two_lists_side_by_side_are_not_sent_as_one() -> None:
     assert both == {Role.COMPANY: 0, Role.CONTACT: 3}
     spaced = [("Company ID", UUID), ("", ""), ("Contact ID", UUID), ("", ""), ("Name", "y")]
     assert find_roles(table(*spaced)) == {Role.COMPANY: 0, Role.CONTACT: 2}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Company ID", "Name", "Contact ID", "Name"], [1, "a", 5, "x"], [2, "b", 6, "y"]],
+        [["Company ID", "Firm", "Contact ID", "Who"], [1, "a", 5, "x"], [None, None, 6, "y"]],
+        [["Contact ID", "Who", "Company ID", "Firm"], [5, "x", 1, "a"], [6, "y", None, ""]],
+        [["Name", "Company ID", "Mail", "Contact ID"], ["a", 1, "x", 5], [None, None, "y", 6]],
+    ],
+)
+def test_two_lists_that_touch_are_not_sent_as_one(rows: list[list[object]]) -> None:
+    header, *cells = rows
+    frame = pd.DataFrame(
+        [[numbered(cell) if isinstance(cell, int) else cell for cell in row] for row in cells],
+        columns=pd.Index(header),
+    )
+    lists = from_frame(frame)
+    with pytest.raises(InputError, match="two lists side by side") as caught:
+        find_roles(lists)
+    assert "--no-contact" in caught.value.hint
+    assert len(find_roles(lists, without=[Role.CONTACT])) == 1
+    assert len(find_roles(lists, company_column="Company ID", contact_column="Contact ID")) == 2
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Company ID", "Name", "Contact ID", "Name"], [1, "a", 5, "x"], [1, "a", 6, "y"]],
+        [["Company ID", "Firm", "Contact ID", "Who"], [1, "a", 5, "x"], [None, None, 6, "y"],
+         [2, "b", 7, "z"]],
+        [["Company ID", "Contact ID"], [1, 5], [None, 6]],
+    ],
+)  # fmt: skip
+def test_contacts_with_their_companies_are_one_list(rows: list[list[object]]) -> None:
+    header, *cells = rows
+    frame = pd.DataFrame(
+        [[numbered(cell) if isinstance(cell, int) else cell for cell in row] for row in cells],
+        columns=pd.Index(header),
+    )
+    assert len(find_roles(from_frame(frame))) == 2
+
+
+@pytest.mark.parametrize("name", ["IDs / Company ID", "Company ID / Firma", "Key / PG Company ID"])
+def test_a_name_joined_from_several_header_lines_counts_by_its_parts(name: str) -> None:
+    assert find_roles(table((name, UUID), ("Name", "x"))) == {Role.COMPANY: 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"), [("Record ID", "14829301754"), ("Id", SALESFORCE_ID), ("Key", SALESFORCE_ID)]
+)
+def test_a_list_of_a_crms_own_ids_says_how_to_get_those_of_pg_ai(name: str, cell: str) -> None:
+    with pytest.raises(InputError, match="Other IDs are in") as caught:
+        find_roles(table((name, cell), ("Name", "x")))
+    assert "Export the list from PG:AI" in caught.value.hint
+
+
+def test_a_header_that_may_be_a_row_is_said() -> None:
+    frame = pd.DataFrame([["Bay", UUID]], columns=["Acme", "n/a"])
+    source = replace(from_frame(frame).source, header_line=1)
+    listed = replace(from_frame(frame), source=source)
+    [notice] = role_notices(listed, find_roles(listed, company_column="2"), ())
+    assert "add --no-header" in notice
 
 
 def test_of_two_strong_names_the_one_with_uuids_wins() -> None:

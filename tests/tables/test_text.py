@@ -279,3 +279,18 @@ def test_a_space_may_stand_before_an_opening_quote(tmp_path: Path) -> None:
 def test_the_delimiter_is_the_one_that_leaves_ids_whole(tmp_path: Path) -> None:
     table = load_bytes(tmp_path, f"Tags; all,ID\na; b,{UUID}\nc; d,{UUID}\n")
     assert table.header == ("Tags; all", "ID")
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [(f"Acme,,{UUID},{OTHER_UUID}", "more"), (f"{UUID},{OTHER_UUID}", "fewer")],
+)
+def test_a_row_of_another_width_with_an_id_where_others_have_none_is_noted(
+    tmp_path: Path, row: str, column: str
+) -> None:
+    table = load_bytes(
+        tmp_path,
+        f"Name,Contact ID,Company ID\n{row}\nBay,{UUID},{OTHER_UUID}\nCat,,{UUID}\nDay,,{UUID}\n",
+    )
+    assert table.misaligned == {2}
+    assert any(column in notice for notice in table.source.notices)

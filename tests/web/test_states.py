@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import openpyxl
 import pytest
 from playwright.sync_api import expect
 
@@ -239,19 +241,69 @@ def test_other_pages_answer_while_a_long_list_is_read_run_and_written(
         print(json.dumps({"slowest_seconds": round(slowest, 2)}))
 
 
-def test_a_workbook_of_results_is_not_run_as_a_list(site: Site, tmp_path: Path) -> None:
-    output = tmp_path / "done.xlsx"
+def workbook_of_results(site: Site, path: Path, mark: int = 0) -> Path:
+    """The downloaded workbook of a finished run, with its first rows marked."""
     settings = site.workspace.settings
-    batchrun.run(
-        SAMPLES / "salesforce_report.xlsx", "Account Research", output=output, settings=settings
-    )
+    source = SAMPLES / "salesforce_report.xlsx"
+    batchrun.run(source, "Account Research", output=path.with_name("own.xlsx"), settings=settings)
+    batchrun.export(None, path, settings)
+    book = openpyxl.load_workbook(path)
+    sheet = book["Results"]
+    titles = [cell.value for cell in sheet[1]]
+    for line in range(2, 2 + mark):
+        sheet.cell(line, titles.index("run again") + 1, "x")
+    book.save(path)
+    return path
+
+
+def test_marked_rows_of_a_workbook_of_results_are_run_again(
+    window: Window, site: Site, tmp_path: Path
+) -> None:
+    path = workbook_of_results(site, tmp_path / "done.xlsx", mark=2)
+    sent = len(site.triggers)
+    page = window.page
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.get_by_role("heading", name="2 rows marked to run again")).to_be_visible()
+    expect(page.get_by_text("2 rows are charged again")).to_be_visible()
+    page.get_by_role("button", name="Run 2 marked rows again").dblclick()
+    page.wait_for_url("**/batches/*")
+    done(page)
+    assert len(site.triggers) == sent + 2
+    batch = page.url
+    page.get_by_role("link", name="Lists", exact=True).first.click()
+    expect(page.get_by_text("Not run yet")).to_have_count(0)
+    page.locator("input[type=file]").set_input_files(path)  # a mark counts once
+    expect(page.get_by_text("not sent again")).to_be_visible()
+    assert page.get_by_role("button", name=re.compile("^Run")).count() == 0
+    page.get_by_role("link", name="See the results").click()
+    assert page.url == batch
+    assert len(site.triggers) == sent + 2
+
+
+@pytest.mark.parametrize("saved_by_another_program", [False, True])
+def test_a_workbook_of_results_without_marks_is_not_run_as_a_list(
+    site: Site, tmp_path: Path, saved_by_another_program: bool
+) -> None:
+    output = workbook_of_results(site, tmp_path / "done.xlsx")
+    if saved_by_another_program:
+        with zipfile.ZipFile(output) as parts, zipfile.ZipFile(tmp_path / "x.xlsx", "w") as other:
+            for name in parts.namelist():
+                if not name.startswith("docProps"):
+                    other.writestr(name, parts.read(name))
+        output = tmp_path / "x.xlsx"
     sent = len(site.triggers)
     list_id = site.upload(output).headers["location"].rpartition("/")[2]
     site.workspace.wait(60)
     with site.client() as client:
         shown = client.get(f"/lists/{list_id}").text
-    assert "holds the results of a run" in shown
+        home = client.get("/").text
+    assert "no row of it is marked" in shown
+    assert ("See this run" in shown) is not saved_by_another_program
+    assert "mark the rows" in shown
     assert "Run all" not in shown
+    assert "Can&#39;t be read" in home
+    assert site.post(f"/lists/{list_id}/erase").status_code == 303
+    assert site.workspace.lists.all() == []
     assert len(site.triggers) == sent
 
 

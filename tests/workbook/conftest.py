@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults
+    from batchrun.workbook.reasons import Commands
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,9 +39,10 @@ def written(shelf: Shelf) -> Callable[..., Path]:
         limits: Limits = EXCEL,
         *,
         printed: bool = True,
+        commands: Commands | None = None,
     ) -> Path:
         path = shelf.place(Held(results, shape or Shape(), limits, printed))
-        write_excel(results, path, shape, limits=limits)
+        write_excel(results, path, shape, limits=limits, commands=commands)
         check_workbook(path)
         return path
 

@@ -1,0 +1,131 @@
+"""The arguments of the public functions: a wrong one is an error in one line that names it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from batchrun.errors import ArgumentError
+from batchrun.model import InDoubt, Outcome
+from batchrun.text import did_you_mean, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def checked_arguments(more: Iterable[str] = ()) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Check the arguments of a public function before it does anything.
+
+    Args:
+        more: The names that its ``**keywords`` take.
+    """
+    more = frozenset(more)
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        every = inspect.signature(function).parameters.values()
+        positional = [each.name for each in every if each.kind in _POSITIONAL]
+        may_be_none = {*more, "batch_id", *(each.name for each in every if each.default is None)}
+        required = [each.name for each in every if each.default is each.empty][: len(positional)]
+        named = [each.name for each in every if each.kind is each.KEYWORD_ONLY]
+        known = {*positional, *named, *more}
+        name = f"batchrun.{getattr(function, '__name__', '')}"
+        takes_any_number = any(each.kind is each.VAR_POSITIONAL for each in every)
+
+        @wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            help_hint = f"See: help({name})"
+            for each in kwargs:
+                if each not in known:
+                    raise ArgumentError(
+                        f"{name} has no parameter {each}.",
+                        f"{did_you_mean(each, known)}{help_hint}",
+                    )
+            if len(args) > len(positional) and not takes_any_number:
+                raise ArgumentError(
+                    f"{name} takes at most {len(positional)} arguments without a name, "
+                    f"not {len(args)}.",
+                    f"Name the others, such as {named[0]}=… {help_hint}",
+                )
+            given = {**dict(zip(positional, args, strict=False)), **kwargs}
+            for each in required:
+                if each in positional and each not in given:
+                    raise ArgumentError(f"{name} needs the argument {each}.", help_hint)
+            for each, value in given.items():
+                words, fits = _KINDS.get(each, ("", _anything))
+                if not fits(value) and not (value is None and each in may_be_none):
+                    shown = one_line(repr(value), 60)
+                    raise ArgumentError(f"{name}: {each} is {words}, not {shown}.", help_hint)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def _anything(_value: object) -> bool:
+    return True
+
+
+def _is(*types: type[Any]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, types)
+
+
+def _is_ours(name: str) -> Callable[[object], bool]:
+    """Whether a value is of one of our classes, without importing the class."""
+    return lambda value: any(each.__name__ == name for each in type(value).__mro__)
+
+
+def _is_number_from(least: int) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_source(value: object) -> bool:
+    frame = hasattr(value, "columns") and hasattr(value, "iloc")
+    return frame or isinstance(value, (str, os.PathLike)) or _is_ours("Request")(value)
+
+
+def _is_outcomes(value: object) -> bool:
+    if not isinstance(value, Collection) or isinstance(value, str):
+        return False
+    return all(each in set(Outcome) for each in value)
+
+
+_TEXT = _is(str)
+_PATH = _is(str, os.PathLike)
+_KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "batch_id": ("the ID of a batch", _TEXT),
+    "company_column": ("the name of a column", _TEXT),
+    "confirm": ("a function", callable),
+    "contact_column": ("the name of a column", _TEXT),
+    "control": ("a batchrun.Control", _is_ours("Control")),
+    "delimiter": ("a character", _TEXT),
+    "encoding": ("the name of an encoding, such as 'cp1252'", _TEXT),
+    "form": ("a batchrun.Form, such as batchrun.Form(columns=['summary'])", _is_ours("Form")),
+    "header_row": ("the number of a line, from 1", _is_number_from(1)),
+    "in_doubt": (
+        "'hold', 'retry', 'drop' or a function",
+        lambda value: callable(value) or value in set(InDoubt),
+    ),
+    "limit": ("a number of jobs", _is_number_from(0)),
+    "older_than": ("a timedelta, such as datetime.timedelta(days=90)", _is(timedelta)),
+    "on_progress": ("a function", callable),
+    "outcomes": ("a list of outcomes, such as [batchrun.Outcome.FAILED]", _is_outcomes),
+    "output": ("the path of a file", _PATH),
+    "parameter_columns": ("a dict of names to columns, such as {'focus': 'Focus'}", _is(Mapping)),
+    "parameters": ("a dict of names to values, such as {'depth': 'deep'}", _is(Mapping)),
+    "reuse": ("a timedelta, such as datetime.timedelta(days=30)", _is(timedelta)),
+    "settings": ("batchrun.Settings, such as batchrun.load_settings()", _is_ours("Settings")),
+    "source": ("a path, a pandas.DataFrame or a batchrun.Request", _is_source),
+    "workers": ("a number of processes, from 1", _is_number_from(1)),
+    "workflow": ("the name or ID of a workflow", _TEXT),
+}
+"""What a parameter of this name is, in words, and whether a value fits."""

@@ -1,0 +1,254 @@
+"""The settings of a command: its options over files and environment, and the sandbox's instead."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from batchrun.cli.output import print_text
+from batchrun.errors import BatchrunError, InputError, NoBatchError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchrun.model import BatchSummary
+    from batchrun.settings import Configuration, Settings
+
+
+announced: set[str] = set()
+"""Notices that this command has printed."""
+
+
+def settings_from(
+    *,
+    sandbox: bool = False,
+    journal: str | None = None,
+    rate: str | None = None,
+    configuration: Configuration | None = None,
+    **others: object,
+) -> Settings:
+    """The settings of a command.
+
+    Args:
+        sandbox: Whether it has --sandbox: its batches are in a journal of their own.
+        journal: What --journal says; it wins over ``sandbox``.
+        rate: What --rate says.
+        configuration: What files say; ``None`` for the user's own file.
+        others: Further options by name; ``None`` for what was not given.
+
+    Raises:
+        UsageError: One of them can't be used.
+    """
+    from batchrun.settings import load_settings
+
+    settings = load_settings(configuration, journal=journal, rate=_rate(rate), **others)
+    for notice in settings.notices:
+        if notice not in announced:
+            print_text(f"Note:      {notice}", err=True)
+            announced.add(notice)
+    if sandbox and journal is None:
+        return settings.model_copy(update={"journal": sandbox_journal(settings)})
+    _note_synchronised(settings)
+    return settings
+
+
+def settings_with_journal(**given: Any) -> Settings:
+    """The settings of a command that needs a journal. It does not create one.
+
+    Args:
+        **given: As in `settings_from`.
+
+    Raises:
+        UsageError: A setting can't be used.
+        NoBatchError: There is no journal.
+    """
+    settings = settings_from(**given)
+    path = journal_path(settings)
+    if path is not None and not path.exists():
+        raise NoBatchError(
+            f"There is no journal at {path}.",
+            "To make one, run: batchrun demo"
+            if given.get("sandbox")
+            else "The first batchrun run makes it. To use another one, add --journal.",
+        )
+    return settings
+
+
+SANDBOX_SPEED = 60.0
+
+
+@contextmanager
+def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
+    """The settings of a command that uses the service, or a sandbox that runs meanwhile.
+
+    Args:
+        sandbox: Whether to start a sandbox.
+        **given: As in `settings_from`.
+
+    Raises:
+        UsageError: An option can't be used, or names another service beside the sandbox.
+    """
+    if not sandbox:
+        yield settings_from(**given)
+        return
+    for name, option in (("base_url", "--base-url"), ("profile", "--profile")):
+        if given.get(name):
+            raise UsageError(f"--sandbox and {option} can't be combined.", "Leave one out.")
+    settings = settings_from(sandbox=True, **given)
+    with _sandbox(None) as replaced:
+        yield settings.model_copy(update=replaced)
+
+
+@contextmanager
+def sandbox_for(batch: BatchSummary, settings: Settings, *, wanted: bool) -> Iterator[Settings]:
+    """The settings to continue a batch; in a sandbox if that is wanted.
+
+    Raises:
+        UsageError: The batch did not run in a sandbox.
+    """
+    from batchrun.settings.location import is_loopback
+
+    if not wanted:
+        yield settings
+        return
+    if not is_loopback(batch.base_url):
+        raise UsageError(
+            f"Batch {batch.batch_id} did not run in the sandbox.", "Leave --sandbox out."
+        )
+    with _sandbox(batch) as replaced:
+        yield settings.model_copy(update=replaced)
+
+
+@contextmanager
+def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
+    """Run a sandbox, in place of the one of a batch to continue; yield the settings to use it."""
+    from pydantic import SecretStr
+
+    from batchrun.sandbox import SandboxSettings, practice, running
+    from batchrun.settings.location import is_practice
+
+    if batch is None or is_practice(batch.base_url):
+        service = practice(SANDBOX_SPEED)
+    else:
+        port = urlsplit(batch.base_url).port or 0
+        service = running(SandboxSettings(knows_earlier=True), SANDBOX_SPEED, port)
+    with service as url:
+        yield {
+            "base_url": url,
+            "api_key": SecretStr("sandbox"),
+            "profile": None,
+            "speed": SANDBOX_SPEED,
+        }
+
+
+def replaceable_results(settings: Settings, source: Path) -> Path | None:
+    """The workbook of a list's last practice, if the next practice may replace it.
+
+    Practice costs nothing, so its results make room. A workbook with marked rows stays.
+    """
+    from batchrun import Rerun, batches
+
+    path, wanted = journal_path(settings), str(source.absolute())
+    known = [] if path is not None and not path.exists() else batches(settings=settings)
+    last = next((batch for batch in known if batch.source.path == wanted), None)
+    if last is None or last.unfinished or last.output is None:
+        return None
+    if Rerun.batch_of(last.output) != last.batch_id:
+        return None
+    try:
+        Rerun.read(last.output, settings=settings)
+    except InputError:  # no row is marked
+        return Path(last.output)
+    return None
+
+
+def sandbox_journal(settings: Settings) -> str:
+    """Where batches of the sandbox are kept: beside those that cost, and never among them."""
+    from batchrun.settings import default_journal
+    from batchrun.settings.location import SANDBOX_JOURNALS
+
+    path = journal_path(settings)
+    if path is None or not path.name:
+        path = default_journal()
+    usual, other = SANDBOX_JOURNALS
+    return str(path.with_name(usual if path.name.casefold() != usual else other))
+
+
+def sandbox_hint() -> str:
+    """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
+    from batchrun import batches
+
+    with suppress(BatchrunError):  # whatever is wrong with it, nobody has asked for it
+        settings = settings_from(sandbox=True)
+        if Path(settings.journal).exists() and batches(settings=settings):
+            return "To list the batches of demo and run --sandbox: batchrun batches --sandbox"
+    return ""
+
+
+def journal_path(settings: Settings) -> Path | None:
+    """Where the journal's file is; ``None`` where it is a database server's."""
+    from batchrun.settings.location import is_server
+
+    return None if is_server(settings.journal) else Path(settings.journal).expanduser()
+
+
+def _note_synchronised(settings: Settings) -> None:
+    """Say it where the journal lies in a folder that something copies to other machines."""
+    if "journal" not in settings.model_fields_set:
+        return
+    path = journal_path(settings)
+    if path is None:
+        return
+    from batchrun.settings.location import synchronised_by
+
+    service = synchronised_by(path.absolute())
+    if service is not None:
+        print_text(
+            f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
+            "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
+            err=True,
+            whole=[str(path)],
+        )
+
+
+def _rate(text: str | None) -> object:
+    from batchrun.settings import read_rate
+
+    try:
+        return read_rate(text)
+    except ValueError:
+        raise UsageError(
+            f"--rate {text} is not a number of requests a minute.",
+            "Write it as --rate 120, --rate 120/min or --rate unlimited.",
+        ) from None
+
+
+def configuration_beside(file: Path) -> Configuration:
+    """What the ``batchrun.toml`` beside a list and the user's own say."""
+    from batchrun.settings import find_configuration
+
+    return find_configuration(file)
+
+
+def configuration_of(batch: BatchSummary) -> Configuration:
+    """What the files say of the list that a batch was made of."""
+    from batchrun.settings import find_configuration
+
+    return find_configuration(None if batch.source.path is None else Path(batch.source.path))
+
+
+def print_configuration(configuration: Configuration, settings: Settings) -> None:
+    """Say which files count: what they hold may decide what is paid for."""
+    for file in configuration.files:
+        print_text(
+            f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)]
+        )
+    named = configuration.settings.get("profile")
+    if named is not None and settings.profile != named:
+        print_text(
+            f"Note:      profile {named} of batchrun.toml is not used: "
+            "the key comes from elsewhere (see: batchrun config)",
+            err=True,
+        )

@@ -1,0 +1,174 @@
+"""Results as people read them: the titles, number formats and names of the workbook. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import count, islice
+from typing import TYPE_CHECKING
+
+from batchrun.model import Outcome
+from batchrun.text import visible
+from batchrun.web.words import cell_words
+from batchrun.workbook.cells import EXCEL
+from batchrun.workbook.columns import TableSurvey, moment_of, name_columns, name_of
+from batchrun.workbook.flatten import flatten
+from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
+from batchrun.workbook.markdown import without_markup
+from batchrun.workbook.titles import number_as_shown, number_format, titles_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from batchrun.batch.history import RowPage
+    from batchrun.model import JSON, ResultRow, Role
+    from batchrun.workbook.flatten import FlatValue, Path
+
+PILOT_FIELDS = 8
+TABLE_COLUMNS = 3
+
+_HEADING = re.compile(r"\A#+ .*\n+(?=\S)")
+
+
+class Fields:
+    """The fields of some results, titled and formatted like the columns of the workbook.
+
+    Args:
+        rows: The rows; their results say how numbers are formatted.
+        header: The list's own column names; a title is unlike any of them.
+    """
+
+    def __init__(self, rows: Sequence[ResultRow], header: Sequence[str]) -> None:
+        self._survey = TableSurvey(EXCEL.columns, count())
+        for row in rows:
+            if row.result is not None:
+                self._survey.see(flatten(row.result))
+        taken = [*header, *STATUS_COLUMNS, AGAIN, MORE]
+        titles = titles_of(self._survey.order(), taken)
+        self._titles = {path: visible(title, kept="") for path, title in titles.items()}
+
+    def texts(self, row: ResultRow) -> dict[Path, str]:
+        """A row's fields that say something; its own IDs are left out."""
+        own = {row.company_id, row.contact_id}
+        flat = flatten(row.result)
+        texts = {
+            path: self._item_texts(flat.items[path])
+            if path in flat.items
+            else self._text(path, value)
+            for path, value in flat.values.items()
+            if path in self._titles and value not in own
+        }
+        return {path: text for path, text in texts.items() if text}
+
+    def readable(self, row: ResultRow, most: int | None = None) -> list[tuple[str, str]]:
+        """A row's titles and texts; addresses, IDs and counts come last."""
+        texts = sorted(self.texts(row).items(), key=lambda one: _is_reference(one[0]))
+        return [(self._titles[path], text) for path, text in islice(texts, most)]
+
+    def telling(self, rows: Sequence[ResultRow]) -> list[tuple[Path, str]]:
+        """The fields that are worth a column, with their titles: most rows have them."""
+        seen = Counter(
+            path
+            for row in rows
+            for path, text in self.texts(row).items()
+            if not _is_reference(path) and moment_of(text) is None
+        )
+        often = [path for path in self._titles if seen[path] * 2 >= max(len(rows), 1)]
+        kinds = {path: self._survey.columns[path].kinds for path in often}
+        numbers = [path for path in often if kinds[path] <= {int, float}]
+        texts = [path for path in often if path not in numbers]
+        ordered = [*numbers[:1], *texts, *numbers[1:]]
+        return [(path, self._titles[path]) for path in ordered[:TABLE_COLUMNS]]
+
+    def _text(self, path: Path, value: FlatValue) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, (int, float)):
+            return number_as_shown(value, number_format(path, self._survey.columns[path]))
+        if value is None:
+            return ""
+        moment = moment_of(value)
+        if moment is not None:
+            return str(moment[1])
+        return visible(without_markup(_HEADING.sub("", value)).strip())
+
+    def _item_texts(self, items: Sequence[Mapping[str, JSON]]) -> str:
+        """A list of objects: a line for each."""
+        lines = []
+        for item in items:
+            values = flatten(dict(item)).values
+            texts = (
+                self._text_of_item(path, value)
+                for path, value in values.items()
+                if not _is_reference(path)
+            )
+            lines.append(" · ".join(filter(None, texts)))
+        return "\n".join(lines)
+
+    def _text_of_item(self, path: Path, value: FlatValue) -> str:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
+        return " ".join(self._text(path, value).split())
+
+
+def _is_reference(path: Path) -> bool:
+    """Whether a field points somewhere else: nobody reads it in a table."""
+    return path[-1].lower().endswith(("id", "url", "count"))
+
+
+class Names:
+    """What the rows of a list are called.
+
+    Args:
+        header: The list's column names.
+        roles: Which column holds which ID.
+        rows: Some of its rows: without a column for names, the first text is one.
+    """
+
+    def __init__(
+        self, header: Sequence[str], roles: Mapping[Role, int], rows: Sequence[ResultRow]
+    ) -> None:
+        self._columns = name_columns(header)
+        if not self._columns:
+            texts = (
+                at
+                for at in range(len(header))
+                if at not in roles.values()
+                and any(isinstance(row.row.cells[at], str) and row.row.cells[at] for row in rows)
+            )
+            self._columns = tuple(islice(texts, 1))
+        self.title = " ".join(cell_words(header[at]) for at in self._columns) or "Row"
+
+    @classmethod
+    def of(cls, page: RowPage) -> Names:
+        """The names of some rows."""
+        return cls(page.header, page.roles, page.rows)
+
+    def of_row(self, row: ResultRow) -> str:
+        """What a row is called; ``""`` for nothing."""
+        return cell_words(name_of(row.row.cells, self._columns))
+
+
+def pilot_results(
+    rows: Sequence[ResultRow], header: Sequence[str], roles: Mapping[Role, int]
+) -> list[tuple[str, ResultRow, list[tuple[str, str]]]]:
+    """The results of a pilot, one for each execution: name of the row, row, fields."""
+    seen: dict[object, ResultRow] = {}
+    for row in rows:
+        seen.setdefault(row.execution_id or row.row.line, row)
+    own = list(seen.values())
+    names, fields = Names(header, roles, own), Fields(own, header)
+    called = [names.of_row(row) for row in own]
+    often = Counter(called)
+    return [
+        (
+            name
+            if name and often[name] == 1
+            else f"{name} (line {row.row.line})".lstrip()
+            if name
+            else f"Line {row.row.line}",
+            row,
+            fields.readable(row, PILOT_FIELDS) if row.outcome is Outcome.COMPLETED else [],
+        )
+        for name, row in zip(called, own, strict=True)
+    ]

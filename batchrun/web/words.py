@@ -1,0 +1,170 @@
+"""Texts as the page shows them: messages in the page's own words, cells and moments on one line.
+
+Messages of the library name options and commands of the command line. On the page the same things
+are controls, so `in_page_words` names those instead. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchrun.text import one_line, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from batchrun.errors import BatchrunError
+    from batchrun.model import Cell
+
+LONGEST_CELL = 300
+QUOTES = "'\""
+
+
+class Control(NamedTuple):
+    """A control of a list's screen: its label, and its ID in the document."""
+
+    label: str
+    id: str
+
+
+CONTROLS = {
+    "again": Control("Run everything again", "again"),
+    "company-column": Control("Company ID", "company_column"),
+    "contact-column": Control("Contact ID", "contact_column"),
+    "delimiter": Control("Columns are separated by", "delimiter"),
+    "encoding": Control("Encoding", "encoding"),
+    "header-row": Control("Column names in line", "header_row"),
+    "lenient-ids": Control("Also send IDs that are not valid UUIDs", "lenient_ids"),
+    "no-company": Control("Company ID: send none", "company_column"),
+    "no-contact": Control("Contact ID: send none", "contact_column"),
+    "no-header": Control("The list has no column names", "no_header"),
+    "param": Control("Parameters", "parameters"),
+    "param-column": Control("Parameters", "parameters"),
+    "quoting": Control("Quotes are ordinary characters", "quoting"),
+    "reuse": Control("Reuse earlier results", "reuse_days"),
+    "sheet": Control("Sheet", "sheet"),
+    "visible-only": Control("Leave out hidden rows", "visible_only"),
+    "workflow": Control("Workflow", "workflow"),
+}
+"""What each option of the command line is on the page."""
+
+_PLACES = {
+    "batches": "Lists",
+    "login": "Settings",
+    "logout": "Settings",
+    "run": "Lists",
+    "status": "Lists",
+    "workflows": "Workflow",
+}
+_BUTTONS = {
+    "check": "Check the list",
+    "demo": "Use a sample list",
+    "export": "Download workbook",
+    "forget": "Forget this run",
+    "resume": "Continue",
+    "retry": "Send again",
+    "sandbox": "Practice without a key",
+}
+"""Where, and with which button, the page does what a command does."""
+
+_INSTEAD = (
+    (r"run the list itself", "Drop the list itself under “Lists”."),
+    (r"--journal|BATCHRUN_JOURNAL", "Close batchrun, then start it with another journal."),
+    (r"batchrun resume \S+ --profile", "Save the key it was started with under “Settings”."),
+    (r"--profile|--base-url|_BASE_URL to", "Check the key and its address under “Settings”."),
+    (r"--no-check", "Try again later."),
+    (r"PGAI_API_KEY works|PGAI_API_KEY or", "Ask the person who looks after this computer."),
+    (r"PG:AI: batchrun login", "For PG:AI, save your key under “Settings”."),
+    (r"batchrun run FILE --sandbox", "To try without a key, choose “Practice without a key”."),
+    (r"batchrun run FILE -w", "Drop a list under “Lists”."),
+    (r"batchrun run (?:THIS_FILE|\S+\.xlsx)", "Save the workbook and drop it under “Lists”."),
+    (r"--only|batchrun export \S+ -o fix", "Download the rows without a result and correct them."),
+)  # fmt: skip
+"""What has no control on the page: a pattern, and the sentence in place of one that holds it."""
+
+_DROPPED = re.compile(
+    r" \(BATCHRUN_\w+\)"
+    r"|,? or (?:in|set the environment variable) PGAI_API_KEY( where you use that)?"
+)
+_OPTION = re.compile(
+    rf"(?<![\w-])--(?P<name>{'|'.join(CONTROLS)})(?![\w-])"
+    r"(?: (?P<value>\d+|'[^']*'|\"[^\"]*\"|literal\b)"
+    r"|(?<=--sheet) (?P<sheet>(?!reads\b)[^\s.;,]+))?"
+)
+_ARGUMENT = (
+    r"""(?: (?:-{1,2}[a-z][a-z-]*|[A-Z][A-Z_]+|'[^']*'|"[^"]*"|[^\s.,;:]*\d[^\s.,;:]*)(?:\.\w+)?)"""
+)
+_COMMAND = re.compile(
+    r"(?P<with>\bwith:? )?(?<!\w)batchrun "
+    rf"(?P<name>{'|'.join([*_PLACES, *_BUTTONS])})\b{_ARGUMENT}*"
+)
+_FOREIGN = re.compile(r"(?<![\w-])--?[a-z][a-z-]+(?![\w-])|BATCHRUN_[A-Z]|batchrun\.toml")
+"""What is left of the command line; a hint does without a sentence that holds it."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z“])")
+
+
+def in_page_words(text: str) -> str:
+    """A message with the page's controls in place of the command line's options and commands."""
+    text = re.sub(r"(?<![\w-])-w(?![\w-])", "--workflow", text)
+    text = _COMMAND.sub(_button, _OPTION.sub(_control, _DROPPED.sub("", text)))
+    return visible(text.replace(" add “", " choose “"))
+
+
+def _control(found: re.Match[str]) -> str:
+    label, value = CONTROLS[found["name"]].label, found["value"] or found["sheet"]
+    if value is None or value == "literal":
+        return f"“{label}”"
+    return f"“{label}: {value.strip(QUOTES)}”"
+
+
+def _button(found: re.Match[str]) -> str:
+    place = _PLACES.get(found["name"])
+    name = f"“{place or _BUTTONS[found['name']]}”"
+    return f"{'under' if place else 'with'} {name}" if found["with"] else name
+
+
+def hint_on_page(error: BatchrunError) -> str:
+    """What to do about an error on the page: what only helps at a terminal is replaced."""
+    return " ".join(filter(None, map(_sentence_on_page, _SENTENCE_END.split(error.hint))))
+
+
+def _sentence_on_page(sentence: str) -> str:
+    for pattern, instead in _INSTEAD:
+        if re.search(pattern, sentence):
+            return instead
+    shown = in_page_words(sentence)
+    return "" if _FOREIGN.search(shown) else shown
+
+
+def controls_named(texts: Iterable[str]) -> list[Control]:
+    """The controls that messages name, each once."""
+    found = (CONTROLS[each["name"]] for text in texts for each in _OPTION.finditer(text))
+    return list(dict.fromkeys(found))
+
+
+def sentence(text: str) -> str:
+    """A text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def cell_words(cell: Cell) -> str:
+    """A cell on one line; control characters and direction marks are spelled out."""
+    return "" if cell is None else visible(" ".join(str(cell).split()), kept="")
+
+
+def short(text: str) -> str:
+    """A text for a table's cell."""
+    return one_line(text, LONGEST_CELL)
+
+
+def moment_words(moment: datetime) -> str:
+    """A moment as people say it on this machine: "today, 14:02" or "24 November, 14:02"."""
+    local = moment.astimezone()
+    days = (datetime.now().astimezone().date() - local.date()).days
+    names = {0: "today, ", 1: "yesterday, ", -1: "tomorrow, "}
+    if days in names:
+        return f"{names[days]}{local:%H:%M}"
+    year = "" if abs(days) < 300 else f" {local:%Y}"
+    return f"{local.day} {local:%B}{year}, {local:%H:%M}"

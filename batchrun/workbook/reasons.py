@@ -1,0 +1,319 @@
+"""Why rows have no result, one group per kind of reason, and what to do about each. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from batchrun.model import Outcome, Role
+from batchrun.tables.ids import DamagedId, IdKind, parse_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from batchrun.model import BatchSummary, ResultRow
+
+SHEET = "Results"
+"""The sheet with a row for each row of the list."""
+
+MENDED = "run it with --reuse 30d"
+"""How a corrected list is sent: it is a new batch, and without that every row is paid for again."""
+
+MOST_KINDS = 1_000
+"""Kinds of reasons that are told apart; later ones are counted together as "other reasons"."""
+
+_VALUE = re.compile(
+    r'"[^"]*"'
+    r"|“[^”]*”"
+    r"|https?://[^\s,;)]+"
+    r"|[\w.+-]+@[\w-]+\.[\w.-]*\w"
+    r"|(?<!HTTP )(?<![\w.-])[\w-]*\d(?:[\w:/-]|[.,](?=\w))*"
+)
+"""What differs from row to row in one kind of reason: quoted values, IDs, addresses, numbers."""
+
+Key: TypeAlias = tuple[Outcome, bool, str]
+
+
+@dataclass(slots=True)
+class Reason:
+    """One kind of reason.
+
+    Attributes:
+        outcome: The outcome of its rows.
+        dropped: Whether the user has decided not to send them again.
+        rows: How many rows have it.
+    """
+
+    outcome: Outcome
+    dropped: bool
+    rows: int = 0
+    _skeleton: str = ""
+    _values: tuple[str | None, ...] = ()
+
+    def see(self, skeleton: str, values: tuple[str, ...]) -> None:
+        """Take a row into account."""
+        if not self.rows:
+            self._skeleton, self._values = skeleton, values
+        elif values != self._values:
+            both = zip(self._values, values, strict=True)
+            self._values = tuple(one if one == other else None for one, other in both)
+        self.rows += 1
+
+    @property
+    def varies(self) -> bool:
+        """Whether any value differs from row to row."""
+        return None in self._values
+
+    @property
+    def text(self) -> str:
+        """The reason; "…" stands for what differs from row to row."""
+        values = iter(self._values)
+        return re.sub("\0", lambda _: next(values) or "…", self._skeleton)
+
+    def value_in(self, message: str) -> str:
+        """What differs from row to row, as it is in one of its rows."""
+        found = _VALUE.findall(message)
+        both = zip(found, self._values, strict=False)
+        return ", ".join(each.strip('"“”') for each, constant in both if constant is None)
+
+
+@dataclass(slots=True)
+class Reasons:
+    """The kinds of reasons of a batch, fed with all its rows."""
+
+    _kinds: dict[Key, Reason] = field(default_factory=dict)
+    _others: Counter[Outcome] = field(default_factory=Counter)
+
+    def see(self, row: ResultRow) -> None:
+        """Take a row without a result into account."""
+        key, values = _key(row)
+        kind = self._kinds.get(key)
+        if kind is None:
+            if len(self._kinds) >= MOST_KINDS:
+                self._others[row.outcome] += 1
+                return
+            kind = self._kinds[key] = Reason(row.outcome, row.dropped)
+        kind.see(key[2], values)
+
+    def of(self, row: ResultRow) -> Reason | None:
+        """The kind of a row's reason; ``None`` for one beyond those that are told apart."""
+        return self._kinds.get(_key(row)[0])
+
+    @property
+    def others(self) -> int:
+        """How many rows have a reason beyond those that are told apart."""
+        return self._others.total()
+
+    def ranked(self) -> list[Reason]:
+        """The kinds, the most frequent first."""
+        return sorted(self._kinds.values(), key=lambda kind: -kind.rows)
+
+
+def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
+    message = (row.message or row.outcome.value).replace("\0", " ")
+    values = tuple(_VALUE.findall(message))
+    skeleton = _VALUE.sub("\0", message) if values else message
+    return (row.outcome, row.dropped, skeleton), values
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The commands that continue with a batch, as the user's shell understands them.
+
+    Attributes:
+        program: How the shell calls batchrun.
+        options: Which journal holds the batch, such as ``--sandbox``; ``""`` for the usual one.
+    """
+
+    program: str = "batchrun"
+    options: str = ""
+
+    def __call__(self, *words: str) -> str:
+        """A command."""
+        return " ".join(filter(None, (self.program, *words, self.options)))
+
+
+_ID = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
+_OTHER_IDS = {
+    IdKind.SALESFORCE, IdKind.HUBSPOT, IdKind.NUMBER, IdKind.EMAIL, IdKind.DOMAIN, IdKind.ADDRESS,
+}  # fmt: skip
+_CORRECTIONS: Mapping[IdKind, str] = {
+    IdKind.SCIENTIFIC: "Excel changed the ID into a number. Export the list from the CRM again, "
+    "and open it with this column as text.",
+    IdKind.FORMULA_ERROR: "Repair the formula in the list.",
+    IdKind.TRUNCATED: "The end of the ID is missing. Copy the whole ID from the CRM.",
+    IdKind.MISTYPED: "The ID has a typing error. Copy it from the CRM.",
+    IdKind.PLACEHOLDER: "Replace the placeholder with the {id}, or delete the row.",
+    IdKind.SEVERAL: "Leave one ID in the cell. Give every other ID a row of its own.",
+}
+_TEMPORARY = re.compile(
+    r"tim(?:ed?|ing) ?-?out|temporar|unavailable|overload|too many|rate limit|try again|busy"
+    r"|HTTP 5\d\d|connection",
+    re.IGNORECASE,
+)
+_INCOMPLETE = re.compile(
+    r"\bno\b.{0,40}\b(?:found|information|domain|website|data|record|match|results?)\b"
+    r"|not found|missing|\bhas no\b|unknown company|could not be (?:found|identified)",
+    re.IGNORECASE,
+)
+_STATUS = re.compile(r"HTTP (\d{3})\b")
+
+
+def advice(
+    row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
+) -> str:
+    """What to do about a row and all others with the same kind of reason.
+
+    Args:
+        row: The row.
+        roles: The list's ID columns.
+        summary: The batch.
+        commands: The commands to name; ``None`` for readers who don't run batchrun.
+    """
+    what, how = _what_and_how(row, roles, summary, commands)
+    if commands is None:
+        return f"{what} {_FOR_PEOPLE[row.outcome]}".strip()
+    return "\n".join(filter(None, (what, *how)))
+
+
+def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> str:
+    """What to do about a row, without the commands for it."""
+    return _what_and_how(row, roles, summary, None)[0]
+
+
+_FOR_PEOPLE: Mapping[Outcome, str] = {
+    Outcome.COMPLETED: "",
+    Outcome.IN_DOUBT: "Ask the person who ran this list to look it up.",
+    Outcome.FAILED: "The person who ran this list can retry these rows.",
+    Outcome.REJECTED: "The person who ran this list can retry these rows.",
+    Outcome.TIMED_OUT: "Ask the person who ran this list for a newer file.",
+    Outcome.INVALID: "These rows were not researched.",
+    Outcome.PENDING: "Ask the person who ran this list for a newer file.",
+}
+
+
+def _what_and_how(
+    row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
+) -> tuple[str, Iterable[str]]:
+    """What to do in plain words, and the commands for it."""
+    batch, call = summary.batch_id, commands or Commands()
+    marking = f'type x under "run again" on {SHEET}, save, then: {call("run THIS_FILE")}'
+    retry = (
+        f"Retry all {row.outcome} rows: {call(f'retry {batch} --outcome {row.outcome}')}",
+        f"Retry single rows: {marking}",
+    )
+    resume = (f"Continue with: {call(f'resume {batch}')}",)
+    how: Iterable[str]
+    match row.outcome:
+        case Outcome.COMPLETED:
+            what, how = "", ()
+        case Outcome.IN_DOUBT if row.dropped:
+            what = "Nothing to do: you decided to leave it."
+            how = (f"To send it after all, and perhaps pay twice: {marking}",)
+        case Outcome.IN_DOUBT:
+            what = (
+                "It may have been researched and paid for, so batchrun never sends it again "
+                "automatically."
+            )
+            how = (f"Look for it in PG:AI, then decide: {call(f'resume {batch}')}",)
+        case Outcome.FAILED:
+            what, how = _about_failure(row.message), retry
+        case Outcome.REJECTED:
+            what, correct = _about_rejection(row.message)
+            how = _mend(row.outcome, batch, call) if correct else retry
+        case Outcome.TIMED_OUT:
+            what, how = "Its result may still come, and costs nothing more.", resume
+        case Outcome.PENDING:
+            what, how = _about_waiting(row, summary, people=commands is None), resume
+        case Outcome.INVALID:
+            what, how = _about_ids(row, roles), _mend(row.outcome, batch, call)
+        case _:
+            assert_never(row.outcome)
+    return what, how
+
+
+def _mend(outcome: Outcome, batch: str, call: Commands) -> Iterable[str]:
+    again = " ".join(filter(None, (MENDED, call.options)))
+    return (
+        f"Get a list of these rows: {call(f'export {batch} --only {outcome} -o fix.xlsx')}",
+        (f"Correct it, then {again}: results of the last 30 days are not paid for again."),
+    )
+
+
+def _about_failure(message: str) -> str:
+    if _TEMPORARY.search(message):
+        return "This kind of failure is usually temporary. Retry."
+    if _INCOMPLETE.search(message):
+        return (
+            "A retry helps only when the record says more. Complete it in the CRM, such as its "
+            "name and domain."
+        )
+    return "Retry once. If it fails again, show the reason to the owner of the workflow in PG:AI."
+
+
+def _about_rejection(message: str) -> tuple[str, bool]:
+    """What to do, and whether the list has to be corrected first."""
+    found = _STATUS.match(message)
+    match int(found[1]) if found else 0:
+        case 401 | 403:
+            return (
+                "Ask your PG:AI administrator for access to this workflow and these records.",
+                False,
+            )
+        case 402:
+            return "The credits are used up. Ask your PG:AI administrator for more.", False
+        case 404 | 410:
+            return (
+                (
+                    "PG:AI does not know this record. Check that the ID is right and of this "
+                    "workspace, and correct it."
+                ),
+                True,
+            )
+        case 301 | 302 | 307 | 308 | 405 | 407 | 421 | 426:
+            return (
+                (
+                    "The request did not get through to PG:AI. Ask your IT about the address "
+                    "or the proxy."
+                ),
+                False,
+            )
+        case 400 | 409 | 412 | 413 | 414 | 415 | 417 | 422 | 428 | 431:
+            return "PG:AI does not accept the values of this row. Read the reason.", True
+        case _:
+            return "Read the reason and remove the cause.", False
+
+
+def _about_waiting(row: ResultRow, summary: BatchSummary, *, people: bool) -> str:
+    if row.execution_id is not None:
+        return "It is being researched; its result is not here yet."
+    found = _STATUS.search(row.message)
+    if found and found[1] in {"401", "403"}:
+        return "Ask your PG:AI administrator for access to this workflow and these records."
+    if found and found[1] == "402":
+        return "The credits are used up. Ask your PG:AI administrator for more."
+    if summary.resume_at is not None:
+        when = f"{summary.resume_at:%Y-%m-%d}" if people else f"{summary.resume_at:%Y-%m-%d %H:%M}"
+        return f"Wait until the quota opens again: {when}{'' if people else ' UTC'}."
+    return "It has not been sent yet."
+
+
+def _about_ids(row: ResultRow, roles: Mapping[Role, int]) -> str:
+    for role, column in roles.items():
+        match parse_id(row.row.cells[column]):
+            case DamagedId(_, kind) if kind in _OTHER_IDS:
+                return (
+                    f"This is another kind of ID. Put PG:AI's {_ID[role]} there: 32 hexadecimal "
+                    "digits in five groups (a UUID)."
+                )
+            case DamagedId(_, kind):
+                what = _CORRECTIONS.get(kind, "Correct the {id}.")
+                return what.format(id=_ID[role])
+            case _:
+                pass
+    if row.company_id is None and row.contact_id is None:
+        wanted = " or ".join(_ID[role] for role in roles) or "ID"
+        return f"Add the {wanted}."
+    return "Correct the value that the reason names."

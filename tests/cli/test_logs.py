@@ -1,0 +1,51 @@
+"""What a log shows: date and batch of each block, and why rows failed again."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from batchrun.sandbox import SandboxSettings, running
+from tests.cli.conftest import SPEED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+
+def test_retry_says_why_rows_failed_again(batchrun: CommandLine, accounts: Path) -> None:
+    with running(SandboxSettings(rate_per_minute=None, fail=1.0), speed=SPEED) as url:
+        batchrun.connect(url, speed=SPEED)
+        batchrun("run", accounts.name, "-w", "Account Research", "--yes")
+        ended = batchrun("retry", "--yes")
+    reasons = [line for line in ended.stderr.splitlines() if line.startswith("Again: ")]
+    assert reasons
+    assert all("row" in line and line.endswith(".") for line in reasons)
+    assert ended.stdout.splitlines()[-1].startswith("Workbook: ")
+
+
+def test_each_block_in_a_log_begins_with_the_date_and_what_is_run(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with running(SandboxSettings(rate_per_minute=None, fail=1.0), speed=SPEED) as url:
+        batchrun.connect(url, speed=SPEED)
+        blocks = [
+            batchrun("run", accounts.name, "-w", "Account Research", "--yes", "--limit", "1"),
+            batchrun("resume"),
+            batchrun("retry", "--yes"),
+            batchrun("resume", "--all"),
+        ]
+    found = [re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (.+)", each.stdout) for each in blocks]
+    said = [found and found[1] for found in found]
+    assert said[0] == "List accounts.csv"
+    assert all(each and each.startswith("Batch ") for each in said[1:3])
+    assert blocks[3].stdout.startswith("Nothing left to do in the journal")
+
+
+def test_a_script_that_captures_the_path_gets_no_date(
+    batchrun: CommandLine, accounts: Path, sandbox: str
+) -> None:
+    ended = batchrun("run", accounts.name, "-w", "Account Research", "--yes", "--quiet")
+    assert ended.stdout.splitlines() == [str(accounts.with_name("accounts.results.xlsx"))]
+    assert batchrun("retry", "--yes", "--json").stdout.startswith("{")

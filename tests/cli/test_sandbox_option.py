@@ -1,0 +1,157 @@
+"""`--sandbox`: every command has it, and every command printed after it has it, too."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import openpyxl
+import pytest
+import typer
+
+from batchrun.cli import app
+from batchrun.cli.output import name_commands, repeat_options, runnable_commands
+from batchrun.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine, Ended
+
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+WITHOUT = {"help", "sandbox", "version"}
+RUN = ("run", "accounts.csv", "-w", "Account Research", "--sandbox", "--yes")
+
+
+def printed_commands(ended: Ended) -> list[str]:
+    text = ended.stdout + ended.stderr
+    return re.findall(r"batchrun (?:run|resume|retry|status|batches|export|workflows)\b.*", text)
+
+
+def test_every_command_that_uses_the_service_or_the_journal_has_the_option() -> None:
+    options = {
+        name: {each for p in one.params for each in p.opts} for name, one in COMMANDS.items()
+    }
+    assert {name for name, found in options.items() if "--sandbox" not in found} == WITHOUT
+
+
+def test_workflows_doctor_and_config_show_the_sandbox_without_a_key(batchrun: CommandLine) -> None:
+    listed = batchrun("workflows", "--sandbox")
+    assert (listed.exit_code, "wf_account_research" in listed.stdout) == (ExitCode.COMPLETED, True)
+    found = batchrun("doctor", "--sandbox")
+    assert found.exit_code == ExitCode.COMPLETED
+    assert "sandbox.db" in found.stdout
+    shown = batchrun("config", "--sandbox")
+    assert re.search(r"^journal +\S+sandbox\.db +option --sandbox$", shown.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["login", "logout"])
+def test_the_sandbox_needs_no_key(batchrun: CommandLine, command: str) -> None:
+    ended = batchrun(command, "--sandbox")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "The sandbox needs no key" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "accounts.csv"),
+        ("check", "accounts.csv"),
+        ("run", "accounts.csv", "-w", "Account Resarch"),
+        ("check", "accounts.csv", "-w", "Account Resarch"),
+        ("status",),
+        ("resume", "1129-nothing"),
+        ("retry",),
+        ("export", "-o", "out.csv"),
+        ("forget",),
+        ("forget", "1129-nothing"),
+        ("batches",),
+    ],
+)
+def test_a_printed_command_has_the_option_before_the_first_run(
+    batchrun: CommandLine, accounts: Path, words: tuple[str, ...]
+) -> None:
+    commands = printed_commands(batchrun(*words, "--sandbox"))
+    assert all("--sandbox" in command for command in commands)
+
+
+def test_a_printed_command_has_the_option_after_a_run(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    for words in (
+        ("status",),
+        ("status", "--watch"),
+        ("retry",),
+        ("retry", "--json"),
+        ("resume", "--quiet"),
+        ("retry",),
+        ("resume", "1"),
+    ):
+        ended = batchrun(*words, "--sandbox")
+        assert all("--sandbox" in command for command in printed_commands(ended)), words
+    assert "status --sandbox" not in batchrun("status").stderr
+
+
+def test_the_same_list_continues_its_unfinished_practice_and_replaces_a_finished_one(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert "Resumes: " in batchrun(*RUN).stdout
+    for _ in range(2):
+        assert batchrun(*RUN, "--again").exit_code == ExitCode.INCOMPLETE  # one row is invalid
+    assert [path.name for path in batchrun.folder.glob("*.xlsx")] == ["accounts.results.xlsx"]
+    assert len(batchrun("batches", "--sandbox").stdout.splitlines()) == 3
+
+
+def test_a_practice_workbook_with_marked_rows_is_kept_and_its_rows_can_be_sent_again(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE
+    marked = batchrun.folder / "accounts.results.xlsx"
+    book = openpyxl.load_workbook(marked)
+    sheet = book["Results"]
+    [again] = [cell.column for cell in sheet[1] if cell.value == "run again"]
+    sheet.cell(2, again).value = "x"
+    book.save(marked)
+    assert batchrun("run", "accounts.results.xlsx", "--sandbox", "--yes").exit_code == 3
+    ended = batchrun(*RUN, "--again")
+    assert "accounts.results.xlsx was there before and is left as it is." in ended.stdout
+
+
+@pytest.fixture
+def in_a_venv() -> Iterator[None]:
+    name_commands(".venv/bin/batchrun", COMMANDS)
+    repeat_options({"status": ["--sandbox", "--journal my.db"], "run": ["--sandbox"]})
+    yield
+    name_commands("batchrun", COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("See: batchrun status", "See: .venv/bin/batchrun status --sandbox --journal my.db"),
+        (
+            "batchrun status 1129-acc-f2. Then",
+            ".venv/bin/batchrun status 1129-acc-f2 --sandbox --journal my.db. Then",
+        ),
+        ("or batchrun run FILE -w NAME", "or .venv/bin/batchrun run FILE --sandbox -w NAME"),
+        ("batchrun run FILE --sandbox", ".venv/bin/batchrun run FILE --sandbox"),
+        (
+            "batchrun login or batchrun run",
+            ".venv/bin/batchrun login or .venv/bin/batchrun run --sandbox",
+        ),
+        ("batchrun run: no such option", ".venv/bin/batchrun run: no such option"),
+        ("See: batchrun run --help", "See: .venv/bin/batchrun run --help"),
+        ("batchrun runs it", "batchrun runs it"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("in_a_venv")
+def test_a_printed_command_can_be_pasted(text: str, printed: str) -> None:
+    assert runnable_commands(text) == printed
+
+
+def test_hints_in_json_can_be_pasted_too(batchrun: CommandLine, accounts: Path) -> None:
+    ended = batchrun("check", "accounts.csv", "-w", "Nothing", "--sandbox", "--json")
+    assert "batchrun workflows --sandbox" in ended.stdout

@@ -1,0 +1,79 @@
+"""A journal from a stranger: no statement of its own runs, and nothing in it fills the memory."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.errors import ExitCode
+from batchrun.journal import schema
+from tests.cli.conftest import accounts, batchrun, sandbox
+from tests.cli.test_bad_input import assert_refused, triggers_accepted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+__all__ = ["accounts", "batchrun", "sandbox"]
+
+RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
+STATEMENTS = {
+    "a trigger that sends completed jobs again": (
+        """CREATE TRIGGER again AFTER UPDATE OF state ON jobs WHEN NEW.state = 'completed'
+        BEGIN UPDATE jobs SET state = 'pending' WHERE number = NEW.number; END""",
+    ),
+    "a trigger that erases results": (
+        "CREATE TRIGGER erase AFTER INSERT ON spending BEGIN DELETE FROM jobs; END",
+    ),
+    "batchrun's own trigger with another body": (
+        "DROP TRIGGER jobs_counted",
+        """CREATE TRIGGER jobs_counted AFTER UPDATE OF state ON jobs
+        BEGIN UPDATE jobs SET state = 'pending'; END""",
+    ),
+    "a view in place of a table": (
+        "ALTER TABLE turns RENAME TO others",
+        "CREATE VIEW turns AS SELECT * FROM others",
+    ),
+    "a virtual table": (
+        "DROP TABLE turns",
+        "CREATE VIRTUAL TABLE turns USING fts5(key_hash, next_at)",
+    ),
+}
+
+
+def change(folder: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(folder / "journal" / "journal.db")) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+@pytest.mark.parametrize("kind", STATEMENTS)
+def test_a_journal_with_statements_of_its_own_is_refused(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, kind: str
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    change(tmp_path, *STATEMENTS[kind])
+    for command in (("resume",), ("resume", "--all"), ("status",), ("batches",), RUN):
+        assert_refused(batchrun(*command), ExitCode.UNUSABLE, "that batchrun did not write")
+    assert triggers_accepted(sandbox) == 1
+
+
+def test_a_table_that_batchrun_does_not_know_does_no_harm(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    change(tmp_path, "CREATE TABLE notes (text)", "CREATE INDEX noted ON notes (text)")
+    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+
+
+def test_a_few_bytes_of_a_result_do_not_become_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "MAX_RESULT_BYTES", 10_000)
+    assert schema.decode_result(zlib.compress(b'"' + b"x" * 9_000 + b'"')) == "x" * 9_000
+    for stored in (zlib.compress(b"x" * 10_000_000), b"no zlib", b""):
+        assert "not read" in str(schema.decode_result(stored))

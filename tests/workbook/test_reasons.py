@@ -1,0 +1,241 @@
+"""Rows without a result are grouped by the kind of reason, each with the advice that fits it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import openpyxl
+import pytest
+
+from batchrun.batch.export import commands_for
+from batchrun.model import BatchResults, Outcome, ResultRow, Role, Row
+from batchrun.settings.model import default_journal
+from batchrun.workbook.layout import Audience, Shape
+from batchrun.workbook.reasons import Commands, Reasons, advice
+from tests.workbook.batches import batch, company, row, sheet, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Write = Callable[..., Path]
+
+
+def failed(*messages: str, outcome: Outcome = Outcome.FAILED) -> BatchResults:
+    """A batch of rows with these messages."""
+    return batch(
+        row(number, None, outcome, message=message) for number, message in enumerate(messages)
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind", "values"),
+    [
+        (
+            'company ID: "0015g1" looks like a Salesforce ID',
+            'company ID: "0015g2" looks like a Salesforce ID',
+            "company ID: … looks like a Salesforce ID",
+            ["0015g1", "0015g2"],
+        ),
+        (
+            f"HTTP 404: Company {company(1)} not found",
+            f"HTTP 404: Company {company(2)} not found",
+            "HTTP 404: Company … not found",
+            [company(1), company(2)],
+        ),
+        ("a@b.example bounced", "c@d.example bounced", "… bounced", ["a@b.example", "c@d.example"]),
+        (
+            "no page at https://a.example/x",
+            "no page at https://b.example/y",
+            "no page at …",
+            ["https://a.example/x", "https://b.example/y"],
+        ),
+        (
+            "stopped after 3 of 7 steps",
+            "stopped after 5 of 7 steps",
+            "stopped after … of 7 steps",
+            ["3", "5"],
+        ),
+        ("“Ömer” is unknown", "“Zoë” is unknown", "… is unknown", ["Ömer", "Zoë"]),
+    ],
+)
+def test_reasons_that_differ_in_a_value_are_one_group(
+    written: Write, first: str, second: str, kind: str, values: list[str]
+) -> None:
+    path = written(failed(first, second, "something else"))
+
+    found = table(path, "Needs attention")
+
+    assert [each["reason"] for each in found] == [kind, kind, "something else"]
+    assert [each["value"] for each in found] == [*values, ""]
+    assert [bool(each["what to do"]) for each in found] == [True, False, True]
+    overview = [line[:2] for line in sheet(path, "Overview")]
+    assert [kind, 2] in overview
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("HTTP 404: not found", "HTTP 422: not found"),
+        ("no domain", "no website"),
+    ],
+)
+def test_reasons_that_differ_in_more_than_a_value_are_two_groups(
+    written: Write, first: str, second: str
+) -> None:
+    found = table(written(failed(first, second)), "Needs attention")
+
+    assert [each["reason"] for each in found] == [first, second]
+    assert "value" not in found[0]
+
+
+def test_a_reason_on_the_overview_leads_to_its_first_row(written: Write) -> None:
+    path = written(failed("no domain", "timed out", "timed out"))
+
+    opened = openpyxl.load_workbook(path)["Overview"]
+    links = {cell.value: cell.hyperlink for cells in opened for cell in cells if cell.hyperlink}
+
+    assert links["timed out"].location == "'Needs attention'!A2"
+    assert links["no domain"].location == "'Needs attention'!A4"
+
+
+def test_more_kinds_of_reasons_than_are_told_apart_are_counted_together(
+    monkeypatch: pytest.MonkeyPatch, written: Write
+) -> None:
+    monkeypatch.setattr("batchrun.workbook.reasons.MOST_KINDS", 2)
+
+    path = written(failed("one", "two", "three", "four"))
+
+    assert ["other reasons", 2] in [line[:2] for line in sheet(path, "Overview")]
+    found = [each["reason"] for each in table(path, "Needs attention")]
+    assert found == ["one", "two", "three", "four"]
+
+
+def test_a_message_may_hold_anything() -> None:
+    reasons = Reasons()
+    rows = [row(0, None, Outcome.FAILED, message=text) for text in ("a\0b 1", "a\0b 2", "", '"')]
+
+    for each in rows:
+        reasons.see(each)
+
+    assert [each.text for each in reasons.ranked()] == ["a b …", "failed", '"']
+
+
+def said(
+    message: str,
+    outcome: Outcome,
+    *,
+    cell: str = "",
+    people: bool = False,
+    execution: str | None = None,
+    resume_at: datetime | None = None,
+) -> str:
+    """The advice about a row."""
+    found = ResultRow(Row(2, (cell,)), outcome, message, execution_id=execution)
+    summary = replace(batch([found]).summary, resume_at=resume_at)
+    commands = None if people else Commands()
+    return advice(found, {Role.COMPANY: 0}, summary, commands)
+
+
+@pytest.mark.parametrize(
+    ("message", "outcome", "cell", "words"),
+    [
+        ("The step timed out.", Outcome.FAILED, "", "usually temporary"),
+        ("Service temporarily unavailable", Outcome.FAILED, "", "usually temporary"),
+        ("The record has no domain.", Outcome.FAILED, "", "Complete it in the CRM"),
+        ("No match was found", Outcome.FAILED, "", "Complete it in the CRM"),
+        ("Internal error 7", Outcome.FAILED, "", "owner of the workflow"),
+        ("HTTP 403: missing scope", Outcome.REJECTED, "", "administrator for access"),
+        ("HTTP 402: no credits", Outcome.REJECTED, "", "credits are used up"),
+        ("HTTP 404: no company", Outcome.REJECTED, "", "--only rejected -o fix.xlsx"),
+        ("HTTP 422: depth is odd", Outcome.REJECTED, "", "--only rejected -o fix.xlsx"),
+        ("HTTP 407: proxy", Outcome.REJECTED, "", "Ask your IT"),
+        ("HTTP 418: teapot", Outcome.REJECTED, "", "batchrun retry"),
+        ("x", Outcome.INVALID, "0015g00000XyZabAAB", "another kind of ID"),
+        ("x", Outcome.INVALID, "someone@example.com", "another kind of ID"),
+        ("x", Outcome.INVALID, "1.23E+17", "Excel changed the ID"),
+        ("x", Outcome.INVALID, "#REF!", "Repair the formula"),
+        ("x", Outcome.INVALID, "3f2504e0-4f89-11d3-9a0c", "The end of the ID is missing"),
+        ("x", Outcome.INVALID, "n/a", "Replace the placeholder with the company ID"),
+        ("x", Outcome.INVALID, "", "Add the company ID"),
+        ("not finished after 30 minutes", Outcome.TIMED_OUT, "", "costs nothing more"),
+        ("not sent yet", Outcome.PENDING, "", "has not been sent yet"),
+        ("not sent yet: HTTP 403: no", Outcome.PENDING, "", "administrator for access"),
+        ("lost", Outcome.IN_DOUBT, "", "never sends it again"),
+    ],
+)
+def test_each_kind_of_reason_has_the_advice_that_fits(
+    message: str, outcome: Outcome, cell: str, words: str
+) -> None:
+    assert words in said(message, outcome, cell=cell)
+    assert "batchrun" in said(message, outcome, cell=cell)
+
+
+def test_a_row_that_waits_for_the_quota_says_until_when() -> None:
+    opens = datetime(2026, 11, 25, 0, 0, tzinfo=UTC)
+
+    assert "2026-11-25 00:00 UTC" in said("not sent yet", Outcome.PENDING, resume_at=opens)
+    assert "UTC" not in said("not sent yet", Outcome.PENDING, resume_at=opens, people=True)
+    assert "researched" in said("triggered", Outcome.PENDING, execution="exec_1")
+
+
+@pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.COMPLETED])
+def test_people_are_told_without_commands(outcome: Outcome) -> None:
+    words = said("no domain", outcome, people=True)
+
+    assert words
+    assert "batchrun r" not in words
+    assert "--" not in words
+
+
+def test_commands_name_the_journal_and_the_program_as_the_shell_knows_it(written: Write) -> None:
+    commands = Commands(".venv/bin/batchrun", "--sandbox")
+    path = written(failed("no domain"), commands=commands)
+
+    [found] = table(path, "Needs attention")
+    batch_id = "1124-accounts-7f3a"
+    assert f".venv/bin/batchrun retry {batch_id} --outcome failed --sandbox" in found["what to do"]
+    facts = {line[0]: line[1] for line in sheet(path, "Run details")}
+    assert facts["write this file again with"] == (
+        f".venv/bin/batchrun export {batch_id} -o OUT.xlsx --sandbox"
+    )
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_a_row_of_results_is_named_where_it_is_not_the_line_of_the_list(
+    written: Write, audience: Audience
+) -> None:
+    lines = (5, 7, 8)
+    rows = [
+        replace(row(at, None, Outcome.FAILED, message="x"), row=Row(line, (company(at), "A")))
+        for at, line in enumerate(lines)
+    ]
+
+    found = table(written(batch(rows), Shape(audience=audience)), "Needs attention")
+
+    assert [(each["line"], each["row in Results"]) for each in found] == [(5, 2), (7, 3), (8, 4)]
+
+
+def test_the_row_of_results_is_left_out_where_it_is_the_line_of_the_list(written: Write) -> None:
+    assert "row in Results" not in table(written(failed("x")), "Needs attention")[0]
+
+
+@pytest.mark.parametrize(
+    ("journal", "address", "options"),
+    [
+        ("{usual}", "https://api.example.com/v1", ""),
+        ("{folder}/sandbox.db", "http://127.0.0.1:8080", "--sandbox"),
+        ("{folder}/imitated.db", "http://localhost:8080", "--sandbox"),
+        ("/data/sandbox.db", "https://api.example.com/v1", "--journal /data/sandbox.db"),
+        ("/data/my lists.db", "https://api.example.com/v1", "--journal '/data/my lists.db'"),
+    ],
+)
+def test_commands_find_the_batch_again(journal: str, address: str, options: str) -> None:
+    usual = default_journal()
+    location = journal.format(usual=usual, folder=usual.parent)
+
+    commands = commands_for(location, batch([], base_url=address).summary)
+
+    assert commands("resume 1") == f"batchrun resume 1 {options}".strip()
