@@ -219,13 +219,12 @@ StopAfterFailures: TypeAlias = Annotated[
 ]
 Workers: TypeAlias = Annotated[
     int | None,
-    typer.Option(
+    _spending(
         metavar="N",
         min=1,
         max=64,
         help="Processes on this machine that work on the batch. Only needed above 60,000 requests "
         "a minute. [default: 1] [env: BATCHRUN_WORKERS]",
-        rich_help_panel=THE_BATCH,
     ),
 ]
 Doubts: TypeAlias = Annotated[
