@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from batchrun.errors import JournalError, JournalLostError, NoBatchError
+from batchrun.errors import HeldError, JournalError, JournalLostError, NoBatchError
 from batchrun.journal.creation import (
     BatchMaker,
     batches_of,
@@ -358,6 +358,11 @@ class Journal:
 
     def _erase(self, batch_id: str) -> None:
         with self.hold(batch_id):
+            if self.slices(batch_id).others_work():
+                raise HeldError(
+                    f"Workers are still working on batch {batch_id}.",
+                    f"Watch them with: batchrun status {batch_id}",
+                )
             self._set(batch_id, incomplete=1)
             BatchMaker(self._engine, batch_id).erase()
             self._rescue(batch_id).discard()

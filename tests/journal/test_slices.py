@@ -149,6 +149,18 @@ def test_who_takes_the_batch_over_leaves_living_workers_their_slices(location: s
             one.slices(batch_id).cut(3, alone=False)
 
 
+def test_a_batch_that_workers_work_on_is_not_forgotten(location: str) -> None:
+    """Though the process that began it is dead."""
+    with Journal(location) as one, Journal(location) as other:
+        with open_batch(one) as batch_id:
+            numbers(other.jobs(batch_id, "key", leads=False))
+        with pytest.raises(HeldError, match="still working"):
+            one.forget(batch_id)
+        other.slices(batch_id).release()
+        one.forget(batch_id)
+        assert one.batches() == []
+
+
 def test_a_closed_batch_is_only_for_the_process_that_holds_it(location: str) -> None:
     with Journal(location) as one, Journal(location) as other, open_batch(one) as batch_id:
         worker = other.jobs(batch_id, "key", leads=False)
