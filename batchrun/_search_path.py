@@ -1,4 +1,4 @@
-"""What a command must not import: anything from the folder the user is in.
+"""What a command must not import or run: anything from the folder the user is in.
 
 This module is loaded first, and imports only what the interpreter itself has loaded before.
 """
@@ -15,12 +15,14 @@ def _is_command() -> bool:
 
 
 def forget_current_folder() -> None:
-    """Take the current folder off the search path, where this is the command.
+    """Take the current folder off the search paths, where this is the command.
 
-    The folder may be a stranger's. ``python -m`` puts it first on the path, and an empty entry in
-    PYTHONPATH puts it somewhere. In a program of its own a user decides what is imported, so there
-    the path stays as it is.
+    The folder may be a stranger's. ``python -m`` puts it first on ``sys.path``, and an empty or
+    relative entry in PYTHONPATH or PATH puts it somewhere. In a program of its own a user decides
+    what is imported, so there the paths stay as they are.
     """
+    programs = os.environ.get("PATH", "").split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join(entry for entry in programs if os.path.isabs(entry))
     try:
         here = os.path.realpath(os.getcwd())
     except OSError:  # the folder is gone

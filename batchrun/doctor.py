@@ -1,4 +1,4 @@
-"""All checks, in the order they are reported."""
+"""What `batchrun doctor` checks, in the order in which it reports."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """How a thing is."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -58,13 +58,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """What one check found.
 
     Attributes:
-        name: What it is.
-        verdict: How it is.
-        text: What was found; nothing of a key but its end, no password; its parameters marked.
-        advice: What to do about it; ``""`` for nothing; its parameters marked.
+        name: What was checked.
+        verdict: The result.
+        text: What was found. It holds no password, and of a key at most the end.
+        advice: What to do about it; ``""`` for nothing.
         exit_code: How the command ends if it is a fault.
     """
 
@@ -75,66 +75,68 @@ class Finding:
     exit_code: ExitCode = ExitCode.UNUSABLE
 
 
-def finding_of(name: str, error: BatchrunError) -> Finding:
-    """The fault that an error tells."""
-    return Finding(name, Verdict.FAULT, error.what, error.hint, error.exit_code)
+def _ok(name: str, text: str) -> Finding:
+    return Finding(name, Verdict.OK, text)
+
+
+def _warning(name: str, text: str, advice: str) -> Finding:
+    return Finding(name, Verdict.WARNING, text, advice)
+
+
+def _fault(name: str, text: str, advice: str, exit_code: ExitCode = ExitCode.UNUSABLE) -> Finding:
+    return Finding(name, Verdict.FAULT, text, advice, exit_code)
 
 
 def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
-    """How the command ends: by the gravest fault; warnings are none."""
+    """How the command ends: with the code of the most serious fault; warnings don't count."""
     codes = {found.exit_code for found in findings if found.verdict is Verdict.FAULT}
-    gravest = (ExitCode.KEY_REFUSED, ExitCode.PAUSED, ExitCode.UNUSABLE)
-    return next((code for code in gravest if code in codes), ExitCode.COMPLETED)
+    by_weight = (ExitCode.KEY_REFUSED, ExitCode.PAUSED, ExitCode.UNUSABLE)
+    return next((code for code in by_weight if code in codes), ExitCode.COMPLETED)
 
+
+async def examine(terminal: Terminal, **overrides: object) -> list[Finding]:
+    """Run all checks. They send one request, trigger nothing and change nothing.
+
+    Args:
+        terminal: Where output goes.
+        overrides: Settings from options.
+    """
+    found = [*_versions(), examine_terminal(terminal), examine_proxies(os.environ)]
+    try:
+        files = find_configuration()
+        found.append(_configuration(files))
+        settings = load_settings(files, **overrides)
+    except BatchrunError as error:
+        return [*found, _fault("Settings", error.what, error.hint)]
+    return [*found, _journal(settings.journal), *await _service(settings)]
+
+
+# this machine
 
 PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
     *("pydantic", "keyring"),
 )
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-
-_NARROW = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """The terminal, as the command line sees it.
-
-    Attributes:
-        encoding: Of standard output.
-        columns: How wide it is.
-        shown: Whether somebody sees the output: a terminal, not a file or a pipe.
-        typed: Whether somebody can answer a question.
-    """
-
-    encoding: str
-    columns: int
-    shown: bool
-    typed: bool
+NARROW_COLUMNS = 60
+"""A narrower terminal can't show the whole progress bar."""
 
 
-def examine_versions() -> list[Finding]:
-    """What runs here."""
-    packages = ", ".join(f"{name} {_version(name) or 'missing'}" for name in PACKAGES)
-    extras = [
-        f"{name} ({package} {found})" if found else f"{name}: not installed"
-        for name, module in EXTRAS.items()
-        for package in [module.replace("_", "-")]
-        for found in [_version(package)]
-    ]
-    missing = [name for name in PACKAGES if _version(name) is None]
+def _versions() -> list[Finding]:
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    versions = {name: _version(name) for name in PACKAGES}
+    packages = ", ".join(f"{name} {found or 'missing'}" for name, found in versions.items())
+    extras = []
+    for extra, module in EXTRAS.items():
+        package = module.replace("_", "-")
+        found = _version(package)
+        extras.append(f"{extra} ({package} {found})" if found else f"{extra}: not installed")
     return [
-        Finding(
-            "batchrun", Verdict.OK, f"{__version__}, Python {platform.python_version()}, {system}"
-        ),
-        Finding(
-            "Packages",
-            Verdict.FAULT if missing else Verdict.OK,
-            packages,
-            repair_hint() if missing else "",
-        ),
-        Finding("Extras", Verdict.OK, "; ".join(extras)),
+        _ok("batchrun", f"{__version__}, Python {platform.python_version()}, {system}"),
+        _ok("Packages", packages)
+        if all(versions.values())
+        else _fault("Packages", packages, repair_hint()),
+        _ok("Extras", "; ".join(extras)),
     ]
 
 
@@ -145,63 +147,21 @@ def _version(package: str) -> str | None:
         return None
 
 
-def examine_terminal(terminal: Terminal) -> Finding:
-    """Where output goes."""
-    kind = "a terminal" if terminal.shown else "no terminal: plain lines instead of a bar"
-    answers = "" if terminal.typed else "; nobody can answer a question, so --yes is needed"
-    text = f"{kind}, {terminal.columns} columns, {terminal.encoding}{answers}"
-    if not terminal.encoding.lower().replace("-", "").startswith("utf"):
-        return Finding(
-            "Terminal",
-            Verdict.WARNING,
-            text,
-            "Characters it lacks are shown as question marks; PYTHONUTF8=1 helps. "
-            "Workbooks are not concerned.",
-        )
-    if terminal.shown and terminal.columns < _NARROW:
-        return Finding("Terminal", Verdict.WARNING, text, "A wider window shows the whole bar.")
-    return Finding("Terminal", Verdict.OK, text)
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The terminal, as the command line sees it.
 
+    Attributes:
+        encoding: Of standard output.
+        columns: How wide it is.
+        shown: Whether standard output is a terminal, not a file or a pipe.
+        typed: Whether standard input is one, so that a question can be answered.
+    """
 
-def examine_proxies(environment: Mapping[str, str]) -> Finding:
-    """Which variables change the way to the service; passwords in them are not shown."""
-    said = {name: value for name, value in environment.items() if name.upper() in PROXIES and value}
-    if not said:
-        return Finding("Proxy", Verdict.OK, "none set")
-    shown = ", ".join(f"{name}={without_user(value)}" for name, value in sorted(said.items()))
-    lost = [
-        name
-        for name, value in said.items()
-        if name.upper().startswith("SSL_CERT") and not Path(value).exists()
-    ]
-    if lost:
-        return Finding(
-            "Proxy", Verdict.FAULT, shown, f"{', '.join(lost)} leads nowhere: correct or unset it."
-        )
-    return Finding("Proxy", Verdict.OK, shown)
-
-
-def examine_configuration(files: Configuration) -> Finding:
-    """Which files count, and whether one that holds keys is readable by others."""
-    stored, kept = stored_profiles(), "no profile"
-    known = stored.all()
-    if known:
-        kept = ", ".join(f"{one.name} {masked_end(one.end)} ({one.kept})" for one in known.values())
-    named = ", ".join(str(each.path) for each in files.files) or "no batchrun.toml"
-    text = f"{named}; {kept}"
-    if any(one.kept is Kept.FILE for one in known.values()) and _open_to_others(stored.path):
-        return Finding(
-            "Files",
-            Verdict.FAULT,
-            f"{text}; others can read {stored.path}",
-            "Have the key replaced, and close the file: "
-            f"{quoted_command('chmod', '600', str(stored.path))}",
-        )
-    return Finding("Files", Verdict.OK, text)
-
-
-def _open_to_others(path: Path) -> bool:
-    return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+    encoding: str
+    columns: int
+    shown: bool
+    typed: bool
 
 
 def terminal_of_process() -> Terminal:
@@ -214,92 +174,139 @@ def terminal_of_process() -> Terminal:
     )
 
 
-LITTLE_BYTES = 500_000_000
-"""A disk with less free is worth a word: a run keeps its results in the journal."""
+def examine_terminal(terminal: Terminal) -> Finding:
+    """Check the terminal's encoding and width."""
+    kind = "a terminal" if terminal.shown else "no terminal: plain lines instead of a bar"
+    answers = "" if terminal.typed else "; nobody can answer a question, so --yes is needed"
+    text = f"{kind}, {terminal.columns} columns, {terminal.encoding}{answers}"
+    if not terminal.encoding.lower().replace("-", "").startswith("utf"):
+        advice = "Characters it lacks appear as question marks; PYTHONUTF8=1 helps. "
+        return _warning("Terminal", text, f"{advice}Workbooks are not affected.")
+    if terminal.shown and terminal.columns < NARROW_COLUMNS:
+        return _warning("Terminal", text, "A wider window shows the whole bar.")
+    return _ok("Terminal", text)
 
 
-def examine_journal(location: str) -> Finding:
-    """How the journal is."""
+def examine_proxies(environment: Mapping[str, str]) -> Finding:
+    """Check the variables for proxies and certificates; passwords in them are hidden."""
+    given = {
+        name: value for name, value in environment.items() if name.upper() in PROXIES and value
+    }
+    text = ", ".join(f"{name}={without_user(value)}" for name, value in sorted(given.items()))
+    missing = [
+        name
+        for name, value in given.items()
+        if name.upper().startswith("SSL_CERT") and not Path(value).exists()
+    ]
+    if missing:
+        return _fault("Proxy", text, f"{', '.join(missing)} leads nowhere: correct or unset it.")
+    return _ok("Proxy", text or "none set")
+
+
+def _configuration(files: Configuration) -> Finding:
+    """Check which configuration files count, and whether others can read stored keys."""
+    stored = stored_profiles()
+    known = stored.all()
+    profiles = ", ".join(f"{one.name} {masked_end(one.end)} ({one.kept})" for one in known.values())
+    paths = ", ".join(str(each.path) for each in files.files) or "no batchrun.toml"
+    text = f"{paths}; {profiles or 'no profile'}"
+    if any(one.kept is Kept.FILE for one in known.values()) and _is_open_to_others(stored.path):
+        close = quoted_command("chmod", "600", str(stored.path))
+        advice = f"Replace the key, since others may know it, and close the file: {close}"
+        return _fault("Files", f"{text}; others can read {stored.path}", advice)
+    return _ok("Files", text)
+
+
+def _is_open_to_others(path: Path) -> bool:
+    return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+# the journal
+
+LITTLE_FREE_BYTES = 500_000_000
+"""Less free disk space than this is a warning: a run keeps its results in the journal."""
+
+_ELSEWHERE = "Name another place with --journal or BATCHRUN_JOURNAL."
+
+
+def _journal(location: str) -> Finding:
     if is_server(location):
-        return _on_a_server(location)
+        return _journal_on_server(location)
     path = Path(location).expanduser().absolute()
     folder = next(each for each in path.parents if each.exists())
+    found = _place(path, folder)
+    if found is None and path.exists():
+        found = _contents(path)
+    if found is None:
+        found = _ok("Journal", f"none yet; the first run makes {path}")
     free = shutil.disk_usage(folder).free
-    found = _place(path, folder) or (_contents(path) if path.exists() else _none_yet(path))
     if found.verdict is Verdict.FAULT:
         return found
     text = f"{found.text}; {free / 1e9:,.1f} GB free"
-    if free < LITTLE_BYTES:
-        return Finding("Journal", Verdict.WARNING, text, "Make room before a long run.")
+    if free < LITTLE_FREE_BYTES:
+        return _warning("Journal", text, "Free some disk space before a long run.")
+    if _others_can_replace_files(folder):
+        text += f"; every user of this machine can replace files in {folder}"
+        return _warning("Journal", text, _ELSEWHERE)
     return replace(found, text=text)
 
 
-def _none_yet(path: Path) -> Finding:
-    return Finding("Journal", Verdict.OK, f"none yet; the first run makes {path}")
-
-
 def _place(path: Path, folder: Path) -> Finding | None:
-    """What is wrong with where it is, if anything is."""
+    """What is wrong with the journal's place; ``None`` for nothing."""
     filesystem = network_filesystem(folder.resolve())
     if filesystem is not None:
-        return _fault(f"{path} is on a network drive ({filesystem})", _ELSEWHERE)
+        return _fault("Journal", f"{path} is on a network drive ({filesystem})", _ELSEWHERE)
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        return _fault(f"{path} can't be written", f"Give yourself the right to, or {_ELSEWHERE}")
+        advice = f"Give yourself permission. {_ELSEWHERE}"
+        return _fault("Journal", f"{path} can't be written", advice)
     return None
 
 
+def _others_can_replace_files(folder: Path) -> bool:
+    mode = folder.stat().st_mode
+    return os.name == "posix" and bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+
+
 def _contents(path: Path) -> Finding:
-    """How a journal that is there is."""
     try:
-        flaws, schema, there = _read(path)
+        damage, schema, count = _read(path)
     except sqlite3.Error as error:
-        flaws, schema, there = str(error), "", 0
-    if flaws != "ok":
-        return _fault(f"{path} is damaged: {flaws}", f"Put a copy back, or {_ELSEWHERE}")
-    found = _of_schema(str(path), schema, there, ", whole")
-    if found.verdict is Verdict.OK and os.name == "posix" and path.stat().st_mode & 0o077:
-        advice = f"Close it to others: {quoted_command('chmod', '600', str(path))}"
-        return replace(found, verdict=Verdict.WARNING, advice=advice)
+        damage, schema, count = str(error), "", 0
+    if damage:
+        return _fault("Journal", f"{path} is damaged: {damage}", f"Restore a copy. {_ELSEWHERE}")
+    found = _of_schema(str(path), schema, count, ", whole")
+    if found.verdict is Verdict.OK and _is_open_to_others(path):
+        close = quoted_command("chmod", "600", str(path))
+        return _warning("Journal", found.text, f"Close it to others: {close}")
     return found
 
 
-def _of_schema(name: str, schema: str, there: int, state: str = "") -> Finding:
-    """Whether a journal with this schema version can be used."""
-    if not schema.isdecimal():
-        return _fault(f"{name} is not a journal of batchrun", _ELSEWHERE)
-    if int(schema) > SCHEMA_VERSION:
-        return _fault(
-            f"{name} was written by a newer batchrun (schema {schema})",
-            update_hint(),
-        )
-    text = f"{name}, schema {schema}{state}, {plural(there, 'batch', 'batches')}"
-    return Finding("Journal", Verdict.OK, text)
-
-
-_OF_ITS_OWN = "Give it a database of its own, such as: CREATE DATABASE batchrun OWNER USER"
-_ELSEWHERE = "name another place with --journal or BATCHRUN_JOURNAL."
-
-
-def _fault(text: str, advice: str) -> Finding:
-    return Finding("Journal", Verdict.FAULT, text, advice[0].upper() + advice[1:])
-
-
 def _read(path: Path) -> tuple[str, str, int]:
-    """What SQLite's quick check says, the schema's version, and how many batches there are."""
+    """What SQLite's quick check finds wrong, the schema's version, and the number of batches."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-        flaws = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if flaws != "ok":
-            return str(flaws), "", 0
+        checked = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if checked != "ok":
+            return checked, "", 0
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         if not {"meta", "batches"} <= tables:
-            return "ok", "", 0
+            return "", "", 0
         found = database.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
-        [batches] = database.execute("SELECT count(*) FROM batches").fetchone()
-        return "ok", "" if found is None else str(found[0]), int(batches)
+        [count] = database.execute("SELECT count(*) FROM batches").fetchone()
+        return "", "" if found is None else str(found[0]), int(count)
 
 
-def _on_a_server(location: str) -> Finding:
-    """How a database of a server is; in a transaction that may write nothing."""
+def _of_schema(name: str, schema: str, count: int, state: str = "") -> Finding:
+    """Whether a journal with this schema version can be used."""
+    if not schema.isdecimal():
+        return _fault("Journal", f"{name} is not a journal of batchrun", _ELSEWHERE)
+    if int(schema) > SCHEMA_VERSION:
+        text = f"{name} was written by a newer batchrun (schema {schema})"
+        return _fault("Journal", text, update_hint())
+    return _ok("Journal", f"{name}, schema {schema}{state}, {plural(count, 'batch', 'batches')}")
+
+
+def _journal_on_server(location: str) -> Finding:
+    """Check a database of a server, in a read-only transaction."""
     name = shown(location)
     try:
         engine = connect_to_server(location)
@@ -310,59 +317,58 @@ def _on_a_server(location: str) -> Finding:
         finally:
             engine.dispose()
     except JournalError as error:
-        return _fault(error.what, error.hint or _ELSEWHERE)
+        return _fault("Journal", error.what, error.hint or _ELSEWHERE)
     except SQLAlchemyError as error:
         found = unusable(name, error)
-        return _fault(found.what, found.hint)
+        return _fault("Journal", found.what, found.hint)
 
 
 def _tables(connection: Connection, name: str) -> Finding:
-    """How a server's tables are, and whether there are any."""
     tables = set(inspect(connection).get_table_names())
     if not tables:
         may = func.has_schema_privilege(func.current_schema(), "CREATE")
         if connection.scalar(select(may)):
-            return Finding("Journal", Verdict.OK, f"none yet; the first run makes it in {name}")
-        return _fault(f"{name}: this user may make no tables there", _OF_ITS_OWN)
-    found = None
+            return _ok("Journal", f"none yet; the first run makes it in {name}")
+        advice = "Create a database for it, such as: CREATE DATABASE batchrun OWNER USER"
+        return _fault("Journal", f"{name}: this user may make no tables there", advice)
+    schema = None
     if {"meta", "batches"} <= tables:
-        found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-    batches_there = 0
-    if found is not None and found.isdecimal():
-        batches_there = connection.scalar(select(func.count()).select_from(batches)) or 0
-    return _of_schema(name, found or "", batches_there)
+        schema = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+    count = 0
+    if schema is not None and schema.isdecimal():
+        count = connection.scalar(select(func.count()).select_from(batches)) or 0
+    return _of_schema(name, schema or "", count)
 
+
+# the service
 
 CLOCK_SECONDS = 60.0
-"""A clock that is further off than this is worth a word."""
+"""A clock that is off by more than this is a warning."""
 
 _UNTRIED = "workflows:execute can't be tried without paying"
 
 
-async def examine_service(settings: Settings) -> list[Finding]:
-    """Whether the service can be used; one request."""
+async def _service(settings: Settings) -> list[Finding]:
+    """Check key, network, service, scopes, clock and quota with one request."""
     try:
         access = find_access(settings)
         base_url = checked_base_url(access.base_url)
     except BatchrunError as error:
-        return [finding_of("Key", error)]
-    whose = "PGAI_API_KEY" if access.profile is None else f"profile {access.profile}"
-    found = [Finding("Key", Verdict.OK, f"{masked_key(access.key)} ({whose}) for {base_url}")]
-    way = await _way(base_url, settings.timeout_seconds)
-    found.append(way)
-    if way.verdict is Verdict.FAULT:
-        return found
+        return [_fault("Key", error.what, error.hint, error.exit_code)]
+    source = "PGAI_API_KEY" if access.profile is None else f"profile {access.profile}"
+    key = _ok("Key", f"{masked_key(access.key)} ({source}) for {base_url}")
+    network = await _network(base_url, settings.timeout_seconds)
+    if network.verdict is Verdict.FAULT:
+        return [key, network]
     try:
         async with Client(access.key, base_url, timeout_seconds=settings.timeout_seconds) as client:
             began = time.time()
             probe = await client.probe()
     except BatchrunError as error:
-        return [
-            *found,
-            finding_of("Service", error),
-        ]
+        return [key, network, _fault("Service", error.what, error.hint, error.exit_code)]
     return [
-        *found,
+        key,
+        network,
         _answer(probe, base_url),
         *_scopes(probe),
         *_clock(probe, began + probe.seconds / 2, settings.speed),
@@ -370,38 +376,32 @@ async def examine_service(settings: Settings) -> list[Finding]:
     ]
 
 
-async def _way(base_url: str, patience_seconds: float) -> Finding:
-    """Whether the address is found, and an encrypted connection comes about; no request."""
+async def _network(base_url: str, timeout_seconds: float) -> Finding:
+    """Check that the host name is found and a connection can be made; no request is sent."""
     parts = urlsplit(base_url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     if not is_loopback(base_url) and proxy_for(base_url) is not None:
-        return Finding("Way", Verdict.OK, f"to {host} by the proxy that is set")
+        return _ok("Network", f"to {host} through the proxy that is set")
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(patience_seconds):
+        async with asyncio.timeout(timeout_seconds):
             loop = asyncio.get_running_loop()
             addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            named = time.perf_counter() - began
-            encrypted = await _connect(host, port, encrypt=parts.scheme == "https")
-            connected = time.perf_counter() - began - named
+            resolved = time.perf_counter()
+            protocol = await _connect(host, port, encrypt=parts.scheme == "https")
+            connected = time.perf_counter()
     except (OSError, ssl.SSLError) as error:
-        return Finding(
-            "Way",
-            Verdict.FAULT,
-            f"{host}, port {port}: {describe(error)}",
-            "Check the network, a firewall, the proxy and the base URL (BATCHRUN_BASE_URL).",
-            ExitCode.PAUSED,
-        )
-    found = addresses[0][4][0]
-    text = (
-        f"{host} is {found} ({named * 1000:.0f} ms), {encrypted or 'not encrypted'} "
-        f"({connected * 1000:.0f} ms)"
+        advice = "Check the network, a firewall, the proxy and the base URL (BATCHRUN_BASE_URL)."
+        return _fault("Network", f"{host}, port {port}: {describe(error)}", advice, ExitCode.PAUSED)
+    return _ok(
+        "Network",
+        f"{host} is {addresses[0][4][0]} ({(resolved - began) * 1000:.0f} ms), "
+        f"{protocol or 'not encrypted'} ({(connected - resolved) * 1000:.0f} ms)",
     )
-    return Finding("Way", Verdict.OK, text)
 
 
 async def _connect(host: str, port: int, *, encrypt: bool) -> str | None:
-    """Connect and hang up; the protocol that encrypts."""
+    """Connect and hang up; the version of TLS, ``None`` without."""
     context = httpx.create_ssl_context() if encrypt else None
     _, writer = await asyncio.open_connection(host, port, ssl=context)
     try:
@@ -414,47 +414,40 @@ async def _connect(host: str, port: int, *, encrypt: bool) -> str | None:
 def _answer(probe: Probe, base_url: str) -> Finding:
     took = f"after {probe.seconds * 1000:.0f} ms"
     if probe.status is None:
-        return Finding(
-            "Service",
-            Verdict.FAULT,
-            f"no answer from {base_url}: {probe.reason}",
-            "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL).",
-            ExitCode.PAUSED,
-        )
-    if probe.status in {200, 401, 403} and (probe.status != 200 or not probe.reason):
-        return Finding("Service", Verdict.OK, f"answers {took} (HTTP {probe.status})")
+        advice = "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL)."
+        text = f"no answer from {base_url}: {probe.reason}"
+        return _fault("Service", text, advice, ExitCode.PAUSED)
+    if probe.status in {401, 403} or (probe.status == 200 and not probe.reason):
+        return _ok("Service", f"answers {took} (HTTP {probe.status})")
     advice = "Try again later; or check the base URL (BATCHRUN_BASE_URL)."
     text = f"HTTP {probe.status} {took}: {probe.reason}"
-    return Finding("Service", Verdict.FAULT, text, advice, ExitCode.PAUSED)
+    return _fault("Service", text, advice, ExitCode.PAUSED)
 
 
 def _scopes(probe: Probe) -> list[Finding]:
-    refused = ExitCode.KEY_REFUSED
     match probe.status:
         case 200 if not probe.reason:
             text = f"workflows:read: yes, {plural(probe.workflows, 'workflow')}; {_UNTRIED}"
-            return [Finding("Scopes", Verdict.OK, text)]
+            return [_ok("Scopes", text)]
         case 401:
-            advice = "Get the current key, and keep it with: batchrun login"
             text = f"the service does not know the key: {probe.reason}"
-            return [Finding("Scopes", Verdict.FAULT, text, advice, refused)]
+            advice = "Get your current key and save it with: batchrun login"
         case 403:
-            advice = "Have the key given workflows:read and workflows:execute."
             text = f"workflows:read: no ({probe.reason}); {_UNTRIED}"
-            return [Finding("Scopes", Verdict.FAULT, text, advice, refused)]
+            advice = "Ask for a key with the scopes workflows:read and workflows:execute."
         case _:
             return []
+    return [_fault("Scopes", text, advice, ExitCode.KEY_REFUSED)]
 
 
 def _clock(probe: Probe, local: float, speed: float) -> list[Finding]:
     if probe.dated is None or speed != 1:
-        return []  # a sandbox that is faster than the clock has a time of its own
+        return []  # a sandbox in compressed time has a clock of its own
     off = local - probe.dated
     text = f"{abs(off):,.0f} s {'ahead of' if off > 0 else 'behind'} the service's"
     if abs(off) > CLOCK_SECONDS:
-        advice = "Set it: it decides when the quota's day starts."
-        return [Finding("Clock", Verdict.WARNING, text, advice)]
-    return [Finding("Clock", Verdict.OK, text)]
+        return [_warning("Clock", text, "Set it: it decides when the quota's day starts.")]
+    return [_ok("Clock", text)]
 
 
 def _quota(probe: Probe) -> list[Finding]:
@@ -462,33 +455,11 @@ def _quota(probe: Probe) -> list[Finding]:
         return []
     quota = probe.quota
     if quota is None or (quota.limit is None and quota.remaining is None):
-        text = "the service says nothing of it; 60 requests a minute are assumed"
-        return [Finding("Quota", Verdict.OK, text)]
+        return [_ok("Quota", "the service does not say; 60 requests a minute are assumed")]
     resets = "" if quota.reset_seconds is None else f", resets in {quota.reset_seconds:,.0f} s"
     left = "?" if quota.remaining is None else f"{quota.remaining:,}"
     limit = "? requests" if quota.limit is None else plural(quota.limit, "request")
     text = f"{left} of {limit} left{resets}"
     if quota.remaining == 0:
-        return [Finding("Quota", Verdict.WARNING, text, "Wait for it, or run with --wait.")]
-    return [Finding("Quota", Verdict.OK, text)]
-
-
-async def examine(terminal: Terminal, **overrides: object) -> list[Finding]:
-    """Look at everything; one request is sent, nothing is triggered or changed.
-
-    Args:
-        terminal: Where output goes.
-        overrides: Settings that options gave.
-    """
-    found = [
-        *examine_versions(),
-        examine_terminal(terminal),
-        examine_proxies(os.environ),
-    ]
-    try:
-        files = find_configuration()
-        found.append(examine_configuration(files))
-        settings = load_settings(files, **overrides)
-    except BatchrunError as error:
-        return [*found, Finding("Settings", Verdict.FAULT, error.what, error.hint)]
-    return [*found, examine_journal(settings.journal), *await examine_service(settings)]
+        return [_warning("Quota", text, "Wait for it, or run with --wait.")]
+    return [_ok("Quota", text)]

@@ -159,14 +159,16 @@ def parameter_lines(plan: Plan) -> list[str]:
     """What each parameter sends, with an example."""
     lines = []
     for name, at in plan.parameters.columns.items():
-        cells = plan.table.cells[at].tolist()
-        filled = [cell for cell in cells if cell not in (None, "")]
+        filled, first = 0, None
+        for cell in plan.table.cells[at]:
+            if cell not in (None, ""):
+                filled, first = filled + 1, cell if first is None else first
         column = plan.table.header[at] or f"column {at + 1}"
         example = ""
         if filled:
-            shown = as_displayed(filled[0], dict(plan.table.source.formats).get(at, ""))
+            shown = as_displayed(first, dict(plan.table.source.formats).get(at, ""))
             example = f", for example {one_line(str(shown), EXAMPLE_WIDTH)}"
-        rows = f"{len(filled):,} of {plural(len(cells), 'row')}"
+        rows = f"{filled:,} of {plural(len(plan.table), 'row')}"
         lines.append(f"{name}: from {column}, {rows}{example}")
     for name, value in plan.parameters.constant.items():
         if name not in plan.parameters.columns:
@@ -592,7 +594,11 @@ def why_beside(report: Report) -> str:
     usual = path.with_stem(numbered[1])
     if not usual.exists():
         return ""
-    return f"{usual.name} was there before and is left as it is. {path.name} is the newest."
+    from batchrun import Rerun
+
+    other = Rerun.batch_of(usual)
+    holds = "was there before" if other is None else f"holds the results of batch {other}"
+    return f"{usual.name} {holds} and is left as it is. {path.name} is the newest."
 
 
 def notice_of(report: Report) -> Notice:

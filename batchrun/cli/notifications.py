@@ -65,8 +65,13 @@ $app = '{1AC14E77-02E7-4E5D-B744-2EB1AE5198B7}\\WindowsPowerShell\\v1.0\\powersh
 $note = [Windows.UI.Notifications.ToastNotification]::new($toast)
 $manager::CreateToastNotifier($app).Show($note)
 """.replace("\\\n", "")
+# By its whole path: Windows looks for a program in the current folder first.
+_POWERSHELL = os.path.join(  # noqa: PTH118  # a path of Windows, made on any system
+    os.environ.get("SYSTEMROOT", r"C:\Windows"),
+    r"System32\WindowsPowerShell\v1.0\powershell.exe",
+)
 _DESKTOP = {
-    "win32": ("powershell", "-NoProfile", "-Command", _TOAST),
+    "win32": (_POWERSHELL, "-NoProfile", "-Command", _TOAST),
     "darwin": (
         *("osascript", "-e"),
         'display notification (system attribute "BATCHRUN_MESSAGE") with title "batchrun"',

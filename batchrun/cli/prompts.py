@@ -14,6 +14,7 @@ import typer
 from batchrun.cli.output import print_lines, print_text
 from batchrun.cli.output import question as fitted
 from batchrun.cli.signals import interruptible
+from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,32 @@ def keep_stdout_clean() -> Iterator[None]:
         yield
 
 
+def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
+    """Ask for a line of text.
+
+    Args:
+        text: What to ask.
+        hidden: Whether the answer is not shown.
+        default: The answer if nothing is typed; Ctrl-D is ``""``.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came instead of an answer.
+    """
+    err = on_stderr()
+    try:
+        with interruptible(), keep_stdout_clean():
+            typed = typer.prompt(
+                text, default=default, show_default=bool(default), hide_input=hidden, err=err
+            )
+    except typer.Abort:  # Ctrl-D
+        print_text("", err=err)  # start a new line
+        return ""
+    except KeyboardInterrupt:
+        print_text("", err=err)
+        raise
+    return str(typed).strip()
+
+
 def confirm(question: str, details: Sequence[str] = ()) -> bool:
     """Ask a question; Ctrl-D is a no.
 
@@ -60,16 +87,7 @@ def confirm(question: str, details: Sequence[str] = ()) -> bool:
     choices = "y/N/d for details" if details else "y/N"
     text = fitted(f"{question} [{choices}]", sys.stderr if err else sys.stdout)
     while True:
-        try:
-            with interruptible(), keep_stdout_clean():
-                typed = typer.prompt(text, default="", show_default=False, err=err)
-        except typer.Abort:  # Ctrl-D
-            print_text("", err=err)  # start a new line
-            return False
-        except KeyboardInterrupt:
-            print_text("", err=err)
-            raise
-        match str(typed).strip().lower():
+        match ask(text).lower():
             case "y" | "yes":
                 return True
             case "" | "n" | "no":
@@ -78,6 +96,24 @@ def confirm(question: str, details: Sequence[str] = ()) -> bool:
                 print_lines(details, err=err)
             case _:
                 print_text("Please answer y or n.", err=err)
+
+
+def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
+    """Whether the user agrees, by --yes or at the terminal.
+
+    Args:
+        question: What to ask.
+        details: As in `confirm`.
+        yes: Whether --yes is given.
+
+    Raises:
+        UsageError: There is no terminal to ask at.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
+    return confirm(question, details)
 
 
 def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
@@ -95,21 +131,16 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         print_text(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
         print_text(f"     such as {samples}", err=True)
     numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
-    while (answer := _prompt(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
+    while (answer := ask(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
         if not answer:
             return None
         print_text(f"{answer} is none of {', '.join(numbers)}.", err=True)
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}
-        while (said := _prompt("Does it hold company or contact IDs")) not in words:
+        while (said := ask("Does it hold company or contact IDs")) not in words:
             if not said:
                 return None
             print_text(f"{said} is neither company nor contact.", err=True)
         role = words[said]
     return role, numbers[answer]
-
-
-def _prompt(text: str) -> str:
-    with interruptible(), keep_stdout_clean():
-        return str(typer.prompt(text, default="", show_default=False, err=on_stderr())).strip()

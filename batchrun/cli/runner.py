@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.output import OutputMode, print_lines, print_text
-from batchrun.cli.prompts import beside_question, confirm, on_stderr
+from batchrun.cli import messages
+from batchrun.cli.messages import end, notice_of, notice_of_error, unknown_to_results
+from batchrun.cli.notifications import notify, words_of
+from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, room_of
+from batchrun.cli.prompts import ask, beside_question, confirm, confirmed
 from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
     NotConfirmedError,
     StoppedError,
-    UsageError,
 )
+from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -166,8 +169,9 @@ class _BatchDisplay:
                     raise
                 self.printer.close()
                 print_text(f"{error.what}\nNothing is lost.", err=True)
-                with self.stopper.asking():
-                    key = _another_key()
+                key = ""
+                with self.stopper.asking(), suppress(KeyboardInterrupt):
+                    key = ask("Another key (not shown; empty to stop)", hidden=True)
                 if not key:
                     raise
                 self._settings = self._settings.with_typed_key(key)
@@ -184,8 +188,6 @@ class _BatchDisplay:
 
     def goes_on(self, report: Report, before: Credits | None = None) -> bool:
         """Show what a pilot brought and cost; whether the user wants the rest now."""
-        from batchrun.cli.messages import unknown_to_results
-        from batchrun.cli.output import mark_of, room_of
         from batchrun.cli.pilot import pilot_lines
         from batchrun.engine import Ending
 
@@ -216,8 +218,6 @@ def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDispla
     from batchrun.cli.log_file import logging_to
 
     if mode.notify_command is not None:
-        from batchrun.cli.notifications import words_of
-
         words_of(mode.notify_command)  # before anything is spent
     with logging_to(settings.log_file):
         display = _BatchDisplay(settings, mode)
@@ -234,9 +234,6 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
     if mode.notify_command is None:
         yield
         return
-    from batchrun.cli.messages import notice_of, notice_of_error
-    from batchrun.cli.notifications import notify
-
     try:
         yield
     except BatchrunError as error:
@@ -252,8 +249,6 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
 
 
 def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDisplay) -> None:
-    from batchrun.cli.messages import end
-
     try:
         end(
             report,
@@ -265,18 +260,6 @@ def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDi
     except typer.Exit as ended:
         exit_codes.append(ended.exit_code)
         raise
-
-
-def _another_key() -> str:
-    """A key typed by the user, unseen; ``""`` for none."""
-    question = "Another key (not shown; empty to stop)"
-    try:
-        typed: str = typer.prompt(
-            question, hide_input=True, default="", show_default=False, err=on_stderr()
-        )
-    except typer.Abort:  # Ctrl-C or Ctrl-D
-        return ""
-    return typed.strip()
 
 
 def _now() -> datetime:
@@ -298,9 +281,6 @@ def _confirmed(
     *,
     yes: bool,
 ) -> bool:
-    from batchrun.cli import messages
-    from batchrun.text import plural
-
     to_trigger, running = plan.to_trigger, 0
     if earlier is not None:
         to_trigger, running = earlier.left.to_trigger, earlier.left.running
@@ -320,10 +300,6 @@ def _confirmed(
     unasked = yes or not now
     if not (yes and mode.quiet):
         print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
-    if unasked:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
-    details = messages.invalid_lines(plan, details=True)
     hidden = messages.hides_invalid_rows(plan)
-    return confirm(f"Trigger {plural(now, 'job')} now?", details if hidden else ())
+    details = messages.invalid_lines(plan, details=True) if hidden else ()
+    return confirmed(f"Trigger {plural(now, 'job')} now?", details, yes=unasked)

@@ -107,7 +107,7 @@ def test_a_service_out_of_reach_is_told_from_the_key(batchrun: CommandLine) -> N
     batchrun.connect("http://127.0.0.1:9/v1", KEY, speed=1)
     code, found = doctor(batchrun)
     assert code == ExitCode.PAUSED
-    assert "connection was refused" in found["Way"]["text"]
+    assert "connection was refused" in found["Network"]["text"]
     assert "Scopes" not in found
 
 
@@ -115,7 +115,7 @@ def test_a_name_that_is_not_found_is_told(batchrun: CommandLine) -> None:
     batchrun.connect("https://no-such-host.invalid/v1", KEY, speed=1)
     code, found = doctor(batchrun)
     assert code == ExitCode.PAUSED
-    assert "can't be found" in found["Way"]["text"]
+    assert "can't be found" in found["Network"]["text"]
 
 
 def test_a_certificate_that_is_not_trusted_is_told(batchrun: CommandLine) -> None:
@@ -123,7 +123,7 @@ def test_a_certificate_that_is_not_trusted_is_told(batchrun: CommandLine) -> Non
         batchrun.connect(url, KEY, speed=1)
         code, found = doctor(batchrun)
     assert code == ExitCode.PAUSED
-    assert "not trusted" in found["Way"]["text"]
+    assert "not trusted" in found["Network"]["text"]
     assert seen == []
 
 
@@ -184,6 +184,17 @@ def test_a_journal_is_told_with_its_version_and_left_as_it_is(
     assert f"schema {SCHEMA_VERSION}, whole, 0 batches" in found["Journal"]["text"]
     assert "GB free" in found["Journal"]["text"]
     assert journal_path().stat().st_mtime_ns == before
+
+
+def test_a_journal_that_other_users_can_replace_is_a_warning(
+    batchrun: CommandLine, service: str
+) -> None:
+    Journal(str(journal_path())).close()
+    journal_path().parent.chmod(0o777)
+    code, found = doctor(batchrun)
+    assert code == ExitCode.COMPLETED
+    assert found["Journal"]["verdict"] == "warning"
+    assert "can replace files" in found["Journal"]["text"]
 
 
 def test_a_journal_of_a_newer_batchrun_is_a_fault(batchrun: CommandLine, service: str) -> None:

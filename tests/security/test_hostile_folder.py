@@ -39,8 +39,19 @@ COMMANDS = (
     ("doctor",),
     ("workflows",),
     ("logout",),
+    ("login",),
+    ("forget", "nothing", "--yes"),
+    ("retry", "--yes"),
+    ("resume", "--all"),
+    ("run", "list.xlsx", "-w", "Account Research", "--sandbox", "--yes", "--notify"),
+    ("version",),
     ("--help",),
 )
+PROGRAMS = (
+    *("notify-send", "sh", "xdg-open", "python", "python3", "soffice", "mount", "uname", "git"),
+    *("pip", "ldconfig", "gcc", "locale", "osascript", "powershell.exe", "cmd.exe"),
+)
+"""Programs that batchrun, its libraries or Python itself may look for."""
 
 
 @pytest.fixture
@@ -49,6 +60,15 @@ def hostile_folder(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in sys.stdlib_module_names | set(INSTALLED):
         (folder / f"{name}.py").write_text(RUN, encoding="utf-8")
+    for name in ("pandas", "openpyxl", "conftest", "batchrun"):  # packages come before modules
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(
+            f"open({str(folder / name)!r} + '.ran', 'w').close()\n", encoding="utf-8"
+        )
+    for name in PROGRAMS:
+        (folder / name).write_text(f'#!/bin/sh\n: > "{folder / name}.ran"\n', encoding="utf-8")
+        (folder / name).chmod(0o755)
+    (folder / "pyvenv.cfg").write_text(f"home = {folder}\n", encoding="utf-8")
     package = folder / "evil-1.0.dist-info"
     package.mkdir()
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
@@ -59,13 +79,17 @@ def hostile_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def run_there(folder: Path, program: list[str], arguments: tuple[str, ...]) -> str:
+def environment_of(folder: Path) -> dict[str, str]:
     home = folder.parent / "home"
-    environment = {
-        "HOME": str(home), "USERPROFILE": str(home), "PATH": "/usr/bin:/bin",
+    home.mkdir(exist_ok=True)
+    return {
+        "HOME": str(home), "USERPROFILE": str(home), "PATH": ".::/usr/bin:/bin",
         "BATCHRUN_JOURNAL": str(home / "journal.db"),
     }  # fmt: skip
-    home.mkdir(exist_ok=True)
+
+
+def run_there(folder: Path, program: list[str], arguments: tuple[str, ...]) -> str:
+    environment = environment_of(folder)
     done = subprocess.run(
         [*program, *arguments], check=False, capture_output=True, cwd=folder, env=environment,
         stdin=subprocess.DEVNULL, text=True, timeout=120,
@@ -89,6 +113,21 @@ def test_the_command_runs_nothing_of_the_current_folder(
     assert ran(hostile_folder) == []
 
 
+def test_the_page_runs_nothing_of_the_current_folder(hostile_folder: Path) -> None:
+    script = Path(sys.executable).with_name("batchrun")
+    if not script.exists():
+        pytest.skip("the command is not installed here")
+    with subprocess.Popen(
+        [str(script), "web", "--sandbox", "--no-browser"],
+        cwd=hostile_folder, env=environment_of(hostile_folder), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as page:  # fmt: skip
+        assert page.stdout is not None
+        assert "http://127.0.0.1" in page.stdout.readline()
+        page.terminate()
+    assert ran(hostile_folder) == []
+
+
 def test_the_module_runs_nothing_of_the_current_folder(hostile_folder: Path) -> None:
     loaded = "import runpy, importlib.util, pkgutil, sys; print(*sys.modules)"
     before = subprocess.run(
@@ -96,6 +135,7 @@ def test_the_module_runs_nothing_of_the_current_folder(hostile_folder: Path) -> 
     )
     for name in {*before.stdout.split(), "batchrun"}:  # Python itself imports them before us
         (hostile_folder / f"{name}.py").unlink(missing_ok=True)
+        shutil.rmtree(hostile_folder / name, ignore_errors=True)
     for arguments in COMMANDS[:2]:
         said = run_there(hostile_folder, [sys.executable, "-m", "batchrun"], arguments)
         assert "Rows" in said or "rows" in said
