@@ -319,7 +319,7 @@ async def run_marked(
 
 
 def _marked(path: Path, settings: Settings | None) -> Rerun:
-    """What a workbook asks for.
+    """The rows that are marked in a workbook.
 
     Raises:
         InputError: batchrun has not written it; no row is marked, or it is not certain which job
@@ -335,7 +335,7 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
 
 
 def _no_results(request: Request) -> Request:
-    """Check that a list is none of batchrun's own results: they would all be paid for again.
+    """Check that a list is not a results workbook: all its rows would be paid for again.
 
     Raises:
         UsageError: It is.

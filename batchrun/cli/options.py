@@ -50,7 +50,7 @@ def workflow_names(incomplete: str) -> list[tuple[str, str]]:
 
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
-    """The newest batches of the journal, each with what it was."""
+    """The newest batches of the journal, each with a description."""
     offered: list[tuple[str, str]] = []
     with suppress(Exception):  # no journal, an unusable one: there is nothing to offer
         from batchrun import batches
@@ -482,7 +482,7 @@ class ListOptions:
     params: Params = None
 
     def given(self) -> dict[str, object]:
-        """Those that were given, by their options."""
+        """The options that were given, by name."""
         each = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
         return {option: value for option, value in each.items() if value}
 
