@@ -129,6 +129,7 @@ _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
         "the path of a results workbook or a batchrun.Rerun",
         lambda value: _PATH(value) or _is_ours("Rerun")(value),
     ),
+    "workers": ("a number of processes, from 1", _is_number_from(1)),
     "workflow": ("the name or ID of a workflow", _TEXT),
 }
 """What a parameter of this name is, in words, and whether a value fits."""

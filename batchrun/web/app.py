@@ -56,6 +56,7 @@ PILOT_ROWS = 5
 MOST_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
 MOST_PARAMETERS = 50
+WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
 OPTION_CONTROLS = frozenset(
     {"delimiter", "encoding", "header_row", "no_header", "quoting", "reuse_days", "visible_only"}
@@ -364,7 +365,6 @@ class _Pages:
         checked = state.checked
         earlier = None if checked is None else checked.earlier
         notices = () if state.read is None else state.read.notices
-        workbook = bool(state.sheets) if state.read is None else state.read.sheet is not None
         problems = (state.error, None if state.read is None else state.read.problem)
         named = {one.id for one in words.controls_named([*notices, *map(str, problems)])}
         choices = saved.choices
@@ -380,7 +380,7 @@ class _Pages:
             "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
             "named": named,
             "options_open": bool(named & OPTION_CONTROLS) or choices.changes_options,
-            "text_file": not workbook,
+            "text_file": saved.path.suffix.lower() not in WORKBOOKS,
             "known_batch": self._knows(state.results_of),
             "reuse_days": REUSE_DAYS,
             "pilot_rows": PILOT_ROWS,
