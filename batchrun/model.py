@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+    from typing_extensions import TypeIs
+
+    from batchrun.tables.store import StoredCells
 
     Decide: TypeAlias = Callable[[Sequence["ResultRow"]], "InDoubt"]
     """Decides about the rows in doubt."""
@@ -131,6 +134,11 @@ class Row:
     cells: tuple[Cell, ...]
 
 
+def is_stored(cells: npt.NDArray[np.object_] | StoredCells) -> TypeIs[StoredCells]:
+    """Whether the cells of a list are on disk."""
+    return hasattr(cells, "rows")
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """An input list: a header and rows whose cells are exactly as they were in the file.
@@ -138,20 +146,22 @@ class Table:
     Attributes:
         source: Where it came from.
         header: Column names as they stand in the file; names may repeat or be blank.
-        cells: The cells, shape (columns, rows); the array can't be written to from then on.
+        cells: The cells, shape (columns, rows); an array that can't be written to from then on,
+            or, of a large list, the like of it on disk.
         lines: The line number of each row; likewise.
         misaligned: Lines of rows whose fields seem to be shifted against the header.
     """
 
     source: TableSource
     header: tuple[str, ...]
-    cells: npt.NDArray[np.object_]
+    cells: npt.NDArray[np.object_] | StoredCells
     lines: npt.NDArray[np.int64]
     misaligned: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         """Keep a frame, which shares the cells, from changing what is sent."""
-        self.cells.flags.writeable = False
+        if not is_stored(self.cells):
+            self.cells.flags.writeable = False
         self.lines.flags.writeable = False
 
     def __len__(self) -> int:
@@ -165,11 +175,16 @@ class Table:
         """
         import pandas as pd  # slow to import, and not needed to plan a list or to run it
 
-        return pd.DataFrame(self.cells.T, index=pd.Index(self.lines), dtype=object, copy=False)
+        index = pd.Index(self.lines)
+        if not is_stored(self.cells):
+            return pd.DataFrame(self.cells.T, index=index, dtype=object, copy=False)
+        columns = {at: column.tolist() for at, column in enumerate(self.cells)}
+        return pd.DataFrame(columns, index=index, dtype=object)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows in file order."""
-        return map(Row, self.lines.tolist(), zip(*self.cells, strict=True))
+        cells = self.cells.rows() if is_stored(self.cells) else zip(*self.cells, strict=True)
+        return map(Row, self.lines.tolist(), cells)
 
     def row(self, number: int) -> Row:
         """One row; 0 is the first."""

@@ -10,13 +10,14 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING, assert_never, overload
 
 import numpy as np
 
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
-from batchrun.tables.ids import DamagedId, MissingId, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, ValidId, parse_id
 from batchrun.tables.roles import GET_IDS, candidate_contents, swap_notice
 from batchrun.text import as_displayed, duration, html_table, plural
 
@@ -76,55 +77,106 @@ class _Decision:
     shown: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class _RowPlanner:
-    """Decides about one row at a time; the attributes are those of `make_plan`."""
+    """Decides about one row at a time.
 
-    workflow: Workflow
-    roles: Mapping[Role, int]
-    parameters: Parameters
-    lenient_ids: bool
-    formats: Mapping[int, str]
-    misaligned: frozenset[int]
+    Args:
+        workflow: What to trigger.
+        table: The list.
+        roles: Column position of each identifier.
+        parameters: Constant and per-row parameters.
+        lenient_ids: Whether what merely looks like a UUID is sent.
 
-    def decide(self, row: Row) -> _Decision:
+    Attributes:
+        columns: The columns that decide: of the IDs, then of the parameters.
+        roles: The roles, in the order of their columns.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        table: Table,
+        roles: Mapping[Role, int],
+        parameters: Parameters,
+        *,
+        lenient_ids: bool,
+    ) -> None:
+        self.columns = (*roles.values(), *parameters.columns.values())
+        self.roles = tuple(roles)
+        self._lenient = lenient_ids
+        self._misaligned = table.misaligned
+        formats = dict(table.source.formats)
+        self._named = [(name, formats.get(at, "")) for name, at in parameters.columns.items()]
+        self._constant = dict(parameters.constant)
+        self._workflow = workflow.id
+        self._body_start = _json({"workflow_id": workflow.id})[:-1]
+        self._body_end = _parameters_text(self._constant) + "}"
+
+    def decide(self, line: int, values: Sequence[Cell]) -> _Decision:
+        """What is sent for a row, by its line and the cells of ``columns``."""
+        ids: list[str | None] = []
+        problems: list[tuple[str, str]] = []
+        if line in self._misaligned:
+            problems.append((_MISALIGNED, ""))
+        for role, cell in zip(self.roles, values, strict=False):
+            parsed = parse_id(cell, lenient=self._lenient)
+            ids.append(parsed.value if isinstance(parsed, ValidId) else None)
+            if isinstance(parsed, DamagedId):
+                problems.append((f"{_ROLE_WORDS[role]} {parsed.reason}", parsed.shown))
+        if not problems and not any(ids):
+            no_ids = " and no ".join(_ROLE_WORDS[role] for role in self.roles)
+            problems.append((f"no {no_ids}", ""))
+        end = self._body_end
+        sent: dict[str, JSON] = {}
+        if self._named:
+            sent = dict(self._constant)
+            for (name, code), cell in zip(self._named, values[len(ids) :], strict=True):
+                if isinstance(cell, float) and not math.isfinite(cell):
+                    problems.append((f"parameter {name} is not a number JSON can carry", str(cell)))
+                elif cell is not None and cell != "":
+                    sent[name] = _json_value(as_displayed(cell, code))
+        by_role = dict(zip(self.roles, ids, strict=True))
+        company, contact = by_role.get(Role.COMPANY), by_role.get(Role.CONTACT)
+        if problems:
+            reason = "; ".join(words for words, _ in problems)
+            shown = ", ".join(value for _, value in problems if value)
+            return _Decision(company, contact, "", reason, shown)
+        if self._named:
+            end = _parameters_text(sent) + "}"
+        return _Decision(company, contact, self._body(by_role, end))
+
+    def without_contact(self, decision: _Decision) -> str:
+        """The body of a row without its contact."""
+        contact = f', "{Role.CONTACT.value}": "{decision.contact_id}"'
+        return decision.body.replace(contact, "", 1)
+
+    def row(self, row: Row) -> _Decision:
         """What is sent for a row."""
-        ids: dict[Role, str] = {}
-        reasons: list[str] = []
-        shown: list[str] = []
-        if row.line in self.misaligned:
-            reasons.append(
-                "the row is not as wide as the header, and an ID stands in another column"
-            )
-        for role, column in self.roles.items():
-            match parse_id(row.cells[column], lenient=self.lenient_ids):
-                case ValidId(value):
-                    ids[role] = value
-                case DamagedId() as damaged:
-                    reasons.append(f"{_ROLE_WORDS[role]} {damaged.reason}")
-                    shown.append(damaged.shown)
-                case MissingId():
-                    pass
-                case other:
-                    assert_never(other)
-        company, contact = ids.get(Role.COMPANY), ids.get(Role.CONTACT)
-        if not ids and not reasons:
-            reasons.append(f"no {' and no '.join(_ROLE_WORDS[role] for role in self.roles)}")
-        values = dict(self.parameters.constant)
-        for name, column in self.parameters.columns.items():
-            cell = row.cells[column]
-            if isinstance(cell, float) and not math.isfinite(cell):
-                reasons.append(f"parameter {name} is not a number JSON can carry")
-                shown.append(str(cell))
-            elif cell is not None and cell != "":
-                values[name] = _json_value(as_displayed(cell, self.formats.get(column, "")))
-        if reasons:
-            return _Decision(company, contact, "", "; ".join(reasons), ", ".join(shown))
-        body: dict[str, JSON] = {"workflow_id": self.workflow.id}
-        body.update({role.value: value for role, value in ids.items()})
-        if values:
-            body["parameters"] = dict(sorted(values.items()))
-        return _Decision(company, contact, _body_text(body))
+        return self.decide(row.line, [row.cells[at] for at in self.columns])
+
+    def all(self, table: Table) -> Iterator[_Decision]:
+        """What is sent for each row; only the columns that decide are read."""
+        lines = table.lines.tolist() if self._misaligned else repeat(0)
+        cells = zip(*(table.cells[at] for at in self.columns), strict=True)
+        return map(self.decide, lines, cells)
+
+    def _body(self, ids: Mapping[Role, str | None], end: str) -> str:
+        sent = "".join(f', "{role.value}": "{value}"' for role, value in ids.items() if value)
+        text = f"{self._body_start}{sent}{end}"
+        if _SURROGATE.search(text):  # half a character: no database or request takes it as it is
+            return json.dumps(json.loads(text), allow_nan=False)
+        return text
+
+
+_MISALIGNED = "the row is not as wide as the header, and an ID stands in another column"
+
+
+def _json(value: JSON) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _parameters_text(values: Mapping[str, JSON]) -> str:
+    return f', "parameters": {_json(dict(sorted(values.items())))}' if values else ""
 
 
 class PlannedRows(Sequence[PlannedRow]):
@@ -134,12 +186,16 @@ class PlannedRows(Sequence[PlannedRow]):
         table: The input.
         planner: Decides about each row.
         jobs: Number of each row's job; -1 where it is invalid.
+
+    Attributes:
+        fingerprint: Of the plan, once it was computed.
     """
 
-    def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int64]) -> None:
+    def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
         self._table = table
         self._planner = planner
         self.jobs = jobs
+        self.fingerprint = ""
 
     def __len__(self) -> int:
         return len(self.jobs)
@@ -153,7 +209,7 @@ class PlannedRows(Sequence[PlannedRow]):
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(len(self)))]
         row = self._table.row(place)
-        return _planned(row, int(self.jobs[place]), self._planner.decide(row))
+        return _planned(row, int(self.jobs[place]), self._planner.row(row))
 
     def __iter__(self) -> Iterator[PlannedRow]:
         return (row for row, _ in self.with_bodies())
@@ -161,13 +217,33 @@ class PlannedRows(Sequence[PlannedRow]):
     def with_bodies(self) -> Iterator[tuple[PlannedRow, str]]:
         """Each row and the trigger body of its job; ``""`` where it is invalid."""
         for row, job in zip(self._table.rows(), self.jobs, strict=True):
-            decision = self._planner.decide(row)
+            decision = self._planner.row(row)
             yield _planned(row, int(job), decision), decision.body
 
     @property
-    def invalid(self) -> list[PlannedRow]:
+    def invalid(self) -> Sequence[PlannedRow]:
         """The rows that can't be sent."""
-        return [self[int(place)] for place in np.flatnonzero(self.jobs < 0)]
+        return _SomeRows(self, np.flatnonzero(self.jobs < 0))
+
+
+class _SomeRows(Sequence[PlannedRow]):
+    """Some rows of a plan, each planned when it is read."""
+
+    def __init__(self, rows: PlannedRows, places: npt.NDArray[np.int64]) -> None:
+        self._rows, self._places = rows, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> PlannedRow: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[PlannedRow]: ...
+    def __getitem__(self, at: int | slice) -> PlannedRow | Sequence[PlannedRow]:
+        """A row, or several."""
+        if isinstance(at, slice):
+            return _SomeRows(self._rows, self._places[at])
+        return self._rows[int(self._places[at])]
 
 
 class Bodies(Sequence[str]):
@@ -179,7 +255,7 @@ class Bodies(Sequence[str]):
         rows: The first row of each job.
     """
 
-    def __init__(self, table: Table, planner: _RowPlanner, rows: npt.NDArray[np.int64]) -> None:
+    def __init__(self, table: Table, planner: _RowPlanner, rows: npt.NDArray[np.int32]) -> None:
         self._table = table
         self._planner = planner
         self._rows = rows
@@ -195,7 +271,7 @@ class Bodies(Sequence[str]):
         """A job's body, or several."""
         if isinstance(job, slice):
             return [self[each] for each in range(*job.indices(len(self)))]
-        return self._planner.decide(self._table.row(int(self._rows[job]))).body
+        return self._planner.row(self._table.row(int(self._rows[job]))).body
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
@@ -207,13 +283,6 @@ def _planned(row: Row, job: int, decision: _Decision) -> PlannedRow:
     known = None if job < 0 else job
     ids = decision.company_id, decision.contact_id
     return PlannedRow(row, known, *ids, decision.reason, decision.shown)
-
-
-def _body_text(body: Mapping[str, JSON]) -> str:
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-    if _SURROGATE.search(text):  # half a character: no database and no request takes it as it is
-        return json.dumps(body, allow_nan=False)
-    return text
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -236,6 +305,8 @@ class Plan:
         known: Number of a job → what became of the same trigger body in an earlier batch.
         reused: The jobs whose earlier result is taken: nothing is sent for them.
         earlier: The newest batch of the same list, workflow and parameters; set by `check`.
+        companies: Without its contacts: how many jobs it would have, and the numbers of
+            companies and contacts; ``None`` for a list of one kind of IDs.
     """
 
     workflow: Workflow
@@ -250,6 +321,7 @@ class Plan:
     known: Mapping[int, KnownJob] = field(default_factory=dict)
     reused: frozenset[int] = frozenset()
     earlier: BatchSummary | None = None
+    companies: tuple[int, int, int] | None = None
 
     @property
     def to_trigger(self) -> int:
@@ -289,7 +361,7 @@ class Plan:
         return replace(self, known=known, reused=reused)
 
     @property
-    def invalid(self) -> list[PlannedRow]:
+    def invalid(self) -> Sequence[PlannedRow]:
         """The rows that can't be sent, in input order."""
         return self.rows.invalid
 
@@ -337,24 +409,13 @@ class Plan:
 
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
         """How many jobs the companies alone would be, where that is less."""
-        bodies: set[str] = set()
-        companies: set[str] = set()
-        contacts: set[str] = set()
-        for row, sent in self.rows.with_bodies():
-            if row.job is None or row.company_id is None:
-                continue
-            companies.add(row.company_id)
-            body = sent
-            if row.contact_id is not None:
-                contacts.add(row.contact_id)
-                body = body.replace(f', "{Role.CONTACT.value}": "{row.contact_id}"', "", 1)
-            bodies.add(body)
-        if not contacts or len(bodies) >= len(self.bodies):
+        jobs, companies, contacts = self.companies or (0, 0, 0)
+        if not contacts or jobs >= len(self.bodies):
             return []
         hint = (
-            f"{plural(len(contacts), 'contact')} at"
-            f" {plural(len(companies), 'company', 'companies')}:"
-            f" --no-contact sends {plural(len(bodies), 'job')}"
+            f"{plural(contacts, 'contact')} at"
+            f" {plural(companies, 'company', 'companies')}:"
+            f" --no-contact sends {plural(jobs, 'job')}"
         )
         if object_ is Role.COMPANY:
             hint += f" (the workflow's {where} speaks of companies)"
@@ -390,6 +451,8 @@ class Plan:
 
     def fingerprint(self) -> str:
         """Same rows, workflow and parameters: same fingerprint."""
+        if self.rows.fingerprint:
+            return self.rows.fingerprint
         digest = hashlib.sha256(self.workflow.id.encode())
         digest.update(json.dumps(dict(self.parameters.constant), sort_keys=True).encode())
         digest.update(repr(sorted(self.parameters.columns.items())).encode())
@@ -398,7 +461,8 @@ class Plan:
             digest.update(b"lenient")
         for row in self.table.rows():
             digest.update(repr(row).encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()
+        self.rows.fingerprint = digest.hexdigest()
+        return self.rows.fingerprint
 
 
 def make_plan(
@@ -420,32 +484,85 @@ def make_plan(
         rates: The quota and the run time, for the estimate.
         lenient_ids: Whether what merely looks like a UUID is sent.
     """
-    formats = dict(table.source.formats)
-    planner = _RowPlanner(workflow, roles, parameters, lenient_ids, formats, table.misaligned)
-    jobs = np.full(len(table), -1, dtype=np.int64)
+    planner = _RowPlanner(workflow, table, roles, parameters, lenient_ids=lenient_ids)
     digests = bytearray()  # of the bodies, which would take most of a large list's memory
-    valid: array[int] = array("q")
-    for number, row in enumerate(table.rows()):
-        if body := planner.decide(row).body:
-            digests += hashlib.blake2b(body.encode(), digest_size=_DIGEST_BYTES).digest()
-            valid.append(number)
-    rows = np.array(valid, dtype=np.int64)
-    # All have one length, so the zeros that this type ignores at the end change nothing.
-    distinct = np.array(digests, dtype=np.uint8).view(f"S{_DIGEST_BYTES}")
-    _, first, which = np.unique(distinct, return_index=True, return_inverse=True)
-    numbers = np.empty(len(first), dtype=np.int64)
-    numbers[np.argsort(first)] = np.arange(len(first))  # jobs are numbered as rows show them
-    jobs[rows] = numbers[which]
+    valid = bytearray()
+    both = set(roles) == set(Role)
+    alone, companies, contacts = array("q"), array("q"), array("q")
+    for decision in planner.all(table):
+        body = decision.body.encode()
+        valid.append(bool(body))
+        digests += hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
+        if both and body and decision.company_id is not None:
+            alone.append(hash(planner.without_contact(decision)))
+            companies.append(hash(decision.company_id))
+            if decision.contact_id is not None:
+                contacts.append(hash(decision.contact_id))
+    first = _first_of_each(digests, np.frombuffer(valid, dtype=np.bool_))
+    del digests
+    is_first = first == np.arange(len(first), dtype=np.int32)
+    jobs = np.full(len(first), -1, dtype=np.int32)
+    sent = first >= 0
+    jobs[sent] = (np.cumsum(is_first, dtype=np.int32) - 1)[first[sent]]
+    counts = [len(np.unique(np.frombuffer(each, dtype=np.int64))) for each in
+              (alone, companies, contacts)]  # fmt: skip
     return Plan(
         workflow,
         table,
         roles,
         parameters,
         PlannedRows(table, planner, jobs),
-        Bodies(table, planner, rows[np.sort(first)]),
+        Bodies(table, planner, np.flatnonzero(is_first).astype(np.int32)),
         rates,
         lenient_ids,
+        companies=(counts[0], counts[1], counts[2]) if both else None,
     )
+
+
+def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+    """For each row the first one with the same digest; -1 where it is not valid.
+
+    The digests are compared in parts, by one of their bytes: to sort all at once takes several
+    times their memory.
+    """
+    halves = np.frombuffer(digests, dtype=np.uint64).reshape(-1, 2)
+    byte = np.frombuffer(digests, dtype=np.uint8)[::_DIGEST_BYTES]
+    first = np.full(len(valid), -1, dtype=np.int32)
+    parts = 1 if len(valid) < 100_000 else 16
+    for part in range(parts):
+        places = np.flatnonzero(valid & (byte % parts == part)).astype(np.int32)
+        if not len(places):
+            continue
+        order = np.lexsort((halves[places, 1], halves[places, 0]))  # keeps the order of equal ones
+        placed = places[order]
+        new = np.ones(len(placed), dtype=np.bool_)
+        new[1:] = (halves[placed[1:]] != halves[placed[:-1]]).any(axis=1)
+        first[placed] = placed[new][np.cumsum(new) - 1]
+    return first
+
+
+class BodyIndex:
+    """Finds the number of a trigger body, without holding the bodies.
+
+    Args:
+        bodies: The distinct trigger bodies of a plan.
+    """
+
+    def __init__(self, bodies: Sequence[str]) -> None:
+        self._bodies = bodies
+        hashes = np.fromiter(map(hash, bodies), dtype=np.int64, count=len(bodies))
+        self._order = np.argsort(hashes, kind="stable").astype(np.int32)
+        self._hashes = hashes[self._order]
+
+    def number(self, body: str) -> int | None:
+        """The number of a body; ``None`` for one that the plan does not have."""
+        at = int(np.searchsorted(self._hashes, hash(body)))
+        while at < len(self._hashes) and self._hashes[at] == hash(body):
+            number = int(self._order[at])
+            if self._bodies[number] == body:
+                return number
+            at += 1
+        return None
 
 
 _DIGEST_BYTES = 16

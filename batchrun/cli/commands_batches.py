@@ -16,7 +16,14 @@ import typer
 
 from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
-from batchrun.cli.messages import unknown_to_results
+from batchrun.cli.messages import (
+    age_words,
+    counts,
+    counts_in_short,
+    opens_words,
+    summary_json,
+    unknown_to_results,
+)
 from batchrun.cli.options import (
     AsJson,
     Batch,
@@ -45,8 +52,9 @@ from batchrun.cli.output import (
     print_text,
     room_of,
     runnable_commands,
+    table,
 )
-from batchrun.cli.prompts import beside_question, confirm, keep_stdout_clean, on_stderr
+from batchrun.cli.prompts import ask, beside_question, confirmed
 from batchrun.cli.runner import continue_batch
 from batchrun.cli.settings import (
     configuration_of,
@@ -57,7 +65,7 @@ from batchrun.cli.settings import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import did_you_mean, one_line, visible
+from batchrun.text import did_you_mean, duration, one_line, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -158,8 +166,6 @@ def export(
 
 
 def _print_left_out(summary: BatchSummary) -> None:
-    from batchrun.text import plural
-
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if left_out:
         print_text(f"Left out: {plural(left_out, 'row')} not completed")
@@ -193,8 +199,6 @@ def status(
 
 
 def _status_json(stands: BatchStatus) -> dict[str, Any]:
-    from batchrun.cli.messages import summary_json
-
     holder = stands.holder if stands.working else None
     return summary_json(stands.summary) | {
         "working": None if holder is None else holder.words(),
@@ -204,9 +208,6 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
 
 def _lines_of(stands: BatchStatus) -> list[str]:
     """The state of a batch, in lines."""
-    from batchrun.cli.messages import counts, opens_words
-    from batchrun.text import duration, plural
-
     summary, left, holder = stands.summary, stands.left, stands.holder
     now = datetime.now(UTC)
 
@@ -248,7 +249,6 @@ def list_batches(
 ) -> None:
     """List all batches, newest first."""
     from batchrun import batches
-    from batchrun.cli.messages import summary_json
 
     found = batches(settings=settings_from(sandbox=sandbox, journal=journal))
     if as_json:
@@ -263,9 +263,6 @@ def list_batches(
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Batches as a table on a terminal, else a line each with all of it."""
-    from batchrun.cli.messages import age_words, counts, counts_in_short
-    from batchrun.cli.output import table
-
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
         return [
@@ -275,7 +272,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             + (f"  workbook: {one.output}" if one.output else "")
             for one in found
         ]
-    header = ["batch", "age", "rows", "workflow", "list", "workbook"]
+    header = ["batch", "age", "rows", "workflow", "list"]
     rows = [
         [
             one.batch_id,
@@ -283,7 +280,6 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             counts_in_short(one),
             one.workflow.name,
             one.source.name,
-            Path(one.output).name if one.output else "",
         ]
         for one in found
     ]
@@ -350,9 +346,8 @@ def retry(
 
 
 def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
-    """Why rows that were sent again have failed again."""
+    """Why rows that were sent again failed again."""
     from batchrun import rows
-    from batchrun.text import plural
 
     again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
     found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
@@ -387,7 +382,6 @@ def forget(
 ) -> None:
     """Delete a batch with its rows and results. Workbooks stay."""
     from batchrun import forget as forget_batches
-    from batchrun.text import plural
 
     if (batch is None) == (older_than is None):
         raise UsageError(
@@ -409,20 +403,17 @@ def forget(
 
 
 def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
-    """Ask, and end the command where the answer is no: nothing is wrong then."""
-    from batchrun.cli.messages import counts
-    from batchrun.text import plural
-
+    """Ask, and end the command if the answer is no."""
     for one in found:
         line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
         print_text(line, err=beside_question(yes=yes), hanging=2)
-    if not _confirm(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
+    if not confirmed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
 
 
 def in_doubt_decision(given: InDoubt | None) -> Decide:
-    """Decide as given; without a decision, ask on a terminal and otherwise change nothing."""
+    """The decision given; without one, ask at a terminal, else change nothing."""
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
@@ -436,8 +427,6 @@ def in_doubt_decision(given: InDoubt | None) -> Decide:
 
 
 def _show_doubts(rows: Sequence[ResultRow]) -> None:
-    from batchrun.text import plural
-
     are = "is" if len(rows) == 1 else "are"
     print_text(
         f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
@@ -457,15 +446,12 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
 
 
 def _asked() -> InDoubt:
-    choices = "/".join(InDoubt)
     while True:
-        try:
-            with keep_stdout_clean():
-                word = typer.prompt(f"Now [{choices}]", default=InDoubt.HOLD.value, err=on_stderr())
-        except typer.Abort:  # Ctrl-C or Ctrl-D: not now, and nothing else either
-            raise KeyboardInterrupt from None
-        if word.strip().lower() in set(InDoubt):
-            return InDoubt(word.strip().lower())
+        word = ask(f"Now [{'/'.join(InDoubt)}]", default=InDoubt.HOLD.value).lower()
+        if not word:  # Ctrl-D: not now, and nothing else either
+            raise KeyboardInterrupt
+        if word in set(InDoubt):
+            return InDoubt(word)
 
 
 def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: bool) -> None:
@@ -479,24 +465,14 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"
     question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
-    if not _confirm(question, yes=yes):
+    if not confirmed(question, yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
 
 
 def _rows_that_are(outcome: Outcome, number: int) -> str:
-    from batchrun.text import plural
-
     if outcome in {Outcome.TIMED_OUT, Outcome.IN_DOUBT}:
         return f"{plural(number, 'row')} {outcome}"
     return plural(number, f"{outcome} row")
-
-
-def _confirm(question: str, *, yes: bool) -> bool:
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
-    return confirm(question)
 
 
 def _outcome(word: str) -> Outcome:
@@ -521,10 +497,10 @@ def _any_outcome(word: str) -> Outcome:
 
 
 def show_live(looks: Iterable[Sequence[str]]) -> None:
-    """Show how things stand until they stand still, or until Ctrl-C.
+    """Show a status until it is final, or until Ctrl-C.
 
     Args:
-        looks: How they stand, in lines, look after look.
+        looks: The lines of each status.
     """
     picture = _Picture()
     try:
@@ -535,9 +511,9 @@ def show_live(looks: Iterable[Sequence[str]]) -> None:
 
 
 class _Picture:
-    """Lines on standard output, each time in the place of the last ones.
+    """Lines on standard output that replace the last ones.
 
-    Where nothing can be drawn over, they are printed again when they have changed.
+    Without a terminal, they are printed again when they change.
     """
 
     def __init__(self) -> None:

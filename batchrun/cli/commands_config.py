@@ -25,11 +25,10 @@ from batchrun.cli.options import (
     SandboxJournal,
 )
 from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, room_of
-from batchrun.cli.prompts import on_stderr
+from batchrun.cli.prompts import ask
 from batchrun.cli.settings import SANDBOX_SPEED, journal_path, settings_from, settings_or_sandbox
-from batchrun.cli.signals import interruptible
 from batchrun.errors import BatchrunError, UsageError
-from batchrun.text import columns_of
+from batchrun.text import columns_of, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +133,6 @@ def login(
     from batchrun.settings.credentials import usual_profile
     from batchrun.settings.model import masked_end
     from batchrun.settings.profiles import checked_name
-    from batchrun.text import plural
 
     settings = settings_from(base_url=base_url)
     usual = settings.profile or usual_profile(settings)
@@ -221,26 +219,13 @@ def _erase(name: str) -> None:
 
 def _key(name: str, address: str) -> str:
     """The key: typed unseen on a terminal, else the first line of standard input."""
-    typed = _typed(name, address) if sys.stdin.isatty() else sys.stdin.readline()
+    if sys.stdin.isatty():
+        typed = ask(f"Key for {address}, profile {name} (not shown)", hidden=True)
+    else:
+        typed = sys.stdin.readline()
     if not typed.strip():
         raise UsageError("No key came; nothing was kept.", "Type it, or pipe it in on one line.")
     return typed.strip()
-
-
-def _typed(name: str, address: str) -> str:
-    """What the user types, unseen; ``""`` for nothing."""
-    try:
-        with interruptible():
-            typed: str = typer.prompt(
-                f"Key for {address}, profile {name} (not shown)",
-                hide_input=True,
-                default="",
-                show_default=False,
-                err=on_stderr(),
-            )
-    except typer.Abort:  # Ctrl-D
-        return ""
-    return typed
 
 
 FOR_LIST = "Also read the batchrun.toml beside this list."
@@ -503,7 +488,7 @@ COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
 
 
 def welcome() -> None:
-    """Say what to do next, by what is there already."""
+    """Print the next steps."""
     from batchrun.settings import address_of, given_key, profile_of, stored_profiles
 
     settings = settings_from()
@@ -532,7 +517,7 @@ def welcome() -> None:
 
 
 def _unfinished(settings: Settings) -> list[str]:
-    """The newest batch that has something left to do, and how to go on with it."""
+    """The newest unfinished batch, and how to resume it."""
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
@@ -546,7 +531,7 @@ def _unfinished(settings: Settings) -> list[str]:
 
 
 def newest_unfinished(settings: Settings) -> BatchSummary | None:
-    """The newest batch that is not finished; no journal is made by looking."""
+    """The newest unfinished batch. It does not create a journal."""
     path = journal_path(settings)
     if path is not None and not path.exists():
         return None

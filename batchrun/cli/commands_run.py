@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import typer
 
+from batchrun.cli import messages
 from batchrun.cli.commands_batches import in_doubt_decision
 from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
+from batchrun.cli.messages import plan_costs
 from batchrun.cli.options import (
     Again,
     AsJson,
@@ -57,7 +59,7 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
 )
-from batchrun.cli.prompts import beside_question, confirm
+from batchrun.cli.prompts import beside_question, confirmed
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
@@ -72,6 +74,7 @@ from batchrun.cli.settings import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
+from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,13 +85,6 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
     from batchrun.workbook import Form
-
-
-def is_given_back(file: Path) -> bool:
-    """Whether batchrun wrote this file, and is given it back."""
-    from batchrun import Rerun
-
-    return Rerun.is_given_back(file)
 
 
 def run_marked(
@@ -126,12 +122,8 @@ def run_marked(
     )
 
 
-def _show_marked(file: Path, settings: Settings, *, as_json: bool) -> None:
+def _show_marked(marked: Rerun, *, as_json: bool) -> None:
     """Show which marked rows a run would send."""
-    from batchrun import Rerun
-
-    marked = Rerun.read(file, settings=settings)
-    assert marked is not None  # the caller has looked
     if as_json:
         shown = {"batch": marked.summary.batch_id, "rows": marked.rows, "jobs": len(marked.jobs)}
         print_exact(json.dumps(shown))
@@ -140,8 +132,6 @@ def _show_marked(file: Path, settings: Settings, *, as_json: bool) -> None:
 
 
 def _marked_words(marked: Rerun) -> str:
-    from batchrun.text import plural
-
     return (
         f"Marked:    {plural(marked.rows, 'row')} of batch {marked.summary.batch_id}, "
         f"{plural(len(marked.jobs), 'job')} to trigger again with {marked.summary.workflow.name}"
@@ -150,8 +140,6 @@ def _marked_words(marked: Rerun) -> str:
 
 def _already_words(marked: Rerun) -> Iterator[str]:
     """The outcome of marked rows that are not sent now."""
-    from batchrun.text import plural
-
     sent = marked.already - marked.waiting
     if sent:
         were = plural(sent, "marked row was", "marked rows were")
@@ -163,8 +151,6 @@ def _already_words(marked: Rerun) -> Iterator[str]:
 
 def _end_as_it_stands(summary: BatchSummary, mode: OutputMode) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
-    from batchrun.cli import messages
-
     _end_for_scripts(summary, mode)
     print_text("Nothing was triggered.")
     print_text(f"Batch:     {summary.batch_id}")
@@ -185,8 +171,6 @@ def _end_finished(summary: BatchSummary, mode: OutputMode) -> NoReturn:
 
 def _end_for_scripts(summary: BatchSummary, mode: OutputMode) -> None:
     """End the command here if it has --json or --quiet."""
-    from batchrun.cli import messages
-
     code = _exit_code(summary)
     if mode.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
@@ -220,11 +204,7 @@ def _same_workflow(marked: Rerun, workflow: str | None) -> None:
 
 def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
-    return confirm("Send them again (you pay again)?")
+    return confirmed("Send them again (you pay again)?", yes=yes)
 
 
 DEMO_WORKFLOW = "Account Research"
@@ -330,8 +310,6 @@ def _show_plan(
     request: Request, settings: Settings, *, as_json: bool, details: bool = False
 ) -> None:
     from batchrun import aio
-    from batchrun.cli import messages
-    from batchrun.cli.messages import plan_costs
 
     confirm_address(settings)
     plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
@@ -378,15 +356,15 @@ def run(
             "A run can't read its list from standard input.",
             "Save the list in a file first. To look at it: batchrun check -",
         )
-    if is_given_back(file):
+    if Rerun.is_given_back(file):
         _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
         settings = settings_from(**given)
         print_configuration(files, settings)
-        if dry_run:
-            _show_marked(file, settings, as_json=reporting.as_json)
-            return
         marked = Rerun.read(file, settings=settings)
         assert marked is not None  # it is given back
+        if dry_run:
+            _show_marked(marked, as_json=reporting.as_json)
+            return
         with sandbox_for(marked.summary, settings, wanted=service.sandbox) as settings:
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return

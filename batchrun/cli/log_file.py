@@ -52,7 +52,7 @@ def _masked(value: object) -> object:
 
 
 class LogFile(logging.Handler):
-    """Appends records to a file. A failure to write is reported once and stops nothing.
+    """Appends records to a file. A write error is reported once and stops nothing.
 
     Args:
         path: Where; only its owner can read a new file.

@@ -1,7 +1,4 @@
-"""Questions: where they are put, and the one before anything is spent or erased: yes or no.
-
-A question goes to standard error: standard output is for what a script captures.
-"""
+"""Questions to the user, on standard error: a script may capture standard output."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ import typer
 from batchrun.cli.output import print_lines, print_text
 from batchrun.cli.output import question as fitted
 from batchrun.cli.signals import interruptible
+from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def on_stderr() -> bool:
-    """Whether questions go to standard error: always, unless only standard output is seen."""
+    """Whether questions go to standard error: always, unless only standard output is a terminal."""
     return sys.stderr.isatty() or not sys.stdout.isatty()
 
 
 def beside_question(*, yes: bool) -> bool:
-    """Whether what is asked about goes to standard error, beside the question that follows it.
+    """Whether the text before a question goes to standard error, where the question goes.
 
     Args:
         yes: Whether nothing is asked.
@@ -38,12 +36,38 @@ def beside_question(*, yes: bool) -> bool:
 
 @contextmanager
 def keep_stdout_clean() -> Iterator[None]:
-    """While something is asked, nothing of it goes to a standard output that is captured.
+    """Keep questions out of a captured standard output.
 
     Typer writes a question's last character there, whatever the settings.
     """
     with redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
         yield
+
+
+def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
+    """Ask for a line of text.
+
+    Args:
+        text: What to ask.
+        hidden: Whether the answer is not shown.
+        default: The answer if nothing is typed; Ctrl-D is ``""``.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came instead of an answer.
+    """
+    err = on_stderr()
+    try:
+        with interruptible(), keep_stdout_clean():
+            typed = typer.prompt(
+                text, default=default, show_default=bool(default), hide_input=hidden, err=err
+            )
+    except typer.Abort:  # Ctrl-D
+        print_text("", err=err)  # start a new line
+        return ""
+    except KeyboardInterrupt:
+        print_text("", err=err)
+        raise
+    return str(typed).strip()
 
 
 def confirm(question: str, details: Sequence[str] = ()) -> bool:
@@ -60,16 +84,7 @@ def confirm(question: str, details: Sequence[str] = ()) -> bool:
     choices = "y/N/d for details" if details else "y/N"
     text = fitted(f"{question} [{choices}]", sys.stderr if err else sys.stdout)
     while True:
-        try:
-            with interruptible(), keep_stdout_clean():
-                typed = typer.prompt(text, default="", show_default=False, err=err)
-        except typer.Abort:  # Ctrl-D
-            print_text("", err=err)  # start a new line
-            return False
-        except KeyboardInterrupt:
-            print_text("", err=err)
-            raise
-        match str(typed).strip().lower():
+        match ask(text).lower():
             case "y" | "yes":
                 return True
             case "" | "n" | "no":
@@ -80,13 +95,31 @@ def confirm(question: str, details: Sequence[str] = ()) -> bool:
                 print_text("Please answer y or n.", err=err)
 
 
+def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
+    """Whether the user agrees, by --yes or at the terminal.
+
+    Args:
+        question: What to ask.
+        details: As in `confirm`.
+        yes: Whether --yes is given.
+
+    Raises:
+        UsageError: There is no terminal to ask at.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
+    return confirm(question, details)
+
+
 def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
-    """What puts a question on the terminal; ``None`` when nobody sits there."""
+    """The function that asks for a column; ``None`` without a terminal."""
     return ask_for_column if sys.stdin.isatty() else None
 
 
 def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
-    """Put a question; the answer is the column's number in the file, nothing is no answer."""
+    """Ask which column holds the IDs; ``None`` if the user does not choose."""
     from batchrun.model import Role
 
     print_text(f"{question.text}:", err=True)
@@ -95,21 +128,16 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         print_text(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
         print_text(f"     such as {samples}", err=True)
     numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
-    while (answer := _prompt(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
+    while (answer := ask(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
         if not answer:
             return None
         print_text(f"{answer} is none of {', '.join(numbers)}.", err=True)
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}
-        while (said := _prompt("Does it hold company or contact IDs")) not in words:
+        while (said := ask("Does it hold company or contact IDs")) not in words:
             if not said:
                 return None
             print_text(f"{said} is neither company nor contact.", err=True)
         role = words[said]
     return role, numbers[answer]
-
-
-def _prompt(text: str) -> str:
-    with interruptible(), keep_stdout_clean():
-        return str(typer.prompt(text, default="", show_default=False, err=on_stderr())).strip()

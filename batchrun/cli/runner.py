@@ -1,24 +1,27 @@
-"""A batch in front of its user: confirmed, shown while it runs, stopped, and its end reported."""
+"""Run a batch on the screen: confirm it, show its progress, stop it, report its end."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from batchrun.cli.output import OutputMode, print_lines, print_text
-from batchrun.cli.prompts import beside_question, confirm, on_stderr
+from batchrun.cli import messages
+from batchrun.cli.messages import end, notice_of, notice_of_error, unknown_to_results
+from batchrun.cli.notifications import notify, words_of
+from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, room_of
+from batchrun.cli.prompts import ask, beside_question, confirm, confirmed
 from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
     NotConfirmedError,
     StoppedError,
-    UsageError,
 )
+from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -48,7 +51,7 @@ def run_list(
     yes: bool,
     again: bool = False,
 ) -> None:
-    """Run a list on the screen, and end the command as it ends."""
+    """Run a list on the screen, and end the command with it."""
     from batchrun import aio, status
     from batchrun.cli.consent import confirm_address, confirm_batch
 
@@ -97,17 +100,17 @@ def continue_batch(
     limit: int | None = None,
     asks: bool = False,
 ) -> None:
-    """Go on with a batch on the screen, and end the command as it ends.
+    """Continue a batch on the screen, and end the command with it.
 
     Args:
-        begin: What of `batchrun.aio` goes on with it.
+        begin: The function of `batchrun.aio` that continues it.
         settings: Key and so on.
-        mode: How the command speaks.
-        decide: Asked about the rows in doubt.
+        mode: What the command prints.
+        decide: Decides about the rows in doubt.
         output: Where the results go.
         form: How they are written.
         limit: The most jobs to trigger now.
-        asks: Whether to ask, when those have ended, about the rest, if somebody sees it.
+        asks: Whether to ask about the rest when the limit is reached.
     """
     from batchrun import aio
 
@@ -135,12 +138,12 @@ def continue_batch(
 
 
 class _BatchDisplay:
-    """What a batch needs in front of its user, from the first question to the end.
+    """The screen of one batch, from the first question to the end.
 
     Attributes:
         control: Stops it.
-        stopper: Turns Ctrl-C into stops.
-        shown: What the library is given for all of this.
+        stopper: Handles Ctrl-C.
+        shown: The arguments for the library.
         ended: How it ended, once it has.
     """
 
@@ -157,7 +160,7 @@ class _BatchDisplay:
         self.ended: Report | None = None
 
     def run(self, work: Callable[[Settings], Coroutine[Any, Any, Ended]]) -> Ended:
-        """Do the work; where the service refuses the key, ask for another one on a terminal."""
+        """Do the work. If the service refuses the key, ask for another at a terminal."""
         while True:
             try:
                 return self.stopper.run(work(self._settings))
@@ -166,14 +169,15 @@ class _BatchDisplay:
                     raise
                 self.printer.close()
                 print_text(f"{error.what}\nNothing is lost.", err=True)
-                with self.stopper.asking():
-                    key = _another_key()
+                key = ""
+                with self.stopper.asking(), suppress(KeyboardInterrupt):
+                    key = ask("Another key (not shown; empty to stop)", hidden=True)
                 if not key:
                     raise
                 self._settings = self._settings.with_typed_key(key)
 
     def rest_of(self, report: Report, output: Path | None, form: Form | None) -> Report:
-        """Run what a pilot has left; the report of both."""
+        """Run the jobs after a pilot; return the report of both."""
         from batchrun import aio
         from batchrun.cli.pilot import with_its_rest
 
@@ -183,9 +187,7 @@ class _BatchDisplay:
         return with_its_rest(report, rest)
 
     def goes_on(self, report: Report, before: Credits | None = None) -> bool:
-        """Show what a pilot brought and cost; whether the user wants the rest now."""
-        from batchrun.cli.messages import unknown_to_results
-        from batchrun.cli.output import mark_of, room_of
+        """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun.cli.pilot import pilot_lines
         from batchrun.engine import Ending
 
@@ -212,12 +214,10 @@ class _BatchDisplay:
 
 @contextmanager
 def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDisplay]:
-    """Progress on the screen, Ctrl-C as the way to stop, the log, and the notice at the end."""
+    """Set up progress, Ctrl-C, the log file, and the notification at the end."""
     from batchrun.cli.log_file import logging_to
 
     if mode.notify_command is not None:
-        from batchrun.cli.notifications import words_of
-
         words_of(mode.notify_command)  # before anything is spent
     with logging_to(settings.log_file):
         display = _BatchDisplay(settings, mode)
@@ -230,13 +230,10 @@ def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDispla
 
 @contextmanager
 def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
-    """When the block ends, run the user's command, if something had begun."""
+    """Run the user's command when the block ends, if a batch had started."""
     if mode.notify_command is None:
         yield
         return
-    from batchrun.cli.messages import notice_of, notice_of_error
-    from batchrun.cli.notifications import notify
-
     try:
         yield
     except BatchrunError as error:
@@ -252,8 +249,6 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
 
 
 def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDisplay) -> None:
-    from batchrun.cli.messages import end
-
     try:
         end(
             report,
@@ -265,18 +260,6 @@ def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDi
     except typer.Exit as ended:
         exit_codes.append(ended.exit_code)
         raise
-
-
-def _another_key() -> str:
-    """A key typed by the user, unseen; ``""`` for none."""
-    question = "Another key (not shown; empty to stop)"
-    try:
-        typed: str = typer.prompt(
-            question, hide_input=True, default="", show_default=False, err=on_stderr()
-        )
-    except typer.Abort:  # Ctrl-C or Ctrl-D
-        return ""
-    return typed.strip()
 
 
 def _now() -> datetime:
@@ -298,9 +281,6 @@ def _confirmed(
     *,
     yes: bool,
 ) -> bool:
-    from batchrun.cli import messages
-    from batchrun.text import plural
-
     to_trigger, running = plan.to_trigger, 0
     if earlier is not None:
         to_trigger, running = earlier.left.to_trigger, earlier.left.running
@@ -320,10 +300,6 @@ def _confirmed(
     unasked = yes or not now
     if not (yes and mode.quiet):
         print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
-    if unasked:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
-    details = messages.invalid_lines(plan, details=True)
     hidden = messages.hides_invalid_rows(plan)
-    return confirm(f"Trigger {plural(now, 'job')} now?", details if hidden else ())
+    details = messages.invalid_lines(plan, details=True) if hidden else ()
+    return confirmed(f"Trigger {plural(now, 'job')} now?", details, yes=unasked)

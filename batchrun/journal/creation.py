@@ -29,6 +29,7 @@ from batchrun.journal.schema import (
     rows,
 )
 from batchrun.model import KnownJob, Outcome
+from batchrun.plan import BodyIndex
 from batchrun.settings import service_of
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def batches_of(connection: Connection, workflow_id: str, base_url: str) -> list[
 
 def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | None]]:
     """The plan's rows as the journal keeps them, each first one with its job."""
-    sharing = np.bincount(plan.rows.jobs[plan.rows.jobs >= 0], minlength=len(plan.bodies)).tolist()
+    sharing = np.bincount(plan.rows.jobs[plan.rows.jobs >= 0], minlength=len(plan.bodies))
     nothing = (None, None, None, None)
     next_job = 0
     for number, (planned, body) in enumerate(plan.rows.with_bodies()):
@@ -259,7 +260,8 @@ def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | Non
         job = None
         if planned.job == next_job:
             pending = JobState.PENDING
-            job = (batch_id, next_job, body, sharing[next_job], pending, *nothing, "", None, None)
+            started = (batch_id, next_job, body, int(sharing[next_job]), pending)
+            job = (*started, *nothing, "", None, None)
             next_job += 1
         yield row, job
 
@@ -301,7 +303,9 @@ def known_jobs(
     """
     found: dict[int, KnownJob] = {}
     earlier = batches_of(connection, workflow_id, base_url)
-    numbers = {body: number for number, body in enumerate(bodies)} if earlier else {}
+    if not earlier:
+        return found
+    index = BodyIndex(bodies)
     for batch_id in earlier:
         query = (
             select(jobs.c.number, jobs.c.body, jobs.c.state, jobs.c.finished_at)
@@ -309,7 +313,7 @@ def known_jobs(
             .execution_options(yield_per=LOOKED_UP_AT_ONCE)
         )
         for number, body, state, finished_at in connection.execute(query):
-            mine = numbers.get(body)
+            mine = index.number(body)
             if mine is None:
                 continue
             ended = decode_time(finished_at)

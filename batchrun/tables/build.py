@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
-from batchrun.model import Cell, Table, TableSource
+from batchrun.model import Cell, Table, TableSource, is_stored
 from batchrun.tables.frames import (
     RowCollector,
     blank_rows_notice,
     check_header,
     is_blank,
+    row_of,
+    without_rows,
 )
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
@@ -108,7 +110,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         lines, rows = _beginning(blocks, layout.header_row)
         head = _read_head(lines, rows, source, layout)
         names = head.names
-        collector = RowCollector(len(names), layout.filler, layout.exact)
+        collector = RowCollector(source.name, len(names), layout.filler, layout.exact)
         collector.add_block(lines[head.end :], rows[head.end :])
         for numbers, block in blocks:
             collector.add_block(numbers, block)
@@ -130,8 +132,8 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             start, at = second
             rest = range(start, cells.shape[1])
             if layout.header_row is None:
-                raise _second_header(head, cells[:, at].tolist(), int(found_lines[at]), source)
-            ids = sum(holds_id(cells[:, row]) for row in rest)
+                raise _second_header(head, row_of(cells, at), int(found_lines[at]), source)
+            ids = sum(holds_id(row_of(cells, row)) for row in rest)
             notices.append(
                 f"Line {found_lines[start]} begins another table: {len(rest):,} lines from there on"
                 f" are not read, {ids:,} of them hold IDs"
@@ -139,7 +141,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             dropped |= set(rest)
         doubtful = find_header_in_doubt(names, cells, dropped, odd) if second is None else None
         if doubtful is not None:
-            row = _named([header_text(cell) for cell in cells[:, doubtful] if is_filled(cell)])
+            row = _named([header_text(cell) for cell in row_of(cells, doubtful) if is_filled(cell)])
             line = int(found_lines[doubtful])
             notices.append(
                 f"Line {line} may be a second header ({row}): if it is, put the rows below it into"
@@ -149,7 +151,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         kept_lines = found_lines
         if dropped:
             keep = [at for at in range(cells.shape[1]) if at not in dropped]
-            cells, kept_lines = cells[:, keep], found_lines[keep]
+            cells, kept_lines = without_rows(cells, dropped), found_lines[keep]
             check_header(source, tuple(names), head.line or 1, len(kept_lines))
         dropped_lines = {int(found_lines[at]) for at in dropped}
         notices += collector.short.notice(FEWER, dropped_lines)
@@ -313,7 +315,10 @@ def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
     """Leave out columns at the end that have neither a name nor a cell."""
     while names and len(cells) == len(names) and not names[-1] and is_blank(cells[-1]):
         names.pop()
-        cells = cells[:-1]
+        if is_stored(cells):
+            cells.drop_last_column()
+        else:
+            cells = cells[:-1]
     return cells
 
 
@@ -372,7 +377,7 @@ def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
     """Whether a second header may be the first: no row above it holds an ID, nor a name of IDs."""
     if head.line is None or any(map(is_known_name, head.names)):
         return False
-    return not any(holds_id(cells[:, row]) for row in range(second))
+    return not any(holds_id(row_of(cells, row)) for row in range(second))
 
 
 def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
@@ -424,15 +429,18 @@ def _fill_merged(
         start = position.get(top)
         if start is None or not 0 <= column < len(cells):
             continue
-        value = cells[column, start]
+        value = cells[column][start]
         for line in range(top + 1, min(bottom, int(lines[-1])) + 1):
             at = position.get(line)
             if at is None or not is_filled(value):
                 continue
-            if is_filled(cells[column, at]):
-                kept += cells[column, at] != value
+            if is_filled(cells[column][at]):
+                kept += cells[column][at] != value
             else:
-                cells[column, at] = value
+                if is_stored(cells):
+                    cells.set(column, at, value)
+                else:
+                    cells[column, at] = value
                 filled[column] += 1
     notices = []
     if filled:

@@ -59,7 +59,7 @@ def _read(stream: IO[bytes], size: int) -> bytes:
 
 def pack_rows(rows: Sequence[Sequence[Cell]]) -> tuple[list[str], list[bytes]]:
     """The columns of equally long rows: how each is packed, and its bytes."""
-    packed = [_pack_column(column) for column in zip(*rows, strict=True)]
+    packed = [pack_column(column) for column in zip(*rows, strict=True)]
     return [kind for kind, _ in packed], [content for _, content in packed]
 
 
@@ -70,7 +70,7 @@ def unpack_rows(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> l
         FrameError: The columns are not all of this length.
     """
     try:
-        cells = [_unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
+        cells = [unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise FrameError from error
     if any(len(column) != count for column in cells):
@@ -78,7 +78,8 @@ def unpack_rows(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> l
     return list(map(list, zip(*cells, strict=True))) if cells else [[] for _ in range(count)]
 
 
-def _pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
+def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
+    """A column's cells: how they are packed, and their bytes."""
     kinds = set(map(type, column))
     if kinds == {str}:
         joined = "\0".join(column)
@@ -93,7 +94,8 @@ def _pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
     return "mixed", json.dumps([_plain(cell) for cell in column]).encode()
 
 
-def _unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
+def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
+    """What `pack_column` was given."""
     match kind:
         case "text":
             return content.decode("utf-8", "surrogatepass").split("\0")

@@ -7,20 +7,36 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import InputError
-from batchrun.model import Cell, Table, TableSource
+from batchrun.model import Cell, Table, TableSource, is_stored
+from batchrun.tables.store import StoredCells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
-Cells: TypeAlias = "npt.NDArray[np.object_]"
-"""Cells as an array of (columns, rows)."""
+Cells: TypeAlias = "npt.NDArray[np.object_] | StoredCells"
+"""Cells as an array of (columns, rows), or the like of it on disk."""
 
 Lines: TypeAlias = "npt.NDArray[np.int64]"
 """The line number of each row."""
+
+MOST_HELD_CELLS = 1_500_000
+"""Cells of a list that are held in memory, some 100 MB; those of a larger one are on disk."""
+
+
+def row_of(cells: Cells, at: int) -> list[Cell]:
+    """The cells of a row."""
+    return [column[at] for column in cells]
+
+
+def without_rows(cells: Cells, dropped: Collection[int]) -> Cells:
+    """The cells but for those of some rows."""
+    if is_stored(cells):
+        return cells.without(dropped)
+    return cells[:, [at for at in range(cells.shape[1]) if at not in dropped]]
 
 
 @dataclass(slots=True)
@@ -49,6 +65,7 @@ class RowCollector:
     of cells again at the end takes longer than to read them.
 
     Args:
+        name: Of the list, for messages.
         width: Number of columns of the header; wider rows add columns.
         filler: What a cell is that a row does not have.
         exact: Puts a column's cells right; ``None`` where they are.
@@ -62,11 +79,12 @@ class RowCollector:
 
     def __init__(
         self,
+        name: str,
         width: int,
         filler: Cell,
         exact: Exact | None = None,
     ) -> None:
-
+        self._name = name
         self.after_blank: set[int] = set()
         self.blank_rows = 0
         self.short, self.long = Ragged(), Ragged()
@@ -76,8 +94,8 @@ class RowCollector:
         self._filler = filler
         self._exact = exact
         self._lines: list[Lines] = []
-        self._blocks: list[Cells] = []
-        self._shared: dict[int, dict[Cell, Cell] | None] = {}
+        self._blocks: list[npt.NDArray[np.object_]] = []
+        self._stored: StoredCells | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -101,6 +119,8 @@ class RowCollector:
         """Everything collected, an array of (columns, rows); the collector keeps no cell."""
         import numpy as np
 
+        if self._stored is not None:
+            return self._stored
         blocks, self._blocks = self._blocks, []
         if not blocks:
             return np.empty((self._width, 0), dtype=object)
@@ -119,16 +139,20 @@ class RowCollector:
         numbers = np.arange(lines.start, lines.stop) if isinstance(lines, range) else lines
         self._lines.append(np.asarray(numbers, dtype=np.int64))
         self._count += len(lines)
+        if self._exact is not None:
+            columns = [self._exact(column, set(map(type, column))) for column in columns]
+        if self._stored is None and self._count * self._width > MOST_HELD_CELLS:
+            self._stored = StoredCells(self._name, self._filler)
+            for held in self._blocks:
+                self._stored.append(held.tolist())
+            self._blocks.clear()
+        if self._stored is not None:
+            self._stored.append(columns)
+            return
         block = np.empty((len(columns), len(lines)), dtype=object)
-        self._blocks.append(block)
         for position, cells in enumerate(columns):
-            if self._exact is None:
-                block[position, :] = self._share(position, cells)
-                continue
-            kinds = set(map(type, cells))
-            # of other columns TRUE and 1 would be the same to a dict
-            shared = self._share(position, cells) if kinds == {str} else cells
-            block[position, :] = self._exact(shared, kinds)
+            block[position, :] = cells
+        self._blocks.append(block)
 
     def _clean(
         self, lines: Sequence[int], rows: list[list[Cell]]
@@ -162,25 +186,6 @@ class RowCollector:
         self.blank_rows += self._trailing_blank_rows
         self._trailing_blank_rows = 0
         self.after_blank.add(position)
-
-    def _share(self, position: int, cells: Sequence[Cell]) -> Sequence[Cell]:
-        """Let equal texts of a column that repeats itself be one object: it saves much memory."""
-        if position not in self._shared:
-            self._shared[position] = _worth_sharing(cells)
-        shared = self._shared[position]
-        if shared is None or len(shared) > MOST_SHARED:
-            return cells
-        return list(map(shared.setdefault, cells, cells))
-
-
-MOST_SHARED = 20_000
-"""Different texts of a column that are remembered; with more, sharing costs more than it saves."""
-
-
-def _worth_sharing(cells: Sequence[Cell]) -> dict[Cell, Cell] | None:
-    if len(cells) < 100:
-        return None
-    return {} if len(set(cells)) * 4 <= len(cells) else None
 
 
 def is_blank(row: Iterable[Cell]) -> bool:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
     from batchrun.model import Cell
     from batchrun.tables.frames import Cells, Lines
+    from batchrun.tables.store import StoredColumn
 
 Merged = tuple[int, int, int, int]
 """A merged range: first row, first column, last row, last column; numbers from 1."""
 
-OddCells: TypeAlias = "tuple[npt.NDArray[np.object_], list[int]]"
+OddCells: TypeAlias = "tuple[npt.NDArray[np.object_] | StoredColumn, list[int]]"
 """A column that holds IDs, and the positions of its cells that are not as long as a UUID."""
 
 SAMPLE_ROWS = 60
@@ -375,8 +376,8 @@ def find_aside(
     marked = any(_kind(_row(columns, at)) == "total" for at in tail)
     if not (report or marked or aside.footers):
         return aside
-    for at in range(end):
-        match _kind(_row(columns, at)):
+    for at, cells in enumerate(islice(zip(*columns, strict=True), end)):
+        match _kind([cell for cell in cells if is_filled(cell)]):
             case "total":
                 aside.totals.append(at)
             case "group":
@@ -453,7 +454,7 @@ def find_odd_cells(columns: Cells) -> list[OddCells]:
             column,
             [
                 at
-                for at, cell in enumerate(column.tolist())
+                for at, cell in enumerate(column)
                 if not (isinstance(cell, str) and len(cell) == UUID_LENGTH)
             ],
         )

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
+from array import array
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
@@ -198,19 +201,12 @@ def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
     """What is to be said when the same IDs stand under both roles, else ``""``."""
     if len(roles) < 2:
         return ""
-    ids = {
-        role: [each.value if isinstance(each, ValidId) else None for each in _parsed(table, column)]
-        for role, column in roles.items()
-    }
-    companies, contacts = ids[Role.COMPANY], ids[Role.CONTACT]
-    both = (set(companies) & set(contacts)) - {None}
+    companies, contacts = (_hashes(table.cells[roles[role]]) for role in Role)
+    both = set(np.intersect1d(companies, contacts).tolist()) - {_NO_ID}
     if not both:
         return ""
-    lines = [
-        line
-        for line, company, contact in zip(table.lines, companies, contacts, strict=True)
-        if company in both or contact in both
-    ]
+    pairs = zip(table.lines, companies, contacts, strict=True)
+    lines = [line for line, company, contact in pairs if company in both or contact in both]
     rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
     return (
         f"{rows} an ID that stands under both {column_name(table, roles[Role.COMPANY])} and"
@@ -218,8 +214,15 @@ def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
     )
 
 
-def _parsed(table: Table, column: int) -> list[object]:
-    return [parse_id(cell) for cell in table.cells[column]]
+_NO_ID = 0
+
+
+def _hashes(column: Iterable[Cell]) -> array[int]:
+    """A hash for each ID: a large list's IDs would take much memory."""
+    parsed = map(parse_id, column)
+    return array(
+        "q", (hash(each.value) if isinstance(each, ValidId) else _NO_ID for each in parsed)
+    )
 
 
 OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}
@@ -388,8 +391,10 @@ def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
         return
     first, last = sorted(roles.values())
     reason = _blank_between(table, first, last)
-    if not reason and not _repeats(table.cells[roles[Role.COMPANY]]):
+    if not reason:
         reason = _repeated_names(table, first, last) or _tail(table, first, last)
+        if reason and _repeats(table.cells[roles[Role.COMPANY]]):
+            return
     if reason:
         company, contact = (column_name(table, roles[role]) for role in Role)
         raise InputError(
@@ -433,18 +438,20 @@ def _tail(table: Table, first: int, last: int) -> str:
     Each part has an ID column and another one at least, and above them every row has both IDs.
     """
     width, rows = len(table.header), len(table)
-    filled = [at for at in range(width) if _is_filled(table.cells[at, -1])]
+    filled = [at for at in range(width) if rows and _is_filled(table.cells[at][rows - 1])]
     if filled and filled[0] > first and last in filled:
         own, other = range(filled[0], width), range(filled[0])
     elif filled and filled[-1] < last and first in filled:
         own, other = range(filled[-1] + 1), range(filled[-1] + 1, width)
     else:
         return ""
-    while rows and not any(_is_filled(table.cells[column, rows - 1]) for column in other):
+    while rows and not any(_is_filled(table.cells[column][rows - 1]) for column in other):
         rows -= 1
-    whole = rows and all(map(_is_filled, table.cells[[first, last], :rows].flat))
-    if not whole or min(len(own), len(other)) < 2:
+    if not rows or rows == len(table) or min(len(own), len(other)) < 2:
         return ""
+    for column in (first, last):
+        if not all(map(_is_filled, itertools.islice(table.cells[column], rows))):
+            return ""
     return f"the rows from line {table.lines[rows]} on are blank outside columns {_span(own)}"
 
 

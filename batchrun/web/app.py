@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -30,7 +31,7 @@ from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
 from batchrun.settings.location import shown
 from batchrun.settings.model import masked_end, masked_key
-from batchrun.text import duration, plural
+from batchrun.text import duration, plural, visible
 from batchrun.web import screens, words
 from batchrun.web.lists import NO_COLUMN
 from batchrun.web.results import Fields, Names, pilot_results
@@ -55,6 +56,7 @@ PILOT_ROWS = 5
 MOST_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
 MOST_PARAMETERS = 50
+WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
 OPTION_CONTROLS = frozenset(
     {"delimiter", "encoding", "header_row", "no_header", "quoting", "reuse_days", "visible_only"}
@@ -157,6 +159,7 @@ class _Pages:
             loader=PackageLoader("batchrun.web"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_only_text,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -167,6 +170,7 @@ class _Pages:
             "page_words": words.in_page_words,
             "hint": words.hint_on_page,
             "sentence": words.sentence,
+            "without_option": words.without_option,
         }
         self._templates.globals |= {
             "plural": plural,
@@ -303,7 +307,11 @@ class _Pages:
         return self._show("home.html", **self._home())
 
     def _home(self) -> dict[str, Any]:
-        return {"home": screens.home_of(self._workspace), "has_key": self._workspace.has_key}
+        return {
+            "home": screens.home_of(self._workspace),
+            "has_key": self._workspace.has_key,
+            "most_mb": self._workspace.settings.largest_file_mb,
+        }
 
     def home_live(self, request: Request) -> Response:
         """What has changed on the home screen."""
@@ -357,7 +365,6 @@ class _Pages:
         checked = state.checked
         earlier = None if checked is None else checked.earlier
         notices = () if state.read is None else state.read.notices
-        workbook = bool(state.sheets) if state.read is None else state.read.sheet is not None
         problems = (state.error, None if state.read is None else state.read.problem)
         named = {one.id for one in words.controls_named([*notices, *map(str, problems)])}
         choices = saved.choices
@@ -373,7 +380,7 @@ class _Pages:
             "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
             "named": named,
             "options_open": bool(named & OPTION_CONTROLS) or choices.changes_options,
-            "text_file": not workbook,
+            "text_file": saved.path.suffix.lower() not in WORKBOOKS,
             "known_batch": self._knows(state.results_of),
             "reuse_days": REUSE_DAYS,
             "pilot_rows": PILOT_ROWS,
@@ -691,6 +698,11 @@ class _Pages:
             await run_in_threadpool(log_out, profile.name)
             self._workspace.use_key()
         return RedirectResponse("/", 303)
+
+
+def _only_text(value: Any) -> Any:
+    """What a template shows: no text on any page moves a cursor or reverses letters."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import webbrowser
@@ -35,6 +37,11 @@ USUAL_PORT = 8484
 
 GRACE_SECONDS = 2
 AT_ONCE_SECONDS = 10.0
+SWITCH_SECONDS = 0.0005
+"""How long a thread that plans or writes a long list runs before a page gets its turn. To answer, a
+page needs several dozen turns; with Python's usual 0.005 s it would wait for 0.3 s."""
+NO_FULL_COLLECTION = 1_000_000
+"""Collections of the middle generation before a full one."""
 LOOK_SECONDS = 0.2
 """Windows hears Ctrl-C only between two waits."""
 
@@ -132,14 +139,32 @@ def _serving(app: object, listener: socket.socket) -> Iterator[threading.Thread]
     thread = threading.Thread(
         target=server.run, args=([listener],), name="batchrun-page", daemon=True
     )
-    thread.start()
-    while thread.is_alive() and not server.started:
-        time.sleep(0.01)
+    with _answering_beside_long_lists():
+        thread.start()
+        while thread.is_alive() and not server.started:
+            time.sleep(0.01)
+        try:
+            yield thread
+        finally:
+            server.should_exit = True
+            thread.join(GRACE_SECONDS + 3)
+
+
+@contextmanager
+def _answering_beside_long_lists() -> Iterator[None]:
+    """While the block lasts, threads that work on long lists hold no page up.
+
+    A full garbage collection stops all threads, for 0.5 s with a list of 100,000 rows. So there is
+    none while such a list is worked on; `Workspace` collects when nothing is.
+    """
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(*thresholds[:2], NO_FULL_COLLECTION)
     try:
-        yield thread
+        yield
     finally:
-        server.should_exit = True
-        thread.join(GRACE_SECONDS + 3)
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
 
 
 @contextmanager

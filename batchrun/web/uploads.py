@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_FORM_BYTES = 1024 * 1024
 MOST_FIELD_BYTES = 64 * 1024
 MOST_FIELDS = 5_000
+MOST_HEADER_BYTES = 16 * 1024
 LONGEST_NAME = 120
 
 _NEW_BINARY_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -44,7 +45,7 @@ async def read_form(request: Request) -> dict[str, str]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_FORM_BYTES:
-            raise UsageError("The form is too large.", "Go back and send less.")
+            raise _too_large()
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
@@ -127,15 +128,28 @@ class _Parts:
         self._text = b""
         self._file: BinaryIO | None = None
         self._size = 0
+        self._parts = 0
+        self._header_bytes = 0
 
     def begin(self) -> None:
         self._headers, self._name, self._value, self._text = {}, b"", b"", b""
+        self._parts += 1
+        self._header_bytes = 0
+        if self._parts > MOST_FIELDS:
+            raise _too_large()
 
     def header_name(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._name += data[start:end]
 
     def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._value += data[start:end]
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MOST_HEADER_BYTES:
+            raise _too_large()
 
     def header_end(self) -> None:
         self._headers[self._name.decode("latin-1").lower()] = self._value
@@ -157,14 +171,14 @@ class _Parts:
     def data(self, data: bytes, start: int, end: int) -> None:
         if self._file is None:
             self._text += data[start:end]
-            if len(self._text) > MOST_FIELD_BYTES or len(self.upload.fields) > MOST_FIELDS:
-                raise UsageError("The form is too large.", "Go back and send less.")
+            if len(self._text) > MOST_FIELD_BYTES:
+                raise _too_large()
             return
         self._size += end - start
         if self._size > self._most:
             raise InputError(
                 f"The list is larger than {self._most // 1024**2:,} MB.",
-                "Split it, or raise BATCHRUN_LARGEST_FILE_MB.",
+                "Split it into several lists.",
             )
         self._file.write(data[start:end])
 
@@ -189,6 +203,10 @@ class _Parts:
             self.upload.path.unlink(missing_ok=True)
             with suppress(OSError):
                 self.upload.path.parent.rmdir()
+
+
+def _too_large() -> UsageError:
+    return UsageError("The form is too large.", "Go back and send less.")
 
 
 def file_name(given: str) -> str:

@@ -145,8 +145,16 @@ def controls_named(texts: Iterable[str]) -> list[Control]:
 
 
 def sentence(text: str) -> str:
-    """A text with a capital at its beginning."""
-    return text[:1].upper() + text[1:]
+    """A text with a capital at its beginning, unless that is a file's name."""
+    first = text.split(" ", 1)[0].rstrip(".,;:")
+    return text if "." in first or "_" in first else text[:1].upper() + text[1:]
+
+
+def without_option(notice: str) -> str:
+    """A notice without the clause that names an option: its control is linked beside it."""
+    clauses = notice.split(";")
+    kept = [each for each in clauses if not _OPTION.search(each)]
+    return ";".join(kept) if kept else notice
 
 
 def cell_words(cell: Cell) -> str:

@@ -6,6 +6,7 @@ A screen starts work, looks at where it stands, and stops it; none waits for its
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import threading
@@ -298,6 +299,7 @@ class Workspace:
         self._statuses: dict[str, _Kept[BatchStatus]] = {}
         self._batches: _Kept[list[BatchSummary]] = _Kept()
         self._workflows: _Kept[list[Workflow]] = _Kept()
+        self._requests: _Kept[int | None] = _Kept()
         self.sandbox = False
         self.closing = False
         self._begin(settings)
@@ -327,7 +329,7 @@ class Workspace:
     def use_key(self) -> None:
         """Read the settings again, after a key was stored or erased."""
         with self._lock:
-            self._workflows = _Kept()
+            self._workflows, self._requests = _Kept(), _Kept()
             self._settings = self._reload()
 
     def use_sandbox(self) -> None:
@@ -359,7 +361,7 @@ class Workspace:
 
     def _switch(self, settings: Settings) -> None:
         self._statuses.clear()
-        self._batches, self._workflows = _Kept(), _Kept()
+        self._batches, self._workflows, self._requests = _Kept(), _Kept(), _Kept()
         self._begin(settings)
 
     # lists
@@ -679,9 +681,16 @@ class Workspace:
 
     def requests_today(self) -> int | None:
         """How many requests were sent with this key today; ``None`` where that is not known."""
-        with suppress(BatchrunError):
-            return requests_today(self.settings)
-        return None
+
+        def find() -> int | None:
+            try:
+                return requests_today(self.settings)
+            except NoBatchError:  # the first run makes the journal
+                return 0
+            except BatchrunError:
+                return None
+
+        return self._requests.get(find)
 
     def _refuse_while_closing(self) -> None:
         if self.closing:
@@ -737,8 +746,15 @@ class Workspace:
 
     def _start(self, work: Callable[[], None], name: str) -> None:
         """Run work in a thread; a daemon, so that nothing keeps the process from ending at last."""
+
+        def run() -> None:
+            work()
+            others = self._threads - {threading.current_thread()}
+            if not any(thread.is_alive() for thread in others):
+                gc.collect()  # the server has none of its own while lists are worked on
+
         self._threads = {thread for thread in self._threads if thread.is_alive()}
-        thread = threading.Thread(target=work, name=f"batchrun-{name}", daemon=True)
+        thread = threading.Thread(target=run, name=f"batchrun-{name}", daemon=True)
         self._threads.add(thread)
         thread.start()
 

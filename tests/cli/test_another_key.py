@@ -38,7 +38,7 @@ def sandbox(batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     list_ = batchrun.folder / "three.csv"
     list_.write_text("\n".join(["Company ID", *ids]) + "\n", encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", Terminal())
-    monkeypatch.setattr("batchrun.cli.runner._another_key", lambda: "sandbox")
+    monkeypatch.setattr("batchrun.cli.runner.ask", lambda *_, **__: "sandbox")
     with faulty_sandbox() as (url, running):
         batchrun.connect(url, speed=SPEED)
         yield running
@@ -61,9 +61,9 @@ def test_the_limit_of_resume_counts_what_the_first_key_triggered(
     batchrun: CommandLine, sandbox: FaultySandbox
 ) -> None:
     sandbox.meet(KEY_REFUSED)
-    batchrun.monkeypatch.setattr("batchrun.cli.runner._another_key", str)
+    batchrun.monkeypatch.setattr("batchrun.cli.runner.ask", lambda *_, **__: "")
     batchrun(*RUN, "--limit", "1")
-    batchrun.monkeypatch.setattr("batchrun.cli.runner._another_key", lambda: "sandbox")
+    batchrun.monkeypatch.setattr("batchrun.cli.runner.ask", lambda *_, **__: "sandbox")
     sandbox.meet(None, KEY_REFUSED)
     batchrun("resume", "--limit", "2")
     assert len(sandbox.bodies()) == 2

@@ -266,7 +266,7 @@ def test_a_refused_stored_key_may_be_typed_again_and_goes_to_the_same_place(
 
     login(batchrun, "sk-revoked-0123456789", "--base-url", service, "--no-check")
     batchrun.monkeypatch.setattr(sys, "stdin", Terminal())
-    batchrun.monkeypatch.setattr("batchrun.cli.runner._another_key", lambda: KEY)
+    batchrun.monkeypatch.setattr("batchrun.cli.runner.ask", lambda *_, **__: KEY)
     assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE
     assert triggers_accepted(service) == 2
 

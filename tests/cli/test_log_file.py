@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
 KEY = "sk-5up3r-s3cr3t-k3y-0123456789"
-TOLD = logging.getLogger("batchrun.of_the_test")
+LOGGER = logging.getLogger("batchrun.of_the_test")
 
 
 def events(path: Path) -> list[dict[str, Any]]:
@@ -104,8 +104,8 @@ def test_whatever_is_logged_the_key_is_masked(tmp_path: Path) -> None:
     key = 'sk-"quoted"\\key'
     hide_secret(key)
     with logging_to(tmp_path / "log.jsonl"):
-        TOLD.warning("they said %s", key)
-        log_event(TOLD, Event.REQUEST, path=f"/x?key={key}", more={"deep": [key]})
+        LOGGER.warning("they said %s", key)
+        log_event(LOGGER, Event.REQUEST, path=f"/x?key={key}", more={"deep": [key]})
     text = (tmp_path / "log.jsonl").read_text(encoding="utf-8")
     assert key not in text
     assert json.dumps(key)[1:-1] not in text
@@ -115,7 +115,7 @@ def test_whatever_is_logged_the_key_is_masked(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
 def test_a_new_log_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     with logging_to(tmp_path / "log.jsonl"):
-        TOLD.info("something")
+        LOGGER.info("something")
     assert stat.S_IMODE((tmp_path / "log.jsonl").stat().st_mode) == 0o600
 
 
@@ -197,7 +197,7 @@ def test_the_library_logs_nothing_by_default(capfd: pytest.CaptureFixture[str]) 
 
 def test_a_program_gets_events_as_text(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "batchrun"):
-        log_event(TOLD, Event.JOB_ACCEPTED, batch="b", job=3, execution=None)
+        log_event(LOGGER, Event.JOB_ACCEPTED, batch="b", job=3, execution=None)
     assert caplog.messages == ["job.accepted batch=b job=3"]
 
 

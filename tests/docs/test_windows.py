@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 INSTALL = [
     ["py", "-m", "venv", ".venv"],
     [r".venv\Scripts\python", "-m", "pip", "install", "-q", "."],
 ]
+LINES = re.findall(
+    r"^\| [^|]*(?:uv|pipx|installing|Windows) \| `([^`|]+)` \|$", README, re.MULTILINE
+)
 RUN = [
     *(r".venv\Scripts\batchrun", "run", r"sample_data\salesforce_accounts.csv"),
     *("-w", "Account Research", "--sandbox", "--yes"),
@@ -67,12 +78,64 @@ def test_the_blocks_for_windows_install_batchrun_and_run_a_list() -> None:
 
 
 def test_the_lines_for_uv_and_pipx_mean_the_same_in_both_shells() -> None:
-    lines = re.findall(
-        r"^\| [^|]*(?:uv|pipx|installing|Windows) \| `([^`|]+)` \|$", README, re.MULTILINE
-    )
-    assert len(lines) >= 4
-    for line in lines:
+    assert len(LINES) >= 4
+    for line in LINES:
         assert powershell(line) == cmd(line) == [line.split()]
+
+
+def parsed_by_grammar(text: str) -> list[list[str]]:
+    """Commands as PowerShell's grammar has them, by a parser that others wrote."""
+    language = pytest.importorskip("tree_sitter_powershell")
+    tree_sitter = pytest.importorskip("tree_sitter")
+    parser = tree_sitter.Parser(tree_sitter.Language(language.language()))
+    root = parser.parse(text.encode()).root_node
+    assert not root.has_error, text
+    return [
+        [
+            re.sub("['\"]", "", word.text.decode())
+            for word in (command.children[0], *command.children[-1].children)
+            if word.type != "command_argument_sep"
+        ]
+        for command in nodes(root, "command")
+    ]
+
+
+def nodes(root: Any, kind: str) -> Iterator[Any]:
+    if root.type == kind:
+        yield root
+    for child in root.children:
+        yield from nodes(child, kind)
+
+
+def parsed_by_powershell(text: str) -> list[list[str]]:
+    """Commands as PowerShell's own parser has them."""
+    program = shutil.which("pwsh") or shutil.which("powershell")
+    if program is None:
+        pytest.skip("no PowerShell here")
+    script = (
+        "$t = $null; $e = $null; $ast = [System.Management.Automation.Language.Parser]::"
+        "ParseInput($env:LINES_OF_README, [ref]$t, [ref]$e); if ($e) { exit 1 }; "
+        "$ast.FindAll({ $args[0] -is [System.Management.Automation.Language.CommandAst] }, $true) |"
+        " ForEach-Object { ConvertTo-Json -Compress @($_.CommandElements | ForEach-Object "
+        "{ if ($_.Value) { $_.Value } else { $_.Extent.Text } }) }"
+    )
+    ended = subprocess.run(
+        [program, "-NoProfile", "-Command", script],
+        env={**os.environ, "LINES_OF_README": text},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("parsed", [parsed_by_grammar, parsed_by_powershell])
+def test_powershell_reads_the_readme_as_a_reader_does(
+    parsed: Callable[[str], list[list[str]]],
+) -> None:
+    assert parsed(block("powershell")) == [*INSTALL, RUN]
+    for line in LINES:
+        assert parsed(f"{line}\n") == [line.split()]
 
 
 @pytest.mark.parametrize("line", ["a && b", "run 'Account Research' | more", "echo $x", "echo (1)"])

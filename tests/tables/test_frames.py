@@ -105,6 +105,7 @@ def test_who_writes_to_a_frame_does_not_change_what_is_sent(tmp_path: Path) -> N
         frame = each.frame
         with pytest.raises(ValueError, match="read-only"):
             frame.iloc[0, 1] = "Bay"
+        assert isinstance(each.cells, np.ndarray)
         with pytest.raises(ValueError, match="read-only"):
             each.cells[1, 0] = "Bay"
         changed = each.frame

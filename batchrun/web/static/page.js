@@ -102,7 +102,13 @@ function start() {
 
 function drop(form) {
   const input = form.querySelector("input[type=file]");
-  input.addEventListener("change", () => input.files.length && form.requestSubmit());
+  input.addEventListener("change", () => {
+    if (!input.files.length) return;
+    const tooLarge = input.files[0].size > Number(form.dataset.most);
+    form.querySelector(".too-large").hidden = !tooLarge; // the server would break the upload off
+    if (tooLarge) input.value = "";
+    else form.requestSubmit();
+  });
 }
 
 let hovering = 0;
@@ -128,8 +134,9 @@ document.addEventListener("drop", (event) => {
   form.classList.remove("over");
   const one = new DataTransfer();
   one.items.add(event.dataTransfer.files[0]);
-  form.querySelector("input[type=file]").files = one.files;
-  form.requestSubmit();
+  const input = form.querySelector("input[type=file]");
+  input.files = one.files;
+  input.dispatchEvent(new Event("change"));
 });
 
 function choices(form) {

@@ -1,0 +1,214 @@
+"""The cells of a large list, in a temporary file instead of memory.
+
+The file has no name and is gone with the process. What is in it is cells as `cells.py` packs them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from dataclasses import dataclass
+from itertools import chain
+from threading import Lock
+from typing import TYPE_CHECKING, overload
+
+from batchrun.errors import InputError
+from batchrun.tables.cells import FrameError, pack_column, unpack_column
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from batchrun.model import Cell
+
+CACHED_BLOCKS = 3
+"""Blocks that are held unpacked, for those who read cell by cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some rows.
+
+    Attributes:
+        first: Position of the first one.
+        rows: How many.
+        at: Where the block begins in the file.
+        kinds: How each column is packed.
+        sizes: Bytes of each column.
+    """
+
+    first: int
+    rows: int
+    at: int
+    kinds: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+
+class StoredCells:
+    """Cells by column and row, as in an array of that shape.
+
+    Args:
+        name: Of the list, for messages.
+        filler: What a cell is that a row does not have.
+    """
+
+    def __init__(self, name: str, filler: Cell) -> None:
+        self.width = self.rows_count = 0
+        self._name, self._filler = name, filler
+        self._file = tempfile.TemporaryFile(prefix="batchrun-")  # noqa: SIM115 - ends with this
+        weakref.finalize(self, self._file.close)
+        self._size = 0
+        self._lock = Lock()
+        self._blocks: list[_Block] = []
+        self._patches: dict[int, list[tuple[int, int, Cell]]] = {}
+        self._cache: dict[tuple[int, int], Sequence[Cell]] = {}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return self.width, self.rows_count
+
+    def __len__(self) -> int:
+        return self.width
+
+    def __iter__(self) -> Iterator[StoredColumn]:
+        return (StoredColumn(self, column) for column in range(self.width))
+
+    def __getitem__(self, column: int) -> StoredColumn:
+        """A column."""
+        return StoredColumn(self, range(self.width)[column])
+
+    def append(self, columns: Sequence[Sequence[Cell]]) -> None:
+        """Add rows, given by their columns.
+
+        Raises:
+            InputError: The disk for temporary files is full.
+        """
+        packed = [pack_column(column) for column in columns]
+        content = b"".join(part for _, part in packed)
+        try:
+            with self._lock:
+                self._file.seek(self._size)
+                self._file.write(content)
+        except OSError as error:
+            raise self._unusable(error) from error
+        kinds, sizes = tuple(kind for kind, _ in packed), tuple(len(part) for _, part in packed)
+        rows = len(columns[0])
+        self._blocks.append(_Block(self.rows_count, rows, self._size, kinds, sizes))
+        self._size += len(content)
+        self.rows_count += rows
+        self.width = max(self.width, len(columns))
+
+    def set(self, column: int, row: int, value: Cell) -> None:
+        """Give a cell another value."""
+        block = self._block_of(row)
+        patch = (column, row - self._blocks[block].first, value)
+        self._patches.setdefault(block, []).append(patch)
+        self._cache.pop((block, column), None)
+
+    def cell(self, column: int, row: int) -> Cell:
+        """A cell."""
+        block = self._block_of(row)
+        key = block, column
+        cells = self._cache.get(key)
+        if cells is None:
+            if len(self._cache) >= CACHED_BLOCKS * self.width:
+                self._cache = {}
+            cells = self._cache[key] = self._cells(block, column)
+        return cells[row - self._blocks[block].first]
+
+    def column_cells(self, column: int) -> Iterator[Cell]:
+        """The cells of a column."""
+        blocks = range(len(self._blocks))
+        return chain.from_iterable(self._cells(block, column) for block in blocks)
+
+    def rows(self) -> Iterator[tuple[Cell, ...]]:
+        """All rows."""
+        for block in range(len(self._blocks)):
+            columns = [self._cells(block, column) for column in range(self.width)]
+            yield from zip(*columns, strict=True)
+
+    def row(self, number: int) -> tuple[Cell, ...]:
+        """A row."""
+        return tuple(self.cell(column, number) for column in range(self.width))
+
+    def drop_last_column(self) -> None:
+        """Leave out the last column."""
+        self.width -= 1
+
+    def without(self, dropped: Collection[int]) -> StoredCells:
+        """The same cells but for these rows; the file is shared."""
+        kept = StoredCells(self._name, self._filler)
+        left = frozenset(dropped)
+        for number, block in enumerate(self._blocks):
+            columns = [self._cells(number, column) for column in range(self.width)]
+            places = [at for at in range(block.rows) if block.first + at not in left]
+            if places:
+                kept.append([[cells[at] for at in places] for cells in columns])
+        kept.width = self.width
+        return kept
+
+    def _block_of(self, row: int) -> int:
+        low, high = 0, len(self._blocks) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._blocks[middle].first <= row:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _cells(self, number: int, column: int) -> Sequence[Cell]:
+        block = self._blocks[number]
+        if column >= len(block.kinds):
+            cells: Sequence[Cell] = [self._filler] * block.rows
+        else:
+            try:
+                with self._lock:
+                    self._file.seek(block.at + sum(block.sizes[:column]))
+                    content = self._file.read(block.sizes[column])
+                cells = unpack_column(block.kinds[column], content)
+            except (OSError, FrameError, ValueError) as error:
+                raise self._unusable(error) from error
+        patches = [(at, value) for of, at, value in self._patches.get(number, ()) if of == column]
+        if patches:
+            cells = list(cells)
+            for at, value in patches:
+                cells[at] = value
+        return cells
+
+    def _unusable(self, error: Exception) -> InputError:
+        reason = getattr(error, "strerror", None) or error
+        return InputError(
+            f"{self._name} is too large for memory, and the temporary file for it can't be used:"
+            f" {reason}.",
+            "Make room on the disk that holds temporary files.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumn:
+    """A column of such cells."""
+
+    cells: StoredCells
+    column: int
+
+    def __len__(self) -> int:
+        return self.cells.rows_count
+
+    def __iter__(self) -> Iterator[Cell]:
+        return self.cells.column_cells(self.column)
+
+    @overload
+    def __getitem__(self, row: int) -> Cell: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Cell]: ...
+    def __getitem__(self, row: int | slice) -> Cell | list[Cell]:
+        """A cell, or several."""
+        places = range(len(self))[row]
+        if isinstance(places, int):
+            return self.cells.cell(self.column, places)
+        return [self.cells.cell(self.column, place) for place in places]
+
+    def tolist(self) -> list[Cell]:
+        """All of them."""
+        return list(self)
