@@ -22,7 +22,7 @@ from batchrun.notebook import in_jupyter, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-__all__ = ["check", "resume", "retry", "run", "run_marked", "workflows"]
+__all__ = ["check", "resume", "retry", "run", "run_marked", "work", "workflows"]
 
 
 P = ParamSpec("P")
@@ -155,4 +155,5 @@ resume = stoppable(aio.resume)
 retry = stoppable(aio.retry)
 run = stoppable(aio.run)
 run_marked = stoppable(aio.run_marked)
+work = stoppable(aio.work)
 workflows = blocking(aio.workflows)
