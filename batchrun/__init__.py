@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from batchrun.plan import Plan
     from batchrun.service import Client, Credits
     from batchrun.settings import Settings, load_settings
-    from batchrun.sync import check, resume, retry, run, run_marked, workflows
+    from batchrun.sync import check, resume, retry, run, run_marked, work, workflows
     from batchrun.tables import ColumnQuestion
     from batchrun.workbook import Crm, Form, UnknownColumn
 
@@ -81,13 +81,14 @@ __all__ = [
     "status",
     "unknown_columns",
     "watch",
+    "work",
     "workflows",
 ]
 
 logging.getLogger("batchrun").addHandler(logging.NullHandler())
 
 _HOMES = {
-    "batchrun.sync": ("check", "resume", "retry", "run", "run_marked", "workflows"),
+    "batchrun.sync": ("check", "resume", "retry", "run", "run_marked", "work", "workflows"),
     "batchrun.batch.control": ("Control",),
     "batchrun.engine": ("Ending", "Progress"),
     "batchrun.errors": ("BatchrunError",),

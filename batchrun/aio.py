@@ -20,6 +20,7 @@ from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
 from batchrun.errors import InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
+from batchrun.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from batchrun.tables import Ask
     from batchrun.workbook import Form
 
-__all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "workflows"]
+__all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "work", "workflows"]
 
 
 class Reading(TypedDict, total=False):
@@ -118,6 +119,7 @@ async def run(
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     with_credits: bool = False,
+    workers: int | None = None,
     settings: Settings | None = None,
     **reading: Unpack[Reading],
 ) -> Report:
@@ -139,6 +141,8 @@ async def run(
         control: Stops it early, from another thread or a callback.
         with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
             ``limit``. Each is one more request.
+        workers: Processes on this machine that work on it; ``None`` for what the settings say.
+            With ``limit`` it is always one.
         settings: Key, address and so on; ``None`` reads them from the environment.
         reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
             ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
@@ -152,7 +156,7 @@ async def run(
     """
     report = await pipeline.run(
         _no_results(_request(source, workflow, reading)),
-        settings,
+        _with_workers(settings, workers),
         output=_path(output),
         limit=limit,
         again=again,
@@ -178,6 +182,7 @@ async def resume(
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
+    workers: int | None = None,
     trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
@@ -194,6 +199,7 @@ async def resume(
         form: How the results are written; what it leaves open is as it was before.
         on_progress: Called after each step, in the thread the batch runs in.
         control: Stops it early, from another thread or a callback.
+        workers: As in `run`; with ``only`` it is always one, too.
         trusted: Also go on with a batch that was started with a key, or writes to a place, that
             this machine does not know: set it if you know where the journal comes from.
         settings: Key and so on; the service's address is the batch's own unless given.
@@ -203,7 +209,7 @@ async def resume(
     """
     return await pipeline.resume(
         batch_id,
-        settings,
+        _with_workers(settings, workers),
         output=_path(output),
         limit=limit,
         only=only,
@@ -212,6 +218,41 @@ async def resume(
         decide=_decide(in_doubt),
         form=form,
         trusted=trusted,
+    )
+
+
+@checked_arguments()
+async def work(
+    batch_id: str | None = None,
+    *,
+    until_done: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    settings: Settings | None = None,
+) -> list[BatchSummary]:
+    """Be a worker: help with batches that other processes have begun in the same journal.
+
+    A batch can be worked on by others while it runs without ``limit``, if its journal is on a
+    server or it was begun with several workers. It needs the key the batch was begun with. If the
+    process that began it is gone, this one finishes the batch and writes its workbook.
+
+    Args:
+        batch_id: Which batch; ``None`` for all that are open.
+        until_done: Return once no batch is open; else wait for more until it is stopped.
+        on_progress: Called after each step, in the thread the batch runs in.
+        control: Stops this worker from another thread or a callback.
+        settings: Key, journal and so on; ``None`` reads them from the environment.
+
+    Returns:
+        The batches that were worked on, as they are now.
+
+    Raises:
+        BatchrunError: The journal, the key or the service can't be used.
+    """
+    from batchrun.batch.work import work as work_on
+
+    return await work_on(
+        batch_id, settings, until_done=until_done, on_progress=on_progress, control=control
     )
 
 
@@ -319,13 +360,15 @@ async def run_marked(
 
 
 def _marked(path: Path, settings: Settings | None) -> Rerun:
-    """What a workbook asks for.
+    """The rows that are marked in a workbook.
 
     Raises:
         InputError: batchrun has not written it; no row is marked, or it is not certain which job
             a row is.
         JournalError: The journal does not know its batch.
     """
+    if not path.exists():
+        raise InputError(f"There is no file {path}.", "Check the name and the folder.")
     marked = Rerun.read(path, settings=settings)
     if marked is None:
         raise InputError(
@@ -335,7 +378,7 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
 
 
 def _no_results(request: Request) -> Request:
-    """Check that a list is none of batchrun's own results: they would all be paid for again.
+    """Check that a list is not a results workbook: all its rows would be paid for again.
 
     Raises:
         UsageError: It is.
@@ -368,6 +411,12 @@ def _decide(in_doubt: Literal["hold", "retry", "drop"] | Decide) -> Decide:
         return in_doubt
     decision = InDoubt(in_doubt)
     return lambda _: decision
+
+
+def _with_workers(settings: Settings | None, workers: int | None) -> Settings | None:
+    if workers is None:
+        return settings
+    return (settings or load_settings()).model_copy(update={"workers": workers})
 
 
 def _path(output: Path | str | None) -> Path | None:

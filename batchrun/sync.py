@@ -22,14 +22,14 @@ from batchrun.notebook import in_jupyter, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-__all__ = ["check", "resume", "retry", "run", "run_marked", "workflows"]
+__all__ = ["check", "resume", "retry", "run", "run_marked", "work", "workflows"]
 
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 NAP_SECONDS = 0.2
-"""Windows hears Ctrl-C only between two waits."""
+"""On Windows, Ctrl-C is handled only between two waits."""
 
 
 def blocking(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
@@ -60,7 +60,7 @@ def stoppable(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 
 class _Interruptible:
-    """Runs one coroutine to its end, and hears Ctrl-C meanwhile."""
+    """Runs one coroutine to its end, and handles Ctrl-C meanwhile."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -106,7 +106,7 @@ class _Interruptible:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Hear Ctrl-C where it would otherwise raise: not where somebody else hears it already."""
+        """Handle Ctrl-C, unless the program handles it already."""
         ours = (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -124,7 +124,7 @@ class _Interruptible:
         first, self._interrupted = not self._interrupted, True
         if first and self._control.batch_id is not None:
             self._control.stop()
-        elif self._at_once:  # it is told already, and something that can't be cancelled takes long
+        elif self._at_once:  # cancelled already, and something that can't be cancelled takes long
             raise KeyboardInterrupt
         else:
             self._stop_at_once()
@@ -155,4 +155,5 @@ resume = stoppable(aio.resume)
 retry = stoppable(aio.retry)
 run = stoppable(aio.run)
 run_marked = stoppable(aio.run_marked)
+work = stoppable(aio.work)
 workflows = blocking(aio.workflows)

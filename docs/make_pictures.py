@@ -52,14 +52,14 @@ def terminal(target: Path) -> None:
     """Picture a terminal in the middle of a run."""
     heard = io.BytesIO()
     with desk_with_sandbox(f"--speed {SPEED} --seed {SEED}", with_key=True) as (desk, _):
-        assert desk.way is not None
-        desk.way.hold_after(TRIGGERS)
+        assert desk.gate is not None
+        desk.gate.hold_after(TRIGGERS)
         command = f"{RUN} --yes"
         running = desk.start(command)
         running.logfile_read = heard
         running.expect(r"2\d/60.*?(this minute|quota opens).*?\r")  # bar and line
         running.close(force=True)
-        desk.way.free.set()
+        desk.gate.free.set()
     lines = [f"$ {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]
     console = Console(width=TERMINAL_COLUMNS, record=True, file=io.StringIO())
     console.print(Text("\n".join(lines)))

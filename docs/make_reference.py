@@ -39,7 +39,8 @@ def every_command() -> str:
 
 def _command(name: str, command: Any) -> str:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
-    options = [each for each in command.params if each.opts[0].startswith("-")]
+    shown = [each for each in command.params if not getattr(each, "hidden", False)]
+    options = [each for each in shown if each.opts[0].startswith("-")]
     required = [_written(each, each.opts[0]) for each in options if each.required]
     written = [_argument(each) for each in arguments] + required
     optional = "[OPTIONS]" if len(options) > len(required) else ""

@@ -55,17 +55,17 @@ check it. Your times, IDs and counts will differ.
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command as a user types it, and what is said of it.
+    """One command as a user types it, and the text around it.
 
     Args:
         title: The heading above it; `""` for none.
-        about: What is said before it.
+        about: The text before it.
         command: What is typed.
         answers: What it asks, as a regular expression, and what the user answers.
         interrupted_at: What is on the screen when the user presses Ctrl-C, as an expression.
         triggers: How many triggers pass before Ctrl-C is heard.
         exit_code: How it ends.
-        after: What is said behind it.
+        after: The text after it.
         seconds: How long it may take to answer.
     """
 
@@ -165,8 +165,8 @@ STEPS = (
 )
 
 
-class Way(socketserver.ThreadingTCPServer):
-    """The way to the sandbox, on which triggers can be held up.
+class Gate(socketserver.ThreadingTCPServer):
+    """A proxy to the sandbox, in which triggers can be held up.
 
     A batch that is to be interrupted must not come to its end before, however slow the machine is.
 
@@ -189,7 +189,7 @@ class Way(socketserver.ThreadingTCPServer):
         self.triggers_left = triggers
         self.free.clear()
 
-    def await_turn(self) -> None:
+    def wait_for_gate(self) -> None:
         """Return when a trigger may pass."""
         with self._counting:
             self.triggers_left -= 1
@@ -199,7 +199,7 @@ class Way(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    server: Way
+    server: Gate
 
     def handle(self) -> None:
         with socket.create_connection(("127.0.0.1", self.server.port)) as sandbox:
@@ -208,7 +208,7 @@ class _Connection(socketserver.BaseRequestHandler):
             with suppress(OSError):
                 while sent := self.request.recv(65_536):  # a client awaits each request's answer
                     if sent.startswith(b"POST "):
-                        self.server.await_turn()
+                        self.server.wait_for_gate()
                     sandbox.sendall(sent)
                 sandbox.shutdown(socket.SHUT_WR)
             answers.join()
@@ -227,12 +227,12 @@ class Desk:
     Args:
         home: A folder that stands for the user's home.
         variables: What the user has set.
-        way: The way to the sandbox, once it runs.
+        gate: The gate to the sandbox, once it runs.
     """
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
-    way: Way | None = None
+    gate: Gate | None = None
 
     @property
     def folder(self) -> Path:
@@ -264,8 +264,8 @@ class Desk:
             AssertionError: It ended otherwise than the step says.
         """
         heard = io.BytesIO()
-        if self.way is not None and step.interrupted_at is not None:
-            self.way.hold_after(step.triggers)
+        if self.gate is not None and step.interrupted_at is not None:
+            self.gate.hold_after(step.triggers)
         running = self.start(step.command, step.seconds)
         running.logfile_read = heard
         for question, answer in step.answers:
@@ -275,8 +275,8 @@ class Desk:
             running.expect(step.interrupted_at)
             running.sendintr()
             running.expect("Stopping")
-            if self.way is not None:
-                self.way.free.set()
+            if self.gate is not None:
+                self.gate.free.set()
         running.expect(pexpect.EOF)
         running.close()
         lines = self.as_read(heard.getvalue())
@@ -316,15 +316,15 @@ def desk_with_sandbox(options: str, *, with_key: bool) -> Iterator[tuple[Desk, l
         stack.callback(sandbox.close)
         sandbox.expect(r"export (.+)\r\n")
         assert isinstance(sandbox.match, re.Match)
-        told = dict(word.split("=", 1) for word in sandbox.match[1].decode().split())
+        variables = dict(word.split("=", 1) for word in sandbox.match[1].decode().split())
         url = "BATCHRUN_BASE_URL"
-        port = re.search(r":(\d+)/", told[url])
+        port = re.search(r":(\d+)/", variables[url])
         assert port is not None
-        way = desk.way = stack.enter_context(Way(int(port[1])))
-        threading.Thread(target=way.serve_forever, daemon=True).start()
-        stack.callback(way.shutdown)
-        told[url] = told[url].replace(port[1], str(way.server_address[1]))
-        desk.variables |= told if with_key else told | {"PGAI_API_KEY": ""}
+        gate = desk.gate = stack.enter_context(Gate(int(port[1])))
+        threading.Thread(target=gate.serve_forever, daemon=True).start()
+        stack.callback(gate.shutdown)
+        variables[url] = variables[url].replace(port[1], str(gate.server_address[1]))
+        desk.variables |= variables if with_key else variables | {"PGAI_API_KEY": ""}
         yield desk, desk.as_read(heard.getvalue())
 
 

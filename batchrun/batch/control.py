@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from batchrun.batch.report import Report
+    from batchrun.engine import Engine
     from batchrun.journal import BatchJobs
 
 P = ParamSpec("P")
@@ -58,6 +59,14 @@ class Control:
         self._stop = stop
         if self.stopped:
             stop()
+
+
+def attach(
+    control: Control | None, batch_id: str, engine: Engine, only: Collection[int] | None = None
+) -> None:
+    """Let the control stop an engine, if there is a control."""
+    if control is not None:
+        control.attach(batch_id, from_any_thread(engine.stop), only)
 
 
 def from_any_thread(stop: Callable[P, None]) -> Callable[P, None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.batch.control import counting, detached_at_end, from_any_thread
+from batchrun.batch.control import attach, counting, detached_at_end, from_any_thread
 from batchrun.batch.export import (
     ending_as_paused,
     refreshed_workbook,
@@ -36,7 +35,14 @@ from batchrun.batch.recover import (
 from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
-from batchrun.engine import UNREACHABLE_SECONDS, Ending, Engine, Limits, Progress
+from batchrun.batch.worker import (
+    limits_of,
+    new_engine,
+    others_gone,
+    worker_processes,
+    working,
+)
+from batchrun.engine import Ending, Progress
 from batchrun.errors import (
     BatchrunError,
     JournalError,
@@ -45,6 +51,7 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.events import Event, log_event
+from batchrun.journal.slices import slice_size
 from batchrun.model import retriable
 from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
@@ -58,7 +65,7 @@ if TYPE_CHECKING:
 
     from batchrun.batch.control import Control
     from batchrun.engine import Effort
-    from batchrun.journal import BatchJobs
+    from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide, Outcome, TableSource, Workflow
     from batchrun.plan import Plan
 
@@ -113,6 +120,7 @@ class _Run:
     again: Mapping[int, int] = field(default_factory=dict)
     only: Collection[int] | None = None
     frame: pd.DataFrame | None = None
+    joined: bool = False  # other workers are at work, or may be
 
 
 def always(plan: Plan, earlier: BatchSummary | None) -> bool:
@@ -308,6 +316,22 @@ async def resume(
         return await _work(session, run_now)
 
 
+async def take_over(
+    session: Session,
+    batch_id: str,
+    target: Path | None,
+    on_progress: Callable[[Progress], None] | None,
+    control: Control | None,
+) -> Report:
+    """Go on with an open batch that nobody holds any more; other workers may be at work on it.
+
+    Raises:
+        HeldError: Another process holds it.
+    """
+    taken = _Run(batch_id, target, None, on_progress, control, joined=True)
+    return await _work(session, taken)
+
+
 # the stages
 
 
@@ -317,7 +341,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
     with (
         journal.hold(batch_id) as hold,
         detached_at_end(run_now.control),
-        journal.safety_copy(batch_id),
+        journal.safety_copy(batch_id, alone=not run_now.joined and settings.workers == 1),
     ):
         form = remembered_form(journal, batch_id, run_now.form)
         jobs = journal.jobs(batch_id, session.key)
@@ -332,26 +356,14 @@ async def _work(session: Session, run_now: _Run) -> Report:
             only=run_now.only,
         )
         before = journal.summary(batch_id)
-        if run_now.target is not None and before.target != str(run_now.target):
-            journal.set_target(batch_id, str(run_now.target))
-            agree(Consent.OUTPUT, str(run_now.target))
-        if before.note:  # of the last time, and no longer so
-            await jobs.record_ending("", 0.0, 0.0)
-        engine = Engine(
-            session.client,
-            jobs,
-            before.counts,
-            quota=session.quota,
-            share=session.share,
-            forecast=session.forecast(before.workflow.id),
-            clock=session.clock,
-            limits=_limits(settings, run_now.limit, only),
-            on_progress=run_now.on_progress,
-        )
+        await _keep_beginning(journal, jobs, before, run_now.target)
+        alone = _works_alone(session, run_now, only)
+        jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)
+        limits = limits_of(settings, run_now.limit, only, alone=alone)
+        engine = new_engine(session, jobs, before, limits, run_now.on_progress)
         estimate = session.estimate(before, engine.jobs_left)
         hold.when_lost(from_any_thread(engine.break_off))
-        if run_now.control is not None:
-            run_now.control.attach(batch_id, from_any_thread(engine.stop), only)
+        attach(run_now.control, batch_id, engine, only)
         log_event(
             _LOG,
             Event.BATCH_STARTED,
@@ -361,11 +373,21 @@ async def _work(session: Session, run_now: _Run) -> Report:
             jobs=before.jobs,
             limit=run_now.limit,
         )
-        with ending_as_paused(journal, batch_id), _logged_when_stopped(batch_id):
+        with (
+            ending_as_paused(journal, batch_id),
+            _logged_when_stopped(batch_id),
+            _removed_at_end(jobs),
+        ):
             try:
                 with counting(jobs, run_now.control):
-                    async with refreshed_workbook(journal, batch_id, run_now.target, form):
+                    async with (
+                        refreshed_workbook(journal, batch_id, run_now.target, form),
+                        worker_processes(session, batch_id, 0 if alone else settings.workers - 1),
+                        working(jobs, engine),
+                    ):
                         ending = await engine.work()
+                    if not alone:
+                        await others_gone(jobs, settings.drain_seconds / session.clock.speed)
                 effort, resume_at = engine.effort, None
                 if ending is Ending.QUOTA:
                     resume_at = whole_minute(session.seconds_to_quota())
@@ -408,7 +430,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 rest=session.estimate(summary, to_trigger) if summary.unfinished else None,
                 to_trigger=to_trigger,
                 estimate=estimate,
-                requests=effort.requests,
+                requests=max(effort.requests, summary.requests - before.requests),
                 seconds=effort.seconds,
                 quota_seconds=effort.quota_seconds,
                 sent=engine.sent,
@@ -439,23 +461,44 @@ def _logged_when_stopped(batch_id: str) -> Iterator[None]:
         raise
 
 
+async def _keep_beginning(
+    journal: Journal, jobs: BatchJobs, before: BatchSummary, target: Path | None
+) -> None:
+    """Keep where the workbook belongs, and drop the note of the last time."""
+    if target is not None:
+        agree(Consent.OUTPUT, str(target))  # a worker of this machine may have to write it
+        if before.target != str(target):
+            journal.set_target(before.batch_id, str(target))
+    if before.note:
+        await jobs.record_ending("", 0.0, 0.0)
+
+
+def _works_alone(session: Session, run_now: _Run, only: Collection[int] | None) -> bool:
+    """Whether no other worker may join in.
+
+    They may only if the user has confirmed the batch as a whole. Those of a journal in a file are
+    started by the process itself.
+    """
+    if run_now.limit is not None or only is not None:
+        return True
+    several = run_now.joined or session.settings.workers > 1
+    return not (several or session.journal.is_shared)
+
+
+@contextmanager
+def _removed_at_end(jobs: BatchJobs) -> Iterator[None]:
+    """A batch that nobody works on has no slices."""
+    try:
+        yield
+    finally:
+        with suppress(JournalError):  # taken over, or lost: then they are not ours
+            jobs.slices.remove()
+
+
 async def _keep(
     jobs: BatchJobs, note: str, effort: Effort, resume_at: datetime | None = None
 ) -> None:
     await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
-
-
-def _limits(settings: Settings, jobs: int | None, only: Collection[int] | None) -> Limits:
-    return Limits(
-        max_in_flight=settings.max_in_flight or math.inf,
-        jobs=jobs,
-        only=only,
-        patience_seconds=settings.patience_seconds,
-        drain_seconds=settings.drain_seconds,
-        longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
-        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
-        stop_after_failures=settings.stop_after_failures,
-    )
 
 
 def _begun(session: Session, plan: Plan, known: str | None) -> str:

@@ -20,6 +20,7 @@ from batchrun.cli.messages import (
     age_words,
     counts,
     counts_in_short,
+    more_files,
     opens_words,
     summary_json,
     unknown_to_results,
@@ -161,6 +162,7 @@ def export(
     written = export_batch(summary.batch_id, output, settings, form)
     print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
     print_text(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
+    print_lines(more_files(written))
     if crm is not None:
         _print_left_out(summary)
 
@@ -272,7 +274,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             + (f"  workbook: {one.output}" if one.output else "")
             for one in found
         ]
-    header = ["batch", "age", "rows", "workflow", "list", "workbook"]
+    header = ["batch", "age", "rows", "workflow", "list"]
     rows = [
         [
             one.batch_id,
@@ -280,7 +282,6 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             counts_in_short(one),
             one.workflow.name,
             one.source.name,
-            Path(one.output).name if one.output else "",
         ]
         for one in found
     ]
@@ -347,7 +348,7 @@ def retry(
 
 
 def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
-    """Why rows that were sent again have failed again."""
+    """Why rows that were sent again failed again."""
     from batchrun import rows
 
     again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
@@ -404,7 +405,7 @@ def forget(
 
 
 def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
-    """Ask, and end the command where the answer is no: nothing is wrong then."""
+    """Ask, and end the command if the answer is no."""
     for one in found:
         line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
         print_text(line, err=beside_question(yes=yes), hanging=2)
@@ -414,7 +415,7 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
 
 
 def in_doubt_decision(given: InDoubt | None) -> Decide:
-    """Decide as given; without a decision, ask on a terminal and otherwise change nothing."""
+    """The decision given; without one, ask at a terminal, else change nothing."""
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
@@ -498,10 +499,10 @@ def _any_outcome(word: str) -> Outcome:
 
 
 def show_live(looks: Iterable[Sequence[str]]) -> None:
-    """Show how things stand until they stand still, or until Ctrl-C.
+    """Show a status until it is final, or until Ctrl-C.
 
     Args:
-        looks: How they stand, in lines, look after look.
+        looks: The lines of each status.
     """
     picture = _Picture()
     try:
@@ -512,9 +513,9 @@ def show_live(looks: Iterable[Sequence[str]]) -> None:
 
 
 class _Picture:
-    """Lines on standard output, each time in the place of the last ones.
+    """Lines on standard output that replace the last ones.
 
-    Where nothing can be drawn over, they are printed again when they have changed.
+    Without a terminal, they are printed again when they change.
     """
 
     def __init__(self) -> None:

@@ -488,7 +488,7 @@ COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
 
 
 def welcome() -> None:
-    """Say what to do next, by what is there already."""
+    """Print the next steps."""
     from batchrun.settings import address_of, given_key, profile_of, stored_profiles
 
     settings = settings_from()
@@ -517,7 +517,7 @@ def welcome() -> None:
 
 
 def _unfinished(settings: Settings) -> list[str]:
-    """The newest batch that has something left to do, and how to go on with it."""
+    """The newest unfinished batch, and how to resume it."""
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
@@ -531,7 +531,7 @@ def _unfinished(settings: Settings) -> list[str]:
 
 
 def newest_unfinished(settings: Settings) -> BatchSummary | None:
-    """The newest batch that is not finished; no journal is made by looking."""
+    """The newest unfinished batch. It does not create a journal."""
     path = journal_path(settings)
     if path is not None and not path.exists():
         return None

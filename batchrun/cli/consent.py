@@ -55,7 +55,7 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
     """Before a batch goes on: ask where its journal may be a stranger's.
 
     Its address, a key this machine has never used, and an output in another folder each need an
-    answer once. Where another key pays than the one it was begun with, that is said every time.
+    answer once. If another key pays than the first one, a note says so every time.
 
     Args:
         settings: As they were loaded.
@@ -86,7 +86,7 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
 
 
 def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> str:
-    """Who pays from now on, where that is another key than before; ``""`` for the same."""
+    """The key that pays from now on, if it is another one; ``""`` for the same."""
     from batchrun.settings import other_key
 
     if other := other_key(settings, batch):

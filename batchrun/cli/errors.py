@@ -1,4 +1,4 @@
-"""How a command ends that goes wrong: one or two lines, a documented exit code, no traceback."""
+"""How a failed command ends: one or two lines, a documented exit code, no traceback."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,
 
 
 class Unseen(logging.Handler):
-    """Takes what Python would print on the user's screen: warnings, and failures nobody awaits.
+    """Collects what Python would print: warnings, and failures of threads.
 
     Attributes:
-        said: What it has taken, for `--debug`.
+        said: The texts, for `--debug`.
     """
 
     def __init__(self) -> None:
@@ -71,12 +71,12 @@ class Unseen(logging.Handler):
         self.said: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take what a library logs."""
+        """Collect what a library logs."""
         self.said.append(self.format(record))
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take it until the block ends."""
+        """Collect until the block ends."""
         shown, failed, ignored = warnings.showwarning, threading.excepthook, sys.unraisablehook
         root = logging.getLogger()
         root.addHandler(self)
@@ -106,7 +106,7 @@ class Unseen(logging.Handler):
 def end(
     error: BaseException, typed: Sequence[str], commands: Collection[str], unseen: Unseen
 ) -> int:
-    """Tell what went wrong; the exit code.
+    """Print what went wrong; return the exit code.
 
     Args:
         error: What the command raised.

@@ -1,4 +1,4 @@
-"""How plans, batches and times are put into words. Pure: values in, text out."""
+"""Plans, batches and times as text. Pure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from batchrun.text import as_displayed, duration, one_line, plural
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
+    from pathlib import Path
 
     from batchrun.batch.report import Report
     from batchrun.estimate import Estimate
@@ -68,10 +69,10 @@ def counts_in_short(summary: BatchSummary) -> str:
 
 
 def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> list[str]:
-    """What a command took, its estimate, and what the whole batch took.
+    """Requests and time of a command, its estimate, and those of the whole batch.
 
     Args:
-        report: How it ended.
+        report: The report.
         running: Rows whose execution hasn't ended; while there are any, requests a row are not
             known yet.
         speed: Seconds of the service that pass in one, for a sandbox. All times are shown by the
@@ -203,7 +204,7 @@ def hides_invalid_rows(plan: Plan) -> bool:
 
 
 def known_lines(plan: Plan) -> list[str]:
-    """What earlier batches made of the same jobs, where that may save money."""
+    """Results of the same jobs in earlier batches, which may save money."""
     lines = []
     if plan.reused:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
@@ -303,10 +304,10 @@ def opens_words(moment: datetime, now: datetime) -> str:
 
 
 def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
-    """What the user's clock shows when so much time has passed.
+    """What the user's clock shows after some time.
 
     Args:
-        seconds: How much, in the service's time.
+        seconds: In the service's time.
         now: The present moment, aware.
         speed: How many of those seconds pass in one, for a sandbox.
     """
@@ -373,7 +374,7 @@ def plan_costs(
 
 
 def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
-    """What becomes of a batch that today's quota doesn't hold; ``""`` where it does."""
+    """When a batch that exceeds today's quota continues; ``""`` if it fits."""
     if not estimate.midnights:
         return ""
     tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
@@ -405,7 +406,7 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
 
 
 def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
-    """What went from one to the other, by name; ``None`` where that is unknown.
+    """The credits spent, by name; ``None`` if that is unknown.
 
     Credits that others spend meanwhile are included; credits bought meanwhile are not known.
     """
@@ -417,7 +418,7 @@ def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | N
 
 
 def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
-    """What jobs cost in credits; ``""`` where that is unknown."""
+    """What jobs cost in credits; ``""`` if that is unknown."""
     if gone is None or not jobs:
         return ""
     if not gone:
@@ -429,7 +430,7 @@ def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
 def rest_words(
     gone: Mapping[str, float] | None, sent: int, rest: int, after: Credits | None
 ) -> str:
-    """What the rest costs in credits if it goes on so; ``""`` where that is unknown.
+    """What the rest costs in credits at the same rate; ``""`` if that is unknown.
 
     Args:
         gone: What the jobs sent cost.
@@ -467,7 +468,7 @@ NAMED = 5
 
 
 def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
-    """What to say before the question of names that are columns of the list.
+    """A note before the question: names that are columns of the list.
 
     The result fields are not known before the first result; the list's columns are.
     """
@@ -487,11 +488,11 @@ def _of_the_list(own: Sequence[str]) -> str:
 
 
 def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
-    """What to say of names that no result has, a line each.
+    """Notes about names that no result has, a line each.
 
     Args:
         batch_id: Which batch.
-        form: What asks for them; ``None`` for how the batch's own workbook is written.
+        form: The form that names them; ``None`` for how the batch's own workbook is written.
         settings: Which journal.
     """
     from batchrun import unknown_columns
@@ -511,11 +512,11 @@ class BatchExit(typer.Exit):
 
     Args:
         report: How the batch ended.
-        stopped: Whether somebody has stopped it.
+        stopped: Whether it was stopped.
 
     Attributes:
         ending: Why the batch ended.
-        stopped: Whether somebody has stopped it.
+        stopped: Whether it was stopped.
     """
 
     def __init__(self, report: Report, *, stopped: bool) -> None:
@@ -527,14 +528,14 @@ class BatchExit(typer.Exit):
 def end(
     report: Report, settings: Settings, *, as_json: bool, quiet: bool, stopped: bool
 ) -> NoReturn:
-    """Tell how a batch ended, and end the command so; the workbook's path is the last line.
+    """Print how a batch ended, and end the command. The last line is the workbook's path.
 
     Args:
-        report: How it ended.
+        report: The report.
         settings: Which journal it is in.
         as_json: One JSON document instead of lines.
         quiet: Nothing but the workbook's path.
-        stopped: Whether somebody has stopped it.
+        stopped: Whether it was stopped.
 
     Raises:
         BatchExit: Always.
@@ -550,7 +551,19 @@ def end(
         print_exact(str(report.output)) if quiet else print_text(
             Whole(f"Workbook:  {report.output}")
         )
+        print_lines([] if quiet else more_files(report.output))
     raise BatchExit(report, stopped=stopped)
+
+
+def more_files(written: Path) -> list[str]:
+    """Which other files a workbook was split into, in words; nothing where it was not."""
+    from batchrun.workbook import other_parts
+
+    parts = other_parts(written)
+    if not parts:
+        return []
+    last = f" to {parts[-1].name}" if len(parts) > 1 else ""
+    return [f"The rows are in {len(parts) + 1} files: also {parts[0].name}{last}."]
 
 
 def _lines(report: Report, settings: Settings) -> list[str]:
@@ -581,7 +594,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
 
 
 def why_beside(report: Report) -> str:
-    """Why the workbook has a number in its name; ``""`` where it has none."""
+    """Why the workbook has a number in its name; ``""`` without a number."""
     if report.held_open is not None:
         return (
             f"{report.held_open.name} is open in another program, so the results are in "

@@ -27,13 +27,13 @@ KEY_VARIABLE = "PGAI_API_KEY"
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """How a batch ended, for a command to pass on.
+    """How a batch ended, as the command gets it.
 
     Attributes:
         batch: Its id.
-        outcome: In a word.
+        outcome: One word.
         exit_code: The command line's own.
-        message: In a line.
+        message: One line.
         workbook: Where the results are, ``""`` for nowhere.
     """
 
@@ -146,12 +146,12 @@ def notify(
     longest_seconds: float = NOTICE_SECONDS,
     wait: bool = True,
 ) -> None:
-    """Run the command. Its failure is reported, and changes nothing.
+    """Run the command. A failure is reported and changes nothing.
 
     Args:
         command: A program and its words.
-        notice: What it finds in its environment.
-        longest_seconds: When it is stopped.
+        notice: Goes into its environment.
+        longest_seconds: It is stopped after this time.
         wait: Whether to wait for it to end and report a failure; else it is started and left alone.
     """
     name = "notify command" if isinstance(command, str) else "desktop notification"

@@ -50,7 +50,7 @@ def workflow_names(incomplete: str) -> list[tuple[str, str]]:
 
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
-    """The newest batches of the journal, each with what it was."""
+    """The newest batches of the journal, each with a description."""
     offered: list[tuple[str, str]] = []
     with suppress(Exception):  # no journal, an unusable one: there is nothing to offer
         from batchrun import batches
@@ -221,6 +221,16 @@ StopAfterFailures: TypeAlias = Annotated[
         "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
     ),
 ]
+Workers: TypeAlias = Annotated[
+    int | None,
+    _spending(
+        metavar="N",
+        min=1,
+        max=64,
+        help="Processes on this machine that work on the batch. Only needed above 60,000 requests "
+        "a minute. [default: 1] [env: BATCHRUN_WORKERS]",
+    ),
+]
 Doubts: TypeAlias = Annotated[
     InDoubt | None,
     _spending(
@@ -275,6 +285,16 @@ For: TypeAlias = Annotated[
         help="Workbook for operators (everything, the default) or for people you hand it to (no "
         "execution IDs, times, key paths or commands).",
         autocompletion=lambda: ["operators", "people"],
+    ),
+]
+RowsPerFile: TypeAlias = Annotated[
+    int | None,
+    _output(
+        metavar="N",
+        min=1,
+        max=1_048_575,
+        help="Split a workbook into files of at most N rows. Without it, only where Excel's "
+        "1,048,575 rows are not enough.",
     ),
 ]
 Compare: TypeAlias = Annotated[
@@ -383,6 +403,7 @@ class ColumnOptions:
     raw_text: RawText = False
     for_: For = None
     compare: Compare = None
+    rows_per_file: RowsPerFile = None
 
 
 def form_from(
@@ -433,6 +454,7 @@ def form_from(
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
         compare=options.compare,
+        rows_per_file=options.rows_per_file,
         audience=None if audience is None else Audience(audience.lower()),
     )
     return wanted.over(Form(rename=usual.rename))
@@ -486,7 +508,7 @@ class ListOptions:
     params: Params = None
 
     def given(self) -> dict[str, object]:
-        """Those that were given, by their options."""
+        """The options that were given, by name."""
         each = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
         return {option: value for option, value in each.items() if value}
 
@@ -499,6 +521,7 @@ class PaceOptions:
     daily: Daily = None
     wait: Wait = False
     stop_after_failures: StopAfterFailures = None
+    workers: Workers = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,7 +563,7 @@ def settings_of(*groups: object) -> dict[str, Any]:
     """The settings that options give, by name; ``None`` for each that was not given."""
     names = {
         *("base_url", "daily", "journal", "log_file", "profile", "rate", "sandbox"),
-        *("stop_after_failures", "wait"),
+        *("stop_after_failures", "wait", "workers"),
     }
     found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}  # type: ignore[arg-type]
     return {

@@ -1,4 +1,4 @@
-"""What the command line says: one line to a pipe; on a terminal at most as wide as its window."""
+"""Printing: whole lines to a pipe, lines that fit the window on a terminal."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _PIECES = r"""
 
 
 def is_screen(stream: TextIO) -> bool:
-    """Whether somebody looks at it, and what is on it can be drawn over.
+    """Whether a stream is a terminal on which text can be redrawn.
 
-    A CI system may give its jobs a terminal; what is drawn over there is kept as a mess.
+    A CI system may give its jobs a terminal, but keeps what is redrawn there as a mess.
     """
     return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
@@ -63,7 +63,7 @@ def room_of(stream: TextIO) -> int:
 
 
 def mark_of(stream: TextIO) -> str:
-    """What shows that a text was cut, in a character the stream has."""
+    """The mark of a shortened text, in a character that the stream can encode."""
     try:
         "…".encode(stream.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -83,7 +83,7 @@ def wrapped(
         width: Columns of a line.
         hanging: Where a line goes on that is too long; ``None`` for where its text begins, behind
             a label and below it.
-        whole: What stays whole besides: names that came from the user.
+        whole: Names given by the user, which are not broken either.
     """
     pieces = _pieces(whole)
     lines = []
@@ -146,7 +146,7 @@ def rendered(draw: Callable[[Console], None], width: int | None = None) -> str:
 def table(
     header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, whole: Collection[int] = ()
 ) -> str:
-    """Rows in aligned columns; a cell that is too wide goes on below.
+    """Rows in aligned columns; a cell that is too wide goes on below, a word is cut.
 
     Args:
         header: Titles.
@@ -160,7 +160,7 @@ def table(
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for at, title in enumerate(header):
         least = max(columns_of(row[at]) for row in rows) if at in whole else None
-        drawn.add_column(title, min_width=least, overflow="fold")
+        drawn.add_column(title, min_width=least, no_wrap=at in whole, overflow="ellipsis")
     for row in rows:
         drawn.add_row(*(Text(visible(cell, "")) for cell in row))
     return rendered(lambda console: console.print(drawn), width).rstrip("\n")
@@ -168,12 +168,12 @@ def table(
 
 @dataclass(frozen=True, slots=True)
 class OutputMode:
-    """How a command speaks to the person or script that started it.
+    """What a command prints.
 
     Attributes:
         as_json: One JSON document on standard output, the rest on standard error.
         quiet: No plan, no progress, and at the end nothing but the workbook's path.
-        notify_command: What is run when the batch ends or pauses; ``None`` for nothing.
+        notify_command: The command to run when the batch ends or pauses; ``None`` for none.
     """
 
     as_json: bool = False
@@ -182,7 +182,7 @@ class OutputMode:
 
     @property
     def shows_a_pilot(self) -> bool:
-        """Whether somebody sees what a pilot brought, and can answer whether to go on."""
+        """Whether somebody sees the results of a pilot and can answer a question."""
         return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -199,13 +199,13 @@ class Whole(str):
 def print_text(
     text: str, *, err: bool = False, hanging: int | None = None, whole: Collection[str] = ()
 ) -> None:
-    """Say something, if anybody is still there to hear it.
+    """Print text; a closed terminal is not an error.
 
     Args:
         text: One line or several.
         err: Whether it goes to standard error.
         hanging: Where a line goes on that is too long; ``None`` for where its text begins.
-        whole: What in it is not broken: names that came from the user.
+        whole: Names given by the user, which are not broken.
     """
     shown = visible(runnable_commands(text))
     if not isinstance(text, Whole):
@@ -215,7 +215,7 @@ def print_text(
 
 
 def print_exact(text: str) -> None:
-    """Say something for machines, or to be copied: on one line, however wide."""
+    """Print text for machines or to be copied: on one line, whatever its width."""
     _print(visible(text) if is_screen(sys.stdout) else text, err=False)
 
 
@@ -233,7 +233,7 @@ def begin_log_block(what: str, *, err: bool = False, always: bool = False) -> No
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
-    """Say several lines; nothing where there are none."""
+    """Print several lines."""
     for line in lines:
         print_text(line, err=err)
 
@@ -250,7 +250,7 @@ def name_commands(program: str, commands: Iterable[str]) -> None:
     """Set how the user's shell calls this program, for every command that is printed.
 
     Args:
-        program: What to type, such as ``.venv/bin/batchrun``.
+        program: What the user types, such as ``.venv/bin/batchrun``.
         commands: The names of its commands.
     """
     _Commands.program = program
@@ -312,7 +312,7 @@ def fitted(
     beside: int = 0,
     whole: Collection[str] = (),
 ) -> str:
-    """A text as it goes to a stream: scripts find in a pipe what was said as it was said.
+    """A text as it goes to a stream: unchanged to a pipe, wrapped to a terminal.
 
     Args:
         text: One line or several.
@@ -327,12 +327,12 @@ def fitted(
 
 
 def question(text: str, stream: TextIO) -> str:
-    """A question with yes or no behind it, as it goes to a stream."""
+    """A yes-or-no question as it goes to a stream."""
     return fitted(visible(runnable_commands(text)), stream, beside=ANSWERS)
 
 
 def discard_output(stream: Any) -> None:
-    """Let what is still written to a stream go nowhere: its terminal is closed."""
+    """Discard what is still written to a stream whose terminal is closed."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -359,7 +359,7 @@ def open_standard_streams() -> None:
 
 
 def replace_unprintable() -> None:
-    """Let what is printed appear on every console (cp437, cp1252, ASCII) as well as it can."""
+    """Replace characters that the console (cp437, cp1252, ASCII) can't encode."""
     codecs.register_error(_PLAINLY, _plainly)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -1,4 +1,4 @@
-"""The first results, shown so that a person can tell whether they are good. Pure."""
+"""The first results, so that a person can judge them. Pure."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class ProgressPrinter:
         self.close()
 
     def close(self) -> None:
-        """Leave the bar as it stands; the next progress begins another one."""
+        """Close the bar; the next progress starts another one."""
         bars, self._bar, self._quota = (self._quota, self._bar), None, None
         for bar in bars:
             if bar is not None:
@@ -70,7 +70,7 @@ class ProgressPrinter:
                     bar.close()
 
     def show(self, progress: Progress) -> None:
-        """Show where the batch stands now; nothing where the terminal has been closed."""
+        """Show the progress; nothing if the terminal has been closed."""
         self._drawing = True
         try:
             self._show(progress)
@@ -98,9 +98,9 @@ class ProgressPrinter:
             self.say(f"No more triggers: {progress.stopped_because}")
 
     def say(self, text: str) -> None:
-        """Print a line without breaking the bar: once it is drawn, where it is just being drawn.
+        """Print a line above the bar.
 
-        A signal may come then, and what is said of it would stand in the middle of the bar.
+        A signal may come while the bar is drawn: its message waits until that is done.
         """
         if self._drawing:
             self._held.append(text)
@@ -144,7 +144,7 @@ class ProgressPrinter:
 
 
 def outcome_words(progress: Progress) -> list[str]:
-    """The outcomes worth a mention, and how many rows are running."""
+    """The outcomes but completed and pending, and how many rows are running."""
     shown = [
         f"{number:,} {outcome}"
         for outcome, number in progress.counts.items()
@@ -154,10 +154,10 @@ def outcome_words(progress: Progress) -> list[str]:
 
 
 def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[str]:
-    """What the quota still gives, and until when all will be done.
+    """What is left of the quota, and when the batch ends.
 
     Args:
-        progress: Where the batch stands.
+        progress: The progress.
         now: The present moment, aware.
         speed: How many of the service's seconds pass in one, for a sandbox.
     """
@@ -180,7 +180,7 @@ def quota_line(progress: Progress, width: int, now: datetime, speed: float = 1.0
     """The same on one line: in full where it fits, else in short.
 
     Args:
-        progress: Where the batch stands.
+        progress: The progress.
         width: Columns of the line.
         now: The present moment, aware.
         speed: As in `quota_words`.

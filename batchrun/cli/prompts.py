@@ -1,7 +1,4 @@
-"""Questions: where they are put, and the one before anything is spent or erased: yes or no.
-
-A question goes to standard error: standard output is for what a script captures.
-"""
+"""Questions to the user, on standard error: a script may capture standard output."""
 
 from __future__ import annotations
 
@@ -24,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def on_stderr() -> bool:
-    """Whether questions go to standard error: always, unless only standard output is seen."""
+    """Whether questions go to standard error: always, unless only standard output is a terminal."""
     return sys.stderr.isatty() or not sys.stdout.isatty()
 
 
 def beside_question(*, yes: bool) -> bool:
-    """Whether what is asked about goes to standard error, beside the question that follows it.
+    """Whether the text before a question goes to standard error, where the question goes.
 
     Args:
         yes: Whether nothing is asked.
@@ -39,7 +36,7 @@ def beside_question(*, yes: bool) -> bool:
 
 @contextmanager
 def keep_stdout_clean() -> Iterator[None]:
-    """While something is asked, nothing of it goes to a standard output that is captured.
+    """Keep questions out of a captured standard output.
 
     Typer writes a question's last character there, whatever the settings.
     """
@@ -117,12 +114,12 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
 
 
 def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
-    """What puts a question on the terminal; ``None`` when nobody sits there."""
+    """The function that asks for a column; ``None`` without a terminal."""
     return ask_for_column if sys.stdin.isatty() else None
 
 
 def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
-    """Put a question; the answer is the column's number in the file, nothing is no answer."""
+    """Ask which column holds the IDs; ``None`` if the user does not choose."""
     from batchrun.model import Role
 
     print_text(f"{question.text}:", err=True)

@@ -1,4 +1,4 @@
-"""Going on with all that is left, for a line in a scheduler that nobody watches."""
+"""`resume --all`: continue every unfinished batch, for a scheduler."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BY_WEIGHT = (
     ExitCode.KEY_REFUSED,
     ExitCode.UNEXPECTED,
 )
-"""Of several batches the heaviest counts: what needs a person comes after what needs time."""
+"""The gravest of several counts: what needs a person weighs more than what needs time."""
 
 
 class _Stops(Enum):
@@ -61,17 +61,17 @@ def resume_all(
     *,
     to_stderr: bool,
 ) -> None:
-    """Go on with each batch of which something is left, and end the command as the worst ended.
+    """Continue each unfinished batch, and end with the gravest exit code.
 
     A spent quota or a refused key stops the batches with the same key too, a service out of reach
-    those at the same service, Ctrl-C all. A batch that another process works on is left to it.
+    those at the same service, Ctrl-C all. A batch of another process is skipped.
 
     Args:
         settings: Where the journal is.
-        for_one: Options that are for a single batch, by their names; none may be given.
-        configured: What is configured for a batch's list, and the settings that come of it.
-        go_on_with: Goes on with one batch, and ends as that command does.
-        to_stderr: Whether words go to standard error.
+        for_one: Options for a single batch, by name; none may be given.
+        configured: Returns the configuration of a batch's list and its settings.
+        go_on_with: Continues one batch, and ends as that command does.
+        to_stderr: Whether messages go to standard error.
 
     Raises:
         UsageError: One of those options was given.
@@ -84,7 +84,7 @@ def resume_all(
         raise UsageError(
             f"--all goes on with every batch, and {', '.join(useless)} is for one.", "Leave it out."
         )
-    left = batches(unfinished=True, settings=settings)[::-1]  # who waits longest comes first
+    left = batches(unfinished=True, settings=settings)[::-1]  # oldest first
     if not left:
         place = shown(settings.journal)
         print_text(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
@@ -105,7 +105,7 @@ class _Round:
         to_stderr: As in `resume_all`.
 
     Attributes:
-        codes: How they ended.
+        codes: The exit codes.
         waiting: Batches that were left for the next round, by what stopped them.
     """
 
@@ -124,12 +124,12 @@ class _Round:
         self.waiting: dict[str, list[str]] = {}
 
     def take(self, summary: BatchSummary) -> None:
-        """Go on with a batch, unless what has stopped another one stops it too."""
+        """Continue a batch, unless another batch's ending stops it too."""
         from batchrun.settings import account_of, for_batch
 
         try:
-            at_hand = self._configured(summary)
-            account = account_of(for_batch(at_hand[1], summary))
+            found = self._configured(summary)
+            account = account_of(for_batch(found[1], summary))
         except Exception as error:  # one list's file must not keep the others from being sent
             self.codes.append(_aborted(summary, error, Unseen())[0])
             return
@@ -139,7 +139,7 @@ class _Round:
             self.waiting.setdefault(why, []).append(summary.batch_id)
             self.codes.append(ExitCode.PAUSED)
             return
-        code, stops = self._go_on(summary, at_hand)
+        code, stops = self._go_on(summary, found)
         self.codes.append(code)
         match stops:
             case _Stops.NONE:
@@ -153,19 +153,19 @@ class _Round:
             case _:
                 assert_never(stops)
 
-    def _go_on(self, summary: BatchSummary, at_hand: Configured) -> tuple[ExitCode, _Stops]:
-        """How a batch ended, and which others stop with it."""
+    def _go_on(self, summary: BatchSummary, found: Configured) -> tuple[ExitCode, _Stops]:
+        """The exit code of a batch, and which others stop with it."""
         unseen = Unseen()
         begin_log_block(f"Batch {summary.batch_id}", err=self._to_stderr, always=True)
         try:
             with unseen.listening():
-                self._go_on_with(summary, at_hand)
+                self._go_on_with(summary, found)
         except BatchExit as ended:
             stops = _Stops.ALL if ended.stopped else _stopped_by(ended.ending)
             return ExitCode(ended.exit_code), stops
         except (KeyboardInterrupt, typer.Abort):  # between two batches
             return _aborted(summary, StoppedError("Stopped."), unseen)
-        except Exception as error:  # what nobody foresaw in one batch is no reason to leave others
+        except Exception as error:  # one batch must not stop the others
             return _aborted(summary, error, unseen)
         return ExitCode.COMPLETED, _Stops.NONE
 
@@ -188,7 +188,7 @@ def _stopped_by(ending: Ending) -> _Stops:
 
 
 def _aborted(summary: BatchSummary, error: Exception, unseen: Unseen) -> tuple[ExitCode, _Stops]:
-    """Tell what broke a batch off; the code it counts with, and which others stop with it."""
+    """Print the error of a batch; return its exit code and which others stop with it."""
     typed = sys.argv[1:]
     shown = report_batch_error(error, summary.batch_id, typed, unseen)
     passing = isinstance(shown, StoppedError | HeldError | TakenOverError)
@@ -207,7 +207,7 @@ def _stopped_by_error(error: BatchrunError) -> _Stops:
             return _Stops.SAME_KEY
         case ServiceError():
             return _Stops.SAME_SERVICE
-        case JournalError() if error.exit_code is ExitCode.PAUSED:  # it is everybody's
+        case JournalError() if error.exit_code is ExitCode.PAUSED:  # all batches use it
             return _Stops.ALL
         case _:
             return _Stops.NONE

@@ -1,4 +1,4 @@
-"""A batch in front of its user: confirmed, shown while it runs, stopped, and its end reported."""
+"""Run a batch on the screen: confirm it, show its progress, stop it, report its end."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run_list(
     yes: bool,
     again: bool = False,
 ) -> None:
-    """Run a list on the screen, and end the command as it ends."""
+    """Run a list on the screen, and end the command with it."""
     from batchrun import aio, status
     from batchrun.cli.consent import confirm_address, confirm_batch
 
@@ -100,17 +100,17 @@ def continue_batch(
     limit: int | None = None,
     asks: bool = False,
 ) -> None:
-    """Go on with a batch on the screen, and end the command as it ends.
+    """Continue a batch on the screen, and end the command with it.
 
     Args:
-        begin: What of `batchrun.aio` goes on with it.
+        begin: The function of `batchrun.aio` that continues it.
         settings: Key and so on.
-        mode: How the command speaks.
-        decide: Asked about the rows in doubt.
+        mode: What the command prints.
+        decide: Decides about the rows in doubt.
         output: Where the results go.
         form: How they are written.
         limit: The most jobs to trigger now.
-        asks: Whether to ask, when those have ended, about the rest, if somebody sees it.
+        asks: Whether to ask about the rest when the limit is reached.
     """
     from batchrun import aio
 
@@ -138,12 +138,12 @@ def continue_batch(
 
 
 class _BatchDisplay:
-    """What a batch needs in front of its user, from the first question to the end.
+    """The screen of one batch, from the first question to the end.
 
     Attributes:
         control: Stops it.
-        stopper: Turns Ctrl-C into stops.
-        shown: What the library is given for all of this.
+        stopper: Handles Ctrl-C.
+        shown: The arguments for the library.
         ended: How it ended, once it has.
     """
 
@@ -160,7 +160,7 @@ class _BatchDisplay:
         self.ended: Report | None = None
 
     def run(self, work: Callable[[Settings], Coroutine[Any, Any, Ended]]) -> Ended:
-        """Do the work; where the service refuses the key, ask for another one on a terminal."""
+        """Do the work. If the service refuses the key, ask for another at a terminal."""
         while True:
             try:
                 return self.stopper.run(work(self._settings))
@@ -177,7 +177,7 @@ class _BatchDisplay:
                 self._settings = self._settings.with_typed_key(key)
 
     def rest_of(self, report: Report, output: Path | None, form: Form | None) -> Report:
-        """Run what a pilot has left; the report of both."""
+        """Run the jobs after a pilot; return the report of both."""
         from batchrun import aio
         from batchrun.cli.pilot import with_its_rest
 
@@ -187,7 +187,7 @@ class _BatchDisplay:
         return with_its_rest(report, rest)
 
     def goes_on(self, report: Report, before: Credits | None = None) -> bool:
-        """Show what a pilot brought and cost; whether the user wants the rest now."""
+        """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun.cli.pilot import pilot_lines
         from batchrun.engine import Ending
 
@@ -214,7 +214,7 @@ class _BatchDisplay:
 
 @contextmanager
 def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDisplay]:
-    """Progress on the screen, Ctrl-C as the way to stop, the log, and the notice at the end."""
+    """Set up progress, Ctrl-C, the log file, and the notification at the end."""
     from batchrun.cli.log_file import logging_to
 
     if mode.notify_command is not None:
@@ -230,7 +230,7 @@ def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDispla
 
 @contextmanager
 def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
-    """When the block ends, run the user's command, if something had begun."""
+    """Run the user's command when the block ends, if a batch had started."""
     if mode.notify_command is None:
         yield
         return

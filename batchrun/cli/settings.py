@@ -165,7 +165,7 @@ def replaceable_results(settings: Settings, source: Path) -> Path | None:
 
 
 def sandbox_journal(settings: Settings) -> str:
-    """Where batches of the sandbox are kept: beside those that cost, and never among them."""
+    """The journal of the sandbox, beside the real one."""
     from batchrun.settings import default_journal
     from batchrun.settings.location import SANDBOX_JOURNALS
 
@@ -180,7 +180,7 @@ def sandbox_hint() -> str:
     """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
     from batchrun import batches
 
-    with suppress(BatchrunError):  # whatever is wrong with it, nobody has asked for it
+    with suppress(BatchrunError):  # a broken sandbox journal is not the question
         settings = settings_from(sandbox=True)
         if Path(settings.journal).exists() and batches(settings=settings):
             return "To list the batches of demo and run --sandbox: batchrun batches --sandbox"
@@ -195,7 +195,7 @@ def journal_path(settings: Settings) -> Path | None:
 
 
 def _note_synchronised(settings: Settings) -> None:
-    """Say it where the journal lies in a folder that something copies to other machines."""
+    """Note a journal in a folder that a service copies to other machines."""
     if "journal" not in settings.model_fields_set:
         return
     path = journal_path(settings)
@@ -233,14 +233,14 @@ def configuration_beside(file: Path) -> Configuration:
 
 
 def configuration_of(batch: BatchSummary) -> Configuration:
-    """What the files say of the list that a batch was made of."""
+    """What the files say about the list of a batch."""
     from batchrun.settings import find_configuration
 
     return find_configuration(None if batch.source.path is None else Path(batch.source.path))
 
 
 def print_configuration(configuration: Configuration, settings: Settings) -> None:
-    """Say which files count: what they hold may decide what is paid for."""
+    """Print which files are used: they may decide what is paid for."""
     for file in configuration.files:
         print_text(
             f"Using:     {file.path} ({', '.join(file.names)})", err=True, whole=[str(file.path)]

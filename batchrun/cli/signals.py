@@ -25,7 +25,7 @@ _GENTLY = (
 
 
 exit_codes: list[int] = []
-"""How the command ends, once its user knows; a signal that comes then changes nothing."""
+"""The exit code, once the ending was printed; a later signal changes nothing."""
 
 
 def ignore_interrupts() -> None:
@@ -53,8 +53,8 @@ class Stopper:
 
     Args:
         control: Stops the batch gently.
-        say: Tells the user.
-        close: Clears the way for the last words.
+        say: Prints a message.
+        close: Closes the progress bar before the last message.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Stopper:
         try:
             return asyncio.run(cancellable())
         except (KeyboardInterrupt, asyncio.CancelledError):
-            self._deaf = True  # what is said now is the last word
+            self._deaf = True  # the next message is the last
             if self._control.report is not None:  # the workbook was written before
                 return cast("Ended", self._control.report)
             self._close()
@@ -132,7 +132,7 @@ class Stopper:
             self._deaf = True
             raise KeyboardInterrupt
         if self._control.batch_id and not self._control.stopped:
-            self._control.stop()  # first, for the next signal may come while this is said
+            self._control.stop()  # first: the next signal may come while this is printed
             try:
                 self._say(_GENTLY)
             except RuntimeError:  # the signal came while something was being printed
@@ -145,12 +145,12 @@ class Stopper:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """While the user is asked, the first signal to stop is heard: `KeyboardInterrupt`.
+    """While a question waits, Ctrl-C and SIGTERM raise `KeyboardInterrupt`.
 
-    A question holds up the event loop, which would otherwise hear of it only after the answer.
+    A question blocks the event loop, which would otherwise notice only after the answer.
 
     Raises:
-        KeyboardInterrupt: It came, also where the prompt made an `Abort` of it.
+        KeyboardInterrupt: A signal came.
     """
     numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_heard(number)]
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
@@ -166,5 +166,5 @@ def interruptible() -> Iterator[None]:
 
 
 def _is_heard(number: int) -> bool:
-    """Whether something of ours, or Python's, is called by a signal."""
+    """Whether a signal is handled and not ignored."""
     return callable(signal.getsignal(number))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batchrun.engine.quota import Quota
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs
+    from batchrun.journal.slices import BatchState
     from batchrun.model import Outcome
     from batchrun.service import Client
 
@@ -117,6 +118,8 @@ REPORT_WAIT_AFTER_SECONDS = 10.0
 """A wait for the quota of this length is reported; shorter ones only space requests evenly."""
 MAX_UNCOMMITTED_PER_CONNECTION = 1
 """Answers that the journal is still committing, for each connection, while others are sent."""
+LOOK_AGAIN_SECONDS = 2.0
+"""A worker with nothing left to do looks this often, on the machine's clock, whether others are."""
 NAP_SECONDS = 30.0
 """No wait is longer than this on the machine's clock: the machine may have slept meanwhile."""
 
@@ -178,6 +181,8 @@ class Engine:
             failures=self._failures,
             key=KeyRefusals(proven=jobs.key_was_good()),
         )
+        self._workers = 1  # that share the key's quota
+        self._others_stopped = False
         self._stop_at: float | None = None
         self._ending: Ending | None = None
         self._failure: Exception | None = None
@@ -191,9 +196,8 @@ class Engine:
             TakenOverError: Another process has taken the batch over.
             JournalError: The journal can't be written.
         """
-        now = self._started_at = self._clock.now()
-        for job in sorted(self._jobs.in_flight(), key=lambda job: job.triggered_at or 0.0):
-            self._handlers.watch(job, _moment(job.triggered_at), now)
+        self._started_at = self._clock.now()
+        await self._claim()
         async with asyncio.TaskGroup() as group:
             while self._failure is None and self._ending is None:
                 self._wake.clear()
@@ -211,6 +215,19 @@ class Engine:
         if self._stop_at is None:
             self._stop_at = self._clock.now() + self._limits.drain_seconds
             self._wake.set()
+
+    def observe(self, state: BatchState) -> None:
+        """Take in how the batch stands, with what other workers did: called at each heartbeat."""
+        self._workers = state.workers
+        if self._limits.alone:
+            return
+        self._queue.refresh(state.pending)
+        self._counters.replace(state.counts)
+        if state.closed:
+            self._failures.verdict = self._failures.verdict or state.closed
+            self._wake.set()
+        elif state.closed is not None and not self.stopped_because:
+            self.stop()
 
     def break_off(self, error: Exception) -> None:
         """Send nothing more, and raise this once all answers have arrived."""
@@ -240,7 +257,7 @@ class Engine:
 
     @property
     def _requests_per_second(self) -> float:
-        return min(self._quota.rate / 60, FASTEST_PER_SECOND)
+        return min(self._quota.rate / 60 / self._workers, FASTEST_PER_SECOND)
 
     @property
     def _waits_for_something(self) -> bool:
@@ -257,36 +274,90 @@ class Engine:
     @property
     def jobs_left(self) -> int:
         """How many jobs this run will still trigger."""
-        return 0 if self._stop_at is not None or self.stopped_because else self._queue.left
+        return 0 if self._stopping else self._queue.left
 
     def _may_trigger(self) -> bool:
-        forbidden = self._stop_at is not None or self.stopped_because
-        return not forbidden and self._queue.has_next()
+        return not self._stopping and self._queue.has_next()
+
+    async def _claim(self, *, again: bool = False) -> bool:
+        """Claim the next slice and wait for what is running there; whether there was one."""
+        in_flight = await self._queue.claim(again=again)
+        now = self._clock.now()
+        for job in sorted(in_flight or (), key=lambda job: job.triggered_at or 0.0):
+            self._handlers.watch(job, _moment(job.triggered_at), now)
+        return in_flight is not None
+
+    async def _wait_for_others(self, now: float) -> bool:
+        """Whether slices of the batch are left, once this worker has nothing left to do.
+
+        What another worker leaves behind when it dies is claimed here.
+        """
+        if self._limits.alone or self._stopping:
+            return False
+        if await self._claim(again=True):
+            return True
+        if not (await asyncio.to_thread(self._jobs.slices.state)).others:
+            return False
+        await self._pause(LOOK_AGAIN_SECONDS * self._clock.speed, now)
+        return True
+
+    @property
+    def _stopping(self) -> bool:
+        """Whether nothing more is triggered."""
+        return self._stop_at is not None or bool(self.stopped_because)
+
+    async def _stop_others(self) -> None:
+        """Let the other workers know that nothing more is triggered.
+
+        A worker that is stopped stops only itself, unless it holds the batch.
+        """
+        if self._limits.alone or self._others_stopped or not self._stopping:
+            return
+        if self.stopped_because or self._jobs.leads:
+            self._others_stopped = True
+            await asyncio.to_thread(self._jobs.slices.close, self.stopped_because)
+
+    def _jobs_are_left(self) -> bool:
+        if self._limits.alone:
+            return self._queue.has_pending()
+        return self._jobs.count_pending() > 0
 
     def _ending_when_done(self) -> Ending:
-        if not self._queue.has_pending():
+        if not self._jobs_are_left():
             return Ending.SELECTION_DONE if self._queue.others_wait else Ending.FINISHED
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
+
+    def _ending_now(self, now: float) -> Ending | None:
+        """Why the work ends now; ``None`` where it doesn't."""
+        if self._retries.given_up(now):
+            return Ending.UNREACHABLE
+        waits = self._waits_for_something
+        if self._stop_at is None or (now < self._stop_at and waits):
+            return None
+        return Ending.INTERRUPTED if waits or self._jobs_are_left() else self._ending_when_done()
 
     # one step
 
     async def _step(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now()
-        if self._stop_at is not None and (now >= self._stop_at or not self._waits_for_something):
-            left = self._waits_for_something or self._queue.has_pending()
-            self._ending = Ending.INTERRUPTED if left else self._ending_when_done()
+        self._ending = self._ending_now(now)
+        if self._ending is not None:
             return
-        if self._retries.given_up(now):
-            self._ending = Ending.UNREACHABLE
-            return
+        await self._stop_others()
         if self._busy:
             await self._pause(math.inf, now)
-            return
+        elif not self._stopping and self._queue.needs_slice:
+            await self._claim()
+        else:
+            await self._do_next(group, self._clock.now())
+
+    async def _do_next(self, group: asyncio.TaskGroup, now: float) -> None:
         step = self._decide(now)
         match step:
             case Done():
                 self._handlers.require_key()
-                self._ending = self._ending_when_done()
+                if not await self._wait_for_others(now):
+                    self._ending = self._ending_when_done()
             case Wait(seconds) if self._stop_at is not None and now + seconds > self._stop_at:
                 await self._pause_to_the_last(now)
             case Wait(seconds):

@@ -7,6 +7,7 @@ anything else is done with it.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from batchrun.engine.quota import Quota
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs, Job
+    from batchrun.journal.slices import Slice
     from batchrun.service.answers import QuotaReading
 
 
@@ -231,7 +233,7 @@ class RequestHandlers:
         """
         watched = self._watched[poll.job]
         assert watched.job.execution_id is not None
-        self._jobs.count_request()
+        self._jobs.count_request(watched.job)
         sent_at = self._clock.now()
         answer = await self._client.poll(watched.job.execution_id)
         now = self._clock.now()
@@ -375,7 +377,7 @@ JOBS_AT_ONCE = 500
 
 
 class JobQueue:
-    """A batch's pending jobs in input order, each taken once unless it is put back.
+    """The pending jobs of the slices that this worker claims, each taken once unless put back.
 
     Args:
         jobs: The batch's jobs in the journal.
@@ -388,16 +390,17 @@ class JobQueue:
     ) -> None:
         self._jobs = jobs
         self._ready: deque[Job] = deque()
+        self._slice: Slice | None = None  # that jobs are still read from
         self._last_read = -1
-        self._read_all = False
-        self._only = None if only is None else deque(sorted(only))
+        self._exhausted = False
+        self._only = None if only is None else sorted(only)
         self._pending = jobs.count_pending() if only is None else len(only)
         self._allowed = math.inf if limit is None else limit
         self._taken: set[int] | None = None if limit is None else set()
 
     @property
     def left(self) -> int:
-        """How many jobs will still be taken."""
+        """How many jobs will still be taken, by this worker or another one."""
         return int(min(self._pending, self._allowed))
 
     @property
@@ -415,20 +418,48 @@ class JobQueue:
         """The numbers of the jobs taken, kept only where there is a limit that bounds them."""
         return tuple(sorted(self._taken or ()))
 
+    def refresh(self, pending: int) -> None:
+        """Take in what other workers have taken, and left behind.
+
+        Args:
+            pending: How many jobs of the batch are left.
+        """
+        self._pending = max(pending, len(self._ready))
+        self._exhausted = self._exhausted and self._pending == len(self._ready)
+
+    @property
+    def needs_slice(self) -> bool:
+        """Whether the next slice has to be claimed to know what comes next."""
+        return not self._exhausted and not self.has_pending()
+
+    async def claim(self, *, again: bool = False) -> list[Job] | None:
+        """Claim the next slice; its jobs in flight, ``None`` if there is no slice left.
+
+        Args:
+            again: This worker has nothing left to do: also claim what it has had before.
+        """
+        self._slice, self._last_read = await self._jobs.claim(again=again), -1
+        self._exhausted = self._slice is None
+        return None if self._slice is None else self._jobs.in_flight(self._slice)
+
     def has_pending(self) -> bool:
-        """Whether a selected job is left, within the limit or not."""
-        while not self._ready and not self._read_all:
-            self._ready.extend(self._read_next())
+        """Whether a selected job is left in the slices claimed, within the limit or not."""
+        while not self._ready and self._slice is not None:
+            self._ready.extend(self._read_next(self._slice))
         return bool(self._ready)
 
-    def _read_next(self) -> list[Job]:
+    def _read_next(self, within: Slice) -> list[Job]:
         if self._only is not None:
-            some = [self._only.popleft() for _ in range(min(len(self._only), JOBS_AT_ONCE))]
-            self._read_all = not self._only
-            return self._jobs.pending_of(some)
-        found = self._jobs.pending(after=self._last_read, limit=JOBS_AT_ONCE)
-        self._read_all = len(found) < JOBS_AT_ONCE
-        if found:
+            at = bisect_right(self._only, max(self._last_read, within.first - 1))
+            some = self._only[at : at + JOBS_AT_ONCE]
+            if not some or some[-1] > within.last:
+                self._slice = None
+            self._last_read = some[-1] if some else within.last
+            return self._jobs.pending_of(some, within)
+        found = self._jobs.pending(self._last_read, JOBS_AT_ONCE, within)
+        if len(found) < JOBS_AT_ONCE:
+            self._slice = None
+        else:
             self._last_read = found[-1].number
         return found
 
@@ -446,7 +477,7 @@ class JobQueue:
         return job
 
     def put_back(self, job: Job) -> None:
-        """A job that surely wasn't accepted is the next one again."""
+        """A job that was certainly not accepted is the next one again."""
         self._allowed += 1
         self._pending += 1
         if self._taken is not None:

@@ -36,6 +36,7 @@ class Limits:
         max_requests_at_once: Requests at once; ``None`` for what the client carries.
         jobs: Jobs to trigger in this run; ``None`` for all.
         only: Numbers of the jobs that may be triggered; ``None`` for all that are pending.
+        alone: No other worker may claim jobs of the batch.
         patience_seconds: How long one execution is polled before it is timed out.
         drain_seconds: How long an interrupted run still collects, in seconds.
         longest_pause_seconds: The longest wait for the quota before the batch pauses; infinite
@@ -49,6 +50,7 @@ class Limits:
     max_requests_at_once: int | None = None
     jobs: int | None = None
     only: Collection[int] | None = None
+    alone: bool = True
     patience_seconds: float = 1800.0
     drain_seconds: float = 60.0
     longest_pause_seconds: float = 300.0

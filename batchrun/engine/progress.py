@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
 from batchrun.text import counted, duration, plural
 
@@ -98,6 +99,15 @@ class Counters:
         """Rows that were pending have an outcome now."""
         self._counts[Outcome.PENDING] -= rows
         self._counts[outcome] += rows
+        self.report()
+
+    def replace(self, states: Mapping[JobState, int]) -> None:
+        """Count what other workers did, too: rows by the state of their jobs."""
+        counts = Counter({Outcome.INVALID: self._counts[Outcome.INVALID]})
+        for state, rows in states.items():
+            sending = state is JobState.SENDING
+            counts[Outcome.PENDING if sending else state.outcome] += rows
+        self._counts = counts
         self.report()
 
     def report(self, notice: str = "") -> None:

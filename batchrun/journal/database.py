@@ -11,7 +11,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,12 +23,14 @@ from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
     from batchrun.errors import JournalLostError
 
+
+T = TypeVar("T")
 
 WRITING = {"isolation_level": "READ COMMITTED"}
 
@@ -266,6 +268,9 @@ class JournalFile:
         return lost(str(self.path), what)
 
 
+DEADLOCK = "40P01"
+DEADLOCK_TRIES = 5
+
 BUSY_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 0.01
 
@@ -319,6 +324,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
     options = _WRITING | (WRITING if on_server(engine) else _WRITING_TO_A_FILE)
     with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
+
+
+def repeated_on_deadlock(work: Callable[[], T]) -> T:
+    """Repeat a transaction that the server has rolled back, because two waited for each other."""
+    for _ in range(DEADLOCK_TRIES - 1):
+        try:
+            return work()
+        except JournalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK:
+                raise
+    return work()
 
 
 def clock_ahead(engine: Engine) -> float:

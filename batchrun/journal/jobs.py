@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -23,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchrun.errors import JournalWriteError, TakenOverError, UsageError
+from batchrun.errors import JournalWriteError, UsageError
 from batchrun.events import Event, log_event
 from batchrun.journal.lease import SURE_SECONDS, held_by, require_hold
 from batchrun.journal.ledger import counted
@@ -38,7 +39,9 @@ from batchrun.journal.schema import (
     encode_result,
     encode_time,
     jobs,
+    slices,
 )
+from batchrun.journal.slices import slice_held
 from batchrun.journal.writer import Change
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
     from batchrun.journal.rescue import RescueFiles
     from batchrun.journal.safety_copy import SafetyCopy
+    from batchrun.journal.slices import Slice, Slices
     from batchrun.journal.writer import JournalWriter
     from batchrun.model import JSON
 
@@ -67,6 +71,7 @@ class Job:
         execution_id: The service's id once it is accepted.
         triggered_at: When it was accepted, in Unix seconds.
         retried: How often it has been sent again.
+        slice: First job of the slice it was read from.
     """
 
     number: int
@@ -75,6 +80,7 @@ class Job:
     execution_id: str | None = None
     triggered_at: float | None = None
     retried: int = 0
+    slice: int = 0
 
     def request(self) -> dict[str, JSON]:
         """The trigger body as values."""
@@ -83,7 +89,7 @@ class Job:
 
 
 # Parameters of conditions; those of values have the columns' names.
-_BATCH, _JOB, _HOLDER, _NOW, _RETRIED = "of_batch", "of_job", "of_holder", "now", "times"
+_BATCH, _JOB, _SLICE, _HOLDER, _RETRIED = "of_batch", "of_job", "of_slice", "of_holder", "times"
 _EXECUTION, _NEW_EXECUTION = "of_execution", "new_execution"
 
 
@@ -94,7 +100,7 @@ class JobChanges:
         engine: The database.
         batch_id: Which batch.
         key_hash: Under which name requests are counted for the day.
-        holder: Under which name this process holds the batch.
+        holder: Under which name this process holds slices.
     """
 
     def __init__(self, engine: Engine, batch_id: str, key_hash: str, holder: str) -> None:
@@ -103,9 +109,10 @@ class JobChanges:
         self._holder = holder
         self._counted = counted(engine)
 
-    def intend(self, job: int) -> Change:
-        """From pending to sending, as long as this process holds the batch."""
-        return Change(_INTEND, {_BATCH: self._batch_id, _HOLDER: self._holder, _JOB: job})
+    def intend(self, job: Job) -> Change:
+        """From pending to sending, as long as this process holds the job's slice."""
+        of_job = {_BATCH: self._batch_id, _JOB: job.number, _SLICE: job.slice}
+        return Change(_INTEND, of_job | {_HOLDER: self._holder})
 
     def move(self, step: Step) -> Change:
         """From one of some states to another; nothing where the job is in none of them.
@@ -122,17 +129,18 @@ class JobChanges:
             named[_RETRIED] = step.retried
         if of_execution:
             named[_EXECUTION] = step.execution_id
+        execution = step.values.get("execution_id")
         if "execution_id" in step.values:
-            named[_NEW_EXECUTION] = step.values["execution_id"]
-        return Change(statement, named | dict(step.values))
+            named[_NEW_EXECUTION] = execution
+        return Change(statement, named | dict(step.values), lock=execution)
 
-    def count(self) -> tuple[Change, Change]:
-        """Count one request for the batch and for the key's day."""
-        now = time.time()
-        today = datetime.fromtimestamp(now, UTC).date().isoformat()
+    def count(self, of_slice: int) -> tuple[Change, Change]:
+        """Count one request for a slice of the batch and for the key's day."""
+        today = datetime.now(UTC).date().isoformat()
+        spent = {"key_hash": self._key_hash, "day": today, "worker": self._holder, "requests": 1}
         return (
-            Change(_COUNT, {_BATCH: self._batch_id, _NOW: now}),
-            Change(self._counted, {"key_hash": self._key_hash, "day": today, "requests": 1}),
+            Change(_COUNT, {_BATCH: self._batch_id, _SLICE: of_slice}),
+            Change(self._counted, spent),
         )
 
 
@@ -157,17 +165,20 @@ def _move(
 
 
 _OTHERS = jobs.alias("others")
+_SERVICE = select(batches.c.base_url).where(batches.c.id == bindparam(_BATCH)).scalar_subquery()
 _HELD_BY_ANOTHER = or_(
     *(
         exists().where(
             table.c.execution_id == bindparam(_NEW_EXECUTION),
             or_(table.c.batch_id != bindparam(_BATCH), table.c.number != bindparam(_JOB)),
+            batches.c.id == table.c.batch_id,
+            batches.c.base_url == _SERVICE,
         )
         for table in (_OTHERS, attempts)
     )
 )
-"""Whether an execution is another job's, now or before that was sent again: its result is not this
-job's, whatever the service answered."""
+"""Whether an execution of the same service is another job's, now or before that was sent again: its
+result is not this job's, whatever the service answered."""
 
 
 _TIMES_RETRIED = (
@@ -180,13 +191,13 @@ _INTEND = (
     update(jobs)
     .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
     .where(jobs.c.state == JobState.PENDING)
-    .where(held_by(bindparam(_BATCH), bindparam(_HOLDER)))
+    .where(slice_held(_BATCH, _JOB, _SLICE, _HOLDER))
     .values(state=JobState.SENDING, message="")
 )
 _COUNT = (
-    update(batches)
-    .where(batches.c.id == bindparam(_BATCH))
-    .values(requests=batches.c.requests + 1, updated_at=bindparam(_NOW))
+    update(slices)
+    .where(slices.c.batch_id == bindparam(_BATCH), slices.c.first == bindparam(_SLICE))
+    .values(requests=slices.c.requests + 1)
 )
 
 
@@ -198,7 +209,7 @@ _EMPTIED = ("execution_id", "triggered_at", "started_at", "finished_at", "result
 
 
 class BulkChanges:
-    """The statements for one batch and one holder; each changes nothing once another has it.
+    """Changes that only the process may make that holds the batch; else they change nothing.
 
     Args:
         batch_id: Which batch.
@@ -238,6 +249,7 @@ class BulkChanges:
             .where(batches.c.id == self._batch_id, self._held)
             .values(
                 note=clean_text(note),
+                updated_at=time.time(),
                 resume_at=encode_time(resume_at),
                 worked_seconds=batches.c.worked_seconds + seconds,
                 quota_seconds=batches.c.quota_seconds + quota_seconds,
@@ -256,8 +268,8 @@ _EVENTS = {
 }
 """What is logged of a job's steps, each when it is on disk."""
 
-# Until its answer is known. Another process that has taken the batch over meanwhile may have
-# called it in doubt; who holds the answer knows better.
+# Until its answer is known. Another process that has taken the slice over meanwhile may have put it
+# in doubt; the process that has the answer knows better.
 _UNANSWERED = (JobState.SENDING, JobState.IN_DOUBT)
 JOBS_AT_ONCE = 500
 """Jobs named in one statement; SQLite takes no more than some thousand."""
@@ -266,16 +278,22 @@ _ACCEPTED = (JobState.IN_FLIGHT, JobState.TIMED_OUT)
 
 
 class BatchJobs:
-    """The jobs of one batch, for the one process that works on it.
+    """The jobs of one batch, for one worker.
 
     Args:
         engine: The database, for reading.
         writer: The database's writer.
         batch_id: Which batch.
         key_hash: Under which name requests are counted for the day.
-        holder: Under which name this process holds the batch.
+        holder: Under which name this process holds the batch, and slices of it.
+        slices: The batch's slices.
         rescue: Where steps go that can't be committed.
         copy: It gets those steps, too.
+        leads: Whether this process holds the batch; it may claim also slices closed to others.
+
+    Attributes:
+        slices: The batch's slices.
+        leads: Whether this process holds the batch.
     """
 
     def __init__(
@@ -286,8 +304,10 @@ class BatchJobs:
         key_hash: str,
         *,
         holder: str,
+        slices: Slices,
         rescue: RescueFiles,
         copy: SafetyCopy | None = None,
+        leads: bool = True,
     ) -> None:
         self._engine = engine
         self._writer = writer
@@ -296,6 +316,9 @@ class BatchJobs:
         self._key_hash = key_hash
         self._changes = JobChanges(engine, batch_id, key_hash, holder)
         self._bulk = BulkChanges(batch_id, holder)
+        self.slices = slices
+        self.leads = leads
+        self._counted_in = 0
         self._rescue = rescue
         self._copy = copy
 
@@ -304,19 +327,37 @@ class BatchJobs:
         """Which batch they are of."""
         return self._batch_id
 
+    # slices
+
+    async def claim(self, *, again: bool = False) -> Slice | None:
+        """Claim the next slice in which something is left to do; ``None`` if none is free.
+
+        Args:
+            again: This worker has nothing left to do: also claim what it has had before.
+        """
+        if again:
+            await asyncio.to_thread(self.slices.release)
+        return await asyncio.to_thread(self.slices.claim, closed=self.leads)
+
     # reading
 
-    def pending(self, after: int = -1, limit: int = 500) -> list[Job]:
-        """The next jobs to trigger, in input order, from the job number after ``after`` on."""
-        return self._read(JobState.PENDING, after, limit)
+    def pending(self, after: int = -1, limit: int = 500, within: Slice | None = None) -> list[Job]:
+        """The next jobs to trigger, in input order.
 
-    def in_flight(self) -> list[Job]:
+        Args:
+            after: The job number they begin after.
+            limit: The most jobs to return.
+            within: The slice they are of; ``None`` for any.
+        """
+        return self._read(JobState.PENDING, jobs.c.number > after, limit, within)
+
+    def in_flight(self, within: Slice | None = None) -> list[Job]:
         """The jobs that were accepted and whose end is not known."""
-        return self._read(JobState.IN_FLIGHT)
+        return self._read(JobState.IN_FLIGHT, within=within)
 
-    def pending_of(self, numbers: Sequence[int]) -> list[Job]:
+    def pending_of(self, numbers: Sequence[int], within: Slice | None = None) -> list[Job]:
         """Those of some jobs that are to be triggered, `JOBS_AT_ONCE` numbers at most."""
-        return self._read(JobState.PENDING, which=jobs.c.number.in_(numbers))
+        return self._read(JobState.PENDING, jobs.c.number.in_(numbers), within=within)
 
     def pending_numbers(self) -> frozenset[int]:
         """The numbers of all jobs left to trigger."""
@@ -328,11 +369,11 @@ class BatchJobs:
 
     def count_pending(self) -> int:
         """How many jobs are left to trigger."""
-        query = select(counts.c.jobs).where(
+        query = select(func.sum(counts.c.jobs)).where(
             counts.c.batch_id == self._batch_id, counts.c.state == JobState.PENDING
         )
         with self._engine.connect() as connection:
-            return connection.scalar(query) or 0
+            return int(connection.scalar(query) or 0)
 
     def key_was_good(self) -> bool:
         """Whether a job of this batch was triggered and polled to its end with the same key."""
@@ -349,9 +390,9 @@ class BatchJobs:
     def _read(
         self,
         state: JobState,
-        after: int = -1,
-        limit: int | None = None,
         which: ColumnElement[bool] | None = None,
+        limit: int | None = None,
+        within: Slice | None = None,
     ) -> list[Job]:
         retried = (
             select(func.count())
@@ -365,43 +406,41 @@ class BatchJobs:
                 *(jobs.c.triggered_at, retried),
             )
             .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
-            .where(jobs.c.number > after if which is None else which)
             .order_by(jobs.c.number)
             .limit(limit)
         )
+        if which is not None:
+            query = query.where(which)
+        if within is not None:
+            query = query.where(jobs.c.number.between(within.first, within.last))
+        first = 0 if within is None else within.first
         with self._engine.connect() as connection:
-            return [Job(*found) for found in connection.execute(query)]
+            return [Job(*found, first) for found in connection.execute(query)]
 
-    # what a new process finds
+    # decisions of the process that holds the batch
 
     async def recover(self) -> int:
-        """Take over where another process stopped.
-
-        What a rescue file kept is taken in. A job that was being sent is in doubt.
+        """Take in what rescue files kept, and doubt what dead workers were sending.
 
         Returns:
             How many jobs are newly in doubt.
+
+        Raises:
+            TakenOverError: Another process has taken the batch over.
         """
         steps = [self._changes.move(step) for step in self._rescue.steps()]
         if steps:
             await self._writer.commit(*steps)
             self._rescue.discard()
-        return await self._move_all(
-            {JobState.SENDING},
-            JobState.IN_DOUBT,
-            message="batchrun was stopped while the trigger was on its way; "
-            "it may have been accepted",
-        )
+        return await asyncio.to_thread(self.slices.recover)
 
     async def poll_on(self) -> int:
-        """Poll on what timed out.
+        """Poll again what timed out.
 
         Returns:
             How many jobs.
         """
         return await self._move_all({JobState.TIMED_OUT}, JobState.IN_FLIGHT, message="")
-
-    # what the user decides
 
     async def drop_doubts(self) -> int:
         """Leave what is in doubt as it is, for good.
@@ -412,7 +451,7 @@ class BatchJobs:
         return await self._move_all(
             {JobState.IN_DOUBT},
             JobState.DROPPED,
-            message="it may have been accepted; by your word it is not sent again",
+            message="it may have been accepted; you decided not to send it again",
         )
 
     async def retry(self, outcomes: Collection[Outcome]) -> int:
@@ -467,40 +506,55 @@ class BatchJobs:
     async def _send_again(self, which: ColumnElement[bool]) -> int:
         return await self._change_many(*self._bulk.send_again(which))
 
-    # one job's way
+    # the steps of one job
 
     async def intend(self, job: Job) -> bool:
         """Commit the intent to trigger; the request is counted with it.
 
         Returns:
-            Whether the job is ours to send: ``False`` when it is no longer pending.
+            Whether the job is ours to send: ``False`` when it is no longer pending, or another
+            worker has its slice.
 
         Raises:
-            TakenOverError: Another process has taken the batch over; nothing may be sent.
+            TakenOverError: Another process has taken the batch over that this one held.
+            JournalLostError: The journal was replaced.
         """
-        intent, asked_at = self._changes.intend(job.number), time.time()
-        if await self._writer.commit_changes(intent, *self._changes.count(), of=job.number) != 1:
-            require_hold(self._engine, self._batch_id, self._holder)
+        intent, asked_at = self._changes.intend(job), time.time()
+        changes = (intent, *self._changes.count(job.slice))
+        self._counted_in = job.slice
+        if await self._writer.commit_changes(*changes, of=job.number) != 1:
+            self._holds(job.slice)
             return False
-        if time.time() - asked_at > SURE_SECONDS:
-            try:
-                require_hold(self._engine, self._batch_id, self._holder)
-            except TakenOverError:
-                await self.release(job, "")  # it need not be in doubt for the new holder
-                raise
+        if time.time() - asked_at > SURE_SECONDS and not self.slices.holds(job.slice):
+            await self.release(job, "")  # it need not be in doubt for the new holder
+            self._holds(job.slice)
+            return False
         self._tell(Event.JOB_SENDING, job)
         return True
 
+    def _holds(self, of_slice: int) -> bool:
+        """Whether this worker has a slice.
+
+        Raises:
+            TakenOverError: Another process has taken the batch over that this one held.
+            JournalLostError: The journal was replaced.
+        """
+        if self.slices.holds(of_slice):
+            return True
+        if self.leads:
+            require_hold(self._engine, self._batch_id, self._holder)
+        return False
+
     async def release(self, job: Job, message: str) -> None:
-        """The trigger surely wasn't accepted: the job is pending again."""
+        """The trigger was certainly not accepted: the job is pending again."""
         await self._move(job, _UNANSWERED, JobState.PENDING, message=message)
 
     async def reject(self, job: Job, message: str) -> None:
-        """The service said no; nothing ran."""
+        """The service refused the trigger; nothing ran."""
         await self._move(job, _UNANSWERED, JobState.REJECTED, message=message)
 
     async def doubt(self, job: Job, message: str) -> None:
-        """The trigger may have been accepted; nobody but the user can settle it."""
+        """The trigger may have been accepted; only the user can decide."""
         await self._move(job, _UNANSWERED, JobState.IN_DOUBT, message=message)
 
     async def accept(self, job: Job, execution: Execution, now: datetime) -> str:
@@ -524,12 +578,16 @@ class BatchJobs:
         )
         return reason if doubtful else ""
 
-    def count_request(self) -> None:
-        """Count a request that is no trigger; it may leave meanwhile.
+    def count_request(self, job: Job | None = None) -> None:
+        """Count a request that is no trigger; it may be sent meanwhile.
 
         What the request's answer changes is committed later than the count, or with it.
+
+        Args:
+            job: The job that is polled; ``None`` for a request about no job.
         """
-        self._writer.note(*self._changes.count())
+        of_slice = self._counted_in if job is None else job.slice
+        self._writer.note(*self._changes.count(of_slice))
 
     async def finish(self, job: Job, execution: Execution, now: datetime) -> None:
         """The execution ended; its result is kept as the service sent it."""
@@ -546,7 +604,7 @@ class BatchJobs:
         )
 
     async def time_out(self, job: Job, message: str) -> None:
-        """Patience is over; the execution id is kept and `resume` polls on."""
+        """It took too long; the execution ID is kept, and `resume` polls it again."""
         await self._move(
             job, _ACCEPTED, JobState.TIMED_OUT, of_execution=job.execution_id, message=message
         )

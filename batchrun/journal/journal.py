@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from batchrun.errors import JournalError, JournalLostError, NoBatchError
+from batchrun.errors import HeldError, JournalError, JournalLostError, NoBatchError
 from batchrun.journal.creation import (
     BatchMaker,
     batches_of,
@@ -31,10 +31,10 @@ from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import (
     Hold,
     Holder,
+    ProcessLock,
     find_holder,
     held_by,
     hold_batch,
-    lock_files,
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -42,8 +42,9 @@ from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import EarlierRows, ResultRows, SentJob, read_sent
 from batchrun.journal.safety_copy import SafetyCopy
-from batchrun.journal.schema import JobState, attempts, batches, decode_time, jobs, meta
+from batchrun.journal.schema import JobState, attempts, batches, decode_time, jobs, meta, slices
 from batchrun.journal.schema import counts as kept
+from batchrun.journal.slices import Slices, open_batches
 from batchrun.journal.writer import JournalWriter
 from batchrun.model import (
     BatchResults,
@@ -60,7 +61,7 @@ from batchrun.settings.location import is_server, shown
 from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Executable
 
@@ -92,7 +93,9 @@ class Journal:
         check = (lambda: None) if self._file is None else self._file.check
         self._writer = JournalWriter(self._engine, self.location, check)
         self._copy: SafetyCopy | None = None
-        self._token = secrets.token_hex(8)  # under which this process holds batches
+        self._copy_is_whole = True
+        self._token = secrets.token_hex(8)  # under which this process holds batches and slices
+        self._lock = ProcessLock(location, self._token)
         self._key_hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -105,6 +108,12 @@ class Journal:
         """Commit what is left and close the database."""
         self._writer.close()
         self._engine.dispose()
+        self._lock.release()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is on a server, which several machines may use."""
+        return self._file is None
 
     def connect(self) -> Connection:
         """A connection of one's own, for questions the journal has no method for."""
@@ -226,16 +235,24 @@ class Journal:
         with self._engine.connect() as connection:
             return self._summary(connection, batch_id)
 
-    def jobs(self, batch_id: str, key: str) -> BatchJobs:
-        """The batch's jobs, to be worked on with this key."""
+    def jobs(self, batch_id: str, key: str, *, leads: bool = True) -> BatchJobs:
+        """The batch's jobs, for a worker with this key.
+
+        Args:
+            batch_id: Which batch.
+            key: The key.
+            leads: Whether this process holds the batch.
+        """
         return BatchJobs(
             self._engine,
             self._writer,
             batch_id,
             self.key_hash(key),
             holder=self._token,
+            slices=self.slices(batch_id),
             rescue=self._rescue(batch_id),
             copy=self._copy,
+            leads=leads,
         )
 
     # who works on a batch
@@ -249,22 +266,48 @@ class Journal:
         return self._hold(batch_id)
 
     def _hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
-        return hold_batch(self._engine, self._writer, self.location, batch_id, self._token, *before)
+        return hold_batch(self._engine, self._writer, self._lock, batch_id, self._token, *before)
+
+    def slices(self, batch_id: str) -> Slices:
+        """The slices of a batch, as this process sees them."""
+
+        def mirror(statements: Iterable[Executable]) -> None:
+            if self._copy is not None:
+                self._copy.apply(statements)
+
+        return Slices(
+            self._engine,
+            self._writer,
+            self._lock,
+            batch_id=batch_id,
+            token=self._token,
+            mirror=mirror,
+        )
+
+    def open_batches(self, key: str | None = None) -> list[str]:
+        """The batches that any worker with the key may work on, the oldest first."""
+        return open_batches(self._engine, None if key is None else self.key_hash(key))
 
     def holder(self, batch_id: str) -> Holder | None:
-        """Who works on a batch, or did until it died without a word."""
+        """The process that holds a batch, or did until it died."""
         return find_holder(self._engine, batch_id)
 
     @contextmanager
-    def safety_copy(self, batch_id: str) -> Iterator[None]:
+    def safety_copy(self, batch_id: str, *, alone: bool = True) -> Iterator[None]:
         """Keep a copy of a batch outside of the journal's file until the block ends.
 
-        Without room for one there is none; on a server there is no file to lose.
+        If the disk has no room there is none; on a server there is no file to lose.
+
+        Args:
+            batch_id: Which batch.
+            alone: No other process works on the batch. Else the copy lacks what others do: it keeps
+                a restored journal from triggering again, and nothing is made of it.
         """
         if self._file is not None:
             with suppress(sqlite3.Error, SQLAlchemyError, JournalError):
                 self._copy = SafetyCopy(self._file.path, batch_id)
                 self._writer.mirror = self._copy.apply
+                self._copy_is_whole = alone
         try:
             yield
         finally:
@@ -292,7 +335,7 @@ class Journal:
         rescue = self._rescue(self._copy.batch_id)
         # Should an older copy of the journal come back, this keeps it from triggering again.
         rescue.keep(*self._copy.steps())
-        return self._copy.save(rescue.journals())
+        return self._copy.save(rescue.journals()) if self._copy_is_whole else None
 
     def rescued(self, batch_id: str) -> list[Path]:
         """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
@@ -315,12 +358,14 @@ class Journal:
 
     def _erase(self, batch_id: str) -> None:
         with self.hold(batch_id):
+            if self.slices(batch_id).others_work():
+                raise HeldError(
+                    f"Workers are still working on batch {batch_id}.",
+                    f"Watch them with: batchrun status {batch_id}",
+                )
             self._set(batch_id, incomplete=1)
             BatchMaker(self._engine, batch_id).erase()
             self._rescue(batch_id).discard()
-        for path in lock_files(self.location, batch_id):
-            with suppress(OSError):  # Windows keeps a file that somebody has open
-                path.unlink(missing_ok=True)
 
     def _erase_incomplete(self) -> None:
         """Erase what processes have left that died while they created or erased a batch."""
@@ -425,8 +470,8 @@ class Journal:
 
     @contextmanager
     def copied_results(self, batch_id: str) -> Iterator[BatchResults | None]:
-        """As `results`, from the safety copy; ``None`` if there is none."""
-        if self._copy is None:
+        """As `results`, from the safety copy; ``None`` if there is none that is whole."""
+        if self._copy is None or not self._copy_is_whole:
             yield None
             return
         with self._copy.connection() as connection:
@@ -513,10 +558,14 @@ class Journal:
             )
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
-        states = connection.execute(select(kept).where(kept.c.batch_id == batch_id)).all()
+        states = _counts(connection, batch_id)
+        working = select(
+            func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)
+        ).where(slices.c.batch_id == batch_id)
+        requests, beat_at = connection.execute(working).one()
         counts = dict.fromkeys(Outcome, 0)
-        for each in states:
-            counts[JobState(each.state).outcome] += each.rows
+        for state, each in states.items():
+            counts[state.outcome] += each.rows
         counts[Outcome.INVALID] = found.invalid
         source = json.loads(found.source)
         return BatchSummary(
@@ -529,10 +578,10 @@ class Journal:
             ),
             parameters=json.loads(found.parameters),
             created_at=datetime.fromtimestamp(found.created_at, UTC),
-            updated_at=datetime.fromtimestamp(found.updated_at, UTC),
+            updated_at=datetime.fromtimestamp(max(found.updated_at, beat_at or 0.0), UTC),
             counts=counts,
-            jobs=sum(each.jobs for each in states),
-            requests=found.requests,
+            jobs=sum(each.jobs for each in states.values()),
+            requests=found.requests + int(requests),
             estimated_seconds=found.estimated_seconds,
             estimated_requests=found.estimated_requests,
             worked_seconds=found.worked_seconds,
@@ -541,7 +590,7 @@ class Journal:
             target=found.target,
             resume_at=decode_time(found.resume_at),
             note=found.note,
-            reused=sum(each.reused for each in states),
+            reused=sum(each.reused for each in states.values()),
             base_url=found.base_url,
             profile=found.profile,
         )
@@ -598,14 +647,29 @@ class Remaining:
     oldest: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """How many jobs are in a state, their rows, and how many of these have an earlier result."""
+
+    jobs: int = 0
+    rows: int = 0
+    reused: int = 0
+
+
+def _counts(connection: Connection, batch_id: str) -> dict[JobState, _Count]:
+    sums = (func.sum(each) for each in (kept.c.jobs, kept.c.rows, kept.c.reused))
+    query = select(kept.c.state, *sums).where(kept.c.batch_id == batch_id).group_by(kept.c.state)
+    found = {JobState(state): _Count(*map(int, each)) for state, *each in connection.execute(query)}
+    return {state: found.get(state, _Count()) for state in JobState}
+
+
 def remaining(journal: Journal, batch_id: str) -> Remaining:
     """What is left of a batch now; reads only."""
     oldest = select(func.min(jobs.c.triggered_at)).where(
         jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
     )
-    query = select(kept).where(kept.c.batch_id == batch_id)
     with journal.connect() as connection:
-        found = {each.state: each for each in connection.execute(query)}
+        found = _counts(connection, batch_id)
         running = found[JobState.IN_FLIGHT]
         triggered_at = connection.scalar(oldest) if running.jobs else None
     to_trigger = found[JobState.PENDING].jobs

@@ -1,18 +1,17 @@
-"""One batch is worked on by one process at a time: a lease in the journal, with a heartbeat.
+"""Who works on what: leases with a heartbeat, and a file lock that shows whether a process lives.
 
-On this machine a file lock tells whether the holder lives, since the system lets go of it when
-the process dies, however it dies. A journal on a server is shared with other machines and users:
-there the lease's heartbeat tells, and a holder that has been silent for a minute is taken over. A
-holder that was only asleep (a closed laptop) finds its lease gone and triggers nothing more.
-
-Whether a lease on a server is of a process whose file lock we would have met is known by a mark:
-beside the lock lie the names its holders had. Host names would not do: machines share them,
-and so do the users of one machine.
+A process that works on batches has a random name, its token. It holds the lock of a file with that
+name until it ends, however it ends, because the system releases the locks of a dead process. So on
+this machine a dead holder is known at once. A journal on a server is shared with other machines
+and users, whose locks don't reach here: there the heartbeat counts, and a holder that has been
+silent for a minute is dead. If it was only suspended (a closed laptop), it finds its lease gone and
+triggers nothing more.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, func, literal, select, update
 
 from batchrun.errors import HeldError, JournalError, JournalLostError, TakenOverError
 from batchrun.journal.database import clock_ahead, on_server
@@ -36,15 +35,112 @@ from batchrun.settings.location import is_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import BindParameter, Executable, Exists
+    from sqlalchemy import ColumnElement, Executable, Exists
 
     from batchrun.journal.writer import JournalWriter
 
 
+HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0
-"""A holder on another machine that has been silent for so long is taken for dead."""
+"""A holder that has been silent for longer than this counts as dead."""
 SURE_SECONDS = 30.0
-"""A lease last verified longer ago is checked again before sending: the process may have slept."""
+"""Re-check the lease if it was last verified longer ago: the process may have been suspended."""
+TRIES = 2
+"""What a dead process had sent may reach a server after we have looked."""
+OLD_LOCK_SECONDS = 86_400.0
+_TOKEN = re.compile("[0-9a-f]{16}")  # a journal from a stranger may hold anything
+
+
+class ProcessLock:
+    """The lock that shows to other processes on this machine that this one lives.
+
+    Args:
+        location: The journal's path or URL.
+        token: This process's name.
+    """
+
+    def __init__(self, location: str, token: str) -> None:
+        self._folder = lock_folder(location)
+        self._token = token
+        self._lock: FileLock | None = None
+        self._keeps_file = False
+        self._changing = threading.Lock()
+
+    def acquire(self) -> None:
+        """Acquire it, unless it is ours already.
+
+        Raises:
+            JournalError: The folder of locks can't be used.
+        """
+        with self._changing:
+            if self._lock is not None:
+                return
+            lock = FileLock(self._path(self._token), timeout=0, mode=0o600, thread_local=False)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._remove_old()
+                lock.acquire()
+            except (OSError, NotImplementedError) as error:
+                raise unusable(str(self._folder), error) from error
+            self._lock = lock
+
+    def keep_file(self) -> None:
+        """Leave the file behind: leases could not be released, and it shows that they are free."""
+        self._keeps_file = True
+
+    def release(self) -> None:
+        """Release it."""
+        with self._changing:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+                if not self._keeps_file:
+                    with suppress(OSError):
+                        self._path(self._token).unlink(missing_ok=True)
+
+    def is_dead(self, token: str) -> bool | None:
+        """Whether another process of this machine is dead; ``None`` if it is none of this machine.
+
+        Raises:
+            JournalError: The folder of locks can't be used.
+        """
+        if token == self._token:
+            return False
+        path = self._path(token)
+        if not _TOKEN.fullmatch(token) or not path.exists():
+            return None
+        try:
+            with FileLock(path, timeout=0, mode=0o600):
+                return True
+        except Timeout:
+            return False
+        except (OSError, NotImplementedError) as error:
+            raise unusable(str(self._folder), error) from error
+
+    def _path(self, token: str) -> Path:
+        return self._folder / f"{token}.lock"
+
+    def _remove_old(self) -> None:
+        """Remove what dead processes have left; their leases have been silent for long."""
+        for path in self._folder.glob("*.lock"):
+            with suppress(OSError, Timeout, NotImplementedError):
+                if time.time() - path.stat().st_mtime > OLD_LOCK_SECONDS:
+                    with FileLock(path, timeout=0, mode=0o600):
+                        path.unlink()
+
+
+def lock_folder(location: str) -> Path:
+    """Where the locks of this machine's processes are."""
+    if is_server(location):
+        return user_data_path("batchrun", appauthor=False) / "locks"
+    return Path(location).expanduser().with_name("locks")
+
+
+def shared_now(engine: Engine) -> ColumnElement[Any]:
+    """The time on the clock that all processes share, in Unix seconds, as an SQL expression."""
+    if on_server(engine):
+        return func.extract("epoch", func.clock_timestamp())
+    return literal(time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +148,11 @@ class Holder:
     """Who works on a batch.
 
     Attributes:
-        token: Random name of the holder, one for each opened journal.
-        pid: Its process id.
+        token: Random name of the process, one for each opened journal.
+        pid: Its process ID.
         host: Its machine.
         since: When it began; aware, UTC.
-        beat_at: When it was last heard of, by this machine's clock; aware, UTC.
+        beat_at: Its last heartbeat, by this machine's clock; aware, UTC.
     """
 
     token: str
@@ -66,7 +162,7 @@ class Holder:
     beat_at: datetime
 
     def silent(self, now: datetime) -> bool:
-        """Whether nothing was heard of it for longer than a living one would stay silent."""
+        """Whether its last heartbeat is older than that of any process that lives."""
         return (now - self.beat_at).total_seconds() > SILENCE_SECONDS
 
     def has_died(self) -> bool:
@@ -85,7 +181,7 @@ class Holder:
         return False
 
     def words(self) -> str:
-        """It as users can find it."""
+        """The process, in words by which users can find it."""
         return f"process {self.pid} on {self.host}, since {self.since.astimezone():%d %b %H:%M}"
 
 
@@ -105,7 +201,7 @@ class Hold:
             tell(lost)
 
     def lose(self, error: JournalError) -> None:
-        """Tell that another process has the batch, or that the journal is lost."""
+        """Another process has the batch, or the journal is lost."""
         with self._changing:
             self._lost, tell = error, self._tell
         if tell is not None:
@@ -113,7 +209,7 @@ class Hold:
 
 
 def find_holder(engine: Engine, batch_id: str) -> Holder | None:
-    """Who holds a batch according to the journal, dead or alive."""
+    """The process that holds a batch according to the journal, dead or alive."""
     query = select(
         leases.c.holder, leases.c.pid, leases.c.host, leases.c.since, leases.c.beat_at
     ).where(leases.c.batch_id == batch_id)
@@ -127,11 +223,11 @@ def find_holder(engine: Engine, batch_id: str) -> Holder | None:
     return Holder(token, pid, host, *moments)
 
 
-def held_by(batch_id: str | BindParameter[Any], token: str | BindParameter[Any]) -> Exists:
+def held_by(batch_id: str, token: str) -> Exists:
     """The condition that a holder has the lease, and keeps it until the transaction ends.
 
     On a server another process that takes it waits for the transaction (FOR SHARE); in a file
-    writers take turns anyway.
+    only one process writes at a time.
     """
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
     return select(leases.c.holder).where(mine).with_for_update(read=True).exists()
@@ -152,8 +248,8 @@ def require_hold(engine: Engine, batch_id: str, token: str) -> None:
 def taken_over(engine: Engine, batch_id: str) -> JournalError:
     """The error for a batch that this process no longer holds.
 
-    A file's batch can't be taken over or forgotten by others, since we have its lock: where the
-    lease is gone, the file's content is another one.
+    A file's batch can't be taken over or forgotten by others while we live: if the lease is gone,
+    the file's content is another one.
     """
     with engine.connect() as connection:
         there = connection.scalar(select(batches.c.id).where(batches.c.id == batch_id))
@@ -188,65 +284,106 @@ def held(batch_id: str, holder: Holder | None) -> HeldError:
     )
 
 
-HEARTBEAT_SECONDS = 15.0
-TRIES = 2
-"""What a dead process had sent may reach a server after we have looked."""
-
-
 @contextmanager
 def hold_batch(
     engine: Engine,
     writer: JournalWriter,
-    location: str,
+    lock: ProcessLock,
     batch_id: str,
     token: str,
     *before: Executable,
-    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Hold]:
-    """Hold a batch while working on it.
+    """Hold a batch: decide about its jobs, keep how it ended, write its workbook.
 
     Args:
         engine: The journal's database.
         writer: Its writer.
-        location: The journal's path or URL.
+        lock: This process's lock.
         batch_id: Which batch.
         token: The name to hold it under.
         before: Committed together with the lease: what creates the batch.
-        check: Called at each heartbeat; it raises `JournalLostError` when the journal is lost.
 
     Yields:
         The hold, which tells when another process has taken the batch over.
 
     Raises:
-        HeldError: Another process works on it; it says which.
+        HeldError: Another process holds it; it says which.
     """
-    path = lock_path(location, batch_id)
-    with _locked(path, engine, batch_id):
-        if on_server(engine):
-            _mark(path, token)
-        ahead = clock_ahead(engine)
-        for _ in range(TRIES):
-            holder = find_holder(engine, batch_id)
-            if holder is not None and _lives_elsewhere(engine, holder, path):
+    lock.acquire()
+    for _ in range(TRIES):
+        holder = find_holder(engine, batch_id)
+        if holder is not None:
+            silent = (datetime.now(UTC) - holder.beat_at).total_seconds()
+            if lives(engine, lock, holder.token, silent):
                 raise held(batch_id, holder)
-            take = _take(engine, batch_id, token, holder, time.time() + ahead)
-            taken = writer.submit(*before, take)
-            if taken.result() == 1:
-                break
-        else:
-            raise held(batch_id, find_holder(engine, batch_id))
-        with _beating(engine, writer, batch_id, token, ahead, check=check) as hold:
+        take = _take(engine, batch_id, token, holder)
+        if writer.submit(*before, take).result() == 1:
+            break
+    else:
+        raise held(batch_id, find_holder(engine, batch_id))
+    mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
+    hold = Hold()
+
+    def beat() -> None:
+        renewed = update(leases).where(mine).values(beat_at=shared_now(engine))
+        if not writer.submit(renewed).result():
+            raise taken_over(engine, batch_id)
+
+    try:
+        with beating(beat, hold.lose):
             yield hold
+    finally:
+        try:
+            writer.submit(delete(leases).where(mine)).result()
+        except JournalError:
+            lock.keep_file()
 
 
-def _take(engine: Engine, batch_id: str, token: str, seen: Holder | None, now: float) -> Executable:
-    """The statement that takes the lease; it changes nothing where somebody else was faster."""
+@contextmanager
+def beating(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> Iterator[None]:
+    """Call ``beat`` at each heartbeat, in a thread: a long export must not look like a death.
+
+    Args:
+        beat: What renews the lease.
+        lose: Called once, when ``beat`` has raised that the lease or the journal is lost.
+    """
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(HEARTBEAT_SECONDS):
+            try:
+                beat()
+            except (JournalLostError, TakenOverError) as error:
+                lose(error)
+                return
+            except JournalError:  # the work itself meets it, and says so
+                continue
+
+    thread = threading.Thread(target=run, name="lease-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def lives(engine: Engine, lock: ProcessLock, token: str, silent_seconds: float) -> bool:
+    """Whether a process lives: by its lock, or if it is elsewhere, by its last heartbeat."""
+    dead = lock.is_dead(token)
+    if dead is not None:
+        return not dead
+    return on_server(engine) and silent_seconds <= SILENCE_SECONDS
+
+
+def _take(engine: Engine, batch_id: str, token: str, seen: Holder | None) -> Executable:
+    """The statement that takes the lease; it changes nothing if another process was faster."""
     ours = {
         "holder": token,
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "since": now,
-        "beat_at": now,
+        "since": shared_now(engine),
+        "beat_at": shared_now(engine),
     }
     unchanged = leases.c.holder == (token if seen is None else seen.token)
     first = inserter(engine)(leases).values(batch_id=batch_id, **ours)
@@ -254,110 +391,3 @@ def _take(engine: Engine, batch_id: str, token: str, seen: Holder | None, now: f
         index_elements=["batch_id"], set_=ours, where=unchanged
     )
     return taken
-
-
-def lock_path(location: str, batch_id: str) -> Path:
-    """The file whose lock the holder on this machine has."""
-    if is_server(location):
-        folder = user_data_path("batchrun", appauthor=False) / "locks"
-    else:
-        folder = Path(location).expanduser().with_name("locks")
-    return folder / f"{batch_id}.lock"
-
-
-def lock_files(location: str, batch_id: str) -> tuple[Path, Path]:
-    """All files that a batch's holders leave on this machine."""
-    lock = lock_path(location, batch_id)
-    return lock, _mark_path(lock)
-
-
-@contextmanager
-def _locked(path: Path, engine: Engine, batch_id: str) -> Iterator[None]:
-    lock = FileLock(path, timeout=0, mode=0o600)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock.acquire()
-    except Timeout:
-        raise held(batch_id, find_holder(engine, batch_id)) from None
-    except (OSError, NotImplementedError) as error:
-        raise unusable(str(path.parent), error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _mark(lock: Path, token: str) -> None:
-    """Leave the holder's name beside its lock, for the next process that gets the lock.
-
-    Before it has the lease, and below the names of those before: whenever it dies, and whichever of
-    them the lease is of then, it is known that the lock was theirs.
-    """
-    try:
-        with open(_mark_path(lock), "a", encoding="ascii", opener=_for_its_owner) as file:
-            file.write(f"{token}\n")
-    except OSError as error:
-        raise unusable(str(lock.parent), error) from error
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _mark_path(lock: Path) -> Path:
-    return lock.with_suffix(".holder")
-
-
-def _lives_elsewhere(engine: Engine, holder: Holder, lock: Path) -> bool:
-    """Whether the holder lives where our file locks don't reach; ours has spoken already."""
-    if not on_server(engine):  # and a file on a network drive is refused
-        return False
-    return not (_was_here(holder, lock) or holder.silent(datetime.now(UTC)))
-
-
-def _was_here(holder: Holder, lock: Path) -> bool:
-    """Whether the lock that we have now was this holder's."""
-    try:
-        marks = _mark_path(lock).read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return holder.token in marks.split()
-
-
-@contextmanager
-def _beating(
-    engine: Engine,
-    writer: JournalWriter,
-    batch_id: str,
-    token: str,
-    ahead: float,
-    *,
-    check: Callable[[], None],
-) -> Iterator[Hold]:
-    """Renew the lease until the block ends, in a thread: a long export is no silence."""
-    mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
-    over, hold = threading.Event(), Hold()
-
-    def beat() -> None:
-        while not over.wait(HEARTBEAT_SECONDS):
-            try:
-                check()
-                now = time.time() + ahead
-                renewed = writer.submit(update(leases).where(mine).values(beat_at=now)).result()
-                if not renewed:
-                    raise taken_over(engine, batch_id)
-            except (JournalLostError, TakenOverError) as error:
-                hold.lose(error)
-                return
-            except JournalError:  # the work itself meets it, and says so
-                continue
-
-    thread = threading.Thread(target=beat, name="lease-heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield hold
-    finally:
-        over.set()
-        thread.join()
-        with suppress(JournalError):  # it is free once the lock is, or the silence long enough
-            writer.submit(delete(leases).where(mine)).result()

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, select
+from sqlalchemy import bindparam, case, delete, func, select
 from sqlalchemy.dialects import sqlite
 
 from batchrun.journal.database import clock_ahead, on_server, writing
@@ -21,6 +21,9 @@ from batchrun.journal.schema import spending, turns
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Engine, Executable, Select
+
+KEPT_DAYS = timedelta(days=7)
+"""Requests of earlier days are forgotten."""
 
 LONGEST_QUEUE_SECONDS = 300.0
 """A next slot further ahead than this was computed with another clock."""
@@ -77,15 +80,15 @@ class QuotaLedger:
             free_since = connection.scalar(before)
             first_at = connection.execute(taken).scalar_one() - length if requests else now
             idle = math.inf if free_since is None else max(now - free_since, 0.0)
-            return Reservation(first_at, connection.scalar(self._today()) or 0, idle)
+            return Reservation(first_at, int(connection.scalar(self._today()) or 0), idle)
 
     def spent_today(self) -> int:
         """Requests that were sent with the key since midnight UTC."""
         with self._engine.connect() as connection:
-            return connection.scalar(self._today()) or 0
+            return int(connection.scalar(self._today()) or 0)
 
     def _today(self) -> Select[tuple[int]]:
-        return select(spending.c.requests).where(
+        return select(func.sum(spending.c.requests)).where(
             spending.c.key_hash == self._key_hash, spending.c.day == _today()
         )
 
@@ -106,11 +109,12 @@ class QuotaLedger:
         Raises:
             JournalError: The journal can't be written.
         """
+        today = datetime.now(UTC).date()
+        spent = {"key_hash": self._key_hash, "worker": "", "requests": 1}
         with writing(self._engine) as connection:
-            connection.execute(
-                counted(self._engine),
-                {"key_hash": self._key_hash, "day": _today(), "requests": 1},
-            )
+            connection.execute(counted(self._engine), spent | {"day": today.isoformat()})
+            old = (today - KEPT_DAYS).isoformat()
+            connection.execute(delete(spending).where(spending.c.day < old))
 
     def _ahead(self, since: float, now: float) -> ColumnElement[bool]:
         return turns.c.next_at.between(since, now + LONGEST_QUEUE_SECONDS)
@@ -125,11 +129,9 @@ class QuotaLedger:
 
 def counted(engine: Engine) -> Executable:
     """The statement that counts one request; its parameters are the columns of `spending`."""
-    one = inserter(engine)(spending).values(
-        key_hash=bindparam("key_hash"), day=bindparam("day"), requests=bindparam("requests")
-    )
+    one = inserter(engine)(spending).values({each: bindparam(each.name) for each in spending.c})
     more: Executable = one.on_conflict_do_update(
-        index_elements=["key_hash", "day"],
+        index_elements=["key_hash", "day", "worker"],
         set_={"requests": spending.c.requests + one.excluded.requests},
     )
     return more

@@ -15,7 +15,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, delete, select
+from sqlalchemy import create_engine, delete, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -28,6 +28,7 @@ from batchrun.journal.schema import (
     jobs,
     leases,
     metadata,
+    slices,
 )
 from batchrun.journal.writer import Change
 
@@ -142,6 +143,9 @@ class SafetyCopy:
         with self._busy, suppress(sqlite3.Error, SQLAlchemyError):
             if not self._usable:
                 return None
+            spent = select(func.coalesce(func.sum(slices.c.requests), 0)).scalar_subquery()
+            self._apply(update(batches).values(requests=batches.c.requests + spent))
+            self._apply(delete(slices))
             self._apply(delete(leases))
             for path in paths:
                 with suppress(OSError, sqlite3.Error):

@@ -1,16 +1,16 @@
 """The journal's tables (SQLAlchemy Core) and the states a job goes through.
 
-A job's way::
+The states of a job::
 
     pending ──► sending ──► in flight ──► completed | failed
        ▲           │            └───────► timed out ──► in flight   (resume polls on)
-       │           ├──► rejected | in doubt ──► dropped   (by the user's word)
-       └───────────┘   surely not accepted: goes back
+       │           ├──► rejected | in doubt ──► dropped   (the user decides)
+       └───────────┘   certainly not accepted
 
 `retry` makes an ended job pending again and keeps its earlier outcome in ``attempts``.
 
-`sending` is committed before the trigger is on the wire. A journal that still says so when it is
-opened again tells of a crash at that moment: the job is in doubt.
+`sending` is committed before the trigger is sent. A job that is still `sending` when its worker is
+dead is in doubt: the trigger may or may not have been accepted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from sqlalchemy import (
     update,
 )
 
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, TakenOverError
 from batchrun.installation import update_hint
 from batchrun.model import Outcome
 from batchrun.text import visible
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 metadata = MetaData()
 
@@ -142,17 +142,39 @@ counts = Table(
     metadata,
     Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
     Column("state", String, primary_key=True),
+    Column("writer", Integer, primary_key=True),  # the server's process that counted; 0 in a file
     Column("jobs", Integer, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("reused", Integer, nullable=False),  # rows whose result is an earlier batch's
 )
-"""How many jobs of a batch are in each state; a trigger keeps it right, so nobody has to count."""
+"""How many jobs of a batch are in each state: the sum over all writers.
+
+A database trigger keeps it current. Each connection to a server has rows of its own, because
+workers that update the same row wait for each other, or deadlock.
+"""
+
+slices = Table(
+    "slices",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
+    Column("first", Integer, primary_key=True),  # its jobs' numbers: from first to last
+    Column("last", Integer, nullable=False),
+    Column("closed", Text),  # why no other worker may claim it; NULL: any worker of the key may
+    Column("holder", String),  # the worker that has it; NULL: it is free
+    Column("beat_at", Float, nullable=False, default=0.0),
+    Column("requests", Integer, nullable=False, default=0),
+)
+"""The jobs of a batch that is worked on, in ranges that one worker holds at a time.
+
+Only the holder of a slice may trigger its jobs. A batch that nobody works on has no slices.
+"""
 
 spending = Table(
     "spending",
     metadata,
     Column("key_hash", String, primary_key=True),  # salted; the key itself is never kept
     Column("day", String, primary_key=True),  # UTC, 2026-11-24
+    Column("worker", String, primary_key=True),  # "" for requests that belong to no batch
     Column("requests", Integer, nullable=False),
 )
 
@@ -199,10 +221,21 @@ _COUNTING = """
         END
     WHERE batch_id = NEW.batch_id AND state IN (OLD.state, NEW.state);
 """
+_COUNTING_ON_SERVER = """
+    INSERT INTO counts (batch_id, state, writer, jobs, rows, reused) VALUES
+        (NEW.batch_id, OLD.state, pg_backend_pid(), -1, -OLD.rows,
+            CASE WHEN OLD.reused_from IS NULL THEN 0 ELSE -OLD.rows END),
+        (NEW.batch_id, NEW.state, pg_backend_pid(), 1, NEW.rows,
+            CASE WHEN NEW.reused_from IS NULL THEN 0 ELSE NEW.rows END)
+    ON CONFLICT (batch_id, state, writer) DO UPDATE SET
+        jobs = counts.jobs + excluded.jobs,
+        rows = counts.rows + excluded.rows,
+        reused = counts.reused + excluded.reused;
+"""
 _ON_CHANGE = "CREATE TRIGGER jobs_counted AFTER UPDATE OF state ON jobs FOR EACH ROW"
 _FUNCTION = f"""
     CREATE OR REPLACE FUNCTION batchrun_count_jobs() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN {_COUNTING} RETURN NULL; END $$
+    $$ BEGIN {_COUNTING_ON_SERVER} RETURN NULL; END $$
 """
 _WHEN = "WHEN (OLD.state <> NEW.state)"
 _TRIGGERS = {
@@ -226,6 +259,7 @@ def count_jobs(batch_id: str | None = None) -> tuple[Executable, Executable, Exe
         select(
             which.c.id,
             each.c.state,
+            literal(0),
             func.count(jobs.c.number),
             func.coalesce(func.sum(jobs.c.rows), 0),
             func.coalesce(func.sum(case((jobs.c.reused_from.is_not(None), jobs.c.rows))), 0),
@@ -246,7 +280,7 @@ def count_jobs(batch_id: str | None = None) -> tuple[Executable, Executable, Exe
     mine = true() if batch_id is None else batches.c.id == batch_id
     return (
         delete(counts).where(true() if batch_id is None else counts.c.batch_id == batch_id),
-        insert(counts).from_select(["batch_id", "state", "jobs", "rows", "reused"], found),
+        insert(counts).from_select(list(counts.c), found),
         update(batches).where(mine).values(invalid=without_job),
     )
 
@@ -291,6 +325,10 @@ ENDED = tuple(
     if state not in {JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT}
 )
 """States in which nothing of a job is under way."""
+
+
+OPEN = (JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT)
+"""States in which a worker has something left to do."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -459,6 +497,21 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
         )
 
 
+def require_this_schema(connection: Connection) -> None:
+    """Check that no newer batchrun has migrated the journal while it was open.
+
+    Raises:
+        TakenOverError: One has.
+    """
+    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+    if found != str(SCHEMA_VERSION):
+        raise TakenOverError(
+            f"A newer batchrun has migrated the journal (schema {found}); nothing more was "
+            "triggered here.",
+            update_hint(),
+        )
+
+
 def _refuse_foreign_statements(connection: Connection, location: str) -> None:
     """Refuse a file that brings triggers, views or virtual tables of its own.
 
@@ -559,6 +612,19 @@ def _to_version_9(connection: Connection) -> None:
     _create_triggers(connection)
 
 
+def _to_version_10(connection: Connection) -> None:
+    """Slices that workers claim; counts and spending by writer, so that workers don't wait."""
+    slices.create(connection)
+    for table, own in ((counts, {"writer": 0}), (spending, {"worker": ""})):
+        kept = connection.execute(text(f"SELECT * FROM {table.name}")).mappings().all()  # noqa: S608
+        connection.execute(text(f"DROP TABLE {table.name}"))
+        table.create(connection)
+        if kept:
+            connection.execute(insert(table), [dict(each) | own for each in kept])
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_FUNCTION)
+
+
 _STEPS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_version_2,
     2: _to_version_3,
@@ -568,5 +634,6 @@ _STEPS: Mapping[int, Callable[[Connection], None]] = {
     6: _to_version_7,
     7: _to_version_8,
     8: _to_version_9,
+    9: _to_version_10,
 }
 """What each schema version needs to become the next one."""

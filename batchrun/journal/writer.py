@@ -17,8 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from sqlalchemy import func, select
+
 from batchrun.errors import JournalError, JournalLostError, JournalWriteError
-from batchrun.journal.database import writing
+from batchrun.journal.database import on_server, repeated_on_deadlock, writing
 from batchrun.journal.errors import unwritable
 
 if TYPE_CHECKING:
@@ -39,10 +41,12 @@ class Change:
     Attributes:
         statement: With a bind parameter for each value; it changes at most one row.
         values: The parameters' values.
+        lock: What no other process may change meanwhile, such as an execution ID.
     """
 
     statement: Executable
     values: Mapping[str, Any]
+    lock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ class JournalWriter:
         """Commit a group and tell each what came of it; nothing that is raised ends the thread."""
         try:
             self._check()
-            changed = self._execute(group)
+            changed = repeated_on_deadlock(lambda: self._execute(group))
         except JournalLostError as error:
             _tell([(write, error) for write in group])
         except Exception as error:
@@ -183,7 +187,17 @@ class JournalWriter:
 
     def _execute_runs(self, runs: list[list[_Write]]) -> list[int]:
         with writing(self._engine) as connection:
+            if on_server(self._engine):
+                _lock(connection, runs)
             return [count for run in runs for count in _execute_run(connection, run)]
+
+
+def _lock(connection: Connection, runs: list[list[_Write]]) -> None:
+    """Let no other process change what the changes lock, until the transaction ends."""
+    changes = (each for run in runs for write in run for each in write.statements)
+    locks = {each.lock for each in changes if isinstance(each, Change) and each.lock is not None}
+    for lock in sorted(locks):  # in one order, or two processes would wait for each other
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(lock, 0))))
 
 
 class _UnclearCountError(Exception):

@@ -56,6 +56,7 @@ PILOT_ROWS = 5
 MOST_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
 MOST_PARAMETERS = 50
+WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
 OPTION_CONTROLS = frozenset(
     {"delimiter", "encoding", "header_row", "no_header", "quoting", "reuse_days", "visible_only"}
@@ -353,7 +354,11 @@ class _Pages:
 
     def show_list(self, request: Request) -> Response:
         """What was recognized in a list, and what a run would do."""
-        return self._show("list.html", **self._list_values(self._list(request)))
+        saved = self._list(request)
+        run = self._workspace.state(saved).run
+        if run is not None and not run.ended and run.batch_id is not None:
+            return RedirectResponse(f"/batches/{quote(run.batch_id)}", 303)
+        return self._show("list.html", **self._list_values(saved))
 
     def _list_values(self, saved: SavedList) -> dict[str, Any]:
         workspace = self._workspace
@@ -364,7 +369,6 @@ class _Pages:
         checked = state.checked
         earlier = None if checked is None else checked.earlier
         notices = () if state.read is None else state.read.notices
-        workbook = bool(state.sheets) if state.read is None else state.read.sheet is not None
         problems = (state.error, None if state.read is None else state.read.problem)
         named = {one.id for one in words.controls_named([*notices, *map(str, problems)])}
         choices = saved.choices
@@ -380,7 +384,7 @@ class _Pages:
             "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
             "named": named,
             "options_open": bool(named & OPTION_CONTROLS) or choices.changes_options,
-            "text_file": not workbook,
+            "text_file": saved.path.suffix.lower() not in WORKBOOKS,
             "known_batch": self._knows(state.results_of),
             "reuse_days": REUSE_DAYS,
             "pilot_rows": PILOT_ROWS,

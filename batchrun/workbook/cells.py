@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ class Fitter:
         match value:
             case str():
                 return self.text(value)
-            case bool():
+            case bool() | None:
                 pass
             case int():
                 fits = abs(value) < 10**EXACT_DIGITS
@@ -113,11 +113,14 @@ class Fitter:
 
     def runs(self, rich: RichText) -> Sequence[Run] | str:
         """A text's runs as a cell holds them; all of it as one text where it is of one style."""
-        text = str(rich)
-        styled = any(run.style for run in rich.runs)
-        if not styled or _UNHOLDABLE.search(text) or _units(text) > self._limits.text:
+        text = rich.text
+        if not any(run.style for run in rich.runs) or _UNHOLDABLE.search(text):
             return self.text(text)
-        return [replace(run, text=_ESCAPED.sub(_escape, run.text)) for run in rich.runs]
+        if len(text) * 2 > self._limits.text and _units(text) > self._limits.text:
+            return self.text(text)
+        if "_x" not in text and "\r" not in text:
+            return rich.runs
+        return [run._replace(text=_ESCAPED.sub(_escape, run.text)) for run in rich.runs]
 
     def plain(self, text: str) -> str:
         """A text as XML holds it, for what is no cell."""

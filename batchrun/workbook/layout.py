@@ -85,6 +85,7 @@ class ResultColumn:
         moments: What kind of moments its texts are turned into, if any.
         counts: Whether it counts a list of objects.
         aside: Why people rarely want it; ``""`` for a column they may want.
+        as_sent: Whether its values are not turned into others.
     """
 
     path: Path
@@ -94,6 +95,11 @@ class ResultColumn:
     moments: Moments | None
     counts: bool = False
     aside: str = ""
+    as_sent: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note what decides about each value."""
+        object.__setattr__(self, "as_sent", self.moments is None and not self.counts)
 
     def value(self, flat: Flat) -> Cell:
         """Its value in a flattened result."""
@@ -218,7 +224,11 @@ class Layout:
             naive(row.started_at),
             naive(row.finished_at),
             row.seconds,
-            *(column.value(flat) for column in self.results),
+        ]
+        get, lists = flat.values.get, bool(flat.items)
+        values += [
+            get(column.path) if column.as_sent and not lists else column.value(flat)
+            for column in self.results
         ]
         if self.overflow:
             shown = {column.path for column in self.results}
@@ -443,4 +453,7 @@ Moment: TypeAlias = datetime | None
 
 def naive(moment: Moment) -> Moment:
     """UTC without saying so: Excel has no time zones, the column's title tells it."""
-    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
+    if moment is None:
+        return None
+    moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return moment.replace(tzinfo=None)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from batchrun.workbook.cells import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import StateInline
@@ -45,28 +44,46 @@ _BOLD: Style = frozenset({"bold"})
 _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A stretch of text in one style."""
 
     text: str
     style: Style = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
-class RichText:
+class RichText(NamedTuple):
     """A text without markup.
 
     Attributes:
         runs: Its stretches; none is empty.
+        text: All of it.
         link: The address, where all of it is one link; else ``""``.
     """
 
     runs: tuple[Run, ...]
+    text: str
     link: str = ""
 
+    @classmethod
+    def of(cls, runs: Iterable[Run], link: str = "") -> RichText:
+        """The runs, those of one style that follow each other together; none of them empty."""
+        merged: list[Run] = []
+        parts: list[str] = []
+        style: Style | None = None
+        for run in runs:
+            if not run.text:
+                continue
+            if run.style != style and parts:
+                merged.append(Run("".join(parts), style or PLAIN))
+                parts = []
+            style = run.style
+            parts.append(run.text)
+        if parts:
+            merged.append(Run("".join(parts), style or PLAIN))
+        return cls(tuple(merged), "".join([run.text for run in merged]), link)
+
     def __str__(self) -> str:
-        return "".join(run.text for run in self.runs)
+        return self.text
 
 
 def rich_text(text: str) -> RichText | None:
@@ -77,14 +94,124 @@ def rich_text(text: str) -> RichText | None:
         return None
     if any(text.count(sign) > most for sign, most in _MOST_SIGNS.items()):
         return None
+    try:
+        return simple_rich_text(text)
+    except UnsureError:
+        return parsed_rich_text(text)
+
+
+def parsed_rich_text(text: str) -> RichText | None:
+    """The same for any text, by a parser of all of Markdown."""
     tokens = _parser().parse(text)
     if not _is_markdown(tokens):
         return None
     link = _only_link(tokens)
     if link:
         return link
-    runs = _Writer().write(tokens)
-    return RichText(runs) if runs else None
+    rich = RichText.of(_Writer().write(tokens))
+    return rich if rich.runs else None
+
+
+_ITEM = re.compile(r"(?P<level>#{1,6}) |(?P<bullet>[-*+]) |(?P<number>\d{1,9})(?P<dot>[.)]) ")
+"""What begins a heading or an item of a list."""
+_BEGINS_TEXT = re.compile(
+    r"(?!\d{1,9}[.)](?:\s|\Z))(?:[^\W_]|\*\*?[^\W_]|[^\s\x00-\x7f]|[\"'($%@/.,;?])"
+)
+"""A line that begins so belongs to a paragraph; others may begin a block of another kind."""
+_WORDS = r"[^\W_](?:[^*_\[\]\\<`|~&]*(?:[^\W_]|[.!?%)]))?"
+_INLINE = re.compile(
+    rf"(?<![^ (])(?P<mark>\*\*?)(?P<strong>{_WORDS})(?P=mark)(?![^ .,;:)])"
+    rf"|(?<!!)\[(?P<text>{_WORDS})\]"
+    r"\((?P<address>https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9./_=?#:+,~@-]*)?)\)"
+)
+_UNSURE = re.compile(r"[*\[\]\\`<|]|~~|&[#\w]|(?<!\w)_|_(?!\w)")
+"""What may be markup, outside of what `_INLINE` finds."""
+
+
+class UnsureError(Exception):
+    """A text may have more markup than `simple_rich_text` knows."""
+
+
+def simple_rich_text(text: str) -> RichText | None:  # noqa: C901, PLR0912  # one case a kind
+    """The same for headings, flat lists, paragraphs, emphasis and links, several times as fast.
+
+    Most results have nothing else, and a workbook has one in each row.
+
+    Raises:
+        UnsureError: The text may have anything else.
+    """
+    if "\t" in text or "\r" in text:
+        raise UnsureError
+    runs: list[Run] = []
+    items = highest = markup = last_line = 0
+    before_it = kind = marker = ""
+    blank = False
+    for number, line in enumerate(text.split("\n")):
+        if not line:
+            blank = True
+            continue
+        before_it, last_line = kind, number
+        apart, style = "\n" if runs else "", PLAIN
+        found = _ITEM.match(line)
+        if found is None:
+            kind, content = "line", line
+            if before_it == "item" and not blank:
+                raise UnsureError  # it continues the item
+            if blank and before_it != "heading":
+                apart *= 2
+        elif found["level"]:
+            kind, content, style = "heading", line[found.end() :], _BOLD
+            highest = max(highest, found.end() - 1)
+            apart *= 2
+            if content[-1:] == "#":
+                raise UnsureError  # it may close the heading
+        else:
+            kind, content = "item", line[found.end() :]
+            sign = found["bullet"] or found["dot"]
+            continues = before_it == "item" and sign == marker
+            if before_it == "item" and not continues:
+                raise UnsureError
+            if before_it == "line" and not blank and not found["bullet"]:
+                raise UnsureError  # it may not interrupt a paragraph
+            marker = sign
+            items += 1
+            apart += "• " if found["bullet"] else found[0]
+        if not _BEGINS_TEXT.match(content) or content[-1].isspace():
+            raise UnsureError
+        if apart:
+            runs.append(Run(apart))
+        markup += _add_inline(runs, content, style)
+        blank = False
+    if markup or items > 1 or highest > 1 or (highest and last_line):
+        return RichText.of(runs)
+    return None
+
+
+def _add_inline(runs: list[Run], content: str, style: Style) -> int:
+    """Add the runs of a line; how many of them are markup."""
+    end = count = 0
+    if "*" in content or "[" in content:
+        for found in _INLINE.finditer(content):
+            if found.start() > end:
+                _add_plain(runs, content[end : found.start()], style)
+            end, count = found.end(), count + 1
+            if found["mark"]:
+                runs.append(Run(found["strong"], style | _MARKS[found["mark"]]))
+            else:
+                address = _address_after(found["text"], found["address"])
+                runs.append(Run(found["text"] + address, style))
+    if end < len(content):
+        _add_plain(runs, content[end:], style)
+    return count
+
+
+_MARKS = {"**": _BOLD, "*": frozenset({"italic"})}
+
+
+def _add_plain(runs: list[Run], text: str, style: Style) -> None:
+    if _UNSURE.search(text):
+        raise UnsureError
+    runs.append(Run(text, style))
 
 
 def _is_plain(text: str) -> bool:
@@ -193,8 +320,8 @@ def _only_link(tokens: Sequence[Token]) -> RichText | None:
     if sum(token.type == "link_open" for token in inline) > 1:
         return None
     address = str(inline[0].attrs.get("href", ""))
-    runs = tuple(_merged(_inline_runs(inline[1:-1], PLAIN)))
-    return RichText(runs, address) if runs and is_address(address) else None
+    rich = RichText.of(_inline_runs(inline[1:-1], PLAIN), address)
+    return rich if rich.runs and is_address(address) else None
 
 
 @dataclass(slots=True)
@@ -208,7 +335,7 @@ class _Writer:
     after_heading: bool = False
     cells: int = 0
 
-    def write(self, tokens: Sequence[Token]) -> tuple[Run, ...]:
+    def write(self, tokens: Sequence[Token]) -> list[Run]:
         """All tokens of a text."""
         style = PLAIN
         for token in tokens:
@@ -227,7 +354,7 @@ class _Writer:
                 case _:
                     pass
             self._write_token(token, style)
-        return tuple(_merged(self.runs))
+        return self.runs
 
     def _write_token(self, token: Token, style: Style) -> None:
         """What a token adds to the text."""
@@ -303,9 +430,3 @@ def _address_after(text: str, address: str) -> str:
     if not address or text.strip() in {address, address.removeprefix("mailto:")}:
         return ""
     return f" ({address})" if text.strip() else address
-
-
-def _merged(runs: Sequence[Run] | Iterator[Run]) -> Iterator[Run]:
-    """The same runs, those of one style that follow each other together."""
-    for style, group in groupby((run for run in runs if run.text), lambda run: run.style):
-        yield Run("".join(run.text for run in group), style)

@@ -13,9 +13,8 @@ from openpyxl.utils import get_column_letter
 from batchrun.events import Event, log_event
 from batchrun.workbook.cells import EXACT_DIGITS, as_text, is_address, reference, sheet_name
 from batchrun.workbook.markdown import rich_text
-from batchrun.workbook.rows import SheetRows, cell_xml, rich_cell_xml, save
+from batchrun.workbook.rows import SheetRows, cell_xml, rich_xml, save, text_xml
 from batchrun.workbook.styles import (
-    FONT,
     NUMBER_FORMATS,
     ColumnKind,
     Styles,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
     from batchrun.workbook.cells import Fitter, Limits
     from batchrun.workbook.columns import ColumnSurvey
-    from batchrun.workbook.markdown import RichText
+    from batchrun.workbook.markdown import Run
     from batchrun.workbook.source import RowFormats
 
 _LOG = logging.getLogger(__name__)
@@ -57,6 +56,9 @@ MARGIN_INCHES = 0.4
 
 _SMALL = (-(10**EXACT_DIGITS), 10**EXACT_DIGITS)
 """Between these a whole number is a number in a cell."""
+
+MOST_KNOWN, MOST_KNOWN_LETTERS = 500, 100
+"""Texts of a column that are kept ready, and how long they may be."""
 
 MOST_FOOTER = 200
 """Characters of a footer: Excel takes 255, its codes included."""
@@ -208,6 +210,27 @@ class CellStyles(dict[tuple[str, str], int]):
         return style
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column whose cells are being written.
+
+    Attributes:
+        letter: Its letter.
+        styles: The styles of its cells.
+        letters: How many letters fit on a line.
+        wrap: Its width and the most lines of its texts; ``None`` where they stay on one line.
+        result: Whether its texts are results.
+        known: Some of its texts, which may occur again: the cell after its place, and its lines.
+    """
+
+    letter: str
+    styles: CellStyles
+    letters: int
+    wrap: tuple[float, int] | None
+    result: bool
+    known: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
 class TableSheets:
     """A table with a head on each of as many sheets as its rows need.
 
@@ -233,9 +256,10 @@ class TableSheets:
         self._book, self._fitter, self._limits = book, book.fitter, book.limits
         self._room = book.limits.rows - 1
         self._columns = [
-            (
+            _Column(
                 get_column_letter(position),
                 CellStyles(column, book.styles),
+                int(column.width * LETTERS_PER_WIDTH),
                 (column.width, column.lines) if column.wrap and not column.folded else None,
                 column.result,
             )
@@ -290,74 +314,100 @@ class TableSheets:
         rows.add(cells, LINE_POINTS * lines if lines > 1 else None)
         self._appended += 1
 
-    def _cells(  # noqa: C901, PLR0912  # the inner loop of the whole workbook
+    def _cells(
         self,
         rows: SheetRows,
         values: Sequence[Cell],
         inside: Mapping[int, str] | None,
         formats: RowFormats,
     ) -> tuple[list[str], int]:
-        """The cells of a row, and how many lines of text it needs."""
-        row = rows.count + 1
-        lines = 1
+        """The cells of a row, and how many lines of text it needs.
+
+        This is the inner loop of the whole workbook.
+        """
+        row, lines, position, formatted = rows.count + 1, 1, -1, len(formats)
         cells: list[str] = []
-        formatted = len(formats)
-        text = self._fitter.text
-        for position, value in enumerate(values):
-            if value is None or value == "":
+        for value in values:
+            position += 1
+            if value is None:
                 continue
-            letter, styles, width, result = self._columns[position]
-            kind = type(value)
-            fitted: Cell
-            if isinstance(value, str):
-                if result and (rich := rich_text(value)) is not None:
-                    if width is not None and lines < width[1]:
-                        lines = max(lines, lines_of(str(rich), *width))
-                    cells.append(self._rich_cell(rows, f"{letter}{row}", styles, rich))
+            column = self._columns[position]
+            code = formats[position] if position < formatted else ""
+            if inside and position in inside:
+                place = f"{column.letter}{row}"
+                cells.append(self._linked(rows, place, column, (value, code), inside[position]))
+            elif isinstance(value, str):
+                if not value:
                     continue
-                fitted = text(value)
-            elif kind is int and _SMALL[0] < value < _SMALL[1]:
-                fitted = value
+                known = column.known.get(value) if not code else None
+                if known is None:
+                    known = self._text(rows, f"{column.letter}{row}", column, value, code)
+                cells.append(f'<c r="{column.letter}{row}{known[0]}')
+                lines = max(lines, known[1])
+            elif type(value) is int and _SMALL[0] < value < _SMALL[1]:
+                style = column.styles["int", code]
+                cells.append(f'<c r="{column.letter}{row}" s="{style}"><v>{value}</v></c>')
             else:
                 fitted = self._fitter.fit(value)
-            key = type(fitted).__name__
-            if inside and position in inside:
-                if self._link(rows, f"{letter}{row}", location=inside[position]):
-                    key = "link" if key == "str" else "number link"
-            elif type(fitted) is str:
-                if width is not None and lines < width[1]:
-                    lines = max(lines, lines_of(fitted, *width))
-                if fitted.startswith("http"):
-                    key = self._link_address(rows, f"{letter}{row}", str(value))
-                    if result and key == "link":
-                        fitted = short_address(fitted)
-            code = formats[position] if position < formatted else ""
-            cells.append(cell_xml(f"{letter}{row}", styles[key, code], fitted))
+                style = column.styles[type(fitted).__name__, code]
+                cells.append(cell_xml(f"{column.letter}{row}", style, fitted))
         return cells, lines
 
-    def _rich_cell(self, rows: SheetRows, place: str, styles: CellStyles, rich: RichText) -> str:
-        key = "str"
-        if rich.link:
-            key = self._link_address(rows, place, rich.link)
-        runs = self._fitter.runs(rich)
-        if isinstance(runs, str):
-            return cell_xml(place, styles[key, ""], runs)
-        return rich_cell_xml(place, styles[key, ""], runs, FONT)
+    def _linked(
+        self,
+        rows: SheetRows,
+        place: str,
+        column: _Column,
+        content: tuple[Cell, str],
+        location: str,
+    ) -> str:
+        """A cell of a value and its format that leads to a place in the workbook."""
+        fitted = self._fitter.fit(content[0])
+        key = type(fitted).__name__
+        if self._link(rows, place, location=location):
+            key = "link" if key == "str" else "number link"
+        return cell_xml(place, column.styles[key, content[1]], fitted)
+
+    def _text(
+        self, rows: SheetRows, place: str, column: _Column, value: str, code: str
+    ) -> tuple[str, int]:
+        """A text's cell after its place, and how many lines it needs."""
+        rich = rich_text(value) if column.result else None
+        content: Sequence[Run] | str
+        if rich is None:
+            content = shown = self._fitter.text(value)
+            link = value if value.startswith("http") else ""
+        else:
+            content, shown, link = self._fitter.runs(rich), rich.text, rich.link
+        key, lines = "str", 1
+        if link:
+            key = self._link_address(rows, place, link)
+        if rich is None and key == "link":
+            content = short_address(shown) if column.result else shown
+        elif column.wrap is not None and (len(shown) > column.letters or "\n" in shown):
+            lines = lines_of(shown, *column.wrap)
+        text = text_xml(content) if isinstance(content, str) else rich_xml(content)
+        found = f'" s="{column.styles[key, code]}" t="inlineStr">{text}</c>', lines
+        if not link and not code and len(column.known) < MOST_KNOWN:
+            column.known[value if len(value) < MOST_KNOWN_LETTERS else ""] = found
+        return found
 
     def _plain_cells(self, rows: SheetRows, values: Sequence[Cell]) -> list[str]:
         row = rows.count + 1
         cells = []
-        for (letter, styles, *_), value in zip(self._columns, values, strict=False):
+        for column, value in zip(self._columns, values, strict=False):
             if value is None or value == "":
                 continue
             text = self._fitter.text(as_text(value))
-            cells.append(cell_xml(f"{letter}{row}", styles["str", ""], text))
+            cells.append(cell_xml(f"{column.letter}{row}", column.styles["str", ""], text))
         return cells
 
     def _add_head(self, rows: SheetRows, columns: Sequence[TableColumn], styles: Styles) -> None:
         rows.add(
             (
-                cell_xml(f"{place[0]}1", styles.head(column.kind), self._fitter.text(column.title))
+                cell_xml(
+                    f"{place.letter}1", styles.head(column.kind), self._fitter.text(column.title)
+                )
                 for place, column in zip(self._columns, columns, strict=True)
             ),
             _HEAD_POINTS,

@@ -156,7 +156,7 @@ def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
     assert "Traceback" not in stderr
     assert told.read_text(encoding="utf-8") == "paused\n"
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    [last] = [event for event in events if event["event"].startswith("batch.broken")]
+    [last] = [event for event in events if event["event"].startswith("batch.aborted")]
     assert last["error"] == "StoppedError"
     barrier.lift()
     assert resume_to_the_end(sandbox, tmp_path) <= AT_ONCE

@@ -91,8 +91,8 @@ def test_the_quota_opens_by_the_users_clock_in_status_too(
     write_list(batchrun.folder / "accounts.csv", 8)
     ended = batchrun(*RUN, "--daily", "6")
     assert ended.exit_code == ExitCode.PAUSED
-    told = re.search(r"^Opens:     .* by your clock$", ended.stdout, re.MULTILINE)
-    assert told is not None
+    opens = re.search(r"^Opens:     .* by your clock$", ended.stdout, re.MULTILINE)
+    assert opens is not None
     shown = batchrun("status").stdout
     assert re.search(r"^Note:      .* opens again at .* UTC\.$", shown, re.MULTILINE)
-    assert told[0] in shown
+    assert opens[0] in shown

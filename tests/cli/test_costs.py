@@ -92,7 +92,7 @@ def test_a_day_with_enough_quota_has_no_pause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("known", "words"),
     [
         (None, ""),
         (Credits(), ""),
@@ -101,8 +101,8 @@ def test_a_day_with_enough_quota_has_no_pause() -> None:
         (Credits({"a": 1.5, "b": 2}), "a 1.5, b 2 credits left; each of the 95 jobs is paid for"),
     ],
 )
-def test_credits_are_shown_if_they_are_known(told: Credits | None, words: str) -> None:
-    assert credits_words(told, 95) == words
+def test_credits_are_shown_if_they_are_known(known: Credits | None, words: str) -> None:
+    assert credits_words(known, 95) == words
 
 
 def test_a_single_job_is_in_the_singular() -> None:

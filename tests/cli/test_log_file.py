@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from batchrun.events import Event, log_event
 from batchrun.sandbox import SandboxSettings, Scope, running
 from batchrun.service.transport import fault_for_log
 from batchrun.text import MASK, hide_secret
+from tests.acceptance.sandbox_process import COMMAND
 from tests.cli.conftest import ACME, BETA, SPEED
 from tests.engine.faults import Fault, faulty_sandbox
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
 KEY = "sk-5up3r-s3cr3t-k3y-0123456789"
-TOLD = logging.getLogger("batchrun.of_the_test")
+LOGGER = logging.getLogger("batchrun.of_the_test")
 
 
 def events(path: Path) -> list[dict[str, Any]]:
@@ -102,8 +104,8 @@ def test_whatever_is_logged_the_key_is_masked(tmp_path: Path) -> None:
     key = 'sk-"quoted"\\key'
     hide_secret(key)
     with logging_to(tmp_path / "log.jsonl"):
-        TOLD.warning("they said %s", key)
-        log_event(TOLD, Event.REQUEST, path=f"/x?key={key}", more={"deep": [key]})
+        LOGGER.warning("they said %s", key)
+        log_event(LOGGER, Event.REQUEST, path=f"/x?key={key}", more={"deep": [key]})
     text = (tmp_path / "log.jsonl").read_text(encoding="utf-8")
     assert key not in text
     assert json.dumps(key)[1:-1] not in text
@@ -113,7 +115,7 @@ def test_whatever_is_logged_the_key_is_masked(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
 def test_a_new_log_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     with logging_to(tmp_path / "log.jsonl"):
-        TOLD.info("something")
+        LOGGER.info("something")
     assert stat.S_IMODE((tmp_path / "log.jsonl").stat().st_mode) == 0o600
 
 
@@ -135,6 +137,19 @@ def test_an_unusable_log_file_is_refused_before_anything_is_spent(
     assert "--log-file" in ended.stderr
     assert accounts.read_bytes() == before
     assert not (batchrun.folder / "accounts.results.xlsx").exists()
+
+
+@pytest.mark.parametrize("name", ["accounts.csv", "."])
+def test_a_log_file_that_is_refused_leaves_no_traceback_at_the_end(
+    accounts: Path, name: str
+) -> None:
+    """Python closes what is left of a log when it ends."""
+    command = [*COMMAND, *RUN, "--sandbox", "--log-file", name]
+    ended = subprocess.run(
+        command, cwd=accounts.parent, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == ExitCode.UNUSABLE
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
@@ -182,7 +197,7 @@ def test_the_library_logs_nothing_by_default(capfd: pytest.CaptureFixture[str]) 
 
 def test_a_program_gets_events_as_text(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "batchrun"):
-        log_event(TOLD, Event.JOB_ACCEPTED, batch="b", job=3, execution=None)
+        log_event(LOGGER, Event.JOB_ACCEPTED, batch="b", job=3, execution=None)
     assert caplog.messages == ["job.accepted batch=b job=3"]
 
 

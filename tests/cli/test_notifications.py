@@ -1,4 +1,4 @@
-"""`--notify-command`: somebody who went away is told, safely, and nothing depends on it."""
+"""`--notify-command`: runs a command when a batch ends, without a shell and without the key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="words are cut as on POSIX")
 
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
-KEEP = "import json, os; json.dump(dict(os.environ), open('told.json', 'w'))"
+KEEP = "import json, os; json.dump(dict(os.environ), open('kept.json', 'w'))"
 NOTICE = Notice("1124-a", "completed", 0, "done", "/a.xlsx")
 
 
@@ -33,8 +33,8 @@ def command(script: str, *words: str) -> str:
     return shlex.join([sys.executable, "-c", script, *words])
 
 
-def told(batchrun: CommandLine) -> dict[str, str]:
-    found: dict[str, str] = json.loads((batchrun.folder / "told.json").read_text("utf-8"))
+def received(batchrun: CommandLine) -> dict[str, str]:
+    found: dict[str, str] = json.loads((batchrun.folder / "kept.json").read_text("utf-8"))
     return found
 
 
@@ -42,7 +42,7 @@ def test_the_command_gets_the_outcome_and_the_workbook(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--notify-command", command(KEEP))
-    environ = told(batchrun)
+    environ = received(batchrun)
     assert environ["BATCHRUN_OUTCOME"] == "incomplete"
     assert environ["BATCHRUN_EXIT_CODE"] == str(int(ended.exit_code)) == "3"
     assert environ["BATCHRUN_WORKBOOK"] == str(batchrun.folder / "accounts.results.xlsx")
@@ -56,8 +56,8 @@ def test_the_command_runs_after_a_pause(
 ) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_NOTIFY_COMMAND", command(KEEP))
     batchrun(*RUN, "--limit", "1")
-    assert told(batchrun)["BATCHRUN_OUTCOME"] == "paused"
-    assert "The limit of jobs is reached." in told(batchrun)["BATCHRUN_MESSAGE"]
+    assert received(batchrun)["BATCHRUN_OUTCOME"] == "paused"
+    assert "The limit of jobs is reached." in received(batchrun)["BATCHRUN_MESSAGE"]
 
 
 def test_the_command_runs_after_an_error(batchrun: CommandLine, accounts: Path) -> None:
@@ -65,8 +65,8 @@ def test_the_command_runs_after_an_error(batchrun: CommandLine, accounts: Path) 
         batchrun.connect(url)
         ended = batchrun(*RUN, "--notify-command", command(KEEP))
     assert ended.exit_code == ExitCode.KEY_REFUSED
-    assert told(batchrun)["BATCHRUN_OUTCOME"] == "key refused"
-    assert "refuses the key" in told(batchrun)["BATCHRUN_MESSAGE"]
+    assert received(batchrun)["BATCHRUN_OUTCOME"] == "key refused"
+    assert "refuses the key" in received(batchrun)["BATCHRUN_MESSAGE"]
 
 
 def test_the_command_does_not_run_if_no_batch_started(
@@ -74,14 +74,14 @@ def test_the_command_does_not_run_if_no_batch_started(
 ) -> None:
     batchrun.connect("http://127.0.0.1:9/v1")
     batchrun(*RUN, "--notify-command", command(KEEP))
-    assert not (batchrun.folder / "told.json").exists()
+    assert not (batchrun.folder / "kept.json").exists()
 
 
 def test_no_shell_reads_the_command(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
-    script = "import sys, json; json.dump({'x': sys.argv[1]}, open('told.json', 'w'))"
+    script = "import sys, json; json.dump({'x': sys.argv[1]}, open('kept.json', 'w'))"
     evil = "$(touch broken-in); `touch broken-in` && touch broken-in"
     batchrun(*RUN, "--notify-command", command(script, evil))
-    assert told(batchrun) == {"x": evil}
+    assert received(batchrun) == {"x": evil}
     assert not (batchrun.folder / "broken-in").exists()
 
 
@@ -129,7 +129,7 @@ def test_a_dotenv_file_beside_a_list_runs_nothing(
 ) -> None:
     (batchrun.folder / ".env").write_text(f"BATCHRUN_NOTIFY_COMMAND={command(KEEP)}\n", "utf-8")
     batchrun(*RUN)
-    assert not (batchrun.folder / "told.json").exists()
+    assert not (batchrun.folder / "kept.json").exists()
 
 
 def test_the_key_is_in_no_variable_whatever_it_is_called() -> None:

@@ -152,16 +152,16 @@ def test_each_batch_has_its_line_of_json_however_it_ends(
     with Journal(str(tmp_path / "journal" / "journal.db")) as journal, journal.hold(held):
         ended = batchrun("resume", "--all", "--json")
     lines = ended.stdout.splitlines()
-    told = [
+    documents = [
         assert_described(replace(ended, stdout=line), name)
         for line, name in zip(lines, ["batch_error", "batch_error", "run"], strict=True)
     ]
-    assert [(one["batch"], one["exit_code"]) for one in told] == [
+    assert [(one["batch"], one["exit_code"]) for one in documents] == [
         (erased, ExitCode.UNUSABLE),
         (held, ExitCode.PAUSED),
         (good, ExitCode.COMPLETED),
     ]
-    assert "was begun with profile north" in told[0]["error"]["what"]
+    assert "was begun with profile north" in documents[0]["error"]["what"]
 
 
 def test_an_unexpected_error_in_one_batch_stops_no_other(

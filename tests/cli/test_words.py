@@ -27,7 +27,7 @@ from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.cli.test_deciding import REFUSED, Terminal
 from tests.cli.test_resume_all import write_list
 from tests.engine.faults import faulty_sandbox
-from tests.journal.batches import IDS, NOW, URL, accepted, plan_of
+from tests.journal.batches import IDS, NOW, URL, accepted, plan_of, working_on
 
 if TYPE_CHECKING:
     from batchrun.settings import Settings
@@ -109,7 +109,7 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
             in_the_future = replace(accepted(0), created_at=NOW.replace(year=2999))
             await jobs.accept(job, in_the_future, NOW.replace(year=2999))
 
-        with journal.hold(batch_id):
+        with working_on(journal, batch_id):
             asyncio.run(trigger_one())
     shown = batchrun("status").stdout
     assert "3 pending (1 of them running)" in shown

@@ -73,10 +73,10 @@ def test_the_outcomes_of_the_readme_are_those_of_the_code() -> None:
 
 def test_every_package_is_in_the_design_and_no_other() -> None:
     (table,) = (rows for head, *rows in Page(DOCS / "design.md").tables() if head[0] == "package")
-    told = {name.rstrip("/") for row in table for name in re.findall(r"`([^`]+)`", row[0])}
+    named = {name.rstrip("/") for row in table for name in re.findall(r"`([^`]+)`", row[0])}
     there = {path.name for path in (ROOT / "batchrun").iterdir()}
     without_a_job = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
-    assert told == there - without_a_job
+    assert named == there - without_a_job
 
 
 def test_every_module_is_in_the_design_and_no_other() -> None:

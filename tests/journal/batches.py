@@ -38,9 +38,18 @@ def plan_of(*ids: str) -> Plan:
 
 @contextmanager
 def working_on(journal: Journal, batch_id: str, key: str = "key") -> Iterator[BatchJobs]:
-    """A batch's jobs, held until the block ends."""
+    """A batch's jobs, held until the block ends, with all of them claimed."""
     with journal.hold(batch_id):
-        yield journal.jobs(batch_id, key)
+        jobs = journal.jobs(batch_id, key)
+        claim_all(jobs)
+        yield jobs
+        jobs.slices.release()
+
+
+def claim_all(jobs: BatchJobs) -> None:
+    """Claim all jobs of a batch that is held."""
+    jobs.slices.cut(1_000, alone=True)
+    jobs.slices.claim(closed=True)
 
 
 def accepted(job: int) -> Execution:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 from sqlalchemy import select
 
 from batchrun.errors import JournalError, UsageError
 from batchrun.journal import Journal
-from batchrun.journal.lease import lock_path
 from batchrun.journal.schema import attempts
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
@@ -20,6 +17,7 @@ from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from batchrun.journal import BatchJobs
 
@@ -118,25 +116,6 @@ def test_a_batch_that_is_being_worked_on_is_not_forgotten(location: str) -> None
         with other.hold(batch_id), pytest.raises(JournalError, match="working on batch"):
             journal.forget(batch_id)
         assert outcomes(journal, batch_id) == [Outcome.PENDING] * 3
-
-
-def test_a_lock_file_is_erased_only_when_it_is_closed(
-    journal: Journal, batch_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Windows erases no file that is open."""
-    lock, unlink = lock_path(journal.location, batch_id), Path.unlink
-    probe = FileLock(lock, timeout=0, is_singleton=False)
-
-    def as_on_windows(self: Path, missing_ok: bool = False) -> None:
-        if self == lock:
-            probe.acquire()  # Timeout, an OSError, where somebody still has it
-            probe.release()
-        unlink(self, missing_ok)
-
-    monkeypatch.setattr(Path, "unlink", as_on_windows)
-    journal.forget(batch_id)
-    assert journal.batches() == []
-    assert not lock.exists()
 
 
 def test_the_journal_is_compacted_once_however_many_batches_are_forgotten(

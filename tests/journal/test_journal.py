@@ -61,7 +61,8 @@ def test_a_job_that_was_being_sent_when_the_process_died_is_in_doubt(location: s
         batch_id = journal.create(plan_of(*IDS), URL)
         with working_on(journal, batch_id) as jobs:
             asyncio.run(jobs.intend(jobs.pending()[1]))
-    with Journal(location) as journal, working_on(journal, batch_id) as jobs:
+    with Journal(location) as journal, journal.hold(batch_id):
+        jobs = journal.jobs(batch_id, "key")
         assert asyncio.run(jobs.recover()) == 1
         assert outcomes(journal, batch_id) == [Outcome.PENDING, Outcome.IN_DOUBT, Outcome.PENDING]
         assert [job.number for job in jobs.pending()] == [0, 2]

@@ -22,11 +22,11 @@ from sqlalchemy import delete, select, update
 from batchrun.errors import ExitCode, JournalError, JournalLostError, TakenOverError
 from batchrun.journal import BatchJobs, Journal, lease
 from batchrun.journal.lease import SILENCE_SECONDS
-from batchrun.journal.schema import JobState, attempts, batches, jobs, leases
+from batchrun.journal.schema import JobState, attempts, batches, jobs, leases, slices
 from batchrun.model import Execution, ExecutionStatus, Outcome
 from batchrun.settings.location import is_server
 
-from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
+from .batches import IDS, NOW, URL, accepted, claim_all, completed, outcomes, plan_of, working_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -84,21 +84,6 @@ def test_a_dead_holder_is_taken_over_at_once(location: str) -> None:
         assert journal.holder(batch_id) is None
 
 
-def test_one_who_died_before_it_had_the_lease_leaves_its_predecessor_known(
-    location: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Journal(location) as journal:
-        batch_id = journal.create(plan_of(*IDS), URL)
-        with another_process(location, batch_id) as process:
-            process.kill()
-        with monkeypatch.context() as patched, Journal(location) as second:
-            patched.setattr(lease, "_take", lambda *_: 1 / 0)
-            with pytest.raises(ZeroDivisionError), second.hold(batch_id):
-                pass
-        with journal.hold(batch_id):
-            pass
-
-
 def test_two_batches_are_worked_on_at_once(journal: Journal) -> None:
     first, second = (journal.create(plan_of(each), URL) for each in IDS[:2])
     with journal.hold(first), journal.hold(second):
@@ -146,8 +131,7 @@ def test_of_two_machines_that_ask_at_the_same_moment_one_gets_the_batch(
                 _pretend(one, holder="x", age=timedelta(seconds=SILENCE_SECONDS + 1))
         seen = one.holder(batch_id)
         with other.hold(batch_id), monkeypatch.context() as patched:
-            patched.setattr(lease, "user_data_path", lambda *_, **__: tmp_path)
-            patched.setattr(lease, "_lives_elsewhere", lambda *_: False)
+            patched.setattr(lease, "lives", lambda *_: False)
             patched.setattr(lease, "find_holder", lambda *_: seen)
             with pytest.raises(JournalError, match="working on batch"), one.hold(batch_id):
                 pass
@@ -187,10 +171,11 @@ def test_who_has_been_taken_over_triggers_nothing_more(location: str, taker: str
         batch_id = slept.create(plan_of(*IDS), URL)
         ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
         first, second, _ = ours.pending()
-        with slept.hold(batch_id):
+        with working_on(slept, batch_id):
             assert asyncio.run(ours.intend(first))
             _pretend(slept, holder=other._token, pid=4711, host="elsewhere")
             asyncio.run(theirs.recover())
+            claim_all(theirs)
             assert outcomes(other, batch_id)[0] is Outcome.IN_DOUBT
             if taker == "has ended":
                 _let_go(slept)
@@ -302,11 +287,12 @@ def test_an_answer_settles_only_the_sending_it_is_of(location: str, answer: str)
         batch_id = slept.create(plan_of(*IDS), URL)
         ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
         first, *_ = ours.pending()
-        with slept.hold(batch_id):
+        with working_on(slept, batch_id):
             assert asyncio.run(ours.intend(first))
             _pretend(slept, holder=other._token)
             asyncio.run(theirs.recover())
             asyncio.run(theirs.retry_doubts())
+            claim_all(theirs)
             again, *_ = theirs.pending()
             assert asyncio.run(theirs.intend(again))
             match answer:
@@ -331,13 +317,14 @@ def test_a_poll_settles_only_the_execution_it_is_of(location: str, answer: str) 
         ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
         [first] = ours.pending()
         old = Execution("exec_0", ExecutionStatus.FAILED, NOW, NOW, NOW, message="no luck")
-        with slept.hold(batch_id):
+        with working_on(slept, batch_id):
             asyncio.run(ours.intend(first))
             asyncio.run(ours.accept(first, accepted(0), NOW))
             [polled] = ours.in_flight()
             _pretend(slept, holder=other._token)
             asyncio.run(theirs.finish(polled, old, NOW))
             asyncio.run(theirs.retry({Outcome.FAILED}))
+            claim_all(theirs)
             [again] = theirs.pending()
             asyncio.run(theirs.intend(again))
             asyncio.run(theirs.accept(again, accepted(7), NOW))
@@ -361,7 +348,7 @@ def test_what_a_paid_execution_brought_counts_also_from_who_lost_the_batch(locat
         batch_id = slept.create(plan_of(IDS[0]), URL)
         ours = slept.jobs(batch_id, "key")
         [first] = ours.pending()
-        with slept.hold(batch_id):
+        with working_on(slept, batch_id):
             asyncio.run(ours.intend(first))
             asyncio.run(ours.accept(first, accepted(0), NOW))
             [polled] = ours.in_flight()
@@ -387,7 +374,7 @@ def test_who_slept_between_the_intent_and_the_request_does_not_send_it(
             monkeypatch.setattr(slept._writer, "commit_changes", commit)
             return changed
 
-        with slept.hold(batch_id):
+        with working_on(slept, batch_id):
             monkeypatch.setattr(slept._writer, "commit_changes", commit_and_sleep)
             monkeypatch.setattr(time, "time", lambda: clock[0])
             with pytest.raises(TakenOverError):
@@ -402,8 +389,9 @@ def test_an_intent_waits_for_the_process_that_is_taking_the_batch(location: str)
         batch_id = ours.create(plan_of(*IDS), URL)
         jobs = ours.jobs(batch_id, "key")
         first, *_ = jobs.pending()
-        with ours.hold(batch_id), psycopg.connect(location) as taker:
+        with working_on(ours, batch_id), psycopg.connect(location) as taker:
             taker.execute("UPDATE leases SET holder = 'x'")
+            taker.execute("UPDATE slices SET holder = 'x'")
             intended = pool.submit(asyncio.run, jobs.intend(first))
             with psycopg.connect(location, autocommit=True) as watching:
                 waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -416,14 +404,15 @@ def test_an_intent_waits_for_the_process_that_is_taking_the_batch(location: str)
 
 
 def _pretend(journal: Journal, *, age: timedelta = timedelta(), **values: str | int) -> None:
-    """Make the journal's one lease look like another's."""
+    """Make the journal's one lease look like another's; nobody has the slices then."""
     beat_at = (datetime.now(UTC) - age).timestamp()
-    journal._writer.submit(update(leases).values(beat_at=beat_at, **values)).result()
+    changed = update(leases).values(beat_at=beat_at, **values)
+    journal._writer.submit(changed, update(slices).values(holder=None)).result()
 
 
 def _let_go(journal: Journal) -> None:
     """The holder of the journal's one lease has ended."""
-    journal._writer.submit(delete(leases)).result()
+    journal._writer.submit(delete(leases), delete(slices)).result()
 
 
 def _put(journal: Journal, job: int, state: JobState) -> None:

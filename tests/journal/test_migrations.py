@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect
 
 from batchrun.errors import JournalError
 from batchrun.journal import Journal
-from batchrun.journal.schema import SCHEMA_VERSION, attempts, metadata
+from batchrun.journal.schema import _TRIGGERS, SCHEMA_VERSION, attempts, metadata
 from batchrun.model import Outcome
 from batchrun.settings.location import is_server, server_url
 
@@ -42,12 +42,14 @@ def journal_of_version(version: int, location: str) -> str:
 def in_postgresql(script: str) -> str:
     """The same in PostgreSQL's words, what is referred to first."""
     script = re.sub(r"\bX'([0-9A-F]*)'", r"'\\x\1'", script.replace(" BLOB", " BYTEA"))
+    script, has_trigger = re.subn(r"CREATE TRIGGER .*?\bEND;\n", "", script, flags=re.DOTALL)
     begin, *statements, commit = script.strip().split(";\n")
     statements.sort(
         key=lambda each: (each.startswith("INSERT"), not re.search(r'\A[A-Z ]*"?batches\b', each))
     )
     statements.sort(key=lambda each: each.startswith("CREATE INDEX"))
-    return ";\n".join([begin, *statements, commit])
+    trigger = _TRIGGERS["postgresql"] if has_trigger else ()
+    return ";\n".join([begin, *statements, *trigger, commit])
 
 
 def tables_of(location: str) -> list[str]:

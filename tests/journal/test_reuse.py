@@ -12,7 +12,7 @@ import pytest
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
 
-from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of
+from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
 
 if TYPE_CHECKING:
     from batchrun.journal import Journal
@@ -33,7 +33,7 @@ def run_all(journal: Journal, plan: Plan, days_ago: int = 0, score: int = 1) -> 
             ended = replace(completed(job.number, {"score": score}), completed_at=then)
             await jobs.finish(job, ended, then)
 
-    with journal.hold(batch_id):
+    with working_on(journal, batch_id):
         asyncio.run(work())
     return batch_id
 
@@ -91,7 +91,7 @@ def test_what_runs_or_is_in_doubt_elsewhere_is_known_and_not_reused(journal: Jou
         assert await jobs.intend(second)
         await jobs.doubt(second, "no answer came")
 
-    with journal.hold(batch_id):
+    with working_on(journal, batch_id):
         asyncio.run(leave_under_way())
     plan = knowing(journal, plan_of(*IDS), MONTH)
     assert {job.outcome for job in plan.known.values()} == {Outcome.PENDING, Outcome.IN_DOUBT}
@@ -123,7 +123,7 @@ def test_a_reused_row_that_is_sent_again_is_its_own_from_then_on(journal: Journa
     run_all(journal, plan_of(*IDS[:2]))
     batch_id = journal.create(knowing(journal, plan_of(*IDS), MONTH), URL)
     jobs = journal.jobs(batch_id, "key")
-    with journal.hold(batch_id):
+    with working_on(journal, batch_id):
         assert asyncio.run(jobs.again({0: 0})) == 1
     assert journal.summary(batch_id).reused == 1
     assert [job.number for job in jobs.pending()] == [0, 2]

@@ -54,7 +54,7 @@ def test_of_two_connections_that_want_a_job_one_gets_it(location: str) -> None:
 
             return asyncio.run(at_once())
 
-        with one.hold(batch_id):
+        with working_on(one, batch_id):
             first, second = pool.map(take_all, [one, other])
         assert sum(first) + sum(second) == len(MANY)
         assert not any(a and b for a, b in zip(first, second, strict=False))
@@ -123,7 +123,7 @@ def test_what_is_in_hand_when_the_server_stops_is_rescued_and_taken_in_later(
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         jobs = journal.jobs(batch_id, "key")
-        with journal.hold(batch_id):
+        with working_on(journal, batch_id):
             first, second, third = jobs.pending()
             asyncio.run(jobs.intend(first))
             asyncio.run(jobs.accept(first, accepted(0), NOW))

@@ -31,6 +31,7 @@ from batchrun.workbook.excel import write_excel
 from batchrun.workbook.layout import layout_of
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.sheets import short_address
+from tests.journal.batches import working_on
 from tests.workbook.batches import batch_of, company, sheet, sheet_names
 from tests.workbook.ooxml import check_workbook
 
@@ -175,7 +176,7 @@ async def complete(
     now = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
     jobs = journal.jobs(batch_id, "key")
     pending = {job.number: job for job in jobs.pending()}
-    with journal.hold(batch_id):
+    with working_on(journal, batch_id):
         for number in order:
             name = f"{prefix}_{number}"
             job = pending[number]

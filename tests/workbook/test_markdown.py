@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from batchrun import workbook
 from batchrun.workbook import Crm, Form
 from batchrun.workbook.layout import Shape
-from batchrun.workbook.markdown import MOST_CHARACTERS, rich_text, without_markup
+from batchrun.workbook.markdown import (
+    MOST_CHARACTERS,
+    UnsureError,
+    parsed_rich_text,
+    rich_text,
+    simple_rich_text,
+    without_markup,
+)
 from tests.workbook.batches import batch, batch_of, row, table
 
 if TYPE_CHECKING:
@@ -131,6 +138,73 @@ def test_any_text_is_written_and_its_letters_are_kept(text: str) -> None:
             or "~" in text
         )
         assert all(run.text for run in rich.runs)
+
+
+pieces = st.sampled_from(
+    [
+        "# ",
+        "## ",
+        "- ",
+        "* ",
+        "+ ",
+        "1. ",
+        "2) ",
+        "**",
+        "*",
+        "a",
+        "b c",
+        "10",
+        " ",
+        "\n",
+        "\n\n",
+        ".",
+        ",",
+        "(",
+        ")",
+        "[a](https://x.example/r_1)",
+        "![a](http://b.example)",
+        "_",
+        "a_b",
+        "é",
+        "%",
+        "**bold**",
+        " *it* ",
+        "**87 %**",
+        "\xa0",
+        "&",
+        "!",
+        "=",
+        "---",
+        "`",
+        ":",
+        "\x85",
+        "“x”",
+        "🎉",
+    ]
+)
+
+
+@settings(max_examples=1_500)
+@given(st.lists(pieces, max_size=14).map("".join))
+def test_simple_markdown_is_read_as_the_parser_reads_it(text: str) -> None:
+    try:
+        simple = simple_rich_text(text)
+    except UnsureError:
+        return
+    assert simple == parsed_rich_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "## Head\n\ntext\n\n- **one** (1)\n- two\n\nSee [it](https://x.example/r?a=1#b).",
+        "# Head\n1. one\n2. two",
+        "*so* and **so**, (**so**)",
+        "- one\n\n- two\n\n\n\nafter",
+    ],
+)
+def test_the_usual_markdown_is_read_fast(text: str) -> None:
+    assert simple_rich_text(text) == parsed_rich_text(text)
 
 
 HOSTILE = [

@@ -1,0 +1,168 @@
+"""One worker on the slices of a batch, and worker processes beside it on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from batchrun.batch.control import from_any_thread
+from batchrun.engine import UNREACHABLE_SECONDS, Engine, Limits
+from batchrun.errors import JournalError
+from batchrun.journal.lease import HEARTBEAT_SECONDS, beating
+from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection
+
+    from batchrun.batch.session import Session
+    from batchrun.engine import Progress
+    from batchrun.journal import BatchJobs
+    from batchrun.model import BatchSummary
+
+LOOK_AGAIN_SECONDS = 0.5
+END_SECONDS = 30.0
+"""How long worker processes may take to end once nothing is left to do."""
+_OWN = ("api_key", "profile", "log_file", "workers", "rate")
+"""Settings that a worker process does not simply inherit."""
+
+
+def new_engine(
+    session: Session,
+    jobs: BatchJobs,
+    before: BatchSummary,
+    limits: Limits,
+    on_progress: Callable[[Progress], None] | None,
+) -> Engine:
+    """The engine of a worker."""
+    return Engine(
+        session.client,
+        jobs,
+        before.counts,
+        quota=session.quota,
+        share=session.share,
+        forecast=session.forecast(before.workflow.id),
+        clock=session.clock,
+        limits=limits,
+        on_progress=on_progress,
+    )
+
+
+def limits_of(
+    settings: Settings,
+    jobs: int | None = None,
+    only: Collection[int] | None = None,
+    *,
+    alone: bool = False,
+) -> Limits:
+    """What bounds a worker."""
+    return Limits(
+        alone=alone,
+        max_in_flight=settings.max_in_flight or math.inf,
+        jobs=jobs,
+        only=only,
+        patience_seconds=settings.patience_seconds,
+        drain_seconds=settings.drain_seconds,
+        longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
+        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
+        stop_after_failures=settings.stop_after_failures,
+    )
+
+
+@asynccontextmanager
+async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
+    """While the block lasts, keep this worker's slices, and show the engine what others do.
+
+    Afterwards its slices are free, and if it holds the batch, the other workers stop.
+    """
+    slices = jobs.slices
+    observe, break_off = from_any_thread(engine.observe), from_any_thread(engine.break_off)
+
+    def beat() -> None:
+        slices.beat()
+        observe(slices.state())
+
+    engine.observe(slices.state())
+    try:
+        with beating(beat, break_off):
+            yield
+    finally:
+        with suppress(JournalError):  # a slice that is silent for a minute is free, too
+            if jobs.leads:
+                slices.close("")
+        with suppress(JournalError):
+            slices.release()
+
+
+async def others_gone(jobs: BatchJobs, drain_seconds: float) -> None:
+    """Wait until the other workers have stopped, so that their last results are in the workbook.
+
+    Args:
+        jobs: The batch's jobs.
+        drain_seconds: How long a worker that is stopped still collects, on the machine's clock.
+    """
+    until = time.monotonic() + drain_seconds + 2 * HEARTBEAT_SECONDS
+    while time.monotonic() < until:
+        if not await asyncio.to_thread(jobs.slices.others_work):
+            return
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+@asynccontextmanager
+async def worker_processes(session: Session, batch_id: str, number: int) -> AsyncIterator[None]:
+    """Have other processes of this machine work on a batch until the block ends.
+
+    Should this process die, they finish the batch and write its workbook.
+
+    Args:
+        session: The session whose key and settings they get, in their environment.
+        batch_id: Which batch.
+        number: How many processes.
+    """
+    processes = [_start(session, batch_id) for _ in range(number)]
+    try:
+        yield
+    finally:
+        await asyncio.shield(asyncio.to_thread(_end, processes))
+
+
+def _start(session: Session, batch_id: str) -> subprocess.Popen[bytes]:
+    # -P: a folder that holds a package `batchrun` must not be able to run it.
+    program = [sys.executable, "-P", "-m", "batchrun"]
+    command = [*program, "work", "--until-done", "--quiet", "--", batch_id]
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(  # noqa: S603  # our own interpreter
+        command, env=_environment(session), stdin=nothing, stdout=nothing, stderr=nothing
+    )
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until processes have ended; stop those that take too long."""
+    until = time.monotonic() + END_SECONDS
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(until - time.monotonic(), 0))
+            continue
+        process.terminate()
+        process.wait()
+
+
+def _environment(session: Session) -> dict[str, str]:
+    """The environment of a worker process: the settings of this one, its key and address."""
+    settings = session.settings
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() not in {variable_of(each).upper() for each in Settings.model_fields}
+    }
+    values = {name: getattr(settings, name) for name in Settings.model_fields if name not in _OWN}
+    env |= {variable_of(name): str(value) for name, value in values.items() if value is not None}
+    if settings.rate is not None:
+        rate = "unlimited" if math.isinf(settings.rate) else str(settings.rate)
+        env[variable_of("rate")] = rate
+    return env | {KEY_VARIABLE: session.key}

@@ -1,0 +1,435 @@
+"""Slices: ranges of a batch's jobs, each held by one worker at a time.
+
+The process that holds the batch (`lease`) cuts it into slices. Workers claim one after another; a
+single process is the only worker. Only the holder of a slice may trigger its jobs (`jobs`). A
+worker that dies leaves its slices to the others: who claims one puts the triggers that were being
+sent in doubt.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
+
+from batchrun.errors import HeldError, JournalError
+from batchrun.journal.database import repeated_on_deadlock, writing
+from batchrun.journal.lease import SILENCE_SECONDS, lives, shared_now, taken_over
+from batchrun.journal.schema import (
+    OPEN,
+    JobState,
+    batches,
+    counts,
+    jobs,
+    leases,
+    require_this_schema,
+    slices,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlalchemy import ColumnElement, Connection, Engine, Executable, Exists, FromClause
+
+    from batchrun.journal.lease import ProcessLock
+    from batchrun.journal.writer import JournalWriter
+
+
+MOST_JOBS = 1_000
+FEWEST_JOBS = 20
+SLICE_MINUTES = 10
+"""How long the quota takes for a slice, at two requests a job."""
+SLICES_PER_BATCH = 16
+"""A small batch has slices for several workers, too."""
+_INSERTED_AT_ONCE = 1_000
+
+LEFT_BEHIND = "batchrun was stopped while the trigger was being sent; it may have been accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Jobs that one worker holds.
+
+    Attributes:
+        first: Number of the first job.
+        last: Number of the last one.
+    """
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """What a worker reads at each heartbeat.
+
+    Attributes:
+        closed: Why nothing more is triggered, ``""`` for a stop by the user; ``None`` if open.
+        workers: Workers of the same key that live, this one included.
+        others: Whether other workers have jobs of this batch.
+        counts: Rows by the state of their jobs.
+        pending: Jobs that are left to trigger.
+    """
+
+    closed: str | None
+    workers: int
+    others: bool
+    counts: dict[JobState, int]
+    pending: int
+
+
+def slice_size(number: int, requests_per_minute: float) -> int:
+    """How many jobs a slice of a batch has.
+
+    Args:
+        number: Jobs of the batch.
+        requests_per_minute: The key's rate; infinite for no limit.
+    """
+    by_quota = min(requests_per_minute * SLICE_MINUTES / 2, MOST_JOBS)
+    return math.ceil(max(min(number / SLICES_PER_BATCH, by_quota), FEWEST_JOBS))
+
+
+class Slices:
+    """The slices of one batch, for one worker.
+
+    Args:
+        engine: The database, for reading and for claims.
+        writer: The database's writer.
+        lock: This process's lock.
+        batch_id: Which batch.
+        token: Under which name this process holds slices.
+        mirror: Given statements that were executed without the writer.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: JournalWriter,
+        lock: ProcessLock,
+        *,
+        batch_id: str,
+        token: str,
+        mirror: Callable[[Iterable[Executable]], None],
+    ) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._lock = lock
+        self._batch_id = batch_id
+        self._token = token
+        self._mirror = mirror
+        self._mine = (slices.c.batch_id == batch_id) & (slices.c.holder == token)
+
+    # for the process that holds the batch
+
+    def recover(self) -> int:
+        """Free the slices of dead workers; put what was being sent there, or in none, in doubt.
+
+        Returns:
+            How many jobs are newly in doubt.
+
+        Raises:
+            TakenOverError: Another process has taken the batch over.
+        """
+        dead = (slices.c.batch_id == self._batch_id) & slices.c.holder.in_(self._dead())
+        return self._execute(
+            update(slices).where(dead).values(holder=None),
+            _doubt(self._batch_id, ~_in_slice_of_anybody(self._batch_id)),
+        )
+
+    def cut(self, size: int, *, alone: bool) -> None:
+        """Cut the jobs that no living worker has into slices.
+
+        Args:
+            size: Jobs of a slice.
+            alone: No other worker may claim them.
+
+        Raises:
+            HeldError: Other workers are at work, and none should be.
+            TakenOverError: Another process has taken the batch over.
+        """
+        kept = self._held_by_others()
+        if kept and alone:
+            raise HeldError(
+                f"Workers are still working on batch {self._batch_id}, and this command would be "
+                "the only one to send its rows.",
+                f"Watch them with: batchrun status {self._batch_id}",
+            )
+        with self._engine.connect() as connection:
+            last = connection.scalar(
+                select(func.max(jobs.c.number)).where(jobs.c.batch_id == self._batch_id)
+            )
+        number = 0 if last is None else last + 1
+        new = [
+            {"batch_id": self._batch_id, "first": first, "last": last, "requests": 0}
+            | {"beat_at": 0.0, "holder": None, "closed": "" if alone else None}
+            for first, last in _gaps(kept, number, number if alone else size)
+        ]
+        chunks = (new[at : at + _INSERTED_AT_ONCE] for at in range(0, len(new), _INSERTED_AT_ONCE))
+        self._execute(
+            *self._removed(),
+            update(slices).where(slices.c.batch_id == self._batch_id).values(closed=None),
+            *(insert(slices).values(chunk) for chunk in chunks),
+        )
+
+    def remove(self) -> None:
+        """Remove the slices that no other worker has, and keep how many requests they took.
+
+        Raises:
+            TakenOverError: Another process has taken the batch over.
+        """
+        self._execute(*self._removed())
+
+    def _removed(self) -> tuple[Executable, Executable]:
+        gone = (slices.c.batch_id == self._batch_id) & or_(
+            slices.c.holder.is_(None), slices.c.holder.in_([self._token, *self._dead()])
+        )
+        spent = select(func.coalesce(func.sum(slices.c.requests), 0)).where(gone).scalar_subquery()
+        return (
+            update(batches)
+            .where(batches.c.id == self._batch_id)
+            .values(requests=batches.c.requests + spent),
+            delete(slices).where(gone),
+        )
+
+    def _execute(self, *statements: Executable) -> int:
+        """Execute what only the process may that holds the batch; rows the last one changed."""
+        mine = (leases.c.batch_id == self._batch_id) & (leases.c.holder == self._token)
+
+        def execute() -> list[int]:
+            with writing(self._engine) as connection:
+                if connection.scalar(select(leases.c.pid).where(mine).with_for_update()) is None:
+                    return []
+                return [connection.execute(each).rowcount for each in statements]
+
+        changed = repeated_on_deadlock(execute)
+        if not changed:
+            raise taken_over(self._engine, self._batch_id)
+        self._mirror(statements)
+        return changed[-1]
+
+    # for each worker
+
+    def close(self, why: str) -> None:
+        """Let no worker claim any more, and have those that work stop triggering.
+
+        Args:
+            why: Which failures stopped it; ``""`` where it was not failures.
+        """
+        mine = (slices.c.batch_id == self._batch_id) & slices.c.closed.is_(None)
+        self._writer.submit(update(slices).where(mine).values(closed=why)).result()
+
+    def claim(self, *, closed: bool) -> Slice | None:
+        """Claim the first free slice in which something is left to do; ``None`` if there is none.
+
+        What a dead worker was sending there is in doubt.
+
+        Args:
+            closed: Claim also what only the process that holds the batch may.
+        """
+        self._lock.acquire()
+        other = slices.alias("candidate")
+        free = or_(other.c.holder.is_(None), other.c.holder.in_(self._dead()))
+        candidate = (
+            select(other.c.first)
+            .where(other.c.batch_id == self._batch_id, free, _has_open_job(other))
+            .order_by(other.c.first)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if not closed:
+            candidate = candidate.where(other.c.closed.is_(None))
+        taken = (
+            update(slices)
+            .where(slices.c.batch_id == self._batch_id)
+            .where(slices.c.first == candidate.scalar_subquery())
+            .values(holder=self._token, beat_at=shared_now(self._engine))
+            .returning(slices.c.first, slices.c.last)
+        )
+        found: list[Slice] = []
+
+        def claim() -> Executable | None:
+            with writing(self._engine) as connection:
+                claimed = connection.execute(taken).one_or_none()
+                if claimed is None:
+                    return None
+                found[:] = [Slice(*claimed)]
+                doubted = _doubt(self._batch_id, jobs.c.number.between(*claimed))
+                connection.execute(doubted)
+                return doubted
+
+        doubted = repeated_on_deadlock(claim)
+        if doubted is None:
+            return None
+        this_one = (slices.c.batch_id == self._batch_id) & (slices.c.first == found[0].first)
+        self._mirror([update(slices).where(this_one).values(holder=self._token), doubted])
+        return found[0]
+
+    def release(self) -> None:
+        """Release all slices of this worker."""
+        try:
+            self._writer.submit(update(slices).where(self._mine).values(holder=None)).result()
+        except JournalError:
+            self._lock.keep_file()
+            raise
+
+    def beat(self) -> None:
+        """Show that this worker lives."""
+        beat = update(slices).where(self._mine).values(beat_at=shared_now(self._engine))
+        self._writer.submit(beat).result()
+
+    def holds(self, first: int) -> bool:
+        """Whether this worker has a slice, by its first job."""
+        mine = select(slices.c.first).where(self._mine, slices.c.first == first)
+        with self._engine.connect() as connection:
+            return connection.scalar(mine) is not None
+
+    def state(self) -> BatchState:
+        """How the batch stands.
+
+        Raises:
+            TakenOverError: A newer batchrun has migrated the journal.
+        """
+        with self._engine.connect() as connection, connection.begin():
+            require_this_schema(connection)
+            others = exists().where(
+                slices.c.batch_id == self._batch_id,
+                slices.c.holder != self._token,
+                _has_open_job(slices),
+            )
+            closed = select(slices.c.closed).where(
+                slices.c.batch_id == self._batch_id, slices.c.closed.is_not(None)
+            )
+            words = list(connection.scalars(closed.distinct()))
+            has_slices = exists().where(slices.c.batch_id == self._batch_id)
+            gone = not connection.scalar(select(has_slices))
+            found = connection.execute(
+                select(counts.c.state, func.sum(counts.c.rows), func.sum(counts.c.jobs))
+                .where(counts.c.batch_id == self._batch_id)
+                .group_by(counts.c.state)
+            ).all()
+            return BatchState(
+                closed=max(words) if words else "" if gone else None,
+                workers=self._live_workers(connection),
+                others=bool(connection.scalar(select(others))),
+                counts={JobState(state): int(rows) for state, rows, _ in found},
+                pending=sum(int(n) for state, _, n in found if state == JobState.PENDING),
+            )
+
+    def _live_workers(self, connection: Connection) -> int:
+        """How many workers share the key's quota now."""
+        of_batch = select(batches.c.key_hash).where(batches.c.id == self._batch_id)
+        living = slices.c.beat_at > shared_now(self._engine) - SILENCE_SECONDS
+        query = (
+            select(slices.c.holder)
+            .join(batches, batches.c.id == slices.c.batch_id)
+            .where(slices.c.holder != self._token, living)
+            .where(batches.c.key_hash == of_batch.scalar_subquery())
+        )
+        return 1 + len(set(connection.scalars(query)))
+
+    def _dead(self) -> list[str]:
+        """The dead workers that have slices of the batch."""
+        now = shared_now(self._engine)
+        query = (
+            select(slices.c.holder, now - func.max(slices.c.beat_at))
+            .where(slices.c.batch_id == self._batch_id, slices.c.holder != self._token)
+            .group_by(slices.c.holder)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query).all()
+        return [
+            token
+            for token, silent in found
+            if silent > SILENCE_SECONDS or not lives(self._engine, self._lock, token, silent)
+        ]
+
+    def others_work(self) -> bool:
+        """Whether living workers other than this one have something left to do."""
+        return bool(self._held_by_others(_has_open_job(slices)))
+
+    def _held_by_others(self, *which: ColumnElement[bool]) -> list[Slice]:
+        """What living workers other than this one have."""
+        query = select(slices.c.first, slices.c.last).where(
+            slices.c.batch_id == self._batch_id,
+            slices.c.holder.is_not(None),
+            slices.c.holder.not_in([self._token, *self._dead()]),
+            *which,
+        )
+        with self._engine.connect() as connection:
+            return [Slice(*found) for found in connection.execute(query)]
+
+
+def open_batches(engine: Engine, key_hash: str | None = None) -> list[str]:
+    """The batches whose slices any worker of their key may claim, the oldest first.
+
+    Args:
+        engine: The database.
+        key_hash: Only those that were begun with this key; ``None`` for all.
+    """
+    query = (
+        select(batches.c.id)
+        .where(exists().where(slices.c.batch_id == batches.c.id, slices.c.closed.is_(None)))
+        .order_by(batches.c.created_at)
+    )
+    if key_hash is not None:
+        query = query.where(batches.c.key_hash == key_hash)
+    with engine.connect() as connection:
+        return list(connection.scalars(query))
+
+
+def slice_held(batch: str, job: str, first: str, holder: str) -> Exists:
+    """The condition that a worker has a job's slice, and keeps it until the transaction ends.
+
+    Args:
+        batch: Name of the parameter that is the batch's ID.
+        job: That of the job's number.
+        first: That of the first job of its slice.
+        holder: That of the worker's token.
+    """
+    mine = and_(
+        slices.c.batch_id == bindparam(batch),
+        slices.c.first == bindparam(first),
+        slices.c.holder == bindparam(holder),
+        bindparam(job).between(slices.c.first, slices.c.last),
+    )
+    return select(slices.c.first).where(mine).with_for_update(read=True).exists()
+
+
+def _in_slice_of_anybody(batch_id: str) -> Exists:
+    return exists().where(
+        slices.c.batch_id == batch_id,
+        slices.c.holder.is_not(None),
+        jobs.c.number.between(slices.c.first, slices.c.last),
+    )
+
+
+def _has_open_job(of: FromClause) -> Exists:
+    return exists().where(
+        jobs.c.batch_id == of.c.batch_id,
+        jobs.c.state.in_(OPEN),
+        jobs.c.number.between(of.c.first, of.c.last),
+    )
+
+
+def _doubt(batch_id: str, *which: ColumnElement[bool]) -> Executable:
+    return (
+        update(jobs)
+        .where(jobs.c.batch_id == batch_id, jobs.c.state == JobState.SENDING, *which)
+        .values(state=JobState.IN_DOUBT, message=LEFT_BEHIND)
+    )
+
+
+def _gaps(kept: Iterable[Slice], number: int, size: int) -> Iterator[tuple[int, int]]:
+    """Ranges of at most ``size`` numbers that cover ``range(number)`` without what is kept."""
+    at = 0
+    for each in sorted(kept, key=lambda each: each.first):
+        yield from _pieces(at, each.first, size)
+        at = each.last + 1
+    yield from _pieces(at, number, size)
+
+
+def _pieces(first: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+    for at in range(first, end, max(size, 1)):
+        yield at, min(at + size, end) - 1
