@@ -20,6 +20,7 @@ from batchrun.cli.messages import (
     age_words,
     counts,
     counts_in_short,
+    more_files,
     opens_words,
     summary_json,
     unknown_to_results,
@@ -159,6 +160,7 @@ def export(
     written = export_batch(summary.batch_id, output, settings, form)
     print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
     print_text(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
+    print_lines(more_files(written))
     if crm is not None:
         _print_left_out(summary)
 

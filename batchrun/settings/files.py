@@ -136,8 +136,8 @@ class ListDefaults(BaseModel):
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name stays in its folder on any system."""
-    plain = bool(name) and name not in {".", ".."} and ":" not in name  # C:x, x:stream
+    """Whether a name stays in its folder on any system, and can be shown."""
+    plain = name.isprintable() and name not in {"", ".", ".."} and ":" not in name  # C:x, x:stream
     return plain and PureWindowsPath(name).name == name
 
 
@@ -291,8 +291,8 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
         raise _too_deep(path) from None
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
-            f"{path}: output names a folder, which a file beside a list may not.",
-            "Write a file's name or an ending, such as .csv; or choose with -o.",
+            f"{path}: output must be a plain file name: this file may have come with the list.",
+            "Write a name or an ending, such as .csv; or choose another place with -o.",
         )
     return ConfigurationFile(path, defaults, settings, beside_list)
 
