@@ -573,7 +573,8 @@ def _is_valid(column: Column[Any]) -> str:
         case Integer():
             return f"typeof({name}) = 'integer' AND {name} BETWEEN 0 AND {2**53}"
         case LargeBinary():
-            return f"typeof({name}) = 'blob'"
+            json_ = f" AND json_valid(CAST({name} AS TEXT))" if name == "cells" else ""
+            return f"typeof({name}) = 'blob'{json_}"
     if name == "state":
         return f"{name} IN ({', '.join(repr(state.value) for state in JobState)})"
     if name not in _JSON:
