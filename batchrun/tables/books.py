@@ -12,6 +12,7 @@ from batchrun.tables import xlsx
 from batchrun.tables.archive import Archive
 from batchrun.tables.formats import (
     OLE_MAGIC,
+    PARQUET_MAGIC,
     SAVE_AS,
     ZIP_MAGIC,
     Format,
@@ -86,6 +87,10 @@ def open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
         file_format = detect_ole(raw, name)
         _refuse_protected(raw, name)
         return CalamineReader(raw, name, file_format, limits, None)
+    if raw.startswith(PARQUET_MAGIC):
+        from batchrun.tables.parquet import ParquetReader
+
+        return ParquetReader(raw, name, limits)
     from batchrun.tables.spreadsheetml import Xml2003Reader
 
     return Xml2003Reader(raw, name, limits)

@@ -14,6 +14,8 @@ from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_contai
 from batchrun.tables.html import read_page
 from batchrun.tables.isolated import open_book
 from batchrun.tables.options import LoadOptions
+from batchrun.tables.parquet import read_parquet
+from batchrun.tables.several import files_of, load_several
 from batchrun.tables.text import read_rows, read_text
 from batchrun.tables.workbooks import read_workbook
 from batchrun.text import visible
@@ -35,10 +37,11 @@ MENTION_BYTES = 256 * 1024
 def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any) -> Table:
     """Read a list from a file; the bytes decide what it is, not the name.
 
-    CSV and its kin, XLSX, XLSM, XLS, XLSB, ODS, and web pages with a table that CRMs name .xls.
+    CSV and its kin, XLSX, XLSM, XLS, XLSB, ODS, Parquet, and web pages with a table that CRMs name
+    .xls. Files with the same columns may be read as one list.
 
     Args:
-        path: The file.
+        path: The file; or a folder, or a pattern such as ``exports/*.csv``, for several.
         options: How to read it.
         given: Fields of ``LoadOptions`` to set besides, such as ``sheet="Accounts"``.
 
@@ -48,8 +51,12 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
     Raises:
         InputError: The file can't be read, is of a kind that is not supported, or is no table.
     """
+    options = replace(options, **given)
     try:
-        table = _load(Path(path), replace(options, **given))
+        if files := files_of(Path(path)):
+            table = load_several(Path(path), files, lambda file: _load(file, options))
+        else:
+            table = _load(Path(path), options)
     except InputError as error:
         # names of files, sheets and parts may hold anything: no line breaks, no terminal codes
         what, hint = _one_line(error.what), _one_line(error.hint)
@@ -122,11 +129,7 @@ def _load(file: Path, options: LoadOptions) -> Table:
         raise InputError(
             f"There is no file {file}.", "Check the name and the folder, then try again."
         ) from error
-    except IsADirectoryError as error:
-        raise _is_folder(file) from error
     except OSError as error:
-        if file.is_dir():  # Windows refuses to open a folder with PermissionError
-            raise _is_folder(file) from error
         raise InputError(
             f"{file} can't be read: {error.strerror or error}.",
             "Check that you may read it and that no other program has it locked.",
@@ -150,6 +153,8 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
             )
         case Format.TEXT:
             return read_text(stream, file, options)
+        case Format.PARQUET:
+            return read_parquet(raw + stream.read(), file, options)
         case Format.HTML:
             return read_page(raw + stream.read(), file, options)
         case _:
@@ -164,7 +169,3 @@ def _refuse_large(file: Path, limits: LoadLimits) -> None:
             f" more than {limits.file_bytes / 1024**2:,.0f}.",
             RAISED,
         )
-
-
-def _is_folder(file: Path) -> InputError:
-    return InputError(f"{file} is a folder, not a file.", "Name the list inside it.")

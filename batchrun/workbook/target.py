@@ -150,6 +150,24 @@ def usual_target(source: Path | None, before: str | None, usual: Path | None) ->
     raise AssertionError("count() does not end")
 
 
+def part_path(target: Path, number: int) -> Path:
+    """Where a later part of a workbook in several files goes; parts are counted from 1."""
+    return target.with_suffix(f".part{number}{target.suffix}")
+
+
+def other_parts(first: Path) -> tuple[Path, ...]:
+    """The later parts that were written together with the first, or after it."""
+    parts: list[Path] = []
+    with suppress(OSError):
+        written = first.stat().st_mtime_ns
+        for number in count(2):
+            part = part_path(first, number)
+            if part.stat().st_mtime_ns < written:
+                break
+            parts.append(part)
+    return tuple(parts)
+
+
 class Place:
     """Where a file that is being written is, and where it went."""
 
