@@ -195,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strange", type=float, default=0.02, help="share of each strange answer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--transport", choices=("httpx", "aiohttp"), default="aiohttp")
+    parser.add_argument("--workers", type=int, default=1, help="processes that work on the batch")
     parser.add_argument("--postgres", action="store_true", help="the journal on a server")
     options = parser.parse_args(arguments)
     played: Counter[str] = Counter()
@@ -212,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Many jobs fail by design: that must not stop the triggers here.
             "BATCHRUN_STOP_AFTER_FAILURES": "0",
             "BATCHRUN_PATIENCE_SECONDS": str(PATIENCE_SECONDS),
+            "BATCHRUN_WORKERS": str(options.workers),
         }
         began = time.perf_counter()
         rows, runs = work(env, folder, options.rows, [sys.executable, *command])
