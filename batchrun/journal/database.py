@@ -268,6 +268,9 @@ class JournalFile:
         return lost(str(self.path), what)
 
 
+_INCREMENTAL = 2
+PAGES_AT_ONCE = 2_000
+
 DEADLOCK = "40P01"
 DEADLOCK_TRIES = 5
 
@@ -348,6 +351,10 @@ def clock_ahead(engine: Engine) -> float:
 def compact(engine: Engine) -> None:
     """Give back what deleted rows took, so that they are in no file of the journal any more.
 
+    Their content was overwritten when they were deleted (`secure_delete`). What is left is free
+    pages: if they are most of the file the rest is copied, else they are moved to its end and cut
+    off, a few at a time, so that others can write in between.
+
     Raises:
         JournalError: Another process has the journal open at this moment.
     """
@@ -356,7 +363,16 @@ def compact(engine: Engine) -> None:
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
-        cursor.execute("VACUUM")
+        free, pages, mode = (
+            cursor.execute(f"PRAGMA {each}").fetchone()[0]
+            for each in ("freelist_count", "page_count", "auto_vacuum")
+        )
+        # A journal of an earlier batchrun did not overwrite what it deleted.
+        if mode != _INCREMENTAL or free > pages / 2:
+            cursor.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
+            cursor.execute("VACUUM")
+        while cursor.execute("PRAGMA freelist_count").fetchone()[0]:
+            cursor.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
         blocked = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         cursor.close()
     except sqlite3.Error as error:
@@ -389,6 +405,8 @@ def _make_durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")
+    cursor.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")  # no effect unless the file is new
+    cursor.execute("PRAGMA secure_delete=ON")
     mode = _keep_a_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     # macOS: fsync alone leaves data in the drive's own cache.
