@@ -125,6 +125,10 @@ _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "reuse": ("a timedelta, such as datetime.timedelta(days=30)", _is(timedelta)),
     "settings": ("batchrun.Settings, such as batchrun.load_settings()", _is_ours("Settings")),
     "source": ("a path, a pandas.DataFrame or a batchrun.Request", _is_source),
+    "workbook": (
+        "the path of a results workbook or a batchrun.Rerun",
+        lambda value: _PATH(value) or _is_ours("Rerun")(value),
+    ),
     "workers": ("a number of processes, from 1", _is_number_from(1)),
     "workflow": ("the name or ID of a workflow", _TEXT),
 }

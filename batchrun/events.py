@@ -37,6 +37,7 @@ class Event(StrEnum):
     QUOTA_WAITING = "quota.waiting"
     RESULTS_DEGRADED = "results.degraded"
     RESULTS_WRITTEN = "results.written"
+    WORKBOOK_SPLIT = "workbook.split"
     WORKBOOK_SIMPLIFIED = "workbook.simplified"
 
 

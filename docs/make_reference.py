@@ -15,7 +15,8 @@ import typer
 from batchrun.cli import app
 from batchrun.errors import ExitCode
 from batchrun.settings import Settings, variable_of
-from batchrun.settings.files import WANTED, ListDefaults, known_names
+from batchrun.settings.files import ListDefaults, known_names
+from batchrun.settings.model import wanted_value
 
 PAGE = Path(__file__).parent / "reference.md"
 PLACE = re.compile(
@@ -39,7 +40,8 @@ def every_command() -> str:
 
 def _command(name: str, command: Any) -> str:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
-    options = [each for each in command.params if each.opts[0].startswith("-")]
+    shown = [each for each in command.params if not getattr(each, "hidden", False)]
+    options = [each for each in shown if each.opts[0].startswith("-")]
     required = [_written(each, each.opts[0]) for each in options if each.required]
     written = [_argument(each) for each in arguments] + required
     optional = "[OPTIONS]" if len(options) > len(required) else ""
@@ -117,7 +119,7 @@ def every_entry() -> str:
     meanings = _meanings(ListDefaults)
     lines = ["| entry | meaning | is |", "|---|---|---|"]
     lines += [
-        f"| `{name}` | {meanings[name]} | {_code(WANTED.get(name, 'a text'))} |"
+        f"| `{name}` | {meanings[name]} | {_code(wanted_value(name, ListDefaults))} |"
         for name in ListDefaults.model_fields
     ]
     lists = set(ListDefaults.model_fields)

@@ -61,6 +61,7 @@ def test_a_mistyped_parameter_names_the_function_and_the_right_parameter(name: s
         ("run", (FRAME, "W"), {"output": 5}, "output is the path of a file, not 5."),
         ("run", (FRAME, "W"), {"reuse": "30d"}, "reuse is a timedelta"),
         ("forget", (), {"older_than": 90}, "older_than is a timedelta"),
+        ("run_marked", (5,), {}, "workbook is the path of a results workbook or a batchrun.Rerun"),
         ("status", (5,), {}, "batch_id is the ID of a batch, not 5."),
         ("run", (FRAME, "W"), {"on_progress": 1}, "on_progress is a function, not 1."),
     ],
@@ -94,3 +95,8 @@ def test_right_arguments_are_accepted() -> None:
             control=batchrun.Control(),
             settings=batchrun.load_settings(),
         )
+
+
+def test_a_missing_workbook_is_named() -> None:
+    with pytest.raises(batchrun.BatchrunError, match=r"There is no file nowhere\.xlsx"):
+        batchrun.run_marked("nowhere.xlsx")

@@ -281,8 +281,9 @@ def _ended(job: SentJob) -> SentJob:
 
 def _beside(path: Path, batch_id: str) -> Path:
     """The name for the new results: the next free number, or one of this batch without marks."""
-    numbered = re.fullmatch(r"(.+) \((\d{1,4})\)", path.stem)  # the new one of a new one, too
-    stem, last = (path.stem, 1) if numbered is None else (numbered[1], int(numbered[2]))
+    whole = re.sub(r"\.part\d{1,4}\Z", "", path.stem)  # all rows are written, not only this part's
+    numbered = re.fullmatch(r"(.+) \((\d{1,4})\)", whole)  # the new one of a new one, too
+    stem, last = (whole, 1) if numbered is None else (numbered[1], int(numbered[2]))
     for number in count(last + 1):
         target = path.with_name(f"{stem} ({number}).xlsx")
         if not target.exists() or _is_unmarked(target, batch_id):

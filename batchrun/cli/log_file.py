@@ -64,6 +64,7 @@ class LogFile(logging.Handler):
     def __init__(self, path: Path) -> None:
         super().__init__(logging.DEBUG)
         self._path = path
+        self._file = -1
         self.setFormatter(JsonLines())
         self._reported = False
         self._torn = False
@@ -81,7 +82,7 @@ class LogFile(logging.Handler):
             ) from error
         regular = stat.S_ISREG(os.fstat(self._file).st_mode)  # reading from a pipe would wait
         if regular and os.read(self._file, 1) not in {b"", b"{", b"\n"}:
-            os.close(self._file)
+            self.close()
             raise UsageError(
                 f"{path} is not a log of batchrun, and was not changed.",
                 "Name another file with --log-file or BATCHRUN_LOG_FILE.",

@@ -19,6 +19,7 @@ from batchrun.text import as_displayed, duration, one_line, plural
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
+    from pathlib import Path
 
     from batchrun.batch.report import Report
     from batchrun.estimate import Estimate
@@ -399,8 +400,8 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
         return ""
     words = f"{_amounts(credits_left.remaining)} left"
     if jobs:
-        paid = "the job is" if jobs == 1 else f"each of the {jobs:,} jobs is"
-        words += f"; {paid} paid for"
+        each = "the job" if jobs == 1 else f"each of the {jobs:,} jobs"
+        words += f"; {each} costs credits"
     return words
 
 
@@ -550,7 +551,19 @@ def end(
         print_exact(str(report.output)) if quiet else print_text(
             Whole(f"Workbook:  {report.output}")
         )
+        print_lines([] if quiet else more_files(report.output))
     raise BatchExit(report, stopped=stopped)
+
+
+def more_files(written: Path) -> list[str]:
+    """Which other files a workbook was split into, in words; nothing where it was not."""
+    from batchrun.workbook import other_parts
+
+    parts = other_parts(written)
+    if not parts:
+        return []
+    last = f" to {parts[-1].name}" if len(parts) > 1 else ""
+    return [f"The rows are in {len(parts) + 1} files: also {parts[0].name}{last}."]
 
 
 def _lines(report: Report, settings: Settings) -> list[str]:

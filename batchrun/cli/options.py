@@ -84,7 +84,11 @@ Batch: TypeAlias = Annotated[
 
 List: TypeAlias = Annotated[
     Path,
-    typer.Argument(metavar="FILE", help="The list: a workbook or CSV.", rich_help_panel=THE_LIST),
+    typer.Argument(
+        metavar="FILE",
+        help="The list: a workbook, CSV or Parquet; or a folder of them.",
+        rich_help_panel=THE_LIST,
+    ),
 ]
 Workflow: TypeAlias = Annotated[
     str | None,
@@ -283,6 +287,16 @@ For: TypeAlias = Annotated[
         autocompletion=lambda: ["operators", "people"],
     ),
 ]
+RowsPerFile: TypeAlias = Annotated[
+    int | None,
+    _output(
+        metavar="N",
+        min=1,
+        max=1_048_575,
+        help="Split a workbook into files of at most N rows. Without it, only where Excel's "
+        "1,048,575 rows are not enough.",
+    ),
+]
 Compare: TypeAlias = Annotated[
     str | None,
     _output(
@@ -389,6 +403,7 @@ class ColumnOptions:
     raw_text: RawText = False
     for_: For = None
     compare: Compare = None
+    rows_per_file: RowsPerFile = None
 
 
 def form_from(
@@ -439,6 +454,7 @@ def form_from(
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
         compare=options.compare,
+        rows_per_file=options.rows_per_file,
         audience=None if audience is None else Audience(audience.lower()),
     )
     return wanted.over(Form(rename=usual.rename))

@@ -167,5 +167,7 @@ def _as_httpx_error(error: Exception) -> httpx.TransportError:
             return httpx.ConnectError(str(error))
         case TimeoutError():
             return httpx.ReadTimeout(str(error))
+        case aiohttp.ClientResponseError():
+            return httpx.RemoteProtocolError("the answer is not valid HTTP")
         case _:
             return httpx.ReadError(str(error))

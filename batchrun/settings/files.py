@@ -136,26 +136,9 @@ class ListDefaults(BaseModel):
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name stays in its folder on any system."""
-    plain = bool(name) and name not in {".", ".."} and ":" not in name  # C:x, x:stream
+    """Whether a name stays in its folder on any system, and can be shown."""
+    plain = name.isprintable() and name not in {"", ".", ".."} and ":" not in name  # C:x, x:stream
     return plain and PureWindowsPath(name).name == name
-
-
-WANTED = {
-    "header_row": "a whole number of at least 1",
-    "flat_depth": "a whole number of at least 1",
-    "no_header": "true or false",
-    "no_company": "true or false",
-    "no_contact": "true or false",
-    "visible_only": "true or false",
-    "lenient_ids": "true or false",
-    "csv_plain": "true or false",
-    "columns": 'a list such as ["summary", "outputs.*"]',
-    "parameters": 'a table such as [parameters] with the line depth = "comprehensive"',
-    "parameter_columns": 'a table such as [parameter_columns] with the line focus = "Focus"',
-    "rename": 'a table such as [rename] with the line "outputs.fit" = "Fit"',
-}
-"""What each entry takes that is not text."""
 
 
 FILE_NAME = "batchrun.toml"
@@ -291,8 +274,8 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
         raise _too_deep(path) from None
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
-            f"{path}: output names a folder, which a file beside a list may not.",
-            "Write a file's name or an ending, such as .csv; or choose with -o.",
+            f"{path}: output must be a plain file name: this file may have come with the list.",
+            "Write a name or an ending, such as .csv; or choose another place with -o.",
         )
     return ConfigurationFile(path, defaults, settings, beside_list)
 
@@ -432,5 +415,5 @@ def _unusable(path: Path, error: ValidationError) -> UsageError:
     full = ".".join(str(part) for part in problem["loc"])
     return UsageError(
         f"{path}: {visible(full, '')} {problem_of(problem)}.",
-        f"Write {name} as {WANTED.get(name, 'a text')}, or leave it out.",
+        f"Write {name} as {wanted_value(name, ListDefaults)}, or leave it out.",
     )

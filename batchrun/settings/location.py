@@ -179,7 +179,8 @@ def checked_base_url(base_url: str) -> str:
     # Never the URL itself before this point: it may hold a password or a key.
     if parts.username is not None or parts.query or parts.fragment:
         raise UsageError("The base URL holds a user name, a password or a query.", _BASE_URL_HINT)
-    if parts.scheme not in {"http", "https"} or not host or not base_url.isprintable():
+    unusable = not base_url.isprintable() or len(base_url.split()) != 1
+    if parts.scheme not in {"http", "https"} or not host or unusable:
         raise UsageError("The base URL is not an http(s) address.", _BASE_URL_HINT)
     if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
         raise UsageError(

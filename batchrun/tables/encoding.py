@@ -70,6 +70,10 @@ class Encoding:
     guessed: str = ""
 
 
+_NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
+"""Python's codecs for other things than files; they change text, or fail in ways of their own."""
+
+
 def named_encoding(name: str) -> str:
     """An encoding that the user names.
 
@@ -78,7 +82,7 @@ def named_encoding(name: str) -> str:
     """
     try:
         found = codecs.lookup(name.strip())
-        if found._is_text_encoding:  # base64 and the like are codecs too
+        if found._is_text_encoding and found.name not in _NOT_OF_FILES:  # base64 is a codec too
             return found.name
     except (LookupError, ValueError):
         pass

@@ -354,7 +354,11 @@ class _Pages:
 
     def show_list(self, request: Request) -> Response:
         """What was recognized in a list, and what a run would do."""
-        return self._show("list.html", **self._list_values(self._list(request)))
+        saved = self._list(request)
+        run = self._workspace.state(saved).run
+        if run is not None and not run.ended and run.batch_id is not None:
+            return RedirectResponse(f"/batches/{quote(run.batch_id)}", 303)
+        return self._show("list.html", **self._list_values(saved))
 
     def _list_values(self, saved: SavedList) -> dict[str, Any]:
         workspace = self._workspace

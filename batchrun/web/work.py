@@ -51,7 +51,7 @@ FRESH_SECONDS = 0.4
 FIRST_ROWS = 8
 """Rows of a list that its screen shows."""
 
-BEGIN_SECONDS = 8.0
+BEGIN_SECONDS = 3.0
 """How long a click on "Run" waits for the batch's own page before it shows the list's again."""
 
 WORKFLOWS_SECONDS = 300.0

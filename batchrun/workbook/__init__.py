@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from batchrun.events import Event, log_event
@@ -13,13 +14,14 @@ from batchrun.workbook.layout import Audience
 from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.reasons import Commands
 from batchrun.workbook.selection import write_selection
-from batchrun.workbook.target import check_target, usual_target, whole_file
+from batchrun.workbook.target import check_target, other_parts, usual_target, whole_file
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults, Table
+    from batchrun.workbook.parts import Part, Split
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ __all__ = [
     "details_frame",
     "flatten",
     "list_formats",
+    "other_parts",
     "to_frame",
     "unknown_columns",
     "usual_target",
@@ -75,8 +78,25 @@ def write(
         OutputError: They could not be written; nothing half-written is left.
     """
     form = form or Form()
-    with whole_file(target, beside=beside) as place:
-        shortened = _write(results, place.temporary, target, form, commands)
+    parts: tuple[Part, ...] = ()
+    if target.suffix.lower() == ".xlsx" and form.only is None:
+        from batchrun.workbook.parts import Split, parts_of, results_of  # openpyxl: slow to import
+
+        parts = parts_of(results, target, form.rows_per_file)
+    if len(parts) <= 1:
+        with whole_file(target, beside=beside) as place:
+            shortened = _write(results, place.temporary, target, form, commands)
+    else:
+        with ExitStack() as stack:
+            places = [stack.enter_context(whole_file(each.path, beside=beside)) for each in parts]
+            place = places[0]
+            shortened = 0
+            for part, each in zip(parts, places, strict=True):
+                some = results_of(results, part)
+                shortened += _write_workbook(
+                    some, each.temporary, target, form, commands, Split(parts, part)
+                )
+        log_event(_LOG, Event.WORKBOOK_SPLIT, batch=results.summary.batch_id, files=len(parts))
     if shortened:
         with whole_file(_whole(target)) as whole:
             write_json_lines(results, whole.temporary)
@@ -104,15 +124,22 @@ def _write(
     return 0
 
 
-def _write_workbook(
-    results: BatchResults, path: Path, target: Path, form: Form, commands: Commands | None
+def _write_workbook(  # noqa: PLR0917
+    results: BatchResults,
+    path: Path,
+    target: Path,
+    form: Form,
+    commands: Commands | None,
+    split: Split | None = None,
 ) -> int:
     """Write a workbook; if it can't be written as usual, one of plain text with every row."""
     from batchrun.workbook.excel import write_excel, write_plain_excel  # openpyxl: slow to import
 
     whole = _whole(target).name
     try:
-        return write_excel(results, path, form.shape, whole_name=whole, commands=commands)
+        return write_excel(
+            results, path, form.shape, whole_name=whole, commands=commands, split=split
+        )
     except OSError:
         raise
     except Exception as error:  # a paid result doesn't depend on how it looks

@@ -31,16 +31,20 @@ from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
 
+PARTS = "Parts"
+"""The sheet that says which rows are in which file."""
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from batchrun.model import BatchResults
     from batchrun.workbook.layout import Layout
+    from batchrun.workbook.parts import Split
     from batchrun.workbook.source import RowFormats
 
 
-def write_excel(
+def write_excel(  # noqa: PLR0915  # one sheet after the other
     results: BatchResults,
     path: Path,
     shape: Shape | None = None,
@@ -48,6 +52,7 @@ def write_excel(
     whole_name: str = "OUT.jsonl",
     limits: Limits = EXCEL,
     commands: Commands | None = None,
+    split: Split | None = None,
 ) -> int:
     """Write the workbook; its rows are streamed, so that memory does not grow with them.
 
@@ -58,6 +63,7 @@ def write_excel(
         whole_name: What a cell that can't hold its value says where the whole value is.
         limits: What a sheet can hold.
         commands: How this batch is continued; ``None`` for the usual way.
+        split: Which part of the results these are; ``None`` for all of them.
 
     Returns:
         How many values are not whole in it.
@@ -73,6 +79,9 @@ def write_excel(
         with book.optional("the document's properties"):
             _describe(book, results)
         overview = OverviewSheet(book)
+        if split is not None and split.part.number == 1:
+            with book.optional("the sheet Parts"):
+                write_parts(book, split)
         comparison = None
         if results.earlier is not None:
             with book.optional("the sheet Changes"):
@@ -110,6 +119,7 @@ def write_excel(
                 comparison=comparison,
                 attention=attention,
                 changes=changes,
+                split=split,
             )
         overview.close()
         if run_details is not None:
@@ -148,6 +158,21 @@ def _write_rows(  # noqa: PLR0917  # one of each kind
         except Exception as error:
             book.leave_out(f"the details of line {row.row.line}", error)
         sheet.append(values, lists, codes, mark)
+
+
+def write_parts(book: Book, split: Split) -> None:
+    """The sheet Parts: which rows are in which file, all in one folder."""
+    columns = [
+        TableColumn("file", 52, wrap=False),
+        *(TableColumn(title, 14) for title in ("first row", "last row", "rows")),
+        TableColumn("with a result", 14),
+        TableColumn("need attention", 16),
+    ]
+    sheets = TableSheets(book, PARTS, columns, len(split.parts))
+    for part in split.parts:
+        completed = part.counts[Outcome.COMPLETED]
+        rows = (part.first + 1, part.first + part.rows, part.rows)
+        sheets.append([part.path.name, *rows, completed, part.rows - completed])
 
 
 def _describe(book: Book, results: BatchResults) -> None:

@@ -54,6 +54,8 @@ class Form:
             contact, ``"off"`` for nothing; ``None`` for ``"auto"``.
         only: Write the list again, with only the rows that have these outcomes and the reason;
             ``None`` for the results of all rows.
+        rows_per_file: The most rows in a workbook, which is split into several files beyond them;
+            ``None`` for as many as a sheet of Excel takes.
         usual: Where results go that have gone nowhere yet: there, or under a free name like it.
             ``None`` for ``NAME.results.xlsx`` beside the list.
     """
@@ -69,6 +71,7 @@ class Form:
     audience: Audience | None = None
     only: Collection[Outcome] | None = None
     compare: str | None = None
+    rows_per_file: int | None = None
 
     @property
     def shape(self) -> Shape:
@@ -93,6 +96,7 @@ class Form:
             raw_text=self.raw_text or kept.raw_text,
             audience=self.audience or kept.audience,
             compare=self.compare or kept.compare,
+            rows_per_file=self.rows_per_file or kept.rows_per_file,
         )
 
     def remembered(self) -> str:
@@ -105,6 +109,7 @@ class Form:
             "raw_text": self.raw_text,
             "audience": self.audience,
             "compare": self.compare,
+            "rows_per_file": self.rows_per_file,
         }
         return json.dumps(kept, ensure_ascii=False)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from batchrun.workbook.changes import Comparison
     from batchrun.workbook.changes_sheet import ChangesSheet
     from batchrun.workbook.layout import Layout
+    from batchrun.workbook.parts import Split
     from batchrun.workbook.sheets import Book, TableSheets
 
 TITLE = "Overview"
@@ -61,6 +62,7 @@ class OverviewSheet:
         comparison: Comparison | None = None,
         attention: AttentionSheet | None = None,
         changes: ChangesSheet | None = None,
+        split: Split | None = None,
     ) -> None:
         """Write all of it.
 
@@ -72,9 +74,11 @@ class OverviewSheet:
             comparison: What has changed since an earlier batch.
             attention: The sheet of rows without a result.
             changes: The sheet with the changes.
+            split: Which part of the results these are; ``None`` for all of them.
         """
         page, summary = self._page, results.summary
-        top = page.title(f"{summary.workflow.name}: {summary.source.name}", *_notes(summary))
+        notes = [*_notes(summary), *([] if split is None else [split.words])]
+        top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         left, right = self._outcomes(summary, top)
         if attention is not None:
             left = self._attention(layout, attention, left)

@@ -69,6 +69,17 @@ class ListFormats:
         runs = chain.from_iterable(repeat(formats, count) for formats, count in self.rows)
         return chain(runs, repeat(()))
 
+    def part(self, first: int, count: int) -> ListFormats:
+        """The formats of some rows, from the first of them on."""
+        rows: list[tuple[RowFormats, int]] = []
+        at, end = 0, first + count
+        for formats, several in self.rows:
+            found = min(at + several, end) - max(at, first)
+            if found > 0:
+                rows.append((formats, found))
+            at += several
+        return ListFormats(self.widths, rows)
+
     def encoded(self) -> bytes | None:
         """The formats as `decoded` reads them; ``None`` where all are the usual ones."""
         if not self.widths and not any(formats for formats, _ in self.rows):

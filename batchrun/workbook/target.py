@@ -145,9 +145,27 @@ def usual_target(source: Path | None, before: str | None, usual: Path | None) ->
     wanted = usual or source.with_name(f"{source.stem}.results.xlsx")
     for number in count(1):
         target = wanted if number == 1 else wanted.with_stem(f"{wanted.stem} ({number})")
-        if not target.exists():
+        if not os.path.exists(target):  # noqa: PTH110  # a name that is too long is refused later
             return target
     raise AssertionError("count() does not end")
+
+
+def part_path(target: Path, number: int) -> Path:
+    """Where a later part of a workbook in several files goes; parts are counted from 1."""
+    return target.with_suffix(f".part{number}{target.suffix}")
+
+
+def other_parts(first: Path) -> tuple[Path, ...]:
+    """The later parts that were written together with the first, or after it."""
+    parts: list[Path] = []
+    with suppress(OSError):
+        written = first.stat().st_mtime_ns
+        for number in count(2):
+            part = part_path(first, number)
+            if part.stat().st_mtime_ns < written:
+                break
+            parts.append(part)
+    return tuple(parts)
 
 
 class Place:

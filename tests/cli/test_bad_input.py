@@ -250,3 +250,20 @@ def test_a_missing_file_is_named_on_one_line(batchrun: CommandLine, sandbox: str
     batchrun.monkeypatch.setenv("COLUMNS", "30")
     name = "lists of mine/my customers of 2026/customers (a) and more.xlsx"
     assert f"{name}." in batchrun("run", name, "-w", "x").stderr
+
+
+@pytest.mark.parametrize("place", ["batchrun.toml", "the list's own name"])
+def test_a_name_that_is_too_long_for_the_results_is_one_plain_error(
+    batchrun: CommandLine, sandbox: str, accounts: Path, place: str
+) -> None:
+    name = "accounts.csv"
+    if place == "batchrun.toml":
+        output = f"{'a' * 300}.csv"
+        (batchrun.folder / "batchrun.toml").write_text(f'output = "{output}"\n', encoding="utf-8")
+    else:
+        name = f"{'a' * 248}.csv"
+        accounts.rename(batchrun.folder / name)
+    ended = batchrun("run", name, "-w", "Account Research", "--yes")
+    assert ended.exit_code == ExitCode.UNUSABLE
+    assert "too long" in ended.stderr
+    assert triggers_accepted(sandbox) == 0

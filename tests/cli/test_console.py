@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
     from tests.acceptance.sandbox_process import SandboxProcess
 
 COMPANY = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
+SEVERAL = """
+import json, sys
+from batchrun.cli import main
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["batchrun", *words]
+    try:
+        main()
+    except SystemExit as ended:
+        print("exit", int(ended.code or 0), flush=True)
+"""
 NAME = "Große Łódź \N{EN DASH} Ōsaka 東京 {}.csv"
 
 
@@ -44,27 +56,25 @@ def test_a_list_with_any_name_is_run_on_any_console(
     (tmp_path / name).write_text("\n".join(["Company ID,Größe", *rows]), encoding="utf-8")
     env = service.environment(tmp_path) | {"PYTHONIOENCODING": code_page}
 
-    def batchrun(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-
-    run = batchrun("run", name, "-w", "Account Research", "--yes")
-    status = batchrun("status")
-    missing = batchrun("check", "fehlt … 東京.csv", "-w", "Account Research")
-    assert run.returncode == ExitCode.INCOMPLETE, run
-    assert status.returncode == ExitCode.COMPLETED, status
-    assert missing.returncode == ExitCode.UNUSABLE, missing
-    for ended in (run, status, missing):
-        said = (ended.stdout + ended.stderr).decode(code_page)
-        assert "Traceback" not in said
-        assert "failed unexpectedly" not in said
-    said = run.stdout.decode(code_page)
+    commands = [
+        ["run", name, "-w", "Account Research", "--yes"],
+        ["status"],
+        ["check", "fehlt … 東京.csv", "-w", "Account Research"],
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-c", SEVERAL, json.dumps(commands)],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    said = ended.stdout.decode(code_page)
+    codes = [int(code) for code in re.findall(r"^exit (\d+)$", said, re.MULTILINE)]
+    assert codes == [ExitCode.INCOMPLETE, ExitCode.COMPLETED, ExitCode.UNUSABLE], ended
+    for text in (said, ended.stderr.decode(code_page)):
+        assert "Traceback" not in text
+        assert "failed unexpectedly" not in text
     assert re.search(r"lines 3, 4, 5, 6, 7, (…|\.\.\.), such as", said)
     assert (tmp_path / name).with_suffix(".results.xlsx").exists()
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from batchrun.events import Event, log_event
 from batchrun.sandbox import SandboxSettings, Scope, running
 from batchrun.service.transport import fault_for_log
 from batchrun.text import MASK, hide_secret
+from tests.acceptance.sandbox_process import COMMAND
 from tests.cli.conftest import ACME, BETA, SPEED
 from tests.engine.faults import Fault, faulty_sandbox
 
@@ -135,6 +137,19 @@ def test_an_unusable_log_file_is_refused_before_anything_is_spent(
     assert "--log-file" in ended.stderr
     assert accounts.read_bytes() == before
     assert not (batchrun.folder / "accounts.results.xlsx").exists()
+
+
+@pytest.mark.parametrize("name", ["accounts.csv", "."])
+def test_a_log_file_that_is_refused_leaves_no_traceback_at_the_end(
+    accounts: Path, name: str
+) -> None:
+    """Python closes what is left of a log when it ends."""
+    command = [*COMMAND, *RUN, "--sandbox", "--log-file", name]
+    ended = subprocess.run(
+        command, cwd=accounts.parent, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == ExitCode.UNUSABLE
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")

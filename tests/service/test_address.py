@@ -25,6 +25,7 @@ from batchrun.settings.location import checked_base_url
         "https://api.example.com/v1?key=secret",
         f"https://{'a' * 64}.example.com",
         "https://api.example.com/\x00",
+        "https://api.example .com/v1",
     ],
 )
 def test_unusable_base_urls_are_refused(base_url: str) -> None:

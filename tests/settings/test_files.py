@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,12 +106,14 @@ def test_a_file_that_may_have_come_with_the_list_can_not_say(desk: Path, line: s
     assert read_configuration(own(line)).settings  # the user's own may
 
 
-ELSEWHERE = ["../x.csv", "/tmp/x.csv", "a/b.csv", "C:\\x.csv", "a\\b.csv", ".."]
+ELSEWHERE = ["../x.csv", "/tmp/x.csv", "a/b.csv", "C:\\x.csv", "a\\b.csv", "..", "x.csv:stream.csv"]
+UNPRINTABLE = ["x\0.csv", "\x1b[2Jx.csv", "a\nb.csv", "\u202efdp.csv"]
 
 
-@pytest.mark.parametrize("name", ELSEWHERE)
+@pytest.mark.parametrize("name", ELSEWHERE + UNPRINTABLE)
 def test_a_file_beside_a_list_names_no_output_elsewhere(desk: Path, name: str) -> None:
-    assert "names a folder" in refused(desk, f"output = '{name}'").what
+    error = refused(desk, f"output = {json.dumps(name)}")
+    assert "must be a plain file name" in error.what
 
 
 @pytest.mark.parametrize(

@@ -206,3 +206,92 @@ def test_forget_erases_the_batch_and_the_uploaded_list(window: Window, site: Sit
     expect(page.get_by_role("heading", name="No lists yet")).to_be_visible()
     assert site.workspace.batches() == []
     assert [one for one in site.workspace.lists.folder.iterdir() if one.is_dir()] == []
+
+
+def test_results_have_the_titles_and_formats_of_the_workbook(
+    window: Window, site: Site, tmp_path: Path
+) -> None:
+    page = window.page
+    drop(page, SAMPLES / "salesforce_report.xlsx")
+    page.get_by_role("button", name="Run all").click()
+    done(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download workbook").click()
+    path = tmp_path / "results.xlsx"
+    download.value.save_as(path)
+    sheet = openpyxl.load_workbook(path)["Results"]
+    titles = {str(cell.value) for row in sheet.iter_rows(max_row=3) for cell in row}
+    page.locator("table.rows th a").first.click()
+    shown = page.locator("section[aria-labelledby=result]")
+    expect(shown).to_be_visible()
+    names = shown.locator("dt").all_inner_texts()
+    assert set(names) <= titles
+    assert "Last funding (USD)" in titles
+    texts = dict(zip(names, shown.locator("dd").all_inner_texts(), strict=True))
+    assert re.fullmatch(r"\d{1,3}(,\d{3})*", texts["Employees"])
+    if "Last funding (USD)" in texts:
+        assert re.fullmatch(r"\$\d{1,3}(,\d{3})*", texts["Last funding (USD)"])
+
+
+def test_rows_of_the_same_name_are_told_apart_in_the_pilot(window: Window, tmp_path: Path) -> None:
+    path = tmp_path / "twins.csv"
+    ids = (f"ece4cc84-82a7-41c8-8f2c-2dd54d995e{at:02}" for at in range(8))
+    path.write_text("Company ID,Account Name\n" + "".join(f"{one},Acme\n" for one in ids))
+    page = window.page
+    drop(page, path)
+    page.get_by_role("button", name="Try 5 rows").click()
+    expect(page.get_by_role("link", name="Acme (line 2)")).to_be_visible(timeout=RUN_MS)
+    expect(page.get_by_role("link", name="Acme (line 6)")).to_be_visible()
+
+
+def a_book_with_a_cover_sheet(path: Path) -> Path:
+    book = openpyxl.Workbook()
+    book.active.title = "Cover"  # type: ignore[union-attr]
+    book["Cover"]["A1"] = "Accounts of the fourth quarter"
+    book.create_sheet("Accounts").append(["Company ID", "Name"])
+    book["Accounts"].append(["ece4cc84-82a7-41c8-8f2c-2dd54d995e60", "Acme"])
+    book.create_sheet("Other").append(["Notes", "Name"])
+    book["Other"].append(["call back", "Acme"])
+    book.save(path)
+    return path
+
+
+def test_a_guess_is_said_with_its_control(window: Window, tmp_path: Path) -> None:
+    page = window.page
+    drop(page, SAMPLES / "duplicates_and_damage.csv")
+    guess = page.get_by_label("How the file was read")
+    expect(guess).to_contain_text("is not UTF-8; read as Windows-1252")
+    guess.get_by_role("link", name="Change “Encoding”").click()
+    page.get_by_label("Encoding").select_option(label="Western European (Windows-1252)")
+    page.get_by_role("button", name="Check again").click()
+    expect(page.get_by_label("How the file was read")).to_have_count(0)
+
+    page.goto(page.url.partition("/lists")[0])
+    drop(page, a_book_with_a_cover_sheet(tmp_path / "book.xlsx"))
+    guess = page.get_by_label("How the file was read")
+    expect(guess).to_contain_text("Sheet Accounts was read")
+    guess.get_by_role("link", name="Change “Sheet”").click()
+    page.get_by_label("Sheet").select_option("Other")
+    page.get_by_role("button", name="Check again").click()
+    expect(page.get_by_role("alert").first).to_contain_text("none holds UUIDs")
+
+
+def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(
+    window: Window, site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "quotes.csv"
+    ids = [f"ece4cc84-82a7-41c8-8f2c-2dd54d995e6{at}" for at in range(3)]
+    lines = "".join(f'{one},"Acme" Ltd "North\n' for one in ids)
+    path.write_text(f"Company ID,Name\n{lines}")
+    page = window.page
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.get_by_role("heading", name="Read it in another way")).to_be_visible()
+    said = page.locator("main").inner_text()
+    assert "Quotes are ordinary characters" in said
+    assert "--" not in said
+    page.get_by_label("Quotes are ordinary characters").check()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="The first rows")).to_be_visible()
+    page.get_by_role("button", name="Remove this list").click()
+    expect(page.get_by_role("heading", name="No lists yet")).to_be_visible()
+    assert site.workspace.lists.all() == []

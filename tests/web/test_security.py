@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 import batchrun
+from tests.settings.keyrings import MemoryKeyring, system_keyring
 from tests.web.conftest import running_site
 
 if TYPE_CHECKING:
@@ -301,3 +303,37 @@ def test_a_stranger_s_batch_is_not_continued(site: Site, tmp_path: Path) -> None
     assert site.post(f"/batches/{summary.batch_id}/resume").status_code == 303
     site.workspace.wait(30)
     assert len(site.triggers) == 2
+
+
+@pytest.mark.parametrize(
+    ("keyring", "place"),
+    [
+        (None, "a file that only your account can read"),
+        (MemoryKeyring(), "this computer&#39;s keyring"),
+    ],
+)
+def test_where_the_key_is_stored_is_said_truly(
+    site: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    keyring: MemoryKeyring | None,
+    place: str,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with system_keyring(keyring) if keyring else nullcontext(), site.client() as client:
+        assert f"It is stored in {place}" in client.get("/start").text
+
+
+def test_settings_say_how_many_requests_were_sent_today(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(SAMPLE.format(name="x"))
+    with site.client() as client:
+        assert re.search(r"Requests today</dt><dd>0 ", client.get("/settings").text)
+    batchrun.run(path, "Account Research", settings=site.workspace.settings)
+    (summary,) = batchrun.batches(settings=site.workspace.settings)
+    site.post("/settings/limits", daily="500")
+    site.workspace.use_key()  # read again
+    with site.client() as client:
+        shown = re.search(r"Requests today</dt><dd>(\d+) of 500 ", client.get("/settings").text)
+    assert shown is not None
+    assert int(shown[1]) >= summary.requests > 0
