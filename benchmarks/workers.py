@@ -2,6 +2,7 @@
 
     python -m benchmarks.workers                  all of it
     python -m benchmarks.workers --kills 20       20 batches whose workers are killed and suspended
+    python -m benchmarks.workers --kills 20 --local   the same for --workers 3 and a file journal
     python -m benchmarks.workers --journal        what the journal alone takes, by processes
     python -m benchmarks.workers --speed          rows a second with one worker and with two
 
@@ -124,18 +125,59 @@ def kills(server: PostgresServer, seed: int) -> dict[str, Any]:
             silence(journal)
             if machines.start("resume", "-o", str(folder / "out.xlsx")).wait() in {0, 3}:
                 break
-        [batch] = batchrun.batches(settings=batchrun.load_settings(journal=journal))
-        seen = report(url)
+        return {**verdict(url, journal), "kills": killed, "suspended": len(asleep)}
+
+
+def local_kills(seed: int) -> dict[str, Any]:
+    """One batch with a journal in a file, whose local processes are killed at random."""
+    chance, killed = random.Random(seed), 0
+    settings = SandboxSettings(rate_per_minute=RATE)
+    with tempfile.TemporaryDirectory() as name, running(settings, SPEED) as url:
+        folder = Path(name)
+        write_list(folder / "list.csv", ROWS)
+        journal = str(folder / "journal.db")
+        machines = Machines(folder, url, journal, SPEED)
+        run = ("run", str(folder / "list.csv"), "-w", "Account Research", "--yes")
+        started = [machines.start(*run, "--workers", "3")]
+        while report(url)["triggers_accepted"] == 0:
+            time.sleep(0.1)
+        for _ in range(ACTIONS):
+            time.sleep(chance.uniform(0.3, 2.0))
+            first = started[-1]
+            victim = chance.choice([first.pid, *children(first.pid)])
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+            killed += 1
+            if victim == first.pid:
+                first.wait()
+                started.append(machines.start("work", "--until-done"))
+        for each in started:
+            each.wait()
+        for _ in range(RESUMES):
+            if machines.start("resume", "-o", str(folder / "out.xlsx")).wait() in {0, 3}:
+                break
+            time.sleep(1)
+        return {**verdict(url, journal), "kills": killed, "suspended": 0}
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(each) for each in listed.stdout.split()]
+
+
+def verdict(url: str, journal: str) -> dict[str, int]:
+    """What the journal says, against what the sandbox has counted."""
+    [batch] = batchrun.batches(settings=batchrun.load_settings(journal=journal))
+    seen = report(url)
     completed, doubtful = batch.counts[Outcome.COMPLETED], batch.counts[Outcome.IN_DOUBT]
+    unknown = max(seen["triggers_accepted"] - completed - doubtful, 0)
     return {
         "doubled": len(seen["triggered_more_than_once"]),
-        "lost": ROWS
-        - completed
-        - doubtful
-        + max(seen["triggers_accepted"] - completed - doubtful, 0),
+        "lost": ROWS - completed - doubtful + unknown,
         "in doubt": doubtful,
-        "kills": killed,
-        "suspended": len(asleep),
     }
 
 
@@ -241,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=0, metavar="BATCHES")
+    parser.add_argument("--local", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--journal", action="store_true")
     parser.add_argument("--speed", action="store_true")
@@ -250,8 +293,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = 0
     with running_server() as server:
         for number in range(options.kills or (20 if everything else 0)):
-            found = kills(server, options.seed + number)
-            print(json.dumps({"seed": options.seed + number, **found}), flush=True)
+            seed = options.seed + number
+            found = local_kills(seed) if options.local else kills(server, seed)
+            print(json.dumps({"seed": seed, **found}), flush=True)
             in_doubt = found["in doubt"] > MOST_IN_DOUBT * (found["kills"] + found["suspended"])
             wrong += bool(found["doubled"] or found["lost"] or in_doubt)
         if options.journal or everything:
