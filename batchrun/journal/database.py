@@ -271,6 +271,8 @@ class JournalFile:
 _INCREMENTAL = 2
 PAGES_AT_ONCE = 2_000
 
+SUSPENDED_SECONDS = 60.0
+
 DEADLOCK = "40P01"
 DEADLOCK_TRIES = 5
 
@@ -323,9 +325,18 @@ def on_server(engine: Engine) -> bool:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A connection that writes, in one transaction: committed at the end of the block."""
+    """A connection that writes, in one transaction: committed at the end of the block.
+
+    If the process is suspended in the middle of it, the server ends the transaction: all others
+    would wait for its locks.
+    """
     options = _WRITING | (WRITING if on_server(engine) else _WRITING_TO_A_FILE)
     with engine.connect().execution_options(**options) as connection, connection.begin():
+        if on_server(engine):
+            milliseconds = round(SUSPENDED_SECONDS * 1_000)
+            connection.exec_driver_sql(
+                f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+            )
         yield connection
 
 
