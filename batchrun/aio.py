@@ -89,7 +89,7 @@ async def check(
     """What `run` would do and cost; nothing is triggered.
 
     Args:
-        source: Path of a list (a workbook or CSV), a DataFrame, or a whole `Request`.
+        source: Path of a list (a file, or a folder of files), a DataFrame, or a whole `Request`.
         workflow: Id or name of the workflow; left out where a `Request` names it.
         with_credits: Ask for the credits left, too, which is one more request.
         settings: Key, address and so on; ``None`` reads them from the environment.
@@ -128,7 +128,7 @@ async def run(
     Spends without asking, unless ``confirm`` is given; look at `check` first.
 
     Args:
-        source: Path of a list (a workbook or CSV), a DataFrame, or a whole `Request`.
+        source: Path of a list (a file, or a folder of files), a DataFrame, or a whole `Request`.
         workflow: Id or name of the workflow; left out where a `Request` names it.
         output: Where the results go (.xlsx, .csv, .jsonl, .parquet); ``None`` for
             ``NAME.results.xlsx`` beside the list, or for no file when the list is a DataFrame.

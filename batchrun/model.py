@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.errors import UsageError
@@ -134,6 +135,9 @@ class Row:
     cells: tuple[Cell, ...]
 
 
+_LINES_AT_ONCE = 10_000
+
+
 def is_stored(cells: npt.NDArray[np.object_] | StoredCells) -> TypeIs[StoredCells]:
     """Whether the cells of a list are on disk."""
     return hasattr(cells, "rows")
@@ -184,7 +188,9 @@ class Table:
     def rows(self) -> Iterator[Row]:
         """Yield the rows in file order."""
         cells = self.cells.rows() if is_stored(self.cells) else zip(*self.cells, strict=True)
-        return map(Row, self.lines.tolist(), cells)
+        starts = range(0, len(self.lines), _LINES_AT_ONCE)
+        lines = (self.lines[start : start + _LINES_AT_ONCE].tolist() for start in starts)
+        return map(Row, chain.from_iterable(lines), cells)
 
     def row(self, number: int) -> Row:
         """One row; 0 is the first."""

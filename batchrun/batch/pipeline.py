@@ -180,20 +180,7 @@ async def run(
 ) -> Report | None:
     """Run a workflow for each row of a list and write the workbook.
 
-    Args:
-        request: What to do.
-        settings: Key, rate and so on; ``None`` reads them from the environment.
-        output: Where the results go (.xlsx, .csv, .jsonl); ``None`` for
-            ``NAME.results.xlsx`` beside the list, or for no file when the list is a DataFrame.
-        limit: The most jobs to trigger now.
-        again: Run everything again although the same batch has finished.
-        confirm: Asked with the plan, and with the unfinished batch that would go on, before
-            anything is spent.
-        on_progress: Called after each step; ``None`` for no calls.
-        control: Stops it early.
-        form: How and how often the results are written; ``None`` for the usual way.
-        with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
-            ``limit``. Each is one more request.
+    The parameters are those of `batchrun.aio.run`.
 
     Returns:
         The report, or ``None`` when ``confirm`` said no.
@@ -265,24 +252,12 @@ async def resume(
     form: workbook.Form | None = None,
     trusted: bool = False,
 ) -> Report:
-    """Go on with a batch where it stopped, whatever stopped it.
+    """Continue a batch, or send jobs of it again.
 
-    Args:
-        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
-        settings: As in `run`; the service's address is the batch's own unless it is given
-            explicitly.
-        output: Where the results go; ``None`` for where they went before.
-        limit: The most jobs to trigger now.
-        retry: Outcomes whose jobs are sent again; what was not sent yet then waits.
-        again: Numbers of jobs to send again, whatever their outcome, and how often
-            each had been when the user decided; what was not sent yet then waits.
-        only: Numbers of the jobs that may be triggered beside those; ``None`` for all.
-        decide: Asked about the rows that are in doubt, where there are any.
-        on_progress: Called after each step; ``None`` for no calls.
-        control: Stops it early.
-        form: How and how often the results are written; ``None`` for the usual way.
-        trusted: Go on although the batch was started with a key, or writes to a place, that this
-            machine does not know: the caller knows where the journal comes from.
+    The parameters are those of `batchrun.aio.resume`, with ``decide`` for ``in_doubt``, and two
+    that leave the jobs that were never sent waiting: ``retry`` sends all jobs with an outcome
+    again; ``again`` sends single jobs, by number, unless they were sent more often than the value
+    says.
 
     Raises:
         BatchrunError: As in `run`; the batch is of another service.

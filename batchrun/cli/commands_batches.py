@@ -43,11 +43,9 @@ from batchrun.cli.options import (
     with_option_groups,
 )
 from batchrun.cli.output import (
-    LABEL,
     Whole,
     begin_log_block,
     is_screen,
-    mark_of,
     print_exact,
     print_lines,
     print_text,
@@ -501,40 +499,26 @@ def _any_outcome(word: str) -> Outcome:
 def show_live(looks: Iterable[Sequence[str]]) -> None:
     """Show a status until it is final, or until Ctrl-C.
 
+    Without a terminal, it is printed again when it changes.
+
     Args:
         looks: The lines of each status.
     """
-    picture = _Picture()
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    shown: Sequence[str] = ()
     try:
-        for lines in looks:
-            picture.draw(lines)
+        if not is_screen(sys.stdout):
+            for lines in looks:
+                if lines != shown:
+                    print_lines([*([""] if shown else []), *lines])
+                shown = lines
+            return
+        with Live(console=Console(highlight=False), auto_refresh=False) as live:
+            for lines in looks:
+                text = visible(runnable_commands("\n".join(lines)))
+                live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
     except KeyboardInterrupt:  # the user stops watching; the batch goes on
         return
-
-
-class _Picture:
-    """Lines on standard output that replace the last ones.
-
-    Without a terminal, they are printed again when they change.
-    """
-
-    def __init__(self) -> None:
-        self._shown: list[str] = []
-
-    def draw(self, lines: Sequence[str]) -> None:
-        if not is_screen(sys.stdout):
-            if list(lines) != self._shown:
-                print_lines([*([""] if self._shown else []), *lines])
-            self._shown = list(lines)
-            return
-        # A line that the terminal wraps itself would be two to go back over.
-        width, mark = room_of(sys.stdout), mark_of(sys.stdout)
-        back = f"\x1b[{len(self._shown)}A\r\x1b[J" if self._shown else ""
-        self._shown = [_cut(visible(runnable_commands(line)), width, mark) for line in lines]
-        typer.echo(back + "\n".join(self._shown))
-
-
-def _cut(line: str, width: int, mark: str) -> str:
-    """As `one_line`, with the blanks behind the label."""
-    label, rest = line[:LABEL], line[LABEL:]
-    return label + one_line(rest, width - len(label), mark) if rest else label

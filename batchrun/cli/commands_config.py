@@ -292,7 +292,7 @@ def show_configuration(
         f"{one.name} {masked_end(one.end)} for {one.base_url} ({one.kept})"
         for one in stored.all().values()
     ]
-    print_text(f"Profiles:  {'; '.join(known) or 'none; keep a key with: batchrun login'}")
+    print_text(f"Profiles:  {'; '.join(known) or 'none; save a key with: batchrun login'}")
 
 
 def _as_in_the_sandbox(
@@ -497,12 +497,12 @@ def welcome() -> None:
     if stored is None and not given_key(settings):
         others = ", ".join(stored_profiles().all())
         lines += [
-            f"Keys are kept under: {others}. Name one with --profile or BATCHRUN_PROFILE."
+            f"Keys are saved as: {others}. Choose one with --profile or BATCHRUN_PROFILE."
             if others
-            else "There is no key yet.",
+            else "There is no API key yet.",
             "  batchrun web      open batchrun in your browser; practice there without a key",
-            "  batchrun demo     run an invented list on this machine: no key, no cost",
-            "  batchrun login    keep your key",
+            "  batchrun demo     run a made-up list on this computer: no key, no cost",
+            "  batchrun login    save your API key",
         ]
     else:
         whose = "PGAI_API_KEY" if stored is None else f"profile {stored.name}"
@@ -526,8 +526,8 @@ def _unfinished(settings: Settings) -> list[str]:
         return []
     command = f"batchrun resume {found.batch_id}"
     if len(command) <= COMMANDS:
-        return [f"  {command:{COMMANDS}}  go on with {found.source.name}"]
-    return [f"  {command}", f"  {'':{COMMANDS}}  go on with {found.source.name}"]
+        return [f"  {command:{COMMANDS}}  continue {found.source.name}"]
+    return [f"  {command}", f"  {'':{COMMANDS}}  continue {found.source.name}"]
 
 
 def newest_unfinished(settings: Settings) -> BatchSummary | None:

@@ -400,8 +400,8 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
         return ""
     words = f"{_amounts(credits_left.remaining)} left"
     if jobs:
-        paid = "the job is" if jobs == 1 else f"each of the {jobs:,} jobs is"
-        words += f"; {paid} paid for"
+        each = "the job" if jobs == 1 else f"each of the {jobs:,} jobs"
+        words += f"; {each} costs credits"
     return words
 
 

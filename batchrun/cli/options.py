@@ -84,7 +84,11 @@ Batch: TypeAlias = Annotated[
 
 List: TypeAlias = Annotated[
     Path,
-    typer.Argument(metavar="FILE", help="The list: a workbook or CSV.", rich_help_panel=THE_LIST),
+    typer.Argument(
+        metavar="FILE",
+        help="The list: a workbook, CSV or Parquet; or a folder of them.",
+        rich_help_panel=THE_LIST,
+    ),
 ]
 Workflow: TypeAlias = Annotated[
     str | None,

@@ -94,7 +94,7 @@ class Stopper:
     def run(self, work: Coroutine[Any, Any, Ended]) -> Ended:
         """Run to the end, or until it is stopped at once: then the command ends as paused.
 
-        Where no batch had begun there is none to go on with, and it ends as interrupted.
+        If no batch had started, it ends as interrupted.
         """
 
         async def cancellable() -> Ended:

@@ -2,8 +2,8 @@
 
 The process that holds the batch (`lease`) cuts it into slices. Workers claim one after another; a
 single process is the only worker. Only the holder of a slice may trigger its jobs (`jobs`). A
-worker that dies leaves its slices to the others: who claims one puts the triggers that were being
-sent in doubt.
+worker that dies leaves its slices to the others: the one that claims a slice puts the
+triggers that were being sent there in doubt.
 """
 
 from __future__ import annotations

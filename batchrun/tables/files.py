@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from batchrun.errors import InputError
 from batchrun.tables.archive import RAISED
 from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container
-from batchrun.tables.html import read_page
+from batchrun.tables.html import read_page, read_tables
 from batchrun.tables.isolated import open_book
 from batchrun.tables.options import LoadOptions
+from batchrun.tables.parquet import read_parquet
+from batchrun.tables.several import files_of, load_several
 from batchrun.tables.text import read_rows, read_text
 from batchrun.tables.workbooks import read_workbook
 from batchrun.text import visible
@@ -35,10 +37,11 @@ MENTION_BYTES = 256 * 1024
 def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any) -> Table:
     """Read a list from a file; the bytes decide what it is, not the name.
 
-    CSV and its kin, XLSX, XLSM, XLS, XLSB, ODS, and web pages with a table that CRMs name .xls.
+    CSV and its kin, XLSX, XLSM, XLS, XLSB, ODS, Parquet, and web pages with a table that CRMs name
+    .xls. Files with the same columns may be read as one list.
 
     Args:
-        path: The file.
+        path: The file; or a folder, or a pattern such as ``exports/*.csv``, for several.
         options: How to read it.
         given: Fields of ``LoadOptions`` to set besides, such as ``sheet="Accounts"``.
 
@@ -48,8 +51,12 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
     Raises:
         InputError: The file can't be read, is of a kind that is not supported, or is no table.
     """
+    options = replace(options, **given)
     try:
-        table = _load(Path(path), replace(options, **given))
+        if files := files_of(Path(path)):
+            table = load_several(Path(path), files, lambda file: _load(file, options))
+        else:
+            table = _load(Path(path), options)
     except InputError as error:
         # names of files, sheets and parts may hold anything: no line breaks, no terminal codes
         what, hint = _one_line(error.what), _one_line(error.hint)
@@ -81,7 +88,8 @@ def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
 
     Args:
         file: Its path.
-        mention: What its sheets must mention; they are not read where it is not found.
+        mention: What its sheets must mention, in small letters; they are not read where it is not
+            found, in capitals or not.
         limits: What it is held to.
 
     Raises:
@@ -93,13 +101,18 @@ def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
         head = stream.read(HEAD_BYTES)
         if not is_container(head) and detect_format(head, file.name) is Format.TEXT:
             head += stream.read(MENTION_BYTES)
-            wide = mention.encode("utf-16-le")
-            found = mention.encode() in head or wide in head or wide[1:] + b"\0" in head
+            wide, lowered = mention.encode("utf-16-le"), head.lower()
+            found = mention.encode() in lowered or wide in lowered or wide[1:] + b"\0" in lowered
             options = LoadOptions(limits=limits)
             blocks = read_rows(stream, file, options) if found else iter(())
             yield RawFile({}, iter([(file.name, blocks)] if found else []))
             return
         raw = head + stream.read()
+        if not is_container(head) and detect_format(head, file.name) is Format.HTML:
+            tables = read_tables(raw, file, LoadOptions(limits=limits))
+            named = ((str(number), iter([rows])) for number, rows in enumerate(tables, start=1))
+            yield RawFile({}, named)
+            return
     with open_book(raw, file.name, limits) as book:
         found = bool(book.properties) or book.mentions(mention)
         filled = (each for each in book.sheets if found and book.filled(each))
@@ -122,11 +135,7 @@ def _load(file: Path, options: LoadOptions) -> Table:
         raise InputError(
             f"There is no file {file}.", "Check the name and the folder, then try again."
         ) from error
-    except IsADirectoryError as error:
-        raise _is_folder(file) from error
     except OSError as error:
-        if file.is_dir():  # Windows refuses to open a folder with PermissionError
-            raise _is_folder(file) from error
         raise InputError(
             f"{file} can't be read: {error.strerror or error}.",
             "Check that you may read it and that no other program has it locked.",
@@ -150,6 +159,8 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
             )
         case Format.TEXT:
             return read_text(stream, file, options)
+        case Format.PARQUET:
+            return read_parquet(raw + stream.read(), file, options)
         case Format.HTML:
             return read_page(raw + stream.read(), file, options)
         case _:
@@ -164,7 +175,3 @@ def _refuse_large(file: Path, limits: LoadLimits) -> None:
             f" more than {limits.file_bytes / 1024**2:,.0f}.",
             RAISED,
         )
-
-
-def _is_folder(file: Path) -> InputError:
-    return InputError(f"{file} is a folder, not a file.", "Name the list inside it.")

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from batchrun.tables.archive import Archive
 
 ZIP_MAGIC = b"PK\x03\x04"
+PARQUET_MAGIC = b"PAR1"
 OLE_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")  # [MS-CFB] 2.2
 
 SAVE_AS = "Open it in the program it comes from and save it as .xlsx or CSV."
 
 MAGIC_NAMES = (
     (b"%PDF-", "a PDF document"),
-    (b"PAR1", "a Parquet file"),
     (b"SQLite format 3", "a SQLite database"),
     (b"{\\rtf", "a rich text document"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -95,6 +95,7 @@ class Format(Enum):
     ODS = "ods"
     HTML = "html"
     XML_2003 = "xml"
+    PARQUET = "parquet"
 
 
 def is_container(head: bytes) -> bool:
@@ -112,6 +113,8 @@ def detect_format(head: bytes, name: str) -> Format:
     Raises:
         InputError: It is something known that can't be read; the message says what.
     """
+    if head.startswith(PARQUET_MAGIC):
+        return Format.PARQUET
     kind = next((kind for magic, kind in MAGIC_NAMES if head.startswith(magic)), None)
     text = _ascii_head(head)
     if kind is None and _HTML.match(text):

@@ -38,7 +38,7 @@ MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
 UNREADABLE = "Open it in the program it comes from and save it as .xlsx or CSV."
 _START = "import sys; sys.path += sys.argv[1:]; from batchrun.tables.isolated import main; main()"
-_NEEDED = ("batchrun", "python_calamine", "olefile", "defusedxml")
+_NEEDED = ("batchrun", "python_calamine", "olefile", "defusedxml", "pyarrow", "numpy")
 _KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 
 

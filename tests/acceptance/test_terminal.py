@@ -369,23 +369,15 @@ def test_batches_are_a_table_on_a_terminal_and_whole_lines_in_a_pipe(
     assert len(piped) == 1
     assert piped[0].endswith(f"list: {tmp_path / 'accounts.csv'}  workbook: {workbook}")
     batch_id = piped[0].split()[0]
-    for columns, left_out in (
-        (200, ""),
-        (90, ""),
-        (70, "workbook"),
-        (40, "workflow, list, workbook"),
-    ):
+    for columns in (200, 90, 70, 40):
         with terminal("batches", env=env, cwd=tmp_path, columns=columns) as screen:
             screen.ended()
-            header, row, *more = (line for line in screen.lines if line)
+            header, row, *_ = (line for line in screen.lines if line)
+            assert max(map(len, screen.lines)) <= columns
         assert row.startswith(batch_id)
         assert "24/24" in row
         assert header.split()[:3] == ["batch", "age", "rows"]
-        assert (workbook in row) == (columns == 200)
-        assert row.endswith("accounts.results.xlsx") == (not left_out)
-        said = " ".join(more)
-        told = f"The window is too narrow for: {left_out}. See: batchrun status BATCH"
-        assert said == (told if left_out else "")
+        assert ("accounts.csv" in row) == (columns >= 70)
 
 
 @pytest.mark.parametrize("columns", [80, 62])

@@ -183,7 +183,7 @@ def test_a_file_beside_a_list_does_not_choose_who_pays(
 def test_without_a_command_and_key_it_names_login_and_demo(batchrun: CommandLine) -> None:
     ended = batchrun()
     assert ended.exit_code == ExitCode.COMPLETED
-    for words in ("no key yet", "batchrun login", "batchrun demo", "batchrun --help"):
+    for words in ("no API key yet", "batchrun login", "batchrun demo", "batchrun --help"):
         assert words in ended.stdout
     assert len(ended.stdout.splitlines()) <= 12
 

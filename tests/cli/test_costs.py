@@ -97,8 +97,8 @@ def test_a_day_with_enough_quota_has_no_pause() -> None:
         (None, ""),
         (Credits(), ""),
         (Credits(refused=True), "not shown to this key (it lacks the scope org_settings:read)"),
-        (Credits({"research": 1240}), "1,240 credits left; each of the 95 jobs is paid for"),
-        (Credits({"a": 1.5, "b": 2}), "a 1.5, b 2 credits left; each of the 95 jobs is paid for"),
+        (Credits({"research": 1240}), "1,240 credits left; each of the 95 jobs costs credits"),
+        (Credits({"a": 1.5, "b": 2}), "a 1.5, b 2 credits left; each of the 95 jobs costs credits"),
     ],
 )
 def test_credits_are_shown_if_they_are_known(known: Credits | None, words: str) -> None:
@@ -106,7 +106,7 @@ def test_credits_are_shown_if_they_are_known(known: Credits | None, words: str) 
 
 
 def test_a_single_job_is_in_the_singular() -> None:
-    assert credits_words(Credits({"research": 1}), 1) == "1 credit left; the job is paid for"
+    assert credits_words(Credits({"research": 1}), 1) == "1 credit left; the job costs credits"
     assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1))
 
 

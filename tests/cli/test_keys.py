@@ -57,7 +57,7 @@ def test_profile_names_are_listed_when_there_is_no_default_profile(
     batchrun: CommandLine, service: str
 ) -> None:
     login(batchrun, KEY, "--base-url", service, "--profile", "work")
-    assert "Keys are kept under: work." in batchrun().stdout
+    assert "Keys are saved as: work." in batchrun().stdout
     assert_refused(
         batchrun("workflows"), ExitCode.UNUSABLE, "no profile default", "BATCHRUN_PROFILE: work"
     )

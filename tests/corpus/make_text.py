@@ -317,7 +317,6 @@ def other_kinds() -> Iterator[Case]:
         ("pdf.csv", b"%PDF-1.7\n", "a PDF"),
         ("png.xlsx", b"\x89PNG\r\n\x1a\n", "a picture"),
         ("gzip.csv", gzip.compress(csv(PLAIN).encode(), mtime=0), "a gzip archive"),
-        ("parquet.csv", b"PAR1\x15\x04", "a Parquet file"),
         ("sqlite.csv", b"SQLite format 3\0", "a SQLite database"),
         ("rtf.xls", b"{\\rtf1 x}", "a rich text document"),
         ("json.csv", b'[{"company_id": "x"}]', "a JSON file"),

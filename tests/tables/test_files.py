@@ -79,11 +79,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert caught.value.exit_code is ExitCode.UNUSABLE
 
 
-def test_a_folder_is_not_a_list(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a folder"):
-        load(tmp_path)
-
-
 def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.csv"
     file.touch()

@@ -1,0 +1,154 @@
+"""Parquet files, read in the process of isolated.py like workbooks."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from batchrun.errors import InputError
+from batchrun.installation import install_hint
+from batchrun.model import Cell, Table, TableSource
+from batchrun.tables.books import Content
+from batchrun.tables.formats import Format
+from batchrun.tables.frames import RowCollector, blank_rows_notice, check_header
+from batchrun.tables.isolated import open_book
+from batchrun.tables.sheets import BLOCK_ROWS, Sheet
+from batchrun.tables.xlsx import refuse_far
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchrun.tables.options import LoadLimits, LoadOptions
+
+
+def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
+    """Read a Parquet file; the names of its columns are line 1.
+
+    Args:
+        raw: The whole file.
+        file: Its path; only named, not opened.
+        options: What it is held to.
+
+    Raises:
+        InputError: It is damaged or holds no rows, or the library for it is not installed.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise InputError(
+            f"{file.name} is a Parquet file, and the library that reads it is not installed.",
+            install_hint("parquet"),
+        )
+    if options.sheet is not None:
+        raise InputError(
+            f"{file.name} is a Parquet file and has no sheet {options.sheet!r}.",
+            "Leave the sheet out, or name the workbook.",
+        )
+    with open_book(raw, file.name, options.limits) as book:
+        blocks = book.read(book.sheets[0]).blocks
+        lines, rows = next(blocks)
+        names = tuple(str(name) for name in rows[0])
+        collector = RowCollector(file.name, len(names), None)
+        collector.add_block(lines[1:], rows[1:])
+        for numbers, block in blocks:
+            collector.add_block(numbers, block)
+    source = TableSource(
+        file.name,
+        str(file.absolute()),
+        Format.PARQUET.value,
+        header_line=1,
+        notices=tuple(blank_rows_notice(collector.blank_rows)),
+    )
+    check_header(source, names, 1, len(collector))
+    return Table(source, names, collector.cells(), collector.lines())
+
+
+class ParquetReader:
+    """A Parquet file as a workbook of one sheet.
+
+    Raises:
+        InputError: It is damaged, or has more cells than it may have.
+    """
+
+    format = Format.PARQUET
+
+    def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        self._name = name
+        pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+        try:
+            self._file = parquet.ParquetFile(pyarrow.BufferReader(raw))
+            self._names = [str(each) for each in self._file.schema_arrow.names]
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise _damaged(name) from error
+        rows = self._file.metadata.num_rows
+        if len(self._names) * rows > limits.cells:
+            refuse_far(name, "", rows, len(self._names), limits)
+        self.sheets = [Sheet("")]
+
+    def properties(self) -> dict[str, str]:
+        """None that batchrun writes."""
+        return {}
+
+    def filled(self, sheet: Sheet) -> bool:
+        """Whether it holds any row."""
+        del sheet
+        return bool(self._file.metadata.num_rows)
+
+    def mentions(self, text: str) -> bool:
+        """Whether a column's name has this text in it."""
+        return any(text in name.lower() for name in self._names)
+
+    def read(self, sheet: Sheet) -> Content:
+        """Its rows, below one with the names of the columns."""
+        del sheet
+        return Content(self._rows(), 1, [])
+
+    def _rows(self) -> Iterator[list[Cell]]:
+        import pyarrow
+
+        yield list(self._names)
+        try:
+            for batch in self._file.iter_batches(BLOCK_ROWS, use_threads=False):
+                columns = [_cells(column) for column in batch.columns]
+                yield from map(list, zip(*columns, strict=True))
+        except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+            raise _damaged(self._name) from error
+
+
+def _damaged(name: str) -> InputError:
+    what = f"{name} is a Parquet file that can't be read: it is damaged."
+    return InputError(what, "Export it again.")
+
+
+def _cells(column: Any) -> list[Cell]:
+    import pyarrow
+
+    if pyarrow.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pyarrow.timestamp("us", column.type.tz), safe=False)
+    if pyarrow.types.is_duration(column.type) and column.type.unit == "ns":
+        column = column.cast(pyarrow.duration("us"), safe=False)
+    return [_cell(each) for each in column.to_pylist()]
+
+
+def _cell(value: object) -> Cell:  # noqa: PLR0911 - one for each type
+    match value:
+        case float() if value != value:  # noqa: PLR0124 - NaN stands for a missing value
+            return None
+        case None | str() | bool() | int() | float() | datetime() | date() | time() | timedelta():
+            return value
+        case bytes():
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return value.hex()
+        case Decimal() if value == value.to_integral_value() and value.as_tuple().exponent == 0:
+            return int(value)
+        case list() | dict():
+            return json.dumps(value, ensure_ascii=False, default=str)
+        case _:
+            return str(value)

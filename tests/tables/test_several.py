@@ -1,0 +1,122 @@
+"""Several files are one list; Parquet files are lists too."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from batchrun.errors import InputError
+from batchrun.model import Role
+from batchrun.tables import find_roles, frames, load
+from tests.tables.files import OTHER_UUID, UUID, cells, lines, write_workbook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = "Company ID,Name"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two lists, and what is no list."""
+    found = tmp_path / "exports"
+    (found / "old").mkdir(parents=True)
+    (found / "a.csv").write_text(f"{HEADER}\n{UUID},Acme\n", encoding="utf-8")
+    write_workbook(found / "b.xlsx", {"S": [["Company ID", "Name"], [OTHER_UUID, "Bay"]]})
+    for name in ("_SUCCESS", ".hidden.csv", "notes.md", "a.results.csv", "~$b.xlsx"):
+        (found / name).write_text("x", encoding="utf-8")
+    return found
+
+
+@pytest.mark.parametrize("pattern", ["", "*.*", "[ab].*"])
+@pytest.mark.parametrize("held", [-1, 10**9])
+def test_the_files_of_a_folder_or_pattern_are_one_list(
+    folder: Path, pattern: str, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "MOST_HELD_CELLS", held)
+    if pattern == "*.*":
+        (folder / "notes.md").unlink()
+    table = load(folder / pattern)
+    assert table.header == ("Company ID", "Name")
+    assert cells(table) == [[UUID, "Acme"], [OTHER_UUID, "Bay"]]
+    assert lines(table) == [2, 4]
+    assert "2 files read as one list" in table.source.notices[0]
+    assert "a.csv 1-2; b.xlsx 3-4" in table.source.notices[0]
+    assert table.source.path is not None
+    assert "*" not in table.source.path
+
+
+def test_a_file_with_other_columns_is_named(folder: Path) -> None:
+    (folder / "c.csv").write_text(f"Company ID,City\n{UUID},Ulm\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"c\.csv has other columns than a\.csv \(missing: Name;"):
+        load(folder)
+    (folder / "c.csv").write_text(f"Name,Company ID\nAcme,{UUID}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="the order of its columns"):
+        load(folder)
+
+
+def test_a_fault_in_one_file_is_said_with_its_name(folder: Path) -> None:
+    (folder / "c.csv").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match=r"c\.csv is empty"):
+        load(folder)
+
+
+def test_a_folder_without_lists_is_refused(folder: Path) -> None:
+    for path in (folder / "old", folder / "*.tsv"):
+        with pytest.raises(InputError, match="has no list in it"):
+            load(path)
+
+
+def test_a_wide_row_of_one_file_is_no_other_column(folder: Path) -> None:
+    (folder / "a.csv").write_text(f"{HEADER}\n{UUID},Acme,more\n", encoding="utf-8")
+    table = load(folder)
+    assert table.header == ("Company ID", "Name", "")
+    assert cells(table) == [[UUID, "Acme", "more"], [OTHER_UUID, "Bay", None]]
+
+
+def test_a_parquet_file_is_read_with_its_types(tmp_path: Path) -> None:
+    moment = datetime(2026, 5, 1, 10, tzinfo=UTC)
+    columns = {
+        "Company ID": pa.array([UUID, OTHER_UUID]).dictionary_encode(),
+        "Count": pa.array([1, None], pa.int16()),
+        "Share": pa.array([0.5, float("nan")]),
+        "Price": pa.array([Decimal("1.50"), Decimal("2.00")]),
+        "Since": pa.array([date(2026, 5, 1), None]),
+        "At": pa.array([moment, None], pa.timestamp("ns", "UTC")),
+        "Tags": pa.array([["a", "ä"], None]),
+        "Raw": pa.array([b"x", b"\xff"]),
+        "": pa.array(["", "x"]),
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "list.csv")
+    table = load(tmp_path / "list.csv")
+    assert table.header == tuple(columns)
+    assert cells(table) == [
+        [UUID, 1, 0.5, "1.50", date(2026, 5, 1), moment, '["a", "ä"]', "x", ""],
+        [OTHER_UUID, None, None, "2.00", None, None, None, "ff", "x"],
+    ]
+    assert lines(table) == [2, 3]
+    assert find_roles(table) == {Role.COMPANY: 0}
+    assert table.source.format == "parquet"
+
+
+def test_a_parquet_file_that_can_not_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "list.parquet"
+    pd.DataFrame({"Company ID": [UUID]}).to_parquet(file)
+    with pytest.raises(InputError, match="has no sheet 'S'"):
+        load(file, sheet="S")
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], b"PAR1", whole[:40] + b"\0" * 40 + whole[80:]):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match=r"damaged|can't be read"):
+            load(file)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(InputError, match="the library that reads it is not installed"):
+        load(file)
