@@ -4,6 +4,7 @@
     python -m benchmarks.workers --kills 20       20 batches whose workers are killed and suspended
     python -m benchmarks.workers --kills 20 --local   the same for --workers 3 and a file journal
     python -m benchmarks.workers --journal        what the journal alone takes, by processes
+    python -m benchmarks.workers --quota          whether 1, 2 and 4 keep and use 600 a minute
     python -m benchmarks.workers --speed          rows a second with one worker and with two
 
 Real processes of the command line, the sandbox, and a PostgreSQL server on loopback. Prints a
@@ -36,7 +37,7 @@ from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
 from batchrun.model import Execution, ExecutionStatus, Outcome, Role, Workflow
 from batchrun.plan import Parameters, make_plan
-from batchrun.sandbox import SandboxSettings, running
+from batchrun.sandbox import Faults, SandboxSettings, running
 from batchrun.tables import from_frame
 from benchmarks.live import sandbox
 from tests.postgres import running_server
@@ -51,6 +52,7 @@ MOST_IN_DOUBT = 64
 ROWS = 300
 SPEED = 10.0
 RATE = 600
+RATE_SPEED = 6.0
 ACTIONS = 4
 RESUMES = 10
 
@@ -74,15 +76,20 @@ class Machines:
         }
         self._number = 0
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a command on a new machine."""
+    def start(self, *arguments: str, output: bool = False) -> subprocess.Popen[bytes]:
+        """Start a command on a new machine; its output can be read if wanted."""
         self._number += 1
         home = self._folder / f"machine-{self._number}"
         home.mkdir()
         env = self._env | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
         nothing = subprocess.DEVNULL
         return subprocess.Popen(
-            [*COMMAND, *arguments], env=env, cwd=home, stdin=nothing, stdout=nothing, stderr=nothing
+            [*COMMAND, *arguments],
+            env=env,
+            cwd=home,
+            stdin=nothing,
+            stdout=subprocess.PIPE if output else nothing,
+            stderr=nothing,
         )
 
 
@@ -258,6 +265,25 @@ def journal_alone(server: PostgresServer, processes: int, jobs: int) -> float:
     return jobs / seconds
 
 
+def quota_kept(server: PostgresServer, workers: int, rows: int) -> dict[str, float]:
+    """What workers make of a quota of 600 requests a minute, of which the service says nothing."""
+    settings = SandboxSettings(rate_per_minute=RATE, faults=Faults(silent_quota=True))
+    with tempfile.TemporaryDirectory() as name, running(settings, RATE_SPEED) as url:
+        folder = Path(name)
+        write_list(folder / "list.csv", rows)
+        machines = Machines(folder, url, server.new_database(), RATE_SPEED)
+        run = ("run", str(folder / "list.csv"), "-w", "Account Research", "--yes")
+        more = ("--workers", str(workers), "--rate", str(RATE), "--json")
+        process = machines.start(*run, *more, output=True)
+        ended = json.loads(process.communicate()[0])
+        seen = report(url)
+    return {
+        "refused": seen["refused"],
+        "requests per row": seen["requests"] / rows,
+        "share of the rate used": seen["requests"] / (ended["seconds"] / 60 * RATE),
+    }
+
+
 def rows_a_second(server: PostgresServer, workers: int, rows: int) -> tuple[float, float]:
     """Rows a second without a quota, and seconds of CPU for 1,000 rows."""
     with (
@@ -287,9 +313,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--journal", action="store_true")
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--quota", action="store_true")
     parser.add_argument("--rows", type=int, default=4_000)
     options = parser.parse_args(arguments)
-    everything = not (options.kills or options.journal or options.speed)
+    everything = not (options.kills or options.journal or options.speed or options.quota)
     wrong = 0
     with running_server() as server:
         for number in range(options.kills or (20 if everything else 0)):
@@ -298,6 +325,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps({"seed": seed, **found}), flush=True)
             in_doubt = found["in doubt"] > MOST_IN_DOUBT * (found["kills"] + found["suspended"])
             wrong += bool(found["doubled"] or found["lost"] or in_doubt)
+        if options.quota or everything:
+            for workers in (1, 2, 4):
+                kept = quota_kept(server, workers, min(options.rows, 2_000))
+                print(json.dumps({"workers": workers, **kept}), flush=True)
         if options.journal or everything:
             for processes in (1, 2, 4):
                 speed = journal_alone(server, processes, options.rows)

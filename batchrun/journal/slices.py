@@ -238,8 +238,9 @@ class Slices:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        if not closed:
-            candidate = candidate.where(other.c.closed.is_(None))
+        is_open = other.c.closed.is_(None)
+        leads = exists().where(leases.c.batch_id == self._batch_id, leases.c.holder == self._token)
+        candidate = candidate.where(or_(is_open, leads) if closed else is_open)
         taken = (
             update(slices)
             .where(slices.c.batch_id == self._batch_id)

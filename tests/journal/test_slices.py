@@ -202,6 +202,8 @@ def test_a_closed_batch_is_only_for_the_process_that_holds_it(location: str) -> 
         assert one.open_batches() == []
         assert numbers(worker) == []
         assert numbers(one.jobs(batch_id, "key")) == [0, 1]
+        one._writer.submit(update(leases).values(holder=other._token)).result()
+        assert numbers(one.jobs(batch_id, "key")) == []
 
 
 def test_a_batch_nobody_works_on_has_no_slices_and_keeps_its_requests(location: str) -> None:
