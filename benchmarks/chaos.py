@@ -1,6 +1,6 @@
-"""A service that goes wrong in every way: do outcomes and accepted triggers still add up?
+"""A service with every kind of fault: do outcomes and accepted triggers still add up?
 
-    python -m benchmarks.chaos                     2,000 rows, 5 % of the requests of each fault
+    python -m benchmarks.chaos                     2,000 rows; each fault hits 5 % of the requests
     python -m benchmarks.chaos --rows 200 --share 0.1 --transport httpx
     python -m benchmarks.chaos --postgres          with the journal on a PostgreSQL server
 
@@ -39,7 +39,7 @@ from batchrun.sandbox import (
     create_app,
     running_app,
 )
-from batchrun.sandbox.faults import ACCEPTED_UNHEARD, FaultyApp
+from batchrun.sandbox.faults import ACCEPTED_UNHEARD, FaultyApp, read_body
 from batchrun.sandbox.server import Connections
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class StrangeService:
     """An app that gives some rows answers that are well formed and wrong.
 
     Args:
-        app: What answers otherwise.
+        app: What answers the other requests.
         service: The service itself, without faults; wrong answers are made of its right ones.
         share: Of the rows for each kind, from 0 to 0.1.
         seed: What the rows are drawn from.
@@ -104,8 +104,7 @@ class StrangeService:
         """Answer one request."""
         path = str(scope["path"])
         if path == "/v1/workflows/trigger":
-            body = await _read(receive)
-            again = _again(body, receive)
+            body, again = await read_body(receive)
             kind = self._draw(TRIGGERS, json.loads(body).get("company_id"))
             answer = await self._trigger(kind, scope, again)
         elif path.startswith("/v1/workflows/executions/"):
@@ -174,24 +173,6 @@ class StrangeService:
                 return None
 
 
-async def _read(receive: Receive) -> bytes:
-    content, more = b"", True
-    while more:
-        message = await receive()
-        content += bytes(message.get("body", b""))
-        more = message.get("more_body", False)
-    return content
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    whole = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return whole.pop() if whole else await receive()
-
-    return replayed
-
-
 async def _answer_of(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[int, bytes]:
     status, content = 0, b""
 
@@ -214,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strange", type=float, default=0.02, help="share of each strange answer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--transport", choices=("httpx", "aiohttp"), default="aiohttp")
+    parser.add_argument("--workers", type=int, default=1, help="processes that work on the batch")
     parser.add_argument("--postgres", action="store_true", help="the journal on a server")
     options = parser.parse_args(arguments)
     played: Counter[str] = Counter()
@@ -231,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Many jobs fail by design: that must not stop the triggers here.
             "BATCHRUN_STOP_AFTER_FAILURES": "0",
             "BATCHRUN_PATIENCE_SECONDS": str(PATIENCE_SECONDS),
+            "BATCHRUN_WORKERS": str(options.workers),
         }
         began = time.perf_counter()
         rows, runs = work(env, folder, options.rows, [sys.executable, *command])

@@ -1,13 +1,13 @@
-"""kill -9 at any moment: is a trigger ever sent twice, a row lost, a result on the wrong row?
+"""Kill -9 at any moment: is a trigger ever sent twice, a row lost, a result on the wrong row?
 
     python -m benchmarks.crash                     200 random moments and each named point, thrice
-    python -m benchmarks.crash --runs 10 --times 1 the same in little
+    python -m benchmarks.crash --runs 10 --times 1 fewer of both
     python -m benchmarks.crash --postgres          the journals on a PostgreSQL server
 
 Each run is a batch of its own against one sandbox: it is killed at a random moment, resumed,
-perhaps killed again, and resumed until it is done. Then its journal is held against what was
-sent, and in the end the sandbox's own count against all of them. Prints the counts; exits 1
-unless all three are zero. Needs fork (Linux, macOS).
+perhaps killed again, and resumed until it is done. Then its journal is compared with what was
+sent, and in the end all of them with what the sandbox counted. Prints the counts; exits 1 unless
+none is doubled, lost or wrong. Needs fork (Linux, macOS).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ SPEED = 200.0
 ROWS = 40
 AT_ONCE = 2
 REHEARSALS = 2
-"""Batches that are run before, to know how long one takes."""
+"""Batches that are run first, to measure how long one takes."""
 RESUMES = 50
 """A batch that is not done after this many resumes will never be."""
 
@@ -79,7 +79,7 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "answer read, not kept": ("batchrun.service.client:Client", "trigger", "after"),
     "before a commit": ("batchrun.journal.writer:JournalWriter", "_execute", "before"),
     "written, not committed": ("sqlalchemy.engine.base:RootTransaction", "commit", "before"),
-    "committed, nobody told": ("batchrun.journal.writer:JournalWriter", "_execute", "after"),
+    "committed, not reported": ("batchrun.journal.writer:JournalWriter", "_execute", "after"),
     "answer kept": ("batchrun.journal.jobs:BatchJobs", "accept", "after"),
     "poll answered, not kept": ("batchrun.service.client:Client", "poll", "after"),
     "result kept": ("batchrun.journal.jobs:BatchJobs", "finish", "after"),
@@ -89,10 +89,10 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "workbook in place": ("batchrun.workbook.target", "_put", "after"),
     "all done, journal open": ("batchrun.journal.journal:Journal", "close", "before"),
 }
-"""Named points of the code: what has happened → module and class, function, which side of it."""
+"""Named points of the code: what has happened → module and class, function, before or after it."""
 
 NOT_COUNTED = {"sent, answer not read": 1}
-"""Passes that are not meant: the first request of all asks for the list of workflows."""
+"""Passes that don't count: the first request asks for the list of workflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one batch."""
+    """How one batch ended."""
 
     kills: int
     outcomes: Counter[str]
@@ -115,7 +115,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """All batches: killed at random, at named points, and those nobody killed."""
+    """All batches: killed at random, killed at named points, and not killed."""
 
     at_random: list[Verdict]
     at_points: list[Verdict]
@@ -128,14 +128,14 @@ class Tried:
 
 
 def command(arguments: Sequence[str], folder: Path, env: dict[str, str], kill: Kill) -> None:
-    """What a killed process does: the real command line, in a fork that has it imported."""
+    """What a killed process runs: the real command line, in a fork that has imported it."""
     from batchrun.cli import main
 
     os.chdir(folder)
     os.environ.update(env)
-    said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
+    output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     if kill.point:
         inject(kill.point, kill.passes)
     sys.argv = ["batchrun", *arguments]
@@ -194,7 +194,7 @@ class Workshop:
         self.seconds = 1.0
 
     def rehearse(self) -> list[Verdict]:
-        """Find out how long a run takes that nobody kills."""
+        """Measure how long a run takes that is not killed."""
         verdicts = []
         for number in range(REHEARSALS):  # the first one also warms up
             began = time.perf_counter()
@@ -221,7 +221,7 @@ class Workshop:
         return self.batch(80_000 + number, Kill(point=point, passes=passes))
 
     def batch(self, number: int, kill: Kill, drawn: random.Random | None = None) -> Verdict:
-        """A batch from its first run to its end, killed as told and later perhaps again."""
+        """A batch from its first run to its end, killed as ``kill`` says, perhaps again later."""
         folder = self._folder / f"{number}"
         folder.mkdir()
         ids = [f"{number:08x}-e5f6-7890-abcd-{row:012x}" for row in range(ROWS)]
@@ -233,8 +233,8 @@ class Workshop:
             if code in {ExitCode.COMPLETED, ExitCode.INCOMPLETE}:
                 return self._judge(folder, ids, kills)
             if code not in {-signal.SIGKILL, ExitCode.PAUSED}:
-                said = (folder / "said.txt").read_text(encoding="utf-8", errors="replace")
-                raise AssertionError(f"exit code {code}:\n{said}")
+                output = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
+                raise AssertionError(f"exit code {code}:\n{output}")
             again = drawn is not None and drawn.random() < 0.5
             kill = Kill(drawn.uniform(0, self.seconds)) if drawn and again else Kill()
         raise AssertionError(f"not done after {RESUMES} resumes")

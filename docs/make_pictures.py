@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -18,21 +19,37 @@ from pathlib import Path
 from make_transcript import RUN, SPEED, desk_with_sandbox, on_screen
 from rich.console import Console
 from rich.text import Text
+from rich_batch import rich_batch
 
 import batchrun
 from batchrun.sandbox import SandboxSettings, running
+from batchrun.workbook.excel import write_excel
+from batchrun.workbook.layout import Audience, Shape
 
 DOCS = Path(__file__).parent
 LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
 SEED = 7
+LARGE, SMALL = 300, 5
+LARGE_PICTURES = {
+    "workbook-300.png": ("Overview", "A1:L46"),
+    "workbook-300-results.png": ("Results", "A1:AF14"),
+    "workbook-300-attention.png": ("Needs attention", "A1:H24"),
+    "workbook-300-changes.png": ("Changes", "A1:F20"),
+}
+SMALL_PICTURES = {
+    "workbook-5.png": ("Overview", "A1:L26"),
+    "workbook-5-results.png": ("Results", "A1:AB6"),
+}
+PAPERS = {"a4": 9, "letter": 1}
+"""Excel's numbers of paper sizes."""
 PICTURES = {
     "workbook.png": ("Results", "A1:W12"),
-    "workbook-overview.png": ("Overview", "A1:Q58"),
+    "workbook-overview.png": ("Overview", "A1:L46"),
     "workbook-attention.png": ("Needs attention", "A1:G13"),
     "workbook-insights.png": ("Insights", "A1:I22"),
     "workbook-columns.png": ("Columns", "A1:I36"),
 }
-DOTS_PER_INCH = 220
+DOTS_PER_INCH = 150
 TERMINAL_COLUMNS = 100
 TRIGGERS = 29
 """How many pass before the picture is taken: the bar shows a number of twenties for sure."""
@@ -45,7 +62,18 @@ def main() -> None:
         for name, (sheet, area) in PICTURES.items():
             picture(workbook, sheet, area, DOCS / name)
             print(DOCS / name)
-    terminal(DOCS / "running.svg")
+        for rows, pictures in ((LARGE, LARGE_PICTURES), (SMALL, SMALL_PICTURES)):
+            workbook = Path(folder) / f"{rows}.xlsx"
+            write_excel(rich_batch(rows), workbook, Shape(audience=Audience.PEOPLE))
+            for name, (sheet, area) in pictures.items():
+                picture(workbook, sheet, area, DOCS / name)
+                print(DOCS / name)
+            for paper, number in PAPERS.items():
+                name = f"workbook-{rows}-{paper}.png"
+                pages(workbook, number, DOCS / name)
+                print(DOCS / name)
+    if "--workbook" not in sys.argv:
+        terminal(DOCS / "running.svg")
 
 
 def terminal(target: Path) -> None:
@@ -85,19 +113,49 @@ def picture(workbook: Path, sheet: str, area: str, target: Path) -> None:
         folder = Path(name)
         one_page = folder / "page.xlsx"
         show_only(workbook, sheet, area, one_page)
-        subprocess.run(
-            [
-                "soffice",
-                f"-env:UserInstallation={(folder / 'profile').as_uri()}",
-                *("--headless", "--convert-to", "pdf", "--outdir", str(folder), str(one_page)),
-            ],
-            check=True,
-            capture_output=True,
-        )
+        to_pdf(one_page, folder)
         page = one_page.with_suffix(".pdf")
         command = ["pdftoppm", "-r", str(DOTS_PER_INCH), "-f", "1", "-l", "1", "-png"]
         subprocess.run([*command, "-singlefile", page, folder / "page"], check=True)
         trim(folder / "page.png", target)
+
+
+def pages(workbook: Path, paper: int, target: Path) -> None:
+    """Picture the first pages of a workbook as they are printed, one below the other."""
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        printed = folder / "printed.xlsx"
+        with zipfile.ZipFile(workbook) as source, zipfile.ZipFile(printed, "w") as copy:
+            for part in source.namelist():
+                text = source.read(part)
+                if part.startswith("xl/worksheets/sheet"):
+                    setup = f'<pageSetup paperSize="{paper}" '
+                    text = text.decode().replace("<pageSetup ", setup).encode()
+                copy.writestr(part, text)
+        to_pdf(printed, folder)
+        command = ["pdftoppm", "-r", "72", "-f", "1", "-l", "3", "-png"]
+        subprocess.run([*command, printed.with_suffix(".pdf"), folder / "page"], check=True)
+        images = [Image.open(each).convert("RGB") for each in sorted(folder.glob("page*.png"))]
+        width, height = images[0].size
+        joined = Image.new("RGB", (width, (height + 6) * len(images)), "gray")
+        for at, image in enumerate(images):
+            joined.paste(image, (0, at * (height + 6)))
+        joined.quantize(64).save(target, optimize=True)
+
+
+def to_pdf(workbook: Path, folder: Path) -> None:
+    """Print a workbook into a PDF of its name."""
+    subprocess.run(
+        [
+            "soffice",
+            f"-env:UserInstallation={(folder / 'profile').as_uri()}",
+            *("--headless", "--convert-to", "pdf", "--outdir", str(folder), str(workbook)),
+        ],
+        check=True,
+        capture_output=True,
+    )
 
 
 def show_only(workbook: Path, sheet: str, area: str, target: Path) -> None:

@@ -15,7 +15,8 @@ import typer
 from batchrun.cli import app
 from batchrun.errors import ExitCode
 from batchrun.settings import Settings, variable_of
-from batchrun.settings.files import WANTED, ListDefaults, known_names
+from batchrun.settings.files import ListDefaults, known_names
+from batchrun.settings.model import wanted_value
 
 PAGE = Path(__file__).parent / "reference.md"
 PLACE = re.compile(
@@ -118,7 +119,7 @@ def every_entry() -> str:
     meanings = _meanings(ListDefaults)
     lines = ["| entry | meaning | is |", "|---|---|---|"]
     lines += [
-        f"| `{name}` | {meanings[name]} | {_code(WANTED.get(name, 'a text'))} |"
+        f"| `{name}` | {meanings[name]} | {_code(wanted_value(name, ListDefaults))} |"
         for name in ListDefaults.model_fields
     ]
     lists = set(ListDefaults.model_fields)

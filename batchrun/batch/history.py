@@ -50,6 +50,7 @@ class BatchStatus:
         in_doubt: Its rows in doubt that nobody has decided about, in input order.
         rescued: Files with results that the journal could not take; ``resume`` takes them in.
         key_hash: The journal's salted hash of the key it was begun with; ``""`` where unknown.
+        workers: Whether living workers have some of its jobs.
     """
 
     summary: BatchSummary
@@ -58,10 +59,13 @@ class BatchStatus:
     in_doubt: tuple[ResultRow, ...]
     rescued: tuple[Path, ...]
     key_hash: str = ""
+    workers: bool = False
 
     @property
     def working(self) -> bool:
         """Whether anybody works on it now."""
+        if self.workers:
+            return True
         holder = self.holder
         return holder is not None and not (holder.silent(datetime.now(UTC)) or holder.has_died())
 
@@ -117,7 +121,9 @@ class BatchStatus:
 
     @property
     def _worked_on(self) -> str:
-        return f"by {self.holder.words()}" if self.holder and self.working else "by nobody now"
+        if not self.working:
+            return "by nobody now"
+        return f"by {self.holder.words()}" if self.holder else "by workers"
 
 
 @checked_arguments()
@@ -201,6 +207,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
         journal.key_begun_with(batch_id),
+        journal.slices(batch_id).others_work(),
     )
 
 

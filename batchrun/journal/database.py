@@ -268,6 +268,11 @@ class JournalFile:
         return lost(str(self.path), what)
 
 
+_INCREMENTAL = 2
+PAGES_AT_ONCE = 2_000
+
+SUSPENDED_SECONDS = 60.0
+
 DEADLOCK = "40P01"
 DEADLOCK_TRIES = 5
 
@@ -320,9 +325,18 @@ def on_server(engine: Engine) -> bool:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A connection that writes, in one transaction: committed at the end of the block."""
+    """A connection that writes, in one transaction: committed at the end of the block.
+
+    If the process is suspended in the middle of it, the server ends the transaction: all others
+    would wait for its locks.
+    """
     options = _WRITING | (WRITING if on_server(engine) else _WRITING_TO_A_FILE)
     with engine.connect().execution_options(**options) as connection, connection.begin():
+        if on_server(engine):
+            milliseconds = round(SUSPENDED_SECONDS * 1_000)
+            connection.exec_driver_sql(
+                f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+            )
         yield connection
 
 
@@ -348,6 +362,10 @@ def clock_ahead(engine: Engine) -> float:
 def compact(engine: Engine) -> None:
     """Give back what deleted rows took, so that they are in no file of the journal any more.
 
+    Their content was overwritten when they were deleted (`secure_delete`). What is left is free
+    pages: if they are most of the file the rest is copied, else they are moved to its end and cut
+    off, a few at a time, so that others can write in between.
+
     Raises:
         JournalError: Another process has the journal open at this moment.
     """
@@ -356,7 +374,16 @@ def compact(engine: Engine) -> None:
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
-        cursor.execute("VACUUM")
+        free, pages, mode = (
+            cursor.execute(f"PRAGMA {each}").fetchone()[0]
+            for each in ("freelist_count", "page_count", "auto_vacuum")
+        )
+        # A journal of an earlier batchrun did not overwrite what it deleted.
+        if mode != _INCREMENTAL or free > pages / 2:
+            cursor.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
+            cursor.execute("VACUUM")
+        while cursor.execute("PRAGMA freelist_count").fetchone()[0]:
+            cursor.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
         blocked = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         cursor.close()
     except sqlite3.Error as error:
@@ -389,6 +416,8 @@ def _make_durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")
+    cursor.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")  # no effect unless the file is new
+    cursor.execute("PRAGMA secure_delete=ON")
     mode = _keep_a_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     # macOS: fsync alone leaves data in the drive's own cache.

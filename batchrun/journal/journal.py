@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from batchrun.errors import HeldError, JournalError, JournalLostError, NoBatchError
+from batchrun.errors import (
+    BatchrunError,
+    HeldError,
+    JournalError,
+    JournalLostError,
+    NoBatchError,
+)
 from batchrun.journal.creation import (
     BatchMaker,
     batches_of,
@@ -42,7 +48,16 @@ from batchrun.journal.rescue import RescueFiles
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import EarlierRows, ResultRows, SentJob, read_sent
 from batchrun.journal.safety_copy import SafetyCopy
-from batchrun.journal.schema import JobState, attempts, batches, decode_time, jobs, meta, slices
+from batchrun.journal.schema import (
+    JobState,
+    attempts,
+    batches,
+    decode_time,
+    foreign_column,
+    jobs,
+    meta,
+    slices,
+)
 from batchrun.journal.schema import counts as kept
 from batchrun.journal.slices import Slices, open_batches
 from batchrun.journal.writer import JournalWriter
@@ -62,6 +77,7 @@ from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+    from types import TracebackType
 
     from sqlalchemy import Executable
 
@@ -101,8 +117,31 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it; an error that its own content has caused is raised as a `JournalError`."""
+        unforeseen = isinstance(error, Exception) and not isinstance(error, BatchrunError)
+        column = self._foreign_column() if unforeseen else ""
         self.close()
+        if column:
+            raise JournalError(
+                f"The journal {self.location} holds something that batchrun did not write, in "
+                f"{column}.",
+                "It is damaged, or somebody has changed it. Put a copy of it back, or name another "
+                "with --journal or BATCHRUN_JOURNAL.",
+            ) from error
+
+    def _foreign_column(self) -> str:
+        """The column with a value that batchrun never writes; ``""`` for none, or on a server."""
+        if self._file is None:
+            return ""
+        with suppress(JournalError, SQLAlchemyError), self._engine.connect() as connection:
+            return foreign_column(connection)
+        return ""
 
     def close(self) -> None:
         """Commit what is left and close the database."""

@@ -534,6 +534,56 @@ def _refuse_foreign_statements(connection: Connection, location: str) -> None:
             )
 
 
+_JSON = {
+    "workflow": ("object", "$.id", "$.name"),
+    "source": ("object", "$.name", "$.notices"),
+    "header": ("array",),
+    "roles": ("object",),
+    "parameters": ("object",),
+    "body": ("object",),
+}
+"""Columns that hold JSON: its type, and what it has at least."""
+
+_LAST_MOMENT = 260_000_000_000  # Unix seconds, shortly after the year 9999
+
+
+def foreign_column(connection: Connection) -> str:
+    """The first column of a SQLite journal with a value that batchrun never writes; or ``""``.
+
+    SQLite takes any value in any column, so a damaged or foreign file can hold anything.
+    """
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            name, without = column.name, int(bool(column.nullable))
+            valid = f"CASE WHEN {name} IS NULL THEN {without} ELSE {_is_valid(column)} END"
+            query = f"SELECT 1 FROM {table.name} WHERE NOT ({valid}) LIMIT 1"  # noqa: S608
+            if connection.exec_driver_sql(query).first():
+                return f"{table.name}.{name}"
+    return ""
+
+
+def _is_valid(column: Column[Any]) -> str:
+    """The SQL condition for a column's value that is not NULL."""
+    name = column.name
+    match column.type:
+        case Float():
+            dated = column.table is batches and name.endswith("_at")
+            most = f" AND {name} < {_LAST_MOMENT}" if dated else ""
+            return f"typeof({name}) IN ('real', 'integer') AND {name} >= 0{most}"
+        case Integer():
+            return f"typeof({name}) = 'integer' AND {name} BETWEEN 0 AND {2**53}"
+        case LargeBinary():
+            json_ = f" AND json_valid(CAST({name} AS TEXT))" if name == "cells" else ""
+            return f"typeof({name}) = 'blob'{json_}"
+    if name == "state":
+        return f"{name} IN ({', '.join(repr(state.value) for state in JobState)})"
+    if name not in _JSON:
+        return f"typeof({name}) = 'text'"
+    kind, *paths = _JSON[name]
+    has = "".join(f" AND json_type({name}, '{path}') IS NOT NULL" for path in paths)
+    return f"CASE WHEN json_valid({name}) THEN json_type({name}) = '{kind}'{has} ELSE 0 END"
+
+
 def _version(connection: Connection, location: str) -> int:
     found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
     if found is None or not found.isdecimal():

@@ -2,8 +2,8 @@
 
 The process that holds the batch (`lease`) cuts it into slices. Workers claim one after another; a
 single process is the only worker. Only the holder of a slice may trigger its jobs (`jobs`). A
-worker that dies leaves its slices to the others: who claims one puts the triggers that were being
-sent in doubt.
+worker that dies leaves its slices to the others: the one that claims a slice puts the
+triggers that were being sent there in doubt.
 """
 
 from __future__ import annotations
@@ -238,8 +238,9 @@ class Slices:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        if not closed:
-            candidate = candidate.where(other.c.closed.is_(None))
+        is_open = other.c.closed.is_(None)
+        leads = exists().where(leases.c.batch_id == self._batch_id, leases.c.holder == self._token)
+        candidate = candidate.where(or_(is_open, leads) if closed else is_open)
         taken = (
             update(slices)
             .where(slices.c.batch_id == self._batch_id)

@@ -11,7 +11,7 @@
     server.py     the app on a socket: `serve` for people, `running` for programs
     demo_list.py  an invented CRM export to run against it
 
-The contract it keeps to stands once, in ``openapi.yaml`` beside this file.
+The contract is in ``openapi.yaml`` beside this file.
 """
 
 from batchrun.sandbox.app import SandboxClock, create_app

@@ -161,11 +161,10 @@ class FaultyApp:
         if not path.startswith(("/v1/workflows/trigger", "/v1/workflows/executions/")):
             await self._app(scope, receive, send)
             return
-        body = await _body(receive)
+        body, replayed = await read_body(receive)
         request = f"{path} {body.decode('utf-8', 'replace')}"
         self._times[request] += 1
         fault = draw_fault(self._faults, self._seed, request, self._times[request])
-        replayed = _Replay(body, receive)
         if fault is None:
             await self._app(scope, replayed, send)
             return
@@ -200,27 +199,19 @@ class FaultyApp:
                 raise AssertionError("a slow answer is the app's own")
 
 
-class _Replay:
-    """A request's body again, then what follows it."""
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        if self._body is None:
-            return await self._receive()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
-
-
-async def _body(receive: Receive) -> bytes:
-    content = b""
-    while True:
+async def read_body(receive: Receive) -> tuple[bytes, Receive]:
+    """A request's body, and a way to receive it once more."""
+    content, more = b"", True
+    while more:
         message = await receive()
         content += bytes(message.get("body", b""))
-        if not message.get("more_body", False):
-            return content
+        more = message.get("more_body", False)
+    whole: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def replayed() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return content, replayed
 
 
 class _Unheard:

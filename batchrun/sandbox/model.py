@@ -85,7 +85,7 @@ class SandboxSettings:
         knows_earlier: Whether executions that an earlier sandbox accepted are completed, and not
             answered with 404.
         keys: The keys it knows, and the scopes of each.
-        faults: What goes wrong on the way to it and back.
+        faults: What goes wrong between it and its clients.
     """
 
     rate_per_minute: int | None = 60
@@ -213,7 +213,9 @@ class SandboxService:
 
     def execution(self, key: str | None, execution_id: str, now: float) -> Answer:
         """Answer ``GET /v1/workflows/executions/{execution_id}``."""
-        return self._answer("polls", key, Scope.READ, now, lambda: self._tell(execution_id, now))
+        return self._answer(
+            "polls", key, Scope.READ, now, lambda: self._state_of(execution_id, now)
+        )
 
     def credits(self, key: str | None, now: float) -> Answer:
         """Answer ``GET /v1/organization/credits``."""
@@ -265,8 +267,8 @@ class SandboxService:
             answer = _served(serve)
         else:
             answer = _error(403, f"the API key lacks the scope {scope}")
-        tells = quota is not None and not self.settings.faults.silent_quota
-        headers = quota.headers() if quota is not None and tells else {}
+        silent = self.settings.faults.silent_quota
+        headers = {} if quota is None or silent else quota.headers()
         return Answer(answer.status, answer.body, headers)
 
     def _over_quota(self, quota: KeyQuota, now: float) -> Answer:
@@ -314,7 +316,7 @@ class SandboxService:
             heappush(free_at, ends_at)
         return _Execution(trigger, workflow, starts_at, ends_at, fate.error)
 
-    def _tell(self, execution_id: str, now: float) -> Answer:
+    def _state_of(self, execution_id: str, now: float) -> Answer:
         execution = self._executions.get(execution_id) or self._of_earlier(execution_id)
         if execution is None:
             raise RefusedError(404, "execution not found")
@@ -348,7 +350,7 @@ class SandboxService:
         return _Execution(trigger, workflow, self._started_at, self._started_at, None)
 
     def _new_id(self, workflow: Workflow) -> str:
-        """A new ID; its last digit tells a later sandbox which workflow it is of."""
+        """A new ID; its last digit says which workflow it is of, for a later sandbox."""
         name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"
         digits = hashlib.sha256(name.encode()).hexdigest()[:15]
         return f"exec_{digits}{WORKFLOWS.index(workflow)}"

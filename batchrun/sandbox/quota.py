@@ -1,6 +1,6 @@
 """The quota of one key: fixed windows of a minute and of a day.
 
-The service's documentation does not tell where its windows begin. The sandbox's minute begins at
+The service's documentation does not say when its windows begin. The sandbox's minute begins at
 multiples of 60 seconds of Unix time, its day at 00:00 UTC.
 """
 
@@ -59,7 +59,7 @@ class KeyQuota:
 
     def headers(self) -> dict[str, str]:
         """The X-RateLimit headers as of the last `take`."""
-        window = self._telling()
+        window = self._described()
         return {
             "X-RateLimit-Limit": str(window.limit),
             "X-RateLimit-Remaining": str(window.remaining),
@@ -67,10 +67,10 @@ class KeyQuota:
         }
 
     def seconds_to_reset(self, now: float) -> int:
-        """Whole seconds from ``now`` until the window that the headers tell of is over."""
-        return max(1, math.ceil(self._telling().reset - now))
+        """Whole seconds from ``now`` until the window that the headers describe is over."""
+        return max(1, math.ceil(self._described().reset - now))
 
-    def _telling(self) -> _Window:
+    def _described(self) -> _Window:
         """The window the headers describe: the minute's, or the day's once the day is spent."""
         if self._day is not None and self._day.remaining == 0:
             return self._day

@@ -114,7 +114,7 @@ def running_app(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which tells when it answers."""
+    """uvicorn's server, which calls back when it accepts requests."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)

@@ -8,6 +8,7 @@ never used, and writing outside the folders in use because a journal says so.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -73,13 +74,14 @@ def agree(kind: Consent, value: str) -> None:
     if has_agreed(kind, value):
         return
     _agreed_now.add((kind, value))
-    try:
-        with _file().changing() as change:
-            found = _read(change.text)
-            found[kind] = [*found.get(kind, []), value][-MOST_REMEMBERED:]
-            change.text = json.dumps(found, indent=2)
-    except (OSError, ValueError, UsageError):
-        return
+
+    def added(text: str) -> str:
+        found = _read(text)
+        found[kind] = [*found.get(kind, []), value][-MOST_REMEMBERED:]
+        return json.dumps(found, indent=2)
+
+    with suppress(OSError, ValueError, UsageError):
+        _file().change(added)
 
 
 def _file() -> PrivateFile:

@@ -141,23 +141,6 @@ def is_plain_name(name: str) -> bool:
     return plain and PureWindowsPath(name).name == name
 
 
-WANTED = {
-    "header_row": "a whole number of at least 1",
-    "flat_depth": "a whole number of at least 1",
-    "no_header": "true or false",
-    "no_company": "true or false",
-    "no_contact": "true or false",
-    "visible_only": "true or false",
-    "lenient_ids": "true or false",
-    "csv_plain": "true or false",
-    "columns": 'a list such as ["summary", "outputs.*"]',
-    "parameters": 'a table such as [parameters] with the line depth = "comprehensive"',
-    "parameter_columns": 'a table such as [parameter_columns] with the line focus = "Focus"',
-    "rename": 'a table such as [rename] with the line "outputs.fit" = "Fit"',
-}
-"""What each entry takes that is not text."""
-
-
 FILE_NAME = "batchrun.toml"
 MOST_BYTES = 1_000_000
 
@@ -432,5 +415,5 @@ def _unusable(path: Path, error: ValidationError) -> UsageError:
     full = ".".join(str(part) for part in problem["loc"])
     return UsageError(
         f"{path}: {visible(full, '')} {problem_of(problem)}.",
-        f"Write {name} as {WANTED.get(name, 'a text')}, or leave it out.",
+        f"Write {name} as {wanted_value(name, ListDefaults)}, or leave it out.",
     )

@@ -255,22 +255,33 @@ def problem_of(error: Mapping[str, Any]) -> str:
             return _PROBLEMS.get(kind, "can't be used")
 
 
-def wanted_value(name: str) -> str:
-    """What a setting takes, in plain words."""
-    field = Settings.model_fields[name]
-    if name == "rate":
-        return "120, 120/min or unlimited"
+_EXAMPLES = {
+    "rate": "120, 120/min or unlimited",
+    "columns": 'a list such as ["summary", "outputs.*"]',
+    "parameters": 'a table such as [parameters] with the line depth = "comprehensive"',
+    "parameter_columns": 'a table such as [parameter_columns] with the line focus = "Focus"',
+    "rename": 'a table such as [rename] with the line "outputs.fit" = "Fit"',
+}
+
+
+def wanted_value(name: str, model: type[BaseModel] | None = None) -> str:
+    """What an entry takes, in plain words.
+
+    Args:
+        name: Its name.
+        model: Whose field it is; ``None`` for `Settings`.
+    """
+    field = (model or Settings).model_fields[name]
+    if name in _EXAMPLES:
+        return _EXAMPLES[name]
     if field.annotation is bool:
         return "true or false"
-    number = _NUMBERS.get(field.annotation)
-    if number is None:
-        return "a text"
-    for bound in field.metadata:
-        if hasattr(bound, "ge"):
-            return f"{number} of at least {bound.ge}"
-        if hasattr(bound, "gt"):
-            return f"{number} greater than {bound.gt}"
-    return number
+    number = _NUMBERS.get(field.annotation, "")
+    bounds = [bound for bound in field.metadata if hasattr(bound, "ge") or hasattr(bound, "gt")]
+    if not number or not bounds:
+        return number or "a text"
+    least = getattr(bounds[0], "ge", None)
+    return f"{number} of at least {least}" if least is not None else f"{number} greater than 0"
 
 
 _WITHOUT_QUOTES = re.compile(r"""\s*([\w.-]+)\s*=\s*[^\s"'\[{].*""")

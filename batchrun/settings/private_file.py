@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,20 +13,9 @@ from filelock import FileLock, Timeout
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 _LOCK_SECONDS = 10.0
-
-
-@dataclass(slots=True)
-class Change:
-    """The text of a file while it is changed.
-
-    Attributes:
-        text: What it holds; set it to what it is to hold.
-    """
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +40,8 @@ class PrivateFile:
         except FileNotFoundError:
             return ""
 
-    @contextmanager
-    def changing(self) -> Iterator[Change]:
-        """Change the text while no other process does.
+    def change(self, changed: Callable[[str], str]) -> None:
+        """Replace the text by what ``changed`` makes of it, while no other process does.
 
         Raises:
             UsageError: It can't be written.
@@ -62,9 +49,7 @@ class PrivateFile:
         try:
             make_private_folder(self.path.parent)
             with FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=0o600):
-                change = Change(self.read())
-                yield change
-                self._write(change.text)
+                self._write(changed(self.read()))
         except (OSError, Timeout) as error:
             raise UsageError(
                 f"{self.path} can't be written: {error}.",

@@ -115,12 +115,11 @@ class Profiles:
         self._change(lambda found: {key: found[key] for key in found if key != name})
 
     def _change(self, changed: Callable[[dict[str, Profile]], dict[str, Profile]]) -> None:
-        with self._file.changing() as change:
-            entries = changed(self._parsed(change.text))
-            text = json.dumps(
-                {name: _entry(profile) for name, profile in entries.items()}, indent=2
-            )
-            change.text = text
+        def changed_text(text: str) -> str:
+            entries = changed(self._parsed(text))
+            return json.dumps({name: _entry(one) for name, one in entries.items()}, indent=2)
+
+        self._file.change(changed_text)
 
     def _parsed(self, text: str) -> dict[str, Profile]:
         try:

@@ -135,7 +135,8 @@ class CalamineReader:
         """Whether a text may stand anywhere in it."""
         spellings = (text.encode(), text.encode("utf-16-le"))
         if self._archive is None:
-            return any(each in self._raw for each in spellings)
+            lowered = self._raw.lower()
+            return any(each in lowered for each in spellings)
         return any(_holds(self._archive, part, spellings) for part in self._archive.parts)
 
     def read(self, sheet: Sheet) -> Content:
@@ -242,7 +243,8 @@ def _holds(archive: Archive, part: str, texts: Sequence[bytes]) -> bool:
     before = b""
     for chunk in archive.chunks(part):
         block = before + chunk
-        if any(text in block for text in texts):
+        lowered = block.lower()
+        if any(text in lowered for text in texts):
             return True
         before = block[-256:]
     return False

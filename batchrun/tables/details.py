@@ -38,6 +38,8 @@ _UNREADABLE = (
 )
 _CHUNK_BYTES = 2**20
 MOST_PATCHES = 200_000
+MOST_HIDDEN = 65_536
+"""Hidden rows that one element of an ODS sheet may stand for; more are blank."""
 _MOST_BYTES = {Format.XLSX: 2**30, Format.ODS: 2**28}
 """Unpacked size of the sheet up to which it is looked through a second time."""
 _MOST_OTHER_BYTES = 2**26
@@ -53,7 +55,7 @@ class SheetDetails:
         values: Values by row, as (column, value), that calamine gives as others.
         negative: Cells with a negative date or time, which no program can show.
         mixed: Columns of which only some numbers are shown with leading zeros, and how.
-        traits: What else is known of a sheet of XLS or XLSB.
+        traits: What else is known of a sheet that is no XLSX.
     """
 
     merged: list[Merged] = field(default_factory=list)
@@ -237,15 +239,18 @@ def _local(tag: Any) -> str:
 _ODS_MARKS = (
     b"-spanned=",
     b'value-type="boolean"',
+    b'visibility="collapse"',
+    b'visibility="filter"',
 )
 _SHOWN_ZERO = re.compile(rb"office:value=\"[^\"]*\"[^<>]*><text:p>0\d")
 _OVERLAP = 1_000
 
 
 def _ods_details(archive: zipfile.ZipFile, sheet: str) -> SheetDetails:
-    large = archive.getinfo("content.xml").file_size > _MOST_BYTES[Format.ODS]
-    if large or not _holds(archive, "content.xml", _has_details):
+    if archive.getinfo("content.xml").file_size > _MOST_BYTES[Format.ODS]:
         return SheetDetails()
+    if not _holds(archive, "content.xml", _has_details):
+        return SheetDetails(traits=Traits())
     reader = _OdsReader()
     inside = False
     with archive.open("content.xml") as stream:
@@ -260,7 +265,8 @@ def _ods_details(archive: zipfile.ZipFile, sheet: str) -> SheetDetails:
                 reader.add_cell(element, covered=name != "table-cell")
             elif name == "table-row":
                 if inside:
-                    reader.end_row(_count(element, "number-rows-repeated"))
+                    repeated = _count(element, "number-rows-repeated")
+                    reader.end_row(repeated, _attribute(element, "visibility") or "")
                 element.clear()
     return reader.details()
 
@@ -269,7 +275,8 @@ class _OdsReader:
     """Takes the cells of a sheet one after the other."""
 
     def __init__(self) -> None:
-        self._details = SheetDetails()
+        self._traits = Traits()
+        self._details = SheetDetails(traits=self._traits)
         self._shown: dict[int, Counter[str]] = {}
         """How the numbers of a column are displayed; ``""`` for other than whole ones."""
         self._row = self._column = 1
@@ -281,7 +288,11 @@ class _OdsReader:
             self._note(element, repeated)
         self._column += repeated
 
-    def end_row(self, repeated: int) -> None:
+    def end_row(self, repeated: int, visibility: str) -> None:
+        if visibility in {"collapse", "filter"}:
+            last = self._row + min(repeated, MOST_HIDDEN)
+            self._traits.hidden_rows.update(range(self._row, last))
+            self._traits.filtered = self._traits.filtered or visibility == "filter"
         values = self._details.values.get(self._row, [])
         more = min(repeated - 1, (MOST_PATCHES - self._patches) // len(values)) if values else 0
         for row in range(self._row + 1, self._row + 1 + more):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchrun.errors import InputError
 from batchrun.tables.archive import RAISED
 from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container
-from batchrun.tables.html import read_page
+from batchrun.tables.html import read_page, read_tables
 from batchrun.tables.isolated import open_book
 from batchrun.tables.options import LoadOptions
 from batchrun.tables.parquet import read_parquet
@@ -88,7 +88,8 @@ def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
 
     Args:
         file: Its path.
-        mention: What its sheets must mention; they are not read where it is not found.
+        mention: What its sheets must mention, in small letters; they are not read where it is not
+            found, in capitals or not.
         limits: What it is held to.
 
     Raises:
@@ -100,13 +101,18 @@ def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
         head = stream.read(HEAD_BYTES)
         if not is_container(head) and detect_format(head, file.name) is Format.TEXT:
             head += stream.read(MENTION_BYTES)
-            wide = mention.encode("utf-16-le")
-            found = mention.encode() in head or wide in head or wide[1:] + b"\0" in head
+            wide, lowered = mention.encode("utf-16-le"), head.lower()
+            found = mention.encode() in lowered or wide in lowered or wide[1:] + b"\0" in lowered
             options = LoadOptions(limits=limits)
             blocks = read_rows(stream, file, options) if found else iter(())
             yield RawFile({}, iter([(file.name, blocks)] if found else []))
             return
         raw = head + stream.read()
+        if not is_container(head) and detect_format(head, file.name) is Format.HTML:
+            tables = read_tables(raw, file, LoadOptions(limits=limits))
+            named = ((str(number), iter([rows])) for number, rows in enumerate(tables, start=1))
+            yield RawFile({}, named)
+            return
     with open_book(raw, file.name, limits) as book:
         found = bool(book.properties) or book.mentions(mention)
         filled = (each for each in book.sheets if found and book.filled(each))

@@ -21,10 +21,11 @@ from batchrun.tables.roles import normalise
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from batchrun.model import Cell, Table
+    from batchrun.tables.build import Block
     from batchrun.tables.options import LoadOptions
 
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
@@ -128,13 +129,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         InputError: The page holds no table, or not the one that is wanted.
     """
     encoding, notices = _encoding(raw, file.name)
-    parser = _TableParser()
-    text = raw.decode(encoding, "replace")
-    end = text.rfind(">") + 1
-    parser.feed(text[:end])
-    parser.handle_data(text[end:])  # the parser takes quadratic time over tags that never close
-    grids = [_place(page, file.name, options) for page in _data_tables(parser.pages)]
-    grids = [grid for grid in grids if any(map(any, grid.rows))]
+    grids = _grids(raw.decode(encoding, "replace"), file.name, options)
     if not grids:
         raise InputError(
             f"{file.name} is a web page (HTML) without a table, whatever its name says;"
@@ -165,6 +160,26 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
     )
     layout = Layout("", options.header_row, options.no_header, merged)
     return gather(iter([(lines, rows)]), source, layout)
+
+
+def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]:
+    """The rows of each table of a web page as they stand, with their numbers.
+
+    Raises:
+        InputError: A table has too many cells.
+    """
+    encoding, _ = _encoding(raw, file.name)
+    for grid in _grids(raw.decode(encoding, "replace"), file.name, options):
+        yield list(range(1, len(grid.rows) + 1)), grid.rows
+
+
+def _grids(text: str, name: str, options: LoadOptions) -> list[_Grid]:
+    parser = _TableParser()
+    end = text.rfind(">") + 1
+    parser.feed(text[:end])
+    parser.handle_data(text[end:])  # the parser takes quadratic time over tags that never close
+    grids = [_place(page, name, options) for page in _data_tables(parser.pages)]
+    return [grid for grid in grids if any(map(any, grid.rows))]
 
 
 def _data_tables(pages: Sequence[_Page]) -> list[_Page]:

@@ -101,7 +101,7 @@ class ParquetReader:
 
     def mentions(self, text: str) -> bool:
         """Whether a column's name has this text in it."""
-        return any(text in name for name in self._names)
+        return any(text in name.lower() for name in self._names)
 
     def read(self, sheet: Sheet) -> Content:
         """Its rows, below one with the names of the columns."""

@@ -64,7 +64,8 @@ class Xml2003Reader:
 
     def mentions(self, text: str) -> bool:
         """Whether a text may stand anywhere in it."""
-        return text.encode() in self._raw or text.encode("utf-16-le") in self._raw
+        lowered = self._raw.lower()
+        return text.encode() in lowered or text.encode("utf-16-le") in lowered
 
     def read(self, sheet: Sheet) -> Content:
         """What a sheet holds."""

@@ -80,9 +80,13 @@ def serve(
         if open_browser:
             webbrowser.open(address)
         return
-    with lock, closing(_listen(port)) as listener:
+    with (
+        lock,
+        closing(_listen(port)) as listener,
+        # Also when Ctrl-C comes early: the sandbox's thread would keep the process from ending.
+        closing(Workspace(settings, reload, sandbox_journal)) as workspace,
+    ):
         session = Session(listener.getsockname()[1])
-        workspace = Workspace(settings, reload, sandbox_journal)
         if sandbox:
             workspace.use_sandbox()
         with (
@@ -95,7 +99,6 @@ def serve(
             if open_browser:
                 webbrowser.open(address)
             _until_stopped(workspace, server, say)
-        workspace.close()
 
 
 def _until_stopped(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.workbook.columns import name_of
 from batchrun.workbook.flatten import as_json
-from batchrun.workbook.titles import words_of
+from batchrun.workbook.titles import is_quantity, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +78,14 @@ class Comparison:
         self.volatile = tuple(
             path
             for path, times in differing.items()
-            if times == compared[path] and (times >= FEW or _VOLATILE & set(words_of(path[-1])))
+            if times == compared[path] and self._may_be_volatile(path, times)
         )
+
+    def _may_be_volatile(self, path: Path, rows: int) -> bool:
+        """Whether a field that differs in all rows is no news; a score or an amount always is."""
+        if _VOLATILE & set(words_of(path[-1])):
+            return True
+        return rows >= FEW and not is_quantity(path, self._columns[path].survey)
 
     def changes(self) -> Iterator[Change]:
         """Each change, row by row."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
 
 STATUS, EXECUTION = STATUS_COLUMNS[0], "execution id"
+MENTION = "batchrun"
+"""What a file with results mentions, in capitals or not."""
 HEADER_ROWS = 50
 """Filled rows from the top among which the header of results is looked for."""
 MOST_EXECUTIONS = 1_000
@@ -140,7 +142,7 @@ def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | 
         limits: What it is held to.
     """
     with suppress(InputError, OSError):  # whatever is wrong with it is said when it is loaded
-        with open_raw(path, STATUS, limits or LoadLimits()) as raw:
+        with open_raw(path, MENTION, limits or LoadLimits()) as raw:
             signature = _signature(raw.properties)
             sheets = [_sheet(name, blocks, signature) for name, blocks in raw.sheets]
         found = tuple(each for each in sheets if each is not None)
@@ -153,7 +155,7 @@ def signature_of(path: Path) -> Signature | None:
     """What a workbook was written from; ``None`` for any other file."""
     with (
         suppress(InputError, OSError),
-        open_raw(path, STATUS, LoadLimits()) as raw,
+        open_raw(path, MENTION, LoadLimits()) as raw,
     ):
         return _signature(raw.properties)
     return None
@@ -215,7 +217,8 @@ def _is_header(titles: Sequence[str], *, signed: bool) -> bool:
 
 
 def _plain(title: str) -> str:
-    return re.sub(r"\.\d{1,3}\Z", "", title.strip())
+    """A name without what other programs change: capitals, underscores, a number for a repeat."""
+    return " ".join(re.sub(r"\.\d{1,3}\Z", "", title.casefold()).replace("_", " ").split())
 
 
 def _text(cell: Cell) -> str:

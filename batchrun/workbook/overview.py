@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from batchrun.workbook.sheets import Book, TableSheets
 
 TITLE = "Overview"
-_WIDTHS = (42, 14, 14, 14, 2, 38, 8, 8, 2, 32, 8, 8)
+_WIDTHS = (40, 12.5, 12.5, 12.5, 2, 38, 8, 8, 2, 28, 8, 8)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
 _WHY = 3
 _WHY_WIDTH = sum(_WIDTHS[_WHY - 1 : _RIGHT - 2])
 _CHART_COLUMN = "J"
-_CHART_CM = 9.4
+_CHART_CM = 8.6
 _BARS_CM, _BAR_CM = 1.6, 0.62
 _LARGE = 1e9
 """Numbers from which on millions are shown."""
@@ -88,11 +88,12 @@ class OverviewSheet:
         lists = [each for each in analysis.lists if each.values and not each.full][:MOST_LISTS]
         middle, right = self._categories(categories[:MOST_CATEGORIES], top, right)
         below = max(left, middle)
-        left = middle = self._best(analysis, rows, below)
-        for each in lists:
-            middle = self._top(each, middle)
-        self._numbers(analysis, left)
-        self._completeness(layout, max(right, below))
+        last = self._best(analysis, rows, below)
+        right = self._completeness(layout, max(right, below))
+        self._numbers(analysis, last)
+        places = ((last, _MIDDLE), (max(right, last), _RIGHT))
+        for each, (row, column) in zip(lists, places, strict=False):
+            self._top(each, row, column)
 
     def close(self) -> None:
         """Write what there is, and which parts of the workbook could not be made."""
@@ -218,16 +219,16 @@ class OverviewSheet:
                     right += self._chart(title, (first, row - 2), _MIDDLE, right)
         return row, right
 
-    def _top(self, counted: Counted, row: int) -> int:
-        row = self._page.section(row, _MIDDLE, counted.column.title, "rows", "share")
+    def _top(self, counted: Counted, row: int, column: int = _MIDDLE) -> int:
+        row = self._page.section(row, column, counted.column.title, "rows", "share")
         for value, number in counted.top(TOP_VALUES):
-            row = self._share(row, _MIDDLE, value, number, of=counted.rows)
+            row = self._share(row, column, value, number, of=counted.rows)
         return row + 1
 
-    def _completeness(self, layout: Layout, row: int) -> None:
+    def _completeness(self, layout: Layout, row: int) -> int:
         columns = [column for column in layout.results if not column.aside]
         if not columns or not layout.filled:
-            return
+            return row
         page = self._page
         row = page.section(row, _RIGHT, "How complete the results are", "rows", "share")
         gaps = [column for column in columns if column.survey.filled < layout.filled]
@@ -240,7 +241,8 @@ class OverviewSheet:
             row = self._share(row, _RIGHT, name, least, of=layout.filled)
         if whole := len(columns) - len(gaps):
             name = plural(whole, "other column") if gaps else "every column"
-            self._share(row, _RIGHT, name, layout.filled, of=layout.filled)
+            row = self._share(row, _RIGHT, name, layout.filled, of=layout.filled)
+        return row + 1
 
 
 def _is_large(value: float | None) -> bool:

@@ -20,7 +20,7 @@ from openpyxl.utils import get_column_letter
 
 from batchrun.text import one_line
 from batchrun.workbook.rows import cell_xml
-from batchrun.workbook.sheets import LETTERS_PER_WIDTH, print_on
+from batchrun.workbook.sheets import WRAPPED_LETTERS_PER_WIDTH, print_on
 from batchrun.workbook.styles import NUMBER_FORMATS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
     from batchrun.workbook.sheets import Book
 
-ROW_POINTS = 16.5
+ROW_POINTS = 15.0
 """All rows are equally high, so that blocks beside each other stay in line."""
 _TITLE_POINTS = 26.0
 _POINTS_PER_CM = 72 / 2.54
@@ -38,7 +38,7 @@ CHART_COLOR = "1F5C8B"
 
 def shorter(text: str, width: float) -> str:
     """A text on one line that fits a width."""
-    return one_line(text, int(width * LETTERS_PER_WIDTH))
+    return one_line(text, int(width * WRAPPED_LETTERS_PER_WIDTH))
 
 
 class Page:

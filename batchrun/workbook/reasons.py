@@ -244,7 +244,7 @@ def _mend(outcome: Outcome, batch: str, call: Commands) -> Iterable[str]:
 
 def _about_failure(message: str) -> str:
     if _TEMPORARY.search(message):
-        return "This kind of failure is usually temporary. Retry."
+        return "This kind of failure is usually temporary: a retry often helps."
     if _INCOMPLETE.search(message):
         return (
             "A retry helps only when the record says more. Complete it in the CRM, such as its "

@@ -456,7 +456,7 @@ def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
     sheet.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # always there
     margins = sheet.page_margins
     margins.left = margins.right = margins.top = MARGIN_INCHES
-    margins.bottom, margins.header, margins.footer = 2 * MARGIN_INCHES, 0.0, MARGIN_INCHES
+    margins.bottom, margins.header, margins.footer = 1.5 * MARGIN_INCHES, 0.0, 0.7 * MARGIN_INCHES
 
 
 def pages_across(widths: Sequence[float], repeated: float) -> int:

@@ -46,7 +46,7 @@ _NO_QUANTITY = {
     "number", "phone", "postal", "postcode", "since", "version", "year", "zip",
 }  # fmt: skip
 """Words of whole numbers that are names or years: nobody separates their thousands."""
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[_\-][A-Za-z0-9]+)*")
+_IDENTIFIER = re.compile(r"[^\W\d_][^\W_]*(?:[_\-][^\W_]+)*")
 _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 MOST_DECIMALS = 4
 
@@ -58,9 +58,14 @@ def words_of(key: str) -> list[str]:
     words = [
         word
         for part in re.split(r"[_\-]", key)
-        for word in ([part] if part.casefold() in _SPELLINGS else _WORD.findall(part))
+        for word in ([part] if part.casefold() in _SPELLINGS else _split(part))
     ]
     return [word.lower() for word in words]
+
+
+def _split(part: str) -> list[str]:
+    """The words of ``camelCase``; other letters than ASCII's are left together."""
+    return _WORD.findall(part) if part.isascii() else [part]
 
 
 def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:

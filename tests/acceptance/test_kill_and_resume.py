@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from tests.acceptance.sandbox_process import (
     started,
     status_of,
 )
+from tests.acceptance.verdict import assert_nothing_lost_or_doubled, write_list
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "hubspot_contacts.xlsx"
 WORKFLOW = "Contact Research"
@@ -70,6 +72,25 @@ def test_a_killed_run_is_resumed_without_a_second_trigger(tmp_path: Path) -> Non
     output = tmp_path / "contacts.results.xlsx"
     width = len(cells(accounts, 100)[0])
     assert cells(output, width, "Results") == cells(accounts, width)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows protects mapped files")
+def test_truncated_shared_memory_of_the_journal_costs_no_row(tmp_path: Path) -> None:
+    """SQLite maps the file ending in -shm: the system may kill the process, as kill -9 would."""
+    write_list(tmp_path / "accounts.csv", 60)
+    with sandbox_with_barrier() as (sandbox, barrier):
+        barrier.hold_after(20)
+        env = sandbox.environment(tmp_path) | FEW_AT_ONCE
+        run = [*COMMAND, "run", "accounts.csv", "-w", "Account Research", "--yes"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with started(*run, env=env, cwd=tmp_path, **quiet) as process:
+            sandbox.wait_for_triggers(20, process)
+            os.truncate(tmp_path / "journal.db-shm", 0)
+            barrier.lift()
+            process.wait()
+        resumed = batchrun("resume", env=env, cwd=tmp_path)
+        assert "Traceback" not in resumed.stderr
+        assert_nothing_lost_or_doubled(sandbox, env, tmp_path, rows=60)
 
 
 def test_each_row_gets_its_own_result(tmp_path: Path) -> None:

@@ -316,7 +316,7 @@ def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twic
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal())
-    monkeypatch.setattr("batchrun.cli.commands_run.confirm", answered)
+    monkeypatch.setattr("batchrun.cli.commands_run.confirmed", answered)
 
     ended = batchrun("run", RESULTS)
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
+from batchrun.sandbox.faults import read_body
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +114,7 @@ def _next(faults: list[Fault | None]) -> Fault | None:
 
 async def _with_company(receive: Receive) -> tuple[Receive, str]:
     """A request's body once more, and the company that it names."""
-    content, more = b"", True
-    while more:
-        message = await receive()
-        content += bytes(message.get("body", b""))
-        more = message.get("more_body", False)
-    whole = [{"type": "http.request", "body": content, "more_body": False}]
-
-    async def again() -> Message:
-        return whole.pop() if whole else await receive()
-
+    content, again = await read_body(receive)
     return again, str(json.loads(content or b"{}").get("company_id"))
 
 

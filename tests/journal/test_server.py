@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from sqlalchemy import update
 
 from batchrun.errors import ExitCode, JournalError, JournalWriteError
-from batchrun.journal import Journal
+from batchrun.journal import Journal, database
 from batchrun.journal.errors import unusable, unwritable
+from batchrun.journal.schema import batches
 from batchrun.model import JSON, Outcome
 from tests.postgres import PASSWORD, USER
 
@@ -223,3 +225,22 @@ async def _finish_all(jobs: BatchJobs, result: JSON = None) -> None:
         assert await jobs.intend(job)
         await jobs.accept(job, accepted(job.number), NOW)
         await jobs.finish(job, completed(job.number, result), NOW)
+
+
+def test_a_process_that_is_suspended_in_a_transaction_does_not_hold_up_the_others(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "SUSPENDED_SECONDS", 0.05)
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        note = update(batches).where(batches.c.id == batch_id)
+
+        def be_suspended() -> None:
+            with database.writing(journal._engine) as suspended:
+                suspended.execute(note.values(note="ours"))
+                with psycopg.connect(location) as other:
+                    other.execute("UPDATE batches SET note = 'theirs'")
+
+        with pytest.raises(JournalError):
+            be_suspended()
+        assert journal.summary(batch_id).note == "theirs"

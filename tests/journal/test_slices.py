@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import update
 
+from batchrun import load_settings, status
 from batchrun.errors import HeldError, TakenOverError
 from batchrun.journal import Journal
 from batchrun.journal.lease import SILENCE_SECONDS
@@ -161,6 +163,35 @@ def test_a_batch_that_workers_work_on_is_not_forgotten(location: str) -> None:
         assert one.batches() == []
 
 
+@pytest.mark.parametrize("location", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_whose_clock_is_an_hour_off_takes_no_living_ones_slice(
+    location: str, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(location) as right, Journal(location) as wrong, open_batch(right) as batch_id:
+        assert numbers(right.jobs(batch_id, "key")) == [0, 1]
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 3_600 * hours)
+        worker = wrong.jobs(batch_id, "key", leads=False)
+        assert numbers(worker) == [2, 3]
+        worker.slices.beat()
+        assert worker.slices.state().workers == 2
+        assert right.slices(batch_id).others_work()
+
+
+def test_status_says_that_workers_are_at_work_though_the_first_process_is_gone(
+    location: str,
+) -> None:
+    settings = load_settings(journal=location)
+    with Journal(location) as one, Journal(location) as other:
+        with open_batch(one) as batch_id:
+            worker = other.jobs(batch_id, "key", leads=False)
+            numbers(worker)
+        assert status(batch_id, settings=settings).working
+        worker.slices.release()
+        assert not status(batch_id, settings=settings).working
+
+
 def test_a_closed_batch_is_only_for_the_process_that_holds_it(location: str) -> None:
     with Journal(location) as one, Journal(location) as other, open_batch(one) as batch_id:
         worker = other.jobs(batch_id, "key", leads=False)
@@ -171,6 +202,8 @@ def test_a_closed_batch_is_only_for_the_process_that_holds_it(location: str) -> 
         assert one.open_batches() == []
         assert numbers(worker) == []
         assert numbers(one.jobs(batch_id, "key")) == [0, 1]
+        one._writer.submit(update(leases).values(holder=other._token)).result()
+        assert numbers(one.jobs(batch_id, "key")) == []
 
 
 def test_a_batch_nobody_works_on_has_no_slices_and_keeps_its_requests(location: str) -> None:

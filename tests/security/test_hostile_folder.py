@@ -124,7 +124,7 @@ def test_the_page_runs_nothing_of_the_current_folder(hostile_folder: Path) -> No
     ) as page:  # fmt: skip
         assert page.stdout is not None
         assert "http://127.0.0.1" in page.stdout.readline()
-        page.terminate()
+        page.kill()
     assert ran(hostile_folder) == []
 
 

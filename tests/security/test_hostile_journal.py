@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import create_engine
 
 from batchrun.errors import ExitCode
 from batchrun.journal import schema
@@ -70,6 +71,59 @@ def test_a_table_that_batchrun_does_not_know_does_no_harm(
     assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
     change(tmp_path, "CREATE TABLE notes (text)", "CREATE INDEX noted ON notes (text)")
     assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+
+
+VALUES: dict[str, tuple[object, ...]] = {
+    "batches.created_at": (-1e300, 1e300, "soon", b"x"),
+    "batches.workflow": ("[" * 5_000, "{}", "null", "no JSON", b"x"),
+    "batches.source": ("[]", '{"name": 1}', "no JSON"),
+    "batches.header": ('{"a": 1}', "no JSON"),
+    "batches.roles": ("[]", "no JSON"),
+    "batches.parameters": ("[]", "no JSON"),
+    "batches.requests": ("many", -1, b"x"),
+    "counts.state": ("bogus",),
+    "counts.rows": ("many", b"x"),
+    "jobs.body": ("[]", "no JSON", b"x"),
+    "rows.cells": (b"no JSON", "text"),
+    "meta.value": ("many",),
+}
+
+
+@pytest.mark.parametrize("column", VALUES)
+def test_a_value_that_batchrun_did_not_write_is_one_plain_error(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, column: str
+) -> None:
+    table, _, name = column.partition(".")
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    faults = []
+    for value in VALUES[column]:
+        with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
+            where = "WHERE name = 'schema_version'" if table == "meta" else ""
+            [(before,)] = database.execute(f"SELECT {name} FROM {table} {where} LIMIT 1")
+            database.execute("PRAGMA foreign_keys = OFF")
+            change = f"UPDATE OR IGNORE {table} SET {name} = ? {where}"
+            database.execute(change, [value])
+            database.commit()
+            for command in (("status",), ("batches",), ("resume",), ("export", "-o", "x.xlsx")):
+                ended = batchrun(*command)
+                if ended.exit_code == ExitCode.UNEXPECTED or "Traceback" in ended.stderr:
+                    faults.append((value, command, ended.stderr))
+            if table != "counts":
+                database.execute(change, [before])
+                database.commit()
+    assert faults == []
+    assert triggers_accepted(sandbox) <= 2
+
+
+def test_a_journal_that_batchrun_wrote_holds_nothing_foreign(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
+) -> None:
+    batchrun(*RUN, "--limit", "1")
+    batchrun("resume")
+    batchrun("retry", "--outcome", "rejected", "--yes")
+    engine = create_engine(f"sqlite:///{tmp_path / 'journal' / 'journal.db'}")
+    with engine.connect() as connection:
+        assert schema.foreign_column(connection) == ""
 
 
 def test_a_few_bytes_of_a_result_do_not_become_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:

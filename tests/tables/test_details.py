@@ -101,8 +101,9 @@ def test_leading_zeros_are_seen_in_every_kind_of_workbook(
     assert load_bytes(tmp_path, make("0"), "list.xls").source.formats == ()
 
 
-def test_leading_zeros_and_hidden_rows_of_an_excel_97_workbook_are_seen() -> None:
-    table = load(FILES / "libreoffice-zeros.xls", visible_only=True)
+@pytest.mark.parametrize("ending", ["xls", "ods"])
+def test_leading_zeros_and_hidden_rows_are_seen_in_old_and_open_workbooks(ending: str) -> None:
+    table = load(FILES / f"libreoffice-zeros.{ending}", visible_only=True)
     assert table.source.formats == ((1, "00000"),)
     assert table.cells[1].tolist() == [1234]
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from batchrun import tables, workbook
@@ -116,3 +117,29 @@ def test_a_batch_is_compared_with_the_newest_earlier_one_of_its_rows(tmp_path: P
         "same", "changed", "changed",
     ]  # fmt: skip
     assert "Score" in str(sheet(tmp_path / "out.xlsx", "Changes"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "batchrun status,execution id",
+        "BATCHRUN STATUS,EXECUTION ID",
+        "batchrun_status,execution_id",
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "html", "parquet"])
+def test_results_that_another_program_saved_are_recognised(
+    tmp_path: Path, header: str, kind: str
+) -> None:
+    frame = pd.DataFrame([["x", "completed", "exec_1"]], columns=["ID", *header.split(",")])
+    path = tmp_path / f"saved.{kind}"
+    match kind:
+        case "csv":
+            frame.to_csv(path, index=False)
+        case "html":
+            frame.to_html(path, index=False)
+        case _:
+            frame.to_parquet(path)
+    found = read_results(path)
+    assert found is not None
+    assert found.sheets[0].executions == {"exec_1"}

@@ -88,3 +88,16 @@ def test_fields_that_differ_in_every_row_are_left_out() -> None:
 
     assert comparison.volatile == (("report_id",),)
     assert {change.path for change in comparison.changes()} == {("score",), ("news",), ("city",)}
+
+
+def test_a_score_that_differs_in_every_row_is_news() -> None:
+    now: list[JSON] = [{"fit": at, "token": f"t{at}", "at": f"2026-11-2{at}"} for at in range(4)]
+    before: list[JSON] = [{"fit": at + 9, "token": "x", "at": "2026-10-01"} for at in range(4)]
+    rows = [row(number, result) for number, result in enumerate(now)]
+    earlier = EarlierResults("1", MONTH_AGO, [(result, MONTH_AGO) for result in before])
+    results = replace(batch(rows), earlier=earlier)
+
+    comparison = Comparison(results, layout_of(results))
+
+    assert set(comparison.volatile) == {("token",), ("at",)}
+    assert [change.field for change in comparison.changes()] == ["Fit"] * 4

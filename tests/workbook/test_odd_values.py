@@ -15,7 +15,7 @@ from typing import Any
 import openpyxl
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from batchrun import load_settings, run, workbook
@@ -235,6 +235,10 @@ formats = st.sampled_from(
 )
 
 
+def _is_huge(cell: object) -> bool:
+    return isinstance(cell, (int, float)) and not abs(cell) < 10**9
+
+
 @st.composite
 def batches(draw: st.DrawFn) -> BatchResults:
     """Any list with any formats, and any results."""
@@ -253,7 +257,10 @@ def batches(draw: st.DrawFn) -> BatchResults:
                 finished_at=moments[2],
             )
         )
-    kept = ListFormats({}, [(tuple(draw(st.lists(formats, max_size=3))), len(rows))]).encoded()
+    codes = tuple(draw(st.lists(formats, max_size=3)))
+    # calamine can't read such a number that a list shows as a duration
+    assume("[h]:mm" not in codes or not any(_is_huge(each.row.cells[1]) for each in rows))
+    kept = ListFormats({}, [(codes, len(rows))]).encoded()
     results = batch(rows, (draw(texts), draw(texts)), note=draw(texts))
     return replace(results, list_formats=kept)
 

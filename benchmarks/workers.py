@@ -1,0 +1,348 @@
+"""Several workers on one batch: are rows doubled or lost when they die, and what do they bring?
+
+    python -m benchmarks.workers                  all of it
+    python -m benchmarks.workers --kills 20       20 batches whose workers are killed and suspended
+    python -m benchmarks.workers --kills 20 --local   the same for --workers 3 and a file journal
+    python -m benchmarks.workers --journal        what the journal alone takes, by processes
+    python -m benchmarks.workers --quota          whether 1, 2 and 4 keep and use 600 a minute
+    python -m benchmarks.workers --speed          rows a second with one worker and with two
+
+Real processes of the command line, the sandbox, and a PostgreSQL server on loopback. Prints a
+table; exits 1 if a row was triggered twice or lost, or more than 64 rows per kill are in doubt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pandas as pd
+import psycopg
+
+import batchrun
+from batchrun.estimate import EstimateRates
+from batchrun.journal import Journal
+from batchrun.model import Execution, ExecutionStatus, Outcome, Role, Workflow
+from batchrun.plan import Parameters, make_plan
+from batchrun.sandbox import Faults, SandboxSettings, running
+from batchrun.tables import from_frame
+from benchmarks.live import sandbox
+from tests.postgres import running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.postgres import PostgresServer
+
+COMMAND = (sys.executable, "-m", "batchrun")
+MOST_IN_DOUBT = 64
+ROWS = 300
+SPEED = 10.0
+RATE = 600
+RATE_SPEED = 6.0
+ACTIONS = 4
+RESUMES = 10
+
+
+def write_list(path: Path, rows: int) -> None:
+    """A list of companies."""
+    path.write_text("\n".join(["Company ID", *(str(uuid.uuid4()) for _ in range(rows))]), "utf-8")
+
+
+class Machines:
+    """Processes on one journal, each on a machine (a home) of its own."""
+
+    def __init__(self, folder: Path, url: str, journal: str, speed: float) -> None:
+        self._folder = folder
+        self._env = {
+            **{name: value for name, value in os.environ.items() if name[:8] != "BATCHRUN"},
+            "PGAI_API_KEY": "sandbox",
+            "BATCHRUN_BASE_URL": url,
+            "BATCHRUN_SPEED": str(speed),
+            "BATCHRUN_JOURNAL": journal,
+        }
+        self._number = 0
+
+    def start(self, *arguments: str, output: bool = False) -> subprocess.Popen[bytes]:
+        """Start a command on a new machine; its output can be read if wanted."""
+        self._number += 1
+        home = self._folder / f"machine-{self._number}"
+        home.mkdir()
+        env = self._env | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
+        nothing = subprocess.DEVNULL
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            env=env,
+            cwd=home,
+            stdin=nothing,
+            stdout=subprocess.PIPE if output else nothing,
+            stderr=nothing,
+        )
+
+
+def kills(server: PostgresServer, seed: int) -> dict[str, Any]:
+    """One batch whose workers are killed and suspended at random; how it ended."""
+    chance, journal = random.Random(seed), server.new_database()
+    killed = 0
+    settings = SandboxSettings(rate_per_minute=RATE)
+    with tempfile.TemporaryDirectory() as name, running(settings, SPEED) as url:
+        folder = Path(name)
+        write_list(folder / "list.csv", ROWS)
+        machines = Machines(folder, url, journal, SPEED)
+        run = ("run", str(folder / "list.csv"), "-w", "Account Research", "--yes")
+        living = [machines.start(*run)]
+        while report(url)["triggers_accepted"] == 0:
+            time.sleep(0.1)
+        living += [machines.start("work", "--until-done") for _ in range(2)]
+        asleep: list[subprocess.Popen[bytes]] = []
+        for _ in range(ACTIONS):
+            time.sleep(chance.uniform(0.5, 3.0))
+            victim = chance.choice(living)
+            if chance.random() < 0.6:
+                victim.kill()
+                victim.wait()
+                living.remove(victim)
+                living.append(machines.start("work", "--until-done"))
+                killed += 1
+            elif victim.poll() is None:
+                victim.send_signal(signal.SIGSTOP)
+                asleep.append(victim)
+                living.remove(victim)
+                living.append(machines.start("work", "--until-done"))
+            silence(journal)
+        time.sleep(chance.uniform(0.5, 3.0))
+        for each in asleep:
+            each.send_signal(signal.SIGCONT)
+        for each in living + asleep:
+            each.wait()
+        for _ in range(RESUMES):
+            silence(journal)
+            if machines.start("resume", "-o", str(folder / "out.xlsx")).wait() in {0, 3}:
+                break
+        return {**verdict(url, journal), "kills": killed, "suspended": len(asleep)}
+
+
+def local_kills(seed: int) -> dict[str, Any]:
+    """One batch with a journal in a file, whose local processes are killed at random."""
+    chance, killed = random.Random(seed), 0
+    settings = SandboxSettings(rate_per_minute=RATE)
+    with tempfile.TemporaryDirectory() as name, running(settings, SPEED) as url:
+        folder = Path(name)
+        write_list(folder / "list.csv", ROWS)
+        journal = str(folder / "journal.db")
+        machines = Machines(folder, url, journal, SPEED)
+        run = ("run", str(folder / "list.csv"), "-w", "Account Research", "--yes")
+        started = [machines.start(*run, "--workers", "3")]
+        while report(url)["triggers_accepted"] == 0:
+            time.sleep(0.1)
+        for _ in range(ACTIONS):
+            time.sleep(chance.uniform(0.3, 2.0))
+            first = started[-1]
+            victim = chance.choice([first.pid, *children(first.pid)])
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+            killed += 1
+            if victim == first.pid:
+                first.wait()
+                started.append(machines.start("work", "--until-done"))
+        for each in started:
+            each.wait()
+        for _ in range(RESUMES):
+            if machines.start("resume", "-o", str(folder / "out.xlsx")).wait() in {0, 3}:
+                break
+            time.sleep(1)
+        return {**verdict(url, journal), "kills": killed, "suspended": 0}
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(each) for each in listed.stdout.split()]
+
+
+def verdict(url: str, journal: str) -> dict[str, int]:
+    """What the journal says, against what the sandbox has counted."""
+    [batch] = batchrun.batches(settings=batchrun.load_settings(journal=journal))
+    seen = report(url)
+    completed, doubtful = batch.counts[Outcome.COMPLETED], batch.counts[Outcome.IN_DOUBT]
+    unknown = max(seen["triggers_accepted"] - completed - doubtful, 0)
+    return {
+        "doubled": len(seen["triggered_more_than_once"]),
+        "lost": ROWS - completed - doubtful + unknown,
+        "in doubt": doubtful,
+    }
+
+
+def report(url: str) -> dict[str, Any]:
+    """What the sandbox has counted."""
+    asked = httpx.get(f"{url.removesuffix('/v1')}/sandbox/report", trust_env=False, timeout=60)
+    found: dict[str, Any] = asked.json()
+    return found
+
+
+def silence(journal: str) -> None:
+    """Who holds something has been silent for two minutes; who lives beats again."""
+    with suppress(psycopg.Error), psycopg.connect(journal) as connection:
+        for table in (b"leases", b"slices"):
+            connection.execute(b"UPDATE " + table + b" SET beat_at = beat_at - 120")
+
+
+WORK = "import sys; from benchmarks.workers import settle; settle(*sys.argv[1:])"
+
+
+def settle(location: str, batch_id: str) -> None:
+    """Take jobs of a batch all the way through the journal, without a service."""
+    now = pd.Timestamp.now("UTC").to_pydatetime()
+
+    async def work() -> int:
+        done = 0
+        with Journal(location) as journal:
+            jobs = journal.jobs(batch_id, "key", leads=False)
+
+            async def one(job: Any) -> None:
+                name = f"exec-{job.number}"
+                await jobs.intend(job)
+                await jobs.accept(job, Execution(name, ExecutionStatus.QUEUED, now), now)
+                jobs.count_request(job)
+                ended = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result={"a": 1})
+                await jobs.finish(job, ended, now)
+
+            sys.stdin.readline()
+            while (claimed := await jobs.claim()) is not None:
+                pending = jobs.pending(limit=1_000, within=claimed)
+                for at in range(0, len(pending), 50):
+                    await asyncio.gather(*map(one, pending[at : at + 50]))
+                done += len(pending)
+        return done
+
+    print(asyncio.run(work()), flush=True)
+
+
+def journal_alone(server: PostgresServer, processes: int, jobs: int) -> float:
+    """Jobs a second that processes take through one journal."""
+    location = server.new_database()
+    frame = pd.DataFrame({"Company ID": [str(uuid.uuid4()) for _ in range(jobs)]})
+    table, rates = from_frame(frame, "list.csv"), EstimateRates(60, 45)
+    workflow, roles = Workflow("wf_1", "Research"), {Role.COMPANY: 0}
+    plan = make_plan(table, workflow, roles, Parameters(), rates)
+    with Journal(location) as journal:
+        batch_id = journal.create(plan, "https://api.example.com/v1", key="key")
+        with journal.hold(batch_id):
+            journal.slices(batch_id).cut(200, alone=False)
+            started = [
+                subprocess.Popen(
+                    [sys.executable, "-c", WORK, location, batch_id],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                for _ in range(processes)
+            ]
+            time.sleep(5)  # all have started
+            began = time.perf_counter()
+            for each in started:
+                assert each.stdin is not None
+                each.stdin.write("\n")
+                each.stdin.flush()
+            done = sum(int(each.communicate()[0]) for each in started)
+            seconds = time.perf_counter() - began
+    assert done == jobs
+    return jobs / seconds
+
+
+def quota_kept(server: PostgresServer, workers: int, rows: int) -> dict[str, float]:
+    """What workers make of a quota of 600 requests a minute, of which the service says nothing."""
+    settings = SandboxSettings(rate_per_minute=RATE, faults=Faults(silent_quota=True))
+    with tempfile.TemporaryDirectory() as name, running(settings, RATE_SPEED) as url:
+        folder = Path(name)
+        write_list(folder / "list.csv", rows)
+        machines = Machines(folder, url, server.new_database(), RATE_SPEED)
+        run = ("run", str(folder / "list.csv"), "-w", "Account Research", "--yes")
+        more = ("--workers", str(workers), "--rate", str(RATE), "--json")
+        process = machines.start(*run, *more, output=True)
+        ended = json.loads(process.communicate()[0])
+        seen = report(url)
+    return {
+        "refused": seen["refused"],
+        "requests per row": seen["requests"] / rows,
+        "share of the rate used": seen["requests"] / (ended["seconds"] / 60 * RATE),
+    }
+
+
+def rows_a_second(server: PostgresServer, workers: int, rows: int) -> tuple[float, float]:
+    """Rows a second without a quota, and seconds of CPU for 1,000 rows."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        sandbox("--rate", "0", "--run-times", "none") as url,
+    ):
+        folder = Path(name)
+        write_list(folder / "list.csv", rows)
+        machines = Machines(folder, url, server.new_database(), 1.0)
+        run = ("run", str(folder / "list.csv"), "-w", "Account Research", "--yes")
+        before, began = os.times(), time.perf_counter()
+        more = ("--workers", str(workers), "--rate", "unlimited", "-o", str(folder / "out.csv"))
+        assert machines.start(*run, *more).wait() == 0
+        seconds, after = time.perf_counter() - began, os.times()
+    cpu = after.children_user + after.children_system
+    cpu -= before.children_user + before.children_system
+    return rows / seconds, 1_000 * cpu / rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=0, metavar="BATCHES")
+    parser.add_argument("--local", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--journal", action="store_true")
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--quota", action="store_true")
+    parser.add_argument("--rows", type=int, default=4_000)
+    options = parser.parse_args(arguments)
+    everything = not (options.kills or options.journal or options.speed or options.quota)
+    wrong = 0
+    with running_server() as server:
+        for number in range(options.kills or (20 if everything else 0)):
+            seed = options.seed + number
+            found = local_kills(seed) if options.local else kills(server, seed)
+            print(json.dumps({"seed": seed, **found}), flush=True)
+            in_doubt = found["in doubt"] > MOST_IN_DOUBT * (found["kills"] + found["suspended"])
+            wrong += bool(found["doubled"] or found["lost"] or in_doubt)
+        if options.quota or everything:
+            for workers in (1, 2, 4):
+                kept = quota_kept(server, workers, min(options.rows, 2_000))
+                print(json.dumps({"workers": workers, **kept}), flush=True)
+        if options.journal or everything:
+            for processes in (1, 2, 4):
+                speed = journal_alone(server, processes, options.rows)
+                print(f"journal alone, {processes} processes: {speed:,.0f} jobs/s", flush=True)
+        if options.speed or everything:
+            for workers in (1, 2):
+                speed, cpu = rows_a_second(server, workers, options.rows)
+                print(
+                    f"no quota, {workers} workers: {speed:,.0f} rows/s, "
+                    f"{cpu:.2f} s of CPU for 1,000 rows",
+                    flush=True,
+                )
+    return min(wrong, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
