@@ -467,7 +467,7 @@ def table_of(
     sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
     names, rows = Names.of(found), found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
-    columns = fields.telling(sample.rows)
+    columns = fields.telling()
     return RowTable(
         names.title,
         tuple(title for _, title in columns),
@@ -539,7 +539,7 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
 
 def _shown_row(row: ResultRow, names: Names, fields: Fields, columns: Sequence[Path]) -> ShownRow:
     tag, words = tag_of(row)
-    values = fields.texts(row)
+    values = fields.texts(row, columns)
     return ShownRow(
         row.row.line,
         names.of_row(row) or row.company_id or row.contact_id or "",
