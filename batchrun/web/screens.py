@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Ending, Outcome
+from batchrun.batch.pipeline import note_of
 from batchrun.model import BEING_SENT, ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
@@ -695,7 +696,7 @@ def ended_words(view: BatchView) -> str:
         why = "You stopped it." if stopped else note or "It was interrupted."
         if view.status.opens_at is not None:
             why = f"The quota is spent until {moment_words(view.status.opens_at)}."
-        if note.startswith("The limit of jobs"):
+        if note == note_of(Ending.LIMIT, None, ""):
             why = "The first rows are done."
         return f"{sentence(in_page_words(why))} {plural(figures.waiting, 'row')} not sent yet."
     return note and in_page_words(note)
