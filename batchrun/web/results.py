@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.titles import number_as_shown, number_format, titles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from batchrun.batch.history import RowPage
     from batchrun.model import JSON, ResultRow, Role
@@ -47,16 +48,17 @@ class Fields:
         titles = titles_of(self._survey.order(), taken)
         self._titles = {path: visible(title, kept="") for path, title in titles.items()}
 
-    def texts(self, row: ResultRow) -> dict[Path, str]:
-        """A row's fields that say something; its own IDs are left out."""
+    def texts(self, row: ResultRow, paths: Iterable[Path] | None = None) -> dict[Path, str]:
+        """A row's fields that say something, or those at some paths; its own IDs are left out."""
         own = {row.company_id, row.contact_id}
         flat = flatten(row.result)
+        wanted = flat.values if paths is None else [path for path in paths if path in flat.values]
         texts = {
             path: self._item_texts(flat.items[path])
             if path in flat.items
-            else self._text(path, value)
-            for path, value in flat.values.items()
-            if path in self._titles and value not in own
+            else self._text(path, flat.values[path])
+            for path in wanted
+            if path in self._titles and flat.values[path] not in own
         }
         return {path: text for path, text in texts.items() if text}
 
@@ -65,17 +67,17 @@ class Fields:
         texts = sorted(self.texts(row).items(), key=lambda one: _is_reference(one[0]))
         return [(self._titles[path], text) for path, text in islice(texts, most)]
 
-    def telling(self, rows: Sequence[ResultRow]) -> list[tuple[Path, str]]:
-        """The fields that are worth a column, with their titles: most rows have them."""
-        seen = Counter(
+    def telling(self) -> list[tuple[Path, str]]:
+        """The fields that are worth a column, with their titles: most results have them."""
+        columns = self._survey.columns
+        often = [
             path
-            for row in rows
-            for path, text in self.texts(row).items()
-            if not _is_reference(path) and moment_of(text) is None
-        )
-        often = [path for path in self._titles if seen[path] * 2 >= max(len(rows), 1)]
-        kinds = {path: self._survey.columns[path].kinds for path in often}
-        numbers = [path for path in often if kinds[path] <= {int, float}]
+            for path in self._titles
+            if columns[path].filled * 2 >= self._survey.lines
+            and not _is_reference(path)
+            and columns[path].moments is None
+        ]
+        numbers = [path for path in often if columns[path].kinds <= {int, float}]
         texts = [path for path in often if path not in numbers]
         ordered = [*numbers[:1], *texts, *numbers[1:]]
         return [(path, self._titles[path]) for path in ordered[:TABLE_COLUMNS]]
@@ -90,7 +92,7 @@ class Fields:
         moment = moment_of(value)
         if moment is not None:
             return str(moment[1])
-        return visible(without_markup(_HEADING.sub("", value)).strip())
+        return _plain(value)
 
     def _item_texts(self, items: Sequence[Mapping[str, JSON]]) -> str:
         """A list of objects: a line for each."""
@@ -109,6 +111,11 @@ class Fields:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
         return " ".join(self._text(path, value).split())
+
+
+@lru_cache(512)  # a screen shows the same rows each second while a batch runs
+def _plain(text: str) -> str:
+    return visible(without_markup(_HEADING.sub("", text)).strip())
 
 
 def _is_reference(path: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Ending, Outcome
+from batchrun.batch.pipeline import note_of
 from batchrun.model import BEING_SENT, ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
@@ -467,7 +468,7 @@ def table_of(
     sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
     names, rows = Names.of(found), found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
-    columns = fields.telling(sample.rows)
+    columns = fields.telling()
     return RowTable(
         names.title,
         tuple(title for _, title in columns),
@@ -539,7 +540,7 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
 
 def _shown_row(row: ResultRow, names: Names, fields: Fields, columns: Sequence[Path]) -> ShownRow:
     tag, words = tag_of(row)
-    values = fields.texts(row)
+    values = fields.texts(row, columns)
     return ShownRow(
         row.row.line,
         names.of_row(row) or row.company_id or row.contact_id or "",
@@ -695,7 +696,7 @@ def ended_words(view: BatchView) -> str:
         why = "You stopped it." if stopped else note or "It was interrupted."
         if view.status.opens_at is not None:
             why = f"The quota is spent until {moment_words(view.status.opens_at)}."
-        if note.startswith("The limit of jobs"):
+        if note == note_of(Ending.LIMIT, None, ""):
             why = "The first rows are done."
         return f"{sentence(in_page_words(why))} {plural(figures.waiting, 'row')} not sent yet."
     return note and in_page_words(note)

@@ -84,6 +84,24 @@ def test_a_dead_holder_is_taken_over_at_once(location: str) -> None:
         assert journal.holder(batch_id) is None
 
 
+def test_nobody_works_on_a_batch_whose_process_was_killed(location: str) -> None:
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with another_process(location, batch_id) as process:
+            living = journal.holder(batch_id)
+            assert living is not None
+            assert not living.has_died()
+            process.kill()
+        dead = journal.holder(batch_id)
+        assert dead is not None
+        assert dead.token == living.token
+        assert dead.has_died() is (os.name == "posix")
+        _pretend(journal, host="elsewhere")
+        far = journal.holder(batch_id)
+        assert far is not None
+        assert not far.has_died()
+
+
 def test_two_batches_are_worked_on_at_once(journal: Journal) -> None:
     first, second = (journal.create(plan_of(each), URL) for each in IDS[:2])
     with journal.hold(first), journal.hold(second):

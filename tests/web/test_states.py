@@ -21,7 +21,9 @@ import pytest
 from playwright.sync_api import expect
 
 import batchrun
-from batchrun.sandbox import Faults, SandboxSettings
+from batchrun.sandbox import Faults, SandboxSettings, write_demo_list
+from batchrun.web.lists import Choices
+from batchrun.web.screens import Phase, sandbox_gone, view_batch
 from batchrun.web.work import Workspace
 from tests.web.conftest import opened, running_site
 from tests.web.test_page import RUN_MS, SAMPLES, done, drop
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+    from batchrun.web.lists import SavedList
+    from batchrun.web.work import Checked
     from tests.web.conftest import Site, Window
 
 CORPUS = sorted(
@@ -440,3 +444,41 @@ def test_the_sandbox_is_used_without_a_key_and_left_again(tmp_path: Path) -> Non
     workspace.leave_sandbox()
     assert workspace.settings == settings
     assert not workspace.has_key
+
+
+def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
+    settings = batchrun.Settings(journal=str(tmp_path / "journal.db"))
+    addresses = set()
+    for start in range(3):
+        workspace = Workspace(settings, lambda: settings, str(tmp_path / "sandbox.db"))
+        workspace.use_sandbox()
+        addresses.add(workspace.settings.base_url)
+        if not start:
+            path = workspace.lists.new_path("list.csv")
+            write_demo_list(path)
+            saved = workspace.lists.add(path)
+            workspace.lists.choose(saved, Choices(workflow="wf_account_research"))
+        (saved,) = workspace.lists.all()
+        checked = checked_list(workspace, saved)
+        if not start:
+            assert checked.earlier is None
+            workspace.run(saved, checked.id, limit=2, again=False)
+        else:
+            assert checked.earlier is not None
+            view = view_batch(workspace, checked.earlier.batch_id)
+            assert not sandbox_gone(workspace, view)
+            assert view.phase is (Phase.PAUSED if start == 1 else Phase.DONE)
+            if start == 1:
+                workspace.resume(checked.earlier.batch_id)
+        assert workspace.wait(60)
+        workspace.close()
+    assert len(addresses) > 1
+
+
+def checked_list(workspace: Workspace, saved: SavedList) -> Checked:
+    """A list as its screen would show it."""
+    workspace.state(saved)
+    assert workspace.wait(60)
+    checked = workspace.state(saved).checked
+    assert checked is not None
+    return checked
