@@ -65,7 +65,7 @@ def run_list(
             before[:] = [plan.credits]
             with display.stopper.asking():
                 left = None
-                if earlier is not None:
+                if earlier is not None and earlier.unfinished:
                     left = status(earlier.batch_id, settings=settings)
                     confirm_batch(settings, earlier, output)
                 if not _confirmed(plan, left, limit, form, settings, mode, yes=yes):

@@ -227,13 +227,18 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
 
 
-def test_practice_remembers_earlier_runs_as_the_service_does(
+def test_practice_runs_a_finished_list_again_and_replaces_its_workbook(
     batchrun: CommandLine, accounts: Path
 ) -> None:
+    for _ in range(2):
+        ended = batchrun(*RUN, "--sandbox")
+        assert ended.exit_code == ExitCode.INCOMPLETE
+        assert "3 completed, 1 invalid" in ended.stdout
+    assert [path.name for path in batchrun.folder.glob("*.xlsx")] == ["accounts.results.xlsx"]
+
+
+def test_practice_remembers_earlier_runs(batchrun: CommandLine, accounts: Path) -> None:
     assert batchrun(*RUN, "--sandbox").exit_code == ExitCode.INCOMPLETE
-    again = batchrun(*RUN, "--sandbox")
-    assert_refused(again, ExitCode.UNUSABLE, "already")
-    assert re.search(r"batchrun export \S+ --sandbox -o", again.stderr)
     longer = batchrun.folder / "longer.csv"
     longer.write_text(accounts.read_text(encoding="utf-8") + f"{GAMMA},Gamma,\n", encoding="utf-8")
     checked = batchrun("check", "longer.csv", *RUN[2:4], "--sandbox", "--reuse", "1d")
