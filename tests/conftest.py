@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import secrets
+import signal
 import ssl
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 # The same examples each time, and none that fails because a machine is slow. To look for others:
 # pytest --hypothesis-profile=default
 hypothesis.settings.load_profile("ci")
+
+# A background job and nohup have signals ignored, and a process inherits that: batchrun, too, which
+# then must not react to them. A handler is not inherited.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 HOMES = (
     *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"),

@@ -322,7 +322,7 @@ def test_marked_rows_of_a_workbook_are_sent_again_and_no_others(
     assert accounts()["Company ID"].iloc[1] in bodies[3]
     with pytest.raises(UsageError, match="sent since it was written"):
         batchrun.run_marked(path, settings=settings)
-    with pytest.raises(InputError, match="no workbook"):
+    with pytest.raises(InputError, match="There is no file"):
         batchrun.run_marked(tmp_path / "other.xlsx", settings=settings)
 
 

@@ -415,10 +415,11 @@ def _make_durable(connection: Any, _record: Any) -> None:
     # The driver would begin a transaction only at the first write; see _begin.
     connection.isolation_level = None
     cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=0")
+    _when_free(cursor, f"PRAGMA auto_vacuum={_INCREMENTAL}")  # no effect unless the file is new
+    (mode,) = _when_free(cursor, "PRAGMA journal_mode=WAL")
     cursor.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")
-    cursor.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")  # no effect unless the file is new
     cursor.execute("PRAGMA secure_delete=ON")
-    mode = _keep_a_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     # macOS: fsync alone leaves data in the drive's own cache.
     cursor.execute("PRAGMA fullfsync=ON")
@@ -432,15 +433,15 @@ def _make_durable(connection: Any, _record: Any) -> None:
         )
 
 
-def _keep_a_log(cursor: sqlite3.Cursor) -> str:
-    """Switch to a write-ahead log; the mode that the database is in then.
+def _when_free(cursor: sqlite3.Cursor, pragma: str) -> Any:
+    """Execute a pragma that changes the file; the row that it returns, if any.
 
-    Where several make a new journal at once, SQLite itself does not wait for its turn here.
+    Where several make a new journal at once, SQLite itself does not always wait for its turn here.
     """
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            return str(cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+            return cursor.execute(pragma).fetchone()
         except sqlite3.OperationalError as error:
             locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not locked or time.monotonic() > until:

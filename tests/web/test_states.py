@@ -305,6 +305,7 @@ def test_marked_rows_of_a_workbook_of_results_are_run_again(
     assert len(site.triggers) == sent + 2
     batch = page.url
     page.get_by_role("link", name="Lists", exact=True).first.click()
+    page.wait_for_url(re.compile(r":\d+/$"))  # until its script runs, too
     expect(page.get_by_text("Not run yet")).to_have_count(0)
     page.locator("input[type=file]").set_input_files(path)  # a mark counts once
     expect(page.get_by_text("not sent again")).to_be_visible()
