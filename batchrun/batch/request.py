@@ -48,8 +48,8 @@ class Request:
         parameter_columns: Parameter name → name of the column its value comes from.
         header_row: Line of the column names; ``None`` to find it.
         no_header: The list has no column names.
-        no_company: Send no company ids, whatever columns there are.
-        no_contact: Send no contact ids likewise.
+        no_company: Send no company IDs, whatever columns there are.
+        no_contact: Send no contact IDs likewise.
         visible_only: Leave out rows that are hidden or filtered out.
         encoding: Encoding of a text file, such as ``cp1251``; ``None`` to find it.
         delimiter: What separates the fields of a text file; ``None`` to find it.
