@@ -21,6 +21,7 @@ from batchrun.batch.rerun import Rerun
 from batchrun.errors import InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
 from batchrun.settings import load_settings
+from batchrun.workbook import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from batchrun.plan import Plan
     from batchrun.settings import Settings
     from batchrun.tables import Ask
-    from batchrun.workbook import Form
 
 __all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "work", "workflows"]
 
@@ -157,13 +157,9 @@ async def run(
     report = await pipeline.run(
         _no_results(_request(source, workflow, reading)),
         _with_workers(settings, workers),
-        output=_path(output),
-        limit=limit,
+        pipeline.RunOptions(_path(output), limit, on_progress, control, form or Form()),
         again=again,
         confirm=confirm or pipeline.always,
-        on_progress=on_progress,
-        control=control,
-        form=form,
         with_credits=with_credits,
     )
     if report is None:
@@ -210,14 +206,16 @@ async def resume(
     return await pipeline.resume(
         batch_id,
         _with_workers(settings, workers),
-        output=_path(output),
-        limit=limit,
-        only=only,
-        on_progress=on_progress,
-        control=control,
-        decide=_decide(in_doubt),
-        form=form,
-        trusted=trusted,
+        pipeline.RunOptions(
+            _path(output),
+            limit,
+            on_progress,
+            control,
+            form or Form(),
+            _decide(in_doubt),
+            only=only,
+            trusted=trusted,
+        ),
     )
 
 
@@ -290,13 +288,15 @@ async def retry(
     return await pipeline.resume(
         batch_id,
         settings,
-        output=_path(output),
-        retry=outcomes,
-        on_progress=on_progress,
-        control=control,
-        decide=_decide(in_doubt),
-        form=form,
-        trusted=trusted,
+        pipeline.RunOptions(
+            output=_path(output),
+            on_progress=on_progress,
+            control=control,
+            form=form or Form(),
+            decide=_decide(in_doubt),
+            retry=outcomes,
+            trusted=trusted,
+        ),
     )
 
 
@@ -348,14 +348,16 @@ async def run_marked(
     return await pipeline.resume(
         marked.summary.batch_id,
         settings,
-        output=_path(output) or marked.output.absolute(),
-        limit=limit,
-        again=marked.jobs,
-        on_progress=on_progress,
-        control=control,
-        decide=_decide(in_doubt),
-        form=form,
-        trusted=trusted,
+        pipeline.RunOptions(
+            _path(output) or marked.output.absolute(),
+            limit,
+            on_progress,
+            control,
+            form or Form(),
+            _decide(in_doubt),
+            again=marked.jobs,
+            trusted=trusted,
+        ),
     )
 
 
