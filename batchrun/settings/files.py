@@ -75,8 +75,8 @@ class ListDefaults(BaseModel):
         quoting: ``literal`` where quotes in a text file are text.
         company_column: Column with the company ids.
         contact_column: Column with the contact ids.
-        no_company: Send no company ids.
-        no_contact: Send no contact ids.
+        no_company: Send no company IDs.
+        no_contact: Send no contact IDs.
         lenient_ids: Also send IDs that are not valid UUIDs.
         parameters: Sent with every row.
         parameter_columns: Parameter name → column its value comes from.

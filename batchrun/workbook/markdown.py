@@ -236,6 +236,7 @@ def _parser() -> MarkdownIt:
     # Lines that begin with four spaces or stand over "---" are more often plain text than Markdown.
     parser.disable(["code", "lheading", "reference", "html_block", "html_inline"])
     parser.inline.ruler.at("emphasis", _emphasis)
+    parser.parse("a")  # it compiles its rules at first use, and two threads at once would break it
     return parser
 
 
