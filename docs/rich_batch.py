@@ -76,7 +76,7 @@ _DAMAGED = (
     ("0015g00000Qr7TuAAJ", _SALESFORCE),
     ("3f2504e0-4f89-11d3-9a0c", _CUT),
     ("", "no company ID"),
-    ("n/a", 'company ID: "{}" stands for an empty cell, it is not an ID'),
+    ("n/a", 'company ID: "{}" is a placeholder for an empty cell'),
 )
 
 

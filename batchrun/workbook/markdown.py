@@ -244,6 +244,7 @@ def _parser() -> MarkdownIt:
     # Lines that begin with four spaces are more often plain text than Markdown.
     parser.disable(["code", "reference", "html_block"])
     parser.inline.ruler.at("emphasis", _emphasis)
+    parser.parse("a")  # it compiles its rules at first use, and two threads at once would break it
     return parser
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrun import workbook
-from batchrun.workbook import Crm, Form
+from batchrun.workbook import Crm, Form, markdown
 from batchrun.workbook.layout import Shape
 from batchrun.workbook.markdown import (
     MOST_CHARACTERS,
@@ -299,3 +301,18 @@ def test_a_csv_for_a_crm_has_no_markup(tmp_path: Path) -> None:
 
     with path.open(encoding="utf-8", newline="") as file:
         assert next(csv.DictReader(file))["Note"] == without_markup(SUMMARY)
+
+
+def test_threads_that_begin_together_read_the_same() -> None:
+    """The page draws a tab in each of several threads."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(40):
+                markdown._parser.cache_clear()
+                markdown._parser()
+                texts = list(threads.map(parsed_rich_text, ["a\n\n* *b*"] * 8))
+                assert all(text == texts[0] for text in texts)
+    finally:
+        sys.setswitchinterval(interval)
