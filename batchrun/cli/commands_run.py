@@ -475,8 +475,6 @@ def demo(
     del use_sandbox  # it always does; the commands it prints need the option
 
     source = Path("batchrun-demo.csv").absolute()
-    if source.is_symlink():
-        raise UsageError(f"{source} is a link, and would be overwritten.", "Remove it first.")
     try:
         write_demo_list(source)
     except OSError as error:

@@ -208,7 +208,7 @@ def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str, str]:
         inside = "several UUIDs" if uuids_inside > 1 else "more than the UUID"
         return IdKind.SEVERAL, f"holds {inside}", ""
     if lowered in _PLACEHOLDERS:
-        return IdKind.PLACEHOLDER, "stands for an empty cell, it is not an ID", ""
+        return IdKind.PLACEHOLDER, "is a placeholder for an empty cell", ""
     for kind, pattern, words in _COMPILED_CAUSES:
         if pattern.fullmatch(lowered):
             return kind, words, ""
