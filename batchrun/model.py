@@ -396,16 +396,16 @@ class BatchSummary:
 
 @dataclass(frozen=True, slots=True)
 class EarlierResults:
-    """Results of an earlier batch of the same workflow for the same companies and contacts.
+    """Results of earlier batches of the same workflow for the same companies and contacts.
 
     Attributes:
-        batch_id: The earlier batch.
-        created_at: When it was planned, aware, UTC.
+        batch_ids: The earlier batches, newest first.
+        created_at: When the newest was planned, aware, UTC.
         rows: For each row of the later batch, in its order: the result and when it finished, or
             ``None`` for both. May be iterated more than once.
     """
 
-    batch_id: str
+    batch_ids: tuple[str, ...]
     created_at: datetime
     rows: Iterable[tuple[JSON, datetime | None]]
 
