@@ -279,7 +279,7 @@ class OtherShapes(SandboxService):
         match answer.body:
             case list():
                 return replace(answer, body={"data": answer.body, "pagination": {"nextPage": None}})
-            case {"error": str() as words}:
+            case {"error": str() as words, **others} if not others:
                 error: JSON = {"type": "error", "code": "refused", "message": words}
                 return replace(answer, body={"error": error})
             case _:
