@@ -95,22 +95,17 @@ class JournalWriter:
         self._hand_over(_Write(statements, committed))
         return committed
 
-    async def commit(self, *statements: Executable | Change) -> int:
-        """As `submit`, awaited. Not cancelled by half: what was handed over is committed."""
-        committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._hand_over(_Write(statements, committed))
-        return await committed
-
-    async def commit_changes(self, *changes: Change, of: Hashable = None) -> int:
-        """As `commit`, for changes that commute with those of others: equal ones go together.
+    async def commit(self, *statements: Executable | Change, of: Hashable = None) -> int:
+        """As `submit`, awaited. Not cancelled by half: what was handed over is committed.
 
         Args:
-            changes: What belongs together.
+            statements: What belongs together. If all are `Change`, they commute with those of
+                others, and equal ones go together.
             of: What they are of, where changes of the same must keep their order; ``None`` for
                 changes that commute with all.
         """
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._hand_over(_Write(changes, committed, of))
+        self._hand_over(_Write(statements, committed, of))
         return await committed
 
     def note(self, *changes: Change) -> None:
@@ -142,19 +137,13 @@ class JournalWriter:
             if (early := began_at + GATHER_SECONDS - time.monotonic()) > 0:
                 time.sleep(early)
             began_at = time.monotonic()
-            group, last = [first], False
-            while len(group) < GROUP_SIZE:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    last = True
+            group = [first]
+            while len(group) < GROUP_SIZE and not self._queue.empty():
+                if (following := self._queue.get()) is None:
+                    self._queue.put(None)  # nothing is behind the end
                     break
                 group.append(following)
             self._commit(group)
-            if last:
-                return
 
     def _commit(self, group: list[_Write]) -> None:
         """Commit a group and tell each what came of it; nothing that is raised ends the thread."""
