@@ -29,13 +29,13 @@ from batchrun.events import Event, log_event
 from batchrun.journal.lease import SURE_SECONDS, held_by, require_hold
 from batchrun.journal.ledger import counted
 from batchrun.journal.rescue import Step
+from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     ENDED,
     JobState,
     attempts,
     batches,
     clean_text,
-    counts,
     encode_result,
     encode_time,
     jobs,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Engine, Executable
 
     from batchrun.journal.rescue import RescueFiles
-    from batchrun.journal.safety_copy import SafetyCopy
     from batchrun.journal.slices import Slice, Slices
     from batchrun.journal.writer import JournalWriter
     from batchrun.model import JSON
@@ -184,10 +183,10 @@ class BatchJobs:
         holder: Under which name this process holds the batch, and slices of it.
         slices: The batch's slices.
         rescue: Where steps go that can't be committed.
-        copy: It gets those steps, too.
         leads: Whether this process holds the batch; it may claim also slices closed to others.
 
     Attributes:
+        batch_id: Which batch they are of.
         slices: The batch's slices.
         leads: Whether this process holds the batch.
     """
@@ -202,12 +201,11 @@ class BatchJobs:
         holder: str,
         slices: Slices,
         rescue: RescueFiles,
-        copy: SafetyCopy | None = None,
         leads: bool = True,
     ) -> None:
         self._engine = engine
         self._writer = writer
-        self._batch_id = batch_id
+        self.batch_id = batch_id
         self._holder = holder
         self._key_hash = key_hash
         self._held = held_by(batch_id, holder)
@@ -216,12 +214,6 @@ class BatchJobs:
         self.leads = leads
         self._counted_in = 0
         self._rescue = rescue
-        self._copy = copy
-
-    @property
-    def batch_id(self) -> str:
-        """Which batch they are of."""
-        return self._batch_id
 
     # slices
 
@@ -258,26 +250,23 @@ class BatchJobs:
     def pending_numbers(self) -> frozenset[int]:
         """The numbers of all jobs left to trigger."""
         query = select(jobs.c.number).where(
-            jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING
+            jobs.c.batch_id == self.batch_id, jobs.c.state == JobState.PENDING
         )
         with self._engine.connect() as connection:
             return frozenset(connection.scalars(query))
 
     def count_pending(self) -> int:
         """How many jobs are left to trigger."""
-        query = select(func.sum(counts.c.jobs)).where(
-            counts.c.batch_id == self._batch_id, counts.c.state == JobState.PENDING
-        )
         with self._engine.connect() as connection:
-            return int(connection.scalar(query) or 0)
+            return read_counts(connection, self.batch_id)[JobState.PENDING].jobs
 
     def key_was_good(self) -> bool:
         """Whether a job of this batch was triggered and polled to its end with the same key."""
         query = select(jobs.c.number).where(
-            jobs.c.batch_id == self._batch_id,
+            jobs.c.batch_id == self.batch_id,
             or_(jobs.c.state == JobState.COMPLETED, jobs.c.state == JobState.FAILED),
             jobs.c.reused_from.is_(None),
-            select(batches.c.key_hash).where(batches.c.id == self._batch_id).scalar_subquery()
+            select(batches.c.key_hash).where(batches.c.id == self.batch_id).scalar_subquery()
             == self._key_hash,
         )
         with self._engine.connect() as connection:
@@ -295,7 +284,7 @@ class BatchJobs:
                 *(jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id),
                 *(jobs.c.triggered_at, _TIMES_RETRIED),
             )
-            .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
+            .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state)
             .order_by(jobs.c.number)
             .limit(limit)
         )
@@ -325,19 +314,11 @@ class BatchJobs:
         return await asyncio.to_thread(self.slices.recover)
 
     async def poll_on(self) -> int:
-        """Poll again what timed out.
-
-        Returns:
-            How many jobs.
-        """
+        """Poll again what timed out; how many jobs."""
         return await self._move_all(JobState.TIMED_OUT, JobState.IN_FLIGHT, "")
 
     async def drop_doubts(self) -> int:
-        """Leave what is in doubt as it is, for good.
-
-        Returns:
-            How many jobs.
-        """
+        """Leave what is in doubt as it is, for good; how many jobs."""
         return await self._move_all(
             JobState.IN_DOUBT,
             JobState.DROPPED,
@@ -345,20 +326,12 @@ class BatchJobs:
         )
 
     async def retry(self, outcomes: Collection[Outcome]) -> int:
-        """Make ended jobs pending again; their earlier outcome is kept in ``attempts``.
-
-        Returns:
-            How many jobs.
-        """
+        """Make ended jobs pending again, and keep their earlier outcome; how many jobs."""
         states = {state for state in JobState if state.outcome in outcomes}
         return await self._send_again(jobs.c.state.in_(states - {JobState.SENDING}))
 
     async def retry_doubts(self) -> int:
-        """Make the jobs pending again that are in doubt and not dropped.
-
-        Returns:
-            How many jobs.
-        """
+        """Make the jobs pending again that are in doubt and not dropped; how many."""
         return await self._send_again(jobs.c.state == JobState.IN_DOUBT)
 
     async def again(self, seen: Mapping[int, int]) -> int:
@@ -377,7 +350,7 @@ class BatchJobs:
             return 0
         query = (
             select(attempts.c.number, func.count().label("times"))
-            .where(attempts.c.batch_id == self._batch_id)
+            .where(attempts.c.batch_id == self.batch_id)
             .group_by(attempts.c.number)
         )
         with self._engine.connect() as connection:
@@ -394,7 +367,7 @@ class BatchJobs:
         return changed
 
     async def _send_again(self, which: ColumnElement[bool]) -> int:
-        chosen = (jobs.c.batch_id == self._batch_id) & which & self._held
+        chosen = (jobs.c.batch_id == self.batch_id) & which & self._held
         kept = [jobs.c[name] for name in _KEPT]
         before = select(jobs.c.batch_id, jobs.c.number, literal(time.time()), *kept).where(chosen)
         pending = {"state": JobState.PENDING, "message": ""} | dict.fromkeys(_EMPTIED)
@@ -416,7 +389,7 @@ class BatchJobs:
             TakenOverError: Another process has taken the batch over that this one held.
             JournalLostError: The journal was replaced.
         """
-        named = {_BATCH: self._batch_id, _JOB: job.number, _SLICE: job.slice}
+        named = {_BATCH: self.batch_id, _JOB: job.number, _SLICE: job.slice}
         intent, asked_at = Change(_INTEND, named | {_HOLDER: self._holder}), time.time()
         changes = (intent, *self._one_request(job.slice))
         self._counted_in = job.slice
@@ -440,7 +413,7 @@ class BatchJobs:
         if self.slices.holds(of_slice):
             return True
         if self.leads:
-            require_hold(self._engine, self._batch_id, self._holder)
+            require_hold(self._engine, self.batch_id, self._holder)
         return False
 
     async def release(self, job: Job, message: str) -> None:
@@ -492,7 +465,7 @@ class BatchJobs:
         today = datetime.now(UTC).date().isoformat()
         spent = {"key_hash": self._key_hash, "day": today, "worker": self._holder, "requests": 1}
         return (
-            Change(_COUNT, {_BATCH: self._batch_id, _SLICE: of_slice}),
+            Change(_COUNT, {_BATCH: self.batch_id, _SLICE: of_slice}),
             Change(self._counted, spent),
         )
 
@@ -536,7 +509,7 @@ class BatchJobs:
         """
         await self._change_many(
             update(batches)
-            .where(batches.c.id == self._batch_id, self._held)
+            .where(batches.c.id == self.batch_id, self._held)
             .values(
                 note=clean_text(note),
                 updated_at=time.time(),
@@ -589,7 +562,7 @@ class BatchJobs:
         Nor where the step is of a sending or an execution, and the job has been made pending once
         more since.
         """
-        named = {_BATCH: self._batch_id, _JOB: step.job, "state": step.new} | dict(step.values)
+        named = {_BATCH: self.batch_id, _JOB: step.job, "state": step.new} | dict(step.values)
         if step.retried is not None:
             named[_RETRIED] = step.retried
         if step.execution_id is not None:
@@ -601,11 +574,11 @@ class BatchJobs:
 
     def _tell(self, event: Event, job: Job, **facts: object) -> None:
         level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO
-        log_event(_LOG, event, level, batch=self._batch_id, job=job.number, **facts)
+        log_event(_LOG, event, level, batch=self.batch_id, job=job.number, **facts)
 
     async def _move_all(self, old: JobState, new: JobState, message: str) -> int:
         """Take a step of all jobs in a state; how many there were."""
-        chosen = (jobs.c.batch_id == self._batch_id) & (jobs.c.state == old) & self._held
+        chosen = (jobs.c.batch_id == self.batch_id) & (jobs.c.state == old) & self._held
         return await self._change_many(
             update(jobs).where(chosen).values(state=new, message=message)
         )
@@ -618,14 +591,13 @@ class BatchJobs:
         """
         changed = await self._writer.commit(*statements)
         if not changed:
-            require_hold(self._engine, self._batch_id, self._holder)
+            require_hold(self._engine, self.batch_id, self._holder)
         return changed
 
     def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
         """Put a step where it isn't lost; the error that says where."""
         path = self._rescue.keep(step)
-        if self._copy is not None:
-            self._copy.apply([self._change(step)])
+        self._writer.mirror([self._change(step)])
         if path is not None:
             what = f"What was in hand is kept in {path}, and the next resume takes it in."
         else:

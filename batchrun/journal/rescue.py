@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,8 @@ class RescueFiles:
 
     def keep(self, *steps: Step) -> Path | None:
         """Append steps and sync them to disk; ``None`` where no folder takes them."""
-        lines = b"".join(json.dumps(_to_json(step)).encode("ascii") + b"\n" for step in steps)
+        kept = [json.dumps(asdict(step), default=_plain) for step in steps]
+        lines = "".join(f"{line}\n" for line in kept).encode("ascii")
         for path in self._candidates:
             try:
                 _append(path, lines)
@@ -152,19 +153,9 @@ def _is_own_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink() and owner_fits
 
 
-def _to_json(step: Step) -> dict[str, Any]:
-    values = {
-        name: {_BYTES: base64.b64encode(value).decode()} if isinstance(value, bytes) else value
-        for name, value in step.values.items()
-    }
-    return {
-        "job": step.job,
-        "old": list(step.old),
-        "new": step.new,
-        "values": values,
-        "retried": step.retried,
-        "execution_id": step.execution_id,
-    }
+def _plain(value: bytes) -> dict[str, str]:
+    """What JSON has no type for."""
+    return {_BYTES: base64.b64encode(value).decode()}
 
 
 def _fits(name: str, value: object) -> bool:

@@ -59,6 +59,10 @@ class _Write:
 _Awaited: TypeAlias = "list[tuple[asyncio.Future[int], int | JournalWriteError]]"
 
 
+def no_mirror(_: Iterable[Executable | Change]) -> None:
+    """The mirror of a journal without a safety copy."""
+
+
 class JournalWriter:
     """Commits statements in groups, in the order they were handed over.
 
@@ -68,7 +72,7 @@ class JournalWriter:
         check: Called before each commit; what it raises is everybody's answer.
 
     Attributes:
-        mirror: Given what was committed; ``None`` for nobody.
+        mirror: Given what was committed.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class JournalWriter:
         self._engine = engine
         self._location = location
         self._check = check
-        self.mirror: Callable[[Iterable[Executable | Change]], None] | None = None
+        self.mirror: Callable[[Iterable[Executable | Change]], None] = no_mirror
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -163,8 +167,7 @@ class JournalWriter:
             failure.__cause__ = error
             _tell([(write, failure) for write in group])
         else:
-            if self.mirror is not None:
-                self.mirror(each for write in group for each in write.statements)
+            self.mirror(each for write in group for each in write.statements)
             _tell(list(zip(group, changed, strict=True)))
 
     def _execute(self, group: list[_Write]) -> list[int]:

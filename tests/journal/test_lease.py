@@ -254,8 +254,8 @@ DECISIONS: dict[str, Callable[[Journal, BatchJobs, str], object]] = {
     "how it ended": lambda _, jobs, __: asyncio.run(
         jobs.record_ending("It was interrupted.", 1, 1)
     ),
-    "workbook": lambda journal, _, batch_id: journal.set_output(batch_id, "theirs.xlsx"),
-    "form": lambda journal, _, batch_id: journal.set_form(batch_id, "{}"),
+    "workbook": lambda journal, _, batch_id: journal.keep(batch_id, "output", "theirs.xlsx"),
+    "form": lambda journal, _, batch_id: journal.keep(batch_id, "form", "{}"),
 }
 
 

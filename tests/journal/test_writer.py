@@ -172,9 +172,7 @@ def test_who_is_cancelled_while_waiting_leaves_the_change_committed(location: st
         batch_id = journal.create(plan_of(*IDS), URL)
 
         async def cancelled() -> None:
-            task = asyncio.create_task(
-                journal._writer.commit(message(batch_id, 0, "kept"), of=0)
-            )
+            task = asyncio.create_task(journal._writer.commit(message(batch_id, 0, "kept"), of=0))
             await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
