@@ -147,10 +147,11 @@ class BatchMaker:
         some = list(islice(left, ROWS_AT_ONCE))
         while some:
             with writing(self._engine) as connection:
-                until = time.monotonic() + CHUNK_SECONDS
-                while some and time.monotonic() < until:
+                until, more = time.monotonic() + CHUNK_SECONDS, True
+                while more:
                     change(connection, some)
                     some = list(islice(left, ROWS_AT_ONCE))
+                    more = bool(some) and time.monotonic() < until
             if some and not on_server(self._engine):
                 time.sleep(LET_OTHERS_SECONDS)
 
