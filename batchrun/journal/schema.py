@@ -112,7 +112,6 @@ rows = Table(
     Column("contact_id", String),
     Column("reason", Text, nullable=False, default=""),
     Index("rows_by_job", "batch_id", "job"),
-    sqlite_with_rowid=False,
 )
 
 jobs = Table(
