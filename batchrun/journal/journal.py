@@ -43,10 +43,9 @@ from batchrun.journal.lease import (
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
-from batchrun.journal.rescue import RescueFiles
+from batchrun.journal.rescue import RescueFiles, SafetyCopy
 from batchrun.journal.rescue import folders as rescue_folders
 from batchrun.journal.results import EarlierRows, ResultRows, SentJob, read_counts, read_sent
-from batchrun.journal.safety_copy import SafetyCopy
 from batchrun.journal.schema import (
     JobState,
     attempts,

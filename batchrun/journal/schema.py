@@ -297,16 +297,11 @@ class JobState(StrEnum):
                 assert_never(self)
 
 
-ENDED = tuple(
-    state
-    for state in JobState
-    if state not in {JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT}
-)
-"""States in which nothing of a job is under way."""
-
-
 OPEN = (JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT)
 """States in which a worker has something left to do."""
+
+ENDED = tuple(state for state in JobState if state not in OPEN)
+"""States in which nothing of a job is under way."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
