@@ -1,7 +1,7 @@
 """A batch from end to end: load → plan → trigger → poll → write.
 
-The only module that knows all stages. Each stage reads what the stage before put into the
-journal, so `resume` is `run` with less left to do.
+The only module that knows all stages. Each stage reads from the journal what the stage before
+wrote there, so `resume` is `run` with less left to do.
 """
 
 from __future__ import annotations
@@ -65,7 +65,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.batch.control import Control
-    from batchrun.engine import Effort
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide, Outcome, TableSource, Workflow
     from batchrun.plan import Plan
@@ -74,12 +73,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
-    """Why a batch ended, in sentences; ``""`` where nothing is left to say.
+    """Why a batch ended, in sentences; ``""`` if it is finished.
 
     Args:
         ending: Why the engine stopped.
-        resume_at: When the quota opens again, where it is spent.
-        stopped_because: Which failures stopped it, where they did; the service's words end it.
+        resume_at: When the quota is available again, if it is spent.
+        stopped_because: Which failures stopped the batch, if they did; ends in the service's words.
     """
     if ending is Ending.FAILURES:
         return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
@@ -89,7 +88,7 @@ def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) ->
 
 
 def whole_minute(seconds: float) -> datetime:
-    """When so much time has passed, rounded up: who comes a minute early finds the quota spent."""
+    """The time that many seconds from now, rounded up: too early, the quota is still spent."""
     moment = datetime.now(UTC) + timedelta(seconds=seconds)
     begun = moment.replace(second=0, microsecond=0)
     return begun if begun == moment else begun + timedelta(minutes=1)
@@ -107,31 +106,37 @@ _NOTES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One run or resume of a batch."""
+class RunOptions:
+    """What a run and a resume have in common; each is a parameter of `batchrun.aio.resume`.
 
-    batch_id: str
-    target: Path | None
-    limit: int | None
-    on_progress: Callable[[Progress], None] | None
-    control: Control | None
-    retry: Collection[Outcome] = ()
-    decide: Decide = hold_doubts
+    Two more leave the jobs that were never sent waiting: ``retry`` sends all jobs with one of these
+    outcomes again; ``again`` sends single jobs, by number, unless they were sent more often than
+    its value says. ``frame`` is the list of a DataFrame, and ``joined`` says that other workers are
+    at work, or may be.
+    """
+
+    output: Path | None = None
+    limit: int | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    control: Control | None = None
     form: workbook.Form = field(default_factory=workbook.Form)
-    again: Mapping[int, int] = field(default_factory=dict)
+    decide: Decide = hold_doubts
     only: Collection[int] | None = None
+    retry: Collection[Outcome] = ()
+    again: Mapping[int, int] = field(default_factory=dict)
+    trusted: bool = False
     frame: pd.DataFrame | None = None
-    joined: bool = False  # other workers are at work, or may be
+    joined: bool = False
 
 
 def always(plan: Plan, earlier: BatchSummary | None) -> bool:
-    """What confirms when nobody is to be asked."""
+    """The ``confirm`` that does not ask."""
     del plan, earlier
     return True
 
 
 async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
-    """The workflows the key may see.
+    """The workflows that the key can see.
 
     Raises:
         BatchrunError: The key or the service can't be used.
@@ -146,12 +151,12 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
 async def check(
     request: Request, settings: Settings | None = None, *, with_credits: bool = False
 ) -> Plan:
-    """Load and plan, and send no trigger.
+    """Load and plan a list without triggering anything.
 
     Args:
         request: What `run` would do.
         settings: As in `run`.
-        with_credits: Ask for the credits left, too, which is one more request.
+        with_credits: Also ask for the credits left, which takes one more request.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
@@ -169,19 +174,13 @@ async def check(
 async def run(
     request: Request,
     settings: Settings | None = None,
+    options: RunOptions | None = None,
     *,
-    output: Path | None = None,
-    limit: int | None = None,
     again: bool = False,
     confirm: Callable[[Plan, BatchSummary | None], bool] = always,
-    on_progress: Callable[[Progress], None] | None = None,
-    control: Control | None = None,
-    form: workbook.Form | None = None,
     with_credits: bool = False,
 ) -> Report | None:
-    """Run a workflow for each row of a list and write the workbook.
-
-    The parameters are those of `batchrun.aio.run`.
+    """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`.
 
     Returns:
         The report, or ``None`` when ``confirm`` said no.
@@ -194,12 +193,11 @@ async def run(
             "The options --again and --reuse can't be combined.",
             "Give one.",
         )
-    settings = settings or load_settings()
-    form = form or workbook.Form()
+    settings, options = settings or load_settings(), options or RunOptions()
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
-    if output is not None:
-        workbook.check_target(output, source)
+    if options.output is not None:
+        workbook.check_target(options.output, source)
     async with open_session(settings) as session:
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
@@ -208,7 +206,7 @@ async def run(
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
         if earlier is not None and not earlier.unfinished and is_practice(base_url):
-            earlier = None  # it costs nothing, so the same command works twice
+            earlier = None  # practice is free, so the same command works twice
         if newest is None or not again:
             plan = session.knowing(plan, request.reuse, earlier)
         if earlier is not None and not earlier.unfinished:
@@ -221,20 +219,17 @@ async def run(
         if earlier is not None:
             same_key(earlier, session.profile)
             _log_other_key(session, earlier)
-        target = output or _usual_target(source, earlier, form)
-        if target is not None:
-            workbook.check_target(target, source)
+        target = _checked_target(options, source, earlier)
         if with_credits and plan.to_trigger:
             plan = replace(plan, credits=await session.credits())
         if not confirm(plan, None if again else newest):
             return None
         if earlier is not None:
-            require_consent(journal, earlier, session.key, output)
-        known = newest.batch_id if newest else None  # the user confirmed before any later one
+            require_consent(journal, earlier, session.key, options.output)
+        known = newest.batch_id if newest else None  # the user has not seen any later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
-        run_now = _Run(batch_id, target, limit, on_progress, control, form=form, frame=frame)
-        report = await _work(session, run_now)
+        report = await _work(session, batch_id, replace(options, output=target, frame=frame))
         if with_credits and report.ending is Ending.LIMIT:
             report = replace(report, credits=await session.credits())
         return report
@@ -243,105 +238,70 @@ async def run(
 async def resume(
     batch_id: str | None = None,
     settings: Settings | None = None,
-    *,
-    output: Path | None = None,
-    limit: int | None = None,
-    retry: Collection[Outcome] = (),
-    again: Mapping[int, int] | None = None,
-    only: Collection[int] | None = None,
-    decide: Decide = hold_doubts,
-    on_progress: Callable[[Progress], None] | None = None,
-    control: Control | None = None,
-    form: workbook.Form | None = None,
-    trusted: bool = False,
+    options: RunOptions | None = None,
 ) -> Report:
-    """Continue a batch, or send jobs of it again.
-
-    The parameters are those of `batchrun.aio.resume`, with ``decide`` for ``in_doubt``, and two
-    that leave the jobs that were never sent waiting: ``retry`` sends all jobs with an outcome
-    again; ``again`` sends single jobs, by number, unless they were sent more often than the value
-    says.
+    """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`.
 
     Raises:
         BatchrunError: As in `run`; the batch is of another service.
     """
-    settings = settings or load_settings()
-    form = form or workbook.Form()
+    settings, options = settings or load_settings(), options or RunOptions()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
     if "base_url" in settings.model_fields_set:
         same_service(summary.batch_id, summary.base_url, settings.base_url)
     settings = for_batch(settings, summary)
-    source = _path(summary.source)
-    target = output or _usual_target(source, summary, form)
-    if target is not None:
-        workbook.check_target(target, source)
-    run_now = _Run(
-        summary.batch_id,
-        target,
-        limit,
-        on_progress,
-        control,
-        retriable(retry),
-        decide,
-        form,
-        again or {},
-        only,
-    )
+    options = replace(options, retry=retriable(options.retry))
+    target = _checked_target(options, _path(summary.source), summary)
     async with open_session(settings) as session:
-        require_consent(session.journal, summary, session.key, output, trusted=trusted)
+        require_consent(
+            session.journal, summary, session.key, options.output, trusted=options.trusted
+        )
         _log_other_key(session, summary, other_key(settings, summary))
-        return await _work(session, run_now)
+        return await _work(session, summary.batch_id, replace(options, output=target))
 
 
-async def take_over(
-    session: Session,
-    batch_id: str,
-    target: Path | None,
-    on_progress: Callable[[Progress], None] | None,
-    control: Control | None,
-) -> Report:
-    """Go on with an open batch that nobody holds any more; other workers may be at work on it.
+async def take_over(session: Session, batch_id: str, options: RunOptions) -> Report:
+    """Continue an open batch that no process holds any more; other workers may still work on it.
 
     Raises:
         HeldError: Another process holds it.
     """
-    taken = _Run(batch_id, target, None, on_progress, control, joined=True)
-    return await _work(session, taken)
+    return await _work(session, batch_id, replace(options, joined=True))
 
 
 # the stages
 
 
-async def _work(session: Session, run_now: _Run) -> Report:
-    """Trigger and poll what is left of a batch, then write its workbook."""
-    settings, journal, batch_id = session.settings, session.journal, run_now.batch_id
+async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
+    """Trigger and poll what is left of a batch, then write its workbook to ``options.output``."""
+    settings, journal, target = session.settings, session.journal, options.output
     with (
         journal.hold(batch_id) as hold,
-        detached_at_end(run_now.control),
-        journal.safety_copy(batch_id, alone=not run_now.joined and settings.workers == 1),
+        detached_at_end(options.control),
+        journal.safety_copy(batch_id, alone=not options.joined and settings.workers == 1),
     ):
-        form = remembered_form(journal, batch_id, run_now.form)
+        form = remembered_form(journal, batch_id, options.form)
         jobs = journal.jobs(batch_id, session.key)
         agree(Consent.KEY, journal.key_hash(session.key))
         only = await prepare_batch(
             journal,
             jobs,
             batch_id,
-            run_now.retry,
-            run_now.decide,
-            again=run_now.again,
-            only=run_now.only,
+            options.retry,
+            options.decide,
+            again=options.again,
+            only=options.only,
         )
         before = journal.summary(batch_id)
-        await _keep_beginning(journal, jobs, before, run_now.target)
-        alone = _works_alone(session, run_now, only)
+        await _keep_beginning(journal, jobs, before, target)
+        alone = _works_alone(session, options, only)
         jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)
-        limits = limits_of(settings, run_now.limit, only, alone=alone)
-        engine = new_engine(session, jobs, before, limits, run_now.on_progress)
+        limits = limits_of(settings, options.limit, only, alone=alone)
+        engine = new_engine(session, jobs, before, limits, options.on_progress)
         estimate = session.estimate(before, engine.jobs_left)
         hold.when_lost(from_any_thread(engine.break_off))
-        attach(run_now.control, batch_id, engine, only)
+        attach(options.control, batch_id, engine, only)
         log_event(
             _LOG,
             Event.BATCH_STARTED,
@@ -349,7 +309,7 @@ async def _work(session: Session, run_now: _Run) -> Report:
             workflow=before.workflow.id,
             rows=before.rows,
             jobs=before.jobs,
-            limit=run_now.limit,
+            limit=options.limit,
         )
         with (
             ending_as_paused(journal, batch_id),
@@ -357,9 +317,9 @@ async def _work(session: Session, run_now: _Run) -> Report:
             _removed_at_end(jobs),
         ):
             try:
-                with counting(jobs, run_now.control):
+                with counting(jobs, options.control):
                     async with (
-                        refreshed_workbook(journal, batch_id, run_now.target, form),
+                        refreshed_workbook(journal, batch_id, target, form),
                         worker_processes(session, batch_id, 0 if alone else settings.workers - 1),
                         working(jobs, engine),
                     ):
@@ -370,24 +330,25 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 if ending is Ending.QUOTA:
                     resume_at = whole_minute(session.seconds_to_quota())
                 note = note_of(ending, resume_at, engine.stopped_because)
-                await _keep(jobs, note, effort, resume_at)
+                await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
             except BatchrunError as raised:
-                # A statement may be the first to notice that the journal is lost.
+                # A failed statement may be the first sign that the journal is lost.
                 lost = journal.loss() if isinstance(raised, JournalError) else None
                 error = lost or raised
-                kind = type(error).__name__  # its words may be the service's
+                kind = type(error).__name__  # its message may quote the service
                 log_event(_LOG, Event.BATCH_ABORTED, logging.ERROR, batch=batch_id, error=kind)
                 if isinstance(error, JournalWriteError):
-                    write_despite(error, journal, batch_id, run_now.target, form)
+                    write_despite(error, journal, batch_id, target, form)
                     raise error from raised.__cause__
-                # What stopped it may stop this too, and is what counts. Of a batch that was taken
-                # over nothing is kept or written: the new holder does that.
+                # What stopped the batch may stop this too; report the first. Nothing is recorded
+                # or written for a batch that was taken over: the new holder does that.
                 with suppress(BatchrunError):
-                    await _keep(jobs, error.what, engine.effort)
-                    write_results(journal, batch_id, run_now.target, form)
+                    spent = engine.effort
+                    await jobs.record_ending(error.what, spent.seconds, spent.quota_seconds)
+                    write_results(journal, batch_id, target, form)
                 raise
-            output = write_results(journal, batch_id, run_now.target, form)
-            # What goes on after a limit is what was named, and no others.
+            output = write_results(journal, batch_id, target, form)
+            # After a limit, only the jobs that this run was allowed to trigger are left.
             to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary = journal.summary(batch_id)
             log_event(
@@ -413,16 +374,16 @@ async def _work(session: Session, run_now: _Run) -> Report:
                 quota_seconds=effort.quota_seconds,
                 sent=engine.sent,
                 journal=settings.journal,
-                source=run_now.frame,
-                held_open=run_now.target if output != run_now.target else None,
+                source=options.frame,
+                held_open=target if output != target else None,
             )
-            if run_now.control is not None:
-                run_now.control.report = report
+            if options.control is not None:
+                options.control.report = report
             return report
 
 
 def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:
-    """Log it where a batch goes on with another key than it was begun with."""
+    """Log it if a batch continues with another key than it was started with."""
     if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
         facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
         log_event(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
@@ -430,7 +391,7 @@ def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> No
 
 @contextmanager
 def _logged_when_stopped(batch_id: str) -> Iterator[None]:
-    """Log it when the block is stopped at once: the second Ctrl-C waits for nothing else."""
+    """Log that the block was stopped at once: nothing else happens after the second Ctrl-C."""
     try:
         yield
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -442,41 +403,35 @@ def _logged_when_stopped(batch_id: str) -> Iterator[None]:
 async def _keep_beginning(
     journal: Journal, jobs: BatchJobs, before: BatchSummary, target: Path | None
 ) -> None:
-    """Keep where the workbook belongs, and drop the note of the last time."""
+    """Record where the workbook belongs, and clear the note of the previous run."""
     if target is not None:
-        agree(Consent.OUTPUT, str(target))  # a worker of this machine may have to write it
+        agree(Consent.OUTPUT, str(target))  # a worker on this machine may have to write it
         if before.target != str(target):
             journal.keep(before.batch_id, "target", str(target))
     if before.note:
         await jobs.record_ending("", 0.0, 0.0)
 
 
-def _works_alone(session: Session, run_now: _Run, only: Collection[int] | None) -> bool:
-    """Whether no other worker may join in.
+def _works_alone(session: Session, options: RunOptions, only: Collection[int] | None) -> bool:
+    """Whether no other worker may join.
 
-    They may only if the user has confirmed the batch as a whole. Those of a journal in a file are
-    started by the process itself.
+    Others may join only if the user has confirmed the batch as a whole. With a journal in a file,
+    they are started by this process.
     """
-    if run_now.limit is not None or only is not None:
+    if options.limit is not None or only is not None:
         return True
-    several = run_now.joined or session.settings.workers > 1
+    several = options.joined or session.settings.workers > 1
     return not (several or session.journal.is_shared)
 
 
 @contextmanager
 def _removed_at_end(jobs: BatchJobs) -> Iterator[None]:
-    """A batch that nobody works on has no slices."""
+    """Remove the slices at the end: a batch that nobody works on has none."""
     try:
         yield
     finally:
-        with suppress(JournalError):  # taken over, or lost: then they are not ours
+        with suppress(JournalError):  # taken over, or lost: then they are no longer ours
             jobs.slices.remove()
-
-
-async def _keep(
-    jobs: BatchJobs, note: str, effort: Effort, resume_at: datetime | None = None
-) -> None:
-    await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
 
 
 def _begun(session: Session, plan: Plan, known: str | None) -> str:
@@ -493,12 +448,15 @@ def _begun(session: Session, plan: Plan, known: str | None) -> str:
 # where things are
 
 
-def _usual_target(
-    source: Path | None, batch: BatchSummary | None, form: workbook.Form
+def _checked_target(
+    options: RunOptions, source: Path | None, batch: BatchSummary | None
 ) -> Path | None:
-    """Where a batch's workbook belongs, or that of a new batch."""
+    """Where a batch's workbook belongs, or that of a new batch; it can be written there."""
     before = None if batch is None else batch.target or batch.output
-    return workbook.usual_target(source, before, form.usual)
+    target = options.output or workbook.usual_target(source, before, options.form.usual)
+    if target is not None:
+        workbook.check_target(target, source)
+    return target
 
 
 def _path(source: TableSource) -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from batchrun.batch.control import Control, attach, detached_at_end
-from batchrun.batch.pipeline import take_over
+from batchrun.batch.pipeline import RunOptions, take_over
 from batchrun.batch.session import open_session
 from batchrun.batch.worker import limits_of, new_engine, working
 from batchrun.errors import HeldError, UsageError
@@ -74,7 +74,11 @@ async def work(
                 async with open_session(for_batch(settings, summary)) as session:
                     try:
                         await take_over(
-                            session, summary.batch_id, _target(summary), on_progress, control
+                            session,
+                            summary.batch_id,
+                            RunOptions(
+                                output=_target(summary), on_progress=on_progress, control=control
+                            ),
                         )
                     except HeldError:
                         await _help(session, summary, on_progress, control)

@@ -278,6 +278,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do and cost. Nothing is triggered."""
+    from batchrun import Rerun
     from batchrun.settings import ListDefaults
 
     if save_options and str(file) == "-":
@@ -288,6 +289,9 @@ def check(
         request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
         with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
             print_configuration(files, settings)
+            if Rerun.is_given_back(path) and (marked := Rerun.read(path, settings=settings)):
+                _show_marked(marked, as_json=as_json)
+                return
             _show_plan(request, settings, as_json=as_json, details=details)
         if save_options:
             typed = request_from(path, request.workflow, reading, None, ListDefaults())
@@ -471,8 +475,6 @@ def demo(
     del use_sandbox  # it always does; the commands it prints need the option
 
     source = Path("batchrun-demo.csv").absolute()
-    if source.is_symlink():
-        raise UsageError(f"{source} is a link, and would be overwritten.", "Remove it first.")
     try:
         write_demo_list(source)
     except OSError as error:

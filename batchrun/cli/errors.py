@@ -197,15 +197,25 @@ def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
     _print_error_json(shown, typed)
-    return ExitCode.UNEXPECTED
+    return shown.exit_code
 
 
 def _unforeseen(error: BaseException, typed: Sequence[str]) -> BatchrunError:
+    if isinstance(error, FileNotFoundError) and not _is_in_a_folder():
+        return UsageError("The folder you are in no longer exists.", "Go to another: cd ~")
     more = "" if _debugging(typed) else " With --debug the details go to a file."
     return BatchrunError(
         f"batchrun failed unexpectedly ({_in_words(error)}).",
         f"What was triggered is in the journal: batchrun resume goes on.{more}",
     )
+
+
+def _is_in_a_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _in_words(error: BaseException) -> str:

@@ -302,7 +302,7 @@ Compare: TypeAlias = Annotated[
     _output(
         metavar="BATCH|auto|off",
         help="Earlier batch of this workflow whose results to compare with, in the sheet Changes. "
-        "Without it, the newest with a result for the same company or contact.",
+        "Without it, each row's newest result in earlier batches.",
     ),
 ]
 ForCrm: TypeAlias = Annotated[

@@ -455,7 +455,7 @@ class Journal:
         states: Collection[JobState | None] | None = None,
         offset: int = 0,
         limit: int | None = None,
-        earlier: str | None = None,
+        earlier: Sequence[str] = (),
     ) -> Iterator[BatchResults]:
         """A batch's rows with their outcomes and results, all of one moment.
 
@@ -468,7 +468,7 @@ class Journal:
                 without a job.
             offset: How many of those to skip.
             limit: At most this many; ``None`` for all.
-            earlier: The batch whose results they are compared with; ``None`` for none.
+            earlier: The batches with whose newest results they are compared, newest first.
         """
         with self._engine.connect() as connection, connection.begin():
             found = self._results(connection, batch_id)
@@ -476,26 +476,20 @@ class Journal:
                 connection, batch_id, of_jobs=of_jobs, states=states, offset=offset, limit=limit
             )
             found = replace(found, rows=chosen)
-            if earlier is not None:
-                summary = self._summary(connection, earlier)
+            if earlier:
+                created_at = self._summary(connection, earlier[0]).created_at
                 theirs = EarlierRows(connection, batch_id, earlier, found.roles)
-                compared = EarlierResults(earlier, summary.created_at, theirs)
+                compared = EarlierResults(tuple(earlier), created_at, theirs)
                 found = replace(found, earlier=compared)
             yield found
 
-    def earlier_batch(self, batch_id: str) -> str | None:
-        """The newest earlier batch of the same workflow that has a result for any of its rows."""
+    def earlier_batches(self, batch_id: str) -> list[str]:
+        """The earlier batches of its workflow that have the newest result of any of its rows."""
         with self._engine.connect() as connection, connection.begin():
             mine = self._results(connection, batch_id)
-            summary = mine.summary
-            for each in batches_of(connection, summary.workflow.id, summary.base_url):
-                theirs = self._summary(connection, each)
-                if theirs.created_at >= summary.created_at:
-                    continue
-                rows = EarlierRows(connection, batch_id, each, mine.roles)
-                if theirs.counts[Outcome.COMPLETED] and any(at is not None for _, at in rows):
-                    return each
-        return None
+            every = batches_of(connection, mine.summary.workflow.id, mine.summary.base_url)
+            older = every[every.index(batch_id) + 1 :]
+            return EarlierRows(connection, batch_id, older, mine.roles).batches()
 
     @contextmanager
     def copied_results(self, batch_id: str) -> Iterator[BatchResults | None]:

@@ -12,6 +12,7 @@ from batchrun.journal.schema import (
     ENDED,
     JobState,
     attempts,
+    batches,
     counts,
     decode_cells,
     decode_result,
@@ -148,50 +149,56 @@ def _message(state: JobState, kept: str) -> str:
 
 
 class EarlierRows:
-    """What an earlier batch has for each row of a batch, read again at each iteration.
+    """The newest result that earlier batches have for each row of a batch, read at each iteration.
 
     Args:
         connection: To the journal.
         batch_id: The batch.
-        earlier_id: The earlier one.
+        earlier: The earlier ones.
         roles: By which IDs a row is the same.
     """
 
     def __init__(
-        self, connection: Connection, batch_id: str, earlier_id: str, roles: Collection[Role]
+        self, connection: Connection, batch_id: str, earlier: Sequence[str], roles: Collection[Role]
     ) -> None:
         self._connection = connection
         ids = [rows.c[role.value] for role in roles]
-        first = (
-            select(func.min(rows.c.number).label("number"), *ids)
-            .where(rows.c.batch_id == earlier_id)
-            .group_by(*ids)
+        newest = (batches.c.created_at.desc(), rows.c.number)
+        found = (
+            select(
+                *(rows.c.batch_id, rows.c.job, *ids),
+                func.row_number().over(partition_by=ids, order_by=newest).label("place"),
+            )
+            .join_from(rows, batches, batches.c.id == rows.c.batch_id)
+            .join(jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job))
+            .where(rows.c.batch_id.in_(earlier), jobs.c.state == JobState.COMPLETED)
             .subquery()
         )
-        same = [rows.c[role.value] == first.c[role.value] for role in roles]
-        theirs = rows.alias()
-        self._query = (
+        same = [rows.c[role.value] == found.c[role.value] for role in roles]
+        self._result = (jobs.c.batch_id == found.c.batch_id) & (jobs.c.number == found.c.job)
+        self._found = found
+        self._rows = rows.outerjoin(found, and_(found.c.place == 1, *same) if same else false())
+        self._mine = rows.c.batch_id == batch_id
+
+    def batches(self) -> list[str]:
+        """Those of the earlier batches that have the newest result of any row, newest first."""
+        of = self._found.c.batch_id
+        query = (
+            select(batches.c.id)
+            .where(batches.c.id.in_(select(of).select_from(self._rows).where(self._mine)))
+            .order_by(batches.c.created_at.desc())
+        )
+        return list(self._connection.scalars(query))
+
+    def __iter__(self) -> Iterator[tuple[JSON, datetime | None]]:
+        query = (
             select(jobs.c.result, jobs.c.finished_at)
-            .select_from(
-                rows.outerjoin(first, and_(*same) if same else false())
-                .outerjoin(
-                    theirs,
-                    (theirs.c.batch_id == earlier_id) & (theirs.c.number == first.c.number),
-                )
-                .outerjoin(
-                    jobs,
-                    (jobs.c.batch_id == earlier_id)
-                    & (jobs.c.number == theirs.c.job)
-                    & (jobs.c.state == JobState.COMPLETED),
-                )
-            )
-            .where(rows.c.batch_id == batch_id)
+            .select_from(self._rows.outerjoin(jobs, self._result))
+            .where(self._mine)
             .order_by(rows.c.number)
             .execution_options(yield_per=ROWS_AT_ONCE)
         )
-
-    def __iter__(self) -> Iterator[tuple[JSON, datetime | None]]:
-        with self._connection.execute(self._query) as answer:
+        with self._connection.execute(query) as answer:
             for result, finished_at in answer:
                 yield decode_result(result), decode_time(finished_at)
 

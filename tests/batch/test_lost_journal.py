@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from openpyxl import load_workbook
 
-from batchrun.batch import pipeline
+from batchrun import aio
 from batchrun.batch.request import Request
 from batchrun.errors import ExitCode, JournalLostError
 from batchrun.journal import Journal, lease
@@ -131,9 +131,9 @@ def run_until_lost(
 ) -> tuple[JournalLostError, Path]:
     """Run the list until its journal is lost; the error, and the journal's path."""
     journal = accounts.parent / "state" / "journal.db"
-    run = pipeline.run(
+    run = aio.run(
         Request(accounts, "Account Research"),
-        settings_for(url, journal),
+        settings=settings_for(url, journal),
         on_progress=Loss(journal, lose),
     )
     with pytest.raises(JournalLostError) as raised:
@@ -172,14 +172,14 @@ def test_a_lost_journal_stops_the_batch_and_what_was_paid_for_is_kept(
         saved = Path(error.hint.split("--journal ")[1].partition("\n")[0])
         assert str(saved) in error.what
         assert saved.stat().st_mode & 0o077 == 0
-        asyncio.run(pipeline.resume(None, settings_for(url, saved)))
+        asyncio.run(aio.resume(None, settings=settings_for(url, saved)))
         assert_nothing_doubled_or_lost(sandbox, accounts, saved)
 
 
 def test_an_older_copy_of_the_journal_triggers_nothing_again(accounts: Path) -> None:
     with faulty_sandbox() as (url, sandbox):
         _, journal = run_until_lost(url, accounts, replace_with_older_copy)
-        asyncio.run(pipeline.resume(None, settings_for(url, journal)))
+        asyncio.run(aio.resume(None, settings=settings_for(url, journal)))
         assert_nothing_doubled_or_lost(sandbox, accounts, journal)
 
 
@@ -196,9 +196,9 @@ def test_another_process_that_compacts_the_journal_is_no_loss(accounts: Path) ->
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     with faulty_sandbox() as (url, sandbox):
-        run = pipeline.run(
+        run = aio.run(
             Request(accounts, "Account Research"),
-            settings_for(url, journal),
+            settings=settings_for(url, journal),
             on_progress=Loss(journal, compact),
         )
         asyncio.run(run)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.batch import history, pipeline
+from batchrun import aio
+from batchrun.batch import history
 from batchrun.batch.request import Request
 from batchrun.errors import ExitCode, InputError, OutputError, TakenOverError, UsageError
 from batchrun.journal import lease
@@ -65,18 +66,18 @@ def test_a_list_that_somebody_started_during_the_question_is_not_started_twice(
     url, sandbox = service
     settings, request = settings_for(url, accounts.parent), Request(accounts, WORKFLOW)
     if again:
-        assert asyncio.run(pipeline.run(request, settings)) is not None
+        assert asyncio.run(aio.run(request, settings=settings)) is not None
     paid = len(sandbox.bodies())
 
     def meanwhile(plan: Plan, earlier: BatchSummary | None) -> bool:
         del plan, earlier
-        other = Thread(target=lambda: asyncio.run(pipeline.run(request, settings, again=again)))
+        other = Thread(target=lambda: asyncio.run(aio.run(request, settings=settings, again=again)))
         other.start()
         other.join()
         return True
 
     with pytest.raises(UsageError, match=r"started meanwhile as batch \d{4}-accounts") as refused:
-        asyncio.run(pipeline.run(request, settings, again=again, confirm=meanwhile))
+        asyncio.run(aio.run(request, settings=settings, again=again, confirm=meanwhile))
 
     assert "batchrun resume" in refused.value.hint
     assert len(sandbox.bodies()) == paid + 2
@@ -89,10 +90,10 @@ def test_another_spelling_of_the_address_is_the_same_service(
     url, sandbox = service
     url = url.replace("127.0.0.1", "localhost")
     request = Request(accounts, WORKFLOW)
-    asyncio.run(pipeline.run(request, settings_for(url, accounts.parent)))
+    asyncio.run(aio.run(request, settings=settings_for(url, accounts.parent)))
     other = spelling.format(url=url, upper=url.replace("localhost", "LocalHost"))
     with pytest.raises(UsageError, match="already"):
-        asyncio.run(pipeline.run(request, settings_for(other, accounts.parent)))
+        asyncio.run(aio.run(request, settings=settings_for(other, accounts.parent)))
     assert len(sandbox.bodies()) == 2
 
 
@@ -101,12 +102,12 @@ def test_a_batch_begun_under_another_spelling_of_the_address_is_found(
 ) -> None:
     url, sandbox = service
     settings, request = settings_for(url, accounts.parent), Request(accounts, WORKFLOW)
-    asyncio.run(pipeline.run(request, settings))
+    asyncio.run(aio.run(request, settings=settings))
     with sqlite3.connect(settings.journal) as journal:  # as batchrun 0.1 has kept it
         journal.execute("UPDATE batches SET base_url = base_url || '/'")
     journal.close()
     with pytest.raises(UsageError, match="already"):
-        asyncio.run(pipeline.run(request, settings))
+        asyncio.run(aio.run(request, settings=settings))
     assert len(sandbox.bodies()) == 2
 
 
@@ -115,12 +116,12 @@ def test_a_batch_does_not_go_on_at_another_service(
 ) -> None:
     url, _ = service
     asyncio.run(
-        pipeline.run(Request(accounts, WORKFLOW), settings_for(url, accounts.parent), limit=1)
+        aio.run(Request(accounts, WORKFLOW), settings=settings_for(url, accounts.parent), limit=1)
     )
     with faulty_sandbox() as (elsewhere, other):
         settings = settings_for(elsewhere, accounts.parent)
         with pytest.raises(UsageError, match="belongs to") as refused:
-            asyncio.run(pipeline.resume(None, settings))
+            asyncio.run(aio.resume(None, settings=settings))
         assert url in refused.value.what
         assert elsewhere in refused.value.what
         assert "--sandbox" in refused.value.hint
@@ -139,9 +140,9 @@ def test_a_folder_that_vanishes_does_not_end_as_if_nothing_was_triggered(
         del progress
         shutil.rmtree(folder, ignore_errors=True)
 
-    run = pipeline.run(
+    run = aio.run(
         Request(accounts, WORKFLOW),
-        settings_for(url, accounts.parent),
+        settings=settings_for(url, accounts.parent),
         output=folder / "out.xlsx",
         limit=limit,
         on_progress=vanish,
@@ -170,7 +171,7 @@ def test_a_batch_that_was_taken_over_is_left_as_it_is(
 
     with faulty_sandbox(polls=[Fault(404)] * 1_000) as (url, sandbox):
         settings = settings_for(url, accounts.parent)
-        run = pipeline.run(Request(accounts, WORKFLOW), settings, on_progress=take_it)
+        run = aio.run(Request(accounts, WORKFLOW), settings=settings, on_progress=take_it)
         with pytest.raises(TakenOverError, match="process 4711") as told:
             asyncio.run(run)
         assert len(sandbox.bodies()) == 2
@@ -187,13 +188,13 @@ def test_results_are_not_reused_in_secret_where_a_batch_of_the_list_has_begun(
 ) -> None:
     url, sandbox = service
     settings = settings_for(url, accounts.parent)
-    asyncio.run(pipeline.run(Request(accounts, WORKFLOW), settings))
+    asyncio.run(aio.run(Request(accounts, WORKFLOW), settings=settings))
     longer = listed(accounts.with_name("longer.csv"), 1, 2, 3)
-    asyncio.run(pipeline.run(Request(longer, WORKFLOW), settings, limit=1))
+    asyncio.run(aio.run(Request(longer, WORKFLOW), settings=settings, limit=1))
     reusing = Request(longer, WORKFLOW, reuse=timedelta(days=30))
-    for what in (pipeline.run, pipeline.check):
+    for what in (aio.run, aio.check):
         with pytest.raises(UsageError, match="too late"):
-            asyncio.run(what(reusing, settings))
+            asyncio.run(what(reusing, settings=settings))
     assert len(sandbox.bodies()) == 3
 
 
@@ -203,7 +204,7 @@ def test_reusing_and_triggering_all_again_exclude_each_other(
     url, sandbox = service
     request = Request(accounts, WORKFLOW, reuse=timedelta(days=30))
     with pytest.raises(UsageError, match="can't be combined"):
-        asyncio.run(pipeline.run(request, settings_for(url, accounts.parent), again=True))
+        asyncio.run(aio.run(request, settings=settings_for(url, accounts.parent), again=True))
     assert sandbox.bodies() == []
 
 
@@ -214,5 +215,5 @@ def test_a_list_with_nothing_to_send_becomes_no_batch(
     path.write_text("Company ID\n0015g00000XyZabAAB\n", encoding="utf-8")
     settings = settings_for(service[0], tmp_path)
     with pytest.raises(InputError, match="can be sent: 1 row, all invalid"):
-        asyncio.run(pipeline.run(Request(path, WORKFLOW), settings))
+        asyncio.run(aio.run(Request(path, WORKFLOW), settings=settings))
     assert history.batches(settings=settings) == []

@@ -358,6 +358,15 @@ def test_ten_tabs_are_all_live(window: Window, site: Site) -> None:
         done(tab)
 
 
+def test_what_has_not_changed_is_not_drawn_again(browser: Browser, shared_site: Site) -> None:
+    with opened(browser, shared_site) as window:
+        page = window.page
+        page.locator("main").evaluate("(main) => { main.dataset.seen = 'yes'; }")
+        for _ in range(3):
+            page.wait_for_event("requestfinished", lambda request: "/live" in request.url)
+        expect(page.locator("main[data-seen=yes]")).to_be_visible()
+
+
 AXE = Path(os.environ.get("BATCHRUN_TESTS_AXE", "axe.min.js"))
 
 
