@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from batchrun.cli.consent import confirm_address
 from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import (
     AsJson,
@@ -25,7 +24,7 @@ from batchrun.cli.options import (
     SandboxJournal,
 )
 from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, room_of
-from batchrun.cli.prompts import ask
+from batchrun.cli.prompts import ask, confirm_address
 from batchrun.cli.settings import SANDBOX_SPEED, journal_path, settings_from, settings_or_sandbox
 from batchrun.errors import BatchrunError, UsageError
 from batchrun.text import columns_of, plural
@@ -202,7 +201,7 @@ def logout(
         raise UsageError(
             f"Not all keys are erased: of {len(names)}, {', '.join(left)} "
             f"{'is' if len(left) == 1 else 'are'} left.",
-            "Do what is said of each, then again: batchrun logout --all",
+            "Follow the advice for each, then run again: batchrun logout --all",
         )
 
 
@@ -223,7 +222,9 @@ def _key(name: str, address: str) -> str:
     else:
         typed = sys.stdin.readline()
     if not typed.strip():
-        raise UsageError("No key came; nothing was kept.", "Type it, or pipe it in on one line.")
+        raise UsageError(
+            "No key was given. Nothing was saved.", "Type it, or pipe it in on one line."
+        )
     return typed.strip()
 
 

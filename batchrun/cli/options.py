@@ -384,7 +384,7 @@ def age(text: str, option: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
     if found is None:
-        raise UsageError(f"{option} {text} is no age.", "Write it as 90d, 12w or 48h.")
+        raise UsageError(f"{option} {text} is not an age.", "Write it as 90d, 12w or 48h.")
     unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
     return timedelta(**{unit: int(found[1])})
 
@@ -483,7 +483,7 @@ def _titles(rename: Sequence[str]) -> dict[str, str]:
 def _seconds(text: str, said_by: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)(?:in|ec)?", text.strip().lower())
     if found is None or not float(found[1]):
-        raise UsageError(f"{said_by}: {text} is no time.", "Write it as 30s, 5m or 1h.")
+        raise UsageError(f"{said_by}: {text} is not a time.", "Write it as 30s, 5m or 1h.")
     return float(found[1]) * _UNITS[found[2]]
 
 
