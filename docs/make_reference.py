@@ -127,7 +127,7 @@ def every_entry() -> str:
     anywhere = [name for name in known_names() if name not in lists]
     own = [name for name in anywhere if name not in beside]
     may = f"Either file may also hold the settings {_named(beside)}."
-    only = f"Only the user's own file may hold {_named(own)}. None holds a key."
+    only = f"Only the user's own file may hold {_named(own)}. Neither file may hold a key."
     return "\n".join([*lines, "", f"{may} {only}", ""])
 
 

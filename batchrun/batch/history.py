@@ -49,7 +49,7 @@ class BatchStatus:
         holder: Who works on it, or did until it died without a word; ``None`` for nobody.
         in_doubt: Its rows in doubt that nobody has decided about, in input order.
         rescued: Files with results that the journal could not take; ``resume`` takes them in.
-        key_hash: The journal's salted hash of the key it was begun with; ``""`` where unknown.
+        key_hash: The journal's salted hash of the key it was started with; ``""`` where unknown.
         workers: Whether living workers have some of its jobs.
     """
 
@@ -80,7 +80,7 @@ class BatchStatus:
         return None if self.working else self.summary.resume_at
 
     def unlike_its_key(self, settings: Settings) -> str:
-        """Whose key would pay for the rest, where it was begun with another; ``""`` for its own.
+        """Whose key would pay for the rest, where it was started with another; ``""`` for its own.
 
         Args:
             settings: Which journal, and which key.

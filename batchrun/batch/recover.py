@@ -46,20 +46,20 @@ def same_service(batch_id: str, own: str, given: str) -> None:
 
 
 def same_key(earlier: BatchSummary, profile: str | None) -> None:
-    """Check that a list goes on with the key its batch was begun with.
+    """Check that a list goes on with the key its batch was started with.
 
     Args:
         earlier: Its batch, which is not finished.
         profile: Whose stored key is used now; ``None`` for one that is not stored.
 
     Raises:
-        UsageError: It was begun with a profile, and now it would be another key.
+        UsageError: It was started with a profile, and now it would be another key.
     """
     if earlier.profile in {None, profile}:
         return
     payer = "the key in PGAI_API_KEY" if profile is None else f"profile {profile}"
     raise UsageError(
-        f"Batch {earlier.batch_id} of this list was begun with profile {earlier.profile} and isn't "
+        f"Batch {earlier.batch_id} of this list was started with profile {earlier.profile} and isn't "
         f"finished, and now {payer} would pay for it. Nothing was triggered.",
         f"Go on with: batchrun resume {earlier.batch_id}. "
         f"To trigger it all once more for this key, add --again.",
@@ -67,7 +67,7 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
 
 
 def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str | None) -> str:
-    """Whose key goes on with a batch that was begun with another one; ``""`` where it is its own.
+    """Whose key goes on with a batch that was started with another one; ``""`` where it is its own.
 
     A key may have been replaced by another one of the same workspace, by `login` under the name of
     its profile too, so nothing is refused.
@@ -88,7 +88,7 @@ def needed_consents(
 ) -> Iterator[ConsentRequest]:
     """What a person must agree to before a batch goes on: its journal may be a stranger's.
 
-    A batch that was begun with the key in use, and whose results this machine has written before,
+    A batch that was started with the key in use, and whose results this machine has written before,
     needs nothing.
 
     Args:

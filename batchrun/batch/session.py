@@ -127,7 +127,7 @@ class Session:
                 as it is.
 
         Raises:
-            UsageError: Results are to be reused, and the batch has begun without that.
+            UsageError: Results are to be reused, and the batch has started without that.
         """
         if earlier is None or not earlier.unfinished:
             known = self.journal.known_jobs(plan, self.settings.base_url)

@@ -134,7 +134,7 @@ def _require_key(journal: Journal, summary: BatchSummary, settings: Settings) ->
     access, stored = find_access(settings), profile_of(settings)
     if journal.key_begun_with(summary.batch_id) != journal.key_hash(access.key):
         raise UsageError(
-            f"Batch {summary.batch_id} was begun with another key than this worker has. "
+            f"Batch {summary.batch_id} was started with another key than this worker has. "
             "Nothing was triggered.",
             f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
         )

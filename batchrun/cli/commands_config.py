@@ -358,7 +358,7 @@ def doctor(
     warnings = sum(one.verdict is Verdict.WARNING for one in found)
     print_text(
         f"\nFaults: {faults}, warnings: {warnings}. "
-        "Support may be sent all of this: it holds no key and no password."
+        "You can send all of this to support: it contains no key and no password."
     )
     raise typer.Exit(code)
 

@@ -220,12 +220,12 @@ def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> s
 
     if other := other_key(settings, batch):
         return (
-            f"batch {batch.batch_id} was begun with profile {batch.profile}, whose key is erased: "
+            f"batch {batch.batch_id} was started with profile {batch.profile}, whose key is erased: "
             f"{other} pays from now on"
         )
     if other := now.unlike_its_key(settings):
         return (
-            f"batch {batch.batch_id} was begun with another key: {other} pays from now on; a key "
+            f"batch {batch.batch_id} was started with another key: {other} pays from now on; a key "
             "of another workspace can't see the executions that run already"
         )
     return ""

@@ -171,7 +171,7 @@ class Journal:
             plan: What it is to do.
             base_url: Of which service.
             known: The newest batch of the same list at this service that the user knows of.
-            profile: Whose stored key it is begun with; ``None`` for a key that is not stored.
+            profile: Whose stored key it is started with; ``None`` for a key that is not stored.
             key: The key; kept of it is a salted hash.
             list_formats: The number formats of the list's cells, for `BatchResults`.
 
@@ -202,7 +202,7 @@ class Journal:
         return batch_id
 
     def key_begun_with(self, batch_id: str) -> str:
-        """The salted hash of the key a batch was begun with; ``""`` where it was never kept."""
+        """The salted hash of the key a batch was started with; ``""`` where it was never kept."""
         return self._value(batch_id, batches.c.key_hash)
 
     def form(self, batch_id: str) -> str:

@@ -90,9 +90,9 @@ batches = Table(
     Column("quota_seconds", Float, nullable=False, server_default="0"),  # waited for the quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
-    Column("profile", String),  # whose stored key it was begun with
+    Column("profile", String),  # whose stored key it was started with
     Column("form", Text, nullable=False, server_default=""),  # JSON: how its results are written
-    Column("key_hash", String),  # of the key it was begun with, salted; NULL: not known
+    Column("key_hash", String),  # of the key it was started with, salted; NULL: not known
     Column("list_formats", LargeBinary),  # of the list's cells; NULL: not known
     Column("resume_at", Float),  # when the spent quota opens again
     Column("target", Text),  # where its workbook belongs; `output` is where it was written last

@@ -162,14 +162,14 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
     if stored_profiles().get(own) is not None:
         if named not in {None, own}:
             raise UsageError(
-                f"Batch {batch.batch_id} was begun with profile {own}, not with {named}.",
+                f"Batch {batch.batch_id} was started with profile {own}, not with {named}.",
                 f"Resume it with: {resume}",
             )
         return at_address.model_copy(update={"profile": own, "api_key": None})
     in_dotenv = settings.origin_of("api_key")[0] is Origin.DOTENV
     if named == own or (named is None and (in_dotenv or not given_key(settings))):
         raise UsageError(
-            f"Batch {batch.batch_id} was begun with profile {own}, which has no stored key now.",
+            f"Batch {batch.batch_id} was started with profile {own}, which has no stored key now.",
             f"To use another key, choose its profile with --profile or set "
             "PGAI_API_KEY in the environment. To save the key again: "
             f"{quoted_command('batchrun', 'login', '--profile', own)}",

@@ -65,7 +65,7 @@ class ListDefaults(BaseModel):
     """Defaults for a list; an option of the same name wins.
 
     Attributes:
-        workflow: Id or name of the workflow.
+        workflow: ID or name of the workflow.
         sheet: Sheet of a workbook.
         header_row: Line of the column names.
         no_header: The list has no column names.
@@ -73,8 +73,8 @@ class ListDefaults(BaseModel):
         encoding: Encoding of a text file.
         delimiter: What separates the fields of a text file.
         quoting: ``literal`` where quotes in a text file are text.
-        company_column: Column with the company ids.
-        contact_column: Column with the contact ids.
+        company_column: Column with the company IDs.
+        contact_column: Column with the contact IDs.
         no_company: Send no company IDs.
         no_contact: Send no contact IDs.
         lenient_ids: Also send IDs that are not valid UUIDs.
@@ -85,7 +85,7 @@ class ListDefaults(BaseModel):
         columns: Result columns, in this order.
         rename: Column → title.
         flat_depth: The most keys in a column's name.
-        csv_plain: A CSV is for machines.
+        csv_plain: Write CSV for programs.
         write_every: How often a running batch writes what it has, such as ``5m``.
     """
 

@@ -590,7 +590,7 @@ class Workspace:
         """
         if self.status(batch_id, 0).needed_consents(self.settings, None):
             raise UsageError(
-                "This batch was not begun on this computer. Nothing was sent.",
+                "This batch was not started on this computer. Nothing was sent.",
                 "If you trust it, continue it once in a terminal.",
             )
 

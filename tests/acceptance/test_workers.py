@@ -178,7 +178,7 @@ def test_a_worker_with_another_key_is_refused_with_words(
             batch = json.loads(first("batches", "--json").stdout)[0]["batch"]
             refused = second("work", batch, "--until-done")
             assert refused.returncode == 2
-            assert "was begun with another key" in refused.stderr
+            assert "was started with another key" in refused.stderr
             assert second("work", "--until-done").returncode == 0  # none of its key is open
             barrier.lift()
             run.communicate()

@@ -159,7 +159,7 @@ def test_a_batch_resumes_with_its_own_workspace(
     login(batchrun, OTHER, "--base-url", service)
     assert batchrun(*RUN, "--profile", "one", "--limit", "1").exit_code == ExitCode.PAUSED
     refused = batchrun("resume", "--profile", "default")
-    assert_refused(refused, ExitCode.UNUSABLE, "begun with profile one, not with default")
+    assert_refused(refused, ExitCode.UNUSABLE, "started with profile one, not with default")
     batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
     assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
     assert triggers_accepted(service) == 2
@@ -175,7 +175,7 @@ def test_a_batch_whose_profile_is_erased_needs_another_key_by_name(
     stored_profiles().drop("north")
     for command in (("resume",), ("retry", "--outcome", "in-doubt", "--yes")):
         refused = batchrun(*command)
-        assert_refused(refused, ExitCode.UNUSABLE, "begun with profile north", "login --profile")
+        assert_refused(refused, ExitCode.UNUSABLE, "started with profile north", "login --profile")
         assert "resume" not in refused.stdout
     assert triggers_accepted(service) == 1
     ended = batchrun("resume", "--profile", "default")
@@ -305,7 +305,7 @@ def test_config_shows_no_password(batchrun: CommandLine) -> None:
 
 @pytest.fixture
 def begun(batchrun: CommandLine, accounts: Path) -> Iterator[None]:
-    """A batch begun with a key of the environment, at a service where another one may go on."""
+    """A batch started with a key of the environment, at a service where another one may go on."""
     keys = dict.fromkeys((KEY, OTHER), frozenset(Scope))
     with running(SandboxSettings(rate_per_minute=None, keys=keys), speed=SPEED) as url:
         batchrun.connect(url, key=KEY)
@@ -320,7 +320,7 @@ def test_a_note_says_when_another_key_than_the_first_pays(
 ) -> None:
     batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
     ended = batchrun(*command, "--log-file", "log.jsonl")
-    assert "was begun with another key: PGAI_API_KEY pays from now on" in ended.stderr
+    assert "was started with another key: PGAI_API_KEY pays from now on" in ended.stderr
     if "retry" not in command:  # which has nothing to do here
         assert ended.exit_code == ExitCode.INCOMPLETE
         assert '"key.replaced"' in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
@@ -328,7 +328,7 @@ def test_a_note_says_when_another_key_than_the_first_pays(
 
 @pytest.fixture
 def of_profile(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
-    """A batch begun with a stored key, at a service where another one may go on; its address."""
+    """A batch started with a stored key, at a service where another one may go on; its address."""
     keys = dict.fromkeys((KEY, OTHER), frozenset(Scope))
     with running(SandboxSettings(rate_per_minute=None, keys=keys), speed=SPEED) as url:
         batchrun.monkeypatch.setenv("BATCHRUN_SPEED", str(SPEED))
@@ -344,7 +344,7 @@ def test_a_note_says_when_login_replaced_the_key_of_the_batch(
     login(batchrun, OTHER, "--base-url", of_profile, "--profile", "north")
     ended = batchrun(*command, "--log-file", "log.jsonl")
     assert ended.exit_code == ExitCode.INCOMPLETE
-    assert "was begun with another key: profile north pays from now on" in ended.stderr
+    assert "was started with another key: profile north pays from now on" in ended.stderr
     assert '"key.replaced"' in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
 
 

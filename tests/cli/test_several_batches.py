@@ -136,7 +136,7 @@ def test_a_profile_that_is_erased_stops_its_own_batch_alone(
     stored_profiles().drop("north")
     ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.UNUSABLE
-    assert f"Error: batch {first}: Batch {first} was begun with profile north" in ended.stderr
+    assert f"Error: batch {first}: Batch {first} was started with profile north" in ended.stderr
     assert completed(batchrun, first) == 1
     assert completed(batchrun, other) == 3
 
@@ -161,7 +161,7 @@ def test_each_batch_has_its_line_of_json_however_it_ends(
         (held, ExitCode.PAUSED),
         (good, ExitCode.COMPLETED),
     ]
-    assert "was begun with profile north" in documents[0]["error"]["what"]
+    assert "was started with profile north" in documents[0]["error"]["what"]
 
 
 def test_an_unexpected_error_in_one_batch_stops_no_other(

@@ -148,7 +148,7 @@ def test_a_batch_goes_on_with_the_key_it_was_begun_with(monkeypatch: pytest.Monk
 
 
 def test_a_batch_does_not_go_on_with_another_profile() -> None:
-    with pytest.raises(UsageError, match="begun with profile emea, not with default"):
+    with pytest.raises(UsageError, match="started with profile emea, not with default"):
         for_batch(load_settings(profile="default"), batch_of("emea"))
 
 
@@ -164,7 +164,7 @@ def test_a_batch_whose_profile_is_erased_is_not_paid_by_another_workspace(
     """The default profile's key would fit the address."""
     with pytest.raises(UsageError) as refused:
         for_batch(load_settings(profile=named), batch_of("gone", HERE))
-    assert "begun with profile gone, which has no stored key" in refused.value.what
+    assert "started with profile gone, which has no stored key" in refused.value.what
     assert "batchrun login --profile gone" in refused.value.hint
     assert "PGAI_API_KEY" in refused.value.hint
 

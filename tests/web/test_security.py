@@ -303,7 +303,7 @@ def test_a_stranger_s_batch_is_not_continued(site: Site, tmp_path: Path) -> None
         patch.setattr("batchrun.journal.Journal.key_begun_with", lambda *_: "of a stranger")
         answer = site.post(f"/batches/{summary.batch_id}/resume")
     assert answer.status_code == 400
-    assert "was not begun on this computer" in answer.text
+    assert "was not started on this computer" in answer.text
     assert len(site.triggers) == 1
     assert site.post(f"/batches/{summary.batch_id}/resume").status_code == 303
     site.workspace.wait(30)
