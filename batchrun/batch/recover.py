@@ -59,8 +59,8 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
         return
     payer = "the key in PGAI_API_KEY" if profile is None else f"profile {profile}"
     raise UsageError(
-        f"Batch {earlier.batch_id} of this list was started with profile {earlier.profile} and isn't "
-        f"finished, and now {payer} would pay for it. Nothing was triggered.",
+        f"Batch {earlier.batch_id} of this list was started with profile {earlier.profile} and "
+        f"isn't finished, and now {payer} would pay for it. Nothing was triggered.",
         f"Go on with: batchrun resume {earlier.batch_id}. "
         f"To trigger it all once more for this key, add --again.",
     )

@@ -220,8 +220,8 @@ def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> s
 
     if other := other_key(settings, batch):
         return (
-            f"batch {batch.batch_id} was started with profile {batch.profile}, whose key is erased: "
-            f"{other} pays from now on"
+            f"batch {batch.batch_id} was started with profile {batch.profile}, whose key is "
+            f"erased: {other} pays from now on"
         )
     if other := now.unlike_its_key(settings):
         return (

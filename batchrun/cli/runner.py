@@ -194,8 +194,10 @@ class _BatchDisplay:
 
     def goes_on(self, report: Report, before: Credits | None = None) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
+        from batchrun import rows
         from batchrun.cli.pilot import pilot_lines
         from batchrun.engine import Ending
+        from batchrun.workbook.readable import pilot_results
 
         if report.ending is not Ending.LIMIT or not report.sent:
             return False
@@ -203,9 +205,12 @@ class _BatchDisplay:
         with self.stopper.asking():
             try:
                 lines = unknown_to_results(report.summary.batch_id, None, self._settings)
+                pilot = report.pilot().rows
+                page = rows(report.summary.batch_id, limit=0, settings=self._settings)
                 lines += pilot_lines(
                     report,
-                    report.pilot(),
+                    pilot,
+                    pilot_results(pilot, page.header, page.roles, briefly=True),
                     before,
                     room_of(sys.stdout),
                     _now(),

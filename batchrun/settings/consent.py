@@ -1,7 +1,7 @@
 """What a person has agreed to on this machine, remembered in the user's configuration folder.
 
 A folder may hold files from a stranger, so three things need a person once: sending a key to an
-address that is not the service's, going on with a batch that was started with a key this machine has
+address that is not the service's, continuing a batch that was started with a key this machine has
 never used, and writing outside the folders in use because a journal says so.
 """
 

@@ -34,11 +34,11 @@ from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import duration, plural, visible
 from batchrun.web import screens, words
 from batchrun.web.lists import NO_COLUMN
-from batchrun.web.results import Fields, Names, pilot_results
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
 from batchrun.web.work import BEGIN_SECONDS
 from batchrun.workbook.layout import Audience
+from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -164,7 +164,7 @@ class _Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {
-            "cell": words.cell_words,
+            "cell": cell_words,
             "moment": words.moment_words,
             "duration": duration,
             "page_words": words.in_page_words,
@@ -540,7 +540,7 @@ class _Pages:
             raise NoBatchError("The list has no such row.", "Go back to the batch.")
         page, row = found
         cells = [
-            (words.cell_words(name) or f"Column {at + 1}", words.cell_words(cell))
+            (cell_words(name) or f"Column {at + 1}", cell_words(cell))
             for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))
         ]
         return self._show(

@@ -15,15 +15,14 @@ from batchrun.batch.pipeline import note_of
 from batchrun.model import BEING_SENT, ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
-from batchrun.web.results import Fields, Names
 from batchrun.web.words import (
-    cell_words,
     in_page_words,
     moment_words,
     sentence,
     short,
 )
 from batchrun.web.work import FRESH_SECONDS
+from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Texts as the page shows them: messages in the page's own words, cells and moments on one line.
+"""Texts as the page shows them: messages in the page's own words, moments on one line.
 
 Messages of the library name options and commands of the command line. On the page the same things
 are controls, so `in_page_words` names those instead. Pure.
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from batchrun.errors import BatchrunError
-    from batchrun.model import Cell
 
 LONGEST_CELL = 300
 QUOTES = "'\""
@@ -155,11 +154,6 @@ def without_option(notice: str) -> str:
     clauses = notice.split(";")
     kept = [each for each in clauses if not _OPTION.search(each)]
     return ";".join(kept) if kept else notice
-
-
-def cell_words(cell: Cell) -> str:
-    """A cell on one line; control characters and direction marks are spelled out."""
-    return "" if cell is None else visible(" ".join(str(cell).split()), kept="")
 
 
 def short(text: str) -> str:

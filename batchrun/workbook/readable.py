@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
 from batchrun.text import visible
-from batchrun.web.words import cell_words
 from batchrun.workbook.cells import EXCEL
 from batchrun.workbook.columns import TableSurvey, moment_of, name_columns, name_of
 from batchrun.workbook.flatten import flatten
@@ -21,11 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from batchrun.batch.history import RowPage
-    from batchrun.model import JSON, ResultRow, Role
+    from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.workbook.flatten import FlatValue, Path
 
 PILOT_FIELDS = 8
 TABLE_COLUMNS = 3
+
+
+def cell_words(cell: Cell) -> str:
+    """A cell on one line; control characters and direction marks are spelled out."""
+    return "" if cell is None else visible(" ".join(str(cell).split()), kept="")
 
 
 class Fields:
@@ -59,9 +63,11 @@ class Fields:
         }
         return {path: text for path, text in texts.items() if text}
 
-    def readable(self, row: ResultRow, most: int | None = None) -> list[tuple[str, str]]:
+    def readable(
+        self, row: ResultRow, most: int | None = None, paths: Iterable[Path] | None = None
+    ) -> list[tuple[str, str]]:
         """A row's titles and texts; addresses, IDs and counts come last."""
-        texts = sorted(self.texts(row).items(), key=lambda one: _is_reference(one[0]))
+        texts = sorted(self.texts(row, paths).items(), key=lambda one: _is_reference(one[0]))
         return [(self._titles[path], text) for path, text in islice(texts, most)]
 
     def telling(self) -> list[tuple[Path, str]]:
@@ -78,6 +84,12 @@ class Fields:
         texts = [path for path in often if path not in numbers]
         ordered = [*numbers[:1], *texts, *numbers[1:]]
         return [(path, self._titles[path]) for path in ordered[:TABLE_COLUMNS]]
+
+    def varying(self, rows: Sequence[ResultRow]) -> list[Path]:
+        """Those of `telling` that differ from row to row; all of them if none does."""
+        paths = [path for path, _ in self.telling()]
+        texts = [self.texts(row, paths) for row in rows if row.result is not None]
+        return [path for path in paths if len({each.get(path) for each in texts}) > 1] or paths
 
     def _text(self, path: Path, value: FlatValue) -> str:
         if isinstance(value, bool):
@@ -154,15 +166,27 @@ class Names:
 
 
 def pilot_results(
-    rows: Sequence[ResultRow], header: Sequence[str], roles: Mapping[Role, int]
+    rows: Sequence[ResultRow],
+    header: Sequence[str],
+    roles: Mapping[Role, int],
+    *,
+    briefly: bool = False,
 ) -> list[tuple[str, ResultRow, list[tuple[str, str]]]]:
-    """The results of a pilot, one for each execution: name of the row, row, fields."""
+    """The results of a pilot, one for each execution: name of the row, row, fields.
+
+    Args:
+        rows: The rows of the pilot.
+        header: The list's column names.
+        roles: Which column holds which ID.
+        briefly: Only the few fields that differ from row to row.
+    """
     seen: dict[object, ResultRow] = {}
     for row in rows:
         seen.setdefault(row.execution_id or row.row.line, row)
     own = list(seen.values())
     names, fields = Names(header, roles, own), Fields(own, header)
     called = [names.of_row(row) for row in own]
+    paths = fields.varying(own) if briefly else None
     often = Counter(called)
     return [
         (
@@ -172,7 +196,7 @@ def pilot_results(
             if name
             else f"Line {row.row.line}",
             row,
-            fields.readable(row, PILOT_FIELDS) if row.outcome is Outcome.COMPLETED else [],
+            fields.readable(row, PILOT_FIELDS, paths) if row.outcome is Outcome.COMPLETED else [],
         )
         for name, row in zip(called, own, strict=True)
     ]
