@@ -17,11 +17,11 @@ from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, selec
 from batchrun.errors import HeldError, JournalError
 from batchrun.journal.database import repeated_on_deadlock, writing
 from batchrun.journal.lease import SILENCE_SECONDS, lives, shared_now, taken_over
+from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
     JobState,
     batches,
-    counts,
     jobs,
     leases,
     require_this_schema,
@@ -298,17 +298,13 @@ class Slices:
             words = list(connection.scalars(closed.distinct()))
             has_slices = exists().where(slices.c.batch_id == self.batch_id)
             gone = not connection.scalar(select(has_slices))
-            found = connection.execute(
-                select(counts.c.state, func.sum(counts.c.rows), func.sum(counts.c.jobs))
-                .where(counts.c.batch_id == self.batch_id)
-                .group_by(counts.c.state)
-            ).all()
+            found = read_counts(connection, self.batch_id)
             return BatchState(
                 closed=max(words) if words else "" if gone else None,
                 workers=self._live_workers(connection),
                 others=bool(connection.scalar(select(others))),
-                counts={JobState(state): int(rows) for state, rows, _ in found},
-                pending=sum(int(n) for state, _, n in found if state == JobState.PENDING),
+                counts={state: each.rows for state, each in found.items()},
+                pending=found[JobState.PENDING].jobs,
             )
 
     def _live_workers(self, connection: Connection) -> int:
