@@ -13,7 +13,13 @@ from batchrun.workbook.form import Crm, Form, UnknownColumn, unknown_columns
 from batchrun.workbook.frame import details_frame, to_frame, write_parquet
 from batchrun.workbook.layout import Audience
 from batchrun.workbook.reasons import Commands
-from batchrun.workbook.target import check_target, other_parts, usual_target, whole_file
+from batchrun.workbook.target import (
+    check_target,
+    other_parts,
+    results_path,
+    usual_target,
+    whole_file,
+)
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines, write_list_csv
 
 if TYPE_CHECKING:
@@ -35,6 +41,7 @@ __all__ = [
     "flatten",
     "list_formats",
     "other_parts",
+    "results_path",
     "to_frame",
     "unknown_columns",
     "usual_target",
