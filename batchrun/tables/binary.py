@@ -10,10 +10,9 @@ import io
 import posixpath
 import re
 import struct
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from batchrun.tables.sheets import Traits, style_kinds
+from batchrun.tables.sheets import NumberFormats, Traits, style_kinds
 
 if TYPE_CHECKING:
     import zipfile
@@ -28,40 +27,34 @@ MOST_STYLES = 100_000
 _Record = tuple[int, bytes]
 
 
-class BinarySheet:
-    """What the records of a sheet tell; rows and columns count from 1.
-
-    Attributes:
-        traits: Hidden rows and columns, error cells.
-        merged: Merged ranges.
-        codes: Column → how many of its numbers have which format; ``""`` for one without zeros.
-        negative: Negative dates and times by their places.
-    """
+class _Sheet:
+    """Takes what the records of a sheet tell; they count rows and columns from 0."""
 
     def __init__(self, styles: list[int], formats: dict[int, str]) -> None:
         self.traits = Traits()
         self.merged: list[Merged] = []
-        self.codes: dict[int, Counter[str]] = {}
-        self.negative: dict[tuple[int, int], float] = {}
-        self._zeros, self._dates = style_kinds(styles, formats)
+        self.numbers = NumberFormats(self.traits, *style_kinds(styles, formats))
 
     def add_number(self, row: int, column: int, style: int, value: bytes) -> None:
-        """Count a number by its format; ``value`` is a double, or the four bytes of an RkNumber."""
-        if style not in self._dates:
-            self.codes.setdefault(column + 1, Counter())[self._zeros.get(style, "")] += 1
-        elif (number := _number(value)) < 0:
-            self.negative[row + 1, column + 1] = number
+        """Take a number; ``value`` is a double, or the four bytes of an RkNumber."""
+        number = _number(value) if style in self.numbers.dates else 0.0
+        self.numbers.add(row + 1, column + 1, style, number)
 
     def add_error(self, row: int, column: int, code: int) -> None:
         """Note an error cell."""
-        self.traits.errors[row + 1, column + 1] = ERRORS.get(code, "#ERROR!")
+        self.traits.errors.append((row + 1, column + 1, ERRORS.get(code, "#ERROR!")))
 
     def hide_columns(self, first: int, last: int) -> None:
         """Note hidden columns."""
         self.traits.hidden_columns.extend(range(first + 1, min(last, 16_383) + 2))
 
+    def details(self) -> tuple[Traits, list[Merged]]:
+        """All of it."""
+        self.numbers.settle()
+        return self.traits, self.merged
 
-def read_xls(raw: bytes, sheet: str) -> BinarySheet:
+
+def read_xls(raw: bytes, sheet: str) -> tuple[Traits, list[Merged]]:
     """Read the records of a sheet of an XLS file.
 
     Raises:
@@ -87,16 +80,16 @@ def read_xls(raw: bytes, sheet: str) -> BinarySheet:
                 pass
     if start is None:
         raise ValueError(sheet)
-    found = BinarySheet(styles, formats)
+    found = _Sheet(styles, formats)
     for kind, content in _xls_records(stream, start):
         _take_xls(found, kind, content)
-    return found
+    return found.details()
 
 
-def _take_xls(found: BinarySheet, kind: int, content: bytes) -> None:
+def _take_xls(found: _Sheet, kind: int, content: bytes) -> None:
     match kind:
         case 0x0208 if content[12] & 0x20:
-            found.traits.hidden_rows.add(_u16(content, 0) + 1)
+            found.traits.hidden_rows.append(_u16(content, 0) + 1)
         case 0x007D if content[8] & 1:
             found.hide_columns(_u16(content, 0), _u16(content, 2))
         case 0x009D:
@@ -118,7 +111,7 @@ def _take_xls(found: BinarySheet, kind: int, content: bytes) -> None:
             pass
 
 
-def _add_xls_number(found: BinarySheet, content: bytes) -> None:
+def _add_xls_number(found: _Sheet, content: bytes) -> None:
     row, column, style = struct.unpack_from("<HHH", content)
     found.add_number(row, column, style, content[6:14])
 
@@ -140,7 +133,7 @@ def _xls_text(content: bytes, *, wide_length: bool) -> str:
     return content[size + 1 : size + 1 + length * width].decode(encoding, "replace")
 
 
-def read_xlsb(archive: zipfile.ZipFile, sheet: str) -> BinarySheet:
+def read_xlsb(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits, list[Merged]]:
     """Read the records of a sheet of an XLSB file.
 
     Raises:
@@ -161,22 +154,22 @@ def read_xlsb(archive: zipfile.ZipFile, sheet: str) -> BinarySheet:
     if relation not in targets:
         raise ValueError(sheet)
     part = posixpath.normpath(posixpath.join("/xl", targets[relation])).removeprefix("/").lower()
-    found = BinarySheet(*_xlsb_styles(archive))
+    found = _Sheet(*_xlsb_styles(archive))
     row = 0
     for kind, content in _xlsb_records(archive.read(part)):
         if kind == 0:
             row = struct.unpack_from("<I", content)[0]
         _take_xlsb(found, row, kind, content)
-    return found
+    return found.details()
 
 
 _ATTRIBUTE = re.compile(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
 
 
-def _take_xlsb(found: BinarySheet, row: int, kind: int, content: bytes) -> None:
+def _take_xlsb(found: _Sheet, row: int, kind: int, content: bytes) -> None:
     match kind:
         case 0 if content[11] & 0x10:
-            found.traits.hidden_rows.add(row + 1)
+            found.traits.hidden_rows.append(row + 1)
         case 60 if content[16] & 1:
             found.hide_columns(*struct.unpack_from("<II", content))
         case 161:
