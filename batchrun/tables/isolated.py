@@ -80,7 +80,6 @@ class Book:
         self._child.sends_rows = True
         first_column, merged, traits, notices = head
         return Grid(
-            sheet.name,
             tuple(map(str, notices)),
             int(first_column),
             self._blocks(),

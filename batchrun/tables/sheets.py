@@ -113,7 +113,6 @@ class Grid:
     """What a sheet holds.
 
     Attributes:
-        sheet: The sheet's name.
         notices: What is to be said of it.
         first_column: Number of the column (A is 1) that the first cell of each row is from.
         blocks: The rows from row 1 on, in blocks, with their numbers.
@@ -121,7 +120,6 @@ class Grid:
         traits: What else is known of it; ``None`` for a format that does not tell.
     """
 
-    sheet: str
     notices: tuple[str, ...]
     first_column: int
     blocks: Iterator[tuple[list[int], list[list[Cell]]]]

@@ -56,7 +56,7 @@ _BLANK_TEXT = re.compile(rb"t>[ \t\r\n]+</")
 _ODD_TEXT = re.compile(rb"<t (?!xml:space=\"preserve\">)")
 _ERROR_TYPE = re.compile(rb"\"e\"")
 _FORMULA = re.compile(rb"<f[\s/>]")
-_HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t=\"0(?:\.0*)?\")")
+_HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t\s*=\s*[\"']0(?:\.0*)?[\"'])")
 _HIDDEN_ROW = re.compile(
     rb"<row r=\"(\d+)\"(?=[^>]* (?:hidden=\"(?:1|true)\"|ht=\"0(?:\.0*)?\"))[^>]*>"
 )
