@@ -58,7 +58,7 @@ def write_results(
         written = _write(found, target, form, journal.location)
     if as_its_workbook:
         with suppress(JournalWriteError):  # the workbook is there, and its place is known
-            journal.set_output(batch_id, str(written))
+            journal.keep(batch_id, "output", str(written))
         agree(Consent.OUTPUT, str(written))
     return written
 
@@ -155,7 +155,7 @@ def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> wo
     form = given.over(workbook.Form.recalled(before))
     kept = form.remembered()
     if kept != before:
-        journal.set_form(batch_id, kept)
+        journal.keep(batch_id, "form", kept)
     return form
 
 

@@ -262,8 +262,8 @@ def rows(
         if outcomes is not None:
             states = [state for state in JobState if state.outcome in outcomes]
             states += [None] if Outcome.INVALID in outcomes else []
-        header, roles, found = journal.page(batch_id, states, offset=offset, limit=limit)
-        return RowPage(header, roles, tuple(found))
+        with journal.results(batch_id, states=states, offset=offset, limit=limit) as found:
+            return RowPage(found.header, found.roles, tuple(found.rows))
 
 
 @checked_arguments()

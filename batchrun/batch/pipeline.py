@@ -407,7 +407,7 @@ async def _keep_beginning(
     if target is not None:
         agree(Consent.OUTPUT, str(target))  # a worker on this machine may have to write it
         if before.target != str(target):
-            journal.set_target(before.batch_id, str(target))
+            journal.keep(before.batch_id, "target", str(target))
     if before.note:
         await jobs.record_ending("", 0.0, 0.0)
 

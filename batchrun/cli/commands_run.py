@@ -1,4 +1,4 @@
-"""Commands that work on a list: `check`, `run`, `resume`, `demo`."""
+"""Commands that work on a list: `web`, `demo`, `check`, `run`, `resume`, `work`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import typer
 
 from batchrun.cli import messages
 from batchrun.cli.commands_batches import in_doubt_decision
-from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
 from batchrun.cli.messages import plan_costs
 from batchrun.cli.options import (
@@ -32,9 +31,11 @@ from batchrun.cli.options import (
     Limit,
     List,
     ListOptions,
+    LogFile,
     Output,
     PaceOptions,
     ProfileName,
+    Quiet,
     Rate,
     ReportOptions,
     Reuse,
@@ -59,7 +60,7 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
 )
-from batchrun.cli.prompts import beside_question, confirmed
+from batchrun.cli.prompts import beside_question, confirm_address, confirm_batch, confirmed
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
@@ -68,6 +69,7 @@ from batchrun.cli.settings import (
     print_configuration,
     replaceable_results,
     sandbox_for,
+    sandbox_journal,
     settings_from,
     settings_or_sandbox,
     settings_with_journal,
@@ -77,7 +79,7 @@ from batchrun.model import InDoubt, Outcome
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import timedelta
 
     from batchrun import Request
@@ -106,7 +108,7 @@ def run_marked(
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
     if not marked.jobs:
-        _end_as_it_stands(marked.summary, mode)
+        _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
     confirm_batch(settings, marked.summary, output or marked.output)
     if not _confirm(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
@@ -146,40 +148,31 @@ def _already_words(marked: Rerun) -> Iterator[str]:
         yield f"{were} sent since the workbook was written."
     if marked.waiting:
         wait = plural(marked.waiting, "marked row waits", "marked rows wait")
-        yield f"{wait} to be sent already; batchrun resume goes on."
+        yield f"{wait} to be sent already; batchrun resume sends them."
 
 
-def _end_as_it_stands(summary: BatchSummary, mode: OutputMode) -> NoReturn:
-    """End without triggering anything, with the exit code of the batch."""
-    _end_for_scripts(summary, mode)
-    print_text("Nothing was triggered.")
-    print_text(f"Batch:     {summary.batch_id}")
-    print_text(f"Rows:      {messages.counts(summary)}")
+def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
+    """How a batch stands when nothing was triggered."""
+    yield "Nothing was triggered."
+    yield f"Batch:     {summary.batch_id}"
+    yield f"Rows:      {messages.counts(summary)}"
     if summary.unfinished:
-        print_text(Whole(f"Resume:    batchrun resume {summary.batch_id}"))
+        yield Whole(f"Resume:    batchrun resume {summary.batch_id}")
     if summary.output is not None:
-        print_text(Whole(f"Workbook:  {summary.output}"))
-    raise typer.Exit(_exit_code(summary))
+        yield Whole(f"Workbook:  {summary.output}")
 
 
-def _end_finished(summary: BatchSummary, mode: OutputMode) -> NoReturn:
-    """End a `resume` that has nothing to do."""
-    _end_for_scripts(summary, mode)
-    print_text(Whole(f"Nothing left to do. The results are in {summary.output}"))
-    raise typer.Exit(_exit_code(summary))
-
-
-def _end_for_scripts(summary: BatchSummary, mode: OutputMode) -> None:
-    """End the command here if it has --json or --quiet."""
+def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
+    """End without triggering anything, with the exit code of the batch."""
     code = _exit_code(summary)
     if mode.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
         print_exact(json.dumps(messages.summary_json(summary) | ending))
-        raise typer.Exit(code)
-    if mode.quiet:
-        if summary.output is not None:
-            print_exact(summary.output)
-        raise typer.Exit(code)
+    elif not mode.quiet:
+        print_lines(lines)
+    elif summary.output is not None:
+        print_exact(summary.output)
+    raise typer.Exit(code)
 
 
 def _exit_code(summary: BatchSummary) -> ExitCode:
@@ -230,6 +223,13 @@ def add_run_commands(app: typer.Typer) -> None:
     """Add the commands that run lists."""
     add_command(
         app,
+        web,
+        "batchrun web",
+        "batchrun web --sandbox  # practice without a key",
+        panel=RUN_PANEL,
+    )
+    add_command(
+        app,
         demo,
         "batchrun demo  # writes batchrun-demo.results.xlsx in this folder",
         panel=RUN_PANEL,
@@ -256,6 +256,13 @@ def add_run_commands(app: typer.Typer) -> None:
         "batchrun resume  # the newest batch",
         "batchrun resume 1124-acc --limit 100 --wait",
         "batchrun resume --all --quiet  # a line for a scheduler",
+        panel=RUN_PANEL,
+    )
+    add_command(
+        app,
+        work,
+        "batchrun work  # every open batch of your key, until you stop it",
+        "batchrun work 1124-acc --until-done",
         panel=RUN_PANEL,
     )
 
@@ -377,8 +384,8 @@ def run(
         begin_log_block(f"List {file.name}")
     with settings_or_sandbox(**given) as settings:
         print_configuration(files, settings)
-        if service.sandbox and output is None and form.usual is None:
-            output = replaceable_results(settings, file)
+        if output is None and form.usual is None:
+            output = replaceable_results(settings, file, sandbox=service.sandbox)
         if save_options:
             from batchrun.settings import ListDefaults
 
@@ -445,7 +452,8 @@ def resume(
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # elsewhere, or in another form
     if not found.something_to_do and not rewrites and written and Path(written).exists():
-        _end_finished(found.summary, mode)
+        done = Whole(f"Nothing left to do. The results are in {written}")
+        _end_unchanged(found.summary, mode, [done])
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
     if not to_stderr:
@@ -482,10 +490,88 @@ def demo(
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with settings_or_sandbox(sandbox=True, journal=journal) as settings:
-        output = replaceable_results(settings, source)
+        output = replaceable_results(settings, source, sandbox=True)
         request = Request(source, DEMO_WORKFLOW)
         run_list(request, settings, output, None, None, OutputMode(), yes=True, again=True)
 
 
 def _reuse(text: str | None) -> timedelta | None:
     return None if text is None else age(text, "--reuse")
+
+
+def work(
+    batch: Batch = None,
+    *,
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="End when no batch is open any more.")
+    ] = False,
+    profile: ProfileName = None,
+    journal: JournalAt = None,
+    log_file: LogFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Help with batches that other processes have begun in the same journal.
+
+    On any machine that shares a PostgreSQL journal. If the process that began a batch is gone, this
+    one finishes it and writes the workbook.
+    """
+    from batchrun import aio
+    from batchrun.batch.control import Control
+    from batchrun.cli.progress import ProgressPrinter
+    from batchrun.cli.signals import Stopper
+
+    settings = settings_from(profile=profile, journal=journal, log_file=log_file)
+    printer, control = ProgressPrinter(speed=settings.speed), Control()
+    stopper = Stopper(control, printer.say, printer.close)
+    if not quiet:
+        print_text("Working on open batches. Press Ctrl-C to stop.", err=True)
+    working = aio.work(
+        batch,
+        until_done=until_done,
+        on_progress=None if quiet else printer.show,
+        control=control,
+        settings=settings,
+    )
+    with stopper.listening():
+        worked = stopper.run(working)
+    printer.close()
+    for each in worked:
+        print_text(f"Batch {each.words}", err=quiet)
+    raise typer.Exit(max(map(_exit_code, worked), default=ExitCode.COMPLETED))
+
+
+def web(
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port to listen on. [default: 8484, or a free one]"),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, and open no browser.")
+    ] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Practice: imitate the service; no key needed.")
+    ] = False,
+    journal: JournalAt = None,
+) -> None:
+    """Open batchrun in your browser: drop a list, see its cost, get the workbook.
+
+    Only this computer can reach it. Ctrl-C stops it.
+    """
+    from batchrun.settings import given_key, profile_of
+    from batchrun.web.server import serve
+
+    def load() -> Settings:
+        return settings_from(journal=journal)
+
+    settings = load()
+    if not sandbox and (given_key(settings) or profile_of(settings) is not None):
+        confirm_address(settings)
+    serve(
+        settings,
+        load,
+        sandbox_journal=journal if sandbox and journal else sandbox_journal(settings),
+        sandbox=sandbox,
+        port=port,
+        open_browser=not no_browser,
+        say=print_text,
+    )

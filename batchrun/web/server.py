@@ -76,7 +76,7 @@ def serve(
         lock = FileLock(folder / "page.lock").acquire(timeout=0)
     except Timeout:
         address = _address_of_running(folder)
-        say(f"batchrun web is already running. This address opens it once: {address}")
+        say(f"batchrun web is already running. This address works once: {address}")
         if open_browser:
             webbrowser.open(address)
         return
@@ -95,9 +95,8 @@ def serve(
             _terminated_like_interrupted(),
         ):
             address = session.new_address()
-            say(
-                f"batchrun is ready: {address}\nThe address works once. Press Ctrl-C to stop batchrun."
-            )
+            say(f"batchrun is ready: {address}")
+            say("The address works once. Press Ctrl-C to stop batchrun.")
             if open_browser:
                 webbrowser.open(address)
             _until_stopped(workspace, server, say)
