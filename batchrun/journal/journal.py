@@ -105,8 +105,7 @@ class Journal:
         self._writer = JournalWriter(self._engine, self.location, check)
         self._copy: SafetyCopy | None = None
         self._copy_is_whole = True
-        self._token = secrets.token_hex(8)  # under which this process holds batches and slices
-        self._lock = ProcessLock(location, self._token)
+        self._lock = ProcessLock(location)
         self._key_hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -276,16 +275,8 @@ class Journal:
             key: The key.
             leads: Whether this process holds the batch.
         """
-        return BatchJobs(
-            self._engine,
-            self._writer,
-            batch_id,
-            self.key_hash(key),
-            holder=self._token,
-            slices=self.slices(batch_id),
-            rescue=self._rescue(batch_id),
-            leads=leads,
-        )
+        slices, rescue = self.slices(batch_id), self._rescue(batch_id)
+        return BatchJobs(slices, self.key_hash(key), rescue, leads=leads)
 
     # who works on a batch
 
@@ -299,11 +290,11 @@ class Journal:
         Raises:
             HeldError: Another process works on it; it says which.
         """
-        return hold_batch(self._engine, self._writer, self._lock, batch_id, self._token, *before)
+        return hold_batch(self._engine, self._writer, self._lock, batch_id, *before)
 
     def slices(self, batch_id: str) -> Slices:
         """The slices of a batch, as this process sees them."""
-        return Slices(self._engine, self._writer, self._lock, batch_id=batch_id, token=self._token)
+        return Slices(self._engine, self._writer, self._lock, batch_id)
 
     def open_batches(self) -> list[str]:
         """The batches whose slices any worker of their key may claim, the oldest first."""
@@ -439,7 +430,7 @@ class Journal:
         self._set(batch_id, **{what: value})
 
     def _set(self, batch_id: str, **values: str | int) -> None:
-        held = held_by(batch_id, self._token)
+        held = held_by(batch_id, self._lock.token)
         statement = update(batches).where(batches.c.id == batch_id, held).values(**values)
         if not self._writer.submit(statement).result():
             raise taken_over(self._engine, batch_id)
