@@ -85,7 +85,7 @@ VALUES: dict[str, tuple[object, ...]] = {
     "counts.rows": ("many", b"x"),
     "jobs.body": ("[]", "no JSON", b"x"),
     "rows.cells": (b"no JSON", "text"),
-    "meta.value": ("many",),
+    "meta.value": ("many", b"x", "9" * 5_000, "²"),
 }
 
 
