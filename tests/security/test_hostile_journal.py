@@ -81,6 +81,13 @@ VALUES: dict[str, tuple[object, ...]] = {
     "batches.roles": ("[]", "no JSON"),
     "batches.parameters": ("[]", "no JSON"),
     "batches.requests": ("many", -1, b"x"),
+    "batches.invalid": ("many", b"x"),
+    "batches.estimated_seconds": ("many", b"x"),
+    "batches.worked_seconds": ("many", b"x"),
+    **dict.fromkeys(
+        ("batches.output", "batches.target", "batches.note", "batches.base_url", "batches.profile"),
+        (b"x",),
+    ),
     "counts.state": ("bogus",),
     "counts.rows": ("many", b"x"),
     "jobs.body": ("[]", "no JSON", b"x"),
