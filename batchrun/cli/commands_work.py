@@ -1,4 +1,4 @@
-"""The command of a worker: `work`."""
+"""Commands about workers: `work`, `stop`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary
 
 
-def add_work_command(app: typer.Typer) -> None:
-    """Add the command that works on batches others have begun."""
+def add_work_commands(app: typer.Typer) -> None:
+    """Add the commands about workers."""
     add_command(
         app,
         work,
@@ -27,6 +27,7 @@ def add_work_command(app: typer.Typer) -> None:
         "batchrun work 1124-acc --until-done",
         panel=RUN_PANEL,
     )
+    add_command(app, stop, "batchrun stop 1124-acc  # on all machines", panel=RUN_PANEL)
 
 
 def work(
@@ -68,6 +69,17 @@ def work(
     for each in worked:
         print_text(f"Batch {each.words}", err=quiet)
     raise typer.Exit(max((_exit_code(each) for each in worked), default=ExitCode.COMPLETED))
+
+
+def stop(batch: Batch = None, *, journal: JournalAt = None) -> None:
+    """Stop the workers of a batch on all machines; resume picks it up.
+
+    They trigger nothing more within 5 seconds, and collect for a minute what is in flight.
+    """
+    from batchrun.batch.control import stop as stop_workers
+
+    stopped = stop_workers(batch, settings=settings_from(journal=journal))
+    print_text(f"The workers of batch {stopped.batch_id} stop within 5 seconds.")
 
 
 def _exit_code(summary: BatchSummary) -> ExitCode:

@@ -231,6 +231,21 @@ Workers: TypeAlias = Annotated[
         "a minute. [default: 1] [env: BATCHRUN_WORKERS]",
     ),
 ]
+Dask: TypeAlias = Annotated[
+    str | None,
+    _spending(
+        metavar="ADDRESS",
+        help="Dask scheduler, such as tcp://scheduler:8786, whose workers work on the batch, too. "
+        "Needs a PostgreSQL journal. [env: BATCHRUN_DASK]",
+    ),
+]
+Detach: TypeAlias = Annotated[
+    bool,
+    _spending(
+        "--detach",
+        help="Return at once. The workers of --dask, or processes on this machine, do the work.",
+    ),
+]
 Doubts: TypeAlias = Annotated[
     InDoubt | None,
     _spending(
@@ -522,6 +537,8 @@ class PaceOptions:
     wait: Wait = False
     stop_after_failures: StopAfterFailures = None
     workers: Workers = None
+    dask: Dask = None
+    detach: Detach = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,7 +579,7 @@ class ReportOptions:
 def settings_of(*groups: object) -> dict[str, Any]:
     """The settings that options give, by name; ``None`` for each that was not given."""
     names = {
-        *("base_url", "daily", "journal", "log_file", "profile", "rate", "sandbox"),
+        *("base_url", "daily", "dask", "journal", "log_file", "profile", "rate", "sandbox"),
         *("stop_after_failures", "wait", "workers"),
     }
     found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}  # type: ignore[arg-type]

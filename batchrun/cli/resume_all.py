@@ -175,7 +175,9 @@ def _stopped_by(ending: Ending) -> _Stops:
     from batchrun.engine import Ending
 
     match ending:
-        case Ending.FINISHED | Ending.LIMIT | Ending.FAILURES | Ending.SELECTION_DONE:
+        case Ending.FINISHED | Ending.LIMIT | Ending.FAILURES:
+            return _Stops.NONE
+        case Ending.SELECTION_DONE | Ending.DETACHED:
             return _Stops.NONE
         case Ending.QUOTA:
             return _Stops.SAME_KEY

@@ -9,6 +9,7 @@ triggers that were being sent there in doubt.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ SLICE_MINUTES = 10
 SLICES_PER_BATCH = 16
 """A small batch has slices for several workers, too."""
 _INSERTED_AT_ONCE = 1_000
+_FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 
 LEFT_BEHIND = "batchrun was stopped while the trigger was being sent; it may have been accepted"
 
@@ -71,6 +73,8 @@ class BatchState:
         others: Whether other workers have jobs of this batch.
         counts: Rows by the state of their jobs.
         pending: Jobs that are left to trigger.
+        completed: Jobs that have a result.
+        failed: Jobs that have ended without one, and are not in doubt.
     """
 
     closed: str | None
@@ -78,6 +82,8 @@ class BatchState:
     others: bool
     counts: dict[JobState, int]
     pending: int
+    completed: int
+    failed: int
 
 
 def slice_size(number: int, requests_per_minute: float) -> int:
@@ -310,12 +316,15 @@ class Slices:
                 .where(counts.c.batch_id == self._batch_id)
                 .group_by(counts.c.state)
             ).all()
+            number = Counter({JobState(state): int(number) for state, _, number in found})
             return BatchState(
                 closed=max(words) if words else "" if gone else None,
                 workers=self._live_workers(connection),
                 others=bool(connection.scalar(select(others))),
                 counts={JobState(state): int(rows) for state, rows, _ in found},
-                pending=sum(int(n) for state, _, n in found if state == JobState.PENDING),
+                pending=number[JobState.PENDING],
+                completed=number[JobState.COMPLETED],
+                failed=sum(number[state] for state in _FAILED),
             )
 
     def _live_workers(self, connection: Connection) -> int:
