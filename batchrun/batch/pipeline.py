@@ -398,12 +398,16 @@ def _logged_when_stopped(batch_id: str) -> Iterator[None]:
 
 
 async def _keep_beginning(
-    journal: Journal, jobs: BatchJobs, before: BatchSummary, target: Path | None
+    journal: Journal, jobs: BatchJobs, before: BatchSummary, options: RunOptions
 ) -> None:
-    """Keep where the workbook belongs, and drop the note of the last time."""
+    """Keep where the workbook belongs, and drop the note of the last time.
+
+    Where another machine goes on, it still belongs where the batch was begun.
+    """
+    target = options.output
     if target is not None:
         agree(Consent.OUTPUT, str(target))  # a worker of this machine may have to write it
-        if before.target != str(target):
+        if before.target != str(target) and not options.joined:
             journal.set_target(before.batch_id, str(target))
     if before.note:
         await jobs.record_ending("", 0.0, 0.0)
@@ -441,7 +445,7 @@ async def _prepared(
         only=options.only,
     )
     before = journal.summary(batch_id)
-    await _keep_beginning(journal, jobs, before, options.output)
+    await _keep_beginning(journal, jobs, before, options)
     alone = _works_alone(session, options, only)
     if options.cluster is not None and not alone:
         await asyncio.to_thread(options.cluster.check, session, batch_id)

@@ -155,7 +155,7 @@ RECORDER = """
 import socket
 real = socket.socket.send
 def send(self, data, *more):
-    if self.getpeername()[1] == {port}:
+    if self.family == socket.AF_INET and self.getpeername()[1] == {port}:
         with open({path!r}, "ab") as file:
             file.write(bytes(data))
     return real(self, data, *more)
