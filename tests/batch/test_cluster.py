@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import batchrun
-from batchrun.batch.cluster import problem_of_worker
+from batchrun.batch.cluster import _shared, problem_of_worker
 from batchrun.errors import UsageError
 from batchrun.journal import Journal
 from batchrun.journal.schema import SCHEMA_VERSION
@@ -55,6 +55,13 @@ def test_a_worker_says_why_it_cannot_work_on_a_batch(
 def test_a_worker_with_another_schema_does_not_touch_the_journal() -> None:
     said = problem_of_worker("x", {"journal": "postgresql://127.0.0.1:1/x"}, SCHEMA_VERSION + 1)
     assert said == "it has another version of batchrun."
+
+
+def test_what_the_workers_are_told_holds_no_secret() -> None:
+    journal = "postgresql://anna:s%40fe@db:1/x?password=s%40fe&sslpassword=s%40fe&sslmode=require"
+    shared = _shared(batchrun.load_settings(api_key=KEY, journal=journal))
+    assert shared["journal"] == "postgresql+psycopg://anna@db:1/x?sslmode=require"
+    assert KEY not in str(shared)
 
 
 def refused(**settings: Any) -> UsageError:
