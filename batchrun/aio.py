@@ -1,11 +1,11 @@
-"""batchrun for async programs. The same without ``await``: `batchrun.run` and so on.
+"""batchrun for async programs. `batchrun.run` and so on do the same without ``await``.
 
-Only what speaks to the service is here. What merely reads the journal (`batchrun.batches`,
-`status`, `results`, `export`, `forget`) does not wait for a network; where it takes too long for
-an event loop, give it to `asyncio.to_thread`.
+Only the functions that call the service are here. Those that read the journal
+(`batchrun.batches`, `status`, `results`, `export`, `forget`) do not wait for a network. If one
+takes too long for an event loop, use `asyncio.to_thread`.
 
-A cancelled task stops at once: triggers on the wire are in doubt then, all else goes on with
-`resume`. `Control.stop` stops gently.
+Cancelling the task stops at once: triggers that are being sent are then in doubt, and `resume`
+continues with the rest. `Control.stop` stops gently.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ __all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "work", "
 
 
 class Reading(TypedDict, total=False):
-    """How a list is read and what is sent of it: the further keywords of `check` and `run`.
+    """How a list is read and what of it is sent: more keywords of `check` and `run`.
 
-    Each is what the attribute of the same name is to `batchrun.Request`.
+    `batchrun.Request` describes each.
     """
 
     sheet: str | None
@@ -68,10 +68,10 @@ class Reading(TypedDict, total=False):
 
 @checked_arguments()
 async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
-    """The workflows the key may see.
+    """The workflows that the key can see.
 
     Args:
-        settings: Key, address and so on; ``None`` reads them from the environment.
+        settings: Key, address and so on; ``None`` to read them from the environment.
 
     Raises:
         BatchrunError: The key or the service can't be used.
@@ -88,14 +88,14 @@ async def check(
     settings: Settings | None = None,
     **reading: Unpack[Reading],
 ) -> Plan:
-    """What `run` would do and cost; nothing is triggered.
+    """What `run` would do and cost. Nothing is triggered.
 
     Args:
         source: Path of a list (a file, or a folder of files), a DataFrame, or a whole `Request`.
-        workflow: Id or name of the workflow; left out where a `Request` names it.
-        with_credits: Ask for the credits left, too, which is one more request.
-        settings: Key, address and so on; ``None`` reads them from the environment.
-        reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
+        workflow: ID or name of the workflow; not needed if a `Request` names it.
+        with_credits: Also ask for the credits left, which takes one more request.
+        settings: Key, address and so on; ``None`` to read them from the environment.
+        reading: How the list is read and what of it is sent: ``sheet``, ``header_row``,
             ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
             ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
             ``parameters``, ``parameter_columns``, ``ask``,
@@ -128,36 +128,36 @@ async def run(
 ) -> Report:
     """Run a workflow for each row of a list and write the workbook.
 
-    Spends without asking, unless ``confirm`` is given; look at `check` first.
+    It does not ask before spending unless you give ``confirm``. Look at `check` first.
 
     Args:
         source: Path of a list (a file, or a folder of files), a DataFrame, or a whole `Request`.
-        workflow: Id or name of the workflow; left out where a `Request` names it.
+        workflow: ID or name of the workflow; not needed if a `Request` names it.
         output: Where the results go (.xlsx, .csv, .jsonl, .parquet); ``None`` for
-            ``NAME.results.xlsx`` beside the list, or for no file when the list is a DataFrame.
-        limit: The most jobs to trigger now; `resume` does the rest.
-        again: Run everything again although the same batch has finished (you pay again).
+            ``NAME.results.xlsx`` beside the list, or for no file if the list is a DataFrame.
+        limit: Trigger at most this many jobs now; `resume` does the rest.
+        again: Run everything again even if the same batch has finished (you pay again).
         form: How and how often the results are written; `resume` and `retry` remember it.
-        confirm: Asked with the plan, and with the unfinished batch of the same list that would go
-            on, before anything is spent.
-        on_progress: Called after each step, in the thread the batch runs in.
-        control: Stops it early, from another thread or a callback.
-        with_credits: Ask for the credits left, too: before ``confirm``, and after the jobs of
-            ``limit``. Each is one more request.
-        workers: Processes on this machine that work on it, or a ``distributed.Client`` of a Dask
-            cluster whose workers help; ``None`` for what the settings say. With ``limit`` this
-            process works alone.
-        detach: Return at once, and leave the batch to the workers; `watch` shows how it stands.
-        settings: Key, address and so on; ``None`` reads them from the environment.
-        reading: How the list is read and what is sent of it: ``sheet``, ``header_row``,
+        confirm: Called before anything is spent, with the plan and the unfinished batch of the same
+            list that would continue, if there is one. Return whether to go ahead.
+        on_progress: Called after each step, in the thread that runs the batch.
+        control: Stops the batch early, from another thread or a callback.
+        with_credits: Also ask for the credits left, before ``confirm`` and after the jobs of
+            ``limit``. Each takes one more request.
+        workers: How many processes on this machine work on it, or a ``distributed.Client`` of a
+            Dask cluster whose workers help; ``None`` for the setting. With ``limit``, this process
+            works alone.
+        detach: Return at once and leave the batch to the workers; `watch` shows how it stands.
+        settings: Key, address and so on; ``None`` to read them from the environment.
+        reading: How the list is read and what of it is sent: ``sheet``, ``header_row``,
             ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
             ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
             ``parameters``, ``parameter_columns``, ``ask``,
             ``reuse``; see `Request`.
 
     Raises:
-        BatchrunError: Something can't be used; what was triggered is in the journal.
-        NotConfirmedError: ``confirm`` said no; nothing was triggered.
+        BatchrunError: Something can't be used. What was triggered is in the journal.
+        NotConfirmedError: ``confirm`` returned false. Nothing was triggered.
     """
     request = _no_results(_request(source, workflow, reading))
     settings = _for_workers(settings, workers, limit, detach=detach)
@@ -194,24 +194,24 @@ async def resume(
     trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
-    """Go on with a batch where it stopped.
+    """Continue a batch where it stopped.
 
     Args:
-        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
+        batch_id: Which batch (the beginning of its ID is enough); ``None`` for the newest.
         output: Where the results go; ``None`` for where they went before.
-        limit: The most jobs to trigger now.
-        only: Trigger only these jobs, by their numbers; ``None`` for all that are left.
+        limit: Trigger at most this many jobs now.
+        only: Trigger only the jobs with these numbers; ``None`` for all that are left.
         in_doubt: What to do with triggers that may or may not have been accepted: leave them,
-            send them again (and perhaps pay twice), or never send them; or who decides when shown
-            their rows.
-        form: How the results are written; what it leaves open is as it was before.
-        on_progress: Called after each step, in the thread the batch runs in.
-        control: Stops it early, from another thread or a callback.
-        workers: As in `run`; with ``only`` this process works alone, too.
+            send them again (and perhaps pay twice), or never send them; or a function that gets
+            their rows and decides.
+        form: How the results are written; what it leaves open stays as it was.
+        on_progress: Called after each step, in the thread that runs the batch.
+        control: Stops the batch early, from another thread or a callback.
+        workers: As in `run`; with ``only``, too, this process works alone.
         detach: As in `run`.
-        trusted: Also go on with a batch that was started with a key, or writes to a place, that
-            this machine does not know: set it if you know where the journal comes from.
-        settings: Key and so on; the service's address is the batch's own unless given.
+        trusted: Also continue a batch that was started with a key, or writes to a place, that this
+            machine has not used before. Set it only if you know where the journal comes from.
+        settings: Key and so on. Unless given, the address is the batch's own.
 
     Raises:
         BatchrunError: As in `run`.
@@ -241,21 +241,21 @@ async def work(
     control: Control | None = None,
     settings: Settings | None = None,
 ) -> list[BatchSummary]:
-    """Be a worker: help with batches that other processes have begun in the same journal.
+    """Work on batches that other processes started in the same journal.
 
-    A batch can be worked on by others while it runs without ``limit``, if its journal is on a
-    server or it was begun with several workers. It needs the key the batch was begun with. If the
-    process that began it is gone, this one finishes the batch and writes its workbook.
+    Others can join a batch that runs without ``limit``, if its journal is on a server or it was
+    started with several workers. A worker needs the key that the batch was started with. If the
+    process that started a batch is gone, a worker finishes it and writes its workbook.
 
     Args:
-        batch_id: Which batch; ``None`` for all that are open.
-        until_done: Return once no batch is open; else wait for more until it is stopped.
-        on_progress: Called after each step, in the thread the batch runs in.
+        batch_id: Which batch; ``None`` for all open ones.
+        until_done: Return when no batch is open; otherwise wait for more until stopped.
+        on_progress: Called after each step, in the thread that runs the batch.
         control: Stops this worker from another thread or a callback.
         settings: Key, journal and so on; ``None`` reads them from the environment.
 
     Returns:
-        The batches that were worked on, as they are now.
+        The batches it worked on, as they are now.
 
     Raises:
         BatchrunError: The journal, the key or the service can't be used.
@@ -280,23 +280,23 @@ async def retry(
     trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
-    """Send jobs of a batch again that ended without a result, and pay for them again.
+    """Send jobs again that ended without a result, and pay for them again.
 
-    Their earlier outcome is kept in the journal. Jobs that were never sent wait for `resume`.
+    The journal keeps their earlier outcome. Jobs that were never sent wait for `resume`.
 
     Args:
         batch_id: Which batch; ``None`` for the newest.
         outcomes: The outcomes to send again.
         output: Where the results go; ``None`` for where they went before.
-        in_doubt: As in `resume`, for the rows that are in doubt beside those.
+        in_doubt: As in `resume`, for rows in doubt that are not among ``outcomes``.
         form: As in `resume`.
-        on_progress: Called after each step, in the thread the batch runs in.
-        control: Stops it early, from another thread or a callback.
+        on_progress: Called after each step, in the thread that runs the batch.
+        control: Stops the batch early, from another thread or a callback.
         trusted: As in `resume`.
         settings: As in `resume`.
 
     Raises:
-        BatchrunError: As in `run`; an outcome that can't be retried.
+        BatchrunError: As in `run`; or an outcome can't be retried.
     """
     return await pipeline.resume(
         batch_id,
@@ -327,27 +327,27 @@ async def run_marked(
     trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
-    """Send the rows again that somebody has marked in a workbook of results, and pay for them.
+    """Send the rows again that are marked in a results workbook, and pay for them again.
 
-    All others stay as they are; jobs that were never sent wait for `resume`. A mark counts once:
-    rows that were sent again since the workbook was written are not.
+    All other rows stay as they are; jobs that were never sent wait for `resume`. A mark counts
+    once: rows that were sent again after the workbook was written are left out.
 
     Args:
-        workbook: A workbook that batchrun wrote, marked in its column "run again"; or what
-            `Rerun.read` found in one.
+        workbook: A results workbook with marks in its column "run again", or what `Rerun.read`
+            returned for one.
         output: Where the new workbook goes; ``None`` for beside this one.
-        limit: The most jobs to trigger now; `resume` does the rest.
+        limit: Trigger at most this many jobs now; `resume` does the rest.
         in_doubt: As in `retry`.
         form: As in `resume`.
-        confirm: Asked with what the workbook asks for, before anything is spent.
-        on_progress: Called after each step, in the thread the batch runs in.
-        control: Stops it early, from another thread or a callback.
+        confirm: Called with the marked rows before anything is spent. Return whether to go ahead.
+        on_progress: Called after each step, in the thread that runs the batch.
+        control: Stops the batch early, from another thread or a callback.
         trusted: As in `resume`.
         settings: As in `resume`.
 
     Raises:
-        BatchrunError: As in `run`; no row is marked, or it is not certain which job a row is.
-        NotConfirmedError: ``confirm`` said no; nothing was triggered.
+        BatchrunError: As in `run`; or no row is marked, or a row can't be matched with its job.
+        NotConfirmedError: ``confirm`` returned false. Nothing was triggered.
     """
     marked = workbook if isinstance(workbook, Rerun) else _marked(Path(workbook), settings)
     if not marked.jobs:
@@ -378,8 +378,8 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
     """The rows that are marked in a workbook.
 
     Raises:
-        InputError: batchrun has not written it; no row is marked, or it is not certain which job
-            a row is.
+        InputError: batchrun did not write it, no row is marked, or a row can't be matched with its
+            job.
         JournalError: The journal does not know its batch.
     """
     if not path.exists():
@@ -393,7 +393,7 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
 
 
 def _no_results(request: Request) -> Request:
-    """Check that a list is not a results workbook: all its rows would be paid for again.
+    """Check that a list is not a results workbook: every row would be paid for again.
 
     Raises:
         UsageError: It is.
@@ -450,5 +450,5 @@ def _for_workers(
 
 
 def _path(output: Path | str | None) -> Path | None:
-    """Where results go, also when the batch goes on in another folder."""
+    """Where results go, even if the batch continues in another folder."""
     return None if output is None else Path(output).absolute()

@@ -1,4 +1,4 @@
-"""The arguments of the public functions: a wrong one is an error in one line that names it."""
+"""Check the arguments of the public functions: an error names the wrong one in one line."""
 
 from __future__ import annotations
 
@@ -135,4 +135,4 @@ _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     ),
     "workflow": ("the name or ID of a workflow", _TEXT),
 }
-"""What a parameter of this name is, in words, and whether a value fits."""
+"""What a parameter of this name must be, in words, and the check for it."""

@@ -357,15 +357,15 @@ async def _service(settings: Settings) -> list[Finding]:
         return [_fault("Key", error.what, error.hint, error.exit_code)]
     source = "PGAI_API_KEY" if access.profile is None else f"profile {access.profile}"
     key = _ok("Key", f"{masked_key(access.key)} ({source}) for {base_url}")
-    network = await _network(base_url, settings.timeout_seconds)
-    if network.verdict is Verdict.FAULT:
-        return [key, network]
     try:
+        network = await _network(base_url, settings.timeout_seconds)
+        if network.verdict is Verdict.FAULT:
+            return [key, network]
         async with Client(access.key, base_url, timeout_seconds=settings.timeout_seconds) as client:
             began = time.time()
             probe = await client.probe()
     except BatchrunError as error:
-        return [key, network, _fault("Service", error.what, error.hint, error.exit_code)]
+        return [key, _fault("Service", error.what, error.hint, error.exit_code)]
     return [
         key,
         network,

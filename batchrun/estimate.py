@@ -1,4 +1,4 @@
-"""The estimate: what a batch, or what is left of one, costs in requests and time. Pure."""
+"""What a batch, or the rest of one, will cost in requests and time. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 REQUESTS_PER_JOB = 2.05
-"""A trigger and a well-timed poll, and now and then one more (docs/benchmarks.md)."""
+"""A trigger, a well-timed poll, and now and then a second poll (docs/benchmarks.md)."""
 
 DAY_SECONDS = 86_400.0
 
@@ -18,10 +18,10 @@ class Estimate:
     Attributes:
         requests: HTTP requests of all kinds.
         seconds: Time from the first request to the last result, in seconds.
-        requests_per_minute: The rate it is based on; infinite for none.
-        daily: The daily limit it is based on, ``None`` for no known limit.
-        daily_left: How many of those are left today; infinite for no limit known.
-        midnights: How often it waits for the next day's quota.
+        requests_per_minute: The rate it is based on; infinite for no limit.
+        daily: The daily limit it is based on; ``None`` if none is known.
+        daily_left: Requests left today; infinite if no limit is known.
+        midnights: How many times it waits for the next day's quota.
     """
 
     requests: int
@@ -39,8 +39,8 @@ class EstimateRates:
     Attributes:
         requests_per_minute: The quota's rate; ``math.inf`` for none.
         seconds_per_execution: How long the slower executions take.
-        daily: Requests a day, ``None`` for no limit known.
-        daily_left: How many of those are left today.
+        daily: Requests per day; ``None`` if no limit is known.
+        daily_left: Requests left today.
         seconds_to_next_day: Until the day's quota is available again.
     """
 
@@ -51,7 +51,7 @@ class EstimateRates:
     seconds_to_next_day: float = DAY_SECONDS
 
     def of(self, jobs: int, in_flight: int = 0) -> Estimate:
-        """Estimate a number of jobs to trigger and of executions that are running already."""
+        """Estimate a number of jobs to trigger, and of executions that are already running."""
         requests = math.ceil(jobs * REQUESTS_PER_JOB + in_flight * (REQUESTS_PER_JOB - 1))
         midnights, last_day = self._days(requests)
         seconds = last_day / self.requests_per_minute * 60
@@ -64,7 +64,7 @@ class EstimateRates:
         )
 
     def _days(self, requests: int) -> tuple[int, float]:
-        """How many midnights pass until all have left, and how many leave on the last day."""
+        """How many midnights pass until all are sent, and how many are sent on the last day."""
         left = max(self.daily_left, 0)
         if requests <= left:
             return 0, requests

@@ -1,7 +1,7 @@
-"""What batchrun writes to the standard ``logging``: each event has a name and facts.
+"""What batchrun logs with the standard ``logging``: each event has a name and facts.
 
-Loggers are named by module, below ``batchrun``, and silent without a handler. No event
-contains cells, parameters, results or the service's own words: an error may repeat any of them.
+Loggers are named after modules, below ``batchrun``, and are silent without a handler. No event
+contains cells, parameters, results or the service's messages, which may repeat any of them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class EventMessage:
 
     Attributes:
         event: What happened.
-        facts: Its details by name; ``None`` for those without a value.
+        facts: Its details by name; those that are ``None`` are left out.
     """
 
     event: Event
@@ -64,9 +64,9 @@ def log_event(
     """Log an event.
 
     Args:
-        logger: The module's own.
+        logger: The module's logger.
         event: What happened.
-        level: How much it matters.
+        level: The level to log it at.
         **facts: Its details.
     """
     if logger.isEnabledFor(level):

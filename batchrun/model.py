@@ -1,7 +1,6 @@
 """The values that travel between batchrun's stages: load → plan → trigger → poll → write.
 
-All are frozen; none does input or output. A package gives and takes these and nothing of its
-own insides.
+All are frozen, and none does input or output. Packages exchange these values and nothing internal.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | Non
 
 
 class Outcome(StrEnum):
-    """What became of a row; exactly one for each row of the input."""
+    """How a row ended. Every input row has exactly one outcome."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -49,7 +48,7 @@ class Outcome(StrEnum):
 
 
 RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
-"""What `retry` sends again by default."""
+"""The outcomes that `retry` sends again by default."""
 
 _WHY_NOT = {
     Outcome.COMPLETED: ("Their results are there; run --again runs and pays for everything again."),
@@ -76,13 +75,13 @@ class InDoubt(StrEnum):
     HOLD = "hold"
     """Leave them in doubt and ask again next time."""
     RETRY = "retry"
-    """Send them again; those that were accepted are then paid for twice."""
+    """Send them again. You pay twice for those that were accepted."""
     DROP = "drop"
-    """Never send them; they stay in doubt and nobody asks again."""
+    """Never send them. They stay in doubt, and batchrun does not ask again."""
 
 
 class Role(StrEnum):
-    """What an identifier column means to the service; the value is the trigger body's key."""
+    """What an ID column holds. The value is the key in the trigger body."""
 
     COMPANY = "company_id"
     CONTACT = "contact_id"
@@ -90,10 +89,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """Where a table came from and how its bytes were read.
+    """Where a table came from and how it was read.
 
     Attributes:
-        name: File name (or a caller's name for a DataFrame), as users know it.
+        name: File name, or the caller's name for a DataFrame.
         path: Absolute path of the file; ``None`` for a DataFrame.
         format: ``"csv"``, ``"xlsx"`` or ``"dataframe"``.
         sheet: Sheet name for a workbook, else ``None``.
@@ -103,7 +102,7 @@ class TableSource:
         header_line: Line of the column names; ``None`` when the list has none.
         formats: Columns whose numbers are displayed with leading zeros: position and format,
             such as ``00000``.
-        notices: What to tell the user about how the file was read, one sentence each.
+        notices: What the user should know about how the file was read, one sentence each.
     """
 
     name: str
@@ -117,7 +116,7 @@ class TableSource:
     notices: tuple[str, ...] = ()
 
     def place(self, line: int) -> str:
-        """Name a line as users find it, such as ``accounts.xlsx, sheet Export, line 7``."""
+        """Where a line is, for messages: ``accounts.xlsx, sheet Export, line 7``."""
         sheet = f", sheet {self.sheet}" if self.sheet else ""
         return f"{self.name}{sheet}, line {line}"
 
@@ -127,7 +126,7 @@ class Row:
     """One row of a table.
 
     Attributes:
-        line: Line number as Excel or an editor shows it (1 is the first line of the file).
+        line: Line number as Excel or an editor shows it, from 1.
         cells: One cell per column of the table's header.
     """
 
@@ -150,10 +149,10 @@ class Table:
     Attributes:
         source: Where it came from.
         header: Column names as they stand in the file; names may repeat or be blank.
-        cells: The cells, shape (columns, rows); an array that can't be written to from then on,
-            or, of a large list, the like of it on disk.
-        lines: The line number of each row; likewise.
-        misaligned: Lines of rows whose fields seem to be shifted against the header.
+        cells: The cells, shape (columns, rows): a read-only array or, for a large list, the same on
+            disk.
+        lines: The line number of each row, shape (rows,), read-only.
+        misaligned: Lines of rows whose fields seem to be shifted relative to the header.
     """
 
     source: TableSource
@@ -163,7 +162,7 @@ class Table:
     misaligned: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        """Keep a frame, which shares the cells, from changing what is sent."""
+        """Make the arrays read-only: a DataFrame shares them, and must not change what is sent."""
         if not is_stored(self.cells):
             self.cells.flags.writeable = False
         self.lines.flags.writeable = False
@@ -175,9 +174,9 @@ class Table:
     def frame(self) -> pd.DataFrame:
         """The cells as a DataFrame of objects; its index holds the line numbers.
 
-        They are not copied and can't be written to; copy the frame to change cells.
+        The cells are shared and read-only. Copy the frame to change them.
         """
-        import pandas as pd  # slow to import, and not needed to plan a list or to run it
+        import pandas as pd  # slow to import, and not needed to plan or run a list
 
         index = pd.Index(self.lines)
         if not is_stored(self.cells):
@@ -212,7 +211,7 @@ class Workflow:
 
 
 class ExecutionStatus(StrEnum):
-    """Where an execution stands. A word never heard of is ``UNKNOWN``: not finished."""
+    """The state of an execution. A state that is not in the API is ``UNKNOWN``: not finished."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -223,16 +222,16 @@ class ExecutionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution as the service tells it.
+    """An execution as the service describes it.
 
     Attributes:
         id: The service's execution id.
-        status: Where it stands.
-        created_at: When it was accepted; aware, UTC; ``None`` when unknown.
-        started_at: When it began to run.
+        status: Its state.
+        created_at: When it was accepted, aware, UTC; ``None`` if unknown.
+        started_at: When it started to run.
         completed_at: When it ended.
-        result: Its result, any JSON; ``None`` while there is none.
-        message: The service's own words for a failure or an unknown status, else ``""``.
+        result: Its result, any JSON; ``None`` until there is one.
+        message: What the service says about a failure or an unknown status, else ``""``.
     """
 
     id: str
@@ -245,19 +244,19 @@ class Execution:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more to poll for."""
+        """Whether it has ended and need not be polled again."""
         return self.status in {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
 class KnownJob:
-    """What became of a trigger body in an earlier batch.
+    """How a trigger body ended in an earlier batch.
 
     Attributes:
         batch_id: The batch.
         number: The job's number in it.
         outcome: Completed, or not known to have ended: pending (it runs), timed out, in doubt.
-        finished_at: When it was completed; aware, UTC; ``None`` where it was not.
+        finished_at: When it completed, aware, UTC; ``None`` if it did not.
     """
 
     batch_id: str
@@ -267,25 +266,25 @@ class KnownJob:
 
 
 BEING_SENT = "the trigger is on its way"
-"""The message of a row whose trigger is being sent, or was when its process died."""
+"""The message of a row whose trigger is being sent, or was being sent when its process died."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """One row on its way out: the input row, its outcome and its result.
+    """An input row with its outcome and result, as the workbook gets it.
 
     Attributes:
         row: The input row.
-        outcome: What became of it.
+        outcome: How it ended.
         message: Why, in plain words; ``""`` for a completed row.
-        company_id: The company id that was (or would be) sent, canonical, else ``None``.
-        contact_id: The contact id likewise.
-        execution_id: The service's execution id, ``None`` when there is none.
-        triggered_at: When the execution was accepted; aware, UTC.
-        started_at: When it began to run.
+        company_id: The company ID that was or would be sent, in canonical form, else ``None``.
+        contact_id: The contact ID, in the same form.
+        execution_id: The service's execution ID; ``None`` if there is none.
+        triggered_at: When the execution was accepted, aware, UTC.
+        started_at: When it started to run.
         finished_at: When it ended.
         result: The execution's result as the service sent it; ``None`` without one.
-        dropped: Whether it is in doubt and stays so by the user's word.
+        dropped: Whether the user decided to leave it in doubt for good.
     """
 
     row: Row
@@ -304,7 +303,7 @@ class ResultRow:
     def seconds(self) -> float | None:
         """How long the execution ran, in seconds; ``None`` when not known.
 
-        The service's own clock may be set back meanwhile: an end before the start tells nothing.
+        The service's clock may be set back in between: an end before the start counts as unknown.
         """
         if self.started_at is None or self.finished_at is None:
             return None
@@ -314,29 +313,29 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchSummary:
-    """A batch as a whole, for the Summary sheet, ``status`` and ``batches``.
+    """A batch as a whole, for the Overview sheet, ``status`` and ``batches``.
 
     Attributes:
         batch_id: Short id such as ``1123-accounts-7f3a``.
         workflow: The workflow that was run.
         source: The input list.
         parameters: Constant parameters sent with each trigger.
-        created_at: When the batch was planned; aware, UTC.
-        updated_at: When its journal last changed; aware, UTC.
-        counts: Rows by outcome; every outcome is a key, the values add up to the rows.
+        created_at: When the batch was planned, aware, UTC.
+        updated_at: When its journal last changed, aware, UTC.
+        counts: Rows by outcome. Every outcome is a key, and the values add up to the rows.
         jobs: Distinct trigger bodies.
-        requests: HTTP requests spent so far, all kinds.
-        estimated_seconds: What the plan said it would take, in seconds.
+        requests: HTTP requests sent so far, of all kinds.
+        estimated_seconds: How long the plan said it would take, in seconds.
         estimated_requests: How many requests the plan said it would take.
-        worked_seconds: How long it was worked on, all runs together.
-        quota_seconds: How much of that was only waiting for the quota.
-        output: Path of the workbook last written, ``None`` before.
-        note: Why it stands where it stands (paused, stopped), else ``""``.
+        worked_seconds: How long it was worked on, over all runs.
+        quota_seconds: How much of that time was spent only waiting for the quota.
+        output: Path of the workbook that was last written; ``None`` before the first.
+        note: Why it paused or stopped, else ``""``.
         reused: Rows whose result was taken from an earlier batch.
-        base_url: Where its service is.
-        profile: Whose stored key it was begun with; ``None`` for a key that was not stored.
-        target: Path where its workbook belongs, also before it was written.
-        resume_at: When the spent quota opens again; aware, UTC; ``None`` if it does not wait.
+        base_url: The address of its service.
+        profile: The profile whose key it was started with; ``None`` for a key that is not stored.
+        target: Path where its workbook belongs, even before it is written.
+        resume_at: When the quota is available again, aware, UTC; ``None`` if it is not spent.
     """
 
     batch_id: str
@@ -372,13 +371,13 @@ class BatchSummary:
 
     @property
     def words(self) -> str:
-        """It in one line."""
+        """The batch in one line."""
         counts = counted(self.counts)
         what = f"{self.workflow.name} on {self.source.name}"
         return f"{self.batch_id}, {what}, {plural(self.rows, 'row')} ({counts})"
 
     def lines(self) -> list[tuple[str, str]]:
-        """It as names and what they are, for people."""
+        """The batch as pairs of label and text."""
         return [
             ("List", self.source.name),
             ("Workflow", f"{self.workflow.name} ({self.workflow.id})"),
@@ -397,16 +396,16 @@ class BatchSummary:
 
 @dataclass(frozen=True, slots=True)
 class EarlierResults:
-    """What an earlier batch of the same workflow found for the companies and contacts of a batch.
+    """Results of earlier batches of the same workflow for the same companies and contacts.
 
     Attributes:
-        batch_id: The earlier batch.
-        created_at: When it was planned; aware, UTC.
-        rows: For each row of the later batch, in its order: the result and when it was finished;
-            ``None`` for both where there is none. May be iterated more than once.
+        batch_ids: The earlier batches, newest first.
+        created_at: When the newest was planned, aware, UTC.
+        rows: For each row of the later batch, in its order: the result and when it finished, or
+            ``None`` for both. May be iterated more than once.
     """
 
-    batch_id: str
+    batch_ids: tuple[str, ...]
     created_at: datetime
     rows: Iterable[tuple[JSON, datetime | None]]
 
@@ -418,7 +417,7 @@ class BatchResults:
     Attributes:
         summary: The batch as a whole.
         header: The input's column names, as they were.
-        rows: The rows in input order; may be iterated more than once.
+        rows: The rows in input order. May be iterated more than once.
         roles: The input's ID columns.
         list_formats: The number formats of the input's cells, as `workbook.list_formats` encodes
             them; ``None`` where they are not known.

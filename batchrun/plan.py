@@ -588,7 +588,7 @@ def _object_of(workflow: Workflow) -> tuple[Role | None, str]:
     return None, ""
 
 
-_ROLE_WORDS = {Role.COMPANY: "company id", Role.CONTACT: "contact id"}
+_ROLE_WORDS = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
 
 
 def _json_value(cell: Cell) -> JSON:

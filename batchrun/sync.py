@@ -1,7 +1,7 @@
-"""batchrun for programs: the functions of `batchrun.aio` as plain ones.
+"""The functions of `batchrun.aio` without ``await``.
 
-They work in a notebook too, where an event loop runs already. The first Ctrl-C stops a batch
-gently, the second at once; `KeyboardInterrupt` is raised when that is done.
+They also work in a notebook, where an event loop is already running. The first Ctrl-C stops a
+batch gently, the second stops it at once; then `KeyboardInterrupt` is raised.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NAP_SECONDS = 0.2
-"""On Windows, Ctrl-C is handled only between two waits."""
+"""How long each wait is: on Windows, Ctrl-C is handled only between two waits."""
 
 
 def blocking(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """An async function as a plain one; Ctrl-C stops it at once."""
+    """Make an async function a plain one that Ctrl-C stops at once."""
 
     @wraps(work)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -43,7 +43,7 @@ def blocking(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 
 def stoppable(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """An async function with a parameter ``control`` as a plain one; Ctrl-C stops it gently."""
+    """Make an async function with a ``control`` a plain one that Ctrl-C stops gently."""
 
     @wraps(work)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -60,7 +60,7 @@ def stoppable(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 
 class _Interruptible:
-    """Runs one coroutine to its end, and handles Ctrl-C meanwhile."""
+    """Runs a coroutine and handles Ctrl-C while it runs."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -88,7 +88,7 @@ class _Interruptible:
             try:
                 while not wait([ended], NAP_SECONDS).done:
                     pass
-            except BaseException:  # somebody else's signal handler has raised
+            except BaseException:  # another signal handler raised this
                 self._stop_at_once()
                 raise
             return ended.result()
@@ -97,7 +97,7 @@ class _Interruptible:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        if self._at_once:  # the signal came before there was anything to cancel
+        if self._at_once:  # the signal came before there was a task to cancel
             task.cancel()
         try:
             return await work
@@ -106,7 +106,7 @@ class _Interruptible:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Handle Ctrl-C, unless the program handles it already."""
+        """Handle Ctrl-C, unless the program has its own handler."""
         ours = (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -124,7 +124,7 @@ class _Interruptible:
         first, self._interrupted = not self._interrupted, True
         if first and self._control.batch_id is not None:
             self._control.stop()
-        elif self._at_once:  # cancelled already, and something that can't be cancelled takes long
+        elif self._at_once:  # already cancelled, but something that can't be cancelled takes long
             raise KeyboardInterrupt
         else:
             self._stop_at_once()

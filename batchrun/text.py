@@ -1,4 +1,4 @@
-"""Numbers and times in words, and values as a notebook shows them. Pure."""
+"""Text for people: numbers, durations, shortened and masked text, shell quoting. Pure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Kind = TypeVar("Kind", bound=str)
 Shown = TypeVar("Shown")
 
 OFFERED = 3
-"""How many close matches are offered at most."""
+"""How many close matches are suggested at most."""
 
 
 def duration(seconds: float) -> str:
-    """A time in the two units that matter, such as ``3 h 20 min``."""
+    """A duration in its two largest units, such as ``3 h 20 min``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
@@ -38,7 +38,7 @@ def plural(number: int, noun: str, several: str = "") -> str:
 
 
 def as_displayed(value: Shown, code: str) -> Shown | str:
-    """A value as a spreadsheet displays it in a format that keeps leading zeros.
+    """A value as a spreadsheet displays it with a number format that keeps leading zeros.
 
     Args:
         value: A cell.
@@ -56,12 +56,12 @@ def as_displayed(value: Shown, code: str) -> Shown | str:
 
 
 def counted(counts: Mapping[Kind, int]) -> str:
-    """What there is of each kind, such as ``38 completed, 2 failed``; what there is none of not."""
+    """Counts as text without the zeros, such as ``38 completed, 2 failed``."""
     return ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "none"
 
 
 def columns_of(text: str) -> int:
-    """How many columns a text takes: two for each wide character, none for a combining one."""
+    """How many terminal columns a text takes: two per wide character, none per combining one."""
     if text.isascii():
         return len(text)
     return sum(
@@ -71,22 +71,22 @@ def columns_of(text: str) -> int:
 
 
 def one_line(text: str, most: int, mark: str = "…") -> str:
-    """A text on one line of at most ``most`` columns; the mark shows that it was cut."""
+    """A text on one line of at most ``most`` columns; the mark shows that it was shortened."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     if columns_of(line) <= most:
         return line
-    line = line[:most]  # no character takes less, but a combining one
+    line = line[:most]  # only combining characters take less than a column
     while line and columns_of(line) > most - len(mark):
         line = line[:-1]
     return line + mark
 
 
 def visible(text: str, kept: str = "\n\t") -> str:
-    """A text as a terminal may show it: spelled out is what moves its cursor or turns its letters.
+    """A text that is safe in a terminal: control characters are escaped.
 
     Args:
-        text: What may come from a file, a file's name or the service.
-        kept: Control characters that stay; none for what has to be on one line.
+        text: Text that may come from a file, a file name or the service.
+        kept: Control characters to keep; ``""`` for text that must stay on one line.
     """
     if text.isprintable():
         return text
@@ -97,16 +97,16 @@ def visible(text: str, kept: str = "\n\t") -> str:
 
 
 def _is_control(character: str) -> bool:
-    # Cf would be too many: emoji are joined by such characters
+    # not all of Cf: emoji are joined by such characters
     return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _DIRECTIONS
 
 
 _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""They let a name read backwards (Unicode Standard Annex 9)."""
+"""They reverse the reading direction (Unicode Standard Annex 9)."""
 
 
 def close_matches(typed: str, known: Iterable[str], most: int = OFFERED) -> list[str]:
-    """The known names most like what was typed, in any case, best first."""
+    """The known names most similar to what was typed, ignoring case, best first."""
     by_letters = {name.casefold(): name for name in known}
     found = difflib.get_close_matches(typed.strip().casefold(), by_letters, most)
     return [by_letters[each] for each in found]
@@ -119,7 +119,7 @@ def did_you_mean(typed: str, known: Iterable[str]) -> str:
 
 
 def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:
-    """A small table for a notebook; whatever it is given is text and never markup."""
+    """A small table for a notebook. All text is escaped."""
     rows = "".join(
         f'<tr><th style="text-align:left">{escape(name)}</th>'
         f'<td style="text-align:left">{escape(text)}</td></tr>'
@@ -132,19 +132,19 @@ def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:
 HIDDEN = "***"
 MASK = "[masked]"
 SHORTEST_SECRET = 8
-"""A shorter word is not a key, and would mask half of any text."""
+"""A shorter word is not a key, and masking it would garble any text."""
 
 _secrets: set[str] = set()
 
 
 def hide_secret(secret: str) -> None:
-    """Have `masked` hide this from now on; called wherever a key enters the program."""
+    """Make `masked` hide this from now on; called wherever a key enters the program."""
     if len(secret) >= SHORTEST_SECRET:
         _secrets.add(secret)
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a key that was read or typed is in a text."""
+    """Whether a text contains a key that was read or typed."""
     return any(secret in text for secret in _secrets)
 
 
@@ -170,14 +170,14 @@ _PLACES_OF_SECRETS = (
 
 
 def masked(text: str, more: Iterable[str] = ()) -> str:
-    """A text for a file or a stranger: without secrets, and without what stands in their places.
+    """A text without secrets, and without anything that stands where secrets usually do.
 
-    The one place that masks. It hides every key that was read or typed, the values of variables
-    of the environment whose names say so, and ``more``, in any spelling that logs use.
+    This is the only place that masks. It hides every key that was read or typed, the values of
+    environment variables whose names suggest a secret, and ``more``, in any spelling that logs use.
 
     Args:
         text: Any text.
-        more: What else must not be in it.
+        more: Other secrets to hide.
     """
     named = (value for name, value in os.environ.items() if _SECRET_NAMES.search(name))
     secrets = {each for each in (*_secrets, *named, *more) if len(each) >= SHORTEST_SECRET}
@@ -199,17 +199,17 @@ _SECRETS_OF_QUERY = re.compile(r"(?P<kept>[?&](?:ssl)?password=)[^&]*", re.IGNOR
 
 
 def without_password(address: str) -> str:
-    """A URL as it may be shown; what is not a URL stays as it is.
+    """A URL without its password; other text is returned as it is.
 
-    A password may hold any character, even one that should be escaped: everything before the last @
-    is taken for user and password.
+    A password may contain any character, even one that should be escaped, so everything before the
+    last @ counts as user and password.
     """
     found = _URL.fullmatch(address)
     return address if found is None else found["scheme"] + _without_password(found["rest"])
 
 
 def without_user(address: str) -> str:
-    """A proxy's address as it may be shown: its user's name may be a token."""
+    """A proxy's address without its user name, which may be a token."""
     found = _URL.fullmatch(address)
     scheme, rest = ("", address) if found is None else (found["scheme"], found["rest"])
     user, at, host = rest.rpartition("@")
@@ -220,7 +220,7 @@ def without_user(address: str) -> str:
 def _without_password(rest: str) -> str:
     rest = _SECRETS_OF_QUERY.sub(rf"\g<kept>{HIDDEN}", rest)
     head, question, query = rest.partition("?")
-    if "@" not in head:  # it may be the password that holds the question mark
+    if "@" not in head:  # the question mark may be part of the password
         head, question, query = rest, "", ""
     who, at, host = head.rpartition("@")
     user, colon, _ = who.partition(":")
@@ -229,17 +229,17 @@ def _without_password(rest: str) -> str:
 
 _SAFE_IN_ANY_SHELL = re.compile(r"[A-Za-z0-9_./:\\+-]+(?:=[A-Za-z0-9_./:\\+-]*)?")
 _EXPANDED_IN_QUOTES = re.compile(r"[$`%!\"\x00-\x1f\u201c-\u201e]")
-"""What cmd or PowerShell act on inside double quotes; PowerShell takes typographic ones too."""
+"""What cmd or PowerShell expand inside double quotes; PowerShell accepts typographic quotes."""
 
 
 def quoted_command(*words: str) -> str:
-    """A command that can be pasted into a shell as it is printed.
+    """A command that is safe to paste into a shell.
 
     Quoted for bash and zsh, on Windows for both PowerShell and cmd. No quoting is safe in both of
-    those for a word with ``$``, `` ` ``, ``%``, ``!`` or a quote: ``VALUE`` stands in its place.
+    those for a word with ``$``, `` ` ``, ``%``, ``!`` or a quote: ``VALUE`` replaces it.
 
     Args:
-        words: The program and its arguments, each as the program is to get it.
+        words: The program and its arguments, each as the program should receive it.
     """
     return " ".join(map(_quoted_for_windows if os.name == "nt" else _quoted_for_posix, words))
 

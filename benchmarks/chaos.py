@@ -30,22 +30,22 @@ from openpyxl import load_workbook
 from starlette.responses import Response
 
 from batchrun.errors import ExitCode
-from batchrun.sandbox import (
+from batchrun.sandbox import SandboxSettings, running_app
+from tests.sandbox.faults import (
+    ACCEPTED_UNHEARD,
     FaultKind,
     Faults,
-    SandboxClock,
-    SandboxService,
-    SandboxSettings,
-    create_app,
-    running_app,
+    FaultyApp,
+    OtherShapes,
+    answer_of,
+    faulty_app,
+    read_body,
 )
-from batchrun.sandbox.faults import ACCEPTED_UNHEARD, FaultyApp, read_body
-from batchrun.sandbox.server import Connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
 SPEED = 200.0
 PATIENCE_SECONDS = 3_000
@@ -81,21 +81,18 @@ class StrangeService:
     """An app that gives some rows answers that are well formed and wrong.
 
     Args:
-        app: What answers the other requests.
-        service: The service itself, without faults; wrong answers are made of its right ones.
+        app: What answers the other requests, and counts the kinds; wrong answers are made of the
+            right ones that it has without faults.
         share: Of the rows for each kind, from 0 to 0.1.
         seed: What the rows are drawn from.
-        played: Counts the kinds, and the triggers accepted without an answer that says so.
     """
 
-    def __init__(
-        self, app: ASGIApp, service: ASGIApp, share: float, seed: int, played: Counter[str]
-    ) -> None:
+    def __init__(self, app: FaultyApp, share: float, seed: int) -> None:
         self._app = app
-        self._service = service
+        self._service = app.app
         self._share = share
         self._seed = seed
-        self._played = played
+        self._played = app.played
         self._asked: Counter[str] = Counter()
         self._last_id = ""
         self.unreadable: set[str] = set()
@@ -134,7 +131,7 @@ class StrangeService:
             case Strange.BLOCKED:
                 return Response("<html><title>Blocked</title></html>", 403)
             case Strange.GAVE_UP | Strange.OTHER_WORKFLOW | Strange.DUPLICATE:
-                status, content = await _answer_of(self._service, scope, receive)
+                status, content = await answer_of(self._service, scope, receive)
                 if status != 202:
                     return Response(content, status)
                 self._played[ACCEPTED_UNHEARD] += 1
@@ -165,24 +162,12 @@ class StrangeService:
             case Strange.CANCELLED:
                 return Response('{"status": "cancelled", "completed_at": "2026-01-02T03:04:05Z"}')
             case Strange.ODD_RESULT:
-                status, content = await _answer_of(self._service, scope, receive)
+                status, content = await answer_of(self._service, scope, receive)
                 odd = b'"result": {"long": ' + b"9" * 5_000
                 odd += b', "deep": ' + b"[" * 965 + b"]" * 965 + b", "
                 return Response(content.replace(b'"result": {', odd, 1), status)
             case _:
                 return None
-
-
-async def _answer_of(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-    status, content = 0, b""
-
-    async def keep(message: Message) -> None:
-        nonlocal status, content
-        status = message.get("status", status)
-        content += bytes(message.get("body", b""))
-
-    await app(scope, receive, keep)
-    return status, content
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -198,15 +183,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes that work on the batch")
     parser.add_argument("--postgres", action="store_true", help="the journal on a server")
     options = parser.parse_args(arguments)
-    played: Counter[str] = Counter()
     command = ["-m", "batchrun"] if options.transport == "aiohttp" else ["-c", WITHOUT_AIOHTTP]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         journal = str(folder / "journal.db")
         if options.postgres:
             journal = stack.enter_context(running_server()).new_database()
-        app, connections = faulty_service(options, played)
-        url = stack.enter_context(running_app(app, connections))
+        faulty = faulty_app(
+            SandboxSettings(rate_per_minute=None, seed=options.seed, fail=SHARE_THAT_FAILS),
+            Faults(**{kind.value: options.share for kind in FaultKind}),
+            SPEED,
+            OtherShapes,
+        )
+        app = StrangeService(faulty, options.strange, options.seed)
+        url = stack.enter_context(running_app(app, http=faulty.connections.protocol()))
         sandbox = sandbox_process.SandboxProcess(url, SPEED)
         env = sandbox.environment(folder) | {
             "BATCHRUN_JOURNAL": journal,
@@ -221,29 +211,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         written = rows_of_workbook(folder / "accounts.results.xlsx")
         how = f"{runs} runs, {seconds:.0f} s, {options}"
         return conclude(rows, sandbox.report(), written, len(app.unreadable), how)
-
-
-def faulty_service(
-    options: argparse.Namespace, played: Counter[str]
-) -> tuple[StrangeService, Connections]:
-    """The sandbox, faults around it, and strange answers around both."""
-    shares = {kind.value: options.share for kind in FaultKind}
-    faults = Faults(**shares, object_errors=True, wrapped_list=True)
-    settings = SandboxSettings(
-        rate_per_minute=None, seed=options.seed, fail=SHARE_THAT_FAILS, faults=faults
-    )
-    clock, connections = SandboxClock(SPEED), Connections()
-    service = SandboxService(settings, started_at=clock())
-    app = create_app(service, clock, played)
-    faulty = FaultyApp(
-        app,
-        faults,
-        seed=options.seed,
-        speed=SPEED,
-        reset=connections.reset,
-        played=played,
-    )
-    return StrangeService(faulty, app, options.strange, options.seed, played), connections
 
 
 def work(

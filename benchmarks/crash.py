@@ -3,6 +3,7 @@
     python -m benchmarks.crash                     200 random moments and each named point, thrice
     python -m benchmarks.crash --runs 10 --times 1 fewer of both
     python -m benchmarks.crash --postgres          the journals on a PostgreSQL server
+    python -m benchmarks.crash --rows 10000 --runs 5 --times 0    larger lists
 
 Each run is a batch of its own against one sandbox: it is killed at a random moment, resumed,
 perhaps killed again, and resumed until it is done. Then its journal is compared with what was
@@ -181,15 +182,22 @@ class Workshop:
         sandbox: The sandbox.
         folder: Where the batches' folders are made.
         seed: What the random moments are drawn from.
+        rows: Rows of each batch.
         server: Where the journals are kept; ``None`` for a file in each batch's folder.
     """
 
     def __init__(
-        self, sandbox: SandboxProcess, folder: Path, seed: int, server: PostgresServer | None = None
+        self,
+        sandbox: SandboxProcess,
+        folder: Path,
+        seed: int,
+        rows: int,
+        server: PostgresServer | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._folder = folder
         self._seed = seed
+        self._rows = rows
         self._server = server
         self.seconds = 1.0
 
@@ -224,7 +232,7 @@ class Workshop:
         """A batch from its first run to its end, killed as ``kill`` says, perhaps again later."""
         folder = self._folder / f"{number}"
         folder.mkdir()
-        ids = [f"{number:08x}-e5f6-7890-abcd-{row:012x}" for row in range(ROWS)]
+        ids = [f"{number:08x}-e5f6-7890-abcd-{row:012x}" for row in range(self._rows)]
         (folder / "list.csv").write_text("\n".join(["Company ID", *ids]), encoding="utf-8")
         kills = 0
         for _ in range(RESUMES):
@@ -296,6 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=200, help="kills at random moments")
     parser.add_argument("--times", type=int, default=3, help="kills at each named point")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of each batch")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     parser.add_argument("--postgres", action="store_true", help="journals on a server of its own")
     options = parser.parse_args(arguments)
@@ -310,10 +319,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Of single-threaded processes, which may fork.
         ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as workers,
     ):
-        workshop = Workshop(sandbox, Path(folder), options.seed, server)
+        workshop = Workshop(sandbox, Path(folder), options.seed, options.rows, server)
         unkilled = workshop.rehearse()
         tries = list(workers.map(workshop.at_random, range(options.runs)))
-        names, passes_of = zip(*points, strict=True)
+        names, passes_of = [point for point, _ in points], [passes for _, passes in points]
         at_points = list(workers.map(workshop.at_point, count(), names, passes_of))
         report = sandbox.report()
     for (point, passes), verdict in zip(points, at_points, strict=True):
@@ -335,16 +344,16 @@ def conclude(
     completed, lost = tried.count("completed"), tried.count("pending")
     wrong = sum(verdict.wrong for verdict in at_random + at_points)
     unknown = max(0, accepted - completed - tried.count("in doubt"), completed - accepted)
-    doubts = [verdict.outcomes["in doubt"] for verdict in at_random]
+    doubts, rows = [verdict.outcomes["in doubt"] for verdict in at_random], options.rows
     print(
         f"{sum(verdict.kills for verdict in at_random)} kills at random moments of "
         f"{len(at_random)} batches, {sum(verdict.kills for verdict in at_points)} at "
-        f"{len(POINTS)} named points; {ROWS} rows each; seed {options.seed}; {seconds:.0f} s\n"
+        f"{len(POINTS)} named points; {rows} rows each; seed {options.seed}; {seconds:.0f} s\n"
         f"bodies accepted twice    {twice}\n"
         f"rows without an outcome  {lost}\n"
         f"results on a wrong row   {wrong}\n"
         f"triggers nobody knows of {unknown} of {accepted} accepted\n"
-        f"rows in doubt            {sum(doubts)} of {len(doubts) * ROWS} after random kills, "
+        f"rows in doubt            {sum(doubts)} of {len(doubts) * rows} after random kills, "
         f"at most {max(doubts, default=0)} in a batch"
     )
     return int(bool(twice or lost or wrong or unknown))

@@ -37,7 +37,7 @@ from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
 from batchrun.model import Execution, ExecutionStatus, Outcome, Role, Workflow
 from batchrun.plan import Parameters, make_plan
-from batchrun.sandbox import Faults, SandboxSettings, running
+from batchrun.sandbox import SandboxSettings, running
 from batchrun.tables import from_frame
 from benchmarks.live import sandbox
 from tests.postgres import running_server
@@ -267,7 +267,7 @@ def journal_alone(server: PostgresServer, processes: int, jobs: int) -> float:
 
 def quota_kept(server: PostgresServer, workers: int, rows: int) -> dict[str, float]:
     """What workers make of a quota of 600 requests a minute, of which the service says nothing."""
-    settings = SandboxSettings(rate_per_minute=RATE, faults=Faults(silent_quota=True))
+    settings = SandboxSettings(rate_per_minute=RATE, silent_quota=True)
     with tempfile.TemporaryDirectory() as name, running(settings, RATE_SPEED) as url:
         folder = Path(name)
         write_list(folder / "list.csv", rows)

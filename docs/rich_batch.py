@@ -76,7 +76,7 @@ _DAMAGED = (
     ("0015g00000Qr7TuAAJ", _SALESFORCE),
     ("3f2504e0-4f89-11d3-9a0c", _CUT),
     ("", "no company ID"),
-    ("n/a", 'company ID: "{}" stands for an empty cell, it is not an ID'),
+    ("n/a", 'company ID: "{}" is a placeholder for an empty cell'),
 )
 
 
@@ -107,7 +107,8 @@ def rich_batch(rows: int = 300, name: str = "emea-accounts.csv") -> BatchResults
         worked_seconds=1_236.0,
         quota_seconds=655.0,
     )
-    earlier = EarlierResults("1026-emea-accounts-1c22", EARLIER, _earlier(found)) if many else None
+    ids = ("1026-emea-accounts-1c22",)
+    earlier = EarlierResults(ids, EARLIER, _earlier(found)) if many else None
     return BatchResults(summary, HEADER, found, {Role.COMPANY: COMPANY}, earlier=earlier)
 
 

@@ -52,7 +52,7 @@ def test_a_damaged_id_makes_its_row_invalid_and_the_others_go_on() -> None:
     assert [row.job for row in plan.rows] == [0, None, None, 1]
     assert [row.row.line for row in plan.invalid] == [3, 4]
     assert "Salesforce" in plan.invalid[0].reason
-    assert plan.invalid[1].reason == "no company id"
+    assert plan.invalid[1].reason == "no company ID"
 
 
 def test_invalid_rows_of_a_kind_have_one_reason_and_show_their_values() -> None:
@@ -61,14 +61,14 @@ def test_invalid_rows_of_a_kind_have_one_reason_and_show_their_values() -> None:
     found = [(reason, [row.shown for row in rows]) for reason, rows in plan.invalid_by_reason()]
     assert found == [
         (
-            "company id looks like a Salesforce ID (18 characters), not a UUID",
+            "company ID looks like a Salesforce ID (18 characters), not a UUID",
             ['"0015g00000XyZabAAB"', '"0015g00000QrStuAAC"'],
         ),
         (
-            f"company id is not a UUID: {cut_off}",
+            f"company ID is not a UUID: {cut_off}",
             [f'"{ACME[:-3]}", 29 digits', f'"{ACME[:-9]}", 23 digits'],
         ),
-        ("no company id", [""]),
+        ("no company ID", [""]),
     ]
 
 

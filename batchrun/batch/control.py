@@ -54,11 +54,11 @@ class Control:
     """Stops a running batch from a signal handler, another thread or a callback.
 
     Attributes:
-        stopped: Whether somebody has said stop.
-        batch_id: The batch that is worked on; ``None`` before, when nothing has been triggered.
-        triggered: Jobs that were triggered under it, all its runs together.
-        only: Numbers of the jobs that its run may trigger; ``None`` for all that are pending.
-        report: How the batch ended, once it has ended and its workbook is written.
+        stopped: Whether `stop` was called.
+        batch_id: The batch that is running; ``None`` before it starts.
+        triggered: How many jobs were triggered, over all runs with this control.
+        only: Numbers of the jobs that the run may trigger; ``None`` for all pending ones.
+        report: How the batch ended; ``None`` until its workbook is written.
     """
 
     def __init__(self) -> None:
@@ -70,20 +70,20 @@ class Control:
         self.report: Report | None = None
 
     def stop(self) -> None:
-        """No more triggers; what is in flight is collected for a while, then the workbook."""
+        """Stop triggering, wait a while for running executions, then write the workbook."""
         self.stopped = True
-        stop = self._stop  # another thread may detach it at any moment
+        stop = self._stop  # another thread may disconnect it at any moment
         if stop is not None:
             stop()
 
     def detach(self) -> None:
-        """There is nothing left to stop; called by the batch when it has ended."""
+        """Disconnect from the batch; called by the batch when it has ended."""
         self._stop = None
 
     def attach(
         self, batch_id: str, stop: Callable[[], object], only: Collection[int] | None = None
     ) -> None:
-        """Give it what to call; called by the batch when it begins to work."""
+        """Set the function that stops the batch; called by the batch when it starts."""
         self.batch_id = batch_id
         self.only = only
         self.report = None
@@ -95,13 +95,13 @@ class Control:
 def attach(
     control: Control | None, batch_id: str, engine: Engine, only: Collection[int] | None = None
 ) -> None:
-    """Let the control stop an engine, if there is a control."""
+    """Connect the control, if there is one, to an engine."""
     if control is not None:
         control.attach(batch_id, from_any_thread(engine.stop), only)
 
 
 def from_any_thread(stop: Callable[P, None]) -> Callable[P, None]:
-    """What calls ``stop`` in the loop that runs now; nothing once it has ended."""
+    """A function that calls ``stop`` in the current event loop, or nothing once that has ended."""
     loop = asyncio.get_running_loop()
 
     def stop_there(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -113,7 +113,7 @@ def from_any_thread(stop: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def detached_at_end(control: Control | None) -> Iterator[None]:
-    """Let the control go when the block ends, however it ends."""
+    """Disconnect the control when the block ends, even with an error."""
     try:
         yield
     finally:
@@ -123,7 +123,7 @@ def detached_at_end(control: Control | None) -> Iterator[None]:
 
 @contextmanager
 def counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
-    """Tell the control how many jobs were triggered until the block ends, however it ends."""
+    """Count the jobs triggered in the block for the control, even if it ends with an error."""
     pending = jobs.count_pending()
     try:
         yield

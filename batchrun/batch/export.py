@@ -54,17 +54,17 @@ def write_results(
     """
     if target is None:
         return None
-    with journal.results(batch_id, earlier=earlier_batch(journal, batch_id, form)) as found:
+    with journal.results(batch_id, earlier=earlier_batches(journal, batch_id, form)) as found:
         written = _write(found, target, form, journal.location)
     if as_its_workbook:
         with suppress(JournalWriteError):  # the workbook is there, and its place is known
-            journal.set_output(batch_id, str(written))
+            journal.keep(batch_id, "output", str(written))
         agree(Consent.OUTPUT, str(written))
     return written
 
 
-def earlier_batch(journal: Journal, batch_id: str, form: workbook.Form) -> str | None:
-    """The batch whose results a batch's are compared with; ``None`` for none.
+def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> list[str]:
+    """The batches whose results a batch's are compared with, newest first.
 
     Raises:
         NoBatchError: There is no batch of the id that was given.
@@ -72,9 +72,9 @@ def earlier_batch(journal: Journal, batch_id: str, form: workbook.Form) -> str |
     """
     match form.compare or "auto":
         case "off":
-            return None
+            return []
         case "auto":
-            return journal.earlier_batch(batch_id)
+            return journal.earlier_batches(batch_id)
         case given:
             earlier, mine = journal.resolve(given), journal.summary(batch_id)
     if earlier.batch_id == batch_id or earlier.workflow.id != mine.workflow.id:
@@ -83,7 +83,7 @@ def earlier_batch(journal: Journal, batch_id: str, form: workbook.Form) -> str |
             "that must be an earlier batch of the same workflow.",
             "To list the batches: batchrun batches",
         )
-    return earlier.batch_id
+    return [earlier.batch_id]
 
 
 def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
@@ -155,7 +155,7 @@ def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> wo
     form = given.over(workbook.Form.recalled(before))
     kept = form.remembered()
     if kept != before:
-        journal.set_form(batch_id, kept)
+        journal.keep(batch_id, "form", kept)
     return form
 
 

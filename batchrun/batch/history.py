@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -262,8 +262,8 @@ def rows(
         if outcomes is not None:
             states = [state for state in JobState if state.outcome in outcomes]
             states += [None] if Outcome.INVALID in outcomes else []
-        header, roles, found = journal.page(batch_id, states, offset=offset, limit=limit)
-        return RowPage(header, roles, tuple(found))
+        with journal.results(batch_id, states=states, offset=offset, limit=limit) as found:
+            return RowPage(found.header, found.roles, tuple(found.rows))
 
 
 @checked_arguments()
@@ -327,7 +327,8 @@ def export(
         batch_id: Which batch; ``None`` for the newest.
         output: Where to: .xlsx, .csv, .jsonl or .parquet.
         settings: As in `batches`.
-        form: How; ``None`` for the usual way.
+        form: How; ``None`` for the usual way. What it leaves open of how a workbook is split and
+            what it is compared with is as the batch was run.
 
     Returns:
         The path that was written.
@@ -342,6 +343,12 @@ def export(
         summary = journal.resolve(batch_id)
         source = summary.source.path
         workbook.check_target(output, None if source is None else Path(source))
+        as_run = workbook.Form.recalled(journal.form(summary.batch_id))
+        form = replace(
+            form,
+            rows_per_file=form.rows_per_file or as_run.rows_per_file,
+            compare=form.compare or as_run.compare,
+        )
         written = write_results(journal, summary.batch_id, output, form, as_its_workbook=False)
         assert written is not None  # it was said where to
         return written

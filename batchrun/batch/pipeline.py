@@ -1,7 +1,7 @@
 """A batch from end to end: load → plan → trigger → poll → write.
 
-The only module that knows all stages. Each stage reads what the stage before put into the
-journal, so `resume` is `run` with less left to do.
+The only module that knows all stages. Each stage reads from the journal what the stage before
+wrote there, so `resume` is `run` with less left to do.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
-    """Why a batch ended, in sentences; ``""`` where nothing is left to say.
+    """Why a batch ended, in sentences; ``""`` if it is finished.
 
     Args:
         ending: Why the engine stopped.
-        resume_at: When the quota opens again, where it is spent.
-        stopped_because: Which failures stopped it, where they did; the service's words end it.
+        resume_at: When the quota is available again, if it is spent.
+        stopped_because: Which failures stopped the batch, if they did; ends in the service's words.
     """
     if ending is Ending.FAILURES:
         return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
@@ -90,7 +90,7 @@ def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) ->
 
 
 def whole_minute(seconds: float) -> datetime:
-    """When so much time has passed, rounded up: who comes a minute early finds the quota spent."""
+    """The time that many seconds from now, rounded up: too early, the quota is still spent."""
     moment = datetime.now(UTC) + timedelta(seconds=seconds)
     begun = moment.replace(second=0, microsecond=0)
     return begun if begun == moment else begun + timedelta(minutes=1)
@@ -135,13 +135,13 @@ class RunOptions:
 
 
 def always(plan: Plan, earlier: BatchSummary | None) -> bool:
-    """What confirms when nobody is to be asked."""
+    """The ``confirm`` that does not ask."""
     del plan, earlier
     return True
 
 
 async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
-    """The workflows the key may see.
+    """The workflows that the key can see.
 
     Raises:
         BatchrunError: The key or the service can't be used.
@@ -156,12 +156,12 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
 async def check(
     request: Request, settings: Settings | None = None, *, with_credits: bool = False
 ) -> Plan:
-    """Load and plan, and send no trigger.
+    """Load and plan a list without triggering anything.
 
     Args:
         request: What `run` would do.
         settings: As in `run`.
-        with_credits: Ask for the credits left, too, which is one more request.
+        with_credits: Also ask for the credits left, which takes one more request.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
@@ -211,7 +211,7 @@ async def run(
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
         if earlier is not None and not earlier.unfinished and is_practice(base_url):
-            earlier = None  # it costs nothing, so the same command works twice
+            earlier = None  # practice is free, so the same command works twice
         if newest is None or not again:
             plan = session.knowing(plan, request.reuse, earlier)
         if earlier is not None and not earlier.unfinished:
@@ -231,7 +231,7 @@ async def run(
             return None
         if earlier is not None:
             require_consent(journal, earlier, session.key, options.output)
-        known = newest.batch_id if newest else None  # the user confirmed before any later one
+        known = newest.batch_id if newest else None  # the user has not seen any later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
         work = _leave_to_workers if options.detach else _work
@@ -269,7 +269,7 @@ async def resume(
 
 
 async def take_over(session: Session, batch_id: str, options: RunOptions) -> Report:
-    """Go on with an open batch that nobody holds any more; other workers may be at work on it.
+    """Continue an open batch that no process holds any more; other workers may still work on it.
 
     Raises:
         HeldError: Another process holds it.
@@ -329,23 +329,23 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 note = note_of(ending, resume_at, engine.stopped_because)
                 await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
             except BatchrunError as raised:
-                # A statement may be the first to notice that the journal is lost.
+                # A failed statement may be the first sign that the journal is lost.
                 lost = journal.loss() if isinstance(raised, JournalError) else None
                 error = lost or raised
-                kind = type(error).__name__  # its words may be the service's
+                kind = type(error).__name__  # its message may quote the service
                 log_event(_LOG, Event.BATCH_ABORTED, logging.ERROR, batch=batch_id, error=kind)
                 if isinstance(error, JournalWriteError):
                     write_despite(error, journal, batch_id, target, form)
                     raise error from raised.__cause__
-                # What stopped it may stop this too, and is what counts. Of a batch that was taken
-                # over nothing is kept or written: the new holder does that.
+                # What stopped the batch may stop this too; report the first. Nothing is recorded
+                # or written for a batch that was taken over: the new holder does that.
                 with suppress(BatchrunError):
                     spent = engine.effort
                     await jobs.record_ending(error.what, spent.seconds, spent.quota_seconds)
                     write_results(journal, batch_id, target, form)
                 raise
             output = write_results(journal, batch_id, target, form)
-            # What goes on after a limit is what was named, and no others.
+            # After a limit, only the jobs that this run was allowed to trigger are left.
             to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary = journal.summary(batch_id)
             log_event(
@@ -380,7 +380,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
 
 
 def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:
-    """Log it where a batch goes on with another key than it was begun with."""
+    """Log it if a batch continues with another key than it was started with."""
     if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
         facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
         log_event(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
@@ -388,7 +388,7 @@ def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> No
 
 @contextmanager
 def _logged_when_stopped(batch_id: str) -> Iterator[None]:
-    """Log it when the block is stopped at once: the second Ctrl-C waits for nothing else."""
+    """Log that the block was stopped at once: nothing else happens after the second Ctrl-C."""
     try:
         yield
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -400,24 +400,24 @@ def _logged_when_stopped(batch_id: str) -> Iterator[None]:
 async def _keep_beginning(
     journal: Journal, jobs: BatchJobs, before: BatchSummary, options: RunOptions
 ) -> None:
-    """Keep where the workbook belongs, and drop the note of the last time.
+    """Record where the workbook belongs, and clear the note of the previous run.
 
-    Where another machine goes on, it still belongs where the batch was begun.
+    If another machine continues the batch, it still belongs where the batch was begun.
     """
     target = options.output
     if target is not None:
-        agree(Consent.OUTPUT, str(target))  # a worker of this machine may have to write it
+        agree(Consent.OUTPUT, str(target))  # a worker on this machine may have to write it
         if before.target != str(target) and not options.joined:
-            journal.set_target(before.batch_id, str(target))
+            journal.keep(before.batch_id, "target", str(target))
     if before.note:
         await jobs.record_ending("", 0.0, 0.0)
 
 
 def _works_alone(session: Session, options: RunOptions, only: Collection[int] | None) -> bool:
-    """Whether no other worker may join in.
+    """Whether no other worker may join.
 
-    They may only if the user has confirmed the batch as a whole. Those of a journal in a file are
-    started by the process itself.
+    Others may join only if the user has confirmed the batch as a whole. With a journal in a file,
+    they are started by this process.
     """
     if options.limit is not None or only is not None:
         return True
@@ -477,11 +477,11 @@ async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions
 
 @contextmanager
 def _removed_at_end(jobs: BatchJobs) -> Iterator[None]:
-    """A batch that nobody works on has no slices."""
+    """Remove the slices at the end: a batch that nobody works on has none."""
     try:
         yield
     finally:
-        with suppress(JournalError):  # taken over, or lost: then they are not ours
+        with suppress(JournalError):  # taken over, or lost: then they are no longer ours
             jobs.slices.remove()
 
 

@@ -78,7 +78,7 @@ def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str
         key: The key that would pay now.
         profile: Whose stored key that is; ``None`` for one that is not stored.
     """
-    if not journal.begun_with_another_key(batch.batch_id, key):
+    if journal.key_begun_with(batch.batch_id) in {"", journal.key_hash(key)}:
         return ""
     return "PGAI_API_KEY" if profile is None else f"profile {profile}"
 

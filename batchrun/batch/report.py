@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from batchrun.batch.export import earlier_batch
+from batchrun.batch.export import earlier_batches
 from batchrun.batch.history import existing_journal, read_details, read_frame
 from batchrun.engine import Ending
 from batchrun.errors import ExitCode
@@ -162,7 +162,7 @@ class Report:
         return read_details(self.journal, self.summary.batch_id, name, given)
 
     def changes(self, compare: str = "auto") -> tuple[Change, ...]:
-        """What is new since an earlier batch of the same workflow, row by row.
+        """What is new since the last result of each row in an earlier batch, row by row.
 
         Fields that differ in every row, such as the IDs of reports, are left out.
 
@@ -174,8 +174,8 @@ class Report:
         """
         batch_id, form = self.summary.batch_id, Form(compare=compare)
         with existing_journal(self.journal) as journal:
-            earlier = earlier_batch(journal, batch_id, form)
-            if earlier is None:
+            earlier = earlier_batches(journal, batch_id, form)
+            if not earlier:
                 return ()
             with journal.results(batch_id, earlier=earlier) as found:
                 return tuple(Comparison(found, layout_of(found)).changes())

@@ -1,4 +1,4 @@
-"""What the user wants done, and the list it is about."""
+"""What the user asks for, and loading the list for it."""
 
 from __future__ import annotations
 
@@ -36,28 +36,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user wants done.
+    """What the user asks for.
 
     Attributes:
         source: The list: path of a file, or a DataFrame.
-        workflow: Id or name of the workflow.
-        sheet: Sheet of a workbook; ``None`` for the first.
-        company_column: Name of the company id column; ``None`` to recognise it.
-        contact_column: Name of the contact id column; ``None`` to recognise it.
+        workflow: ID or name of the workflow.
+        sheet: Sheet of a workbook; ``None`` to find it.
+        company_column: Name of the company ID column; ``None`` to find it.
+        contact_column: Name of the contact ID column; ``None`` to find it.
         parameters: Sent with every row.
-        parameter_columns: Parameter name → name of the column its value comes from.
+        parameter_columns: Parameter names and the columns their values come from.
         header_row: Line of the column names; ``None`` to find it.
         no_header: The list has no column names.
-        no_company: Send no company ids, whatever columns there are.
-        no_contact: Send no contact ids likewise.
+        no_company: Send no company IDs, even if there is a column of them.
+        no_contact: Send no contact IDs, even if there is a column of them.
         visible_only: Leave out rows that are hidden or filtered out.
         encoding: Encoding of a text file, such as ``cp1251``; ``None`` to find it.
         delimiter: What separates the fields of a text file; ``None`` to find it.
-        quoting: ``"literal"`` where quotes in a text file are text; ``None`` for the usual way.
-        lenient_ids: Send what merely looks like a UUID.
-        ask: Puts to the user which column holds the IDs; ``None`` when nobody is there.
-        reuse: How old the result of the same trigger in an earlier batch may be to be taken
-            instead of triggering and paying again; ``None`` for never.
+        quoting: ``"literal"`` if quotes in a text file are ordinary characters; ``None`` for the
+            CSV rules.
+        lenient_ids: Also send IDs that are not valid UUIDs.
+        ask: Asks the user which column holds the IDs; ``None`` if there is nobody to ask.
+        reuse: Reuse results of earlier batches up to this age instead of paying again; ``None``
+            for never.
     """
 
     source: Path | str | pd.DataFrame
@@ -81,12 +82,12 @@ class Request:
 
     @property
     def without(self) -> tuple[Role, ...]:
-        """The roles that are not sent."""
+        """The kinds of ID that are not sent."""
         unsent = {Role.COMPANY: self.no_company, Role.CONTACT: self.no_contact}
         return tuple(role for role, said in unsent.items() if said)
 
     def over(self, defaults: ListDefaults) -> Request:
-        """This request, and the defaults wherever it says nothing."""
+        """This request, with the defaults for whatever it leaves open."""
         return replace(
             self,
             parameters={**defaults.parameters, **self.parameters},
@@ -112,7 +113,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A list as it was loaded for a request."""
+    """The list of a request, loaded."""
 
     table: Table
     roles: Mapping[Role, int]
@@ -120,7 +121,7 @@ class Loaded:
     lenient_ids: bool
 
     def plan(self, workflow: Workflow, rates: EstimateRates) -> Plan:
-        """What to do with it."""
+        """Plan the batch."""
         return make_plan(
             self.table, workflow, self.roles, self.parameters, rates, lenient_ids=self.lenient_ids
         )
@@ -190,9 +191,9 @@ class Preview:
 
     Attributes:
         table: The list.
-        roles: Which column holds which ID; empty where that is unclear.
-        columns: What the ID columns hold, and the other columns that might be meant.
-        problem: Why the ID columns can't be identified; ``None`` where they can.
+        roles: Which column holds which ID; empty if that is unclear.
+        columns: What the ID columns hold, and which other columns could be ID columns.
+        problem: Why the ID columns can't be identified; ``None`` if they can.
         sheets: Names of the workbook's visible sheets; empty for a text file.
     """
 
@@ -204,11 +205,11 @@ class Preview:
 
 
 def preview(request: Request, settings: Settings) -> Preview:
-    """Read a list and see which columns hold IDs; the service is not asked.
+    """Read a list and find its ID columns, without a request to the service.
 
     Args:
-        request: Which list, and how it is read; its workflow does not matter.
-        settings: How large a list may be.
+        request: Which list, and how to read it. Its workflow is not used.
+        settings: Limits on the size of a list.
 
     Raises:
         InputError: The list can't be used.
@@ -229,7 +230,7 @@ def preview(request: Request, settings: Settings) -> Preview:
 
 
 def sheet_names(path: Path, settings: Settings) -> tuple[str, ...]:
-    """The visible sheets of a workbook; none for a file that is not one."""
+    """The visible sheets of a workbook; none if the file is not a workbook."""
     try:
         with open_book(path.read_bytes(), path.name, _limits(settings)) as book:
             return tuple(sheet.name for sheet in book.sheets if sheet.visible)

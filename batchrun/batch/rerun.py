@@ -16,7 +16,7 @@ from batchrun.settings import Settings, load_settings
 from batchrun.settings.location import shown
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.workbook.layout import AGAIN
-from batchrun.workbook.marks import read_results, signature_of
+from batchrun.workbook.marks import EXECUTION, is_mark, read_results, signature_of
 from batchrun.workbook.reasons import MENDED
 
 if TYPE_CHECKING:
@@ -111,6 +111,13 @@ def _batch(path: Path, results: ResultsFile, journal: Journal, location: str) ->
 
 def _unknown(path: Path, results: ResultsFile, location: str) -> JournalError:
     signature = results.signature
+    if signature is None and all(sheet.execution is None for sheet in results.sheets):
+        return JournalError(
+            f'{path.name} holds results of batchrun, but its column "{EXECUTION}" is missing, so it'
+            " is not known which rows were sent.",
+            "Mark rows in the workbook as batchrun writes it: batchrun export BATCH -o OUT.xlsx. To"
+            " send all rows as a new list, delete batchrun's columns.",
+        )
     batch = "of a batch" if signature is None else f"of batch {signature.batch_id}"
     return JournalError(
         f"{path.name} holds the results {batch}, which the journal {shown(location)} does not"
@@ -138,7 +145,7 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
         (sheet, row)
         for sheet, again in columns
         for row in sheet.marked
-        if again is not None and again < len(row.cells) and _is_filled(row.cells[again])
+        if again is not None and again < len(row.cells) and is_mark(row.cells[again])
     ]
     if not marked:
         raise InputError(

@@ -16,8 +16,6 @@ import typer
 from batchrun.cli.commands_batches import add_batch_commands
 from batchrun.cli.commands_config import add_config_commands
 from batchrun.cli.commands_run import add_run_commands
-from batchrun.cli.commands_web import add_web_command
-from batchrun.cli.commands_work import add_work_commands
 from batchrun.cli.errors import Unseen, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.output import name_commands, open_standard_streams, replace_unprintable
@@ -97,9 +95,7 @@ def show_version() -> None:
     _print_version(wanted=True)
 
 
-add_web_command(app)
 add_run_commands(app)
-add_work_commands(app)
 add_batch_commands(app)
 add_config_commands(app)
 add_command(app, show_help, name="help", hidden=True)

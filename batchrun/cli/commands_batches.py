@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from batchrun.cli.consent import confirm_batch
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import (
     age_words,
@@ -53,7 +52,7 @@ from batchrun.cli.output import (
     runnable_commands,
     table,
 )
-from batchrun.cli.prompts import ask, beside_question, confirmed
+from batchrun.cli.prompts import ask, beside_question, confirm_batch, confirmed
 from batchrun.cli.runner import continue_batch
 from batchrun.cli.settings import (
     configuration_of,
@@ -151,7 +150,9 @@ def export(
     from batchrun import status as status_of
 
     if crm is not None and output.suffix.lower() != ".csv":
-        raise UsageError(f"--crm writes a CSV, and {output} is none.", "End the output in .csv.")
+        raise UsageError(
+            f"--crm writes a CSV file, and {output} is not one.", "End the output in .csv."
+        )
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     summary = status_of(batch, settings=settings).summary
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
@@ -460,7 +461,7 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
         words = " or ".join(found)
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
-            f"See where it stands with: batchrun status {summary.batch_id}",
+            f"To see its rows: batchrun status {summary.batch_id}",
         )
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from batchrun.cli.consent import confirm_address
 from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import (
     AsJson,
@@ -25,7 +24,7 @@ from batchrun.cli.options import (
     SandboxJournal,
 )
 from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, room_of
-from batchrun.cli.prompts import ask
+from batchrun.cli.prompts import ask, confirm_address
 from batchrun.cli.settings import SANDBOX_SPEED, journal_path, settings_from, settings_or_sandbox
 from batchrun.errors import BatchrunError, UsageError
 from batchrun.text import columns_of, plural
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrun.model import BatchSummary
-    from batchrun.sandbox import Faults
     from batchrun.settings import Settings
     from batchrun.settings.credentials import ShownSetting
 
@@ -99,7 +97,7 @@ def add_config_commands(app: typer.Typer) -> None:
         app,
         sandbox,
         "batchrun sandbox --speed 60  # a minute passes in a second",
-        "batchrun sandbox --fail 0.1 --fault reset=0.05",
+        "batchrun sandbox --fail 0.1  # a tenth of the executions fail",
         panel=SETUP_PANEL,
     )
 
@@ -203,7 +201,7 @@ def logout(
         raise UsageError(
             f"Not all keys are erased: of {len(names)}, {', '.join(left)} "
             f"{'is' if len(left) == 1 else 'are'} left.",
-            "Do what is said of each, then again: batchrun logout --all",
+            "Follow the advice for each, then run again: batchrun logout --all",
         )
 
 
@@ -224,7 +222,9 @@ def _key(name: str, address: str) -> str:
     else:
         typed = sys.stdin.readline()
     if not typed.strip():
-        raise UsageError("No key came; nothing was kept.", "Type it, or pipe it in on one line.")
+        raise UsageError(
+            "No key was given. Nothing was saved.", "Type it, or pipe it in on one line."
+        )
     return typed.strip()
 
 
@@ -417,26 +417,6 @@ def sandbox(
     seed: Annotated[
         int, typer.Option(metavar="N", help="The same seed gives the same run times and results.")
     ] = 0,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND=SHARE",
-            help="Make a share of the requests go wrong: reset, error, throttle, garbage or slow, "
-            "such as reset=0.05. Repeatable.",
-        ),
-    ] = None,
-    slow_seconds: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Delay of slow answers in seconds.")
-    ] = 60.0,
-    wrapped_list: Annotated[
-        bool, typer.Option("--wrapped-list", help="Return the workflows inside an object.")
-    ] = False,
-    object_errors: Annotated[
-        bool, typer.Option("--object-errors", help="Return errors as objects.")
-    ] = False,
-    silent_quota: Annotated[
-        bool, typer.Option("--silent-quota", help="Send no quota headers.")
-    ] = False,
 ) -> None:
     """Start an imitation of PG:AI on this machine to practice."""
     from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
@@ -448,13 +428,6 @@ def sandbox(
         run_times=RunTimeKind(run_times),
         fail=fail,
         seed=seed,
-        faults=replace(
-            _shares(fault or []),
-            slow_seconds=slow_seconds,
-            wrapped_list=wrapped_list,
-            object_errors=object_errors,
-            silent_quota=silent_quota,
-        ),
     )
 
     def announce(url: str) -> None:
@@ -464,23 +437,6 @@ def sandbox(
         )
 
     serve(settings, port=port, speed=speed, on_ready=announce)
-
-
-def _shares(words: list[str]) -> Faults:
-    from batchrun.sandbox import FaultKind, Faults
-
-    shares: dict[str, Any] = {}
-    try:
-        for word in words:
-            kind, _, share = word.partition("=")
-            shares[FaultKind(kind.strip())] = float(share)
-        return Faults(**shares)
-    except ValueError:
-        raise UsageError(
-            f"--fault {' '.join(words)} can't be used.",
-            f"Kinds: {', '.join(FaultKind)}; shares from 0 to 1, together at most 1, such as "
-            "--fault reset=0.05 --fault slow=0.1.",
-        ) from None
 
 
 COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')

@@ -1,4 +1,4 @@
-"""Commands that work on a list: `check`, `run`, `resume`, `demo`."""
+"""Commands that work on a list: `web`, `demo`, `check`, `run`, `resume`, `work`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import typer
 
 from batchrun.cli import messages
 from batchrun.cli.commands_batches import in_doubt_decision
-from batchrun.cli.consent import confirm_address, confirm_batch
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
 from batchrun.cli.messages import plan_costs
 from batchrun.cli.options import (
@@ -32,9 +31,11 @@ from batchrun.cli.options import (
     Limit,
     List,
     ListOptions,
+    LogFile,
     Output,
     PaceOptions,
     ProfileName,
+    Quiet,
     Rate,
     ReportOptions,
     Reuse,
@@ -59,7 +60,7 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
 )
-from batchrun.cli.prompts import beside_question, confirmed
+from batchrun.cli.prompts import beside_question, confirm_address, confirm_batch, confirmed
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
@@ -68,6 +69,7 @@ from batchrun.cli.settings import (
     print_configuration,
     replaceable_results,
     sandbox_for,
+    sandbox_journal,
     settings_from,
     settings_or_sandbox,
     settings_with_journal,
@@ -146,7 +148,7 @@ def _already_words(marked: Rerun) -> Iterator[str]:
         yield f"{were} sent since the workbook was written."
     if marked.waiting:
         wait = plural(marked.waiting, "marked row waits", "marked rows wait")
-        yield f"{wait} to be sent already; batchrun resume goes on."
+        yield f"{wait} to be sent already; batchrun resume sends them."
 
 
 def _end_as_it_stands(summary: BatchSummary, mode: OutputMode) -> NoReturn:
@@ -230,6 +232,13 @@ def add_run_commands(app: typer.Typer) -> None:
     """Add the commands that run lists."""
     add_command(
         app,
+        web,
+        "batchrun web",
+        "batchrun web --sandbox  # practice without a key",
+        panel=RUN_PANEL,
+    )
+    add_command(
+        app,
         demo,
         "batchrun demo  # writes batchrun-demo.results.xlsx in this folder",
         panel=RUN_PANEL,
@@ -258,6 +267,14 @@ def add_run_commands(app: typer.Typer) -> None:
         "batchrun resume --all --quiet  # a line for a scheduler",
         panel=RUN_PANEL,
     )
+    add_command(
+        app,
+        work,
+        "batchrun work  # every open batch of your key, until you stop it",
+        "batchrun work 1124-acc --until-done",
+        panel=RUN_PANEL,
+    )
+    add_command(app, stop, "batchrun stop 1124-acc  # on all machines", panel=RUN_PANEL)
 
 
 def check(
@@ -278,6 +295,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do and cost. Nothing is triggered."""
+    from batchrun import Rerun
     from batchrun.settings import ListDefaults
 
     if save_options and str(file) == "-":
@@ -288,6 +306,9 @@ def check(
         request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
         with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
             print_configuration(files, settings)
+            if Rerun.is_given_back(path) and (marked := Rerun.read(path, settings=settings)):
+                _show_marked(marked, as_json=as_json)
+                return
             _show_plan(request, settings, as_json=as_json, details=details)
         if save_options:
             typed = request_from(path, request.workflow, reading, None, ListDefaults())
@@ -375,8 +396,8 @@ def run(
         begin_log_block(f"List {file.name}")
     with settings_or_sandbox(**given) as settings:
         print_configuration(files, settings)
-        if service.sandbox and output is None and form.usual is None:
-            output = replaceable_results(settings, file)
+        if output is None and form.usual is None:
+            output = replaceable_results(settings, file, sandbox=service.sandbox)
         if save_options:
             from batchrun.settings import ListDefaults
 
@@ -491,8 +512,6 @@ def demo(
     del use_sandbox  # it always does; the commands it prints need the option
 
     source = Path("batchrun-demo.csv").absolute()
-    if source.is_symlink():
-        raise UsageError(f"{source} is a link, and would be overwritten.", "Remove it first.")
     try:
         write_demo_list(source)
     except OSError as error:
@@ -500,10 +519,99 @@ def demo(
             f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
         ) from error
     with settings_or_sandbox(sandbox=True, journal=journal) as settings:
-        output = replaceable_results(settings, source)
+        output = replaceable_results(settings, source, sandbox=True)
         request = Request(source, DEMO_WORKFLOW)
         run_list(request, settings, output, None, None, OutputMode(), yes=True, again=True)
 
 
 def _reuse(text: str | None) -> timedelta | None:
     return None if text is None else age(text, "--reuse")
+
+
+def work(
+    batch: Batch = None,
+    *,
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="End when no batch is open any more.")
+    ] = False,
+    profile: ProfileName = None,
+    journal: JournalAt = None,
+    log_file: LogFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Help with batches that other processes have begun in the same journal.
+
+    On any machine that shares a PostgreSQL journal. If the process that began a batch is gone, this
+    one finishes it and writes the workbook.
+    """
+    from batchrun import aio
+    from batchrun.batch.control import Control
+    from batchrun.cli.progress import ProgressPrinter
+    from batchrun.cli.signals import Stopper
+
+    settings = settings_from(profile=profile, journal=journal, log_file=log_file)
+    printer, control = ProgressPrinter(speed=settings.speed), Control()
+    stopper = Stopper(control, printer.say, printer.close)
+    if not quiet:
+        print_text("Working on open batches. Press Ctrl-C to stop.", err=True)
+    working = aio.work(
+        batch,
+        until_done=until_done,
+        on_progress=None if quiet else printer.show,
+        control=control,
+        settings=settings,
+    )
+    with stopper.listening():
+        worked = stopper.run(working)
+    printer.close()
+    for each in worked:
+        print_text(f"Batch {each.words}", err=quiet)
+    raise typer.Exit(max(map(_exit_code, worked), default=ExitCode.COMPLETED))
+
+
+def stop(batch: Batch = None, *, journal: JournalAt = None) -> None:
+    """Stop the workers of a batch on all machines; `resume` continues it.
+
+    They trigger nothing more within 5 seconds, and collect what is running for a minute.
+    """
+    from batchrun.batch.control import stop as stop_workers
+
+    stopped = stop_workers(batch, settings=settings_from(journal=journal))
+    print_text(f"The workers of batch {stopped.batch_id} stop within 5 seconds.")
+
+
+def web(
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port to listen on. [default: 8484, or a free one]"),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, and open no browser.")
+    ] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Practice: imitate the service; no key needed.")
+    ] = False,
+    journal: JournalAt = None,
+) -> None:
+    """Open batchrun in your browser: drop a list, see its cost, get the workbook.
+
+    Only this computer can reach it. Ctrl-C stops it.
+    """
+    from batchrun.settings import given_key, profile_of
+    from batchrun.web.server import serve
+
+    def load() -> Settings:
+        return settings_from(journal=journal)
+
+    settings = load()
+    if not sandbox and (given_key(settings) or profile_of(settings) is not None):
+        confirm_address(settings)
+    serve(
+        settings,
+        load,
+        sandbox_journal=journal if sandbox and journal else sandbox_journal(settings),
+        sandbox=sandbox,
+        port=port,
+        open_browser=not no_browser,
+        say=print_text,
+    )

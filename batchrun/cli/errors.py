@@ -15,12 +15,13 @@ import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from platformdirs import user_log_path
 from typer.exceptions import TyperException
 
+from batchrun.cli.help import options_of
 from batchrun.cli.output import Whole, discard_output, print_exact, print_text, runnable_commands
 from batchrun.cli.settings import sandbox_hint
 from batchrun.errors import (
@@ -36,20 +37,25 @@ from batchrun.errors import (
 from batchrun.text import MASK, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
-def usage_error(said: str, command: str) -> UsageError:
+def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageError:
     """Typer's own message as an error like any other.
 
     Args:
         said: The message.
         command: The command it is about, such as ``batchrun run``.
+        others: Commands that have the option it does not know.
     """
     what = " ".join(said.replace("Value error, ", "").split())  # a word of pydantic's
     shown = _LIKE_A_KEY.sub(MASK, what)
     end = "" if what.endswith((".", "?")) else "."
     hint = f"See: {command} --help"
+    if others:
+        hint = f"It is an option of {', '.join(others)}. {hint}"
+    if "extra argument" in what:
+        hint = f"Put a path with spaces, or a pattern for several files, in quotes. {hint}"
     if shown != what:
         hint = "A key is never typed as an argument: batchrun login asks for it."
     return UsageError(f"{command}: {shown}{end}", hint)
@@ -104,14 +110,14 @@ class Unseen(logging.Handler):
 
 
 def end(
-    error: BaseException, typed: Sequence[str], commands: Collection[str], unseen: Unseen
+    error: BaseException, typed: Sequence[str], commands: Mapping[str, Any], unseen: Unseen
 ) -> int:
     """Print what went wrong; return the exit code.
 
     Args:
         error: What the command raised.
         typed: The words after ``batchrun``.
-        commands: The commands there are.
+        commands: The commands there are, by name.
         unseen: What was not shown.
     """
     command = next((word for word in typed if word in commands), "")
@@ -127,13 +133,15 @@ def end(
             print_text(error.format_message(), err=True)
             return ExitCode.UNUSABLE
         case TyperException():
+            option = getattr(error, "option_name", None)
+            others = [name for name in commands if option in options_of(commands[name])]
             shown: BatchrunError = usage_error(
-                error.format_message(), f"batchrun {command}".strip()
+                error.format_message(), f"batchrun {command}".strip(), others
             )
         case BatchrunError():
             shown = _as_typed(error, typed)
         case typer.Abort() | KeyboardInterrupt():
-            shown = StoppedError("Stopped before anything was begun.")
+            shown = StoppedError("Stopped before anything was started.")
         case _:
             return _unexpected(error, typed, command, unseen)
     match shown:
@@ -197,15 +205,25 @@ def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
     _print_error_json(shown, typed)
-    return ExitCode.UNEXPECTED
+    return shown.exit_code
 
 
 def _unforeseen(error: BaseException, typed: Sequence[str]) -> BatchrunError:
+    if isinstance(error, FileNotFoundError) and not _is_in_a_folder():
+        return UsageError("The folder you are in no longer exists.", "Go to another: cd ~")
     more = "" if _debugging(typed) else " With --debug the details go to a file."
     return BatchrunError(
         f"batchrun failed unexpectedly ({_in_words(error)}).",
-        f"What was triggered is in the journal: batchrun resume goes on.{more}",
+        f"What was triggered is in the journal: batchrun resume continues.{more}",
     )
+
+
+def _is_in_a_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _in_words(error: BaseException) -> str:

@@ -111,13 +111,14 @@ def _repeated(context: Any) -> dict[str, list[str]]:
         name: [
             given[option]
             for option in (*_OF_THE_JOURNAL, *(_OF_THE_SERVICE if name in _AT_THE_SERVICE else ()))
-            if option in given and option in _options_of(command)
+            if option in given and option in options_of(command)
         ]
         for name, command in context.parent.command.commands.items()
     }
 
 
-def _options_of(command: Any) -> set[str]:
+def options_of(command: Any) -> set[str]:
+    """All spellings of a command's options that its help shows."""
     shown = (each for each in command.params if not getattr(each, "hidden", False))
     return {option for each in shown for option in each.opts}
 

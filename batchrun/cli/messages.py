@@ -217,7 +217,7 @@ def known_lines(plan: Plan) -> list[str]:
         have = "has" if len(ended) == 1 else "have"
         lines.append(
             f"{len(ended):,} of them {have} a result from an earlier batch, the newest of "
-            f"{max(ended):%Y-%m-%d}: --reuse 30d takes those of the last 30 days unpaid"
+            f"{max(ended):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for free"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:
@@ -381,7 +381,7 @@ def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
     midnight = datetime.combine(tomorrow, time(), UTC)
     what = f"the day's quota is spent {plural(estimate.midnights, 'time')}; "
     opens = f"it resets at midnight UTC ({clock_words(midnight, now)} here)"
-    how = "and is waited for" if wait else "and batchrun resume goes on then, or --wait waits"
+    how = "and is waited for" if wait else "and batchrun resume continues then (--wait waits)"
     return f"{what}{opens}, {how}"
 
 
@@ -482,8 +482,8 @@ def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
 def _of_the_list(own: Sequence[str]) -> str:
     are = "is a column" if len(own) == 1 else "are columns"
     return (
-        f"{', '.join(own[:NAMED])} {are} of the list, which all stay as they are; --columns and "
-        "--rename choose among the results'"
+        f"{', '.join(own[:NAMED])} {are} of the list, which are always written as they are; "
+        "--columns and --rename are for the columns of the results"
     )
 
 

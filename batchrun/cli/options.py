@@ -317,7 +317,7 @@ Compare: TypeAlias = Annotated[
     _output(
         metavar="BATCH|auto|off",
         help="Earlier batch of this workflow whose results to compare with, in the sheet Changes. "
-        "Without it, the newest with a result for the same company or contact.",
+        "Without it, each row's newest result in earlier batches.",
     ),
 ]
 ForCrm: TypeAlias = Annotated[
@@ -399,7 +399,7 @@ def age(text: str, option: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
     if found is None:
-        raise UsageError(f"{option} {text} is no age.", "Write it as 90d, 12w or 48h.")
+        raise UsageError(f"{option} {text} is not an age.", "Write it as 90d, 12w or 48h.")
     unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
     return timedelta(**{unit: int(found[1])})
 
@@ -498,7 +498,7 @@ def _titles(rename: Sequence[str]) -> dict[str, str]:
 def _seconds(text: str, said_by: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)(?:in|ec)?", text.strip().lower())
     if found is None or not float(found[1]):
-        raise UsageError(f"{said_by}: {text} is no time.", "Write it as 30s, 5m or 1h.")
+        raise UsageError(f"{said_by}: {text} is not a time.", "Write it as 30s, 5m or 1h.")
     return float(found[1]) * _UNITS[found[2]]
 
 

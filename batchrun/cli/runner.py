@@ -13,7 +13,14 @@ from batchrun.cli import messages
 from batchrun.cli.messages import end, notice_of, notice_of_error, unknown_to_results
 from batchrun.cli.notifications import notify, words_of
 from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, room_of
-from batchrun.cli.prompts import ask, beside_question, confirm, confirmed
+from batchrun.cli.prompts import (
+    ask,
+    beside_question,
+    confirm,
+    confirm_address,
+    confirm_batch,
+    confirmed,
+)
 from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
     BatchrunError,
@@ -54,7 +61,6 @@ def run_list(
 ) -> None:
     """Run a list on the screen, and end the command with it."""
     from batchrun import aio, status
-    from batchrun.cli.consent import confirm_address, confirm_batch
 
     confirm_address(settings)
     asked = not yes and not mode.as_json and sys.stdin.isatty()

@@ -69,9 +69,9 @@ def settings_with_journal(**given: Any) -> Settings:
     if path is not None and not path.exists():
         raise NoBatchError(
             f"There is no journal at {path}.",
-            "To make one, run: batchrun demo"
+            "To create one: batchrun demo"
             if given.get("sandbox")
-            else "The first batchrun run makes it. To use another one, add --journal.",
+            else "The first batchrun run creates it. To use another one, add --journal.",
         )
     return settings
 
@@ -143,15 +143,24 @@ def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
         }
 
 
-def replaceable_results(settings: Settings, source: Path) -> Path | None:
-    """The workbook of a list's last practice, if the next practice may replace it.
+def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> Path | None:
+    """The workbook of a list's last practice, if the next run may replace it.
 
     Practice costs nothing, so its results make room. A workbook with marked rows stays.
+
+    Args:
+        settings: Of the next run.
+        source: The list.
+        sandbox: Whether the next run is practice, too.
     """
     from batchrun import Rerun, batches
 
+    if not sandbox:
+        settings = settings.model_copy(update={"journal": sandbox_journal(settings)})
     path, wanted = journal_path(settings), str(source.absolute())
-    known = [] if path is not None and not path.exists() else batches(settings=settings)
+    known: list[BatchSummary] = []
+    with suppress(BatchrunError):  # a broken journal of practice stops no other run
+        known = [] if path is not None and not path.exists() else batches(settings=settings)
     last = next((batch for batch in known if batch.source.path == wanted), None)
     if last is None or last.unfinished or last.output is None:
         return None

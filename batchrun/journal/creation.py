@@ -9,8 +9,9 @@ import time
 import unicodedata
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -33,13 +34,14 @@ from batchrun.plan import BodyIndex
 from batchrun.settings import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Engine, Executable, Table
+    from sqlalchemy import ColumnElement, Connection, Engine, Table
 
-    from batchrun.model import TableSource
     from batchrun.plan import Plan
 
+
+T = TypeVar("T")
 
 _Values: TypeAlias = tuple[Any, ...]
 
@@ -54,7 +56,7 @@ class BatchMaker:
     """Creates or erases a batch in chunks, so that other batches can write in between.
 
     While it is at work the batch is marked as incomplete, and nobody else sees it. The caller holds
-    the batch; if its process dies, `incomplete` still names the batch and somebody else erases it.
+    the batch; if its process dies, the next one that creates a batch erases it.
 
     Args:
         engine: The journal's database.
@@ -71,8 +73,8 @@ class BatchMaker:
         Raises:
             UsageError: One of the results is not there any more.
         """
-        self._insert(_planned(self._batch_id, plan))
-        self._reuse(plan)
+        self._in_chunks(_planned(self._batch_id, plan), self._insert)
+        self._in_chunks(_takings(plan, self._batch_id), self._reuse)
 
     def complete(self, fingerprint: str, base_url: str, known: str | None) -> None:
         """Make the batch visible to everybody.
@@ -85,9 +87,8 @@ class BatchMaker:
         Raises:
             UsageError: Somebody has begun the same list meanwhile.
         """
-        counted = count_jobs(self._batch_id)
         with writing(self._engine) as connection:
-            for statement in counted:
+            for statement in count_jobs(self._batch_id):
                 connection.execute(statement)
         with writing(self._engine) as connection:
             # On a server transactions run side by side; the one that completes locks this row.
@@ -95,94 +96,64 @@ class BatchMaker:
                 select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
             )
             check_newest(connection, fingerprint, base_url, known)
-            connection.execute(self._mark(incomplete=False))
+            mine = update(batches).where(batches.c.id == self._batch_id)
+            connection.execute(mine.values(incomplete=0))
 
     def erase(self) -> None:
-        """Erase the batch, its rows and its jobs."""
-        with writing(self._engine) as connection:
-            connection.execute(self._mark(incomplete=True))
+        """Erase the batch, its rows and its jobs; it is marked as incomplete."""
         for table in (rows, jobs):
-            self._erase_from(table)
+            mine = table.c.batch_id == self._batch_id
+            with self._engine.connect() as connection:
+                last = connection.scalar(select(func.max(table.c.number)).where(mine))
+            self._in_chunks(range(0 if last is None else last + 1), partial(self._erase, table))
         with writing(self._engine) as connection:
             connection.execute(delete(batches).where(batches.c.id == self._batch_id))
 
-    def _mark(self, *, incomplete: bool) -> Executable:
-        mine = update(batches).where(batches.c.id == self._batch_id)
-        return mine.values(incomplete=int(incomplete))
-
-    def _insert(self, planned: Iterator[tuple[_Values, _Values | None]]) -> None:
+    def _insert(self, connection: Connection, some: list[tuple[_Values, _Values | None]]) -> None:
         """Insert rows, and each job with the first of its rows."""
+        self._insert_into(rows, connection, [row for row, _ in some])
+        self._insert_into(jobs, connection, [job for _, job in some if job is not None])
 
-        def insert_some(connection: Connection) -> bool:
-            some = list(islice(planned, ROWS_AT_ONCE))
-            self._insert_values(connection, rows, [row for row, _ in some])
-            self._insert_values(connection, jobs, [job for _, job in some if job is not None])
-            return bool(some)
-
-        self._in_chunks(insert_some)
-
-    def _insert_values(self, connection: Connection, table: Table, values: list[_Values]) -> None:
+    def _insert_into(self, table: Table, connection: Connection, values: list[_Values]) -> None:
         if not values:
             return
-        dialect = self._engine.dialect
-        statement = str(insert(table).compile(dialect=dialect))  # SQLAlchemy's own would be slow
-        if dialect.positional:
+        if on_server(self._engine):
+            names = table.columns.keys()
+            named = [dict(zip(names, each, strict=True)) for each in values]
+            connection.execute(insert(table), named)
+        else:  # without SQLAlchemy's part of it, which takes longer than SQLite's
+            statement = str(insert(table).compile(dialect=connection.dialect))
             connection.exec_driver_sql(statement, values)
-            return
-        names = [column.name for column in table.columns]
-        named = [dict(zip(names, each, strict=True)) for each in values]
-        connection.exec_driver_sql(statement, named)
 
-    def _reuse(self, plan: Plan) -> None:
-        takings = _takings(plan, self._batch_id)
+    def _erase(self, table: Table, connection: Connection, some: list[int]) -> None:
+        numbers = table.c.number.between(some[0], some[-1])
+        connection.execute(delete(table).where(table.c.batch_id == self._batch_id, numbers))
 
-        def reuse_some(connection: Connection) -> bool:
-            some = list(islice(takings, ROWS_AT_ONCE))
-            if not some:
-                return False
-            connection.execute(_REUSE, some)
-            number = jobs.c.number.in_([each["mine"] for each in some])
-            mine = (jobs.c.batch_id == self._batch_id) & number & jobs.c.reused_from.is_not(None)
-            if connection.scalar(select(func.count()).select_from(jobs).where(mine)) != len(some):
-                raise UsageError(
-                    "Results that were to be reused have gone from the journal meanwhile.",
-                    "Nothing was triggered. Start it again to see what is left to send.",
-                )
-            return True
+    def _reuse(self, connection: Connection, some: list[dict[str, object]]) -> None:
+        connection.execute(_REUSE, some)
+        number = jobs.c.number.in_([each["mine"] for each in some])
+        mine = (jobs.c.batch_id == self._batch_id) & number & jobs.c.reused_from.is_not(None)
+        if connection.scalar(select(func.count()).select_from(jobs).where(mine)) != len(some):
+            raise UsageError(
+                "Results that were to be reused have gone from the journal meanwhile.",
+                "Nothing was triggered. Start it again to see what is left to send.",
+            )
 
-        self._in_chunks(reuse_some)
-
-    def _erase_from(self, table: Table) -> None:
-        mine = table.c.batch_id == self._batch_id
-        with self._engine.connect() as connection:
-            last = connection.scalar(select(func.max(table.c.number)).where(mine))
-        firsts = iter(range(0, (-1 if last is None else last) + 1, ROWS_AT_ONCE))
-
-        def erase_some(connection: Connection) -> bool:
-            first = next(firsts, None)
-            if first is not None:
-                some = table.c.number.between(first, first + ROWS_AT_ONCE - 1)
-                connection.execute(delete(table).where(mine & some))
-            return first is not None
-
-        self._in_chunks(erase_some)
-
-    def _in_chunks(self, change_some: Callable[[Connection], bool]) -> None:
-        """Change a little again and again, until there is nothing left; commit now and then."""
-        more = True
-        while more:
+    def _in_chunks(
+        self, items: Iterable[T], change: Callable[[Connection, list[T]], object]
+    ) -> None:
+        """Make a change for some items at once until none is left, and commit now and then."""
+        left = iter(items)
+        some = list(islice(left, ROWS_AT_ONCE))
+        while some:
             with writing(self._engine) as connection:
-                until = time.monotonic() + CHUNK_SECONDS
-                while (more := change_some(connection)) and time.monotonic() < until:
-                    pass
-            if more and not on_server(self._engine):
+                until, more = time.monotonic() + CHUNK_SECONDS, True
+                while more:
+                    change(connection, some)
+                    some = list(islice(left, ROWS_AT_ONCE))
+                    more = bool(some) and time.monotonic() < until
+            if some and not on_server(self._engine):
                 time.sleep(LET_OTHERS_SECONDS)
-
-
-def incomplete(engine: Engine) -> list[str]:
-    """The batches that are being created or erased, or were when their process died."""
-    with engine.connect() as connection:
-        return list(connection.scalars(select(batches.c.id).where(batches.c.incomplete == 1)))
 
 
 def check_newest(
@@ -210,7 +181,7 @@ def new_batch(plan: Plan, fingerprint: str, base_url: str, **begun_with: object)
         "created_at": now.timestamp(),
         "updated_at": now.timestamp(),
         "workflow": json.dumps(asdict(plan.workflow)),
-        "source": _source(plan.table.source),
+        "source": json.dumps(asdict(plan.table.source)),
         "header": json.dumps(plan.table.header),
         "roles": json.dumps({role.value: at for role, at in plan.roles.items()}),
         "parameters": json.dumps(dict(plan.parameters.constant)),
@@ -255,7 +226,8 @@ def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | Non
     for number, (planned, body) in enumerate(plan.rows.with_bodies()):
         row = (
             *(batch_id, number, planned.row.line, encode_cells(planned.row.cells), planned.job),
-            *(planned.company_id, planned.contact_id, clean_text(planned.reason)),
+            *(planned.company_id, planned.contact_id),
+            planned.reason and clean_text(planned.reason),
         )
         job = None
         if planned.job == next_job:
@@ -272,10 +244,6 @@ def _batch_id(name: str, now: datetime) -> str:
     plain = "".join(each for each in letters if not unicodedata.combining(each))
     stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:24].strip("-")
     return f"{now:%m%d}-{stem or 'batch'}-{secrets.token_hex(2)}"
-
-
-def _source(source: TableSource) -> str:
-    return json.dumps(asdict(source))
 
 
 LOOKED_UP_AT_ONCE = 1_000

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WRITING = {"isolation_level": "READ COMMITTED"}
-
 _CONNECTING = {
     "application_name": "batchrun",
     "connect_timeout": 10,
@@ -71,23 +69,6 @@ def connect_to_server(location: str) -> Engine:
     return engine
 
 
-def wait_for_turn(connection: Connection) -> None:
-    """Until the transaction ends, no other process makes or migrates tables."""
-    connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
-
-
-def seconds_ahead(connection: Connection) -> float:
-    """How far the server's clock is ahead of this machine's."""
-    asked_at = time.time()
-    server_time = connection.scalar(select(func.extract("epoch", func.clock_timestamp())))
-    return float(server_time or asked_at) - (asked_at + time.time()) / 2
-
-
-def refuses(error: BaseException) -> bool:
-    """Whether the server says that this user may not do it, which the driver calls a mistake."""
-    return getattr(error, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
-
-
 def _make_server_durable(name: str, connection: Any, _record: Any) -> None:
     """Whatever the role's own setting, what was committed survives the server's power loss."""
     import psycopg
@@ -112,7 +93,7 @@ _NETWORK_FILESYSTEMS = frozenset(
         *("fuse.davfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"),
     }
 )
-_MAC_MOUNT = re.compile(r".+ on (?P<point>/.*) \((?P<kind>\w+)[,)].*")
+_MAC_MOUNT = re.compile(r".+ on (/.*) \((\w+)[,)].*")
 _MOUNTS = Path("/proc/self/mounts")
 _WINDOWS_REMOTE_DRIVE = 4  # DRIVE_REMOTE of GetDriveTypeW
 
@@ -152,46 +133,28 @@ def network_filesystem(folder: Path) -> str | None:
 
         remote = ctypes.windll.kernel32.GetDriveTypeW(folder.anchor) == _WINDOWS_REMOTE_DRIVE
         return "network share" if remote else None
-    if sys.platform == "darwin":
-        return mac_network_mount(_mac_mounts(), folder)
     try:
-        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
+        if sys.platform == "darwin":
+            listed = subprocess.run(["/sbin/mount"], capture_output=True, timeout=5, check=False)
+            mounts = os.fsdecode(listed.stdout)
+        else:
+            mounts = os.fsdecode(_MOUNTS.read_bytes())
+    except (OSError, subprocess.SubprocessError):
         return None  # no such list on this system
     return network_mount(mounts, folder)
 
 
-def _mac_mounts() -> str:
-    try:
-        completed = subprocess.run(
-            ["/sbin/mount"], capture_output=True, timeout=5, check=False, encoding="utf-8"
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return ""
-    return completed.stdout
-
-
-def mac_network_mount(mounts: str, folder: Path) -> str | None:
-    """As `network_filesystem`, from what macOS' ``mount`` prints. Pure."""
-    lines = (_MAC_MOUNT.fullmatch(line) for line in mounts.splitlines())
-    found = [(Path(line["point"]), line["kind"]) for line in lines if line]
-    around = [(point, kind) for point, kind in found if folder.is_relative_to(point)]
-    if not around:
-        return None
-    _, kind = max(around, key=lambda each: len(each[0].parts))
-    return kind if kind in _NETWORK_FILESYSTEMS else None
-
-
 def network_mount(mounts: str, folder: Path) -> str | None:
-    """As `network_filesystem`, from a list of mounts as Linux gives it. Pure."""
+    """As `network_filesystem`, from the mounts as Linux lists or macOS prints them. Pure."""
     deepest, found = -1, ""
     for line in mounts.splitlines():
-        fields = line.split()
-        if len(fields) < 3:
+        on_mac = _MAC_MOUNT.fullmatch(line)
+        fields = on_mac.groups() if on_mac else line.split()[1:3]
+        if len(fields) < 2:
             continue
-        point = Path(fields[1].replace("\\040", " "))
+        point = Path(fields[0].replace("\\040", " "))
         if folder.is_relative_to(point) and len(point.parts) >= deepest:
-            deepest, found = len(point.parts), fields[2]
+            deepest, found = len(point.parts), fields[1]
     return found if found in _NETWORK_FILESYSTEMS else None
 
 
@@ -279,11 +242,8 @@ DEADLOCK_TRIES = 5
 BUSY_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 0.01
 
-_WRITING = {"preserve_rowcount": True}
-"""Options of a connection that writes: how many rows an INSERT made is known, too."""
-
-_WRITING_TO_A_FILE = {"batchrun_writes": True}
-"""It takes its turn before it reads."""
+_WRITES = "batchrun_writes"
+"""Option of a connection to a file: it takes its turn before it reads."""
 
 
 def open_database(location: str) -> Engine:
@@ -306,8 +266,8 @@ def open_database(location: str) -> Engine:
     event.listen(engine, "handle_error", in_words, retval=True)
     try:
         with writing(engine) as connection:
-            if on_server(engine):
-                wait_for_turn(connection)
+            if on_server(engine):  # no other process makes or migrates tables meanwhile
+                connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
             bring_up_to_date(connection, shown(location))
     except sqlite3.Error as error:
         engine.dispose()
@@ -330,7 +290,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
     If the process is suspended in the middle of it, the server ends the transaction: all others
     would wait for its locks.
     """
-    options = _WRITING | (WRITING if on_server(engine) else _WRITING_TO_A_FILE)
+    own = {"isolation_level": "READ COMMITTED"} if on_server(engine) else {_WRITES: True}
+    options = {"preserve_rowcount": True} | own  # how many rows an INSERT made is known, too
     with engine.connect().execution_options(**options) as connection, connection.begin():
         if on_server(engine):
             milliseconds = round(SUSPENDED_SECONDS * 1_000)
@@ -356,7 +317,9 @@ def clock_ahead(engine: Engine) -> float:
     if not on_server(engine):
         return 0.0
     with engine.connect() as connection:
-        return seconds_ahead(connection)
+        asked_at = time.time()
+        server_time = connection.scalar(select(func.extract("epoch", func.clock_timestamp())))
+        return float(server_time or asked_at) - (asked_at + time.time()) / 2
 
 
 def compact(engine: Engine) -> None:
@@ -452,8 +415,8 @@ def _when_free(cursor: sqlite3.Cursor, pragma: str) -> Any:
 def _is_databases_own(engine: Engine, error: BaseException) -> bool:
     """Whether it is the database that fails, not a statement it was given."""
     driver: Any = engine.dialect.loaded_dbapi
-    if on_server(engine) and refuses(error):
-        return True
+    if on_server(engine) and getattr(error, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
+        return True  # the driver calls it a mistake of the statement
     of_statements = (
         driver.InterfaceError,
         driver.ProgrammingError,
@@ -469,5 +432,5 @@ def _begin(connection: Connection) -> None:
 
     A writer waits for its turn here: once it has read, SQLite can't let it wait any more.
     """
-    writes = connection.get_execution_options().get("batchrun_writes")
+    writes = connection.get_execution_options().get(_WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

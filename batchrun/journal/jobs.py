@@ -29,13 +29,13 @@ from batchrun.events import Event, log_event
 from batchrun.journal.lease import SURE_SECONDS, held_by, require_hold
 from batchrun.journal.ledger import counted
 from batchrun.journal.rescue import Step
+from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     ENDED,
     JobState,
     attempts,
     batches,
     clean_text,
-    counts,
     encode_result,
     encode_time,
     jobs,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Engine, Executable
 
     from batchrun.journal.rescue import RescueFiles
-    from batchrun.journal.safety_copy import SafetyCopy
     from batchrun.journal.slices import Slice, Slices
     from batchrun.journal.writer import JournalWriter
     from batchrun.model import JSON
@@ -93,73 +92,21 @@ _BATCH, _JOB, _SLICE, _HOLDER, _RETRIED = "of_batch", "of_job", "of_slice", "of_
 _EXECUTION, _NEW_EXECUTION = "of_execution", "new_execution"
 
 
-class JobChanges:
-    """The changes that one batch's jobs go through.
-
-    Args:
-        engine: The database.
-        batch_id: Which batch.
-        key_hash: Under which name requests are counted for the day.
-        holder: Under which name this process holds slices.
-    """
-
-    def __init__(self, engine: Engine, batch_id: str, key_hash: str, holder: str) -> None:
-        self._batch_id = batch_id
-        self._key_hash = key_hash
-        self._holder = holder
-        self._counted = counted(engine)
-
-    def intend(self, job: Job) -> Change:
-        """From pending to sending, as long as this process holds the job's slice."""
-        of_job = {_BATCH: self._batch_id, _JOB: job.number, _SLICE: job.slice}
-        return Change(_INTEND, of_job | {_HOLDER: self._holder})
-
-    def move(self, step: Step) -> Change:
-        """From one of some states to another; nothing where the job is in none of them.
-
-        Nor where the step is of a sending or an execution, and the job has been made pending once
-        more since.
-        """
-        of_sending, of_execution = step.retried is not None, step.execution_id is not None
-        statement = _move(
-            step.old, frozenset(step.values), of_sending=of_sending, of_execution=of_execution
-        )
-        named = {_BATCH: self._batch_id, _JOB: step.job, "state": step.new}
-        if of_sending:
-            named[_RETRIED] = step.retried
-        if of_execution:
-            named[_EXECUTION] = step.execution_id
-        execution = step.values.get("execution_id")
-        if "execution_id" in step.values:
-            named[_NEW_EXECUTION] = execution
-        return Change(statement, named | dict(step.values), lock=execution)
-
-    def count(self, of_slice: int) -> tuple[Change, Change]:
-        """Count one request for a slice of the batch and for the key's day."""
-        today = datetime.now(UTC).date().isoformat()
-        spent = {"key_hash": self._key_hash, "day": today, "worker": self._holder, "requests": 1}
-        return (
-            Change(_COUNT, {_BATCH: self._batch_id, _SLICE: of_slice}),
-            Change(self._counted, spent),
-        )
-
-
 @lru_cache(maxsize=64)
-def _move(
-    old: tuple[JobState, ...], columns: frozenset[str], *, of_sending: bool, of_execution: bool
-) -> Executable:
+def _move(old: tuple[JobState, ...], names: frozenset[str]) -> Executable:
+    """The statement of a step with these parameters: conditions, and columns that it sets."""
     statement = (
         update(jobs)
         .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
         # SQLAlchemy expands an IN list at each execution, which rules out executemany.
         .where(or_(*(jobs.c.state == state for state in old)))
-        .values({name: bindparam(name) for name in sorted({"state", *columns})})
+        .values({name: bindparam(name) for name in sorted(names & set(jobs.c.keys()))})
     )
-    if of_sending:
+    if _RETRIED in names:
         statement = statement.where(bindparam(_RETRIED) == _TIMES_RETRIED)
-    if of_execution:
+    if _EXECUTION in names:
         statement = statement.where(jobs.c.execution_id == bindparam(_EXECUTION))
-    if "execution_id" in columns:
+    if _NEW_EXECUTION in names:
         statement = statement.where(~_HELD_BY_ANOTHER)
     return statement
 
@@ -184,7 +131,7 @@ result is not this job's, whatever the service answered."""
 _TIMES_RETRIED = (
     select(func.count())
     .select_from(attempts)
-    .where(attempts.c.batch_id == bindparam(_BATCH), attempts.c.number == bindparam(_JOB))
+    .where(attempts.c.batch_id == jobs.c.batch_id, attempts.c.number == jobs.c.number)
     .scalar_subquery()
 )
 _INTEND = (
@@ -201,60 +148,8 @@ _COUNT = (
 )
 
 
-_KEPT = (
-    *(jobs.c.state, jobs.c.execution_id, jobs.c.triggered_at, jobs.c.message),
-    jobs.c.result,
-)
+_KEPT = ("state", "execution_id", "triggered_at", "message", "result")
 _EMPTIED = ("execution_id", "triggered_at", "started_at", "finished_at", "result", "reused_from")
-
-
-class BulkChanges:
-    """Changes that only the process may make that holds the batch; else they change nothing.
-
-    Args:
-        batch_id: Which batch.
-        holder: Under which name it is held.
-    """
-
-    def __init__(self, batch_id: str, holder: str) -> None:
-        self._batch_id = batch_id
-        self._held = held_by(batch_id, holder)
-
-    def move_all(self, old: Collection[JobState], new: JobState, message: str) -> Executable:
-        """Take a step of all jobs in some states."""
-        return (
-            update(jobs)
-            .where(jobs.c.batch_id == self._batch_id, jobs.c.state.in_(old), self._held)
-            .values(state=new, message=message)
-        )
-
-    def send_again(self, which: ColumnElement[bool]) -> tuple[Executable, Executable]:
-        """Make jobs pending again, and keep their earlier outcome in ``attempts``."""
-        chosen = (jobs.c.batch_id == self._batch_id) & which & self._held
-        names = ["batch_id", "number", "retried_at", *(column.name for column in _KEPT)]
-        before = select(jobs.c.batch_id, jobs.c.number, literal(time.time()), *_KEPT)
-        return (
-            insert(attempts).from_select(names, before.where(chosen)),
-            update(jobs)
-            .where(chosen)
-            .values(state=JobState.PENDING, message="", **dict.fromkeys(_EMPTIED)),
-        )
-
-    def record_ending(
-        self, note: str, seconds: float, quota_seconds: float, resume_at: datetime | None
-    ) -> Executable:
-        """Keep how a run or resume ended."""
-        return (
-            update(batches)
-            .where(batches.c.id == self._batch_id, self._held)
-            .values(
-                note=clean_text(note),
-                updated_at=time.time(),
-                resume_at=encode_time(resume_at),
-                worked_seconds=batches.c.worked_seconds + seconds,
-                quota_seconds=batches.c.quota_seconds + quota_seconds,
-            )
-        )
 
 
 _EVENTS = {
@@ -288,10 +183,10 @@ class BatchJobs:
         holder: Under which name this process holds the batch, and slices of it.
         slices: The batch's slices.
         rescue: Where steps go that can't be committed.
-        copy: It gets those steps, too.
         leads: Whether this process holds the batch; it may claim also slices closed to others.
 
     Attributes:
+        batch_id: Which batch they are of.
         slices: The batch's slices.
         leads: Whether this process holds the batch.
     """
@@ -306,26 +201,19 @@ class BatchJobs:
         holder: str,
         slices: Slices,
         rescue: RescueFiles,
-        copy: SafetyCopy | None = None,
         leads: bool = True,
     ) -> None:
         self._engine = engine
         self._writer = writer
-        self._batch_id = batch_id
+        self.batch_id = batch_id
         self._holder = holder
         self._key_hash = key_hash
-        self._changes = JobChanges(engine, batch_id, key_hash, holder)
-        self._bulk = BulkChanges(batch_id, holder)
+        self._held = held_by(batch_id, holder)
+        self._counted = counted(engine)
         self.slices = slices
         self.leads = leads
         self._counted_in = 0
         self._rescue = rescue
-        self._copy = copy
-
-    @property
-    def batch_id(self) -> str:
-        """Which batch they are of."""
-        return self._batch_id
 
     # slices
 
@@ -362,26 +250,23 @@ class BatchJobs:
     def pending_numbers(self) -> frozenset[int]:
         """The numbers of all jobs left to trigger."""
         query = select(jobs.c.number).where(
-            jobs.c.batch_id == self._batch_id, jobs.c.state == JobState.PENDING
+            jobs.c.batch_id == self.batch_id, jobs.c.state == JobState.PENDING
         )
         with self._engine.connect() as connection:
             return frozenset(connection.scalars(query))
 
     def count_pending(self) -> int:
         """How many jobs are left to trigger."""
-        query = select(func.sum(counts.c.jobs)).where(
-            counts.c.batch_id == self._batch_id, counts.c.state == JobState.PENDING
-        )
         with self._engine.connect() as connection:
-            return int(connection.scalar(query) or 0)
+            return read_counts(connection, self.batch_id)[JobState.PENDING].jobs
 
     def key_was_good(self) -> bool:
         """Whether a job of this batch was triggered and polled to its end with the same key."""
         query = select(jobs.c.number).where(
-            jobs.c.batch_id == self._batch_id,
+            jobs.c.batch_id == self.batch_id,
             or_(jobs.c.state == JobState.COMPLETED, jobs.c.state == JobState.FAILED),
             jobs.c.reused_from.is_(None),
-            select(batches.c.key_hash).where(batches.c.id == self._batch_id).scalar_subquery()
+            select(batches.c.key_hash).where(batches.c.id == self.batch_id).scalar_subquery()
             == self._key_hash,
         )
         with self._engine.connect() as connection:
@@ -394,18 +279,12 @@ class BatchJobs:
         limit: int | None = None,
         within: Slice | None = None,
     ) -> list[Job]:
-        retried = (
-            select(func.count())
-            .select_from(attempts)
-            .where(attempts.c.batch_id == jobs.c.batch_id, attempts.c.number == jobs.c.number)
-            .scalar_subquery()
-        )
         query = (
             select(
                 *(jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id),
-                *(jobs.c.triggered_at, retried),
+                *(jobs.c.triggered_at, _TIMES_RETRIED),
             )
-            .where(jobs.c.batch_id == self._batch_id, jobs.c.state == state)
+            .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state)
             .order_by(jobs.c.number)
             .limit(limit)
         )
@@ -428,47 +307,31 @@ class BatchJobs:
         Raises:
             TakenOverError: Another process has taken the batch over.
         """
-        steps = [self._changes.move(step) for step in self._rescue.steps()]
+        steps = [self._change(step) for step in self._rescue.steps()]
         if steps:
             await self._writer.commit(*steps)
             self._rescue.discard()
         return await asyncio.to_thread(self.slices.recover)
 
     async def poll_on(self) -> int:
-        """Poll again what timed out.
-
-        Returns:
-            How many jobs.
-        """
-        return await self._move_all({JobState.TIMED_OUT}, JobState.IN_FLIGHT, message="")
+        """Poll again what timed out; how many jobs."""
+        return await self._move_all(JobState.TIMED_OUT, JobState.IN_FLIGHT, "")
 
     async def drop_doubts(self) -> int:
-        """Leave what is in doubt as it is, for good.
-
-        Returns:
-            How many jobs.
-        """
+        """Leave what is in doubt as it is, for good; how many jobs."""
         return await self._move_all(
-            {JobState.IN_DOUBT},
+            JobState.IN_DOUBT,
             JobState.DROPPED,
-            message="it may have been accepted; you decided not to send it again",
+            "it may have been accepted; you decided not to send it again",
         )
 
     async def retry(self, outcomes: Collection[Outcome]) -> int:
-        """Make ended jobs pending again; their earlier outcome is kept in ``attempts``.
-
-        Returns:
-            How many jobs.
-        """
+        """Make ended jobs pending again, and keep their earlier outcome; how many jobs."""
         states = {state for state in JobState if state.outcome in outcomes}
         return await self._send_again(jobs.c.state.in_(states - {JobState.SENDING}))
 
     async def retry_doubts(self) -> int:
-        """Make the jobs pending again that are in doubt and not dropped.
-
-        Returns:
-            How many jobs.
-        """
+        """Make the jobs pending again that are in doubt and not dropped; how many."""
         return await self._send_again(jobs.c.state == JobState.IN_DOUBT)
 
     async def again(self, seen: Mapping[int, int]) -> int:
@@ -487,7 +350,7 @@ class BatchJobs:
             return 0
         query = (
             select(attempts.c.number, func.count().label("times"))
-            .where(attempts.c.batch_id == self._batch_id)
+            .where(attempts.c.batch_id == self.batch_id)
             .group_by(attempts.c.number)
         )
         with self._engine.connect() as connection:
@@ -504,7 +367,14 @@ class BatchJobs:
         return changed
 
     async def _send_again(self, which: ColumnElement[bool]) -> int:
-        return await self._change_many(*self._bulk.send_again(which))
+        chosen = (jobs.c.batch_id == self.batch_id) & which & self._held
+        kept = [jobs.c[name] for name in _KEPT]
+        before = select(jobs.c.batch_id, jobs.c.number, literal(time.time()), *kept).where(chosen)
+        pending = {"state": JobState.PENDING, "message": ""} | dict.fromkeys(_EMPTIED)
+        return await self._change_many(
+            insert(attempts).from_select(["batch_id", "number", "retried_at", *_KEPT], before),
+            update(jobs).where(chosen).values(pending),
+        )
 
     # the steps of one job
 
@@ -519,10 +389,11 @@ class BatchJobs:
             TakenOverError: Another process has taken the batch over that this one held.
             JournalLostError: The journal was replaced.
         """
-        intent, asked_at = self._changes.intend(job), time.time()
-        changes = (intent, *self._changes.count(job.slice))
+        named = {_BATCH: self.batch_id, _JOB: job.number, _SLICE: job.slice}
+        intent, asked_at = Change(_INTEND, named | {_HOLDER: self._holder}), time.time()
+        changes = (intent, *self._one_request(job.slice))
         self._counted_in = job.slice
-        if await self._writer.commit_changes(*changes, of=job.number) != 1:
+        if await self._writer.commit(*changes, of=job.number) != 1:
             self._holds(job.slice)
             return False
         if time.time() - asked_at > SURE_SECONDS and not self.slices.holds(job.slice):
@@ -542,7 +413,7 @@ class BatchJobs:
         if self.slices.holds(of_slice):
             return True
         if self.leads:
-            require_hold(self._engine, self._batch_id, self._holder)
+            require_hold(self._engine, self.batch_id, self._holder)
         return False
 
     async def release(self, job: Job, message: str) -> None:
@@ -587,7 +458,16 @@ class BatchJobs:
             job: The job that is polled; ``None`` for a request about no job.
         """
         of_slice = self._counted_in if job is None else job.slice
-        self._writer.note(*self._changes.count(of_slice))
+        self._writer.note(*self._one_request(of_slice))
+
+    def _one_request(self, of_slice: int) -> tuple[Change, Change]:
+        """Count one request for a slice of the batch and for the key's day."""
+        today = datetime.now(UTC).date().isoformat()
+        spent = {"key_hash": self._key_hash, "day": today, "worker": self._holder, "requests": 1}
+        return (
+            Change(_COUNT, {_BATCH: self.batch_id, _SLICE: of_slice}),
+            Change(self._counted, spent),
+        )
 
     async def finish(self, job: Job, execution: Execution, now: datetime) -> None:
         """The execution ended; its result is kept as the service sent it."""
@@ -627,7 +507,17 @@ class BatchJobs:
         Raises:
             TakenOverError: Another process has taken the batch over, and its words count.
         """
-        await self._change_many(self._bulk.record_ending(note, seconds, quota_seconds, resume_at))
+        await self._change_many(
+            update(batches)
+            .where(batches.c.id == self.batch_id, self._held)
+            .values(
+                note=clean_text(note),
+                updated_at=time.time(),
+                resume_at=encode_time(resume_at),
+                worked_seconds=batches.c.worked_seconds + seconds,
+                quota_seconds=batches.c.quota_seconds + quota_seconds,
+            )
+        )
 
     # statements
 
@@ -657,7 +547,7 @@ class BatchJobs:
         }
         step = Step(job.number, old, new, cleaned, retried, of_execution)
         try:
-            moved = await self._writer.commit_changes(self._changes.move(step), of=job.number)
+            moved = await self._writer.commit(self._change(step), of=job.number)
         except JournalWriteError as error:
             raise self._kept(job, step, error) from error
         if not moved:
@@ -666,13 +556,32 @@ class BatchJobs:
         self._tell(_EVENTS[new], job, execution=execution, seconds=_seconds(values))
         return True
 
+    def _change(self, step: Step) -> Change:
+        """The change for a step: nothing where the job is in none of the old states.
+
+        Nor where the step is of a sending or an execution, and the job has been made pending once
+        more since.
+        """
+        named = {_BATCH: self.batch_id, _JOB: step.job, "state": step.new} | dict(step.values)
+        if step.retried is not None:
+            named[_RETRIED] = step.retried
+        if step.execution_id is not None:
+            named[_EXECUTION] = step.execution_id
+        execution = step.values.get("execution_id")
+        if "execution_id" in step.values:
+            named[_NEW_EXECUTION] = execution
+        return Change(_move(step.old, frozenset(named)), named, lock=execution)
+
     def _tell(self, event: Event, job: Job, **facts: object) -> None:
         level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO
-        log_event(_LOG, event, level, batch=self._batch_id, job=job.number, **facts)
+        log_event(_LOG, event, level, batch=self.batch_id, job=job.number, **facts)
 
-    async def _move_all(self, old: Collection[JobState], new: JobState, *, message: str) -> int:
-        """Take a step of all jobs in some states; how many there were."""
-        return await self._change_many(self._bulk.move_all(old, new, message))
+    async def _move_all(self, old: JobState, new: JobState, message: str) -> int:
+        """Take a step of all jobs in a state; how many there were."""
+        chosen = (jobs.c.batch_id == self.batch_id) & (jobs.c.state == old) & self._held
+        return await self._change_many(
+            update(jobs).where(chosen).values(state=new, message=message)
+        )
 
     async def _change_many(self, *statements: Executable) -> int:
         """Commit what only the holder may; how many jobs the first statement changed.
@@ -682,14 +591,13 @@ class BatchJobs:
         """
         changed = await self._writer.commit(*statements)
         if not changed:
-            require_hold(self._engine, self._batch_id, self._holder)
+            require_hold(self._engine, self.batch_id, self._holder)
         return changed
 
     def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
         """Put a step where it isn't lost; the error that says where."""
         path = self._rescue.keep(step)
-        if self._copy is not None:
-            self._copy.apply([self._changes.move(step)])
+        self._writer.mirror([self._change(step)])
         if path is not None:
             what = f"What was in hand is kept in {path}, and the next resume takes it in."
         else:

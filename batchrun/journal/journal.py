@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import (
@@ -27,7 +27,6 @@ from batchrun.journal.creation import (
     BatchMaker,
     batches_of,
     check_newest,
-    incomplete,
     known_jobs,
     new_batch,
     newest_of,
@@ -44,10 +43,9 @@ from batchrun.journal.lease import (
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
-from batchrun.journal.rescue import RescueFiles
+from batchrun.journal.rescue import RescueFiles, SafetyCopy
 from batchrun.journal.rescue import folders as rescue_folders
-from batchrun.journal.results import EarlierRows, ResultRows, SentJob, read_sent
-from batchrun.journal.safety_copy import SafetyCopy
+from batchrun.journal.results import EarlierRows, ResultRows, SentJob, read_counts, read_sent
 from batchrun.journal.schema import (
     JobState,
     attempts,
@@ -58,9 +56,8 @@ from batchrun.journal.schema import (
     meta,
     slices,
 )
-from batchrun.journal.schema import counts as kept
-from batchrun.journal.slices import Slices, open_batches
-from batchrun.journal.writer import JournalWriter
+from batchrun.journal.slices import Slices
+from batchrun.journal.writer import JournalWriter, no_mirror
 from batchrun.model import (
     BatchResults,
     BatchSummary,
@@ -76,17 +73,15 @@ from batchrun.settings.location import is_server, shown
 from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from types import TracebackType
 
-    from sqlalchemy import Executable
+    from sqlalchemy import Column, Executable
 
     from batchrun.plan import Plan
 
 
 BATCHES_NAMED = 10
-
-_COMPLETE = batches.c.incomplete == 0
 
 
 class Journal:
@@ -196,7 +191,7 @@ class Journal:
         batch = new_batch(plan, fingerprint, base_url, **begun_with)
         batch_id: str = batch["id"]
         maker = BatchMaker(self._engine, batch_id)
-        with self._hold(batch_id, insert(batches).values(batch)):
+        with self.hold(batch_id, insert(batches).values(batch)):
             try:
                 maker.fill(plan)
                 maker.complete(fingerprint, base_url, known)
@@ -206,15 +201,17 @@ class Journal:
                 raise
         return batch_id
 
-    def begun_with_another_key(self, batch_id: str, key: str) -> bool:
-        """Whether a batch was begun with another key; not where that was never kept."""
-        return self.key_begun_with(batch_id) not in {"", self.key_hash(key)}
-
     def key_begun_with(self, batch_id: str) -> str:
         """The salted hash of the key a batch was begun with; ``""`` where it was never kept."""
+        return self._value(batch_id, batches.c.key_hash)
+
+    def form(self, batch_id: str) -> str:
+        """How the batch's results are written, as `keep` was given it; ``""`` before."""
+        return self._value(batch_id, batches.c.form)
+
+    def _value(self, batch_id: str, column: Column[Any]) -> str:
         with self._engine.connect() as connection:
-            query = select(batches.c.key_hash).where(batches.c.id == batch_id)
-            return connection.scalar(query) or ""
+            return connection.scalar(select(column).where(batches.c.id == batch_id)) or ""
 
     def known_jobs(self, plan: Plan, base_url: str) -> dict[int, KnownJob]:
         """What earlier batches at a service made of a plan's jobs, by their numbers."""
@@ -233,18 +230,17 @@ class Journal:
         Raises:
             JournalError: There is none, or several begin so.
         """
+        with self._engine.connect() as connection:
+            every = _all_batches(connection)
         if batch_id is None:
-            newest = self._newest()
-            if newest is None:
+            if not every:
                 raise NoBatchError(
                     f"The journal {self.location} holds no batch yet.",
                     "Start one with: batchrun run FILE -w WORKFLOW",
                 )
-            return newest
+            return self.summary(every[0])
         if not batch_id.strip():
             raise JournalError("The batch ID is empty.", "To list the IDs: batchrun batches")
-        with self._engine.connect() as connection:
-            every = connection.scalars(select(batches.c.id).where(_COMPLETE)).all()
         known = [each for each in every if each.startswith(batch_id)]
         if batch_id in known:
             return self.summary(batch_id)
@@ -257,9 +253,7 @@ class Journal:
     def batches(self) -> list[BatchSummary]:
         """All batches, newest first."""
         with self._engine.connect() as connection:
-            newest_first = batches.c.created_at.desc()
-            ids = connection.scalars(select(batches.c.id).where(_COMPLETE).order_by(newest_first))
-            return [self._summary(connection, batch_id) for batch_id in ids.all()]
+            return [self._summary(connection, each) for each in _all_batches(connection)]
 
     def unfinished(self) -> list[BatchSummary]:
         """The batches of which `resume` has something left to do, oldest first.
@@ -290,42 +284,33 @@ class Journal:
             holder=self._token,
             slices=self.slices(batch_id),
             rescue=self._rescue(batch_id),
-            copy=self._copy,
             leads=leads,
         )
 
     # who works on a batch
 
-    def hold(self, batch_id: str) -> AbstractContextManager[Hold]:
+    def hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
         """Hold a batch while working on it; the hold tells when another process has it.
+
+        Args:
+            batch_id: Which batch.
+            before: Committed together with the lease: what creates the batch.
 
         Raises:
             HeldError: Another process works on it; it says which.
         """
-        return self._hold(batch_id)
-
-    def _hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
         return hold_batch(self._engine, self._writer, self._lock, batch_id, self._token, *before)
 
     def slices(self, batch_id: str) -> Slices:
         """The slices of a batch, as this process sees them."""
+        return Slices(self._engine, self._writer, self._lock, batch_id=batch_id, token=self._token)
 
-        def mirror(statements: Iterable[Executable]) -> None:
-            if self._copy is not None:
-                self._copy.apply(statements)
-
-        return Slices(
-            self._engine,
-            self._writer,
-            self._lock,
-            batch_id=batch_id,
-            token=self._token,
-            mirror=mirror,
-        )
-
-    def open_batches(self, key: str | None = None) -> list[str]:
-        """The batches that any worker with the key may work on, the oldest first."""
-        return open_batches(self._engine, None if key is None else self.key_hash(key))
+    def open_batches(self) -> list[str]:
+        """The batches whose slices any worker of their key may claim, the oldest first."""
+        is_open = exists().where(slices.c.batch_id == batches.c.id, slices.c.closed.is_(None))
+        query = select(batches.c.id).where(is_open).order_by(batches.c.created_at)
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query))
 
     def holder(self, batch_id: str) -> Holder | None:
         """The process that holds a batch, or did until it died."""
@@ -350,7 +335,7 @@ class Journal:
         try:
             yield
         finally:
-            copy, self._copy, self._writer.mirror = self._copy, None, None
+            copy, self._copy, self._writer.mirror = self._copy, None, no_mirror
             if copy is not None:
                 copy.close()
 
@@ -408,7 +393,9 @@ class Journal:
 
     def _erase_incomplete(self) -> None:
         """Erase what processes have left that died while they created or erased a batch."""
-        for batch_id in incomplete(self._engine):
+        with self._engine.connect() as connection:
+            found = connection.scalars(select(batches.c.id).where(batches.c.incomplete == 1)).all()
+        for batch_id in found:
             with suppress(JournalError):  # its process is alive
                 self._erase(batch_id)
 
@@ -438,34 +425,22 @@ class Journal:
                 )
         return found[::-1]
 
-    def set_target(self, batch_id: str, target: str) -> None:
-        """Keep where the workbook belongs; only the holder of the batch may.
+    def keep(self, batch_id: str, what: Literal["form", "output", "target"], value: str) -> None:
+        """Keep something about a batch; only its holder may.
+
+        Args:
+            batch_id: Which batch.
+            what: How its results are written, where they were written last, or where they belong.
+            value: The form's JSON, or a path.
 
         Raises:
             TakenOverError: Another process has the batch.
         """
-        self._set(batch_id, target=target)
-
-    def set_output(self, batch_id: str, output: str) -> None:
-        """Keep where the workbook was written last; as `set_target`."""
-        self._set(batch_id, output=output)
-
-    def form(self, batch_id: str) -> str:
-        """How the batch's results are written, as `set_form` was given it; ``""`` before."""
-        with self._engine.connect() as connection:
-            found = connection.scalar(select(batches.c.form).where(batches.c.id == batch_id))
-        return str(found)
-
-    def set_form(self, batch_id: str, form: str) -> None:
-        """Keep how the batch's results are written, for who goes on with it; as `set_output`."""
-        self._set(batch_id, form=form)
+        self._set(batch_id, **{what: value})
 
     def _set(self, batch_id: str, **values: str | int) -> None:
         held = held_by(batch_id, self._token)
         statement = update(batches).where(batches.c.id == batch_id, held).values(**values)
-        self._change_held(batch_id, statement)
-
-    def _change_held(self, batch_id: str, statement: Executable) -> None:
         if not self._writer.submit(statement).result():
             raise taken_over(self._engine, batch_id)
 
@@ -473,7 +448,14 @@ class Journal:
 
     @contextmanager
     def results(
-        self, batch_id: str, *, of_jobs: Sequence[int] | None = None, earlier: str | None = None
+        self,
+        batch_id: str,
+        *,
+        of_jobs: Sequence[int] | None = None,
+        states: Collection[JobState | None] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+        earlier: Sequence[str] = (),
     ) -> Iterator[BatchResults]:
         """A batch's rows with their outcomes and results, all of one moment.
 
@@ -482,30 +464,32 @@ class Journal:
         Args:
             batch_id: Which batch.
             of_jobs: Only the rows of these jobs, at most some hundred.
-            earlier: The batch whose results they are compared with; ``None`` for none.
+            states: Only the rows whose job is in these states; ``None`` in it stands for rows
+                without a job.
+            offset: How many of those to skip.
+            limit: At most this many; ``None`` for all.
+            earlier: The batches with whose newest results they are compared, newest first.
         """
         with self._engine.connect() as connection, connection.begin():
-            found = self._results(connection, batch_id, of_jobs)
-            if earlier is not None:
-                summary = self._summary(connection, earlier)
+            found = self._results(connection, batch_id)
+            chosen = ResultRows(
+                connection, batch_id, of_jobs=of_jobs, states=states, offset=offset, limit=limit
+            )
+            found = replace(found, rows=chosen)
+            if earlier:
+                created_at = self._summary(connection, earlier[0]).created_at
                 theirs = EarlierRows(connection, batch_id, earlier, found.roles)
-                compared = EarlierResults(earlier, summary.created_at, theirs)
+                compared = EarlierResults(tuple(earlier), created_at, theirs)
                 found = replace(found, earlier=compared)
             yield found
 
-    def earlier_batch(self, batch_id: str) -> str | None:
-        """The newest earlier batch of the same workflow that has a result for any of its rows."""
+    def earlier_batches(self, batch_id: str) -> list[str]:
+        """The earlier batches of its workflow that have the newest result of any of its rows."""
         with self._engine.connect() as connection, connection.begin():
             mine = self._results(connection, batch_id)
-            summary = mine.summary
-            for each in batches_of(connection, summary.workflow.id, summary.base_url):
-                theirs = self._summary(connection, each)
-                if theirs.created_at >= summary.created_at:
-                    continue
-                rows = EarlierRows(connection, batch_id, each, mine.roles)
-                if theirs.counts[Outcome.COMPLETED] and any(at is not None for _, at in rows):
-                    return each
-        return None
+            every = batches_of(connection, mine.summary.workflow.id, mine.summary.base_url)
+            older = every[every.index(batch_id) + 1 :]
+            return EarlierRows(connection, batch_id, older, mine.roles).batches()
 
     @contextmanager
     def copied_results(self, batch_id: str) -> Iterator[BatchResults | None]:
@@ -516,9 +500,7 @@ class Journal:
         with self._copy.connection() as connection:
             yield None if connection is None else self._results(connection, batch_id)
 
-    def _results(
-        self, connection: Connection, batch_id: str, of_jobs: Sequence[int] | None = None
-    ) -> BatchResults:
+    def _results(self, connection: Connection, batch_id: str) -> BatchResults:
         header, roles, list_formats = connection.execute(
             select(batches.c.header, batches.c.roles, batches.c.list_formats).where(
                 batches.c.id == batch_id
@@ -527,40 +509,15 @@ class Journal:
         return BatchResults(
             summary=self._summary(connection, batch_id),
             header=tuple(json.loads(header)),
-            rows=ResultRows(connection, batch_id, of_jobs=of_jobs),
+            rows=ResultRows(connection, batch_id),
             roles={Role(role): column for role, column in json.loads(roles).items()},
             list_formats=list_formats,
         )
 
-    def page(
-        self,
-        batch_id: str,
-        states: Collection[JobState | None] | None = None,
-        *,
-        offset: int = 0,
-        limit: int | None = None,
-    ) -> tuple[tuple[str, ...], dict[Role, int], list[ResultRow]]:
-        """Some of a batch's rows, without counting all of them: header, roles, and the rows.
-
-        Args:
-            batch_id: Which batch.
-            states: Only the rows whose job is in these states; ``None`` in it stands for rows
-                without a job.
-            offset: How many of those to skip.
-            limit: At most this many; ``None`` for all.
-        """
-        with self._engine.connect() as connection, connection.begin():
-            header, roles = connection.execute(
-                select(batches.c.header, batches.c.roles).where(batches.c.id == batch_id)
-            ).one()
-            rows = ResultRows(connection, batch_id, states=states, offset=offset, limit=limit)
-            columns = {Role(role): column for role, column in json.loads(roles).items()}
-            return tuple(json.loads(header)), columns, list(rows)
-
     def undecided(self, batch_id: str) -> list[ResultRow]:
         """The rows in doubt that the user has not decided about, in input order."""
         with self._engine.connect() as connection, connection.begin():
-            return list(ResultRows(connection, batch_id, state=JobState.IN_DOUBT))
+            return list(ResultRows(connection, batch_id, states=[JobState.IN_DOUBT]))
 
     def sent(self, batch_id: str) -> dict[tuple[str | None, str | None], tuple[SentJob, ...]]:
         """The jobs by the IDs of their rows (company, contact), all of one moment."""
@@ -581,14 +538,6 @@ class Journal:
 
     # reading
 
-    def _newest(self) -> BatchSummary | None:
-        newest = (
-            select(batches.c.id).where(_COMPLETE).order_by(batches.c.created_at.desc()).limit(1)
-        )
-        with self._engine.connect() as connection:
-            batch_id = connection.scalar(newest)
-            return None if batch_id is None else self._summary(connection, batch_id)
-
     def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
         if _BATCH_ID.fullmatch(batch_id) is None:  # it stands in commands that people paste
             raise JournalError(
@@ -597,7 +546,7 @@ class Journal:
             )
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
-        states = _counts(connection, batch_id)
+        states = read_counts(connection, batch_id)
         working = select(
             func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)
         ).where(slices.c.batch_id == batch_id)
@@ -653,6 +602,12 @@ class Journal:
         return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
 
 
+def _all_batches(connection: Connection) -> list[str]:
+    """The IDs of all batches, newest first."""
+    query = select(batches.c.id).where(batches.c.incomplete == 0)
+    return list(connection.scalars(query.order_by(batches.c.created_at.desc())))
+
+
 _BATCH_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
 
 
@@ -686,29 +641,13 @@ class Remaining:
     oldest: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """How many jobs are in a state, their rows, and how many of these have an earlier result."""
-
-    jobs: int = 0
-    rows: int = 0
-    reused: int = 0
-
-
-def _counts(connection: Connection, batch_id: str) -> dict[JobState, _Count]:
-    sums = (func.sum(each) for each in (kept.c.jobs, kept.c.rows, kept.c.reused))
-    query = select(kept.c.state, *sums).where(kept.c.batch_id == batch_id).group_by(kept.c.state)
-    found = {JobState(state): _Count(*map(int, each)) for state, *each in connection.execute(query)}
-    return {state: found.get(state, _Count()) for state in JobState}
-
-
 def remaining(journal: Journal, batch_id: str) -> Remaining:
     """What is left of a batch now; reads only."""
     oldest = select(func.min(jobs.c.triggered_at)).where(
         jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
     )
     with journal.connect() as connection:
-        found = _counts(connection, batch_id)
+        found = read_counts(connection, batch_id)
         running = found[JobState.IN_FLIGHT]
         triggered_at = connection.scalar(oldest) if running.jobs else None
     to_trigger = found[JobState.PENDING].jobs

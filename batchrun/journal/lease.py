@@ -15,6 +15,7 @@ import re
 import socket
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -189,23 +190,15 @@ class Hold:
     """A batch that this process holds until its block ends, or until it is taken over."""
 
     def __init__(self) -> None:
-        self._changing = threading.Lock()
-        self._lost: JournalError | None = None
-        self._tell: Callable[[JournalError], object] | None = None
+        self._lost: Future[JournalError] = Future()
 
     def when_lost(self, tell: Callable[[JournalError], object]) -> None:
         """Have this called, once and from any thread, when the batch or its journal is lost."""
-        with self._changing:
-            self._tell, lost = tell, self._lost
-        if lost is not None:
-            tell(lost)
+        self._lost.add_done_callback(lambda lost: tell(lost.result()))
 
     def lose(self, error: JournalError) -> None:
         """Another process has the batch, or the journal is lost."""
-        with self._changing:
-            self._lost, tell = error, self._tell
-        if tell is not None:
-            tell(error)
+        self._lost.set_result(error)
 
 
 def find_holder(engine: Engine, batch_id: str) -> Holder | None:

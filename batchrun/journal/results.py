@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, false, func, or_, select, true
+from sqlalchemy import and_, false, func, or_, select
 
 from batchrun.journal.schema import (
     ENDED,
     JobState,
     attempts,
+    batches,
+    counts,
     decode_cells,
     decode_result,
     decode_time,
@@ -30,6 +32,26 @@ if TYPE_CHECKING:
 
 
 ROWS_AT_ONCE = 1_000
+FEW_ROWS = 10_000
+"""So many are found by their jobs' state and sorted; more by going through all rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """How many jobs are in a state, their rows, and how many of these have an earlier result."""
+
+    jobs: int = 0
+    rows: int = 0
+    reused: int = 0
+
+
+def read_counts(connection: Connection, batch_id: str) -> dict[JobState, StateCount]:
+    """How many jobs of a batch are in each state."""
+    sums = (func.sum(each) for each in (counts.c.jobs, counts.c.rows, counts.c.reused))
+    query = select(counts.c.state, *sums).where(counts.c.batch_id == batch_id)
+    answer = connection.execute(query.group_by(counts.c.state))
+    found = {JobState(state): StateCount(*map(int, each)) for state, *each in answer}
+    return {state: found.get(state, StateCount()) for state in JobState}
 
 
 class ResultRows:
@@ -38,7 +60,6 @@ class ResultRows:
     Args:
         connection: To the journal.
         batch_id: Which batch.
-        state: Only those whose job is in this state.
         of_jobs: Only those of these jobs, by their numbers.
         states: Only those whose job is in one of these states; ``None`` stands for a row without
             a job.
@@ -50,19 +71,26 @@ class ResultRows:
         self,
         connection: Connection,
         batch_id: str,
-        state: JobState | None = None,
-        of_jobs: Sequence[int] | None = None,
         *,
+        of_jobs: Sequence[int] | None = None,
         states: Collection[JobState | None] | None = None,
         offset: int = 0,
         limit: int | None = None,
     ) -> None:
         self._connection = connection
-        of_few = state is not None or of_jobs is not None
-        chosen = jobs.alias()
-        in_state = select(chosen.c.number).where(
-            chosen.c.batch_id == batch_id, chosen.c.state == state
-        )
+        which = [rows.c.batch_id == batch_id]
+        of_few = of_jobs is not None
+        if of_jobs is not None:
+            which.append(rows.c.job.in_(of_jobs))
+        if states is not None:
+            counted = read_counts(connection, batch_id)
+            number = sum(counted[state].rows for state in states if state is not None)
+            of_few = None not in states and number <= FEW_ROWS
+            chosen = jobs.alias()
+            mine = (chosen.c.batch_id == batch_id) & chosen.c.state.in_(states)
+            # The subquery, and the order by an expression, let SQLite begin with the jobs.
+            few = rows.c.job.in_(select(chosen.c.number).where(mine))
+            which.append(few if of_few else _in_states(states))
         self._query = (
             select(
                 *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id, rows.c.reason),
@@ -76,13 +104,7 @@ class ResultRows:
                     isouter=not of_few,  # invalid rows have no job
                 )
             )
-            .where(
-                rows.c.batch_id == batch_id,
-                # The subquery, and the order by an expression, let SQLite begin with the jobs.
-                true() if state is None else rows.c.job.in_(in_state),
-                true() if of_jobs is None else rows.c.job.in_(of_jobs),
-                true() if states is None else _in_states(states),
-            )
+            .where(*which)
             .order_by(rows.c.number + 0 if of_few else rows.c.number)
             .offset(offset)
             .limit(limit)
@@ -127,50 +149,56 @@ def _message(state: JobState, kept: str) -> str:
 
 
 class EarlierRows:
-    """What an earlier batch has for each row of a batch, read again at each iteration.
+    """The newest result that earlier batches have for each row of a batch, read at each iteration.
 
     Args:
         connection: To the journal.
         batch_id: The batch.
-        earlier_id: The earlier one.
+        earlier: The earlier ones.
         roles: By which IDs a row is the same.
     """
 
     def __init__(
-        self, connection: Connection, batch_id: str, earlier_id: str, roles: Collection[Role]
+        self, connection: Connection, batch_id: str, earlier: Sequence[str], roles: Collection[Role]
     ) -> None:
         self._connection = connection
         ids = [rows.c[role.value] for role in roles]
-        first = (
-            select(func.min(rows.c.number).label("number"), *ids)
-            .where(rows.c.batch_id == earlier_id)
-            .group_by(*ids)
+        newest = (batches.c.created_at.desc(), rows.c.number)
+        found = (
+            select(
+                *(rows.c.batch_id, rows.c.job, *ids),
+                func.row_number().over(partition_by=ids, order_by=newest).label("place"),
+            )
+            .join_from(rows, batches, batches.c.id == rows.c.batch_id)
+            .join(jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job))
+            .where(rows.c.batch_id.in_(earlier), jobs.c.state == JobState.COMPLETED)
             .subquery()
         )
-        same = [rows.c[role.value] == first.c[role.value] for role in roles]
-        theirs = rows.alias()
-        self._query = (
+        same = [rows.c[role.value] == found.c[role.value] for role in roles]
+        self._result = (jobs.c.batch_id == found.c.batch_id) & (jobs.c.number == found.c.job)
+        self._found = found
+        self._rows = rows.outerjoin(found, and_(found.c.place == 1, *same) if same else false())
+        self._mine = rows.c.batch_id == batch_id
+
+    def batches(self) -> list[str]:
+        """Those of the earlier batches that have the newest result of any row, newest first."""
+        of = self._found.c.batch_id
+        query = (
+            select(batches.c.id)
+            .where(batches.c.id.in_(select(of).select_from(self._rows).where(self._mine)))
+            .order_by(batches.c.created_at.desc())
+        )
+        return list(self._connection.scalars(query))
+
+    def __iter__(self) -> Iterator[tuple[JSON, datetime | None]]:
+        query = (
             select(jobs.c.result, jobs.c.finished_at)
-            .select_from(
-                rows.outerjoin(first, and_(*same) if same else false())
-                .outerjoin(
-                    theirs,
-                    (theirs.c.batch_id == earlier_id) & (theirs.c.number == first.c.number),
-                )
-                .outerjoin(
-                    jobs,
-                    (jobs.c.batch_id == earlier_id)
-                    & (jobs.c.number == theirs.c.job)
-                    & (jobs.c.state == JobState.COMPLETED),
-                )
-            )
-            .where(rows.c.batch_id == batch_id)
+            .select_from(self._rows.outerjoin(jobs, self._result))
+            .where(self._mine)
             .order_by(rows.c.number)
             .execution_options(yield_per=ROWS_AT_ONCE)
         )
-
-    def __iter__(self) -> Iterator[tuple[JSON, datetime | None]]:
-        with self._connection.execute(self._query) as answer:
+        with self._connection.execute(query) as answer:
             for result, finished_at in answer:
                 yield decode_result(result), decode_time(finished_at)
 
@@ -200,19 +228,14 @@ def read_sent(
     connection: Connection, batch_id: str
 ) -> dict[tuple[str | None, str | None], tuple[SentJob, ...]]:
     """The jobs of a batch by the IDs of their rows: company, contact."""
-    replaced: dict[int, set[str]] = {}
-    retried_at: dict[int, datetime | None] = {}
-    times: Counter[int] = Counter()
-    earlier = (
+    earlier: defaultdict[int, list[tuple[str | None, float]]] = defaultdict(list)
+    query_earlier = (
         select(attempts.c.number, attempts.c.execution_id, attempts.c.retried_at)
         .where(attempts.c.batch_id == batch_id)
         .order_by(attempts.c.retried_at)
     )
-    for number, execution_id, at in connection.execute(earlier):
-        retried_at[number] = decode_time(at)
-        times[number] += 1
-        if execution_id is not None:
-            replaced.setdefault(number, set()).add(execution_id)
+    for number, *attempt in connection.execute(query_earlier):
+        earlier[number].append(tuple(attempt))
     query = (
         select(
             *(rows.c.company_id, rows.c.contact_id),
@@ -224,13 +247,14 @@ def read_sent(
     )
     found: dict[tuple[str | None, str | None], tuple[SentJob, ...]] = {}
     for company, contact, number, state, execution_id in connection.execute(query):
+        mine = earlier.get(number, [])
         job = SentJob(
             number,
             state in ENDED,
             execution_id,
-            frozenset(replaced.get(number, ())),
-            retried_at.get(number),
-            times[number],
+            frozenset(replaced for replaced, _ in mine if replaced is not None),
+            decode_time(mine[-1][1]) if mine else None,
+            len(mine),
         )
         found[company, contact] = (*found.get((company, contact), ()), job)
     return found

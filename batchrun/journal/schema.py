@@ -19,7 +19,6 @@ import json
 import re
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, assert_never
@@ -33,7 +32,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Select,
     String,
     Table,
     Text,
@@ -45,10 +43,9 @@ from sqlalchemy import (
     literal,
     select,
     text,
-    true,
-    union_all,
     update,
 )
+from sqlalchemy.schema import CreateColumn
 
 from batchrun.errors import JournalError, TakenOverError
 from batchrun.installation import update_hint
@@ -56,14 +53,13 @@ from batchrun.model import Outcome
 from batchrun.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from sqlalchemy import Executable
 
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
+"""An older journal gets the tables, columns and indexes that it lacks when it is opened."""
 
 metadata = MetaData()
 
@@ -88,20 +84,20 @@ batches = Table(
     Column("parameters", Text, nullable=False),  # JSON: the constant ones
     Column("base_url", String, nullable=False),
     Column("estimated_seconds", Float, nullable=False),
-    Column("estimated_requests", Integer, nullable=False),
-    Column("requests", Integer, nullable=False, default=0),
-    Column("worked_seconds", Float, nullable=False, default=0.0),
-    Column("quota_seconds", Float, nullable=False, default=0.0),  # waited for the quota
+    Column("estimated_requests", Integer, nullable=False, server_default="0"),
+    Column("requests", Integer, nullable=False, server_default="0"),
+    Column("worked_seconds", Float, nullable=False, server_default="0"),
+    Column("quota_seconds", Float, nullable=False, server_default="0"),  # waited for the quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
     Column("profile", String),  # whose stored key it was begun with
-    Column("form", Text, nullable=False, default=""),  # JSON: how its results are written
+    Column("form", Text, nullable=False, server_default=""),  # JSON: how its results are written
     Column("key_hash", String),  # of the key it was begun with, salted; NULL: not known
     Column("list_formats", LargeBinary),  # of the list's cells; NULL: not known
     Column("resume_at", Float),  # when the spent quota opens again
     Column("target", Text),  # where its workbook belongs; `output` is where it was written last
-    Column("invalid", Integer, nullable=False, default=0),  # rows without a job
-    Column("incomplete", Integer, nullable=False, default=0),  # 1 while created or erased
+    Column("invalid", Integer, nullable=False, server_default="0"),  # rows without a job
+    Column("incomplete", Integer, nullable=False, server_default="0"),  # 1 while created or erased
 )
 
 rows = Table(
@@ -134,7 +130,12 @@ jobs = Table(
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
     Column("reused_from", String),  # the batch whose result it is; NULL: it has one of its own
     Index("jobs_by_state", "batch_id", "state", "number"),
-    Index("jobs_by_execution", "execution_id"),
+    Index(
+        "jobs_by_execution",
+        "execution_id",
+        sqlite_where=text("execution_id IS NOT NULL"),
+        postgresql_where=text("execution_id IS NOT NULL"),
+    ),
 )
 
 counts = Table(
@@ -212,76 +213,53 @@ turns = Table(
 
 
 _COUNTING = """
-    UPDATE counts SET
-        jobs = jobs + CASE WHEN state = NEW.state THEN 1 ELSE -1 END,
-        rows = rows + CASE WHEN state = NEW.state THEN NEW.rows ELSE -OLD.rows END,
-        reused = reused + CASE
-            WHEN state = NEW.state THEN CASE WHEN NEW.reused_from IS NULL THEN 0 ELSE NEW.rows END
-            ELSE CASE WHEN OLD.reused_from IS NULL THEN 0 ELSE -OLD.rows END
-        END
-    WHERE batch_id = NEW.batch_id AND state IN (OLD.state, NEW.state);
-"""
-_COUNTING_ON_SERVER = """
     INSERT INTO counts (batch_id, state, writer, jobs, rows, reused) VALUES
-        (NEW.batch_id, OLD.state, pg_backend_pid(), -1, -OLD.rows,
+        (NEW.batch_id, OLD.state, {writer}, -1, -OLD.rows,
             CASE WHEN OLD.reused_from IS NULL THEN 0 ELSE -OLD.rows END),
-        (NEW.batch_id, NEW.state, pg_backend_pid(), 1, NEW.rows,
+        (NEW.batch_id, NEW.state, {writer}, 1, NEW.rows,
             CASE WHEN NEW.reused_from IS NULL THEN 0 ELSE NEW.rows END)
     ON CONFLICT (batch_id, state, writer) DO UPDATE SET
         jobs = counts.jobs + excluded.jobs,
         rows = counts.rows + excluded.rows,
         reused = counts.reused + excluded.reused;
 """
-_ON_CHANGE = "CREATE TRIGGER jobs_counted AFTER UPDATE OF state ON jobs FOR EACH ROW"
-_FUNCTION = f"""
-    CREATE OR REPLACE FUNCTION batchrun_count_jobs() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN {_COUNTING_ON_SERVER} RETURN NULL; END $$
+_TRIGGER = """
+    CREATE TRIGGER jobs_counted AFTER UPDATE OF state ON jobs FOR EACH ROW
+    WHEN (OLD.state <> NEW.state)
 """
-_WHEN = "WHEN (OLD.state <> NEW.state)"
 _TRIGGERS = {
-    "sqlite": (f"{_ON_CHANGE} {_WHEN} BEGIN {_COUNTING} END",),
-    "postgresql": (_FUNCTION, f"{_ON_CHANGE} {_WHEN} EXECUTE FUNCTION batchrun_count_jobs()"),
+    "sqlite": (
+        "DROP TRIGGER IF EXISTS jobs_counted",
+        f"{_TRIGGER} BEGIN {_COUNTING.format(writer=0)} END",
+    ),
+    "postgresql": (
+        "DROP TRIGGER IF EXISTS jobs_counted ON jobs",
+        f"""
+        CREATE OR REPLACE FUNCTION batchrun_count_jobs() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN {_COUNTING.format(writer="pg_backend_pid()")} RETURN NULL; END $$
+        """,
+        f"{_TRIGGER} EXECUTE FUNCTION batchrun_count_jobs()",
+    ),
 }
+"""What keeps `counts` current; the first statement removes what an older batchrun made."""
 
 
-def _create_triggers(connection: Connection) -> None:
-    for statement in _TRIGGERS[connection.dialect.name]:
-        connection.exec_driver_sql(statement)
-
-
-def count_jobs(batch_id: str | None = None) -> tuple[Executable, Executable, Executable]:
-    """The statements that recount a batch's jobs; ``None`` for all batches."""
-    chosen = batches if batch_id is None else select(batches).where(batches.c.id == batch_id)
-    which = chosen.subquery() if isinstance(chosen, Select) else chosen
-    states = union_all(*(select(literal(state.value).label("state")) for state in JobState))
-    each = states.subquery()
+def count_jobs(batch_id: str) -> tuple[Executable, ...]:
+    """The statements that recount a batch's jobs."""
+    reused = func.sum(case((jobs.c.reused_from.is_not(None), jobs.c.rows), else_=0))
+    sums = (func.count(), func.sum(jobs.c.rows), reused)
     found = (
-        select(
-            which.c.id,
-            each.c.state,
-            literal(0),
-            func.count(jobs.c.number),
-            func.coalesce(func.sum(jobs.c.rows), 0),
-            func.coalesce(func.sum(case((jobs.c.reused_from.is_not(None), jobs.c.rows))), 0),
-        )
-        .select_from(
-            which.join(each, true()).outerjoin(
-                jobs, (jobs.c.batch_id == which.c.id) & (jobs.c.state == each.c.state)
-            )
-        )
-        .group_by(which.c.id, each.c.state)
+        select(jobs.c.batch_id, jobs.c.state, literal(0), *sums)
+        .where(jobs.c.batch_id == batch_id)
+        .group_by(jobs.c.batch_id, jobs.c.state)
     )
-    without_job = (
-        select(func.count())
-        .select_from(rows)
-        .where(rows.c.batch_id == batches.c.id, rows.c.job.is_(None))
-        .scalar_subquery()
-    )
-    mine = true() if batch_id is None else batches.c.id == batch_id
+    without_job = select(func.count()).where(rows.c.batch_id == batch_id, rows.c.job.is_(None))
     return (
-        delete(counts).where(true() if batch_id is None else counts.c.batch_id == batch_id),
+        delete(counts).where(counts.c.batch_id == batch_id),
         insert(counts).from_select(list(counts.c), found),
-        update(batches).where(mine).values(invalid=without_job),
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(invalid=without_job.scalar_subquery()),
     )
 
 
@@ -319,16 +297,11 @@ class JobState(StrEnum):
                 assert_never(self)
 
 
-ENDED = tuple(
-    state
-    for state in JobState
-    if state not in {JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT}
-)
-"""States in which nothing of a job is under way."""
-
-
 OPEN = (JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT)
 """States in which a worker has something left to do."""
+
+ENDED = tuple(state for state in JobState if state not in OPEN)
+"""States in which nothing of a job is under way."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -339,8 +312,7 @@ _DATETIME, _DATE, _TIME, _SECONDS = "datetime", "date", "time", "seconds"
 
 def encode_cells(cells: tuple[Cell, ...]) -> bytes:
     """Cells as bytes; ``decode_cells`` gives back equal values of equal types."""
-    text = json.dumps(cells, ensure_ascii=False, default=_plain)
-    return text.encode("utf-8", "surrogatepass")
+    return _CELLS.encode(cells).encode("utf-8", "surrogatepass")
 
 
 def decode_cells(stored: bytes) -> tuple[Cell, ...]:
@@ -407,7 +379,7 @@ def _deep_text(value: JSON) -> str:
     left: list[JSON | _Written] = [value]
     while left:
         match left.pop():
-            case _Written(text):
+            case _Written() as text:
                 parts.append(text)
             case dict(items):
                 left.append(_Written("}"))
@@ -426,11 +398,8 @@ def _deep_text(value: JSON) -> str:
     return "".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(str):
     """Text that stands as it is."""
-
-    text: str
 
 
 def _plain(cell: datetime | date | time | timedelta) -> JSON:
@@ -446,6 +415,9 @@ def _plain(cell: datetime | date | time | timedelta) -> JSON:
             return {_SECONDS: [cell.days, cell.seconds, cell.microseconds]}
         case _:
             assert_never(cell)
+
+
+_CELLS = json.JSONEncoder(ensure_ascii=False, default=_plain)  # dumps() would make one per row
 
 
 def _cell(value: Any) -> Cell:
@@ -471,30 +443,59 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
         JournalError: The journal is from a newer batchrun, or is none.
     """
     tables = inspect(connection).get_table_names()
-    if not tables:
-        metadata.create_all(connection)
-        _create_triggers(connection)
-        connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
-        return
-    if "meta" not in tables or "jobs" not in tables:
+    if tables and not {"meta", "jobs"} <= set(tables):
         raise JournalError(
             f"The database {location} is not a journal of batchrun.",
             "Name another with --journal or BATCHRUN_JOURNAL.",
         )
-    version = _version(connection, location)
+    version = _version(connection, location) if tables else 0
     if version > SCHEMA_VERSION:
         raise JournalError(
             f"The journal {location} was written by a newer batchrun (schema {version}).",
             update_hint(),
         )
+    remove_ours, *make_ours = _TRIGGERS[connection.dialect.name]
+    if tables and version < SCHEMA_VERSION:
+        connection.exec_driver_sql(remove_ours)
     if connection.dialect.name == "sqlite":
         _refuse_foreign_statements(connection, location)
-    for step in range(version, SCHEMA_VERSION):
-        _STEPS[step](connection)
     if version < SCHEMA_VERSION:
-        connection.execute(
-            update(meta).where(meta.c.name == "schema_version").values(value=str(SCHEMA_VERSION))
-        )
+        _make_what_is_missing(connection, version)
+        for statement in make_ours:
+            connection.exec_driver_sql(statement)
+        connection.execute(delete(meta).where(meta.c.name == "schema_version"))
+        connection.execute(insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+
+
+def _make_what_is_missing(connection: Connection, version: int) -> None:
+    """Make tables, columns and indexes; a column that is added to rows has a `server_default`.
+
+    Args:
+        connection: To the journal.
+        version: Its schema's version; 0 for a new journal.
+    """
+    spent: list[dict[str, Any]] = []
+    if 0 < version < 10:  # since then each worker counts for itself
+        found = connection.execute(text("SELECT key_hash, day, requests FROM spending")).mappings()
+        spent = [dict(each) | {"worker": ""} for each in found]
+        for table in (spending, counts):
+            table.drop(connection, checkfirst=True)
+    metadata.create_all(connection)
+    kept = inspect(connection)
+    for table in metadata.sorted_tables:
+        names = {column["name"] for column in kept.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in names:
+                definition = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    if spent:
+        connection.execute(insert(spending), spent)
+    if 0 < version < 10:
+        for batch_id in connection.scalars(select(batches.c.id)).all():
+            for statement in count_jobs(batch_id):
+                connection.execute(statement)
 
 
 def require_this_schema(connection: Connection) -> None:
@@ -521,11 +522,11 @@ def _refuse_foreign_statements(connection: Connection, location: str) -> None:
     Raises:
         JournalError: It does.
     """
-    ours = {" ".join(statement.split()) for statement in _TRIGGERS["sqlite"]}
+    ours = " ".join(_TRIGGERS["sqlite"][-1].split())
     query = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') "
     query += "OR sql LIKE 'CREATE VIRTUAL%'"
     for kind, name, sql in connection.exec_driver_sql(query):
-        if " ".join(str(sql).split()) not in ours:
+        if " ".join(str(sql).split()) != ours:
             raise JournalError(
                 f"The journal {location} holds a {kind} that batchrun did not write: "
                 f"{visible(str(name))}.",
@@ -592,98 +593,3 @@ def _version(connection: Connection, location: str) -> int:
             "Name another with --journal or BATCHRUN_JOURNAL.",
         )
     return int(found)
-
-
-def _to_version_2(connection: Connection) -> None:
-    """Who works on a batch, what became of a job before `retry`, whose turn it is, the effort."""
-    for table in (leases, attempts, turns):
-        table.create(connection)
-    for column in (
-        "estimated_requests INTEGER NOT NULL DEFAULT 0",
-        "worked_seconds FLOAT NOT NULL DEFAULT 0",
-        "quota_seconds FLOAT NOT NULL DEFAULT 0",
-    ):
-        connection.execute(text(f"ALTER TABLE batches ADD COLUMN {column}"))
-
-
-def _to_version_3(connection: Connection) -> None:
-    """From which batch a result was taken."""
-    connection.execute(text("ALTER TABLE jobs ADD COLUMN reused_from VARCHAR"))
-
-
-def _to_version_4(connection: Connection) -> None:
-    """Whose stored key a batch was begun with."""
-    connection.execute(text("ALTER TABLE batches ADD COLUMN profile VARCHAR"))
-
-
-def _to_version_5(connection: Connection) -> None:
-    """How a batch's results are written."""
-    connection.execute(text("ALTER TABLE batches ADD COLUMN form TEXT NOT NULL DEFAULT ''"))
-
-
-def _to_version_6(connection: Connection) -> None:
-    """With which key a batch was begun, as the salted hash that counts its requests."""
-    connection.execute(text("ALTER TABLE batches ADD COLUMN key_hash VARCHAR"))
-
-
-def _to_version_7(connection: Connection) -> None:
-    """The number formats of the list's cells."""
-    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
-    connection.execute(text(f"ALTER TABLE batches ADD COLUMN list_formats {binary}"))
-
-
-def _to_version_8(connection: Connection) -> None:
-    """Find the job that has an execution: no other job takes its result."""
-    for table in ("jobs", "attempts"):
-        connection.execute(
-            text(f"CREATE INDEX IF NOT EXISTS {table}_by_execution ON {table} (execution_id)")
-        )
-
-
-def _to_version_9(connection: Connection) -> None:
-    """Counts that are kept, when a quota opens again, and batches that are not complete yet."""
-    for column in (
-        "resume_at FLOAT",
-        "target TEXT",
-        "invalid INTEGER NOT NULL DEFAULT 0",
-        "incomplete INTEGER NOT NULL DEFAULT 0",
-    ):
-        connection.execute(text(f"ALTER TABLE batches ADD COLUMN {column}"))
-    counts.create(connection)
-    next(index for index in rows.indexes if index.name == "rows_by_job").create(connection)
-    for statement in count_jobs():
-        connection.execute(statement)
-    for batch_id, note in connection.execute(select(batches.c.id, batches.c.note)).all():
-        if opens := re.fullmatch(r"The quota is spent.* opens again at (.*) UTC\.", note):
-            with suppress(ValueError):
-                moment = datetime.strptime(f"{opens[1]}+0000", "%Y-%m-%d %H:%M%z")
-                mine = update(batches).where(batches.c.id == batch_id)
-                connection.execute(mine.values(resume_at=moment.timestamp()))
-    _create_triggers(connection)
-
-
-def _to_version_10(connection: Connection) -> None:
-    """Slices that workers claim; counts and spending by writer, so that workers don't wait."""
-    slices.create(connection)
-    for table, own in ((counts, {"writer": 0}), (spending, {"worker": ""})):
-        kept = connection.execute(text(f"SELECT * FROM {table.name}")).mappings().all()  # noqa: S608
-        connection.execute(text(f"DROP TABLE {table.name}"))
-        table.create(connection)
-        if kept:
-            connection.execute(insert(table), [dict(each) | own for each in kept])
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_FUNCTION)
-
-
-_STEPS: Mapping[int, Callable[[Connection], None]] = {
-    1: _to_version_2,
-    2: _to_version_3,
-    3: _to_version_4,
-    4: _to_version_5,
-    5: _to_version_6,
-    6: _to_version_7,
-    7: _to_version_8,
-    8: _to_version_9,
-    9: _to_version_10,
-}
-"""What each schema version needs to become the next one."""

@@ -30,7 +30,7 @@ from batchrun.journal.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import ColumnElement, Connection, Engine, Executable, Exists, FromClause
 
@@ -106,7 +106,6 @@ class Slices:
         lock: This process's lock.
         batch_id: Which batch.
         token: Under which name this process holds slices.
-        mirror: Given statements that were executed without the writer.
     """
 
     def __init__(
@@ -117,14 +116,12 @@ class Slices:
         *,
         batch_id: str,
         token: str,
-        mirror: Callable[[Iterable[Executable]], None],
     ) -> None:
         self._engine = engine
         self._writer = writer
         self._lock = lock
         self._batch_id = batch_id
         self._token = token
-        self._mirror = mirror
         self._mine = (slices.c.batch_id == batch_id) & (slices.c.holder == token)
 
     # for the process that holds the batch
@@ -212,7 +209,7 @@ class Slices:
         changed = repeated_on_deadlock(execute)
         if not changed:
             raise taken_over(self._engine, self._batch_id)
-        self._mirror(statements)
+        self._writer.mirror(statements)
         return changed[-1]
 
     # for each worker
@@ -270,7 +267,7 @@ class Slices:
         if doubted is None:
             return None
         this_one = (slices.c.batch_id == self._batch_id) & (slices.c.first == found[0].first)
-        self._mirror([update(slices).where(this_one).values(holder=self._token), doubted])
+        self._writer.mirror([update(slices).where(this_one).values(holder=self._token), doubted])
         return found[0]
 
     def release(self) -> None:
@@ -369,24 +366,6 @@ class Slices:
         )
         with self._engine.connect() as connection:
             return [Slice(*found) for found in connection.execute(query)]
-
-
-def open_batches(engine: Engine, key_hash: str | None = None) -> list[str]:
-    """The batches whose slices any worker of their key may claim, the oldest first.
-
-    Args:
-        engine: The database.
-        key_hash: Only those that were begun with this key; ``None`` for all.
-    """
-    query = (
-        select(batches.c.id)
-        .where(exists().where(slices.c.batch_id == batches.c.id, slices.c.closed.is_(None)))
-        .order_by(batches.c.created_at)
-    )
-    if key_hash is not None:
-        query = query.where(batches.c.key_hash == key_hash)
-    with engine.connect() as connection:
-        return list(connection.scalars(query))
 
 
 def slice_held(batch: str, job: str, first: str, holder: str) -> Exists:

@@ -59,6 +59,10 @@ class _Write:
 _Awaited: TypeAlias = "list[tuple[asyncio.Future[int], int | JournalWriteError]]"
 
 
+def no_mirror(_: Iterable[Executable | Change]) -> None:
+    """The mirror of a journal without a safety copy."""
+
+
 class JournalWriter:
     """Commits statements in groups, in the order they were handed over.
 
@@ -68,7 +72,7 @@ class JournalWriter:
         check: Called before each commit; what it raises is everybody's answer.
 
     Attributes:
-        mirror: Given what was committed; ``None`` for nobody.
+        mirror: Given what was committed.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class JournalWriter:
         self._engine = engine
         self._location = location
         self._check = check
-        self.mirror: Callable[[Iterable[Executable | Change]], None] | None = None
+        self.mirror: Callable[[Iterable[Executable | Change]], None] = no_mirror
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -95,22 +99,17 @@ class JournalWriter:
         self._hand_over(_Write(statements, committed))
         return committed
 
-    async def commit(self, *statements: Executable | Change) -> int:
-        """As `submit`, awaited. Not cancelled by half: what was handed over is committed."""
-        committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._hand_over(_Write(statements, committed))
-        return await committed
-
-    async def commit_changes(self, *changes: Change, of: Hashable = None) -> int:
-        """As `commit`, for changes that commute with those of others: equal ones go together.
+    async def commit(self, *statements: Executable | Change, of: Hashable = None) -> int:
+        """As `submit`, awaited. Not cancelled by half: what was handed over is committed.
 
         Args:
-            changes: What belongs together.
+            statements: What belongs together. If all are `Change`, they commute with those of
+                others, and equal ones go together.
             of: What they are of, where changes of the same must keep their order; ``None`` for
                 changes that commute with all.
         """
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._hand_over(_Write(changes, committed, of))
+        self._hand_over(_Write(statements, committed, of))
         return await committed
 
     def note(self, *changes: Change) -> None:
@@ -142,19 +141,13 @@ class JournalWriter:
             if (early := began_at + GATHER_SECONDS - time.monotonic()) > 0:
                 time.sleep(early)
             began_at = time.monotonic()
-            group, last = [first], False
-            while len(group) < GROUP_SIZE:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    last = True
+            group = [first]
+            while len(group) < GROUP_SIZE and not self._queue.empty():
+                if (following := self._queue.get()) is None:
+                    self._queue.put(None)  # nothing is behind the end
                     break
                 group.append(following)
             self._commit(group)
-            if last:
-                return
 
     def _commit(self, group: list[_Write]) -> None:
         """Commit a group and tell each what came of it; nothing that is raised ends the thread."""
@@ -174,8 +167,7 @@ class JournalWriter:
             failure.__cause__ = error
             _tell([(write, failure) for write in group])
         else:
-            if self.mirror is not None:
-                self.mirror(each for write in group for each in write.statements)
+            self.mirror(each for write in group for each in write.statements)
             _tell(list(zip(group, changed, strict=True)))
 
     def _execute(self, group: list[_Write]) -> list[int]:

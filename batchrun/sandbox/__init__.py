@@ -6,7 +6,6 @@
     ├── body.py       reading a trigger's body as strictly as the service might
     ├── quota.py      the key's windows of a minute and a day
     └── results.py    run times, failures and results, drawn from the seed and the body
-    faults.py     network and server faults
     app.py        the model over HTTP (Starlette), and the virtual clock
     server.py     the app on a socket: `serve` for people, `running` for programs
     demo_list.py  an invented CRM export to run against it
@@ -16,7 +15,6 @@ The contract is in ``openapi.yaml`` beside this file.
 
 from batchrun.sandbox.app import SandboxClock, create_app
 from batchrun.sandbox.demo_list import DEMO_HEADER, demo_rows, write_demo_list
-from batchrun.sandbox.faults import FaultKind, Faults
 from batchrun.sandbox.model import (
     DEFAULT_KEYS,
     WORKFLOWS,
@@ -34,8 +32,6 @@ __all__ = [
     "DEMO_HEADER",
     "WORKFLOWS",
     "Answer",
-    "FaultKind",
-    "Faults",
     "LoggedTrigger",
     "RunTimeKind",
     "SandboxClock",

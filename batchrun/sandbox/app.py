@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from email.utils import formatdate
 from importlib.resources import files
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,13 +20,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from batchrun.sandbox.faults import ACCEPTED_UNHEARD
 from batchrun.sandbox.model import Answer, SandboxService
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-    from batchrun.model import JSON
 
 Clock: TypeAlias = Callable[[], float]
 """Tells the virtual time, in Unix seconds."""
@@ -62,21 +59,15 @@ class SandboxClock:
         return self.origin + (self._monotonic() - self._began) * self.speed
 
 
-def create_app(
-    service: SandboxService,
-    clock: Clock,
-    faults_played: Mapping[str, int] | None = None,
-    path: str = USUAL_PATH,
-) -> Starlette:
+def create_app(service: SandboxService, clock: Clock, path: str = USUAL_PATH) -> Starlette:
     """Serve a sandbox over ASGI.
 
     Args:
         service: The model that answers.
         clock: Tells the virtual time, which the ``Date`` header of every answer shows.
-        faults_played: How often which fault was played around it, for the report.
         path: Path of the base URL.
     """
-    endpoints = _Endpoints(service, clock, {} if faults_played is None else faults_played)
+    endpoints = _Endpoints(service, clock)
     app = Starlette(
         routes=[
             Route(f"{path}/health", endpoints.health),
@@ -94,12 +85,9 @@ def create_app(
 
 
 class _Endpoints:
-    def __init__(
-        self, service: SandboxService, clock: Clock, faults_played: Mapping[str, int]
-    ) -> None:
+    def __init__(self, service: SandboxService, clock: Clock) -> None:
         self._service = service
         self._clock = clock
-        self._faults_played = faults_played
 
     async def health(self, _: Request) -> Response:
         return self._respond(self._service.health())
@@ -125,11 +113,7 @@ class _Endpoints:
         return self._respond(self._service.credits(_key(request), self._clock()))
 
     async def report(self, _: Request) -> Response:
-        faults: dict[str, JSON] = {**self._faults_played}
-        unheard = faults.pop(ACCEPTED_UNHEARD, 0)
-        report = self._service.report(self._clock())
-        report |= {"faults": faults, "accepted_unheard": unheard}
-        return self._respond(Answer(200, report))
+        return self._respond(Answer(200, self._service.report(self._clock())))
 
     async def contract(self, _: Request) -> Response:
         text = files("batchrun.sandbox").joinpath("openapi.yaml").read_bytes()
@@ -144,12 +128,9 @@ class _Endpoints:
         return self._respond(Answer(500, {"error": "internal error"}))
 
     def _respond(self, answer: Answer) -> Response:
-        body = answer.body
-        if self._service.settings.faults.object_errors and isinstance(body, dict):
-            body = _error_object(body)
         # ASCII: a lone surrogate in a user's parameters has no UTF-8, but it has an escape.
         return Response(
-            json.dumps(body, allow_nan=False),
+            json.dumps(answer.body, allow_nan=False),
             status_code=answer.status,
             headers={**self._date(), **answer.headers},
             media_type="application/json",
@@ -157,13 +138,6 @@ class _Endpoints:
 
     def _date(self) -> dict[str, str]:
         return {"Date": formatdate(self._clock(), usegmt=True)}
-
-
-def _error_object(body: dict[str, JSON]) -> JSON:
-    """The other shape of errors that the vendor's pages show."""
-    if body.keys() != {"error"}:
-        return body
-    return {"error": {"type": "error", "code": "refused", "message": body["error"]}}
 
 
 def _key(request: Request) -> str | None:

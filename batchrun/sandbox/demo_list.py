@@ -52,7 +52,8 @@ def write_demo_list(path: Path, count: int = 40, seed: int = 0) -> None:
         count: Number of rows below the header, at least 3.
         seed: The same seed gives the same list.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
+    path.unlink(missing_ok=True)  # it may be a link, or a pipe that nobody reads
+    with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(DEMO_HEADER)
         writer.writerows(demo_rows(count, seed))

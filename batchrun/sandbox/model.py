@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from batchrun.model import ExecutionStatus, Workflow
 from batchrun.sandbox.body import RefusedError, read_trigger
-from batchrun.sandbox.faults import Faults
 from batchrun.sandbox.quota import KeyQuota
 from batchrun.sandbox.results import (
     RunTimeKind,
@@ -85,7 +84,7 @@ class SandboxSettings:
         knows_earlier: Whether executions that an earlier sandbox accepted are completed, and not
             answered with 404.
         keys: The keys it knows, and the scopes of each.
-        faults: What goes wrong between it and its clients.
+        silent_quota: Whether no answer carries X-RateLimit headers, though the quota holds.
     """
 
     rate_per_minute: int | None = 60
@@ -102,7 +101,7 @@ class SandboxSettings:
     credits: int = 10_000
     knows_earlier: bool = False
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
-    faults: Faults = field(default_factory=Faults)
+    silent_quota: bool = False
 
     def __post_init__(self) -> None:
         for name in ("rate_per_minute", "daily", "slots"):
@@ -188,8 +187,9 @@ class SandboxService:
 
     def workflows(self, key: str | None, now: float) -> Answer:
         """Answer ``GET /v1/workflows``."""
-        wrapped = self.settings.faults.wrapped_list
-        listed = _wrapped_list() if wrapped else _workflow_list()
+        listed: JSON = [
+            {**asdict(workflow), "created_at": _WORKFLOW_CREATED_AT} for workflow in WORKFLOWS
+        ]
         return self._answer("lists", key, Scope.READ, now, lambda: Answer(200, listed))
 
     def trigger(
@@ -267,12 +267,11 @@ class SandboxService:
             answer = _served(serve)
         else:
             answer = _error(403, f"the API key lacks the scope {scope}")
-        silent = self.settings.faults.silent_quota
-        headers = {} if quota is None or silent else quota.headers()
+        headers = {} if quota is None or self.settings.silent_quota else quota.headers()
         return Answer(answer.status, answer.body, headers)
 
     def _over_quota(self, quota: KeyQuota, now: float) -> Answer:
-        headers = {} if self.settings.faults.silent_quota else quota.headers()
+        headers = {} if self.settings.silent_quota else quota.headers()
         if self.settings.retry_after:
             headers["Retry-After"] = str(quota.seconds_to_reset(now))
         return _error(429, "rate limit exceeded", headers)
@@ -354,14 +353,6 @@ class SandboxService:
         name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"
         digits = hashlib.sha256(name.encode()).hexdigest()[:15]
         return f"exec_{digits}{WORKFLOWS.index(workflow)}"
-
-
-def _workflow_list() -> JSON:
-    return [{**asdict(workflow), "created_at": _WORKFLOW_CREATED_AT} for workflow in WORKFLOWS]
-
-
-def _wrapped_list() -> JSON:
-    return {"data": _workflow_list(), "pagination": {"nextPage": None}}
 
 
 def _served(serve: Callable[[], Answer]) -> Answer:

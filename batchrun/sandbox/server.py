@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from batchrun.errors import UsageError
 from batchrun.sandbox.app import USUAL_PATH, SandboxClock, create_app
-from batchrun.sandbox.faults import FaultyApp
 from batchrun.sandbox.model import SandboxService, SandboxSettings
 from batchrun.settings.location import PRACTICE_PATH
 
@@ -49,11 +45,9 @@ def serve(
     Raises:
         UsageError: The address can't be listened on.
     """
-    connections = Connections()
-    app = _app(settings, speed, connections)
     with closing(_listen(host, port)) as listener:
         url = _base_url(listener)
-        server = _server(app, lambda: on_ready(url) if on_ready else None, connections)
+        server = _server(_app(settings, speed), lambda: on_ready(url) if on_ready else None)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -76,8 +70,7 @@ def running(
     Yields:
         The base URL, such as ``http://127.0.0.1:49152/v1``.
     """
-    connections = Connections()
-    with running_app(_app(settings, speed, connections, path), connections, port) as url:
+    with running_app(_app(settings, speed, path), port) as url:
         yield url.removesuffix(USUAL_PATH) + path
 
 
@@ -93,15 +86,15 @@ def practice(speed: float) -> Iterator[str]:
 
 @contextmanager
 def running_app(
-    app: ASGIApp, connections: Connections | None = None, port: int = 0
+    app: ASGIApp, port: int = 0, *, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
 ) -> Iterator[str]:
-    """As `running`, for an app of one's own, which may reset ``connections``."""
+    """As `running`, for an app of one's own; ``http`` may replace uvicorn's protocol."""
     up_or_dead = threading.Event()
     with (
         closing(_listen(_LOOPBACK, port)) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="sandbox") as thread,
     ):
-        server = _server(app, up_or_dead.set, connections)
+        server = _server(app, up_or_dead.set, http)
         life = thread.submit(server.run, sockets=[listener])
         life.add_done_callback(lambda _: up_or_dead.set())
         try:
@@ -125,64 +118,19 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-class Connections:
-    """The sandbox's open connections, so that a fault can reset one."""
-
-    def __init__(self) -> None:
-        self._transports: dict[tuple[str, int], asyncio.Transport] = {}
-
-    def protocol(self) -> type[asyncio.Protocol]:
-        """Uvicorn's protocol, which registers its connections here."""
-        transports = self._transports
-
-        class Tracked(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # chosen at run time
-            def connection_made(self, transport: asyncio.Transport) -> None:
-                self.peer = tuple(transport.get_extra_info("peername")[:2])
-                transports[self.peer] = transport
-                super().connection_made(transport)
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                transports.pop(self.peer, None)
-                super().connection_lost(exc)
-
-        return Tracked
-
-    def reset(self, client: tuple[str, int]) -> None:
-        """Reset a client's connection; what was sent on it and not read yet is lost."""
-        transport = self._transports[client]
-        lost = struct.pack("ii", 1, 0)  # close with RST, not FIN
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lost)
-        transport.abort()
-
-
-def _app(
-    settings: SandboxSettings | None,
-    speed: float,
-    connections: Connections,
-    path: str = USUAL_PATH,
-) -> ASGIApp:
-    settings, clock = settings or SandboxSettings(), SandboxClock(speed)
-    service = SandboxService(settings, started_at=clock())
-    played: Counter[str] = Counter()
-    app = create_app(service, clock, played, path)
-    if not settings.faults.any:
-        return app
-    return FaultyApp(
-        app,
-        settings.faults,
-        seed=settings.seed,
-        speed=speed,
-        reset=connections.reset,
-        played=played,
-    )
+def _app(settings: SandboxSettings | None, speed: float, path: str = USUAL_PATH) -> ASGIApp:
+    clock = SandboxClock(speed)
+    return create_app(SandboxService(settings or SandboxSettings(), clock()), clock, path)
 
 
 def _server(
-    app: ASGIApp, on_started: Callable[[], None], connections: Connections | None = None
+    app: ASGIApp,
+    on_started: Callable[[], None],
+    http: type[asyncio.Protocol] | Literal["auto"] = "auto",
 ) -> _Server:
     config = uvicorn.Config(
         app,
-        http=connections.protocol() if connections else "auto",
+        http=http,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -43,7 +43,7 @@ from batchrun.service.parsing import (
     read_workflows,
     tidy,
 )
-from batchrun.service.proxy import proxy_for
+from batchrun.service.proxy import proxy_for, unusable_environment
 from batchrun.service.transport import exchange, fault_for_log, open_transport
 from batchrun.settings import DEFAULT_BASE_URL
 from batchrun.settings.location import checked_base_url, is_encrypted, is_loopback
@@ -126,6 +126,10 @@ class Client:
     ) -> None:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
+        try:
+            _ = httpx.URL(self.base_url).host  # as IDNA 2008 has it
+        except (httpx.InvalidURL, ValueError):
+            raise UsageError("The base URL is not an address.", _BASE_URL_HINT) from None
         self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
         # What is in the environment is not for this machine.
         trust_env = not is_loopback(self.base_url)
@@ -146,11 +150,7 @@ class Client:
                 few_requests=few_requests,
             )
         except (httpx.InvalidURL, ValueError, OSError, ImportError):
-            # Not the value: a proxy's address often holds a password.
-            raise UsageError(
-                "A proxy or certificate file set in the environment can't be used.",
-                "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
-            ) from None
+            raise unusable_environment() from None
 
     @property
     def requests_at_once(self) -> int:

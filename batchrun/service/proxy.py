@@ -18,7 +18,7 @@ def proxy_for(base_url: str) -> str | None:
     ``NO_PROXY`` may hold names, addresses, and networks, of IPv6 too, with or without brackets.
 
     Raises:
-        UsageError: It is a SOCKS proxy, and the package for those is not installed.
+        UsageError: It is no address; or a SOCKS proxy, and the package for those is not installed.
     """
     parts, proxies = urlsplit(base_url), getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
@@ -30,7 +30,20 @@ def proxy_for(base_url: str) -> str | None:
             "The environment sets a SOCKS proxy, and the package for those is not installed.",
             install_hint("socks"),
         )
-    return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        _ = urlsplit(proxy).port
+    except ValueError:
+        raise unusable_environment() from None
+    return proxy
+
+
+def unusable_environment() -> UsageError:
+    """The error where a proxy or a certificate can't be used; a proxy often holds a password."""
+    return UsageError(
+        "A proxy or certificate file set in the environment can't be used.",
+        "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
+    )
 
 
 def _in_networks(host: str, no_proxy: str) -> bool:

@@ -65,7 +65,7 @@ def has_agreed(kind: Consent, value: str) -> bool:
         return True
     try:
         return value in _read(_file().read()).get(kind, [])
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # as if it were not there
         return False
 
 
@@ -89,8 +89,11 @@ def _file() -> PrivateFile:
 
 
 def _read(text: str) -> dict[str, list[str]]:
-    found = json.loads(text or "{}")
-    return {kind: list(found.get(kind, [])) for kind in Consent} if isinstance(found, dict) else {}
+    try:
+        found = json.loads(text or "{}")
+        return {kind: list(found.get(kind, [])) for kind in Consent}
+    except (ValueError, TypeError, AttributeError, RecursionError):  # nothing was agreed to
+        return {}
 
 
 def is_known_service(base_url: str) -> bool:

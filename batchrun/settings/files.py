@@ -75,8 +75,8 @@ class ListDefaults(BaseModel):
         quoting: ``literal`` where quotes in a text file are text.
         company_column: Column with the company ids.
         contact_column: Column with the contact ids.
-        no_company: Send no company ids.
-        no_contact: Send no contact ids.
+        no_company: Send no company IDs.
+        no_contact: Send no contact IDs.
         lenient_ids: Also send IDs that are not valid UUIDs.
         parameters: Sent with every row.
         parameter_columns: Parameter name → column its value comes from.
@@ -241,14 +241,19 @@ def find_configuration(source: Path | None = None) -> Configuration:
         UsageError: One of them can't be read, or has an entry that can't be used.
     """
     own = user_file()
-    files = []
-    if source is not None:
-        beside = source.absolute().parent / FILE_NAME
-        if beside.is_file() and not (own.exists() and beside.samefile(own)):
-            files.append(read_configuration(beside, beside_list=True))
-    if own.is_file():
-        files.append(read_configuration(own))
+    beside = None if source is None else source.absolute().parent / FILE_NAME
+    has_own = _is_file(own)
+    files = [read_configuration(own)] if has_own else []
+    if beside is not None and _is_file(beside) and not (has_own and beside.samefile(own)):
+        files.insert(0, read_configuration(beside, beside_list=True))
     return Configuration(tuple(files))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def read_configuration(path: Path, *, beside_list: bool = False) -> ConfigurationFile:
@@ -351,15 +356,19 @@ def _toml(path: Path) -> dict[str, Any]:
             text = opened.read().decode("utf-8-sig")
         return tomllib.loads(text)
     except OSError as error:
-        raise UsageError(
-            f"{path} can't be read: {error.strerror}.", "Check that you may read it, or rename it."
-        ) from error
+        raise _unreadable(path, error) from error
     except RecursionError:
         raise _too_deep(path) from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}.", "Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}.", toml_hint(text, str(error))) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path} can't be read: {error.strerror}.", "Check that you may read it, or rename it."
+    )
 
 
 def _too_deep(path: Path) -> UsageError:

@@ -13,7 +13,7 @@ import struct
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from batchrun.tables.sheets import Traits, leading_zeros
+from batchrun.tables.sheets import Traits, style_kinds
 
 if TYPE_CHECKING:
     import zipfile
@@ -35,17 +35,22 @@ class BinarySheet:
         traits: Hidden rows and columns, error cells.
         merged: Merged ranges.
         codes: Column → how many of its numbers have which format; ``""`` for one without zeros.
+        negative: Negative dates and times by their places.
     """
 
-    def __init__(self, zeros: dict[int, str]) -> None:
+    def __init__(self, styles: list[int], formats: dict[int, str]) -> None:
         self.traits = Traits()
         self.merged: list[Merged] = []
         self.codes: dict[int, Counter[str]] = {}
-        self._zeros = zeros
+        self.negative: dict[tuple[int, int], float] = {}
+        self._zeros, self._dates = style_kinds(styles, formats)
 
-    def add_number(self, column: int, style: int) -> None:
-        """Count a number by its format."""
-        self.codes.setdefault(column + 1, Counter())[self._zeros.get(style, "")] += 1
+    def add_number(self, row: int, column: int, style: int, value: bytes) -> None:
+        """Count a number by its format; ``value`` is a double, or the four bytes of an RkNumber."""
+        if style not in self._dates:
+            self.codes.setdefault(column + 1, Counter())[self._zeros.get(style, "")] += 1
+        elif (number := _number(value)) < 0:
+            self.negative[row + 1, column + 1] = number
 
     def add_error(self, row: int, column: int, code: int) -> None:
         """Note an error cell."""
@@ -82,7 +87,7 @@ def read_xls(raw: bytes, sheet: str) -> BinarySheet:
                 pass
     if start is None:
         raise ValueError(sheet)
-    found = BinarySheet(_zeros(styles, formats))
+    found = BinarySheet(styles, formats)
     for kind, content in _xls_records(stream, start):
         _take_xls(found, kind, content)
     return found
@@ -97,20 +102,25 @@ def _take_xls(found: BinarySheet, kind: int, content: bytes) -> None:
         case 0x009D:
             found.traits.filtered = True
         case 0x0203 | 0x027E:
-            found.add_number(_u16(content, 2), _u16(content, 4))
+            _add_xls_number(found, content)
         case 0x00BD:
-            first = _u16(content, 2)
-            for at in range((len(content) - 6) // 6):
-                found.add_number(first + at, _u16(content, 4 + 6 * at))
+            row, first = struct.unpack_from("<HH", content)
+            for column, at in enumerate(range(4, len(content) - 6, 6), start=first):
+                found.add_number(row, column, _u16(content, at), content[at + 2 : at + 6])
         case 0x0006:
             if content[12:14] != b"\xff\xff":
-                found.add_number(_u16(content, 2), _u16(content, 4))
+                _add_xls_number(found, content)
             elif content[6] == 2:
                 found.add_error(_u16(content, 0), _u16(content, 2), content[8])
         case 0x0205 if content[7]:
             found.add_error(_u16(content, 0), _u16(content, 2), content[6])
         case _:
             pass
+
+
+def _add_xls_number(found: BinarySheet, content: bytes) -> None:
+    row, column, style = struct.unpack_from("<HHH", content)
+    found.add_number(row, column, style, content[6:14])
 
 
 def _xls_records(stream: bytes, at: int) -> Iterator[_Record]:
@@ -151,7 +161,7 @@ def read_xlsb(archive: zipfile.ZipFile, sheet: str) -> BinarySheet:
     if relation not in targets:
         raise ValueError(sheet)
     part = posixpath.normpath(posixpath.join("/xl", targets[relation])).removeprefix("/").lower()
-    found = BinarySheet(_xlsb_zeros(archive))
+    found = BinarySheet(*_xlsb_styles(archive))
     row = 0
     for kind, content in _xlsb_records(archive.read(part)):
         if kind == 0:
@@ -173,7 +183,9 @@ def _take_xlsb(found: BinarySheet, row: int, kind: int, content: bytes) -> None:
             found.traits.filtered = True
         case 2 | 5 | 9:
             column, style = struct.unpack_from("<II", content)
-            found.add_number(column, style & 0xFFFFFF)
+            found.add_number(
+                row, column, style & 0xFFFFFF, content[8:12] if kind == 2 else content[8:16]
+            )
         case 3 | 11:
             found.add_error(row, struct.unpack_from("<I", content)[0], content[8])
         case 176:
@@ -183,9 +195,9 @@ def _take_xlsb(found: BinarySheet, row: int, kind: int, content: bytes) -> None:
             pass
 
 
-def _xlsb_zeros(archive: zipfile.ZipFile) -> dict[int, str]:
+def _xlsb_styles(archive: zipfile.ZipFile) -> tuple[list[int], dict[int, str]]:
     if "xl/styles.bin" not in archive.NameToInfo:
-        return {}
+        return [], {}
     formats: dict[int, str] = {}
     styles: list[int] = []
     inside = False
@@ -199,7 +211,7 @@ def _xlsb_zeros(archive: zipfile.ZipFile) -> dict[int, str]:
                 styles.append(_u16(content, 2))
             case _:
                 pass
-    return _zeros(styles, formats)
+    return styles, formats
 
 
 def _xlsb_records(part: bytes) -> Iterator[_Record]:
@@ -234,7 +246,10 @@ def _u16(content: bytes, at: int) -> int:
     return int.from_bytes(content[at : at + 2], "little")
 
 
-def _zeros(styles: list[int], formats: dict[int, str]) -> dict[int, str]:
-    """The cell styles with leading zeros, and their formats."""
-    found = ((at, leading_zeros(formats.get(number, ""))) for at, number in enumerate(styles))
-    return {at: code for at, code in found if code}
+def _number(content: bytes) -> float:
+    """A double, or an RkNumber ([MS-XLS] 2.5.218), which may be a whole number or hundredths."""
+    if len(content) == 8:
+        return float(struct.unpack("<d", content)[0])
+    code = struct.unpack("<i", content)[0]
+    number = code >> 2 if code & 2 else struct.unpack("<d", struct.pack("<ii", 0, code & ~3))[0]
+    return float(number / 100 if code & 1 else number)

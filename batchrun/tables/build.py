@@ -166,6 +166,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         )
         ragged = {*collector.short.lines, *collector.long.lines} - dropped_lines
         misaligned = _misaligned(cells, kept_lines, ragged)
+        misaligned |= _pushed_aside(layout.merged, {*collector.long.lines} - dropped_lines)
         return Table(table_source, tuple(names), cells, kept_lines, misaligned)
 
 
@@ -181,6 +182,11 @@ def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
         if ids and sum(map(is_like_id, column[::step])) * 2 <= len(column[::step]):
             found |= {int(lines[at]) for at in ids}
     return frozenset(found)
+
+
+def _pushed_aside(merged: Sequence[Merged], long: set[int]) -> set[int]:
+    """The lines of rows that are too wide because a cell spans more rows than it should."""
+    return {line for line in long for top, _, bottom, _ in merged if top < line <= bottom}
 
 
 def _read_head(
@@ -206,7 +212,7 @@ def _read_head(
         [lines[at] for at in spots], header_rows, layout.merged, layout.first_column
     )
     above = [(lines[filled[index]], rows[filled[index]]) for index in header.preamble]
-    notices = _header_notices(header, line, above, source, guessed=layout.header_row is None)
+    notices = _header_notices(header, line, above, guessed=layout.header_row is None)
     return _Head(names, line, spots[-1] + 1, bool(above), notices, doubt=bool(header.doubt))
 
 
@@ -326,26 +332,11 @@ def _header_notices(
     header: Header,
     line: int,
     above: Sequence[tuple[int, Sequence[Cell]]],
-    source: TableSource,
     *,
     guessed: bool,
 ) -> list[str]:
-    """What to say of the header, and of the lines above it.
-
-    Raises:
-        InputError: A line above a header that was guessed holds an ID.
-    """
+    """What to say of the header, and of the lines above it."""
     notices = [header.doubt] if header.doubt else []
-    with_ids = [number for number, row in above if holds_id(row)]
-    if with_ids and guessed:
-        first = above[0][0]
-        raise InputError(
-            f"{source.place(line)} looks like the header, but line {with_ids[0]} above it holds an"
-            " ID: there may be two tables.",
-            f"--header-row {line} reads the rows below line {line},"
-            f" --header-row {first} those below line {first}. To read both, put"
-            " each table into a file of its own.",
-        )
     if header.depth > 1:
         notices.append(
             f"The header has {header.depth} lines ({line - header.depth + 1}-{line}); the names in"
@@ -354,8 +345,8 @@ def _header_notices(
     if above:
         texts = [(number, _first_text(row)) for number, row in above]
         said = set_aside_notice("line above the header", texts)
-        if with_ids:
-            hold = "1 holds an ID" if len(with_ids) == 1 else f"{len(with_ids):,} hold IDs"
+        if with_ids := sum(holds_id(row) for _, row in above):
+            hold = "1 holds an ID" if with_ids == 1 else f"{with_ids:,} hold IDs"
             said += f"; of them {hold} and are not read"
         if guessed:
             said += f"; line {line} was taken as the header, --header-row says another"

@@ -22,7 +22,7 @@ from defusedxml.ElementTree import ParseError, fromstring, iterparse
 from batchrun.tables.archive import canonical
 from batchrun.tables.binary import BinarySheet, read_xls, read_xlsb
 from batchrun.tables.formats import Format
-from batchrun.tables.sheets import Traits, column_letters, leading_zeros
+from batchrun.tables.sheets import Traits, column_letters, style_kinds
 from batchrun.tables.xlsx import column_number
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ class SheetDetails:
             elif code:
                 self.formats[column] = code
 
+    def add_negative(self, row: int, column: int, days: float) -> None:
+        """Take a negative date or time."""
+        if len(self.negative) < MOST_PATCHES:
+            self.negative.append((row, column))
+            self.values.setdefault(row, []).append((column, days))
+
     def notices(self) -> list[str]:
         """What to say of the cells."""
         said = []
@@ -123,11 +129,10 @@ def read_details(
 def _binary_details(found: BinarySheet) -> SheetDetails:
     details = SheetDetails(merged=found.merged, traits=found.traits)
     details.add_formats(found.codes)
+    for place, days in found.negative.items():
+        details.add_negative(*place, days)
     return details
 
-
-_DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
-"""Built-in formats of dates and times (ECMA-376 18.8.30)."""
 
 _PLACE = re.compile(r"([A-Za-z]{1,3})(\d{1,7})")
 
@@ -150,41 +155,26 @@ def _xlsx_details(archive: zipfile.ZipFile, sheet: str, *, negative: bool) -> Sh
         style = int(element.get("s", "0"))
         if style not in dates:
             codes.setdefault(column, Counter())[zeros.get(style, "")] += 1
-        elif float(value) < 0 and len(details.negative) < MOST_PATCHES:
-            details.negative.append((row, column))
-            details.values.setdefault(row, []).append((column, float(value)))
+        elif float(value) < 0:
+            details.add_negative(row, column, float(value))
     details.add_formats(codes)
     return details
 
 
-def _style_kinds(archive: zipfile.ZipFile) -> tuple[dict[int, str], set[int]]:
-    """The cell styles with leading zeros and their formats, and those of dates and times."""
+def _style_kinds(archive: zipfile.ZipFile) -> tuple[dict[int, str], frozenset[int]]:
     if "xl/styles.xml" not in archive.NameToInfo:
-        return {}, set()
-    styles = fromstring(_part(archive, "xl/styles.xml"))
+        return {}, frozenset()
     codes: dict[int, str] = {}
-    zeros: dict[int, str] = {}
-    dates: set[int] = set()
-    for each in styles.iter():
+    styles: list[int] = []
+    for each in fromstring(_part(archive, "xl/styles.xml")).iter():
         match _local(each.tag):
             case "numFmt":
                 codes[int(each.get("numFmtId", "0"))] = each.get("formatCode", "")
             case "cellXfs":
-                for index, style in enumerate(each):
-                    number = int(style.get("numFmtId", "0"))
-                    code = codes.get(number, "")
-                    if zero := leading_zeros(code):
-                        zeros[index] = zero
-                    elif number in _DATE_IDS or _is_date(code):
-                        dates.add(index)
+                styles = [int(style.get("numFmtId", "0")) for style in each]
             case _:
                 pass
-    return zeros, dates
-
-
-def _is_date(code: str) -> bool:
-    bare = re.sub(r"\\.|\"[^\"]*\"|\[(?!h|m|s)[^\]]*\]", "", code.split(";", maxsplit=1)[0].lower())
-    return "general" not in bare and bool(re.search("[dmyhs]", bare))
+    return style_kinds(styles, codes)
 
 
 def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
@@ -239,9 +229,11 @@ def _local(tag: Any) -> str:
 _ODS_MARKS = (
     b"-spanned=",
     b'value-type="boolean"',
+    b'time-value="-',
     b'visibility="collapse"',
     b'visibility="filter"',
 )
+_NEGATIVE = re.compile(r"-PT(\d{1,9})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
 _SHOWN_ZERO = re.compile(rb"office:value=\"[^\"]*\"[^<>]*><text:p>0\d")
 _OVERLAP = 1_000
 
@@ -318,6 +310,13 @@ class _OdsReader:
             value = _attribute(element, "boolean-value") == "true"
             for number in range(column, column + min(repeated, 1_000)):
                 self._details.values.setdefault(row, []).append((number, value))
+        elif kind == "time" and (
+            found := _NEGATIVE.fullmatch(_attribute(element, "time-value") or "")
+        ):
+            hours, minutes, seconds = (float(each.replace(",", ".")) for each in found.groups())
+            days = -(hours + minutes / 60 + seconds / 3600) / 24
+            for number in range(column, column + min(repeated, 1_000)):
+                self._details.add_negative(row, number, days)
         elif kind == "float":
             shown = "".join(element.itertext())
             value_text = _attribute(element, "value") or ""

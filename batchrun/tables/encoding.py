@@ -47,6 +47,8 @@ _WESTERN = re.compile(
     "\u00ff\u20ac\u2013-\u2026\u2122]|\u00ae(?![^\\W\\d_]))*"
 )
 """Letters of Western Europe but for those of Icelandic, which are Turkish in another encoding."""
+_EURO = b"\xa4"
+"""The euro sign in ISO 8859-15; in Windows-1252 this is a sign that nobody uses."""
 _ESCAPE = b"\x1b$"
 """How ISO-2022-JP begins Japanese text; the rest of it is ASCII."""
 _OFFERED = (
@@ -231,19 +233,20 @@ def _guess(raw: bytes, name: str) -> Encoding:
     usable = [each for each in candidates if _first_error(raw, each) is None]  # Mac Roman always is
     encoding = usable[0]
     _refuse_mixed(raw, name, encoding)
-    if "cp1252" in usable and _may_be_western(sample, encoding):
-        encoding = "cp1252"
+    western = "iso8859-15" if _EURO in sample else "cp1252"
+    if "cp1252" in usable and _may_be_western(sample, encoding, western):
+        encoding = western
     return Encoding(encoding, guessed=_NAMES.get(encoding, encoding.upper()))
 
 
-def _may_be_western(sample: bytes, encoding: str) -> bool:
-    """Whether a text is as good in Windows-1252, which is by far the most common."""
-    text = sample.decode("cp1252")
+def _may_be_western(sample: bytes, encoding: str, western: str) -> bool:
+    """Whether a text is as good in Windows-1252, which is by far the most common, or the like."""
+    text = sample.decode(western)
     if sample.decode(encoding, "replace") == text:
         return True
     few = sum(not character.isascii() for character in text) < _FEW_CHARACTERS
     no_letters = not any(character.isalpha() and not character.isascii() for character in text)
-    likely = no_letters or encoding in _LIKE_WESTERN
+    likely = no_letters or encoding in _LIKE_WESTERN or western != "cp1252"
     return few and likely and _WESTERN.fullmatch(text) is not None
 
 

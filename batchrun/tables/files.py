@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -96,7 +97,7 @@ def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
         InputError: It can't be read.
         OSError: It can't be opened.
     """
-    _refuse_large(file, limits)
+    _refuse_unfit(file, limits, pipes=False)
     with file.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
         if not is_container(head) and detect_format(head, file.name) is Format.TEXT:
@@ -127,10 +128,13 @@ def _one_line(text: str) -> str:
 
 def _load(file: Path, options: LoadOptions) -> Table:
     try:
-        _refuse_large(file, options.limits)
+        _refuse_unfit(file, options.limits, pipes=True)
         with file.open("rb") as opened:
-            # what can't be read twice, such as a pipe, is held
-            return _read(opened if opened.seekable() else BytesIO(opened.read()), file, options)
+            if opened.seekable():
+                return _read(opened, file, options)
+            held = opened.read(options.limits.file_bytes + 1)  # a pipe can't be read twice
+            _refuse_large(file, len(held), options.limits)
+            return _read(BytesIO(held), file, options)
     except FileNotFoundError as error:
         raise InputError(
             f"There is no file {file}.", "Check the name and the folder, then try again."
@@ -167,8 +171,15 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
             return read_workbook(raw + stream.read(), file, options)
 
 
-def _refuse_large(file: Path, limits: LoadLimits) -> None:
-    size = file.stat().st_size
+def _refuse_unfit(file: Path, limits: LoadLimits, *, pipes: bool) -> None:
+    """Refuse what is too large, and what may have no end or wait for ever."""
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode) and not (pipes and stat.S_ISFIFO(found.st_mode)):
+        raise InputError(f"{file.name} is not a file.", "Name the file of the list.")
+    _refuse_large(file, found.st_size, limits)
+
+
+def _refuse_large(file: Path, size: int, limits: LoadLimits) -> None:
     if size > limits.file_bytes:
         raise InputError(
             f"{file.name} has {size / 1024**2:,.0f} MB,"

@@ -70,13 +70,11 @@ class _Page:
         cells = (cell for row in self.rows for cell in row.cells)
         return [part for cell in cells for part in cell.parts if isinstance(part, _Page)]
 
-    def filled(self) -> int:
-        """Cells with a text of their own."""
-        return sum(
-            any(isinstance(part, str) and part.strip() for part in cell.parts)
-            for row in self.rows
-            for cell in row.cells
-        )
+    def texts(self) -> list[str]:
+        """The texts of its cells that are not those of tables inside them."""
+        cells = (cell for row in self.rows for cell in row.cells)
+        own = ("".join(part for part in cell.parts if isinstance(part, str)) for cell in cells)
+        return [text for text in own if text.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +186,12 @@ def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
     for page in pages:
         inner = page.nested()
         data = _data_tables(inner) if inner else []
-        if sum(each.filled() for each in data) > page.filled():
-            found += data
-        else:
+        own = page.texts()
+        inside = sum(len(each.texts()) for each in data) > len(own)
+        if not inside or holds_id(own):
             found.append(page)
+        if inside:
+            found += data
     return found
 
 
@@ -219,6 +219,8 @@ def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
             if last > number or right > column:
                 merged.append((number, column, last, right))
             column = right + 1
+        reached = max((each for each, last in taken.items() if last >= number), default=0)
+        placed += [""] * (reached - len(placed))
         rows.append(placed)
         cells = max(cells, len(placed))
         if cells * len(rows) > options.limits.cells:
@@ -226,9 +228,8 @@ def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
                 f"{name} has a table of more than {options.limits.cells:,} cells.",
                 "Save the list as CSV or .xlsx.",
             )
-    padded = [[*row, *([""] * (cells - len(row)))] for row in rows]
     hidden = {number for number, row in enumerate(page.rows, start=1) if row.hidden}
-    return _Grid(padded, merged, hidden)
+    return _Grid(rows, merged, hidden)
 
 
 def _text(cell: _Cell) -> str:
@@ -281,7 +282,11 @@ def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Gro
     chosen = max(groups, key=lambda each: (each.ids, each.rows))
     said = []
     if len(chosen.members) > 1:
-        said.append(f"{len(chosen.members)} tables of the page with the same header were joined")
+        bare = sum(header is None for _, _, header in chosen.members[1:])
+        but = ", or without one," if bare else ""
+        said.append(
+            f"{len(chosen.members)} tables of the page with the same header{but} were joined"
+        )
     others = [each for each in groups if each is not chosen and (each.ids or each.rows > 1)]
     if others:
         listed = "; ".join(each.words for each in others[:SHOWN_TABLES])
@@ -322,8 +327,6 @@ def _joined(
         ]
         hidden |= {line + before for line in grid.hidden}
         before += len(grid.rows)
-    width = max(map(len, rows), default=0)
-    rows = [[*row, *([""] * (width - len(row)))] for row in rows]
     return lines, rows, merged, hidden, titles
 
 

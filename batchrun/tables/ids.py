@@ -85,12 +85,30 @@ _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D]
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _BLANKS = f"{_SPACES}{_INVISIBLE}"
+_WITHOUT_BLANKS = dict.fromkeys(map(ord, _BLANKS))
 _AROUND = f"{_BLANKS}{_QUOTES}{{}}"
 _TEXT_FORMULA = re.compile(rf"=[{_BLANKS}]*[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
 """What is written so that Excel takes it for a text; Word bends the quotes."""
 
 _PLACEHOLDERS = frozenset(
-    {"0", "-", "--", "---", ".", "?", "x", "n/a", "na", "n.a.", "n.a", "none", "null", "nil", "nan"}
+    {
+        "0",
+        "-",
+        "--",
+        "---",
+        ".",
+        "?",
+        "x",
+        "n/a",
+        "na",
+        "n.a.",
+        "n.a",
+        "none",
+        "null",
+        "nil",
+        "nan",
+        "\\n",
+    }
     | {"undefined", "unknown", "tbd", "(blank)"}
 )
 
@@ -156,8 +174,8 @@ def _parse_text(text: str, *, lenient: bool) -> ParsedId:
     lowered = _lowered(bare)
     if not lowered:
         return MissingId()
-    if _is_uuid(lowered):
-        return ValidId(_hyphenate(lowered))
+    if _is_uuid(whole := lowered.translate(_WITHOUT_BLANKS)):
+        return ValidId(_hyphenate(whole))
     if lenient and _LIKE_CANONICAL.fullmatch(lowered):
         return ValidId(bare[-len(lowered) :])
     return _search_text(bare, lowered)
@@ -190,7 +208,7 @@ def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str, str]:
         inside = "several UUIDs" if uuids_inside > 1 else "more than the UUID"
         return IdKind.SEVERAL, f"holds {inside}", ""
     if lowered in _PLACEHOLDERS:
-        return IdKind.PLACEHOLDER, "stands for an empty cell, it is not an ID", ""
+        return IdKind.PLACEHOLDER, "is a placeholder for an empty cell", ""
     for kind, pattern, words in _COMPILED_CAUSES:
         if pattern.fullmatch(lowered):
             return kind, words, ""

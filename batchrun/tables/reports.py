@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,7 +17,7 @@ from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import is_known_name, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -71,12 +71,14 @@ _FOOTER = re.compile(
     r"(copyright\b|©|\(c\)).*\d{4}.*|.*\ball rights reserved\b.*|confidential\W*"
     r"|confidential information\b.*|.*\bdo not distribute\b.*|.*\bconfidential and proprietary\b.*"
     r"|(generated|exported|created|printed) (by|on|from)\b.*|report (generated|run|created)\b.*"
-    r"|page \d+( of \d+)?|vertraulich\W*|.*\balle rechte vorbehalten\b.*|erstellt (von|am)\b.*"
+    r"|page \d+( of \d+)?|\(?\d[\d.,]* (rows?|records?)\b.{0,40}"
+    r"|vertraulich\W*|.*\balle rechte vorbehalten\b.*|erstellt (von|am)\b.*"
     r"|confidentiel\W*|.*\btous droits réservés\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 
 
+_RULE = re.compile(r"[-=+_|: ]{3,}")
 _CUT_OFF_ID = re.compile(r"(?=.*\d)[0-9a-f]{8}-?[0-9a-f-]{8,}", re.IGNORECASE)
 
 
@@ -117,14 +119,13 @@ def find_header(
     """
     fills = [sum(map(is_filled, row)) for row in rows]
     index, doubt = 0, ""
-    later = _wider_header(rows, fills)
-    if later is not None:
-        if max(fills[:later]) <= max(2, fills[later] // 2):
-            index = later
-        else:
-            doubt = header_doubt(lines[0], lines[later])
+    later, is_certain = _later_header(rows, fills)
+    if later and (is_certain or max(fills[:later]) <= max(2, fills[later] // 2)):
+        index = later
+    elif later:
+        doubt = header_doubt(lines[0], lines[later])
     first, last = _header_extent(lines, rows, index, merged)
-    if later is not None and first <= later <= last:
+    if first <= later <= last:
         doubt = ""
     return Header(last, last - first + 1, tuple(range(first)), doubt)
 
@@ -137,29 +138,41 @@ def header_doubt(taken: int | None, other: int) -> str:
     )
 
 
-def _wider_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> int | None:
-    """The first row below the first one that looks like a header of more columns, if any.
+def _later_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> tuple[int, bool]:
+    """The first row below the first one that looks like a header, and whether it is certain.
 
-    One that names an ID column need not be wider than a pair between the title and it, such as a
-    report's date.
+    It is certain where it names a column of IDs and no row above holds one. Others have more
+    columns than all rows above. 0 where there is none.
     """
     if any(is_known_name(cell) for cell in rows[0]):
-        return None
+        return 0, False
     narrow_first = fills[0] < 0.6 * statistics.median(fills[1:31] or [0])
-    for index in range(1, len(rows)):
-        widest, below = max(fills[:index]), fills[index + 1 : index + 31]
-        known = any(is_known_name(cell) for cell in rows[index])
-        as_wide = narrow_first and known and fills[index] == widest
-        wide = fills[index] > widest or (as_wide and not any(map(holds_id, rows[:index])))
-        if fills[index] < 2 or not (wide and below):
+    first_ids = next((at for at, row in enumerate(rows) if holds_id(row)), len(rows))
+    for index in range(1, first_ids):
+        if _names_ids_below(rows[index], rows[index + 1 : index + 31]):
+            return index, True
+    for index in range(1, first_ids):
+        below = fills[index + 1 : index + 31]
+        if fills[index] < 2 or fills[index] <= max(fills[:index]) or not below:
             continue
         if fills[index] < 0.6 * statistics.median(below):
             continue
         if not all(_is_label(cell) for cell in rows[index] if is_filled(cell)):
             continue
+        known = any(is_known_name(cell) for cell in rows[index])
         if known or (narrow_first and _contrasts(rows[index], rows[index + 1 : index + 31])):
-            return index
-    return None
+            return index, False
+    return 0, False
+
+
+def _names_ids_below(header: Sequence[Cell], below: Sequence[Sequence[Cell]]) -> bool:
+    """Whether a row has the name of an ID column above a column of IDs."""
+    for column, name in enumerate(header):
+        if is_known_name(name):
+            cells = [row[column] for row in below if column < len(row) and is_filled(row[column])]
+            if sum(map(_is_id, cells)) * 2 > len(cells):
+                return True
+    return False
 
 
 def _contrasts(header: Sequence[Cell], below: Sequence[Sequence[Cell]]) -> bool:
@@ -275,35 +288,21 @@ def join_header(
 class Aside:
     """Rows set aside, by what they are, and rows that stay in doubt: positions in the list."""
 
-    footers: list[int]
-    totals: list[int]
-    groups: list[int]
-    headers: list[int]
-    doubtful: list[int]
-    unticked: list[int]
+    kinds: dict[str, list[int]]
+    doubtful: list[int] = field(default_factory=list)
 
     @property
     def positions(self) -> set[int]:
         """All rows set aside."""
-        return {*self.footers, *self.totals, *self.groups, *self.headers, *self.unticked}
+        return {at for positions in self.kinds.values() for at in positions}
 
     def notices(self, lines: Lines, columns: Cells) -> list[str]:
         """Say what was set aside and where."""
-        kinds = (
-            ("repeated header", self.headers),
-            ("group row", self.groups),
-            ("subtotal or total", self.totals),
-            ("footer line", self.footers),
-        )
         said = [
             set_aside_notice(kind, [(int(lines[at]), _first_text(columns, at)) for at in positions])
-            for kind, positions in kinds
+            for kind, positions in self.kinds.items()
             if positions
         ]
-        if self.unticked:
-            rows = "1 row holds" if len(self.unticked) == 1 else f"{len(self.unticked):,} rows hold"
-            places = _places([int(lines[at]) for at in self.unticked])
-            said.append(f"{rows} nothing but FALSE, as unticked boxes do: skipped ({places})")
         if self.doubtful:
             places = _places([int(lines[at]) for at in self.doubtful])
             rows = "1 row looks" if len(self.doubtful) == 1 else f"{len(self.doubtful):,} rows look"
@@ -321,10 +320,10 @@ def set_aside_notice(kind: str, found: Sequence[tuple[int, str]]) -> str:
 
 
 def _plural(kind: str) -> str:
-    return {
-        "subtotal or total": "subtotals and totals",
-        "line above the header": "lines above the header",
-    }.get(kind, f"{kind}s")
+    if kind == "subtotal or total":
+        return "subtotals and totals"
+    noun, *rest = kind.split(" ", 1)
+    return " ".join([f"{noun}s", *rest]) if noun in {"line", "row", "title"} else f"{kind}s"
 
 
 def _places(lines: Sequence[int]) -> str:
@@ -365,26 +364,60 @@ def find_aside(
         odd: What `find_odd_cells` gives.
         report: Whether there were lines above the header.
     """
-    count = len(columns[0])
     without_ids = _rows_without_ids(columns, odd)
-    aside = Aside(
-        _footers(columns, after_blank), [], [], _repeated(header, columns, without_ids), [],
-        [at for at in without_ids if _unticked(_row(columns, at))],
-    )  # fmt: skip
-    end = count - len(aside.footers)
-    tail = range(max(0, end - 3), end)
-    marked = any(_kind(_row(columns, at)) == "total" for at in tail)
-    if not (report or marked or aside.footers):
+    repeated = _repeated(header, columns, without_ids)
+    footers = _footers(columns, after_blank)
+    groups: list[int] = []
+    totals: list[int] = []
+    aside = Aside({
+        "repeated header": repeated,
+        "title above a repeated header": _titles(columns, repeated, set(without_ids)),
+        "group row": groups,
+        "subtotal or total": totals,
+        "footer line": footers,
+        "line of dashes": [at for at in without_ids if _all(_is_rule, columns, at)],
+        "row of unticked boxes": [at for at in without_ids if _all(_is_unticked, columns, at)],
+    })  # fmt: skip
+    end = len(columns[0]) - len(footers)
+    marked = any(_kind(_row(columns, at)) == "total" for at in range(max(0, end - 3), end))
+    if not (report or marked or footers):
         return aside
+    named = aside.positions
     for at, cells in enumerate(islice(zip(*columns, strict=True), end)):
         match _kind([cell for cell in cells if is_filled(cell)]):
             case "total":
-                aside.totals.append(at)
+                totals.append(at)
             case "group":
-                aside.groups.append(at)
-            case "doubtful":
+                groups.append(at)
+            case "doubtful" if at not in named:
                 aside.doubtful.append(at)
     return aside
+
+
+def _all(is_such: Callable[[Cell], bool], columns: Cells, at: int) -> bool:
+    """Whether all that a row holds is such."""
+    filled = _row(columns, at)
+    return bool(filled) and all(map(is_such, filled))
+
+
+def _is_unticked(cell: Cell) -> bool:
+    return cell is False or cell in {"FALSE", "false"}
+
+
+def _is_rule(cell: Cell) -> bool:
+    """Whether a cell is part of the line that programs print below a header."""
+    return isinstance(cell, str) and _RULE.fullmatch(cell.strip()) is not None
+
+
+def _titles(columns: Cells, repeated: Sequence[int], without_ids: set[int]) -> list[int]:
+    """The rows of one cell each right above repeated headers."""
+    found = []
+    for at in repeated:
+        above = at - 1
+        while above in without_ids and len(row := _row(columns, above)) == 1 and _is_label(row[0]):
+            found.append(above)
+            above -= 1
+    return sorted(found)
 
 
 def _row(columns: Cells, at: int) -> list[Cell]:
@@ -455,7 +488,9 @@ def find_odd_cells(columns: Cells) -> list[OddCells]:
             [
                 at
                 for at, cell in enumerate(column)
-                if not (isinstance(cell, str) and len(cell) == UUID_LENGTH)
+                if not (
+                    isinstance(cell, str) and len(cell) == UUID_LENGTH and cell[8] == "-" != cell[0]
+                )
             ],
         )
         for column in holders
@@ -471,10 +506,6 @@ def _rows_without_ids(columns: Cells, odd: Sequence[OddCells]) -> list[int]:
 
 
 UUID_LENGTH = 36
-
-
-def _unticked(filled: Sequence[Cell]) -> bool:
-    return bool(filled) and all(cell is False or cell in {"FALSE", "false"} for cell in filled)
 
 
 def _repeated(header: Sequence[str], columns: Cells, without_ids: Sequence[int]) -> list[int]:
@@ -518,8 +549,14 @@ def find_second_header(
     """
     names = {normalise(name) for name in header} - {""}
     without_ids = [at for at in _rows_without_ids(columns, odd) if at not in aside]
+    known = {number for number, name in enumerate(header) if is_known_name(name)}
     first = next(
-        (at for at in without_ids if _is_second(at, names, columns, after_blank, aside)), None
+        (
+            at
+            for at in without_ids
+            if _is_second(at, names, known, columns, after_blank=after_blank, aside=aside)
+        ),
+        None,
     )
     beside = _named_beside(odd, aside)
     if beside is not None and (first is None or beside < first):
@@ -554,7 +591,13 @@ def _named_beside(odd: Sequence[OddCells], aside: set[int]) -> int | None:
 
 
 def _is_second(
-    at: int, names: set[str], columns: Cells, after_blank: set[int], aside: set[int]
+    at: int,
+    names: set[str],
+    known: set[int],
+    columns: Cells,
+    *,
+    after_blank: set[int],
+    aside: set[int],
 ) -> bool:
     labels = [column[at] for column in columns]
     if not any(map(_is_label, labels)):
@@ -566,13 +609,16 @@ def _is_second(
         return False
     if not all(_may_name_ids(labels[column]) for column in below):
         return False
+    above = _id_columns(columns, range(at - 1, -1, -1), aside)
+    if not above and at not in after_blank and known & below:
+        return False  # it tells more of the columns, such as their types
     return (
         any(_normalised(cell) in names for cell in labels if is_filled(cell))
         or _names_columns(labels)
         or any(_NAMES_IDS.search(str(labels[column])) for column in below)
         or _contrasts_with_rows(at, columns, aside)
         or at in after_blank
-        or bool(below - _id_columns(columns, range(at - 1, -1, -1), aside))
+        or bool(below - above)
     )
 
 

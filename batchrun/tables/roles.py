@@ -504,7 +504,7 @@ def _ask_for_any(
     lenient: bool,
 ) -> tuple[Role, int]:
     """No column is named like an ID and holds UUIDs: those that hold some are the candidates."""
-    hint = f"Say which it is with {' or '.join(OPTIONS[role] for role in wanted)}."
+    hint = f"Choose it with {' or '.join(OPTIONS[role] for role in wanted)}."
     kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:
         like = [column for role in wanted for column in _named_like(table, role)]
@@ -552,8 +552,8 @@ def _header_hint(table: Table) -> str:
     if line is None:
         return ""
     return _doubt_hint(table) or (
-        f" The names are those of line {line}: --header-row names another line,"
-        f" --no-header reads a list without names."
+        f" The column names are taken from line {line}. If they are in another line, add"
+        " --header-row; if there are none, add --no-header."
     )
 
 

@@ -110,11 +110,7 @@ def choose_sheet(
     if not with_cells:
         hint = f"Name a hidden sheet: {_listed(hidden)}." if hidden else "Export the list again."
         raise InputError(f"{name} has no visible sheet that holds anything.", hint)
-    first, *others = with_cells
-    own = next((each for each in others if each.name == "Results"), None)
-    if first.name == "Overview" and own is not None:  # a workbook that batchrun wrote
-        return own, []
-    return first, others
+    return with_cells[0], with_cells[1:]
 
 
 def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: str) -> Sheet:
@@ -151,6 +147,35 @@ def column_letters(number: int) -> str:
         number, rest = divmod(number - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
+
+
+_DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
+"""Built-in formats of dates and times (ECMA-376 18.8.30)."""
+
+
+def style_kinds(
+    styles: Iterable[int], codes: Mapping[int, str]
+) -> tuple[dict[int, str], frozenset[int]]:
+    """The cell styles with leading zeros and their formats, and those of dates and times.
+
+    Args:
+        styles: Number of the format of each style.
+        codes: The formats that are not built in, by their numbers.
+    """
+    zeros: dict[int, str] = {}
+    dates = set()
+    for style, number in enumerate(styles):
+        code = codes.get(number, "")
+        if zero := leading_zeros(code):
+            zeros[style] = zero
+        elif number in _DATE_IDS or _is_date(code):
+            dates.add(style)
+    return zeros, frozenset(dates)
+
+
+def _is_date(code: str) -> bool:
+    bare = re.sub(r"\\.|\"[^\"]*\"|\[(?!h|m|s)[^\]]*\]", "", code.split(";", maxsplit=1)[0].lower())
+    return "general" not in bare and bool(re.search("[dmyhs]", bare))
 
 
 _LITERAL = re.compile(r"\\(.)|\"([^\"]*)\"|[_*].")

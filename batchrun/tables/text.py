@@ -25,8 +25,7 @@ from batchrun.tables.encoding import (
     named_encoding,
     survey,
 )
-from batchrun.tables.ids import MissingId, ValidId, parse_id
-from batchrun.tables.roles import is_known_name
+from batchrun.tables.ids import ValidId, parse_id
 from batchrun.tables.sheets import BLOCK_ROWS
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ class Dialect:
         literal: Whether quotes are text like any other.
         spaced: Whether white space may stand between quotes and delimiters.
         quote: What is put around fields.
+        wrapped: Whether quotes are put around whole records, too.
     """
 
     delimiter: str
@@ -70,14 +70,33 @@ class Dialect:
     literal: bool = False
     spaced: bool = False
     quote: str = '"'
+    wrapped: bool = False
 
     def reader(self, lines: Iterable[str]) -> Any:
         """What tells the records of these lines apart."""
+        if self.wrapped:
+            return _WrappedReader(lines, replace(self, wrapped=False))
         if self.literal:
             return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
         if self.spaced:
             return _SpacedReader(lines, self.delimiter, self.quote)
         return csv.reader(lines, delimiter=self.delimiter, strict=True, quotechar=self.quote)
+
+
+class _WrappedReader:
+    """Reads records that some program took for one field each, and quoted once more."""
+
+    def __init__(self, lines: Iterable[str], dialect: Dialect) -> None:
+        self._records = csv.reader(lines, strict=True)
+        self._dialect = dialect
+
+    @property
+    def line_num(self) -> int:
+        return self._records.line_num
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for record in self._records:
+            yield next(self._dialect.reader(record), [])
 
 
 class _SpacedReader:
@@ -152,19 +171,36 @@ def detect_dialect(sample: str) -> Dialect:
     if declared:
         return Dialect(declared[1], declared=True)
     samples = {delimiter: _sample_records(sample, delimiter) for delimiter in DELIMITERS}
+    ids = {delimiter: _rows_with_ids(records) for delimiter, records in samples.items()}
+    most = [delimiter for delimiter in samples if ids[delimiter] == max(ids.values())]
+    if len(most) == 1:
+        return Dialect(most[0])
+    samples = {delimiter: samples[delimiter] for delimiter in most}
     widths = {delimiter: list(map(len, records)) for delimiter, records in samples.items()}
     scores = {
         delimiter: (counts.count(counts[0]), counts[0], delimiter != ",")
         for delimiter, counts in widths.items()
         if counts and counts[0] > 1
     }
-    below = _below_preamble(widths) or _below_title(samples)
+    below = _below_preamble(widths)
     if below is not None and (not scores or max(scores.values())[0] < below[1]):
         return Dialect(below[0])
     if scores:
-        return Dialect(max(scores, key=lambda each: (_rows_with_ids(samples[each]), scores[each])))
+        return Dialect(max(scores, key=lambda each: scores[each]))
+    if sample.startswith('"') and (wrapped := _wrapped(samples[most[0]])) is not None:
+        return wrapped
     unused = (delimiter for delimiter, counts in widths.items() if set(counts) == {1})
     return Dialect(next(unused, ","))
+
+
+def _wrapped(records: Sequence[Sequence[str]]) -> Dialect | None:
+    """How records are written that are one field each; ``None`` where they are no records."""
+    inner = detect_dialect("\n".join(field for [field] in records))
+    found: list[list[str]] = []
+    with suppress(csv.Error):
+        found += [next(inner.reader([field]), []) for [field] in records]
+    is_table = len(set(map(len, found))) == 1 and len(found[0]) > 1 and _rows_with_ids(found)
+    return replace(inner, wrapped=True) if is_table and not inner.wrapped else None
 
 
 def _rows_with_ids(records: Sequence[Sequence[str]]) -> int:
@@ -185,40 +221,6 @@ def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
         return None
     best = max(found, key=lambda delimiter: found[delimiter])
     return best, found[best][0]
-
-
-def _below_title(samples: Mapping[str, list[list[str]]]) -> tuple[str, int] | None:
-    """The delimiter of a table of two columns below a title, and its rows.
-
-    Names such as ``Doe, John`` look like one too: only what shows itself a list of IDs is.
-    """
-    for delimiter in sorted(samples, key=lambda each: each == ","):
-        records = samples[delimiter]
-        start = next((at for at, record in enumerate(records) if len(record) > 1), 0)
-        table = records[start:]
-        titles = [cell for record in records[:start] for cell in record]
-        steady = len({len(record) for record in table}) == 1
-        if start and steady and not any(map(_names_or_is_id, titles)) and _lists_ids(table):
-            return delimiter, len(table)
-    return None
-
-
-def _names_or_is_id(cell: str) -> bool:
-    return is_known_name(cell) or isinstance(parse_id(cell), ValidId)
-
-
-def _lists_ids(table: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row names an ID column, or one is below it; IDs are in no header."""
-    header, *rows = table
-    if not rows or any(isinstance(parse_id(cell), ValidId) for cell in header):
-        return False
-    return any(map(is_known_name, header)) or any(map(_mostly_ids, zip(*rows, strict=True)))
-
-
-def _mostly_ids(column: Sequence[str]) -> bool:
-    parsed = [parse_id(cell) for cell in column]
-    filled = [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
-    return sum(filled) * 2 > len(filled)
 
 
 def _sample_records(sample: str, delimiter: str) -> list[list[str]]:

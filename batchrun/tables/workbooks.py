@@ -122,7 +122,7 @@ def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
     if not first.ids and len(with_ids) > 1:
         raise InputError(
             f"{name}: the first sheet, {first.name}, holds no IDs; several others do: {listed}.",
-            f"Say which one to read, such as --sheet {quoted_command(with_ids[0].name)}.",
+            f"Choose the one to read, such as --sheet {quoted_command(with_ids[0].name)}.",
         )
     if not first.ids and with_ids:
         [chosen] = with_ids
@@ -187,9 +187,7 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
         how = "filtered out" if traits.filtered else "hidden"
         rows = _counted(len(traits.hidden_rows), "row is", "rows are")
         fate = (
-            "and left out"
-            if visible_only
-            else "and read all the same; --visible-only leaves out such rows"
+            "and left out" if visible_only else "and read too; --visible-only leaves such rows out"
         )
         notices.append(f"{rows} {how} {fate}")
     if traits.hidden_columns:

@@ -254,6 +254,8 @@ class _Pages:
     def start(self, request: Request) -> Response:
         """The first screen: a key, or the sandbox."""
         del request
+        if self._workspace.sandbox:
+            return RedirectResponse("/", 303)
         return self._start_page(200, None)
 
     def _start_page(self, status: int, error: BatchrunError | None) -> Response:
@@ -277,6 +279,9 @@ class _Pages:
         try:
             if not key:
                 raise UsageError("No key was given.", "Paste the key, then continue.")
+            if self._workspace.sandbox:  # began in another tab meanwhile
+                await run_in_threadpool(self._workspace.leave_sandbox)
+                settings = self._workspace.settings
             address = await run_in_threadpool(address_for, DEFAULT_PROFILE, settings)
             await log_in(key, address, DEFAULT_PROFILE, timeout_seconds=settings.timeout_seconds)
         except BatchrunError as error:
@@ -318,9 +323,8 @@ class _Pages:
         values = self._home()
         html = self._render("_batches.html", **values)
         version = str(hash(html))
-        if request.query_params.get("since") == version:
-            return JSONResponse({"version": version})
-        return JSONResponse({"version": version, "phase": "home", "parts": {"batches": html}})
+        parts = {} if request.query_params.get("since") == version else {"batches": html}
+        return JSONResponse({"version": version, "phase": "home", "parts": parts})
 
     # lists
 

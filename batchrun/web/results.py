@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from functools import lru_cache
 from itertools import count, islice
@@ -15,7 +14,7 @@ from batchrun.workbook.cells import EXCEL
 from batchrun.workbook.columns import TableSurvey, moment_of, name_columns, name_of
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
-from batchrun.workbook.markdown import without_markup
+from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import number_as_shown, number_format, titles_of
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 PILOT_FIELDS = 8
 TABLE_COLUMNS = 3
-
-_HEADING = re.compile(r"\A#+ .*\n+(?=\S)")
 
 
 class Fields:
@@ -115,7 +112,7 @@ class Fields:
 
 @lru_cache(512)  # a screen shows the same rows each second while a batch runs
 def _plain(text: str) -> str:
-    return visible(without_markup(_HEADING.sub("", text)).strip())
+    return visible(without_heading(text).strip())
 
 
 def _is_reference(path: Path) -> bool:

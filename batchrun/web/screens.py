@@ -329,6 +329,8 @@ def home_of(workspace: Workspace) -> Home:
         if (state := workspace.states.get(one.id)) is not None
         and state.error is not None
         and state.read is None
+        and not state.sheets  # one of them can be chosen
+        and not state.is_results
     }
     return Home(
         tuple(waiting), tuple(decisions), tuple(running), tuple(earlier), frozenset(unusable)

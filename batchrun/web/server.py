@@ -76,7 +76,7 @@ def serve(
         lock = FileLock(folder / "page.lock").acquire(timeout=0)
     except Timeout:
         address = _address_of_running(folder)
-        say(f"batchrun web runs already. Open it here (once): {address}")
+        say(f"batchrun web is already running. This address works once: {address}")
         if open_browser:
             webbrowser.open(address)
         return
@@ -95,7 +95,8 @@ def serve(
             _terminated_like_interrupted(),
         ):
             address = session.new_address()
-            say(f"batchrun is ready: {address}\nThe address opens once. Ctrl-C stops batchrun.")
+            say(f"batchrun is ready: {address}")
+            say("The address works once. Press Ctrl-C to stop batchrun.")
             if open_browser:
                 webbrowser.open(address)
             _until_stopped(workspace, server, say)
@@ -212,7 +213,7 @@ def _address_of_running(folder: Path) -> str:
         answer.raise_for_status()
     except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError) as error:
         raise UsageError(
-            "batchrun web runs already for this journal, but does not answer.",
+            "batchrun web is already running for this journal, but does not answer.",
             "Stop the other one with Ctrl-C, then start it again.",
         ) from error
     return answer.text

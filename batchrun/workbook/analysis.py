@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.workbook.cells import LARGEST_NUMBER
-from batchrun.workbook.markdown import without_markup
+from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
 
 if TYPE_CHECKING:
@@ -191,8 +191,8 @@ class Analysis:
         if full and (rank, -number) < (self._best[0].rank, self._best[0].order):
             return
         found = None if self.why is None else flat.values.get(self.why.path)
-        text = "" if found is None else without_markup(str(found)).strip().partition("\n")[0]
-        entry = Best(rank, -number, name, value, text)
+        text = "" if found is None else without_heading(str(found))
+        entry = Best(rank, -number, name, value, " ".join(text.split()))
         if full:
             heapq.heapreplace(self._best, entry)
         else:

@@ -31,7 +31,7 @@ ORDER = (
 )
 SHEET_ROW = "row in Results"
 """The title of a column that says where a row is, if that is not its line in the list."""
-MOST_LINES_OF_ADVICE = 5
+MOST_LINES_OF_ADVICE = 8
 MOST_GROUPED = 20_000
 """Rows that are sorted by their reasons in memory; with more, they are sorted by outcome only."""
 

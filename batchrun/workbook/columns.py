@@ -66,11 +66,12 @@ class ColumnSurvey:
         varied: Whether there are two different values.
         decimals: Digits after the point that a number has at most, of the first that are seen.
         items: Cells that list plain values, one a line.
+        beyond_one: Whether a number that is not whole is above 1 or below -1.
     """
 
     __slots__ = (
-        "_moments", "decimals", "example", "filled", "items", "kinds", "largest", "nulls",
-        "spaced", "varied", "width",
+        "_moments", "beyond_one", "decimals", "example", "filled", "items", "kinds", "largest",
+        "nulls", "spaced", "varied", "width",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -84,6 +85,7 @@ class ColumnSurvey:
         self.varied = False
         self.decimals = 0
         self.items = 0
+        self.beyond_one = False
         self._moments: set[Moments] | None = set()
 
     @property
@@ -110,8 +112,9 @@ class ColumnSurvey:
             return
         if isinstance(value, int):
             self.largest = max(self.largest, abs(value))
-        elif kind is float and self.filled <= DECIMALS_SEEN:
-            digits = repr(value).partition(".")[2]
+        elif isinstance(value, float):
+            self.beyond_one = self.beyond_one or not -1 <= value <= 1
+            digits = repr(value).partition(".")[2] if self.filled <= DECIMALS_SEEN else ""
             if digits.isdigit() and digits != "0":
                 self.decimals = max(self.decimals, len(digits))
         if self.width < 20:
@@ -129,6 +132,15 @@ class ColumnSurvey:
                 self._moments = None
             else:
                 self._moments.add(found[0])
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether it holds numbers between -1 and 1 that are not all whole."""
+        return (
+            self.kinds <= {int, float}
+            and self.decimals > 0
+            and not (self.beyond_one or self.largest > 1)
+        )
 
     def type_name(self, *, turned: bool) -> str:
         """What the column holds, in plain words; ``turned`` if texts are turned into moments."""

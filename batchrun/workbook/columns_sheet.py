@@ -13,12 +13,12 @@ from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, Audience
 from batchrun.workbook.sheets import TableColumn, TableSheets
 from batchrun.workbook.styles import ColumnKind
+from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrun.model import Cell
-    from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.layout import Layout, ResultColumn
     from batchrun.workbook.sheets import Book
 
@@ -79,11 +79,11 @@ class ColumnsSheet:
         """
         layout = self._layout
         own = list(zip(layout.original, layout.original_surveys, strict=True))
-        by_title = {column.title: column for column in layout.results}
+        by_title = {column.head: column for column in layout.results}
         for position, column in enumerate(self._shown, 1):
             if not self._with_paths and column.title in _TECHNICAL and position > len(own):
                 continue
-            letter, survey, kind, path = get_column_letter(position), None, "", None
+            letter, survey, kind, path, code = get_column_letter(position), None, "", None, ""
             if position <= len(own):
                 survey, source, what = own[position - 1][1], "your list", "unchanged"
                 kind = survey.type_name(turned=False)
@@ -93,28 +93,18 @@ class ColumnsSheet:
             elif (found := by_title.get(column.title)) is not None:
                 survey, source, what = found.survey, "the results", _what(found, layout)
                 kind, path = survey.type_name(turned=True), dotted(found.path)
+                code = number_format(found.path, survey)
             else:
                 source, kind = "the results", "text"
                 what = "results that have no column, because Excel has no more"
                 assert column.title == MORE
-            self._append(
-                [letter, column.title or "(blank)", source, what], path, kind, survey, rows
-            )
-
-    def _append(
-        self,
-        leading: list[Cell],
-        path: str | None,
-        kind: str,
-        survey: ColumnSurvey | None,
-        rows: int,
-    ) -> None:
-        counted: list[Cell] = [None, None, None]
-        if survey is not None:
-            share = survey.filled / rows if rows else None
-            counted = [survey.filled, share, shown(survey.example)]
-        paths = [path] if self._with_paths else []
-        self._sheets.append([*leading, *paths, kind, *counted])
+            line: list[Cell] = [letter, column.title or "(blank)", source, what]
+            line += [*([path] if self._with_paths else []), kind]
+            example = None if survey is None else shown(survey.example)
+            if survey is not None:
+                line += [survey.filled, survey.filled / rows if rows else None, example]
+            is_number = isinstance(example, (int, float)) and not isinstance(example, bool)
+            self._sheets.append(line, None, ("",) * (len(line) - 1) + (code,) if is_number else ())
 
 
 def _what(column: ResultColumn, layout: Layout) -> str:
@@ -125,5 +115,5 @@ def _what(column: ResultColumn, layout: Layout) -> str:
     if column.aside:
         notes.append(f"{column.aside}; folded away at the end")
     elif column.survey.nulls and not column.counts:
-        notes.append(f"sent empty (null) {plural(column.survey.nulls, 'time')}")
+        notes.append(f"empty in {plural(column.survey.nulls, 'result')}")
     return "; ".join(notes) or "a value of the result"

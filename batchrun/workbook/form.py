@@ -49,9 +49,9 @@ class Form:
         write_every_seconds: How often a running batch writes what it has; ``None`` for not.
         raw_text: Keep the markup of texts in Markdown, which people otherwise don't see.
         audience: Who a workbook is for; ``None`` for operators.
-        compare: What the results are compared with: the id of an earlier batch, ``"auto"`` for the
-            newest earlier batch of the same workflow that has a result for the same company or
-            contact, ``"off"`` for nothing; ``None`` for ``"auto"``.
+        compare: What the results are compared with: the id of an earlier batch, ``"auto"`` for
+            each row's newest result in earlier batches of the same workflow, ``"off"`` for
+            nothing; ``None`` for ``"auto"``.
         only: Write the list again, with only the rows that have these outcomes and the reason;
             ``None`` for the results of all rows.
         rows_per_file: The most rows in a workbook, which is split into several files beyond them;

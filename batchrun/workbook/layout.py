@@ -101,6 +101,12 @@ class ResultColumn:
         """Note what decides about each value."""
         object.__setattr__(self, "as_sent", self.moments is None and not self.counts)
 
+    @property
+    def head(self) -> str:
+        """The title over its cells, which have no zone."""
+        says_zone = self.moments is not Moments.UTC or "UTC" in self.title
+        return self.title if says_zone else f"{self.title} (UTC)"
+
     def value(self, flat: Flat) -> Cell:
         """Its value in a flattened result."""
         value = flat.values.get(self.path)

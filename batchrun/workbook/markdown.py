@@ -31,7 +31,7 @@ so a text of nothing else takes quadratic time; no real report comes near this n
 _MAY_BE_MARKDOWN = re.compile(
     r"\*[^\s*]|\*\*|(?<!\w)_|~~|\]\("
     r"|^ {0,3}(?:#{1,6}[ \t]|```|~~~|>|[-*+][ \t]|\d{1,9}[.)][ \t])"
-    r"|^[ \t|:-]{0,200}-[ \t|:-]{0,200}$",
+    r"|^[ \t|:-]{0,200}-[ \t|:-]{0,200}$|^={3,} *$",
     re.MULTILINE,
 )
 _ORDERED = re.compile(r"\d{1,9}[.)]")
@@ -227,15 +227,24 @@ def without_markup(text: str) -> str:
     return text if rich is None else str(rich)
 
 
+_HEADING = re.compile(r"\A#+ .*\n+(?=\S)")
+
+
+def without_heading(text: str) -> str:
+    """The same, and without the heading that it begins with."""
+    return without_markup(_HEADING.sub("", text))
+
+
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt  # slow to import, and needed only where there is Markdown
 
-    parser = MarkdownIt("commonmark", {"html": False})
+    parser = MarkdownIt("commonmark")
     parser.enable(["table", "strikethrough"])
-    # Lines that begin with four spaces or stand over "---" are more often plain text than Markdown.
-    parser.disable(["code", "lheading", "reference", "html_block", "html_inline"])
+    # Lines that begin with four spaces are more often plain text than Markdown.
+    parser.disable(["code", "reference", "html_block"])
     parser.inline.ruler.at("emphasis", _emphasis)
+    parser.parse("a")  # it compiles its rules at first use, and two threads at once would break it
     return parser
 
 
@@ -252,6 +261,8 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     neighbors = state.src[max(state.pos - 1, 0) : state.pos] + state.src[end : end + 1]
     if scanned.length < 2 or any(sign.isdigit() for sign in neighbors):
         scanned = whole_words
+    if marker == "_" and re.match(r"[.(/]\w", state.src[end:]):  # __init__.py
+        scanned = whole_words._replace(can_close=False)
     for _ in range(scanned.length):
         token = state.push("text", "", 0)
         token.content = marker
@@ -275,6 +286,9 @@ def _is_markdown(tokens: Sequence[Token]) -> bool:
     lines = max((token.map[1] for token in tokens if token.map), default=0)
     for token in tokens:
         match token.type:
+            case "heading_open" if token.markup in {"=", "-"}:  # over a line of "===" or "---"
+                if token.markup == "=" and token.map and lines > token.map[1]:
+                    return True
             case "heading_open" if token.markup != "#" or lines > 1:  # "# of employees"
                 return True
             case "fence" | "table_open":
@@ -322,6 +336,9 @@ def _only_link(tokens: Sequence[Token]) -> RichText | None:
     address = str(inline[0].attrs.get("href", ""))
     rich = RichText.of(_inline_runs(inline[1:-1], PLAIN), address)
     return rich if rich.runs and is_address(address) else None
+
+
+_TASKS = {"[ ] ": "☐", "[x] ": "☑", "[X] ": "☑"}
 
 
 @dataclass(slots=True)
@@ -391,9 +408,22 @@ class _Writer:
             self.mark = ""
 
     def _write_inline(self, token: Token, style: Style) -> None:
+        first = token.children[0] if token.children else token
+        if self.runs and self.runs[-1].text.endswith("• ") and first.content[:4] in _TASKS:
+            bullet = self.runs.pop().text
+            self.runs.append(Run(f"{bullet[:-2]}{_TASKS[first.content[:4]]} "))
+            first.content = first.content[4:]
         indent = "\n" + "   " * len(self.lists)
         for run in _inline_runs(token.children or (), style):
             self.runs.append(Run(run.text.replace("\n", indent), run.style))
+
+
+_TAGS = {
+    "b": "bold", "strong": "bold", "i": "italic", "em": "italic", "s": "strike", "del": "strike",
+    "br": "", "u": "", "p": "", "span": "", "sub": "", "sup": "", "mark": "", "small": "",
+}  # fmt: skip
+"""HTML that Markdown often has, and the style it stands for; any other stays as it is."""
+_TAG = re.compile(rf"<(?P<end>/)?(?P<name>{'|'.join(_TAGS)})\s*/?>", re.IGNORECASE)
 
 
 def _inline_runs(tokens: Sequence[Token], style: Style) -> Iterator[Run]:
@@ -401,13 +431,13 @@ def _inline_runs(tokens: Sequence[Token], style: Style) -> Iterator[Run]:
     opened: list[str] = []
     links: list[tuple[str, list[str]]] = []
     for token in tokens:
-        name = token.type.removesuffix("_open").removesuffix("_close")
+        tag = _TAG.fullmatch(token.content) if token.type == "html_inline" else None
+        name = _TAGS[tag["name"].lower()] if tag else _STYLES.get(token.type.rpartition("_")[0])
         text = ""
-        if name in _STYLES:
-            if token.nesting > 0:
-                opened.append(_STYLES[name])
-            else:
-                opened.remove(_STYLES[name])
+        if name and (tag["end"] if tag else token.nesting < 0):
+            opened = [each for each in opened if each != name]
+        elif name:
+            opened.append(name)
         elif token.type == "link_open":
             links.append((str(token.attrs.get("href", "")), []))
         elif token.type == "link_close":
@@ -415,8 +445,8 @@ def _inline_runs(tokens: Sequence[Token], style: Style) -> Iterator[Run]:
             text = _address_after("".join(texts), address)
         elif token.type == "image":
             text = token.content + _address_after(token.content, str(token.attrs.get("src", "")))
-        elif token.type in {"softbreak", "hardbreak"}:
-            text = "\n"
+        elif tag or token.type in {"softbreak", "hardbreak"}:
+            text = "\n" if tag is None or tag["name"].lower() == "br" else ""
         else:
             text = token.content
         if text:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
 
 STATUS, EXECUTION = STATUS_COLUMNS[0], "execution id"
+ENOUGH_COLUMNS = 4
+"""Of ours, by which results are known that lost some; a list seldom has as many of these names."""
 MENTION = "batchrun"
 """What a file with results mentions, in capitals or not."""
 HEADER_ROWS = 50
@@ -77,7 +79,7 @@ class ResultsSheet:
 
     def columns(self, title: str) -> list[int]:
         """The columns of this name, those of which pandas made ``name.1`` included."""
-        return [at for at, name in enumerate(self.header) if _plain(name) == title]
+        return [at for at, name in enumerate(self.header) if _plain(name) == _plain(title)]
 
     def again(self, list_header: Sequence[str], own: Counter[str]) -> int | None:
         """Our column "run again", wherever it stands; the list may have one of its own.
@@ -87,7 +89,7 @@ class ResultsSheet:
             own: What stands in the list's own column of that name, and how often.
         """
         found = list(self.cells_under)
-        if len(found) <= sum(_plain(name) == AGAIN for name in list_header):
+        if len(found) <= sum(_plain(name) == _plain(AGAIN) for name in list_header):
             return None
         others = [at for at in found if self.cells_under[at] != own]
         return others[0] if len(found) > 1 and len(others) == 1 else found[-1]
@@ -134,8 +136,8 @@ def sign(workbook: Workbook, signature: Signature) -> None:
 def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | None:
     """What of batchrun's results a file holds; ``None`` for any other file.
 
-    Results have the columns "batchrun status", with an outcome in it, and "execution id"; where
-    the file names its batch, a column "run again" is enough.
+    Results have the columns "batchrun status", with an outcome in it, and "execution id", or
+    several others of ours; where the file names its batch, a column "run again" is enough.
 
     Args:
         path: The file.
@@ -173,7 +175,7 @@ def _signature(properties: Mapping[str, str]) -> Signature | None:
 def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> ResultsSheet | None:
     sheet: ResultsSheet | None = None
     looked_at = 0
-    has_outcome = False
+    certain = signature is not None
     status = execution = -1
     for line, cells in (
         (line, row) for lines, rows in blocks for line, row in zip(lines, rows, strict=True)
@@ -185,16 +187,17 @@ def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> Res
             titles = tuple("" if cell is None else str(cell) for cell in cells)
             if _is_header(titles, signed=signature is not None):
                 sheet = ResultsSheet(name, titles)
+                certain = certain or len(_ours(titles)) >= ENOUGH_COLUMNS
                 sheet.cells_under = {at: Counter() for at in sheet.columns(AGAIN)}
                 status = max(sheet.columns(STATUS), default=-1)
                 execution = -1 if sheet.execution is None else sheet.execution
             continue
         if 0 <= status < len(cells) and cells[status] in _OUTCOMES:
-            has_outcome = True
+            certain = True
         if 0 <= execution < len(cells) and len(sheet.executions) < MOST_EXECUTIONS:
             sheet.executions |= {text for text in [_text(cells[execution])] if text}
         _note_marks(sheet, line, cells)
-    return sheet if sheet is not None and (has_outcome or signature is not None) else None
+    return sheet if certain else None
 
 
 _OUTCOMES = frozenset(map(str, Outcome))
@@ -211,14 +214,29 @@ def _note_marks(sheet: ResultsSheet, line: int, cells: Sequence[Cell]) -> None:
 
 
 def _is_header(titles: Sequence[str], *, signed: bool) -> bool:
-    found = set(map(_plain, titles))
-    ours = not found.isdisjoint(STATUS_COLUMNS)
-    return {STATUS, EXECUTION} <= found or (signed and ours and AGAIN in found)
+    found = _ours(titles)
+    if {_plain(STATUS), _plain(EXECUTION)} <= found or len(found) >= ENOUGH_COLUMNS:
+        return True
+    return signed and _plain(AGAIN) in found and len(found) > 1
+
+
+def _ours(titles: Sequence[str]) -> set[str]:
+    """Our columns among these."""
+    return _OURS & set(map(_plain, titles))
 
 
 def _plain(title: str) -> str:
-    """A name without what other programs change: capitals, underscores, a number for a repeat."""
-    return " ".join(re.sub(r"\.\d{1,3}\Z", "", title.casefold()).replace("_", " ").split())
+    """A name without what other programs change: capitals, blanks, a number for a repeat."""
+    return re.sub(r"\.\d{1,3}\Z|[\s_]+", "", title.casefold())
+
+
+_OURS = {_plain(title) for title in (*STATUS_COLUMNS, AGAIN)}
+_NO_MARKS = {"false", "falsch", "no", "nein", "non", "0", "-", "none", "nan", "nat", "null", "<na>"}
+
+
+def is_mark(cell: Cell) -> bool:
+    """Whether a cell under "run again" asks for it: an unticked box or an empty cell does not."""
+    return bool(cell and _text(cell)) and _text(cell).casefold() not in _NO_MARKS
 
 
 def _text(cell: Cell) -> str:

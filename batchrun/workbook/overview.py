@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from batchrun.workbook.sheets import Book, TableSheets
 
 TITLE = "Overview"
-_WIDTHS = (40, 12.5, 12.5, 12.5, 2, 38, 8, 8, 2, 28, 8, 8)
+_WIDTHS = (40, 12.5, 12.5, 12.5, 2, 32, 8, 8, 2, 40, 8, 8)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
 _WHY = 3
 _WHY_WIDTH = sum(_WIDTHS[_WHY - 1 : _RIGHT - 2])
@@ -107,7 +107,7 @@ class OverviewSheet:
     def _outcomes(self, summary: BatchSummary, row: int) -> tuple[int, int]:
         """The rows by outcome; the row below them, and below their chart."""
         page, top = self._page, row
-        row = first = page.section(row, _LEFT, "Rows", "rows", "share", wide=4)
+        row = first = page.section(row, _LEFT, "Status", "rows", "share", wide=4)
         found = [(outcome, number) for outcome, number in summary.counts.items() if number]
         for outcome, number in found:
             row = self._share(row, _LEFT, outcome.value, number, of=summary.rows)
@@ -117,7 +117,8 @@ class OverviewSheet:
         chart = 0
         with page.book.optional("the chart of outcomes"):
             color_outcomes(page.sheet, f"A{first}:A{row - 1}")
-            chart = self._chart("Rows by outcome", (first, row - 1), _LEFT, top, colors)
+            if len(found) > 1:
+                chart = self._chart("Rows by status", (first, row - 1), _LEFT, top, colors)
         return row + 1, top + chart
 
     def _chart(
@@ -150,7 +151,8 @@ class OverviewSheet:
         if not marks[NEW] + marks[CHANGED] + marks[SAME]:
             return row
         page, there = self._page, "" if changes is None else changes.place
-        title = f"Since {earlier.created_at:%Y-%m-%d}"
+        several = len(earlier.batch_ids) > 1
+        title = "Since the last results" if several else f"Since {earlier.created_at:%Y-%m-%d}"
         row = page.section(row, _LEFT, title, "rows", wide=4)
         for mark in (NEW, CHANGED, SAME):
             where = there if mark is CHANGED and marks[CHANGED] else ""
@@ -193,18 +195,19 @@ class OverviewSheet:
             row = page.fact(row, _LEFT, each.column.title, *values, formats=formats)
 
     def _attention(self, layout: Layout, attention: AttentionSheet, row: int) -> int:
-        page, reasons = self._page, layout.reasons.ranked()
-        row = page.section(row, _LEFT, "Needs attention", "rows", wide=4)
+        page, reasons, rows = self._page, layout.reasons.ranked(), ("", "", "#,##0")
+        row = page.section(row, _LEFT, "Needs attention", "", "", "rows")
         for reason in reasons[:TOP_VALUES]:
             there = attention.place(reason)
             row = page.fact(
-                row, _LEFT, reason.text, reason.rows, formats=("#,##0",), location=there
+                row, _LEFT, reason.text, None, None, reason.rows, formats=rows, location=there
             )
         rest = reasons[TOP_VALUES:]
         others = sum(reason.rows for reason in rest) + layout.reasons.others
         if others:
             there = attention.place(rest[0]) if rest else ""
-            row = page.fact(row, _LEFT, "other reasons", others, formats=("#,##0",), location=there)
+            values = (None, None, others)
+            row = page.fact(row, _LEFT, "other reasons", *values, formats=rows, location=there)
         return row + 1
 
     def _categories(self, categories: Sequence[Counted], row: int, right: int) -> tuple[int, int]:

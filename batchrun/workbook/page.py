@@ -87,7 +87,7 @@ class Page:
         """
         styles = self.book.styles
         for position in range(max(len(titles), wide)):
-            text = titles[position] if position < len(titles) else None
+            text = titles[position] or None if position < len(titles) else None
             right = position > 0 and position not in left
             style = styles.section(right=right, indent=int(position in left))
             self.put(row, column + position, text, style)
@@ -103,10 +103,15 @@ class Page:
         location: str = "",
         indent: int = 0,
     ) -> int:
-        """A line of a block, its name on one line; the row after it."""
+        """A line of a block, its name on one line; the row after it.
+
+        The name takes the place of the values before the first that is not ``None``.
+        """
         styles = self.book.styles
         style = styles.fact(left=True, indent=indent, link=bool(location))
-        text = shorter(name, self._widths[column - 1]) if isinstance(name, str) else name
+        free = next((at for at, value in enumerate(values) if value is not None), 0)
+        width = sum(self._widths[column - 1 : column + free])
+        text = shorter(name, width) if isinstance(name, str) else name
         self.put(row, column, text, style, location)
         for position, value in enumerate(values):
             if value is not None:

@@ -115,7 +115,7 @@ def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
     """How a column of results is shown."""
     code = number_format(column.path, column.survey)
     return column_for(
-        column.title,
+        column.head,
         column.survey,
         ColumnKind.RESULT,
         result=not raw,

@@ -135,11 +135,14 @@ def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
     yield "created (UTC)", naive(summary.created_at)
     yield "last change (UTC)", naive(summary.updated_at)
     yield "estimated", _rounded(summary.estimated_seconds)
-    yield "worked on", _rounded(summary.worked_seconds)
+    yield "took", _rounded(summary.worked_seconds)
     if summary.worked_seconds:
-        yield "of it waiting for the quota", timedelta(seconds=round(summary.quota_seconds))
+        yield (
+            "part of it spent waiting for the quota",
+            timedelta(seconds=round(summary.quota_seconds)),
+        )
     yield "seconds per execution, median", quantile(layout.seconds, 0.5)
-    yield "seconds per execution, 90 % below", quantile(layout.seconds, 0.9)
+    yield "seconds per execution, 90th percentile", quantile(layout.seconds, 0.9)
 
 
 def _rounded(seconds: float) -> timedelta | None:

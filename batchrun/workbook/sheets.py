@@ -12,6 +12,7 @@ from openpyxl.utils import get_column_letter
 
 from batchrun.events import Event, log_event
 from batchrun.workbook.cells import EXACT_DIGITS, as_text, is_address, reference, sheet_name
+from batchrun.workbook.columns import ColumnSurvey, Moments
 from batchrun.workbook.markdown import rich_text
 from batchrun.workbook.rows import SheetRows, cell_xml, rich_xml, save, text_xml
 from batchrun.workbook.styles import (
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from batchrun.model import Cell
     from batchrun.workbook.cells import Fitter, Limits
-    from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.markdown import Run
     from batchrun.workbook.source import RowFormats
 
@@ -102,8 +102,10 @@ def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) 
     """A column as its content needs it: as wide as necessary, within reason."""
     head = head_width(title)
     if survey.spaced or survey.width <= WIDEST_UNSPACED - 2:
-        moment = kind is ColumnKind.RESULT and survey.moments is not None
-        content = len("2026-11-24 10:00:00") if moment else survey.width
+        moments = survey.moments if kind is ColumnKind.RESULT else None
+        content = survey.width
+        if moments is not None:
+            content = len("2026-11-24" if moments is Moments.DATE else "2026-11-24 10:00:00")
         width = max(min(content + 3, WIDEST), head, NARROWEST)
         return TableColumn(title, width, kind, **more)
     return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)

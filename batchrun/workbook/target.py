@@ -14,6 +14,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
+from batchrun.text import visible
 from batchrun.workbook.parquet import require_parquet
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ def check_target(target: Path, source: Path | None) -> None:
 
 def _check_place(target: Path, source: Path | None) -> None:
     folder = target.absolute().parent
+    for path in filter(None, (source, target)):
+        # what Python reads for bytes of a name that are not UTF-8
+        if any("\ud800" <= each <= "\udfff" for each in str(path.absolute())):
+            raise OutputError(
+                f"The journal can't keep the name {visible(str(path))}: not all of it is UTF-8.",
+                "Rename the file, or its folder.",
+            )
     if not folder.is_dir():
         raise OutputError(
             f"There is no folder {folder}.",

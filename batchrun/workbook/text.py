@@ -218,6 +218,7 @@ _TITLES = {
 def write_crm(results: BatchResults, path: Path, shape: Shape | None, crm: Crm) -> None:
     """Write completed rows for the CRM's import, each record once.
 
+    Columns have the titles of the workbook: importers match them with the labels of fields.
     The values are as they are, since an import reads data; only a formula that calls
     something gets an apostrophe.
     Dates and times are ISO 8601, times with the zone.
@@ -227,7 +228,7 @@ def write_crm(results: BatchResults, path: Path, shape: Shape | None, crm: Crm) 
     """
     layout = layout_of(results, shape, UNLIMITED)
     record = _record_column(results, layout, crm)
-    titles = [layout.original[record], *(column.name for column in layout.results)]
+    titles = [layout.original[record], *(column.title for column in layout.results)]
     header = [_escaped_for_crm(title) for title in titles]
     raw = shape is not None and shape.raw_text
     write_table(path, header, _rows(results, layout, record, raw=raw), plain=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.flatten import Path
@@ -18,54 +18,111 @@ if TYPE_CHECKING:
 _SPELLED = """
 ACV AI API ARR AUM B2B B2C CAC CAGR CAPEX CEO CFO CHRO CIO CISO CMO COO CPO CRM CRO CSV CTO D2C
 DACH DNS DUNS EBIT EBITDA EMEA ERP ESG EU EVP FTE FTEs GAAP GDPR GitHub GmbH GTM HQ HR HTTP HTTPS
-HubSpot IBAN ICP ID IDs IP IPO ISIN ISO JSON KPI KPIs LEI LinkedIn LLC LTV M&A MRR NAICS NPS OKR
-OPEX PDF PG PR QA QBR QoQ R&D RFP ROI SaaS SDR SEC SEM SEO SIC SKU SLA SMB SQL SSO SVP TAM TCV UAE
-UI UK URL URLs US USP UTC UX VAT VC VP WACC XML YoY YouTube ZIP
+HubSpot IBAN ICP ID IDs iOS IP IPO ISIN ISO JSON KPI KPIs LEI LinkedIn LLC LTV M&A MRR NAICS NPS
+OKR OpenAI OPEX PDF PG PR QA QBR QoQ R&D RFP ROI SaaS SDR SEC SEM SEO SIC SKU SLA SMB SQL SSO SVP
+TAM TCV UAE UI UK URL URLs US USP UTC UX VAT VC VP WACC XML YoY YouTube ZIP
 """
 _SPELLINGS = {word.casefold(): word for word in _SPELLED.split()}
 """Words that are not written in lower case."""
+_CAPITALS_INSIDE = [each for each in _SPELLED.split() if not each.isupper() or "2" in each]
+_CAPITALS_INSIDE = [each for each in _SPELLED.split() if not each.isupper() or "2" in each]
+_UNUSUAL = re.compile(rf"(?<![A-Z])({'|'.join(_CAPITALS_INSIDE)})(?![a-z])")
+"""Those that ``camelCase`` would take apart."""
 
 CURRENCIES = {
     "usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "chf": "CHF", "cad": "CA$", "aud": "A$",
     "nzd": "NZ$", "sek": "SEK", "nok": "NOK", "dkk": "DKK", "pln": "PLN", "czk": "CZK",
     "inr": "₹", "cny": "CN¥", "brl": "R$", "mxn": "MX$", "krw": "₩", "zar": "ZAR", "sgd": "S$",
-    "hkd": "HK$", "ils": "₪", "try": "TRY", "huf": "HUF",
+    "hkd": "HK$", "ils": "₪", "try": "TRY", "huf": "HUF", "aed": "AED", "ars": "ARS", "clp": "CLP",
+    "idr": "IDR", "myr": "MYR", "sar": "SAR", "thb": "THB", "twd": "NT$", "uah": "UAH",
 }  # fmt: skip
-_PERCENT = {"pct", "percent", "percentage"}
+_SCALES = {
+    "k": "thousands", "thousand": "thousands", "thousands": "thousands", "m": "millions",
+    "mio": "millions", "mm": "millions", "mn": "millions", "million": "millions",
+    "millions": "millions", "bn": "billions", "billion": "billions", "billions": "billions",
+}  # fmt: skip
+"""What an amount beside the name of its currency is counted in."""
+_LETTERS = {"": "", "thousands": "K", "millions": "M", "billions": "B"}
+_UNITS = {
+    "pct": "%", "percent": "%", "percentage": "%", "km": "km", "kg": "kg", "sqm": "m²",
+    "sqft": "sq ft", "ms": "ms", "sec": "s", "secs": "s", "kwh": "kWh", "mwh": "MWh", "gwh": "GWh",
+    "mw": "MW", "gw": "GW", "mb": "MB", "gb": "GB", "tb": "TB",
+}  # fmt: skip
 _CONTAINERS = {"output", "outputs", "result", "results", "data", "response", "payload", "fields"}
 """Keys that only hold others, and say nothing of them."""
 _AMOUNTS = {"amount", "value", "sum", "total"}
 _MEANINGLESS = {
-    *_AMOUNTS, "at", "by", "code", "count", "date", "description", "email", "end", "from", "id",
-    "in", "key", "kind", "label", "max", "mean", "min", "name", "no", "number", "of", "on",
-    "start", "text", "time", "title", "to", "type", "unit", "url", "uuid", "year",
+    *_AMOUNTS, "at", "by", "code", "confidence", "count", "date", "description", "email", "end",
+    "explanation", "from", "id", "in", "key", "kind", "label", "level", "max", "mean", "min",
+    "name", "no", "number", "of", "on", "overall", "rationale", "reason", "reasons", "score",
+    "start", "status", "text", "time", "title", "to", "type", "unit", "url", "uuid", "year",
 }  # fmt: skip
 """Words that need the key above them to say what they are of."""
 _NO_QUANTITY = {
-    "code", "established", "fiscal", "founded", "id", "ids", "incorporated", "key", "no", "nr",
-    "number", "phone", "postal", "postcode", "since", "version", "year", "zip",
+    "cik", "code", "duns", "ein", "established", "fiscal", "founded", "id", "ids", "incorporated",
+    "key", "naics", "no", "nr", "number", "phone", "plz", "postal", "postcode", "sic", "since",
+    "siren", "siret", "version", "year", "zip",
 }  # fmt: skip
 """Words of whole numbers that are names or years: nobody separates their thousands."""
-_IDENTIFIER = re.compile(r"[^\W\d_][^\W_]*(?:[_\-][^\W_]+)*")
-_WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
+_SHARES = {
+    "confidence", "fraction", "growth", "likelihood", "margin", "probability", "propensity",
+    "share",
+}  # fmt: skip
+"""What a number between -1 and 1 of is a share of 1."""
+_IDENTIFIER = re.compile(r"(?:[^\W_]|&)+(?:[_\-]+(?:[^\W_]|&)+)*")
 MOST_DECIMALS = 4
 
 
+class _Unit(NamedTuple):
+    """The unit that the last words of a key name.
+
+    Attributes:
+        words: How many words it takes.
+        title: How a title says it.
+        currency: The sign of a currency.
+        scale: What an amount is counted in.
+    """
+
+    words: int = 0
+    title: str = ""
+    currency: str = ""
+    scale: str = ""
+
+
 def words_of(key: str) -> list[str]:
-    """The words of a key; a key that is no identifier is for people already, and one word."""
-    if len(key) > 100 or not _IDENTIFIER.fullmatch(key):
-        return [key if key.strip() else "(blank)"]
-    words = [
-        word
-        for part in re.split(r"[_\-]", key)
+    """The words of a key, in lower case; a key that is no identifier is one word."""
+    return [word.lower() for word in _words(key)]
+
+
+def _words(key: str) -> list[str]:
+    """The words of a key as a title spells them; one that is no identifier is for people already.
+
+    Salesforce ends the names of custom fields in ``__c``.
+    """
+    name = key.removesuffix("__c").strip("_ ")
+    date_like = name[:1].isdigit() and "_" not in name
+    if len(key) > 100 or date_like or not _IDENTIFIER.fullmatch(name):
+        return [key.strip() or "(blank)"]
+    return [
+        _SPELLINGS.get(word.casefold())
+        or (word if word.isupper() and len(word) > 1 and not name.isupper() else word.lower())
+        for part in re.split(r"[_\-]+", name)
         for word in ([part] if part.casefold() in _SPELLINGS else _split(part))
     ]
-    return [word.lower() for word in words]
 
 
 def _split(part: str) -> list[str]:
-    """The words of ``camelCase``; other letters than ASCII's are left together."""
-    return _WORD.findall(part) if part.isascii() else [part]
+    """The words of ``camelCase``, in any script that has capitals."""
+    words: list[str] = []
+    for at, piece in enumerate(_UNUSUAL.split(part)):
+        first = 0
+        for here in range(1, len(piece) * (at % 2 == 0)):
+            lower_after = piece[here + 1 : here + 2].islower()
+            if piece[here].isupper() and (not piece[here - 1].isupper() or lower_after):
+                words.append(piece[first:here])
+                first = here
+        words.append(piece[first:])
+    return list(filter(None, words))
 
 
 def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
@@ -114,55 +171,68 @@ def _numbered(titles: Mapping[Path, str], taken: set[str]) -> dict[Path, str]:
 
 def _shortest(path: Path) -> int:
     """How many of the last keys a title needs at least."""
-    words, unit = _split_unit(words_of(path[-1]))
-    alone = not words or (bool(unit) and set(words) <= _AMOUNTS)
-    if len(path) > 1 and (alone or set(words) <= _MEANINGLESS):
-        return 1 if path[-2].casefold() in _CONTAINERS and not alone else 2
-    return 1
+    words, keys = words_of(path[-1]), 1
+    unit = _unit_of(words)
+    words = words[: len(words) - unit.words]
+    amount = bool(unit.words) and set(words) <= _AMOUNTS
+    while keys < len(path) and all(word in _MEANINGLESS or word.isdigit() for word in words):
+        if path[-keys - 1].casefold() in _CONTAINERS and not amount:
+            break
+        keys += 1
+        words = words_of(path[-keys])
+    return keys
 
 
 def _title(path: Path, keys: int) -> str:
-    last, unit = _split_unit(words_of(path[-1]))
-    above = [word for key in path[-keys:-1] for word in words_of(key)]
-    if unit and above and set(last) <= _AMOUNTS:
+    last = _words(path[-1])
+    unit = _unit_of([word.lower() for word in last])
+    last = last[: len(last) - unit.words]
+    above = [word for key in path[-keys:-1] for word in _words(key)]
+    if unit.words and above and {word.lower() for word in last} <= _AMOUNTS:
         last = []
-    words = [*above, *last] or words_of(path[-1])
-    spelled = [_SPELLINGS.get(word.casefold(), word) for word in words]
-    first = spelled[0]
-    if first == words[0]:
+    first, *others = [*above, *last] or [unit.title]
+    if first == first.lower():
         first = first[:1].upper() + first[1:]
-    title = " ".join([first, *spelled[1:]])
-    return f"{title} ({unit})" if unit and title.casefold() != unit.casefold() else title
+    title = " ".join([first, *others])
+    return f"{title} ({unit.title})" if unit.title and title != unit.title else title
 
 
-def _split_unit(words: list[str]) -> tuple[list[str], str]:
-    """The words without a unit at their end, and that unit."""
-    if words and words[-1] in CURRENCIES:
-        return words[:-1], words[-1].upper()
-    if words and words[-1] in _PERCENT:
-        return words[:-1], "%"
-    return words, ""
+def _unit_of(words: Sequence[str]) -> _Unit:
+    """The unit at the end of a key's words."""
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if last in CURRENCIES:
+        code, scale, taken = last, _SCALES.get(before, ""), 1 + (before in _SCALES)
+    elif last in _SCALES and before in CURRENCIES:
+        code, scale, taken = before, _SCALES[last], 2
+    elif last[1:] in CURRENCIES and last[0] in "km":
+        code, scale, taken = last[1:], _SCALES[last[0]], 1
+    else:
+        return _Unit(1, _UNITS[last]) if last in _UNITS else _Unit()
+    sign = CURRENCIES[code]
+    title = f"{code.upper()} {scale}".strip()
+    return _Unit(taken, title, f"{sign} " if sign.isalpha() else sign, scale)
 
 
 def number_format(path: Path, survey: ColumnSurvey) -> str:
     """How a column's numbers are shown; ``""`` for as they are."""
     words = words_of(path[-1])
+    unit = _unit_of(words)
     decimals = min(survey.decimals, MOST_DECIMALS)
     fraction = f".{'0' * decimals}" if decimals else ""
-    unit = words[-1]
-    if unit in CURRENCIES:
-        sign = CURRENCIES[unit]
-        space = " " if sign.isalpha() else ""
-        money = ".00" if decimals else ""
-        return f'"{sign}{space}"#,##0{money}'
-    if unit in _PERCENT:
+    if unit.currency:
+        letter = _LETTERS[unit.scale]
+        return f'"{unit.currency}"#,##0{".00" if decimals else ""}' + f'"{letter}"' * bool(letter)
+    share = unit.title == "%" or (words[-1] in _SHARES and "per" not in words)
+    if share and survey.is_fraction:
+        return f"#,##0{fraction[:1] + fraction[3:] if decimals > 2 else ''}%"
+    if unit.title == "%":
         return f'#,##0{fraction}"%"'
     if survey.kinds == {int} and _NO_QUANTITY & set(words):
         return "0"
     return f"#,##0{fraction}"
 
 
-_CODE = re.compile(r'(?:"([^"]*)")?(#,##)?0(?:\.(0+))?(?:"([^"]*)")?')
+_CODE = re.compile(r'(?:"([^"]*)")?(#,##)?0(?:\.(0+))?(?:"([^"]*)"|(%))?')
 
 
 def number_as_shown(value: int | float, code: str) -> str:
@@ -170,8 +240,10 @@ def number_as_shown(value: int | float, code: str) -> str:
     found = _CODE.fullmatch(code)
     if found is None or not math.isfinite(value):
         return str(value)
-    before, grouped, decimals, after = found.groups(default="")
+    before, grouped, decimals, after, percent = found.groups(default="")
     places, comma = len(decimals), "," if grouped else ""
+    if percent:
+        value, after = value * 100, percent
     if isinstance(value, int):  # a large one is no float
         digits = f"{abs(value):{comma}}" + (f".{'0' * places}" if places else "")
     else:

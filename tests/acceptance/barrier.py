@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batchrun.sandbox import SandboxSettings, running_app
-from batchrun.sandbox.server import Connections, _app
 from tests.acceptance.sandbox_process import SandboxProcess
+from tests.sandbox.faults import Faults, faulty_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,14 +66,14 @@ class Barrier:
 
 @contextmanager
 def sandbox_with_barrier(
-    settings: SandboxSettings | None = None, speed: float = SPEED
+    settings: SandboxSettings | None = None, faults: Faults | None = None
 ) -> Iterator[tuple[SandboxProcess, Barrier]]:
     """Run a sandbox in a thread; it has no quota unless the settings say so."""
-    connections = Connections()
     settings = settings or SandboxSettings(rate_per_minute=None)
-    barrier = Barrier(_app(settings, speed, connections))
-    with running_app(barrier, connections) as url:
+    app = faulty_app(settings, faults or Faults(), SPEED)
+    barrier = Barrier(app)
+    with running_app(barrier, http=app.connections.protocol()) as url:
         try:
-            yield SandboxProcess(url, speed), barrier
+            yield SandboxProcess(url, SPEED), barrier
         finally:
             barrier.lift()

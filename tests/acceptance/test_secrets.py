@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.sandbox import Faults, SandboxSettings, Scope
+from batchrun.sandbox import SandboxSettings, Scope
 from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
 from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun, started
 from tests.acceptance.verdict import WORKFLOW, write_list
+from tests.sandbox.faults import Faults
 from tests.service.misbehaving import ScriptedServer, answering
 
 if TYPE_CHECKING:
@@ -47,12 +48,10 @@ def assert_nowhere(folder: Path, *said: str) -> None:
 def test_a_full_run_with_faults_a_kill_and_every_export_leaves_no_key(tmp_path: Path) -> None:
     write_list(tmp_path / "accounts.csv", 60)
     faults = Faults(reset=0.1, error=0.1, throttle=0.1, garbage=0.1)
-    settings = SandboxSettings(
-        rate_per_minute=None, fail=0.1, keys={KEY: frozenset(Scope)}, faults=faults
-    )
+    settings = SandboxSettings(rate_per_minute=None, fail=0.1, keys={KEY: frozenset(Scope)})
     (tmp_path / "home").mkdir()
     said = ""
-    with sandbox_with_barrier(settings) as (sandbox, barrier):
+    with sandbox_with_barrier(settings, faults) as (sandbox, barrier):
         barrier.hold_after(30)
         env = sandbox.environment(tmp_path) | {"PGAI_API_KEY": KEY, "BATCHRUN_DEBUG": "1"}
         env |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)} | FEW_AT_ONCE

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from batchrun.sandbox import Faults, SandboxSettings, running
+from batchrun.sandbox import SandboxSettings, running
 from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
 from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun, started
 from tests.postgres import PASSWORD
@@ -93,7 +93,7 @@ def test_two_machines_on_one_key_overrun_no_window_and_what_is_forgotten_is_gone
 
     It takes a few more than the 60 a minute that are sent: a busy machine sends some late.
     """
-    settings = SandboxSettings(rate_per_minute=66, faults=Faults(silent_quota=True))
+    settings = SandboxSettings(rate_per_minute=66, silent_quota=True)
     with running(settings, 10.0) as url:
         sandbox = SandboxProcess(url, 10.0)
         machines = [Machine(tmp_path / name, sandbox, journal) for name in ("one", "two")]

@@ -183,7 +183,7 @@ def test_the_questions_of_other_commands_end_the_same_way(
         assert screen.ended() == code
         last = [line for line in screen.lines if line][-1]
     if code:
-        assert last == "Stopped before anything was begun."
+        assert last == "Stopped before anything was started."
     elif command == "run":
         assert last == "Nothing was triggered."
     assert sandbox.report()["triggers_accepted"] == 3
@@ -405,5 +405,5 @@ def test_an_error_is_broken_where_words_end(sandbox: SandboxProcess, tmp_path: P
     with terminal("resume", env=env, cwd=tmp_path, columns=60) as screen:
         assert screen.ended() == ExitCode.UNUSABLE
         lines = [line for line in screen.lines if line]
-    assert "The first batchrun run makes it. To use another one, add" in lines
+    assert "The first batchrun run creates it. To use another one, add" in lines
     assert "--journal." in lines

@@ -7,7 +7,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from batchrun.sandbox import Faults, SandboxSettings, running
+from batchrun.sandbox import SandboxSettings, running
 from tests.acceptance.sandbox_process import SandboxProcess, batchrun
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def test_two_processes_on_one_key_overrun_no_window_and_both_finish(tmp_path: Pa
 
     It takes a few more than the 60 a minute that are sent: a busy machine sends some late.
     """
-    settings = SandboxSettings(rate_per_minute=66, faults=Faults(silent_quota=True))
+    settings = SandboxSettings(rate_per_minute=66, silent_quota=True)
     with running(settings, SPEED) as url:
         sandbox = SandboxProcess(url, SPEED)
         env = sandbox.environment(tmp_path)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from batchrun.sandbox import Faults, SandboxSettings, running
+from batchrun.sandbox import SandboxSettings, running
 from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
 from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun, started
 from tests.acceptance.test_server_journal import fall_asleep
@@ -216,7 +216,7 @@ def test_a_worker_whose_clock_is_an_hour_off_takes_nothing_from_the_living(
 def test_workers_on_one_key_overrun_no_window(tmp_path: Path, postgres: PostgresServer) -> None:
     """The service says nothing of its quota, so that only the shared ledger can keep it."""
     journal = postgres.new_database()
-    settings = SandboxSettings(rate_per_minute=66, faults=Faults(silent_quota=True))
+    settings = SandboxSettings(rate_per_minute=66, silent_quota=True)
     with running(settings, 10.0) as url:
         sandbox = SandboxProcess(url, 10.0)
         first, second = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))

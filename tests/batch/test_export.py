@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from batchrun import workbook
-from batchrun.batch.export import refreshed_workbook, write_results
+from batchrun.batch.export import refreshed_workbook, remembered_form, write_results
+from batchrun.batch.history import export
 from batchrun.errors import JournalError, ServiceError
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
 from batchrun.model import Role, Workflow
 from batchrun.plan import Parameters, make_plan
+from batchrun.settings import load_settings
 from batchrun.tables import from_frame
 from batchrun.workbook import Form
 from tests.workbook.batches import company, table
@@ -153,3 +155,22 @@ def test_results_that_cannot_be_laid_out_are_written_as_json_lines(
     assert written == tmp_path / "out.jsonl"
     assert len(written.read_text(encoding="utf-8").splitlines()) == 1
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_export_is_split_as_the_batch_was_run(journal: Journal, tmp_path: Path) -> None:
+    with journal:
+        listed = from_frame(pd.DataFrame({"Company ID": map(company, range(5))}), "accounts.csv")
+        workflow, roles = Workflow("wf_1", "Research"), {Role.COMPANY: 0}
+        plan = make_plan(listed, workflow, roles, Parameters(), EstimateRates(60, 45))
+        batch_id = journal.create(plan, "https://api.example.com/v1")
+        with journal.hold(batch_id):
+            remembered_form(journal, batch_id, Form(rows_per_file=2))
+    settings = load_settings(journal=str(tmp_path / "journal.db"))
+
+    export(batch_id, tmp_path / "as_run.xlsx", settings)
+    export(batch_id, tmp_path / "asked.xlsx", settings, Form(rows_per_file=4))
+
+    names = sorted(path.name for path in tmp_path.glob("*.xlsx"))
+    assert names == [
+        "as_run.part2.xlsx", "as_run.part3.xlsx", "as_run.xlsx", "asked.part2.xlsx", "asked.xlsx",
+    ]  # fmt: skip

@@ -320,7 +320,7 @@ def test_reuse_and_again_exclude_each_other(
 def test_an_invalid_age_is_refused(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     ended = batchrun(*RUN, "--reuse", "soon")
     assert ended.exit_code == ExitCode.UNUSABLE
-    assert "--reuse soon is no age" in ended.stderr
+    assert "--reuse soon is not an age" in ended.stderr
 
 
 def test_a_sandbox_run_says_how_to_look_at_it_afterwards(
@@ -381,7 +381,7 @@ def test_the_sandbox_journal_differs_from_the_usual_one(
 
 def test_without_sandbox_batches_no_paid_run_is_suggested(batchrun: CommandLine) -> None:
     ended = batchrun("status", "--sandbox")
-    assert "To make one, run: batchrun demo" in ended.stderr
+    assert "To create one: batchrun demo" in ended.stderr
     assert "The first batchrun run" not in ended.stderr
 
 

@@ -44,7 +44,7 @@ def at_terminal(batchrun: CommandLine, *, answer: bool) -> list[str]:
         return answer
 
     batchrun.monkeypatch.setattr(sys, "stdin", Terminal())
-    batchrun.monkeypatch.setattr("batchrun.cli.consent.confirm", agreed)
+    batchrun.monkeypatch.setattr("batchrun.cli.prompts.confirm", agreed)
     return questions
 
 

@@ -39,6 +39,23 @@ def as_pandas(path: Path) -> Path:
     return saved
 
 
+def as_pandas_without(title: str) -> Callable[[Path], Path]:
+    def save(path: Path) -> Path:
+        saved = as_pandas(path)
+        pd.read_excel(saved, engine="openpyxl").drop(columns=title).to_excel(saved, index=False)
+        return saved
+
+    return save
+
+
+def as_a_database_names_columns(path: Path) -> Path:
+    saved = path.with_name("named.csv")
+    named = pd.read_excel(as_pandas(path), engine="openpyxl")
+    named.columns = [str(each).title().replace(" ", "") for each in named.columns]
+    named.to_csv(saved, index=False, na_rep="NaN")
+    return saved
+
+
 def as_csv(path: Path) -> Path:
     saved = path.with_name("saved.csv")
     with saved.open("w", newline="", encoding="utf-8") as file:
@@ -118,6 +135,8 @@ SAVED = {
     "without executions": edited(without("execution id")),
     "without IDs": edited(without("Company ID")),
     "column moved": edited(moved_to_the_front),
+    "by pandas without a status": as_pandas_without("batchrun status"),
+    "as CSV with other names": as_a_database_names_columns,
 }
 
 
@@ -172,6 +191,37 @@ def test_results_without_the_column_say_what_is_missing(
     edited(without("run again"))(results)
     ended = batchrun("run", "edited.xlsx", "--yes")
     assert 'no column "run again"' in ended.stderr
+
+
+def test_results_without_executions_and_properties_say_what_is_missing(
+    batchrun: CommandLine, sandbox: str, results: Path
+) -> None:
+    mark(results, 3)
+    file, paid = as_pandas_without("execution id")(results), triggers(sandbox)
+    ended = batchrun("run", file.name, "-w", "Account Research", "--yes")
+    assert ended.exit_code != 0
+    assert 'its column "execution id" is missing' in ended.stderr
+    assert triggers(sandbox) == paid
+
+
+def test_a_check_of_results_says_what_a_run_of_them_sends(
+    batchrun: CommandLine, sandbox: str, results: Path
+) -> None:
+    mark(results, 3)
+    ended = batchrun("check", as_csv(results).name, "-w", "Account Research")
+    assert "1 job to trigger again" in ended.stdout
+
+
+@pytest.mark.parametrize("text", [False, "no", 0, "NaN"])
+def test_what_says_no_is_no_mark(
+    batchrun: CommandLine, sandbox: str, results: Path, text: object
+) -> None:
+    def answer(sheet: Any) -> None:
+        for line in range(2, 6):
+            sheet.cell(line, column(sheet, "run again"), text)
+
+    ended = batchrun("run", edited(answer)(results).name, "--yes")
+    assert "no row of it is marked" in ended.stderr
 
 
 def test_results_of_an_unknown_batch_are_not_run(

@@ -105,6 +105,16 @@ def test_the_same_list_continues_its_unfinished_practice_and_replaces_a_finished
     assert len(batchrun("batches", "--sandbox").stdout.splitlines()) == 3
 
 
+def test_the_first_real_run_replaces_the_results_of_practice_and_not_the_other_way_round(
+    batchrun: CommandLine, accounts: Path, sandbox: str
+) -> None:
+    assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE
+    real = [word for word in RUN if word != "--sandbox"]
+    assert batchrun(*real).stdout.rstrip().endswith("accounts.results.xlsx")
+    ended = batchrun(*RUN, "--again")
+    assert re.search(r"accounts\.results\.xlsx holds the results of batch \S+ and is", ended.stdout)
+
+
 def test_a_practice_workbook_with_marked_rows_is_kept_and_its_rows_can_be_sent_again(
     batchrun: CommandLine, accounts: Path
 ) -> None:

@@ -78,3 +78,18 @@ def test_an_error_with_json_is_one_document(batchrun: CommandLine, typed: str) -
     error = json.loads(ended.stdout)["error"]
     assert error["exit_code"] == ended.exit_code
     assert ended.stderr == f"Error: {error['what']}\n{error['hint']}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("status --limit 5", "It is an option of run, resume. See: batchrun status --help"),
+        ("resume --dry-run", "It is an option of run. See: batchrun resume --help"),
+        ("check my list.csv", "Put a path with spaces, or a pattern for several files, in quotes."),
+        ("run a.csv b.csv", "Put a path with spaces, or a pattern for several files, in quotes."),
+    ],
+)
+def test_a_usage_error_says_what_may_have_been_meant(
+    batchrun: CommandLine, typed: str, hint: str
+) -> None:
+    assert hint in batchrun(*typed.split()).stderr

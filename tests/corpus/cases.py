@@ -29,6 +29,7 @@ class Case:
         says: What the notices say, in order, a part of each; ``None`` when they don't matter.
         error: What the refusal says, a part of it.
         options: How the file is to be read.
+        misaligned: Lines of rows that are not sent since their cells are not under their names.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Case:
     says: list[str] | None = field(default_factory=list)
     error: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    misaligned: list[int] = field(default_factory=list)
 
     def write(self) -> None:
         """Put the file and its expectation into the corpus."""
@@ -49,6 +51,8 @@ class Case:
             "lines": self.lines,
             "table": self.table and [[encode(cell) for cell in row] for row in self.table],
         }
+        if self.misaligned:
+            expected["misaligned"] = self.misaligned
         text = json.dumps(expected, ensure_ascii=False, indent=1)
         (FILES / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
 

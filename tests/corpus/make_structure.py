@@ -210,7 +210,7 @@ def seconds() -> Iterator[Case]:
     yield Case(
         "second-table-wider-than-the-first.csv",
         text(*([*row, "", "", ""] for row in narrow), *wide),
-        error="line 4 looks like the header, but line 2 above it holds an ID",
+        error="line 4 looks like a second header",
     )  # fmt: skip
     pages = [HEAD, *ROWS[:2], ["COMPANY ID ", "Contact-ID", "Name"], ROWS[2]]
     yield Case(
@@ -246,6 +246,80 @@ def seconds() -> Iterator[Case]:
             text(["Company ID", "Name"], [A, "x"], words, [C, "y"]),
             error=f"line 3 looks like a second header ({', '.join(words)})",
         )  # fmt: skip
+
+
+def beside_the_header() -> Iterator[Case]:
+    """What stands right above or below the names, and printed tables."""
+    head, rows = ["Company ID", "Name"], [[A, "x"], [B, "y"]]
+    for name, line in (("types", ["uuid", "varchar"]), ("descriptions", ["Our ID", "Of the firm"])):
+        yield Case(
+            f"header-with-{name}-below.csv", text(head, line, *rows), [head, line, *rows], [2, 3, 4]
+        )
+    dashes = text(head, ["-" * 36, "-" * 4], *rows)
+    yield Case(
+        "header-with-dashes-below.csv",
+        dashes,
+        [head, *rows],
+        [3, 4],
+        ["1 line of dashes set aside"],
+    )
+    printed = f" company_id | name \n{'-' * 12}+{'-' * 6}\n {A} | x\n {B} | y\n(2 rows)\n"
+    yield Case(
+        "report-printed-by-psql.txt", printed.encode(),
+        [[" company_id ", " name "], [f" {A} ", " x"], [f" {B} ", " y"]], [3, 4],
+        ["1 footer line set aside (line 5: (2 rows))", "1 line of dashes set aside"],
+    )  # fmt: skip
+    pairs = [["Export date", "2026-01-01"], ["User", "Ann"], ["Filter", "North"], ["", ""]]
+    yield Case(
+        "report-pairs-as-wide-as-the-list.csv", text(*pairs, head, *rows), [head, *rows], [6, 7],
+        ["3 lines above the header set aside"],
+    )  # fmt: skip
+    comments = b"# made by a tool\n# filter: a, b, c\n"
+    yield Case(
+        "report-comments-wider-than-the-list.csv", comments + text(head, *rows), [head, *rows],
+        [4, 5], ["2 lines above the header set aside"],
+    )  # fmt: skip
+    yield Case(
+        "report-numbers-above-the-header.csv", text(["1", "2"], head, *rows), [head, *rows], [3, 4],
+        ["1 line above the header set aside"],
+    )  # fmt: skip
+    yield Case(
+        "second-header-the-same-below-a-title.csv",
+        text(head, *rows, ["", ""], ["Closed accounts", ""], head, [C, "z"]),
+        [head, *rows, [C, "z"]], [2, 3, 7],
+        ["1 repeated header", "1 title above a repeated header set aside (line 5", "1 blank"],
+    )  # fmt: skip
+
+
+def pages() -> Iterator[Case]:
+    """Web pages with tables in tables, and with spans that reach too far."""
+    head = ["Company ID", "Contacts"]
+    inner = [
+        plain(["Contact ID", "Name"], *rows) for rows in ([[B, "Ann"]], [[C, "Bo"], [D, "Cy"]])
+    ]
+    yield Case(
+        "html-contacts-inside-companies.html", page(plain(head, [A, inner[0]], [B, inner[1]])),
+        [["Contact ID", "Name"], [B, "Ann"], [C, "Bo"], [D, "Cy"]], [2, 4, 5],
+        ["2 tables of the page with the same header were joined",
+         "Not read: table 1 (Company ID, Contacts: 3 lines, 2 rows with IDs)"],
+    )  # fmt: skip
+    rows = [f"<td rowspan=3>{A}<td>{B}<td>Ann", f"<td>{C}<td>Bo", f"<td>{B}<td>{D}<td>Cy"]
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    yield Case(
+        "html-rowspan-over-a-row-left-out.html",
+        page(f"<table><tr><th>Company ID<th>Contact ID<th>Name</tr>{body}</table>"),
+        [[*HEAD, ""], [A, B, "Ann", ""], [A, C, "Bo", ""], [A, B, D, "Cy"]], [2, 3, 4],
+        ["2 cells were filled", "1 row has more fields"], misaligned=[4],
+    )  # fmt: skip
+
+
+def wrapped() -> Iterator[Case]:
+    """Texts whose records some program took for one field each."""
+    head, rows = ["Company ID", "Name", "City"], [[A, "Acme, Inc", "Ulm"], [B, "Bay", "Bonn"]]
+    for name, delimiter in (("comma", ","), ("semicolon", ";")):
+        lines = [delimiter.join(f'""{cell}""' for cell in row) for row in (head, *rows)]
+        content = "".join(f'"{line}"\n' for line in lines).encode()
+        yield Case(f"quote-around-whole-lines-{name}.csv", content, [head, *rows], [2, 3])
 
 
 def headerless() -> Iterator[Case]:
@@ -292,7 +366,7 @@ def sheets() -> Iterator[Case]:
     contacts: Rows = [["Contact ID", "Name"], [C, "Ann"]]
     pivot: Rows = [["Owner", "Count"], ["Dana", 2]]
 
-    def several(*tables: Rows, hidden: tuple[int, ...] = ()) -> bytes:
+    def several(*tables: Rows, hidden: tuple[int, ...] = (), names: tuple[str, ...] = ()) -> bytes:
         workbook = openpyxl.load_workbook(io.BytesIO(book(*tables[0])))
         for number, rows in enumerate(tables[1:], start=2):
             sheet = workbook.create_sheet(f"S{number}")
@@ -300,10 +374,17 @@ def sheets() -> Iterator[Case]:
                 sheet.append(row)
         for number in hidden:
             workbook.worksheets[number].sheet_state = "hidden"
+        for number, name in enumerate(names):
+            workbook.worksheets[number].title = name
         stream = io.BytesIO()
         workbook.save(stream)
         return stream.getvalue()
 
+    own = several(cover[:1], pivot, accounts, names=("Overview", "Results", "Companies"))
+    yield Case(
+        "sheets-an-overview-and-results-of-its-own.xlsx", own, accounts, [2, 3],
+        ["Sheet Companies was read, the only one with IDs"],
+    )  # fmt: skip
     yield Case(
         "sheets-a-cover-first.xlsx", several(cover, accounts, pivot), accounts, [2, 3],
         ["Sheet S2 was read, the only one with IDs; not read: Sheet (no IDs, 2 rows: About this"],
@@ -348,11 +429,11 @@ def oddities() -> Iterator[Case]:
     boxes: Rows = [head, [A, True], [B, False], *([None, False] for _ in range(5))]
     yield Case(
         "rows-of-unticked-boxes.xlsx", book(*boxes), [head, [A, True], [B, False]], [2, 3],
-        ["5 rows hold nothing but FALSE, as unticked boxes do: skipped (lines 4-8)"],
+        ["5 rows of unticked boxes set aside (lines 4-8"],
     )  # fmt: skip
     yield Case(
         "rows-of-unticked-boxes.csv", text(head, [A, "TRUE"], [B, "FALSE"], ["", "FALSE"]),
-        [head, [A, "TRUE"], [B, "FALSE"]], [2, 3], ["1 row holds nothing but FALSE"],
+        [head, [A, "TRUE"], [B, "FALSE"]], [2, 3], ["1 row of unticked boxes"],
     )  # fmt: skip
     report = ["Company ID", "Name", "Amount"]
     sums = [["Subtotal", "Sum", 30], [None, "Count", 2], ["Total", "Average", 15]]
@@ -377,7 +458,9 @@ def oddities() -> Iterator[Case]:
 
 def cases() -> list[Case]:
     """All of them."""
-    kinds = (spans, merged, seconds, headerless, sheets, oddities)
+    kinds = (
+        spans, merged, seconds, beside_the_header, pages, wrapped, headerless, sheets, oddities,
+    )  # fmt: skip
     return [case for kind in kinds for case in kind()]
 
 

@@ -126,7 +126,11 @@ def dialects() -> Iterator[Case]:
     names = [["Name"], ["Doe, John"], ["Roe, Jane"], ["Poe, Ada"]]
     yield Case("single-column-of-names.csv", csv(names).encode(), names, [2, 3, 4])
     notes = [["Company ID"], [f"{A}, Acme"], [f"{B}, Bay"]]
-    yield Case("single-column-of-ids-with-names.csv", csv(notes).encode(), notes, [2, 3])
+    divided = [["Company ID", ""], [A, " Acme"], [B, " Bay"]]
+    yield Case(
+        "single-column-of-ids-with-names.csv", csv(notes).encode(), divided, [2, 3],
+        ["2 rows have more fields"],
+    )  # fmt: skip
     commas = [["Company"], ["Acme, Inc."], ["Bay"]]
     yield Case("single-column-with-commas.csv", csv(commas, "\t").encode(), commas, [2, 3])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
-from batchrun.sandbox.faults import read_body
+from tests.sandbox.faults import read_body
 
 if TYPE_CHECKING:
     import threading

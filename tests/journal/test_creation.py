@@ -44,7 +44,7 @@ def number_of(journal: Journal, table: object) -> int:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-@pytest.mark.parametrize("point", ["fill", "_reuse", "complete"])
+@pytest.mark.parametrize("point", ["fill", "_insert", "complete"])
 def test_half_a_batch_of_a_dead_process_is_seen_by_nobody_and_erased(
     location: str, point: str
 ) -> None:

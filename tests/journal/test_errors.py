@@ -15,7 +15,6 @@ import pytest
 from batchrun.errors import ExitCode, JournalError, JournalWriteError
 from batchrun.journal import Journal, database
 from batchrun.journal.database import (
-    mac_network_mount,
     network_filesystem,
     network_mount,
 )
@@ -65,7 +64,7 @@ nas:/home on /Volumes/home (nfs)
     ],
 )
 def test_a_folder_on_a_macs_network_drive_is_known(folder: str, found: str | None) -> None:
-    assert mac_network_mount(MAC_MOUNTS, Path(folder)) == found
+    assert network_mount(MAC_MOUNTS, Path(folder)) == found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/mounts")

@@ -254,8 +254,8 @@ DECISIONS: dict[str, Callable[[Journal, BatchJobs, str], object]] = {
     "how it ended": lambda _, jobs, __: asyncio.run(
         jobs.record_ending("It was interrupted.", 1, 1)
     ),
-    "workbook": lambda journal, _, batch_id: journal.set_output(batch_id, "theirs.xlsx"),
-    "form": lambda journal, _, batch_id: journal.set_form(batch_id, "{}"),
+    "workbook": lambda journal, _, batch_id: journal.keep(batch_id, "output", "theirs.xlsx"),
+    "form": lambda journal, _, batch_id: journal.keep(batch_id, "form", "{}"),
 }
 
 
@@ -382,18 +382,18 @@ def test_who_slept_between_the_intent_and_the_request_does_not_send_it(
         batch_id = slept.create(plan_of(*IDS), URL)
         ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
         first, *_ = ours.pending()
-        clock, commit = [time.time()], slept._writer.commit_changes
+        clock, commit = [time.time()], slept._writer.commit
 
         async def commit_and_sleep(*changes: Change, of: Hashable = None) -> int:
             changed = await commit(*changes, of=of)
             clock[0] += 3600
             _pretend(slept, holder=other._token)
             await theirs.recover()
-            monkeypatch.setattr(slept._writer, "commit_changes", commit)
+            monkeypatch.setattr(slept._writer, "commit", commit)
             return changed
 
         with working_on(slept, batch_id):
-            monkeypatch.setattr(slept._writer, "commit_changes", commit_and_sleep)
+            monkeypatch.setattr(slept._writer, "commit", commit_and_sleep)
             monkeypatch.setattr(time, "time", lambda: clock[0])
             with pytest.raises(TakenOverError):
                 asyncio.run(ours.intend(first))

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from batchrun.errors import JournalError
-from batchrun.journal import Journal
-from batchrun.journal.schema import _TRIGGERS, SCHEMA_VERSION, attempts, metadata
+from batchrun.journal import Journal, schema
+from batchrun.journal.schema import _TRIGGERS, SCHEMA_VERSION, metadata
 from batchrun.model import Outcome
 from batchrun.settings.location import is_server, server_url
 
@@ -106,7 +106,7 @@ def test_a_migration_that_fails_in_the_middle_leaves_the_journal_as_it_was(
         raise JournalError("the power failed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(attempts, "create", break_off)
+        patched.setattr(schema, "count_jobs", break_off)
         with pytest.raises(JournalError, match="power"):
             Journal(location)
     assert "leases" not in tables_of(location)

@@ -230,9 +230,9 @@ async def _finish_all(jobs: BatchJobs, result: JSON = None) -> None:
 def test_a_process_that_is_suspended_in_a_transaction_does_not_hold_up_the_others(
     location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "SUSPENDED_SECONDS", 0.05)
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
+        monkeypatch.setattr(database, "SUSPENDED_SECONDS", 0.05)
         note = update(batches).where(batches.c.id == batch_id)
 
         def be_suspended() -> None:

@@ -114,7 +114,7 @@ def test_what_nobody_waits_for_is_on_disk_before_what_was_handed_over_later(
         for _ in range(600):  # more than one group
             writer.note(one_more(batch_id))
         writer.note(Change(ONE_MORE, {"of_batch": object()}))  # can't be taken, and spoils nothing
-        assert all_at_once(writer.commit_changes(message(batch_id, 0, "later"), of=0)) == [1]
+        assert all_at_once(writer.commit(message(batch_id, 0, "later"), of=0)) == [1]
         assert journal.summary(batch_id).requests == 600
         assert messages(journal, batch_id)[0] == "later"
 
@@ -123,7 +123,7 @@ def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(location: 
     """The compare-and-set of a trigger's intent: one count for all would let two be sent."""
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
-        commit = journal._writer.commit_changes
+        commit = journal._writer.commit
         told = all_at_once(
             *(
                 commit(message(batch_id, job, f"no {job}"), one_more(batch_id), of=job)
@@ -138,7 +138,7 @@ def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(location: 
 def test_changes_of_the_same_keep_their_order(location: str) -> None:
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
-        commit = journal._writer.commit_changes
+        commit = journal._writer.commit
         told = all_at_once(
             commit(message(batch_id, 0, "first"), of=0),
             commit(message(batch_id, 1, "other"), of=1),
@@ -155,7 +155,7 @@ def test_changes_of_the_same_keep_their_order(location: str) -> None:
 def test_a_change_that_cannot_be_taken_spoils_no_equal_one(location: str) -> None:
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
-        commit = journal._writer.commit_changes
+        commit = journal._writer.commit
         first, failed, last = all_at_once(
             *(
                 commit(message(batch_id, job, words), of=job)
@@ -172,14 +172,12 @@ def test_who_is_cancelled_while_waiting_leaves_the_change_committed(location: st
         batch_id = journal.create(plan_of(*IDS), URL)
 
         async def cancelled() -> None:
-            task = asyncio.create_task(
-                journal._writer.commit_changes(message(batch_id, 0, "kept"), of=0)
-            )
+            task = asyncio.create_task(journal._writer.commit(message(batch_id, 0, "kept"), of=0))
             await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert task.cancelled()
-            assert await journal._writer.commit_changes(one_more(batch_id)) == 1
+            assert await journal._writer.commit(one_more(batch_id)) == 1
 
         asyncio.run(cancelled())
         assert messages(journal, batch_id)[0] == "kept"

@@ -8,16 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from batchrun.sandbox import FaultKind, Faults, SandboxSettings, running
-from batchrun.sandbox.faults import draw_fault
+from batchrun.sandbox import SandboxSettings
 
+from .faults import FaultKind, Faults, OtherShapes, draw_fault, running_with_faults
 from .strategies import KEY, trigger_body
 
 HEADERS = {"x-api-key": KEY}
-
-
-def settings(faults: Faults) -> SandboxSettings:
-    return SandboxSettings(rate_per_minute=None, run_median_seconds=0, faults=faults)
+AT_ONCE = SandboxSettings(rate_per_minute=None, run_median_seconds=0)
 
 
 def report(url: str) -> dict[str, Any]:
@@ -46,11 +43,11 @@ def test_the_same_request_meets_the_same_faults_and_another_time_others() -> Non
 @pytest.mark.parametrize("shares", [{"reset": -0.1}, {"slow": 1.1}, {"error": 0.6, "slow": 0.6}])
 def test_shares_that_make_no_sense_are_refused(shares: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="shares"):
-        Faults(**shares)  # type: ignore[arg-type]  # shares, not switches
+        Faults(**shares)
 
 
 def test_a_reset_breaks_the_connection_whether_the_service_took_the_request_or_not() -> None:
-    with running(settings(Faults(reset=1.0))) as url:
+    with running_with_faults(Faults(reset=1.0), AT_ONCE) as url:
         for number in range(20):
             with pytest.raises(httpx.NetworkError):
                 httpx.post(f"{url}/workflows/trigger", json=trigger_body(number), headers=HEADERS)
@@ -62,7 +59,7 @@ def test_a_reset_breaks_the_connection_whether_the_service_took_the_request_or_n
 
 @pytest.mark.parametrize("kind", ["error", "throttle", "garbage"])
 def test_a_wrong_answer_is_no_acceptance(kind: str) -> None:
-    with running(settings(Faults(**{kind: 1.0}))) as url:  # type: ignore[arg-type]  # as above
+    with running_with_faults(Faults(**{kind: 1.0}), AT_ONCE) as url:
         answers = [
             httpx.post(f"{url}/workflows/trigger", json=trigger_body(number), headers=HEADERS)
             for number in range(12)
@@ -81,7 +78,7 @@ def test_a_wrong_answer_is_no_acceptance(kind: str) -> None:
 
 
 def test_a_slow_answer_is_a_whole_one() -> None:
-    with running(settings(Faults(slow=1.0, slow_seconds=60)), speed=1e4) as url:
+    with running_with_faults(Faults(slow=1.0, slow_seconds=60), AT_ONCE, 1e4) as url:
         answer = httpx.post(f"{url}/workflows/trigger", json=trigger_body(), headers=HEADERS)
         assert answer.status_code == 202
         assert report(url)["faults"] == {"slow": 1}
@@ -89,7 +86,7 @@ def test_a_slow_answer_is_a_whole_one() -> None:
 
 
 def test_lists_and_errors_come_in_the_other_shape_too() -> None:
-    with running(settings(Faults(wrapped_list=True, object_errors=True))) as url:
+    with running_with_faults(Faults(), AT_ONCE, service=OtherShapes) as url:
         listed = httpx.get(f"{url}/workflows", headers=HEADERS).json()
         refused = httpx.post(f"{url}/workflows/trigger", json={}, headers=HEADERS)
     assert {"id", "name"} < set(listed["data"][0])

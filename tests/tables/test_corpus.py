@@ -40,6 +40,7 @@ def test_a_file_of_the_corpus_is_read_as_expected(expectation: Path) -> None:
     wanted = [[decode(cell) for cell in row] for row in expected["table"]]
     assert found == wanted
     assert [list(map(type, row)) for row in found] == [list(map(type, row)) for row in wanted]
+    assert sorted(table.misaligned) == expected.get("misaligned", [])
     if expected["lines"] is not None:
         assert lines(table) == expected["lines"]
     if expected["says"] is not None:

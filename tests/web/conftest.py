@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,11 @@ import pytest
 from pydantic import SecretStr
 
 from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
-from batchrun.sandbox.faults import FaultyApp
 from batchrun.settings import Settings
 from batchrun.web import app, server
 from batchrun.web.security import Session
 from batchrun.web.work import Workspace
+from tests.sandbox.faults import Faults, FaultyApp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,18 +86,19 @@ class Site:
 
 @contextmanager
 def running_site(
-    folder: Path, sandbox: SandboxSettings | None = None, *, speed: float = SPEED
+    folder: Path,
+    sandbox: SandboxSettings | None = None,
+    *,
+    speed: float = SPEED,
+    faults: Faults | None = None,
 ) -> Iterator[Site]:
     """A page with a sandbox behind it, while the block lasts."""
     clock = SandboxClock(speed)
     service = SandboxService(sandbox or SandboxSettings(rate_per_minute=None), clock())
     with ExitStack() as stack:
-        played: Counter[str] = Counter()
-        behind: ASGIApp = create_app(service, clock, played)
-        if (faults := service.settings.faults).any:
-            behind = FaultyApp(
-                behind, faults, seed=1, speed=speed, reset=lambda _: None, played=played
-            )
+        behind: ASGIApp = create_app(service, clock)
+        if faults is not None:
+            behind = FaultyApp(behind, faults, seed=1, speed=speed)
         url = stack.enter_context(running_app(behind))
         settings = Settings(
             api_key=SecretStr("sandbox"),

@@ -290,7 +290,7 @@ def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(
     assert "Quotes are ordinary characters" in said
     assert "--" not in said
     page.get_by_label("Quotes are ordinary characters").check()
-    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Read it again").click()
     expect(page.get_by_role("heading", name="The first rows")).to_be_visible()
     page.get_by_role("button", name="Remove this list").click()
     expect(page.get_by_role("heading", name="No lists yet")).to_be_visible()

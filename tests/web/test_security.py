@@ -284,6 +284,11 @@ def test_without_a_key_the_first_screen_offers_one_or_practice(tmp_path: Path) -
         assert "Try it without a key" in client.get("/start").text
         assert site.post("/start/sandbox").status_code == 303
         assert "Practice: nothing is charged" in client.get("/").text
+        assert client.get("/start").headers["location"] == "/"
+        answer = site.post("/start/key", key="wrong")  # typed in another tab
+        assert answer.status_code == 400
+        assert "does not know this key" in answer.text
+        assert not site.workspace.sandbox
 
 
 def test_a_stranger_s_batch_is_not_continued(site: Site, tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ import pytest
 from playwright.sync_api import expect
 
 import batchrun
-from batchrun.sandbox import Faults, SandboxSettings, write_demo_list
+from batchrun.sandbox import SandboxSettings, write_demo_list
 from batchrun.web.lists import Choices
 from batchrun.web.screens import Phase, sandbox_gone, view_batch
 from batchrun.web.work import Workspace
+from tests.sandbox.faults import Faults
 from tests.web.conftest import opened, running_site
 from tests.web.test_page import RUN_MS, SAMPLES, done, drop
 
@@ -173,8 +174,10 @@ def test_a_batch_of_a_terminal_is_shown_live_and_read_only(window: Window, site:
 def test_rows_in_doubt_are_sent_again_only_when_the_risk_is_accepted(
     browser: Browser, tmp_path: Path
 ) -> None:
-    faults = SandboxSettings(rate_per_minute=None, faults=Faults(garbage=0.3))
-    with running_site(tmp_path, faults) as site, opened(browser, site) as window:
+    with (
+        running_site(tmp_path, faults=Faults(garbage=0.3)) as site,
+        opened(browser, site) as window,
+    ):
         page = window.page
         drop(page, SAMPLES / "salesforce_accounts.csv")
         page.get_by_role("button", name="Run all 60").click()
@@ -356,6 +359,15 @@ def test_ten_tabs_are_all_live(window: Window, site: Site) -> None:
     for tab in [page, *tabs]:
         tab.bring_to_front()
         done(tab)
+
+
+def test_what_has_not_changed_is_not_drawn_again(browser: Browser, shared_site: Site) -> None:
+    with opened(browser, shared_site) as window:
+        page = window.page
+        page.locator("main").evaluate("(main) => { main.dataset.seen = 'yes'; }")
+        for _ in range(3):
+            page.wait_for_event("requestfinished", lambda request: "/live" in request.url)
+        expect(page.locator("main[data-seen=yes]")).to_be_visible()
 
 
 AXE = Path(os.environ.get("BATCHRUN_TESTS_AXE", "axe.min.js"))

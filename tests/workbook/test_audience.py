@@ -100,23 +100,31 @@ def test_who_looks_after_a_row_is_said(written: Write) -> None:
     assert [each["owner"] for each in found] == ["Dana"]
 
 
-def test_a_batch_is_compared_with_the_newest_earlier_one_of_its_rows(tmp_path: Path) -> None:
+def test_each_row_is_compared_with_its_newest_earlier_result(tmp_path: Path) -> None:
+    """The first batch has all three rows, the second only the second row, the third all again."""
+    api = "https://api.example.com/v1"
+    ids: list[str] = []
     with Journal(str(tmp_path / "journal.db")) as journal:
-        ids: list[str] = []
-        for score in (1, 2):
+        rounds: list[list[int | None]] = [[1, 2, 3], [None, 5, None], [1, 5, 4]]
+        for scores in rounds:
             known = ids[-1] if ids else None
-            ids.append(journal.create(plan_of(3), "https://api.example.com/v1", known=known))
-            found: list[JSON] = [{"score": 9}, {"score": score}, {"score": 10 * score}]
-            asyncio.run(complete(journal, ids[-1], found, [0, 1, 2], f"exec{len(ids)}"))
-        earlier = journal.earlier_batch(ids[1])
-        with journal.results(ids[1], earlier=earlier) as results:
+            ids.append(journal.create(plan_of(3), api, known=known))
+            done = [at for at, score in enumerate(scores) if score is not None]
+            found: list[JSON] = [{"score": score} for score in scores]
+            asyncio.run(complete(journal, ids[-1], found, done, f"exec{len(ids)}"))
+        earlier = journal.earlier_batches(ids[2])
+        with journal.results(ids[2], earlier=earlier) as results:
             workbook.write(results, tmp_path / "out.xlsx")
-        assert (journal.earlier_batch(ids[0]), earlier) == (None, ids[0])
+        assert (journal.earlier_batches(ids[0]), earlier) == ([], [ids[1], ids[0]])
+        assert journal.earlier_batches(ids[1]) == [ids[0]]
 
     assert [line["changed"] for line in table(tmp_path / "out.xlsx")] == [
-        "same", "changed", "changed",
+        "same", "same", "changed",
     ]  # fmt: skip
-    assert "Score" in str(sheet(tmp_path / "out.xlsx", "Changes"))
+    [change] = table(tmp_path / "out.xlsx", "Changes")
+    assert (change["field"], change["before"], change["now"]) == ("Score", 3, 4)
+    heads = [line[0] for line in sheet(tmp_path / "out.xlsx", "Overview")]
+    assert "Since the last results" in heads
 
 
 @pytest.mark.parametrize(

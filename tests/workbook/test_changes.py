@@ -44,7 +44,7 @@ def compared() -> BatchResults:
         for number, result in enumerate(NOW)
     ]
     earlier = [(result, MONTH_AGO if result else None) for result in BEFORE]
-    return replace(batch(rows), earlier=EarlierResults("1024-accounts-0000", MONTH_AGO, earlier))
+    return replace(batch(rows), earlier=EarlierResults(("1024-accounts-0000",), MONTH_AGO, earlier))
 
 
 def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> None:
@@ -94,7 +94,7 @@ def test_a_score_that_differs_in_every_row_is_news() -> None:
     now: list[JSON] = [{"fit": at, "token": f"t{at}", "at": f"2026-11-2{at}"} for at in range(4)]
     before: list[JSON] = [{"fit": at + 9, "token": "x", "at": "2026-10-01"} for at in range(4)]
     rows = [row(number, result) for number, result in enumerate(now)]
-    earlier = EarlierResults("1", MONTH_AGO, [(result, MONTH_AGO) for result in before])
+    earlier = EarlierResults(("1",), MONTH_AGO, [(result, MONTH_AGO) for result in before])
     results = replace(batch(rows), earlier=earlier)
 
     comparison = Comparison(results, layout_of(results))

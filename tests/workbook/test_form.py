@@ -81,7 +81,7 @@ def test_a_csv_for_salesforce_has_record_ids_and_results_and_nothing_else(tmp_pa
 
     assert path.read_bytes().isascii()
     assert list(csv.reader(path.read_text(encoding="utf-8").splitlines())) == [
-        ["Account ID", "fit", "note", "when"],
+        ["Account ID", "Fit", "Note", "When"],
         [SALESFORCE, "0.5", "=1", ""],
         ["0015g00000XyZad", "1", "", "2026-01-02T03:04:05+00:00"],
     ]
@@ -93,7 +93,7 @@ def test_a_csv_for_hubspot_goes_by_record_id(tmp_path: Path) -> None:
 
     path = workbook.write(batch(rows, header), tmp_path / "import.csv", Form(crm=Crm.HUBSPOT))
 
-    assert path.read_text(encoding="utf-8") == "Record ID,fit\n123456789,1\n"
+    assert path.read_text(encoding="utf-8") == "Record ID,Fit\n123456789,1\n"
 
 
 @pytest.mark.parametrize("crm", Crm)

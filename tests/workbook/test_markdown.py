@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrun import workbook
-from batchrun.workbook import Crm, Form
+from batchrun.workbook import Crm, Form, markdown
 from batchrun.workbook.layout import Shape
 from batchrun.workbook.markdown import (
     MOST_CHARACTERS,
@@ -69,6 +71,22 @@ Based in Zürich. What *matters* now:
         ("**a** 1 \\* 2 &amp; 3", "a 1 * 2 & 3"),
         ("这是**粗体**文字", "这是粗体文字"),
         ("**=1+1**", "=1+1"),
+        ("Head\n====\n\ntext", "Head\ntext"),
+        ("Head\n---\n\na **b**", "Head\na b"),
+        ("**a**<br>b<BR/>c", "a\nb\nc"),
+        ("| a |\n|---|\n| 1<br />2 |", "a\n1\n2"),
+        ("<b>x</b> and <em>y</em>, <u>z</u> **w**", "x and y, z w"),
+        ("**Dear** <name>, 1 < 2 and a<b", "Dear <name>, 1 < 2 and a<b"),
+        ("**see** <a href='https://x.example'>it</a>", "see <a href='https://x.example'>it</a>"),
+        ("- [ ] open\n- [x] done\n- [X] done", "☐ open\n☑ done\n☑ done"),
+        ("__init__.py **b** and _it is_.", "__init__.py b and it is."),
+        ("**see** [x](javascript:alert(1))", "see [x](javascript:alert(1))"),
+        ("**see** ![logo](https://x.example/l.png)", "see logo (https://x.example/l.png)"),
+        ("1. a\n   - b\n     1. c\n2. d", "1. a\n   • b\n      1. c\n2. d"),
+        ("**a** \\*b\\* \\# c", "a *b* # c"),
+        ("**a**\r\n\r\n- b\r\n- c", "a\n• b\n• c"),
+        ("see [it][1] **b**\n\n[1]: https://x.example", "see [it][1] b\n\n[1]: https://x.example"),
+        ("**a**\n\n---\n\nb", "a\n\nb"),
     ],
 )
 def test_markdown_is_shown_without_its_markup(text: str, shown: str) -> None:
@@ -89,6 +107,8 @@ def test_markdown_is_shown_without_its_markup(text: str, shown: str) -> None:
         "    four spaces", "[1] see below", "[a](b", "a]b(c)", "<b>bold</b>", "AT&amp;T", "1.\n2.",
         "Dear Sir,\n\nthank you.\n\n-- \nA. Smith", "line  \nline", "E=mc^2", "\u00a0", "\\*a\\*",
         "price: *", "* required", "a * b\nc * d", "-5\n-7", "3.5\n4.5", "a_b c_d", "5' 11\"",
+        "a<br>b", "<p>text</p>\n<ul><li>x</li></ul>", "x <y> z", "[ ] open", "A\n==",
+        "[x](javascript:alert(1))", "[it][1]\n\n[1]: https://x.example", "__init__.py and __x__.y",
     ],
 )  # fmt: skip
 def test_what_is_no_markdown_stays_as_it_is(text: str) -> None:
@@ -280,4 +300,19 @@ def test_a_csv_for_a_crm_has_no_markup(tmp_path: Path) -> None:
     )
 
     with path.open(encoding="utf-8", newline="") as file:
-        assert next(csv.DictReader(file))["note"] == without_markup(SUMMARY)
+        assert next(csv.DictReader(file))["Note"] == without_markup(SUMMARY)
+
+
+def test_threads_that_begin_together_read_the_same() -> None:
+    """The page draws a tab in each of several threads."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(40):
+                markdown._parser.cache_clear()
+                markdown._parser()
+                texts = list(threads.map(parsed_rich_text, ["a\n\n* *b*"] * 8))
+                assert all(text == texts[0] for text in texts)
+    finally:
+        sys.setswitchinterval(interval)

@@ -117,7 +117,8 @@ def test_the_summary_counts_every_row_and_names_the_reasons(written: Write) -> N
     assert ["failed", 3] in overview
     assert ["pending", 1] in overview
     assert not any(line[0] == "rejected" for line in overview)
-    assert overview.index(["no domain", 3]) < overview.index(["not sent yet", 1])
+    overview = [line[:4] for line in sheet(path, "Overview")]
+    assert overview.index(["no domain", "", "", 3]) < overview.index(["not sent yet", "", "", 1])
 
 
 @pytest.mark.parametrize("waited", [112.0, 0.0])
@@ -127,20 +128,21 @@ def test_the_summary_tells_the_time_worked_beside_the_estimated(
     path = written(batch([row(0, {})], worked_seconds=163.2, quota_seconds=waited))
 
     facts = {line[0]: line[1] for line in sheet(path, "Run details")[::-1]}  # the first of a name
-    assert facts["worked on"] == timedelta(seconds=163)
-    assert facts["of it waiting for the quota"] == timedelta(seconds=waited)
+    assert facts["took"] == timedelta(seconds=163)
+    assert facts["part of it spent waiting for the quota"] == timedelta(seconds=waited)
     times = [line[0] for line in sheet(path, "Run details")]
-    assert times[times.index("worked on") - 1] == "estimated"
+    assert times[times.index("took") - 1] == "estimated"
     assert facts["estimated"] == timedelta(seconds=300)
 
 
 def test_the_summary_has_a_chart_of_outcomes_and_one_of_times(written: Write) -> None:
-    with zipfile.ZipFile(written(batch_of({"a": 1}, {"a": 2}))) as archive:
+    rows = [row(0, {"a": 1}), row(1, None, Outcome.FAILED, message="no domain")]
+    with zipfile.ZipFile(written(batch(rows))) as archive:
         charts = [name for name in archive.namelist() if name.startswith("xl/charts/")]
         drawings = [archive.read(f"xl/drawings/drawing{number}.xml") for number in (1, 2)]
 
     assert len(charts) == 2
-    assert b'descr="Bar chart. Rows by outcome: completed: 2"' in drawings[0]
+    assert b'descr="Bar chart. Rows by status: completed: 1, failed: 1"' in drawings[0]
     assert b'descr="Bar chart. Seconds per execution' in drawings[1]
 
 
@@ -180,7 +182,7 @@ def test_columns_says_of_each_column_what_it_is(written: Write) -> None:
     assert by_name["N"]["type"] == "whole number"
     assert by_name["N"]["key path"] == "n"
     assert (by_name["N"]["filled"], by_name["N"]["filled share"]) == (1, 0.5)
-    assert "null" in by_name["N"]["what it is"]
+    assert by_name["N"]["what it is"] == "empty in 1 result"
     assert by_name["When"]["type"] == "date"
     assert by_name["When"]["example"] == "2026-05-01"
     assert "sheet L" in by_name["L"]["what it is"]
@@ -255,3 +257,32 @@ def test_names_of_sheets_are_legal_and_unlike_whatever_the_keys_are(written: Wri
 
     assert len(names) == 4 + len(keys)
     assert "=1+1" in names
+
+
+def test_the_overview_says_why_a_row_is_good_and_names_a_reason_whole(written: Write) -> None:
+    text = "## Account Research\n\nBased in Zürich:\n\n- **New VP** (72)\n- Hiring"
+    reason = "The company record has no domain to research."
+    rows = [row(0, {"fit_score": 9, "summary": text})]
+    rows += [row(number, None, Outcome.FAILED, message=reason) for number in (1, 2)]
+
+    cells = [cell for line in sheet(written(batch(rows)), "Overview") for cell in line]
+
+    assert "Based in Zürich: • New VP (72) • Hiring" in cells
+    assert reason in cells
+
+
+def test_a_chart_of_one_bar_is_left_out(written: Write) -> None:
+    with zipfile.ZipFile(written(batch_of({"a": "x"}, {"a": "y"}))) as archive:
+        assert b"Rows by status" not in archive.read("xl/drawings/drawing1.xml")
+
+
+def test_a_time_says_that_it_is_in_utc_and_a_date_takes_no_more_room_than_it_needs(
+    written: Write,
+) -> None:
+    path = written(batch_of({"at": "2026-11-24T09:15:00Z", "day": "2026-11-24"}))
+
+    assert sheet(path)[0][-2:] == ["At (UTC)", "Day"]
+    opened = openpyxl.load_workbook(path)["Results"]
+    widths = [opened.column_dimensions[letter].width for letter in ("K", "L")]
+    assert widths[0] > 20
+    assert widths[1] < 15

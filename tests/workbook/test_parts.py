@@ -134,7 +134,7 @@ def test_changes_and_formats_are_those_of_the_rows_of_the_part(tmp_path: Path) -
     earlier = [(each, None if each is None else BEGAN) for each in scores]
     formats = ListFormats(rows=[(("", "0.0"), 2), (("", "0.00"), 2)])
     found = replace(
-        found, earlier=EarlierResults("1", BEGAN, earlier), list_formats=formats.encoded()
+        found, earlier=EarlierResults(("1",), BEGAN, earlier), list_formats=formats.encoded()
     )
 
     workbook.write(found, tmp_path / "out.xlsx", Form(rows_per_file=2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batchrun.workbook.columns import ColumnSurvey
-from batchrun.workbook.titles import number_format, titles_of
+from batchrun.workbook.titles import number_as_shown, number_format, titles_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,37 @@ from batchrun.workbook.titles import number_format, titles_of
         ("Already a title", "Already a title"),
         ("2026-05-01", "2026-05-01"),
         ("id", "ID"),
+        ("iOSUsers", "iOS users"),
+        ("B2BRevenue", "B2B revenue"),
+        ("ARRGrowthYoY", "ARR growth YoY"),
+        ("SaaSSpend", "SaaS spend"),
+        ("ABTestResult", "AB test result"),
+        ("r&d_spend", "R&D spend"),
+        ("_id", "ID"),
+        ("__typename", "Typename"),
+        ("Fit_Score__c", "Fit score"),
+        ("2023_revenue", "2023 revenue"),
+        ("24h_change", "24h change"),
+        ("änderungUSD", "Änderung (USD)"),
+        ("größeInKm", "Größe in (km)"),
+        ("évaluationGlobale", "Évaluation globale"),
+        ("usd", "USD"),
+        ("amount.usd", "Amount (USD)"),
+        ("last_funding.round.amount.value_usd", "Round amount (USD)"),
+        ("revenue_usd_millions", "Revenue (USD millions)"),
+        ("revenue_usd_m", "Revenue (USD millions)"),
+        ("revenueMUSD", "Revenue (USD millions)"),
+        ("price_aed", "Price (AED)"),
+        ("duration_ms", "Duration (ms)"),
+        ("response_time_sec", "Response time (s)"),
+        ("sec_filing", "SEC filing"),
+        ("energy_kwh", "Energy (kWh)"),
+        ("contacts.0.name", "Contacts 0 name"),
+        ("fit.score", "Fit score"),
+        ("fit.reason", "Fit reason"),
+        ("outputs.score", "Score"),
+        ("a.b.c.d.e.employees", "Employees"),
+        ("नाम", "नाम"),
     ],
 )
 def test_a_key_becomes_a_title(path: str, title: str) -> None:
@@ -46,10 +77,20 @@ def test_titles_alike_get_the_shortest_part_that_tells_them_apart() -> None:
         ("amount_usd", 1_000, '"$"#,##0'),
         ("amount_chf", 10.5, '"CHF "#,##0.00'),
         ("growth_pct", 12.5, '#,##0.0"%"'),
-        ("growth", 0.125, "#,##0.000"),
+        ("growth", 0.125, "#,##0.0%"),
         ("founded_year", 1999, "0"),
         ("postal_code", 70173, "0"),
         ("employees", 12_000, "#,##0"),
+        ("naics", 541_511, "0"),
+        ("revenue_usd_millions", 12.5, '"$"#,##0.00"M"'),
+        ("revenue_bn_eur", 3, '"€"#,##0"B"'),
+        ("price_aed", 3, '"AED "#,##0'),
+        ("margin_pct", 0.274, "#,##0.0%"),
+        ("win_probability", 0.61, "#,##0%"),
+        ("share", 1, "#,##0"),
+        ("growth_pct", 1, '#,##0"%"'),
+        ("growth", 1.25, "#,##0.00"),
+        ("fit_score", 0.75, "#,##0.00"),
     ],
 )
 def test_numbers_are_shown_by_their_unit(key: str, value: float, code: str) -> None:
@@ -57,3 +98,17 @@ def test_numbers_are_shown_by_their_unit(key: str, value: float, code: str) -> N
     survey.see(value)
 
     assert number_format((key,), survey) == code
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "shown"),
+    [
+        (0.274, "#,##0.0%", "27.4%"),
+        (-0.5, "#,##0%", "-50%"),
+        (1_234.5, '"$"#,##0.00"M"', "$1,234.50M"),
+        (12, '#,##0"%"', "12%"),
+        (10**20, "#,##0", "100,000,000,000,000,000,000"),
+    ],
+)
+def test_a_number_is_said_as_a_spreadsheet_shows_it(value: float, code: str, shown: str) -> None:
+    assert number_as_shown(value, code) == shown

@@ -28,12 +28,22 @@ function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
 
-function replace(id, html) {
-  const old = document.getElementById(id);
-  if (!old || old.contains(document.activeElement)) return; // never take the focus away
-  const scrolled = old.querySelector(".scroll")?.scrollLeft;
-  old.replaceChildren(...parse(html).body.childNodes);
-  if (scrolled) old.querySelector(".scroll").scrollLeft = scrolled;
+// Changes only what differs, so that focus, scroll position and a click that has begun are kept.
+function change(old, next) {
+  if (old.isEqualNode(next)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE || old.nodeName !== next.nodeName) {
+    old.replaceWith(next);
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of next.attributes) old.setAttribute(name, value);
+  changeChildren(old, [...next.childNodes]);
+}
+
+function changeChildren(old, next) {
+  const before = [...old.childNodes];
+  next.forEach((each, at) => (at < before.length ? change(before[at], each) : old.append(each)));
+  for (const each of before.slice(next.length)) each.remove();
 }
 
 async function swap() {
@@ -81,7 +91,9 @@ async function poll() {
     return true;
   }
   main.dataset.version = news.version;
-  for (const [id, html] of Object.entries(news.parts ?? {})) replace(id, html);
+  for (const [id, html] of Object.entries(news.parts ?? {})) {
+    changeChildren(document.getElementById(id), [...parse(html).body.childNodes]);
+  }
   if (news.title) document.title = `${news.title} · batchrun`;
   if (news.say && news.share !== saidShare && Date.now() - saidAt > SAY_MS) {
     saidShare = news.share;

@@ -1,4 +1,4 @@
-"""Network and server faults: drawn by a pure function, played around the app.
+"""Network and server faults around the sandbox: drawn by a pure function, played around the app.
 
 A fault depends on the request (its path and body) and on how often that was sent. So one seed gives
 the same faults in any order of arrival.
@@ -9,17 +9,32 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import socket
+import struct
 from collections import Counter
-from dataclasses import dataclass, fields
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from batchrun.sandbox import (
+    Answer,
+    SandboxClock,
+    SandboxService,
+    SandboxSettings,
+    create_app,
+    running_app,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from batchrun.model import JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +48,6 @@ class Faults:
         garbage: The service took the request, but its answer makes no sense.
         slow: The answer comes ``slow_seconds`` late.
         slow_seconds: How late, in virtual seconds.
-        wrapped_list: The list of workflows comes as ``{"data": [...], "pagination": ...}``.
-        object_errors: Errors come as ``{"error": {"type", "code", "message"}}``.
-        silent_quota: No answer carries X-RateLimit headers, though the quota holds.
     """
 
     reset: float = 0.0
@@ -44,9 +56,6 @@ class Faults:
     garbage: float = 0.0
     slow: float = 0.0
     slow_seconds: float = 60.0
-    wrapped_list: bool = False
-    object_errors: bool = False
-    silent_quota: bool = False
 
     def __post_init__(self) -> None:
         shares = self._shares
@@ -54,11 +63,6 @@ class Faults:
             raise ValueError("shares of faults are from 0 to 1, together at most 1")
         if self.slow_seconds < 0:
             raise ValueError("slow_seconds must not be negative")
-
-    @property
-    def any(self) -> bool:
-        """Whether there are faults at all."""
-        return sum(self._shares) > 0
 
     @property
     def _shares(self) -> list[float]:
@@ -133,8 +137,11 @@ class FaultyApp:
         faults: How often each fault occurs.
         seed: The seed of the faults.
         speed: Virtual seconds in a real second.
-        reset: Resets the connection of a client, given by its address and port.
-        played: Counts the faults by kind, and the triggers accepted unheard.
+
+    Attributes:
+        app: The app without them.
+        played: How often which fault was played, and the triggers accepted unheard.
+        connections: It resets these.
     """
 
     def __init__(
@@ -144,45 +151,52 @@ class FaultyApp:
         *,
         seed: int,
         speed: float,
-        reset: Callable[[tuple[str, int]], None],
-        played: Counter[str],
     ) -> None:
-        self._app = app
+        self.app = app
         self._faults = faults
         self._seed = seed
         self._speed = speed
-        self._reset = reset
         self._times: Counter[str] = Counter()
-        self._played = played
+        self.played: Counter[str] = Counter()
+        self.connections = Connections()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or play its fault."""
         path = str(scope["path"])
+        if path == "/sandbox/report":
+            await self._report(scope, receive, send)
+            return
         if not path.startswith(("/v1/workflows/trigger", "/v1/workflows/executions/")):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         body, replayed = await read_body(receive)
         request = f"{path} {body.decode('utf-8', 'replace')}"
         self._times[request] += 1
         fault = draw_fault(self._faults, self._seed, request, self._times[request])
         if fault is None:
-            await self._app(scope, replayed, send)
+            await self.app(scope, replayed, send)
             return
-        self._played[fault.kind] += 1
+        self.played[fault.kind] += 1
         if fault.kind is FaultKind.SLOW:
             await asyncio.sleep(self._faults.slow_seconds / self._speed)
-            await self._app(scope, replayed, send)
+            await self.app(scope, replayed, send)
             return
         if fault.taken:
-            unheard = _Unheard()
-            await self._app(scope, replayed, unheard)
-            self._played[ACCEPTED_UNHEARD] += unheard.status == 202
+            status, _ = await answer_of(self.app, scope, replayed)
+            self.played[ACCEPTED_UNHEARD] += status == 202
         await self._play(fault, scope, receive, send)
+
+    async def _report(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the sandbox says, with the faults."""
+        _, content = await answer_of(self.app, scope, receive)
+        faults = dict(self.played)
+        report = json.loads(content) | {"accepted_unheard": faults.pop(ACCEPTED_UNHEARD, 0)}
+        await Response(json.dumps(report | {"faults": faults}))(scope, receive, send)
 
     async def _play(self, fault: DrawnFault, scope: Scope, receive: Receive, send: Send) -> None:
         match fault.kind:
             case FaultKind.RESET:
-                self._reset(tuple(scope["client"]))
+                self.connections.reset(tuple(scope["client"]))
                 while (await receive())["type"] != "http.disconnect":
                     pass
             case FaultKind.ERROR:
@@ -214,11 +228,84 @@ async def read_body(receive: Receive) -> tuple[bytes, Receive]:
     return content, replayed
 
 
-class _Unheard:
-    """Takes an answer that is not sent."""
+async def answer_of(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+    """What an app answers, for nobody to hear."""
+    status, content = 0, b""
+
+    async def keep(message: Message) -> None:
+        nonlocal status, content
+        status = message.get("status", status)
+        content += message.get("body", b"")
+
+    await app(scope, receive, keep)
+    return status, content
+
+
+class Connections:
+    """The open connections of an app, so that a fault can reset one."""
 
     def __init__(self) -> None:
-        self.status = 0
+        self._transports: dict[tuple[str, int], asyncio.Transport] = {}
 
-    async def __call__(self, message: Message) -> None:
-        self.status = message.get("status", self.status)
+    def protocol(self) -> type[asyncio.Protocol]:
+        """Uvicorn's protocol, which registers its connections here."""
+        transports = self._transports
+
+        class Tracked(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # chosen at run time
+            def connection_made(self, transport: asyncio.Transport) -> None:
+                self.peer = tuple(transport.get_extra_info("peername")[:2])
+                transports[self.peer] = transport
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                transports.pop(self.peer, None)
+                super().connection_lost(exc)
+
+        return Tracked
+
+    def reset(self, client: tuple[str, int]) -> None:
+        """Reset a client's connection; what was sent on it and not read yet is lost."""
+        transport = self._transports[client]
+        lost = struct.pack("ii", 1, 0)  # close with RST, not FIN
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lost)
+        transport.abort()
+
+
+class OtherShapes(SandboxService):
+    """The sandbox with the other shapes that the vendor's pages show: of lists and of errors."""
+
+    def _answer(self, kind: str, *given: Any) -> Answer:
+        answer = super()._answer(kind, *given)
+        match answer.body:
+            case list():
+                return replace(answer, body={"data": answer.body, "pagination": {"nextPage": None}})
+            case {"error": str() as words, **others} if not others:
+                error: JSON = {"type": "error", "code": "refused", "message": words}
+                return replace(answer, body={"error": error})
+            case _:
+                return answer
+
+
+def faulty_app(
+    settings: SandboxSettings,
+    faults: Faults,
+    speed: float,
+    service: type[SandboxService] = SandboxService,
+) -> FaultyApp:
+    """A sandbox with faults around it."""
+    clock = SandboxClock(speed)
+    app = create_app(service(settings, started_at=clock()), clock)
+    return FaultyApp(app, faults, seed=settings.seed, speed=speed)
+
+
+@contextmanager
+def running_with_faults(
+    faults: Faults,
+    settings: SandboxSettings,
+    speed: float = 1.0,
+    service: type[SandboxService] = SandboxService,
+) -> Iterator[str]:
+    """Run a sandbox with faults around it while the block lasts; its base URL."""
+    app = faulty_app(settings, faults, speed, service)
+    with running_app(app, http=app.connections.protocol()) as url:
+        yield url
