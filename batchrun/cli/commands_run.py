@@ -79,7 +79,7 @@ from batchrun.model import InDoubt, Outcome
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import timedelta
 
     from batchrun import Request
@@ -108,7 +108,7 @@ def run_marked(
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
     if not marked.jobs:
-        _end_as_it_stands(marked.summary, mode)
+        _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
     confirm_batch(settings, marked.summary, output or marked.output)
     if not _confirm(marked, yes=yes, to_stderr=to_stderr):
         raise NotConfirmedError("Nothing was triggered.")
@@ -151,37 +151,28 @@ def _already_words(marked: Rerun) -> Iterator[str]:
         yield f"{wait} to be sent already; batchrun resume sends them."
 
 
-def _end_as_it_stands(summary: BatchSummary, mode: OutputMode) -> NoReturn:
-    """End without triggering anything, with the exit code of the batch."""
-    _end_for_scripts(summary, mode)
-    print_text("Nothing was triggered.")
-    print_text(f"Batch:     {summary.batch_id}")
-    print_text(f"Rows:      {messages.counts(summary)}")
+def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
+    """How a batch stands when nothing was triggered."""
+    yield "Nothing was triggered."
+    yield f"Batch:     {summary.batch_id}"
+    yield f"Rows:      {messages.counts(summary)}"
     if summary.unfinished:
-        print_text(Whole(f"Resume:    batchrun resume {summary.batch_id}"))
+        yield Whole(f"Resume:    batchrun resume {summary.batch_id}")
     if summary.output is not None:
-        print_text(Whole(f"Workbook:  {summary.output}"))
-    raise typer.Exit(_exit_code(summary))
+        yield Whole(f"Workbook:  {summary.output}")
 
 
-def _end_finished(summary: BatchSummary, mode: OutputMode) -> NoReturn:
-    """End a `resume` that has nothing to do."""
-    _end_for_scripts(summary, mode)
-    print_text(Whole(f"Nothing left to do. The results are in {summary.output}"))
-    raise typer.Exit(_exit_code(summary))
-
-
-def _end_for_scripts(summary: BatchSummary, mode: OutputMode) -> None:
-    """End the command here if it has --json or --quiet."""
+def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
+    """End without triggering anything, with the exit code of the batch."""
     code = _exit_code(summary)
     if mode.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
         print_exact(json.dumps(messages.summary_json(summary) | ending))
-        raise typer.Exit(code)
-    if mode.quiet:
-        if summary.output is not None:
-            print_exact(summary.output)
-        raise typer.Exit(code)
+    elif not mode.quiet:
+        print_lines(lines)
+    elif summary.output is not None:
+        print_exact(summary.output)
+    raise typer.Exit(code)
 
 
 def _exit_code(summary: BatchSummary) -> ExitCode:
@@ -467,7 +458,8 @@ def resume(
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # elsewhere, or in another form
     if not found.something_to_do and not rewrites and written and Path(written).exists():
-        _end_finished(found.summary, mode)
+        done = Whole(f"Nothing left to do. The results are in {written}")
+        _end_unchanged(found.summary, mode, [done])
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
     if not to_stderr:

@@ -100,56 +100,6 @@ Workflow: TypeAlias = Annotated[
         autocompletion=workflow_names,
     ),
 ]
-Sheet: TypeAlias = Annotated[
-    str | None, _list(metavar="NAME", help="Sheet of the workbook. Without it, the first.")
-]
-HeaderRow: TypeAlias = Annotated[
-    int | None,
-    _list(metavar="N", min=1, help="Line with the column names. Without it, batchrun finds it."),
-]
-NoHeader: TypeAlias = Annotated[
-    bool, _list("--no-header", help="The list has no column names: its first line is a row.")
-]
-VisibleOnly: TypeAlias = Annotated[
-    bool, _list("--visible-only", help="Leave out rows that are hidden or filtered out.")
-]
-Encoding: TypeAlias = Annotated[
-    str | None,
-    _list(
-        metavar="NAME",
-        help="Encoding of a text file, such as utf-8, cp1251 or shift_jis. "
-        "Without it, batchrun finds it.",
-    ),
-]
-Delimiter: TypeAlias = Annotated[
-    str | None,
-    _list(
-        metavar="CHARACTER",
-        help="What separates the fields of a text file: comma, semicolon, tab, bar, or any "
-        "character. Without it, batchrun finds it.",
-    ),
-]
-Quoting: TypeAlias = Annotated[
-    str | None,
-    _list(metavar="HOW", help="literal: quotes in a text file are text like any other character."),
-]
-CompanyColumn: TypeAlias = Annotated[
-    str | None,
-    _list(metavar="COLUMN", help="Column with the company IDs. Without it, batchrun finds it."),
-]
-ContactColumn: TypeAlias = Annotated[
-    str | None,
-    _list(metavar="COLUMN", help="Column with the contact IDs. Without it, batchrun finds it."),
-]
-NoCompany: TypeAlias = Annotated[
-    bool, _list("--no-company", help="Send no company IDs, only contact IDs.")
-]
-NoContact: TypeAlias = Annotated[
-    bool, _list("--no-contact", help="Send no contact IDs, only company IDs.")
-]
-LenientIds: TypeAlias = Annotated[
-    bool, _list("--lenient-ids", help="Also send IDs that are not valid UUIDs but have their form.")
-]
 
 SaveOptions: TypeAlias = Annotated[
     bool,
@@ -157,23 +107,6 @@ SaveOptions: TypeAlias = Annotated[
         "--save-options",
         help="Save these options in batchrun.toml beside the list, for the next run.",
     ),
-]
-
-# What is sent with each row
-
-Param: TypeAlias = Annotated[
-    list[str] | None,
-    _parameter(
-        metavar="NAME=VALUE", help="Send a parameter with every row: JSON or text. Repeatable."
-    ),
-]
-ParamColumn: TypeAlias = Annotated[
-    list[str] | None,
-    _parameter(metavar="NAME=COL", help="Send a parameter from a column. Repeatable."),
-]
-Params: TypeAlias = Annotated[
-    Path | None,
-    _parameter(metavar="FILE.json", help="Send the parameters in this file with every row."),
 ]
 
 # What is spent
@@ -206,46 +139,6 @@ Rate: TypeAlias = Annotated[
 Daily: TypeAlias = Annotated[
     int | None, _spending(metavar="N", min=1, help="Requests a day. [env: BATCHRUN_DAILY]")
 ]
-Wait: TypeAlias = Annotated[
-    bool,
-    _spending(
-        "--wait", help="When the day's quota is spent, wait for the next day instead of pausing."
-    ),
-]
-StopAfterFailures: TypeAlias = Annotated[
-    int | None,
-    _spending(
-        metavar="N",
-        min=0,
-        help="Stop after N failures in a row, or N among the first 4 x N jobs; 0 for never. "
-        "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
-    ),
-]
-Workers: TypeAlias = Annotated[
-    int | None,
-    _spending(
-        metavar="N",
-        min=1,
-        max=64,
-        help="Processes on this machine that work on the batch. Only needed above 60,000 requests "
-        "a minute. [default: 1] [env: BATCHRUN_WORKERS]",
-    ),
-]
-Dask: TypeAlias = Annotated[
-    str | None,
-    _spending(
-        metavar="ADDRESS",
-        help="Dask scheduler, such as tcp://scheduler:8786, whose workers work on the batch, too. "
-        "Needs a PostgreSQL journal. [env: BATCHRUN_DASK]",
-    ),
-]
-Detach: TypeAlias = Annotated[
-    bool,
-    _spending(
-        "--detach",
-        help="Return at once. The workers of --dask, or processes on this machine, do the work.",
-    ),
-]
 Doubts: TypeAlias = Annotated[
     InDoubt | None,
     _spending(
@@ -266,58 +159,6 @@ Output: TypeAlias = Annotated[
         metavar="FILE",
         help="File for the results: .xlsx, .csv, .jsonl or .parquet. Without it, "
         "NAME.results.xlsx beside the list.",
-    ),
-]
-Columns: TypeAlias = Annotated[
-    list[str] | None,
-    _output(
-        metavar="NAME,…",
-        help="Result columns to write, in this order; * matches anything. Repeatable.",
-    ),
-]
-Rename: TypeAlias = Annotated[
-    list[str] | None, _output(metavar="NAME=TITLE", help="Title of a result column. Repeatable.")
-]
-FlatDepth: TypeAlias = Annotated[
-    int | None,
-    _output(
-        metavar="N",
-        min=1,
-        help="Turn nested results into columns up to N levels; deeper ones stay JSON.",
-    ),
-]
-CsvPlain: TypeAlias = Annotated[
-    bool, _output("--csv-plain", help="CSV for programs: no BOM, no protection against formulas.")
-]
-RawText: TypeAlias = Annotated[
-    bool, _output("--raw-text", help="Keep the signs of Markdown in texts, such as ## and **.")
-]
-For: TypeAlias = Annotated[
-    str | None,
-    _output(
-        "--for",
-        metavar="WHOM",
-        help="Workbook for operators (everything, the default) or for people you hand it to (no "
-        "execution IDs, times, key paths or commands).",
-        autocompletion=lambda: ["operators", "people"],
-    ),
-]
-RowsPerFile: TypeAlias = Annotated[
-    int | None,
-    _output(
-        metavar="N",
-        min=1,
-        max=1_048_575,
-        help="Split a workbook into files of at most N rows. Without it, only where Excel's "
-        "1,048,575 rows are not enough.",
-    ),
-]
-Compare: TypeAlias = Annotated[
-    str | None,
-    _output(
-        metavar="BATCH|auto|off",
-        help="Earlier batch of this workflow whose results to compare with, in the sheet Changes. "
-        "Without it, each row's newest result in earlier batches.",
     ),
 ]
 ForCrm: TypeAlias = Annotated[
@@ -376,19 +217,6 @@ LogFile: TypeAlias = Annotated[
         help="Log every event to this file, one JSON object a line. [env: BATCHRUN_LOG_FILE]",
     ),
 ]
-NotifyCommand: TypeAlias = Annotated[
-    str | None,
-    _automation(
-        "--notify-command",
-        metavar="COMMAND",
-        envvar="BATCHRUN_NOTIFY_COMMAND",
-        show_envvar=False,
-        help="Run this command when the batch ends or pauses. [env: BATCHRUN_NOTIFY_COMMAND]",
-    ),
-]
-NotifyDesktop: TypeAlias = Annotated[
-    bool, _automation("--notify", help="Show a desktop notification when the batch ends or pauses.")
-]
 
 
 def age(text: str, option: str) -> timedelta:
@@ -411,14 +239,60 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
 class ColumnOptions:
     """Which result columns, and how they are written: the same wherever results are."""
 
-    columns: Columns = None
-    rename: Rename = None
-    flat_depth: FlatDepth = None
-    csv_plain: CsvPlain = False
-    raw_text: RawText = False
-    for_: For = None
-    compare: Compare = None
-    rows_per_file: RowsPerFile = None
+    columns: Annotated[
+        list[str] | None,
+        _output(
+            metavar="NAME,…",
+            help="Result columns to write, in this order; * matches anything. Repeatable.",
+        ),
+    ] = None
+    rename: Annotated[
+        list[str] | None,
+        _output(metavar="NAME=TITLE", help="Title of a result column. Repeatable."),
+    ] = None
+    flat_depth: Annotated[
+        int | None,
+        _output(
+            metavar="N",
+            min=1,
+            help="Turn nested results into columns up to N levels; deeper ones stay JSON.",
+        ),
+    ] = None
+    csv_plain: Annotated[
+        bool,
+        _output("--csv-plain", help="CSV for programs: no BOM, no protection against formulas."),
+    ] = False
+    raw_text: Annotated[
+        bool, _output("--raw-text", help="Keep the signs of Markdown in texts, such as ## and **.")
+    ] = False
+    for_: Annotated[
+        str | None,
+        _output(
+            "--for",
+            metavar="WHOM",
+            help="Workbook for operators (everything, the default) or for people you hand it to "
+            "(no execution IDs, times, key paths or commands).",
+            autocompletion=lambda: ["operators", "people"],
+        ),
+    ] = None
+    compare: Annotated[
+        str | None,
+        _output(
+            metavar="BATCH|auto|off",
+            help="Earlier batch of this workflow whose results to compare with, in the sheet "
+            "Changes. Without it, each row's newest result in earlier batches.",
+        ),
+    ] = None
+    rows_per_file: Annotated[
+        int | None,
+        _output(
+            metavar="N",
+            min=1,
+            max=1_048_575,
+            help="Split a workbook into files of at most N rows. Without it, only where Excel's "
+            "1,048,575 rows are not enough.",
+        ),
+    ] = None
 
 
 def form_from(
@@ -506,26 +380,85 @@ def _seconds(text: str, said_by: str) -> float:
 class ListOptions:
     """How a list is read, and what is sent with each row: the same for `check` and `run`."""
 
-    sheet: Sheet = None
-    header_row: HeaderRow = None
-    no_header: NoHeader = False
-    visible_only: VisibleOnly = False
-    encoding: Encoding = None
-    delimiter: Delimiter = None
-    quoting: Quoting = None
-    company_column: CompanyColumn = None
-    contact_column: ContactColumn = None
-    no_company: NoCompany = False
-    no_contact: NoContact = False
-    lenient_ids: LenientIds = False
-    param: Param = None
-    param_column: ParamColumn = None
-    params: Params = None
+    sheet: Annotated[
+        str | None, _list(metavar="NAME", help="Sheet of the workbook. Without it, the first.")
+    ] = None
+    header_row: Annotated[
+        int | None,
+        _list(
+            metavar="N", min=1, help="Line with the column names. Without it, batchrun finds it."
+        ),
+    ] = None
+    no_header: Annotated[
+        bool, _list("--no-header", help="The list has no column names: its first line is a row.")
+    ] = False
+    visible_only: Annotated[
+        bool, _list("--visible-only", help="Leave out rows that are hidden or filtered out.")
+    ] = False
+    encoding: Annotated[
+        str | None,
+        _list(
+            metavar="NAME",
+            help="Encoding of a text file, such as utf-8, cp1251 or shift_jis. "
+            "Without it, batchrun finds it.",
+        ),
+    ] = None
+    delimiter: Annotated[
+        str | None,
+        _list(
+            metavar="CHARACTER",
+            help="What separates the fields of a text file: comma, semicolon, tab, bar, or any "
+            "character. Without it, batchrun finds it.",
+        ),
+    ] = None
+    quoting: Annotated[
+        str | None,
+        _list(
+            metavar="HOW", help="literal: quotes in a text file are text like any other character."
+        ),
+    ] = None
+    company_column: Annotated[
+        str | None,
+        _list(metavar="COLUMN", help="Column with the company IDs. Without it, batchrun finds it."),
+    ] = None
+    contact_column: Annotated[
+        str | None,
+        _list(metavar="COLUMN", help="Column with the contact IDs. Without it, batchrun finds it."),
+    ] = None
+    no_company: Annotated[
+        bool, _list("--no-company", help="Send no company IDs, only contact IDs.")
+    ] = False
+    no_contact: Annotated[
+        bool, _list("--no-contact", help="Send no contact IDs, only company IDs.")
+    ] = False
+    lenient_ids: Annotated[
+        bool,
+        _list("--lenient-ids", help="Also send IDs that are not valid UUIDs but have their form."),
+    ] = False
+    param: Annotated[
+        list[str] | None,
+        _parameter(
+            metavar="NAME=VALUE", help="Send a parameter with every row: JSON or text. Repeatable."
+        ),
+    ] = None
+    param_column: Annotated[
+        list[str] | None,
+        _parameter(metavar="NAME=COL", help="Send a parameter from a column. Repeatable."),
+    ] = None
+    params: Annotated[
+        Path | None,
+        _parameter(metavar="FILE.json", help="Send the parameters in this file with every row."),
+    ] = None
 
     def given(self) -> dict[str, object]:
         """The options that were given, by name."""
         each = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
         return {option: value for option, value in each.items() if value}
+
+    def reading(self) -> dict[str, Any]:
+        """How the list is read, by the attributes of a `Request`."""
+        names = (each.name for each in fields(self))
+        return {name: getattr(self, name) for name in names if not name.startswith("param")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -534,11 +467,47 @@ class PaceOptions:
 
     rate: Rate = None
     daily: Daily = None
-    wait: Wait = False
-    stop_after_failures: StopAfterFailures = None
-    workers: Workers = None
-    dask: Dask = None
-    detach: Detach = False
+    wait: Annotated[
+        bool,
+        _spending(
+            "--wait",
+            help="When the day's quota is spent, wait for the next day instead of pausing.",
+        ),
+    ] = False
+    stop_after_failures: Annotated[
+        int | None,
+        _spending(
+            metavar="N",
+            min=0,
+            help="Stop after N failures in a row, or N among the first 4 x N jobs; 0 for never. "
+            "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        _spending(
+            metavar="N",
+            min=1,
+            max=64,
+            help="Processes on this machine that work on the batch. Only needed above 60,000 "
+            "requests a minute. [default: 1] [env: BATCHRUN_WORKERS]",
+        ),
+    ] = None
+    dask: Annotated[
+        str | None,
+        _spending(
+            metavar="ADDRESS",
+            help="Dask scheduler, such as tcp://scheduler:8786, whose workers work on the batch, "
+            "too. Needs a PostgreSQL journal. [env: BATCHRUN_DASK]",
+        ),
+    ] = None
+    detach: Annotated[
+        bool,
+        _spending(
+            "--detach",
+            help="Return at once. The workers of --dask, or processes on this machine, do the work.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,8 +525,20 @@ class ReportOptions:
     """How a command reports to a person, a script, or a log."""
 
     log_file: LogFile = None
-    notify_command: NotifyCommand = None
-    notify: NotifyDesktop = False
+    notify_command: Annotated[
+        str | None,
+        _automation(
+            "--notify-command",
+            metavar="COMMAND",
+            envvar="BATCHRUN_NOTIFY_COMMAND",
+            show_envvar=False,
+            help="Run this command when the batch ends or pauses. [env: BATCHRUN_NOTIFY_COMMAND]",
+        ),
+    ] = None
+    notify: Annotated[
+        bool,
+        _automation("--notify", help="Show a desktop notification when the batch ends or pauses."),
+    ] = False
     quiet: Quiet = False
     as_json: AsJson = False
 
@@ -607,8 +588,9 @@ def save_typed_options(
     """
     from batchrun.settings.files import save_options
 
+    sent = ("parameters", "parameter_columns")
     entries = {
-        **{name: getattr(request, name) for name in READING},
+        **{name: getattr(request, name) for name in ("workflow", *ListOptions().reading(), *sent)},
         "columns": list(_names(columns.columns or ()) or ()),
         "rename": _titles(columns.rename or ()),
         "flat_depth": columns.flat_depth,
@@ -617,14 +599,6 @@ def save_typed_options(
     }
     path = save_options(file, {name: value for name, value in entries.items() if value})
     print_text(f"Saved:     {path}", err=True, whole=[str(path)])
-
-
-READING = (
-    *("workflow", "sheet", "header_row", "no_header", "visible_only", "encoding", "delimiter"),
-    *("quoting", "company_column", "contact_column", "no_company", "no_contact", "lenient_ids"),
-    *("parameters", "parameter_columns"),
-)
-"""Attributes of a request that a batchrun.toml may hold."""
 
 
 def request_from(
@@ -660,22 +634,11 @@ def request_from(
     return Request(
         file,
         workflow,
-        options.sheet,
-        options.company_column,
-        options.contact_column,
-        parameters,
-        dict(_column_of(text) for text in options.param_column or []),
-        header_row=options.header_row,
-        no_header=options.no_header,
-        no_company=options.no_company,
-        no_contact=options.no_contact,
-        visible_only=options.visible_only,
-        encoding=options.encoding,
-        delimiter=options.delimiter,
-        quoting=options.quoting,
-        lenient_ids=options.lenient_ids,
+        parameters=parameters,
+        parameter_columns=dict(_column_of(text) for text in options.param_column or []),
         ask=ask_if_somebody_is_here(),
         reuse=reuse,
+        **options.reading(),
     ).over(defaults)
 
 

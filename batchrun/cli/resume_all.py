@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import typer
@@ -12,6 +11,7 @@ from batchrun.cli.errors import Unseen, print_batch_error_json, report_batch_err
 from batchrun.cli.messages import BatchExit
 from batchrun.cli.output import begin_log_block, print_text
 from batchrun.errors import (
+    BatchrunError,
     ExitCode,
     HeldError,
     JournalError,
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchrun.engine import Ending
-    from batchrun.errors import BatchrunError
     from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
 
     Configured: TypeAlias = tuple[Configuration, Settings]
     Account: TypeAlias = tuple[str, str | None]
+    """Address of the service, and key."""
+    Scope: TypeAlias = Account | str
+    """The batches that stop with one: of an account, at an address, or all."""
 
 _BY_WEIGHT = (
     ExitCode.COMPLETED,
@@ -44,13 +46,7 @@ _BY_WEIGHT = (
 """The gravest of several counts: what needs a person weighs more than what needs time."""
 
 
-class _Stops(Enum):
-    """Which other batches stop with one."""
-
-    NONE = "none"
-    SAME_KEY = "those with the same key at the same service"
-    SAME_SERVICE = "those at the same service"
-    ALL = "all"
+_ALL = "all batches"
 
 
 def resume_all(
@@ -82,7 +78,7 @@ def resume_all(
     useless = [name for name, value in for_one.items() if value is not None]
     if useless:
         raise UsageError(
-            f"--all goes on with every batch, and {', '.join(useless)} is for one.", "Leave it out."
+            f"--all continues every batch, and {', '.join(useless)} is for one.", "Leave it out."
         )
     left = batches(unfinished=True, settings=settings)[::-1]  # oldest first
     if not left:
@@ -119,7 +115,7 @@ class _Round:
         self._to_stderr = to_stderr
         self._configured = configured
         self._go_on_with = go_on_with
-        self._stopped: dict[_Stops | str | Account, str] = {}
+        self._stopped: dict[Scope, str] = {}
         self.codes = [ExitCode.COMPLETED]
         self.waiting: dict[str, list[str]] = {}
 
@@ -133,83 +129,73 @@ class _Round:
         except Exception as error:  # one list's file must not keep the others from being sent
             self.codes.append(_aborted(summary, error, Unseen())[0])
             return
-        scopes = (_Stops.ALL, account[0], account)
+        scopes: tuple[Scope, ...] = (_ALL, account[0], account)
         why = next((self._stopped[scope] for scope in scopes if scope in self._stopped), None)
         if why is not None:
             self.waiting.setdefault(why, []).append(summary.batch_id)
             self.codes.append(ExitCode.PAUSED)
             return
-        code, stops = self._go_on(summary, found)
+        code, why_ended = self._go_on(summary, found)
         self.codes.append(code)
-        match stops:
-            case _Stops.NONE:
-                pass
-            case _Stops.SAME_KEY:
-                self._stopped[account] = f" (the same key as {summary.batch_id})"
-            case _Stops.SAME_SERVICE:
-                self._stopped[account[0]] = f" (the same service as {summary.batch_id})"
-            case _Stops.ALL:
-                self._stopped[_Stops.ALL] = ""
-            case _:
-                assert_never(stops)
+        self._stopped |= _stopped_by(why_ended, account, summary.batch_id)
 
-    def _go_on(self, summary: BatchSummary, found: Configured) -> tuple[ExitCode, _Stops]:
-        """The exit code of a batch, and which others stop with it."""
+    def _go_on(
+        self, summary: BatchSummary, found: Configured
+    ) -> tuple[ExitCode, Ending | BatchrunError]:
+        """The exit code of a batch, and why it ended."""
+        from batchrun.engine import Ending
+
         unseen = Unseen()
         begin_log_block(f"Batch {summary.batch_id}", err=self._to_stderr, always=True)
         try:
             with unseen.listening():
                 self._go_on_with(summary, found)
         except BatchExit as ended:
-            stops = _Stops.ALL if ended.stopped else _stopped_by(ended.ending)
-            return ExitCode(ended.exit_code), stops
+            return ExitCode(ended.exit_code), (
+                Ending.INTERRUPTED if ended.stopped else ended.ending
+            )
         except (KeyboardInterrupt, typer.Abort):  # between two batches
             return _aborted(summary, StoppedError("Stopped."), unseen)
         except Exception as error:  # one batch must not stop the others
             return _aborted(summary, error, unseen)
-        return ExitCode.COMPLETED, _Stops.NONE
+        return ExitCode.COMPLETED, Ending.FINISHED
 
 
-def _stopped_by(ending: Ending) -> _Stops:
-    """Which other batches a batch's ending stops."""
+def _stopped_by(why: Ending | BatchrunError, account: Account, batch_id: str) -> dict[Scope, str]:
+    """Which other batches the ending of one stops, with the words that say so; ``{}`` for none."""
     from batchrun.engine import Ending
 
-    match ending:
-        case Ending.FINISHED | Ending.LIMIT | Ending.FAILURES:
-            return _Stops.NONE
-        case Ending.SELECTION_DONE | Ending.DETACHED:
-            return _Stops.NONE
-        case Ending.QUOTA:
-            return _Stops.SAME_KEY
-        case Ending.UNREACHABLE:
-            return _Stops.SAME_SERVICE
-        case Ending.INTERRUPTED:
-            return _Stops.ALL
+    match why:
+        case Ending.INTERRUPTED | StoppedError():
+            return {_ALL: ""}
+        case HeldError() | TakenOverError():
+            return {}
+        case JournalError() if why.exit_code is ExitCode.PAUSED:  # all batches use it
+            return {_ALL: ""}
+        case Ending.QUOTA | KeyRefusedError():
+            return {account: f" (the same key as {batch_id})"}
+        case Ending.UNREACHABLE | ServiceError():
+            return {account[0]: f" (the same service as {batch_id})"}
+        case (
+            Ending.FINISHED
+            | Ending.LIMIT
+            | Ending.FAILURES
+            | Ending.SELECTION_DONE
+            | Ending.DETACHED
+            | BatchrunError()
+        ):
+            return {}
         case _:
-            assert_never(ending)
+            assert_never(why)
 
 
-def _aborted(summary: BatchSummary, error: Exception, unseen: Unseen) -> tuple[ExitCode, _Stops]:
-    """Print the error of a batch; return its exit code and which others stop with it."""
+def _aborted(
+    summary: BatchSummary, error: Exception, unseen: Unseen
+) -> tuple[ExitCode, BatchrunError]:
+    """Print the error of a batch; return its exit code and the error as shown."""
     typed = sys.argv[1:]
     shown = report_batch_error(error, summary.batch_id, typed, unseen)
     passing = isinstance(shown, StoppedError | HeldError | TakenOverError)
     code = ExitCode.PAUSED if passing else shown.exit_code
     print_batch_error_json(shown, summary.batch_id, code, typed)
-    return code, _stopped_by_error(shown)
-
-
-def _stopped_by_error(error: BatchrunError) -> _Stops:
-    match error:
-        case StoppedError():
-            return _Stops.ALL
-        case HeldError() | TakenOverError():
-            return _Stops.NONE
-        case KeyRefusedError():
-            return _Stops.SAME_KEY
-        case ServiceError():
-            return _Stops.SAME_SERVICE
-        case JournalError() if error.exit_code is ExitCode.PAUSED:  # all batches use it
-            return _Stops.ALL
-        case _:
-            return _Stops.NONE
+    return code, shown

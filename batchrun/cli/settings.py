@@ -154,6 +154,7 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
         sandbox: Whether the next run is practice, too.
     """
     from batchrun import Rerun, batches
+    from batchrun.workbook import results_path
 
     if not sandbox:
         settings = settings.model_copy(update={"journal": sandbox_journal(settings)})
@@ -164,6 +165,8 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
     last = next((batch for batch in known if batch.source.path == wanted), None)
     if last is None or last.unfinished or last.output is None:
         return None
+    if not sandbox and Path(last.output) != results_path(source.absolute()):
+        return None  # results go where they usually do, not where practice had to go
     if Rerun.batch_of(last.output) != last.batch_id:
         return None
     try:

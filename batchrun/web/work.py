@@ -17,6 +17,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pydantic import SecretStr
+
 import batchrun
 from batchrun import Control, Rerun, aio
 from batchrun.batch.history import requests_today
@@ -28,6 +30,7 @@ from batchrun.errors import (
     StoppedError,
     UsageError,
 )
+from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
 from batchrun.web.lists import Choices, Lists, lists_folder
 
@@ -53,6 +56,9 @@ FIRST_ROWS = 8
 
 BEGIN_SECONDS = 3.0
 """How long a click on "Run" waits for the batch's own page before it shows the list's again."""
+
+PRACTICE_SPEED = 30.0
+"""The imitated service's seconds in a real one: a run is short, and can still be watched."""
 
 WORKFLOWS_SECONDS = 300.0
 """How long a list of workflows is shown before the service is asked again."""
@@ -334,15 +340,18 @@ class Workspace:
 
     def use_sandbox(self) -> None:
         """Work with an imitated service from now on; its batches have a journal of their own."""
-        from batchrun.web.sandboxed import sandbox_settings
-
         with self._lock:
             if not self.sandbox:
-                settings = self._resources.enter_context(
-                    sandbox_settings(self._settings, self._sandbox_journal)
-                )
+                imitation = {
+                    "api_key": SecretStr("sandbox"),
+                    "profile": None,
+                    "base_url": self._resources.enter_context(practice(PRACTICE_SPEED)),
+                    "speed": PRACTICE_SPEED,
+                    "daily": None,
+                    "journal": self._sandbox_journal,
+                }
                 self.sandbox = True
-                self._switch(settings)
+                self._switch(self._settings.model_copy(update=imitation))
 
     def leave_sandbox(self) -> None:
         """Work with the real service from now on.

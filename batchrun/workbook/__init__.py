@@ -14,7 +14,13 @@ from batchrun.workbook.layout import Audience
 from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.reasons import Commands
 from batchrun.workbook.selection import write_selection
-from batchrun.workbook.target import check_target, other_parts, usual_target, whole_file
+from batchrun.workbook.target import (
+    check_target,
+    other_parts,
+    results_path,
+    usual_target,
+    whole_file,
+)
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines
 
 if TYPE_CHECKING:
@@ -36,6 +42,7 @@ __all__ = [
     "flatten",
     "list_formats",
     "other_parts",
+    "results_path",
     "to_frame",
     "unknown_columns",
     "usual_target",

@@ -150,12 +150,17 @@ def usual_target(source: Path | None, before: str | None, usual: Path | None) ->
         return Path(before)
     if source is None:
         return None
-    wanted = usual or source.with_name(f"{source.stem}.results.xlsx")
+    wanted = usual or results_path(source)
     for number in count(1):
         target = wanted if number == 1 else wanted.with_stem(f"{wanted.stem} ({number})")
         if not os.path.exists(target):  # noqa: PTH110  # a name that is too long is refused later
             return target
     raise AssertionError("count() does not end")
+
+
+def results_path(source: Path) -> Path:
+    """The name of a list's results, beside it."""
+    return source.with_name(f"{source.stem}.results.xlsx")
 
 
 def part_path(target: Path, number: int) -> Path:

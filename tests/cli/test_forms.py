@@ -48,7 +48,7 @@ def test_a_csv_for_the_crm_lists_what_it_leaves_out(batchrun: CommandLine) -> No
     assert (
         (batchrun.folder / "import.csv")
         .read_text(encoding="utf-8")
-        .startswith("Record ID,summary\n12345,")
+        .startswith("Record ID,Summary\n12345,")
     )
 
 

@@ -115,6 +115,14 @@ def test_the_first_real_run_replaces_the_results_of_practice_and_not_the_other_w
     assert re.search(r"accounts\.results\.xlsx holds the results of batch \S+ and is", ended.stdout)
 
 
+def test_a_real_run_does_not_go_where_practice_was_told_to_go(
+    batchrun: CommandLine, accounts: Path, sandbox: str
+) -> None:
+    assert batchrun(*RUN, "-o", "practice.xlsx").exit_code == ExitCode.INCOMPLETE
+    real = [word for word in RUN if word != "--sandbox"]
+    assert batchrun(*real).stdout.rstrip().endswith("accounts.results.xlsx")
+
+
 def test_a_practice_workbook_with_marked_rows_is_kept_and_its_rows_can_be_sent_again(
     batchrun: CommandLine, accounts: Path
 ) -> None:
