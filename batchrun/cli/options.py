@@ -505,7 +505,8 @@ class PaceOptions:
         bool,
         _spending(
             "--detach",
-            help="Return at once. The workers of --dask, or processes on this machine, do the work.",
+            help="Return at once. The workers of --dask, or processes on this machine, do the "
+            "work.",
         ),
     ] = False
 

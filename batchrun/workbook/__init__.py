@@ -6,14 +6,13 @@ import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from batchrun.errors import UsageError
 from batchrun.events import Event, log_event
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Crm, Form, UnknownColumn, unknown_columns
-from batchrun.workbook.frame import details_frame, to_frame
+from batchrun.workbook.frame import details_frame, to_frame, write_parquet
 from batchrun.workbook.layout import Audience
-from batchrun.workbook.parquet import write_parquet
 from batchrun.workbook.reasons import Commands
-from batchrun.workbook.selection import write_selection
 from batchrun.workbook.target import (
     check_target,
     other_parts,
@@ -21,13 +20,13 @@ from batchrun.workbook.target import (
     usual_target,
     whole_file,
 )
-from batchrun.workbook.text import write_crm, write_csv, write_json_lines
+from batchrun.workbook.text import write_crm, write_csv, write_json_lines, write_list_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults, Table
-    from batchrun.workbook.parts import Part, Split
+    from batchrun.workbook.excel import Part, Split
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,7 +86,7 @@ def write(
     form = form or Form()
     parts: tuple[Part, ...] = ()
     if target.suffix.lower() == ".xlsx" and form.only is None:
-        from batchrun.workbook.parts import Split, parts_of, results_of  # openpyxl: slow to import
+        from batchrun.workbook.excel import Split, parts_of, results_of  # openpyxl: slow to import
 
         parts = parts_of(results, target, form.rows_per_file)
     if len(parts) <= 1:
@@ -114,10 +113,18 @@ def _write(
     results: BatchResults, path: Path, target: Path, form: Form, commands: Commands | None
 ) -> int:
     """Write to a path in the target's format; how many values are not whole."""
-    if form.only is not None:
-        write_selection(results, path, target.suffix.lower(), form)
-        return 0
     match target.suffix.lower():
+        case ".csv" if form.only is not None:
+            write_list_csv(results, path, form.only, plain=form.csv_plain)
+        case ".xlsx" if form.only is not None:
+            from batchrun.workbook.excel import write_list  # openpyxl: slow to import
+
+            write_list(results, path, form.only)
+        case ending if form.only is not None:
+            raise UsageError(
+                f"--only writes the list again, which is no {ending} file.",
+                "End the output in .xlsx or .csv.",
+            )
         case ".xlsx":
             return _write_workbook(results, path, target, form, commands)
         case ".csv" if form.crm is not None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.workbook.cells import LARGEST_NUMBER
+from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from batchrun.model import JSON, ResultRow
+    from batchrun.model import ResultRow
     from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.flatten import Flat
     from batchrun.workbook.layout import Layout, ResultColumn
@@ -26,6 +27,21 @@ MOST_DISTINCT = 5_000
 MOST_CATEGORIES = 25
 MOST_LETTERS = 60
 BEST = 10
+
+
+def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
+    """The smallest value with at least this share of all at or below it.
+
+    Args:
+        counted: The values, ascending, and how many there are of each.
+        share: Between 0 and 1.
+    """
+    left = share * sum(number for _, number in counted)
+    for value, number in counted:
+        left -= number
+        if left <= 0:
+            return value
+    return None
 
 
 @dataclass(slots=True)
@@ -64,15 +80,8 @@ class Counted:
 
     def quantile(self, share: float) -> float | None:
         """The smallest number with at least this share of all at or below it."""
-        if self.full or not self.values:
-            return None
-        numbers = [(float(value), number) for value, number in self.values.items()]
-        left = share * self.rows
-        for value, number in sorted(numbers):
-            left -= number
-            if left <= 0:
-                return value
-        return None
+        numbers = {} if self.full else self.values
+        return quantile(sorted((float(value), many) for value, many in numbers.items()), share)
 
     @property
     def lowest(self) -> float | None:
@@ -235,15 +244,11 @@ def _spelled(value: object) -> str:
     return " ".join(str(value).split())[:MOST_LETTERS]
 
 
-_NAMES = ("title", "name", "label", "headline", "type", "category", "topic")
-
-
 def _items(flat: Flat, column: ResultColumn) -> Iterator[str]:
     """What the items of a list are called."""
     if column.path in flat.listed:
         yield from (item[:MOST_LETTERS] for item in str(flat.values[column.path]).split("\n"))
         return
     for item in flat.items.get(column.path, ()):
-        called: JSON = next((item[key] for key in _NAMES if isinstance(item.get(key), str)), None)
-        if isinstance(called, str) and called.strip():
-            yield _spelled(called)
+        if called := name_of_item(item):
+            yield called[:MOST_LETTERS]

@@ -184,12 +184,16 @@ def unlike(header: Sequence[str]) -> list[str]:
     """The titles of columns where two can't have one name, and none is blank."""
     titles: dict[str, None] = {}
     for position, name in enumerate(header, 1):
-        title = wanted = name if name.strip() else f"column {position}"
-        number = 2
-        while title in titles:
-            title, number = f"{wanted} ({number})", number + 1
-        titles[title] = None
+        titles[free_name(name if name.strip() else f"column {position}", titles)] = None
     return list(titles)
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """A name, with a number where it is taken."""
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted} ({number})", number + 1
+    return name
 
 
 def is_address(text: str) -> bool:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.workbook.columns import name_of
-from batchrun.workbook.flatten import as_json
+from batchrun.workbook.flatten import as_json, name_of_item
 from batchrun.workbook.titles import is_quantity, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from batchrun.model import JSON, BatchResults, Cell, ResultRow
+    from batchrun.model import BatchResults, Cell, ResultRow
     from batchrun.workbook.flatten import Flat, Path
     from batchrun.workbook.layout import Layout
 
@@ -126,15 +126,7 @@ class Comparison:
         """A value to compare and to show; of a list of objects what its items are called."""
         items = flat.items.get(path)
         if items is not None:
-            return "\n".join(_called(item) for item in items)
+            return "\n".join(name_of_item(item) or as_json(dict(item)) for item in items)
         column = self._columns[path]
         value = column.value(flat) if path in flat.values and not column.counts else None
         return None if value == "" else value
-
-
-def _called(item: dict[str, JSON]) -> str:
-    for key in ("title", "name", "label", "headline"):
-        called = item.get(key)
-        if isinstance(called, str) and called.strip():
-            return " ".join(called.split())
-    return as_json(item)

@@ -263,9 +263,7 @@ _PARTS = (
 
 def name_columns(header: Sequence[str]) -> tuple[int, ...]:
     """Positions of the column, or the first and last name, that says who a row is; or none."""
-    columns: dict[str, int] = {}
-    for position, title in enumerate(header):
-        columns.setdefault(_plain_title(title), position)
+    columns = _by_title(header)
     for first, last in _PARTS:
         if first in columns and last in columns:
             return columns[first], columns[last]
@@ -281,14 +279,14 @@ _OWNERS = (
 
 def owner_column(header: Sequence[str]) -> int | None:
     """Position of the column that says who looks after a row, if there is one."""
-    columns: dict[str, int] = {}
-    for position, title in enumerate(header):
-        columns.setdefault(_plain_title(title), position)
+    columns = _by_title(header)
     return next((columns[name] for name in _OWNERS if name in columns), None)
 
 
-def _plain_title(title: str) -> str:
-    return " ".join(re.findall(r"\w+", title.casefold().replace("_", " ")))
+def _by_title(header: Sequence[str]) -> dict[str, int]:
+    """The first column of each title, spelled in one way."""
+    words = [re.findall(r"\w+", title.casefold().replace("_", " ")) for title in header]
+    return {" ".join(title): at for at, title in reversed([*enumerate(words)])}
 
 
 def name_of(cells: Sequence[Cell], columns: Sequence[int]) -> str | None:

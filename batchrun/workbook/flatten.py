@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from batchrun.model import JSON
 
@@ -65,6 +65,15 @@ def flatten(result: JSON, depth: int = DEEPEST) -> Flat:
 def dotted(path: Path) -> str:
     """A path as people read it; a blank key is named so that it can be seen."""
     return ".".join(key if key.strip() else "(blank)" for key in path)
+
+
+_NAMES = ("title", "name", "label", "headline", "type", "category", "topic")
+
+
+def name_of_item(item: Mapping[str, JSON]) -> str:
+    """What an item of a list is called, on one line; ``""`` for one without a name."""
+    names = (" ".join(name.split()) for key in _NAMES if isinstance(name := item.get(key), str))
+    return next(filter(None, names), "")
 
 
 def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:

@@ -101,28 +101,23 @@ class Form:
 
     def remembered(self) -> str:
         """What a batch remembers of it, as JSON: not for whom and how often it was written."""
-        kept = {
-            "columns": None if self.columns is None else list(self.columns),
-            "rename": dict(self.rename),
-            "flat_depth": self.flat_depth,
-            "csv_plain": self.csv_plain,
-            "raw_text": self.raw_text,
-            "audience": self.audience,
-            "compare": self.compare,
-            "rows_per_file": self.rows_per_file,
-        }
-        return json.dumps(kept, ensure_ascii=False)
+        kept = {name: getattr(self, name) for name in _REMEMBERED}
+        return json.dumps({**kept, "rename": dict(self.rename)}, ensure_ascii=False)
 
     @classmethod
     def recalled(cls, kept: str) -> Form:
         """The form that ``remembered`` wrote; the usual one where nothing was kept."""
         found: dict[str, Any] = json.loads(kept) if kept else {}
         found.pop("layout", None)  # of a journal written before batchrun.toml replaced it
-        audience = found.pop("audience", None)
-        return cls(
-            **found,
-            audience=None if audience is None else Audience(audience),
-        )
+        if found.get("audience") is not None:
+            found["audience"] = Audience(found["audience"])
+        return cls(**found)
+
+
+_REMEMBERED = (
+    "columns", "rename", "flat_depth", "csv_plain", "raw_text", "audience", "compare",
+    "rows_per_file",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

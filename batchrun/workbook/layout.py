@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.model import Outcome
-from batchrun.workbook.cells import EXCEL, Limits, as_text
+from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.columns import (
     ColumnSurvey,
     Moments,
@@ -407,10 +407,7 @@ def _titled(
     used = set(taken)
     columns = []
     for path in paths:
-        wanted = rename.get(dotted(path), dotted(path))
-        name, number = wanted, 2
-        while name in used:
-            name, number = f"{wanted} ({number})", number + 1
+        name = free_name(rename.get(dotted(path), dotted(path)), used)
         used.add(name)
         seen = survey.columns.get(path) or ColumnSurvey()
         columns.append(

@@ -92,11 +92,11 @@ def rich_text(text: str) -> RichText | None:
         return None
     if len(text) > MOST_CHARACTERS or "\x00" in text or not _MAY_BE_MARKDOWN.search(text):
         return None
-    if any(text.count(sign) > most for sign, most in _MOST_SIGNS.items()):
-        return None
     try:
         return simple_rich_text(text)
     except UnsureError:
+        if any(text.count(sign) > most for sign, most in _MOST_SIGNS.items()):
+            return None
         return parsed_rich_text(text)
 
 
@@ -193,7 +193,10 @@ def _add_inline(runs: list[Run], content: str, style: Style) -> int:
     if "*" in content or "[" in content:
         for found in _INLINE.finditer(content):
             if found.start() > end:
-                _add_plain(runs, content[end : found.start()], style)
+                before = content[end : found.start()]
+                if _UNSURE.search(before):
+                    raise UnsureError
+                runs.append(Run(before, style))
             end, count = found.end(), count + 1
             if found["mark"]:
                 runs.append(Run(found["strong"], style | _MARKS[found["mark"]]))
@@ -201,17 +204,13 @@ def _add_inline(runs: list[Run], content: str, style: Style) -> int:
                 address = _address_after(found["text"], found["address"])
                 runs.append(Run(found["text"] + address, style))
     if end < len(content):
-        _add_plain(runs, content[end:], style)
+        if _UNSURE.search(content, end):
+            raise UnsureError
+        runs.append(Run(content[end:], style))
     return count
 
 
 _MARKS = {"**": _BOLD, "*": frozenset({"italic"})}
-
-
-def _add_plain(runs: list[Run], text: str, style: Style) -> None:
-    if _UNSURE.search(text):
-        raise UnsureError
-    runs.append(Run(text, style))
 
 
 def _is_plain(text: str) -> bool:

@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults, BatchSummary, EarlierResults
     from batchrun.workbook.analysis import Analysis, Counted
-    from batchrun.workbook.attention import AttentionSheet
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.changes_sheet import ChangesSheet
     from batchrun.workbook.layout import Layout
-    from batchrun.workbook.parts import Split
     from batchrun.workbook.sheets import Book, TableSheets
+    from batchrun.workbook.table_sheets import AttentionSheet, ChangesSheet
 
 TITLE = "Overview"
 _WIDTHS = (40, 12.5, 12.5, 12.5, 2, 32, 8, 8, 2, 40, 8, 8)
@@ -62,7 +60,7 @@ class OverviewSheet:
         comparison: Comparison | None = None,
         attention: AttentionSheet | None = None,
         changes: ChangesSheet | None = None,
-        split: Split | None = None,
+        part: str = "",
     ) -> None:
         """Write all of it.
 
@@ -74,10 +72,10 @@ class OverviewSheet:
             comparison: What has changed since an earlier batch.
             attention: The sheet of rows without a result.
             changes: The sheet with the changes.
-            split: Which part of the results these are; ``None`` for all of them.
+            part: Which part of the results these are; ``""`` for all of them.
         """
         page, summary = self._page, results.summary
-        notes = [*_notes(summary), *([] if split is None else [split.words])]
+        notes = filter(None, (*_notes(summary), part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         left, right = self._outcomes(summary, top)
         if attention is not None:

@@ -23,6 +23,7 @@ from xml.sax.saxutils import escape
 from openpyxl.utils import datetime as serials
 from openpyxl.writer.excel import ExcelWriter
 
+from batchrun.workbook.cells import EXACT_DIGITS
 from batchrun.workbook.styles import FONT
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _NO_ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>\s*</sheetData>")
 _CHART_NAME = re.compile(rb"(<(?:\w+:)?cNvPr\b[^>]*?)(\s*/?>)")
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  # Excel has no zones
 """The day 0 of Excel's count, which has one day too many in 1900."""
+_LARGEST_INT = 10**EXACT_DIGITS
+_SMALLEST_INT = -_LARGEST_INT
 _WHITE = " \t\n\r"
 _LARGE = 2**31 - 2**20
 """Bytes from which a part of a ZIP file has to say that it is large."""
@@ -59,13 +62,21 @@ def cell_xml(place: str, style: int, value: Cell) -> str:
         return f'<c r="{place}" s="{style}"/>'
     if isinstance(value, bool):
         return f'<c r="{place}" s="{style}" t="b"><v>{value:d}</v></c>'
-    if type(value) is datetime and value.year > 1900:  # half of openpyxl's time for the same number
-        since = value - _EPOCH
-        serial = since.days + (since.seconds + since.microseconds / 1e6) / 86_400
-        return f'<c r="{place}" s="{style}"><v>{serial!r}</v></c>'
     if isinstance(value, (datetime, date, time, timedelta)):
         return f'<c r="{place}" s="{style}"><v>{_serial(value)!r}</v></c>'
     return f'<c r="{place}" s="{style}"><v>{value!r}</v></c>'  # repr tells all doubles apart
+
+
+def usual_number(value: Cell) -> str:
+    """A number or moment as a cell holds it, where it is as nearly all are; else ``""``."""
+    if type(value) is int:
+        return str(value) if _SMALLEST_INT < value < _LARGEST_INT else ""
+    if isinstance(value, float):
+        return repr(value) if 1e-300 < abs(value) < 1e300 else ""
+    if isinstance(value, datetime) and value.year > 1900 and value.tzinfo is None:
+        since = value - _EPOCH  # half of openpyxl's time for the same number
+        return repr(since.days + (since.seconds + since.microseconds / 1e6) / 86_400)
+    return ""
 
 
 def text_xml(text: str) -> str:

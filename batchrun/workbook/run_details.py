@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from batchrun import __version__
 from batchrun.model import Outcome
+from batchrun.workbook.analysis import quantile
 from batchrun.workbook.layout import AGAIN, naive
 from batchrun.workbook.page import Page
 from batchrun.workbook.reasons import MENDED
@@ -96,21 +97,6 @@ def histogram(counted: Sequence[tuple[float, int]]) -> list[tuple[str, int]]:
         for position, number in enumerate(bins)
         if position >= first
     ]
-
-
-def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
-    """The smallest value with at least this share of all at or below it.
-
-    Args:
-        counted: The values, ascending, and how many there are of each.
-        share: Between 0 and 1.
-    """
-    left = share * sum(number for _, number in counted)
-    for value, number in counted:
-        left -= number
-        if left <= 0:
-            return value
-    return None
 
 
 def _next_steps(

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Self
 
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 
 from batchrun.events import Event, log_event
-from batchrun.workbook.cells import EXACT_DIGITS, as_text, is_address, reference, sheet_name
+from batchrun.workbook.cells import as_text, is_address, reference, sheet_name
 from batchrun.workbook.columns import ColumnSurvey, Moments
 from batchrun.workbook.markdown import rich_text
-from batchrun.workbook.rows import SheetRows, cell_xml, rich_xml, save, text_xml
+from batchrun.workbook.rows import SheetRows, cell_xml, rich_xml, save, text_xml, usual_number
 from batchrun.workbook.styles import (
     NUMBER_FORMATS,
     ColumnKind,
@@ -53,9 +54,6 @@ BUTTON_WIDTH = 3.0
 PAGE_WIDTH = 180.0
 """Characters that fit across a page of A4 or Letter, landscape, in letters of at least 8 points."""
 MARGIN_INCHES = 0.4
-
-_SMALL = (-(10**EXACT_DIGITS), 10**EXACT_DIGITS)
-"""Between these a whole number is a number in a cell."""
 
 MOST_KNOWN, MOST_KNOWN_LETTERS = 500, 100
 """Texts of a column that are kept ready, and how long they may be."""
@@ -327,32 +325,33 @@ class TableSheets:
 
         This is the inner loop of the whole workbook.
         """
-        row, lines, position, formatted = rows.count + 1, 1, -1, len(formats)
+        row, lines, position = rows.count + 1, 1, -1
         cells: list[str] = []
-        for value in values:
+        for column, value, code in zip(
+            self._columns, values, chain(formats, repeat("")), strict=False
+        ):
             position += 1
             if value is None:
                 continue
-            column = self._columns[position]
-            code = formats[position] if position < formatted else ""
+            place = f"{column.letter}{row}"
             if inside and position in inside:
-                place = f"{column.letter}{row}"
                 cells.append(self._linked(rows, place, column, (value, code), inside[position]))
             elif isinstance(value, str):
                 if not value:
                     continue
                 known = column.known.get(value) if not code else None
                 if known is None:
-                    known = self._text(rows, f"{column.letter}{row}", column, value, code)
-                cells.append(f'<c r="{column.letter}{row}{known[0]}')
+                    known = self._text(rows, place, column, value, code)
+                cells.append(f'<c r="{place}{known[0]}')
                 lines = max(lines, known[1])
-            elif type(value) is int and _SMALL[0] < value < _SMALL[1]:
-                style = column.styles["int", code]
-                cells.append(f'<c r="{column.letter}{row}" s="{style}"><v>{value}</v></c>')
             else:
-                fitted = self._fitter.fit(value)
+                number = usual_number(value)
+                fitted = value if number else self._fitter.fit(value)
                 style = column.styles[type(fitted).__name__, code]
-                cells.append(cell_xml(f"{column.letter}{row}", style, fitted))
+                if number:
+                    cells.append(f'<c r="{place}" s="{style}"><v>{number}</v></c>')
+                else:
+                    cells.append(cell_xml(place, style, fitted))
         return cells, lines
 
     def _linked(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
 from batchrun.text import visible
-from batchrun.workbook.parquet import require_parquet
+from batchrun.workbook.frame import require_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

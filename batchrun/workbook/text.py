@@ -16,11 +16,11 @@ from batchrun.text import as_displayed
 from batchrun.workbook.cells import UNLIMITED, unlike
 from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm
-from batchrun.workbook.layout import layout_of
+from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
 from batchrun.workbook.markdown import without_markup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from batchrun.model import JSON, BatchResults, Cell
@@ -83,6 +83,18 @@ def write_table(
         writer = csv.writer(file, lineterminator="\n" if plain else "\r\n")
         writer.writerow([_field(name, plain=plain) for name in header])
         writer.writerows([_field(value, plain=plain) for value in values] for values in rows)
+
+
+def write_list_csv(
+    results: BatchResults, path: Path, outcomes: Collection[Outcome], *, plain: bool = False
+) -> None:
+    """The list's own columns of the rows with these outcomes, and why: ready to correct."""
+    rows = (
+        [*row.row.cells, row.message or row.outcome.value]
+        for row in results.rows
+        if row.outcome in outcomes
+    )
+    write_table(path, [*results.header, STATUS_COLUMNS[1]], rows, plain=plain)
 
 
 def write_json_lines(results: BatchResults, path: Path) -> None:

@@ -8,7 +8,8 @@ import openpyxl
 import pytest
 
 from batchrun.model import Outcome
-from batchrun.workbook.run_details import histogram, quantile
+from batchrun.workbook.analysis import quantile
+from batchrun.workbook.run_details import histogram
 from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 

@@ -12,9 +12,9 @@ from batchrun import workbook
 from batchrun.errors import OutputError
 from batchrun.model import EarlierResults, Outcome
 from batchrun.workbook import Form, other_parts
+from batchrun.workbook.excel import MOST_ROWS, part_paths
 from batchrun.workbook.layout import AGAIN, Audience
 from batchrun.workbook.marks import read_results
-from batchrun.workbook.parts import MOST_ROWS, part_paths
 from batchrun.workbook.source import ListFormats
 from tests.workbook.batches import BEGAN, batch, company, row, sheet, sheet_names, table
 from tests.workbook.ooxml import check_workbook

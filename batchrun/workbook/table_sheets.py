@@ -1,0 +1,556 @@
+"""What the sheets that are tables show: Results and those that belong to it.
+
+A person who opens Results sees, without scrolling, who the row is, its status and the beginning of
+the main result. The list's columns keep their order and come first; where they leave no room, those
+that don't say who the row is are folded away, and one click on [+] shows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from openpyxl.utils import get_column_letter
+
+from batchrun.model import Outcome, Role
+from batchrun.tables.ids import DamagedId, parse_id
+from batchrun.text import plural
+from batchrun.workbook.changes import COLUMN
+from batchrun.workbook.columns import name_of, shown
+from batchrun.workbook.flatten import dotted
+from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, Audience, naive
+from batchrun.workbook.reasons import SHEET, Commands, Reason, advice
+from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
+from batchrun.workbook.styles import ColumnKind
+from batchrun.workbook.titles import number_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from batchrun.model import JSON, BatchResults, Cell, ResultRow
+    from batchrun.workbook.changes import Comparison
+    from batchrun.workbook.flatten import Flat
+    from batchrun.workbook.layout import DetailTable, Layout, ResultColumn, Shape
+    from batchrun.workbook.sheets import Book
+    from batchrun.workbook.source import ListFormats, RowFormats
+
+SCREEN_PIXELS = 1_840
+"""What a screen of 1920 pixels has left for columns at 100 %."""
+MOST_FROZEN_PIXELS = 800
+UUID_WIDTH = 39.0
+_STATUS_WIDTHS = (13, 34, UUID_WIDTH, 20, 20, 20, 11)
+_TEXT_WIDTH = 52.0
+
+
+class ResultsSheet:
+    """The sheet Results.
+
+    Args:
+        book: The workbook.
+        results: The batch.
+        layout: Its columns.
+        shape: For whom, and whether texts in Markdown keep their markup.
+        formats: How the list's cells are shown.
+        compared: Whether a column says which rows have changed.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        results: BatchResults,
+        layout: Layout,
+        shape: Shape,
+        formats: ListFormats,
+        *,
+        compared: bool = False,
+    ) -> None:
+        self._layout, self._compared = layout, compared
+        self._for_people = shape.audience is Audience.PEOPLE
+        own = list_columns(results, layout, formats)
+        status = _status_columns(layout)
+        found = [result_column(each, raw=shape.raw_text) for each in layout.results]
+        if layout.overflow:
+            found.append(TableColumn(MORE, _TEXT_WIDTH))
+        again = TableColumn(AGAIN, 11, ColumnKind.INPUT)
+        if self._for_people:
+            shown, hidden = status[:2], [status[2], replace(again, folded=True)]
+        else:
+            shown, hidden = [*status[:2], again, *status[2:]], []
+        if compared:
+            shown.insert(2, TableColumn(COLUMN, 12, ColumnKind.STATUS))
+        own = _folded(own, layout, [*shown, *found[:1]])
+        self._first_result = len(own) + len(shown)
+        self.columns = [*own, *shown, *found, *hidden]
+        self.sheets = TableSheets(
+            book,
+            SHEET,
+            self.columns,
+            results.summary.rows,
+            frozen=max(_who(layout), default=-1) + 1,
+            outcome=len(own),
+        )
+
+    def append(
+        self,
+        values: Sequence[Cell],
+        lists: Mapping[int, str],
+        formats: RowFormats,
+        mark: str | None = None,
+    ) -> None:
+        """Add a row.
+
+        Args:
+            values: As the layout gives them.
+            lists: Position of a result column → the place of the items it counts.
+            formats: Number formats of the list's cells.
+            mark: Whether it is new, changed or the same.
+        """
+        own = len(self._layout.original)
+        beside = [mark] if self._compared else []
+        ordered = list(values)
+        if self._for_people:
+            technical = ordered[own + 2 : own + len(STATUS_COLUMNS)]
+            ordered[own + 2 : own + len(STATUS_COLUMNS)] = beside
+            ordered.append(technical[0])  # the execution's ID
+        else:
+            ordered[own + 2 : own + 2] = [*beside, None]
+        inside = None
+        if lists:
+            inside = {self._first_result + position: place for position, place in lists.items()}
+        self.sheets.append(ordered, inside, formats[: self._layout.own] if formats else ())
+
+
+def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
+    """How a column of results is shown."""
+    code = number_format(column.path, column.survey)
+    return column_for(
+        column.head,
+        column.survey,
+        ColumnKind.RESULT,
+        result=not raw,
+        folded=bool(column.aside),
+        formats={"int": code, "float": code},
+    )
+
+
+def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) -> list[TableColumn]:
+    """The list's own columns: as wide as in the list's workbook, else as their content needs."""
+    columns = []
+    for position, (title, survey) in enumerate(
+        zip(layout.original, layout.original_surveys, strict=True)
+    ):
+        width = formats.widths.get(position)
+        if width is not None:
+            width = max(width, head_width(title))
+            columns.append(TableColumn(title, width, ColumnKind.LIST, wrap=False))
+        elif position in results.roles.values():
+            columns.append(TableColumn(title, UUID_WIDTH, ColumnKind.LIST, wrap=False))
+        else:
+            columns.append(column_for(title, survey, ColumnKind.LIST))
+    return columns
+
+
+def _status_columns(layout: Layout) -> list[TableColumn]:
+    return [
+        TableColumn(
+            title,
+            width,
+            ColumnKind.STATUS,
+            wrap=title == STATUS_COLUMNS[1],
+            folded=position > 1 or (position == 1 and not layout.messages),
+            formats={"float": "0.0"},
+        )
+        for position, (title, width) in enumerate(zip(STATUS_COLUMNS, _STATUS_WIDTHS, strict=True))
+    ]
+
+
+def _who(layout: Layout) -> Sequence[int]:
+    """Positions of the list's columns that say who a row is."""
+    return layout.names or [at for at in layout.roles.values() if at < len(layout.original)]
+
+
+def _folded(
+    own: list[TableColumn], layout: Layout, beside: Sequence[TableColumn]
+) -> list[TableColumn]:
+    """The list's columns, those folded away that leave no room for what is to be seen first."""
+    who = set(_who(layout))
+    technical = set(layout.roles.values()) - who
+    own = [replace(each, folded=at in technical) for at, each in enumerate(own)]
+    frozen = own[: max(who, default=-1) + 1]
+    if _pixels([*own, *beside]) <= SCREEN_PIXELS and _pixels(frozen) <= MOST_FROZEN_PIXELS:
+        return own
+    return [replace(each, folded=at not in who) for at, each in enumerate(own)]
+
+
+def _pixels(columns: Sequence[TableColumn]) -> float:
+    return sum(7 * column.width + 5 for column in columns if not column.folded)
+
+
+ORDER = (
+    Outcome.IN_DOUBT,
+    Outcome.FAILED,
+    Outcome.REJECTED,
+    Outcome.TIMED_OUT,
+    Outcome.INVALID,
+    Outcome.PENDING,
+)
+SHEET_ROW = "row in Results"
+"""The title of a column that says where a row is, if that is not its line in the list."""
+MOST_LINES_OF_ADVICE = 8
+MOST_GROUPED = 20_000
+"""Rows that are sorted by their reasons in memory; with more, they are sorted by outcome only."""
+
+
+class AttentionSheet:
+    """The sheet Needs attention.
+
+    Args:
+        book: The workbook.
+        results: The batch.
+        layout: Its columns.
+        audience: For whom.
+        commands: How this batch is continued.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        results: BatchResults,
+        layout: Layout,
+        audience: Audience,
+        commands: Commands,
+    ) -> None:
+        self._results, self._layout = results, layout
+        self._commands = None if audience is Audience.PEOPLE else commands
+        self._with_values = any(
+            reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
+        )
+        self._places: dict[int, str] = {}
+        summary, who, why = results.summary, ColumnKind.LIST, ColumnKind.STATUS
+        columns = [
+            TableColumn("line", 9, who),
+            *([TableColumn(SHEET_ROW, 9, who)] if layout.lines_differ else []),
+            *([TableColumn("name", 30, who)] if layout.names else []),
+            *([TableColumn("owner", 18, who)] if layout.owner is not None else []),
+            *(
+                TableColumn(
+                    f"{role.name.lower()} id",
+                    UUID_WIDTH,
+                    who,
+                    wrap=False,
+                    folded=bool(layout.names),
+                )
+                for role in results.roles
+            ),
+            TableColumn("outcome", 13, why),
+            TableColumn("reason", 46, why),
+            *([TableColumn("value", UUID_WIDTH, why, wrap=False)] if self._with_values else []),
+            TableColumn("what to do", 72, why, lines=MOST_LINES_OF_ADVICE),
+        ]
+        outcome = [column.title for column in columns].index("outcome")
+        rows = summary.rows - summary.counts[Outcome.COMPLETED]
+        frozen = 1 + layout.lines_differ + bool(layout.names)
+        self._sheets = TableSheets(
+            book, "Needs attention", columns, rows, frozen=frozen, outcome=outcome
+        )
+
+    def place(self, reason: Reason) -> str:
+        """Where the rows with this kind of reason begin."""
+        return self._places.get(id(reason), self._sheets.place(0))
+
+    def write(self, rows: TableSheets) -> None:
+        """Write the rows, those in doubt first; the line number leads to the row in ``rows``."""
+        explained: set[int] = set()
+        layout, roles = self._layout, self._results.roles
+        for number, row in self._rows():
+            reason = layout.reasons.of(row)
+            what = ""
+            if id(reason) not in explained:
+                explained.add(id(reason))
+                self._places[id(reason)] = self._sheets.next_place
+                what = advice(row, roles, self._results.summary, self._commands)
+            cells = row.row.cells
+            text = row.message or row.outcome.value if reason is None else reason.text
+            value = _damaged(row, roles)
+            if reason is not None and not value:
+                value = reason.value_in(row.message)
+            values: list[Cell] = [
+                row.row.line,
+                *([rows.row_of(number)] if layout.lines_differ else []),
+                *([name_of(cells, layout.names)] if layout.names else []),
+                *([cells[layout.owner]] if layout.owner is not None else []),
+                *_ids(row, roles),
+                row.outcome.value,
+                text,
+                *([value] if self._with_values else []),
+                what,
+            ]
+            self._sheets.append(values, {0: rows.place(number)})
+
+    def _rows(self) -> Iterator[tuple[int, ResultRow]]:
+        """The rows with their numbers: by outcome, and in it the most frequent reason first."""
+        counts = self._results.summary.counts
+        if sum(counts[outcome] for outcome in ORDER) > MOST_GROUPED:
+            for outcome in ORDER:
+                if counts[outcome]:
+                    found = enumerate(self._results.rows)
+                    yield from ((number, row) for number, row in found if row.outcome is outcome)
+            return
+        reasons = self._layout.reasons
+        rank = {id(reason): at for at, reason in enumerate(reasons.ranked())}
+        place = {outcome: at for at, outcome in enumerate(ORDER)}
+        open_rows = [
+            (number, row)
+            for number, row in enumerate(self._results.rows)
+            if row.outcome is not Outcome.COMPLETED
+        ]
+        open_rows.sort(
+            key=lambda each: (
+                place[each[1].outcome],
+                rank.get(id(reasons.of(each[1])), len(rank)),
+                each[0],
+            )
+        )
+        yield from open_rows
+
+
+def _damaged(row: ResultRow, roles: Mapping[Role, int]) -> str:
+    """What stands where an ID should be, of a row that could not be sent."""
+    if row.outcome is not Outcome.INVALID:
+        return ""
+    parsed = (parse_id(row.row.cells[at]) for at in roles.values())
+    return ", ".join(each.shown for each in parsed if isinstance(each, DamagedId))
+
+
+class DetailSheets:
+    """The detail sheets of a workbook.
+
+    Args:
+        book: The workbook.
+        layout: What lists there are.
+        raw_text: Whether texts in Markdown keep their markup.
+    """
+
+    def __init__(self, book: Book, layout: Layout, *, raw_text: bool = False) -> None:
+        self._layout = layout
+        self._positions = {column.path: at for at, column in enumerate(layout.results)}
+        self._sheets: dict[int, TableSheets] = {}
+        for table in layout.tables:
+            for each in table.with_all_below():
+                columns = _detail_columns(each, raw_text=raw_text)
+                frozen = 3 if each.named else 2
+                sheets = TableSheets(book, each.title, columns, each.lines, frozen=frozen)
+                self._sheets[id(each)] = sheets
+
+    def add(self, row: ResultRow, flat: Flat, place: str) -> dict[int, str]:
+        """Write the items of a row.
+
+        Args:
+            row: The row.
+            flat: Its result, flattened.
+            place: Where the row is, for links back.
+
+        Returns:
+            Position of a result column that counts a list → place of the list's first item.
+        """
+        first: dict[int, str] = {}
+        for table in self._layout.tables:
+            items = flat.items.get(table.path)
+            if items:
+                first[self._positions[table.path]] = self._sheets[id(table)].next_place
+                self._add_items(table, items, (row, place), "")
+        return first
+
+    def _add_items(
+        self,
+        table: DetailTable,
+        items: Sequence[Mapping[str, JSON]],
+        home: tuple[ResultRow, str],
+        above: str,
+    ) -> None:
+        row, place = home
+        name = [name_of(row.row.cells, self._layout.names)] if self._layout.names else []
+        sheets = self._sheets[id(table)]
+        for number, item in enumerate(items, 1):
+            flat = self._layout.flat(dict(item))
+            path = f"{above}{number}"
+            inside = {0: place}
+            for below in table.tables:
+                if flat.items.get(below.path):
+                    at = next(i for i, each in enumerate(table.columns) if each.path == below.path)
+                    inside[len(table.leading) + at] = self._sheets[id(below)].next_place
+            where: Cell = path if above else number
+            values = [row.row.line, where, *name, *_ids(row, self._layout.roles)]
+            sheets.append([*values, *(column.value(flat) for column in table.columns)], inside)
+            for below in table.tables:
+                self._add_items(below, flat.items.get(below.path, []), home, f"{path}.")
+
+
+def _detail_columns(table: DetailTable, *, raw_text: bool) -> list[TableColumn]:
+    columns = [TableColumn(title, 9, ColumnKind.LIST) for title in table.leading[:2]]
+    names = table.leading[2 : 2 + table.named]
+    columns += [TableColumn(title, 34, ColumnKind.LIST) for title in names]
+    columns += [
+        TableColumn(title, UUID_WIDTH, ColumnKind.LIST, wrap=False, folded=table.named)
+        for title in table.leading[2 + table.named :]
+    ]
+    return [*columns, *(result_column(each, raw=raw_text) for each in table.columns)]
+
+
+class ChangesSheet:
+    """The sheet Changes.
+
+    Args:
+        book: The workbook.
+        layout: The columns of Results.
+        comparison: What has changed.
+    """
+
+    def __init__(self, book: Book, layout: Layout, comparison: Comparison) -> None:
+        self._comparison, self._named = comparison, bool(layout.names)
+        self._titles = {column.path: column.title for column in layout.results}
+        columns = [
+            TableColumn("line", 9, ColumnKind.LIST),
+            *([TableColumn("name", 34, ColumnKind.LIST)] if self._named else []),
+            TableColumn("field", 26, ColumnKind.RESULT),
+            TableColumn("before", 42, ColumnKind.RESULT, result=True, left=True),
+            TableColumn("now", 42, ColumnKind.RESULT, result=True, left=True),
+            TableColumn(
+                "earlier result (UTC)", 16, ColumnKind.STATUS, formats={"datetime": "yyyy-mm-dd"}
+            ),
+        ]
+        rows = sum(1 for _ in comparison.changes()) + bool(comparison.volatile)
+        frozen = 2 if self._named else 1
+        self._formats = {
+            column.path: number_format(column.path, column.survey) for column in layout.results
+        }
+        self._sheets = TableSheets(book, "Changes", columns, max(rows, 1), frozen=frozen)
+
+    @property
+    def place(self) -> str:
+        """Where it begins."""
+        return self._sheets.place(0)
+
+    def write(self, rows: TableSheets) -> None:
+        """Write the changes; the line number leads to the row in ``rows``."""
+        found = False
+        for change in self._comparison.changes():
+            found = True
+            name = [change.name] if self._named else []
+            values = [change.field, change.before, change.now, naive(change.earlier_at)]
+            code = self._formats[change.path]
+            formats = (*[""] * (2 + self._named), *(_code(each, code) for each in values[1:3]))
+            line = [change.line, *name, *values]
+            self._sheets.append(line, {0: rows.place(change.number)}, formats)
+        blank = [None] * (1 + self._named)
+        if self._comparison.volatile:
+            left_out = ", ".join(self._titles[path] for path in self._comparison.volatile)
+            self._sheets.append([*blank, "left out", f"differs in every row: {left_out}"])
+        elif not found:
+            self._sheets.append([*blank, "nothing has changed"])
+
+
+def _code(value: Cell, code: str) -> str:
+    """The number format of a value in a column of values of all kinds."""
+    return code if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+
+
+_STATUS = {
+    STATUS_COLUMNS[0]: ("text", "what became of the row"),
+    STATUS_COLUMNS[1]: (
+        "text",
+        "why, for a row that is not completed; where a result was reused, from where",
+    ),
+    COLUMN: ("text", "whether the result is new, changed or the same since the earlier batch"),
+    AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
+    "execution id": ("text", "the execution in PG:AI"),
+    "triggered (UTC)": ("date and time (UTC)", "when PG:AI accepted it"),
+    "started (UTC)": ("date and time (UTC)", "when it began to run"),
+    "finished (UTC)": ("date and time (UTC)", "when it ended"),
+    "seconds": ("number", "how long it ran"),
+}
+
+_TECHNICAL = {AGAIN, "execution id"}
+"""Columns that a workbook for people hides; rows are found by them when it is given back."""
+
+
+class ColumnsSheet:
+    """The sheet Columns.
+
+    Args:
+        book: The workbook.
+        layout: The columns.
+        shown: The columns of Results, in their order.
+        audience: For whom.
+    """
+
+    def __init__(
+        self, book: Book, layout: Layout, shown: Sequence[TableColumn], audience: Audience
+    ) -> None:
+        self._layout, self._shown = layout, shown
+        self._with_paths = audience is Audience.OPERATORS
+        result = ColumnKind.RESULT
+        columns = [
+            TableColumn("column", 9, ColumnKind.LIST),
+            TableColumn("name", 28, ColumnKind.LIST),
+            TableColumn("comes from", 13, ColumnKind.STATUS),
+            TableColumn("what it is", 32, ColumnKind.STATUS),
+            *([TableColumn("key path", 28, ColumnKind.STATUS)] if self._with_paths else []),
+            TableColumn("type", 15, result),
+            TableColumn("filled", 9, result),
+            TableColumn("filled share", 9, result, formats={"float": "0%"}),
+            TableColumn("example", 36, result, wrap=False, result=True, left=True),
+        ]
+        self._sheets = TableSheets(book, "Columns", columns, len(shown), frozen=2)
+
+    def write(self, rows: int) -> None:
+        """Write a line for each column.
+
+        Args:
+            rows: How many rows there are.
+        """
+        layout = self._layout
+        own = list(zip(layout.original, layout.original_surveys, strict=True))
+        by_title = {column.head: column for column in layout.results}
+        for position, column in enumerate(self._shown, 1):
+            if not self._with_paths and column.title in _TECHNICAL and position > len(own):
+                continue
+            letter, survey, kind, path, code = get_column_letter(position), None, "", None, ""
+            if position <= len(own):
+                survey, source, what = own[position - 1][1], "your list", "unchanged"
+                kind = survey.type_name(turned=False)
+            elif column.title in _STATUS and column.kind is not ColumnKind.RESULT:
+                kind, what = _STATUS[column.title]
+                source = "batchrun"
+            elif (found := by_title.get(column.title)) is not None:
+                survey, source, what = found.survey, "the results", _meaning(found, layout)
+                kind, path = survey.type_name(turned=True), dotted(found.path)
+                code = number_format(found.path, survey)
+            else:
+                source, kind = "the results", "text"
+                what = "results that have no column, because Excel has no more"
+                assert column.title == MORE
+            line: list[Cell] = [letter, column.title or "(blank)", source, what]
+            line += [*([path] if self._with_paths else []), kind]
+            example = None if survey is None else shown(survey.example)
+            if survey is not None:
+                line += [survey.filled, survey.filled / rows if rows else None, example]
+            is_number = isinstance(example, (int, float)) and not isinstance(example, bool)
+            self._sheets.append(line, None, ("",) * (len(line) - 1) + (code,) if is_number else ())
+
+
+def _meaning(column: ResultColumn, layout: Layout) -> str:
+    notes = []
+    if column.counts:
+        sheet = next((each.title for each in layout.tables if each.path == column.path), "")
+        notes.append(f"how many; each is a line of the sheet {sheet}")
+    if column.aside:
+        notes.append(f"{column.aside}; folded away at the end")
+    elif column.survey.nulls and not column.counts:
+        notes.append(f"empty in {plural(column.survey.nulls, 'result')}")
+    return "; ".join(notes) or "a value of the result"
+
+
+def _ids(row: ResultRow, roles: Iterable[Role]) -> Iterator[str | None]:
+    """The IDs of a row, one for each of the list's ID columns."""
+    return (row.company_id if role is Role.COMPANY else row.contact_id for role in roles)
