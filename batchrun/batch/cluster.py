@@ -126,7 +126,7 @@ def _connect(dask: Any) -> Client:
 def _shared(settings: Settings) -> dict[str, Any]:
     """What a worker of the cluster needs to know. It passes through the scheduler: no secrets."""
     journal = server_url(settings.journal).difference_update_query(["password", "sslpassword"])
-    journal = journal._replace(password=None)
+    journal = journal._replace(drivername="postgresql", password=None)
     shared = {name: getattr(settings, name) for name in _SENT}
     return shared | {"journal": journal.render_as_string(hide_password=False)}
 

@@ -15,6 +15,7 @@ from batchrun.journal import Journal
 from batchrun.journal.schema import SCHEMA_VERSION
 from batchrun.sandbox import SandboxSettings, running
 from tests.journal.batches import IDS, URL, plan_of
+from tests.postgres import PASSWORD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +61,7 @@ def test_a_worker_with_another_schema_does_not_touch_the_journal() -> None:
 def test_what_the_workers_are_told_holds_no_secret() -> None:
     journal = "postgresql://anna:s%40fe@db:1/x?password=s%40fe&sslpassword=s%40fe&sslmode=require"
     shared = _shared(batchrun.load_settings(api_key=KEY, journal=journal))
-    assert shared["journal"] == "postgresql+psycopg://anna@db:1/x?sslmode=require"
+    assert shared["journal"] == "postgresql://anna@db:1/x?sslmode=require"
     assert KEY not in str(shared)
 
 
@@ -104,6 +105,7 @@ def test_a_batch_runs_with_a_client_of_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
 ) -> None:
     distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
     monkeypatch.setenv("PGAI_API_KEY", "sandbox")
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame({"Company ID": IDS})
