@@ -74,7 +74,7 @@ class Ids:
         return str(UUID(int=self._last))
 
 
-def add_table(  # noqa: C901 - one choice after the other
+def add_table(  # noqa: C901, PLR0912 - one choice after the other
     draw: Callable[..., Any], sheet: Sheet, ids: Ids, line: int, left: int
 ) -> tuple[int, int]:
     """Lay out a table; the first line and the first column behind it."""
@@ -228,8 +228,8 @@ def check(sheet: Sheet, file: Path) -> None:
             continue  # named among the invalid ones
         sent = {Role.COMPANY: row.company_id, Role.CONTACT: row.contact_id}
         used = {role: value for role, value in sent.items() if value is not None}
-        truths = [*truths, sheet.covered.get(line, {})]
-        whole = [{role: truth[role] for role in plan.roles if role in truth} for truth in truths]
+        may_be = [*truths, sheet.covered.get(line, {})]
+        whole = [{role: truth[role] for role in plan.roles if role in truth} for truth in may_be]
         assert used in whole, f"line {line}: {used} and not {truths}"
     for line, row in rows.items():
         if line not in sheet.truth:
