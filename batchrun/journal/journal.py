@@ -537,6 +537,9 @@ class Journal:
             )
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
+        for column, value in zip(columns, found, strict=True):  # SQLite takes any value in any
+            if not isinstance(value, (column.type.python_type, int, type(None))):
+                raise TypeError(column.name)
         states = read_counts(connection, batch_id)
         working = select(
             func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)
