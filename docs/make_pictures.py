@@ -2,7 +2,7 @@
 
 Run ``python docs/make_pictures.py`` with batchrun and its extra ``dev`` installed; it needs
 ``soffice`` and ``pdftoppm`` (Debian: ``apt-get install libreoffice-calc poppler-utils
-fonts-liberation``). The sandbox draws its results from the list, so the pictures of the workbook
+fonts-crosextra-carlito``, whose letters are as wide as those of Calibri). The sandbox draws its results from the list, so the pictures of the workbook
 change only with the code.
 """
 
@@ -45,7 +45,7 @@ PAPERS = {"a4": 9, "letter": 1}
 PICTURES = {
     "workbook.png": ("Results", "A1:W12"),
     "workbook-overview.png": ("Overview", "A1:L46"),
-    "workbook-attention.png": ("Needs attention", "A1:G13"),
+    "workbook-attention.png": ("Needs attention", "A1:H12"),
     "workbook-insights.png": ("Insights", "A1:I22"),
     "workbook-columns.png": ("Columns", "A1:I36"),
 }
@@ -101,7 +101,7 @@ def run(folder: Path) -> Path:
     workbook = folder / "salesforce_accounts.results.xlsx"
     with running(SandboxSettings(fail=0.12, seed=SEED, rate_per_minute=None), speed=SPEED) as url:
         settings = batchrun.load_settings(
-            api_key="sandbox", base_url=url, speed=SPEED, journal=str(folder / "journal.db")
+            api_key="sandbox", base_url=url, speed=SPEED, journal=str(folder / "sandbox.db")
         )
         batchrun.run(LIST, "Account Research", output=workbook, limit=56, settings=settings)
     return workbook
