@@ -2,8 +2,8 @@
 
 Run ``python docs/make_pictures.py`` with batchrun and its extra ``dev`` installed; it needs
 ``soffice`` and ``pdftoppm`` (Debian: ``apt-get install libreoffice-calc poppler-utils
-fonts-crosextra-carlito``, whose letters are as wide as those of Calibri). The sandbox draws its results from the list, so the pictures of the workbook
-change only with the code.
+fonts-crosextra-carlito``; that font's letters are as wide as Calibri's). The sandbox draws its
+results from the list, so the pictures of the workbook change only with the code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich_batch import rich_batch
 import batchrun
 from batchrun.sandbox import SandboxSettings, running
 from batchrun.workbook.excel import write_excel
-from batchrun.workbook.layout import Audience, Shape
+from batchrun.workbook.form import Audience, Form
 
 DOCS = Path(__file__).parent
 LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
@@ -64,7 +64,7 @@ def main() -> None:
             print(DOCS / name)
         for rows, pictures in ((LARGE, LARGE_PICTURES), (SMALL, SMALL_PICTURES)):
             workbook = Path(folder) / f"{rows}.xlsx"
-            write_excel(rich_batch(rows), workbook, Shape(audience=Audience.PEOPLE))
+            write_excel(rich_batch(rows), workbook, Form(audience=Audience.PEOPLE))
             for name, (sheet, area) in pictures.items():
                 picture(workbook, sheet, area, DOCS / name)
                 print(DOCS / name)

@@ -274,7 +274,7 @@ def test_the_overview_says_why_a_row_is_good_and_names_a_reason_whole(written: W
 
 def test_the_overview_shows_no_json_as_the_reason(written: Write) -> None:
     deep: JSON = {"a": {"b": {"c": {"d": {"e": {"f": {"g": "so it is"}}}}}}}
-    path = written(batch_of(*[{"score": at, "deep": deep | {"z": at}} for at in range(3)]))
+    path = written(batch_of(*[{"score": at, "deep": deep} for at in range(3)]))
 
     assert not any("{" in str(cell) for line in sheet(path, "Overview") for cell in line)
 
