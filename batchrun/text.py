@@ -169,6 +169,12 @@ _PLACES_OF_SECRETS = (
 )
 
 
+def spellings(secret: str) -> set[str]:
+    """How logs, JSON and addresses may spell a secret."""
+    escaped = json.dumps(secret)[1:-1]
+    return {secret, escaped, escaped.replace("/", "\\/"), repr(secret)[1:-1], quote(secret, "")}
+
+
 def masked(text: str, more: Iterable[str] = ()) -> str:
     """A text without secrets, and without anything that stands where secrets usually do.
 
@@ -181,12 +187,8 @@ def masked(text: str, more: Iterable[str] = ()) -> str:
     """
     named = (value for name, value in os.environ.items() if _SECRET_NAMES.search(name))
     secrets = {each for each in (*_secrets, *named, *more) if len(each) >= SHORTEST_SECRET}
-    spellings = {
-        spelling
-        for secret in secrets
-        for spelling in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, ""))
-    }
-    for spelling in sorted(spellings, key=len, reverse=True):
+    found = {spelling for secret in secrets for spelling in spellings(secret)}
+    for spelling in sorted(found, key=len, reverse=True):
         text = text.replace(spelling, MASK)
     for place in _PLACES_OF_SECRETS:
         text = place.sub(rf"\g<kept>{MASK}", text)

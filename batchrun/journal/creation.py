@@ -66,6 +66,8 @@ class BatchMaker:
     def __init__(self, engine: Engine, batch_id: str) -> None:
         self._engine = engine
         self._batch_id = batch_id
+        dialect = engine.dialect
+        self._sql = {table: str(insert(table).compile(dialect=dialect)) for table in (rows, jobs)}
 
     def fill(self, plan: Plan) -> None:
         """Insert the plan's rows and jobs, and the results that it reuses.
@@ -122,8 +124,7 @@ class BatchMaker:
             named = [dict(zip(names, each, strict=True)) for each in values]
             connection.execute(insert(table), named)
         else:  # without SQLAlchemy's part of it, which takes longer than SQLite's
-            statement = str(insert(table).compile(dialect=connection.dialect))
-            connection.exec_driver_sql(statement, values)
+            connection.exec_driver_sql(self._sql[table], values)
 
     def _erase(self, table: Table, connection: Connection, some: list[int]) -> None:
         numbers = table.c.number.between(some[0], some[-1])

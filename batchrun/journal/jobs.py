@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
-    Engine,
     Executable,
     bindparam,
     exists,
@@ -48,11 +47,10 @@ from batchrun.model import Execution, ExecutionStatus, Outcome
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Engine, Executable
+    from sqlalchemy import ColumnElement, Executable
 
     from batchrun.journal.rescue import RescueFiles
     from batchrun.journal.slices import Slice, Slices
-    from batchrun.journal.writer import JournalWriter
     from batchrun.model import JSON
 
 
@@ -176,12 +174,8 @@ class BatchJobs:
     """The jobs of one batch, for one worker.
 
     Args:
-        engine: The database, for reading.
-        writer: The database's writer.
-        batch_id: Which batch.
+        slices: The batch's slices, as this process sees them.
         key_hash: Under which name requests are counted for the day.
-        holder: Under which name this process holds the batch, and slices of it.
-        slices: The batch's slices.
         rescue: Where steps go that can't be committed.
         leads: Whether this process holds the batch; it may claim also slices closed to others.
 
@@ -193,27 +187,18 @@ class BatchJobs:
 
     def __init__(
         self,
-        engine: Engine,
-        writer: JournalWriter,
-        batch_id: str,
-        key_hash: str,
-        *,
-        holder: str,
         slices: Slices,
+        key_hash: str,
         rescue: RescueFiles,
+        *,
         leads: bool = True,
     ) -> None:
-        self._engine = engine
-        self._writer = writer
-        self.batch_id = batch_id
-        self._holder = holder
-        self._key_hash = key_hash
-        self._held = held_by(batch_id, holder)
-        self._counted = counted(engine)
-        self.slices = slices
-        self.leads = leads
+        self.slices, self.leads, self.batch_id = slices, leads, slices.batch_id
+        self._engine, self._writer, self._holder = slices.engine, slices.writer, slices.token
+        self._key_hash, self._rescue = key_hash, rescue
+        self._held = held_by(slices.batch_id, slices.token)
+        self._counted = counted(slices.engine)
         self._counted_in = 0
-        self._rescue = rescue
 
     # slices
 

@@ -276,16 +276,8 @@ class Journal:
             key: The key.
             leads: Whether this process holds the batch.
         """
-        return BatchJobs(
-            self._engine,
-            self._writer,
-            batch_id,
-            self.key_hash(key),
-            holder=self._token,
-            slices=self.slices(batch_id),
-            rescue=self._rescue(batch_id),
-            leads=leads,
-        )
+        slices, rescue = self.slices(batch_id), self._rescue(batch_id)
+        return BatchJobs(slices, self.key_hash(key), rescue, leads=leads)
 
     # who works on a batch
 
@@ -299,11 +291,11 @@ class Journal:
         Raises:
             HeldError: Another process works on it; it says which.
         """
-        return hold_batch(self._engine, self._writer, self._lock, batch_id, self._token, *before)
+        return hold_batch(self._engine, self._writer, self._lock, batch_id, *before)
 
     def slices(self, batch_id: str) -> Slices:
         """The slices of a batch, as this process sees them."""
-        return Slices(self._engine, self._writer, self._lock, batch_id=batch_id, token=self._token)
+        return Slices(self._engine, self._writer, self._lock, batch_id)
 
     def open_batches(self) -> list[str]:
         """The batches whose slices any worker of their key may claim, the oldest first."""

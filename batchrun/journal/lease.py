@@ -58,11 +58,14 @@ class ProcessLock:
     Args:
         location: The journal's path or URL.
         token: This process's name.
+
+    Attributes:
+        token: The same.
     """
 
     def __init__(self, location: str, token: str) -> None:
         self._folder = lock_folder(location)
-        self._token = token
+        self.token = token
         self._lock: FileLock | None = None
         self._keeps_file = False
         self._changing = threading.Lock()
@@ -76,7 +79,7 @@ class ProcessLock:
         with self._changing:
             if self._lock is not None:
                 return
-            lock = FileLock(self._path(self._token), timeout=0, mode=0o600, thread_local=False)
+            lock = FileLock(self._path(self.token), timeout=0, mode=0o600, thread_local=False)
             try:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._remove_old()
@@ -97,7 +100,7 @@ class ProcessLock:
                 self._lock = None
                 if not self._keeps_file:
                     with suppress(OSError):
-                        self._path(self._token).unlink(missing_ok=True)
+                        self._path(self.token).unlink(missing_ok=True)
 
     def is_dead(self, token: str) -> bool | None:
         """Whether another process of this machine is dead; ``None`` if it is none of this machine.
@@ -105,7 +108,7 @@ class ProcessLock:
         Raises:
             JournalError: The folder of locks can't be used.
         """
-        if token == self._token:
+        if token == self.token:
             return False
         path = self._path(token)
         if not _TOKEN.fullmatch(token) or not path.exists():
@@ -283,7 +286,6 @@ def hold_batch(
     writer: JournalWriter,
     lock: ProcessLock,
     batch_id: str,
-    token: str,
     *before: Executable,
 ) -> Iterator[Hold]:
     """Hold a batch: decide about its jobs, keep how it ended, write its workbook.
@@ -293,7 +295,6 @@ def hold_batch(
         writer: Its writer.
         lock: This process's lock.
         batch_id: Which batch.
-        token: The name to hold it under.
         before: Committed together with the lease: what creates the batch.
 
     Yields:
@@ -303,6 +304,7 @@ def hold_batch(
         HeldError: Another process holds it; it says which.
     """
     lock.acquire()
+    token = lock.token
     for _ in range(TRIES):
         holder = find_holder(engine, batch_id)
         if holder is not None:

@@ -481,6 +481,8 @@ def _make_what_is_missing(connection: Connection, version: int) -> None:
         for table in (spending, counts):
             table.drop(connection, checkfirst=True)
     metadata.create_all(connection)
+    if not version:
+        return
     kept = inspect(connection)
     for table in metadata.sorted_tables:
         names = {column["name"] for column in kept.get_columns(table.name)}
@@ -492,7 +494,7 @@ def _make_what_is_missing(connection: Connection, version: int) -> None:
             index.create(connection, checkfirst=True)
     if spent:
         connection.execute(insert(spending), spent)
-    if 0 < version < 10:
+    if version < 10:
         for batch_id in connection.scalars(select(batches.c.id)).all():
             for statement in count_jobs(batch_id):
                 connection.execute(statement)

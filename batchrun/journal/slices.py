@@ -17,11 +17,11 @@ from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, selec
 from batchrun.errors import HeldError, JournalError
 from batchrun.journal.database import repeated_on_deadlock, writing
 from batchrun.journal.lease import SILENCE_SECONDS, lives, shared_now, taken_over
+from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
     JobState,
     batches,
-    counts,
     jobs,
     leases,
     require_this_schema,
@@ -99,24 +99,20 @@ class Slices:
         writer: The database's writer.
         lock: This process's lock.
         batch_id: Which batch.
-        token: Under which name this process holds slices.
+
+    Attributes:
+        engine: The database.
+        writer: Its writer.
+        batch_id: Which batch.
+        token: Under which name this process holds slices, and the batch.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        writer: JournalWriter,
-        lock: ProcessLock,
-        *,
-        batch_id: str,
-        token: str,
+        self, engine: Engine, writer: JournalWriter, lock: ProcessLock, batch_id: str
     ) -> None:
-        self._engine = engine
-        self._writer = writer
-        self._lock = lock
-        self._batch_id = batch_id
-        self._token = token
-        self._mine = (slices.c.batch_id == batch_id) & (slices.c.holder == token)
+        self.engine, self.writer, self._lock = engine, writer, lock
+        self.batch_id, self.token = batch_id, lock.token
+        self._mine = (slices.c.batch_id == batch_id) & (slices.c.holder == lock.token)
 
     # for the process that holds the batch
 
@@ -129,10 +125,10 @@ class Slices:
         Raises:
             TakenOverError: Another process has taken the batch over.
         """
-        dead = (slices.c.batch_id == self._batch_id) & slices.c.holder.in_(self._dead())
+        dead = (slices.c.batch_id == self.batch_id) & slices.c.holder.in_(self._dead())
         return self._execute(
             update(slices).where(dead).values(holder=None),
-            _doubt(self._batch_id, ~_in_slice_of_anybody(self._batch_id)),
+            _doubt(self.batch_id, ~_in_slice_of_anybody(self.batch_id)),
         )
 
     def cut(self, size: int, *, alone: bool) -> None:
@@ -149,24 +145,24 @@ class Slices:
         kept = self._held_by_others()
         if kept and alone:
             raise HeldError(
-                f"Workers are still working on batch {self._batch_id}, and this command would be "
+                f"Workers are still working on batch {self.batch_id}, and this command would be "
                 "the only one to send its rows.",
-                f"Watch them with: batchrun status {self._batch_id}",
+                f"Watch them with: batchrun status {self.batch_id}",
             )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             last = connection.scalar(
-                select(func.max(jobs.c.number)).where(jobs.c.batch_id == self._batch_id)
+                select(func.max(jobs.c.number)).where(jobs.c.batch_id == self.batch_id)
             )
         number = 0 if last is None else last + 1
         new = [
-            {"batch_id": self._batch_id, "first": first, "last": last, "requests": 0}
+            {"batch_id": self.batch_id, "first": first, "last": last, "requests": 0}
             | {"beat_at": 0.0, "holder": None, "closed": "" if alone else None}
             for first, last in _gaps(kept, number, number if alone else size)
         ]
         chunks = (new[at : at + _INSERTED_AT_ONCE] for at in range(0, len(new), _INSERTED_AT_ONCE))
         self._execute(
             *self._removed(),
-            update(slices).where(slices.c.batch_id == self._batch_id).values(closed=None),
+            update(slices).where(slices.c.batch_id == self.batch_id).values(closed=None),
             *(insert(slices).values(chunk) for chunk in chunks),
         )
 
@@ -179,31 +175,31 @@ class Slices:
         self._execute(*self._removed())
 
     def _removed(self) -> tuple[Executable, Executable]:
-        gone = (slices.c.batch_id == self._batch_id) & or_(
-            slices.c.holder.is_(None), slices.c.holder.in_([self._token, *self._dead()])
+        gone = (slices.c.batch_id == self.batch_id) & or_(
+            slices.c.holder.is_(None), slices.c.holder.in_([self.token, *self._dead()])
         )
         spent = select(func.coalesce(func.sum(slices.c.requests), 0)).where(gone).scalar_subquery()
         return (
             update(batches)
-            .where(batches.c.id == self._batch_id)
+            .where(batches.c.id == self.batch_id)
             .values(requests=batches.c.requests + spent),
             delete(slices).where(gone),
         )
 
     def _execute(self, *statements: Executable) -> int:
         """Execute what only the process may that holds the batch; rows the last one changed."""
-        mine = (leases.c.batch_id == self._batch_id) & (leases.c.holder == self._token)
+        mine = (leases.c.batch_id == self.batch_id) & (leases.c.holder == self.token)
 
         def execute() -> list[int]:
-            with writing(self._engine) as connection:
+            with writing(self.engine) as connection:
                 if connection.scalar(select(leases.c.pid).where(mine).with_for_update()) is None:
                     return []
                 return [connection.execute(each).rowcount for each in statements]
 
         changed = repeated_on_deadlock(execute)
         if not changed:
-            raise taken_over(self._engine, self._batch_id)
-        self._writer.mirror(statements)
+            raise taken_over(self.engine, self.batch_id)
+        self.writer.mirror(statements)
         return changed[-1]
 
     # for each worker
@@ -214,8 +210,8 @@ class Slices:
         Args:
             why: Which failures stopped it; ``""`` where it was not failures.
         """
-        mine = (slices.c.batch_id == self._batch_id) & slices.c.closed.is_(None)
-        self._writer.submit(update(slices).where(mine).values(closed=why)).result()
+        mine = (slices.c.batch_id == self.batch_id) & slices.c.closed.is_(None)
+        self.writer.submit(update(slices).where(mine).values(closed=why)).result()
 
     def claim(self, *, closed: bool) -> Slice | None:
         """Claim the first free slice in which something is left to do; ``None`` if there is none.
@@ -230,57 +226,57 @@ class Slices:
         free = or_(other.c.holder.is_(None), other.c.holder.in_(self._dead()))
         candidate = (
             select(other.c.first)
-            .where(other.c.batch_id == self._batch_id, free, _has_open_job(other))
+            .where(other.c.batch_id == self.batch_id, free, _has_open_job(other))
             .order_by(other.c.first)
             .limit(1)
             .with_for_update(skip_locked=True)
         )
         is_open = other.c.closed.is_(None)
-        leads = exists().where(leases.c.batch_id == self._batch_id, leases.c.holder == self._token)
+        leads = exists().where(leases.c.batch_id == self.batch_id, leases.c.holder == self.token)
         candidate = candidate.where(or_(is_open, leads) if closed else is_open)
         taken = (
             update(slices)
-            .where(slices.c.batch_id == self._batch_id)
+            .where(slices.c.batch_id == self.batch_id)
             .where(slices.c.first == candidate.scalar_subquery())
-            .values(holder=self._token, beat_at=shared_now(self._engine))
+            .values(holder=self.token, beat_at=shared_now(self.engine))
             .returning(slices.c.first, slices.c.last)
         )
         found: list[Slice] = []
 
         def claim() -> Executable | None:
-            with writing(self._engine) as connection:
+            with writing(self.engine) as connection:
                 claimed = connection.execute(taken).one_or_none()
                 if claimed is None:
                     return None
                 found[:] = [Slice(*claimed)]
-                doubted = _doubt(self._batch_id, jobs.c.number.between(*claimed))
+                doubted = _doubt(self.batch_id, jobs.c.number.between(*claimed))
                 connection.execute(doubted)
                 return doubted
 
         doubted = repeated_on_deadlock(claim)
         if doubted is None:
             return None
-        this_one = (slices.c.batch_id == self._batch_id) & (slices.c.first == found[0].first)
-        self._writer.mirror([update(slices).where(this_one).values(holder=self._token), doubted])
+        this_one = (slices.c.batch_id == self.batch_id) & (slices.c.first == found[0].first)
+        self.writer.mirror([update(slices).where(this_one).values(holder=self.token), doubted])
         return found[0]
 
     def release(self) -> None:
         """Release all slices of this worker."""
         try:
-            self._writer.submit(update(slices).where(self._mine).values(holder=None)).result()
+            self.writer.submit(update(slices).where(self._mine).values(holder=None)).result()
         except JournalError:
             self._lock.keep_file()
             raise
 
     def beat(self) -> None:
         """Show that this worker lives."""
-        beat = update(slices).where(self._mine).values(beat_at=shared_now(self._engine))
-        self._writer.submit(beat).result()
+        beat = update(slices).where(self._mine).values(beat_at=shared_now(self.engine))
+        self.writer.submit(beat).result()
 
     def holds(self, first: int) -> bool:
         """Whether this worker has a slice, by its first job."""
         mine = select(slices.c.first).where(self._mine, slices.c.first == first)
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return connection.scalar(mine) is not None
 
     def state(self) -> BatchState:
@@ -289,58 +285,54 @@ class Slices:
         Raises:
             TakenOverError: A newer batchrun has migrated the journal.
         """
-        with self._engine.connect() as connection, connection.begin():
+        with self.engine.connect() as connection, connection.begin():
             require_this_schema(connection)
             others = exists().where(
-                slices.c.batch_id == self._batch_id,
-                slices.c.holder != self._token,
+                slices.c.batch_id == self.batch_id,
+                slices.c.holder != self.token,
                 _has_open_job(slices),
             )
             closed = select(slices.c.closed).where(
-                slices.c.batch_id == self._batch_id, slices.c.closed.is_not(None)
+                slices.c.batch_id == self.batch_id, slices.c.closed.is_not(None)
             )
             words = list(connection.scalars(closed.distinct()))
-            has_slices = exists().where(slices.c.batch_id == self._batch_id)
+            has_slices = exists().where(slices.c.batch_id == self.batch_id)
             gone = not connection.scalar(select(has_slices))
-            found = connection.execute(
-                select(counts.c.state, func.sum(counts.c.rows), func.sum(counts.c.jobs))
-                .where(counts.c.batch_id == self._batch_id)
-                .group_by(counts.c.state)
-            ).all()
+            found = read_counts(connection, self.batch_id)
             return BatchState(
                 closed=max(words) if words else "" if gone else None,
                 workers=self._live_workers(connection),
                 others=bool(connection.scalar(select(others))),
-                counts={JobState(state): int(rows) for state, rows, _ in found},
-                pending=sum(int(n) for state, _, n in found if state == JobState.PENDING),
+                counts={state: each.rows for state, each in found.items()},
+                pending=found[JobState.PENDING].jobs,
             )
 
     def _live_workers(self, connection: Connection) -> int:
         """How many workers share the key's quota now."""
-        of_batch = select(batches.c.key_hash).where(batches.c.id == self._batch_id)
-        living = slices.c.beat_at > shared_now(self._engine) - SILENCE_SECONDS
+        of_batch = select(batches.c.key_hash).where(batches.c.id == self.batch_id)
+        living = slices.c.beat_at > shared_now(self.engine) - SILENCE_SECONDS
         query = (
             select(slices.c.holder)
             .join(batches, batches.c.id == slices.c.batch_id)
-            .where(slices.c.holder != self._token, living)
+            .where(slices.c.holder != self.token, living)
             .where(batches.c.key_hash == of_batch.scalar_subquery())
         )
         return 1 + len(set(connection.scalars(query)))
 
     def _dead(self) -> list[str]:
         """The dead workers that have slices of the batch."""
-        now = shared_now(self._engine)
+        now = shared_now(self.engine)
         query = (
             select(slices.c.holder, now - func.max(slices.c.beat_at))
-            .where(slices.c.batch_id == self._batch_id, slices.c.holder != self._token)
+            .where(slices.c.batch_id == self.batch_id, slices.c.holder != self.token)
             .group_by(slices.c.holder)
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             found = connection.execute(query).all()
         return [
             token
             for token, silent in found
-            if silent > SILENCE_SECONDS or not lives(self._engine, self._lock, token, silent)
+            if silent > SILENCE_SECONDS or not lives(self.engine, self._lock, token, silent)
         ]
 
     def others_work(self) -> bool:
@@ -350,12 +342,12 @@ class Slices:
     def _held_by_others(self, *which: ColumnElement[bool]) -> list[Slice]:
         """What living workers other than this one have."""
         query = select(slices.c.first, slices.c.last).where(
-            slices.c.batch_id == self._batch_id,
+            slices.c.batch_id == self.batch_id,
             slices.c.holder.is_not(None),
-            slices.c.holder.not_in([self._token, *self._dead()]),
+            slices.c.holder.not_in([self.token, *self._dead()]),
             *which,
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [Slice(*found) for found in connection.execute(query)]
 
 

@@ -24,7 +24,7 @@ a connection, but no status                            in doubt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchrun.service.answers import (
@@ -52,6 +52,7 @@ from batchrun.service.parsing import (
     read_polled,
     tidy,
 )
+from batchrun.text import SHORTEST_SECRET, spellings
 
 if TYPE_CHECKING:
     from batchrun.model import JSON
@@ -111,67 +112,83 @@ class NoReply:
     sent: bool
 
 
-def classify_trigger(reply: Reply | NoReply, workflow_id: str, key: str) -> TriggerAnswer:
+def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
+    """The reply without the key, which the service may repeat anywhere, even in a result.
+
+    A short key or a number stays: it could be a part of anything else.
+    """
+    if len(key) < SHORTEST_SECRET or key.isdecimal():
+        return reply
+    for spelling in sorted(spellings(key), key=len, reverse=True):
+        if isinstance(reply, NoReply):
+            reply = replace(reply, reason=reply.reason.replace(spelling, _KEY))
+        else:
+            reply = replace(
+                reply,
+                body=reply.body.replace(spelling.encode(), _KEY.encode()),
+                location=reply.location.replace(spelling, _KEY),
+                flaw=reply.flaw.replace(spelling, _KEY),
+            )
+    return reply
+
+
+_KEY = "[key]"
+
+
+def classify_trigger(reply: Reply | NoReply, workflow_id: str) -> TriggerAnswer:
     """Classify the reply to a trigger; the module's docstring has the table.
 
     Args:
         reply: What came back.
         workflow_id: The workflow that was triggered; an answer about another one is not this one's.
-        key: The key, which no reason may repeat.
     """
     if isinstance(reply, NoReply):
-        reason = tidy(reply.reason, key)
+        reason = tidy(reply.reason)
         return Doubtful(reason) if reply.sent else NotSent(reason)
     if 200 <= reply.status < 300:
         try:
-            return Accepted(read_accepted(reply.document(), workflow_id, key), reply.quota)
+            return Accepted(read_accepted(reply.document(), workflow_id), reply.quota)
         except UnusableAnswerError as error:
-            return Doubtful(_why_unusable(reply, error, key), reply.quota)
-    refused = _refused(reply, key)
+            return Doubtful(_why_unusable(reply, error), reply.quota)
+    refused = _refused(reply)
     if refused is not None:
         return refused
     if reply.status in REFUSALS:
-        return Rejected(reply.status, explain_reply(reply, key), reply.quota)
-    return Doubtful(explain_reply(reply, key), reply.quota)
+        return Rejected(reply.status, explain_reply(reply), reply.quota)
+    return Doubtful(explain_reply(reply), reply.quota)
 
 
-def classify_poll(reply: Reply | NoReply, asked_id: str, key: str) -> PollAnswer:
+def classify_poll(reply: Reply | NoReply, asked_id: str) -> PollAnswer:
     """Classify the reply to a poll.
 
     Args:
         reply: What came back.
         asked_id: The execution that was asked for; an answer about another one is not used.
-        key: The key, which no reason may repeat.
     """
     if isinstance(reply, NoReply):
-        return Unclear(tidy(reply.reason, key))
+        return Unclear(tidy(reply.reason))
     if 200 <= reply.status < 300:
         try:
-            return Polled(read_polled(reply.document(lenient=True), asked_id, key), reply.quota)
+            return Polled(read_polled(reply.document(lenient=True), asked_id), reply.quota)
         except UnusableAnswerError as error:
-            reason = _why_unusable(reply, error, key)
+            reason = _why_unusable(reply, error)
             return Unclear(reason, reply.quota, from_service=_is_json_object(reply))
-    refused = _refused(reply, key)
+    refused = _refused(reply)
     if refused is not None:
         return refused
     if reply.status in {404, 410}:
-        return Unknown(explain_reply(reply, key), reply.quota)
-    return Unclear(explain_reply(reply, key), reply.quota, from_service=_is_json_object(reply))
+        return Unknown(explain_reply(reply), reply.quota)
+    return Unclear(explain_reply(reply), reply.quota, from_service=_is_json_object(reply))
 
 
-def classify_credits(reply: Reply | NoReply, key: str) -> Credits:
-    """Classify the reply to a request for the credits; no reply to it is an error.
-
-    Args:
-        reply: What came back.
-        key: The key, which no name of credits may repeat.
-    """
+def classify_credits(reply: Reply | NoReply) -> Credits:
+    """Classify the reply to a request for the credits; no reply to it is an error."""
     if isinstance(reply, NoReply):
         return Credits()
     if reply.status != 200:
         return Credits(refused=reply.status in {401, 403}, quota=reply.quota)
     try:
-        return Credits(read_credits(reply.document(), key), quota=reply.quota)
+        return Credits(read_credits(reply.document()), quota=reply.quota)
     except UnusableAnswerError:
         return Credits(quota=reply.quota)
 
@@ -184,24 +201,24 @@ def _is_json_object(reply: Reply) -> bool:
         return False
 
 
-def explain_reply(reply: Reply, key: str) -> str:
+def explain_reply(reply: Reply) -> str:
     """Say in one line why a reply is no success."""
     if 300 <= reply.status < 400 and reply.location:
-        return tidy(f"HTTP {reply.status}: redirects to {reply.location}, not followed", key)
-    return explain(reply.status, reply.body, key)
+        return tidy(f"HTTP {reply.status}: redirects to {reply.location}, not followed")
+    return explain(reply.status, reply.body)
 
 
-def _refused(reply: Reply, key: str) -> KeyRefused | Throttled | None:
+def _refused(reply: Reply) -> KeyRefused | Throttled | None:
     """Classify the refusals that mean the same for every request, else ``None``."""
     retry_after = reply.quota.retry_after_seconds if reply.quota else None
     if reply.status in {401, 403} and not is_html(reply.body):
-        return KeyRefused(reply.status, explain_reply(reply, key), reply.quota)
+        return KeyRefused(reply.status, explain_reply(reply), reply.quota)
     if reply.status == 429 or (reply.status == 503 and retry_after is not None):
-        return Throttled(explain_reply(reply, key), reply.quota)
+        return Throttled(explain_reply(reply), reply.quota)
     return None
 
 
-def _why_unusable(reply: Reply, error: UnusableAnswerError, key: str) -> str:
+def _why_unusable(reply: Reply, error: UnusableAnswerError) -> str:
     # A body that broke off may be half a result: its text is no explanation.
-    seen = f"HTTP {reply.status}" if reply.flaw else explain(reply.status, reply.body, key)
-    return tidy(f"{error} ({seen})", key)
+    seen = f"HTTP {reply.status}" if reply.flaw else explain(reply.status, reply.body)
+    return tidy(f"{error} ({seen})")

@@ -35,6 +35,7 @@ from batchrun.service.classify import (
     classify_poll,
     classify_trigger,
     explain_reply,
+    without_key,
 )
 from batchrun.service.parsing import (
     UnusableAnswerError,
@@ -220,9 +221,7 @@ class Client:
         """The workflows of a page, and the query for the next one."""
         if isinstance(reply, NoReply):
             raise ServiceError(
-                tidy(
-                    f"The service at {self.base_url} can't be reached: {reply.reason}.", self._key
-                ),
+                tidy(f"The service at {self.base_url} can't be reached: {reply.reason}."),
                 unreachable_hint(self.base_url),
             )
         if reply.status != 200:
@@ -240,15 +239,15 @@ class Client:
         reply = await self._exchange("GET", "/workflows")
         seconds = time.perf_counter() - began
         if isinstance(reply, NoReply):
-            return Probe(None, tidy(reply.reason, self._key), 0, None, None, seconds)
+            return Probe(None, tidy(reply.reason), 0, None, None, seconds)
         found, reason = 0, ""
         if reply.status == 200:
             try:
                 found = len(read_workflows(reply.document())[0])
             except UnusableAnswerError as error:
-                reason = tidy(f"not a list of workflows: {error}", self._key)
+                reason = tidy(f"not a list of workflows: {error}")
         else:
-            reason = explain_reply(reply, self._key)
+            reason = explain_reply(reply)
         return Probe(reply.status, reason, found, reply.quota, reply.dated, seconds)
 
     async def trigger(self, body: Mapping[str, JSON]) -> TriggerAnswer:
@@ -262,25 +261,28 @@ class Client:
         """
         content = json.dumps(body, allow_nan=False).encode("ascii")
         reply = await self._exchange("POST", "/workflows/trigger", content)
-        return classify_trigger(reply, str(body.get("workflow_id", "")), self._key)
+        return classify_trigger(reply, str(body.get("workflow_id", "")))
 
     async def poll(self, execution_id: str) -> PollAnswer:
         """Ask once where an execution stands."""
         if not is_usable_id(execution_id):
             return Unknown("execution id of an unusable shape")
         path = f"/workflows/executions/{quote(execution_id, safe='')}"
-        return classify_poll(await self._exchange("GET", path), execution_id, self._key)
+        return classify_poll(await self._exchange("GET", path), execution_id)
 
     async def credits(self) -> Credits:
         """Ask once for the credits left; no answer to it is an error."""
-        return classify_credits(await self._exchange("GET", "/organization/credits"), self._key)
+        return classify_credits(await self._exchange("GET", "/organization/credits"))
 
     async def _exchange(
         self, method: str, path: str, content: bytes | None = None
     ) -> Reply | NoReply:
         url, deadline = self.base_url + path, self._deadline_seconds
         began = time.monotonic()
-        reply = await exchange(self._transport, method, url, content, deadline_seconds=deadline)
+        reply = without_key(
+            await exchange(self._transport, method, url, content, deadline_seconds=deadline),
+            self._key,
+        )
         log_event(
             _LOG,
             Event.REQUEST,
@@ -295,7 +297,7 @@ class Client:
 
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """What a reply other than 200 to the list of workflows means to the user."""
-        reason = explain_reply(reply, self._key)
+        reason = explain_reply(reply)
         match reply.status:
             case 401 | 403 if is_html(reply.body):
                 return ServiceError(

@@ -6,12 +6,13 @@ import html
 import json
 import math
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from batchrun.model import JSON, Execution, ExecutionStatus, Workflow
 from batchrun.service.answers import QuotaReading
@@ -53,22 +54,50 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
     Args:
         body: The bytes.
         lenient: Keep more of a result rather than refuse it: integers longer than Python reads and
-            what is nested deeper than `MAX_DEPTH` become text, bytes that are not UTF-8 become "�".
+            what is nested deeper than `MAX_DEPTH` become text, bytes that are not UTF-8 become "�",
+            and a name that an object has twice becomes "name (2)".
 
     Raises:
         UnusableAnswerError: It is not JSON.
     """
     try:
         try:
-            document: JSON = json.loads(body, parse_constant=str, parse_float=_number)
+            document: JSON = json.loads(
+                body, parse_constant=str, parse_float=_number, object_pairs_hook=_object
+            )
         except (ValueError, RecursionError):
             if not lenient:
                 raise
             text = _with_limited_depth(body.decode("utf-8-sig", "replace"))
-            document = json.loads(text, parse_constant=str, parse_float=_number, parse_int=_integer)
+            document = json.loads(
+                text,
+                parse_constant=str,
+                parse_float=_number,
+                parse_int=_integer,
+                object_pairs_hook=_object_with_all,
+            )
     except (ValueError, RecursionError):
         raise UnusableAnswerError("the answer is not JSON") from None
     return document
+
+
+def _object(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a name stands twice in an object")
+    return found
+
+
+def _object_with_all(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    found: dict[str, JSON] = {}
+    times: Counter[str] = Counter()
+    for name, value in members:
+        free = name
+        while free in found:
+            times[name] += 1
+            free = f"{name} ({times[name] + 1})"
+        found[free] = value
+    return found
 
 
 def _with_limited_depth(text: str) -> str:
@@ -165,6 +194,9 @@ def _next_page(document: dict[str, JSON], page: int) -> str:
 _MORE_KEYS = ("has_more", "hasMore", "hasNextPage", "has_next_page", "hasNext", "has_next")
 
 
+_SAFE_IN_QUERY = "%/?:@!$&'()*+,;="
+
+
 def _query(value: JSON, parameter: str) -> str:
     """The query for a next page that is a number, a cursor, an address or an object with one."""
     match value:
@@ -173,9 +205,11 @@ def _query(value: JSON, parameter: str) -> str:
         case int() if value > 0:
             return urlencode({"page": value})
         case str() if "?" in value or "://" in value or value.startswith("/"):
-            return value.partition("?")[2].partition("#")[0]
+            query = value.partition("?")[2].partition("#")[0]
+            return quote(query, _SAFE_IN_QUERY, errors="replace")
         case str() if value.strip():
-            return urlencode({"page" if value.isdecimal() else parameter: value})
+            parameter = "page" if value.isdecimal() else parameter
+            return urlencode({parameter: value}, errors="replace")
         case dict():
             inner = ("href", "url", "page", "cursor")
             return next((query for k in inner if (query := _query(value.get(k), k))), "")
@@ -189,7 +223,7 @@ def _whole(place: dict[str, JSON], *names: str) -> int | None:
     return next((n for n in found if isinstance(n, int) and not isinstance(n, bool)), None)
 
 
-def read_credits(document: JSON, key: str = "") -> dict[str, float]:
+def read_credits(document: JSON) -> dict[str, float]:
     """The credits left, by name; what is no number among them is left out.
 
     Raises:
@@ -197,7 +231,7 @@ def read_credits(document: JSON, key: str = "") -> dict[str, float]:
     """
     stated = _unwrapped(document).get("credit_remaining")
     credits_left = {
-        tidy(name, key): float(number)
+        tidy(name): float(number)
         for name, number in (stated.items() if isinstance(stated, dict) else ())
         if isinstance(number, int | float)
         and not isinstance(number, bool)
@@ -208,13 +242,8 @@ def read_credits(document: JSON, key: str = "") -> dict[str, float]:
     return credits_left
 
 
-def read_accepted(document: JSON, workflow_id: str, key: str = "") -> Execution:
-    """Read the execution from the answer to a trigger; none of its texts repeats the key.
-
-    Args:
-        document: The answer.
-        workflow_id: The workflow that was triggered.
-        key: The key.
+def read_accepted(document: JSON, workflow_id: str) -> Execution:
+    """Read the execution from the answer to a trigger of this workflow.
 
     Raises:
         UnusableAnswerError: It has no execution ID, one that no request could carry, or it is
@@ -228,11 +257,11 @@ def read_accepted(document: JSON, workflow_id: str, key: str = "") -> Execution:
         raise UnusableAnswerError("the answer has an execution id of an unusable shape")
     if not _names(fields, workflow_id, "workflow_id"):
         raise UnusableAnswerError("the answer is about another workflow")
-    return _execution(execution_id, fields, key)
+    return _execution(execution_id, fields)
 
 
-def read_polled(document: JSON, asked_id: str, key: str = "") -> Execution:
-    """Read the execution that was asked for; none of its texts repeats the key.
+def read_polled(document: JSON, asked_id: str) -> Execution:
+    """Read the execution that was asked for.
 
     Raises:
         UnusableAnswerError: It has no status, or is about another execution.
@@ -242,7 +271,7 @@ def read_polled(document: JSON, asked_id: str, key: str = "") -> Execution:
         raise UnusableAnswerError("the answer has no status")
     if not _names(fields, asked_id, "execution_id" if "execution_id" in fields else "id"):
         raise UnusableAnswerError("the answer is about another execution")
-    return _execution(asked_id, fields, key)
+    return _execution(asked_id, fields)
 
 
 def _names(fields: dict[str, JSON], expected: str, name: str) -> bool:
@@ -290,27 +319,22 @@ def read_time(value: JSON) -> datetime | None:
         return None
 
 
-def explain(status: int, body: bytes, key: str = "") -> str:
+def explain(status: int, body: bytes) -> str:
     """Say in one line what an error answer means, with the service's own words.
 
     Args:
         status: The HTTP status.
         body: The body, whole or not.
-        key: What must not appear, even if the service repeats it.
     """
-    if key:  # before anything is cut: of a key across the cut a part would be left
-        body = body.replace(key.encode(), b"[key]")
     words = _body_words(body[:_EXCERPT_CHARACTERS])
     if not words:
         known = status in HTTPStatus.__members__.values()
         words = HTTPStatus(status).phrase if known else "no explanation"
-    return tidy(f"HTTP {status}: {words}", key)
+    return tidy(f"HTTP {status}: {words}")
 
 
-def tidy(text: str, key: str = "", characters: int = REASON_CHARACTERS) -> str:
-    """Text on one line, without control characters and the key, at most ``characters`` long."""
-    if key:
-        text = text.replace(key, "[key]")
+def tidy(text: str, characters: int = REASON_CHARACTERS) -> str:
+    """Text on one line, without control characters, at most ``characters`` long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= characters else line[: characters - 1] + "…"
 
@@ -361,8 +385,8 @@ def _id(fields: dict[str, JSON], *names: str) -> str | None:
     return None
 
 
-def _execution(execution_id: str, fields: dict[str, JSON], key: str) -> Execution:
-    status, message = _status(fields, key)
+def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
+    status, message = _status(fields)
     return Execution(
         id=execution_id,
         status=status,
@@ -391,7 +415,7 @@ _STATUSES = {
 use for the same."""
 
 
-def _status(fields: dict[str, JSON], key: str) -> tuple[ExecutionStatus, str]:
+def _status(fields: dict[str, JSON]) -> tuple[ExecutionStatus, str]:
     """The status, and what there is to say about a failed or unknown one.
 
     An execution whose status nobody knows has ended if it says when. It counts as failed, never as
@@ -404,12 +428,12 @@ def _status(fields: dict[str, JSON], key: str) -> tuple[ExecutionStatus, str]:
     if completed and word.lower() != "completed" and _words(fields.get("error")):
         status = ExecutionStatus.FAILED  # "done" may have gone either way
     if status is ExecutionStatus.UNKNOWN and read_time(fields.get("completed_at")) is None:
-        return status, tidy(f"unknown status {stated!r}", key)
+        return status, tidy(f"unknown status {stated!r}")
     if status in {ExecutionStatus.UNKNOWN, ExecutionStatus.FAILED}:
         reason = _failure_words(fields)
         if word.lower() == "failed":
-            return ExecutionStatus.FAILED, tidy(reason or "the service gives no reason", key)
-        return ExecutionStatus.FAILED, tidy(f"{word}: {reason}" if reason else word, key)
+            return ExecutionStatus.FAILED, tidy(reason or "the service gives no reason")
+        return ExecutionStatus.FAILED, tidy(f"{word}: {reason}" if reason else word)
     return status, ""
 
 

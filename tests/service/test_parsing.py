@@ -218,6 +218,22 @@ def test_a_result_that_python_does_not_read_is_kept_as_text(
     assert found == kept or (kept is None and found.startswith('{"a": {"a": '))
 
 
+def test_of_a_name_that_stands_twice_in_a_result_no_value_is_lost() -> None:
+    body = b'{"a": 1, "a": {"b": 2, "b": 3}, "a (2)": 4, "a": 5, "c": 6}'
+    assert read_json(body, lenient=True) == {
+        "a": 1,
+        "a (2)": {"b": 2, "b (2)": 3},
+        "a (2) (2)": 4,
+        "a (3)": 5,
+        "c": 6,
+    }
+
+
+def test_a_trigger_s_answer_that_names_two_executions_is_not_used() -> None:
+    with pytest.raises(UnusableAnswerError):
+        read_json(b'{"execution_id": "e", "execution_id": "f"}')
+
+
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 50_000, b'["' + b"\\" * 99_999, b"[" * 200_000])
 def test_hostile_text_that_is_not_json_is_refused_in_no_time(body: bytes) -> None:
     with pytest.raises(UnusableAnswerError):
@@ -251,7 +267,7 @@ def test_reason_of_status_without_name() -> None:
 @given(st.binary())
 def test_reasons_are_short_and_printable(body: bytes) -> None:
     """No body makes a reason that is long, or that a terminal would obey."""
-    reason = explain(500, body * 50, key="k")
+    reason = explain(500, body * 50)
 
     assert len(reason) <= REASON_CHARACTERS
     assert reason.isprintable()

@@ -57,6 +57,22 @@ def targets(server: ScriptedServer) -> list[str]:
     return [request.split()[1].decode() for request in server.requests]
 
 
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    "following",
+    [
+        {"next": "/v1/workflows?a=\r\nX-Evil: 1&b= \x00\x1b\u00e9"},
+        {"next": "?a=\ud83d"},
+        {"nextCursor": "\r\nX-Evil: 1\ud83d"},
+    ],
+)
+def test_a_next_page_adds_no_header_and_ends_no_command(following: dict[str, str]) -> None:
+    with ScriptedServer(page(1, **following), page(2)) as server:
+        assert len(workflows(server.url).workflows) == 4
+
+    assert all(b"X-Evil: 1\r\n" not in request for request in server.requests)
+
+
 URL = "https://elsewhere.example/v1/workflows?page=2&size=2"
 
 
