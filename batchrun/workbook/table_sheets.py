@@ -239,7 +239,9 @@ class AttentionSheet:
             TableColumn("outcome", 13, why),
             TableColumn("reason", 46, why),
             *([TableColumn("value", UUID_WIDTH, why, wrap=False)] if self._with_values else []),
-            TableColumn("what to do", 72, why, lines=MOST_LINES_OF_ADVICE),
+            TableColumn(
+                "what to do", 72 if commands is None else 92, why, lines=MOST_LINES_OF_ADVICE
+            ),
         ]
         outcome = [column.title for column in columns].index("outcome")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
