@@ -56,29 +56,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Ask": "batchrun.tables.roles",
-    "ColumnQuestion": "batchrun.tables.roles",
-    "Contents": "batchrun.tables.roles",
-    "DamagedId": "batchrun.tables.ids",
-    "LoadLimits": "batchrun.tables.options",
-    "LoadOptions": "batchrun.tables.options",
-    "MissingId": "batchrun.tables.ids",
-    "ParsedId": "batchrun.tables.ids",
-    "ValidId": "batchrun.tables.ids",
-    "candidate_contents": "batchrun.tables.roles",
-    "find_column": "batchrun.tables.roles",
-    "find_roles": "batchrun.tables.roles",
-    "from_frame": "batchrun.tables.frames",
-    "load": "batchrun.tables.files",
-    "parse_id": "batchrun.tables.ids",
-    "swap_notice": "batchrun.tables.roles",
-    "role_notices": "batchrun.tables.roles",
+    "files": {"load"},
+    "frames": {"from_frame"},
+    "ids": {"DamagedId", "MissingId", "ParsedId", "ValidId", "parse_id"},
+    "options": {"LoadLimits", "LoadOptions"},
 }
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(home), name)
+    home = next((home for home, names in _HOMES.items() if name in names), "roles")
+    found = globals()[name] = getattr(import_module(f"batchrun.tables.{home}"), name)
     return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchrun.errors import InputError
 from batchrun.tables import xlsx
 from batchrun.tables.archive import Archive
+from batchrun.tables.details import read_details
 from batchrun.tables.formats import (
     OLE_MAGIC,
     PARQUET_MAGIC,
@@ -23,7 +24,7 @@ from batchrun.tables.formats import (
 from batchrun.tables.sheets import Sheet, Traits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from batchrun.model import Cell
     from batchrun.tables.options import LoadLimits
@@ -41,7 +42,6 @@ class Content:
         merged: Merged ranges as (first row, first column, last row, last column), from 1.
         traits: What else is known of it; ``None`` where the format does not tell.
         notices: What is to be said of it.
-        formats: Column → the format in which all its numbers are shown, such as ``00000``.
     """
 
     rows: Iterator[list[Cell]]
@@ -49,7 +49,6 @@ class Content:
     merged: Sequence[tuple[int, int, int, int]]
     traits: Traits | None = None
     notices: Sequence[str] = ()
-    formats: Mapping[int, str] = field(default_factory=dict)
 
 
 class WorkbookReader(Protocol):
@@ -141,7 +140,9 @@ class CalamineReader:
 
     def read(self, sheet: Sheet) -> Content:
         """What a sheet holds."""
-        return _content(self._sheet(sheet), self._name, sheet, self._limits)
+        content = _content(self._sheet(sheet), self._name, sheet, self._limits)
+        traits, merged = read_details(self._raw, self.format, sheet.name)
+        return replace(content, traits=traits, merged=content.merged or merged)
 
     def _sheet(self, sheet: Sheet) -> Any:
         if self._content[1] is None or self._content[0] != sheet.name:

@@ -1,7 +1,6 @@
-"""What calamine doesn't give of a sheet: numbers shown with leading zeros, and more of ODS.
+"""What calamine doesn't give of XLS, XLSB and ODS: hidden rows, merged cells, formats and more.
 
-Only a workbook that may have such cells is looked through a second time. What can't be found
-is left as calamine gives it.
+What can't be found is left as calamine gives it.
 """
 
 from __future__ import annotations
@@ -12,218 +11,50 @@ import re
 import struct
 import zipfile
 import zlib
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import ParseError, fromstring, iterparse
+from defusedxml.ElementTree import ParseError, iterparse
 
 from batchrun.tables.archive import canonical
-from batchrun.tables.binary import BinarySheet, read_xls, read_xlsb
 from batchrun.tables.formats import Format
-from batchrun.tables.sheets import Traits, column_letters, style_kinds
-from batchrun.tables.xlsx import column_number
+from batchrun.tables.sheets import MOST_PATCHES, NumberFormats, Traits, style_kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
-    from batchrun.model import Cell
     from batchrun.tables.reports import Merged
 
 _UNREADABLE = (
-    *(OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError),
+    *(OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError, MemoryError),
     *(IndexError, StopIteration, struct.error),
     *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException),
 )
 _CHUNK_BYTES = 2**20
-MOST_PATCHES = 200_000
 MOST_HIDDEN = 65_536
 """Hidden rows that one element of an ODS sheet may stand for; more are blank."""
-_MOST_BYTES = {Format.XLSX: 2**30, Format.ODS: 2**28}
-"""Unpacked size of the sheet up to which it is looked through a second time."""
-_MOST_OTHER_BYTES = 2**26
+_MOST_BYTES = 2**28
+"""Unpacked size of an ODS sheet up to which it is looked through a second time."""
 
 
-@dataclass(slots=True)
-class SheetDetails:
-    """What was found; rows and columns count from 1.
-
-    Attributes:
-        merged: Merged ranges of an ODS sheet.
-        formats: Column → the format in which all its numbers are shown, such as ``00000``.
-        values: Values by row, as (column, value), that calamine gives as others.
-        negative: Cells with a negative date or time, which no program can show.
-        mixed: Columns of which only some numbers are shown with leading zeros, and how.
-        traits: What else is known of a sheet that is no XLSX.
-    """
-
-    merged: list[Merged] = field(default_factory=list)
-    formats: dict[int, str] = field(default_factory=dict)
-    values: dict[int, list[tuple[int, Cell]]] = field(default_factory=dict)
-    negative: list[tuple[int, int]] = field(default_factory=list)
-    mixed: dict[int, str] = field(default_factory=dict)
-    traits: Traits | None = None
-
-    def add_formats(self, codes: Mapping[int, Counter[str]]) -> None:
-        """Take how often the numbers of each column have a format of leading zeros, or none."""
-        for column, found in codes.items():
-            code = next(filter(None, found), "")
-            if len(found) > 1 and code:
-                self.mixed[column] = code
-            elif code:
-                self.formats[column] = code
-
-    def add_negative(self, row: int, column: int, days: float) -> None:
-        """Take a negative date or time."""
-        if len(self.negative) < MOST_PATCHES:
-            self.negative.append((row, column))
-            self.values.setdefault(row, []).append((column, days))
-
-    def notices(self) -> list[str]:
-        """What to say of the cells."""
-        said = []
-        if self.negative:
-            row, column = self.negative[0]
-            count = len(self.negative)
-            hold = "1 cell holds" if count == 1 else f"{count:,} cells hold"
-            place = f"{column_letters(column)}{row}"
-            said.append(f"{hold} a negative date or time (first: {place}); the number was kept")
-        said += [
-            f"Column {column_letters(column)} shows some of its numbers with leading zeros"
-            f" ({code}) and others in another way: parameters carry all of them without"
-            for column, code in self.mixed.items()
-        ]
-        return said
-
-
-def read_details(
-    raw: bytes, file_format: Format, sheet: str, *, negative: bool = True
-) -> SheetDetails:
-    """Look for the details of a sheet of a workbook that was read.
+def read_details(raw: bytes, file_format: Format, sheet: str) -> tuple[Traits | None, list[Merged]]:
+    """Look for the traits of a sheet of a workbook that was read, and its merged ranges.
 
     Args:
         raw: The whole file.
         file_format: What it is.
         sheet: The sheet's name.
-        negative: Whether a value of an XLSX sheet may be a negative number.
     """
     try:
         if file_format is Format.XLS:
-            return _binary_details(read_xls(raw, sheet))
+            return _read_xls(raw, sheet)
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             archive.NameToInfo = {canonical(each.filename): each for each in archive.filelist}
-            match file_format:
-                case Format.XLSX:
-                    return _xlsx_details(archive, sheet, negative=negative)
-                case Format.ODS:
-                    return _ods_details(archive, sheet)
-                case Format.XLSB:
-                    return _binary_details(read_xlsb(archive, sheet))
-                case _:
-                    return SheetDetails()
+            if file_format is Format.XLSB:
+                return _read_xlsb(archive, sheet)
+            return _read_ods(archive, sheet)
     except _UNREADABLE:
-        return SheetDetails()
-
-
-def _binary_details(found: BinarySheet) -> SheetDetails:
-    details = SheetDetails(merged=found.merged, traits=found.traits)
-    details.add_formats(found.codes)
-    for place, days in found.negative.items():
-        details.add_negative(*place, days)
-    return details
-
-
-_PLACE = re.compile(r"([A-Za-z]{1,3})(\d{1,7})")
-
-
-def _xlsx_details(archive: zipfile.ZipFile, sheet: str, *, negative: bool) -> SheetDetails:
-    zeros, dates = _style_kinds(archive)
-    details = SheetDetails()
-    if not zeros and not (dates and negative):
-        return details
-    codes: dict[int, Counter[str]] = {}
-    part = _sheet_part(archive, sheet)
-    if archive.getinfo(part).file_size > _MOST_BYTES[Format.XLSX]:
-        return details
-    for element in _elements(archive, part, "c"):
-        place = _PLACE.fullmatch(element.get("r", ""))
-        value = next((each.text for each in element if _local(each.tag) == "v"), None)
-        if place is None or value is None or element.get("t", "n") != "n":
-            continue
-        row, column = int(place[2]), column_number(place[1])
-        style = int(element.get("s", "0"))
-        if style not in dates:
-            codes.setdefault(column, Counter())[zeros.get(style, "")] += 1
-        elif float(value) < 0:
-            details.add_negative(row, column, float(value))
-    details.add_formats(codes)
-    return details
-
-
-def _style_kinds(archive: zipfile.ZipFile) -> tuple[dict[int, str], frozenset[int]]:
-    if "xl/styles.xml" not in archive.NameToInfo:
-        return {}, frozenset()
-    codes: dict[int, str] = {}
-    styles: list[int] = []
-    for each in fromstring(_part(archive, "xl/styles.xml")).iter():
-        match _local(each.tag):
-            case "numFmt":
-                codes[int(each.get("numFmtId", "0"))] = each.get("formatCode", "")
-            case "cellXfs":
-                styles = [int(style.get("numFmtId", "0")) for style in each]
-            case _:
-                pass
-    return style_kinds(styles, codes)
-
-
-def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
-    """The part that holds a sheet; ``KeyError`` when there is none."""
-    book = fromstring(_part(archive, "xl/workbook.xml"))
-    ids = {
-        each.get("name"): next(
-            (value for key, value in each.attrib.items() if key.endswith("}id")), ""
-        )
-        for each in book.iter()
-        if _local(each.tag) == "sheet"
-    }
-    relations = fromstring(_part(archive, "xl/_rels/workbook.xml.rels"))
-    targets = {each.get("Id"): each.get("Target", "") for each in relations}
-    return posixpath.normpath(posixpath.join("/xl", targets[ids[sheet]])).removeprefix("/").lower()
-
-
-def _part(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A small part; ``ValueError`` when it is large."""
-    if archive.getinfo(name).file_size > _MOST_OTHER_BYTES:
-        raise ValueError(name)
-    return archive.read(name)
-
-
-def _elements(archive: zipfile.ZipFile, part: str, wanted: str) -> Iterator[Any]:
-    """The elements of this name; each row is forgotten once it was read."""
-    with archive.open(part) as stream:
-        for _, element in iterparse(stream):
-            name = _local(element.tag)
-            if name == wanted:
-                yield element
-            elif name == "row":
-                element.clear()
-
-
-def _holds(archive: zipfile.ZipFile, part: str, found: Callable[[bytes], object]) -> bool:
-    """Whether something is found in a part, a piece at a time."""
-    before = b""
-    with archive.open(part) as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            block = before + chunk
-            if found(block):
-                return True
-            before = block[-_OVERLAP:]
-    return False
-
-
-def _local(tag: Any) -> str:
-    return str(tag).rpartition("}")[2]
+        return None, []
 
 
 _ODS_MARKS = (
@@ -238,13 +69,13 @@ _SHOWN_ZERO = re.compile(rb"office:value=\"[^\"]*\"[^<>]*><text:p>0\d")
 _OVERLAP = 1_000
 
 
-def _ods_details(archive: zipfile.ZipFile, sheet: str) -> SheetDetails:
-    if archive.getinfo("content.xml").file_size > _MOST_BYTES[Format.ODS]:
-        return SheetDetails()
-    if not _holds(archive, "content.xml", _has_details):
-        return SheetDetails(traits=Traits())
+def _read_ods(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits | None, list[Merged]]:
+    if archive.getinfo("content.xml").file_size > _MOST_BYTES:
+        return None, []
     reader = _OdsReader()
     inside = False
+    if not _has_details(archive):
+        return reader.traits, []
     with archive.open("content.xml") as stream:
         for event, element in iterparse(stream, ("start", "end")):
             name = _local(element.tag)
@@ -260,19 +91,20 @@ def _ods_details(archive: zipfile.ZipFile, sheet: str) -> SheetDetails:
                     repeated = _count(element, "number-rows-repeated")
                     reader.end_row(repeated, _attribute(element, "visibility") or "")
                 element.clear()
-    return reader.details()
+    reader.settle()
+    return reader.traits, reader.merged
 
 
 class _OdsReader:
     """Takes the cells of a sheet one after the other."""
 
     def __init__(self) -> None:
-        self._traits = Traits()
-        self._details = SheetDetails(traits=self._traits)
-        self._shown: dict[int, Counter[str]] = {}
+        self.traits = Traits()
+        self.merged: list[Merged] = []
+        self._shown: dict[int, set[str]] = {}
         """How the numbers of a column are displayed; ``""`` for other than whole ones."""
         self._row = self._column = 1
-        self._patches = 0
+        self._values: list[tuple[int, bool | float]] = []
 
     def add_cell(self, element: Any, *, covered: bool) -> None:
         repeated = _count(element, "number-columns-repeated")
@@ -282,51 +114,64 @@ class _OdsReader:
 
     def end_row(self, repeated: int, visibility: str) -> None:
         if visibility in {"collapse", "filter"}:
-            last = self._row + min(repeated, MOST_HIDDEN)
-            self._traits.hidden_rows.update(range(self._row, last))
-            self._traits.filtered = self._traits.filtered or visibility == "filter"
-        values = self._details.values.get(self._row, [])
-        more = min(repeated - 1, (MOST_PATCHES - self._patches) // len(values)) if values else 0
-        for row in range(self._row + 1, self._row + 1 + more):
-            self._details.values[row] = list(values)
-        self._patches += more * len(values)
+            self.traits.hidden_rows.extend(range(self._row, self._row + min(repeated, MOST_HIDDEN)))
+            self.traits.filtered = self.traits.filtered or visibility == "filter"
+        left = MOST_PATCHES - len(self.traits.values)
+        for row in range(self._row, self._row + repeated)[: left // max(len(self._values), 1)]:
+            for column, value in self._values:
+                if isinstance(value, bool):
+                    self.traits.values.append((row, column, value))
+                else:
+                    self.traits.add_negative(row, column, value)
+            if not self._values:
+                break
         self._row += repeated
         self._column = 1
+        self._values = []
 
-    def details(self) -> SheetDetails:
+    def settle(self) -> None:
         for column, codes in self._shown.items():
             [width, *others] = {len(code) for code in codes}
             if not others and width > 1 and any(code.startswith("0") for code in codes):
-                self._details.formats[column] = "0" * width
-        return self._details
+                self.traits.formats.append((column, "0" * width))
 
     def _note(self, element: Any, repeated: int) -> None:
         row, column = self._row, self._column
         rows, columns = (_count(element, f"number-{each}-spanned") for each in ("rows", "columns"))
         if rows > 1 or columns > 1:
-            self._details.merged.append((row, column, row + rows - 1, column + columns - 1))
+            self.merged.append((row, column, row + rows - 1, column + columns - 1))
         kind = _attribute(element, "value-type")
+        here = range(column, column + min(repeated, 1_000))
         if kind == "boolean":
             value = _attribute(element, "boolean-value") == "true"
-            for number in range(column, column + min(repeated, 1_000)):
-                self._details.values.setdefault(row, []).append((number, value))
+            self._values += [(number, value) for number in here]
         elif kind == "time" and (
             found := _NEGATIVE.fullmatch(_attribute(element, "time-value") or "")
         ):
             hours, minutes, seconds = (float(each.replace(",", ".")) for each in found.groups())
             days = -(hours + minutes / 60 + seconds / 3600) / 24
-            for number in range(column, column + min(repeated, 1_000)):
-                self._details.add_negative(row, number, days)
+            self._values += [(number, days) for number in here]
         elif kind == "float":
             shown = "".join(element.itertext())
             value_text = _attribute(element, "value") or ""
             whole = shown.isdecimal() and value_text.isdecimal()
             exact = whole and shown.lstrip("0") == value_text.lstrip("0")
-            self._shown.setdefault(column, Counter())[shown if exact else ""] += 1
+            self._shown.setdefault(column, set()).add(shown if exact else "")
 
 
-def _has_details(block: bytes) -> bool:
-    return any(mark in block for mark in _ODS_MARKS) or bool(_SHOWN_ZERO.search(block))
+def _has_details(archive: zipfile.ZipFile) -> bool:
+    before = b""
+    with archive.open("content.xml") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            block = before + chunk
+            if any(mark in block for mark in _ODS_MARKS) or _SHOWN_ZERO.search(block):
+                return True
+            before = block[-_OVERLAP:]
+    return False
+
+
+def _local(tag: Any) -> str:
+    return str(tag).rpartition("}")[2]
 
 
 def _attribute(element: Any, name: str) -> str | None:
@@ -336,3 +181,233 @@ def _attribute(element: Any, name: str) -> str | None:
 def _count(element: Any, name: str) -> int:
     text = _attribute(element, name) or "1"
     return int(text) if text.isdecimal() and len(text) < 8 else 1
+
+
+# XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; others are skipped by their length.
+
+ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?",
+          0x24: "#NUM!", 0x2A: "#N/A"}  # fmt: skip
+MOST_STYLES = 100_000
+
+_Record = tuple[int, bytes]
+
+
+class _Sheet:
+    """Takes what the records of a sheet tell; they count rows and columns from 0."""
+
+    def __init__(self, styles: list[int], formats: dict[int, str]) -> None:
+        self.traits = Traits()
+        self.merged: list[Merged] = []
+        self.numbers = NumberFormats(self.traits, *style_kinds(styles, formats))
+
+    def add_number(self, row: int, column: int, style: int, value: bytes) -> None:
+        """Take a number; ``value`` is a double, or the four bytes of an RkNumber."""
+        number = _number(value) if style in self.numbers.dates else 0.0
+        self.numbers.add(row + 1, column + 1, style, number)
+
+    def add_error(self, row: int, column: int, code: int) -> None:
+        """Note an error cell."""
+        self.traits.errors.append((row + 1, column + 1, ERRORS.get(code, "#ERROR!")))
+
+    def hide_columns(self, first: int, last: int) -> None:
+        """Note hidden columns."""
+        self.traits.hidden_columns.extend(range(first + 1, min(last, 16_383) + 2))
+
+    def details(self) -> tuple[Traits, list[Merged]]:
+        """All of it."""
+        self.numbers.settle()
+        return self.traits, self.merged
+
+
+def _read_xls(raw: bytes, sheet: str) -> tuple[Traits, list[Merged]]:
+    """Read the records of a sheet of an XLS file.
+
+    Raises:
+        ValueError: There is no such sheet, or a record is damaged.
+    """
+    import olefile
+
+    with olefile.OleFileIO(io.BytesIO(raw)) as compound:
+        name = next(each for each in ("Workbook", "Book") if compound.exists(each))
+        stream = compound.openstream(name).read()
+    formats: dict[int, str] = {}
+    styles: list[int] = []
+    start = None
+    for kind, content in _xls_records(stream, 0):
+        match kind:
+            case 0x041E:
+                formats[_u16(content, 0)] = _xls_text(content[2:], wide_length=True)
+            case 0x00E0 if len(styles) < MOST_STYLES:
+                styles.append(_u16(content, 2))
+            case 0x0085 if _xls_text(content[6:], wide_length=False) == sheet:
+                start = struct.unpack_from("<I", content)[0]
+            case _:
+                pass
+    if start is None:
+        raise ValueError(sheet)
+    found = _Sheet(styles, formats)
+    for kind, content in _xls_records(stream, start):
+        _take_xls(found, kind, content)
+    return found.details()
+
+
+def _take_xls(found: _Sheet, kind: int, content: bytes) -> None:
+    match kind:
+        case 0x0208 if content[12] & 0x20:
+            found.traits.hidden_rows.append(_u16(content, 0) + 1)
+        case 0x007D if content[8] & 1:
+            found.hide_columns(_u16(content, 0), _u16(content, 2))
+        case 0x009D:
+            found.traits.filtered = True
+        case 0x0203 | 0x027E:
+            _add_xls_number(found, content)
+        case 0x00BD:
+            row, first = struct.unpack_from("<HH", content)
+            for column, at in enumerate(range(4, len(content) - 6, 6), start=first):
+                found.add_number(row, column, _u16(content, at), content[at + 2 : at + 6])
+        case 0x0006:
+            if content[12:14] != b"\xff\xff":
+                _add_xls_number(found, content)
+            elif content[6] == 2:
+                found.add_error(_u16(content, 0), _u16(content, 2), content[8])
+        case 0x0205 if content[7]:
+            found.add_error(_u16(content, 0), _u16(content, 2), content[6])
+        case _:
+            pass
+
+
+def _add_xls_number(found: _Sheet, content: bytes) -> None:
+    row, column, style = struct.unpack_from("<HHH", content)
+    found.add_number(row, column, style, content[6:14])
+
+
+def _xls_records(stream: bytes, at: int) -> Iterator[_Record]:
+    """The records from a place to the end of the substream."""
+    while at + 4 <= len(stream):
+        kind, size = struct.unpack_from("<HH", stream, at)
+        yield kind, stream[at + 4 : at + 4 + size]
+        if kind == 0x000A:
+            return
+        at += 4 + size
+
+
+def _xls_text(content: bytes, *, wide_length: bool) -> str:
+    size = 2 if wide_length else 1
+    length = int.from_bytes(content[:size], "little")
+    encoding, width = ("utf-16-le", 2) if content[size] & 1 else ("latin-1", 1)
+    return content[size + 1 : size + 1 + length * width].decode(encoding, "replace")
+
+
+def _read_xlsb(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits, list[Merged]]:
+    """Read the records of a sheet of an XLSB file.
+
+    Raises:
+        ValueError: There is no such sheet, or a record is damaged.
+        KeyError: A part is not there.
+    """
+    relation = None
+    for kind, content in _xlsb_records(archive.read("xl/workbook.bin")):
+        if kind == 156:
+            link, end = _xlsb_text(content, 8)
+            if _xlsb_text(content, end)[0] == sheet:
+                relation = link
+    relations = archive.read("xl/_rels/workbook.bin.rels").decode("utf-8", "replace")
+    targets = {}
+    for tag in re.findall(r"<Relationship\b[^>]*>", relations):
+        attributes = {key.lower(): value for key, value in _RELATION.findall(tag)}
+        targets[attributes.get("id")] = attributes.get("target", "")
+    if relation not in targets:
+        raise ValueError(sheet)
+    part = posixpath.normpath(posixpath.join("/xl", targets[relation])).removeprefix("/").lower()
+    found = _Sheet(*_xlsb_styles(archive))
+    row = 0
+    for kind, content in _xlsb_records(archive.read(part)):
+        if kind == 0:
+            row = struct.unpack_from("<I", content)[0]
+        _take_xlsb(found, row, kind, content)
+    return found.details()
+
+
+_RELATION = re.compile(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
+
+
+def _take_xlsb(found: _Sheet, row: int, kind: int, content: bytes) -> None:
+    match kind:
+        case 0 if content[11] & 0x10:
+            found.traits.hidden_rows.append(row + 1)
+        case 60 if content[16] & 1:
+            found.hide_columns(*struct.unpack_from("<II", content))
+        case 161:
+            found.traits.filtered = True
+        case 2 | 5 | 9:
+            column, style = struct.unpack_from("<II", content)
+            found.add_number(
+                row, column, style & 0xFFFFFF, content[8:12] if kind == 2 else content[8:16]
+            )
+        case 3 | 11:
+            found.add_error(row, struct.unpack_from("<I", content)[0], content[8])
+        case 176:
+            top, bottom, left, right = struct.unpack_from("<IIII", content)
+            found.merged.append((top + 1, left + 1, bottom + 1, right + 1))
+        case _:
+            pass
+
+
+def _xlsb_styles(archive: zipfile.ZipFile) -> tuple[list[int], dict[int, str]]:
+    if "xl/styles.bin" not in archive.NameToInfo:
+        return [], {}
+    formats: dict[int, str] = {}
+    styles: list[int] = []
+    inside = False
+    for kind, content in _xlsb_records(archive.read("xl/styles.bin")):
+        match kind:
+            case 44:
+                formats[_u16(content, 0)] = _xlsb_text(content, 2)[0]
+            case 617 | 618:
+                inside = kind == 617
+            case 47 if inside and len(styles) < MOST_STYLES:
+                styles.append(_u16(content, 2))
+            case _:
+                pass
+    return styles, formats
+
+
+def _xlsb_records(part: bytes) -> Iterator[_Record]:
+    at = 0
+    while at < len(part):
+        kind = part[at]
+        at += 1
+        if kind & 0x80:
+            kind = kind & 0x7F | part[at] << 7
+            at += 1
+        size = shift = 0
+        while True:
+            byte = part[at]
+            size |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 0x80 or shift > 21:
+                break
+        yield kind, part[at : at + size]
+        at += size
+
+
+def _xlsb_text(content: bytes, at: int) -> tuple[str, int]:
+    """A text and where it ends; a length of all ones is no text."""
+    length = struct.unpack_from("<I", content, at)[0]
+    if length == 0xFFFFFFFF:
+        return "", at + 4
+    end = at + 4 + 2 * length
+    return content[at + 4 : end].decode("utf-16-le", "replace"), end
+
+
+def _u16(content: bytes, at: int) -> int:
+    return int.from_bytes(content[at : at + 2], "little")
+
+
+def _number(content: bytes) -> float:
+    """A double, or an RkNumber ([MS-XLS] 2.5.218), which may be a whole number or hundredths."""
+    if len(content) == 8:
+        return float(struct.unpack("<d", content)[0])
+    code = struct.unpack("<i", content)[0]
+    number = code >> 2 if code & 2 else struct.unpack("<d", struct.pack("<ii", 0, code & ~3))[0]
+    return float(number / 100 if code & 1 else number)

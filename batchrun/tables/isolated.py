@@ -17,13 +17,12 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.tables.cells import FrameError, pack_rows, read_frame, unpack_rows, write_frame
-from batchrun.tables.details import SheetDetails, read_details
 from batchrun.tables.formats import Format
 from batchrun.tables.options import LoadLimits
 from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, Traits
@@ -79,15 +78,13 @@ class Book:
         """
         head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
         self._child.sends_rows = True
-        first_column, merged, traits, formats, notices = head
+        first_column, merged, traits, notices = head
         return Grid(
-            sheet.name,
             tuple(map(str, notices)),
             int(first_column),
             self._blocks(),
             [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
-            None if traits is None else _traits(traits),
-            {int(column): str(code) for column, code in formats},
+            None if traits is None else Traits(**traits),
         )
 
     def _blocks(self) -> Iterator[tuple[list[int], list[list[Any]]]]:
@@ -221,17 +218,6 @@ def _package_folders() -> list[str]:
     return list(dict.fromkeys(str(Path(place).resolve().parents[1]) for place in places))
 
 
-def _traits(plain: Any) -> Traits:
-    errors, uncalculated, hidden_rows, hidden_columns, filtered = plain
-    return Traits(
-        {(row, column): text for row, column, text in errors},
-        [(row, column) for row, column in uncalculated],
-        set(hidden_rows),
-        list(hidden_columns),
-        bool(filtered),
-    )
-
-
 def main() -> None:
     """The process that reads: answer what is asked, until nothing more is."""
     _bound_memory()
@@ -264,20 +250,10 @@ def _answer_all(
             case ["mentions", str(text)]:
                 _answer(answers, reader.mentions(text))
             case ["read", int(at), bool(visible_only)]:
-                sheet = reader.sheets[at]
-                content = reader.read(sheet)
-                details = _details(raw, reader.format, sheet, content.traits)
-                _answer_rows(answers, content, details, visible_only=visible_only)
+                content = reader.read(reader.sheets[at])
+                _answer_rows(answers, content, visible_only=visible_only)
             case _:
                 return
-
-
-def _details(raw: bytes, file_format: Format, sheet: Sheet, traits: Traits | None) -> SheetDetails:
-    try:
-        negative = traits is None or traits.negative
-        return read_details(raw, file_format, sheet.name, negative=negative)
-    except MemoryError:
-        return SheetDetails()
 
 
 def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
@@ -285,32 +261,15 @@ def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
     stream.flush()
 
 
-def _answer_rows(
-    stream: IO[bytes], content: Content, details: SheetDetails, *, visible_only: bool
-) -> None:
-    traits = content.traits or details.traits
-    plain = None
-    patches: dict[int, list[tuple[int, Cell]]] = {
-        row: [(column - content.first_column, value) for column, value in cells]
-        for row, cells in details.values.items()
-    }
-    hidden: set[int] = set()
-    if traits is not None:
-        errors = [(row, column, text) for (row, column), text in traits.errors.items()]
-        for row, column, text in errors:
-            patches.setdefault(row, []).append((column - content.first_column, text))
-        plain = [
-            errors,
-            traits.uncalculated,
-            sorted(traits.hidden_rows),
-            traits.hidden_columns,
-            traits.filtered,
-        ]
-        hidden = traits.hidden_rows if visible_only else set()
-    merged = content.merged or details.merged
-    notices = [*content.notices, *details.notices()]
-    formats = list({**content.formats, **details.formats}.items())
-    _answer(stream, [content.first_column, merged, plain, formats, notices])
+def _answer_rows(stream: IO[bytes], content: Content, *, visible_only: bool) -> None:
+    traits = content.traits or Traits()
+    patches: dict[int, list[tuple[int, Cell]]] = {}
+    changes: list[tuple[int, int, Cell]] = [*traits.values, *traits.errors]
+    for row, column, value in changes:
+        patches.setdefault(row, []).append((column - content.first_column, value))
+    hidden = set(traits.hidden_rows) if visible_only else set()
+    plain = None if content.traits is None else asdict(replace(traits, values=[]))
+    _answer(stream, [content.first_column, content.merged, plain, content.notices])
     line = 1
     block: list[list[Any]]
     while block := list(itertools.islice(content.rows, BLOCK_ROWS)):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.text import close_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import Cell
 
@@ -23,25 +24,73 @@ LAST_COLUMN = 16_384
 """Where an Excel sheet ends (Excel specifications and limits)."""
 
 
+MOST_PATCHES = 200_000
+
+
 @dataclass(slots=True)
 class Traits:
     """What calamine does not tell of a sheet; rows and columns count from 1, as Excel shows them.
 
     Attributes:
-        errors: Error cells by (row, column), such as ``#N/A``.
+        errors: Error cells as (row, column, text), such as ``#N/A``.
         uncalculated: Cells with a formula whose value was never stored.
         hidden_rows: Rows that are hidden, filtered out or of height 0.
         hidden_columns: Hidden columns.
         filtered: Whether a filter is set on the sheet.
-        negative: Whether a value may be a negative number.
+        negative: Cells with a negative date or time, which no program can show.
+        formats: Columns and the format in which all their numbers are shown, such as ``00000``.
+        mixed: Columns of which only some numbers are shown with leading zeros, and how.
+        values: Values that calamine gives as others, as (row, column, value).
     """
 
-    errors: dict[tuple[int, int], str] = field(default_factory=dict)
+    errors: list[tuple[int, int, str]] = field(default_factory=list)
     uncalculated: list[tuple[int, int]] = field(default_factory=list)
-    hidden_rows: set[int] = field(default_factory=set)
+    hidden_rows: list[int] = field(default_factory=list)
     hidden_columns: list[int] = field(default_factory=list)
     filtered: bool = False
-    negative: bool = False
+    negative: list[tuple[int, int]] = field(default_factory=list)
+    formats: list[tuple[int, str]] = field(default_factory=list)
+    mixed: list[tuple[int, str]] = field(default_factory=list)
+    values: list[tuple[int, int, bool | float]] = field(default_factory=list)
+
+    def add_negative(self, row: int, column: int, days: float) -> None:
+        """Take a negative date or time."""
+        if len(self.values) < MOST_PATCHES:
+            self.negative.append((row, column))
+            self.values.append((row, column, days))
+
+
+class NumberFormats:
+    """Takes the numbers of a sheet, and tells how they are shown.
+
+    Args:
+        traits: Of the sheet.
+        zeros: Styles with leading zeros, and how they show them.
+        dates: Styles of dates and times.
+    """
+
+    def __init__(
+        self, traits: Traits, zeros: Mapping[Any, str], dates: Collection[int] = ()
+    ) -> None:
+        self.dates = dates
+        self._traits, self._zeros = traits, zeros
+        self._found: dict[int, Counter[str]] = {}
+
+    def add(self, row: int, column: int, style: int | str, number: float) -> None:
+        """Take a number."""
+        if style not in self.dates:
+            self._found.setdefault(column, Counter())[self._zeros.get(style, "")] += 1
+        elif number < 0:
+            self._traits.add_negative(row, column, number)
+
+    def settle(self) -> None:
+        """Note the formats of the columns, once all numbers are there."""
+        for column, found in self._found.items():
+            code = next(filter(None, found), "")
+            if code:
+                (self._traits.mixed if len(found) > 1 else self._traits.formats).append(
+                    (column, code)
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +113,18 @@ class Grid:
     """What a sheet holds.
 
     Attributes:
-        sheet: The sheet's name.
         notices: What is to be said of it.
         first_column: Number of the column (A is 1) that the first cell of each row is from.
         blocks: The rows from row 1 on, in blocks, with their numbers.
         merged: Merged ranges as (first row, first column, last row, last column), from 1.
         traits: What else is known of it; ``None`` for a format that does not tell.
-        formats: Column → how its numbers are displayed, such as ``00000``.
     """
 
-    sheet: str
     notices: tuple[str, ...]
     first_column: int
     blocks: Iterator[tuple[list[int], list[list[Cell]]]]
     merged: Sequence[tuple[int, int, int, int]] = field(default=())
     traits: Traits | None = None
-    formats: Mapping[int, str] = field(default_factory=dict)
 
 
 def choose_sheet(

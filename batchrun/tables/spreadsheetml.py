@@ -13,7 +13,14 @@ from defusedxml.ElementTree import iterparse
 from batchrun.errors import InputError
 from batchrun.tables.books import Content
 from batchrun.tables.formats import SAVE_AS, Format
-from batchrun.tables.sheets import LAST_COLUMN, LAST_ROW, Sheet, Traits, leading_zeros
+from batchrun.tables.sheets import (
+    LAST_COLUMN,
+    LAST_ROW,
+    NumberFormats,
+    Sheet,
+    Traits,
+    leading_zeros,
+)
 from batchrun.tables.xlsx import refuse_far
 
 if TYPE_CHECKING:
@@ -70,6 +77,7 @@ class Xml2003Reader:
     def read(self, sheet: Sheet) -> Content:
         """What a sheet holds."""
         table = self._table(sheet)
+        table.numbers.settle()
         width = max((max(row) for row in table.rows.values() if row), default=1)
         height = max(table.rows, default=1)
         refuse_far(self._name, sheet.name, height, width, self._limits)
@@ -79,12 +87,7 @@ class Xml2003Reader:
                 cells = table.rows.get(line, {})
                 yield [cells.get(column) for column in range(1, width + 1)]
 
-        formats = {
-            column: code
-            for column, codes in table.codes.items()
-            if len(codes) == 1 and (code := self._zeros.get(next(iter(codes)), ""))
-        }
-        return Content(rows(), 1, table.merged, table.traits, formats=formats)
+        return Content(rows(), 1, table.merged, table.traits)
 
     def _table(self, sheet: Sheet) -> _Sheet:
         return self._tables[self.sheets.index(sheet)]
@@ -98,7 +101,7 @@ class Xml2003Reader:
                 self._zeros[_attribute(element, "ID")] = code
         if event == "start":
             if name == "Worksheet":
-                self._tables.append(_Sheet(_attribute(element, "Name")))
+                self._tables.append(_Sheet(_attribute(element, "Name"), self._zeros))
             return
         if not self._tables:
             return
@@ -116,13 +119,12 @@ class Xml2003Reader:
 
 
 class _Sheet:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, zeros: dict[str, str]) -> None:
         self.name, self.visible = name, True
         self.rows: dict[int, dict[int, Cell]] = {}
         self.merged: list[tuple[int, int, int, int]] = []
         self.traits = Traits()
-        self.codes: dict[int, set[str]] = {}
-        """The styles of each column's numbers."""
+        self.numbers = NumberFormats(self.traits, zeros)
         self._line = self._column = 0
 
     def add_column(self, element: Any) -> None:
@@ -135,7 +137,7 @@ class _Sheet:
         self._line = line = _number(element, "Index") or self._line + 1
         last = line + _number(element, "Span")
         if _attribute(element, "Hidden") == "1" or _attribute(element, "Height") in {"0", "0.0"}:
-            self.traits.hidden_rows.update(range(line, min(last, LAST_ROW) + 1))
+            self.traits.hidden_rows.extend(range(line, min(last, LAST_ROW) + 1))
         column = 0
         for cell in element:
             if _local(cell.tag) != "Cell":
@@ -149,7 +151,7 @@ class _Sheet:
                 kind = _attribute(data, "Type")
                 self._add_cell(line, column, kind, "".join(data.itertext()))
                 if kind == "Number":
-                    self.codes.setdefault(column, set()).add(_attribute(cell, "StyleID"))
+                    self.numbers.add(line, column, _attribute(cell, "StyleID"), 0.0)
             elif _attribute(cell, "Formula"):
                 self.traits.uncalculated.append((line, column))
             column += across
@@ -158,7 +160,7 @@ class _Sheet:
     def _add_cell(self, line: int, column: int, kind: str, text: str) -> None:
         cell = _cell(kind, text)
         if kind == "Error":
-            self.traits.errors[line, column] = text
+            self.traits.errors.append((line, column, text))
         if cell is not None and cell != "":
             self.rows.setdefault(line, {})[column] = cell
 

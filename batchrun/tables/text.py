@@ -41,15 +41,11 @@ DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS = 256 * 1024
 SAMPLE_RECORDS = 200
 SHOWN_CELLS, SHOWN_CHARACTERS = 2, 40
-MOST_LINES = 100_000
-"""Of a record whose quotes are broken, looked through for the place."""
 
 _DELIMITER_NAMES = {
     "comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "pipe": "|", "space": " ",
     "colon": ":",
 }  # fmt: skip
-
-LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +143,6 @@ class _SpacedReader:
 
 LONGEST_RECORD_LINES = 1_000
 """Lines of a record after which its quote is taken for one that is never closed."""
-
-
-def line_at(text: str, position: int) -> int:
-    """Line number, from 1, of a position in a text."""
-    return 1 + sum(1 for _ in LINE_END.finditer(text, 0, position))
 
 
 def detect_dialect(sample: str) -> Dialect:
@@ -434,44 +425,32 @@ class _TextFile:
 
     def _broken_quotes(self, start: int) -> InputError:
         """The error for quotes that can't be understood: where, how many, and what to do."""
+        field = rf'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^{re.escape(self._dialect.delimiter)}]*+)'
+        well_formed = re.compile(f"{field}(?:{re.escape(self._dialect.delimiter)}{field})*+")
+        first, broken, escaped = start, 0, False
         with self._text() as text:
-            record = "".join(itertools.islice(self._lines(text), start - 1, start + MOST_LINES))
-        line = start + _broken_field(record, self._dialect.delimiter)
-        broken, escaped = self._stray_quotes()
+            for number, line in enumerate(self._lines(text), start=1):
+                if number < start or '"' not in line or well_formed.fullmatch(line.rstrip("\r\n")):
+                    continue
+                first = first if broken else number
+                broken += 1
+                escaped = escaped or '\\"' in line
         open_quote = "a quote opens a field and is not closed before the next delimiter"
-        what = f"{self._source.place(line)}: {open_quote}"
+        what = f"{self._source.place(first)}: {open_quote}"
         more = f" There are {broken:,} such lines." if broken > 1 else ""
         if escaped:
             return InputError(
                 f'{what}: quotes inside a text are written as \\", as MySQL does.{more}',
                 'Export it with doubled quotes (""), then try again.',
             )
-        if self._literal_fits():
-            return InputError(
-                f"{what}.{more}",
+        if self._fits(replace(self._dialect, literal=True)):
+            hint = (
                 "Taken as text, quotes leave every row as wide as the header: try again with"
-                " --quoting literal.",
+                " --quoting literal."
             )
-        return InputError(
-            f"{what}.{more}",
-            'Close it, or double the quotes that belong to the text (""), then try again.',
-        )
-
-    def _stray_quotes(self) -> tuple[int, bool]:
-        """How many lines have quotes that can't be understood, and whether any is escaped."""
-        broken, escaped = 0, False
-        with self._text() as text:
-            for line in self._lines(text):
-                if '"' in line:
-                    end = line.rstrip("\r\n")
-                    stray = _broken_field(f"{end}\n", self._dialect.delimiter, whole=True) >= 0
-                    broken += stray
-                    escaped = escaped or (stray and '\\"' in line)
-        return broken, escaped
-
-    def _literal_fits(self) -> bool:
-        """Whether quotes taken literally make every row as wide as the header."""
-        return self._fits(replace(self._dialect, literal=True))
+        else:
+            hint = 'Close it, or double the quotes that belong to the text (""), then try again.'
+        return InputError(f"{what}.{more}", hint)
 
     def _spaced_fits(self) -> bool:
         """Whether every row is as wide as the header with white space around quotes left out."""
@@ -553,23 +532,3 @@ def _sample_widths(sample: str, dialect: Dialect) -> list[int]:
         reader = dialect.reader(io.StringIO(sample, newline=""))
         records.extend(len(row) for row in itertools.islice(reader, SAMPLE_RECORDS) if row)
     return records[:-1] if len(sample) >= SAMPLE_CHARACTERS else records
-
-
-def _broken_field(record: str, delimiter: str, *, whole: bool = False) -> int:
-    """How many lines below the record's first line its broken field opens.
-
-    With ``whole``, -1 where all of the record is well-formed.
-    """
-    delimiter = re.escape(delimiter)
-    field_end = rf"(?:{delimiter}|\r\n|\r|\n|\Z)"
-    well_formed = re.compile(
-        rf'(?:"[^"]*+(?:""[^"]*+)*+"|[^"\r\n{delimiter}][^\r\n{delimiter}]*+|){field_end}'
-    )
-    position = 0
-    while field := well_formed.match(record, position):
-        if field.end() == position:
-            break
-        position = field.end()
-    if whole and position == len(record):
-        return -1
-    return line_at(record, position) - 1

@@ -178,7 +178,7 @@ def _read_sheet(
         header_row=options.header_row,
         no_header=options.no_header,
         merged=grid.merged,
-        formats=grid.formats,
+        formats={} if grid.traits is None else dict(grid.traits.formats),
         first_column=grid.first_column,
         exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
     )
@@ -201,7 +201,7 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
         columns = _counted(len(traits.hidden_columns), "column is", "columns are")
         notices.append(f"{columns} hidden and read too ({letters})")
     if traits.errors:
-        (row, column), text = next(iter(traits.errors.items()))
+        row, column, text = traits.errors[0]
         cells = _counted(len(traits.errors), "cell holds", "cells hold")
         place = f"{column_letters(column)}{row}"
         notices.append(f"{cells} an error instead of a value (first: {text} in {place})")
@@ -217,6 +217,16 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
             f"{formulas} as empty (first: {place});"
             " open the file in Excel and save it to have values stored"
         )
+    if traits.negative:
+        row, column = traits.negative[0]
+        cells = _counted(len(traits.negative), "cell holds", "cells hold")
+        place = f"{column_letters(column)}{row}"
+        notices.append(f"{cells} a negative date or time (first: {place}); the number was kept")
+    notices += [
+        f"Column {column_letters(column)} shows some of its numbers with leading zeros"
+        f" ({code}) and others in another way: parameters carry all of them without"
+        for column, code in traits.mixed
+    ]
     return notices
 
 

@@ -21,10 +21,18 @@ from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 from batchrun.errors import InputError
-from batchrun.tables.sheets import LAST_COLUMN, LAST_ROW, Sheet, Traits, column_letters
+from batchrun.tables.sheets import (
+    LAST_COLUMN,
+    LAST_ROW,
+    NumberFormats,
+    Sheet,
+    Traits,
+    column_letters,
+    style_kinds,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from batchrun.tables.archive import Archive
     from batchrun.tables.options import LoadLimits
@@ -33,7 +41,7 @@ KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b
 """What calamine takes for the value of an error cell; another one makes it give up."""
 
 LONGEST_ROW_BYTES = 64 * 1024**2
-WRITTEN_CHARACTERS = 256 * 1024
+MOST_STYLES = 100_000
 COPY = Path("sheet.xlsx")
 """Where the workbook for calamine is written: the process that reads has a folder of its own."""
 
@@ -48,7 +56,7 @@ _BLANK_TEXT = re.compile(rb"t>[ \t\r\n]+</")
 _ODD_TEXT = re.compile(rb"<t (?!xml:space=\"preserve\">)")
 _ERROR_TYPE = re.compile(rb"\"e\"")
 _FORMULA = re.compile(rb"<f[\s/>]")
-_HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t=\"0(?:\.0*)?\")")
+_HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t\s*=\s*[\"']0(?:\.0*)?[\"'])")
 _HIDDEN_ROW = re.compile(
     rb"<row r=\"(\d+)\"(?=[^>]* (?:hidden=\"(?:1|true)\"|ht=\"0(?:\.0*)?\"))[^>]*>"
 )
@@ -82,11 +90,15 @@ class Parts:
         sheets: The worksheets; charts and macro sheets are left out.
         others: The styles and the strings by the last part of their relation's type.
         from_1904: Whether its dates count from 1904.
+        zeros: Styles that show leading zeros, and how.
+        dates: Styles of dates and times.
     """
 
     sheets: list[Sheet] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     from_1904: bool = False
+    zeros: Mapping[int, str] = field(default_factory=dict)
+    dates: frozenset[int] = frozenset()
 
 
 def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
@@ -124,7 +136,26 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
             found.sheets.append(Sheet(attributes.get("name", ""), visible, part))
     if listed > limits.sheets:
         raise archive.refused(f"it has {listed:,} sheets, more than {limits.sheets:,}")
+    if "styles" in found.others:
+        with suppress(InputError):  # calamine tells what is wrong with them
+            found.zeros, found.dates = _style_kinds(archive, found.others["styles"])
     return found
+
+
+def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, str], frozenset[int]]:
+    codes: dict[int, str] = {}
+    styles: list[int] = []
+    inside = False
+    wanted = {"numFmt", "cellStyleXfs", "cellXfs", "cellStyles", "xf"}
+    for element, attributes in _elements(archive, part, wanted):
+        number = _whole_number(attributes.get("numFmtId", ""))
+        if element == "numFmt":
+            codes[number] = attributes.get("formatCode", "")
+        elif element == "xf" and inside and len(styles) < MOST_STYLES:
+            styles.append(number)
+        elif element != "xf":
+            inside = element == "cellXfs"
+    return style_kinds(styles, codes)
 
 
 def workbook_part(archive: Archive) -> str:
@@ -198,12 +229,13 @@ def copy_sheet(
         InputError: The sheet is damaged or hostile.
     """
     _refuse_made_up_count(archive, parts)
-    if not parsed:
+    if not parsed and not parts.zeros:
         with suppress(_UnusualError):
             traits = Traits()
-            _write_copy(archive, parts, _searched(archive, sheet, traits))
+            blocks = _searched(archive, sheet, traits, has_dates=bool(parts.dates))
+            _write_copy(archive, parts, blocks)
             return traits
-    rewriter = _Rewriter(archive)
+    rewriter = _Rewriter(archive, parts)
     _write_copy(archive, parts, rewriter.blocks(sheet))
     refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
     return rewriter.traits
@@ -266,11 +298,13 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None
             stream.writelines(blocks)
 
 
-def _searched(archive: Archive, sheet: Sheet, traits: Traits) -> Iterator[bytes]:
+def _searched(
+    archive: Archive, sheet: Sheet, traits: Traits, *, has_dates: bool
+) -> Iterator[bytes]:
     """The sheet as it is, its markers noted.
 
     Raises:
-        _UnusualError: It can't be searched.
+        _UnusualError: It can't be searched, or holds negative numbers that may be dates.
     """
     block = b""
     for number, block in enumerate(_whole_rows(archive.chunks(sheet.part))):
@@ -280,9 +314,8 @@ def _searched(archive: Archive, sheet: Sheet, traits: Traits) -> Iterator[bytes]
             text = _DIMENSION.sub(b"", head)
             traits.hidden_columns = _hidden_columns(_columns(text))
         marked = _is_marked(text)
-        if _is_unusual(text, marked=marked):
+        if _is_unusual(text, marked=marked) or (has_dates and _NEGATIVE.search(text)):
             raise _UnusualError
-        traits.negative = traits.negative or _NEGATIVE.search(text) is not None
         yield _noted(text, traits) if marked else text
     traits.filtered = b"<autoFilter" in block  # it stands behind the rows
 
@@ -327,13 +360,13 @@ def _is_marked(block: bytes) -> bool:
 
 def _noted(block: bytes, traits: Traits) -> bytes:
     """Note what calamine keeps silent about; the block, with errors that calamine knows."""
-    traits.hidden_rows.update(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
+    traits.hidden_rows.extend(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
     for found in _UNCALCULATED.finditer(block):
         traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
 
     def noted(found: re.Match[bytes]) -> bytes:
-        position = (int(found[3]), column_number(found[2].decode()))
-        traits.errors[position] = html.unescape(found[4].decode("utf-8", "replace"))
+        text = html.unescape(found[4].decode("utf-8", "replace"))
+        traits.errors.append((int(found[3]), column_number(found[2].decode()), text))
         return found[1] + (found[4] if found[4] in KNOWN_ERRORS else b"#N/A")
 
     return _ERROR.sub(noted, block) if _ERROR_TYPE.search(block) else block
@@ -380,8 +413,9 @@ class _Rewriter:
         last_column: Column of the rightmost one.
     """
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, parts: Parts) -> None:
         self.traits = Traits()
+        self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
         self.last_row = self.last_column = 1
         self._archive = archive
         self._columns: list[dict[str, str]] = []
@@ -418,6 +452,7 @@ class _Rewriter:
                 self._written.clear()
         except (expat.ExpatError, ValueError) as error:
             raise unreadable(self._archive.name) from error
+        self._numbers.settle()
         self.traits.hidden_columns = _hidden_columns(iter(self._columns))
         merged = "".join(f"<mergeCell ref={_quoted(each)}/>" for each in self._merged)
         yield f"</sheetData><mergeCells>{merged}</mergeCells></worksheet>".encode()
@@ -438,7 +473,7 @@ class _Rewriter:
                 self._column = 0
                 flat = re.fullmatch(r"0(\.0*)?", attributes.get("ht", ""))
                 if attributes.get("hidden") in _TRUE or flat:
-                    self.traits.hidden_rows.add(self._row)
+                    self.traits.hidden_rows.append(self._row)
             case "col":
                 self._columns.append(attributes)
             case "mergeCell" if _RANGE.fullmatch(attributes.get("ref", "")):
@@ -474,11 +509,14 @@ class _Rewriter:
         row, column = self._position
         value, text = "".join(self._texts.get("v", ())), self._text()
         kind = attributes.get("t", "")
-        self.traits.negative = self.traits.negative or value.lstrip().startswith("-")
+        if value and kind in {"", "n"}:
+            with suppress(ValueError):
+                number = float(value)
+                self._numbers.add(row, column, _whole_number(attributes.get("s", "")), number)
         if "f" in self._texts and not value and kind != "str":
             self.traits.uncalculated.append(self._position)
         if kind == "e" and value:
-            self.traits.errors[self._position] = value
+            self.traits.errors.append((row, column, value))
             value = value if value.encode() in KNOWN_ERRORS else "#N/A"
         if text:
             kind, content = (
