@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from batchrun import aio
-    from batchrun.batch.control import Control
+    from batchrun.batch.control import Control, stop
     from batchrun.batch.history import (
         BatchStatus,
         RowPage,
@@ -79,6 +79,7 @@ __all__ = [
     "run",
     "run_marked",
     "status",
+    "stop",
     "unknown_columns",
     "watch",
     "work",
@@ -89,7 +90,7 @@ logging.getLogger("batchrun").addHandler(logging.NullHandler())
 
 _HOMES = {
     "batchrun.sync": ("check", "resume", "retry", "run", "run_marked", "work", "workflows"),
-    "batchrun.batch.control": ("Control",),
+    "batchrun.batch.control": ("Control", "stop"),
     "batchrun.engine": ("Ending", "Progress"),
     "batchrun.errors": ("BatchrunError",),
     "batchrun.estimate": ("Estimate",),

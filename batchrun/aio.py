@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from batchrun.arguments import checked_arguments
 from batchrun.batch import pipeline
+from batchrun.batch.cluster import connected
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
 from batchrun.errors import InputError, NotConfirmedError, UsageError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     import pandas as pd
+    from distributed import Client as Dask
 
     from batchrun.batch.control import Control
     from batchrun.batch.report import Report
@@ -119,7 +121,8 @@ async def run(
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     with_credits: bool = False,
-    workers: int | None = None,
+    workers: int | Dask | None = None,
+    detach: bool = False,
     settings: Settings | None = None,
     **reading: Unpack[Reading],
 ) -> Report:
@@ -141,8 +144,10 @@ async def run(
         control: Stops the batch early, from another thread or a callback.
         with_credits: Also ask for the credits left, before ``confirm`` and after the jobs of
             ``limit``. Each takes one more request.
-        workers: How many processes on this machine work on it; ``None`` for the setting. With
-            ``limit`` it is always one.
+        workers: How many processes on this machine work on it, or a ``distributed.Client`` of a
+            Dask cluster whose workers help; ``None`` for the setting. With ``limit``, this process
+            works alone.
+        detach: Return at once and leave the batch to the workers; `watch` shows how it stands.
         settings: Key, address and so on; ``None`` to read them from the environment.
         reading: How the list is read and what of it is sent: ``sheet``, ``header_row``,
             ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
@@ -154,14 +159,20 @@ async def run(
         BatchrunError: Something can't be used. What was triggered is in the journal.
         NotConfirmedError: ``confirm`` returned false. Nothing was triggered.
     """
-    report = await pipeline.run(
-        _no_results(_request(source, workflow, reading)),
-        _with_workers(settings, workers),
-        pipeline.RunOptions(_path(output), limit, on_progress, control, form or Form()),
-        again=again,
-        confirm=confirm or pipeline.always,
-        with_credits=with_credits,
+    request = _no_results(_request(source, workflow, reading))
+    settings = _for_workers(settings, workers, limit, detach=detach)
+    options = pipeline.RunOptions(
+        _path(output), limit, on_progress, control, form or Form(), detach=detach
     )
+    async with connected(settings) as cluster:
+        report = await pipeline.run(
+            request,
+            settings,
+            replace(options, cluster=cluster),
+            again=again,
+            confirm=confirm or pipeline.always,
+            with_credits=with_credits,
+        )
     if report is None:
         raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
     return report
@@ -178,7 +189,8 @@ async def resume(
     form: Form | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
-    workers: int | None = None,
+    workers: int | Dask | None = None,
+    detach: bool = False,
     trusted: bool = False,
     settings: Settings | None = None,
 ) -> Report:
@@ -195,7 +207,8 @@ async def resume(
         form: How the results are written; what it leaves open stays as it was.
         on_progress: Called after each step, in the thread that runs the batch.
         control: Stops the batch early, from another thread or a callback.
-        workers: As in `run`; with ``only``, too, it is always one.
+        workers: As in `run`; with ``only``, too, this process works alone.
+        detach: As in `run`.
         trusted: Also continue a batch that was started with a key, or writes to a place, that this
             machine has not used before. Set it only if you know where the journal comes from.
         settings: Key and so on. Unless given, the address is the batch's own.
@@ -203,20 +216,20 @@ async def resume(
     Raises:
         BatchrunError: As in `run`.
     """
-    return await pipeline.resume(
-        batch_id,
-        _with_workers(settings, workers),
-        pipeline.RunOptions(
-            _path(output),
-            limit,
-            on_progress,
-            control,
-            form or Form(),
-            _decide(in_doubt),
-            only=only,
-            trusted=trusted,
-        ),
+    settings = _for_workers(settings, workers, limit, detach=detach)
+    options = pipeline.RunOptions(
+        _path(output),
+        limit,
+        on_progress,
+        control,
+        form or Form(),
+        _decide(in_doubt),
+        only=only,
+        trusted=trusted,
+        detach=detach,
     )
+    async with connected(settings) as cluster:
+        return await pipeline.resume(batch_id, settings, replace(options, cluster=cluster))
 
 
 @checked_arguments()
@@ -415,10 +428,25 @@ def _decide(in_doubt: Literal["hold", "retry", "drop"] | Decide) -> Decide:
     return lambda _: decision
 
 
-def _with_workers(settings: Settings | None, workers: int | None) -> Settings | None:
+def _for_workers(
+    settings: Settings | None, workers: int | Dask | None, limit: int | None, *, detach: bool
+) -> Settings:
+    """The settings with who works on the batch.
+
+    Raises:
+        UsageError: A part of a batch can't be left to others.
+    """
+    if detach and limit is not None:
+        raise UsageError(
+            "The options --detach and --limit can't be combined: only the process that was asked "
+            "for a part of the batch may trigger it.",
+            "Leave one out.",
+        )
+    settings = settings or load_settings()
     if workers is None:
         return settings
-    return (settings or load_settings()).model_copy(update={"workers": workers})
+    name = "workers" if isinstance(workers, int) else "dask"
+    return settings.model_copy(update={name: workers})
 
 
 def _path(output: Path | str | None) -> Path | None:

@@ -129,7 +129,10 @@ _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
         "the path of a results workbook or a batchrun.Rerun",
         lambda value: _PATH(value) or _is_ours("Rerun")(value),
     ),
-    "workers": ("a number of processes, from 1", _is_number_from(1)),
+    "workers": (
+        "a number of processes, from 1, or a distributed.Client",
+        lambda value: _is_number_from(1)(value) or _is_ours("Client")(value),
+    ),
     "workflow": ("the name or ID of a workflow", _TEXT),
 }
 """What a parameter of this name must be, in words, and the check for it."""

@@ -297,7 +297,7 @@ def _read(path: Path) -> tuple[str, str, int]:
 
 def _of_schema(name: str, schema: str, count: int, state: str = "") -> Finding:
     """Whether a journal with this schema version can be used."""
-    if not schema.isdecimal():
+    if not schema.isdecimal() or len(schema) > 9:
         return _fault("Journal", f"{name} is not a journal of batchrun", _ELSEWHERE)
     if int(schema) > SCHEMA_VERSION:
         text = f"{name} was written by a newer batchrun (schema {schema})"

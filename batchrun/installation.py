@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "pgai-batchrun"
 EXTRAS = {
+    "dask": "distributed",
     "fast": "aiohttp",
     "notebook": "ipywidgets",
     "parquet": "pyarrow",

@@ -7,7 +7,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec
 
-from batchrun.errors import JournalError
+from batchrun.arguments import checked_arguments
+from batchrun.batch.history import existing_journal
+from batchrun.errors import JournalError, UsageError
+from batchrun.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -15,8 +18,36 @@ if TYPE_CHECKING:
     from batchrun.batch.report import Report
     from batchrun.engine import Engine
     from batchrun.journal import BatchJobs
+    from batchrun.model import BatchSummary
+    from batchrun.settings import Settings
 
 P = ParamSpec("P")
+
+
+@checked_arguments()
+def stop(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchSummary:
+    """Stop the workers of a batch, wherever they are; they read it within 5 seconds.
+
+    Each triggers nothing more, and collects for a while what is in flight. `resume` goes on.
+
+    Args:
+        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
+        settings: Which journal; ``None`` reads it from the environment.
+
+    Raises:
+        UsageError: No workers may work on it.
+        JournalError: There is no such batch, or no journal.
+    """
+    with existing_journal((settings or load_settings()).journal) as journal:
+        summary = journal.resolve(batch_id)
+        if summary.batch_id not in journal.open_batches():
+            holder = journal.holder(summary.batch_id)
+            raise UsageError(
+                f"Batch {summary.batch_id} is not open to workers, so there is nothing to stop.",
+                f"Press Ctrl-C where it runs: {holder.words()}" if holder else "",
+            )
+        journal.slices(summary.batch_id).close("")
+        return summary
 
 
 class Control:

@@ -38,8 +38,9 @@ from batchrun.batch.session import Session, open_session
 from batchrun.batch.worker import (
     limits_of,
     new_engine,
+    other_workers,
     others_gone,
-    worker_processes,
+    start_process,
     working,
 )
 from batchrun.engine import Ending, Progress
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from batchrun.batch.cluster import Cluster
     from batchrun.batch.control import Control
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide, Outcome, TableSource, Workflow
@@ -101,6 +103,7 @@ _NOTES = {
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
+    Ending.DETACHED: "",
     Ending.SELECTION_DONE: "What was to be sent again is done; the rest waits.",
 }
 
@@ -112,7 +115,7 @@ class RunOptions:
     Two more leave the jobs that were never sent waiting: ``retry`` sends all jobs with one of these
     outcomes again; ``again`` sends single jobs, by number, unless they were sent more often than
     its value says. ``frame`` is the list of a DataFrame, and ``joined`` says that other workers are
-    at work, or may be.
+    at work, or may be. ``cluster`` has workers that help.
     """
 
     output: Path | None = None
@@ -127,6 +130,8 @@ class RunOptions:
     trusted: bool = False
     frame: pd.DataFrame | None = None
     joined: bool = False
+    cluster: Cluster | None = None
+    detach: bool = False
 
 
 def always(plan: Plan, earlier: BatchSummary | None) -> bool:
@@ -229,7 +234,8 @@ async def run(
         known = newest.batch_id if newest else None  # the user has not seen any later one
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
-        report = await _work(session, batch_id, replace(options, output=target, frame=frame))
+        work = _leave_to_workers if options.detach else _work
+        report = await work(session, batch_id, replace(options, output=target, frame=frame))
         if with_credits and report.ending is Ending.LIMIT:
             report = replace(report, credits=await session.credits())
         return report
@@ -258,7 +264,8 @@ async def resume(
             session.journal, summary, session.key, options.output, trusted=options.trusted
         )
         _log_other_key(session, summary, other_key(settings, summary))
-        return await _work(session, summary.batch_id, replace(options, output=target))
+        work = _leave_to_workers if options.detach else _work
+        return await work(session, summary.batch_id, replace(options, output=target))
 
 
 async def take_over(session: Session, batch_id: str, options: RunOptions) -> Report:
@@ -283,20 +290,8 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
     ):
         form = remembered_form(journal, batch_id, options.form)
         jobs = journal.jobs(batch_id, session.key)
-        agree(Consent.KEY, journal.key_hash(session.key))
-        only = await prepare_batch(
-            journal,
-            jobs,
-            batch_id,
-            options.retry,
-            options.decide,
-            again=options.again,
-            only=options.only,
-        )
-        before = journal.summary(batch_id)
-        await _keep_beginning(journal, jobs, before, target)
+        before, only = await _prepared(session, jobs, options)
         alone = _works_alone(session, options, only)
-        jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)
         limits = limits_of(settings, options.limit, only, alone=alone)
         engine = new_engine(session, jobs, before, limits, options.on_progress)
         estimate = session.estimate(before, engine.jobs_left)
@@ -318,9 +313,11 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         ):
             try:
                 with counting(jobs, options.control):
+                    processes = 0 if alone else settings.workers - 1
+                    cluster = None if alone else options.cluster
                     async with (
                         refreshed_workbook(journal, batch_id, target, form),
-                        worker_processes(session, batch_id, 0 if alone else settings.workers - 1),
+                        other_workers(session, batch_id, processes, cluster),
                         working(jobs, engine),
                     ):
                         ending = await engine.work()
@@ -401,12 +398,16 @@ def _logged_when_stopped(batch_id: str) -> Iterator[None]:
 
 
 async def _keep_beginning(
-    journal: Journal, jobs: BatchJobs, before: BatchSummary, target: Path | None
+    journal: Journal, jobs: BatchJobs, before: BatchSummary, options: RunOptions
 ) -> None:
-    """Record where the workbook belongs, and clear the note of the previous run."""
+    """Record where the workbook belongs, and clear the note of the previous run.
+
+    If another machine continues the batch, it still belongs where the batch was begun.
+    """
+    target = options.output
     if target is not None:
         agree(Consent.OUTPUT, str(target))  # a worker on this machine may have to write it
-        if before.target != str(target):
+        if before.target != str(target) and not options.joined:
             journal.keep(before.batch_id, "target", str(target))
     if before.note:
         await jobs.record_ending("", 0.0, 0.0)
@@ -420,8 +421,58 @@ def _works_alone(session: Session, options: RunOptions, only: Collection[int] | 
     """
     if options.limit is not None or only is not None:
         return True
-    several = options.joined or session.settings.workers > 1
+    several = options.joined or options.detach or session.settings.workers > 1
     return not (several or session.journal.is_shared)
+
+
+async def _prepared(
+    session: Session, jobs: BatchJobs, options: RunOptions
+) -> tuple[BatchSummary, Collection[int] | None]:
+    """Bring a batch to where workers can claim its slices.
+
+    Returns:
+        The batch as it stands then, and the jobs that may be triggered; ``None`` for all.
+    """
+    journal, batch_id = session.journal, jobs.batch_id
+    agree(Consent.KEY, journal.key_hash(session.key))
+    only = await prepare_batch(
+        journal,
+        jobs,
+        batch_id,
+        options.retry,
+        options.decide,
+        again=options.again,
+        only=options.only,
+    )
+    before = journal.summary(batch_id)
+    await _keep_beginning(journal, jobs, before, options)
+    alone = _works_alone(session, options, only)
+    if options.cluster is not None and not alone:
+        await asyncio.to_thread(options.cluster.check, session, batch_id)
+    jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)
+    return before, only
+
+
+async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions) -> Report:
+    """Start workers that go on when this process has ended; one of them will hold the batch."""
+    journal = session.journal
+    with journal.hold(batch_id):
+        remembered_form(journal, batch_id, options.form)
+        jobs = journal.jobs(batch_id, session.key)
+        before, _ = await _prepared(session, jobs, options)
+        try:
+            if options.cluster is not None:
+                await asyncio.to_thread(options.cluster.start, session, batch_id)
+            else:
+                for _ in range(session.settings.workers):
+                    start_process(session, batch_id, detached=True)
+        except BaseException:
+            jobs.slices.remove()
+            raise
+        to_trigger = jobs.count_pending()
+        estimate = session.estimate(before, to_trigger)
+        left = Report(before, Ending.DETACHED, None, to_trigger=to_trigger, estimate=estimate)
+        return replace(left, journal=session.settings.journal, source=options.frame)
 
 
 @contextmanager

@@ -121,6 +121,8 @@ class Report:
     @property
     def exit_code(self) -> ExitCode:
         """How the command ends."""
+        if self.ending is Ending.DETACHED:
+            return ExitCode.COMPLETED
         if self.summary.unfinished:
             finished = self.ending is Ending.FINISHED
             return ExitCode.INCOMPLETE if finished else ExitCode.PAUSED

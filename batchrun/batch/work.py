@@ -116,7 +116,7 @@ def _open(journal: Journal, batch_id: str | None, settings: Settings) -> list[Ba
         if batch_id in {None, each}:
             summary = journal.summary(each)
             try:
-                _require_key(journal, summary, for_batch(settings, summary))
+                require_key(journal, summary, for_batch(settings, summary))
             except UsageError:
                 if batch_id is not None:
                     raise
@@ -125,7 +125,7 @@ def _open(journal: Journal, batch_id: str | None, settings: Settings) -> list[Ba
     return found
 
 
-def _require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> None:
+def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> None:
     """Check that this worker's key is the batch's, and may go to its address.
 
     Raises:

@@ -20,6 +20,7 @@ from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
+    from batchrun.batch.cluster import Cluster
     from batchrun.batch.session import Session
     from batchrun.engine import Progress
     from batchrun.journal import BatchJobs
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 LOOK_AGAIN_SECONDS = 0.5
 END_SECONDS = 30.0
 """How long worker processes may take to end once nothing is left to do."""
-_OWN = ("api_key", "profile", "log_file", "workers", "rate")
+_OWN = ("api_key", "profile", "log_file", "workers", "dask", "rate")
 """Settings that a worker process does not simply inherit."""
 
 
@@ -114,30 +115,48 @@ async def others_gone(jobs: BatchJobs, drain_seconds: float) -> None:
 
 
 @asynccontextmanager
-async def worker_processes(session: Session, batch_id: str, number: int) -> AsyncIterator[None]:
-    """Have other processes of this machine work on a batch until the block ends.
+async def other_workers(
+    session: Session, batch_id: str, processes: int, cluster: Cluster | None
+) -> AsyncIterator[None]:
+    """Have other processes of this machine, and a cluster, work on a batch until the block ends.
 
     Should this process die, they finish the batch and write its workbook.
 
     Args:
         session: The session whose key and settings they get, in their environment.
         batch_id: Which batch.
-        number: How many processes.
+        processes: How many processes.
+        cluster: The cluster, if one helps.
     """
-    processes = [_start(session, batch_id) for _ in range(number)]
+    if cluster is not None:
+        await asyncio.to_thread(cluster.start, session, batch_id)
+    started = [start_process(session, batch_id, detached=False) for _ in range(processes)]
     try:
         yield
     finally:
-        await asyncio.shield(asyncio.to_thread(_end, processes))
+        await asyncio.shield(asyncio.to_thread(_end, started))
 
 
-def _start(session: Session, batch_id: str) -> subprocess.Popen[bytes]:
+def start_process(session: Session, batch_id: str, *, detached: bool) -> subprocess.Popen[bytes]:
+    """Start a worker process on this machine.
+
+    Args:
+        session: The session whose key and settings it gets, in its environment.
+        batch_id: Which batch.
+        detached: Whether it outlives the terminal.
+    """
     # -P: a folder that holds a package `batchrun` must not be able to run it.
     program = [sys.executable, "-P", "-m", "batchrun"]
     command = [*program, "work", "--until-done", "--quiet", "--", batch_id]
     nothing = subprocess.DEVNULL
     return subprocess.Popen(  # noqa: S603  # our own interpreter
-        command, env=_environment(session), stdin=nothing, stdout=nothing, stderr=nothing
+        command,
+        env=_environment(session),
+        stdin=nothing,
+        stdout=nothing,
+        stderr=nothing,
+        start_new_session=detached,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if detached else 0,
     )
 
 

@@ -265,6 +265,7 @@ def add_run_commands(app: typer.Typer) -> None:
         "batchrun work 1124-acc --until-done",
         panel=RUN_PANEL,
     )
+    add_command(app, stop, "batchrun stop 1124-acc  # on all machines", panel=RUN_PANEL)
 
 
 def check(
@@ -362,13 +363,15 @@ def run(
     form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
     given = settings_of(pace, service, reporting) | {"configuration": files}
     mode = reporting.mode()
+    _check_detached(pace, service, reporting)
     if str(file) == "-":
         raise UsageError(
             "A run can't read its list from standard input.",
             "Save the list in a file first. To look at it: batchrun check -",
         )
     if Rerun.is_given_back(file):
-        _refuse_for_results(file, reading.given() | {"--again": again, "--reuse": reuse})
+        useless = {"--again": again, "--reuse": reuse, "--detach": pace.detach}
+        _refuse_for_results(file, reading.given() | useless)
         settings = settings_from(**given)
         print_configuration(files, settings)
         marked = Rerun.read(file, settings=settings)
@@ -395,7 +398,8 @@ def run(
         if dry_run:
             _show_plan(request, settings, as_json=reporting.as_json)
             return
-        run_list(request, settings, output, limit, form, mode, yes=yes, again=again)
+        detach = pace.detach
+        run_list(request, settings, output, limit, form, mode, yes=yes, again=again, detach=detach)
 
 
 def resume(
@@ -414,6 +418,7 @@ def resume(
     """Pick up a batch where it left off."""
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
+    _check_detached(pace, service, reporting)
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
         files = configuration_of(summary)
@@ -430,7 +435,7 @@ def resume(
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             continue_batch(
-                partial(aio.resume, summary.batch_id),
+                partial(aio.resume, summary.batch_id, detach=pace.detach),
                 settings,
                 mode,
                 output=output,
@@ -443,7 +448,8 @@ def resume(
     to_stderr = reporting.for_scripts
     settings = settings_with_journal(**given)
     if all_batches:
-        for_one = {"BATCH": batch, "--output": output, "--limit": limit}
+        for_one: dict[str, object] = {"BATCH": batch, "--output": output, "--limit": limit}
+        for_one |= {"--detach": pace.detach or None}
         resume_all(settings, for_one, configured, resume_batch, to_stderr=to_stderr)
         return
     from batchrun import status
@@ -459,6 +465,21 @@ def resume(
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
+
+
+def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:
+    """What ends with this process can't go on without it."""
+    others: dict[str, object] = {
+        "--sandbox": service.sandbox,
+        "--notify": reporting.notify,
+        "--notify-command": reporting.notify_command,
+    }
+    given = [name for name, value in others.items() if value]
+    if pace.detach and given:
+        raise UsageError(
+            f"--detach and {given[0]} can't be combined: this command ends before the batch does.",
+            "Leave one out.",
+        )
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
@@ -538,6 +559,17 @@ def work(
     for each in worked:
         print_text(f"Batch {each.words}", err=quiet)
     raise typer.Exit(max(map(_exit_code, worked), default=ExitCode.COMPLETED))
+
+
+def stop(batch: Batch = None, *, journal: JournalAt = None) -> None:
+    """Stop the workers of a batch on all machines; `resume` continues it.
+
+    They trigger nothing more within 5 seconds, and collect what is running for a minute.
+    """
+    from batchrun.batch.control import stop as stop_workers
+
+    stopped = stop_workers(batch, settings=settings_from(journal=journal))
+    print_text(f"The workers of batch {stopped.batch_id} stop within 5 seconds.")
 
 
 def web(

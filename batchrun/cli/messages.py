@@ -567,9 +567,15 @@ def more_files(written: Path) -> list[str]:
 
 
 def _lines(report: Report, settings: Settings) -> list[str]:
-    from batchrun import status
+    from batchrun import Ending, status
 
     summary, running = report.summary, 0
+    if report.ending is Ending.DETACHED:
+        return [
+            f"Batch:     {summary.batch_id} goes on without this command",
+            Whole(f"Watch:     batchrun status {summary.batch_id} --watch"),
+            Whole(f"Stop:      batchrun stop {summary.batch_id}"),
+        ]
     if summary.unfinished:
         running = status(summary.batch_id, settings=settings).left.running_rows
     lines = [

@@ -493,6 +493,22 @@ class PaceOptions:
             "requests a minute. [default: 1] [env: BATCHRUN_WORKERS]",
         ),
     ] = None
+    dask: Annotated[
+        str | None,
+        _spending(
+            metavar="ADDRESS",
+            help="Dask scheduler, such as tcp://scheduler:8786, whose workers work on the batch, "
+            "too. Needs a PostgreSQL journal. [env: BATCHRUN_DASK]",
+        ),
+    ] = None
+    detach: Annotated[
+        bool,
+        _spending(
+            "--detach",
+            help="Return at once. The workers of --dask, or processes on this machine, do the "
+            "work.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -545,7 +561,7 @@ class ReportOptions:
 def settings_of(*groups: object) -> dict[str, Any]:
     """The settings that options give, by name; ``None`` for each that was not given."""
     names = {
-        *("base_url", "daily", "journal", "log_file", "profile", "rate", "sandbox"),
+        *("base_url", "daily", "dask", "journal", "log_file", "profile", "rate", "sandbox"),
         *("stop_after_failures", "wait", "workers"),
     }
     found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}  # type: ignore[arg-type]

@@ -181,6 +181,7 @@ def _stopped_by(why: Ending | BatchrunError, account: Account, batch_id: str) ->
             | Ending.LIMIT
             | Ending.FAILURES
             | Ending.SELECTION_DONE
+            | Ending.DETACHED
             | BatchrunError()
         ):
             return {}

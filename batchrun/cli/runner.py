@@ -57,6 +57,7 @@ def run_list(
     *,
     yes: bool,
     again: bool = False,
+    detach: bool = False,
 ) -> None:
     """Run a list on the screen, and end the command with it."""
     from batchrun import aio, status
@@ -84,9 +85,8 @@ def run_list(
             if control.batch_id is not None:  # never a second batch, not even with --again
                 left = _allowed(limit, control)
                 return aio.resume(control.batch_id, limit=left, **shown)
-            return aio.run(
-                request, limit=limit, again=again, confirm=confirm, with_credits=asked, **shown
-            )
+            shown |= {"detach": detach, "with_credits": asked}
+            return aio.run(request, limit=limit, again=again, confirm=confirm, **shown)
 
         report = display.run(work)
         pilot = not yes and limit is not None and mode.shows_a_pilot

@@ -139,11 +139,39 @@ class FailureWatch:
         self._failed_early = 0
         self._reasons: Counter[str] = Counter()
         self._in_a_row: Counter[str] = Counter()
+        self._batch: tuple[int, int] | None = None  # what all workers had done at first
+        self._last_success = 0, 0
         self.verdict = ""
         """Why no more is triggered, in the service's own words; ``""`` if it may go on."""
 
+    def observe(self, completed: int, failed: int) -> None:
+        """Take in what all workers of the batch have done, this one included.
+
+        Args:
+            completed: How many jobs have a result.
+            failed: How many have ended without one. Those in doubt don't count: when a worker
+                dies, there may be many at once.
+        """
+        if self._batch is None:
+            self._batch = self._last_success = completed, failed
+        elif completed != self._last_success[0]:
+            self._last_success = completed, failed
+        in_a_row = failed - self._last_success[1]
+        failed_early = failed - self._batch[1]
+        settled = completed - self._batch[0] + failed_early
+        if not self._allowed or self.verdict:
+            return
+        if in_a_row >= self._allowed:
+            jobs_in_a_row = plural(in_a_row, "job")
+            self.verdict = f"{jobs_in_a_row} in a row came to nothing{_most(self._in_a_row)}"
+        elif settled <= self._allowed * EARLY_JOBS_PER_FAILURE and failed_early >= self._allowed:
+            self.verdict = (
+                f"{failed_early} of the first {plural(settled, 'job')} came to nothing"
+                f"{_most(self._reasons)}"
+            )
+
     def settled(self, outcome: Outcome, reason: str) -> None:
-        """A job has ended."""
+        """A job of this worker has ended."""
         self._settled += 1
         if outcome is Outcome.COMPLETED:
             self._in_a_row.clear()
@@ -166,7 +194,7 @@ class FailureWatch:
 
 
 def _most(reasons: Counter[str]) -> str:
-    [(reason, times)] = reasons.most_common(1)
+    [(reason, times)] = reasons.most_common(1) or [("", 0)]
     if not reason:
         return ""
     return f", {times} of them: {reason}" if len(reasons) > 1 else f": {reason}"

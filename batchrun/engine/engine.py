@@ -223,8 +223,10 @@ class Engine:
             return
         self._queue.refresh(state.pending)
         self._counters.replace(state.counts)
+        self._failures.observe(state.completed, state.failed)
         if state.closed:
             self._failures.verdict = self._failures.verdict or state.closed
+        if self.stopped_because:
             self._wake.set()
         elif state.closed is not None and not self.stopped_because:
             self.stop()

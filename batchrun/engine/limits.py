@@ -25,6 +25,8 @@ class Ending(StrEnum):
     FAILURES = "failures"
     SELECTION_DONE = "selection done"
     """The selected jobs are done, and other jobs of the batch wait to be sent."""
+    DETACHED = "detached"
+    """Other workers go on with the batch, and this process has left it to them."""
 
 
 @dataclass(frozen=True, slots=True)

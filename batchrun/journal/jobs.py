@@ -109,15 +109,16 @@ def _move(old: tuple[JobState, ...], names: frozenset[str]) -> Executable:
     return statement
 
 
-_OTHERS = jobs.alias("others")
+_OTHERS, _BATCHES = jobs.alias("others"), batches.alias("their_batches")
 _SERVICE = select(batches.c.base_url).where(batches.c.id == bindparam(_BATCH)).scalar_subquery()
 _HELD_BY_ANOTHER = or_(
     *(
         exists().where(
             table.c.execution_id == bindparam(_NEW_EXECUTION),
             or_(table.c.batch_id != bindparam(_BATCH), table.c.number != bindparam(_JOB)),
-            batches.c.id == table.c.batch_id,
-            batches.c.base_url == _SERVICE,
+            # Not a join: PostgreSQL would read all jobs of the batch to find this one.
+            select(_BATCHES.c.base_url).where(_BATCHES.c.id == table.c.batch_id).scalar_subquery()
+            == _SERVICE,
         )
         for table in (_OTHERS, attempts)
     )

@@ -105,8 +105,7 @@ class Journal:
         self._writer = JournalWriter(self._engine, self.location, check)
         self._copy: SafetyCopy | None = None
         self._copy_is_whole = True
-        self._token = secrets.token_hex(8)  # under which this process holds batches and slices
-        self._lock = ProcessLock(location, self._token)
+        self._lock = ProcessLock(location)
         self._key_hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -431,7 +430,7 @@ class Journal:
         self._set(batch_id, **{what: value})
 
     def _set(self, batch_id: str, **values: str | int) -> None:
-        held = held_by(batch_id, self._token)
+        held = held_by(batch_id, self._lock.token)
         statement = update(batches).where(batches.c.id == batch_id, held).values(**values)
         if not self._writer.submit(statement).result():
             raise taken_over(self._engine, batch_id)
@@ -538,6 +537,9 @@ class Journal:
             )
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
+        for column, value in zip(columns, found, strict=True):  # SQLite takes any value in any
+            if not isinstance(value, (column.type.python_type, int, type(None))):
+                raise TypeError(column.name)
         states = read_counts(connection, batch_id)
         working = select(
             func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)

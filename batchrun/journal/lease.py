@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
 import threading
 import time
@@ -57,15 +58,14 @@ class ProcessLock:
 
     Args:
         location: The journal's path or URL.
-        token: This process's name.
 
     Attributes:
-        token: The same.
+        token: This process's name, under which it holds batches and slices.
     """
 
-    def __init__(self, location: str, token: str) -> None:
+    def __init__(self, location: str) -> None:
         self._folder = lock_folder(location)
-        self.token = token
+        self.token = secrets.token_hex(8)
         self._lock: FileLock | None = None
         self._keeps_file = False
         self._changing = threading.Lock()

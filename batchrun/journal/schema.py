@@ -589,7 +589,7 @@ def _is_valid(column: Column[Any]) -> str:
 
 def _version(connection: Connection, location: str) -> int:
     found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-    if found is None or not found.isdecimal():
+    if not isinstance(found, str) or not re.fullmatch("[0-9]{1,9}", found):
         raise JournalError(
             f"The journal {location} doesn't tell its schema's version.",
             "Name another with --journal or BATCHRUN_JOURNAL.",

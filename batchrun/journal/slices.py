@@ -44,6 +44,7 @@ SLICE_MINUTES = 10
 SLICES_PER_BATCH = 16
 """A small batch has slices for several workers, too."""
 _INSERTED_AT_ONCE = 1_000
+_FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 
 LEFT_BEHIND = "batchrun was stopped while the trigger was being sent; it may have been accepted"
 
@@ -71,6 +72,8 @@ class BatchState:
         others: Whether other workers have jobs of this batch.
         counts: Rows by the state of their jobs.
         pending: Jobs that are left to trigger.
+        completed: Jobs that have a result.
+        failed: Jobs that have ended without one, and are not in doubt.
     """
 
     closed: str | None
@@ -78,6 +81,8 @@ class BatchState:
     others: bool
     counts: dict[JobState, int]
     pending: int
+    completed: int
+    failed: int
 
 
 def slice_size(number: int, requests_per_minute: float) -> int:
@@ -305,6 +310,8 @@ class Slices:
                 others=bool(connection.scalar(select(others))),
                 counts={state: each.rows for state, each in found.items()},
                 pending=found[JobState.PENDING].jobs,
+                completed=found[JobState.COMPLETED].jobs,
+                failed=sum(found[state].jobs for state in _FAILED),
             )
 
     def _live_workers(self, connection: Connection) -> int:

@@ -92,6 +92,8 @@ class Settings(BaseModel):
         stop_after_failures: Failures in a row, or among the first four times as many jobs, after
             which nothing more is triggered; 0 for no such limit (``BATCHRUN_STOP_AFTER_FAILURES``).
         workers: Processes on this machine that work on a batch (``BATCHRUN_WORKERS``).
+        dask: Address of a Dask scheduler whose workers work on a batch, too (``BATCHRUN_DASK``);
+            in Python also a ``distributed.Client``.
         timeout_seconds: How long the service may take for a single step of an answer
             (``BATCHRUN_TIMEOUT_SECONDS``).
         log_file: Where the command line logs each event, one JSON object a line; ``None`` for
@@ -121,6 +123,7 @@ class Settings(BaseModel):
     wait: bool = False
     stop_after_failures: Annotated[int, Field(ge=0)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    dask: Any = None
     timeout_seconds: Annotated[Seconds, Field(gt=0)] = 30.0
     log_file: Path | None = None
     speed: Annotated[Seconds, Field(gt=0)] = 1.0

@@ -36,9 +36,12 @@ _CONTACT = ("contact", "person", "lead")
 
 
 def _own_names(objects: Iterable[str]) -> frozenset[str]:
-    ids = [f"{each} {kind}" for each in objects for kind in ("id", "uuid")]
-    before = {f"{own} {name}" for own in _OWN for name in ids}
-    return frozenset(before | {f"{name} {own}" for own in _OWN for name in ids})
+    """With our name in any place: Pipedrive has *Organization - PG ID*."""
+    return frozenset(
+        " ".join(words)
+        for each, own, kind in itertools.product(objects, _OWN, ("id", "uuid"))
+        for words in ((own, each, kind), (each, own, kind), (each, kind, own))
+    )
 
 
 NAMES = {

@@ -66,6 +66,19 @@ def zips(folder: Path) -> Path:
     return path
 
 
+TIMES: Rows = [["Company ID", "Left"], [A, -0.5], [B, -1.25]]
+
+
+def times(folder: Path) -> Path:
+    """A workbook of negative times, which no program can show."""
+    workbook, sheet = book(TIMES)
+    for row in (2, 3):
+        sheet.cell(row, 2).number_format = "h:mm"
+    path = folder / "times.xlsx"
+    workbook.save(path)
+    return path
+
+
 def convert(path: Path, kind: str, folder: Path) -> bytes:
     """Let LibreOffice save a file as another kind."""
     subprocess.run(
@@ -97,6 +110,8 @@ def main() -> None:
         for kind in ("xls", "ods"):
             content = convert(zips(folder), kind, folder)
             Case(f"libreoffice-zeros.{kind}", content, ZIPS, [2, 3], ["1 row is hidden"]).write()
+            content, says = convert(times(folder), kind, folder), ["2 cells hold a negative date"]
+            Case(f"libreoffice-negative-times.{kind}", content, TIMES, [2, 3], says).write()
         for kind in ("xls", "ods", "xlsx", "html"):
             content = convert(text, kind, folder)
             says = ["is a web page"] if kind == "html" else []

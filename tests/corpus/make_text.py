@@ -54,6 +54,7 @@ def encodings() -> Iterator[Case]:
         ("koi8_r", "ООО Рога и копыта", "Санкт-Петербург"),  # noqa: RUF001
         ("cp1250", "Grzegorz Brzęczyszczykiewicz", "Łódź"),
         ("iso8859_2", "Žďárské strojírny", "Jiří Dvořák, Plzeň"),
+        ("iso8859_15", "Müller, 10 €", "Söhne, 20 €"),
         ("cp1253", "Ελληνικά Πετρέλαια", "Θεσσαλονίκη"),
         ("cp1254", "Türkiye İş Bankası", "Çağrı Gündoğdu"),  # noqa: RUF001
     ):

@@ -90,6 +90,28 @@ def test_a_run_of_failures_stops_the_triggers(settled: str, verdict: str) -> Non
 
 def test_without_a_limit_nothing_stops_the_triggers() -> None:
     assert watch(0, "x" * 1000) == ""
+    failures = FailureWatch(0)
+    failures.observe(0, 0)
+    failures.observe(0, 1000)
+    assert failures.verdict == ""
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        ([(0, 0), (0, 9)], ""),
+        ([(0, 0), (0, 4), (0, 12)], "12 jobs in a row came to nothing"),
+        ([(500, 30), (500, 40)], "10 jobs in a row came to nothing"),
+        ([(0, 30), (100, 39), (101, 48), (101, 57)], ""),  # others have completed meanwhile
+        ([(0, 0), (20, 5), (25, 11)], "11 of the first 36 jobs came to nothing"),
+        ([(0, 0), (40, 8), (80, 16), (120, 24)], ""),
+    ],
+)
+def test_failures_of_all_workers_count_together(seen: list[tuple[int, int]], verdict: str) -> None:
+    failures = FailureWatch(10)
+    for completed, failed in seen:
+        failures.observe(completed, failed)
+    assert failures.verdict == verdict
 
 
 def test_a_batch_whose_jobs_all_fail_stops_and_says_why_in_the_services_words(

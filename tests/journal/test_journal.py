@@ -9,9 +9,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import event
 
 from batchrun.errors import JournalError
-from batchrun.journal import Journal
+from batchrun.journal import Journal, remaining
 from batchrun.model import Outcome
 
 from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
@@ -161,3 +162,23 @@ def test_a_file_that_is_no_journal_is_refused_with_words(tmp_path: Path) -> None
     path.write_text("this is not a database, but long enough to look at " * 20, encoding="utf-8")
     with pytest.raises(JournalError, match="not a journal of batchrun"):
         Journal(str(path))
+
+
+def test_the_status_of_a_long_list_reads_no_more_than_that_of_a_short_one(tmp_path: Path) -> None:
+    steps = dict.fromkeys((30, 1_000), 0)  # of SQLite's virtual machine
+    for number in steps:
+        with Journal(str(tmp_path / f"{number}.db")) as journal:
+            ids = (f"a1b2c3d4-e5f6-7890-abcd-{each:012x}" for each in range(number))
+            batch_id = journal.create(plan_of(*ids), URL)
+
+            def step(number: int = number) -> None:
+                steps[number] += 1
+
+            def count(connection: sqlite3.Connection, *_: object, step: object = step) -> None:
+                connection.set_progress_handler(step, 1)  # type: ignore[arg-type]
+
+            event.listen(journal._engine, "checkout", count)
+            assert journal.undecided(batch_id) == []
+            assert journal.summary(batch_id).rows == number
+            assert remaining(journal, batch_id).to_trigger == number
+    assert 0 < steps[1_000] < 2 * steps[30]

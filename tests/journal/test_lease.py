@@ -191,7 +191,7 @@ def test_who_has_been_taken_over_triggers_nothing_more(location: str, taker: str
         first, second, _ = ours.pending()
         with working_on(slept, batch_id):
             assert asyncio.run(ours.intend(first))
-            _pretend(slept, holder=other._token, pid=4711, host="elsewhere")
+            _pretend(slept, holder=other._lock.token, pid=4711, host="elsewhere")
             asyncio.run(theirs.recover())
             claim_all(theirs)
             assert outcomes(other, batch_id)[0] is Outcome.IN_DOUBT
@@ -307,7 +307,7 @@ def test_an_answer_settles_only_the_sending_it_is_of(location: str, answer: str)
         first, *_ = ours.pending()
         with working_on(slept, batch_id):
             assert asyncio.run(ours.intend(first))
-            _pretend(slept, holder=other._token)
+            _pretend(slept, holder=other._lock.token)
             asyncio.run(theirs.recover())
             asyncio.run(theirs.retry_doubts())
             claim_all(theirs)
@@ -339,7 +339,7 @@ def test_a_poll_settles_only_the_execution_it_is_of(location: str, answer: str) 
             asyncio.run(ours.intend(first))
             asyncio.run(ours.accept(first, accepted(0), NOW))
             [polled] = ours.in_flight()
-            _pretend(slept, holder=other._token)
+            _pretend(slept, holder=other._lock.token)
             asyncio.run(theirs.finish(polled, old, NOW))
             asyncio.run(theirs.retry({Outcome.FAILED}))
             claim_all(theirs)
@@ -370,7 +370,7 @@ def test_what_a_paid_execution_brought_counts_also_from_who_lost_the_batch(locat
             asyncio.run(ours.intend(first))
             asyncio.run(ours.accept(first, accepted(0), NOW))
             [polled] = ours.in_flight()
-            _pretend(slept, holder=other._token)
+            _pretend(slept, holder=other._lock.token)
             asyncio.run(ours.finish(polled, completed(0, {"score": 3}), NOW))
         assert outcomes(other, batch_id) == [Outcome.COMPLETED]
 
@@ -387,7 +387,7 @@ def test_who_slept_between_the_intent_and_the_request_does_not_send_it(
         async def commit_and_sleep(*changes: Change, of: Hashable = None) -> int:
             changed = await commit(*changes, of=of)
             clock[0] += 3600
-            _pretend(slept, holder=other._token)
+            _pretend(slept, holder=other._lock.token)
             await theirs.recover()
             monkeypatch.setattr(slept._writer, "commit", commit)
             return changed

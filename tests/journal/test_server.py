@@ -46,7 +46,7 @@ def test_of_two_connections_that_want_a_job_one_gets_it(location: str) -> None:
     """What decides is the database: either believes that it holds the batch."""
     with Journal(location) as one, Journal(location) as other, ThreadPoolExecutor(2) as pool:
         batch_id = one.create(plan_of(*MANY), URL)
-        other._token = one._token
+        other._lock.token = one._lock.token
 
         def take_all(journal: Journal) -> list[bool]:
             jobs = journal.jobs(batch_id, "key")

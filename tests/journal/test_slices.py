@@ -139,7 +139,7 @@ def test_who_takes_the_batch_over_leaves_living_workers_their_slices(location: s
         open_batch(one) as batch_id,
         another_worker(location, batch_id) as (_, first),
     ):
-        one._writer.submit(update(leases).values(holder=other._token)).result()
+        one._writer.submit(update(leases).values(holder=other._lock.token)).result()
         jobs = other.jobs(batch_id, "key")
         assert asyncio.run(jobs.recover()) == 0
         with pytest.raises(HeldError, match="Workers are still working"):
@@ -202,7 +202,7 @@ def test_a_closed_batch_is_only_for_the_process_that_holds_it(location: str) -> 
         assert one.open_batches() == []
         assert numbers(worker) == []
         assert numbers(one.jobs(batch_id, "key")) == [0, 1]
-        one._writer.submit(update(leases).values(holder=other._token)).result()
+        one._writer.submit(update(leases).values(holder=other._lock.token)).result()
         assert numbers(one.jobs(batch_id, "key")) == []
 
 

@@ -81,11 +81,18 @@ VALUES: dict[str, tuple[object, ...]] = {
     "batches.roles": ("[]", "no JSON"),
     "batches.parameters": ("[]", "no JSON"),
     "batches.requests": ("many", -1, b"x"),
+    "batches.invalid": ("many", b"x"),
+    "batches.estimated_seconds": ("many", b"x"),
+    "batches.worked_seconds": ("many", b"x"),
+    **dict.fromkeys(
+        ("batches.output", "batches.target", "batches.note", "batches.base_url", "batches.profile"),
+        (b"x",),
+    ),
     "counts.state": ("bogus",),
     "counts.rows": ("many", b"x"),
     "jobs.body": ("[]", "no JSON", b"x"),
     "rows.cells": (b"no JSON", "text"),
-    "meta.value": ("many",),
+    "meta.value": ("many", b"x", "9" * 5_000, "²"),
 }
 
 

@@ -63,7 +63,9 @@ def test_a_weak_name_counts_when_its_cells_are_uuids() -> None:
         ("Company ID", ""),
     ],
 )
-@pytest.mark.parametrize("good", ["PG Company ID", "Account ID", "Account UUID"])
+@pytest.mark.parametrize(
+    "good", ["PG Company ID", "Organization - PG ID", "Account ID", "Account UUID"]
+)
 def test_the_content_of_a_column_decides_and_not_its_name(
     name: str, cell: object, good: str
 ) -> None:
