@@ -38,7 +38,7 @@ from batchrun.web.results import Fields, Names, pilot_results
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
 from batchrun.web.work import BEGIN_SECONDS
-from batchrun.workbook.layout import Audience
+from batchrun.workbook.form import Audience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
