@@ -2,8 +2,8 @@
 
 Run ``python docs/make_pictures.py`` with batchrun and its extra ``dev`` installed; it needs
 ``soffice`` and ``pdftoppm`` (Debian: ``apt-get install libreoffice-calc poppler-utils
-fonts-liberation``). The sandbox draws its results from the list, so the pictures of the workbook
-change only with the code.
+fonts-crosextra-carlito``; that font's letters are as wide as Calibri's). The sandbox draws its
+results from the list, so the pictures of the workbook change only with the code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich_batch import rich_batch
 import batchrun
 from batchrun.sandbox import SandboxSettings, running
 from batchrun.workbook.excel import write_excel
-from batchrun.workbook.layout import Audience, Shape
+from batchrun.workbook.form import Audience, Form
 
 DOCS = Path(__file__).parent
 LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
@@ -45,7 +45,7 @@ PAPERS = {"a4": 9, "letter": 1}
 PICTURES = {
     "workbook.png": ("Results", "A1:W12"),
     "workbook-overview.png": ("Overview", "A1:L46"),
-    "workbook-attention.png": ("Needs attention", "A1:G13"),
+    "workbook-attention.png": ("Needs attention", "A1:H12"),
     "workbook-insights.png": ("Insights", "A1:I22"),
     "workbook-columns.png": ("Columns", "A1:I36"),
 }
@@ -64,7 +64,7 @@ def main() -> None:
             print(DOCS / name)
         for rows, pictures in ((LARGE, LARGE_PICTURES), (SMALL, SMALL_PICTURES)):
             workbook = Path(folder) / f"{rows}.xlsx"
-            write_excel(rich_batch(rows), workbook, Shape(audience=Audience.PEOPLE))
+            write_excel(rich_batch(rows), workbook, Form(audience=Audience.PEOPLE))
             for name, (sheet, area) in pictures.items():
                 picture(workbook, sheet, area, DOCS / name)
                 print(DOCS / name)
@@ -101,7 +101,7 @@ def run(folder: Path) -> Path:
     workbook = folder / "salesforce_accounts.results.xlsx"
     with running(SandboxSettings(fail=0.12, seed=SEED, rate_per_minute=None), speed=SPEED) as url:
         settings = batchrun.load_settings(
-            api_key="sandbox", base_url=url, speed=SPEED, journal=str(folder / "journal.db")
+            api_key="sandbox", base_url=url, speed=SPEED, journal=str(folder / "sandbox.db")
         )
         batchrun.run(LIST, "Account Research", output=workbook, limit=56, settings=settings)
     return workbook

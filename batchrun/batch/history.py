@@ -299,11 +299,10 @@ def read_frame(
     source: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """As `results`, from the journal at a location."""
-    shape = (form or workbook.Form()).shape
     with existing_journal(location) as journal:
         summary = journal.resolve(batch_id)
         with journal.results(summary.batch_id) as found:
-            return workbook.to_frame(found, shape, source)
+            return workbook.to_frame(found, form, source)
 
 
 def read_details(

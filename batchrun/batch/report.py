@@ -72,7 +72,7 @@ def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
         form = Form.recalled(journal.form(batch_id))
         with journal.results(batch_id, of_jobs=jobs) as found:
             rows = tuple(found.rows)
-            layout = layout_of(found, form.shape)
+            layout = layout_of(found, form)
     flattened = (layout.flat(row.result) for row in rows)
     values = tuple(tuple(column.value(flat) for column in layout.results) for flat in flattened)
     return Pilot(rows, tuple(column.name for column in layout.results), values, left)

@@ -186,6 +186,8 @@ def detect_dialect(sample: str) -> Dialect:
 
 def _wrapped(records: Sequence[Sequence[str]]) -> Dialect | None:
     """How records are written that are one field each; ``None`` where they are no records."""
+    if any(len(record) != 1 for record in records):
+        return None
     inner = detect_dialect("\n".join(field for [field] in records))
     found: list[list[str]] = []
     with suppress(csv.Error):

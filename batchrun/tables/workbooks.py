@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from batchrun.tables.options import LoadOptions
     from batchrun.tables.sheets import Sheet, Traits
 
+OURS = "batchrun batch"
+"""The property of a workbook that batchrun wrote: its results are on the sheet Results."""
+
 EXACT_INTEGERS = 2**53
 """Below this every integer has its own double, and Excel holds each number as a double."""
 
@@ -41,8 +44,11 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         InputError: The workbook is damaged, has no such sheet, or the sheet holds no table.
     """
     with open_book(raw, file.name, options.limits) as book:
-        sheet, others = choose_sheet(book.sheets, options.sheet, book.filled, file.name)
-        hidden = [each for each in book.sheets if not each.visible and options.sheet is None]
+        wanted = options.sheet
+        if wanted is None and OURS in book.properties:
+            wanted = next((each.name for each in book.sheets if each.name == "Results"), None)
+        sheet, others = choose_sheet(book.sheets, wanted, book.filled, file.name)
+        hidden = [each for each in book.sheets if not each.visible and wanted is None]
         if not others and not hidden:
             return _read_sheet(book, sheet, file, options)
         seen = [_look(book, each, file, options) for each in (sheet, *others[:MOST_COMPARED])]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from batchrun.errors import UsageError
 from batchrun.events import Event, log_event
 from batchrun.workbook.flatten import flatten
-from batchrun.workbook.form import Crm, Form, UnknownColumn, unknown_columns
+from batchrun.workbook.form import Audience, Crm, Form
 from batchrun.workbook.frame import details_frame, to_frame, write_parquet
-from batchrun.workbook.layout import Audience
+from batchrun.workbook.layout import UnknownColumn, unknown_columns
 from batchrun.workbook.reasons import Commands
 from batchrun.workbook.target import (
     check_target,
@@ -128,11 +128,11 @@ def _write(
         case ".xlsx":
             return _write_workbook(results, path, target, form, commands)
         case ".csv" if form.crm is not None:
-            write_crm(results, path, form.shape, form.crm)
+            write_crm(results, path, form)
         case ".csv":
-            write_csv(results, path, form.shape, plain=form.csv_plain)
+            write_csv(results, path, form)
         case ".parquet":
-            write_parquet(results, path, form.shape)
+            write_parquet(results, path, form)
         case _:
             write_json_lines(results, path)
     return 0
@@ -151,9 +151,7 @@ def _write_workbook(  # noqa: PLR0917
 
     whole = _whole(target).name
     try:
-        return write_excel(
-            results, path, form.shape, whole_name=whole, commands=commands, split=split
-        )
+        return write_excel(results, path, form, whole_name=whole, commands=commands, split=split)
     except OSError:
         raise
     except Exception as error:  # a paid result doesn't depend on how it looks

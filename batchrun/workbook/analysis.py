@@ -222,6 +222,7 @@ def _column_of_reasons(
         column
         for column in columns
         if column.survey.kinds == {str} and column.moments is None and column.survey.spaced
+        if not str(column.survey.example).startswith(("{", "["))  # JSON: nobody reads it
     ]
     stem = set() if score is None else set(words_of(score.path[-1]))
     reasons = [column for column in texts if _REASONS & set(words_of(column.path[-1]))]

@@ -19,7 +19,8 @@ from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text
 from batchrun.workbook.changes import Comparison
 from batchrun.workbook.columns import name_of
 from batchrun.workbook.flatten import Flat, as_json
-from batchrun.workbook.layout import STATUS_COLUMNS, Audience, Shape, layout_of
+from batchrun.workbook.form import Form
+from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet
 from batchrun.workbook.reasons import SHEET, Commands
@@ -144,7 +145,7 @@ class _Slice(Generic[_Item]):
 def write_excel(  # noqa: PLR0915  # one sheet after the other
     results: BatchResults,
     path: Path,
-    shape: Shape | None = None,
+    form: Form | None = None,
     *,
     whole_name: str = "OUT.jsonl",
     limits: Limits = EXCEL,
@@ -156,7 +157,7 @@ def write_excel(  # noqa: PLR0915  # one sheet after the other
     Args:
         results: What to write.
         path: Where to.
-        shape: Which result columns, in which order, under which names, and for whom.
+        form: Which result columns, in which order, under which names, and for whom.
         whole_name: What a cell that can't hold its value says where the whole value is.
         limits: What a sheet can hold.
         commands: How this batch is continued; ``None`` for the usual way.
@@ -165,8 +166,8 @@ def write_excel(  # noqa: PLR0915  # one sheet after the other
     Returns:
         How many values are not whole in it.
     """
-    shape, commands = shape or Shape(), commands or Commands()
-    layout = layout_of(results, shape, limits, arranged=True)
+    form, commands = form or Form(), commands or Commands()
+    layout = layout_of(results, form, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
     summary = results.summary
     with Book(limits, fitter, footer=summary.source.name) as book:
@@ -184,17 +185,17 @@ def write_excel(  # noqa: PLR0915  # one sheet after the other
             with book.optional("the sheet Changes"):
                 comparison = Comparison(results, layout)
         compared = comparison is not None
-        sheet = ResultsSheet(book, results, layout, shape, formats, compared=compared)
+        sheet = ResultsSheet(book, results, layout, form, formats, compared=compared)
         attention = None
         if summary.counts[Outcome.COMPLETED] < summary.rows:
-            attention = AttentionSheet(book, results, layout, shape.audience, commands)
+            told = None if form.for_people else commands
+            attention = AttentionSheet(book, results, layout, told)
         changes = None
         if comparison is not None:
             changes = ChangesSheet(book, layout, comparison)
-        details = DetailSheets(book, layout, raw_text=shape.raw_text)
-        columns = ColumnsSheet(book, layout, sheet.columns, shape.audience)
-        operators = shape.audience is Audience.OPERATORS
-        run_details = RunDetailsSheet(book) if operators else None
+        details = DetailSheets(book, layout, raw_text=form.raw_text)
+        columns = ColumnsSheet(book, layout, sheet.columns, with_paths=not form.for_people)
+        run_details = None if form.for_people else RunDetailsSheet(book)
         analysis = Analysis(layout)
         marks = repeat(None) if comparison is None else comparison.marks()
         beside = zip(formats.of_rows(), marks, strict=False)
@@ -294,7 +295,7 @@ def write_list(
         outcomes: Which rows.
         limits: What a sheet can hold.
     """
-    layout = layout_of(results, Shape(columns=()), limits)
+    layout = layout_of(results, Form(columns=()), limits)
     fitter = Fitter(limits, "")
     formats = ListFormats.decoded(results.list_formats)
     columns = [

@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from batchrun.text import close_matches
-from batchrun.workbook.flatten import DEEPEST, dotted, flatten
-from batchrun.workbook.layout import (
-    AGAIN,
-    MORE,
-    STATUS_COLUMNS,
-    Audience,
-    Shape,
-    titles_by_name,
-)
+from batchrun.workbook.flatten import DEEPEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from batchrun.model import BatchResults, Outcome
-    from batchrun.workbook.flatten import Path as KeyPath
+    from batchrun.model import Outcome
+
+
+class Audience(StrEnum):
+    """Who a workbook is for."""
+
+    PEOPLE = "people"
+    """The people it is handed to: no execution IDs, times, key paths or commands."""
+    OPERATORS = "operators"
+    """The people who run batches: everything."""
 
 
 class Crm(StrEnum):
@@ -74,16 +72,14 @@ class Form:
     rows_per_file: int | None = None
 
     @property
-    def shape(self) -> Shape:
-        """Which result columns it asks for."""
-        columns = None if self.columns is None else tuple(self.columns)
-        return Shape(
-            columns,
-            dict(self.rename),
-            self.flat_depth or DEEPEST,
-            self.raw_text,
-            self.audience or Audience.OPERATORS,
-        )
+    def depth(self) -> int:
+        """The most keys in a dotted name."""
+        return self.flat_depth or DEEPEST
+
+    @property
+    def for_people(self) -> bool:
+        """Whether a workbook is for the people it is handed to, and not for operators."""
+        return self.audience is Audience.PEOPLE
 
     def over(self, kept: Form) -> Form:
         """This form; what it leaves open is as it was kept, but for the CRM and the times."""
@@ -118,57 +114,3 @@ _REMEMBERED = (
     "columns", "rename", "flat_depth", "csv_plain", "raw_text", "audience", "compare",
     "rows_per_file",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownColumn:
-    """A name in ``Form.columns`` or ``Form.rename`` that no result has.
-
-    Attributes:
-        name: As it was given.
-        close: The name that results have and that may be meant; ``""`` where none is like it.
-        of_list: Whether it is a column of the list, which are always there.
-    """
-
-    name: str
-    close: str
-    of_list: bool = False
-
-
-def unknown_columns(results: BatchResults, form: Form) -> tuple[UnknownColumn, ...]:
-    """The names asked for that no result has; none while there are no results.
-
-    Rows are read until each name has been met, or to the end.
-    """
-    asked = dict.fromkeys([*(form.columns or ()), *form.rename])
-    known: dict[str, None] = {}
-    paths: dict[KeyPath, None] = {}
-    for row in results.rows:
-        if not asked:
-            break
-        if row.result is None:
-            continue
-        flat = flatten(row.result, form.shape.flat_depth)
-        paths |= dict.fromkeys(flat.values)
-        names = map(dotted, flat.values)
-        if fresh := [name for name in names if name not in known]:
-            known |= dict.fromkeys(fresh)
-            asked = {name: None for name in asked if not _met(name, fresh)}
-    if not known:
-        return ()
-    titles = titles_by_name(paths, [*results.header, *STATUS_COLUMNS, AGAIN, MORE])
-    asked = {name: None for name in asked if name.casefold() not in titles}
-    return tuple(UnknownColumn(each, _close(each, known), each in results.header) for each in asked)
-
-
-def _met(asked: str, names: Collection[str]) -> bool:
-    return asked in names or any(fnmatchcase(name, asked) for name in names)
-
-
-def _close(name: str, known: Collection[str]) -> str:
-    if any(each.startswith(f"{name}.") for each in known):
-        return f"{name}.*"  # the name of an object: its values are columns
-    # A short name is often the end of the full one: `fit` for `outputs.fit_score`.
-    ends = [each for each in known if name.casefold() in each.rpartition(".")[2].casefold()]
-    close = close_matches(name, known, 1) or ends[:1]
-    return close[0] if close else ""

@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults, Cell
     from batchrun.workbook.columns import ColumnSurvey
-    from batchrun.workbook.layout import DetailTable, Layout, Shape
+    from batchrun.workbook.form import Form
+    from batchrun.workbook.layout import DetailTable, Layout
 
 _EXACT_IN_A_FLOAT = 2**53
 _LARGEST = 2**63 - 1
 
 
 def to_frame(
-    results: BatchResults, shape: Shape | None = None, source: pd.DataFrame | None = None
+    results: BatchResults, form: Form | None = None, source: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """The columns of the Results sheet as a DataFrame, one row an input row.
 
@@ -42,7 +43,7 @@ def to_frame(
 
     Args:
         results: The rows.
-        shape: Which result columns; ``None`` for all.
+        form: Which result columns; ``None`` for all.
         source: The DataFrame the batch was run with: its columns, dtypes and index are kept.
 
     Raises:
@@ -52,7 +53,7 @@ def to_frame(
 
     if source is not None:
         _check_same(results, source)
-    layout = layout_of(results, shape, UNLIMITED)
+    layout = layout_of(results, form, UNLIMITED)
     rows = [layout.values(row) for row in results.rows]
     own = len(layout.original)
     titles = unlike(layout.header)[own:]
@@ -196,13 +197,13 @@ def require_parquet() -> Any:
     return pyarrow
 
 
-def write_parquet(results: BatchResults, path: Path, shape: Shape | None = None) -> None:
+def write_parquet(results: BatchResults, path: Path, form: Form | None = None) -> None:
     """The columns of the Results sheet, streamed in groups of rows.
 
     A column whose values are of several types is text. Times of the status are in UTC.
     """
     pyarrow = require_parquet()
-    layout = layout_of(results, shape, UNLIMITED)
+    layout = layout_of(results, form, UNLIMITED)
     kinds = _kinds(layout)
     try:
         _write(pyarrow, results, path, layout, kinds)

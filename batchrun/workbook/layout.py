@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.model import Outcome
+from batchrun.text import close_matches
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.columns import (
     ColumnSurvey,
@@ -19,13 +19,14 @@ from batchrun.workbook.columns import (
     name_columns,
     owner_column,
 )
-from batchrun.workbook.flatten import DEEPEST, as_json, dotted, flatten
+from batchrun.workbook.flatten import as_json, dotted, flatten
+from batchrun.workbook.form import Form
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.reasons import Reasons
 from batchrun.workbook.titles import full_title, titles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import JSON, BatchResults, Cell, ResultRow, Role
     from batchrun.workbook.flatten import Flat, Path
@@ -43,34 +44,6 @@ AGAIN = "run again"
 """The head of the column in which anything asks for the row to be sent again."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
-
-
-class Audience(StrEnum):
-    """Who a workbook is for."""
-
-    PEOPLE = "people"
-    """The people it is handed to: no execution IDs, times, key paths or commands."""
-    OPERATORS = "operators"
-    """The people who run batches: everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How the user wants the result columns.
-
-    Attributes:
-        columns: Which, in this order, by dotted name; ``*`` stands for anything. ``None``: all.
-        rename: Dotted name → the title to show.
-        flat_depth: The most keys in a dotted name; what is deeper stays JSON text.
-        raw_text: Keep the markup of texts in Markdown.
-        audience: Who a workbook is for.
-    """
-
-    columns: tuple[str, ...] | None = None
-    rename: Mapping[str, str] = field(default_factory=dict)
-    flat_depth: int = DEEPEST
-    raw_text: bool = False
-    audience: Audience = Audience.OPERATORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +235,7 @@ class Layout:
 
 def layout_of(
     results: BatchResults,
-    shape: Shape | None = None,
+    form: Form | None = None,
     limits: Limits = EXCEL,
     *,
     arranged: bool = False,
@@ -271,11 +244,11 @@ def layout_of(
 
     Args:
         results: The rows.
-        shape: Which result columns; ``None`` for all.
+        form: Which result columns; ``None`` for all.
         limits: What fits.
         arranged: Whether columns that people rarely want come last, if nobody chose the columns.
     """
-    shape = shape or Shape()
+    form = form or Form()
     room = limits.columns - len(STATUS_COLUMNS) - 2  # "run again" and MORE, too
     own = len(results.header) if len(results.header) <= room else room - 1
     header = results.header
@@ -295,8 +268,8 @@ def layout_of(
         messages += bool(row.message)
         if row.result is not None:
             filled += 1
-            flat = flatten(row.result, shape.flat_depth)
-            _see(survey, flat, shape.flat_depth)
+            flat = flatten(row.result, form.depth)
+            _see(survey, flat, form.depth)
             for each in (row.company_id, row.contact_id):
                 if each is not None and each in flat.values.values():
                     repeats.update(path for path, value in flat.values.items() if value == each)
@@ -306,15 +279,15 @@ def layout_of(
         if row.outcome is not Outcome.COMPLETED:
             reasons.see(row)
     names = name_columns(results.header[:own])
-    asides = _asides(survey, repeats) if arranged and shape.columns is None else {}
-    columns = _chosen(survey, shape, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides)
+    asides = _asides(survey, repeats) if arranged and form.columns is None else {}
+    columns = _chosen(survey, form, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides)
     return Layout(
         original=header,
         own=own,
         original_surveys=originals[: len(header)],
         results=columns,
         tables=_tables(survey, (), columns, _leading(results, names), bool(names)),
-        overflow=survey.overflow and shape.columns is None,
+        overflow=survey.overflow and form.columns is None,
         lists_overflow=survey.lists_overflow,
         names=names,
         roles=results.roles,
@@ -322,7 +295,7 @@ def layout_of(
         lines_differ=lines_differ,
         undecided=undecided,
         seconds=tuple(sorted(seconds.items())),
-        flat_depth=shape.flat_depth,
+        flat_depth=form.depth,
         owner=owner_column(results.header[:own]),
         messages=messages,
         filled=filled,
@@ -356,20 +329,20 @@ def _see(survey: TableSurvey, flat: Flat, depth: int) -> None:
 
 
 def _chosen(
-    survey: TableSurvey, shape: Shape, taken: Sequence[str], asides: Mapping[Path, str]
+    survey: TableSurvey, form: Form, taken: Sequence[str], asides: Mapping[Path, str]
 ) -> tuple[ResultColumn, ...]:
     """The result columns the user wants, in the wanted order, under titles of their own."""
     by_name: dict[str, list[Path]] = {}
     for path in survey.order():
         by_name.setdefault(dotted(path), []).append(path)
     by_title = titles_by_name(survey.order(), taken)
-    if shape.columns is None:
+    if form.columns is None:
         paths = [path for paths in by_name.values() for path in paths]
         paths.sort(key=lambda path: path in asides)
     else:
-        paths = list(dict.fromkeys(_picked(shape.columns, by_name, by_title)))
-    rename = dict(shape.rename)
-    for name, title in shape.rename.items():
+        paths = list(dict.fromkeys(_picked(form.columns, by_name, by_title)))
+    rename = dict(form.rename)
+    for name, title in form.rename.items():
         if name not in by_name and name.casefold() in by_title:
             rename[dotted(by_title[name.casefold()])] = title
     return _titled(survey, paths, rename, taken, asides)
@@ -460,3 +433,57 @@ def naive(moment: Moment) -> Moment:
         return None
     moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return moment.replace(tzinfo=None)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownColumn:
+    """A name in ``Form.columns`` or ``Form.rename`` that no result has.
+
+    Attributes:
+        name: As it was given.
+        close: The name that results have and that may be meant; ``""`` where none is like it.
+        of_list: Whether it is a column of the list, which are always there.
+    """
+
+    name: str
+    close: str
+    of_list: bool = False
+
+
+def unknown_columns(results: BatchResults, form: Form) -> tuple[UnknownColumn, ...]:
+    """The names asked for that no result has; none while there are no results.
+
+    Rows are read until each name has been met, or to the end.
+    """
+    asked = dict.fromkeys([*(form.columns or ()), *form.rename])
+    known: dict[str, None] = {}
+    paths: dict[Path, None] = {}
+    for row in results.rows:
+        if not asked:
+            break
+        if row.result is None:
+            continue
+        flat = flatten(row.result, form.depth)
+        paths |= dict.fromkeys(flat.values)
+        names = map(dotted, flat.values)
+        if fresh := [name for name in names if name not in known]:
+            known |= dict.fromkeys(fresh)
+            asked = {name: None for name in asked if not _met(name, fresh)}
+    if not known:
+        return ()
+    titles = titles_by_name(paths, [*results.header, *STATUS_COLUMNS, AGAIN, MORE])
+    asked = {name: None for name in asked if name.casefold() not in titles}
+    return tuple(UnknownColumn(each, _close(each, known), each in results.header) for each in asked)
+
+
+def _met(asked: str, names: Collection[str]) -> bool:
+    return asked in names or any(fnmatchcase(name, asked) for name in names)
+
+
+def _close(name: str, known: Collection[str]) -> str:
+    if any(each.startswith(f"{name}.") for each in known):
+        return f"{name}.*"  # the name of an object: its values are columns
+    # A short name is often the end of the full one: `fit` for `outputs.fit_score`.
+    ends = [each for each in known if name.casefold() in each.rpartition(".")[2].casefold()]
+    close = close_matches(name, known, 1) or ends[:1]
+    return close[0] if close else ""

@@ -17,6 +17,7 @@ from batchrun.errors import InputError
 from batchrun.model import Outcome
 from batchrun.tables import LoadLimits
 from batchrun.tables.files import open_raw
+from batchrun.tables.workbooks import OURS
 from batchrun.workbook.layout import AGAIN, STATUS_COLUMNS
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ HEADER_ROWS = 50
 MOST_EXECUTIONS = 1_000
 """By as many the batch is looked for, where the file does not name it."""
 
-_BATCH = "batchrun batch"
 _AS_OF = "batchrun as of"
 
 
@@ -126,7 +126,7 @@ def sign(workbook: Workbook, signature: Signature) -> None:
     from openpyxl.packaging.custom import StringProperty  # slow to import
 
     properties: Any = workbook  # its stubs do not know of them
-    values = {_BATCH: signature.batch_id}
+    values = {OURS: signature.batch_id}
     if signature.as_of is not None:
         values[_AS_OF] = signature.as_of.isoformat()
     for name, value in values.items():
@@ -164,12 +164,12 @@ def signature_of(path: Path) -> Signature | None:
 
 
 def _signature(properties: Mapping[str, str]) -> Signature | None:
-    if not properties.get(_BATCH):
+    if not properties.get(OURS):
         return None
     try:
-        return Signature(properties[_BATCH], datetime.fromisoformat(properties[_AS_OF]))
+        return Signature(properties[OURS], datetime.fromisoformat(properties[_AS_OF]))
     except (KeyError, ValueError):
-        return Signature(properties[_BATCH])
+        return Signature(properties[OURS])
 
 
 def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> ResultsSheet | None:

@@ -18,7 +18,7 @@ from batchrun.text import plural
 from batchrun.workbook.changes import COLUMN
 from batchrun.workbook.columns import name_of, shown
 from batchrun.workbook.flatten import dotted
-from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, Audience, naive
+from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, naive
 from batchrun.workbook.reasons import SHEET, Commands, Reason, advice
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, BatchResults, Cell, ResultRow
     from batchrun.workbook.changes import Comparison
     from batchrun.workbook.flatten import Flat
-    from batchrun.workbook.layout import DetailTable, Layout, ResultColumn, Shape
+    from batchrun.workbook.form import Form
+    from batchrun.workbook.layout import DetailTable, Layout, ResultColumn
     from batchrun.workbook.sheets import Book
     from batchrun.workbook.source import ListFormats, RowFormats
 
@@ -49,7 +50,7 @@ class ResultsSheet:
         book: The workbook.
         results: The batch.
         layout: Its columns.
-        shape: For whom, and whether texts in Markdown keep their markup.
+        form: For whom, and whether texts in Markdown keep their markup.
         formats: How the list's cells are shown.
         compared: Whether a column says which rows have changed.
     """
@@ -59,16 +60,16 @@ class ResultsSheet:
         book: Book,
         results: BatchResults,
         layout: Layout,
-        shape: Shape,
+        form: Form,
         formats: ListFormats,
         *,
         compared: bool = False,
     ) -> None:
         self._layout, self._compared = layout, compared
-        self._for_people = shape.audience is Audience.PEOPLE
+        self._for_people = form.for_people
         own = list_columns(results, layout, formats)
         status = _status_columns(layout)
-        found = [result_column(each, raw=shape.raw_text) for each in layout.results]
+        found = [result_column(each, raw=form.raw_text) for each in layout.results]
         if layout.overflow:
             found.append(TableColumn(MORE, _TEXT_WIDTH))
         again = TableColumn(AGAIN, 11, ColumnKind.INPUT)
@@ -208,20 +209,13 @@ class AttentionSheet:
         book: The workbook.
         results: The batch.
         layout: Its columns.
-        audience: For whom.
-        commands: How this batch is continued.
+        commands: How this batch is continued; ``None`` for readers who don't run batchrun.
     """
 
     def __init__(
-        self,
-        book: Book,
-        results: BatchResults,
-        layout: Layout,
-        audience: Audience,
-        commands: Commands,
+        self, book: Book, results: BatchResults, layout: Layout, commands: Commands | None
     ) -> None:
-        self._results, self._layout = results, layout
-        self._commands = None if audience is Audience.PEOPLE else commands
+        self._results, self._layout, self._commands = results, layout, commands
         self._with_values = any(
             reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
         )
@@ -245,7 +239,9 @@ class AttentionSheet:
             TableColumn("outcome", 13, why),
             TableColumn("reason", 46, why),
             *([TableColumn("value", UUID_WIDTH, why, wrap=False)] if self._with_values else []),
-            TableColumn("what to do", 72, why, lines=MOST_LINES_OF_ADVICE),
+            TableColumn(
+                "what to do", 72 if commands is None else 92, why, lines=MOST_LINES_OF_ADVICE
+            ),
         ]
         outcome = [column.title for column in columns].index("outcome")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
@@ -481,14 +477,13 @@ class ColumnsSheet:
         book: The workbook.
         layout: The columns.
         shown: The columns of Results, in their order.
-        audience: For whom.
+        with_paths: Whether it says the key paths, for operators.
     """
 
     def __init__(
-        self, book: Book, layout: Layout, shown: Sequence[TableColumn], audience: Audience
+        self, book: Book, layout: Layout, shown: Sequence[TableColumn], *, with_paths: bool
     ) -> None:
-        self._layout, self._shown = layout, shown
-        self._with_paths = audience is Audience.OPERATORS
+        self._layout, self._shown, self._with_paths = layout, shown, with_paths
         result = ColumnKind.RESULT
         columns = [
             TableColumn("column", 9, ColumnKind.LIST),

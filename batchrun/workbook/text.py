@@ -15,7 +15,7 @@ from batchrun.model import Outcome
 from batchrun.text import as_displayed
 from batchrun.workbook.cells import UNLIMITED, unlike
 from batchrun.workbook.flatten import as_json
-from batchrun.workbook.form import Crm
+from batchrun.workbook.form import Crm, Form
 from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
 from batchrun.workbook.markdown import without_markup
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import JSON, BatchResults, Cell
-    from batchrun.workbook.layout import Layout, Shape
+    from batchrun.workbook.layout import Layout
 
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
@@ -47,31 +47,23 @@ _LINE_BREAKS = {sign: f"\\u{sign:04x}" for sign in (0x85, 0x2028, 0x2029)}
 """Where some programs break lines that JSON Lines does not."""
 
 
-def write_csv(
-    results: BatchResults, path: Path, shape: Shape | None = None, *, plain: bool = False
-) -> None:
+def write_csv(results: BatchResults, path: Path, form: Form | None = None) -> None:
     """The columns of the Results sheet as CSV.
 
     For people it is UTF-8 with BOM, which Excel needs to see, text that a spreadsheet would take
     for a formula has an apostrophe before it (OWASP, CSV injection), and Markdown has no markup.
-
-    Args:
-        results: What to write.
-        path: Where to.
-        shape: Which result columns, in which order, under which names.
-        plain: For machines: no BOM, no apostrophes, each text exactly as it is.
+    For machines it has no BOM and no apostrophes, and each text is exactly as it is.
     """
-    layout = layout_of(results, shape, UNLIMITED)
-    raw = plain or (shape is not None and shape.raw_text)
-    rows: Iterator[Sequence[Cell]] = map(
-        layout.values if raw else layout.readable_values, results.rows
-    )
+    form = form or Form()
+    layout = layout_of(results, form, UNLIMITED)
+    values_of = layout.values if form.csv_plain or form.raw_text else layout.readable_values
+    rows: Iterator[Sequence[Cell]] = map(values_of, results.rows)
     if formats := dict(results.summary.source.formats):
         rows = (
             [as_displayed(cell, formats.get(at, "")) for at, cell in enumerate(values)]
             for values in rows
         )
-    write_table(path, layout.header, rows, plain=plain)
+    write_table(path, layout.header, rows, plain=form.csv_plain)
 
 
 def write_table(
@@ -227,7 +219,7 @@ _TITLES = {
 }
 
 
-def write_crm(results: BatchResults, path: Path, shape: Shape | None, crm: Crm) -> None:
+def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     """Write completed rows for the CRM's import, each record once.
 
     Columns have the titles of the workbook: importers match them with the labels of fields.
@@ -238,12 +230,13 @@ def write_crm(results: BatchResults, path: Path, shape: Shape | None, crm: Crm) 
     Raises:
         OutputError: The list has no column with the CRM's record IDs.
     """
-    layout = layout_of(results, shape, UNLIMITED)
-    record = _record_column(results, layout, crm)
+    layout = layout_of(results, form, UNLIMITED)
+    assert form.crm is not None
+    record = _record_column(results, layout, form.crm)
     titles = [layout.original[record], *(column.title for column in layout.results)]
     header = [_escaped_for_crm(title) for title in titles]
-    raw = shape is not None and shape.raw_text
-    write_table(path, header, _rows(results, layout, record, raw=raw), plain=True)
+    rows = _rows(results, layout, record, raw=form.raw_text)
+    write_table(path, header, rows, plain=True)
 
 
 def _rows(

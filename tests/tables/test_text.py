@@ -98,6 +98,11 @@ def test_an_id_beside_a_delimiter_is_an_id(
     assert UUID in [str(cell).strip() for cell in cells(table)[0]]
 
 
+def test_quotes_around_the_first_line_alone_wrap_nothing(tmp_path: Path) -> None:
+    table = load_bytes(tmp_path, '"Name"\n"Acme, Inc"\nBay, Ltd; x|y\tz\n')
+    assert table.header[0] == "Name"
+
+
 @pytest.mark.parametrize("title", ["Tabelle 1", "Accounts\n\nof May", "Accounts; all"])
 @pytest.mark.parametrize("header", ["Kennung,Firma", "Firma,ID"])
 def test_a_title_does_not_hide_the_delimiter_of_two_columns(

@@ -6,7 +6,7 @@ import pytest
 
 from batchrun.workbook.cells import EXCEL, Limits
 from batchrun.workbook.excel import write_excel
-from batchrun.workbook.layout import Shape
+from batchrun.workbook.form import Form
 from tests.workbook.office import Held, Shelf
 from tests.workbook.ooxml import check_workbook
 
@@ -35,13 +35,13 @@ def written(shelf: Shelf) -> Callable[..., Path]:
 
     def write(
         results: BatchResults,
-        shape: Shape | None = None,
+        shape: Form | None = None,
         limits: Limits = EXCEL,
         *,
         printed: bool = True,
         commands: Commands | None = None,
     ) -> Path:
-        path = shelf.place(Held(results, shape or Shape(), limits, printed))
+        path = shelf.place(Held(results, shape or Form(), limits, printed))
         write_excel(results, path, shape, limits=limits, commands=commands)
         check_workbook(path)
         return path

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults
     from batchrun.workbook.cells import Limits
-    from batchrun.workbook.layout import Shape
+    from batchrun.workbook.form import Form
 
 # comma, quote, UTF-8, first line, …, not as shown but as held, …, every sheet a file of its own:
 # "Filter Options for the CSV Filter" in the LibreOffice help
@@ -29,7 +29,7 @@ class Held(NamedTuple):
     """What a workbook was written from, and whether it is to be printed too."""
 
     results: BatchResults
-    shape: Shape
+    shape: Form
     limits: Limits
     printed: bool
 

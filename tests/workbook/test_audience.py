@@ -13,7 +13,8 @@ from batchrun import tables, workbook
 from batchrun.journal import Journal
 from batchrun.model import Outcome
 from batchrun.workbook import Audience
-from batchrun.workbook.layout import AGAIN, Shape
+from batchrun.workbook.form import Form
+from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import read_results
 from tests.workbook.batches import batch, row, sheet, sheet_names, table
 from tests.workbook.test_lossless import complete, plan_of
@@ -31,7 +32,7 @@ ROWS = [
     *(row(number, None, Outcome.FAILED, message="no domain") for number in (1, 2)),
     *(row(3 + at, None, each, message="why") for at, each in enumerate(Outcome) if at > 1),
 ]
-PEOPLE = Shape(audience=Audience.PEOPLE)
+PEOPLE = Form(audience=Audience.PEOPLE)
 
 
 def test_people_see_no_ids_of_executions_no_moments_no_paths_and_no_commands(
@@ -59,7 +60,7 @@ def test_people_see_no_ids_of_executions_no_moments_no_paths_and_no_commands(
 def test_rows_can_be_marked_to_run_again_in_either(
     written: Write, tmp_path: Path, audience: Audience
 ) -> None:
-    path = written(batch(ROWS), Shape(audience=audience))
+    path = written(batch(ROWS), Form(audience=audience))
     opened = openpyxl.load_workbook(path)
     head = [cell.value for cell in opened["Results"][1]]
     opened["Results"].cell(2, head.index(AGAIN) + 1).value = "x"
@@ -78,7 +79,7 @@ def test_rows_can_be_marked_to_run_again_in_either(
 def test_a_workbook_of_results_is_read_as_a_list_by_its_results(
     written: Write, audience: Audience
 ) -> None:
-    again = tables.load(written(batch(ROWS), Shape(audience=audience)))
+    again = tables.load(written(batch(ROWS), Form(audience=audience)))
 
     assert again.source.sheet == "Results"
     assert [each.cells[:2] for each in again.rows()] == [each.row.cells for each in ROWS]

@@ -13,7 +13,6 @@ from batchrun import workbook
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
 from batchrun.workbook import Crm, Form
-from batchrun.workbook.layout import Shape
 from tests.workbook.batches import HEADER, STATUS, batch, batch_of, row, sheet, sheet_names
 
 if TYPE_CHECKING:
@@ -36,27 +35,27 @@ FIRST = len(HEADER) + len(STATUS)
     ("shape", "columns"),
     [
         (
-            Shape(),
+            Form(),
             ["Summary", "ID", "Score", "Est", "People"],
         ),
-        (Shape(columns=("outputs.score", "summary")), ["Score", "Summary"]),
-        (Shape(columns=("Score", "summary")), ["Score", "Summary"]),
+        (Form(columns=("outputs.score", "summary")), ["Score", "Summary"]),
+        (Form(columns=("Score", "summary")), ["Score", "Summary"]),
         (
-            Shape(columns=("outputs.*", "summary")),
+            Form(columns=("outputs.*", "summary")),
             ["ID", "Score", "Est", "Summary"],
         ),
-        (Shape(columns=("summary", "*", "summary")), [
+        (Form(columns=("summary", "*", "summary")), [
             "Summary", "ID", "Score", "Est", "People",
         ]),
-        (Shape(columns=("never.seen", "summary")), ["Seen", "Summary"]),
-        (Shape(columns=("summary",), rename={"summary": "Account Name"}), ["Account Name (2)"]),
-        (Shape(columns=("summary",), rename={"Summary": "Report"}), ["Report"]),
-        (Shape(columns=("outputs.deep",), flat_depth=2), ["Deep"]),
-        (Shape(flat_depth=1), ["Summary", "Outputs", "People"]),
+        (Form(columns=("never.seen", "summary")), ["Seen", "Summary"]),
+        (Form(columns=("summary",), rename={"summary": "Account Name"}), ["Account Name (2)"]),
+        (Form(columns=("summary",), rename={"Summary": "Report"}), ["Report"]),
+        (Form(columns=("outputs.deep",), flat_depth=2), ["Deep"]),
+        (Form(flat_depth=1), ["Summary", "Outputs", "People"]),
     ],
 )  # fmt: skip
 def test_the_columns_are_those_that_are_wanted(
-    written: Write, shape: Shape, columns: list[str]
+    written: Write, shape: Form, columns: list[str]
 ) -> None:
     path = written(batch_of(RESULT), shape)
 

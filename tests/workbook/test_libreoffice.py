@@ -11,7 +11,8 @@ import pytest
 
 from batchrun.model import JSON, Cell, Outcome
 from batchrun.workbook.cells import EXCEL, Fitter
-from batchrun.workbook.layout import AGAIN, MORE, Audience, layout_of
+from batchrun.workbook.form import Audience
+from batchrun.workbook.layout import AGAIN, MORE, layout_of
 from batchrun.workbook.sheets import short_address
 from tests.workbook.batches import batch, row
 from tests.workbook.office import ALL_SHEETS, TIMEOUT_SECONDS, convert, csv_cells

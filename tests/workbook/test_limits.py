@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, sheet_name
-from batchrun.workbook.layout import MORE, Shape
+from batchrun.workbook.form import Form
+from batchrun.workbook.layout import MORE
 from tests.workbook.batches import (
     HEADER,
     STATUS,
@@ -115,7 +116,7 @@ def test_values_at_the_limits_are_read_back_as_they_are(written: Write) -> None:
         "white and wide": " \N{NO-BREAK SPACE}",
     }
 
-    found = table(written(batch_of(values), Shape(rename={key: key for key in values})))[0]
+    found = table(written(batch_of(values), Form(rename={key: key for key in values})))[0]
 
     values |= {"long number": "1000000000000001", "no number": "nan"}
     assert {name: found[name] for name in values} == values

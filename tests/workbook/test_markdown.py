@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from batchrun import workbook
 from batchrun.workbook import Crm, Form, markdown
-from batchrun.workbook.layout import Shape
 from batchrun.workbook.markdown import (
     MOST_CHARACTERS,
     UnsureError,
@@ -271,7 +270,7 @@ def test_the_lists_own_cells_keep_their_signs(written: Write) -> None:
 
 
 def test_raw_text_keeps_the_markup(written: Write, tmp_path: Path) -> None:
-    assert table(written(batch_of({"a": SUMMARY}), Shape(raw_text=True)))[0]["A"] == SUMMARY
+    assert table(written(batch_of({"a": SUMMARY}), Form(raw_text=True)))[0]["A"] == SUMMARY
 
     path = workbook.write(batch_of({"a": SUMMARY}), tmp_path / "a.csv", Form(raw_text=True))
     assert SUMMARY.splitlines()[0] in path.read_text(encoding="utf-8-sig")

@@ -272,6 +272,13 @@ def test_the_overview_says_why_a_row_is_good_and_names_a_reason_whole(written: W
     assert reason in cells
 
 
+def test_the_overview_shows_no_json_as_the_reason(written: Write) -> None:
+    deep: JSON = {"a": {"b": {"c": {"d": {"e": {"f": {"g": "so it is"}}}}}}}
+    path = written(batch_of(*[{"score": at, "deep": deep} for at in range(3)]))
+
+    assert not any("{" in str(cell) for line in sheet(path, "Overview") for cell in line)
+
+
 def test_a_chart_of_one_bar_is_left_out(written: Write) -> None:
     with zipfile.ZipFile(written(batch_of({"a": "x"}, {"a": "y"}))) as archive:
         assert b"Rows by status" not in archive.read("xl/drawings/drawing1.xml")

@@ -13,7 +13,8 @@ from batchrun.errors import OutputError
 from batchrun.model import EarlierResults, Outcome
 from batchrun.workbook import Form, other_parts
 from batchrun.workbook.excel import MOST_ROWS, part_paths
-from batchrun.workbook.layout import AGAIN, Audience
+from batchrun.workbook.form import Audience
+from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import read_results
 from batchrun.workbook.source import ListFormats
 from tests.workbook.batches import BEGAN, batch, company, row, sheet, sheet_names, table

@@ -12,7 +12,7 @@ import pytest
 from batchrun.batch.export import commands_for
 from batchrun.model import BatchResults, Outcome, ResultRow, Role, Row
 from batchrun.settings.model import default_journal
-from batchrun.workbook.layout import Audience, Shape
+from batchrun.workbook.form import Audience, Form
 from batchrun.workbook.reasons import Commands, Reasons, advice
 from tests.workbook.batches import batch, company, row, sheet, table
 
@@ -213,7 +213,7 @@ def test_a_row_of_results_is_named_where_it_is_not_the_line_of_the_list(
         for at, line in enumerate(lines)
     ]
 
-    found = table(written(batch(rows), Shape(audience=audience)), "Needs attention")
+    found = table(written(batch(rows), Form(audience=audience)), "Needs attention")
 
     assert [(each["line"], each["row in Results"]) for each in found] == [(5, 2), (7, 3), (8, 4)]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrun.workbook.form import Crm
+from batchrun.workbook.form import Crm, Form
 from batchrun.workbook.text import escaped, write_crm, write_csv, write_json_lines
 from tests.workbook.batches import batch, batch_of, company, row, sheet
 
@@ -128,7 +128,7 @@ def test_a_file_for_a_crm_holds_no_formula_that_calls_and_all_else_as_it_is(
     tmp_path: Path, value: str, written: str
 ) -> None:
     results = batch([row(0, {"a": value}, cells=("1234567",))], ("Record ID",))
-    write_crm(results, tmp_path / "crm.csv", None, Crm.HUBSPOT)
+    write_crm(results, tmp_path / "crm.csv", Form(crm=Crm.HUBSPOT))
     with (tmp_path / "crm.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file))[1][1] == written
 
@@ -142,7 +142,7 @@ def test_a_csv_is_for_excel_unless_it_is_for_machines(tmp_path: Path) -> None:
     results = batch([row(0, {"a": "=1", "b": True, "c": None}, cells=(company(0), "Ü"))])
 
     write_csv(results, tmp_path / "people.csv")
-    write_csv(results, tmp_path / "machines.csv", plain=True)
+    write_csv(results, tmp_path / "machines.csv", Form(csv_plain=True))
 
     assert (tmp_path / "people.csv").read_bytes().startswith(b"\xef\xbb\xbfCompany ID,")
     assert (tmp_path / "machines.csv").read_bytes().startswith(b"Company ID,")
