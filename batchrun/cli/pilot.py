@@ -25,35 +25,6 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 5
 LINES_PER_FIELD = 4
 NAME_WIDTH = 18
-<<<<<<< HEAD
-=======
-TEXT_LENGTH = 40
-"""A field with texts longer than this on average is what a person wants to read."""
-
-_MARKUP = (
-    (re.compile(r"```\w*"), ""),
-    (re.compile(r"<[/a-zA-Z][^<>]*>"), " "),
-    (re.compile(r"!?\[([^\]]*)\]\([^)]*\)"), r"\1"),
-    (re.compile(r"^\s{0,3}(#{1,6}|>)\s+", re.MULTILINE), ""),
-    (re.compile(r"^\s*([-*_]\s*){3,}$", re.MULTILINE), ""),
-    (re.compile(r"^(\s*)[*+]\s+", re.MULTILINE), r"\1- "),
-    (re.compile(r"(\*\*|__|`|~~)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"(?<![\w*])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*])"), r"\2"),
-)
-_IDENTIFIER = re.compile(
-    r"[a-z]{2,8}_[a-z0-9]{3,}|\S*[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}\S*"
-    r"|\d{4}-\d\d-\d\d([T ][\d:.]+Z?)?|https?://\S+|[^\s@]+@\S+|(?=\S*\d)[a-z0-9]{15,18}",
-    re.IGNORECASE,
-)
-
-
-def without_markup(text: str) -> str:
-    """A text without Markdown and HTML tags; empty lines are left out."""
-    for pattern, plain in _MARKUP:
-        text = pattern.sub(plain, text)
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return "\n".join(filter(None, lines))
->>>>>>> main
 
 
 def pilot_lines(
