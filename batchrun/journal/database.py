@@ -102,7 +102,7 @@ def prepare(path: Path) -> None:
     """Make the journal's folder and file, never readable by others, not even for a moment.
 
     Raises:
-        JournalError: It would live on a network drive.
+        JournalError: It would live on a network drive, or is no file.
         OSError: It can't be made there.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -118,12 +118,21 @@ def prepare(path: Path) -> None:
             f"The journal {path} is a link to a file that does not exist.",
             "Connect the disk it is on, or name another with --journal or BATCHRUN_JOURNAL.",
         )
+    if path.exists() and not path.is_file():
+        raise JournalError(
+            f"The journal {path} is a {'folder' if path.is_dir() else 'device'}, not a file.",
+            "Name a file with --journal or BATCHRUN_JOURNAL.",
+        )
     # Never open one that is there: closing it would drop the locks that SQLite has on it in this
     # process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        path.chmod(0o600)
+
+def _close_to_others(path: Path) -> None:
+    """Take a journal's files, if others can read them, from everybody but their owner."""
+    for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        if os.name == "posix" and each.exists() and each.stat().st_mode & 0o077:
+            each.chmod(0o600)
 
 
 def network_filesystem(folder: Path) -> str | None:
@@ -269,7 +278,9 @@ def open_database(location: str) -> Engine:
             if on_server(engine):  # no other process makes or migrates tables meanwhile
                 connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
             bring_up_to_date(connection, shown(location))
-    except sqlite3.Error as error:
+        if not on_server(engine):  # not before: what is not a journal stays as it is
+            _close_to_others(Path(str(engine.url.database)))
+    except (sqlite3.Error, OSError) as error:
         engine.dispose()
         raise unusable(location, error) from error
     except JournalError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import sys
@@ -134,6 +135,34 @@ def test_the_same_list_is_found_again_at_the_same_service_only(journal: Journal)
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
 def test_nobody_else_can_read_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
+    with Journal(str(path)) as journal:
+        journal.create(plan_of(*IDS), URL)
+        modes = {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir() if each.is_file()}
+    assert modes == {0o600}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+@pytest.mark.parametrize("kind", ["folder", "device", "list"])
+def test_what_is_not_a_journal_is_refused_and_its_mode_stays(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "accounts.csv"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "device":
+            os.mkfifo(path)
+        case _:
+            path.write_text("Company ID\n", encoding="utf-8")
+    path.chmod(0o755)
+    with pytest.raises(JournalError, match=r"accounts\.csv"):
+        Journal(str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+def test_a_journal_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    Journal(str(path)).close()
+    path.chmod(0o644)
     with Journal(str(path)) as journal:
         journal.create(plan_of(*IDS), URL)
         modes = {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir() if each.is_file()}
