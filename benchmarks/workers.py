@@ -222,6 +222,7 @@ def settle(location: str, batch_id: str) -> None:
                 ended = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result={"a": 1})
                 await jobs.finish(job, ended, now)
 
+            print("ready", flush=True)
             sys.stdin.readline()
             while (claimed := await jobs.claim()) is not None:
                 pending = jobs.pending(limit=1_000, within=claimed)
@@ -253,7 +254,9 @@ def journal_alone(server: PostgresServer, processes: int, jobs: int) -> float:
                 )
                 for _ in range(processes)
             ]
-            time.sleep(5)  # all have started
+            for each in started:
+                assert each.stdout is not None
+                each.stdout.readline()
             began = time.perf_counter()
             for each in started:
                 assert each.stdin is not None
