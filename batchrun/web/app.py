@@ -150,7 +150,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
 
 
 class _Pages:
-    """The handler of each route."""
+    """The handlers of the routes."""
 
     def __init__(self, workspace: Workspace, session: Session) -> None:
         self._workspace = workspace
@@ -433,7 +433,7 @@ class _Pages:
         return await run_in_threadpool(self._begun, run, f"/lists/{saved.id}")
 
     def _begun(self, run: BatchRun, else_to: str) -> Response:
-        """Go to the batch's screen once it has started, or to ``else_to`` if it fails first."""
+        """Wait for the batch to start; redirect to its screen, or to ``else_to`` if it has not."""
         run.control.begun.wait(BEGIN_SECONDS)
         if run.batch_id is None:
             return RedirectResponse(else_to, 303)

@@ -41,7 +41,7 @@ SWITCH_SECONDS = 0.0005
 """Python's switch interval: how long a thread that plans or writes a long list runs before others.
 A request needs several dozen switches; with Python's default of 0.005 s it would wait for 0.3 s."""
 NO_FULL_COLLECTION = 1_000_000
-"""Middle-generation collections before a full one: so many that there is none."""
+"""Middle-generation collections before a full one: enough to prevent full ones."""
 LOOK_SECONDS = 0.2
 """Time between checks for Ctrl-C: Windows only notices it between two waits."""
 

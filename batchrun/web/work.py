@@ -144,7 +144,7 @@ class Checked:
 
     @classmethod
     def of(cls, plan: Plan) -> Checked:
-        """Extract what is kept of a plan."""
+        """Extract the parts of a plan to keep."""
         done = [job for job in plan.known.values() if job.outcome is batchrun.Outcome.COMPLETED]
         return cls(
             secrets.token_hex(8),
@@ -449,7 +449,7 @@ class Workspace:
         state.marked = Marked(secrets.token_hex(8), rerun)
 
     def run_marked(self, saved: SavedList, check_id: str) -> BatchRun:
-        """Send the marked rows of a workbook again, once per check that showed them.
+        """Send the marked rows of a workbook again; a repeated call returns the same run.
 
         Raises:
             UsageError: They are not the rows that were shown.
@@ -504,7 +504,7 @@ class Workspace:
     # batches
 
     def run(self, saved: SavedList, check_id: str, *, limit: int | None, again: bool) -> BatchRun:
-        """Run a list as its check showed it; each check starts only one run, even if repeated.
+        """Run a list as its check showed it; a repeated call returns the same run.
 
         Raises:
             UsageError: The list has changed since it was shown.
@@ -773,7 +773,7 @@ class Workspace:
 
 
 class _Kept(Generic[T]):
-    """A cache for a value that takes time to find, refreshed at most a fifth of the time."""
+    """A cache for a value that is slow to find: the longer that takes, the longer it is kept."""
 
     def __init__(self) -> None:
         self.value: T | None = None
