@@ -352,7 +352,7 @@ def open_standard_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, so this one
         if getattr(sys, name) is None:
             nothing = Path(os.devnull).open("w" if number else "r", encoding="utf-8")  # noqa: SIM115
             setattr(sys, name, nothing)
@@ -372,12 +372,12 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def plain(text: str) -> str:
-    """A text in ASCII: letters without their accents, three dots, else a question mark."""
+    """Return a text in ASCII: letters lose their accents; ``?`` replaces unknown characters."""
     return "".join(_letters(each) for each in text)
 
 
 def _letters(character: str) -> str:
-    if unicodedata.combining(character):  # an accent of its own, as a Mac spells file names
+    if unicodedata.combining(character):  # a separate accent, as in file names from a Mac
         return ""
     decomposed = unicodedata.normalize("NFKD", character)
     return "".join(each for each in decomposed if each.isascii()) or "?"

@@ -77,8 +77,8 @@ class Settings(BaseModel):
             (``BATCHRUN_MAX_IN_FLIGHT``).
         patience_seconds: How long to poll one execution before its rows are "timed out"
             (``BATCHRUN_PATIENCE_SECONDS``).
-        drain_seconds: How long an interrupted batch still collects what is in flight, in seconds
-            (``BATCHRUN_DRAIN_SECONDS``).
+        drain_seconds: How long an interrupted batch still collects results of running executions,
+            in seconds (``BATCHRUN_DRAIN_SECONDS``).
         longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
             code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).
         largest_file_mb: The largest list that is opened, in MB (``BATCHRUN_LARGEST_FILE_MB``).
