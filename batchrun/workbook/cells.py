@@ -87,7 +87,7 @@ class Fitter:
         self._whole_name = visible(whole_name, kept="")  # a cell can't contain control characters
 
     def fit(self, value: Cell) -> Cell:
-        """Return a value Excel can store: the same one, or text that may say it was shortened.
+        """Return a value Excel can store: the same one, or text, marked if it was shortened.
 
         Texts are escaped the way Excel does it.
         """

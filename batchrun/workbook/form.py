@@ -95,7 +95,7 @@ class Form:
         )
 
     def remembered(self) -> str:
-        """Return the options that a batch stores, as JSON: those not specific to one file."""
+        """Return the options that a batch stores, as JSON: those in ``_REMEMBERED``."""
         kept = {name: getattr(self, name) for name in _REMEMBERED}
         return json.dumps({**kept, "rename": dict(self.rename)}, ensure_ascii=False)
 

@@ -174,7 +174,7 @@ class Layout:
 
     @property
     def incomplete(self) -> int:
-        """How many of input, results, and lists don't have all their values in columns."""
+        """How many of input, results, and lists have values without a column of their own."""
         return self.overflow + self.lists_overflow + (self.own < len(self.original))
 
     def flat(self, result: JSON) -> Flat:
@@ -428,7 +428,7 @@ Moment: TypeAlias = datetime | None
 
 
 def naive(moment: Moment) -> Moment:
-    """Return a UTC time without its time zone: Excel has none, so the column's title says it."""
+    """Convert a time to UTC without a time zone: Excel has none, so the column's title says UTC."""
     if moment is None:
         return None
     moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)

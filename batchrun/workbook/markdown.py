@@ -133,9 +133,10 @@ class UnsureError(Exception):
 
 
 def simple_rich_text(text: str) -> RichText | None:  # noqa: C901, PLR0912  # one case a kind
-    """Do the same, several times as fast, for headings, flat lists, paragraphs, emphasis, links.
+    """Do the same as `rich_text`, several times as fast, for simple texts.
 
-    Most results contain nothing else, and a workbook has one in each row.
+    Those have only headings, flat lists, paragraphs, emphasis, and links. Most results are that
+    simple, and a workbook has one in each row.
 
     Raises:
         UnsureError: The text may contain anything else.
@@ -230,7 +231,7 @@ _HEADING = re.compile(r"\A#+ .*\n+(?=\S)")
 
 
 def without_heading(text: str) -> str:
-    """Do the same, and remove the heading at the start."""
+    """Return a Markdown text without its markup and without a heading at the start."""
     return without_markup(_HEADING.sub("", text))
 
 

@@ -19,7 +19,7 @@ SHEET = "Results"
 """The sheet with one row per row of the list."""
 
 MENDED = "run it with --reuse 30d"
-"""How to send a corrected list: as a new batch, which would otherwise pay for all rows again."""
+"""How to send a corrected list: as a new batch, it would otherwise pay for every row again."""
 
 MOST_KINDS = 1_000
 """Reasons to tell apart; further ones are counted together as "other reasons"."""

@@ -462,7 +462,7 @@ def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
 
 
 def pages_across(widths: Sequence[float], repeated: float) -> int:
-    """Return how many pages columns take side by side; the first repeat on each page."""
+    """Return how many pages columns take side by side, unsplit, with ``repeated`` on each page."""
     pages, room = 1, PAGE_WIDTH - repeated
     for width in widths:
         if width > room:

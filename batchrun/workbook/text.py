@@ -35,7 +35,7 @@ _SIGN = re.compile(
 """The start of a formula: ``=``, ``+``, ``-``, ``@``, and their Unicode equivalents (NFKC)."""
 
 _STRONG = frozenset("=@\u207c\u208c\ufe66\ufe6b\uff1d\uff20")
-"""Signs that start a formula before anything; ``+`` or ``-`` and a blank is a list: "- item"."""
+"""Signs that start a formula even before a blank; a later line "- item" is only a list item."""
 
 _BREAKS = frozenset(";\t\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 """Characters after which a spreadsheet may start a new cell: other delimiters and line breaks."""
@@ -112,7 +112,7 @@ def write_json_lines(results: BatchResults, path: Path) -> None:
 
 
 def escaped(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula, by adding apostrophes except to numbers.
+    """Add apostrophes to text that a spreadsheet would take for a formula; keep numbers unchanged.
 
     A spreadsheet ignores invisible characters before a formula, so they are skipped here: blanks,
     quotes, NUL and other controls, zero-width and bidirectional characters.
@@ -209,7 +209,7 @@ _RECORD_IDS = {
     Crm.SALESFORCE: re.compile(r"[A-Za-z0-9]{15}(?:[A-Z0-5]{3})?"),
     Crm.HUBSPOT: re.compile(r"\d{4,15}"),
 }
-"""Record IDs: 15 characters and an optional checksum of 3; a number."""
+"""Salesforce IDs have 15 characters and an optional checksum of 3; HubSpot IDs are numbers."""
 
 _NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
 

@@ -27,7 +27,7 @@ _SPELLINGS = {word.casefold(): word for word in _SPELLED.split()}
 _CAPITALS_INSIDE = [each for each in _SPELLED.split() if not each.isupper() or "2" in each]
 _CAPITALS_INSIDE = [each for each in _SPELLED.split() if not each.isupper() or "2" in each]
 _UNUSUAL = re.compile(rf"(?<![A-Z])({'|'.join(_CAPITALS_INSIDE)})(?![a-z])")
-"""Words among them that splitting ``camelCase`` would break."""
+"""Words in `_SPELLINGS` that splitting ``camelCase`` would break."""
 
 CURRENCIES = {
     "usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "chf": "CHF", "cad": "CA$", "aud": "A$",
