@@ -1,4 +1,4 @@
-"""Plan: what a batch would send, and what that costs. Pure."""
+"""Plan a batch: which jobs to send and what they cost. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What goes into the trigger body's ``parameters``.
+    """The values for the trigger body's ``parameters``.
 
     Attributes:
         constant: Sent with every row.
-        columns: Parameter name → position of the column its value comes from. An empty cell
-            leaves the parameter out; a column wins over a constant of the same name.
+        columns: Parameter name → position of the column that holds its values. If the cell is
+            empty, the parameter is omitted. A column overrides a constant of the same name.
     """
 
     constant: Mapping[str, JSON] = field(default_factory=dict)
@@ -47,15 +47,16 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """One row of the input and what is to be done about it.
+    """One input row and its job, or the reason why it has none.
 
     Attributes:
         row: The row.
-        job: Number of its job, ``None`` when it is invalid.
-        company_id: Canonical company id, if any.
-        contact_id: Canonical contact id, if any.
-        reason: Why it is invalid, the same for all rows of a kind; ``""`` when it is not.
-        shown: The values that make it invalid, as they can be shown; ``""`` when none does.
+        job: Number of its job; ``None`` if the row is invalid.
+        company_id: Canonical company ID, if any.
+        contact_id: Canonical contact ID, if any.
+        reason: Why the row is invalid, without its values so that rows can be grouped by reason;
+            ``""`` if it is valid.
+        shown: The values that make it invalid, ready for display; ``""`` if there are none.
     """
 
     row: Row
@@ -68,7 +69,7 @@ class PlannedRow:
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """What is sent for a row: a body, or nothing for a reason."""
+    """The trigger body of a row, or the reason why nothing is sent."""
 
     company_id: str | None
     contact_id: str | None
@@ -78,18 +79,18 @@ class _Decision:
 
 
 class _RowPlanner:
-    """Decides about one row at a time.
+    """Decides what to send for each row.
 
     Args:
-        workflow: What to trigger.
-        table: The list.
-        roles: Column position of each identifier.
+        workflow: The workflow to trigger.
+        table: The input list.
+        roles: Column position of each ID.
         parameters: Constant and per-row parameters.
-        lenient_ids: Whether what merely looks like a UUID is sent.
+        lenient_ids: Whether to also send IDs that are not valid UUIDs.
 
     Attributes:
-        columns: The columns that decide: of the IDs, then of the parameters.
-        roles: The roles, in the order of their columns.
+        columns: Positions of the columns to read: first the IDs, then the parameters.
+        roles: The roles of the ID columns, in the same order.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class _RowPlanner:
         self._body_end = _parameters_text(self._constant) + "}"
 
     def decide(self, line: int, values: Sequence[Cell]) -> _Decision:
-        """What is sent for a row, by its line and the cells of ``columns``."""
+        """Decide what to send for a row, given its line and its cells in ``columns``."""
         ids: list[str | None] = []
         problems: list[tuple[str, str]] = []
         if line in self._misaligned:
@@ -146,16 +147,16 @@ class _RowPlanner:
         return _Decision(company, contact, self._body(by_role, end))
 
     def without_contact(self, decision: _Decision) -> str:
-        """The body of a row without its contact."""
+        """Return the body of a row without its contact ID."""
         contact = f', "{Role.CONTACT.value}": "{decision.contact_id}"'
         return decision.body.replace(contact, "", 1)
 
     def row(self, row: Row) -> _Decision:
-        """What is sent for a row."""
+        """Decide what to send for a row."""
         return self.decide(row.line, [row.cells[at] for at in self.columns])
 
     def all(self, table: Table) -> Iterator[_Decision]:
-        """What is sent for each row; only the columns that decide are read."""
+        """Decide what to send for each row. Reads only ``columns``."""
         lines = table.lines.tolist() if self._misaligned else repeat(0)
         cells = zip(*(table.cells[at] for at in self.columns), strict=True)
         return map(self.decide, lines, cells)
@@ -163,7 +164,7 @@ class _RowPlanner:
     def _body(self, ids: Mapping[Role, str | None], end: str) -> str:
         sent = "".join(f', "{role.value}": "{value}"' for role, value in ids.items() if value)
         text = f"{self._body_start}{sent}{end}"
-        if _SURROGATE.search(text):  # half a character: no database or request takes it as it is
+        if _SURROGATE.search(text):  # UTF-8 can't encode it, so escape it for the database and HTTP
             return json.dumps(json.loads(text), allow_nan=False)
         return text
 
@@ -180,15 +181,15 @@ def _parameters_text(values: Mapping[str, JSON]) -> str:
 
 
 class PlannedRows(Sequence[PlannedRow]):
-    """The rows of a plan. Only their jobs are kept; the rest is planned again when it is read.
+    """The rows of a plan. To save memory, only job numbers are kept; rows are planned on access.
 
     Args:
-        table: The input.
-        planner: Decides about each row.
-        jobs: Number of each row's job; -1 where it is invalid.
+        table: The input list.
+        planner: Decides what to send for each row.
+        jobs: Job number of each row; -1 for an invalid row.
 
     Attributes:
-        fingerprint: Of the plan, once it was computed.
+        fingerprint: The plan's fingerprint; ``""`` until it is computed.
     """
 
     def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
@@ -205,7 +206,7 @@ class PlannedRows(Sequence[PlannedRow]):
     @overload
     def __getitem__(self, place: slice) -> Sequence[PlannedRow]: ...
     def __getitem__(self, place: int | slice) -> PlannedRow | Sequence[PlannedRow]:
-        """A row, or several."""
+        """Return one row, or several for a slice."""
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(len(self)))]
         row = self._table.row(place)
@@ -215,7 +216,7 @@ class PlannedRows(Sequence[PlannedRow]):
         return (row for row, _ in self.with_bodies())
 
     def with_bodies(self) -> Iterator[tuple[PlannedRow, str]]:
-        """Each row and the trigger body of its job; ``""`` where it is invalid."""
+        """Yield each row with its trigger body; the body of an invalid row is ``""``."""
         for row, job in zip(self._table.rows(), self.jobs, strict=True):
             decision = self._planner.row(row)
             yield _planned(row, int(job), decision), decision.body
@@ -227,7 +228,7 @@ class PlannedRows(Sequence[PlannedRow]):
 
 
 class _SomeRows(Sequence[PlannedRow]):
-    """Some rows of a plan, each planned when it is read."""
+    """A selection of a plan's rows, planned on access."""
 
     def __init__(self, rows: PlannedRows, places: npt.NDArray[np.int64]) -> None:
         self._rows, self._places = rows, places
@@ -240,19 +241,19 @@ class _SomeRows(Sequence[PlannedRow]):
     @overload
     def __getitem__(self, at: slice) -> Sequence[PlannedRow]: ...
     def __getitem__(self, at: int | slice) -> PlannedRow | Sequence[PlannedRow]:
-        """A row, or several."""
+        """Return one row, or several for a slice."""
         if isinstance(at, slice):
             return _SomeRows(self._rows, self._places[at])
         return self._rows[int(self._places[at])]
 
 
 class Bodies(Sequence[str]):
-    """The distinct trigger bodies of a plan, as JSON text; each is made when it is read.
+    """The distinct trigger bodies of a plan as JSON text, made on access.
 
     Args:
-        table: The input.
-        planner: Decides about each row.
-        rows: The first row of each job.
+        table: The input list.
+        planner: Decides what to send for each row.
+        rows: Position of the first row of each job.
     """
 
     def __init__(self, table: Table, planner: _RowPlanner, rows: npt.NDArray[np.int32]) -> None:
@@ -268,7 +269,7 @@ class Bodies(Sequence[str]):
     @overload
     def __getitem__(self, job: slice) -> Sequence[str]: ...
     def __getitem__(self, job: int | slice) -> str | Sequence[str]:
-        """A job's body, or several."""
+        """Return the body of a job, or several for a slice."""
         if isinstance(job, slice):
             return [self[each] for each in range(*job.indices(len(self)))]
         return self._planner.row(self._table.row(int(self._rows[job]))).body
@@ -293,20 +294,20 @@ class Plan:
     """A table turned into jobs.
 
     Attributes:
-        workflow: What is triggered.
-        table: The input.
-        roles: Which column holds which identifier.
-        parameters: What is sent beside the identifiers.
-        rows: One entry a row, in input order.
+        workflow: The workflow to trigger.
+        table: The input list.
+        roles: Column position of each ID.
+        parameters: Values to send in addition to the IDs.
+        rows: One entry per row, in input order.
         bodies: The distinct trigger bodies as JSON text; a job's number is its position.
-        rates: What the estimate of requests and time is based on.
-        lenient_ids: Whether what merely looks like a UUID is sent.
-        credits: The credits left; ``None`` where nobody asked for them.
-        known: Number of a job → what became of the same trigger body in an earlier batch.
-        reused: The jobs whose earlier result is taken: nothing is sent for them.
+        rates: The rates that the estimate of requests and time is based on.
+        lenient_ids: Whether to also send IDs that are not valid UUIDs.
+        credits: The credits left; ``None`` if they were not requested.
+        known: Job number → the outcome of the same trigger body in an earlier batch.
+        reused: Numbers of the jobs that reuse an earlier result; nothing is sent for them.
         earlier: The newest batch of the same list, workflow and parameters; set by `check`.
-        companies: Without its contacts: how many jobs it would have, and the numbers of
-            companies and contacts; ``None`` for a list of one kind of IDs.
+        companies: Number of jobs if contact IDs were not sent, number of companies, number of
+            contacts; ``None`` if the list has only one kind of ID.
     """
 
     workflow: Workflow
@@ -325,30 +326,29 @@ class Plan:
 
     @property
     def to_trigger(self) -> int:
-        """How many of its jobs are sent."""
+        """Number of jobs to send."""
         return len(self.bodies) - len(self.reused)
 
     @property
     def first_body(self) -> str | None:
-        """The first trigger body that is sent, ``None`` when none is."""
+        """The first trigger body to send; ``None`` if there is none."""
         numbered = enumerate(self.bodies)
         return next((body for number, body in numbered if number not in self.reused), None)
 
     @property
     def estimate(self) -> Estimate:
-        """Requests and time of all its jobs that are sent."""
+        """Estimated requests and time for the jobs to send."""
         return self.rates.of(self.to_trigger)
 
     def knowing(
         self, known: Mapping[int, KnownJob], now: datetime, reuse: timedelta | None
     ) -> Plan:
-        """The same plan with what earlier batches made of its jobs.
+        """Return this plan with the results of earlier batches.
 
         Args:
-            known: Number of a job → what became of its trigger body.
-            now: The time, aware.
-            reuse: How old a result may be to be taken instead of sending the job; ``None`` for
-                none at all.
+            known: Job number → the outcome of its trigger body in an earlier batch.
+            now: The current time, timezone-aware.
+            reuse: Maximum age of a result to reuse; ``None`` to reuse nothing.
         """
         reused = frozenset(
             number
@@ -366,7 +366,7 @@ class Plan:
         return self.rows.invalid
 
     def invalid_by_reason(self) -> list[tuple[str, list[PlannedRow]]]:
-        """The rows that can't be sent by the reason why, the most frequent reason first."""
+        """Group the rows that can't be sent by reason, most frequent first."""
         groups: dict[str, list[PlannedRow]] = {}
         for row in self.invalid:
             groups.setdefault(row.reason, []).append(row)
@@ -378,10 +378,11 @@ class Plan:
         return int(np.count_nonzero(self.rows.jobs >= 0)) - len(self.bodies)
 
     def require_jobs(self) -> None:
-        """Refuse a list with nothing to send.
+        """Raise an error if there is nothing to send.
 
         Raises:
-            InputError: No row has an ID that can be sent; it says which IDs they have.
+            InputError: No row has an ID that can be sent. The message says what the ID columns
+                hold.
         """
         if len(self.bodies):
             return
@@ -395,7 +396,7 @@ class Plan:
         )
 
     def hints(self) -> list[str]:
-        """What may save money or points to a mistake."""
+        """Return hints that may save money or reveal a mistake."""
         if not len(self.bodies):
             return [GET_IDS]
         object_, where = _object_of(self.workflow)
@@ -408,7 +409,7 @@ class Plan:
         return [f"The workflow's {where} speaks of {words}"]
 
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
-        """How many jobs the companies alone would be, where that is less."""
+        """Return a hint if sending companies only would need fewer jobs."""
         jobs, companies, contacts = self.companies or (0, 0, 0)
         if not contacts or jobs >= len(self.bodies):
             return []
@@ -422,9 +423,9 @@ class Plan:
         return [hint]
 
     def id_lines(self) -> list[str]:
-        """What each column holds that is, or might have been, the one with the IDs, in words.
+        """Describe the contents of each ID column and of each column that might be one.
 
-        Every cell of those columns is looked at.
+        Reads every cell of those columns.
         """
         found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
         swapped = swap_notice(self.table, self.roles)
@@ -450,14 +451,14 @@ class Plan:
         ]
 
     def fingerprint(self) -> str:
-        """Same rows, workflow and parameters: same fingerprint."""
+        """Return a hash that is equal for equal rows, workflow and parameters."""
         if self.rows.fingerprint:
             return self.rows.fingerprint
         digest = hashlib.sha256(self.workflow.id.encode())
         digest.update(json.dumps(dict(self.parameters.constant), sort_keys=True).encode())
         digest.update(repr(sorted(self.parameters.columns.items())).encode())
         digest.update(repr((self.table.header, sorted(self.roles.items()))).encode())
-        if self.lenient_ids:  # the same rows, but other jobs
+        if self.lenient_ids:  # gives different jobs for the same rows
             digest.update(b"lenient")
         for row in self.table.rows():
             digest.update(repr(row).encode("utf-8", "surrogatepass"))
@@ -474,18 +475,18 @@ def make_plan(
     *,
     lenient_ids: bool = False,
 ) -> Plan:
-    """Turn each row into a job or an invalid row; rows with the same body share one job.
+    """Plan a job for each valid row; rows with the same body share one job.
 
     Args:
         table: The input list.
-        workflow: What to trigger.
-        roles: Column position of each identifier; at least one.
+        workflow: The workflow to trigger.
+        roles: Column position of each ID; at least one.
         parameters: Constant and per-row parameters.
         rates: The quota and the run time, for the estimate.
-        lenient_ids: Whether what merely looks like a UUID is sent.
+        lenient_ids: Whether to also send IDs that are not valid UUIDs.
     """
     planner = _RowPlanner(workflow, table, roles, parameters, lenient_ids=lenient_ids)
-    digests = bytearray()  # of the bodies, which would take most of a large list's memory
+    digests = bytearray()  # the bodies themselves would take too much memory for a large list
     valid = bytearray()
     both = set(roles) == set(Role)
     alone, companies, contacts = array("q"), array("q"), array("q")
@@ -520,10 +521,14 @@ def make_plan(
 
 
 def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-    """For each row the first one with the same digest; -1 where it is not valid.
+    """Return, for each row, the position of the first row with the same digest; -1 if invalid.
 
-    The digests are compared in parts, by one of their bytes: to sort all at once takes several
-    times their memory.
+    The digests are split by their first byte and sorted in parts, because sorting all of them at
+    once takes several times their memory.
+
+    Args:
+        digests: The digests of all rows, ``_DIGEST_BYTES`` each.
+        valid: Whether each row is valid, shape (rows,).
     """
     halves = np.frombuffer(digests, dtype=np.uint64).reshape(-1, 2)
     byte = np.frombuffer(digests, dtype=np.uint8)[::_DIGEST_BYTES]
@@ -533,7 +538,7 @@ def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDAr
         places = np.flatnonzero(valid & (byte % parts == part)).astype(np.int32)
         if not len(places):
             continue
-        order = np.lexsort((halves[places, 1], halves[places, 0]))  # keeps the order of equal ones
+        order = np.lexsort((halves[places, 1], halves[places, 0]))  # stable: the first row wins
         placed = places[order]
         new = np.ones(len(placed), dtype=np.bool_)
         new[1:] = (halves[placed[1:]] != halves[placed[:-1]]).any(axis=1)
@@ -542,7 +547,7 @@ def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDAr
 
 
 class BodyIndex:
-    """Finds the number of a trigger body, without holding the bodies.
+    """Looks up the job number of a trigger body. Keeps hashes, not the bodies.
 
     Args:
         bodies: The distinct trigger bodies of a plan.
@@ -555,7 +560,7 @@ class BodyIndex:
         self._hashes = hashes[self._order]
 
     def number(self, body: str) -> int | None:
-        """The number of a body; ``None`` for one that the plan does not have."""
+        """Return the job number of a body; ``None`` if it is not in the plan."""
         at = int(np.searchsorted(self._hashes, hash(body)))
         while at < len(self._hashes) and self._hashes[at] == hash(body):
             number = int(self._order[at])
@@ -566,7 +571,7 @@ class BodyIndex:
 
 
 _DIGEST_BYTES = 16
-"""Two of ten million bodies have the same digest once in 10^24 lists."""
+"""16 bytes: in a list of ten million bodies, the chance of a collision is about 1 in 10^24."""
 
 _NOUNS = {Role.COMPANY: "companies", Role.CONTACT: "contacts"}
 _OBJECTS = {
@@ -580,7 +585,10 @@ _OBJECTS = {
 
 
 def _object_of(workflow: Workflow) -> tuple[Role | None, str]:
-    """What a workflow works on by its name, else by its description, and which of them says it."""
+    """Return what a workflow works on, and whether its name or its description says so.
+
+    The name is checked first. The role is ``None`` if the text mentions both kinds or neither.
+    """
     for where, text in (("name", workflow.name), ("description", workflow.description)):
         found = [role for role, pattern in _OBJECTS.items() if pattern.search(text)]
         if found:
@@ -592,7 +600,7 @@ _ROLE_WORDS = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
 
 
 def _json_value(cell: Cell) -> JSON:
-    """A cell as JSON: dates and times in ISO 8601, durations in seconds, the rest as it is."""
+    """Convert a cell to JSON: dates and times to ISO 8601, durations to seconds."""
     match cell:
         case datetime() | date() | time():
             return cell.isoformat()

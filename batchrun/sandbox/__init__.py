@@ -1,16 +1,16 @@
-"""The sandbox: an imitation of the PG:AI service, to try and test without a key or costs.
+"""The sandbox: a local imitation of the PG:AI service. It needs no key and costs nothing.
 
 ::
 
-    model.py      what the service would answer; pure: every method is given the virtual time
-    ├── body.py       reading a trigger's body as strictly as the service might
-    ├── quota.py      the key's windows of a minute and a day
-    └── results.py    run times, failures and results, drawn from the seed and the body
-    app.py        the model over HTTP (Starlette), and the virtual clock
-    server.py     the app on a socket: `serve` for people, `running` for programs
-    demo_list.py  an invented CRM export to run against it
+    model.py      the service's answers; pure: every method takes the virtual time
+    ├── body.py       strict parsing of a trigger's body
+    ├── quota.py      a key's quota per minute and per day
+    └── results.py    run times, failures and results, derived from the seed and the body
+    app.py        HTTP endpoints for the model (Starlette), and the virtual clock
+    server.py     HTTP server: `serve` blocks until Ctrl-C, `running` is a context manager
+    demo_list.py  a fictional CRM export to run against it
 
-The contract is in ``openapi.yaml`` beside this file.
+The API contract is in ``openapi.yaml`` in this directory.
 """
 
 from batchrun.sandbox.app import SandboxClock, create_app

@@ -1,8 +1,9 @@
-"""The sandbox's model over HTTP.
+"""The sandbox's HTTP endpoints.
 
-Beside the contract's paths under ``/v1`` there are two for people and tests. They need no key,
-count against no quota, and are not in the contract: ``GET /sandbox/report`` returns the counts
-(`SandboxService.report`), ``GET /sandbox/openapi.yaml`` returns the contract itself.
+Two paths are not part of the API contract; they need no key and use no quota:
+
+- ``GET /sandbox/report`` returns the request counts (`SandboxService.report`).
+- ``GET /sandbox/openapi.yaml`` returns the contract.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 Clock: TypeAlias = Callable[[], float]
-"""Tells the virtual time, in Unix seconds."""
+"""Returns the virtual time, in Unix seconds."""
 
 
 USUAL_PATH = "/v1"
 
 
 class SandboxClock:
-    """Virtual time: begins as the real time and passes ``speed`` times as fast.
+    """Virtual time that runs ``speed`` times as fast as real time.
 
     Args:
-        speed: Virtual seconds in a real second, above 0.
-        origin: Virtual time at the beginning, Unix seconds; the real time if not given.
-        monotonic: Real seconds from any beginning.
+        speed: Virtual seconds per real second, above 0.
+        origin: Virtual time at the start, Unix seconds; defaults to the real time.
+        monotonic: Returns real seconds since an arbitrary point.
     """
 
     def __init__(
@@ -55,16 +56,16 @@ class SandboxClock:
         self._began = monotonic()
 
     def __call__(self) -> float:
-        """The virtual time now, in Unix seconds."""
+        """Return the current virtual time, in Unix seconds."""
         return self.origin + (self._monotonic() - self._began) * self.speed
 
 
 def create_app(service: SandboxService, clock: Clock, path: str = USUAL_PATH) -> Starlette:
-    """Serve a sandbox over ASGI.
+    """Create the sandbox's ASGI app.
 
     Args:
-        service: The model that answers.
-        clock: Tells the virtual time, which the ``Date`` header of every answer shows.
+        service: The model that answers the requests.
+        clock: Returns the virtual time; it is also sent in the ``Date`` header.
         path: Path of the base URL.
     """
     endpoints = _Endpoints(service, clock)
@@ -99,7 +100,7 @@ class _Endpoints:
         try:
             body = await request.body()
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody is left to read it
+            return Response(status_code=400)  # required by Starlette, but the client is gone
         content_type = request.headers.get("content-type", "")
         return self._respond(
             self._service.trigger(_key(request), body, self._clock(), content_type)
@@ -128,7 +129,7 @@ class _Endpoints:
         return self._respond(Answer(500, {"error": "internal error"}))
 
     def _respond(self, answer: Answer) -> Response:
-        # ASCII: a lone surrogate in a user's parameters has no UTF-8, but it has an escape.
+        # ASCII output: UTF-8 can't encode a lone surrogate in a user's parameters.
         return Response(
             json.dumps(answer.body, allow_nan=False),
             status_code=answer.status,

@@ -1,4 +1,4 @@
-"""Read a trigger's body as strictly as the service might: what we get wrong must show here."""
+"""Parse a trigger's body as strictly as the service might, to catch our own mistakes in tests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FIELDS = frozenset({"workflow_id", "company_id", "contact_id", "parameters"})
 
 
 class RefusedError(Exception):
-    """The request can't be served.
+    """The service rejects the request.
 
     Args:
-        status: HTTP status of the answer.
-        text: Text of its ``error``.
+        status: HTTP status of the response.
+        text: Text for ``error`` in the response.
     """
 
     def __init__(self, status: int, text: str) -> None:
@@ -29,17 +29,17 @@ class RefusedError(Exception):
 
 
 def read_trigger(content: bytes, content_type: str) -> dict[str, JSON]:
-    """Read and check a trigger's body.
+    """Parse and validate a trigger's body.
 
     Args:
-        content: The body as it came.
+        content: The raw body.
         content_type: The request's ``Content-Type``.
 
     Returns:
-        The body; ``workflow_id`` is a non-empty string, all else as the contract has it.
+        The body. It follows the contract, and ``workflow_id`` is a non-empty string.
 
     Raises:
-        RefusedError: With status 400, in the service's words.
+        RefusedError: The body is invalid (status 400).
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise RefusedError(400, "Content-Type must be application/json")

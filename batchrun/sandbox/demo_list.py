@@ -1,4 +1,4 @@
-"""An invented CRM export for `batchrun demo`: mostly clean, as real ones are."""
+"""A fictional CRM export for `batchrun demo`: mostly clean, with a duplicate and a damaged ID."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DEMO_HEADER = ("Company ID", "Company name", "Domain", "Owner", "ARR", "Postal code")
 """Column names of the demo list."""
 
-_DAMAGED_ID = "0015g00000XyZabAAB"  # a Salesforce ID where the company's UUID should stand
+_DAMAGED_ID = "0015g00000XyZabAAB"  # a Salesforce ID instead of the company's UUID
 _FIRST_WORDS = ("Alpenglow", "Bluefin", "Cobalt", "Driftwood", "Ember", "Fjord", "Granite", "Höhe")
 _SECOND_WORDS = ("Logistics", "Robotics", "Foods", "Energy", "Health", "Studios", "Systems")
 _ENDINGS = ("Inc.", "GmbH", "Ltd", "S.A.")
@@ -22,9 +22,9 @@ _OWNERS = ("Amélie Roux", "Ben Carter", "Chiara Rossi", "Dana Novák")
 
 
 def demo_rows(count: int = 40, seed: int = 0) -> Iterator[tuple[str, ...]]:
-    """Yield the demo list's rows, in the columns of `DEMO_HEADER`.
+    """Yield the demo list's rows; the columns are `DEMO_HEADER`.
 
-    One row repeats the first row's company under another owner; one has an ID that is no UUID.
+    One row repeats the first row's company with another owner, and one has an invalid ID.
 
     Args:
         count: Number of rows, at least 3.
@@ -45,14 +45,14 @@ def demo_rows(count: int = 40, seed: int = 0) -> Iterator[tuple[str, ...]]:
 
 
 def write_demo_list(path: Path, count: int = 40, seed: int = 0) -> None:
-    """Write the demo list as CSV in UTF-8; an existing file is replaced.
+    """Write the demo list as UTF-8 CSV. Replaces an existing file.
 
     Args:
-        path: Where to write it.
+        path: The file to write.
         count: Number of rows below the header, at least 3.
         seed: The same seed gives the same list.
     """
-    path.unlink(missing_ok=True)  # it may be a link, or a pipe that nobody reads
+    path.unlink(missing_ok=True)  # don't write through a link, or block on a pipe without a reader
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(DEMO_HEADER)

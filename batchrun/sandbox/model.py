@@ -1,9 +1,8 @@
-"""The service imitated, as a pure model: no clock, no socket, no global randomness.
+"""A pure model of the service: no clock, no socket, no global randomness.
 
-Every method is given ``now``, the virtual time in Unix seconds, which never goes back between
-calls. Each answers as the service would, in this order: 401 for an unknown key, 429 for a spent
-quota, 403 for a missing scope, then what the request itself deserves. Whatever gets past the
-quota counts against it; a 401 and a 429 do not.
+Methods take ``now``, the virtual time in Unix seconds; it must never decrease between calls.
+Checks run in this order: 401 for an unknown key, 429 for a spent quota, 403 for a missing scope,
+then the request itself. Every request uses quota, except those answered with 401 or 429.
 """
 
 from __future__ import annotations
@@ -39,16 +38,16 @@ WORKFLOWS = (
     Workflow("wf_account_plan", "Account Plan", "Draft a plan for winning one company."),
     Workflow("wf_legacy_scoring", "Legacy Scoring", "Replaced by Account Research.", "inactive"),
 )
-"""The workflows the sandbox has."""
+"""The sandbox's workflows."""
 
 CREDITS_A_TRIGGER = 1
-"""An invented price: what the service takes for a trigger is not said."""
+"""An assumption: the service does not document the price of a trigger."""
 
 _WORKFLOW_CREATED_AT = "2025-06-02T09:00:00.000Z"
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """A permission of an API key."""
 
     READ = "workflows:read"
     EXECUTE = "workflows:execute"
@@ -60,31 +59,32 @@ DEFAULT_KEYS: Mapping[str, frozenset[Scope]] = {
     "sandbox-read": frozenset({Scope.READ}),
     "sandbox-execute": frozenset({Scope.EXECUTE}),
 }
-"""The keys the sandbox knows, and what each may do."""
+"""The keys that the sandbox accepts, with their scopes."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """How the imitated service behaves.
+    """How the sandbox behaves.
 
     Attributes:
-        rate_per_minute: Requests a minute for each key; ``None`` for no quota at all, the day's
-            included, and no X-RateLimit headers.
-        daily: Requests a day for each key; ``None`` for no such limit.
-        slots: Executions that run at once, the others queue in order; ``None`` for all.
+        rate_per_minute: Requests per minute for each key; ``None`` for no quota at all, neither
+            per minute nor per day, and no X-RateLimit headers.
+        daily: Requests per day for each key; ``None`` for no daily limit.
+        slots: Number of executions that run at the same time; others queue in order. ``None``
+            for no limit.
         fail: Share of bodies whose execution fails, 0 to 1.
-        seed: Drawn from it and the body: run time, failure and result.
-        run_times: How run times are spread; the next three are for ``lognormal``.
+        seed: Random seed. With the body, it determines run time, failure and result.
+        run_times: Distribution of run times; the next three attributes are for ``lognormal``.
         run_median_seconds: Median of the log-normal run time, in virtual seconds.
         run_sigma: Standard deviation of the run time's logarithm.
         run_cap_seconds: The longest run time, in virtual seconds.
-        retry_after: Whether a 429 carries ``Retry-After``, which the service does not document.
-        results: Whether a completed execution has its result; drawing it takes most of the time.
-        credits: The credits at the beginning; each accepted trigger takes one, down to none.
-        knows_earlier: Whether executions that an earlier sandbox accepted are completed, and not
-            answered with 404.
-        keys: The keys it knows, and the scopes of each.
-        silent_quota: Whether no answer carries X-RateLimit headers, though the quota holds.
+        retry_after: Whether a 429 has a ``Retry-After`` header; the service documents none.
+        results: Whether completed executions have results. Generating them takes most of the time.
+        credits: Credits at the start. Each accepted trigger uses one, until none are left.
+        knows_earlier: Whether executions of an earlier sandbox are reported as completed instead
+            of 404.
+        keys: The accepted keys, with their scopes.
+        silent_quota: Whether to omit X-RateLimit headers but still enforce the quota.
     """
 
     rate_per_minute: int | None = 60
@@ -117,7 +117,7 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: status, JSON body and the headers beyond the usual."""
+    """An HTTP response: status, JSON body and extra headers."""
 
     status: int
     body: JSON
@@ -126,7 +126,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LoggedTrigger:
-    """A trigger the sandbox accepted: when (Unix seconds, virtual), as what, and its body."""
+    """An accepted trigger: virtual time (Unix seconds), execution ID and body."""
 
     at: float
     execution_id: str
@@ -150,13 +150,13 @@ class _Execution:
 
 
 class SandboxService:
-    """The service, its executions and what it has been asked.
+    """The service, its executions and a log of accepted triggers.
 
     Args:
         settings: How it behaves.
-        started_at: When it began, Unix seconds (virtual); makes execution IDs differ from those
-            of an earlier sandbox.
-        draw_run_seconds: Draws a run time in seconds; ``None`` for what the settings say.
+        started_at: Virtual start time, Unix seconds. It is part of execution IDs, so they differ
+            from those of an earlier sandbox.
+        draw_run_seconds: Draws a run time in seconds; ``None`` to use the settings.
     """
 
     def __init__(
@@ -198,9 +198,9 @@ class SandboxService:
         """Answer ``POST /v1/workflows/trigger``.
 
         Args:
-            key: The ``x-api-key`` header, ``None`` without one.
-            body: The request's body as it came.
-            now: Unix seconds (virtual).
+            key: The ``x-api-key`` header; ``None`` if there is none.
+            body: The raw request body.
+            now: Virtual time, Unix seconds.
             content_type: The ``Content-Type`` header.
         """
         return self._answer(
@@ -225,14 +225,14 @@ class SandboxService:
         return self._answer("credits", key, Scope.SETTINGS, now, lambda: answer)
 
     def health(self) -> Answer:
-        """Answer ``GET /v1/health``: no key, no quota."""
+        """Answer ``GET /v1/health``. Needs no key and uses no quota."""
         return Answer(200, {"status": "ok"})
 
     def report(self, now: float) -> dict[str, JSON]:
-        """What the sandbox has seen, for tests; no part of the contract.
+        """Return counts of requests, triggers and executions, for tests. Not part of the contract.
 
-        ``requests`` is the sum of ``lists``, ``trigger_requests``, ``polls``, ``credits`` (each
-        counted against a quota), ``refused`` (429) and ``unauthorized`` (401).
+        ``requests`` is the sum of ``lists``, ``trigger_requests``, ``polls``, ``credits`` (all
+        of these use quota), ``refused`` (429) and ``unauthorized`` (401).
         """
         triggered = Counter(canonical(trigger.body) for trigger in self.log)
         firsts = {canonical(trigger.body): dict(trigger.body) for trigger in reversed(self.log)}
@@ -303,8 +303,8 @@ class SandboxService:
             fail=settings.fail,
             draw_run_seconds=self._draw_run_seconds,
         )
-        # First come, first served: the next execution gets the slot that is free first, so its
-        # start is known as soon as it is triggered.
+        # First come, first served: each execution gets the slot that frees up first, so its
+        # start time is known when it is triggered.
         free_at = self._slots_free_at
         queued = settings.slots is not None and len(free_at) >= settings.slots
         starts_at = max(trigger.at, free_at[0]) if queued else trigger.at
@@ -339,7 +339,7 @@ class SandboxService:
         return Answer(200, body)
 
     def _of_earlier(self, execution_id: str) -> _Execution | None:
-        """An execution that an earlier sandbox accepted, as far as this one can know it."""
+        """Make up a completed execution for an ID of an earlier sandbox; `_new_id` explains how."""
         if not self.settings.knows_earlier:
             return None
         last = execution_id[-1]
@@ -349,7 +349,7 @@ class SandboxService:
         return _Execution(trigger, workflow, self._started_at, self._started_at, None)
 
     def _new_id(self, workflow: Workflow) -> str:
-        """A new ID; its last digit says which workflow it is of, for a later sandbox."""
+        """Return a new ID. Its last digit encodes the workflow, for later sandboxes."""
         name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"
         digits = hashlib.sha256(name.encode()).hexdigest()[:15]
         return f"exec_{digits}{WORKFLOWS.index(workflow)}"

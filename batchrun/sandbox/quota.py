@@ -1,7 +1,7 @@
-"""The quota of one key: fixed windows of a minute and of a day.
+"""The quota of one key: fixed windows of one minute and one day.
 
-The service's documentation does not say when its windows begin. The sandbox's minute begins at
-multiples of 60 seconds of Unix time, its day at 00:00 UTC.
+The service does not document when its windows start. In the sandbox, minutes start at multiples
+of 60 s of Unix time, and days at 00:00 UTC.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class _Window:
 
 
 class KeyQuota:
-    """What a key may still ask for.
+    """The remaining quota of a key.
 
     Args:
-        per_minute: Requests in a minute.
-        per_day: Requests in a day; ``None`` for as many as the minutes give.
+        per_minute: Requests per minute.
+        per_day: Requests per day; ``None`` for no daily limit.
     """
 
     def __init__(self, per_minute: int, per_day: int | None) -> None:
@@ -47,7 +47,7 @@ class KeyQuota:
         self._day = None if per_day is None else _Window(DAY_SECONDS, per_day)
 
     def take(self, now: float) -> bool:
-        """Count one request at ``now`` (Unix seconds), unless a window is spent."""
+        """Count one request at ``now`` (Unix seconds); return false if a window is spent."""
         windows = [self._minute] if self._day is None else [self._minute, self._day]
         for window in windows:
             window.move_to(now)
@@ -58,7 +58,7 @@ class KeyQuota:
         return True
 
     def headers(self) -> dict[str, str]:
-        """The X-RateLimit headers as of the last `take`."""
+        """Return the X-RateLimit headers as of the last `take`."""
         window = self._described()
         return {
             "X-RateLimit-Limit": str(window.limit),
@@ -67,11 +67,11 @@ class KeyQuota:
         }
 
     def seconds_to_reset(self, now: float) -> int:
-        """Whole seconds from ``now`` until the window that the headers describe is over."""
+        """Return whole seconds from ``now`` until the window in the headers ends; at least 1."""
         return max(1, math.ceil(self._described().reset - now))
 
     def _described(self) -> _Window:
-        """The window the headers describe: the minute's, or the day's once the day is spent."""
+        """Return the window for the headers: the minute, or the day once its quota is spent."""
         if self._day is not None and self._day.remaining == 0:
             return self._day
         return self._minute

@@ -1,4 +1,4 @@
-"""What an execution comes to: drawn from the seed and the body, so order changes nothing."""
+"""Run times, failures and results. They depend only on seed and body, not on request order."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _FIRST_DAY = date(2025, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """How an execution will go.
+    """The run time and outcome of an execution.
 
     Attributes:
-        run_seconds: How long it runs once started, in seconds.
-        error: Why it fails; ``None`` when it completes.
+        run_seconds: Run time after the start, in seconds.
+        error: Why it fails; ``None`` if it completes.
     """
 
     run_seconds: float
@@ -51,12 +51,12 @@ class Fate:
 
 
 def canonical(body: Mapping[str, JSON]) -> str:
-    """Spell a body so that equal bodies are equal strings."""
+    """Serialize a body so that equal bodies give equal strings."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
 class RunTimeKind(StrEnum):
-    """How run times are spread."""
+    """A distribution of run times."""
 
     LOGNORMAL = "lognormal"
     BIMODAL = "bimodal"
@@ -67,14 +67,14 @@ class RunTimeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunTimeSpread:
-    """The spread of run times, in seconds.
+    """A distribution of run times with its parameters.
 
     Attributes:
-        kind: Log-normal by the figures below; ``bimodal``: 40 % cached answers in about 4 s, the
-            others in about 85 s; ``uniform``: 5 to 120 s; ``short``: 1 to 4 s; ``none``: 0 s.
+        kind: ``lognormal``: see the attributes below; ``bimodal``: 40 % about 4 s (cached), the
+            others about 85 s; ``uniform``: 5 to 120 s; ``short``: 1 to 4 s; ``none``: 0 s.
         median_seconds: Median of the log-normal run time.
         sigma: Standard deviation of the run time's logarithm.
-        cap_seconds: The longest run time.
+        cap_seconds: The longest log-normal run time.
     """
 
     kind: RunTimeKind
@@ -83,7 +83,7 @@ class RunTimeSpread:
     cap_seconds: float
 
     def draw(self, random: Random) -> float:
-        """One run time."""
+        """Draw a run time in seconds."""
         match self.kind:
             case RunTimeKind.LOGNORMAL:
                 drawn = self.median_seconds * math.exp(random.gauss(0, self.sigma))
@@ -104,13 +104,13 @@ class RunTimeSpread:
 def draw_fate(
     body: str, *, seed: int, fail: float, draw_run_seconds: Callable[[Random], float]
 ) -> Fate:
-    """Draw how the execution of a body goes.
+    """Draw the run time and outcome for a body.
 
     Args:
         body: The canonical body.
         seed: The sandbox's seed.
         fail: Share of bodies that fail, 0 to 1.
-        draw_run_seconds: Draws how long an execution runs.
+        draw_run_seconds: Draws a run time in seconds.
     """
     random = _random(seed, "fate", body)
     run_seconds = draw_run_seconds(random)
@@ -119,11 +119,11 @@ def draw_fate(
 
 
 def draw_result(workflow: str, body: Mapping[str, JSON], *, seed: int) -> dict[str, JSON]:
-    """Draw the result of a completed execution: nested, uneven and not all ASCII, as real ones.
+    """Draw the result of a completed execution: nested, irregular and with non-ASCII text.
 
     Args:
         workflow: The workflow's name.
-        body: The trigger's body; its two IDs come back in the result.
+        body: The trigger's body; its two IDs are repeated in the result.
         seed: The sandbox's seed.
     """
     random = _random(seed, "result", canonical(body))

@@ -1,4 +1,4 @@
-"""The sandbox on a socket: `serve` blocks for people, `running` lives beside a program."""
+"""Run the sandbox as an HTTP server: `serve` blocks, `running` uses a background thread."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def serve(
     """Serve a sandbox until Ctrl-C.
 
     Args:
-        settings: How it behaves; as the service's standard plan if not given.
+        settings: How it behaves; defaults to the service's standard plan.
         host: Address to listen on.
-        port: TCP port; 0 for any that is free.
-        speed: Virtual seconds in a real second.
-        on_ready: Called with the base URL once requests are answered.
+        port: TCP port; 0 for any free port.
+        speed: Virtual seconds per real second.
+        on_ready: Called with the base URL once the server accepts requests.
 
     Raises:
-        UsageError: The address can't be listened on.
+        UsageError: The sandbox can't listen on this address.
     """
     with closing(_listen(host, port)) as listener:
         url = _base_url(listener)
@@ -59,13 +59,14 @@ def running(
     port: int = 0,
     path: str = USUAL_PATH,
 ) -> Iterator[str]:
-    """Run a sandbox in a thread on this machine, while the block lasts.
+    """Run a sandbox on localhost in a thread until the block ends.
 
     Args:
-        settings: How it behaves; as the service's standard plan if not given.
-        speed: Virtual seconds in a real second.
-        port: TCP port; 0 for any that is free.
-        path: Path of the base URL; ``PRACTICE_PATH`` is the same service on any port.
+        settings: How it behaves; defaults to the service's standard plan.
+        speed: Virtual seconds per real second.
+        port: TCP port; 0 for any free port.
+        path: Path of the base URL. With ``PRACTICE_PATH``, the journal treats sandboxes on
+            different ports as one service.
 
     Yields:
         The base URL, such as ``http://127.0.0.1:49152/v1``.
@@ -76,9 +77,9 @@ def running(
 
 @contextmanager
 def practice(speed: float) -> Iterator[str]:
-    """Run the sandbox of ``--sandbox`` and of the page's practice mode while the block lasts.
+    """Run the sandbox for ``--sandbox`` and for the page's practice mode until the block ends.
 
-    It knows the executions of earlier ones, so practice batches go on like real ones.
+    It knows the executions of earlier sandboxes, so practice batches can continue like real ones.
     """
     with running(SandboxSettings(knows_earlier=True), speed, path=PRACTICE_PATH) as url:
         yield url
@@ -88,7 +89,7 @@ def practice(speed: float) -> Iterator[str]:
 def running_app(
     app: ASGIApp, port: int = 0, *, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
 ) -> Iterator[str]:
-    """As `running`, for an app of one's own; ``http`` may replace uvicorn's protocol."""
+    """Run any ASGI app, like `running`; ``http`` replaces uvicorn's protocol class."""
     up_or_dead = threading.Event()
     with (
         closing(_listen(_LOOPBACK, port)) as listener,
@@ -107,7 +108,7 @@ def running_app(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which calls back when it accepts requests."""
+    """A uvicorn server that calls a function when it accepts requests."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -145,11 +146,11 @@ def _server(
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio sets TCP_NODELAY only where it is: without it each
-    # answer waits 40 ms for the client's delayed acknowledgement.
+    # Pass the protocol: asyncio sets TCP_NODELAY only if the socket has one. Without it, each
+    # response waits 40 ms for the client's delayed ACK.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":  # elsewhere it would let two servers share the port
+        if os.name == "posix":  # on Windows it would let two servers share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen()

@@ -1,4 +1,4 @@
-"""The service's API: one client, answers as types, errors by what may be done next."""
+"""The service's API: one client, and one answer type for each thing the caller can do next."""
 
 from batchrun.service.answers import (
     Accepted,

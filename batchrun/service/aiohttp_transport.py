@@ -1,9 +1,9 @@
-"""Requests by aiohttp, with the extra `fast`.
+"""Sends requests with aiohttp (the extra `fast`).
 
-httpx takes several times as long for a request, most of it in its connection pool;
-docs/benchmarks.md has the figures. httpx-aiohttp is not used: it reports a server that hung up as a
-connection that was never made, and a trigger would be sent, and paid for, twice. Here only what
-aiohttp raises while it connects counts as not sent; everything else leaves a request in doubt.
+httpx takes several times as long per request, mostly in its connection pool; docs/benchmarks.md has
+the figures. httpx-aiohttp is not an option: it reports a connection that the server dropped as one
+that was never made, so a trigger would be sent, and paid for, twice. Here, only errors that aiohttp
+raises while connecting count as not sent. After any other error the request is in doubt.
 """
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 _LOOP_PASSES = 4
-"""The event loop notices that a connection was closed, or that more bytes arrived on it, when it
-polls its sockets: one pass to see it, three with TLS to act on it. A trigger sent on it would be in
-doubt. (httpx looks at the socket itself.)"""
+"""Passes of the event loop before a request is sent, so that a dead connection is not reused.
+
+The loop notices that a pooled connection was closed, or received more bytes, when it polls its
+sockets: one pass to see it, three with TLS to act on it. A trigger sent on such a connection would
+be in doubt. (httpx checks the socket itself.)"""
 
 
 class AiohttpTransport:
-    """Sends each request once and directly: no proxy, no cookies, no redirects.
+    """Sends each request once and directly: no proxy, cookies, or redirects.
 
     Args:
         headers: Sent with each request.
-        context: Which certificates to trust.
-        timeout_seconds: Of each single step, in seconds.
-        max_connections: The most connections at once.
+        context: The TLS context, with the trusted certificates.
+        timeout_seconds: Timeout of each single step, in seconds.
+        max_connections: Maximum number of connections.
         keepalive_seconds: How long an idle connection is kept.
     """
 
@@ -87,28 +89,28 @@ class AiohttpTransport:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        """A session; it belongs to the running loop."""
+        """Open a session, which belongs to the running event loop."""
         return aiohttp.ClientSession(
             headers=self._headers,
             connector=_Connector(
                 limit=self.requests_at_once,
                 keepalive_timeout=self._keepalive_seconds,
                 ssl=self._context,
-                resolver=aiohttp.ThreadedResolver(),  # the system's, as everywhere
+                resolver=aiohttp.ThreadedResolver(),  # the system's resolver, as httpx uses
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self._timeout,
-            auto_decompress=False,  # done within limits by `exchange`
+            auto_decompress=False,  # `exchange` does it, with size limits
             trust_env=False,
             middlewares=[_send_once],
         )
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Uses no connection again on which bytes have arrived since the last answer.
+    """Never reuses a connection that has received bytes since its last answer.
 
-    They would be taken for the answer to the next request. aiohttp checks that when a connection
-    goes back to the pool, not when it leaves it.
+    Those bytes would be taken for the answer to the next request. aiohttp checks for them when a
+    connection goes back to the pool, but not when it is taken out again.
     """
 
     async def connect(
@@ -117,7 +119,7 @@ class _Connector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's own signature
     ) -> Connection:
-        """A clean connection, new or used."""
+        """Return a clean connection, new or reused."""
         while True:
             connection = await super().connect(req, traces, timeout)
             if connection.protocol is None or not connection.protocol.should_close:
@@ -151,7 +153,7 @@ class _AiohttpAnswer:
 async def _send_once(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from repeating a GET whose connection broke: it only repeats its own errors."""
+    """Keep aiohttp from repeating a GET whose connection broke: it only retries its own errors."""
     try:
         return await send(request)
     except (aiohttp.ClientError, OSError) as error:
@@ -159,7 +161,7 @@ async def _send_once(
 
 
 def _as_httpx_error(error: Exception) -> httpx.TransportError:
-    """The same error as httpx would raise; one after the first byte sent is a read error."""
+    """Convert to the httpx error; anything after the first byte was sent is a read error."""
     match error:
         case aiohttp.ConnectionTimeoutError():
             return httpx.ConnectTimeout(str(error))

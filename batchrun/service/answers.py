@@ -1,7 +1,7 @@
-"""What the service can answer: one type for each thing that the caller may do next.
+"""The service's answers: one type for each thing that the caller can do next.
 
-An answer is parsed once, in this package. Callers match on these types and compare no status,
-header or text.
+This package parses each answer once. Callers match on these types and never compare a status, a
+header, or text.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QuotaReading:
-    """The key's quota according to an answer's headers; ``None`` where they say nothing usable.
+    """The key's quota from an answer's headers; ``None`` for anything missing or unusable.
 
     Attributes:
-        limit: Requests the window allows.
+        limit: Requests allowed per window.
         remaining: Requests left in the window.
         reset_seconds: Seconds from the answer until the next window begins.
-        retry_after_seconds: Seconds from the answer before which no request is welcome.
+        retry_after_seconds: Seconds from the answer to wait before the next request.
     """
 
     limit: int | None = None
@@ -37,8 +37,8 @@ class WorkflowList:
     """Workflows of the key's organization: one page, or all of them.
 
     Attributes:
-        workflows: As listed, in the service's order.
-        quota: The quota according to the headers.
+        workflows: The workflows, in the service's order.
+        quota: The quota from the headers.
         more: Whether another page will be requested.
     """
 
@@ -49,12 +49,12 @@ class WorkflowList:
 
 @dataclass(frozen=True, slots=True)
 class Credits:
-    """The credits that the key's organization has left, where the key may read them.
+    """The credits left to the key's organization, if the key may read them.
 
     Attributes:
-        remaining: Credits by name; ``None`` where they could not be read.
+        remaining: Credits by name; ``None`` if they could not be read.
         refused: Whether the key may not read them.
-        quota: The quota according to the headers.
+        quota: The quota from the headers.
     """
 
     remaining: Mapping[str, float] | None = None
@@ -64,15 +64,15 @@ class Credits:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a single request for the workflows says about the service and the key.
+    """What a single request for the workflows shows about the service and the key.
 
     Attributes:
-        status: The HTTP status; ``None`` where no answer came.
-        reason: Why it is no list of workflows, in plain words; ``""`` when it is one.
-        workflows: How many the key sees.
-        quota: The quota according to the headers.
-        dated: When the service says it answered, in Unix seconds.
-        seconds: How long it took, in seconds.
+        status: The HTTP status; ``None`` if there was no answer.
+        reason: Why the answer is not a list of workflows, in plain words; ``""`` if it is one.
+        workflows: Number of workflows the key can see.
+        quota: The quota from the headers.
+        dated: The answer's ``Date``, in Unix seconds.
+        seconds: Duration of the request, in seconds.
     """
 
     status: int | None
@@ -85,7 +85,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The service took the trigger: an execution exists."""
+    """The service accepted the trigger: an execution exists."""
 
     execution: Execution
     quota: QuotaReading | None = None
@@ -109,12 +109,12 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The service refused this trigger: nothing ran, and sending it again changes nothing.
+    """The service refused this trigger: nothing ran, and a retry would be refused too.
 
     Attributes:
         status: The HTTP status, such as 400.
-        reason: Why, in the service's own words where it has any.
-        quota: The quota according to the headers.
+        reason: Why, in the service's own words if it gives any.
+        quota: The quota from the headers.
     """
 
     status: int
@@ -124,12 +124,12 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class KeyRefused:
-    """The service refuses the key (401), or what the key asks for (403).
+    """The service refuses the key (401), or the key lacks permission (403).
 
     Attributes:
         status: 401 or 403.
-        reason: Why, in the service's own words where it has any.
-        quota: The quota according to the headers.
+        reason: Why, in the service's own words if it gives any.
+        quota: The quota from the headers.
     """
 
     status: int
@@ -155,12 +155,12 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """No usable answer to a poll this time; it is safe to ask again.
+    """No usable answer to a poll this time; polling again is safe.
 
     Attributes:
-        reason: Why.
-        quota: The quota according to the headers.
-        from_service: Whether the service itself answered, so it can be reached.
+        reason: Why there is no usable answer.
+        quota: The quota from the headers.
+        from_service: Whether the service itself answered, which shows that it can be reached.
     """
 
     reason: str
@@ -177,7 +177,7 @@ class Unknown:
 
 
 TriggerAnswer: TypeAlias = Accepted | NotSent | Throttled | Rejected | KeyRefused | Doubtful
-"""What can happen to a trigger."""
+"""The possible outcomes of a trigger."""
 
 PollAnswer: TypeAlias = Polled | Unclear | Throttled | Unknown | KeyRefused
-"""What can happen to a poll."""
+"""The possible outcomes of a poll."""

@@ -1,24 +1,24 @@
-"""Which class of answer a reply is: what it lets the caller do next. Pure.
+"""Classify replies by what the caller can do next. Pure.
 
-For a trigger the question is: *may something in front of the service have passed it on?* If so, it
-may have run, and sending it again may pay for it twice.
+For a trigger the question is: *could a proxy or gateway have passed it on to the service?* If so,
+it may have run, and sending it again could pay for it twice.
 
 =====================================================  =============================================
 reply to a trigger                                     class
 =====================================================  =============================================
 2xx with an execution ID                               accepted
 2xx without one, or for another workflow               in doubt
-301, 302, 307, 308: send it elsewhere                  rejected; the key goes to no other host
+301, 302, 307, 308: redirect to another address        rejected; the key goes to no other host
 303: the answer is elsewhere; other 3xx                in doubt
 401, 403, unless HTML                                  the key is refused
-401, 403 in HTML: a gateway or firewall said no        rejected
+401, 403 in HTML: a gateway or firewall refused        rejected
 429; 503 with Retry-After                              refused for now
-408, 460, 499: someone gave up waiting                 in doubt
+408, 460, 499: a client or gateway stopped waiting     in doubt
 other 4xx of the HTTP registry (`REFUSALS`)            rejected
-4xx that the registry lacks                            in doubt: nobody knows what they mean
+4xx not in the registry                                in doubt: their meaning is unknown
 1xx, 5xx, 600 and above                                in doubt
 no connection                                          not sent
-a connection, but no status                            in doubt
+connected, but no status came back                     in doubt
 =====================================================  =============================================
 """
 
@@ -61,21 +61,21 @@ REFUSALS = frozenset(
     {301, 302, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 409, 410, 411, 412, 413, 414}
     | {415, 416, 417, 418, 421, 422, 423, 424, 425, 426, 428, 431, 451}
 )
-"""Statuses that say no before anything is done: redirects of a POST to another address, and the
+"""Statuses that mean the request was refused before it had any effect: redirects of a POST, and the
 4xx of the IANA registry of HTTP statuses except 408 (timeout) and 429 (too many requests)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer of which at least the status arrived.
+    """An HTTP answer whose status arrived; its body may be incomplete.
 
     Attributes:
         status: The HTTP status.
-        body: What arrived of the body.
-        quota: The quota according to the headers.
-        location: Where a redirect points, else ``""``.
-        flaw: Why the body is not whole, else ``""``.
-        dated: When the service says it answered, in Unix seconds.
+        body: The part of the body that arrived.
+        quota: The quota from the headers.
+        location: Target of a redirect, or ``""``.
+        flaw: Why the body is incomplete or unreadable, or ``""``.
+        dated: The answer's ``Date``, in Unix seconds.
     """
 
     status: int
@@ -86,13 +86,13 @@ class Reply:
     dated: float | None = None
 
     def document(self, *, lenient: bool = False) -> JSON:
-        """The body as JSON.
+        """Parse the body as JSON.
 
         Args:
-            lenient: Whether what JSON or Python doesn't allow is kept as text where possible.
+            lenient: Keep values that JSON or Python doesn't allow, as text if possible.
 
         Raises:
-            UnusableAnswerError: The body is not whole or not JSON.
+            UnusableAnswerError: The body is incomplete or not JSON.
         """
         if self.flaw:
             raise UnusableAnswerError(self.flaw)
@@ -105,7 +105,7 @@ class NoReply:
 
     Attributes:
         reason: Why, in plain words.
-        sent: Whether any of it may have reached the service.
+        sent: Whether any part of it may have reached the service.
     """
 
     reason: str
@@ -113,9 +113,9 @@ class NoReply:
 
 
 def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
-    """The reply without the key, which the service may repeat anywhere, even in a result.
+    """Mask the key in a reply: the service may repeat it anywhere, even in a result.
 
-    A short key or a number stays: it could be a part of anything else.
+    A short or all-digit key is not masked, because it could occur in unrelated text.
     """
     if len(key) < SHORTEST_SECRET or key.isdecimal():
         return reply
@@ -136,11 +136,11 @@ _KEY = "[key]"
 
 
 def classify_trigger(reply: Reply | NoReply, workflow_id: str) -> TriggerAnswer:
-    """Classify the reply to a trigger; the module's docstring has the table.
+    """Classify the reply to a trigger, by the table in the module's docstring.
 
     Args:
-        reply: What came back.
-        workflow_id: The workflow that was triggered; an answer about another one is not this one's.
+        reply: The reply.
+        workflow_id: The workflow that was triggered. An answer about another one is in doubt.
     """
     if isinstance(reply, NoReply):
         reason = tidy(reply.reason)
@@ -162,8 +162,8 @@ def classify_poll(reply: Reply | NoReply, asked_id: str) -> PollAnswer:
     """Classify the reply to a poll.
 
     Args:
-        reply: What came back.
-        asked_id: The execution that was asked for; an answer about another one is not used.
+        reply: The reply.
+        asked_id: The execution that was polled. An answer about another one is not used.
     """
     if isinstance(reply, NoReply):
         return Unclear(tidy(reply.reason))
@@ -182,7 +182,7 @@ def classify_poll(reply: Reply | NoReply, asked_id: str) -> PollAnswer:
 
 
 def classify_credits(reply: Reply | NoReply) -> Credits:
-    """Classify the reply to a request for the credits; no reply to it is an error."""
+    """Classify the reply to a request for the credits; a failed request is not an error."""
     if isinstance(reply, NoReply):
         return Credits()
     if reply.status != 200:
@@ -194,7 +194,7 @@ def classify_credits(reply: Reply | NoReply) -> Credits:
 
 
 def _is_json_object(reply: Reply) -> bool:
-    """Whether the service itself answered, and not a gateway or a hotel's login page."""
+    """Whether the service itself answered, not a gateway or a hotel's login page."""
     try:
         return isinstance(reply.document(), dict)
     except UnusableAnswerError:
@@ -202,14 +202,14 @@ def _is_json_object(reply: Reply) -> bool:
 
 
 def explain_reply(reply: Reply) -> str:
-    """Say in one line why a reply is no success."""
+    """Explain in one line why a reply is not a success."""
     if 300 <= reply.status < 400 and reply.location:
         return tidy(f"HTTP {reply.status}: redirects to {reply.location}, not followed")
     return explain(reply.status, reply.body)
 
 
 def _refused(reply: Reply) -> KeyRefused | Throttled | None:
-    """Classify the refusals that mean the same for every request, else ``None``."""
+    """Classify the refusals that mean the same for every request; ``None`` for other replies."""
     retry_after = reply.quota.retry_after_seconds if reply.quota else None
     if reply.status in {401, 403} and not is_html(reply.body):
         return KeyRefused(reply.status, explain_reply(reply), reply.quota)
@@ -219,6 +219,6 @@ def _refused(reply: Reply) -> KeyRefused | Throttled | None:
 
 
 def _why_unusable(reply: Reply, error: UnusableAnswerError) -> str:
-    # A body that broke off may be half a result: its text is no explanation.
+    # An incomplete body may be half a result, so its text explains nothing.
     seen = f"HTTP {reply.status}" if reply.flaw else explain(reply.status, reply.body)
     return tidy(f"{error} ({seen})")

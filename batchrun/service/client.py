@@ -1,4 +1,4 @@
-"""The client: each request is sent once and answered with a type. It never retries or waits."""
+"""The client sends each request once and returns a typed answer. It never retries or waits."""
 
 from __future__ import annotations
 
@@ -61,10 +61,11 @@ _LOG = logging.getLogger(__name__)
 
 
 def checked_key(key: str) -> str:
-    """Return the key without white space around it.
+    """Return the key without surrounding white space.
 
     Raises:
-        KeyRefusedError: There is none, or no header can carry it; the message doesn't repeat it.
+        KeyRefusedError: The key is empty, or has characters that a header can't carry. The message
+            doesn't repeat the key.
     """
     bare = key.strip()
     if not bare:
@@ -77,41 +78,41 @@ def checked_key(key: str) -> str:
     return bare
 
 
-# A whole exchange may take this many times the timeout of its single steps (waiting for a free
-# connection, connecting, TLS, first byte): only an answer that trickles takes longer.
+# Limit for a whole exchange, as a multiple of the timeout of one step (wait for a free connection,
+# connect, TLS, first byte). Only an answer that trickles in takes longer.
 _DEADLINE_FACTOR = 4
 
 MOST_PAGES = 50
-"""Pages of workflows that are read at most: a service may name a next page for ever."""
+"""Maximum number of workflow pages to read: a faulty service may always name a next page."""
 
 _BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
 
 
 def unreachable_hint(base_url: str) -> str:
-    """What to do when nothing answers at an address."""
+    """What to do if nothing answers at an address."""
     if is_loopback(base_url):
         return "This is the practice sandbox. For PG:AI: batchrun login"
     return "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL)."
 
 
 class Client:
-    """Speaks to the service with one key.
+    """Talks to the service with one key.
 
     Use as an async context manager. Redirects are never followed: the key goes to no other host.
 
     Args:
         key: The API key.
-        base_url: Where the service is; plain http only on this machine.
-        transport: Another httpx transport to send with; ``None`` for the fastest available:
-            aiohttp where it is installed and the environment sets no proxy, else httpx. Proxies
-            are used, but not for this machine.
-        timeout_seconds: How long a single step (connecting, sending, the next bytes of an answer)
-            may take, in seconds.
-        max_connections: The most connections at once; ``None`` for a number that serves it well.
-        few_requests: Whether only a request or two are sent, so that it should start fast.
+        base_url: The service's address; plain http is allowed only for this machine.
+        transport: An httpx transport to send with. ``None`` chooses the fastest one available:
+            aiohttp if it is installed and the environment sets no proxy, otherwise httpx. A proxy
+            is never used for this machine.
+        timeout_seconds: Timeout of a single step (connecting, sending, the next bytes of an
+            answer), in seconds.
+        max_connections: Maximum number of connections; ``None`` for the transport's default.
+        few_requests: Whether only one or two requests will be sent, so a fast start matters more.
 
     Raises:
-        KeyRefusedError: There is no key, or it can't be one.
+        KeyRefusedError: The key is empty, or has characters that a header can't carry.
         UsageError: The base URL, or a proxy or certificate set in the environment, can't be used.
     """
 
@@ -128,11 +129,11 @@ class Client:
         self._key = checked_key(key)
         self.base_url = checked_base_url(base_url)
         try:
-            _ = httpx.URL(self.base_url).host  # as IDNA 2008 has it
+            _ = httpx.URL(self.base_url).host  # validates the host name by IDNA 2008
         except (httpx.InvalidURL, ValueError):
             raise UsageError("The base URL is not an address.", _BASE_URL_HINT) from None
         self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
-        # What is in the environment is not for this machine.
+        # The environment's proxies and certificates don't apply to this machine.
         trust_env = not is_loopback(self.base_url)
         proxy = proxy_for(self.base_url) if trust_env else None
         try:
@@ -155,7 +156,7 @@ class Client:
 
     @property
     def requests_at_once(self) -> int:
-        """How many requests it carries at once."""
+        """Maximum number of concurrent requests."""
         return self._transport.requests_at_once
 
     def __repr__(self) -> str:
@@ -177,25 +178,25 @@ class Client:
         await self._transport.aclose()
 
     async def workflows(self) -> WorkflowList:
-        """List all workflows, a request for each page.
+        """List all workflows, with one request per page.
 
         Raises:
             KeyRefusedError: The service refuses the key.
-            ServiceError: The service can't be reached, or what answers is not the service.
+            ServiceError: The service can't be reached, or something else answers in its place.
         """
         pages = [page async for page in self.workflow_pages()]
         workflows = tuple(workflow for page in pages for workflow in page.workflows)
         return WorkflowList(workflows, pages[-1].quota)
 
     async def workflow_pages(self) -> AsyncIterator[WorkflowList]:
-        """List the workflows page by page; each page is one request, sent when it is iterated to.
+        """Yield the workflows page by page, with one request for each page as it is needed.
 
-        It ends at the last page, at one that brings nothing new or can't be read, and after
+        Stops after the last page, after a page that can't be read or has nothing new, and after
         `MOST_PAGES`.
 
         Raises:
             KeyRefusedError: The service refuses the key.
-            ServiceError: The service can't be reached, or what answers is not the service.
+            ServiceError: The service can't be reached, or something else answers in its place.
         """
         known: set[str] = set()
         asked: set[str] = set()
@@ -208,7 +209,7 @@ class Client:
             except BatchrunError:
                 if number == 1:
                     raise
-                listed, query = (), ""  # the pages before it are good
+                listed, query = (), ""  # keep the pages before it
             new = tuple(workflow for workflow in listed if workflow.id not in known)
             known.update(workflow.id for workflow in new)
             more = bool(query and new and query not in asked and number < MOST_PAGES)
@@ -218,7 +219,7 @@ class Client:
                 return
 
     def _read_page(self, reply: Reply | NoReply, number: int) -> tuple[tuple[Workflow, ...], str]:
-        """The workflows of a page, and the query for the next one."""
+        """Return a page's workflows, and the query for the next page."""
         if isinstance(reply, NoReply):
             raise ServiceError(
                 tidy(f"The service at {self.base_url} can't be reached: {reply.reason}."),
@@ -234,7 +235,7 @@ class Client:
             ) from None
 
     async def probe(self) -> Probe:
-        """Ask once for the workflows, and say what that shows about the service and the key."""
+        """Request the workflows once, and report what that shows about the service and the key."""
         began = time.perf_counter()
         reply = await self._exchange("GET", "/workflows")
         seconds = time.perf_counter() - began
@@ -251,27 +252,27 @@ class Client:
         return Probe(reply.status, reason, found, reply.quota, reply.dated, seconds)
 
     async def trigger(self, body: Mapping[str, JSON]) -> TriggerAnswer:
-        """Send one trigger, once.
+        """Send a trigger, exactly once.
 
         Args:
-            body: The whole body: ``workflow_id`` and what else the trigger carries.
+            body: The complete body: ``workflow_id`` and any other fields.
 
         Raises:
-            ValueError: The body holds NaN or an infinity, which JSON lacks; nothing was sent.
+            ValueError: The body has NaN or an infinity, which JSON doesn't allow; nothing was sent.
         """
         content = json.dumps(body, allow_nan=False).encode("ascii")
         reply = await self._exchange("POST", "/workflows/trigger", content)
         return classify_trigger(reply, str(body.get("workflow_id", "")))
 
     async def poll(self, execution_id: str) -> PollAnswer:
-        """Ask once where an execution stands."""
+        """Request an execution's current state, once."""
         if not is_usable_id(execution_id):
             return Unknown("execution id of an unusable shape")
         path = f"/workflows/executions/{quote(execution_id, safe='')}"
         return classify_poll(await self._exchange("GET", path), execution_id)
 
     async def credits(self) -> Credits:
-        """Ask once for the credits left; no answer to it is an error."""
+        """Request the credits left, once; a failed request is not an error."""
         return classify_credits(await self._exchange("GET", "/organization/credits"))
 
     async def _exchange(
@@ -296,7 +297,7 @@ class Client:
         return reply
 
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
-        """What a reply other than 200 to the list of workflows means to the user."""
+        """Return the error for a list of workflows that failed (any status except 200)."""
         reason = explain_reply(reply)
         match reply.status:
             case 401 | 403 if is_html(reply.body):
@@ -333,7 +334,7 @@ class Client:
 
 
 def _wait_seconds(reply: Reply) -> float | None:
-    """How long a throttled answer asks to wait, in seconds."""
+    """How long a throttled answer asks to wait, in seconds; ``None`` if it doesn't say."""
     if reply.quota is None:
         return None
     return reply.quota.retry_after_seconds or reply.quota.reset_seconds
@@ -342,15 +343,15 @@ def _wait_seconds(reply: Reply) -> float | None:
 ACTIVE = "active"
 
 _LEAST_LIKENESS, _MARGIN, _MOST_SUGGESTIONS = 0.6, 0.1, 3
-"""A suggestion has at least this likeness (0 to 1), and is this close to the best one."""
+"""Suggestions need at least the first likeness (0 to 1), and at most the second below the best."""
 
 
 def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
-    """The workflow of this id, or of this name in any case.
+    """Return the workflow with this ID, or with this name in any case.
 
     Raises:
-        WorkflowError: There is none (close matches are offered), several have the name, or it is
-            not active.
+        WorkflowError: No workflow matches (the error suggests close matches), several have the
+            name, or the match is not active.
     """
     name = " ".join(wanted.split()).casefold()
     found = [workflow for workflow in workflows if workflow.id == wanted] or [
@@ -374,7 +375,7 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
 
 
 def _closest(name: str, known: Iterable[str]) -> list[str]:
-    """The names most like this one, best first."""
+    """The most similar names, best first."""
     likeness = {each: SequenceMatcher(None, each.casefold(), name).ratio() for each in known}
     least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _MARGIN)
     close = [each for each in sorted(likeness) if likeness[each] >= least]

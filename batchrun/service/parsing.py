@@ -1,4 +1,4 @@
-"""The service's bytes as batchrun's values, in all the shapes the vendor's pages show. Pure."""
+"""Parse the service's answers, in every shape that the vendor's pages show. Pure."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 REASON_CHARACTERS = 300
-"""The longest reason, in characters."""
+"""Maximum length of a reason, in characters."""
 
 _ID_CHARACTERS = 200
-_EXCERPT_CHARACTERS = 20_000  # enough for an error's words or a page's title
-_MOST_CREDITS = 1e15  # beyond that it is no number of credits, and perhaps none a float holds
+_EXCERPT_CHARACTERS = 20_000  # enough for an error message or a page's title
+_MOST_CREDITS = 1e15  # anything larger is not a plausible number of credits, or overflows a float
 _FIRST_MILLISECONDS = 1e11  # as Unix seconds this would be the year 5138
 MAX_DEPTH = 100
-"""How deep a result is nested at most, where Python doesn't read it as it is."""
-_LONGEST_INTEGER = 4_000  # digits; Python reads 4,300
+"""Maximum nesting of a result that Python's parser refused; anything deeper is kept as text."""
+_LONGEST_INTEGER = 4_000  # digits; Python's own limit is 4,300
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -42,23 +42,23 @@ _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{0,2000})</title", re.IGNORECASE)
 
 
 class UnusableAnswerError(ValueError):
-    """An answer that makes no sense; the text says why, in plain words."""
+    """An answer that can't be used; the message says why, in plain words."""
 
 
 def read_json(body: bytes, *, lenient: bool = False) -> JSON:
-    """Read a body as JSON.
+    """Parse a body as JSON.
 
-    NaN and infinities, which JSON lacks and some services send all the same, are read as text: a
-    result that is paid for isn't refused for a number in it.
+    NaN and infinities become text. JSON doesn't allow them but some services send them, and a
+    paid result must not be refused because of one number.
 
     Args:
         body: The bytes.
-        lenient: Keep more of a result rather than refuse it: integers longer than Python reads and
-            what is nested deeper than `MAX_DEPTH` become text, bytes that are not UTF-8 become "�",
-            and a name that an object has twice becomes "name (2)".
+        lenient: Keep as much of a result as possible instead of refusing it. Integers longer than
+            Python reads, and anything nested deeper than `MAX_DEPTH`, become text. Bytes that are
+            not UTF-8 become "�". A name that occurs twice in an object becomes "name (2)".
 
     Raises:
-        UnusableAnswerError: It is not JSON.
+        UnusableAnswerError: The body is not JSON.
     """
     try:
         try:
@@ -101,7 +101,7 @@ def _object_with_all(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
 
 
 def _with_limited_depth(text: str) -> str:
-    """JSON whose objects and lists below `MAX_DEPTH` are replaced by their own text."""
+    """Replace JSON objects and lists nested deeper than `MAX_DEPTH` by their own text."""
     kept, depth, copied, deep_from = [], 0, 0, 0
     for token in _STRING_OR_BRACKET.finditer(text):
         match token[0]:
@@ -118,17 +118,17 @@ def _with_limited_depth(text: str) -> str:
 
 
 def read_workflows(document: JSON, page: int = 1) -> tuple[tuple[Workflow, ...], str]:
-    """Workflows from a bare or wrapped list, and the query that asks for the next page.
+    """Return the workflows of a bare or wrapped list, and the query for the next page.
 
     Args:
         document: The answer.
-        page: Which page this is, where the answer doesn't say.
+        page: The number of this page, if the answer doesn't say.
 
     Returns:
         The workflows, and a query such as ``"page=2"``; ``""`` after the last page.
 
     Raises:
-        UnusableAnswerError: There is no list, or nothing in it is a workflow.
+        UnusableAnswerError: There is no list, or no entry is a workflow.
     """
     entries, query = document, ""
     if isinstance(document, dict):
@@ -156,18 +156,18 @@ _NEXT_KEYS = {
     "next_page_url": "page",
     "next": "cursor",
 }
-"""Fields that name the next page, and the parameter that asks for it."""
+"""Fields that name the next page, and the query parameter that requests it."""
 
 
 def _next_page(document: dict[str, JSON], page: int) -> str:
-    """The query for the next page, from what an answer says about its paging; ``""`` for none.
+    """Return the query for the next page, or ``""`` if there is none.
 
-    The vendor's pages show ``pagination`` and ``nextPage`` without their values, so numbers,
-    cursors, addresses, flags and totals are understood. Of an address only the query is used: the
-    key goes to no other host.
+    The vendor's pages show ``pagination`` and ``nextPage`` without their values, so this accepts
+    numbers, cursors, addresses, flags, and totals. From an address, only the query is used: the key
+    goes to no other host.
     """
     places = [document]
-    for place in places:  # grows: {"meta": {"pagination": {...}}}
+    for place in places:  # the list grows: {"meta": {"pagination": {...}}}
         places += [inner for k in _PAGING_KEYS if isinstance(inner := place.get(k), dict)]
     for place in places:
         for name, parameter in _NEXT_KEYS.items():
@@ -198,7 +198,7 @@ _SAFE_IN_QUERY = "%/?:@!$&'()*+,;="
 
 
 def _query(value: JSON, parameter: str) -> str:
-    """The query for a next page that is a number, a cursor, an address or an object with one."""
+    """The query for a next page given as a number, cursor, address, or object that holds one."""
     match value:
         case bool():
             return ""
@@ -218,16 +218,16 @@ def _query(value: JSON, parameter: str) -> str:
 
 
 def _whole(place: dict[str, JSON], *names: str) -> int | None:
-    """The first of these fields that holds a whole number."""
+    """The first whole number in these fields."""
     found = (place.get(name) for name in names)
     return next((n for n in found if isinstance(n, int) and not isinstance(n, bool)), None)
 
 
 def read_credits(document: JSON) -> dict[str, float]:
-    """The credits left, by name; what is no number among them is left out.
+    """Return the credits left, by name, without any values that are not numbers.
 
     Raises:
-        UnusableAnswerError: There are none.
+        UnusableAnswerError: The answer has no credits.
     """
     stated = _unwrapped(document).get("credit_remaining")
     credits_left = {
@@ -243,11 +243,11 @@ def read_credits(document: JSON) -> dict[str, float]:
 
 
 def read_accepted(document: JSON, workflow_id: str) -> Execution:
-    """Read the execution from the answer to a trigger of this workflow.
+    """Return the execution from the answer to a trigger of this workflow.
 
     Raises:
-        UnusableAnswerError: It has no execution ID, one that no request could carry, or it is
-            about another workflow.
+        UnusableAnswerError: The answer has no execution ID, has one that can't be put into a URL,
+            or is about another workflow.
     """
     fields = _unwrapped(document)
     execution_id = _id(fields, "execution_id", "id")
@@ -261,10 +261,10 @@ def read_accepted(document: JSON, workflow_id: str) -> Execution:
 
 
 def read_polled(document: JSON, asked_id: str) -> Execution:
-    """Read the execution that was asked for.
+    """Return the polled execution.
 
     Raises:
-        UnusableAnswerError: It has no status, or is about another execution.
+        UnusableAnswerError: The answer has no status, or is about another execution.
     """
     fields = _unwrapped(document)
     if "status" not in fields:
@@ -275,7 +275,7 @@ def read_polled(document: JSON, asked_id: str) -> Execution:
 
 
 def _names(fields: dict[str, JSON], expected: str, name: str) -> bool:
-    """Whether a field holds the expected ID or nothing. Case only matters where it is no UUID."""
+    """Whether a field has the expected ID or is missing. The case of a UUID doesn't matter."""
     if fields.get(name) is None:
         return True
     found = (_id(fields, name) or "").strip()
@@ -285,7 +285,7 @@ def _names(fields: dict[str, JSON], expected: str, name: str) -> bool:
 
 
 def is_usable_id(execution_id: str) -> bool:
-    """Whether an id can be asked for: one segment of a path, visible, of sane length."""
+    """Whether an ID can be polled: one path segment, printable, and of reasonable length."""
     return (
         0 < len(execution_id) <= _ID_CHARACTERS
         and execution_id.isprintable()
@@ -295,10 +295,10 @@ def is_usable_id(execution_id: str) -> bool:
 
 
 def read_time(value: JSON) -> datetime | None:
-    """A timestamp as an aware moment in UTC; ``None`` for anything that is none.
+    """Return a timestamp as an aware UTC time, or ``None`` if it isn't one.
 
-    Understands ISO 8601 with ``Z``, an offset or neither (then UTC), and Unix time in seconds or
-    milliseconds. What lies before 1970 is the zero of some language, not a time.
+    Accepts ISO 8601 with ``Z``, an offset, or neither (then UTC), and Unix time in seconds or
+    milliseconds. Times before 1970 are refused: they are some language's zero value.
     """
     if isinstance(value, str) and _UNIX_TIME.fullmatch(value):
         value = float(value)
@@ -320,11 +320,11 @@ def read_time(value: JSON) -> datetime | None:
 
 
 def explain(status: int, body: bytes) -> str:
-    """Say in one line what an error answer means, with the service's own words.
+    """Explain an error answer in one line, in the service's own words if it gives any.
 
     Args:
         status: The HTTP status.
-        body: The body, whole or not.
+        body: The body, complete or not.
     """
     words = _body_words(body[:_EXCERPT_CHARACTERS])
     if not words:
@@ -334,19 +334,19 @@ def explain(status: int, body: bytes) -> str:
 
 
 def tidy(text: str, characters: int = REASON_CHARACTERS) -> str:
-    """Text on one line, without control characters, at most ``characters`` long."""
+    """Return the text on one line, without control characters, at most ``characters`` long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= characters else line[: characters - 1] + "…"
 
 
 def _number(digits: str) -> float | str:
-    """A number; its digits where it is beyond what a float holds."""
+    """Parse a number; return its digits if a float can't hold it."""
     number = float(digits)
     return number if math.isfinite(number) else digits
 
 
 def _integer(digits: str) -> int | str:
-    """A whole number; its digits where Python reads no number of that length."""
+    """Parse a whole number; return its digits if Python refuses to read that many."""
     return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
 
 
@@ -366,7 +366,7 @@ def _workflow(entry: JSON) -> Workflow | None:
 
 
 def _unwrapped(document: JSON) -> dict[str, JSON]:
-    """The execution's own fields, out of ``{"data": {...}}`` if they are wrapped so."""
+    """The execution's fields, unwrapped from ``{"data": {...}}`` if necessary."""
     if not isinstance(document, dict):
         raise UnusableAnswerError("the answer is not a JSON object")
     inner = document.get("data")
@@ -375,7 +375,7 @@ def _unwrapped(document: JSON) -> dict[str, JSON]:
 
 
 def _id(fields: dict[str, JSON], *names: str) -> str | None:
-    """Take the first of these fields that holds text or a whole number, as text."""
+    """Return the first of these fields that holds text or a whole number, as text."""
     for name in names:
         match fields.get(name):
             case str() as text:
@@ -411,22 +411,22 @@ _STATUSES = {
     }.items()
     for synonym in synonyms.split()
 }
-"""Statuses by their letters in lower case: the four of the contract, and words that other services
-use for the same."""
+"""Statuses by their lower-case letters: the four of the API, and words that other services use
+for the same."""
 
 
 def _status(fields: dict[str, JSON]) -> tuple[ExecutionStatus, str]:
-    """The status, and what there is to say about a failed or unknown one.
+    """Return the status, and a message if it is failed or unknown.
 
-    An execution whose status nobody knows has ended if it says when. It counts as failed, never as
-    completed: its result, if any, is kept beside the service's word.
+    An execution with an unknown status has ended if it has an end time. It then counts as failed,
+    never as completed; its result, if any, is kept along with the service's status.
     """
     stated = fields.get("status")
     word = stated.strip() if isinstance(stated, str) else json.dumps(stated)
     status = _STATUSES.get(re.sub("[^a-z]", "", word.lower()), ExecutionStatus.UNKNOWN)
     completed = status is ExecutionStatus.COMPLETED
     if completed and word.lower() != "completed" and _words(fields.get("error")):
-        status = ExecutionStatus.FAILED  # "done" may have gone either way
+        status = ExecutionStatus.FAILED  # "done" can mean either
     if status is ExecutionStatus.UNKNOWN and read_time(fields.get("completed_at")) is None:
         return status, tidy(f"unknown status {stated!r}")
     if status in {ExecutionStatus.UNKNOWN, ExecutionStatus.FAILED}:
@@ -445,7 +445,7 @@ def _failure_words(fields: dict[str, JSON]) -> str:
 
 
 def _words(value: JSON) -> str:
-    """The words in an error of any known shape; ``""`` where there are none."""
+    """The text of an error of any known shape; ``""`` if there is none."""
     match value:
         case str():
             return value.strip()
@@ -458,7 +458,7 @@ def _words(value: JSON) -> str:
 
 
 def is_html(body: bytes) -> bool:
-    """Whether a body is HTML: then a gateway, firewall or login page answered, not the service."""
+    """Whether a body is HTML, so a gateway, firewall, or login page answered, not the service."""
     return body[:_EXCERPT_CHARACTERS].decode("utf-8-sig", "replace").lstrip().startswith("<")
 
 
@@ -473,8 +473,8 @@ def _body_words(excerpt: bytes) -> str:
     return f"HTML page: {html.unescape(title[1])}" if title else "HTML page"
 
 
-# A number from here on is a moment, not a span: 1e9 s is September 2001 as Unix time and 31 years
-# as a span. From 1e11 on it counts milliseconds (1e11 s would be the year 5138).
+# Numbers from here on are points in time, not spans: 1e9 s is September 2001 as Unix time, and 31
+# years as a span. From 1e11 on they are milliseconds (1e11 s would be the year 5138).
 _FIRST_MOMENT = 1e9
 _FIRST_HEADER_MILLISECONDS = 1e11
 
@@ -484,31 +484,31 @@ _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.
 
 
 _MOST_A_MINUTE = 600
-"""A higher limit is a day's: ten times what the standard plan allows in a minute."""
+"""A higher limit is per day: this is ten times the standard plan's limit per minute."""
 
 
 def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
-    """Read X-RateLimit-Limit, -Remaining and -Reset, and Retry-After.
+    """Read X-RateLimit-Limit, -Remaining, and -Reset, and Retry-After.
 
-    An absolute moment is measured against the answer's own ``Date``, where there is one: the
-    laptop's clock may be wrong, and a sandbox lives in compressed time.
+    Absolute times are measured against the answer's own ``Date``, if it has one: the local clock
+    may be wrong, and a sandbox runs in compressed time.
 
     Args:
-        headers: The answer's headers, names in any case.
+        headers: The answer's headers, with names in any case.
         now: The local time, in Unix seconds; used only without a ``Date``.
 
     Returns:
-        What could be read, or ``None`` when no header says anything usable.
+        The readable values, or ``None`` if no header is usable.
     """
     named = {name.lower(): value for name, value in headers.items()}
-    sent_at = _http_date(named.get("date", ""))  # the same for all answers of a second
+    sent_at = _http_date(named.get("date", ""))  # cached: equal for all answers of one second
     reference = now if sent_at is None else sent_at
     retry_after = named.get("retry-after", "")
     limit, reset_at = _count(named.get("x-ratelimit-limit", "")), named.get("x-ratelimit-reset", "")
     reset = _span(reset_at, reference)
     is_moment = reset != _span(reset_at, reference + 1)
     if sent_at is None and is_moment and limit is not None and limit <= _MOST_A_MINUTE:
-        # The local clock may be hours off: a minute's window must not be taken for a day's.
+        # The local clock may be hours off: don't mistake a one-minute window for a day's.
         reset = min(reset or 0.0, 60.0)
     reading = QuotaReading(
         limit=limit,
@@ -520,7 +520,7 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
 
 
 def read_date(headers: Mapping[str, str]) -> float | None:
-    """When the service says it answered, in Unix seconds."""
+    """The answer's ``Date``, in Unix seconds."""
     return _http_date({name.lower(): value for name, value in headers.items()}.get("date", ""))
 
 
@@ -530,7 +530,7 @@ def _count(text: str) -> int | None:
 
 
 def _span(text: str, reference: float) -> float | None:
-    """Seconds from the reference: given as a span, a Unix time or an HTTP date; never negative."""
+    """Seconds from the reference to a span, Unix time, or HTTP date; never negative."""
     if not text:
         return None
     matched = _NUMBER.fullmatch(text)

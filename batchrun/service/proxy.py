@@ -1,4 +1,4 @@
-"""Which proxy the environment or the system sets for the service's address."""
+"""The proxy that the environment or the system sets for the service's address."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from batchrun.installation import install_hint
 
 
 def proxy_for(base_url: str) -> str | None:
-    """The proxy for an address; ``None`` for a direct connection.
+    """Return the proxy for an address, or ``None`` for a direct connection.
 
-    ``NO_PROXY`` may hold names, addresses, and networks, of IPv6 too, with or without brackets.
+    ``NO_PROXY`` may list names, addresses, and networks, including IPv6 with or without brackets.
 
     Raises:
-        UsageError: It is no address; or a SOCKS proxy, and the package for those is not installed.
+        UsageError: The proxy's address is invalid, or it is a SOCKS proxy and the package for
+            those is not installed.
     """
     parts, proxies = urlsplit(base_url), getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
@@ -39,7 +40,7 @@ def proxy_for(base_url: str) -> str | None:
 
 
 def unusable_environment() -> UsageError:
-    """The error where a proxy or a certificate can't be used; a proxy often holds a password."""
+    """The error for an unusable proxy or certificate; it never repeats a proxy's password."""
     return UsageError(
         "A proxy or certificate file set in the environment can't be used.",
         "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",

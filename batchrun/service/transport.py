@@ -1,4 +1,4 @@
-"""One HTTP exchange within limits: a reply, or why there is none. Nothing is sent twice."""
+"""One HTTP exchange, within limits: a reply, or the reason for none. Nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 BODY_BYTES = 50_000_000
-"""The longest body that is read, in bytes, before and after decompression."""
+"""Maximum size of a body, in bytes, both before and after decompression."""
 
-# All of these are raised before the request's first byte: `httpcore` sends none until it has a
+# All of these are raised before the first byte of a request: httpcore sends nothing until it has a
 # connection.
 _NOT_SENT = (
     httpx.ConnectError,
@@ -34,7 +34,7 @@ _NOT_SENT = (
     httpx.UnsupportedProtocol,
 )
 
-# The first entry that fits an error, or what it was raised from, is shown.
+# Ordered: the first entry that matches an error or one of its causes is shown.
 _WORDS: dict[type[BaseException], str] = {
     httpx.ConnectTimeout: "no connection in time",
     httpx.PoolTimeout: "no free connection in time",
@@ -53,7 +53,7 @@ _SHOWN_WITH_CAUSE = frozenset({httpx.ProxyError, ssl.SSLCertVerificationError, s
 
 
 class Answer(Protocol):
-    """An answer whose head has arrived."""
+    """An answer whose status and headers have arrived."""
 
     @property
     def status(self) -> int:
@@ -61,29 +61,29 @@ class Answer(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, names in lower case; one given more than once is a list with commas."""
+        """The headers, with names in lower case; repeated ones are joined with commas."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, still compressed; raises `httpx.RequestError` or `OSError`."""
+        """Yield the body in chunks, still compressed; raise `httpx.RequestError` or `OSError`."""
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it where bytes of the answer may be left on it."""
+        """Release the connection, or close it if part of the answer may still be unread."""
 
 
 class Transport(Protocol):
-    """Sends requests. It follows no redirect and repeats nothing."""
+    """Sends requests. Never follows a redirect or repeats a request."""
 
     @property
     def requests_at_once(self) -> int:
-        """How many requests it carries at once."""
+        """Maximum number of concurrent requests."""
 
     async def send(self, method: str, url: str, content: bytes | None) -> Answer:
         """Send a request once.
 
         Raises:
-            httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError: Surely
-                nothing was sent.
-            httpx.RequestError, OSError: Any other: it may have been sent.
+            httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError: Nothing
+                was sent.
+            httpx.RequestError, OSError: Anything else; the request may have been sent.
         """
 
     async def aclose(self) -> None:
@@ -91,11 +91,11 @@ class Transport(Protocol):
 
 
 class HttpxTransport:
-    """Sends by httpx.
+    """Sends requests with httpx.
 
     Args:
         http: The client to send with.
-        requests_at_once: How many connections it has.
+        requests_at_once: The client's maximum number of connections.
     """
 
     def __init__(self, http: httpx.AsyncClient, requests_at_once: int) -> None:
@@ -128,16 +128,16 @@ class _HttpxAnswer:
     async def aclose(self) -> None:
         connection = self._response.extensions.get("network_stream")
         if connection is not None and _has_unread_bytes(self._response):
-            await connection.aclose()  # the pool drops it instead of using it again
+            await connection.aclose()  # so that the pool does not reuse it
         await self._response.aclose()
 
 
 def _has_unread_bytes(response: httpx.Response) -> bool:
-    """Whether bytes that follow an answer have been received with it.
+    """Whether more bytes arrived after the end of an answer.
 
-    They would be taken for the answer to the next request. httpcore looks at the socket before it
-    uses a connection again, but not at what it has already read from it: h11's buffer, and that of
-    TLS. h11's is not public; where it can't be found the connection counts as unclean.
+    They would be taken for the answer to the next request. Before httpcore reuses a connection it
+    checks the socket, but not the bytes it has already read, in h11's and TLS's buffers. h11's
+    buffer is not public; if it can't be found, the connection counts as unclean.
     """
     at: object = response.stream
     for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
@@ -149,7 +149,7 @@ def _has_unread_bytes(response: httpx.Response) -> bool:
     if encrypted is None:
         return False
     try:
-        encrypted.read(1)  # from memory; there is nothing where it asks for more
+        encrypted.read(1)  # reads from memory; SSLWantReadError means that it is empty
     except ssl.SSLWantReadError:
         return False
     except ssl.SSLError:
@@ -158,18 +158,18 @@ def _has_unread_bytes(response: httpx.Response) -> bool:
 
 
 def content_headers(content: bytes | None) -> dict[str, str]:
-    """The header that names the type of a body."""
+    """The Content-Type header of a body."""
     return {} if content is None else {"Content-Type": "application/json"}
 
 
 class _Body:
-    """Collects a body and decompresses it, never beyond `BODY_BYTES`.
+    """Collects and decompresses a body, up to `BODY_BYTES`.
 
-    A few kilobytes of gzip can become gigabytes, so they are decompressed step by step. Only one
-    coding is read: in nested ones each multiplies the other.
+    A few kilobytes of gzip can expand to gigabytes, so it is decompressed step by step. Nested
+    encodings are refused, because each one multiplies the expansion.
 
     Args:
-        codings: The Content-Encoding header.
+        codings: The value of the Content-Encoding header.
     """
 
     def __init__(self, codings: str) -> None:
@@ -186,7 +186,7 @@ class _Body:
                 self.flaw = f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
 
     def add(self, chunk: bytes) -> None:
-        """Take the next bytes; nothing more is wanted once there is a flaw."""
+        """Add the next bytes; the caller stops once there is a flaw."""
         self._received += len(chunk)
         if self._inflater is None:
             self.content += chunk
@@ -208,7 +208,7 @@ class _Body:
             self.flaw = "the answer is not the gzip that it says it is"
 
     def end(self) -> None:
-        """Everything has arrived."""
+        """Check that the body is complete, after its last bytes."""
         if self._inflater is not None and self._received and not self._inflater.eof:
             self.flaw = self.flaw or "the answer broke off: its gzip is incomplete"
 
@@ -220,14 +220,14 @@ def _gzip_inflater() -> zlib._Decompress:
 async def exchange(
     transport: Transport, method: str, url: str, content: bytes | None, *, deadline_seconds: float
 ) -> Reply | NoReply:
-    """Send a request once and read its answer.
+    """Send a request once and read the answer.
 
     Args:
-        transport: What sends it.
+        transport: The transport to send with.
         method: The HTTP method.
         url: The address.
-        content: The body, JSON; ``None`` for none.
-        deadline_seconds: When to give up on an answer that trickles in, in seconds.
+        content: The JSON body, or ``None`` for none.
+        deadline_seconds: When to give up on a slow answer, in seconds.
     """
     answer: Answer | None = None
     body = _Body("")
@@ -241,7 +241,7 @@ async def exchange(
                     if body.flaw:
                         break
                 body.end()
-    # OSError: the deadline (TimeoutError), and TLS errors that httpx lets through as they are.
+    # OSError covers the deadline (TimeoutError) and TLS errors that httpx doesn't wrap.
     except (httpx.RequestError, OSError) as error:
         if answer is None:
             return NoReply(describe(error), sent=not isinstance(error, _NOT_SENT))
@@ -260,7 +260,7 @@ async def exchange(
 
 
 def describe(error: Exception) -> str:
-    """Say in plain words what went wrong on the network."""
+    """Describe a network error in plain words."""
     for cause in _causes(error):
         for kind, words in _WORDS.items():
             if isinstance(cause, kind):
@@ -280,14 +280,14 @@ _OWN_WORDS = (
 
 
 def fault_for_log(fault: str) -> str | None:
-    """A fault in batchrun's words alone: a log holds none of the service's; ``None`` for none."""
+    """Return a fault in batchrun's words (logs never quote the service's); ``None`` for none."""
     if not fault:
         return None
     return next((words for words in _OWN_WORDS if fault.startswith(words)), "the request failed")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, what it was raised from, and the members of groups among them."""
+    """Yield the error, its causes, and the members of any exception groups."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):
@@ -296,13 +296,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-# A trigger sent on a connection that the server closes at that moment is in doubt, so idle
-# connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75).
+# If the server closes an idle connection just as a trigger is sent on it, that trigger is in doubt.
+# So idle connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75 s).
 KEEPALIVE_SECONDS = 3.0
 
-# Without a quota many requests at once share one commit of the journal, but each may end in doubt
-# when the network breaks, and each of httpx's connections slows its other requests
-# (docs/benchmarks.md, "Without a quota"). With a quota far fewer are under way.
+# Without a quota, many concurrent requests share one commit of the journal. But each may end in
+# doubt if the network breaks, and each of httpx's connections slows down its other requests
+# (docs/benchmarks.md, "Without a quota"). With a quota, far fewer run at once.
 HTTPX_AT_ONCE = 20
 AIOHTTP_AT_ONCE = 64
 
@@ -318,27 +318,27 @@ def open_transport(
     proxy: str | None = None,
     few_requests: bool = False,
 ) -> Transport:
-    """Open a transport: aiohttp where it can be used, else httpx.
+    """Open a transport: aiohttp if it can be used, otherwise httpx.
 
     Args:
         headers: Sent with each request.
-        httpx_transport: An httpx transport to send with, whatever is installed.
-        timeout_seconds: Of each single step, in seconds.
-        max_connections: The most connections at once; ``None`` for a number that serves it well.
-        encrypted: Whether the service is at an https address. Where it is not, no certificates are
-            read, and none is trusted.
-        trust_env: Whether the environment's proxies and certificates count.
+        httpx_transport: An httpx transport to use in any case.
+        timeout_seconds: Timeout of each single step, in seconds.
+        max_connections: Maximum number of connections; ``None`` for the transport's default.
+        encrypted: Whether the service's address is https. If not, no certificates are read or
+            trusted.
+        trust_env: Whether to use the environment's proxies and certificates.
         proxy: The proxy to use; ``None`` for a direct connection.
-        few_requests: Whether only a request or two are sent: then importing aiohttp takes longer
-            than it saves.
+        few_requests: Whether only one or two requests are sent. Importing aiohttp would then take
+            longer than it saves.
 
     Raises:
         httpx.InvalidURL, ValueError, OSError, ImportError: The environment's proxy or certificates
             can't be used.
     """
     headers = {**headers, "Accept-Encoding": "gzip"}
-    # Reading the certificates takes longer than most of a short command. A client context without
-    # any still verifies, so it refuses every server that speaks TLS.
+    # Reading the certificates takes longer than the rest of a short command. A client context
+    # without any still verifies, so it refuses every TLS server.
     verify = True if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if httpx_transport is None and not few_requests and may_use_aiohttp(trust_env=trust_env):
         from batchrun.service.aiohttp_transport import AiohttpTransport
@@ -363,7 +363,7 @@ def open_transport(
             transport=httpx_transport,
             verify=httpx.create_ssl_context(verify=verify, trust_env=trust_env),
             proxy=proxy,
-            trust_env=False,  # of the environment, only the proxy and the certificates count
+            trust_env=False,  # the proxy and the certificates are passed explicitly
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
         ),
@@ -372,6 +372,6 @@ def open_transport(
 
 
 def may_use_aiohttp(*, trust_env: bool) -> bool:
-    """Whether aiohttp is there (the extra `fast`) and no proxy is set: httpx knows their rules."""
+    """Whether aiohttp is installed (the extra `fast`) and no proxy is set; httpx handles those."""
     proxied = trust_env and any(getproxies().get(name) for name in ("http", "https", "all"))
     return not proxied and find_spec("aiohttp") is not None
