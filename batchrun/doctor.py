@@ -1,4 +1,4 @@
-"""What `batchrun doctor` checks, in the order in which it reports."""
+"""The checks of `batchrun doctor`, in the order of its report."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The finding of one check.
 
     Attributes:
-        name: What was checked.
+        name: The thing that was checked.
         verdict: The result.
-        text: What was found. It holds no password, and of a key at most the end.
+        text: The details. They contain no password, and at most the end of a key.
         advice: What to do about it; ``""`` for nothing.
-        exit_code: How the command ends if it is a fault.
+        exit_code: The command's exit code if this is a fault.
     """
 
     name: str
@@ -88,7 +88,7 @@ def _fault(name: str, text: str, advice: str, exit_code: ExitCode = ExitCode.UNU
 
 
 def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
-    """How the command ends: with the code of the most serious fault; warnings don't count."""
+    """Return the command's exit code: that of the most serious fault; warnings don't count."""
     codes = {found.exit_code for found in findings if found.verdict is Verdict.FAULT}
     by_weight = (ExitCode.KEY_REFUSED, ExitCode.PAUSED, ExitCode.UNUSABLE)
     return next((code for code in by_weight if code in codes), ExitCode.COMPLETED)
@@ -98,7 +98,7 @@ async def examine(terminal: Terminal, **overrides: object) -> list[Finding]:
     """Run all checks. They send one request, trigger nothing and change nothing.
 
     Args:
-        terminal: Where output goes.
+        terminal: The terminal to check.
         overrides: Settings from options.
     """
     found = [*_versions(), examine_terminal(terminal), examine_proxies(os.environ)]
@@ -111,7 +111,7 @@ async def examine(terminal: Terminal, **overrides: object) -> list[Finding]:
     return [*found, _journal(settings.journal), *await _service(settings)]
 
 
-# this machine
+# This machine
 
 PACKAGES = (
     *("httpx", "pandas", "openpyxl", "python-calamine", "sqlalchemy", "typer"),
@@ -119,7 +119,7 @@ PACKAGES = (
 )
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 NARROW_COLUMNS = 60
-"""A narrower terminal can't show the whole progress bar."""
+"""In columns; a narrower terminal can't show the whole progress bar."""
 
 
 def _versions() -> list[Finding]:
@@ -149,13 +149,13 @@ def _version(package: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """The terminal, as the command line sees it.
+    """The terminal of a command.
 
     Attributes:
-        encoding: Of standard output.
-        columns: How wide it is.
+        encoding: The encoding of standard output.
+        columns: The width in columns.
         shown: Whether standard output is a terminal, not a file or a pipe.
-        typed: Whether standard input is one, so that a question can be answered.
+        typed: Whether standard input is a terminal, so the user can answer questions.
     """
 
     encoding: str
@@ -165,7 +165,7 @@ class Terminal:
 
 
 def terminal_of_process() -> Terminal:
-    """The terminal of this process."""
+    """Return the terminal of this process."""
     return Terminal(
         sys.stdout.encoding or "ascii",
         get_terminal_size().columns,
@@ -204,7 +204,7 @@ def examine_proxies(environment: Mapping[str, str]) -> Finding:
 
 
 def _configuration(files: Configuration) -> Finding:
-    """Check which configuration files count, and whether others can read stored keys."""
+    """Check the configuration files in use, and whether others can read stored keys."""
     stored = stored_profiles()
     known = stored.all()
     profiles = ", ".join(f"{one.name} {masked_end(one.end)} ({one.kept})" for one in known.values())
@@ -221,10 +221,10 @@ def _is_open_to_others(path: Path) -> bool:
     return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
-# the journal
+# The journal
 
 LITTLE_FREE_BYTES = 500_000_000
-"""Less free disk space than this is a warning: a run keeps its results in the journal."""
+"""Less free disk space than this causes a warning: a run stores its results in the journal."""
 
 _ELSEWHERE = "Name another place with --journal or BATCHRUN_JOURNAL."
 
@@ -252,7 +252,7 @@ def _journal(location: str) -> Finding:
 
 
 def _place(path: Path, folder: Path) -> Finding | None:
-    """What is wrong with the journal's place; ``None`` for nothing."""
+    """Return a problem with the journal's location; ``None`` if there is none."""
     filesystem = network_filesystem(folder.resolve())
     if filesystem is not None:
         return _fault("Journal", f"{path} is on a network drive ({filesystem})", _ELSEWHERE)
@@ -282,7 +282,7 @@ def _contents(path: Path) -> Finding:
 
 
 def _read(path: Path) -> tuple[str, str, int]:
-    """What SQLite's quick check finds wrong, the schema's version, and the number of batches."""
+    """Return the damage that SQLite's quick check found, the schema version and batch count."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         checked = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
         if checked != "ok":
@@ -296,7 +296,7 @@ def _read(path: Path) -> tuple[str, str, int]:
 
 
 def _of_schema(name: str, schema: str, count: int, state: str = "") -> Finding:
-    """Whether a journal with this schema version can be used."""
+    """Check whether a journal with this schema version can be used."""
     if not schema.isdecimal() or len(schema) > 9:
         return _fault("Journal", f"{name} is not a journal of batchrun", _ELSEWHERE)
     if int(schema) > SCHEMA_VERSION:
@@ -306,7 +306,7 @@ def _of_schema(name: str, schema: str, count: int, state: str = "") -> Finding:
 
 
 def _journal_on_server(location: str) -> Finding:
-    """Check a database of a server, in a read-only transaction."""
+    """Check a journal on a database server, in a read-only transaction."""
     name = shown(location)
     try:
         engine = connect_to_server(location)
@@ -340,10 +340,10 @@ def _tables(connection: Connection, name: str) -> Finding:
     return _of_schema(name, schema or "", count)
 
 
-# the service
+# The service
 
 CLOCK_SECONDS = 60.0
-"""A clock that is off by more than this is a warning."""
+"""A clock that is off by more seconds than this causes a warning."""
 
 _UNTRIED = "workflows:execute can't be tried without paying"
 
@@ -377,7 +377,7 @@ async def _service(settings: Settings) -> list[Finding]:
 
 
 async def _network(base_url: str, timeout_seconds: float) -> Finding:
-    """Check that the host name is found and a connection can be made; no request is sent."""
+    """Resolve the host name and open a connection, without sending a request."""
     parts = urlsplit(base_url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     if not is_loopback(base_url) and proxy_for(base_url) is not None:
@@ -401,7 +401,7 @@ async def _network(base_url: str, timeout_seconds: float) -> Finding:
 
 
 async def _connect(host: str, port: int, *, encrypt: bool) -> str | None:
-    """Connect and hang up; the version of TLS, ``None`` without."""
+    """Connect and disconnect; return the TLS version, ``None`` without TLS."""
     context = httpx.create_ssl_context() if encrypt else None
     _, writer = await asyncio.open_connection(host, port, ssl=context)
     try:
@@ -442,7 +442,7 @@ def _scopes(probe: Probe) -> list[Finding]:
 
 def _clock(probe: Probe, local: float, speed: float) -> list[Finding]:
     if probe.dated is None or speed != 1:
-        return []  # a sandbox in compressed time has a clock of its own
+        return []  # a sandbox in compressed time has its own clock
     off = local - probe.dated
     text = f"{abs(off):,.0f} s {'ahead of' if off > 0 else 'behind'} the service's"
     if abs(off) > CLOCK_SECONDS:

@@ -1,7 +1,7 @@
-"""How this copy of batchrun was installed: the commands that install more of it, or call it.
+"""Detect how this copy of batchrun was installed, and the commands to extend and call it.
 
-The name `batchrun` on the package index belongs to another program, so no text names an install
-command of its own: all of them come from here.
+The name `batchrun` on the package index belongs to another program, so messages must not contain
+install commands of their own: all of them come from here.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ EXTRAS = {
     "postgres": "psycopg",
     "socks": "socksio",
 }
-"""Each extra, and a module that is there when it is installed."""
+"""Each extra, and a module that exists if the extra is installed."""
 
 
 class Installer(Enum):
-    """What installed this copy, and installs more of it."""
+    """The tool that installed this copy and can extend it."""
 
     PIP = "pip"
     PIPX = "pipx"
@@ -45,7 +45,7 @@ class Installer(Enum):
 
 
 class Change(Enum):
-    """What an install command is for."""
+    """The purpose of an install command."""
 
     ADD = "an extra"
     UPDATE = "a newer version"
@@ -54,10 +54,10 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """How a copy of batchrun was installed.
+    """The way a copy of batchrun was installed.
 
     Attributes:
-        installer: What installed it.
+        installer: The tool that installed it.
         source: The folder, file or address it came from; ``""`` for the package index.
         editable: Whether changes in the folder take effect at once.
         extras: The extras that are installed.
@@ -69,10 +69,10 @@ class Installation:
     extras: frozenset[str] = frozenset()
 
     def command(self, change: Change, *extras: str) -> str:
-        """The command that changes this copy, quoted for the shell.
+        """Return the command that changes this copy, quoted for the shell.
 
         Args:
-            change: What for.
+            change: The purpose.
             extras: Extras to add.
         """
         keeps_extras = self.installer in {Installer.PIP, Installer.UV_PIP}
@@ -111,12 +111,12 @@ class Installation:
 
 
 def install_hint(extra: str) -> str:
-    """How to add an extra to this copy."""
+    """Return how to add an extra to this copy."""
     return f"Install it with: {this_installation().command(Change.ADD, extra)}"
 
 
 def update_hint() -> str:
-    """How to get a newer version of this copy."""
+    """Return how to update this copy."""
     found = this_installation()
     command = found.command(Change.UPDATE)
     if not found.source or found.source.startswith("git+"):
@@ -125,17 +125,17 @@ def update_hint() -> str:
 
 
 def repair_hint() -> str:
-    """How to install this copy again."""
+    """Return how to reinstall this copy."""
     return f"Reinstall batchrun: {this_installation().command(Change.REPAIR)}"
 
 
 def this_installation() -> Installation:
-    """How the running copy was installed."""
-    from importlib.metadata import PackageNotFoundError, distribution  # 15 ms
+    """Detect how the running copy was installed."""
+    from importlib.metadata import PackageNotFoundError, distribution  # the import takes 15 ms
 
     try:
         found = distribution(DISTRIBUTION)
-    except PackageNotFoundError:  # run from a checkout that is on the search path
+    except PackageNotFoundError:  # running from a checkout on the search path
         return Installation(_installer("pip"), str(Path(__file__).parents[1]))
     source, editable = _source(found)
     extras = frozenset(name for name, module in EXTRAS.items() if find_spec(module) is not None)
@@ -144,7 +144,7 @@ def this_installation() -> Installation:
 
 
 def _source(found: Distribution) -> tuple[str, bool]:
-    """Where it came from, by PEP 610, and whether it is editable."""
+    """Return where it came from, according to PEP 610, and whether it is editable."""
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
@@ -179,7 +179,7 @@ def _in_cache_of_uv() -> bool:
 
 
 def _pip() -> list[str]:
-    """How to call the pip of this environment from the user's shell."""
+    """Return how to call this environment's pip from the user's shell."""
     found = shutil.which("pip")
     if found is not None and _is_ours(Path(found)):
         return ["pip"]
@@ -187,7 +187,7 @@ def _pip() -> list[str]:
 
 
 def program() -> str:
-    """How to call this program from the user's shell, as it can be pasted there."""
+    """Return how to call this program from the user's shell, ready to paste."""
     if "UV_RUN_RECURSION_DEPTH" in os.environ:  # `uv run` puts its environment on the PATH
         return "uv run batchrun"
     called = Path(sys.argv[0])
@@ -195,7 +195,7 @@ def program() -> str:
         called = called.with_suffix(".exe")
     if called.stem != "batchrun" or not called.is_file():
         return "batchrun"
-    if _in_cache_of_uv():  # `uvx` puts it on the PATH for itself only
+    if _in_cache_of_uv():  # `uvx` puts it on the PATH only for this process
         return this_installation().command(Change.ADD)
     on_path = shutil.which("batchrun")
     if on_path is not None and (_is_ours(Path(on_path)) or Path(on_path).samefile(called)):
@@ -204,13 +204,13 @@ def program() -> str:
 
 
 def _is_ours(script: Path) -> bool:
-    """Whether a program belongs to the environment this one runs in."""
+    """Return whether a program belongs to this process's environment."""
     scripts = Path(sysconfig.get_path("scripts"))
     return script.parent.absolute() == scripts or script.resolve().parent == scripts.resolve()
 
 
 def _relative(path: Path) -> str:
-    """A path from the current folder if it lies below it; links are kept: they name a venv."""
+    """Return a path relative to the current folder if it is inside; keeps links, as in a venv."""
     path = path.absolute()
     try:
         shown = path.relative_to(Path.cwd())

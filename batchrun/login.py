@@ -1,4 +1,4 @@
-"""Check an API key and save it; delete it again."""
+"""Check and save an API key, and delete it again."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _NOTHING_SAVED = "Nothing was saved."
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A key that was saved.
+    """A saved key.
 
     Attributes:
-        profile: Its profile.
-        workflows: How many workflows it sees; ``None`` if it was not checked.
+        profile: The profile of the key.
+        workflows: How many workflows the key can see; ``None`` if it was not checked.
         place: The keyring's name, or the file's path.
         why_a_file: Why it is in a file; ``""`` if it is in the keyring.
-        left_behind: Why an earlier key of the profile is still in the keyring; ``""`` for none.
+        left_behind: Why an earlier key of the profile is still in the keyring; ``""`` if none is.
     """
 
     profile: Profile
@@ -46,10 +46,10 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class LoggedOut:
-    """A profile that was deleted.
+    """A deleted profile.
 
     Attributes:
-        profile: As it was.
+        profile: The profile before it was deleted.
         left_behind: Why its key may still be in the keyring, and what to do; ``""`` if it is not.
     """
 
@@ -58,11 +58,11 @@ class LoggedOut:
 
 
 def address_for(name: str, settings: Settings) -> str:
-    """The address of a key that is about to be saved: the given one, else the profile's.
+    """Return the address to save a new key for: the one in the settings, else the profile's.
 
     Args:
         name: The profile's name.
-        settings: They may give an address.
+        settings: Settings that may contain an address.
 
     Raises:
         UsageError: It is not an address, or the key would be sent unencrypted.
@@ -70,7 +70,7 @@ def address_for(name: str, settings: Settings) -> str:
     earlier, given = stored_profiles().get(name), "base_url" in settings.model_fields_set
     if earlier is None or given:
         return checked_base_url(settings.base_url)
-    if name == DEFAULT_PROFILE and is_loopback(earlier.base_url):  # of a sandbox that is gone
+    if name == DEFAULT_PROFILE and is_loopback(earlier.base_url):  # a sandbox that no longer runs
         return checked_base_url(settings.base_url)
     return checked_base_url(earlier.base_url)
 
@@ -91,7 +91,7 @@ async def log_in(
         base_url: The only address it will be sent to.
         name: The profile's name.
         timeout_seconds: How long each step of the request may take, in seconds.
-        check: Whether to check it.
+        check: Whether to check the key.
         in_file: Save it in a file even if there is a keyring.
 
     Raises:
@@ -117,13 +117,13 @@ async def log_in(
     if earlier is not None and earlier.kept is Kept.KEYRING and not _same_entry(earlier, profile):
         try:
             left_behind = _erase(earlier)
-        except UsageError as error:  # the new key is saved all the same
+        except UsageError as error:  # the new key is already saved
             left_behind = f"{error.what} {error.hint}"
     return LoggedIn(profile, workflows, place, why_a_file, left_behind)
 
 
 def _add_profile(profile: Profile) -> None:
-    """Save the profile of a key that is in the keyring; if that fails, erase the key there."""
+    """Save the profile of a key in the keyring; if that fails, delete the key again."""
     try:
         stored_profiles().keep(profile)
     except UsageError:
@@ -137,11 +137,11 @@ def _same_entry(one: Profile, other: Profile) -> bool:
 
 
 async def _count_workflows(key: str, address: str, timeout_seconds: float) -> int:
-    """How many workflows the key sees.
+    """Return how many workflows the key can see.
 
     Raises:
-        KeyRefusedError: The service refuses it.
-        ServiceError: The service can't be reached, or what answers is not the service.
+        KeyRefusedError: The service refuses the key.
+        ServiceError: The service can't be reached, or something else answers at its address.
     """
     async with Client(key, address, timeout_seconds=timeout_seconds) as client:
         found = await client.probe()
@@ -177,7 +177,7 @@ async def _count_workflows(key: str, address: str, timeout_seconds: float) -> in
 def log_out(name: str) -> LoggedOut:
     """Delete a profile and its key.
 
-    If the keyring is gone, the profile is deleted all the same: it can fetch no key.
+    If the keyring is unavailable, the profile is still deleted: it could not fetch its key anyway.
 
     Raises:
         UsageError: There is no such profile, or the keyring refuses.
@@ -189,7 +189,7 @@ def log_out(name: str) -> LoggedOut:
 
 
 def _erase(profile: Profile) -> str:
-    """Erase a key in the keyring; if it may still be there, why, and what to do."""
+    """Delete a key from the keyring; return why it may still be there, and what to do."""
     gone = keyring.erase(profile)
     if gone is None:
         return ""

@@ -1,4 +1,4 @@
-"""What Jupyter shows of a batch: a progress bar, and lists as tables."""
+"""Display batches in Jupyter: a progress bar, and lists as tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TableList(list[T]):
 
     Args:
         items: The items.
-        columns: What the table shows of each item, by title.
+        columns: Column title → function that returns the cell for an item.
     """
 
     def __init__(self, items: Iterable[T], columns: Mapping[str, Callable[[T], object]]) -> None:
@@ -44,7 +44,7 @@ class TableList(list[T]):
 
 
 def in_jupyter() -> bool:
-    """Whether this is a kernel of Jupyter, not a terminal with IPython."""
+    """Return whether this is a Jupyter kernel, not IPython in a terminal."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return any(each.__name__ == "ZMQInteractiveShell" for each in type(shell).__mro__)
@@ -52,14 +52,14 @@ def in_jupyter() -> bool:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """A bar until the block ends: of widgets where ipywidgets is installed, else of text."""
+    """Show a progress bar until the block ends: a widget if ipywidgets is installed, else text."""
     bar: Any = None
 
     def show(progress: Progress) -> None:
         nonlocal bar
         if bar is None:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # without ipywidgets a bar of text is no fault
+                warnings.simplefilter("ignore")  # a missing ipywidgets is not a problem
                 from tqdm.auto import tqdm
 
                 bar = tqdm(total=progress.total, unit="row", leave=True)

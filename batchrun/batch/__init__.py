@@ -1,1 +1,1 @@
-"""A batch from the list to the workbook: everything that knows more than one stage."""
+"""Run a batch from the list to the workbook: the code that spans several stages."""

@@ -1,8 +1,8 @@
-"""Workers of a batch on a Dask cluster: one long task for each of the cluster's workers.
+"""Run a batch on a Dask cluster: one long-running task per Dask worker.
 
-Dask starts the tasks, and starts one again whose worker died. Nothing else is left to it: which
-worker sends what is decided by the slices and leases in the journal (`batchrun.batch.work`). A task
-carries no key and no password; each worker takes its own, and must have the batch's key.
+Dask only starts the tasks, and restarts a task if its worker dies. The slices and leases in the
+journal decide which worker sends what (`batchrun.batch.work`). A task carries no key and no
+password: each worker uses its own key, which must be the batch's key.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Cluster:
     """The workers of a Dask cluster.
 
     Args:
-        client: Connected to its scheduler.
+        client: A client that is connected to the cluster's scheduler.
     """
 
     def __init__(self, client: Client) -> None:
@@ -52,7 +52,7 @@ class Cluster:
         """Check that every worker can work on a batch.
 
         Raises:
-            UsageError: One can't, or there is none.
+            UsageError: A worker can't, or the cluster has no workers.
         """
         task = batch_id, _shared(session.settings), SCHEMA_VERSION
         found = self._client.run(problem_of_worker, *task, on_error="return")
@@ -67,7 +67,7 @@ class Cluster:
             )
 
     def start(self, session: Session, batch_id: str) -> None:
-        """Start a task on each worker; they end with the batch, also without this process."""
+        """Start a task on each worker. They run until the batch ends, even if this process exits."""
         from distributed import fire_and_forget
 
         shared = _shared(session.settings)
@@ -85,10 +85,10 @@ class Cluster:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Cluster | None]:
-    """The cluster that the settings name, if they do, until the block ends.
+    """Connect to the cluster in the settings until the block ends; ``None`` if none is set.
 
     Raises:
-        UsageError: It can't be used.
+        UsageError: The cluster can't be used.
     """
     if settings.dask is None:
         yield None
@@ -106,7 +106,7 @@ async def connected(settings: Settings) -> AsyncIterator[Cluster | None]:
 
 
 def _connect(dask: Any) -> Client:
-    """A connection of our own: the caller's client may belong to another event loop."""
+    """Open a new connection: the caller's client may belong to another event loop."""
     try:
         from distributed import Client
     except ImportError:
@@ -124,7 +124,7 @@ def _connect(dask: Any) -> Client:
 
 
 def _shared(settings: Settings) -> dict[str, Any]:
-    """What a worker of the cluster needs to know. It passes through the scheduler: no secrets."""
+    """Return the settings to send to a worker. Without secrets: they pass through the scheduler."""
     journal = server_url(settings.journal).difference_update_query(["password", "sslpassword"])
     journal = journal._replace(drivername="postgresql", password=None)
     shared = {name: getattr(settings, name) for name in _SENT}
@@ -139,11 +139,11 @@ def _words(answer: object) -> str:
     return visible(f"{type(answer).__name__}: {answer}")
 
 
-# what runs on the workers of the cluster
+# Code that runs on the workers of the cluster
 
 
 def problem_of_worker(batch_id: str, shared: dict[str, Any], schema_version: int) -> str:
-    """Why this process can't work on a batch, in a sentence; ``""`` if it can."""
+    """Return why this process can't work on a batch, as a sentence; ``""`` if it can."""
     if schema_version != SCHEMA_VERSION:
         return "it has another version of batchrun."
     try:
@@ -157,16 +157,16 @@ def problem_of_worker(batch_id: str, shared: dict[str, Any], schema_version: int
 
 
 def work_on(batch_id: str, shared: dict[str, Any]) -> None:
-    """Be a worker until the batch is done. Safe to repeat."""
+    """Work on the batch until it is done. Safe to repeat."""
     from distributed import secede
 
-    secede()  # it hardly computes, so the cluster's worker is free for other tasks
+    secede()  # the task mostly waits, so free the Dask worker's slot for other tasks
     settings = _settings(shared)
     asyncio.run(work(batch_id, settings, until_done=True, on_progress=None, control=None))
 
 
 def _settings(shared: dict[str, Any]) -> Settings:
-    """The settings of this process; its own journal's URL counts, as it may have a password."""
+    """Return this process's settings. Its own journal URL wins, as it may have a password."""
     own = load_settings()
     given = shared | ({"journal": own.journal} if "journal" in own.model_fields_set else {})
     return load_settings(**given)

@@ -1,4 +1,4 @@
-"""Stopping a batch from outside while it runs."""
+"""Stop a running batch from outside."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ P = ParamSpec("P")
 
 @checked_arguments()
 def stop(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchSummary:
-    """Stop the workers of a batch, wherever they are; they read it within 5 seconds.
+    """Stop all workers of a batch, on any machine. They notice within 5 seconds.
 
-    Each triggers nothing more, and collects for a while what is in flight. `resume` goes on.
+    The workers trigger no more jobs, and collect results of running executions for a while.
+    `resume` continues the batch.
 
     Args:
-        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
-        settings: Which journal; ``None`` reads it from the environment.
+        batch_id: The batch ID or its first characters; ``None`` for the newest batch.
+        settings: Settings with the journal to use; ``None`` reads them from the environment.
 
     Raises:
-        UsageError: No workers may work on it.
+        UsageError: The batch is not open to workers.
+        JournalError: There is no such batch, or no journal.
         JournalError: There is no such batch, or no journal.
     """
     with existing_journal((settings or load_settings()).journal) as journal:
@@ -55,10 +57,10 @@ class Control:
 
     Attributes:
         stopped: Whether `stop` was called.
-        batch_id: The batch that is running; ``None`` before it starts.
+        batch_id: The running batch; ``None`` before it starts.
         triggered: How many jobs were triggered, over all runs with this control.
         only: Numbers of the jobs that the run may trigger; ``None`` for all pending ones.
-        report: How the batch ended; ``None`` until its workbook is written.
+        report: The report of the batch; ``None`` until its workbook is written.
     """
 
     def __init__(self) -> None:
@@ -72,18 +74,18 @@ class Control:
     def stop(self) -> None:
         """Stop triggering, wait a while for running executions, then write the workbook."""
         self.stopped = True
-        stop = self._stop  # another thread may disconnect it at any moment
+        stop = self._stop  # another thread may detach the control at any moment
         if stop is not None:
             stop()
 
     def detach(self) -> None:
-        """Disconnect from the batch; called by the batch when it has ended."""
+        """Disconnect from the batch. The batch calls this when it ends."""
         self._stop = None
 
     def attach(
         self, batch_id: str, stop: Callable[[], object], only: Collection[int] | None = None
     ) -> None:
-        """Set the function that stops the batch; called by the batch when it starts."""
+        """Set the function that stops the batch. The batch calls this when it starts."""
         self.batch_id = batch_id
         self.only = only
         self.report = None
@@ -101,11 +103,11 @@ def attach(
 
 
 def from_any_thread(stop: Callable[P, None]) -> Callable[P, None]:
-    """A function that calls ``stop`` in the current event loop, or nothing once that has ended."""
+    """Return a function that calls ``stop`` in the current event loop unless it is closed."""
     loop = asyncio.get_running_loop()
 
     def stop_there(*args: P.args, **kwargs: P.kwargs) -> None:
-        with suppress(RuntimeError):  # the loop was closed at this very moment
+        with suppress(RuntimeError):  # the loop has just been closed
             loop.call_soon_threadsafe(partial(stop, *args, **kwargs))
 
     return stop_there
@@ -123,11 +125,11 @@ def detached_at_end(control: Control | None) -> Iterator[None]:
 
 @contextmanager
 def counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
-    """Count the jobs triggered in the block for the control, even if it ends with an error."""
+    """Add the number of jobs triggered in the block to the control, even if the block fails."""
     pending = jobs.count_pending()
     try:
         yield
     finally:
         if control is not None:
-            with suppress(JournalError):  # the journal's own error is the one that counts
+            with suppress(JournalError):  # don't hide the block's own error
                 control.triggered += pending - jobs.count_pending()

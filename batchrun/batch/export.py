@@ -1,4 +1,4 @@
-"""From the journal to a file: when a batch ends, when it is asked for, and while it runs."""
+"""Write results from the journal to a file: during a run, at its end, and on request."""
 
 from __future__ import annotations
 
@@ -44,31 +44,38 @@ def write_results(
     *,
     as_its_workbook: bool = True,
 ) -> Path | None:
-    """Write a batch as it stands; as its workbook, it is written there again by `resume`.
+    """Write the current results of a batch to a file.
+
+    Args:
+        journal: The journal.
+        batch_id: The batch.
+        target: The file to write.
+        form: How to lay out the results.
+        as_its_workbook: Whether this is the batch's own workbook, which `resume` writes again.
 
     Returns:
-        Where it went; ``None`` when no file is wanted.
+        The path that was written; ``None`` if ``target`` is ``None``.
 
     Raises:
-        OutputError: It can't be written.
+        OutputError: The file can't be written.
     """
     if target is None:
         return None
     with journal.results(batch_id, earlier=earlier_batches(journal, batch_id, form)) as found:
         written = _write(found, target, form, journal.location)
     if as_its_workbook:
-        with suppress(JournalWriteError):  # the workbook is there, and its place is known
+        with suppress(JournalWriteError):  # the workbook is written, and the caller gets its path
             journal.keep(batch_id, "output", str(written))
         agree(Consent.OUTPUT, str(written))
     return written
 
 
 def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> list[str]:
-    """The batches whose results a batch's are compared with, newest first.
+    """Return the IDs of the earlier batches to compare a batch with, newest first.
 
     Raises:
-        NoBatchError: There is no batch of the id that was given.
-        UsageError: It is the batch itself, or one of another workflow.
+        NoBatchError: There is no batch with the ID given in ``form``.
+        UsageError: That ID is the batch itself, or a batch of another workflow.
     """
     match form.compare or "auto":
         case "off":
@@ -87,10 +94,10 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
 
 
 def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
-    """The commands that continue with a batch, as the user's shell understands them.
+    """Return the commands that continue a batch, quoted for the user's shell.
 
     Args:
-        location: The journal, as it may be shown.
+        location: The journal, in a form that is safe to show.
         summary: The batch.
     """
     name = Path(location).name
@@ -108,10 +115,11 @@ def write_despite(
     target: Path | None,
     form: workbook.Form,
 ) -> None:
-    """Write what a batch has brought although its journal can't be written or is lost.
+    """Write the results of a batch even if its journal can't be written or is lost.
 
-    The workbook comes from the safety copy, which has what the journal could not take. Of a journal
-    that is lost, the copy is saved as another one. The error then says where both are.
+    The results come from the safety copy, which also has the results that the journal could not
+    store. If the journal is lost, the safety copy is saved as a new journal. The message of
+    ``error`` is extended by the paths of both files.
     """
     if isinstance(error, JournalLostError):
         saved = journal.save_copy()
@@ -121,7 +129,7 @@ def write_despite(
             error.hint = f"Continue with: {again}\n{error.hint}"
     if target is None:
         return
-    # What stopped the batch may stop this, too, and is what counts.
+    # The cause of ``error`` may make this fail too, and ``error`` is the one to report.
     with suppress(BatchrunError), journal.copied_results(batch_id) as found:
         if found is None:
             written = write_results(journal, batch_id, target, form)
@@ -131,7 +139,7 @@ def write_despite(
 
 
 def _write(found: BatchResults, target: Path, form: workbook.Form, location: str) -> Path:
-    """Write results; where they can't be laid out, write them as JSON Lines beside the target."""
+    """Write results. If the layout fails, write them as JSON Lines beside the target instead."""
     try:
         commands = commands_for(location, found.summary)
         written = workbook.write(found, target, form, commands=commands)
@@ -150,7 +158,7 @@ def _write(found: BatchResults, target: Path, form: workbook.Form, location: str
 
 
 def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> workbook.Form:
-    """How a batch's results are written: as said now, else as said when it was last worked on."""
+    """Return how to lay out a batch's results: as given now, else as in its last run."""
     before = journal.form(batch_id)
     form = given.over(workbook.Form.recalled(before))
     kept = form.remembered()
@@ -161,14 +169,14 @@ def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> wo
 
 @contextmanager
 def ending_as_paused(journal: Journal, batch_id: str) -> Iterator[None]:
-    """While the block lasts, no error ends with the code that says nothing was triggered."""
+    """Correct the exit code of errors in the block: a batch exists, so jobs may have been sent."""
     try:
         yield
     except TakenOverError:
-        raise  # another process goes on with it, or has done so
+        raise  # another process continues or has continued the batch
     except (JournalError, OutputError) as error:
         error.exit_code = ExitCode.PAUSED
-        with suppress(BatchrunError):  # a journal that can't be read has said so
+        with suppress(BatchrunError):  # an unreadable journal is already the error to report
             if not journal.summary(batch_id).unfinished:
                 error.exit_code = ExitCode.INCOMPLETE
         if isinstance(error, OutputError):
@@ -183,9 +191,9 @@ def ending_as_paused(journal: Journal, batch_id: str) -> Iterator[None]:
 async def refreshed_workbook(
     journal: Journal, batch_id: str, target: Path | None, form: workbook.Form
 ) -> AsyncIterator[None]:
-    """While the block lasts, write what there is as often as the form says, if it does.
+    """Write the workbook at the form's interval, if it has one, until the block ends.
 
-    One that fails is left out: the next comes in its time, and the block ends as it would.
+    A failed write is skipped. It affects neither the next write nor the block.
     """
     if form.write_every_seconds is None or target is None:
         yield
@@ -202,7 +210,7 @@ async def refreshed_workbook(
         yield
     finally:
         ended.set()
-        await writer  # what it is writing now is older than what comes next
+        await writer  # else its older workbook could replace the final one
 
 
 async def _write_until(ended: asyncio.Event, refresh: Callable[[], None], seconds: float) -> None:
@@ -210,7 +218,7 @@ async def _write_until(ended: asyncio.Event, refresh: Callable[[], None], second
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), seconds)
             return
-        # Held open in Excel, a full disk, a locked journal: whatever stays so, the one at the end
-        # meets it too and tells. No refresh may decide how a run ends.
+        # The file is open in Excel, the disk is full, the journal is locked: if the problem
+        # persists, the final write reports it. A refresh must not decide how a run ends.
         with suppress(Exception):
             await asyncio.to_thread(refresh)

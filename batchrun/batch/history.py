@@ -1,6 +1,6 @@
-"""What the journal knows of batches that were run: looked at, exported, forgotten.
+"""Read, export and delete the batches in the journal.
 
-Nothing here speaks to the service, and looking makes no journal where there is none.
+Nothing here uses the service, and reading never creates a journal.
 """
 
 from __future__ import annotations
@@ -36,21 +36,22 @@ if TYPE_CHECKING:
 
 
 SHORTEST_PREFIX = 4
-"""A batch is erased only if at least this many characters of its ID are given."""
+"""The minimum number of characters of a batch ID that `forget` accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """Where a batch stands.
+    """The state of a batch.
 
     Attributes:
         summary: The batch as a whole.
-        left: What of it is still to be sent, and what runs.
-        holder: Who works on it, or did until it died without a word; ``None`` for nobody.
-        in_doubt: Its rows in doubt that nobody has decided about, in input order.
-        rescued: Files with results that the journal could not take; ``resume`` takes them in.
-        key_hash: The journal's salted hash of the key it was started with; ``""`` where unknown.
-        workers: Whether living workers have some of its jobs.
+        left: The jobs still to send, and the executions that are running.
+        holder: The process that works on the batch, or that died while working on it; ``None`` if
+            there is none.
+        in_doubt: The rows in doubt that the user has not decided about, in input order.
+        rescued: Files with results that the journal could not store; ``resume`` imports them.
+        key_hash: The journal's salted hash of the key that started the batch; ``""`` if unknown.
+        workers: Whether live workers have claimed some of its jobs.
     """
 
     summary: BatchSummary
@@ -63,7 +64,7 @@ class BatchStatus:
 
     @property
     def working(self) -> bool:
-        """Whether anybody works on it now."""
+        """Whether a process works on the batch now."""
         if self.workers:
             return True
         holder = self.holder
@@ -71,22 +72,22 @@ class BatchStatus:
 
     @property
     def something_to_do(self) -> bool:
-        """Whether `resume` would find anything to do or to decide."""
+        """Whether `resume` has work to do or needs a decision."""
         return bool(self.summary.unfinished or self.in_doubt or self.rescued)
 
     @property
     def opens_at(self) -> datetime | None:
-        """When the quota opens again, where it was spent and nobody works on the batch since."""
+        """When the quota opens again; ``None`` if the quota isn't spent or a process is working."""
         return None if self.working else self.summary.resume_at
 
     def unlike_its_key(self, settings: Settings) -> str:
-        """Whose key would pay for the rest, where it was started with another; ``""`` for its own.
+        """Return the source of the key that would pay if it isn't the batch's key, else ``""``.
 
         Args:
-            settings: Which journal, and which key.
+            settings: Settings with the journal and the key.
 
         Raises:
-            UsageError: There is no key, or none that may go on with it.
+            UsageError: There is no key, or none that may continue the batch.
             JournalError: The journal can't be read.
         """
         access = find_access(for_batch(settings, self.summary))
@@ -94,14 +95,16 @@ class BatchStatus:
             return unlike_its_key(journal, self.summary, access.key, access.profile)
 
     def needed_consents(self, settings: Settings, output: Path | None) -> list[ConsentRequest]:
-        """What a person must agree to before it goes on: the journal may be a stranger's.
+        """Return what a person must agree to before the batch continues.
+
+        The journal may have come from somebody else.
 
         Args:
-            settings: Which journal, and which key.
-            output: Where the user wants the results; ``None`` for where the journal says.
+            settings: Settings with the journal and the key.
+            output: The results file that the user gave; ``None`` for the one in the journal.
 
         Raises:
-            UsageError: There is no key, or none that may go on with it.
+            UsageError: There is no key, or none that may continue the batch.
             JournalError: The journal can't be read.
         """
         key = find_access(for_batch(settings, self.summary)).key
@@ -128,15 +131,15 @@ class BatchStatus:
 
 @checked_arguments()
 def batches(*, unfinished: bool = False, settings: Settings | None = None) -> list[BatchSummary]:
-    """All batches of the journal, newest first; none where nothing was ever run.
+    """Return all batches of the journal, newest first; an empty list if there is no journal yet.
 
     Args:
-        unfinished: Only those of which `resume` has something left to do. Rows in doubt alone are
-            not: they wait for your word.
-        settings: Which journal; ``None`` reads it from the environment.
+        unfinished: Only batches that `resume` can continue. A batch with nothing left but rows in
+            doubt is not included: those rows wait for your decision.
+        settings: Settings with the journal to use; ``None`` reads them from the environment.
 
     Raises:
-        JournalError: The journal that was named is not there, or can't be read.
+        JournalError: The journal given in the settings does not exist, or can't be read.
     """
     settings = settings or load_settings()
     if "journal" not in settings.model_fields_set and is_missing(settings.journal):
@@ -156,10 +159,10 @@ def batches(*, unfinished: bool = False, settings: Settings | None = None) -> li
 
 @checked_arguments()
 def status(batch_id: str | None = None, *, settings: Settings | None = None) -> BatchStatus:
-    """Where a batch stands, also while it runs.
+    """Return the state of a batch, even while it runs.
 
     Args:
-        batch_id: Which batch (the beginning of its id is enough); ``None`` for the newest.
+        batch_id: The batch ID or its first characters; ``None`` for the newest batch.
         settings: As in `batches`.
 
     Raises:
@@ -176,15 +179,15 @@ def watch(
     interval_seconds: float = 1.0,
     settings: Settings | None = None,
 ) -> Iterator[BatchStatus]:
-    """Where a batch stands, again and again, until nobody works on it.
+    """Yield the state of a batch repeatedly, until no process works on it.
 
     Args:
-        batch_id: Which batch; ``None`` for the one that is the newest now.
-        interval_seconds: How long to wait between two looks, in seconds.
+        batch_id: The batch; ``None`` for the one that is the newest now.
+        interval_seconds: How long to wait between two states, in seconds.
         settings: As in `batches`.
 
     Yields:
-        Where it stands; the first at once, the last when it stands still.
+        The state of the batch: the first at once, the last when the batch has stopped.
 
     Raises:
         JournalError: There is no such batch, or no journal.
@@ -212,7 +215,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
 
 
 def requests_today(settings: Settings) -> int:
-    """How many requests were sent with the key since midnight UTC, by all that use this journal.
+    """Return the requests sent with the key since midnight UTC by all users of this journal.
 
     Raises:
         BatchrunError: There is no journal or no key.
@@ -223,11 +226,11 @@ def requests_today(settings: Settings) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RowPage:
-    """Some rows of a batch, as they stand.
+    """A page of a batch's rows.
 
     Attributes:
         header: The list's column names.
-        roles: Which column holds which ID.
+        roles: The column index of each kind of ID.
         rows: The rows, in input order.
     """
 
@@ -245,13 +248,13 @@ def rows(
     limit: int | None = None,
     settings: Settings | None = None,
 ) -> RowPage:
-    """Some rows of a batch as they stand; also while it runs, and of a long list too.
+    """Return some rows of a batch, even while it runs. Suits long lists too.
 
     Args:
-        batch_id: Which batch, by its whole ID.
+        batch_id: The complete batch ID.
         outcomes: Only rows with these outcomes; ``None`` for all.
-        offset: How many of those to skip.
-        limit: At most this many; ``None`` for all.
+        offset: How many of those rows to skip.
+        limit: The maximum number of rows; ``None`` for all.
         settings: As in `batches`.
 
     Raises:
@@ -274,14 +277,14 @@ def results(
     form: workbook.Form | None = None,
     source: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """A batch's results as a DataFrame: the columns of the Results sheet, one row an input row.
+    """Return a batch's results as a DataFrame: the columns of the Results sheet, a row per row.
 
     Args:
-        batch_id: Which batch; ``None`` for the newest.
+        batch_id: The batch; ``None`` for the newest.
         settings: As in `batches`.
         form: Which result columns; ``None`` for all.
-        source: The DataFrame the batch was run with: its columns, dtypes and index are kept.
-            Without it, each cell is as it was, in columns of objects.
+        source: The DataFrame that the batch was run with; its columns, dtypes and index are kept.
+            Without it, columns have dtype object and cells keep their original values.
 
     Raises:
         JournalError: There is no such batch, or no journal.
@@ -298,7 +301,7 @@ def read_frame(
     form: workbook.Form | None = None,
     source: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """As `results`, from the journal at a location."""
+    """Return what `results` returns, from the journal at a location."""
     with existing_journal(location) as journal:
         summary = journal.resolve(batch_id)
         with journal.results(summary.batch_id) as found:
@@ -308,7 +311,7 @@ def read_frame(
 def read_details(
     location: str, batch_id: str, name: str, source: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """The items of a list of objects in the results, from the journal at a location."""
+    """Return the items of a list of objects in the results, from the journal at a location."""
     with existing_journal(location) as journal, journal.results(batch_id) as found:
         return workbook.details_frame(found, name, source)
 
@@ -320,21 +323,21 @@ def export(
     settings: Settings | None = None,
     form: workbook.Form | None = None,
 ) -> Path:
-    """Write a batch's results as they stand; also while it runs.
+    """Write a batch's current results, even while it runs.
 
     Args:
-        batch_id: Which batch; ``None`` for the newest.
-        output: Where to: .xlsx, .csv, .jsonl or .parquet.
+        batch_id: The batch; ``None`` for the newest.
+        output: The file to write: .xlsx, .csv, .jsonl or .parquet.
         settings: As in `batches`.
-        form: How; ``None`` for the usual way. What it leaves open of how a workbook is split and
-            what it is compared with is as the batch was run.
+        form: How to lay out the results; ``None`` for the default. If it leaves ``rows_per_file``
+            or ``compare`` open, the values of the batch's own run apply.
 
     Returns:
         The path that was written.
 
     Raises:
         JournalError: There is no such batch, or no journal.
-        OutputError: It can't be written there.
+        OutputError: The file can't be written.
     """
     output = Path(output)
     form = form or workbook.Form()
@@ -349,7 +352,7 @@ def export(
             compare=form.compare or as_run.compare,
         )
         written = write_results(journal, summary.batch_id, output, form, as_its_workbook=False)
-        assert written is not None  # it was said where to
+        assert written is not None  # a target was given
         return written
 
 
@@ -360,15 +363,15 @@ def unknown_columns(
     *,
     settings: Settings | None = None,
 ) -> tuple[workbook.UnknownColumn, ...]:
-    """The columns that a form asks for by a name no result of a batch has: they stay empty.
+    """Return the columns that a form names but no result of a batch has: they stay empty.
 
     Args:
-        batch_id: Which batch; ``None`` for the newest.
-        form: What it asks for; ``None`` for how the batch's own workbook is written.
+        batch_id: The batch; ``None`` for the newest.
+        form: The form; ``None`` for the one of the batch's own workbook.
         settings: As in `batches`.
 
     Returns:
-        Those names, each with what may be meant; none while the batch has no results.
+        The unknown columns, each with suggestions; none while the batch has no results.
 
     Raises:
         JournalError: There is no such batch, or no journal.
@@ -387,24 +390,24 @@ def forget(
     confirm: Callable[[Sequence[BatchSummary]], bool] | None = None,
     settings: Settings | None = None,
 ) -> list[BatchSummary]:
-    """Erase batches from the journal: their rows, results and all that was noted of them.
+    """Delete batches from the journal, with their rows and results.
 
-    Workbooks that were written stay. A later `run` of the same list knows nothing of it, and
+    Workbooks are kept. A later `run` of the same list doesn't know about the deleted batch and
     triggers everything again.
 
     Args:
-        batch_ids: Which batches (the beginning of an id is enough).
-        older_than: Also all batches that were not worked on for so long.
-        confirm: Asked with the batches, where there are any, before they are erased.
+        batch_ids: The batch IDs or their first characters.
+        older_than: Also delete all batches that were last worked on longer ago than this.
+        confirm: Called with the batches before they are deleted, if there are any.
         settings: As in `batches`.
 
     Returns:
-        The batches that are forgotten now.
+        The deleted batches.
 
     Raises:
         JournalError: There is no such batch, or another process works on one.
         UsageError: Neither a batch nor an age is given.
-        NotConfirmedError: ``confirm`` said no; nothing was erased.
+        NotConfirmedError: ``confirm`` returned false; nothing was deleted.
     """
     if not batch_ids and older_than is None:
         raise UsageError("No batch to forget is named.", "Name its id, or an age.")
@@ -429,10 +432,10 @@ def forget(
 
 @contextmanager
 def existing_journal(location: str) -> Iterator[Journal]:
-    """The journal at a path or URL, which must be there already: none is made by looking.
+    """Open the journal at a path or URL. It must exist already: reading never creates one.
 
     Raises:
-        JournalError: There is none.
+        JournalError: There is no journal.
     """
     if is_missing(location):
         raise NoBatchError(
@@ -445,5 +448,5 @@ def existing_journal(location: str) -> Iterator[Journal]:
 
 
 def is_missing(location: str) -> bool:
-    """Whether the journal is a file that is not there; a database server's is asked itself."""
+    """Return whether the journal is a file that does not exist. A server is not checked."""
     return not is_server(location) and not Path(location).expanduser().exists()

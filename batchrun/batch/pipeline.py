@@ -1,7 +1,7 @@
-"""A batch from end to end: load → plan → trigger → poll → write.
+"""Run a batch from end to end: load → plan → trigger → poll → write.
 
-The only module that knows all stages. Each stage reads from the journal what the stage before
-wrote there, so `resume` is `run` with less left to do.
+This is the only module that knows all stages. Each stage reads from the journal what the previous
+stage wrote there, so `resume` is `run` with less left to do.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
-    """Why a batch ended, in sentences; ``""`` if it is finished.
+    """Return why a batch ended, in sentences; ``""`` if it is finished.
 
     Args:
         ending: Why the engine stopped.
         resume_at: When the quota is available again, if it is spent.
-        stopped_because: Which failures stopped the batch, if they did; ends in the service's words.
+        stopped_because: The failures that stopped the batch, if any; ends in the service's words.
     """
     if ending is Ending.FAILURES:
         return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
@@ -90,7 +90,7 @@ def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) ->
 
 
 def whole_minute(seconds: float) -> datetime:
-    """The time that many seconds from now, rounded up: too early, the quota is still spent."""
+    """Return the time this many seconds from now, rounded up so that the quota is open by then."""
     moment = datetime.now(UTC) + timedelta(seconds=seconds)
     begun = moment.replace(second=0, microsecond=0)
     return begun if begun == moment else begun + timedelta(minutes=1)
@@ -110,12 +110,12 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a run and a resume have in common; each is a parameter of `batchrun.aio.resume`.
+    """The options that `run` and `resume` share; most are parameters of `batchrun.aio.resume`.
 
-    Two more leave the jobs that were never sent waiting: ``retry`` sends all jobs with one of these
-    outcomes again; ``again`` sends single jobs, by number, unless they were sent more often than
-    its value says. ``frame`` is the list of a DataFrame, and ``joined`` says that other workers are
-    at work, or may be. ``cluster`` has workers that help.
+    ``retry`` sends all jobs with one of these outcomes again. ``again`` sends single jobs again, by
+    number, unless they were sent more often than its value says. Both leave jobs that were never
+    sent waiting. ``frame`` is the list, if it is a DataFrame. ``joined`` is true if other workers
+    are or may be working on the batch. ``cluster`` provides additional workers.
     """
 
     output: Path | None = None
@@ -135,13 +135,13 @@ class RunOptions:
 
 
 def always(plan: Plan, earlier: BatchSummary | None) -> bool:
-    """The ``confirm`` that does not ask."""
+    """Confirm without asking; for use as ``confirm``."""
     del plan, earlier
     return True
 
 
 async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
-    """The workflows that the key can see.
+    """Return the workflows that the key can see.
 
     Raises:
         BatchrunError: The key or the service can't be used.
@@ -159,7 +159,7 @@ async def check(
     """Load and plan a list without triggering anything.
 
     Args:
-        request: What `run` would do.
+        request: The request, as for `run`.
         settings: As in `run`.
         with_credits: Also ask for the credits left, which takes one more request.
 
@@ -188,7 +188,7 @@ async def run(
     """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`.
 
     Returns:
-        The report, or ``None`` when ``confirm`` said no.
+        The report, or ``None`` if ``confirm`` returned false.
 
     Raises:
         BatchrunError: Something can't be used; what was triggered is in the journal.
@@ -231,7 +231,7 @@ async def run(
             return None
         if earlier is not None:
             require_consent(journal, earlier, session.key, options.output)
-        known = newest.batch_id if newest else None  # the user has not seen any later one
+        known = newest.batch_id if newest else None  # the user has not seen any later batch
         batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
         work = _leave_to_workers if options.detach else _work
@@ -249,7 +249,7 @@ async def resume(
     """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`.
 
     Raises:
-        BatchrunError: As in `run`; the batch is of another service.
+        BatchrunError: As in `run`, or the batch belongs to another service.
     """
     settings, options = settings or load_settings(), options or RunOptions()
     with existing_journal(settings.journal) as journal:
@@ -269,7 +269,7 @@ async def resume(
 
 
 async def take_over(session: Session, batch_id: str, options: RunOptions) -> Report:
-    """Continue an open batch that no process holds any more; other workers may still work on it.
+    """Continue an open batch that no process holds; other workers may still work on it.
 
     Raises:
         HeldError: Another process holds it.
@@ -277,7 +277,7 @@ async def take_over(session: Session, batch_id: str, options: RunOptions) -> Rep
     return await _work(session, batch_id, replace(options, joined=True))
 
 
-# the stages
+# Stages
 
 
 async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
@@ -337,8 +337,8 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 if isinstance(error, JournalWriteError):
                     write_despite(error, journal, batch_id, target, form)
                     raise error from raised.__cause__
-                # What stopped the batch may stop this too; report the first. Nothing is recorded
-                # or written for a batch that was taken over: the new holder does that.
+                # The cause of this error may make the next steps fail too; report the first error.
+                # If the batch was taken over, nothing is recorded: the new holder does that.
                 with suppress(BatchrunError):
                     spent = engine.effort
                     await jobs.record_ending(error.what, spent.seconds, spent.quota_seconds)
@@ -380,7 +380,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
 
 
 def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:
-    """Log it if a batch continues with another key than it was started with."""
+    """Log if a batch continues with another key than the one that started it."""
     if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
         facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
         log_event(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
@@ -388,7 +388,7 @@ def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> No
 
 @contextmanager
 def _logged_when_stopped(batch_id: str) -> Iterator[None]:
-    """Log that the block was stopped at once: nothing else happens after the second Ctrl-C."""
+    """Log that a second Ctrl-C stopped the block. No other code runs after that."""
     try:
         yield
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -400,13 +400,13 @@ def _logged_when_stopped(batch_id: str) -> Iterator[None]:
 async def _keep_beginning(
     journal: Journal, jobs: BatchJobs, before: BatchSummary, options: RunOptions
 ) -> None:
-    """Record where the workbook belongs, and clear the note of the previous run.
+    """Record the path of the workbook, and clear the note of the previous run.
 
-    If another machine continues the batch, it still belongs where the batch was begun.
+    If another machine continues the batch, the original path stays.
     """
     target = options.output
     if target is not None:
-        agree(Consent.OUTPUT, str(target))  # a worker on this machine may have to write it
+        agree(Consent.OUTPUT, str(target))  # another worker on this machine may have to write it
         if before.target != str(target) and not options.joined:
             journal.keep(before.batch_id, "target", str(target))
     if before.note:
@@ -414,10 +414,10 @@ async def _keep_beginning(
 
 
 def _works_alone(session: Session, options: RunOptions, only: Collection[int] | None) -> bool:
-    """Whether no other worker may join.
+    """Return whether no other worker may join.
 
-    Others may join only if the user has confirmed the batch as a whole. With a journal in a file,
-    they are started by this process.
+    Others may join only if the user has confirmed the batch as a whole. If the journal is a file,
+    only this process starts them.
     """
     if options.limit is not None or only is not None:
         return True
@@ -428,10 +428,10 @@ def _works_alone(session: Session, options: RunOptions, only: Collection[int] | 
 async def _prepared(
     session: Session, jobs: BatchJobs, options: RunOptions
 ) -> tuple[BatchSummary, Collection[int] | None]:
-    """Bring a batch to where workers can claim its slices.
+    """Prepare a batch so that workers can claim its slices.
 
     Returns:
-        The batch as it stands then, and the jobs that may be triggered; ``None`` for all.
+        The batch after that, and the jobs that may be triggered; ``None`` for all.
     """
     journal, batch_id = session.journal, jobs.batch_id
     agree(Consent.KEY, journal.key_hash(session.key))
@@ -454,7 +454,7 @@ async def _prepared(
 
 
 async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions) -> Report:
-    """Start workers that go on when this process has ended; one of them will hold the batch."""
+    """Start workers that outlive this process; one of them will hold the batch."""
     journal = session.journal
     with journal.hold(batch_id):
         remembered_form(journal, batch_id, options.form)
@@ -477,11 +477,11 @@ async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions
 
 @contextmanager
 def _removed_at_end(jobs: BatchJobs) -> Iterator[None]:
-    """Remove the slices at the end: a batch that nobody works on has none."""
+    """Remove the slices when the block ends: a batch that no process works on has none."""
     try:
         yield
     finally:
-        with suppress(JournalError):  # taken over, or lost: then they are no longer ours
+        with suppress(JournalError):  # if the batch was taken over or lost, they aren't ours
             jobs.slices.remove()
 
 
@@ -496,13 +496,13 @@ def _begun(session: Session, plan: Plan, known: str | None) -> str:
     )
 
 
-# where things are
+# Paths
 
 
 def _checked_target(
     options: RunOptions, source: Path | None, batch: BatchSummary | None
 ) -> Path | None:
-    """Where a batch's workbook belongs, or that of a new batch; it can be written there."""
+    """Return the workbook path of a batch, or of a new batch. Checks that it can be written."""
     before = None if batch is None else batch.target or batch.output
     target = options.output or workbook.usual_target(source, before, options.form.usual)
     if target is not None:

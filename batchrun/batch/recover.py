@@ -1,4 +1,4 @@
-"""What comes first when a batch goes on: what a dead process left, what the user decides."""
+"""Prepare a batch to continue: recover what a dead process left, and ask the user to decide."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 def hold_doubts(rows: Sequence[ResultRow]) -> InDoubt:
-    """Decide nothing: what is in doubt stays so."""
+    """Decide nothing: rows in doubt stay in doubt."""
     del rows
     return InDoubt.HOLD
 
 
 def same_service(batch_id: str, own: str, given: str) -> None:
-    """Check that a batch goes on at the service it was begun at.
+    """Check that a batch continues at the service where it was started.
 
     Args:
-        batch_id: Which batch.
-        own: The base URL it was begun at.
-        given: The base URL that is set now.
+        batch_id: The batch.
+        own: The base URL where it was started.
+        given: The base URL in the settings.
 
     Raises:
-        UsageError: They are two services.
+        UsageError: The URLs belong to different services.
     """
     if service_of(own) == service_of(given):
         return
@@ -46,14 +46,14 @@ def same_service(batch_id: str, own: str, given: str) -> None:
 
 
 def same_key(earlier: BatchSummary, profile: str | None) -> None:
-    """Check that a list goes on with the key its batch was started with.
+    """Check that a list continues with the key that started its batch.
 
     Args:
-        earlier: Its batch, which is not finished.
-        profile: Whose stored key is used now; ``None`` for one that is not stored.
+        earlier: The unfinished batch of the list.
+        profile: The profile of the key in use; ``None`` if the key is not a stored one.
 
     Raises:
-        UsageError: It was started with a profile, and now it would be another key.
+        UsageError: The batch was started with a profile, and another key would be used now.
     """
     if earlier.profile in {None, profile}:
         return
@@ -67,16 +67,16 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
 
 
 def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str | None) -> str:
-    """Whose key goes on with a batch that was started with another one; ``""`` where it is its own.
+    """Return the source of the key in use if another key started the batch, else ``""``.
 
-    A key may have been replaced by another one of the same workspace, by `login` under the name of
-    its profile too, so nothing is refused.
+    Another key is not an error: the user may have replaced a key by another one of the same
+    workspace, for example with `login` to the same profile.
 
     Args:
         journal: The journal.
-        batch: Which batch.
+        batch: The batch.
         key: The key that would pay now.
-        profile: Whose stored key that is; ``None`` for one that is not stored.
+        profile: The profile of that key; ``None`` if the key is not a stored one.
     """
     if journal.key_begun_with(batch.batch_id) in {"", journal.key_hash(key)}:
         return ""
@@ -86,16 +86,16 @@ def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str
 def needed_consents(
     journal: Journal, batch: BatchSummary, key: str, output: Path | None
 ) -> Iterator[ConsentRequest]:
-    """What a person must agree to before a batch goes on: its journal may be a stranger's.
+    """Yield what a person must agree to before a batch continues.
 
-    A batch that was started with the key in use, and whose results this machine has written before,
-    needs nothing.
+    The journal may have come from somebody else. A batch needs no consent if it was started with
+    the key in use and this machine has written its results before.
 
     Args:
         journal: The journal.
-        batch: Which batch.
+        batch: The batch.
         key: The key that would pay now.
-        output: Where the user wants the results; ``None`` for where the journal says.
+        output: The results file that the user gave; ``None`` for the one in the journal.
     """
     key_hash = journal.key_begun_with(batch.batch_id)
     begun_with = key_hash or f"of batch {batch.batch_id}"
@@ -123,13 +123,13 @@ def needed_consents(
 
 
 def _is_workbook_of(target: str, batch_id: str) -> bool:
-    """Whether a file holds this batch's results already, and may be replaced by newer ones."""
+    """Return whether a file has older results of this batch, and so may be replaced."""
     signature = signature_of(Path(target))
     return signature is not None and signature.batch_id == batch_id
 
 
 def consent_refused(request: ConsentRequest, batch_id: str) -> UsageError:
-    """The error where nobody has agreed, and nobody can be asked."""
+    """Return the error for a missing consent if nobody can be asked."""
     other = ", choose a place with -o" if request.kind is Consent.OUTPUT else ""
     return UsageError(
         f"{request.what} Nothing was triggered.",
@@ -146,17 +146,17 @@ def require_consent(
     *,
     trusted: bool = False,
 ) -> None:
-    """Check that a person has agreed to what a batch needs; see `needed_consents`.
+    """Check that a person has agreed to everything in `needed_consents`.
 
     Args:
         journal: The journal.
-        batch: Which batch.
+        batch: The batch.
         key: The key that would pay now.
         output: As in `needed_consents`.
-        trusted: The caller agrees.
+        trusted: Whether the caller agrees.
 
     Raises:
-        UsageError: Nobody has.
+        UsageError: A consent is missing.
     """
     for request in needed_consents(journal, batch, key, output):
         if not trusted:
@@ -174,24 +174,24 @@ async def prepare_batch(
     again: Mapping[int, int],
     only: Collection[int] | None,
 ) -> frozenset[int] | None:
-    """Bring a batch that this process holds to where it can be worked on.
+    """Recover a batch that this process holds, so that work on it can start.
 
     Args:
         journal: The journal.
         jobs: The batch's jobs.
-        batch_id: Which batch.
-        retry: Outcomes whose jobs are to be sent again.
-        decide: Asked about what is in doubt then, if anything is.
-        again: Numbers of jobs to send again, whatever their outcome, and how
-            often each had been when the user decided.
-        only: Numbers of the jobs that may be triggered beside those; ``None`` for all, unless
-            some are to be sent again: then nobody has confirmed any others.
+        batch_id: The batch.
+        retry: Send all jobs with these outcomes again.
+        decide: Called with the rows that are in doubt after recovery, if there are any.
+        again: Numbers of jobs to send again, whatever their outcome, and how often each had been
+            sent when the user decided.
+        only: Numbers of other jobs that may be triggered. ``None`` for all, or for none if
+            ``retry`` or ``again`` is given: then the user has confirmed only those.
 
     Returns:
-        Numbers of the jobs that may be triggered; ``None`` for all that are pending.
+        Numbers of the jobs that may be triggered; ``None`` for all pending ones.
 
     Raises:
-        UsageError: One of those was sent again since.
+        UsageError: A job in ``again`` has been sent again since.
     """
     await jobs.recover()
     if not retry and not again and only is None:
@@ -202,7 +202,7 @@ async def prepare_batch(
     await jobs.again(again)
     if retry:
         await jobs.retry(retry)
-    await jobs.poll_on()  # after what the user wants sent again, which may be the same jobs
+    await jobs.poll_on()  # last: some of its jobs may be among those the user sends again
     await _settle_doubts(journal, jobs, batch_id, decide)
     after = jobs.pending_numbers()
     return (after - before) | after.intersection(only or ())

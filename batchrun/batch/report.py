@@ -1,4 +1,4 @@
-"""How a run or resume ended, as its caller gets it."""
+"""The result of a run or resume, as returned to the caller."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What came of the first jobs of a batch.
+    """The results of the first jobs of a batch.
 
     Attributes:
         rows: The rows of those jobs.
-        titles: The result columns of their workbook.
-        values: Their results, a cell a column, one line a row.
+        titles: The result columns of the workbook.
+        values: A line of result cells for each row, a cell for each title.
         left: What is left of the batch.
     """
 
@@ -62,7 +62,7 @@ def _short_cell(at: int, row: tuple[ResultRow, tuple[Cell, ...]]) -> str:
 
 
 def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
-    """What came of these jobs, from the journal at a location.
+    """Read the results of some jobs from the journal at a location.
 
     Raises:
         JournalError: The journal can't be read.
@@ -80,26 +80,27 @@ def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a run or resume ended.
+    """The result of a run or resume.
 
     Attributes:
-        summary: The batch as it stands now.
+        summary: The batch as it is now.
         ending: Why the engine stopped.
-        output: The workbook that was written; ``None`` when none was asked for.
-        resume_at: When the quota opens again, where it is spent; aware, UTC.
-        rest: What is left of the batch costs, by what was learned; ``None`` where nothing is left.
-        to_trigger: How many jobs are left to trigger; after ``limit``, of those that were to be.
-        estimate: What the jobs that this run or resume may trigger cost, as estimated when
-            it began.
-        requests: Requests that it sent.
+        output: The workbook that was written; ``None`` if none was wanted.
+        resume_at: When the quota opens again, if it is spent; aware, UTC.
+        rest: The estimate for the rest of the batch, based on this run; ``None`` if nothing is
+            left.
+        to_trigger: How many jobs are left to trigger. After ``limit``, only those that this run was
+            allowed to trigger.
+        estimate: The estimate, made at the start, for the jobs that this run or resume may trigger.
+        requests: How many requests this run sent.
         seconds: How long it took, in seconds of the service's time.
-        quota_seconds: How much of that it only waited for the quota.
-        sent: Numbers of the jobs that were triggered under ``limit``, in their order.
-        credits: The credits left after the jobs of ``limit``; ``None`` where nobody asked.
-        journal: The journal that knows the batch.
-        source: The list, where it was a DataFrame that the caller gave.
-        held_open: The workbook that was to be written, where another program held it open and
-            ``output`` is beside it.
+        quota_seconds: How many of those seconds it waited for the quota.
+        sent: Numbers of the jobs that were triggered under ``limit``, in that order.
+        credits: The credits left after the jobs of ``limit``; ``None`` if not asked for.
+        journal: The location of the batch's journal.
+        source: The list, if the caller gave it as a DataFrame.
+        held_open: The workbook that should have been written, if another program had it open.
+            ``output`` is then a file beside it.
     """
 
     summary: BatchSummary
@@ -120,7 +121,7 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """How the command ends."""
+        """The exit code of the command."""
         if self.ending is Ending.DETACHED:
             return ExitCode.COMPLETED
         if self.summary.unfinished:
@@ -130,23 +131,23 @@ class Report:
         return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
 
     def frame(self, source: pd.DataFrame | None = None, form: Form | None = None) -> pd.DataFrame:
-        """The results as a DataFrame, as the journal has them now, one row an input row.
+        """Return the current results in the journal as a DataFrame, a row for each input row.
 
-        Where the list was a DataFrame, its own columns, dtypes and index come first.
+        If the list was a DataFrame, its own columns, dtypes and index come first.
 
         Args:
-            source: The list, where it was a DataFrame and this is the report of a `resume`.
+            source: The list, if it was a DataFrame and this is the report of a `resume`.
             form: Which result columns; ``None`` for all.
 
         Raises:
-            JournalError: The batch was forgotten meanwhile.
+            JournalError: The batch has been deleted from the journal.
             InputError: The batch was run with another DataFrame.
         """
         given = self.source if source is None else source
         return read_frame(self.journal, self.summary.batch_id, form=form, source=given)
 
     def details(self, name: str, source: pd.DataFrame | None = None) -> pd.DataFrame:
-        """The items of a list of objects in the results as a DataFrame, one item a line.
+        """Return the items of a list of objects in the results as a DataFrame, a row for each item.
 
         The index is that of `frame`: ``report.details("insights").join(report.frame()["Name"])``.
 
@@ -155,22 +156,22 @@ class Report:
             source: As in `frame`.
 
         Raises:
-            JournalError: The batch was forgotten meanwhile.
+            JournalError: The batch has been deleted from the journal.
             UsageError: The results have no such list.
         """
         given = self.source if source is None else source
         return read_details(self.journal, self.summary.batch_id, name, given)
 
     def changes(self, compare: str = "auto") -> tuple[Change, ...]:
-        """What is new since the last result of each row in an earlier batch, row by row.
+        """Return what changed since each row's last result in an earlier batch, row by row.
 
         Fields that differ in every row, such as the IDs of reports, are left out.
 
         Args:
-            compare: As in `Form`: the id of an earlier batch, or ``"auto"``.
+            compare: As in `Form`: the ID of an earlier batch, or ``"auto"``.
 
         Raises:
-            JournalError: The batch was forgotten meanwhile, or there is no such earlier batch.
+            JournalError: The batch has been deleted, or there is no such earlier batch.
         """
         batch_id, form = self.summary.batch_id, Form(compare=compare)
         with existing_journal(self.journal) as journal:
@@ -181,13 +182,13 @@ class Report:
                 return tuple(Comparison(found, layout_of(found)).changes())
 
     def pilot(self, most: int = 500) -> Pilot:
-        """What the jobs of ``limit`` brought: their rows, and their results a column a value.
+        """Return the rows and results of the jobs sent under ``limit``.
 
         Args:
-            most: Of many jobs, how many of the first are read.
+            most: Read at most this many jobs, from the first.
 
         Raises:
-            JournalError: The batch was forgotten meanwhile.
+            JournalError: The batch has been deleted from the journal.
         """
         return read_pilot(self.journal, self.summary.batch_id, self.sent[:most])
 

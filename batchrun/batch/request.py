@@ -1,4 +1,4 @@
-"""What the user asks for, and loading the list for it."""
+"""The user's request, and loading its list."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asks for.
+    """The user's request: a list, a workflow, and how to read and send the list.
 
     Attributes:
         source: The list: path of a file, or a DataFrame.
         workflow: ID or name of the workflow.
-        sheet: Sheet of a workbook; ``None`` to find it.
-        company_column: Name of the company ID column; ``None`` to find it.
-        contact_column: Name of the contact ID column; ``None`` to find it.
+        sheet: Sheet of a workbook; ``None`` to detect it.
+        company_column: Name of the company ID column; ``None`` to detect it.
+        contact_column: Name of the contact ID column; ``None`` to detect it.
         parameters: Sent with every row.
         parameter_columns: Parameter names and the columns their values come from.
-        header_row: Line of the column names; ``None`` to find it.
+        header_row: Line of the column names; ``None`` to detect it.
         no_header: The list has no column names.
         no_company: Send no company IDs, even if there is a column of them.
         no_contact: Send no contact IDs, even if there is a column of them.
         visible_only: Leave out rows that are hidden or filtered out.
-        encoding: Encoding of a text file, such as ``cp1251``; ``None`` to find it.
-        delimiter: What separates the fields of a text file; ``None`` to find it.
+        encoding: Encoding of a text file, such as ``cp1251``; ``None`` to detect it.
+        delimiter: The field separator of a text file; ``None`` to detect it.
         quoting: ``"literal"`` if quotes in a text file are ordinary characters; ``None`` for the
             CSV rules.
         lenient_ids: Also send IDs that are not valid UUIDs.
@@ -87,7 +87,7 @@ class Request:
         return tuple(role for role, said in unsent.items() if said)
 
     def over(self, defaults: ListDefaults) -> Request:
-        """This request, with the defaults for whatever it leaves open."""
+        """Return this request with the defaults for everything that it doesn't set."""
         return replace(
             self,
             parameters={**defaults.parameters, **self.parameters},
@@ -187,12 +187,12 @@ def _roles(table: Table, request: Request) -> dict[Role, int]:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A list as it was read, before a workflow is chosen.
+    """A list before a workflow is chosen.
 
     Attributes:
         table: The list.
-        roles: Which column holds which ID; empty if that is unclear.
-        columns: What the ID columns hold, and which other columns could be ID columns.
+        roles: The column index of each kind of ID; empty if that is unclear.
+        columns: The contents of the ID columns, and of other columns that could be ID columns.
         problem: Why the ID columns can't be identified; ``None`` if they can.
         sheets: Names of the workbook's visible sheets; empty for a text file.
     """
@@ -208,8 +208,8 @@ def preview(request: Request, settings: Settings) -> Preview:
     """Read a list and find its ID columns, without a request to the service.
 
     Args:
-        request: Which list, and how to read it. Its workflow is not used.
-        settings: Limits on the size of a list.
+        request: The list and how to read it. The workflow is ignored.
+        settings: Settings with the limits on the size of a list.
 
     Raises:
         InputError: The list can't be used.
@@ -230,7 +230,7 @@ def preview(request: Request, settings: Settings) -> Preview:
 
 
 def sheet_names(path: Path, settings: Settings) -> tuple[str, ...]:
-    """The visible sheets of a workbook; none if the file is not a workbook."""
+    """Return the visible sheets of a workbook; none if the file is not a workbook."""
     try:
         with open_book(path.read_bytes(), path.name, _limits(settings)) as book:
             return tuple(sheet.name for sheet in book.sheets if sheet.visible)

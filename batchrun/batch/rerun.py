@@ -1,4 +1,4 @@
-"""Run again from Excel: the rows that somebody has marked in a workbook batchrun wrote."""
+"""Rerun rows from Excel: the rows that the user marked in a workbook written by batchrun."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """What a marked workbook asks for.
+    """The rerun that a marked workbook asks for.
 
     Attributes:
-        summary: The batch it is of.
-        rows: How many of its rows are marked and have not been sent again yet.
-        already: How many marked rows were sent since the workbook was written, or wait to be.
-        jobs: The jobs to be sent again, and how often each was before; none when all marked rows
-            were sent since the workbook was written, or wait to be.
-        output: Where the new workbook goes: beside this one, which stays as it is.
-        workbook: This one.
-        waiting: How many of the marked rows were made ready to be sent and wait for `resume`.
+        summary: The batch of the workbook.
+        rows: How many marked rows are due to be sent again.
+        already: How many marked rows are not due, because they were sent again after the workbook
+            was written, or are about to be.
+        jobs: Numbers of the jobs to send again, and how often each was sent before; empty if no
+            marked row is due.
+        output: The path of the new workbook, beside this one; this one is kept.
+        workbook: The marked workbook.
+        waiting: How many rows of ``already`` still wait for `resume` to send them.
     """
 
     summary: BatchSummary
@@ -56,26 +57,26 @@ class Rerun:
 
     @staticmethod
     def batch_of(workbook: Path | str) -> str | None:
-        """Id of the batch whose results a workbook holds; ``None`` for any other file."""
+        """Return the ID of the batch whose results a workbook holds; ``None`` for other files."""
         signature = signature_of(Path(workbook))
         return None if signature is None else signature.batch_id
 
     @staticmethod
     def is_given_back(file: Path | str) -> bool:
-        """Whether a file holds results of batchrun, also if another program has saved it."""
+        """Return whether a file holds batchrun results, even if another program has saved it."""
         return read_results(Path(file)) is not None
 
     @classmethod
     def read(cls, workbook: Path | str, *, settings: Settings | None = None) -> Rerun | None:
-        """What a workbook asks for; ``None`` when batchrun has not written it.
+        """Read which jobs a workbook asks for; ``None`` if batchrun didn't write it.
 
         Args:
             workbook: A workbook that batchrun wrote, marked in its column "run again".
-            settings: Which journal; ``None`` reads it from the environment.
+            settings: Settings with the journal to use; ``None`` reads them from the environment.
 
         Raises:
-            JournalError: The journal does not know its batch.
-            InputError: No row is marked, or it is not certain which job a marked row is.
+            JournalError: The workbook's batch is not in the journal.
+            InputError: No row is marked, or the job of a marked row is unclear.
         """
         path, location = Path(workbook), (settings or load_settings()).journal
         results = read_results(path)
@@ -89,7 +90,7 @@ class Rerun:
 
 
 def _batch(path: Path, results: ResultsFile, journal: Journal, location: str) -> BatchSummary:
-    """The batch whose results these are: as they say, else by their executions."""
+    """Return the batch of these results: by its ID in the file, else by their execution IDs."""
     if results.signature is not None:
         batches = {results.signature.batch_id}
     else:
@@ -181,7 +182,7 @@ def _is_filled(cell: Cell) -> bool:
 
 
 class _UnclearError(Exception):
-    """A marked row that is not sent; why, and what to do."""
+    """A marked row can't be sent; carries the reason and a hint."""
 
     def __init__(self, why: str, hint: str) -> None:
         super().__init__(why, hint)
@@ -196,7 +197,7 @@ def _execution(sheet: ResultsSheet, row: MarkedRow) -> str | None:
 def _ids(
     sheet: ResultsSheet, row: MarkedRow, header: Sequence[str], roles: Mapping[Role, int]
 ) -> Ids | None:
-    """The IDs of a row; ``None`` where the sheet has not all of the list's ID columns."""
+    """Return the IDs of a row; ``None`` if the sheet lacks one of the list's ID columns."""
     ids: dict[Role, str] = {}
     for role, column in roles.items():
         places = [at for at, name in enumerate(sheet.header) if name == header[column]]
@@ -217,13 +218,13 @@ def _job(
     sent: Mapping[Ids, tuple[SentJob, ...]],
     as_of: datetime | None,
 ) -> tuple[SentJob, bool]:
-    """A row's job, and whether it is due: not when it was sent since, nothing is paid twice.
+    """Return a row's job and whether to send it: not if it was sent since, to avoid paying twice.
 
-    A row is known by its execution, and only where it had none by its IDs.
+    A row is identified by its execution ID, or by its IDs if it has none.
     """
     if execution is None:
         job = _only_job(ids, sent)
-        if job.execution_id is not None:  # it got one after the workbook was written
+        if job.execution_id is not None:  # triggered after the workbook was written
             return job, False
         return _due_since(job, as_of)
     if ids is not None and ids not in sent:
@@ -243,7 +244,7 @@ def _job(
 def _job_of_ids(
     ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]], as_of: datetime | None
 ) -> tuple[SentJob, bool]:
-    """The same where the column of executions was deleted."""
+    """Do the same as `_job` for a sheet whose execution ID column was deleted."""
     return _due_since(_only_job(ids, sent), as_of)
 
 
@@ -273,7 +274,7 @@ def _unknown_ids() -> _UnclearError:
 
 
 def _due_since(job: SentJob, as_of: datetime | None) -> tuple[SentJob, bool]:
-    """Whether a job is due: not when it was sent again after the workbook was written."""
+    """Return a job and whether to send it: not if it was sent again after the workbook."""
     if job.retried_at is not None and (as_of is None or job.retried_at > as_of):
         return job, False
     return _ended(job), True
@@ -287,9 +288,12 @@ def _ended(job: SentJob) -> SentJob:
 
 
 def _beside(path: Path, batch_id: str) -> Path:
-    """The name for the new results: the next free number, or one of this batch without marks."""
-    whole = re.sub(r"\.part\d{1,4}\Z", "", path.stem)  # all rows are written, not only this part's
-    numbered = re.fullmatch(r"(.+) \((\d{1,4})\)", whole)  # the new one of a new one, too
+    """Return the path for the new results: the next number that is free or can be overwritten.
+
+    A workbook of this batch without marks can be overwritten.
+    """
+    whole = re.sub(r"\.part\d{1,4}\Z", "", path.stem)  # the new workbook has all parts' rows
+    numbered = re.fullmatch(r"(.+) \((\d{1,4})\)", whole)  # the marked one may be a rerun itself
     stem, last = (whole, 1) if numbered is None else (numbered[1], int(numbered[2]))
     for number in count(last + 1):
         target = path.with_name(f"{stem} ({number}).xlsx")

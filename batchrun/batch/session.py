@@ -1,4 +1,4 @@
-"""A session with the service: one key, one client, one quota, and the journal to remember it."""
+"""A session with the service: one key, one client, one quota, and the journal."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 LONGEST_TURN_SECONDS = 60.0
-"""The list of workflows is asked for after so long, whatever other processes still send."""
+"""The longest wait to request the list of workflows, whatever other processes are sending."""
 CREDITS_SECONDS = 10.0
 """The longest wait for the answer about credits, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a batch is worked on with.
+    """The resources for work on a batch.
 
     Attributes:
         settings: Address, rate and so on.
         key: The API key.
-        client: The service.
+        client: The client of the service.
         quota: The key's quota.
-        share: What this process may spend of it.
-        clock: The time.
-        journal: The memory.
-        profile: Whose stored key it is; ``None`` where it was not stored.
+        share: This process's share of the quota.
+        clock: The clock.
+        journal: The journal.
+        profile: The profile of the key; ``None`` if the key is not a stored one.
     """
 
     settings: Settings
@@ -63,7 +63,7 @@ class Session:
     profile: str | None = None
 
     async def workflows(self) -> tuple[Workflow, ...]:
-        """The workflows that the key may see; each page is a request, and updates the quota.
+        """Fetch the workflows that the key can see; each page is a request and updates the quota.
 
         Raises:
             BatchrunError: The key or the service can't be used.
@@ -82,9 +82,10 @@ class Session:
         await self._spend(min(self.share.delay(self.clock.now()), LONGEST_TURN_SECONDS))
 
     async def credits(self) -> Credits | None:
-        """The credits left; ``None`` where the quota leaves no request for the question now.
+        """Fetch the credits left; ``None`` if the quota has no request to spare now.
 
-        It is a request like any other, but nothing waits for it for long or fails by it.
+        The question costs a request of the quota. It never waits long, and if it fails, the
+        credits are unknown.
 
         Raises:
             JournalError: The journal can't be read or written.
@@ -92,7 +93,7 @@ class Session:
         await self.share.ask()
         now = self.clock.now()
         wait = self.quota.delay(now)
-        if not self.share.use_spare():  # nobody should wait a second for the credits
+        if not self.share.use_spare():  # a spare slot saves the user a wait
             wait = max(wait, self.share.delay(now))
         if wait > CREDITS_SECONDS or self.quota.left_today(now) < 1:
             return None
@@ -105,29 +106,29 @@ class Session:
         return answer
 
     async def _spend(self, wait_seconds: float) -> None:
-        """Wait for a request's turn, and count it."""
+        """Wait, then count a request against the quota."""
         await self.clock.sleep(wait_seconds)
         self.share.take()
         await self.share.count()
         self.quota.take(self.clock.now())
 
     def forecast(self, workflow_id: str) -> Forecast:
-        """When executions of a workflow end, by what the journal's earlier batches tell."""
+        """Return when executions of a workflow should end, based on the journal's batches."""
         base_url = self.settings.base_url
         seconds = self.journal.run_seconds(workflow_id, base_url, limit=REMEMBERED)
         return Forecast(RunTimes(seconds))
 
     def knowing(self, plan: Plan, reuse: timedelta | None, earlier: BatchSummary | None) -> Plan:
-        """The plan with what other batches made of its jobs.
+        """Add what other batches know about the plan's jobs.
 
         Args:
             plan: The plan.
-            reuse: How old a result may be to be taken instead of sending the job.
-            earlier: The batch of the same list, if there is one; where it goes on, the plan stays
-                as it is.
+            reuse: The maximum age of a result to reuse instead of sending the job.
+            earlier: The batch of the same list, if there is one. If it is unfinished, the plan
+                is returned unchanged.
 
         Raises:
-            UsageError: Results are to be reused, and the batch has started without that.
+            UsageError: ``reuse`` is given, but the batch has already started.
         """
         if earlier is None or not earlier.unfinished:
             known = self.journal.known_jobs(plan, self.settings.base_url)
@@ -141,7 +142,7 @@ class Session:
         )
 
     def rates(self, workflow_id: str) -> EstimateRates:
-        """What the estimate of a workflow's batch is based on now."""
+        """Return the current rates for estimates of a workflow's batch."""
         return EstimateRates(
             requests_per_minute=self.quota.rate,
             seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
@@ -160,7 +161,7 @@ class Session:
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
     def seconds_to_quota(self) -> float:
-        """Seconds of the machine's clock until the quota lets a request leave again."""
+        """Return the seconds, on the machine's clock, until the quota allows a request again."""
         now = self.clock.now()
         spent = self.quota.left_today(now) < 2  # a trigger and its poll
         seconds = self.quota.seconds_to_next_day(now) if spent else self.quota.delay(now)
@@ -173,7 +174,7 @@ async def open_session(settings: Settings, *, few_requests: bool = False) -> Asy
 
     Args:
         settings: Key, address, rate and so on.
-        few_requests: Whether the list of workflows is all that is asked for.
+        few_requests: Whether the session only fetches the list of workflows.
 
     Raises:
         UsageError: There is no key, or the address can't be used.

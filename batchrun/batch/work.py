@@ -1,7 +1,7 @@
-"""Work on batches that others have begun, on any machine that shares their journal.
+"""Work on batches that other processes started, on any machine that shares their journal.
 
-A worker claims slices of a batch that another process holds. A batch that nobody holds, it takes
-over: it also writes the workbook and keeps how the batch ended.
+If another process holds a batch, a worker claims slices of it. If no process holds it, the worker
+takes it over: it also writes the workbook and records how the batch ended.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 LOOK_AGAIN_SECONDS = 1.0
-"""How often a worker with nothing to do looks for open batches."""
+"""How often a worker with nothing to do checks for open batches."""
 
 
 async def work(
@@ -46,17 +46,17 @@ async def work(
     on_progress: Callable[[Progress], None] | None,
     control: Control | None,
 ) -> list[BatchSummary]:
-    """Work on the open batches of the key, or on one.
+    """Work on the open batches of the key, or on one batch.
 
     Args:
-        batch_id: Which batch; ``None`` for all that are open.
+        batch_id: The batch; ``None`` for all open ones.
         settings: Key, journal and so on; ``None`` reads them from the environment.
-        until_done: End when no batch is open.
+        until_done: End if no batch is open.
         on_progress: Called after each step.
         control: Stops this worker.
 
     Returns:
-        The batches that were worked on, as they are now.
+        The current state of the batches that were worked on.
 
     Raises:
         BatchrunError: The journal, the key or the service can't be used.
@@ -106,10 +106,10 @@ async def _help(
 
 
 def _open(journal: Journal, batch_id: str | None, settings: Settings) -> list[BatchSummary]:
-    """The open batches that this worker may work on.
+    """Return the open batches that this worker may work on.
 
     Raises:
-        UsageError: The batch that was named belongs to another key, or its address is not known.
+        UsageError: The given batch belongs to another key, or nobody has agreed to its address.
     """
     found = []
     for each in journal.open_batches():
@@ -126,10 +126,10 @@ def _open(journal: Journal, batch_id: str | None, settings: Settings) -> list[Ba
 
 
 def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> None:
-    """Check that this worker's key is the batch's, and may go to its address.
+    """Check that this worker's key is the batch's key, and may be sent to the batch's address.
 
     Raises:
-        UsageError: It isn't, or nobody on this machine has agreed to the address.
+        UsageError: It is another key, or nobody on this machine has agreed to the address.
     """
     access, stored = find_access(settings), profile_of(settings)
     if journal.key_begun_with(summary.batch_id) != journal.key_hash(access.key):
@@ -138,15 +138,15 @@ def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> 
             "Nothing was triggered.",
             f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
         )
-    # The journal may be somebody else's: it must not say where the key goes.
+    # The journal may come from somebody else: it must not decide where the key is sent.
     if stored is None or service_of(stored.base_url) != service_of(access.base_url):
         require_consent(settings, access.base_url)
 
 
 def _target(summary: BatchSummary) -> Path | None:
-    """Where this worker writes a batch's workbook, if it has to.
+    """Return where this worker writes a batch's workbook, if it has to.
 
-    It goes where it belongs if this machine has written there, else into the current folder.
+    That is the batch's own path if this machine has written there, else the current folder.
     """
     target = summary.target
     if target is None:

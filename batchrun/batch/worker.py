@@ -1,4 +1,4 @@
-"""One worker on the slices of a batch, and worker processes beside it on this machine."""
+"""One worker on the slices of a batch, and starting more worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_SECONDS = 0.5
 END_SECONDS = 30.0
-"""How long worker processes may take to end once nothing is left to do."""
+"""How long worker processes may take to exit when nothing is left to do."""
 _OWN = ("api_key", "profile", "log_file", "workers", "dask", "rate")
-"""Settings that a worker process does not simply inherit."""
+"""Settings that a worker process does not inherit as they are."""
 
 
 def new_engine(
@@ -40,7 +40,7 @@ def new_engine(
     limits: Limits,
     on_progress: Callable[[Progress], None] | None,
 ) -> Engine:
-    """The engine of a worker."""
+    """Create the engine of a worker."""
     return Engine(
         session.client,
         jobs,
@@ -61,7 +61,7 @@ def limits_of(
     *,
     alone: bool = False,
 ) -> Limits:
-    """What bounds a worker."""
+    """Return the limits of a worker."""
     return Limits(
         alone=alone,
         max_in_flight=settings.max_in_flight or math.inf,
@@ -77,9 +77,9 @@ def limits_of(
 
 @asynccontextmanager
 async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
-    """While the block lasts, keep this worker's slices, and show the engine what others do.
+    """Keep this worker's slices during the block, and tell the engine what other workers do.
 
-    Afterwards its slices are free, and if it holds the batch, the other workers stop.
+    Afterwards its slices are free. If this worker holds the batch, the other workers stop too.
     """
     slices = jobs.slices
     observe, break_off = from_any_thread(engine.observe), from_any_thread(engine.break_off)
@@ -93,7 +93,7 @@ async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
         with beating(beat, break_off):
             yield
     finally:
-        with suppress(JournalError):  # a slice that is silent for a minute is free, too
+        with suppress(JournalError):  # a slice also becomes free after a minute without heartbeat
             if jobs.leads:
                 slices.close("")
         with suppress(JournalError):
@@ -101,11 +101,11 @@ async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
 
 
 async def others_gone(jobs: BatchJobs, drain_seconds: float) -> None:
-    """Wait until the other workers have stopped, so that their last results are in the workbook.
+    """Wait until the other workers have stopped, so that the workbook has their last results.
 
     Args:
         jobs: The batch's jobs.
-        drain_seconds: How long a worker that is stopped still collects, on the machine's clock.
+        drain_seconds: How long a stopped worker still collects results, on the machine's clock.
     """
     until = time.monotonic() + drain_seconds + 2 * HEARTBEAT_SECONDS
     while time.monotonic() < until:
@@ -118,15 +118,15 @@ async def others_gone(jobs: BatchJobs, drain_seconds: float) -> None:
 async def other_workers(
     session: Session, batch_id: str, processes: int, cluster: Cluster | None
 ) -> AsyncIterator[None]:
-    """Have other processes of this machine, and a cluster, work on a batch until the block ends.
+    """Let other processes on this machine, and a cluster, work on a batch until the block ends.
 
-    Should this process die, they finish the batch and write its workbook.
+    If this process dies, they finish the batch and write its workbook.
 
     Args:
-        session: The session whose key and settings they get, in their environment.
-        batch_id: Which batch.
-        processes: How many processes.
-        cluster: The cluster, if one helps.
+        session: The session; its key and settings go into the processes' environment.
+        batch_id: The batch.
+        processes: How many processes to start.
+        cluster: The cluster, if one is used.
     """
     if cluster is not None:
         await asyncio.to_thread(cluster.start, session, batch_id)
@@ -141,11 +141,11 @@ def start_process(session: Session, batch_id: str, *, detached: bool) -> subproc
     """Start a worker process on this machine.
 
     Args:
-        session: The session whose key and settings it gets, in its environment.
-        batch_id: Which batch.
+        session: The session; its key and settings go into the process's environment.
+        batch_id: The batch.
         detached: Whether it outlives the terminal.
     """
-    # -P: a folder that holds a package `batchrun` must not be able to run it.
+    # -P: never import a `batchrun` package from the current folder.
     program = [sys.executable, "-P", "-m", "batchrun"]
     command = [*program, "work", "--until-done", "--quiet", "--", batch_id]
     nothing = subprocess.DEVNULL
@@ -172,7 +172,7 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _environment(session: Session) -> dict[str, str]:
-    """The environment of a worker process: the settings of this one, its key and address."""
+    """Return the environment of a worker process: this process's settings, key and address."""
     settings = session.settings
     env = {
         name: value

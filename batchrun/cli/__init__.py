@@ -1,7 +1,7 @@
-"""The command line: parse, call, print. What it does, the library does.
+"""The command line: parse, call the library, print.
 
-Modules here import only typer and the errors when they are loaded; the rest is imported when a
-command runs, so that ``batchrun --help`` answers at once.
+Modules in this package import only typer and the errors at the top; the rest is imported when a
+command runs, to keep ``batchrun --help`` fast.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def batchrun(
     ),
 ) -> None:
     """Run a PG:AI workflow for every row of a spreadsheet and get a finished workbook back."""
-    del version, debug  # its callback has shown it; `main` looks for --debug behind a command too
+    del version, debug  # eager callback; `_run` also finds --debug after a command
     if context.invoked_subcommand is None:
         from batchrun.cli.commands_config import welcome
 
@@ -103,12 +103,12 @@ add_command(app, show_version, name="version", hidden=True)
 
 
 def main() -> None:
-    """Run the command line; every error ends in one or two lines and a documented exit code."""
+    """Run the command line; every error ends with one or two lines and a documented exit code."""
     open_standard_streams()
     replace_unprintable()
     announced.clear()
     exit_codes.clear()
-    # Looking for garbage in all that was imported, just before it goes, would take 0.2 s.
+    # Saves 0.2 s: a last garbage collection would search everything that was imported.
     atexit.register(gc.freeze)
     try:
         with interrupts_restored():
@@ -119,22 +119,22 @@ def main() -> None:
 
 
 def _run(typed: list[str]) -> int:
-    """Run a command; its exit code."""
+    """Run a command and return its exit code."""
     unseen = Unseen()
     command: Any = typer.main.get_command(app)
     name_commands(program(), command.commands)
     with unseen.listening():
         try:
-            # It may stand anywhere, also behind a command. Without it typer looks itself, since it
-            # expands wildcards where a shell does not (Windows).
+            # --debug may be anywhere, even after a command. Otherwise pass None and let typer read
+            # the arguments: it expands wildcards if the shell doesn't (Windows).
             given = [word for word in typed if word != "--debug"] if "--debug" in typed else None
             code: int = command(given, standalone_mode=False)
-            error: BaseException = KeyboardInterrupt()  # typer keeps a Ctrl-C to itself
+            error: BaseException = KeyboardInterrupt()  # typer returns a code instead of raising it
             if code != ExitCode.INTERRUPTED:
                 return code
         except (Exception, KeyboardInterrupt, SystemExit) as raised:
             error = raised
         ignore_interrupts()
         if isinstance(error, KeyboardInterrupt) and exit_codes:
-            return exit_codes[-1]  # the batch has ended, and its user knows how
+            return exit_codes[-1]  # the batch has ended, and the user has seen how
         return end(error, typed, command.commands, unseen)

@@ -1,4 +1,4 @@
-"""Commands about the journal's batches: `batches`, `status`, `export`."""
+"""Commands for batches in the journal: `batches`, `status`, `export`, `retry`, `forget`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ BATCHES_PANEL = "Batches"
 
 
 def add_batch_commands(app: typer.Typer) -> None:
-    """Add the commands that work on batches."""
+    """Add the commands for batches."""
     add_command(
         app,
         list_batches,
@@ -208,12 +208,12 @@ def _status_json(stands: BatchStatus) -> dict[str, Any]:
 
 
 def _lines_of(stands: BatchStatus) -> list[str]:
-    """The state of a batch, in lines."""
+    """Return the state of a batch, in lines."""
     summary, left, holder = stands.summary, stands.left, stands.holder
     now = datetime.now(UTC)
 
     def ago(moment: datetime) -> str:
-        # A sandbox that is faster than the clock tells of times that are still to come.
+        # A sandbox that is faster than the clock reports times in the future.
         return f"{duration(max((now - moment).total_seconds(), 0))} ago"
 
     lines = [
@@ -263,7 +263,7 @@ def list_batches(
 
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
-    """Batches as a table on a terminal, else a line each with all of it."""
+    """Return batches as a table on a terminal, else one complete line for each."""
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
         return [
@@ -289,7 +289,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
 
 ROWS_SHOWN = 10
 AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
-"""Outcomes as they are typed."""
+"""Outcomes as the user types them."""
 
 Outcomes: TypeAlias = Annotated[
     list[str] | None,
@@ -347,7 +347,7 @@ def retry(
 
 
 def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
-    """Why rows that were sent again failed again."""
+    """Yield the most common reasons why rows failed again."""
     from batchrun import rows
 
     again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
@@ -388,7 +388,7 @@ def forget(
         raise UsageError(
             "Give a batch, or an age with --older-than.", "To list the batches: batchrun batches"
         )
-    if sandbox and journal is not None:  # it would delete batches that were paid for
+    if sandbox and journal is not None:  # --journal would win, and its batches were paid for
         raise UsageError("--sandbox and --journal can't be combined.", "Leave one out.")
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     gone = forget_batches(
@@ -404,7 +404,7 @@ def forget(
 
 
 def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
-    """Ask, and end the command if the answer is no."""
+    """Ask for confirmation; end the command if the answer is no."""
     for one in found:
         line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
         print_text(line, err=beside_question(yes=yes), hanging=2)
@@ -414,7 +414,7 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
 
 
 def in_doubt_decision(given: InDoubt | None) -> Decide:
-    """The decision given; without one, ask at a terminal, else change nothing."""
+    """Return a function that decides as given; else it asks at a terminal, or changes nothing."""
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
@@ -449,7 +449,7 @@ def _show_doubts(rows: Sequence[ResultRow]) -> None:
 def _asked() -> InDoubt:
     while True:
         word = ask(f"Now [{'/'.join(InDoubt)}]", default=InDoubt.HOLD.value).lower()
-        if not word:  # Ctrl-D: not now, and nothing else either
+        if not word:  # Ctrl-D: stop without deciding
             raise KeyboardInterrupt
         if word in set(InDoubt):
             return InDoubt(word)
@@ -498,12 +498,12 @@ def _any_outcome(word: str) -> Outcome:
 
 
 def show_live(looks: Iterable[Sequence[str]]) -> None:
-    """Show a status until it is final, or until Ctrl-C.
+    """Show the states of a batch until the last one, or until Ctrl-C.
 
-    Without a terminal, it is printed again when it changes.
+    Without a terminal, a state is printed only if it has changed.
 
     Args:
-        looks: The lines of each status.
+        looks: The lines of each state.
     """
     from rich.console import Console
     from rich.live import Live
@@ -521,5 +521,5 @@ def show_live(looks: Iterable[Sequence[str]]) -> None:
             for lines in looks:
                 text = visible(runnable_commands("\n".join(lines)))
                 live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
-    except KeyboardInterrupt:  # the user stops watching; the batch goes on
+    except KeyboardInterrupt:  # the user stops watching; the batch continues
         return

@@ -1,4 +1,4 @@
-"""Commands about keys: `login`, `logout`."""
+"""Commands for keys, settings and the service: `login`, `logout`, `config`, `doctor` and more."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ SETUP_PANEL = "Set up and check"
 
 
 def add_config_commands(app: typer.Typer) -> None:
-    """Add the commands about keys, settings and the service."""
+    """Add the commands for keys, settings and the service."""
     add_command(
         app, doctor, "batchrun doctor", "batchrun doctor --profile north", panel=SETUP_PANEL
     )
@@ -188,7 +188,7 @@ def logout(
     for name in names:
         try:
             _erase(name)
-        except UsageError as error:  # a locked keyring keeps its own keys, and no others
+        except UsageError as error:  # a locked keyring must not keep the other keys from deletion
             if not every:
                 raise
             print_text(f"Left:      the key of profile {name}. {error.what} {error.hint}", err=True)
@@ -216,7 +216,7 @@ def _erase(name: str) -> None:
 
 
 def _key(name: str, address: str) -> str:
-    """The key: typed unseen on a terminal, else the first line of standard input."""
+    """Read the key: hidden input at a terminal, else the first line of standard input."""
     if sys.stdin.isatty():
         typed = ask(f"Key for {address}, profile {name} (not shown)", hidden=True)
     else:
@@ -298,7 +298,7 @@ def show_configuration(
 def _as_in_the_sandbox(
     shown: Sequence[ShownSetting], settings: Settings
 ) -> tuple[ShownSetting, ...]:
-    """What other commands with --sandbox use in place of these."""
+    """Replace settings by those that other commands use with --sandbox."""
     from batchrun.settings.model import Origin
 
     values = {
@@ -339,7 +339,7 @@ def doctor(
             replaced = {name: getattr(settings, name) for name in names}
             found = asyncio.run(examine(terminal_of_process(), **replaced))
     else:
-        with suppress(UsageError):  # it is one of the findings
+        with suppress(UsageError):  # the check reports it
             confirm_address(settings_from(**options))
         found = asyncio.run(examine(terminal_of_process(), **options))
     code = exit_code_of(found)
@@ -440,7 +440,7 @@ def sandbox(
 
 
 COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
-"""Columns of the commands, before what each does."""
+"""Columns for commands, before their descriptions."""
 
 
 def welcome() -> None:
@@ -473,7 +473,7 @@ def welcome() -> None:
 
 
 def _unfinished(settings: Settings) -> list[str]:
-    """The newest unfinished batch, and how to resume it."""
+    """Return the newest unfinished batch and how to resume it, in lines."""
     try:
         found = newest_unfinished(settings)
     except BatchrunError as error:
@@ -487,7 +487,7 @@ def _unfinished(settings: Settings) -> list[str]:
 
 
 def newest_unfinished(settings: Settings) -> BatchSummary | None:
-    """The newest unfinished batch. It does not create a journal."""
+    """Return the newest unfinished batch. Never creates a journal."""
     path = journal_path(settings)
     if path is not None and not path.exists():
         return None

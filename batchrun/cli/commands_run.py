@@ -1,4 +1,4 @@
-"""Commands that work on a list: `web`, `demo`, `check`, `run`, `resume`, `work`."""
+"""Commands that run batches: `web`, `demo`, `check`, `run`, `resume`, `work`, `stop`."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def run_marked(
     *,
     yes: bool,
 ) -> None:
-    """Send the marked rows again; all others stay as they are."""
+    """Send the marked rows again; all other rows keep their results."""
     from batchrun import aio
 
     _same_workflow(marked, workflow)
@@ -141,7 +141,7 @@ def _marked_words(marked: Rerun) -> str:
 
 
 def _already_words(marked: Rerun) -> Iterator[str]:
-    """The outcome of marked rows that are not sent now."""
+    """Yield why marked rows are not sent now."""
     sent = marked.already - marked.waiting
     if sent:
         were = plural(sent, "marked row was", "marked rows were")
@@ -152,7 +152,7 @@ def _already_words(marked: Rerun) -> Iterator[str]:
 
 
 def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
-    """How a batch stands when nothing was triggered."""
+    """Yield the state of a batch for which nothing was triggered."""
     yield "Nothing was triggered."
     yield f"Batch:     {summary.batch_id}"
     yield f"Rows:      {messages.counts(summary)}"
@@ -220,7 +220,7 @@ DryRun: TypeAlias = Annotated[
 
 
 def add_run_commands(app: typer.Typer) -> None:
-    """Add the commands that run lists."""
+    """Add the commands that run batches."""
     add_command(
         app,
         web,
@@ -308,7 +308,7 @@ def check(
 
 @contextmanager
 def _from_stdin(file: Path) -> Iterator[Path]:
-    """The list; standard input in a temporary file if it is ``-``."""
+    """Yield the path of the list; ``-`` is standard input, copied to a temporary file."""
     if str(file) != "-":
         yield file
         return
@@ -375,7 +375,7 @@ def run(
         settings = settings_from(**given)
         print_configuration(files, settings)
         marked = Rerun.read(file, settings=settings)
-        assert marked is not None  # it is given back
+        assert marked is not None  # `is_given_back` has checked it
         if dry_run:
             _show_marked(marked, as_json=reporting.as_json)
             return
@@ -456,7 +456,7 @@ def resume(
 
     found = status(batch, settings=settings)
     written = found.summary.output
-    rewrites = output is not None or columns != ColumnOptions()  # elsewhere, or in another form
+    rewrites = output is not None or columns != ColumnOptions()  # a new path or layout
     if not found.something_to_do and not rewrites and written and Path(written).exists():
         done = Whole(f"Nothing left to do. The results are in {written}")
         _end_unchanged(found.summary, mode, [done])
@@ -468,7 +468,7 @@ def resume(
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:
-    """What ends with this process can't go on without it."""
+    """Refuse --detach with options that need this process."""
     others: dict[str, object] = {
         "--sandbox": service.sandbox,
         "--notify": reporting.notify,
@@ -483,7 +483,7 @@ def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: Repor
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
-    """Options that say how a list is read and sent do nothing where its batch is known."""
+    """Refuse options for reading and sending a list: a marked workbook ignores them."""
     useless = [name for name, value in options.items() if value]
     if useless:
         raise UsageError(
@@ -501,7 +501,7 @@ def demo(
     from batchrun.batch.request import Request
     from batchrun.sandbox import write_demo_list
 
-    del use_sandbox  # it always does; the commands it prints need the option
+    del use_sandbox  # always true; the parameter exists so that printed commands get --sandbox
 
     source = Path("batchrun-demo.csv").absolute()
     try:

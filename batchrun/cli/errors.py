@@ -1,4 +1,4 @@
-"""How a failed command ends: one or two lines, a documented exit code, no traceback."""
+"""Errors on the command line: one or two lines, a documented exit code, no traceback."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 
 def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageError:
-    """Typer's own message as an error like any other.
+    """Convert a message from typer to an error of ours.
 
     Args:
         said: The message.
-        command: The command it is about, such as ``batchrun run``.
-        others: Commands that have the option it does not know.
+        command: The command that it is about, such as ``batchrun run``.
+        others: Commands that have the unknown option.
     """
-    what = " ".join(said.replace("Value error, ", "").split())  # a word of pydantic's
+    what = " ".join(said.replace("Value error, ", "").split())  # pydantic adds this prefix
     shown = _LIKE_A_KEY.sub(MASK, what)
     end = "" if what.endswith((".", "?")) else "."
     hint = f"See: {command} --help"
@@ -62,14 +62,14 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
 
 
 _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}(?![\w./\\-])")
-"""A word of a usage error that may be a key typed as an argument, which no log should show."""
+"""A word in a usage error that may be a key typed as an argument, which must not reach a log."""
 
 
 class Unseen(logging.Handler):
-    """Collects what Python would print: warnings, and failures of threads.
+    """Collects messages that Python would print: warnings and failures of threads.
 
     Attributes:
-        said: The texts, for `--debug`.
+        said: The messages, for `--debug`.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Unseen(logging.Handler):
         self.said: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Collect what a library logs."""
+        """Collect a library's log message."""
         self.said.append(self.format(record))
 
     @contextmanager
@@ -95,7 +95,7 @@ class Unseen(logging.Handler):
             warnings.showwarning, threading.excepthook = shown, failed
             sys.unraisablehook = ignored
             root.removeHandler(self)
-            if not root.handlers:  # for what is still logged while Python ends
+            if not root.handlers:  # discard messages that are logged while Python exits
                 root.addHandler(logging.NullHandler())
 
     def _warned(self, message: Warning | str, *where: object, **_more: object) -> None:
@@ -112,13 +112,13 @@ class Unseen(logging.Handler):
 def end(
     error: BaseException, typed: Sequence[str], commands: Mapping[str, Any], unseen: Unseen
 ) -> int:
-    """Print what went wrong; return the exit code.
+    """Print an error and return the exit code.
 
     Args:
-        error: What the command raised.
-        typed: The words after ``batchrun``.
-        commands: The commands there are, by name.
-        unseen: What was not shown.
+        error: The exception that ended the command.
+        typed: The arguments after ``batchrun``.
+        commands: All commands, by name.
+        unseen: Messages that were not shown.
     """
     command = next((word for word in typed if word in commands), "")
     match error:
@@ -127,7 +127,7 @@ def end(
         case SystemExit():
             return ExitCode.COMPLETED
         case BrokenPipeError():
-            discard_output(sys.stdout)  # the reader has gone (`| head`): nothing is wrong here
+            discard_output(sys.stdout)  # the reader has ended (`| head`), which is not an error
             return ExitCode.COMPLETED
         case TyperException() if not typed:  # the help
             print_text(error.format_message(), err=True)
@@ -148,7 +148,7 @@ def end(
         case NotConfirmedError():
             print_text(
                 str(shown), err=not sys.stdout.isatty()
-            )  # what is captured is a path or JSON
+            )  # captured standard output must contain only a path or JSON
         case StoppedError():
             print_text(str(shown), err=True)
         case _:
@@ -162,13 +162,13 @@ def end(
 def report_batch_error(
     error: Exception, batch_id: str, typed: Sequence[str], unseen: Unseen
 ) -> BatchrunError:
-    """Print what ended one batch of several, as its own command would; return the error as shown.
+    """Print the error of one batch in `resume --all` and return it as it was shown.
 
     Args:
-        error: What going on with it raised.
-        batch_id: Which batch.
-        typed: The words after ``batchrun``.
-        unseen: What was not shown.
+        error: The exception that ended the batch.
+        batch_id: The batch.
+        typed: The arguments after ``batchrun``.
+        unseen: Messages that were not shown.
     """
     shown = error if isinstance(error, BatchrunError) else _unforeseen(error, typed)
     match shown:
@@ -186,14 +186,14 @@ def report_batch_error(
 def print_batch_error_json(
     error: BatchrunError, batch_id: str, code: ExitCode, typed: Sequence[str]
 ) -> None:
-    """One JSON document on standard output for a batch that has none of its own."""
+    """Print one JSON document for a batch that ended with an error, if ``--json`` is given."""
     if "--json" in typed:
         ended = {"batch": batch_id, "error": _as_json(error, code), "exit_code": int(code)}
         print_exact(json.dumps(ended))
 
 
 def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
-    """The error, with a hint to the sandbox if there is no batch."""
+    """Add a hint about the sandbox to an error that says there is no batch."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
         error.hint = f"{error.hint}\n{sandbox_hint()}".rstrip()
     return error
@@ -227,7 +227,7 @@ def _is_in_a_folder() -> bool:
 
 
 def _in_words(error: BaseException) -> str:
-    """An error on one line, without secrets."""
+    """Return an error on one line, without secrets."""
     return " ".join(masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
 
 
@@ -240,14 +240,14 @@ def _point_to_file(
 ) -> None:
     try:
         path = write_failure(error, unseen.said, command, typed)
-    except Exception as problem:  # nothing may hide the error itself
+    except Exception as problem:  # don't hide the error itself
         print_text(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return
     print_text(Whole(f"Details:   {path}"), err=True)
 
 
 def _print_error_json(error: BatchrunError, typed: Sequence[str]) -> None:
-    """One JSON document on standard output, however a command with ``--json`` ends."""
+    """Print one JSON document for the error, if ``--json`` is given."""
     if "--json" in typed:
         print_exact(json.dumps({"error": _as_json(error, error.exit_code)}))
 
@@ -260,19 +260,20 @@ def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
 def write_failure(
     error: BaseException | None, unseen: Sequence[str], command: str, typed: Sequence[str] = ()
 ) -> Path:
-    """Write a failure to a new file that only this user may read.
+    """Write a failure to a new file that only this user can read.
 
-    It says where each error was raised, and its message without what stands in quotes: that may be
-    the service's words or a cell. What was typed is left out, since it may be a key.
+    The file has the traceback and message of each error. Quoted parts of messages are removed,
+    because they may contain the service's text or a cell. The arguments are left out, because they
+    may contain a key.
 
     Args:
-        error: What ended the command; ``None`` for a failure that did not.
-        unseen: What was not shown to the user: warnings, failures of threads.
-        command: Which command it was.
-        typed: The words after ``batchrun``.
+        error: The exception that ended the command; ``None`` if the command continued.
+        unseen: Messages that the user has not seen: warnings, failures of threads.
+        command: The command.
+        typed: The arguments after ``batchrun``.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
         OSError: It can't be written.
@@ -296,7 +297,7 @@ def write_failure(
 
 
 def _described(error: BaseException) -> str:
-    """Where an error was raised, and what it says; the screen has the text of our own errors."""
+    """Return an error's traceback and message, without our own messages: the screen has them."""
     raised_at = "".join(traceback.format_tb(error.__traceback__))
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     message = "" if isinstance(error, BatchrunError) else f": {_without_quotes(str(error))}"
@@ -308,7 +309,7 @@ def _without_quotes(text: str) -> str:
 
 
 def _values_of(typed: Sequence[str], command: str) -> Iterator[str]:
-    """What was typed that may be a key: neither an option, nor the command, nor a file."""
+    """Yield arguments that may be a key: not options, the command or existing files."""
     for word in typed:
         value = word.partition("=")[2] if word.startswith("-") else word
         if value and value != command and not Path(value).exists():
@@ -316,7 +317,7 @@ def _values_of(typed: Sequence[str], command: str) -> Iterator[str]:
 
 
 def _new_file(prefix: str) -> tuple[int, Path]:
-    """A new file in the user's folder for logs, else among the temporary ones; mode 0600."""
+    """Create a file (mode 0600) in the user's log folder, or else in the temporary folder."""
     from batchrun.settings.private_file import make_private_folder
 
     folder = user_log_path("batchrun", appauthor=False)
@@ -329,7 +330,7 @@ def _new_file(prefix: str) -> tuple[int, Path]:
 
 
 def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error with its causes, contexts and the errors in it."""
+    """Yield an error with its causes, its contexts and the errors in a group."""
     left, seen = [error], set[int]()
     while left:
         each = left.pop()

@@ -1,7 +1,8 @@
 """Help in panels: the most used options first, examples at the end.
 
-typer's own panels leave a third of an 80-column terminal for the text and change with its
-version. These need only what every version has: a parameter's names, metavar, panel and help.
+In an 80-column terminal, typer's own panels leave only a third for the text, and they differ
+between versions. These panels only need a parameter's names, metavar, panel and help, which every
+version has.
 """
 
 from __future__ import annotations
@@ -30,20 +31,20 @@ SERVICE = "Service and keys"
 AUTOMATION = "Automation"
 OTHER = "Other"
 PANELS = (THE_BATCH, THE_LIST, PARAMETERS, SPENDING, OUTPUT, SERVICE, AUTOMATION, OTHER)
-"""Panels of options in the order of the help. Name one with ``rich_help_panel``."""
+"""Panels of options, in the order of the help. Choose one with ``rich_help_panel``."""
 
 MAX_WIDTH = 100
 _COMPLETION = {
     "install_completion": "Set up completion with Tab in this shell.",
     "show_completion": "Print the completion script of this shell.",
 }
-"""typer's own words for these change with its version."""
+"""Replaces typer's own help texts, which differ between versions."""
 NAMES_WIDTH = 28
-"""Columns for names and values of options, so that all panels line up."""
+"""Columns for option names and values; the same for all panels, to align them."""
 
 
 class Command(TyperCommand):
-    """A command with help in panels, whose options are repeated in the commands it prints."""
+    """A command with help in panels. Commands that it prints get its options repeated."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -56,7 +57,7 @@ class Command(TyperCommand):
 
 
 class HelpGroup(TyperGroup):
-    """All commands, with help in panels."""
+    """The group of all commands, with help in panels."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help to the formatter."""
@@ -75,8 +76,8 @@ def add_command(
 
     Args:
         app: The application.
-        function: What the command does; its docstring is the help.
-        *examples: Command lines for the end of the help, each with a comment behind ``#``.
+        function: The function to call; its docstring is the help.
+        *examples: Command lines for the end of the help, each with a comment after ``#``.
         panel: Its panel in the list of commands.
         name: Its name; ``None`` for the function's.
         hidden: Leave it out of the list of commands.
@@ -90,11 +91,11 @@ def add_command(
 _OF_THE_JOURNAL = ("--sandbox", "--journal")
 _OF_THE_SERVICE = ("--profile", "--base-url")
 _AT_THE_SERVICE = {"check", "doctor", "run", "workflows"}
-"""Commands without a batch, which remembers its own profile and address."""
+"""Commands without a batch. A batch remembers its own profile and address."""
 
 
 def _repeated(context: Any) -> dict[str, list[str]]:
-    """The options given to a command that others need as well, by the command they are for."""
+    """Return the given options to repeat in each command that is printed, by command."""
     given: dict[str, str] = {}
     for parameter in context.command.params:
         value = context.params.get(parameter.name)
@@ -118,7 +119,7 @@ def _repeated(context: Any) -> dict[str, list[str]]:
 
 
 def options_of(command: Any) -> set[str]:
-    """All spellings of a command's options that its help shows."""
+    """Return all spellings of a command's options, without hidden options."""
     shown = (each for each in command.params if not getattr(each, "hidden", False))
     return {option for each in shown for option in each.opts}
 

@@ -1,4 +1,4 @@
-"""`--log-file`: the library's events in a file, one JSON object a line."""
+"""`--log-file`: write the library's events to a file, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class JsonLines(logging.Formatter):
 
 
 def _masked(value: object) -> object:
-    """A fact as JSON has it; each text in it without secrets, so that the line stays JSON."""
+    """Convert a fact to JSON. Masks each text separately, so that the line stays valid JSON."""
     match value:
         case dict():
             return {masked(str(name)): _masked(each) for name, each in value.items()}
@@ -52,13 +52,13 @@ def _masked(value: object) -> object:
 
 
 class LogFile(logging.Handler):
-    """Appends records to a file. A write error is reported once and stops nothing.
+    """Appends records to a file. A write error is reported once, and the batch continues.
 
     Args:
-        path: Where; only its owner can read a new file.
+        path: The file; a new file can be read only by its owner.
 
     Raises:
-        UsageError: It can't be opened, or is not a log of batchrun.
+        UsageError: The file can't be opened, or is not a batchrun log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,7 +68,7 @@ class LogFile(logging.Handler):
         self.setFormatter(JsonLines())
         self._reported = False
         self._torn = False
-        if path.is_symlink() and not path.exists():  # it would create a file where the link points
+        if path.is_symlink() and not path.exists():  # would create a file where the link points
             raise UsageError(
                 f"The log file {path} is a link to a file that does not exist.",
                 "Name another with --log-file or BATCHRUN_LOG_FILE, or remove the link.",
@@ -80,7 +80,7 @@ class LogFile(logging.Handler):
                 f"The log file {path} can't be written: {error.strerror or error}.",
                 "Name another with --log-file or BATCHRUN_LOG_FILE, or leave it out.",
             ) from error
-        regular = stat.S_ISREG(os.fstat(self._file).st_mode)  # reading from a pipe would wait
+        regular = stat.S_ISREG(os.fstat(self._file).st_mode)  # reading from a pipe would block
         if regular and os.read(self._file, 1) not in {b"", b"{", b"\n"}:
             self.close()
             raise UsageError(
@@ -93,7 +93,7 @@ class LogFile(logging.Handler):
         try:
             line = ("\n" if self._torn else "") + self.format(record) + "\n"
             self._write(line.encode())
-        except Exception as error:  # a log never decides how a run ends
+        except Exception as error:  # logging must not decide how a run ends
             self._report(error)
 
     def close(self) -> None:
@@ -104,8 +104,8 @@ class LogFile(logging.Handler):
         super().close()
 
     def _write(self, line: bytes) -> None:
-        self._torn = True  # until all of it is written
-        while line:  # a disk that is nearly full takes a part
+        self._torn = True  # until the whole line is written
+        while line:  # an almost full disk accepts only part of it
             line = line[os.write(self._file, line) :]
         self._torn = False
 
@@ -122,10 +122,10 @@ class LogFile(logging.Handler):
 
 @contextmanager
 def logging_to(path: Path | None) -> Iterator[None]:
-    """While the block lasts, log the library's events to a file.
+    """Log the library's events to a file until the block ends.
 
     Args:
-        path: The file; ``None`` for none.
+        path: The file; ``None`` for no log.
 
     Raises:
         UsageError: The file can't be used.

@@ -1,4 +1,4 @@
-"""Plans, batches and times as text. Pure."""
+"""Format plans, batches and times as text. Pure."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ BATCHES_SHOWN = 3
 
 
 def age_words(passed: timedelta) -> str:
-    """A time in the one unit that matters, such as ``3 h``."""
+    """Return a time in its largest unit, such as ``3 h``."""
     number, unit = duration(max(passed.total_seconds(), 0)).split()[:2]
     return f"{number} {unit}"
 
 
 def counts(summary: BatchSummary, running_rows: int = 0) -> str:
-    """A batch's outcomes in one line; those that don't occur are left out.
+    """Return a batch's outcomes on one line, without those that don't occur.
 
     Args:
         summary: The batch.
-        running_rows: How many of the pending rows have been sent, where that is known.
+        running_rows: How many of the pending rows have been sent; 0 if that is unknown.
     """
     parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
     if running_rows:
@@ -59,7 +59,7 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
 
 
 def counts_in_short(summary: BatchSummary) -> str:
-    """The same for a table: how many of the rows are completed, and what the others are."""
+    """Return a batch's outcomes for a table: completed rows of all rows, then the others."""
     others = [
         f"{number:,} {outcome}"
         for outcome, number in summary.counts.items()
@@ -69,14 +69,12 @@ def counts_in_short(summary: BatchSummary) -> str:
 
 
 def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> list[str]:
-    """Requests and time of a command, its estimate, and those of the whole batch.
+    """Return the requests and time of a command, its estimate, and those of the whole batch.
 
     Args:
         report: The report.
-        running: Rows whose execution hasn't ended; while there are any, requests a row are not
-            known yet.
-        speed: Seconds of the service that pass in one, for a sandbox. All times are shown by the
-            user's own clock.
+        running: Rows whose execution hasn't ended; if there are any, requests a row are left out.
+        speed: Simulated seconds per real second, for a sandbox. All times are shown in real time.
     """
     summary, estimate = report.summary, report.estimate
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
@@ -105,15 +103,15 @@ def plan_lines(
     costs: Sequence[str] = (),
     details: bool = False,
 ) -> list[str]:
-    """A plan as `check` and `run` show it: how the list was read, then what a run costs.
+    """Return a plan for `check` and `run`: how the list was read, then what a run costs.
 
-    What the question is about comes last, so that it is on the screen with the question.
+    The facts for the decision come last, to be on the screen with the question.
 
     Args:
         plan: The plan.
         now: How many of its jobs would be triggered now; ``None`` for all.
-        limited: Whether it is --limit that leaves some of them for later.
-        costs: What they cost, a line each.
+        limited: Whether --limit leaves some jobs for later.
+        costs: Their cost, in lines.
         details: Name every invalid row.
     """
     now = plan.to_trigger if now is None else now
@@ -151,13 +149,13 @@ def plan_lines(
 
 
 def _below(label: str, lines: Sequence[str]) -> list[str]:
-    """Lines with a label before the first one."""
+    """Put a label before the first line, and indent the others to match."""
     labels = [label, *[""] * len(lines)]
     return [f"{name:{LABEL}}{line}" for name, line in zip(labels, lines, strict=False)]
 
 
 def parameter_lines(plan: Plan) -> list[str]:
-    """What each parameter sends, with an example."""
+    """Return the values that each parameter sends: how many rows have one, and an example."""
     lines = []
     for name, at in plan.parameters.columns.items():
         filled, first = 0, None
@@ -179,7 +177,7 @@ def parameter_lines(plan: Plan) -> list[str]:
 
 
 def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
-    """Why rows can't be sent: a line for each reason, or for each row."""
+    """Return why rows can't be sent: a line for each reason, or for each row."""
     if details:
         return [
             f"line {row.row.line}: {row.reason}{row.shown and f': {row.shown}'}"
@@ -199,12 +197,12 @@ def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
 
 
 def hides_invalid_rows(plan: Plan) -> bool:
-    """Whether `invalid_lines` leaves something out without ``details``."""
+    """Return whether `invalid_lines` leaves rows out without ``details``."""
     return len(plan.invalid) > len(invalid_lines(plan))
 
 
 def known_lines(plan: Plan) -> list[str]:
-    """Results of the same jobs in earlier batches, which may save money."""
+    """Return what earlier batches know about the same jobs; reuse may save money."""
     lines = []
     if plan.reused:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
@@ -231,7 +229,7 @@ def known_lines(plan: Plan) -> list[str]:
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """A plan for machines."""
+    """Return a plan as JSON."""
     return {
         "list": plan.table.source.name,
         "sheet": plan.table.source.sheet,
@@ -253,7 +251,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def summary_json(summary: BatchSummary) -> dict[str, Any]:
-    """A batch for machines."""
+    """Return a batch as JSON."""
     return {
         "batch": summary.batch_id,
         "list": summary.source.name,
@@ -280,11 +278,11 @@ CREDITS_NAMED = 5
 
 
 def clock_words(moment: datetime, now: datetime) -> str:
-    """A moment as a clock on the user's wall shows it: ``14:20``, ``Thu 10:40``, ``3 Dec 10:40``.
+    """Return a moment in local time: ``14:20``, ``Thu 10:40``, ``3 Dec 10:40``.
 
     Args:
-        moment: Any aware moment.
-        now: The present one.
+        moment: The moment, aware.
+        now: The present moment, aware.
     """
     local = moment.astimezone()
     days = (local.date() - now.astimezone().date()).days
@@ -294,32 +292,32 @@ def clock_words(moment: datetime, now: datetime) -> str:
 
 
 def opens_words(moment: datetime, now: datetime) -> str:
-    """When a spent quota opens, as a clock on the user's wall shows it.
+    """Return when a spent quota opens, in local time.
 
     Args:
         moment: When it opens, aware.
-        now: The present moment.
+        now: The present moment, aware.
     """
     return "now" if moment <= now else f"{clock_words(moment, now)} by your clock"
 
 
 def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
-    """What the user's clock shows after some time.
+    """Return the local time after a number of seconds.
 
     Args:
-        seconds: In the service's time.
+        seconds: Seconds of the service's time.
         now: The present moment, aware.
-        speed: How many of those seconds pass in one, for a sandbox.
+        speed: Simulated seconds per real second, for a sandbox.
     """
-    # In UTC: a clock that is changed meanwhile is changed in the answer, too.
+    # Add in UTC, so that a change to or from summer time is taken into account.
     try:
         return clock_words(now.astimezone(UTC) + timedelta(seconds=seconds / speed), now)
-    except (OverflowError, ValueError, OSError):  # no calendar goes so far
+    except (OverflowError, ValueError, OSError):  # beyond the calendar's last year
         return "a day far away"
 
 
 def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float = 1.0) -> str:
-    """What an estimate says, in one line.
+    """Return an estimate on one line.
 
     Args:
         estimate: The estimate.
@@ -353,14 +351,14 @@ def plan_costs(
     wait: bool = False,
     speed: float = 1.0,
 ) -> list[str]:
-    """What a plan costs, as `check` and `run` show it.
+    """Return the cost of a plan for `check` and `run`, in lines.
 
     Args:
         plan: The plan.
         now: The present moment, aware.
         jobs: How many of its jobs would be triggered now; ``None`` for all.
-        running: How many of its executions run already.
-        wait: Whether a spent quota is waited for.
+        running: How many of its executions are already running.
+        wait: Whether the batch waits for a spent quota.
         speed: As in `clock_after`.
     """
     jobs = plan.to_trigger if jobs is None else jobs
@@ -374,7 +372,7 @@ def plan_costs(
 
 
 def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
-    """When a batch that exceeds today's quota continues; ``""`` if it fits."""
+    """Return when a batch that exceeds today's quota continues; ``""`` if it fits."""
     if not estimate.midnights:
         return ""
     tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
@@ -386,10 +384,10 @@ def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
 
 
 def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
-    """The credits left, in one line; ``""`` where nothing is known of them.
+    """Return the credits left, on one line; ``""`` if they are unknown.
 
     Args:
-        credits_left: What the service reported.
+        credits_left: The credits that the service reported.
         jobs: How many jobs are to be triggered.
     """
     if credits_left is None:
@@ -406,9 +404,10 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
 
 
 def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
-    """The credits spent, by name; ``None`` if that is unknown.
+    """Return the credits spent, by name; ``None`` if that is unknown.
 
-    Credits that others spend meanwhile are included; credits bought meanwhile are not known.
+    Credits that others spent in the meantime are included. Credits bought in the meantime are not
+    taken into account.
     """
     if before is None or after is None or before.remaining is None or after.remaining is None:
         return None
@@ -418,7 +417,7 @@ def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | N
 
 
 def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
-    """What jobs cost in credits; ``""`` if that is unknown."""
+    """Return what jobs cost in credits; ``""`` if that is unknown."""
     if gone is None or not jobs:
         return ""
     if not gone:
@@ -430,12 +429,12 @@ def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
 def rest_words(
     gone: Mapping[str, float] | None, sent: int, rest: int, after: Credits | None
 ) -> str:
-    """What the rest costs in credits at the same rate; ``""`` if that is unknown.
+    """Return what the other jobs cost in credits at the same rate; ``""`` if that is unknown.
 
     Args:
-        gone: What the jobs sent cost.
-        sent: How many those were.
-        rest: How many are left.
+        gone: The cost of the jobs that were sent.
+        sent: How many jobs were sent.
+        rest: How many jobs are left.
         after: The credits left now.
     """
     if not gone or not sent or after is None or after.remaining is None:
@@ -449,7 +448,7 @@ def rest_words(
 
 
 def _amounts(amounts: Mapping[str, float], *, bare: bool = False) -> str:
-    """Credits by name; the name is left out where there is one, or it says no more."""
+    """Return credits with their names; a single kind of credits needs no name."""
     if len(amounts) == 1:
         number = next(iter(amounts.values()))
         if bare:
@@ -468,9 +467,9 @@ NAMED = 5
 
 
 def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
-    """A note before the question: names that are columns of the list.
+    """Return a note, shown before the question, about names that are columns of the list.
 
-    The result fields are not known before the first result; the list's columns are.
+    Only the list's columns are known now: the result fields are unknown until the first result.
     """
     asked = () if form is None else (*(form.columns or ()), *form.rename)
     own = [name for name in dict.fromkeys(asked) if name in header]
@@ -488,12 +487,12 @@ def _of_the_list(own: Sequence[str]) -> str:
 
 
 def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
-    """Notes about names that no result has, a line each.
+    """Return notes about column names that no result has, a line each.
 
     Args:
-        batch_id: Which batch.
-        form: The form that names them; ``None`` for how the batch's own workbook is written.
-        settings: Which journal.
+        batch_id: The batch.
+        form: The form with the names; ``None`` for the form of the batch's own workbook.
+        settings: Settings with the journal to use.
     """
     from batchrun import unknown_columns
 
@@ -508,15 +507,15 @@ def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> 
 
 
 class BatchExit(typer.Exit):
-    """The end of the command as its batch ended.
+    """Ends the command with the exit code of its batch.
 
     Args:
-        report: How the batch ended.
-        stopped: Whether it was stopped.
+        report: The report of the batch.
+        stopped: Whether the user stopped it.
 
     Attributes:
         ending: Why the batch ended.
-        stopped: Whether it was stopped.
+        stopped: Whether the user stopped it.
     """
 
     def __init__(self, report: Report, *, stopped: bool) -> None:
@@ -532,10 +531,10 @@ def end(
 
     Args:
         report: The report.
-        settings: Which journal it is in.
-        as_json: One JSON document instead of lines.
-        quiet: Nothing but the workbook's path.
-        stopped: Whether it was stopped.
+        settings: The settings of the command.
+        as_json: Print one JSON document instead of lines.
+        quiet: Print only the workbook's path.
+        stopped: Whether the user stopped the batch.
 
     Raises:
         BatchExit: Always.
@@ -556,7 +555,7 @@ def end(
 
 
 def more_files(written: Path) -> list[str]:
-    """Which other files a workbook was split into, in words; nothing where it was not."""
+    """Return a line about the other files a workbook was split into; nothing if there are none."""
     from batchrun.workbook import other_parts
 
     parts = other_parts(written)
@@ -600,7 +599,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
 
 
 def why_beside(report: Report) -> str:
-    """Why the workbook has a number in its name; ``""`` without a number."""
+    """Return why the workbook has a number in its name; ``""`` without a number."""
     if report.held_open is not None:
         return (
             f"{report.held_open.name} is open in another program, so the results are in "
@@ -621,7 +620,7 @@ def why_beside(report: Report) -> str:
 
 
 def notice_of(report: Report) -> Notice:
-    """What a notification says of a batch that ended or paused."""
+    """Return the notification for a batch that ended or paused."""
     summary, code = report.summary, report.exit_code
     note = f"; {summary.note}" if summary.note else ""
     return Notice(
@@ -634,7 +633,7 @@ def notice_of(report: Report) -> Notice:
 
 
 def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
-    """What a notification says of a batch that an error ended."""
+    """Return the notification for a batch that ended with an error."""
     code = error.exit_code
     return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
 

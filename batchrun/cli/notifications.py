@@ -1,4 +1,4 @@
-"""`--notify-command`: run a command of the user's when a batch ends or pauses."""
+"""`--notify-command`: run the user's command when a batch ends or pauses."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NOTICE_SECONDS = 30.0
-"""A command that takes longer is stopped."""
+"""A command that takes longer than this, in seconds, is stopped."""
 
 KEY_VARIABLE = "PGAI_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """How a batch ended, as the command gets it.
+    """How a batch ended, for the user's command.
 
     Attributes:
-        batch: Its id.
-        outcome: One word.
-        exit_code: The command line's own.
-        message: One line.
-        workbook: Where the results are, ``""`` for nowhere.
+        batch: The batch ID.
+        outcome: The outcome, in a word or two.
+        exit_code: The exit code of the command line.
+        message: The message, on one line.
+        workbook: The path of the results; ``""`` if there is none.
     """
 
     batch: str
@@ -44,7 +44,7 @@ class Notice:
     workbook: str = ""
 
     def variables(self) -> dict[str, str]:
-        """The variables of the command's environment."""
+        """Return the variables for the command's environment."""
         found = {
             "BATCHRUN_BATCH": self.batch,
             "BATCHRUN_OUTCOME": self.outcome,
@@ -65,8 +65,8 @@ $app = '{1AC14E77-02E7-4E5D-B744-2EB1AE5198B7}\\WindowsPowerShell\\v1.0\\powersh
 $note = [Windows.UI.Notifications.ToastNotification]::new($toast)
 $manager::CreateToastNotifier($app).Show($note)
 """.replace("\\\n", "")
-# By its whole path: Windows looks for a program in the current folder first.
-_POWERSHELL = os.path.join(  # noqa: PTH118  # a path of Windows, made on any system
+# A full path: Windows looks for a program in the current folder first.
+_POWERSHELL = os.path.join(  # noqa: PTH118  # a Windows path, built on any system
     os.environ.get("SYSTEMROOT", r"C:\Windows"),
     r"System32\WindowsPowerShell\v1.0\powershell.exe",
 )
@@ -77,12 +77,12 @@ _DESKTOP = {
         'display notification (system attribute "BATCHRUN_MESSAGE") with title "batchrun"',
     ),
 }
-# The summary of a notification is plain text; in its body a list's name could be markup.
+# The title of a notification is plain text; in the body, a list's name could contain markup.
 _FREEDESKTOP = ("sh", "-c", 'notify-send --app-name=batchrun -- "$BATCHRUN_MESSAGE"')
 
 
 def command_for(command: str | None, *, desktop: bool) -> str | Sequence[str] | None:
-    """The command that tells the user how a batch ended; ``None`` for none.
+    """Return the command that tells the user how a batch ended; ``None`` for none.
 
     The system's own program shows the notification. If it is missing, a note says so.
 
@@ -107,14 +107,14 @@ def command_for(command: str | None, *, desktop: bool) -> str | Sequence[str] | 
 
 
 def words_of(command: str | Sequence[str]) -> Sequence[str] | str:
-    """Split a command into words without a shell: nothing in them is expanded or run.
+    """Split a command into words without a shell, so nothing is expanded.
 
     Raises:
-        UsageError: It is empty, or a quote is left open.
+        UsageError: It is empty, or a quote is not closed.
     """
     if not isinstance(command, str):
         return command
-    if os.name == "nt":  # a program there splits its own command line
+    if os.name == "nt":  # Windows programs split their own command line
         words: Sequence[str] | str = command.strip()
     else:
         try:
@@ -130,7 +130,7 @@ def words_of(command: str | Sequence[str]) -> Sequence[str] | str:
 
 
 def environment(given: Mapping[str, str], notice: Notice) -> dict[str, str]:
-    """The command's environment: ours with the notice, without any variable that holds a key."""
+    """Return the command's environment: ours and the notice, without variables that hold keys."""
     kept = {
         name: value
         for name, value in given.items()
@@ -146,7 +146,7 @@ def notify(
     longest_seconds: float = NOTICE_SECONDS,
     wait: bool = True,
 ) -> None:
-    """Run the command. A failure is reported and changes nothing.
+    """Run the command. A failure is reported, but has no other effect.
 
     Args:
         command: A program and its words.
@@ -157,7 +157,7 @@ def notify(
     name = "notify command" if isinstance(command, str) else "desktop notification"
     try:
         words = words_of(command)
-        process = subprocess.Popen(  # noqa: S603  # the user's own command, and no shell
+        process = subprocess.Popen(  # noqa: S603  # the user's own command, without a shell
             words,
             env=environment(os.environ, notice),
             stdin=subprocess.DEVNULL,
@@ -182,12 +182,12 @@ def notify(
         return
     if code and name == "notify command":
         print_text(f"The notify command ended with code {code}.", err=True)
-    elif code:  # such as over SSH, where nobody sees it
+    elif code:  # for example over SSH, without a desktop
         print_text("The desktop notification could not be shown: no desktop answers.", err=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Stop the command and, where the system allows it, everything it has started."""
+    """Stop the command and, if the system allows it, all processes that it started."""
     with suppress(OSError):
         if sys.platform == "win32":
             process.kill()

@@ -1,4 +1,4 @@
-"""The options that several commands share, each written once."""
+"""The options that several commands share, each defined once."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 
 OFFERED = 20
-"""Completions to offer at most."""
+"""The most completions to offer."""
 
 
 def workflow_names(incomplete: str) -> list[tuple[str, str]]:
-    """Names and IDs of the newest batches' workflows: completion does not wait for the service."""
+    """Return names and IDs of workflows in the journal, without waiting for the service."""
     found: dict[str, str] = {}
     with suppress(Exception):  # no journal, or one that can't be read: nothing to offer
         from batchrun import batches
@@ -50,7 +50,7 @@ def workflow_names(incomplete: str) -> list[tuple[str, str]]:
 
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
-    """The newest batches of the journal, each with a description."""
+    """Return the newest batches of the journal, each with a description."""
     offered: list[tuple[str, str]] = []
     with suppress(Exception):  # no journal, an unusable one: there is nothing to offer
         from batchrun import batches
@@ -68,7 +68,7 @@ _list, _parameter, _spending, _output, _service, _automation = (
     for panel in (THE_LIST, PARAMETERS, SPENDING, OUTPUT, SERVICE, AUTOMATION)
 )
 
-# Which batch
+# The batch
 
 Batch: TypeAlias = Annotated[
     str | None,
@@ -80,7 +80,7 @@ Batch: TypeAlias = Annotated[
     ),
 ]
 
-# How a list is read
+# Reading the list
 
 List: TypeAlias = Annotated[
     Path,
@@ -109,7 +109,7 @@ SaveOptions: TypeAlias = Annotated[
     ),
 ]
 
-# What is spent
+# Spending
 
 Limit: TypeAlias = Annotated[
     int | None,
@@ -149,7 +149,7 @@ Doubts: TypeAlias = Annotated[
     ),
 ]
 
-# Where and how results are written
+# Results
 
 Output: TypeAlias = Annotated[
     Path | None,
@@ -201,7 +201,7 @@ SandboxJournal: TypeAlias = Annotated[
     bool, _service("--sandbox", help="Use the batches of demo and run --sandbox.")
 ]
 
-# For scripts and schedulers
+# Scripts and schedulers
 
 AsJson: TypeAlias = Annotated[
     bool, _automation("--json", help="Print one JSON document and nothing else.")
@@ -220,10 +220,10 @@ LogFile: TypeAlias = Annotated[
 
 
 def age(text: str, option: str) -> timedelta:
-    """An age as people write it: ``90d``, ``12w``, ``48h``.
+    """Parse an age such as ``90d``, ``12w`` or ``48h``.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is not an age.
     """
     found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
     if found is None:
@@ -237,7 +237,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
 
 @dataclass(frozen=True, slots=True)
 class ColumnOptions:
-    """Which result columns, and how they are written: the same wherever results are."""
+    """Options for result columns, the same for all commands that write results."""
 
     columns: Annotated[
         list[str] | None,
@@ -303,17 +303,17 @@ def form_from(
     defaults: ListDefaults | None = None,
     source: Path | str | None = None,
 ) -> Form:
-    """The form that the options ask for.
+    """Return the form that the options ask for.
 
     Args:
-        options: As given.
-        crm: As given.
-        write_every: As given.
-        defaults: What counts where the options say nothing.
-        source: The list, which names the results.
+        options: The column options.
+        crm: The value of --crm.
+        write_every: The value of --write-every.
+        defaults: Defaults for options that are not given.
+        source: The list; the name of the results file is based on it.
 
     Raises:
-        UsageError: One of them can't be used.
+        UsageError: An option can't be used.
     """
     from batchrun.settings import ListDefaults
     from batchrun.workbook import Audience, Crm, Form
@@ -350,7 +350,7 @@ def form_from(
 
 
 def _names(columns: Sequence[str]) -> Sequence[str] | None:
-    """Dotted names, given one by one or with commas between; ``None`` for none."""
+    """Split names that are given one by one or separated by commas; ``None`` for none."""
     return (
         tuple(name for given in columns for one in given.split(",") if (name := one.strip()))
         or None
@@ -378,7 +378,7 @@ def _seconds(text: str, said_by: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """How a list is read, and what is sent with each row: the same for `check` and `run`."""
+    """Options for reading a list and sending its rows, the same for `check` and `run`."""
 
     sheet: Annotated[
         str | None, _list(metavar="NAME", help="Sheet of the workbook. Without it, the first.")
@@ -451,19 +451,19 @@ class ListOptions:
     ] = None
 
     def given(self) -> dict[str, object]:
-        """The options that were given, by name."""
+        """Return the options that were given, by name."""
         each = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
         return {option: value for option, value in each.items() if value}
 
     def reading(self) -> dict[str, Any]:
-        """How the list is read, by the attributes of a `Request`."""
+        """Return the options for reading the list, by attribute of a `Request`."""
         names = (each.name for each in fields(self))
         return {name: getattr(self, name) for name in names if not name.startswith("param")}
 
 
 @dataclass(frozen=True, slots=True)
 class PaceOptions:
-    """How fast requests are sent, and what stops a batch."""
+    """Options for how fast requests are sent and when a batch stops."""
 
     rate: Rate = None
     daily: Daily = None
@@ -513,7 +513,7 @@ class PaceOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServiceOptions:
-    """Which service, key and journal."""
+    """Options for the service, key and journal."""
 
     sandbox: Sandbox = False
     profile: ProfileName = None
@@ -523,7 +523,7 @@ class ServiceOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """How a command reports to a person, a script, or a log."""
+    """Options for how a command reports to a person, a script, or a log."""
 
     log_file: LogFile = None
     notify_command: Annotated[
@@ -545,21 +545,21 @@ class ReportOptions:
 
     @property
     def for_scripts(self) -> bool:
-        """Whether standard output is for a script alone."""
+        """Whether standard output is only for a script."""
         return self.quiet or self.as_json
 
     def mode(self) -> OutputMode:
-        """How a batch is shown.
+        """Return how a batch is shown.
 
         Raises:
-            UsageError: Two options exclude each other.
+            UsageError: Two options can't be combined.
         """
         command = command_for(self.notify_command, desktop=self.notify)
         return OutputMode(self.as_json, self.quiet, command)
 
 
 def settings_of(*groups: object) -> dict[str, Any]:
-    """The settings that options give, by name; ``None`` for each that was not given."""
+    """Return the settings from options, by name; ``None`` for options that were not given."""
     names = {
         *("base_url", "daily", "dask", "journal", "log_file", "profile", "rate", "sandbox"),
         *("stop_after_failures", "wait", "workers"),
@@ -575,13 +575,13 @@ def settings_of(*groups: object) -> dict[str, Any]:
 def save_typed_options(
     file: Path, request: Request, columns: ColumnOptions, **others: object
 ) -> None:
-    """Save what was typed in the batchrun.toml beside a list.
+    """Save the options that were typed to the batchrun.toml beside a list.
 
     Args:
         file: The list.
-        request: How it is read and what is sent, without the defaults of files.
-        columns: How results are written.
-        **others: Further entries by name; ``None`` for what was not given.
+        request: How to read and send the list, without the defaults of files.
+        columns: How to write the results.
+        **others: More entries by name; ``None`` for options that were not given.
 
     Raises:
         UsageError: An option can't be saved.
@@ -609,10 +609,10 @@ def request_from(
     reuse: timedelta | None,
     defaults: ListDefaults,
 ) -> Request:
-    """The request that the options make, and the files where they say nothing.
+    """Return the request for the options, with the files' defaults.
 
     Raises:
-        UsageError: One of them can't be used, or nothing names a workflow.
+        UsageError: An option can't be used, or no workflow is given.
     """
     from batchrun import Request
 
@@ -644,7 +644,7 @@ def request_from(
 
 
 def _column_of(text: str) -> tuple[str, str]:
-    """A parameter's name and the column it comes from."""
+    """Parse ``parameter=column``."""
     name, equals, column = text.partition("=")
     if not (equals and name.strip() and column):
         raise UsageError(
@@ -654,14 +654,14 @@ def _column_of(text: str) -> tuple[str, str]:
 
 
 _BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
-"""Text that was meant as an object or a list."""
+"""Text that looks like an attempt at a JSON object or list."""
 
 
 def parse_parameter(text: str) -> tuple[str, JSON]:
-    """Read ``name=value``: JSON where the value is JSON, else text.
+    """Parse ``name=value``: a value that is JSON is sent as JSON, any other as text.
 
     Raises:
-        UsageError: There is no ``=`` or no name before it.
+        UsageError: There is no ``=``, or no name before it.
     """
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
@@ -675,10 +675,10 @@ def parse_parameter(text: str) -> tuple[str, JSON]:
 
 
 def read_parameters(path: Path) -> dict[str, JSON]:
-    """Read parameters for all rows from a JSON file that holds one object.
+    """Read parameters for all rows from a JSON file that contains one object.
 
     Raises:
-        UsageError: It can't be read, or is not an object.
+        UsageError: The file can't be read, or is not an object.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
@@ -701,14 +701,14 @@ def read_parameters(path: Path) -> dict[str, JSON]:
 
 
 def _refuse_constant(name: str) -> JSON:
-    raise ValueError(name)  # NaN and Infinity are words, not JSON
+    raise ValueError(name)  # NaN and Infinity are not JSON
 
 
 def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the fields of each of its groups as options of their own, in their place.
+    """Replace each group parameter of a command with the group's fields, as separate options.
 
-    A group is a parameter whose type is a dataclass; its fields are annotated as parameters of a
-    command are, and have defaults.
+    A group is a parameter whose type is a dataclass. Its fields are annotated like a command's
+    parameters and have defaults.
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {
@@ -729,7 +729,7 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
         for each in (_options(groups[name]) if name in groups else [parameter])
     ]
     by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
-    # What typer reads of a command: its signature, and its annotations.
+    # Typer reads a command's signature and its annotations.
     vars(as_typed)["__signature__"] = signature.replace(parameters=by_name)
     as_typed.__annotations__ = {each.name: each.annotation for each in by_name}
     return as_typed

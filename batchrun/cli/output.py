@@ -1,4 +1,4 @@
-"""Printing: whole lines to a pipe, lines that fit the window on a terminal."""
+"""Printing: unwrapped lines to a pipe, lines that fit the window on a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 LABEL = 11
-"""Columns of what stands before a value, such as ``Workbook:  ``."""
+"""Columns for the label before a value, such as ``Workbook:  ``."""
 
 _LABELLED = re.compile(r"[A-Z][\w ]*: +")
 _PIECES = r"""
@@ -41,15 +41,15 @@ _PIECES = r"""
 
 
 def is_screen(stream: TextIO) -> bool:
-    """Whether a stream is a terminal on which text can be redrawn.
+    """Return whether a stream is a terminal on which text can be redrawn.
 
-    A CI system may give its jobs a terminal, but keeps what is redrawn there as a mess.
+    A CI system may give its jobs a terminal, but its log would contain every redrawn line.
     """
     return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
 
 def width_of(stream: TextIO) -> int:
-    """Columns of the terminal behind a stream; where there is none, as COLUMNS says, or 80."""
+    """Return the columns of a stream's terminal; without a terminal those in COLUMNS, else 80."""
     try:
         columns = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError, AttributeError):
@@ -58,12 +58,12 @@ def width_of(stream: TextIO) -> int:
 
 
 def room_of(stream: TextIO) -> int:
-    """Columns that a line may take: some terminals begin a new one after the last column."""
+    """Return the usable columns of a line: some terminals wrap after the last column."""
     return max(width_of(stream) - 1, 1)
 
 
 def mark_of(stream: TextIO) -> str:
-    """The mark of a shortened text, in a character that the stream can encode."""
+    """Return the mark for shortened text, in a character that the stream can encode."""
     try:
         "…".encode(stream.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -74,15 +74,15 @@ def mark_of(stream: TextIO) -> str:
 def wrapped(
     text: str, width: int, hanging: int | None = None, *, whole: Collection[str] = ()
 ) -> str:
-    """Lines of at most ``width`` columns, broken between words.
+    """Wrap text between words, to lines of at most ``width`` columns.
 
-    A path and a command to be copied stay whole, whatever their width.
+    Paths and commands are not broken, even if they are wider, so that users can copy them.
 
     Args:
         text: One line or several.
         width: Columns of a line.
-        hanging: Where a line goes on that is too long; ``None`` for where its text begins, behind
-            a label and below it.
+        hanging: Columns to indent continuation lines; ``None`` to align them with the line's text,
+            after its label.
         whole: Names given by the user, which are not broken either.
     """
     pieces = _pieces(whole)
@@ -104,7 +104,7 @@ def _broken(line: str, width: int, hanging: int | None, pieces: re.Pattern[str])
         longer = lines[-1] + found["gap"] + found["piece"]
         nothing_yet = (
             columns_of(lines[-1] + found["gap"]) <= indent
-        )  # a line below has no more room
+        )  # on the next line it would have no more room
         if nothing_yet or columns_of(longer) <= width:
             lines[-1] = longer
         else:
@@ -119,7 +119,7 @@ def _text_begins(line: str) -> int:
 
 
 def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
-    """As many of the parts, the first first, as fit into the width; none is cut."""
+    """Join as many of the parts as fit into the width, from the first; none is cut."""
     line = ""
     for part in parts:
         longer = f"{line}{between}{part}" if line else part
@@ -129,11 +129,11 @@ def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
 
 
 def rendered(draw: Callable[[Console], None], width: int | None = None) -> str:
-    """What rich draws, without the blanks at the ends of lines.
+    """Return what rich draws, without trailing spaces.
 
     Args:
         draw: Draws on a console.
-        width: Columns of a line; ``None`` for those of the terminal.
+        width: Columns of a line; ``None`` for the terminal's.
     """
     from rich.console import Console
 
@@ -146,13 +146,13 @@ def rendered(draw: Callable[[Console], None], width: int | None = None) -> str:
 def table(
     header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, whole: Collection[int] = ()
 ) -> str:
-    """Rows in aligned columns; a cell that is too wide goes on below, a word is cut.
+    """Align rows in columns. A cell that is too wide is wrapped; a word that is too wide is cut.
 
     Args:
         header: Titles.
         rows: The cells of each row.
         width: Columns of the terminal.
-        whole: Positions of the columns that are never broken.
+        whole: Indexes of the columns that are never broken.
     """
     from rich.table import Table
     from rich.text import Text
@@ -168,11 +168,11 @@ def table(
 
 @dataclass(frozen=True, slots=True)
 class OutputMode:
-    """What a command prints.
+    """What a command prints, and the command to run at its end.
 
     Attributes:
         as_json: One JSON document on standard output, the rest on standard error.
-        quiet: No plan, no progress, and at the end nothing but the workbook's path.
+        quiet: No plan and no progress; at the end only the workbook's path.
         notify_command: The command to run when the batch ends or pauses; ``None`` for none.
     """
 
@@ -182,16 +182,16 @@ class OutputMode:
 
     @property
     def shows_a_pilot(self) -> bool:
-        """Whether somebody sees the results of a pilot and can answer a question."""
+        """Whether the user can see the results of a pilot and answer a question."""
         return not self.as_json and not self.quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 ANSWERS = len(": ") + 1
-"""Columns to keep free behind a question, for the answer."""
+"""Columns to keep free after a question, for the answer."""
 
 
 class Whole(str):
-    """A line with one thing to be copied behind its label: it is never broken."""
+    """A line that is never broken: its value is for copying."""
 
     __slots__ = ()
 
@@ -204,7 +204,7 @@ def print_text(
     Args:
         text: One line or several.
         err: Whether it goes to standard error.
-        hanging: Where a line goes on that is too long; ``None`` for where its text begins.
+        hanging: As in `wrapped`.
         whole: Names given by the user, which are not broken.
     """
     shown = visible(runnable_commands(text))
@@ -215,17 +215,17 @@ def print_text(
 
 
 def print_exact(text: str) -> None:
-    """Print text for machines or to be copied: on one line, whatever its width."""
+    """Print text for scripts or for copying: never wrapped."""
     _print(visible(text) if is_screen(sys.stdout) else text, err=False)
 
 
 def begin_log_block(what: str, *, err: bool = False, always: bool = False) -> None:
-    """Print the date and what follows, so that the blocks of a log can be told apart.
+    """Print the date and a title, to separate the blocks of a log.
 
     Args:
-        what: Such as ``Batch 1124-acc``.
+        what: The title, such as ``Batch 1124-acc``.
         err: Whether it goes to standard error.
-        always: Also when somebody is at the terminal.
+        always: Print it even if somebody is at the terminal.
     """
     unattended = not sys.stdin.isatty() and not is_screen(sys.stdout)
     if always or unattended:
@@ -239,7 +239,7 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
 
 
 class _Commands:
-    """How the user's shell calls this program, and the options that a printed command repeats."""
+    """The user's way to call this program, and the options to repeat in printed commands."""
 
     program = "batchrun"
     known = re.compile(r"(?!)")
@@ -247,17 +247,17 @@ class _Commands:
 
 
 def name_commands(program: str, commands: Iterable[str]) -> None:
-    """Set how the user's shell calls this program, for every command that is printed.
+    """Set how the user's shell calls this program, for all printed commands.
 
     Args:
-        program: What the user types, such as ``.venv/bin/batchrun``.
+        program: The program as typed, such as ``.venv/bin/batchrun``.
         commands: The names of its commands.
     """
     _Commands.program = program
     _Commands.repeated = {}
     names = "|".join(map(re.escape, commands))
     _Commands.known = re.compile(
-        rf"(?<![\w./\\-])batchrun (?P<name>{names or '(?!)'}|--help)\b"
+        rf"(?<![\w./\\\"-])batchrun (?P<name>{names or '(?!)'}|--help)\b"
         r"(?P<first>(?: (?:[A-Z_]{2,}|\d{4}-[^\s,;]*[^\s,;.]))?)(?P<rest>[^\n]*)"
     )
 
@@ -265,21 +265,21 @@ def name_commands(program: str, commands: Iterable[str]) -> None:
 def repeat_options(options: Mapping[str, Sequence[str]]) -> None:
     """Repeat options of the running command in the commands that it prints.
 
-    A batch of ``run --sandbox`` is found by ``status --sandbox`` only.
+    For example, only ``status --sandbox`` finds a batch of ``run --sandbox``.
 
     Args:
-        options: What to repeat, such as ``--journal DB``, by the name of the printed command.
+        options: The options to repeat, such as ``--journal DB``, by name of the printed command.
     """
     _Commands.repeated = options
 
 
 def repeats_options(command: str) -> bool:
-    """Whether a printed command needs an option to find what this command works on."""
+    """Return whether a printed command needs options to find this command's batch."""
     return bool(_Commands.repeated.get(command))
 
 
 def runnable_commands(text: str) -> str:
-    """A text whose commands work in the user's shell as they are printed."""
+    """Adapt the commands in a text so that they work in the user's shell as printed."""
     return _Commands.known.sub(_runnable, text)
 
 
@@ -312,13 +312,13 @@ def fitted(
     beside: int = 0,
     whole: Collection[str] = (),
 ) -> str:
-    """A text as it goes to a stream: unchanged to a pipe, wrapped to a terminal.
+    """Return a text for a stream: unchanged for a pipe, wrapped for a terminal.
 
     Args:
         text: One line or several.
-        stream: Where it goes.
-        hanging: As in `print_text`.
-        beside: Columns that are kept free, for an answer.
+        stream: The stream.
+        hanging: As in `wrapped`.
+        beside: Columns to keep free, for an answer.
         whole: As in `print_text`.
     """
     if not is_screen(stream):
@@ -327,12 +327,12 @@ def fitted(
 
 
 def question(text: str, stream: TextIO) -> str:
-    """A yes-or-no question as it goes to a stream."""
+    """Return a yes-or-no question for a stream."""
     return fitted(visible(runnable_commands(text)), stream, beside=ANSWERS)
 
 
 def discard_output(stream: Any) -> None:
-    """Discard what is still written to a stream whose terminal is closed."""
+    """Discard further output to a stream whose terminal is closed."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -343,16 +343,16 @@ _PLAINLY = "batchrun-plainly"
 
 
 def open_standard_streams() -> None:
-    """Open what the shell has closed (``<&-``, ``>&-``, ``2>&-``) on the null device.
+    """Open standard streams that the shell has closed (``<&-``, ``>&-``, ``2>&-``) as null device.
 
-    Without it Python's streams are ``None``, and the next file that is opened, the journal perhaps,
-    gets their number.
+    Otherwise Python's streams are ``None``, and the next opened file, such as the journal, gets
+    the file number of a standard stream.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, so this one
         if getattr(sys, name) is None:
             nothing = Path(os.devnull).open("w" if number else "r", encoding="utf-8")  # noqa: SIM115
             setattr(sys, name, nothing)
@@ -372,12 +372,12 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def plain(text: str) -> str:
-    """A text in ASCII: letters without their accents, three dots, else a question mark."""
+    """Return a text in ASCII: letters lose their accents; ``?`` replaces unknown characters."""
     return "".join(_letters(each) for each in text)
 
 
 def _letters(character: str) -> str:
-    if unicodedata.combining(character):  # an accent of its own, as a Mac spells file names
+    if unicodedata.combining(character):  # a separate accent, as in file names from a Mac
         return ""
     decomposed = unicodedata.normalize("NFKD", character)
     return "".join(each for each in decomposed if each.isascii()) or "?"

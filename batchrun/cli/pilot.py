@@ -1,4 +1,4 @@
-"""The first results, so that a person can judge them. Pure."""
+"""Format the first results for a person to judge. Pure."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def pilot_lines(
     speed: float = 1.0,
     mark: str = "…",
 ) -> list[str]:
-    """A pilot's results, then what they cost and what the rest will cost.
+    """Return a pilot's results, their cost, and the estimated cost of the other jobs.
 
     Args:
-        report: How the pilot ended.
+        report: The report of the pilot.
         rows: Its rows.
         shown: Their results, one for each execution: name of the row, row, fields.
-        before: The credits before it.
+        before: The credits before the pilot.
         width: Columns of the terminal.
         now: The present moment, aware.
-        speed: Seconds of the service that pass in one, for a sandbox.
-        mark: What shows that a text was cut.
+        speed: Simulated seconds per real second, for a sandbox.
+        mark: The mark for shortened text.
     """
     jobs = len(report.sent)
     outcomes = Counter(row.outcome for row in rows)
@@ -74,7 +74,7 @@ def pilot_lines(
 
 
 def with_its_rest(pilot: Report, rest: Report) -> Report:
-    """The report of a command that ran a pilot and then its rest: what both took and cost."""
+    """Combine the reports of a pilot and of its rest: the effort and cost of both."""
     estimate = replace(
         rest.estimate,
         requests=pilot.estimate.requests + rest.estimate.requests,
@@ -90,11 +90,11 @@ def with_its_rest(pilot: Report, rest: Report) -> Report:
 
 
 def _results(shown: Sequence[PilotResult], rows: int, width: int, mark: str) -> list[str]:
-    """The first rows one under the other, each with the fields that say most."""
+    """Return the first rows, each with its fields below it."""
     lines = []
     for name, row, fields in shown[:ROWS_SHOWN]:
         lines.append(one_line(f"{name}: {row.outcome}", width, mark))
-        reason = [("Reason", row.message)] if row.message else []  # why there is no result
+        reason = [("Reason", row.message)] if row.message else []  # why it has no result
         for title, text in [*reason, *fields]:
             lines += _field(title, text, width, mark)
         lines.append("")
@@ -105,7 +105,7 @@ def _results(shown: Sequence[PilotResult], rows: int, width: int, mark: str) -> 
 
 
 def _field(name: str, text: str, width: int, mark: str) -> list[str]:
-    """A name and its text, wrapped beside it; a long text is cut after some lines."""
+    """Return a name and its text, wrapped beside it; a long text is cut after some lines."""
     label = "  " + one_line(name, NAME_WIDTH, mark)
     label += " " * (NAME_WIDTH + 4 - columns_of(label))
     room = max(width - len(label), 20)

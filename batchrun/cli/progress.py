@@ -1,4 +1,4 @@
-"""Progress: on a terminal a tqdm bar of outcomes and a line about the quota, elsewhere lines."""
+"""Progress: on a terminal a tqdm bar with a line about the quota, elsewhere lines."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ NARROWEST_BAR = 10
 BESIDE_THE_BAR = len("100%|| ")
 
 ECHO = len("^C")
-"""What a terminal shows of Ctrl-C behind the bar; where it has no room there, the bar is lost."""
+"""Columns for the echo of Ctrl-C after the bar; without room for it, the bar would be lost."""
 
 NARROW = 30
-"""On a terminal of fewer columns each one is needed for the text."""
+"""With no more columns than this, none is kept free for the echo: the text needs them all."""
 
 CLEAR = "\x1b[K"
-"""Clears what stands to the right."""
+"""Clears the rest of the line."""
 
 
 class ProgressPrinter:
-    """Shows progress on standard error; used as a context.
+    """Shows progress on standard error; use it as a context manager.
 
     Args:
-        speed: How many of the service's seconds pass in one, for a sandbox.
+        speed: Simulated seconds per real second, for a sandbox.
     """
 
     def __init__(self, *, speed: float = 1.0) -> None:
@@ -62,7 +62,7 @@ class ProgressPrinter:
         self.close()
 
     def close(self) -> None:
-        """Close the bar; the next progress starts another one."""
+        """Close the bar; `show` opens a new one."""
         bars, self._bar, self._quota = (self._quota, self._bar), None, None
         for bar in bars:
             if bar is not None:
@@ -70,7 +70,7 @@ class ProgressPrinter:
                     bar.close()
 
     def show(self, progress: Progress) -> None:
-        """Show the progress; nothing if the terminal has been closed."""
+        """Show the progress; does nothing if the terminal has been closed."""
         self._drawing = True
         try:
             self._show(progress)
@@ -100,7 +100,7 @@ class ProgressPrinter:
     def say(self, text: str) -> None:
         """Print a line above the bar.
 
-        A signal may come while the bar is drawn: its message waits until that is done.
+        If a signal arrives while the bar is being drawn, its message waits until that is done.
         """
         if self._drawing:
             self._held.append(text)
@@ -118,7 +118,7 @@ class ProgressPrinter:
         if self._bar is None:
             from tqdm import tqdm
 
-            # Our own forecast and words, cut by ourselves: tqdm cuts no line without a bar.
+            # Our own forecast and text. We cut the lines: tqdm cuts none without a bar.
             self._bar = tqdm(
                 total=rows,
                 bar_format="{percentage:3.0f}%|{bar}| {desc}",
@@ -144,7 +144,7 @@ class ProgressPrinter:
 
 
 def outcome_words(progress: Progress) -> list[str]:
-    """The outcomes but completed and pending, and how many rows are running."""
+    """Return the outcomes other than completed and pending, and the number of running rows."""
     shown = [
         f"{number:,} {outcome}"
         for outcome, number in progress.counts.items()
@@ -154,12 +154,12 @@ def outcome_words(progress: Progress) -> list[str]:
 
 
 def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[str]:
-    """What is left of the quota, and when the batch ends.
+    """Return the quota left, and when the batch should end.
 
     Args:
         progress: The progress.
         now: The present moment, aware.
-        speed: How many of the service's seconds pass in one, for a sandbox.
+        speed: Simulated seconds per real second, for a sandbox.
     """
     words = []
     if progress.waiting_seconds:
@@ -177,7 +177,7 @@ def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[s
 
 
 def quota_line(progress: Progress, width: int, now: datetime, speed: float = 1.0) -> str:
-    """The same on one line: in full where it fits, else in short.
+    """Return `quota_words` on one line, shortened if they don't fit.
 
     Args:
         progress: The progress.

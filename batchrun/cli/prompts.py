@@ -1,4 +1,4 @@
-"""Questions to the user, on standard error: a script may capture standard output."""
+"""Ask the user on standard error, because a script may capture standard output."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 
 def on_stderr() -> bool:
-    """Whether questions go to standard error: always, unless only standard output is a terminal."""
+    """Return whether to ask on standard error: always, unless only stdout is a terminal."""
     return sys.stderr.isatty() or not sys.stdout.isatty()
 
 
 def beside_question(*, yes: bool) -> bool:
-    """Whether the text before a question goes to standard error, where the question goes.
+    """Return whether the text before a question also goes to standard error.
 
     Args:
-        yes: Whether nothing is asked.
+        yes: Whether no question is asked.
     """
     return not yes and sys.stdin.isatty() and on_stderr()
 
 
 @contextmanager
 def keep_stdout_clean() -> Iterator[None]:
-    """Keep questions out of a captured standard output.
+    """Keep questions out of captured standard output.
 
-    Typer writes a question's last character there, whatever the settings.
+    Typer writes a question's last character to standard output, whatever the settings.
     """
     with redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
         yield
@@ -51,12 +51,12 @@ def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
     """Ask for a line of text.
 
     Args:
-        text: What to ask.
-        hidden: Whether the answer is not shown.
-        default: The answer if nothing is typed; Ctrl-D is ``""``.
+        text: The question.
+        hidden: Whether to hide the answer.
+        default: The answer if the user types nothing. Ctrl-D returns ``""``.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C came instead of an answer.
+        KeyboardInterrupt: The user pressed Ctrl-C.
     """
     err = on_stderr()
     try:
@@ -74,14 +74,14 @@ def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
 
 
 def confirm(question: str, details: Sequence[str] = ()) -> bool:
-    """Ask a question; Ctrl-D is a no.
+    """Ask a yes-or-no question; Ctrl-D means no.
 
     Args:
-        question: What to ask.
-        details: Lines to show when the user answers ``d``.
+        question: The question.
+        details: Lines to show if the user answers ``d``.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C came instead of an answer.
+        KeyboardInterrupt: The user pressed Ctrl-C.
     """
     err = on_stderr()
     choices = "y/N/d for details" if details else "y/N"
@@ -99,15 +99,15 @@ def confirm(question: str, details: Sequence[str] = ()) -> bool:
 
 
 def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
-    """Whether the user agrees, by --yes or at the terminal.
+    """Return whether the user agrees, by --yes or at the terminal.
 
     Args:
-        question: What to ask.
+        question: The question.
         details: As in `confirm`.
         yes: Whether --yes is given.
 
     Raises:
-        UsageError: There is no terminal to ask at.
+        UsageError: There is no terminal.
     """
     if yes:
         return True
@@ -117,7 +117,7 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
 
 
 def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
-    """The function that asks for a column; ``None`` without a terminal."""
+    """Return the function that asks for a column; ``None`` without a terminal."""
     return ask_for_column if sys.stdin.isatty() else None
 
 
@@ -147,12 +147,12 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
 
 
 def confirm_address(settings: Settings) -> None:
-    """Ask once before a key goes to an address that is not the service's.
+    """Ask once before a key is sent to an address that is not the service's.
 
-    Without a terminal, the address must be named by an option or the environment.
+    Without a terminal, an option or the environment must name the address.
 
     Raises:
-        UsageError: Nobody can be asked, or the address can't be used.
+        UsageError: There is no terminal, or the address can't be used.
         NotConfirmedError: The answer was no.
     """
     from batchrun.settings import address_of, profile_of, service_of
@@ -181,18 +181,18 @@ def confirm_address(settings: Settings) -> None:
 
 
 def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None = None) -> None:
-    """Before a batch goes on: ask where its journal may be a stranger's.
+    """Ask before a batch continues, if its journal may come from a stranger.
 
-    Its address, a key this machine has never used, and an output in another folder each need an
-    answer once. If another key pays than the first one, a note says so every time.
+    Its address, a key that this machine has never used, and an output in another folder each need
+    consent once. If another key pays than before, a note says so every time.
 
     Args:
-        settings: As they were loaded.
-        batch: Which batch.
-        output: Where the user wants the results; ``None`` for where the journal says.
+        settings: The loaded settings.
+        batch: The batch.
+        output: The results file that the user gave; ``None`` for the one in the journal.
 
     Raises:
-        UsageError: There is no key to use, or nobody can be asked.
+        UsageError: There is no key to use, or there is no terminal to ask at.
         NotConfirmedError: The answer was no.
     """
     from batchrun import status
@@ -215,7 +215,7 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
 
 
 def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> str:
-    """The key that pays from now on, if it is another one; ``""`` for the same."""
+    """Return a note if another key pays from now on; ``""`` for the same key."""
     from batchrun.settings import other_key
 
     if other := other_key(settings, batch):

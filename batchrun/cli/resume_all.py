@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     Configured: TypeAlias = tuple[Configuration, Settings]
     Account: TypeAlias = tuple[str, str | None]
-    """Address of the service, and key."""
+    """Address of the service, and profile or ``None``."""
     Scope: TypeAlias = Account | str
-    """The batches that stop with one: of an account, at an address, or all."""
+    """The batches to stop: those of an account, those at an address, or all."""
 
 _BY_WEIGHT = (
     ExitCode.COMPLETED,
@@ -43,7 +43,7 @@ _BY_WEIGHT = (
     ExitCode.KEY_REFUSED,
     ExitCode.UNEXPECTED,
 )
-"""The gravest of several counts: what needs a person weighs more than what needs time."""
+"""From least to most serious: a problem that needs a person outweighs one that needs time."""
 
 
 _ALL = "all batches"
@@ -57,20 +57,20 @@ def resume_all(
     *,
     to_stderr: bool,
 ) -> None:
-    """Continue each unfinished batch, and end with the gravest exit code.
+    """Continue each unfinished batch, and end with the most serious exit code.
 
-    A spent quota or a refused key stops the batches with the same key too, a service out of reach
-    those at the same service, Ctrl-C all. A batch of another process is skipped.
+    A spent quota or a refused key also stops the other batches with the same key, an unreachable
+    service those at the same service, and Ctrl-C all. A batch held by another process is skipped.
 
     Args:
-        settings: Where the journal is.
+        settings: Settings with the journal to use.
         for_one: Options for a single batch, by name; none may be given.
-        configured: Returns the configuration of a batch's list and its settings.
-        go_on_with: Continues one batch, and ends as that command does.
+        configured: Returns the configuration of a batch's list, and its settings.
+        go_on_with: Continues one batch, and ends like `resume` for that batch.
         to_stderr: Whether messages go to standard error.
 
     Raises:
-        UsageError: One of those options was given.
+        UsageError: An option in ``for_one`` was given.
     """
     from batchrun import batches
     from batchrun.settings.location import shown
@@ -93,7 +93,7 @@ def resume_all(
 
 
 class _Round:
-    """One round through the batches.
+    """One pass through the batches.
 
     Args:
         configured: As in `resume_all`.
@@ -102,7 +102,7 @@ class _Round:
 
     Attributes:
         codes: The exit codes.
-        waiting: Batches that were left for the next round, by what stopped them.
+        waiting: IDs of batches that were not continued, by reason.
     """
 
     def __init__(
@@ -120,13 +120,13 @@ class _Round:
         self.waiting: dict[str, list[str]] = {}
 
     def take(self, summary: BatchSummary) -> None:
-        """Continue a batch, unless another batch's ending stops it too."""
+        """Continue a batch, unless an earlier batch's ending also stops this one."""
         from batchrun.settings import account_of, for_batch
 
         try:
             found = self._configured(summary)
             account = account_of(for_batch(found[1], summary))
-        except Exception as error:  # one list's file must not keep the others from being sent
+        except Exception as error:  # a problem with one list's file must not stop the others
             self.codes.append(_aborted(summary, error, Unseen())[0])
             return
         scopes: tuple[Scope, ...] = (_ALL, account[0], account)
@@ -142,7 +142,7 @@ class _Round:
     def _go_on(
         self, summary: BatchSummary, found: Configured
     ) -> tuple[ExitCode, Ending | BatchrunError]:
-        """The exit code of a batch, and why it ended."""
+        """Continue a batch; return its exit code and why it ended."""
         from batchrun.engine import Ending
 
         unseen = Unseen()
@@ -162,7 +162,7 @@ class _Round:
 
 
 def _stopped_by(why: Ending | BatchrunError, account: Account, batch_id: str) -> dict[Scope, str]:
-    """Which other batches the ending of one stops, with the words that say so; ``{}`` for none."""
+    """Return the other batches that a batch's ending stops, with the reason; ``{}`` for none."""
     from batchrun.engine import Ending
 
     match why:

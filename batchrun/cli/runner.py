@@ -1,4 +1,4 @@
-"""Run a batch on the screen: confirm it, show its progress, stop it, report its end."""
+"""Run a batch in the terminal: confirm it, show its progress, stop it, report its end."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run_list(
     again: bool = False,
     detach: bool = False,
 ) -> None:
-    """Run a list on the screen, and end the command with it."""
+    """Run a list in the terminal, and end the command with the batch's exit code."""
     from batchrun import aio, status
 
     confirm_address(settings)
@@ -82,7 +82,7 @@ def run_list(
         def work(settings: Settings) -> Coroutine[Any, Any, Report]:
             shown = display.shown | {"output": output, "form": form, "settings": settings}
             control = display.control
-            if control.batch_id is not None:  # never a second batch, not even with --again
+            if control.batch_id is not None:  # after a new key: continue, even with --again
                 left = _allowed(limit, control)
                 return aio.resume(control.batch_id, limit=left, **shown)
             shown |= {"detach": detach, "with_credits": asked}
@@ -106,17 +106,17 @@ def continue_batch(
     limit: int | None = None,
     asks: bool = False,
 ) -> None:
-    """Continue a batch on the screen, and end the command with it.
+    """Continue a batch in the terminal, and end the command with the batch's exit code.
 
     Args:
         begin: The function of `batchrun.aio` that continues it.
         settings: Key and so on.
         mode: What the command prints.
         decide: Decides about the rows in doubt.
-        output: Where the results go.
-        form: How they are written.
+        output: The results file.
+        form: How to lay out the results.
         limit: The most jobs to trigger now.
-        asks: Whether to ask about the rest when the limit is reached.
+        asks: Whether to ask about the other jobs at the limit.
     """
     from batchrun import aio
 
@@ -133,7 +133,7 @@ def continue_batch(
             if control.batch_id is None:
                 limited = {} if limit is None else {"limit": limit}
                 return begin(in_doubt=decided, **limited, **shown)
-            # The second time, the rows to send again have been sent already.
+            # After a new key: the rows to send again are already pending or sent.
             left = _allowed(limit, control)
             return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
 
@@ -144,13 +144,13 @@ def continue_batch(
 
 
 class _BatchDisplay:
-    """The screen of one batch, from the first question to the end.
+    """The terminal display of one batch, from the first question to the end.
 
     Attributes:
-        control: Stops it.
+        control: Stops the batch.
         stopper: Handles Ctrl-C.
-        shown: The arguments for the library.
-        ended: How it ended, once it has.
+        shown: Arguments for the library's functions.
+        ended: The report, once the batch has ended.
     """
 
     def __init__(self, settings: Settings, mode: OutputMode) -> None:
@@ -229,7 +229,7 @@ def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDispla
     from batchrun.cli.log_file import logging_to
 
     if mode.notify_command is not None:
-        words_of(mode.notify_command)  # before anything is spent
+        words_of(mode.notify_command)  # fail before any credits are spent
     with logging_to(settings.log_file):
         display = _BatchDisplay(settings, mode)
         with display.stopper.listening():
@@ -251,7 +251,7 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
         if display.control.batch_id is not None:
             display.printer.close()
             notice = notice_of_error(display.control.batch_id, error)
-            at_once = isinstance(error, StoppedError)  # then nobody wants to wait for it
+            at_once = isinstance(error, StoppedError)  # the user doesn't want to wait
             notify(mode.notify_command, notice, wait=not at_once)
         raise
     if display.ended is not None:
@@ -278,7 +278,7 @@ def _now() -> datetime:
 
 
 def _allowed(limit: int | None, control: Control) -> int | None:
-    """What is left of ``--limit`` after what was triggered already."""
+    """Return how many jobs of ``--limit`` are left after those already triggered."""
     return None if limit is None else max(limit - control.triggered, 0)
 
 

@@ -1,4 +1,4 @@
-"""The settings of a command: its options over files and environment, and the sandbox's instead."""
+"""Load the settings of a command: its options, files and the environment, or a sandbox's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 announced: set[str] = set()
-"""Notices that this command has printed."""
+"""Notices that this command has already printed."""
 
 
 def settings_from(
@@ -29,17 +29,17 @@ def settings_from(
     configuration: Configuration | None = None,
     **others: object,
 ) -> Settings:
-    """The settings of a command.
+    """Load the settings of a command.
 
     Args:
-        sandbox: Whether it has --sandbox: its batches are in a journal of their own.
-        journal: What --journal says; it wins over ``sandbox``.
-        rate: What --rate says.
-        configuration: What files say; ``None`` for the user's own file.
-        others: Further options by name; ``None`` for what was not given.
+        sandbox: Whether --sandbox is given: its batches are in a separate journal.
+        journal: The value of --journal; it wins over ``sandbox``.
+        rate: The value of --rate.
+        configuration: The configuration files; ``None`` for the user's own file.
+        others: More options by name; ``None`` for options that were not given.
 
     Raises:
-        UsageError: One of them can't be used.
+        UsageError: A setting can't be used.
     """
     from batchrun.settings import load_settings
 
@@ -55,7 +55,7 @@ def settings_from(
 
 
 def settings_with_journal(**given: Any) -> Settings:
-    """The settings of a command that needs a journal. It does not create one.
+    """Load the settings of a command that needs an existing journal.
 
     Args:
         **given: As in `settings_from`.
@@ -81,14 +81,14 @@ SANDBOX_SPEED = 60.0
 
 @contextmanager
 def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
-    """The settings of a command that uses the service, or a sandbox that runs meanwhile.
+    """Yield the settings of a command that uses the service, or a sandbox during the block.
 
     Args:
         sandbox: Whether to start a sandbox.
         **given: As in `settings_from`.
 
     Raises:
-        UsageError: An option can't be used, or names another service beside the sandbox.
+        UsageError: An option can't be used, or names another service although ``sandbox`` is set.
     """
     if not sandbox:
         yield settings_from(**given)
@@ -103,7 +103,7 @@ def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
 
 @contextmanager
 def sandbox_for(batch: BatchSummary, settings: Settings, *, wanted: bool) -> Iterator[Settings]:
-    """The settings to continue a batch; in a sandbox if that is wanted.
+    """Yield the settings to continue a batch, in a sandbox if ``wanted``.
 
     Raises:
         UsageError: The batch did not run in a sandbox.
@@ -123,7 +123,7 @@ def sandbox_for(batch: BatchSummary, settings: Settings, *, wanted: bool) -> Ite
 
 @contextmanager
 def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
-    """Run a sandbox, in place of the one of a batch to continue; yield the settings to use it."""
+    """Run a sandbox, or the one that a batch ran in; yield the settings to use it."""
     from pydantic import SecretStr
 
     from batchrun.sandbox import SandboxSettings, practice, running
@@ -144,14 +144,14 @@ def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
 
 
 def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> Path | None:
-    """The workbook of a list's last practice, if the next run may replace it.
+    """Return the workbook of a list's last practice run, if the next run may replace it.
 
-    Practice costs nothing, so its results make room. A workbook with marked rows stays.
+    Practice costs nothing, so its results may be replaced. A workbook with marked rows is kept.
 
     Args:
-        settings: Of the next run.
+        settings: The settings of the next run.
         source: The list.
-        sandbox: Whether the next run is practice, too.
+        sandbox: Whether the next run is practice too.
     """
     from batchrun import Rerun, batches
     from batchrun.workbook import results_path
@@ -160,13 +160,13 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
         settings = settings.model_copy(update={"journal": sandbox_journal(settings)})
     path, wanted = journal_path(settings), str(source.absolute())
     known: list[BatchSummary] = []
-    with suppress(BatchrunError):  # a broken journal of practice stops no other run
+    with suppress(BatchrunError):  # a broken practice journal must not stop other runs
         known = [] if path is not None and not path.exists() else batches(settings=settings)
     last = next((batch for batch in known if batch.source.path == wanted), None)
     if last is None or last.unfinished or last.output is None:
         return None
     if not sandbox and Path(last.output) != results_path(source.absolute()):
-        return None  # results go where they usually do, not where practice had to go
+        return None  # the next run writes to the default path, which practice did not use
     if Rerun.batch_of(last.output) != last.batch_id:
         return None
     try:
@@ -177,7 +177,7 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
 
 
 def sandbox_journal(settings: Settings) -> str:
-    """The journal of the sandbox, beside the real one."""
+    """Return the path of the sandbox's journal, beside the real one."""
     from batchrun.settings import default_journal
     from batchrun.settings.location import SANDBOX_JOURNALS
 
@@ -189,10 +189,10 @@ def sandbox_journal(settings: Settings) -> str:
 
 
 def sandbox_hint() -> str:
-    """Where batches of the sandbox are seen, as a hint; ``""`` where there are none."""
+    """Return a hint how to list the sandbox's batches; ``""`` if there are none."""
     from batchrun import batches
 
-    with suppress(BatchrunError):  # a broken sandbox journal is not the question
+    with suppress(BatchrunError):  # a broken sandbox journal is not worth an error here
         settings = settings_from(sandbox=True)
         if Path(settings.journal).exists() and batches(settings=settings):
             return "To list the batches of demo and run --sandbox: batchrun batches --sandbox"
@@ -200,14 +200,14 @@ def sandbox_hint() -> str:
 
 
 def journal_path(settings: Settings) -> Path | None:
-    """Where the journal's file is; ``None`` where it is a database server's."""
+    """Return the journal's path; ``None`` if it is on a database server."""
     from batchrun.settings.location import is_server
 
     return None if is_server(settings.journal) else Path(settings.journal).expanduser()
 
 
 def _note_synchronised(settings: Settings) -> None:
-    """Note a journal in a folder that a service copies to other machines."""
+    """Print a note if the journal is in a folder that a service copies to other machines."""
     if "journal" not in settings.model_fields_set:
         return
     path = journal_path(settings)
@@ -238,14 +238,14 @@ def _rate(text: str | None) -> object:
 
 
 def configuration_beside(file: Path) -> Configuration:
-    """What the ``batchrun.toml`` beside a list and the user's own say."""
+    """Return the configuration from the ``batchrun.toml`` beside a list and the user's own."""
     from batchrun.settings import find_configuration
 
     return find_configuration(file)
 
 
 def configuration_of(batch: BatchSummary) -> Configuration:
-    """What the files say about the list of a batch."""
+    """Return the configuration for the list of a batch."""
     from batchrun.settings import find_configuration
 
     return find_configuration(None if batch.source.path is None else Path(batch.source.path))

@@ -1,4 +1,4 @@
-"""Stopping a running batch from outside: Ctrl-C once and twice, SIGTERM, a closed terminal."""
+"""Stop a running batch from outside: Ctrl-C once and twice, SIGTERM, a closed terminal."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _GENTLY = (
 
 
 exit_codes: list[int] = []
-"""The exit code, once the ending was printed; a later signal changes nothing."""
+"""The exit code, once the ending has been printed. Later signals don't change it."""
 
 
 def ignore_interrupts() -> None:
-    """From now on Ctrl-C does nothing: the command is about to end."""
+    """Ignore Ctrl-C from now on: the command is about to end."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -46,10 +46,10 @@ def interrupts_restored() -> Iterator[None]:
 
 
 class Stopper:
-    """Turns signals into stops: gently first, then at once, then the hard way.
+    """Turns signals into stops: first gently, then at once, then with `KeyboardInterrupt`.
 
-    Before anything is triggered the first one stops at once. A hang-up is never more than
-    gentle: a closing terminal sends several.
+    Before a batch starts, the first signal stops at once. A hang-up only ever stops gently, because
+    a closing terminal sends several.
 
     Args:
         control: Stops the batch gently.
@@ -71,8 +71,8 @@ class Stopper:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen to the signals until the block ends, except those ignored from the start."""
-        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last is Windows' own
+        """Handle signals until the block ends, except those that were already ignored."""
+        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # SIGBREAK exists only on Windows
         numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
         heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
         before = {number: signal.signal(number, self._stop) for number in heard}
@@ -84,7 +84,7 @@ class Stopper:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """While the user is asked, Ctrl-C is an answer: `KeyboardInterrupt`."""
+        """Let Ctrl-C raise `KeyboardInterrupt` while the user is being asked."""
         self._asking = True
         try:
             yield
@@ -92,9 +92,9 @@ class Stopper:
             self._asking = False
 
     def run(self, work: Coroutine[Any, Any, Ended]) -> Ended:
-        """Run to the end, or until it is stopped at once: then the command ends as paused.
+        """Run to the end. If stopped at once, end the command as paused.
 
-        If no batch had started, it ends as interrupted.
+        If no batch has started, the command ends as interrupted.
         """
 
         async def cancellable() -> Ended:
@@ -108,8 +108,8 @@ class Stopper:
         try:
             return asyncio.run(cancellable())
         except (KeyboardInterrupt, asyncio.CancelledError):
-            self._deaf = True  # the next message is the last
-            if self._control.report is not None:  # the workbook was written before
+            self._deaf = True  # ignore further signals while the last message is printed
+            if self._control.report is not None:  # the workbook is already written
                 return cast("Ended", self._control.report)
             self._close()
             batch_id = self._control.batch_id
@@ -132,10 +132,10 @@ class Stopper:
             self._deaf = True
             raise KeyboardInterrupt
         if self._control.batch_id and not self._control.stopped:
-            self._control.stop()  # first: the next signal may come while this is printed
+            self._control.stop()  # before the message: the next signal may come while it is printed
             try:
                 self._say(_GENTLY)
-            except RuntimeError:  # the signal came while something was being printed
+            except RuntimeError:  # the signal came during another print
                 self._soon(self._say, _GENTLY)
         elif number != getattr(signal, "SIGHUP", None) or not self._control.batch_id:
             self._cancelled = True
@@ -145,9 +145,9 @@ class Stopper:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """While a question waits, Ctrl-C and SIGTERM raise `KeyboardInterrupt`.
+    """Raise `KeyboardInterrupt` on Ctrl-C and SIGTERM while a question waits for an answer.
 
-    A question blocks the event loop, which would otherwise notice only after the answer.
+    A question blocks the event loop, which would otherwise notice the signal only afterwards.
 
     Raises:
         KeyboardInterrupt: A signal came.
@@ -166,5 +166,5 @@ def interruptible() -> Iterator[None]:
 
 
 def _is_heard(number: int) -> bool:
-    """Whether a signal is handled and not ignored."""
+    """Return whether a signal is handled and not ignored."""
     return callable(signal.getsignal(number))

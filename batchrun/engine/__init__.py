@@ -1,4 +1,4 @@
-"""Triggers and polls a batch's jobs within one quota, and forecasts when executions end."""
+"""Triggers and polls a batch's jobs within one quota, and forecasts when executions will end."""
 
 from batchrun.engine.clock import Clock
 from batchrun.engine.engine import Engine

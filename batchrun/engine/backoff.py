@@ -1,4 +1,4 @@
-"""When requests fail: how long to wait, and when to stop. Pure policy, given time and chance."""
+"""How long to wait after failed requests, and when to stop. Pure: takes the time and randomness."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
 
 EARLY_JOBS_PER_FAILURE = 4
-"""The share of failures is watched among this many first jobs for each failure that is allowed in
-a row: 10 in a row, or 10 of the first 40, which is 25 %."""
+"""Early failures are counted among this many first jobs per allowed failure. With 10 allowed, the
+batch stops at 10 failures in a row, or at 10 among the first 40 jobs (25 %)."""
 
 FORBIDDEN_IN_A_ROW = 5
 """One forbidden trigger may be due to its row (a company of another workspace, a firewall that
-dislikes a parameter); this many in a row are not."""
+blocks a parameter); this many in a row are due to the key."""
 
 REFUSED_POLLS_IN_A_ROW = 3
-"""One refused poll may be due to a gateway; so many, sent one after the other's answer, are not."""
+"""One refused poll may be due to a gateway; this many, one after another, are not."""
 
 
 class RetryState:
-    """Whether the service answers, and how long to wait when it doesn't.
+    """Whether the service answers, and how long to wait if it doesn't.
 
     Args:
-        patience_seconds: How long it may give no answer before the batch pauses, counted from the
-            first failed request: a machine that slept for hours has not tried for hours.
-        between: Draws a number between two.
+        patience_seconds: How long requests may fail before the batch pauses, in seconds from the
+            first failed request. Time in which nothing was tried, such as sleep, doesn't count.
+        between: Draws a random number between two bounds.
     """
 
     def __init__(
@@ -49,36 +49,36 @@ class RetryState:
 
     @property
     def failing(self) -> bool:
-        """Whether the last request failed: then one at a time is enough."""
+        """Whether the last request failed; if so, only one request is sent at a time."""
         return self._failures > 0
 
     def answered(self) -> None:
-        """The service has given an answer that makes sense."""
+        """Record a usable answer from the service."""
         self._failures = 0
 
     def failed(self, now: float) -> float:
-        """No answer came, or none that makes sense.
+        """Record a request that got no usable answer.
 
         Returns:
-            Seconds for which nothing should be sent: exponential backoff with full jitter.
+            Seconds to send nothing: exponential backoff with full jitter.
         """
         if self._failures == 0:
             self._since = now
         self._failures += 1
-        doublings = min(self._failures, 10)  # enough for the longest, and no number too large
+        doublings = min(self._failures, 10)  # reaches the maximum, without overflow
         ceiling = min(FIRST_BACKOFF_SECONDS * 2.0**doublings, LONGEST_BACKOFF_SECONDS)
         return self._between(0, ceiling)
 
     def given_up(self, now: float) -> bool:
-        """Whether requests have failed for longer than patience lasts."""
+        """Whether requests have failed for longer than the patience."""
         return self.failing and now - self._since > self._patience_seconds
 
 
 class KeyRefusals:
-    """Whether refusals (401, 403) are about the key, about one row, or pass by themselves.
+    """Decides whether refusals (401, 403) are due to the key, to one row, or temporary.
 
     Args:
-        proven: Whether a job of this batch was triggered and polled with this key before.
+        proven: Whether this key has already triggered and polled a job of this batch.
     """
 
     def __init__(self, *, proven: bool) -> None:
@@ -90,31 +90,33 @@ class KeyRefusals:
         self._refused_in_a_row = 0
 
     def accepted(self) -> None:
-        """A trigger was accepted."""
+        """Record an accepted trigger."""
         self.proven = True
         self._forbidden = 0
 
     def polled(self) -> None:
-        """A poll reported the state of its execution."""
+        """Record a poll that returned its execution's state."""
         self._polled = True
         self._refused_polls.clear()
 
     def answered(self) -> None:
-        """A request was answered by something else than a refusal."""
+        """Record any answer that is not a refusal."""
         self._refused_at = math.inf
         self._refused_in_a_row = 0
 
     def forbidden(self) -> bool:
-        """A trigger got a 403; whether that makes too many in a row."""
+        """Record a 403 for a trigger; return whether there are now too many in a row."""
         self._forbidden += 1
         return self._forbidden >= FORBIDDEN_IN_A_ROW
 
     def tolerates(self, job: int, sent_at: float, now: float) -> bool:
-        """Whether a refused poll is asked again: refusals are still few, or only this job's are.
+        """Record a refused poll; return whether to retry it.
+
+        It is retried while refusals are few, or if only this job's polls are refused.
 
         Args:
-            job: Which job was polled.
-            sent_at: When the poll was sent: those on the way together count once.
+            job: Number of the polled job.
+            sent_at: When the poll was sent; polls in flight together count as one.
             now: When the refusal came.
         """
         self._refused_polls.add(job)
@@ -126,11 +128,11 @@ class KeyRefusals:
 
 
 class FailureWatch:
-    """Stops the triggers when jobs fail one after another: each is paid for.
+    """Stops the triggers if jobs fail one after another, because each one costs money.
 
     Args:
-        allowed: Stop at this many failures in a row, or among the first four times as many jobs;
-            0 never stops.
+        allowed: Stop at this many failures in a row, or at this many among the first four times
+            as many jobs; 0 never stops.
     """
 
     def __init__(self, allowed: int) -> None:
@@ -139,18 +141,18 @@ class FailureWatch:
         self._failed_early = 0
         self._reasons: Counter[str] = Counter()
         self._in_a_row: Counter[str] = Counter()
-        self._batch: tuple[int, int] | None = None  # what all workers had done at first
+        self._batch: tuple[int, int] | None = None  # completed and failed, by all workers, at first
         self._last_success = 0, 0
         self.verdict = ""
-        """Why no more is triggered, in the service's own words; ``""`` if it may go on."""
+        """Why no more jobs are triggered, in the service's own words; ``""`` to continue."""
 
     def observe(self, completed: int, failed: int) -> None:
-        """Take in what all workers of the batch have done, this one included.
+        """Update with the totals of all the batch's workers, including this one.
 
         Args:
-            completed: How many jobs have a result.
-            failed: How many have ended without one. Those in doubt don't count: when a worker
-                dies, there may be many at once.
+            completed: Number of jobs with a result.
+            failed: Number of jobs that ended without one, except those in doubt: a worker that
+                dies may leave many of those at once.
         """
         if self._batch is None:
             self._batch = self._last_success = completed, failed
@@ -171,7 +173,7 @@ class FailureWatch:
             )
 
     def settled(self, outcome: Outcome, reason: str) -> None:
-        """A job of this worker has ended."""
+        """Record how a job of this worker ended."""
         self._settled += 1
         if outcome is Outcome.COMPLETED:
             self._in_a_row.clear()

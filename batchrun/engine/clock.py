@@ -1,4 +1,4 @@
-"""The engine's clock: passed in, so that a sandbox can compress time."""
+"""The engine's clock. It is passed in, because a sandbox compresses time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 
 
 def _seconds() -> float:
-    """A clock that never goes back, and goes on while a laptop sleeps.
+    """Seconds that never go back, and that include the time a laptop sleeps.
 
-    `time.monotonic` stands still meanwhile on Linux and macOS; on Windows it goes on.
+    `time.monotonic` includes sleep on Windows, but not on Linux and macOS.
     """
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -20,7 +20,7 @@ def _seconds() -> float:
 
 
 class Clock:
-    """Seconds that pass ``speed`` times as fast as the machine's.
+    """A clock that runs ``speed`` times as fast as the machine's.
 
     Args:
         speed: Seconds of the engine's time that pass in one second; 1 except for a sandbox.
@@ -30,7 +30,7 @@ class Clock:
         self.speed = speed
 
     def now(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Seconds from an arbitrary start; never goes back."""
         return _seconds() * self.speed
 
     async def sleep(self, seconds: float) -> None:
@@ -38,7 +38,7 @@ class Clock:
         await asyncio.sleep(max(seconds, 0) / self.speed)
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
-        """Wait for an event, at most this many seconds of this clock."""
+        """Wait for an event, for at most this many seconds of this clock."""
         try:
             async with asyncio.timeout(max(seconds, 0) / self.speed):
                 await event.wait()

@@ -1,7 +1,7 @@
-"""The engine: triggers a batch's jobs and polls their executions over one quota.
+"""The engine: triggers a batch's jobs and polls their executions within one quota.
 
-`next_step` decides what a request is spent on, `quota` when it may be sent, `forecast` when an
-execution has probably ended, `handlers` what an answer changes.
+`next_step` chooses the next request, `quota` decides when it may be sent, `forecast` predicts when
+an execution has ended, and `handlers` applies the answers.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PollNext:
 
 @dataclass(frozen=True, slots=True)
 class CheckService:
-    """Ask for the workflows, to see whether the service answers at all."""
+    """Request the workflows, to see whether the service answers at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """There is nothing left to send and nothing to wait for."""
+    """Nothing is left to send or to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
 class DaySpent:
-    """What is left of today's quota isn't enough for a trigger and its poll."""
+    """The rest of today's quota isn't enough for a trigger and its poll."""
 
 
 Step: TypeAlias = TriggerNext | PollNext | CheckService | Wait | DaySpent | Done
@@ -84,20 +84,22 @@ def next_step(
     requests_left: float,
     now: float,
 ) -> Step:
-    """Decide what the next request is.
+    """Choose the next request.
 
-    A probe comes first: it shows how long executions take, and brings the first results. A trigger
-    comes next, as long as fewer are in flight than wanted: what is in flight has more time to end,
-    so its poll is more certain, and no slot is idle until the end. Then comes a poll that is due.
-    Every execution in flight, and the new one, reserve a request of today's quota for their poll.
+    1. A scout that is due: it shows how long executions take, and returns the first results.
+    2. A trigger, if fewer executions than wanted are in flight. More in flight means that each has
+       longer to end before its poll, and that no slot is idle until the end.
+    3. A poll that is due.
+
+    Every execution in flight, and the new one, reserves a request of today's quota for its poll.
 
     Args:
         may_trigger: Whether there is a job to trigger and nothing forbids it.
-        in_flight: Executions accepted and not ended.
-        max_in_flight: How many are wanted.
-        outstanding: Requests on the wire.
-        due: The poll due first, if any.
-        requests_left: What is left of today's quota; infinite for no limit.
+        in_flight: Number of executions accepted and not ended.
+        max_in_flight: Number of executions wanted in flight.
+        outstanding: Number of requests sent and not settled.
+        due: The next poll, if any.
+        requests_left: Requests left in today's quota; infinite for no limit.
         now: Seconds of the engine's clock.
     """
     if due is not None and due.scout and due.at <= now:
@@ -113,15 +115,15 @@ def next_step(
 
 
 FASTEST_PER_SECOND = 1_000.0
-"""One process sends no more requests a second than this, whatever the quota."""
+"""Maximum number of requests that one process sends per second, whatever the quota."""
 REPORT_WAIT_AFTER_SECONDS = 10.0
-"""A wait for the quota of this length is reported; shorter ones only space requests evenly."""
+"""Waits for the quota are reported from this length; shorter ones only space requests evenly."""
 MAX_UNCOMMITTED_PER_CONNECTION = 1
-"""Answers that the journal is still committing, for each connection, while others are sent."""
+"""Answers per connection that may still be uncommitted while other requests are sent."""
 LOOK_AGAIN_SECONDS = 2.0
-"""A worker with nothing left to do looks this often, on the machine's clock, whether others are."""
+"""How often an idle worker checks whether others are still working, in seconds of real time."""
 NAP_SECONDS = 30.0
-"""No wait is longer than this on the machine's clock: the machine may have slept meanwhile."""
+"""The longest single wait, in seconds of real time, because the machine may sleep during it."""
 
 
 class Engine:
@@ -131,11 +133,11 @@ class Engine:
         client: The service.
         jobs: The batch's jobs in the journal.
         counts: Rows by outcome at the start.
-        quota: The one quota of triggers and polls.
-        share: What this process may spend of it.
-        forecast: When to poll.
-        clock: The engine's time.
-        limits: What bounds it.
+        quota: The quota that triggers and polls share.
+        share: This process's share of the quota.
+        forecast: Predicts when to poll.
+        clock: The engine's clock.
+        limits: The engine's limits.
         on_progress: Called after each committed step; ``None`` for no reports.
     """
 
@@ -161,10 +163,10 @@ class Engine:
         self._max_at_once = limits.max_requests_at_once or client.requests_at_once
         self._counters = Counters(counts, on_progress, self._make_progress)
         self._queue = JobQueue(jobs, limits.jobs, limits.only)
-        self._outstanding = 0  # sent or about to be, and not settled yet
-        self._unanswered = 0  # of these, without an answer yet
+        self._outstanding = 0  # requests being sent, or whose answers are being applied
+        self._unanswered = 0  # the part of these without an answer yet
         self._started_at = 0.0
-        self._opens_at = -math.inf  # when the quota opens that is waited for
+        self._opens_at = -math.inf  # end of the current wait for the quota
         self._retries = RetryState(limits.unreachable_seconds)
         self._failures = FailureWatch(limits.stop_after_failures)
         self._handlers = RequestHandlers(
@@ -181,7 +183,7 @@ class Engine:
             failures=self._failures,
             key=KeyRefusals(proven=jobs.key_was_good()),
         )
-        self._workers = 1  # that share the key's quota
+        self._workers = 1  # sharing the key's quota
         self._others_stopped = False
         self._stop_at: float | None = None
         self._ending: Ending | None = None
@@ -189,11 +191,11 @@ class Engine:
         self._wake = asyncio.Event()
 
     async def work(self) -> Ending:
-        """Trigger and poll until all is done or something stops it.
+        """Trigger and poll until everything is done or something stops it.
 
         Raises:
             KeyRefusedError: The service refuses the key; nothing is lost.
-            TakenOverError: Another process has taken the batch over.
+            TakenOverError: Another process has taken over the batch.
             JournalError: The journal can't be written.
         """
         self._started_at = self._clock.now()
@@ -211,13 +213,13 @@ class Engine:
         return self._ending
 
     def stop(self) -> None:
-        """Trigger nothing more, and collect what is in flight for a while."""
+        """Trigger nothing more, and collect results for up to `Limits.drain_seconds`."""
         if self._stop_at is None:
             self._stop_at = self._clock.now() + self._limits.drain_seconds
             self._wake.set()
 
     def observe(self, state: BatchState) -> None:
-        """Take in how the batch stands, with what other workers did: called at each heartbeat."""
+        """Update from the batch's state, which includes other workers; called at each heartbeat."""
         self._workers = state.workers
         if self._limits.alone:
             return
@@ -232,28 +234,28 @@ class Engine:
             self.stop()
 
     def break_off(self, error: Exception) -> None:
-        """Send nothing more, and raise this once all answers have arrived."""
+        """Send nothing more, and raise this error once all answers have arrived."""
         self._failure = self._failure or error
         self._wake.set()
 
     @property
     def stopped_because(self) -> str:
-        """Why nothing more is triggered although jobs are left; ``""`` if it may go on."""
+        """Why nothing more is triggered although jobs are left; ``""`` to continue."""
         return self._failures.verdict
 
     @property
     def sent(self) -> tuple[int, ...]:
-        """Numbers of the jobs that were triggered, if their number is limited."""
+        """Numbers of the triggered jobs; empty unless the run limits how many."""
         return self._queue.taken
 
     @property
     def waiting(self) -> int:
-        """How many jobs this run would still trigger if it had no limit."""
+        """Number of jobs this run would still trigger if it had no limit."""
         return self._queue.waiting
 
     @property
     def effort(self) -> Effort:
-        """What the work has taken so far."""
+        """The requests and the time used so far."""
         seconds = self._clock.now() - self._started_at
         return Effort(self._counters.requests, seconds, self._counters.quota_seconds)
 
@@ -267,7 +269,7 @@ class Engine:
 
     @property
     def _busy(self) -> bool:
-        """Whether the client or the journal can take no more requests at the moment."""
+        """Whether the client or the journal can't take another request now."""
         if self._retries.failing:  # one at a time: each trigger may end in doubt
             return self._outstanding > 0
         most = self._max_at_once * (1 + MAX_UNCOMMITTED_PER_CONNECTION)
@@ -275,14 +277,14 @@ class Engine:
 
     @property
     def jobs_left(self) -> int:
-        """How many jobs this run will still trigger."""
+        """Number of jobs this run will still trigger."""
         return 0 if self._stopping else self._queue.left
 
     def _may_trigger(self) -> bool:
         return not self._stopping and self._queue.has_next()
 
     async def _claim(self, *, again: bool = False) -> bool:
-        """Claim the next slice and wait for what is running there; whether there was one."""
+        """Claim the next slice and watch its executions; return whether there was a slice."""
         in_flight = await self._queue.claim(again=again)
         now = self._clock.now()
         for job in sorted(in_flight or (), key=lambda job: job.triggered_at or 0.0):
@@ -290,9 +292,10 @@ class Engine:
         return in_flight is not None
 
     async def _wait_for_others(self, now: float) -> bool:
-        """Whether slices of the batch are left, once this worker has nothing left to do.
+        """Return whether slices are left, after this worker has finished its own.
 
-        What another worker leaves behind when it dies is claimed here.
+        Claims a slice that another worker left when it died; otherwise waits a little for workers
+        that are still active.
         """
         if self._limits.alone or self._stopping:
             return False
@@ -309,9 +312,9 @@ class Engine:
         return self._stop_at is not None or bool(self.stopped_because)
 
     async def _stop_others(self) -> None:
-        """Let the other workers know that nothing more is triggered.
+        """Tell the other workers to trigger nothing more.
 
-        A worker that is stopped stops only itself, unless it holds the batch.
+        A worker that is stopped by the user stops only itself, unless it holds the batch.
         """
         if self._limits.alone or self._others_stopped or not self._stopping:
             return
@@ -330,7 +333,7 @@ class Engine:
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
 
     def _ending_now(self, now: float) -> Ending | None:
-        """Why the work ends now; ``None`` where it doesn't."""
+        """Why the work ends now; ``None`` if it continues."""
         if self._retries.given_up(now):
             return Ending.UNREACHABLE
         waits = self._waits_for_something
@@ -393,7 +396,7 @@ class Engine:
         return step
 
     async def _pause_for_quota(self, seconds: float, now: float) -> None:
-        """Wait until a request may be sent; a wait that is too long pauses the batch."""
+        """Wait until a request may be sent, or end the run if that takes too long."""
         if seconds > self._limits.longest_pause_seconds and not self._outstanding:
             self._ending = Ending.QUOTA
             return
@@ -407,14 +410,14 @@ class Engine:
         self._counters.quota_seconds += self._clock.now() - now
 
     async def _pause_to_the_last(self, now: float) -> None:
-        """No poll is due before the stop: only wait for the answers under way."""
+        """Wait only for requests already sent, because no poll is due before the stop."""
         if self._outstanding:
             await self._pause(math.inf, now)
         else:
             self._ending = Ending.INTERRUPTED
 
     async def _pause(self, seconds: float, now: float) -> None:
-        """Wait for an answer, at most this long."""
+        """Wait for an answer, for at most this long."""
         if self._stop_at is not None:
             seconds = min(seconds, self._stop_at - now)
         await self._clock.wait(self._wake, min(seconds, NAP_SECONDS * self._clock.speed))
@@ -439,12 +442,12 @@ class Engine:
                 assert_never(step)
 
     async def _guarded(self, request: Coroutine[None, None, Followup | None]) -> None:
-        """Keep the first failure; it is raised once the other requests have been answered."""
+        """Run a request and keep its error; `work` raises it after the other answers arrive."""
         try:
             followup = await self._answer(request)
             if followup is not None:
                 await followup
-        except Exception as error:  # raised again by work()
+        except Exception as error:
             self._failure = self._failure or error
         finally:
             self._outstanding -= 1

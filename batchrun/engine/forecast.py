@@ -1,14 +1,13 @@
 """The forecast: when has an execution probably ended, so that a poll is worth its request?
 
-Pure policy: it is given the time, and sends nothing.
+Pure policy: it takes the time and sends nothing. Three rules:
 
-Three rules make the policy:
-
-1. *While run times are unknown, send a scout.* One execution at a time is polled early, each at a
-   higher age than the one before that still ran; all others wait for what it finds.
-2. *When they are known, poll once.* An execution is polled when nearly all of its kind have ended.
-3. *At the end, be in no hurry.* Nobody waits for a single row but for the whole batch, so when all
-   is triggered polls come as late as leaves a request for each until the last execution ends.
+1. *While run times are unknown, send scouts.* One execution at a time is polled early, each at a
+   higher age than the last one that was still running. All others wait for what it finds.
+2. *Once run times are known, poll once.* An execution is polled when most of its kind have ended.
+3. *At the end, don't hurry.* The user waits for the whole batch, not for a single row. So once all
+   jobs are triggered, polls come as late as possible, while still leaving a request for each one
+   before the last execution ends.
 """
 
 from __future__ import annotations
@@ -28,35 +27,35 @@ if TYPE_CHECKING:
     from batchrun.model import Execution
 
 SCOUT_SECONDS = (4.0, 20.0, LONGEST_SECONDS / 2, LONGEST_SECONDS * 4 / 5)
-"""Ages of the first scouts: cached answers come in 4 s; at 20 s a short batch may only be waiting
-to be collected; the others divide what the documented two minutes leave open."""
+"""Ages of the first scouts, in seconds. Cached answers take 4 s. At 20 s a short batch may have
+ended and only need polls. The other ages divide up the rest of the documented two minutes."""
 SCOUT_GROWTH = 1.2
-"""Later scouts are a fifth older than the last one that still ran: finer steps cost more requests
-than the time they save."""
+"""Each later scout is a fifth older than the last one that was still running. Finer steps cost more
+in requests than they save in time."""
 MANY_REQUESTS = 500
-"""In a batch of this size a scout too many is hardly noticed, and the same where the quota gives
-as many requests before the second scout: there all scouts grow in such steps."""
+"""In a batch with this many requests, an extra scout hardly matters, so all scouts grow by
+`SCOUT_GROWTH`. The same holds if the quota allows as many requests before the second scout."""
 FIRST_SHARE = 0.96
-"""The first poll of an execution comes when this share of its kind has ended."""
+"""An execution is first polled when this share of its kind has ended."""
 NEXT_SHARE = 0.85
-"""The next poll comes when this share of those has ended that ran as long."""
+"""It is polled again when this share has ended of those that ran as long."""
 LAST_SHARE = 0.7
-"""For the last few seen running everybody waits: they are polled when this share has ended. So is
-the first execution of a batch whose workflow is known."""
+"""The last few still running are polled when this share has ended, because the whole batch waits
+for them. The same holds for the first execution of a batch whose workflow is known."""
 LAST_FEW = 8
 IN_FLIGHT_SHARE = 0.97
-"""Executions in flight keep every request busy until this share of the oldest has ended."""
+"""Enough executions are in flight to use every request until this share of the oldest has ended."""
 QUEUE_AHEAD = 3.0
-"""On a service that queues, this many run times' worth of executions are in flight: enough that it
-never runs dry."""
+"""On a service that queues, this many run times' worth of executions are in flight, so that its
+queue never runs empty."""
 ENOUGH = 30
-"""This many known run times predict the end of a batch."""
+"""Number of known run times that is enough to predict the end of a batch."""
 SAMPLE = 64
-"""This many executions predict the pace of a queue, and the end of a batch."""
+"""Number of executions from which to predict the pace of a queue, and the end of a batch."""
 SHORTEST_INTERVAL_SECONDS = 2.0
-"""Between two polls of one execution. A start is immediate if it comes within this time."""
+"""Minimum time between two polls of one execution. A start within this time is immediate."""
 LONGEST_RUN_SECONDS = 86_400.0
-"""A run time above a day is a broken timestamp."""
+"""A run time above a day means that a timestamp is wrong."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,7 +66,7 @@ class _Start:
 
 
 class Queue:
-    """Known starts by number (0 is the first execution triggered), and the next ones predicted."""
+    """Predicts when queued executions start. They are numbered from 0 in the order triggered."""
 
     def __init__(self) -> None:
         self._starts: list[_Start] = []
@@ -76,7 +75,7 @@ class Queue:
         self._seen_pace: float | None = None
 
     def started(self, number: int, triggered_at: float, at: float) -> None:
-        """An execution is known to have started then."""
+        """Record when an execution started."""
         waited = at - triggered_at > SHORTEST_INTERVAL_SECONDS
         if not waited:
             self._at_once = max(self._at_once, number + 1) if not self.waits else self._at_once
@@ -88,22 +87,22 @@ class Queue:
             self._not_before = None
 
     def still_queued(self, number: int, now: float) -> None:
-        """An execution had not started yet."""
+        """Record that an execution had not started yet."""
         self._not_before = (number, now)
 
     @property
     def waits(self) -> bool:
-        """Whether the execution last known to have started had to wait, or one still does."""
+        """Whether the latest execution known to have started had to wait, or one still waits."""
         return self._not_before is not None or bool(self._starts and self._starts[-1].waited)
 
     def pace(self, mean_run_seconds: float) -> float:
-        """Starts a second, while executions queue."""
+        """Starts per second while executions queue."""
         if self._seen_pace is not None:
             return self._seen_pace
         return max(self._at_once, 1) / max(mean_run_seconds, 0.1)
 
     def _pace_of_starts(self) -> float | None:
-        """Starts a second by those that waited; ``None`` where they are too few to tell."""
+        """Starts per second of those that waited; ``None`` if there are too few."""
         waited = [start for start in self._starts if start.waited]
         if len(waited) < 2:
             return None
@@ -112,7 +111,7 @@ class Queue:
         return numbers / seconds if numbers >= max(4, self._at_once) and seconds > 0 else None
 
     def start(self, number: int, triggered_at: float, mean_run_seconds: float) -> float:
-        """When an execution probably starts, or did."""
+        """When an execution started, or probably will."""
         if not self.waits:
             return triggered_at
         pace = self.pace(mean_run_seconds)
@@ -129,12 +128,12 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, order=True)
 class DuePoll:
-    """A poll of a job's execution, worth its request from ``at`` on (seconds of the clock).
+    """A poll of a job's execution, worth its request from ``at`` on.
 
     Attributes:
-        at: When.
-        job: Whose.
-        scout: Whether it is sent to learn how long executions take, ahead of triggers.
+        at: When it is due, in seconds of the engine's clock.
+        job: Number of the job.
+        scout: Whether it is sent ahead of triggers, to learn how long executions take.
     """
 
     at: float
@@ -148,25 +147,25 @@ class _Watched:
     triggered_at: float
     created_at: datetime | None
     started_at: float | None = None
-    seen_running: float = 0.0  # seconds it had run when it was last seen running
-    unusable: int = 0  # answers in a row that said nothing about it
+    seen_running: float = 0.0  # its age in seconds when it was last seen running
+    unusable: int = 0  # unusable answers in a row
 
     @property
     def shortest_interval(self) -> float:
-        """Seconds to its next poll at least; doubled by each answer that said nothing about it."""
-        doublings = min(self.unusable, 10)  # enough for the longest, and no number too large
+        """Minimum seconds until its next poll; each unusable answer in a row doubles it."""
+        doublings = min(self.unusable, 10)  # reaches the maximum, without overflow
         return min(SHORTEST_INTERVAL_SECONDS * 2.0**doublings, LONGEST_SECONDS)
 
 
 class Forecast:
-    """Polls when an execution has probably ended, by what earlier ones showed.
+    """Predicts from earlier executions when one has probably ended, and polls it then.
 
-    Executions not polled yet wait in the order in which they start (`Queue`), since the one that
-    started first is the likeliest to have ended. An execution seen running gets a moment of its
-    own, by the run times (`RunTimes`) of those that ran as long.
+    Executions not polled yet are ordered by their start (`Queue`), because the one that started
+    first is the likeliest to have ended. An execution seen running gets its own time for the next
+    poll, from the run times (`RunTimes`) of those that ran as long.
 
     Args:
-        run_times: What is known of the workflow from earlier batches.
+        run_times: The workflow's run times from earlier batches.
     """
 
     def __init__(self, run_times: RunTimes | None = None) -> None:
@@ -188,9 +187,9 @@ class Forecast:
             self._scout_at = self._run_times.quantile(LAST_SHARE)
 
     def in_flight_wanted(self, requests_per_second: float) -> float:
-        """How many executions in flight keep every request of the quota busy to the end.
+        """Number of executions in flight that keeps every request of the quota busy to the end.
 
-        Infinite while run times are unknown: slow executions need many at once.
+        Infinite while run times are unknown, because slow executions need many in flight.
         """
         pace = requests_per_second
         if self._queue.waits:
@@ -206,12 +205,12 @@ class Forecast:
         return self._run_times.quantile(IN_FLIGHT_SHARE)
 
     def triggered(self, job: int, created_at: datetime | None, now: float) -> None:
-        """A job's execution was accepted.
+        """Record that a job's execution was accepted.
 
         Args:
             job: The job's number.
-            created_at: When the service says it accepted it.
-            now: The same moment on the engine's clock, in seconds.
+            created_at: When the service says that it accepted the trigger.
+            now: The same time on the engine's clock, in seconds.
         """
         self._watched[job] = _Watched(self._triggered, now, created_at)
         heapq.heappush(self._fresh, (self._triggered, job))
@@ -220,12 +219,12 @@ class Forecast:
     def next_poll(
         self, requests_per_second: float, now: float, *, jobs_left: int
     ) -> DuePoll | None:
-        """The poll due first; ``None`` if every execution is being polled or none is left.
+        """Return the next poll; ``None`` if no execution is left that isn't being polled.
 
         Args:
-            requests_per_second: What the quota gives.
+            requests_per_second: The quota's rate.
             now: Seconds of the engine's clock.
-            jobs_left: Jobs still to be triggered.
+            jobs_left: Number of jobs still to be triggered.
         """
         self._idle_from = now + jobs_left / requests_per_second
         requests = max(self._triggered + jobs_left, SCOUT_SECONDS[1] * requests_per_second)
@@ -235,7 +234,7 @@ class Forecast:
         fresh = self._next_fresh()
         again = self._next_again(last=ending and known)
         if ending:
-            # Polled from this moment on, without a pause, all are polled when the batch ends.
+            # Polls that start now, without a gap, finish just when the last execution ends.
             latest = self._ends_at(now) - len(self._watched) / requests_per_second
             if latest > now:
                 again = _not_before(latest, again)
@@ -244,7 +243,7 @@ class Forecast:
         return min((poll for poll in due if poll is not None), default=None)
 
     def take_poll(self, poll: DuePoll) -> None:
-        """The poll from `next_poll` is being sent: one of the four methods below must follow."""
+        """Mark a poll as being sent; one of the next four methods must follow."""
         if poll.scout:
             self._scout = poll.job
         if self._fresh and poll.job == self._fresh[0][1]:
@@ -254,7 +253,7 @@ class Forecast:
             heapq.heapify(self._again)
 
     def put_back(self, poll: DuePoll) -> None:
-        """The poll was not answered: it is due as before."""
+        """Make a poll that got no answer due again, as before."""
         watched = self._watched[poll.job]
         self._answered(poll.job)
         if watched.seen_running:
@@ -263,7 +262,7 @@ class Forecast:
             heapq.heappush(self._fresh, (watched.number, poll.job))
 
     def still_running(self, job: int, execution: Execution | None, now: float) -> None:
-        """The poll found an execution that has not ended, or (``None``) nothing usable."""
+        """Record a poll whose execution hasn't ended, or that got no usable answer (``None``)."""
         watched = self._watched[job]
         self._answered(job)
         if execution is not None and execution.status is ExecutionStatus.QUEUED:
@@ -281,7 +280,7 @@ class Forecast:
         heapq.heappush(self._again, DuePoll(max(self._due_again(watched), now), job))
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
-        """The execution ended."""
+        """Record that the execution ended."""
         watched = self._watched.pop(job)
         self._answered(job)
         self._ended += 1
@@ -290,15 +289,15 @@ class Forecast:
         seconds = _run_seconds(execution)
         if seconds is None:
             seconds = now - self._start(watched)
-            # Without timestamps a late poll says little, and taken for the end it would make the
-            # next one later still.
+            # Without timestamps only the time of the poll is known. Taking a late poll for the end
+            # would make the next poll later still.
             if self._run_times.known and seconds >= self._run_times.mean:
                 self._run_times.dropped(job)
                 return
         self._run_times.ended(job, seconds)
 
     def dropped(self, job: int) -> None:
-        """The execution is not polled any more, although it may still run."""
+        """Stop watching an execution, although it may still run."""
         del self._watched[job]
         self._answered(job)
         self._run_times.dropped(job)
@@ -307,20 +306,20 @@ class Forecast:
         if job == self._scout:
             self._scout = None
 
-    # the polls due next
+    # next polls
 
     def _next_fresh(self) -> DuePoll | None:
-        """The poll of the execution that started first, of those not polled yet."""
+        """The poll of the execution that started first, among those not polled yet."""
         if not self._fresh:
             return None
         after = self._run_times.quantile(FIRST_SHARE)
         if not self._run_times.explained and after > self._run_times.longest_ended:
-            return None  # the scouts' business
+            return None  # leave it to the scouts
         _, job = self._fresh[0]
         return DuePoll(self._start(self._watched[job]) + after, job)
 
     def _next_again(self, *, last: bool) -> DuePoll | None:
-        """The poll due first of those seen running."""
+        """The next poll among the executions seen running."""
         if not self._again or not self._run_times.explained:
             return None
         asked_for = (self._run_times.version, last and len(self._again) <= LAST_FEW)
@@ -333,26 +332,26 @@ class Forecast:
         return self._again[0]
 
     def _due_again(self, watched: _Watched) -> float:
-        """When an execution that was seen running is worth another poll."""
+        """When to poll an execution again that was seen running."""
         ran = watched.seen_running
         share = LAST_SHARE if self._again_for[1] else NEXT_SHARE
         after = self._run_times.quantile(share, beyond=ran)
         return self._start(watched) + max(after, ran + watched.shortest_interval)
 
     def _next_to_learn(self) -> DuePoll | None:
-        """One more at the age at which the last one polled had ended: little is lost if not."""
+        """A poll at the age at which the last polled execution had ended; it risks little."""
         if not self._fresh or not self._run_times.known:
             return None
         _, job = self._fresh[0]
         return DuePoll(self._start(self._watched[job]) + self._scout_at, job)
 
     def _next_scout(self) -> DuePoll | None:
-        """One poll at a time to learn how long executions take, until that is known."""
+        """A poll to learn how long executions take; one at a time, until that is known."""
         if self._scout is not None or (self._ended and self._run_times.explained):
             return None
         if self._fresh:
             job = self._fresh[0][1]
-        elif self._again:  # each is polled once before one is polled twice: it may be stuck
+        elif self._again:  # poll each once before any twice, because one may be stuck
             job = min(self._again, key=lambda poll: self._watched[poll.job].seen_running).job
         else:
             return None
@@ -361,7 +360,7 @@ class Forecast:
         return DuePoll(self._start(watched) + after, job, scout=True)
 
     def _next_scout_age(self, seconds: float, started_at: float) -> float:
-        """The age of the next scout, after one still ran at this age."""
+        """The age of the next scout, if one was still running at this age."""
         if not self._many and not self._run_times.explained:
             short = started_at + SCOUT_SECONDS[1] >= self._idle_from
             for age in SCOUT_SECONDS[1 if short else 2 :]:
@@ -369,15 +368,15 @@ class Forecast:
                     return age
         return seconds * SCOUT_GROWTH
 
-    # when
+    # times
 
     def _ends_at(self, now: float) -> float:
-        """When the last of the executions watched has probably ended; all are triggered."""
+        """When the last watched execution probably ends, once all jobs are triggered."""
         known = (self._run_times.version, len(self._again))
         if self._ends_for != known:
             self._ends_for = known
             self._ends = max([poll.at for poll in self._again], default=now)
-            step = len(self._fresh) // SAMPLE + 1  # a sample says enough
+            step = len(self._fresh) // SAMPLE + 1  # a sample is enough
             starts = [self._start(self._watched[job]) for _, job in self._fresh[::step]]
             if starts:
                 left = min(1.0, LAST_SHARE * len(self._fresh)) / step  # the last one
@@ -390,7 +389,7 @@ class Forecast:
         return self._queue.start(watched.number, watched.triggered_at, self._run_times.mean)
 
     def _learn_start(self, watched: _Watched, started_at: datetime) -> None:
-        """Both moments are the service's own, so its clock may be wrong."""
+        """Learn an execution's start; compare only the service's times, as its clock may be off."""
         waited = 0.0
         if watched.created_at is not None:
             waited = max((started_at - watched.created_at).total_seconds(), 0.0)
@@ -404,7 +403,7 @@ def _not_before(at: float, poll: DuePoll | None) -> DuePoll | None:
 
 
 def _run_seconds(execution: Execution) -> float | None:
-    """How long an execution ran by its own timestamps; ``None`` when they can't be true."""
+    """How long an execution ran by its own timestamps; ``None`` if they are missing or invalid."""
     if execution.started_at is None or execution.completed_at is None:
         return None
     seconds = (execution.completed_at - execution.started_at).total_seconds()

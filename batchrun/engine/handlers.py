@@ -1,7 +1,7 @@
-"""Sends a request, and applies its answer to the job, the quota and the forecast.
+"""Sends requests, and applies each answer to the job, the quota, and the forecast.
 
-The answer's type (`service`) decides the job's next state, which is committed to the journal before
-anything else is done with it.
+The answer's type (see `service`) decides the job's next state. That state is committed to the
+journal before anything else happens.
 """
 
 from __future__ import annotations
@@ -46,24 +46,25 @@ if TYPE_CHECKING:
 
 
 Followup: TypeAlias = "Coroutine[None, None, None]"
-"""What an answer changes. The request itself is over: the next one may be sent meanwhile."""
+"""Applies an answer. The request itself is over, so the next one may be sent meanwhile."""
 
 UNCHANGED_POLLS = 5
 LONGEST_RUN_SECONDS = 120.0
-"""An unknown status that is the same in this many polls in a row has ended the execution, once the
-2 minutes have passed that an execution may take (sandbox/openapi.yaml)."""
+"""An execution has ended if this many polls in a row return the same unknown status, and the 2
+minutes that an execution may take have passed (sandbox/openapi.yaml)."""
 
 
 @dataclass(slots=True)
 class _Watched:
-    """An execution that is waited for.
+    """An execution being watched.
 
     Attributes:
         job: Its job.
-        since: Since when, in seconds of the engine's clock.
-        word: What the last poll said of an unknown status.
-        same: How many polls in a row have said that.
-        unread_at: How many answers had made sense when a poll of this one first made none.
+        since: Start of watching, in seconds of the engine's clock.
+        word: The last poll's message about an unknown status.
+        same: Number of polls in a row with that message.
+        unread_at: Count of usable answers to all requests when polls of this execution began to
+            fail; ``None`` while they succeed.
     """
 
     job: Job
@@ -74,21 +75,21 @@ class _Watched:
 
 
 class RequestHandlers:
-    """Triggers and polls of one batch, from the slot in the quota to the last change.
+    """Sends a batch's triggers and polls, and applies the answers.
 
     Args:
         client: The service.
         jobs: The batch's jobs in the journal.
-        quota: Learns from each answer.
-        share: Learns when the service refuses a request.
-        forecast: Learns from each execution.
-        clock: The engine's time.
-        patience_seconds: How long one execution is polled before it is timed out.
-        queue: Gets back jobs that were surely not accepted.
+        quota: Updated from each answer.
+        share: Updated when the service refuses a request.
+        forecast: Updated from each execution.
+        clock: The engine's clock.
+        patience_seconds: How long to poll one execution before it times out.
+        queue: Receives jobs back that were certainly not accepted.
         counters: Count each step.
-        retries: Learns whether the service answers.
-        failures: Learns how each job ended.
-        key: Learns whether the service takes the key.
+        retries: Records whether the service answers.
+        failures: Records how each job ended.
+        key: Records whether the service accepts the key.
     """
 
     def __init__(
@@ -125,11 +126,11 @@ class RequestHandlers:
 
     @property
     def in_flight(self) -> int:
-        """How many executions are waited for."""
+        """Number of executions being watched."""
         return len(self._watched)
 
     def watch(self, job: Job, created_at: datetime | None, now: float) -> None:
-        """Wait for an execution; one that another run triggered is as old as it says."""
+        """Start watching an execution; its age includes the time since an earlier run's trigger."""
         self._watched[job.number] = _Watched(job, now)
         age = 0.0
         if job.triggered_at is not None:
@@ -139,10 +140,10 @@ class RequestHandlers:
     # triggers
 
     async def trigger(self, job: Job, taken_at: float) -> Followup | None:
-        """Trigger a job in the slot taken at that moment, unless it is no longer pending.
+        """Trigger a job in the slot taken at ``taken_at``, unless it is no longer pending.
 
         Returns:
-            What is to be awaited now that the answer is here; ``None`` where nothing was sent.
+            The follow-up to await after the answer; ``None`` if nothing was sent.
         """
         if not await self._jobs.intend(job):
             self._quota.give_back(taken_at, self._clock.now())
@@ -185,16 +186,16 @@ class RequestHandlers:
                 assert_never(answer)
 
     async def _return(self, job: Job, reason: str) -> None:
-        """The job surely wasn't accepted: it is the next to be triggered again."""
+        """Put back a job that was certainly not accepted; it is triggered next."""
         await self._jobs.release(job, reason)
         self._queue.put_back(job)
         self._counters.report(reason)
 
     async def _forbidden(self, job: Job, reason: str) -> None:
-        """A 403 for a trigger: is it this row, or the key?
+        """Handle a 403 for a trigger, which may be due to the row or to the key.
 
-        After a trigger was accepted it is the row, unless several are refused in a row. Before,
-        the row is set aside until another one has shown what the key may do.
+        If a trigger was accepted before, it is due to the row, unless several in a row are refused.
+        Otherwise the row is set aside until another trigger shows whether the key is good.
         """
         if self._key.proven:
             await self._jobs.reject(job, reason)
@@ -202,7 +203,7 @@ class RequestHandlers:
         else:
             await self._jobs.release(job, reason)
             self._set_aside.append((job, reason))
-            if self._key.proven:  # by another trigger, while the journal was written
+            if self._key.proven:  # another trigger succeeded while the journal was written
                 self._key_accepted()
             self._counters.report(reason)
         if self._key.forbidden():
@@ -215,10 +216,10 @@ class RequestHandlers:
         self._set_aside.clear()
 
     def require_key(self) -> None:
-        """Nothing is left to do.
+        """Check, once nothing is left to do, that no rows are still set aside.
 
         Raises:
-            KeyRefusedError: Rows are still set aside: no trigger has shown that the key is good.
+            KeyRefusedError: Rows are set aside, because no trigger has shown that the key is good.
         """
         if self._set_aside:
             raise key_refused(self._set_aside[0][1])
@@ -226,10 +227,10 @@ class RequestHandlers:
     # polls
 
     async def poll(self, poll: DuePoll) -> Followup:
-        """Ask for one execution.
+        """Poll one execution.
 
         Returns:
-            What is to be awaited now that the answer is here.
+            The follow-up to await after the answer.
         """
         watched = self._watched[poll.job]
         assert watched.job.execution_id is not None
@@ -280,23 +281,23 @@ class RequestHandlers:
                 assert_never(answer)
 
     def _only_this_one(self, watched: _Watched) -> bool:
-        """Whether others were answered since a poll of this execution first made no sense.
+        """Whether other requests got usable answers after polls of this execution began to fail.
 
-        Then the service can be reached, and the execution's own patience decides.
+        If so, the service can be reached, so this execution is polled until its patience ends.
         """
         if watched.unread_at is None:
             watched.unread_at = self._sound_answers
         return self._sound_answers > watched.unread_at
 
     def must_check_service(self, poll: DuePoll) -> bool:
-        """Whether it is open if only this execution can't be read, or nothing of the service.
+        """Whether to check if the service is down, or only this execution can't be read.
 
-        Where no other request was answered since, asking for the workflows tells.
+        That is unknown if no request has had a usable answer since polls of it began to fail.
         """
         return self._watched[poll.job].unread_at == self._sound_answers
 
     async def check_service(self) -> Followup:
-        """Ask for the workflows, only to see whether the service answers."""
+        """Request the workflows, only to see whether the service answers."""
         self._jobs.count_request()
         answer = await self._client.probe()
         now = self._clock.now()
@@ -314,7 +315,7 @@ class RequestHandlers:
     async def _keep_polling(
         self, watched: _Watched, execution: Execution | None, reason: str, now: float
     ) -> None:
-        """Plan the next poll, unless patience is over."""
+        """Schedule the next poll, or time the job out if its patience has ended."""
         job = watched.job
         if now - watched.since < self._patience_seconds:
             self._forecast.still_running(job.number, execution, now)
@@ -327,7 +328,7 @@ class RequestHandlers:
         self._forecast.dropped(job.number)
         self._settled(job, Outcome.TIMED_OUT, "not finished in time")
 
-    # what answers teach
+    # updates from answers
 
     def _settled(self, job: Job, outcome: Outcome, reason: str) -> None:
         self._failures.settled(outcome, reason)
@@ -340,7 +341,7 @@ class RequestHandlers:
         self._quota.accepted(now)
 
     def _back_off(self, now: float) -> None:
-        """Send nothing for a while: nothing gets through."""
+        """Pause all requests for a while, because the last one got no usable answer."""
         self._quota.pause(self._retries.failed(now), now)
 
     async def _refused(self, reading: QuotaReading | None, now: float) -> None:
@@ -349,9 +350,9 @@ class RequestHandlers:
 
 
 def _ended_if_unchanged(watched: _Watched, execution: Execution, now: float) -> Execution:
-    """The execution, failed if an unknown status has not changed for several polls.
+    """Return the execution, as failed if an unknown status hasn't changed for several polls.
 
-    It is not called completed: nobody knows whether it is. Its result, if any, is kept.
+    It must not count as completed, because that is unknown. Its result, if any, is kept.
     """
     if execution.status is not ExecutionStatus.UNKNOWN:
         watched.word, watched.same = "", 0
@@ -365,7 +366,7 @@ def _ended_if_unchanged(watched: _Watched, execution: Execution, now: float) -> 
 
 
 def key_refused(reason: str) -> KeyRefusedError:
-    """The error that ends a batch whose key the service refuses."""
+    """The error that ends a batch if the service refuses the key."""
     return KeyRefusedError(
         f"The service refuses the key: {reason}.",
         "Nothing is lost. Keep one that may do this with batchrun login, or in PGAI_API_KEY where "
@@ -377,12 +378,12 @@ JOBS_AT_ONCE = 500
 
 
 class JobQueue:
-    """The pending jobs of the slices that this worker claims, each taken once unless put back.
+    """The pending jobs of the slices that this worker claims; each is taken once unless put back.
 
     Args:
         jobs: The batch's jobs in the journal.
-        limit: How many may be taken; ``None`` for all.
-        only: Numbers of the pending jobs that may be taken; ``None`` for all of them.
+        limit: Maximum number of jobs to take; ``None`` for all.
+        only: Numbers of the pending jobs that may be taken; ``None`` for all.
     """
 
     def __init__(
@@ -390,7 +391,7 @@ class JobQueue:
     ) -> None:
         self._jobs = jobs
         self._ready: deque[Job] = deque()
-        self._slice: Slice | None = None  # that jobs are still read from
+        self._slice: Slice | None = None  # the slice from which jobs are still read
         self._last_read = -1
         self._exhausted = False
         self._only = None if only is None else sorted(only)
@@ -400,50 +401,50 @@ class JobQueue:
 
     @property
     def left(self) -> int:
-        """How many jobs will still be taken, by this worker or another one."""
+        """Number of jobs that this worker or another will still take."""
         return int(min(self._pending, self._allowed))
 
     @property
     def waiting(self) -> int:
-        """How many of the selected jobs are left, with no regard to the limit."""
+        """Number of selected jobs left, ignoring the limit."""
         return self._pending
 
     @property
     def others_wait(self) -> bool:
-        """Whether jobs are pending that were not selected, once all selected ones are taken."""
+        """Whether unselected jobs are pending; ask only after all selected ones are taken."""
         return self._only is not None and self._jobs.count_pending() > 0
 
     @property
     def taken(self) -> tuple[int, ...]:
-        """The numbers of the jobs taken, kept only where there is a limit that bounds them."""
+        """Numbers of the jobs taken; recorded only if there is a limit, which bounds them."""
         return tuple(sorted(self._taken or ()))
 
     def refresh(self, pending: int) -> None:
-        """Take in what other workers have taken, and left behind.
+        """Update the count with what other workers have taken or left.
 
         Args:
-            pending: How many jobs of the batch are left.
+            pending: Number of pending jobs in the batch.
         """
         self._pending = max(pending, len(self._ready))
         self._exhausted = self._exhausted and self._pending == len(self._ready)
 
     @property
     def needs_slice(self) -> bool:
-        """Whether the next slice has to be claimed to know what comes next."""
+        """Whether the next slice must be claimed before another job can be taken."""
         return not self._exhausted and not self.has_pending()
 
     async def claim(self, *, again: bool = False) -> list[Job] | None:
-        """Claim the next slice; its jobs in flight, ``None`` if there is no slice left.
+        """Claim the next slice and return its jobs in flight; ``None`` if no slice is left.
 
         Args:
-            again: This worker has nothing left to do: also claim what it has had before.
+            again: Whether to also claim slices that this worker has had before, when it is idle.
         """
         self._slice, self._last_read = await self._jobs.claim(again=again), -1
         self._exhausted = self._slice is None
         return None if self._slice is None else self._jobs.in_flight(self._slice)
 
     def has_pending(self) -> bool:
-        """Whether a selected job is left in the slices claimed, within the limit or not."""
+        """Whether a selected job is left in the claimed slices, ignoring the limit."""
         while not self._ready and self._slice is not None:
             self._ready.extend(self._read_next(self._slice))
         return bool(self._ready)
@@ -477,7 +478,7 @@ class JobQueue:
         return job
 
     def put_back(self, job: Job) -> None:
-        """A job that was certainly not accepted is the next one again."""
+        """Return a job that was certainly not accepted; it is taken next."""
         self._allowed += 1
         self._pending += 1
         if self._taken is not None:

@@ -1,4 +1,4 @@
-"""What bounds the engine, and why it stops."""
+"""The engine's limits, and the reasons why it stops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 UNREACHABLE_SECONDS = 900.0
-"""A network outage of ten minutes is waited for."""
+"""Long enough to wait out a network outage of ten minutes."""
 
 
 class Ending(StrEnum):
@@ -24,28 +24,29 @@ class Ending(StrEnum):
     UNREACHABLE = "unreachable"
     FAILURES = "failures"
     SELECTION_DONE = "selection done"
-    """The selected jobs are done, and other jobs of the batch wait to be sent."""
+    """The selected jobs are done; other jobs of the batch are still pending."""
     DETACHED = "detached"
-    """Other workers go on with the batch, and this process has left it to them."""
+    """This process has left; other workers continue the batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds the engine.
+    """The engine's limits.
 
     Attributes:
-        max_in_flight: Executions at once; infinite lets the forecast decide.
-        max_requests_at_once: Requests at once; ``None`` for what the client carries.
-        jobs: Jobs to trigger in this run; ``None`` for all.
-        only: Numbers of the jobs that may be triggered; ``None`` for all that are pending.
-        alone: No other worker may claim jobs of the batch.
-        patience_seconds: How long one execution is polled before it is timed out.
-        drain_seconds: How long an interrupted run still collects, in seconds.
+        max_in_flight: Maximum number of executions in flight; infinite lets the forecast decide.
+        max_requests_at_once: Maximum number of concurrent requests; ``None`` for the client's
+            maximum.
+        jobs: Number of jobs to trigger in this run; ``None`` for all.
+        only: Numbers of the jobs that may be triggered; ``None`` for all pending jobs.
+        alone: Whether no other worker may claim jobs of the batch.
+        patience_seconds: How long to poll one execution before it times out.
+        drain_seconds: How long an interrupted run continues to collect results.
         longest_pause_seconds: The longest wait for the quota before the batch pauses; infinite
-            to wait for the next day.
+            to wait even for the next day.
         unreachable_seconds: How long the service may be unreachable before the batch pauses.
-        stop_after_failures: Failures in a row, or among the first four times as many jobs, after
-            which nothing more is triggered; 0 for no such limit.
+        stop_after_failures: Trigger nothing more after this many failures in a row, or among the
+            first four times as many jobs; 0 for no limit.
     """
 
     max_in_flight: float = math.inf

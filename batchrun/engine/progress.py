@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a batch while it runs; all of it is in the journal already.
+    """The progress of a running batch; everything in it is already in the journal.
 
     Attributes:
         counts: Rows by outcome.
-        in_flight: Executions being waited for.
-        requests: Requests sent by this run.
-        requests_left_this_minute: What the quota still allows this minute; infinite for no limit.
-        requests_left_today: The same for today; infinite where no limit is known.
-        seconds_left: How long the rest probably takes, in seconds.
-        waiting_seconds: How long nothing is sent because the quota is spent; 0 if it isn't.
-        notice: Something the user should read now, else ``""``.
-        stopped_because: Which failures stopped the triggers, else ``""``.
+        in_flight: Number of executions in flight.
+        requests: Number of requests this run has sent.
+        requests_left_this_minute: Requests left in the quota this minute; infinite for no limit.
+        requests_left_today: Requests left today; infinite if no limit is known.
+        seconds_left: Estimated time left, in seconds.
+        waiting_seconds: Seconds until the quota allows another request; 0 if it does now.
+        notice: A message that the user should see now, or ``""``.
+        stopped_because: The failures that stopped the triggers, or ``""``.
     """
 
     counts: Mapping[Outcome, int]
@@ -42,12 +42,12 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """How many rows the batch has."""
+        """Number of rows in the batch."""
         return sum(self.counts.values())
 
     @property
     def done(self) -> int:
-        """How many rows have an outcome."""
+        """Number of rows with an outcome."""
         return self.total - self.counts.get(Outcome.PENDING, 0)
 
     def __repr__(self) -> str:
@@ -61,12 +61,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What a run or resume took.
+    """The requests and the time that a run or resume has used.
 
     Attributes:
         requests: Requests sent.
-        seconds: From its start to its end.
-        quota_seconds: How much of that it only waited for the quota.
+        seconds: Total duration.
+        quota_seconds: The part of it spent waiting for the quota.
     """
 
     requests: int
@@ -75,12 +75,12 @@ class Effort:
 
 
 class Counters:
-    """Counts rows, requests and waiting time, and reports them.
+    """Counts rows, requests, and waiting time, and reports them.
 
     Args:
         counts: Rows by outcome at the start.
-        on_progress: Called with each report; ``None`` makes none.
-        make_progress: Makes a report of the counts, the requests and a notice.
+        on_progress: Called with each report; ``None`` for no reports.
+        make_progress: Makes a report from the counts, the number of requests, and a notice.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class Counters:
         self.quota_seconds = 0.0
 
     def settled(self, rows: int, outcome: Outcome) -> None:
-        """Rows that were pending have an outcome now."""
+        """Record an outcome for rows that were pending."""
         self._counts[Outcome.PENDING] -= rows
         self._counts[outcome] += rows
         self.report()
 
     def replace(self, states: Mapping[JobState, int]) -> None:
-        """Count what other workers did, too: rows by the state of their jobs."""
+        """Replace the counts with those of all workers: rows by the state of their jobs."""
         counts = Counter({Outcome.INVALID: self._counts[Outcome.INVALID]})
         for state, rows in states.items():
             sending = state is JobState.SENDING

@@ -1,12 +1,12 @@
-"""The quota: how soon the next request may be sent. Pure arithmetic, given the time.
+"""The quota: how soon the next request may be sent. Pure arithmetic that takes the time.
 
-Triggers and polls share one quota. It keeps within four bounds at once:
+Triggers and polls share one quota. It keeps four bounds at once:
 
-- never more than the rate in *any* window (so no fixed window of the service is exceeded, wherever
-  it begins), evenly spread except for a small burst;
-- what X-RateLimit-Remaining says is left until X-RateLimit-Reset, since other users of the key
+- never more requests than the rate in *any* 60 s window, so that no fixed window of the service is
+  exceeded, wherever it begins; requests are evenly spaced, except for a small burst;
+- the X-RateLimit-Remaining requests left until X-RateLimit-Reset, because other users of the key
   spend from it too;
-- a pause for all requests after a 429, and a lower rate when it happens again;
+- a pause for all requests after a 429, and a lower rate after another one;
 - a daily budget.
 """
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from batchrun.service.answers import QuotaReading
 
 DEFAULT_RATE = 60
-"""Requests a minute until settings or headers say otherwise: the standard plan."""
+"""Requests per minute until settings or headers give a rate: the standard plan's."""
 
 WINDOW_SECONDS = 60.0
 MARGIN_SECONDS = 0.3
-"""Requests take different times to arrive: two sent a window apart may arrive closer together."""
+"""Requests take different times to arrive: two sent 60 s apart may arrive closer together."""
 
 BURST_SECONDS = 2.0
-"""After a lull, the requests of this time may be sent at once."""
+"""After a lull, this many seconds' worth of requests may be sent at once."""
 
 DAY_SECONDS = 86_400.0
 DAY_WINDOW_SECONDS = 120.0
-"""A reset further away than this isn't the minute's. The service doesn't document which window its
+"""A longer reset isn't that of a minute's window. The service doesn't document which window its
 headers describe (sandbox/openapi.yaml)."""
 
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 SLOWER = 0.8
-"""A second 429 within `MEMORY_SECONDS` lowers the rate by this factor; the same time without one
+"""A second 429 within `MEMORY_SECONDS` multiplies the rate by this factor; as long without one
 raises it again."""
 MEMORY_SECONDS = 600.0
 SLOWEST = 0.25
-"""A service that refuses even a quarter of its quota does so for another reason than the rate."""
+"""Minimum rate, as a share of the full one: refusals below this have some other cause."""
 
 
 class Quota:
     """One key's quota.
 
     Args:
-        rate: Requests a minute by the user's settings; ``None`` learns it from the headers,
-            infinite does too, and has no limit until they name one.
+        rate: Requests per minute from the user's settings. ``None`` and infinity both use the rate
+            in the headers; until there is one, ``None`` means `DEFAULT_RATE`, infinity no limit.
     """
 
     def __init__(self, rate: float | None = None) -> None:
@@ -63,7 +63,7 @@ class Quota:
         self._day_limit = math.inf
         self._days_figure: int | None = None
         self._sent: deque[float] = deque()
-        self._even = -math.inf  # when the next request is due at an even spread
+        self._even = -math.inf  # when the next request is due if evenly spaced
         self._window_left: float = math.inf
         self._window_ends = -math.inf
         self._paused_until = -math.inf
@@ -74,7 +74,10 @@ class Quota:
 
     @property
     def rate(self) -> float:
-        """Requests a minute: the settings', else the headers', else 60; infinite for no limit."""
+        """Requests per minute: from the settings, the headers, or 60; infinite for no limit.
+
+        Lowered after repeated refusals.
+        """
         rate = self._settings_rate
         if rate is None or math.isinf(rate):
             rate = self._learned_rate or rate or DEFAULT_RATE
@@ -82,7 +85,7 @@ class Quota:
 
     @property
     def daily(self) -> int | None:
-        """Requests a day: the user's limit, else the headers'; ``None`` if neither is known."""
+        """Requests per day, from the user's limit or the headers; ``None`` if both are unknown."""
         return int(self._day_limit) if math.isfinite(self._day_limit) else self._days_figure
 
     def left_today(self, now: float) -> float:
@@ -94,9 +97,9 @@ class Quota:
         """Set a day's budget.
 
         Args:
-            limit: Requests a day.
-            spent: How many of them all processes have spent today.
-            seconds_left: Until the next day begins.
+            limit: Requests per day.
+            spent: Number of these that all processes have spent today.
+            seconds_left: Seconds until the next day begins.
             now: Seconds of the engine's clock.
         """
         self._begin_day(now)
@@ -105,18 +108,18 @@ class Quota:
         self._day_ends = min(now + seconds_left, self._day_ends)
 
     def seconds_to_next_day(self, now: float) -> float:
-        """Seconds until the next day's budget begins; 24 hours if that is not known."""
+        """Seconds until the next day's budget begins; 24 hours if unknown."""
         self._begin_day(now)
         return self._day_ends - now if math.isfinite(self._day_ends) else DAY_SECONDS
 
     def window_left(self, now: float) -> float:
-        """Requests left in the current window, as far as is known."""
+        """Requests left in the current window, as far as is known; infinite for no limit."""
         self._move_to(now)
         own = self.rate - len(self._sent)
         return max(min(own, self._window_left if now < self._window_ends else own), 0)
 
     def delay(self, now: float) -> float:
-        """Seconds until the next request may be sent; 0 for now."""
+        """Seconds until the next request may be sent; 0 for immediately."""
         self._move_to(now)
         due = self._paused_until
         if self._daily_left < 1:
@@ -133,7 +136,7 @@ class Quota:
         return max(due - now, 0.0)
 
     def take(self, now: float) -> None:
-        """Spend one request now; the answer's headers come back by `answered`."""
+        """Spend one request now; `answered` or `give_back` must follow."""
         self._move_to(now)
         self._sent.append(now)
         self._even = max(self._even, now) + WINDOW_SECONDS / self.rate
@@ -142,7 +145,7 @@ class Quota:
         self._outstanding += 1
 
     def give_back(self, taken_at: float, now: float) -> None:
-        """A request was not sent after all: return its slot."""
+        """Return the slot of a request that was not sent after all."""
         self._move_to(now)
         self._outstanding -= 1
         self._daily_left += 1
@@ -153,7 +156,7 @@ class Quota:
             del self._sent[place]
 
     def answered(self, reading: QuotaReading | None, now: float) -> None:
-        """Learn from an answer, or from none: the request may not have arrived."""
+        """Learn from an answer's headers; ``None`` if there was no answer."""
         self._move_to(now)
         self._outstanding -= 1
         if reading is None or reading.limit is None:
@@ -167,18 +170,18 @@ class Quota:
                 self._day_ends = min(self._day_ends, now + min(reset, DAY_SECONDS))
             return
         if reading.limit == self._days_figure:
-            return  # the day's last two minutes: its window ends as soon as a minute's
+            return  # the day's window has under two minutes left, so it looks like a minute's
         self._learned_rate = max(reading.limit, 1)
         if reading.remaining is not None and reset is not None:
-            # The last answer counts, not the lowest: `Date` has whole seconds, so a window that
-            # has just begun looks like one that is about to end, or like a sliding one.
+            # Use the last answer, not the lowest: `Date` has whole seconds, so a window that has
+            # just begun looks like one about to end, or like a sliding one.
             self._window_left = reading.remaining - self._outstanding
             self._window_ends = now + reset
 
     def refused(self, reading: QuotaReading | None, now: float) -> None:
-        """A 429, or 503 with Retry-After: all requests wait until the window opens."""
+        """Pause all requests after a 429, or a 503 with Retry-After, until the window opens."""
         self._move_to(now)
-        if now >= self._paused_until:  # requests under way are refused together and count once
+        if now >= self._paused_until:  # concurrent requests refused together count once
             if now - self._refused_at < MEMORY_SECONDS:
                 self._slow_down()
             self._refusals += 1
@@ -189,30 +192,30 @@ class Quota:
             wait = reading.retry_after_seconds
             if wait is None:
                 wait = reading.reset_seconds
-        # A reset that has passed already says nothing about when to come back.
+        # A reset that has passed (0 s) doesn't say when to retry, so use the guess.
         self.pause(min(wait or guess, DAY_SECONDS), now)
 
     def accepted(self, now: float) -> None:
-        """The service took a request: earlier refusals don't lengthen the next pause."""
+        """Record an accepted request: earlier refusals no longer lengthen the next pause."""
         self._refusals = 0
         if self._slowed < 1.0 and now - self._refused_at > MEMORY_SECONDS:
             self._slowed = min(self._slowed / SLOWER, 1.0)
             self._refused_at = now
 
     def pause(self, seconds: float, now: float) -> None:
-        """Send nothing for some seconds."""
+        """Send nothing for this many seconds."""
         self._paused_until = max(self._paused_until, now + seconds)
 
     def _slow_down(self) -> None:
         if math.isinf(self.rate):
-            # The limit is not known, but the last minute's requests exceeded it.
+            # The limit is unknown, but the last minute's requests exceeded it.
             self._learned_rate = max(float(len(self._sent)), 1.0)
-        # Without a limit there is no figure to keep a quarter of.
+        # If the settings say there is no limit, there is no full rate to keep a quarter of.
         slowest = 0.0 if self._settings_rate == math.inf else SLOWEST
         self._slowed = max(self._slowed * SLOWER, slowest)
 
     def _move_to(self, now: float) -> None:
-        """Drop what is older than a window, begin a new day, and correct a clock that went back."""
+        """Forget requests older than a window, begin a new day, and correct a clock set back."""
         if now < self._now:
             self._shift(now - self._now)
         self._now = now

@@ -1,10 +1,10 @@
 """Run times: how long executions take, learned from those that ended and those still running.
 
 Pure statistics. An execution seen running at 30 s takes longer than 30 s: a censored observation,
-which the product-limit estimator (Kaplan and Meier 1958, https://doi.org/10.2307/2281868) accounts
-for. Executions known to have ended, alone, would make the service look faster than it is. The tail,
-which few executions have reached, is taken to be exponential (peaks over a threshold, Pickands
-1975, https://doi.org/10.1214/aos/1176343003): that holds for one kind of execution and for several.
+which the product-limit estimator (Kaplan and Meier 1958, https://doi.org/10.2307/2281868) takes
+into account. Counting only ended executions would make the service look faster than it is. The
+tail, which few executions reach, is assumed to be exponential (peaks over a threshold, Pickands
+1975, https://doi.org/10.1214/aos/1176343003), which fits one kind of execution as well as several.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 LONGEST_SECONDS = 120.0
-"""An execution takes up to two minutes (sandbox/openapi.yaml). Before anything is known, run times
-are taken to be uniform up to here."""
+"""An execution takes up to two minutes (sandbox/openapi.yaml). Until anything is known, run times
+are assumed to be uniform up to this."""
 
 REMEMBERED = 400
-"""Run times kept: recent enough to follow a service whose speed drifts during the day."""
+"""Number of run times kept: few enough to follow a service whose speed drifts during the day."""
 
 TAIL_EXCESS = 0.2
-"""Executions in the tail run this part longer than its beginning, on average, until that is known;
-it counts as one observation."""
+"""Prior mean excess of executions in the tail, as a share of the run time at which the tail begins.
+It counts as one observation."""
 
 GROWTH_BEYOND = 1.15
-"""Past two minutes and everything ever seen, the next guess is this factor later."""
+"""Factor to the next guess, once the two minutes and the longest run time seen have passed."""
 
 STUCK = 3.0
-"""An execution that runs longer than two minutes and this many times as long as any that ended is
-stuck, and says nothing about the others."""
+"""An execution that has run for over two minutes, and this many times as long as any that ended, is
+stuck and says nothing about the others."""
 
 EXPLAINED_SHARE = 0.85
-"""Run times are known when those that ended explain this share of the executions; otherwise there
-may be a second, much slower kind."""
+"""Run times are known once the ended executions explain this share of all; otherwise there may be a
+second, much slower kind."""
 
 _CURVE_POINTS = 40
 _PLACES = [(i + 0.5) / _CURVE_POINTS for i in range(_CURVE_POINTS)]
@@ -54,7 +54,7 @@ class RunTimes:
         self._ended = deque((max(seconds, 0.0) for seconds in observed), maxlen=REMEMBERED)
         self._running: dict[int, float] = {}
         self.version = 0
-        """Rises when the answers below may have changed."""
+        """Increases when the answers of this object may have changed."""
         self._fitted_for = -1
         self._unfitted = 0
         self._times: list[float] = []
@@ -67,36 +67,36 @@ class RunTimes:
 
     @property
     def known(self) -> int:
-        """Executions whose run time is known."""
+        """Number of known run times."""
         return len(self._ended)
 
     @property
     def explained(self) -> bool:
-        """Whether those that ended explain how long nearly all others take."""
+        """Whether the ended executions explain how long nearly all others take."""
         self._fit()
         return self._explained >= EXPLAINED_SHARE
 
     @property
     def longest_ended(self) -> float:
-        """The longest run time known, in seconds; 0 for none."""
+        """The longest known run time, in seconds; 0 if none is known."""
         self._fit()
         return self._longest_ended
 
     @property
     def mean(self) -> float:
-        """The average run time in seconds."""
+        """The mean run time, in seconds."""
         self._fit()
         steps = zip(self._times, self._shares, [0.0, *self._shares], strict=False)
         return sum(time * (share - before) for time, share, before in steps) / self._shares[-1]
 
     def ended(self, job: int, seconds: float) -> None:
-        """An execution ended after this time."""
+        """Record that an execution ended after this time."""
         self._running.pop(job, None)
         self._ended.append(max(seconds, 0.0))
         self._changed()
 
     def seen_running(self, job: int, seconds: float) -> None:
-        """An execution was seen running after this time."""
+        """Record that an execution was seen running after this time."""
         if seconds > max(LONGEST_SECONDS, STUCK * max(self._ended, default=0.0)):
             self.dropped(job)
             return
@@ -104,7 +104,7 @@ class RunTimes:
         self._changed()
 
     def dropped(self, job: int) -> None:
-        """An execution is watched no more."""
+        """Forget an execution that is no longer watched."""
         if self._running.pop(job, None) is not None:
             self._changed()
 
@@ -112,13 +112,13 @@ class RunTimes:
         """Seconds after which this share of the executions has ended.
 
         Args:
-            share: 0 to 1.
-            beyond: Only of those that had not ended after this many seconds.
+            share: The share, from 0 to 1.
+            beyond: Count only executions that had not ended after this many seconds.
         """
         self._fit()
         if beyond >= 0:
             return self._quantile(share, beyond)
-        if share not in self._quantiles:  # asked for before each request
+        if share not in self._quantiles:  # cached, because it is needed before each request
             self._quantiles[share] = self._quantile(share, beyond)
         return self._quantiles[share]
 
@@ -126,7 +126,7 @@ class RunTimes:
         before = bisect_right(self._times, beyond)
         passed = self._shares[before - 1] if before else 0.0
         wanted = passed + share * (1.0 - passed)
-        # A few that are stuck don't put off what is expected of all.
+        # A few stuck executions don't delay the expected end of all others.
         seen = self._longest_ended if beyond < 0 and self._ended else self._longest_seen
         latest = self._latest(max(seen, beyond))
         if self._explained < min(wanted, EXPLAINED_SHARE):
@@ -143,11 +143,11 @@ class RunTimes:
         return max(LONGEST_SECONDS, seen * GROWTH_BEYOND)
 
     def when_left(self, number: float, starts: Sequence[float]) -> float:
-        """The moment when this many of the executions with these starts are expected to still run.
+        """When this many of the executions are expected to still be running.
 
         Args:
-            number: How many, fractions too.
-            starts: When each started, in seconds.
+            number: Number of executions, may be fractional.
+            starts: When each one started, in seconds.
         """
         self._fit()
         low, high = min(starts), max(starts) + self._latest(self._longest_seen)
@@ -158,14 +158,14 @@ class RunTimes:
         return high
 
     def _still_running(self, seconds: float) -> float:
-        """Share of the executions that run longer than this."""
+        """Share of the executions that take longer than this."""
         before = bisect_right(self._times, seconds)
         if before == len(self._times) and seconds >= self._latest(self._longest_seen):
             return 0.0
         return 1.0 - self._shares[before - 1] if before else 1.0
 
     def _changed(self) -> None:
-        # A fit costs a sort; with many observations one more changes little.
+        # A fit requires a sort; with many observations, one more changes little.
         self._unfitted += 1
         if self._unfitted * 16 >= max(len(self._ended), len(self._running)):
             self._unfitted = 0
@@ -192,10 +192,11 @@ class RunTimes:
     def _exponential_tail(
         self, ended: Sequence[float], running: Sequence[float], few: int
     ) -> list[tuple[float, float]]:
-        """Times and weights of the tail, which the ``few`` longest make: the square root of all.
+        """Return times and weights of the tail, fitted to the ``few`` longest run times.
 
-        The mean of an exponential distribution is the time spent beyond its beginning, by those
-        still running too, for each that ended there; the one it begins with spent none.
+        The mean of an exponential distribution is the total time spent beyond the tail's start,
+        including by executions still running, divided by the number that ended there. The one that
+        ended at the start spent none, so `TAIL_EXCESS` stands in for it.
         """
         begin = ended[-few]
         spent = TAIL_EXCESS * begin + sum(time - begin for time in ended[-few:])
@@ -211,11 +212,11 @@ class RunTimes:
 def _product_limit(
     ended: Sequence[tuple[float, float]], running: Sequence[float]
 ) -> tuple[list[float], list[float]]:
-    """Share of executions that have ended by each time at which one did.
+    """Return the times at which executions ended, and the share that had ended by each.
 
     Args:
-        ended: Seconds and weight of each that ended, ascending.
-        running: Seconds after which others had not ended, ascending.
+        ended: Seconds and weight of each one that ended, ascending.
+        running: Seconds at which each of the others was last seen running, ascending.
     """
     at_risk = sum(weight for _, weight in ended) + len(running)
     times: list[float] = []

@@ -1,7 +1,7 @@
-"""This process's share of a quota that several processes spend from.
+"""This process's share of a quota that several processes use.
 
-The ledger in the journal gives out slots, spaced as the rate says. This process takes some, uses
-each at its time, and forfeits those that it can't use in time.
+The ledger in the journal hands out slots, spaced according to the rate. This process takes some,
+uses each at its time, and forfeits any that it can't use in time.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
     from batchrun.journal import QuotaLedger
 
 AHEAD_SECONDS = 0.5
-"""Slots are taken for this much of the machine's time at once, so that a high rate doesn't wait for
-the disk each time."""
+"""Slots are taken for this many seconds of real time at once, so that a high rate doesn't wait for
+the disk at every request."""
 
 MOST_SLOTS = 1_000
 
 LATE_SECONDS = MARGIN_SECONDS
-"""How late a slot may be used."""
+"""How late a slot may be used, in seconds."""
 
 SPACED_SECONDS = WINDOW_SECONDS + MARGIN_SECONDS + LATE_SECONDS
-"""The slots of one minute's rate are spread over this time: it leaves room for late use, so no 60 s
-window exceeds the rate, and the quota's own bound delays no slot."""
+"""The slots of one minute's rate are spread over this time. It leaves room for late use, so that no
+60 s window exceeds the rate, and so that the quota's own bound never delays a slot."""
 
 
 class QuotaShare:
-    """Slots taken from the ledger, and the day's budget kept in step with it.
+    """Slots taken from the ledger, and the day's budget, kept in sync with it.
 
     Args:
-        quota: The key's quota, as this process knows it.
-        ledger: What all processes with this key share.
-        clock: The engine's time.
-        daily: Requests a day by the user's settings; ``None`` for no such limit.
+        quota: The key's quota, as known to this process.
+        ledger: The ledger that all processes with this key share.
+        clock: The engine's clock.
+        daily: Requests per day from the user's settings; ``None`` for no limit.
     """
 
     def __init__(
@@ -58,17 +58,17 @@ class QuotaShare:
         self._spare: bool | None = None
 
     def must_ask(self, now: float) -> bool:
-        """Whether the ledger has to be asked before `delay` is known."""
+        """Whether to call `ask` before `delay`."""
         if math.isinf(self._quota.rate):
             return self._daily is not None and now - self._asked_at >= AHEAD_SECONDS
-        kept = 1 if self._just_asked else 0  # asking must lead to a request, however long it took
+        kept = 1 if self._just_asked else 0  # each `ask` must lead to a request, however slow
         while len(self._slots) > kept and now - self._slots[0] > self._late:
             self._slots.popleft()
         self._just_asked = False
         return not self._slots
 
     async def ask(self) -> None:
-        """Take the next slots, and learn what all processes have spent today.
+        """Take the next slots, and read how many requests all processes have spent today.
 
         Raises:
             JournalError: The journal can't be read or written.
@@ -84,37 +84,37 @@ class QuotaShare:
         taken = await asyncio.to_thread(self._ledger.reserve, requests, spacing, shared_now)
         if self._spare is None:
             self._spare = requests > 0 and taken.idle_seconds >= spacing
-        # Before `now`: if this process is held up between the two, the day only seems too long.
+        # Read before `now`: a delay between the two then only makes the day seem too long.
         to_midnight = seconds_to_midnight(datetime.now(UTC)) * self._clock.speed
         now = self._clock.now()
         first = asked_at + taken.first_at - shared_now
         self._slots.extend(first + i * spacing for i in range(requests))
-        # A ledger that answered late must not make every slot too late.
+        # If the ledger was slow, its slots must not all count as too late.
         self._late = LATE_SECONDS + (now - asked_at)
         self._asked_at, self._just_asked = now, True
         if self._daily is not None:
             self._quota.limit_today(self._daily, taken.requests_today, to_midnight, now)
 
     def delay(self, now: float) -> float:
-        """Seconds until this process's next slot; 0 for now."""
+        """Seconds until this process's next slot; 0 for immediately."""
         return max(self._slots[0] - now, 0.0) if self._slots else 0.0
 
     def use_spare(self) -> bool:
-        """Whether the next slot may be used now, once, before its time.
+        """Return whether the next slot may be used before its time; true at most once.
 
-        A slot that nobody used before this process began makes room for it in the last minute, so
-        no 60 s window exceeds the rate.
+        If a slot went unused just before this process started, the last minute has room for one
+        more request, and no 60 s window exceeds the rate.
         """
         spare, self._spare = bool(self._spare), False
         return spare
 
     def take(self) -> None:
-        """Use the slot."""
+        """Use the next slot."""
         if self._slots:
             self._slots.popleft()
 
     async def hold(self, seconds: float) -> None:
-        """The service has refused a request: give out no slot for a while.
+        """Make the ledger hand out no slots for a while, after the service refused a request.
 
         Raises:
             JournalError: The journal can't be written.
@@ -131,11 +131,11 @@ class QuotaShare:
         await asyncio.to_thread(self._ledger.count)
 
     def _shared_now(self) -> float:
-        """A clock that all processes share: this machine's, or that of the journal's server."""
+        """The clock that all processes share: this machine's, or the journal server's."""
         return (time.time() + self._ledger.clock_ahead) * self._clock.speed
 
 
 def seconds_to_midnight(now: datetime) -> float:
-    """Seconds until the next day begins, in UTC."""
+    """Seconds until the next day (UTC) begins."""
     tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return (tomorrow - now).total_seconds()

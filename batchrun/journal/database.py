@@ -128,6 +128,7 @@ def prepare(path: Path) -> None:
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
+
 def _close_to_others(path: Path) -> None:
     """Take a journal's files, if others can read them, from everybody but their owner."""
     for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):

@@ -1,4 +1,4 @@
-"""Settings, stored keys, and what a person has agreed to on this machine."""
+"""Settings, stored keys, and consents given on this machine."""
 
 from batchrun.settings.credentials import (
     Access,

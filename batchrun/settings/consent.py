@@ -1,8 +1,8 @@
-"""What a person has agreed to on this machine, remembered in the user's configuration folder.
+"""Consents that a person has given on this machine, stored in the user's configuration folder.
 
-A folder may hold files from a stranger, so three things need a person once: sending a key to an
-address that is not the service's, continuing a batch that was started with a key this machine has
-never used, and writing outside the folders in use because a journal says so.
+A folder may contain files from a stranger, so three things need a person's consent once: sending a
+key to an address that is not the service's, continuing a batch that was started with a key this
+machine has never used, and writing outside the folders in use because a journal says so.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 FILE_NAME = "agreed.json"
 KNOWN_HOSTS = frozenset({"api.pipelinegeneration.ai", "api.getpg.ai"})
-"""Hosts of the service."""
+"""The hosts of the service."""
 
 MOST_REMEMBERED = 1_000
-"""Of each kind; the oldest go first."""
+"""The most consents of each kind to remember; the oldest are dropped first."""
 
 
 class Consent(StrEnum):
-    """What somebody can agree to."""
+    """A kind of consent."""
 
     ADDRESS = "addresses"
     KEY = "keys"  # the journal's salted hash of a key
@@ -40,13 +40,13 @@ class Consent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """Something that a person must agree to once, because a journal may be a stranger's.
+    """Something a person must agree to once, because a journal may come from a stranger.
 
     Attributes:
-        kind: What it is about.
-        value: What is remembered when they agree.
-        what: What is unknown on this machine.
-        question: What to ask them.
+        kind: The kind of consent.
+        value: The value to remember if they agree.
+        what: The fact that is new to this machine, as a sentence.
+        question: The question to ask.
     """
 
     kind: Consent
@@ -56,21 +56,21 @@ class ConsentRequest:
 
 
 _agreed_now: set[tuple[Consent, str]] = set()
-"""What was agreed to in this process, where the file may not be writable."""
+"""Consents given in this process: the file may not be writable."""
 
 
 def has_agreed(kind: Consent, value: str) -> bool:
-    """Whether a person has agreed to this on this machine."""
+    """Return whether a person has agreed to this on this machine."""
     if (kind, value) in _agreed_now:
         return True
     try:
         return value in _read(_file().read()).get(kind, [])
-    except (OSError, ValueError):  # as if it were not there
+    except (OSError, ValueError):  # treat an unreadable file as missing
         return False
 
 
 def agree(kind: Consent, value: str) -> None:
-    """Remember that a person has agreed to this; where it can't be written, ask again next time."""
+    """Remember that a person has agreed to this; if the file can't be written, ask again later."""
     if has_agreed(kind, value):
         return
     _agreed_now.add((kind, value))
@@ -92,20 +92,20 @@ def _read(text: str) -> dict[str, list[str]]:
     try:
         found = json.loads(text or "{}")
         return {kind: list(found.get(kind, [])) for kind in Consent}
-    except (ValueError, TypeError, AttributeError, RecursionError):  # nothing was agreed to
+    except (ValueError, TypeError, AttributeError, RecursionError):  # treat as no consents
         return {}
 
 
 def is_known_service(base_url: str) -> bool:
-    """Whether an address is the service's own, encrypted."""
+    """Return whether an address is the service's own, encrypted."""
     parts = urlsplit(base_url)
     return parts.scheme == "https" and parts.hostname in KNOWN_HOSTS and parts.port in {None, 443}
 
 
 def needs_consent(base_url: str) -> bool:
-    """Whether a person has to agree before a key goes to an address.
+    """Return whether a person must agree before a key is sent to an address.
 
-    Not to the service's own, nor to a sandbox on this machine, nor to one agreed to before.
+    The service, a sandbox on this machine and addresses agreed to before need no consent.
     """
     known = is_known_service(base_url) or is_loopback(base_url)
     return not known and not has_agreed(Consent.ADDRESS, service_of(base_url))
@@ -115,7 +115,7 @@ def require_consent(settings: Settings, base_url: str) -> None:
     """Refuse to send a key to an address that nobody has named or agreed to.
 
     Raises:
-        UsageError: It comes from a file such as a journal, and nobody has agreed to it.
+        UsageError: The address comes from a file such as a journal, and nobody has agreed to it.
     """
     if settings.stated_service != service_of(base_url) and needs_consent(base_url):
         raise UsageError(
@@ -126,7 +126,7 @@ def require_consent(settings: Settings, base_url: str) -> None:
 
 
 def punycode(base_url: str) -> str:
-    """An address with its host in ASCII: letters that only look alike can be told apart."""
+    """Return an address with its host in ASCII, to expose letters that only look alike."""
     parts = urlsplit(service_of(base_url))
     host = parts.hostname or ""
     try:

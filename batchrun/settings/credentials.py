@@ -1,4 +1,4 @@
-"""Which key goes to which address. A stored key goes only to the address it was stored for."""
+"""Choose the key and its address. A stored key goes only to the address it was stored for."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Access:
 
 
 def find_access(settings: Settings) -> Access:
-    """The key to use now, and the address it goes to.
+    """Return the key to use and the address it goes to.
 
     The key comes from the first of these:
 
@@ -54,12 +54,12 @@ def find_access(settings: Settings) -> Access:
     4. the profile "default"
     5. ``PGAI_API_KEY`` in a ``.env`` file of the current folder
 
-    A key typed in place of a refused one goes to the refused one's address. A profile's key goes
+    A key that was typed to replace a refused one goes to the same address. A profile's key goes
     only to the address it was stored for. Any other key goes to the service, or to an address that
     an option or the environment names or that a person has agreed to on this machine.
 
     Raises:
-        UsageError: There is no key, no such profile, or the key does not go to that address.
+        UsageError: There is no key, no such profile, or the key may not go to that address.
     """
     stored, given = profile_of(settings), given_key(settings)
     if stored is None:
@@ -94,12 +94,12 @@ def _no_key() -> UsageError:
 
 
 def given_key(settings: Settings) -> str:
-    """The key of the environment or ``.env``; ``""`` for none."""
+    """Return the key from the environment or ``.env``; ``""`` if there is none."""
     return settings.api_key.get_secret_value() if settings.api_key is not None else ""
 
 
 def key_source(settings: Settings) -> str:
-    """What a user calls the source of the key in use: a profile, the environment, or ``.env``."""
+    """Return the source of the key in use, as shown to the user: a profile, a variable or file."""
     stored = profile_of(settings)
     if stored is not None:
         return f"profile {stored.name}"
@@ -108,10 +108,10 @@ def key_source(settings: Settings) -> str:
 
 
 def profile_of(settings: Settings) -> Profile | None:
-    """The profile in use; ``None`` where a key is given, or nothing is stored.
+    """Return the profile in use; ``None`` if a key is given or nothing is stored.
 
     Raises:
-        UsageError: The profile that is named does not exist.
+        UsageError: The named profile does not exist.
     """
     if settings.profile is not None:
         return stored_profiles().named(settings.profile)
@@ -122,16 +122,16 @@ def profile_of(settings: Settings) -> Profile | None:
 
 
 def usual_profile(settings: Settings) -> str:
-    """The profile to use when none is named; a sandbox on this machine has one of its own."""
+    """Return the profile to use if none is named; a sandbox on this machine has its own."""
     sandbox = "base_url" in settings.model_fields_set and location.is_loopback(settings.base_url)
     return SANDBOX_PROFILE if sandbox else DEFAULT_PROFILE
 
 
 def address_of(settings: Settings) -> str:
-    """Where requests go: to the address that is set, else to the profile's.
+    """Return the address that requests go to: the one in the settings, else the profile's.
 
     Raises:
-        UsageError: The profile that is named does not exist.
+        UsageError: The named profile does not exist.
     """
     if "base_url" in settings.model_fields_set:
         return settings.base_url
@@ -140,19 +140,19 @@ def address_of(settings: Settings) -> str:
 
 
 def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
-    """The settings to resume a batch: its own address, and the key of its own profile.
+    """Return the settings to resume a batch: with its own address and its own profile's key.
 
-    Where that profile is erased, another key must be named: another workspace would pay, and knows
-    nothing of the batch's executions. A key in ``.env`` does not count as named.
+    If that profile has been deleted, the user must name another key, because another workspace
+    might pay and wouldn't know the batch's executions. A key in ``.env`` does not count as named.
 
     Args:
-        settings: The settings in force now.
-        batch: Which batch.
+        settings: The current settings.
+        batch: The batch.
 
     Raises:
-        UsageError: Another profile is named now; or its own is erased, and no key is given.
+        UsageError: Another profile is named; or its own is deleted and no key is named.
     """
-    same = service_of(settings.base_url) == service_of(batch.base_url)  # practice: any port
+    same = service_of(settings.base_url) == service_of(batch.base_url)  # the port may differ
     address = settings.base_url if same else batch.base_url
     at_address = settings.model_copy(update={"base_url": address})
     own, named = batch.profile, settings.profile
@@ -178,11 +178,11 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
 
 
 def other_key(settings: Settings, batch: BatchSummary) -> str:
-    """The key that replaces the one of a batch's erased profile; ``""`` for none.
+    """Return the source of the key that replaces a deleted profile's; ``""`` if none does.
 
     Args:
-        settings: As `for_batch` returned them.
-        batch: Which batch.
+        settings: The settings that `for_batch` returned.
+        batch: The batch.
     """
     if batch.profile is None or settings.profile == batch.profile:
         return ""
@@ -190,10 +190,10 @@ def other_key(settings: Settings, batch: BatchSummary) -> str:
 
 
 def account_of(settings: Settings) -> tuple[str, str | None]:
-    """The account whose quota is spent: service, and profile or ``None`` for an unstored key.
+    """Return the account whose quota is used: service, and profile or ``None`` for other keys.
 
     Raises:
-        UsageError: The profile that is named does not exist.
+        UsageError: The named profile does not exist.
     """
     stored = profile_of(settings)
     return service_of(address_of(settings)), None if stored is None else stored.name
@@ -201,12 +201,12 @@ def account_of(settings: Settings) -> tuple[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class ShownSetting:
-    """A setting as it may be shown.
+    """A setting in a form that is safe to show.
 
     Attributes:
-        name: Its name.
-        value: Its value; ``""`` for none.
-        origin: Where it comes from.
+        name: The name.
+        value: The value; ``""`` for none.
+        origin: The kind of source it comes from.
         where: The variable, option, file or profile that sets it; ``""`` for a default.
     """
 
@@ -217,14 +217,14 @@ class ShownSetting:
 
 
 def shown_settings(settings: Settings, files: Configuration) -> tuple[ShownSetting, ...]:
-    """Every setting, and what the files say about the list.
+    """Return every setting, and the list defaults from the files.
 
     Args:
-        settings: As they were loaded.
-        files: What the ``batchrun.toml`` files say.
+        settings: The loaded settings.
+        files: The ``batchrun.toml`` files.
 
     Raises:
-        UsageError: The profile that is named does not exist.
+        UsageError: The named profile does not exist.
     """
     stored = profile_of(settings)
     found = []
@@ -233,7 +233,7 @@ def shown_settings(settings: Settings, files: Configuration) -> tuple[ShownSetti
         value = _shown(getattr(settings, name))
         if name == "journal":
             value = location.shown(settings.journal)
-        elif name == "api_key" and stored is not None:  # the keyring is not opened for it
+        elif name == "api_key" and stored is not None:  # don't open the keyring just to show it
             origin, where = Origin.PROFILE, f"{stored.name} ({stored.kept})"
             value = masked_end(stored.end)
         elif name == "api_key" and given_key(settings):

@@ -1,10 +1,10 @@
-"""``batchrun.toml``: the one beside a list and the user's own.
+"""``batchrun.toml``: the file beside a list, and the user's own file.
 
-A file beside a list may have come with the list. It says how the list is read, what is sent, and
-what the results look like; the plan shows all of that before anything is spent. Of the settings it
-may hold only the pace, and limits on spending, which it can tighten but never lift. So it chooses
-no key, profile, address, journal or log file, and no output in another folder. Nothing in either
-file runs a command.
+A file beside a list may have come with the list. It controls how the list is read, what is sent,
+and what the results look like; the plan shows all of that before any credits are spent. Of the
+settings it may contain only the pace and the limits on spending, and it can tighten those limits
+but never lift them. So it can't choose a key, profile, address, journal or log file, or an output
+in another folder. Neither file can run a command.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 
 LIST_MARK = "{list}"
-"""In ``output``: the list's name without its ending."""
+"""A placeholder in ``output``: the list's name without its extension."""
 
 
 def _as_json(value: Any) -> Any:
-    """A value of TOML as JSON has it; times as text.
+    """Convert a TOML value to JSON; times become text.
 
     Raises:
-        ValueError: JSON has no such number.
+        ValueError: JSON can't represent the number.
     """
     match value:
         case dict():
@@ -71,8 +71,8 @@ class ListDefaults(BaseModel):
         no_header: The list has no column names.
         visible_only: Leave out hidden rows.
         encoding: Encoding of a text file.
-        delimiter: What separates the fields of a text file.
-        quoting: ``literal`` where quotes in a text file are text.
+        delimiter: The field separator of a text file.
+        quoting: ``literal`` if quotes in a text file are ordinary characters.
         company_column: Column with the company IDs.
         contact_column: Column with the contact IDs.
         no_company: Send no company IDs.
@@ -80,13 +80,13 @@ class ListDefaults(BaseModel):
         lenient_ids: Also send IDs that are not valid UUIDs.
         parameters: Sent with every row.
         parameter_columns: Parameter name → column its value comes from.
-        output: Name of the results' file, or only its ending; ``{list}`` stands for the list's
+        output: Name of the results file, or only its extension; ``{list}`` stands for the list's
             name.
         columns: Result columns, in this order.
         rename: Column → title.
         flat_depth: The most keys in a column's name.
         csv_plain: Write CSV for programs.
-        write_every: How often a running batch writes what it has, such as ``5m``.
+        write_every: How often a running batch writes its results so far, such as ``5m``.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -114,7 +114,7 @@ class ListDefaults(BaseModel):
     write_every: str | None = None
 
     def overridden_by(self, other: ListDefaults) -> ListDefaults:
-        """The other's values, and these where the other has none; tables entry by entry."""
+        """Return these defaults with the other's values on top; tables are merged by entry."""
         values = {name: getattr(other, name) for name in other.model_fields_set}
         tables = {
             name: {**getattr(self, name), **values[name]}
@@ -124,19 +124,19 @@ class ListDefaults(BaseModel):
         return self.model_copy(update=values | tables)
 
     def output_of(self, source: Path) -> Path | None:
-        """Where the results of a list go; ``None`` for the usual place."""
+        """Return the results file of a list; ``None`` for the default path."""
         if self.output is None:
             return None
         wanted = self.output.replace(LIST_MARK, source.stem)
         if wanted.startswith(".") and wanted.count(".") == 1 and is_plain_name(wanted):
             wanted = f"{source.stem}.results{wanted}"
         path = Path(wanted)
-        # A plain name that begins with ~ is a file, not a home folder.
+        # A plain name that starts with ~ is a file, not a home folder.
         return source.parent / (path if is_plain_name(wanted) else path.expanduser())
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name stays in its folder on any system, and can be shown."""
+    """Return whether a name stays in its folder on any system, and is printable."""
     plain = name.isprintable() and name not in {"", ".", ".."} and ":" not in name  # C:x, x:stream
     return plain and PureWindowsPath(name).name == name
 
@@ -145,14 +145,14 @@ FILE_NAME = "batchrun.toml"
 MOST_BYTES = 1_000_000
 
 NEVER = frozenset({"api_key", KEY_VARIABLE.lower()})
-"""Settings that no file may hold."""
+"""Settings that may not be in any file."""
 
 LIMITS_ON_SPENDING = frozenset({"daily", "stop_after_failures"})
-"""Of these the strictest value counts, so that a list can't lift its reader's own limit."""
+"""For these the strictest value applies, so a file with a list can't lift the user's own limit."""
 
 BESIDE_A_LIST = LIMITS_ON_SPENDING | {"max_in_flight", "rate", "wait"}
-"""Settings that a file beside a list may hold: the pace. Not ``profile``, which decides who pays;
-not ``patience_seconds``, which can give up on results that are paid for."""
+"""Settings that a file beside a list may contain: the pace. Not ``profile``, which decides who
+pays; not ``patience_seconds``, which can give up on results that are already paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class ConfigurationFile:
     """One ``batchrun.toml``.
 
     Attributes:
-        path: Where it is.
+        path: The path of the file.
         defaults: Its defaults for lists.
         settings: Its settings, by name.
         beside_list: Whether it may have come with a list.
@@ -173,23 +173,23 @@ class ConfigurationFile:
 
     @property
     def names(self) -> list[str]:
-        """The keys it holds."""
+        """The keys in the file."""
         return sorted({*self.defaults.model_fields_set, *self.settings})
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What all files together say; the first one wins.
+    """All files together; the first one wins.
 
     Attributes:
-        files: The one beside the list and the user's own, those that exist.
+        files: The file beside the list and the user's own, if they exist.
     """
 
     files: tuple[ConfigurationFile, ...] = ()
 
     @property
     def defaults(self) -> ListDefaults:
-        """The defaults in force for the list."""
+        """The defaults that apply to the list."""
         found = ListDefaults()
         for file in reversed(self.files):
             found = found.overridden_by(file.defaults)
@@ -197,7 +197,7 @@ class Configuration:
 
     @property
     def settings(self) -> dict[str, object]:
-        """The settings in force, by name."""
+        """The settings that apply, by name."""
         return {
             name: file.settings[name]
             for file in reversed(self.files)
@@ -206,7 +206,7 @@ class Configuration:
         }
 
     def holder(self, name: str) -> Path | None:
-        """The file whose value is in force; ``None`` for the default."""
+        """Return the file whose value applies; ``None`` for the default."""
         holders = [file for file in self.files if name in file.names]
         if name in LIMITS_ON_SPENDING and holders and holders[0].beside_list:
             own = holders[1].settings if len(holders) > 1 else {}
@@ -217,17 +217,17 @@ class Configuration:
 
 
 def _amount(limit: object) -> float:
-    """How much a limit lets through; without a limit (0 or ``None``) there is no bound."""
+    """Return the amount that a limit allows; no limit (0 or ``None``) allows any amount."""
     return limit if isinstance(limit, int) and limit else math.inf
 
 
 def user_file() -> Path:
-    """Where a user's own file is."""
+    """Return the path of the user's own file."""
     return configuration_folder() / FILE_NAME
 
 
 def configuration_folder() -> Path:
-    """Where a user's configuration is."""
+    """Return the user's configuration folder."""
     return user_config_path("batchrun", appauthor=False)
 
 
@@ -235,10 +235,10 @@ def find_configuration(source: Path | None = None) -> Configuration:
     """Find and read the file beside a list and the user's own.
 
     Args:
-        source: The list; ``None`` for none.
+        source: The list; ``None`` if there is none.
 
     Raises:
-        UsageError: One of them can't be read, or has an entry that can't be used.
+        UsageError: A file can't be read, or has an entry that can't be used.
     """
     own = user_file()
     beside = None if source is None else source.absolute().parent / FILE_NAME
@@ -260,11 +260,11 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
     """Read one file.
 
     Args:
-        path: Where it is.
+        path: The path of the file.
         beside_list: Whether it may have come with a list.
 
     Raises:
-        UsageError: It can't be read, or has an entry that can't be used.
+        UsageError: The file can't be read, or has an entry that can't be used.
     """
     found = _toml(path)
     listed = {name: value for name, value in found.items() if name not in Settings.model_fields}
@@ -275,7 +275,7 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
         defaults = ListDefaults(**listed)
     except ValidationError as error:
         raise _unusable(path, error) from None
-    except RecursionError:  # [parameters.a.a.a…] nests without any in the parser
+    except RecursionError:  # [parameters.a.a.a…]: nested without recursion in the parser
         raise _too_deep(path) from None
     if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
         raise UsageError(
@@ -286,21 +286,21 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
 
 
 def save_options(source: Path, options: Mapping[str, Any]) -> Path:
-    """Write options into the ``batchrun.toml`` beside a list; other entries there stay.
+    """Write options to the ``batchrun.toml`` beside a list; other entries there are kept.
 
     Args:
         source: The list.
-        options: Entries by name, as `ListDefaults` and `Settings` have them.
+        options: Entries by name, as in `ListDefaults` and `Settings`.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        UsageError: The file that is there can't be read, or TOML has no form for a value.
-        OutputError: It can't be written.
+        UsageError: The existing file can't be read, or a value has no TOML form.
+        OutputError: The file can't be written.
     """
     path = source.absolute().parent / FILE_NAME
-    if path.is_symlink():  # it may lead to any file of the user
+    if path.is_symlink():  # it could point to any file of the user
         raise OutputError(f"{path} is a link.", "Remove it, or save the options by hand.")
     found = _toml(path) if path.exists() else {}
     for name, value in options.items():
@@ -332,7 +332,7 @@ def _key(name: str) -> str:
 
 
 def _value(value: object) -> str:
-    """A value in TOML; a JSON text is a TOML text but for DEL, which TOML wants escaped."""
+    """Format a value as TOML. JSON strings are valid TOML, except that TOML escapes DEL."""
     match value:
         case None:
             raise UsageError("batchrun.toml can't hold null.", "Leave --save-options out.")
@@ -379,7 +379,7 @@ def _too_deep(path: Path) -> UsageError:
 
 
 def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
-    """Refuse what a file may not say."""
+    """Refuse a key that this file may not contain."""
     if name.lower() in NEVER:
         raise UsageError(
             f"{path}: {name} does not belong in a configuration file.",
@@ -397,16 +397,16 @@ def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
 
 
 def known_names(*, beside_list: bool = False) -> list[str]:
-    """The keys a file may hold."""
+    """Return the keys that a file may contain."""
     settings = BESIDE_A_LIST if beside_list else Settings.model_fields.keys() - NEVER
     return [*ListDefaults.model_fields, *sorted(settings)]
 
 
 def _setting(path: Path, name: str, value: object) -> object:
-    """A setting's value, held to its type: TOML has real ones."""
+    """Validate a setting's value strictly: unlike the environment, TOML has types."""
     field_ = Settings.model_fields[name]
     kind: Any = field_.annotation
-    for bound in field_.metadata:  # not the field itself: it has more to say than a type may
+    for bound in field_.metadata:  # not the whole field: TypeAdapter can't take its other options
         kind = Annotated[kind, bound]
     try:
         strict = Path not in get_args(field_.annotation)  # TOML has no type for a path

@@ -1,6 +1,6 @@
-"""The system's keyring: save, fetch and erase a key there.
+"""Save, fetch and delete keys in the system's keyring.
 
-An entry is found by the address its key belongs to, so a key can't be fetched for another one.
+An entry's name includes the address of its key, so a key can't be fetched for another address.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ RECOMMENDED_PRIORITY = 1
 Answer = TypeVar("Answer")
 
 PATIENCE_SECONDS = 60.0
-"""How long a keyring may take: its user may have to unlock it. One that is locked and can't ask
-(over ssh, from cron) never answers: https://github.com/mitya57/secretstorage/issues/33"""
+"""The longest wait for a keyring, in seconds: the user may have to unlock it. A locked keyring that
+can't ask (over ssh, from cron) never answers: https://github.com/mitya57/secretstorage/issues/33"""
 
 _BY_HAND = (
     "Unlock it, or log in again with: batchrun login. PGAI_API_KEY works without the keyring."
@@ -39,20 +39,20 @@ class NoKeyring:
     """No keyring can be used.
 
     Attributes:
-        reason: Why, in plain words.
+        reason: The reason, in plain words.
     """
 
     reason: str
 
 
 def open_keyring() -> KeyringBackend | NoKeyring:
-    """The system's keyring, if there is one."""
+    """Open the system's keyring, if there is one."""
     try:
         import keyring
         from keyring.backends import chainer, fail, null
 
         backend = _with_timeout(keyring.get_keyring)
-    # Anything a backend raises while it looks for its service; a wrong PYTHON_KEYRING_BACKEND.
+    # Backends raise anything while they look for their service, or PYTHON_KEYRING_BACKEND is wrong.
     except Exception as error:
         return NoKeyring(f"the keyring can't be opened ({type(error).__name__})")
     empty = isinstance(backend, chainer.ChainerBackend) and not backend.backends
@@ -67,7 +67,7 @@ def save(profile: Profile, key: str) -> str | NoKeyring:
     """Save a key.
 
     Returns:
-        The keyring's name; or why the key can't be saved there.
+        The keyring's name, or the reason why the key can't be saved there.
     """
     backend, service = open_keyring(), _service(profile.base_url)
     if isinstance(backend, NoKeyring):
@@ -81,10 +81,10 @@ def save(profile: Profile, key: str) -> str | NoKeyring:
 
 
 def fetch(profile: Profile) -> str:
-    """The key of a profile.
+    """Fetch the key of a profile.
 
     Raises:
-        UsageError: The keyring can't be read, or no longer has it.
+        UsageError: The keyring can't be read, or no longer has the key.
     """
     backend = open_keyring()
     where = f"The key of profile {profile.name} is in the system's keyring"
@@ -103,10 +103,11 @@ def fetch(profile: Profile) -> str:
 
 
 def erase(profile: Profile) -> NoKeyring | None:
-    """Erase a key; one that is gone already is no error.
+    """Delete a profile's key from the keyring. A missing key is not an error.
 
     Returns:
-        Why there is no keyring to erase it from; it may still be in one that comes back.
+        ``None``, or why no keyring is available. The key may still exist in a keyring that becomes
+        available later.
 
     Raises:
         UsageError: The keyring refuses.
@@ -126,7 +127,7 @@ def erase(profile: Profile) -> NoKeyring | None:
 
 
 def removal_hint(profile: Profile) -> str:
-    """How a user removes a profile's key."""
+    """Return how the user can remove a profile's key."""
     return (
         f'Remove the entry "{_service(profile.base_url)}" of user {profile.name} '
         "in the system's keyring by hand."
@@ -137,7 +138,7 @@ def _with_timeout(call: Callable[[], Answer]) -> Answer:
     """Call the keyring, but wait no longer than PATIENCE_SECONDS.
 
     Raises:
-        TimeoutError: It takes longer.
+        TimeoutError: The call takes longer.
     """
     answers: SimpleQueue[tuple[Answer, None] | tuple[None, Exception]] = SimpleQueue()
 
@@ -154,15 +155,15 @@ def _with_timeout(call: Callable[[], Answer]) -> Answer:
         raise TimeoutError(f"no answer within {PATIENCE_SECONDS:.0f} s; is it locked?") from None
     if error is not None:
         raise error
-    return answer  # type: ignore[return-value]  # where there is no error, it is the answer
+    return answer  # type: ignore[return-value]  # without an error, it is the answer
 
 
 def _service(base_url: str) -> str:
-    """Under which name an entry stands: keyrings show it to their user."""
+    """Return the service name of a keyring entry; keyrings show it to the user."""
     return f"batchrun {base_url}"
 
 
 def _reason(error: Exception, key: str = "") -> str:
-    """A backend's own message, without the key if it quotes it."""
+    """Return a backend's error message, without the key if the message quotes it."""
     words = str(error).strip() or type(error).__name__
     return words.replace(key, "***") if key else words

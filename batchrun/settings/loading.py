@@ -36,19 +36,19 @@ def load_settings(configuration: Configuration | None = None, **overrides: objec
     5. ``.env`` in the current folder, for the key alone.
     6. The default.
 
-    A key and a profile answer one question, so the first source that names either decides.
+    Keys and profiles are alternatives: the first source that names either decides.
 
     Args:
-        configuration: What the ``batchrun.toml`` files say; ``None`` reads the user's own.
-        overrides: Settings by name; one that is ``None`` counts as not given.
+        configuration: The ``batchrun.toml`` files; ``None`` reads the user's own.
+        overrides: Settings by name; ``None`` counts as not given.
 
     Raises:
-        UsageError: A setting can't have its value; the message names it.
+        UsageError: A setting has an invalid value; the message names the setting.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     for name, value in given.items():
         if name != "api_key" and isinstance(value, str) and not value.strip():
-            what = f"The setting {name} is empty."  # such as --profile "$NAME" without a NAME
+            what = f"The setting {name} is empty."  # such as --profile "$NAME" with NAME unset
             raise UsageError(what, "Give it a value, or leave it out.")
     files = find_configuration() if configuration is None else configuration
     try:
@@ -61,7 +61,7 @@ def load_settings(configuration: Configuration | None = None, **overrides: objec
 
 
 def _values_of_files(settings: Settings, files: Configuration) -> dict[str, object]:
-    """What the files say about settings that no higher source has set."""
+    """Return the files' settings that no higher source has set."""
     decided = set(settings.model_fields_set)
     if "api_key" in decided:
         decided.add("profile")
@@ -71,7 +71,7 @@ def _values_of_files(settings: Settings, files: Configuration) -> dict[str, obje
 
 
 DOTENV_BYTES = 65_536
-"""A larger ``.env`` is not one, and is not read."""
+"""The largest ``.env`` that is read, in bytes."""
 
 _ASSIGNMENT = re.compile(
     rf"\s*(?:export\s+)?(?P<name>(?:{PREFIX}|PGAI_)\w{{1,64}})\s*=(?P<value>.*)", re.IGNORECASE
@@ -79,10 +79,10 @@ _ASSIGNMENT = re.compile(
 
 
 def _with_dotenv(settings: Settings) -> Settings:
-    """The settings with the key of a ``.env`` in the current folder, if no other source has one.
+    """Return the settings with the key of ``.env`` in the current folder, if there is no other key.
 
-    The file may have come with a list. So it can hold a key and nothing else, nothing in it is
-    expanded, its key never replaces another one, and what is done with it is said in a notice.
+    The file may have come with a list. So only its key is used, nothing is expanded, its key never
+    replaces another one, and a notice tells the user.
     """
     path = Path(".env").absolute()
     found = _read_dotenv(path)
@@ -112,7 +112,7 @@ def _with_dotenv(settings: Settings) -> Settings:
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
-    """The variables of ours in a file; none if it can't be read."""
+    """Return our variables in a file; none if it can't be read."""
     try:
         if not path.is_file() or path.stat().st_size > DOTENV_BYTES:
             return {}
@@ -127,7 +127,7 @@ def _read_dotenv(path: Path) -> dict[str, str]:
 
 
 def _decoded(content: bytes) -> str:
-    """Text in any encoding that an editor or PowerShell writes; no byte is an error."""
+    """Decode text in any encoding that editors and PowerShell write; never fails."""
     encoding = "utf-8-sig"
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
@@ -144,7 +144,7 @@ def _unquoted(value: str) -> str:
 
 
 def _unusable(error: ValidationError, given: Mapping[str, object]) -> UsageError:
-    """What is wrong with the first setting that can't be used; never its value."""
+    """Return the error for the first invalid setting; it never quotes the value."""
     problem = error.errors()[0]
     name = str(problem["loc"][0])
     if name not in Settings.model_fields:

@@ -1,6 +1,6 @@
-"""Where things are: a journal's path or database URL, and the service's address.
+"""Locations: a journal's path or database URL, and the service's address.
 
-SQLAlchemy is loaded when a URL is read, and never for a path.
+SQLAlchemy is imported only to read a URL, never for a path.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 
-# Two letters at least: C://lists/journal.db is a path.
+# At least two letters: C://lists/journal.db is a path.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
 _PATH = re.compile(r"[./\\~]|[a-z]:[/\\]", re.IGNORECASE)
 _SETTING_OF_SERVER = re.compile(
@@ -43,10 +43,10 @@ _SYNCHRONISED = {
 
 
 def is_server(location: str) -> bool:
-    """Whether a journal is a database of a server, or is written like one; else it is a file.
+    """Return whether a journal is on a database server, or looks like it; else it is a file.
 
-    Anything that may hold a password is not a file: a URL of any kind, a list of settings such as
-    ``host=db password=x``, and ``user:password@host``. `server_url` refuses what it can't read.
+    Anything that may contain a password is not a file: a URL of any kind, connection settings such
+    as ``host=db password=x``, and ``user:password@host``. `server_url` refuses what it can't read.
     """
     text = location.strip().strip("\"'")
     if _PATH.match(text):
@@ -57,7 +57,7 @@ def is_server(location: str) -> bool:
 
 
 def shown(location: str) -> str:
-    """A journal's name as it may be shown: without a password."""
+    """Return a journal's location in a form that is safe to show: without a password."""
     if not is_server(location):
         return location
     text = location.strip().strip("\"'")
@@ -66,9 +66,9 @@ def shown(location: str) -> str:
 
 
 def synchronised_by(path: PurePath) -> str | None:
-    """Which service copies a path's folder to other machines, judged by its name. Pure.
+    """Return the sync service that copies a path's folder, judged by the folder's name. Pure.
 
-    It may put back an older copy, or hold the file while SQLite wants it.
+    The service may restore an older copy, or lock the file while SQLite needs it.
     """
     for part in path.parent.parts:
         for name, service in _SYNCHRONISED.items():
@@ -78,10 +78,10 @@ def synchronised_by(path: PurePath) -> str | None:
 
 
 def server_url(location: str) -> URL:
-    """The URL as SQLAlchemy connects by it.
+    """Return the URL in SQLAlchemy's form.
 
     Raises:
-        JournalError: It is of another kind of database, or can't be read.
+        JournalError: The URL is for another kind of database, or can't be read.
     """
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
@@ -100,7 +100,7 @@ def server_url(location: str) -> URL:
         url = make_url(location)
     except (ArgumentError, ValueError):
         raise JournalError("The journal's URL can't be read.", _EXAMPLE) from None
-    if url.host and "@" in url.host:  # what stands before it would be shown as a host's name
+    if url.host and "@" in url.host:  # part of the password would be shown as the host name
         raise JournalError(
             "The journal's URL can't be read: its password holds an @.",
             "Write it as %40; or leave the password to PGPASSWORD or ~/.pgpass.",
@@ -114,7 +114,7 @@ def server_url(location: str) -> URL:
 
 DEFAULT_BASE_URL = "https://api.pipelinegeneration.ai/v1"
 SANDBOX_JOURNALS = ("sandbox.db", "imitated.db")
-"""What the journals of batches of the sandbox are called, beside the user's own journal."""
+"""File names of the sandbox's journals, beside the user's own journal."""
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -124,13 +124,13 @@ _BASE_URL_HINT = "Set BATCHRUN_BASE_URL to an address such as https://api.exampl
 
 PRACTICE_PATH = "/practice/v1"
 """Path of the sandbox behind ``--sandbox`` and the page's practice mode. It listens on any free
-port, and is the same service each time: its batches go on, and its results are reused."""
+port, but counts as the same service: its batches continue and its results are reused."""
 
 
 def service_of(base_url: str) -> str:
-    """The one spelling of all base URLs that name the same service.
+    """Return one spelling for all base URLs of the same service.
 
-    As `_normalized`; the practice sandbox has no port, because it is another one each time.
+    This is `_normalized`, but without the practice sandbox's port, which changes with each start.
     """
     normalized = _normalized(base_url)
     if is_practice(normalized):
@@ -139,7 +139,7 @@ def service_of(base_url: str) -> str:
 
 
 def is_practice(base_url: str) -> bool:
-    """Whether the address is the practice sandbox's, of this process or of an earlier one."""
+    """Return whether the address is the practice sandbox, of this or an earlier process."""
     try:
         parts = urlsplit(base_url)
     except ValueError:
@@ -148,9 +148,9 @@ def is_practice(base_url: str) -> bool:
 
 
 def _normalized(base_url: str) -> str:
-    """A base URL without a slash at its end or a default port; scheme and host in lower case.
+    """Return a base URL without trailing slash and default port, scheme and host in lower case.
 
-    An address that can't be read stays as it is.
+    An address that can't be read is returned unchanged.
     """
     try:
         parts = urlsplit(base_url.strip())
@@ -165,10 +165,10 @@ def _normalized(base_url: str) -> str:
 
 
 def checked_base_url(base_url: str) -> str:
-    """Return the base URL in the one spelling of its service.
+    """Return the normalized base URL of a service.
 
     Raises:
-        UsageError: It is no address of a service, or the key would travel unencrypted.
+        UsageError: It is not the address of a service, or the key would be sent unencrypted.
     """
     try:
         parts = urlsplit(base_url.strip())
@@ -176,7 +176,7 @@ def checked_base_url(base_url: str) -> str:
         host.encode("idna")
     except ValueError:
         raise UsageError("The base URL is not an address.", _BASE_URL_HINT) from None
-    # Never the URL itself before this point: it may hold a password or a key.
+    # The messages before this point never quote the URL: it may contain a password or a key.
     if parts.username is not None or parts.query or parts.fragment:
         raise UsageError("The base URL holds a user name, a password or a query.", _BASE_URL_HINT)
     unusable = not base_url.isprintable() or len(base_url.split()) != 1
@@ -191,10 +191,10 @@ def checked_base_url(base_url: str) -> str:
 
 
 def is_loopback(base_url: str) -> bool:
-    """Whether the address is this machine."""
+    """Return whether the address is this machine."""
     return urlsplit(base_url).hostname in LOOPBACK_HOSTS
 
 
 def is_encrypted(base_url: str) -> bool:
-    """Whether what is sent to the address is encrypted."""
+    """Return whether requests to the address are encrypted."""
     return urlsplit(base_url).scheme == "https"

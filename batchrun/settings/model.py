@@ -1,4 +1,4 @@
-"""Settings: what is the same for every batch of a user, and where each value comes from."""
+"""The settings that apply to every batch of a user, and the source of each value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IDENTITY = ("api_key", "profile")
 
 
 class Origin(StrEnum):
-    """Where a value comes from. The first source that has a value wins."""
+    """The source of a value. The first source that has a value wins."""
 
     OPTION = "option"
     ENVIRONMENT = "environment"
@@ -37,7 +37,7 @@ class Origin(StrEnum):
 
 
 def read_rate(rate: object) -> object:
-    """Read a rate in any of its spellings: ``120``, ``120/min``, ``unlimited``.
+    """Read a rate: ``120``, ``120/min`` or ``unlimited``.
 
     Raises:
         ValueError: It is not a rate.
@@ -57,7 +57,7 @@ Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
-    """Everything that is the same for every batch of a user.
+    """The settings that apply to every batch of a user.
 
     A value that is not passed comes from the environment variable in parentheses. `load_settings`
     also reads ``batchrun.toml`` and ``.env``.
@@ -77,17 +77,17 @@ class Settings(BaseModel):
             (``BATCHRUN_MAX_IN_FLIGHT``).
         patience_seconds: How long to poll one execution before its rows are "timed out"
             (``BATCHRUN_PATIENCE_SECONDS``).
-        drain_seconds: How long an interrupted batch still collects what is in flight, in seconds
-            (``BATCHRUN_DRAIN_SECONDS``).
+        drain_seconds: How long an interrupted batch still collects results of running executions,
+            in seconds (``BATCHRUN_DRAIN_SECONDS``).
         longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
             code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).
         largest_file_mb: The largest list that is opened, in MB (``BATCHRUN_LARGEST_FILE_MB``).
-        largest_unpacked_mb: The same for a workbook's parts, unpacked
+        largest_unpacked_mb: The largest total size of a workbook's parts, unpacked, in MB
             (``BATCHRUN_LARGEST_UNPACKED_MB``).
         most_cells: Cells of a sheet, blank ones between filled ones included
             (``BATCHRUN_MOST_CELLS``).
         most_sheets: Sheets of a workbook (``BATCHRUN_MOST_SHEETS``).
-        wait: Whether a batch waits for the quota however long it takes, across midnight UTC too
+        wait: Whether a batch waits for the quota however long it takes, even past midnight UTC
             (``BATCHRUN_WAIT``).
         stop_after_failures: Failures in a row, or among the first four times as many jobs, after
             which nothing more is triggered; 0 for no such limit (``BATCHRUN_STOP_AFTER_FAILURES``).
@@ -98,7 +98,7 @@ class Settings(BaseModel):
             (``BATCHRUN_TIMEOUT_SECONDS``).
         log_file: Where the command line logs each event, one JSON object a line; ``None`` for
             nowhere (``BATCHRUN_LOG_FILE``). Programs listen to the logger ``batchrun``.
-        speed: How many seconds pass in one; more than 1 only against a sandbox on this machine
+        speed: Simulated seconds per real second; more than 1 only with a sandbox on this machine
             that was started with the same ``--speed`` (``BATCHRUN_SPEED``).
     """
 
@@ -145,12 +145,12 @@ class Settings(BaseModel):
 
     @property
     def typed_key(self) -> str:
-        """The key typed in place of a refused one; ``""`` for none."""
+        """The key that was typed to replace a refused one; ``""`` for none."""
         return "" if self._typed_key is None else self._typed_key.get_secret_value()
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a user has to know about where the settings come from."""
+        """Messages for the user about the sources of the settings."""
         return self._notices
 
     @property
@@ -159,13 +159,13 @@ class Settings(BaseModel):
         return self._stated_service
 
     def origin_of(self, name: str) -> tuple[Origin, str]:
-        """Where a value comes from, and the variable or file that has it; ``""`` for neither."""
+        """Return the source of a value, and its variable, option or file; ``""`` for defaults."""
         if name not in self.model_fields_set:
             return Origin.DEFAULT, ""
         return self._origins.get(name, (Origin.OPTION, f"--{name.replace('_', '-')}"))
 
     def with_typed_key(self, key: str) -> Self:
-        """These settings with a key that goes to the address of the refused one."""
+        """Return these settings with a key that replaces a refused one, for the same address."""
         typed = self.model_copy()
         typed._typed_key = SecretStr(key)
         hide_secret(key)
@@ -174,23 +174,23 @@ class Settings(BaseModel):
     def with_values(
         self, values: Mapping[str, object], origins: Mapping[str, tuple[Origin, str]]
     ) -> Self:
-        """These settings with checked values of a lower source, and where those come from."""
+        """Return these settings with checked values of a lower source, and their origins."""
         merged = self.model_copy(update=dict(values))
         merged._origins = {**self._origins, **origins}
         return merged
 
     def with_notices(self, *notices: str) -> Self:
-        """These settings with more notices."""
+        """Return these settings with more notices."""
         noted = self.model_copy()
         noted._notices = (*self._notices, *notices)
         return noted
 
 
 def _from_environment(identity: set[str]) -> dict[str, str]:
-    """The settings of the environment; those that are empty count as not set.
+    """Return the settings in the environment; empty ones count as not set.
 
-    A key and a profile answer one question, so the first source that names either decides.
-    Where one source names both, the profile counts: it has its own key and address.
+    Keys and profiles are alternatives: the first source that names either decides. If one source
+    names both, the profile wins: it has its own key and address.
     """
     variables = {name.upper(): value for name, value in os.environ.items() if value.strip()}
     variables |= {name: value for name, value in os.environ.items() if value.strip()}
@@ -214,20 +214,20 @@ def _without_blanks(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def variable_of(name: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return KEY_VARIABLE if name == "api_key" else f"{PREFIX}{name.upper()}"
 
 
 def default_journal() -> Path:
-    """Where a user's journal is kept unless a setting names another place."""
+    """Return the default path of a user's journal."""
     return user_data_path("batchrun", appauthor=False) / "journal.db"
 
 
 KEY_END = 4
-"""How many characters of a key are shown at most."""
+"""The most characters of a key that are shown."""
 
 _LONG_ENOUGH = 12
-"""A shorter key is not shown at all: its end would be too much of it."""
+"""Nothing is shown of a shorter key: its last characters would reveal too much."""
 
 _NUMBERS: dict[object, str] = {
     **dict.fromkeys((int, int | None), "a whole number"),
@@ -244,9 +244,9 @@ _PROBLEMS: dict[str, str] = {
 
 
 def problem_of(error: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors says, in plain words.
+    """Return a pydantic error in plain words.
 
-    Never the value: it might be a key in the wrong place.
+    The value is never quoted: it might be a key in the wrong place.
     """
     bounds = error.get("ctx", {})
     match error["type"]:
@@ -268,11 +268,11 @@ _EXAMPLES = {
 
 
 def wanted_value(name: str, model: type[BaseModel] | None = None) -> str:
-    """What an entry takes, in plain words.
+    """Describe the values that an entry accepts, in plain words.
 
     Args:
-        name: Its name.
-        model: Whose field it is; ``None`` for `Settings`.
+        name: The name of the entry.
+        model: The model that has the field; ``None`` for `Settings`.
     """
     field = (model or Settings).model_fields[name]
     if name in _EXAMPLES:
@@ -291,11 +291,11 @@ _WITHOUT_QUOTES = re.compile(r"""\s*([\w.-]+)\s*=\s*[^\s"'\[{].*""")
 
 
 def toml_hint(text: str, problem: str) -> str:
-    """What to do about TOML that can't be read.
+    """Return a hint for TOML that can't be read.
 
     Args:
         text: The TOML.
-        problem: What its parser says, with a place such as ``(at line 3, column 12)``.
+        problem: The parser's message, with a position such as ``(at line 3, column 12)``.
     """
     at = re.search(r"at line (\d+)", problem)
     lines = text.splitlines()
@@ -303,19 +303,19 @@ def toml_hint(text: str, problem: str) -> str:
     found = _WITHOUT_QUOTES.fullmatch(line)
     if found is None:
         return "See docs/reference.md."
-    return f'Text needs quotes: {found[1]} = "…"'  # not the text: it might be a key
+    return f'Text needs quotes: {found[1]} = "…"'  # don't quote the text: it might be a key
 
 
 def masked_key(key: str) -> str:
-    """A key as it may be shown: its last four characters, of a short one nothing."""
+    """Return a key masked for display: its last four characters, or nothing of a short key."""
     return masked_end(key_end(key))
 
 
 def masked_end(end: str) -> str:
-    """The end of a key as it may be shown; a word where the key is too short to show any of it."""
+    """Return the end of a key for display, or ``(hidden)`` if the key is too short."""
     return f"…{end}" if end else "(hidden)"
 
 
 def key_end(key: str) -> str:
-    """The last characters of a key, which may be shown; ``""`` for a short key."""
+    """Return the last characters of a key, which may be shown; ``""`` for a short key."""
     return key[-KEY_END:] if len(key) >= _LONG_ENOUGH else ""

@@ -20,19 +20,19 @@ _LOCK_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PrivateFile:
-    """A file that is read whole, and written whole or not at all.
+    """A file that is read as a whole and replaced atomically.
 
     Attributes:
-        path: Where it is.
+        path: The path of the file.
     """
 
     path: Path
 
     def read(self) -> str:
-        """Its text; ``""`` where there is none.
+        """Return the text; ``""`` if the file does not exist.
 
         Raises:
-            OSError: It can't be read.
+            OSError: The file can't be read.
             ValueError: It is not UTF-8.
         """
         try:
@@ -41,10 +41,10 @@ class PrivateFile:
             return ""
 
     def change(self, changed: Callable[[str], str]) -> None:
-        """Replace the text by what ``changed`` makes of it, while no other process does.
+        """Replace the text with the return value of ``changed``, under a lock.
 
         Raises:
-            UsageError: It can't be written.
+            UsageError: The file can't be written.
         """
         try:
             make_private_folder(self.path.parent)
@@ -70,10 +70,10 @@ class PrivateFile:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only its owner can open, and each missing one above it.
+    """Create a folder that only its owner can open, and its missing parents.
 
     Raises:
-        OSError: It can't be made.
+        OSError: The folder can't be created.
     """
     for each in (*reversed(folder.parents), folder):
         if not each.exists():

@@ -1,7 +1,7 @@
-"""The profiles: names, the address each one's key belongs to, and where that key is kept.
+"""Profiles: their names, the address that each profile's key belongs to, and where the key is kept.
 
-One JSON file in the user's configuration folder, readable by its owner alone. It holds a key only
-where there is no keyring.
+They are in a JSON file in the user's configuration folder that only its owner can read. The file
+contains a key only if the key is not in the keyring.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PROFILE = "default"
 SANDBOX_PROFILE = "sandbox"
-"""For keys of a sandbox on this machine."""
+"""The profile for keys of a sandbox on this machine."""
 
 FILE_NAME = "profiles.json"
 
@@ -42,11 +42,11 @@ class Profile:
     """A key and the address it belongs to.
 
     Attributes:
-        name: What the user calls it.
+        name: The profile's name.
         base_url: The only address the key is sent to.
-        kept: Where the key is.
-        end: The key's last characters, to be shown; ``""`` for a short key.
-        key: The key, where it is kept in the file.
+        kept: Where the key is kept.
+        end: The key's last characters, for display; ``""`` for a short key.
+        key: The key, if it is kept in the file.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Profiles:
     """The file of profiles.
 
     Args:
-        path: Where it is.
+        path: The path of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,7 +68,7 @@ class Profiles:
         self._file = PrivateFile(path)
 
     def all(self) -> dict[str, Profile]:
-        """The profiles by name, sorted.
+        """Return the profiles by name, sorted.
 
         Raises:
             UsageError: The file can't be read.
@@ -79,14 +79,14 @@ class Profiles:
             raise self._unreadable() from None
 
     def get(self, name: str) -> Profile | None:
-        """The profile of this name, if there is one."""
+        """Return the profile with this name, if there is one."""
         return self.all().get(name)
 
     def named(self, name: str) -> Profile:
-        """The profile of this name.
+        """Return the profile with this name.
 
         Raises:
-            UsageError: There is none; close matches are offered.
+            UsageError: There is none; the hint suggests similar names.
         """
         known = self.all()
         if name not in known:
@@ -99,7 +99,7 @@ class Profiles:
         return known[name]
 
     def keep(self, profile: Profile) -> None:
-        """Keep a profile in place of an earlier one of its name.
+        """Save a profile; it replaces an earlier one with the same name.
 
         Raises:
             UsageError: The file can't be read or written.
@@ -136,15 +136,15 @@ class Profiles:
 
 
 def stored_profiles() -> Profiles:
-    """The user's profiles."""
+    """Return the user's profiles."""
     return Profiles(configuration_folder() / FILE_NAME)
 
 
 def checked_name(name: str) -> str:
-    """A profile's name.
+    """Return a profile's name if it is valid.
 
     Raises:
-        UsageError: It can't be one.
+        UsageError: The name is not valid.
     """
     if _NAME.fullmatch(name) is None:
         raise UsageError(

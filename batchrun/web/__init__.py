@@ -1,4 +1,4 @@
 """The local page: `batchrun web`, for people who don't use a terminal.
 
-It uses only the public functions of batchrun. One user, one machine: it listens on 127.0.0.1 alone.
+It uses only batchrun's public functions. One user, one machine: it listens only on 127.0.0.1.
 """

@@ -1,4 +1,4 @@
-"""The page's addresses. Each POST ends in a redirect, so that reload and back repeat nothing."""
+"""The page's routes. Each POST ends in a redirect, so that reload and back repeat nothing."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ _EDITIONS = {
 
 
 def create_app(workspace: Workspace, session: Session) -> ASGIApp:
-    """The page over HTTP.
+    """Create the page's web application.
 
     Args:
         workspace: The user's lists and batches.
-        session: The secrets of this start.
+        session: The secrets of this run of the server.
     """
     pages = _Pages(workspace, session)
     routes = [
@@ -150,7 +150,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
 
 
 class _Pages:
-    """What answers each address."""
+    """The handlers of the routes."""
 
     def __init__(self, workspace: Workspace, session: Session) -> None:
         self._workspace = workspace
@@ -185,7 +185,7 @@ class _Pages:
             "ENCODINGS": ENCODINGS,
         }
 
-    # how things are shown
+    # rendering
 
     def _show(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         return HTMLResponse(self._render(template, **values), status)
@@ -194,11 +194,11 @@ class _Pages:
         return self._templates.get_template(template).render(values)
 
     def refusal(self, status: int, reason: str) -> Response:
-        """The page for a request that is not answered."""
+        """Return the page for a refused request."""
         return self._show("refused.html", status, reason=reason)
 
     def explain(self, request: Request, error: Exception) -> Response:
-        """The page for an error that batchrun explains."""
+        """Return the page for an error that batchrun explains."""
         assert isinstance(error, BatchrunError)
         status = 404 if isinstance(error, JournalError) else 400
         if request.url.path.endswith("/live"):
@@ -206,11 +206,11 @@ class _Pages:
         return self._show("problem.html", status, error=error)
 
     def not_found(self, request: Request, error: Exception) -> Response:
-        """The page for an address that does not exist."""
+        """Return the page for an address that does not exist."""
         assert isinstance(error, HTTPException)
         del request
         if error.status_code == 405:
-            return RedirectResponse("/", 303)  # somebody reloads what only a form may send
+            return RedirectResponse("/", 303)  # a reload of an address that only forms post to
         if error.status_code == 403:
             problem: BatchrunError = UsageError(
                 "This form was not shown by the batchrun that runs now. Nothing was done.",
@@ -221,7 +221,7 @@ class _Pages:
         return self._show("problem.html", error.status_code, error=problem)
 
     def unexpected(self, request: Request, error: Exception) -> Response:
-        """The page for a defect."""
+        """Return the page for an unexpected error, which is a bug."""
         _LOG.error("%s failed", request.url.path, exc_info=error)
         defect = BatchrunError(
             "Something went wrong inside batchrun.",
@@ -230,10 +230,10 @@ class _Pages:
         return self._show("problem.html", 500, error=defect)
 
     async def _form(self, request: Request) -> dict[str, str]:
-        """A form that this page has shown.
+        """Read a form that this page has shown.
 
         Raises:
-            UsageError: It is another.
+            UsageError: The form does not come from this page.
         """
         form = await read_form(request)
         self._check_secret(request.url.path, form)
@@ -252,7 +252,7 @@ class _Pages:
     # first start
 
     def start(self, request: Request) -> Response:
-        """The first screen: a key, or the sandbox."""
+        """Return the first screen: enter a key, or use the sandbox."""
         del request
         if self._workspace.sandbox:
             return RedirectResponse("/", 303)
@@ -279,7 +279,7 @@ class _Pages:
         try:
             if not key:
                 raise UsageError("No key was given.", "Paste the key, then continue.")
-            if self._workspace.sandbox:  # began in another tab meanwhile
+            if self._workspace.sandbox:  # another tab started it in the meantime
                 await run_in_threadpool(self._workspace.leave_sandbox)
                 settings = self._workspace.settings
             address = await run_in_threadpool(address_for, DEFAULT_PROFILE, settings)
@@ -291,13 +291,13 @@ class _Pages:
         return RedirectResponse("/" if first else "/settings", 303)
 
     async def use_sandbox(self, request: Request) -> Response:
-        """Work with the sandbox from now on."""
+        """Switch to the sandbox."""
         await self._form(request)
         await run_in_threadpool(self._workspace.use_sandbox)
         return RedirectResponse("/", 303)
 
     async def leave_sandbox(self, request: Request) -> Response:
-        """Work with the real service from now on."""
+        """Switch to the real service."""
         await self._form(request)
         await run_in_threadpool(self._workspace.leave_sandbox)
         return RedirectResponse("/", 303)
@@ -305,7 +305,7 @@ class _Pages:
     # home
 
     def home(self, request: Request) -> Response:
-        """The lists and batches."""
+        """Return the lists and batches."""
         del request
         if not self._workspace.has_key and not self._workspace.lists.all():
             return RedirectResponse("/start", 303)
@@ -319,7 +319,7 @@ class _Pages:
         }
 
     def home_live(self, request: Request) -> Response:
-        """What has changed on the home screen."""
+        """Return what has changed on the home screen."""
         values = self._home()
         html = self._render("_batches.html", **values)
         version = str(hash(html))
@@ -329,7 +329,7 @@ class _Pages:
     # lists
 
     async def upload(self, request: Request) -> Response:
-        """Take a list."""
+        """Receive an uploaded list."""
         lists = self._workspace.lists
 
         def place(fields: dict[str, str], name: str) -> Path:
@@ -343,7 +343,7 @@ class _Pages:
         return await run_in_threadpool(self._added, upload.path)
 
     async def sample(self, request: Request) -> Response:
-        """An invented list to try the page with."""
+        """Add a list of made-up data to try the page with."""
         from batchrun.sandbox import write_demo_list
 
         await self._form(request)
@@ -357,7 +357,7 @@ class _Pages:
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
     def show_list(self, request: Request) -> Response:
-        """What was recognized in a list, and what a run would do."""
+        """Return a list's screen: what was recognized in it, and what a run would do."""
         saved = self._list(request)
         run = self._workspace.state(saved).run
         if run is not None and not run.ended and run.batch_id is not None:
@@ -366,7 +366,7 @@ class _Pages:
 
     def _list_values(self, saved: SavedList) -> dict[str, Any]:
         workspace = self._workspace
-        state = replace(workspace.state(saved))  # a copy: another thread goes on with it
+        state = replace(workspace.state(saved))  # another thread still changes the original
         run = state.run
         batch_id = run.batch_id if run is not None else None
         columns = [] if state.read is None else screens.column_choices(state.read)
@@ -400,14 +400,14 @@ class _Pages:
         return any(one.batch_id == batch_id for one in self._workspace.batches())
 
     def list_live(self, request: Request) -> Response:
-        """Whether a list is still being read."""
+        """Return whether a list is still being read."""
         state = self._workspace.state(self._list(request))
         starting = state.run is not None and not state.run.ended and state.run.batch_id is None
         phase = "busy" if state.busy else "starting" if starting else "ready"
         return JSONResponse({"version": str(state.version), "phase": phase})
 
     async def choose(self, request: Request) -> Response:
-        """Keep the choices for a list, and check it again."""
+        """Save the choices for a list, and check it again."""
         form = await self._form(request)
         saved = await run_in_threadpool(self._list, request)
         return await run_in_threadpool(self._chosen, saved, form)
@@ -418,7 +418,7 @@ class _Pages:
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
     async def run(self, request: Request) -> Response:
-        """Run a list as it was shown."""
+        """Run a list, if it is still as shown."""
         form = await self._form(request)
         saved = await run_in_threadpool(self._list, request)
         limit = PILOT_ROWS if form.get("what") == "pilot" else None
@@ -433,14 +433,14 @@ class _Pages:
         return await run_in_threadpool(self._begun, run, f"/lists/{saved.id}")
 
     def _begun(self, run: BatchRun, else_to: str) -> Response:
-        """The batch's screen, once it has begun; a run that fails first is shown where it began."""
+        """Wait for the batch to start; redirect to its screen, or to ``else_to`` if it has not."""
         run.control.begun.wait(BEGIN_SECONDS)
         if run.batch_id is None:
             return RedirectResponse(else_to, 303)
         return RedirectResponse(f"/batches/{quote(run.batch_id)}", 303)
 
     async def run_marked(self, request: Request) -> Response:
-        """Send the marked rows of a workbook of results again."""
+        """Send the marked rows of a results workbook again."""
         form = await self._form(request)
         saved = await run_in_threadpool(self._list, request)
         try:
@@ -451,14 +451,14 @@ class _Pages:
         return await run_in_threadpool(self._begun, run, f"/lists/{saved.id}")
 
     async def erase_list(self, request: Request) -> Response:
-        """Erase a list that was not run."""
+        """Delete a list that was never run."""
         await self._form(request)
         saved = await run_in_threadpool(self._list, request)
         await run_in_threadpool(self._workspace.erase_list, saved)
         return RedirectResponse("/", 303)
 
     def unsendable(self, request: Request) -> Response:
-        """The rows that can't be sent, as a CSV."""
+        """Return the rows that can't be sent, as a CSV."""
         saved = self._list(request)
         state = self._workspace.state(saved)
         if state.checked is None or state.read is None:
@@ -480,7 +480,7 @@ class _Pages:
         return screens.view_batch(self._workspace, request.path_params["batch_id"])
 
     def show_batch(self, request: Request) -> Response:
-        """A batch, whatever it does."""
+        """Return a batch's screen."""
         return self._show("batch.html", **self._batch_values(request))
 
     def _batch_values(self, request: Request) -> dict[str, Any]:
@@ -509,7 +509,7 @@ class _Pages:
         }
 
     def batch_live(self, request: Request) -> Response:
-        """What has changed on a batch's screen."""
+        """Return what has changed on a batch's screen."""
         since = request.query_params.get("since")
         view = self._batch(request)
         if since == view.version:
@@ -531,7 +531,7 @@ class _Pages:
         )
 
     def show_row(self, request: Request) -> Response:
-        """All that is known of a row."""
+        """Return everything known about a row."""
         view = self._batch(request)
         found = screens.row_at_line(
             self._workspace, view.summary.batch_id, request.path_params["line"]
@@ -555,7 +555,7 @@ class _Pages:
         )
 
     def attention(self, request: Request) -> Response:
-        """What somebody has to decide."""
+        """Return the decisions that a batch needs."""
         view = self._batch(request)
         counts = view.summary.counts
         workspace = self._workspace
@@ -576,13 +576,13 @@ class _Pages:
         )
 
     async def resume(self, request: Request) -> Response:
-        """Go on with a batch."""
+        """Resume a batch."""
         await self._form(request)
         batch_id = request.path_params["batch_id"]
         return await self._go_on(batch_id, lambda: self._workspace.resume(batch_id))
 
     async def retry(self, request: Request) -> Response:
-        """Send rows again that failed."""
+        """Send failed rows again."""
         form = await self._form(request)
         batch_id = request.path_params["batch_id"]
         outcomes = [outcome for outcome in Outcome if form.get(f"retry-{outcome.name}")]
@@ -591,7 +591,7 @@ class _Pages:
         return await self._go_on(batch_id, lambda: self._workspace.retry(batch_id, outcomes))
 
     async def decide(self, request: Request) -> Response:
-        """Settle the rows in doubt."""
+        """Resolve the rows in doubt."""
         form = await self._form(request)
         batch_id, decision = request.path_params["batch_id"], form.get("decision", "hold")
         if decision not in {"drop", "retry"}:
@@ -610,7 +610,7 @@ class _Pages:
         return await run_in_threadpool(self._begun, run, f"/batches/{quote(batch_id)}")
 
     async def stop(self, request: Request) -> Response:
-        """Stop a batch gently."""
+        """Stop a batch gracefully."""
         await self._form(request)
         batch_id = request.path_params["batch_id"]
         run = self._workspace.run_of(batch_id)
@@ -620,7 +620,7 @@ class _Pages:
         return RedirectResponse(f"/batches/{quote(batch_id)}", 303)
 
     def download(self, request: Request) -> Response:
-        """The results as they stand."""
+        """Return the results so far."""
         view = self._batch(request)
         suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
         folder = tempfile.TemporaryDirectory(prefix="batchrun-")
@@ -635,13 +635,13 @@ class _Pages:
         return FileResponse(written, filename=name, background=BackgroundTask(folder.cleanup))
 
     def forget(self, request: Request) -> Response:
-        """Ask before a batch is erased."""
+        """Ask for confirmation before a batch is deleted."""
         view = self._batch(request)
         saved = self._workspace.lists.of_source(view.summary.source.path)
         return self._show("forget.html", view=view, saved=saved)
 
     async def forget_now(self, request: Request) -> Response:
-        """Erase a batch."""
+        """Delete a batch."""
         await self._form(request)
         await run_in_threadpool(self._workspace.forget, request.path_params["batch_id"])
         return RedirectResponse("/", 303)
@@ -649,7 +649,7 @@ class _Pages:
     # settings
 
     def settings(self, request: Request) -> Response:
-        """Key, limits and places."""
+        """Return the settings: key, limits, and paths."""
         del request
         return self._settings_page(200, None)
 
@@ -684,7 +684,7 @@ class _Pages:
         )
 
     async def set_limits(self, request: Request) -> Response:
-        """Keep the daily limit."""
+        """Save the daily limit."""
         form = await self._form(request)
         text = form.get("daily", "").strip().replace(",", "")
         if text and not (text.isdecimal() and int(text) >= 1):
@@ -697,7 +697,7 @@ class _Pages:
         return RedirectResponse("/settings", 303)
 
     async def log_out(self, request: Request) -> Response:
-        """Erase the stored key."""
+        """Delete the stored key."""
         from batchrun.login import log_out
 
         await self._form(request)
@@ -709,15 +709,15 @@ class _Pages:
 
 
 def _only_text(value: Any) -> Any:
-    """What a template shows: no text on any page moves a cursor or reverses letters."""
+    """Make text safe to show: no control characters that move a cursor or reverse letters."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
-    """The choices of the form on a list's screen.
+    """Return the choices made in the form on a list's screen.
 
     Raises:
-        UsageError: One of them can't be used.
+        UsageError: A choice is not valid.
     """
     line = "" if form.get("no_header") else form.get("header_row", "").strip()
     if line and not (line.isdecimal() and int(line) >= 1):
@@ -756,7 +756,7 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
 
 
 def _parameter_value(text: str) -> Any:
-    """A value as the command line reads it: JSON, else text."""
+    """Parse a value as the command line does: as JSON, or else as text."""
 
     def refuse(name: str) -> Any:
         raise ValueError(name)  # NaN and Infinity are not JSON
@@ -768,7 +768,7 @@ def _parameter_value(text: str) -> Any:
 
 
 def _csv_answer(name: str, lines: list[list[Any]]) -> Response:
-    """A CSV to download; no cell of it is a formula for the program that opens it."""
+    """Return a CSV to download; no cell is a formula to the program that opens it."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     for line in lines:

@@ -1,4 +1,4 @@
-"""The uploaded lists, each in a folder of its own with the choices made for it."""
+"""The uploaded lists, each in its own folder with the choices made for it."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
 
 NO_COLUMN = "(none)"
-"""Chosen in place of an ID column whose IDs are not to be sent."""
+"""The choice not to send any IDs, in place of an ID column."""
 
 _LIST_ID = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How a list is read and what is sent, as chosen on the page.
+    """The options for reading and sending a list, as chosen on the page.
 
     Attributes:
         workflow: ID of the workflow; ``""`` before one is chosen.
-        sheet: Name of the sheet; ``""`` to find it.
-        header_row: Line of the column names; ``None`` to find it.
+        sheet: Name of the sheet; ``""`` to detect it.
+        header_row: Line of the column names; ``None`` to detect it.
         no_header: The list has no column names.
-        company_column: Name or number of the company column; ``""`` to find it, `NO_COLUMN` to send
-            no company IDs.
-        contact_column: The contact column likewise.
-        encoding: Encoding of a text file; ``""`` to find it.
-        delimiter: What separates its fields; ``""`` to find it.
-        literal_quotes: Quotes in it are text like any other.
+        company_column: Name or number of the company column; ``""`` to detect it, `NO_COLUMN` to
+            send no company IDs.
+        contact_column: The contact column, in the same form.
+        encoding: Encoding of a text file; ``""`` to detect it.
+        delimiter: Delimiter of a text file; ``""`` to detect it.
+        literal_quotes: Treat quotes in a text file as ordinary text.
         visible_only: Leave out hidden rows.
         lenient_ids: Also send IDs that are not valid UUIDs.
-        parameters: Sent with every row.
-        parameter_columns: Parameter → name or number of the column its value comes from.
+        parameters: Values to send with every row.
+        parameter_columns: Parameter → name or number of the column with its values.
         reuse_days: Reuse results up to this age, in days; 0 for none.
     """
 
@@ -72,13 +72,13 @@ class Choices:
 
     @property
     def changes_options(self) -> bool:
-        """Whether anything is chosen under "More options"."""
+        """Whether any option under "More options" is set."""
         reading = (self.header_row, self.no_header, self.encoding, self.delimiter)
         more = (self.literal_quotes, self.visible_only, self.lenient_ids, self.reuse_days)
         return any(reading) or any(more)
 
     def request(self, path: Path) -> Request:
-        """What the library is asked for."""
+        """Return the request to the library."""
         company, contact = (
             None if each in {"", NO_COLUMN} else each
             for each in (self.company_column, self.contact_column)
@@ -105,7 +105,7 @@ class Choices:
 
     @classmethod
     def recalled(cls, kept: Mapping[str, Any]) -> Choices:
-        """Choices from a file of ours; what it does not know stays open."""
+        """Read stored choices; options that the file lacks keep their defaults."""
         known = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in kept.items() if name in known})
 
@@ -115,11 +115,11 @@ class SavedList:
     """An uploaded list.
 
     Attributes:
-        id: Its name in addresses.
+        id: Its ID in URLs.
         path: The file.
-        uploaded_at: When it came; aware, UTC.
-        choices: What was chosen for it.
-        batch_id: For a workbook of results: the batch whose marked rows were sent; else ``""``.
+        uploaded_at: The time of the upload; aware, UTC.
+        choices: The choices made for it.
+        batch_id: For a results workbook: the batch whose marked rows were sent; otherwise ``""``.
     """
 
     id: str
@@ -130,34 +130,34 @@ class SavedList:
 
 
 class Lists:
-    """The folder of the uploaded lists; readable by the user alone.
+    """The folder of the uploaded lists, readable only by the user.
 
     Args:
-        folder: Where it is.
+        folder: The folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def new_path(self, name: str) -> Path:
-        """Where a list of this name is to be written, in a new folder of its own."""
+        """Return where to write a list with this name, in a new folder of its own."""
         folder = self.folder / secrets.token_hex(6)
         folder.mkdir(mode=0o700, parents=True)
         self.folder.chmod(0o700)
         return folder / name
 
     def add(self, path: Path) -> SavedList:
-        """Keep a list that was written to a `new_path`."""
+        """Save a list that was written to a `new_path`."""
         saved = SavedList(path.parent.name, path, datetime.now(UTC), Choices())
         self._save(saved)
         return saved
 
     def discard(self, path: Path) -> None:
-        """Erase the folder of a list that was refused."""
+        """Delete the folder of a list that was rejected."""
         shutil.rmtree(path.parent, ignore_errors=True)
 
     def get(self, list_id: str) -> SavedList | None:
-        """The list of this ID, if there is one."""
+        """Return the list with this ID, if there is one."""
         if _LIST_ID.fullmatch(list_id) is None:
             return None
         kept = _read(self.folder / list_id / LIST_FILE)
@@ -170,43 +170,43 @@ class Lists:
             return None
 
     def all(self) -> list[SavedList]:
-        """All of them, newest first."""
+        """Return all lists, newest first."""
         if not self.folder.is_dir():
             return []
         found = (self.get(each.name) for each in self.folder.iterdir())
         return sorted(filter(None, found), key=lambda one: one.uploaded_at, reverse=True)
 
     def of_source(self, source: str | None) -> SavedList | None:
-        """The list that a batch was run with, where it was uploaded here."""
+        """Return the list that a batch was run with, if it was uploaded here."""
         if source is None or Path(source).parent.parent != self.folder.absolute():
             return None
         return self.get(Path(source).parent.name)
 
     def choose(self, saved: SavedList, choices: Choices) -> SavedList:
-        """Keep the choices made for a list."""
+        """Save the choices made for a list."""
         changed = replace(saved, choices=choices)
         self._save(changed)
         return changed
 
     def note_batch(self, saved: SavedList, batch_id: str) -> None:
-        """Note that the marked rows of a workbook were sent."""
+        """Record the batch whose marked rows were sent from a workbook."""
         self._save(replace(saved, batch_id=batch_id))
 
     def erase(self, list_id: str) -> None:
-        """Erase a list, its choices and the workbooks beside it."""
+        """Delete a list, its choices, and the workbooks beside it."""
         if _LIST_ID.fullmatch(list_id) is not None:
             shutil.rmtree(self.folder / list_id, ignore_errors=True)
 
     def remember(self, header: Sequence[str], choices: Choices) -> None:
-        """Keep choices for the next list with the same columns."""
+        """Store choices for the next list with the same columns."""
         kept = _read(self.folder / REMEMBERED_FILE)
         kept[_shape(header)] = kept[""] = asdict(choices)
         _write(self.folder / REMEMBERED_FILE, kept)
 
     def remembered(self, header: Sequence[str]) -> Choices | None:
-        """The choices made for the last list with these columns.
+        """Return the choices made for the last list with these columns.
 
-        For another list only the workflow is recalled.
+        For any other list, only the last workflow is returned.
         """
         kept = _read(self.folder / REMEMBERED_FILE)
         with suppress(TypeError):
@@ -217,11 +217,11 @@ class Lists:
         return None
 
     def preferences(self) -> dict[str, Any]:
-        """What was set on the settings page."""
+        """Return the preferences from the settings page."""
         return _read(self.folder / PREFERENCES_FILE)
 
     def prefer(self, preferences: Mapping[str, Any]) -> None:
-        """Keep what was set on the settings page."""
+        """Save the preferences from the settings page."""
         _write(self.folder / PREFERENCES_FILE, preferences)
 
     def _save(self, saved: SavedList) -> None:
@@ -235,7 +235,7 @@ class Lists:
 
 
 def lists_folder(journal: str) -> Path:
-    """Where the lists of a journal are kept: beside its file, else in the user's data folder."""
+    """Return the folder for a journal's lists: beside its file, or in the user's data folder."""
     if not is_server(journal):
         path = Path(journal).expanduser().absolute()
         return path.with_name(f"{path.stem}.lists")
@@ -256,7 +256,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, kept: Mapping[str, Any]) -> None:
-    """Whole or not at all, and readable by the user alone."""
+    """Write the file atomically, readable only by the user."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     temporary.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""What the screens show, as values and words. The templates only place them."""
+"""The content of the screens, as values and words. The templates only lay it out."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 
 ROWS_A_PAGE = 50
 COUNTED_SECONDS = 30.0
-"""A batch whose run reports its progress is not counted by the journal for so long."""
+"""How long to reuse a batch's counts from the journal while its run reports progress."""
 REQUESTS_PER_RETRY = 2.05
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
 GROUPED_ROWS = 5_000
 NAMED_ROWS = 5
 SAMPLED_ROWS = 20
-"""Results that say which fields are worth a column."""
+"""Results to sample when choosing the fields that are worth a column."""
 COMPARED_ROWS = 5_000
-"""Of a longer list only the workbook says what has changed."""
+"""The most rows to compare with an earlier batch; for longer lists, only the workbook does."""
 
 
 class Phase(StrEnum):
-    """What a batch's screen is about."""
+    """The state that a batch's screen shows."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -64,7 +64,7 @@ class Phase(StrEnum):
 
     @property
     def live(self) -> bool:
-        """Whether it changes by itself."""
+        """Whether it changes without the user doing anything."""
         return self in {Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.ELSEWHERE}
 
 
@@ -76,12 +76,12 @@ class Figures:
         rows: All of them.
         done: Completed.
         failed: Failed or rejected.
-        timed_out: Not heard of in time.
-        in_doubt: Perhaps accepted by the service.
-        invalid: Can't be sent.
-        running: With the service now.
+        timed_out: Not finished in time.
+        in_doubt: Possibly accepted by the service.
+        invalid: Impossible to send.
+        running: Being processed by the service now.
         waiting: Not sent yet.
-        requests: Sent so far.
+        requests: Requests sent so far.
     """
 
     rows: int
@@ -96,17 +96,17 @@ class Figures:
 
     @property
     def to_send(self) -> int:
-        """Rows that can be sent."""
+        """Number of rows that can be sent."""
         return self.rows - self.invalid
 
     @property
     def ended(self) -> int:
-        """Rows of those that have ended."""
+        """Number of rows that have ended."""
         return self.done + self.failed + self.timed_out + self.in_doubt
 
     @property
     def bars(self) -> list[tuple[str, float, float]]:
-        """The parts of the progress bar: kind, begin and width in percent."""
+        """The parts of the progress bar: kind, start, and width in percent."""
         parts = [
             ("ok", self.done),
             ("bad", self.failed + self.timed_out),
@@ -122,7 +122,7 @@ class Figures:
         return found
 
     def attention(self) -> int:
-        """Rows that somebody should look at."""
+        """Number of rows that somebody should look at."""
         return self.failed + self.timed_out + self.in_doubt + self.invalid
 
 
@@ -132,14 +132,14 @@ class BatchView:
 
     Attributes:
         summary: The batch.
-        phase: What the screen is about.
+        phase: The state that the screen shows.
         figures: Its rows.
-        status: Where it stands by the journal.
-        run: This server's last run of it.
-        seconds_left: How long it probably still takes, in seconds; ``None`` where not known.
-        quota_until: Until when it waits for the quota.
-        notice: Something to read now.
-        version: Changes when any of it does.
+        status: Its status in the journal.
+        run: The last run of it by this server.
+        seconds_left: Estimated seconds until it is done; ``None`` if not known.
+        quota_until: The time until which it waits for quota.
+        notice: A message to show now.
+        version: A value that changes when anything on the screen does.
     """
 
     summary: BatchSummary
@@ -154,7 +154,7 @@ class BatchView:
 
     @property
     def done_at(self) -> str:
-        """When it will probably be done, in words; ``""`` where that is not known."""
+        """The estimated time when it will be done, in words; ``""`` if not known."""
         if self.seconds_left is None or self.figures.ended >= self.figures.to_send:
             return ""
         moment = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
@@ -162,7 +162,7 @@ class BatchView:
 
     @property
     def title(self) -> str:
-        """The title of its window."""
+        """The title of the browser window."""
         figures = self.figures
         if self.phase.live:
             return f"{figures.ended:,} of {figures.to_send:,}"
@@ -170,7 +170,7 @@ class BatchView:
 
 
 def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
-    """Look at a batch.
+    """Return the current view of a batch.
 
     Raises:
         JournalError: There is no such batch.
@@ -180,7 +180,7 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
     counted = running and run is not None and run.progress is not None
     status = workspace.status(batch_id, COUNTED_SECONDS if counted else FRESH_SECONDS)
     if not running and status.working and run is not None:
-        status = workspace.status(batch_id, 0)  # it has ended just now
+        status = workspace.status(batch_id, 0)  # it has just ended
     figures = _figures(status, run if running else None)
     phase = _phase(status, run, stopping=running and run is not None and run.control.stopped)
     seconds_left = quota_until = None
@@ -253,9 +253,9 @@ class HomeBatch:
     Attributes:
         summary: The batch.
         tag: Its status: kind and words.
-        words: What about it, in one sentence.
-        action: What to click; ``""`` for the batch's own screen.
-        label: The words on that.
+        words: One sentence about it.
+        action: The address that its button opens; ``""`` for the batch's own screen.
+        label: The label of the button.
     """
 
     summary: BatchSummary
@@ -267,7 +267,7 @@ class HomeBatch:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The home screen: lists that were not run, and the batches by what they need.
+    """The home screen: lists that were not run, and the batches grouped by what they need.
 
     `unusable` holds the IDs of the lists that can't be read.
     """
@@ -280,7 +280,7 @@ class Home:
 
 
 def home_of(workspace: Workspace) -> Home:
-    """The lists and batches, those that need a decision first."""
+    """Return the lists and batches, those that need a decision first."""
     decisions, running, earlier = [], [], []
     summaries = workspace.batches()
     for summary in summaries:
@@ -328,7 +328,7 @@ def home_of(workspace: Workspace) -> Home:
         if (state := workspace.states.get(one.id)) is not None
         and state.error is not None
         and state.read is None
-        and not state.sheets  # one of them can be chosen
+        and not state.sheets  # the user can choose one
         and not state.is_results
     }
     return Home(
@@ -338,7 +338,7 @@ def home_of(workspace: Workspace) -> Home:
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """A column in a select: its value, its name, and what it holds."""
+    """A column in a select element: its value, its name, and what it contains."""
 
     value: str
     name: str
@@ -346,7 +346,7 @@ class ColumnChoice:
 
 
 def column_choices(read: Read) -> list[ColumnChoice]:
-    """The columns of a list; what those hold that may be IDs is said of them."""
+    """Return the columns of a list, with a description of those that may contain IDs."""
     holds = {each.position: each.words for each in read.columns}
     counts = Counter(read.header)
     found = []
@@ -359,7 +359,7 @@ def column_choices(read: Read) -> list[ColumnChoice]:
 
 
 def role_name(read: Read, role: Role) -> str:
-    """The column that was found for a role; ``""`` for none."""
+    """Return the name of the column found for a role; ``""`` if none was."""
     at = read.roles.get(role)
     if at is None:
         return ""
@@ -367,18 +367,18 @@ def role_name(read: Read, role: Role) -> str:
 
 
 def role_holds(read: Read, role: Role) -> str:
-    """What the column of a role holds; ``""`` for none."""
+    """Return what the column for a role contains; ``""`` if none was found."""
     at = read.roles.get(role)
     return next((each.words for each in read.columns if each.position == at), "")
 
 
 def first_rows(read: Read) -> list[tuple[int, list[str]]]:
-    """The first rows of a list, as text."""
+    """Return the first rows of a list, as text."""
     return [(row.line, [short(cell_words(cell)) for cell in row.cells]) for row in read.first]
 
 
 def parameter_rows(choices: Choices, blank: int) -> list[tuple[str, str, str]]:
-    """Parameters for the form: name, column, value; and some empty ones."""
+    """Return the parameters for the form (name, column, value), followed by empty ones."""
     rows = [
         (name, "", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         for name, value in choices.parameters.items()
@@ -388,7 +388,7 @@ def parameter_rows(choices: Choices, blank: int) -> list[tuple[str, str, str]]:
 
 
 def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
-    """Whether a batch's service was a sandbox that has ended, so that it can't go on."""
+    """Whether a batch ran in a sandbox that has ended, so that it can't continue."""
     own, now = view.summary.base_url, workspace.settings.base_url
     return workspace.sandbox and service_of(own) != service_of(now)
 
@@ -422,18 +422,18 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """The rows of a batch that are shown.
+    """One page of a batch's rows.
 
     Attributes:
         name_title: The title of the list's own column that names a row.
         titles: The result columns.
         rows: The rows.
-        show: Which filter.
-        find: What is looked for.
-        page: Which page, from 1.
-        first: Number of the first row among all of this filter, from 1.
-        total: How many there are; ``None`` where that was not counted.
-        more: Whether there is a further page.
+        show: The filter.
+        find: The text searched for.
+        page: The page number, from 1.
+        first: Number of the first row shown, among all that match the filter, from 1.
+        total: Number of rows that match; ``None`` if they were not counted.
+        more: Whether there is another page.
     """
 
     name_title: str
@@ -450,7 +450,7 @@ class RowTable:
 def table_of(
     workspace: Workspace, view: BatchView, show: str = "all", find: str = "", page: int = 1
 ) -> RowTable:
-    """The rows of a batch for one page of the table."""
+    """Return the rows of a batch for one page of the table."""
     show = show if show in _FILTERS else "all"
     outcomes, offset = _FILTERS[show][1], (page - 1) * ROWS_A_PAGE
     batch_id, settings = view.summary.batch_id, workspace.settings
@@ -490,7 +490,7 @@ def _found(
     offset: int,
     settings: Settings,
 ) -> RowPage:
-    """The rows that hold a text, in their cells or their result."""
+    """Return the rows with a text in their cells or their result."""
     matches: list[ResultRow] = []
     wanted = offset + ROWS_A_PAGE + 1
     at = 0
@@ -518,7 +518,7 @@ _TAGS = {
 
 
 def changes_of(view: BatchView) -> tuple[Change, ...]:
-    """What is new since an earlier batch, for the screen of a batch that has just ended."""
+    """Return what changed since an earlier batch, if this one has just ended."""
     run = view.run
     if view.phase is not Phase.DONE or run is None or run.report is None:
         return ()
@@ -529,7 +529,7 @@ def changes_of(view: BatchView) -> tuple[Change, ...]:
 
 
 def tag_of(row: ResultRow) -> tuple[str, str]:
-    """A row's status: kind and words."""
+    """Return a row's status: kind and words."""
     if row.outcome is Outcome.PENDING:
         return ("busy", "Running") if row.execution_id else ("none", "Waiting")
     if row.dropped:
@@ -553,7 +553,7 @@ def _shown_row(row: ResultRow, names: Names, fields: Fields, columns: Sequence[P
 
 
 def row_message(row: ResultRow) -> str:
-    """Why a row has no result; what the service said stays as it came."""
+    """Return why a row has no result; the service's own words stay unchanged."""
     if row.outcome in {Outcome.COMPLETED, Outcome.PENDING}:
         return ""
     if row.outcome in {Outcome.FAILED, Outcome.REJECTED}:
@@ -562,7 +562,7 @@ def row_message(row: ResultRow) -> str:
 
 
 def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
-    """The row of a line, found by halving: lines grow with the rows."""
+    """Find the row on a line by binary search: line numbers ascend with the rows."""
     settings = workspace.settings
 
     def at(offset: int) -> tuple[RowPage, ResultRow] | None:
@@ -572,7 +572,7 @@ def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage
     first = at(0)
     if first is None or line < first[1].row.line:
         return None
-    near = at(line - first[1].row.line)  # it is there unless lines are left out or span several
+    near = at(line - first[1].row.line)  # a guess: lists may skip lines
     if near is not None and near[1].row.line == line:
         return near
     low, high = 0, workspace.status(batch_id).summary.rows
@@ -592,7 +592,7 @@ def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that need attention for one kind of reason."""
+    """Rows that need attention for the same kind of reason."""
 
     tag: str
     reason: str
@@ -602,13 +602,13 @@ class Group:
 
     @property
     def lines_words(self) -> str:
-        """Where they are."""
+        """The lines of the rows, in words."""
         noun = "Line" if self.number == 1 else "Lines"
         return f"{noun} {_lines(self.lines, self.number)}"
 
 
 def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
-    """The rows with these outcomes, grouped by kind of reason, the largest group first."""
+    """Return the rows with these outcomes, grouped by kind of reason, largest group first."""
     page = batchrun.rows(
         view.summary.batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings
     )
@@ -616,7 +616,7 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
 
 
 def line_list(rows: Sequence[PlannedRow]) -> str:
-    """Where some rows are, such as ``3, 7, 9 and 12 more``."""
+    """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
     return _lines([each.row.line for each in rows[:NAMED_ROWS]], len(rows))
 
 
@@ -646,16 +646,16 @@ def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> li
 
 
 def retry_words(rows: int) -> str:
-    """What sending rows again costs."""
+    """Return the cost of sending rows again, in words."""
     requests = -(-rows * REQUESTS_PER_RETRY // 1)
     return f"About {int(requests):,} requests. {plural(rows, 'row is', 'rows are')} charged again."
 
 
-# credits and endings
+# credits and reasons for stopping
 
 
 def credits_words(left: Credits | None) -> str:
-    """The credits left; ``""`` where that is not known."""
+    """Return the credits left, in words; ``""`` if not known."""
     if left is None or not left.remaining:
         return ""
     if len(left.remaining) == 1:
@@ -664,13 +664,13 @@ def credits_words(left: Credits | None) -> str:
 
 
 def spent_words(run: BatchRun) -> str:
-    """What a pilot took of the credits; ``""`` where that is unknown."""
+    """Return the credits that a pilot used, in words; ``""`` if not known."""
     spent = _spent(run)
     return "" if spent is None else f"{spent:,.0f} {'credit' if spent == 1 else 'credits'}"
 
 
 def rest_credits(run: BatchRun) -> str:
-    """What the rest takes of the credits if it goes on like the pilot; ``""`` if not known."""
+    """Return the credits that the remaining rows need at the pilot's rate; ``""`` if not known."""
     spent, report = _spent(run), run.report
     if not spent or report is None or not report.sent:
         return ""
@@ -688,7 +688,7 @@ def _spent(run: BatchRun) -> float | None:
 
 
 def ended_words(view: BatchView) -> str:
-    """Why a batch stands where it stands, in one sentence."""
+    """Return why a batch has stopped, in one sentence."""
     figures, note = view.figures, view.summary.note
     if view.phase is Phase.PILOT:
         return f"{figures.done + figures.failed} rows tried; {figures.waiting:,} wait for you."

@@ -1,8 +1,8 @@
-"""Who may use the page. docs/security.md lists the rules, each with its test.
+"""Access control for the page. docs/security.md lists the rules, each with its test.
 
-The server listens on 127.0.0.1, where every program and every open web page of this machine can
-reach it. So a request must name this host, carry the session's cookie, and come from this very
-page; a form also carries a secret that only this page could have shown.
+The server listens on 127.0.0.1, where every program and every open web page on this machine can
+reach it. So a request must name this host, carry the session's cookie, and come from this page; a
+form also carries a secret that only this page could have shown.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN_PATH = "/open"
-"""Where the one-time token becomes a cookie."""
+"""The path that exchanges a one-time token for a cookie."""
 
 LINK_PATH = "/link"
-"""Where a second start asks for a new address to open."""
+"""The path where a second start of batchrun asks for a new address to open."""
 
 LINK_HEADER = "x-batchrun-secret"
 
 MOST_LINKS = 8
-"""One-time tokens that wait to be used; the oldest ends when there are more."""
+"""One-time tokens that may wait to be used; beyond that, the oldest expires."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -46,14 +46,14 @@ _HEADERS = {
 
 
 class Session:
-    """The secrets of one start of the server.
+    """The secrets of one run of the server.
 
     Args:
         port: The port it listens on.
 
     Attributes:
         port: The port it listens on.
-        link_secret: What a second start must know to get an address; in a file of the user's own.
+        link_secret: What a second start must send to get an address; stored in a private file.
     """
 
     def __init__(self, port: int) -> None:
@@ -65,17 +65,17 @@ class Session:
 
     @property
     def cookie_name(self) -> str:
-        """Cookies don't tell ports apart, so the name does."""
+        """The cookie's name, which includes the port because cookies don't tell ports apart."""
         return f"batchrun-{self.port}"
 
     def new_address(self) -> str:
-        """An address that opens the page once."""
+        """Return an address that opens the page once."""
         token = secrets.token_urlsafe(32)
         self._tokens = [*self._tokens, token][-MOST_LINKS:]
         return f"http://127.0.0.1:{self.port}{OPEN_PATH}?token={token}"
 
     def redeem(self, token: str) -> bool:
-        """Use a one-time token up; whether it was one."""
+        """Use up a one-time token; return whether it was valid."""
         found = next((one for one in self._tokens if _equal(one, token)), None)
         if found is None:
             return False
@@ -83,21 +83,21 @@ class Session:
         return True
 
     def cookie(self) -> str:
-        """The ``Set-Cookie`` of a session."""
+        """Return the ``Set-Cookie`` header of a session."""
         return f"{self.cookie_name}={self._cookie}; HttpOnly; SameSite=Strict; Path=/"
 
     def knows(self, headers: Headers) -> bool:
         """Whether a request carries the session's cookie."""
         pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
         given = [value for name, _, value in pairs if name == self.cookie_name]
-        return any(_equal(one, self._cookie) for one in given)  # another port may add its own
+        return any(_equal(one, self._cookie) for one in given)  # other servers may add theirs
 
     def page_secret(self, path: str) -> str:
-        """The secret of the form that posts to a path."""
+        """Return the secret of the form that posts to a path."""
         return hmac.new(self._key, path.encode(), hashlib.sha256).hexdigest()
 
     def is_page_secret(self, path: str, given: str) -> bool:
-        """Whether a form was shown by this page."""
+        """Whether a form's secret is from this page."""
         return _equal(given, self.page_secret(path))
 
 
@@ -106,12 +106,12 @@ def _equal(one: str, other: str) -> bool:
 
 
 class Guard:
-    """Refuses what does not come from the user's own page, before any handler sees it.
+    """Refuses requests that don't come from the user's own page, before any handler sees them.
 
     Args:
-        app: What answers the rest.
-        session: The secrets.
-        refusal: Makes the page that says why; given the HTTP status and the reason.
+        app: The application that handles all other requests.
+        session: The secrets to check.
+        refusal: Creates the page for a refused request from the HTTP status and the reason.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Guard:
         await (answer or self._app)(scope, receive, guarded)
 
     def _answer(self, scope: Scope, headers: Headers) -> Response | None:
-        """A refusal, or the answer to a token; ``None`` for a request that may go on."""
+        """Return a refusal, or the answer to a token; ``None`` for a request that may continue."""
         session, method, path = self._session, scope["method"], scope["path"]
         hosts = {f"127.0.0.1:{session.port}", f"localhost:{session.port}"}
         given = headers.getlist("host")
@@ -174,7 +174,7 @@ class Guard:
         return self._refusal(403, "This address works only once, and it has been used.")
 
     def _from_elsewhere(self, method: str, headers: Headers, host: str) -> Response | None:
-        """A refusal for what another site or another program's page sends; else ``None``."""
+        """Return a refusal for a request from another site or program; ``None`` for others."""
         if not self._session.knows(headers):
             return self._refusal(403, "This window is not connected to the batchrun that runs now.")
         refusal = self._refusal(403, "This request came from another web page.")

@@ -1,4 +1,4 @@
-"""The page on a socket of this machine: started once for each journal, stopped by Ctrl-C."""
+"""The server for the page: one for each journal, on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 USUAL_PORT = 8484
-"""Tried first, so that the address is nearly always the same."""
+"""Tried first, so that the address rarely changes."""
 
 GRACE_SECONDS = 2
 AT_ONCE_SECONDS = 10.0
 SWITCH_SECONDS = 0.0005
-"""How long a thread that plans or writes a long list runs before a page gets its turn. To answer, a
-page needs several dozen turns; with Python's usual 0.005 s it would wait for 0.3 s."""
+"""Python's switch interval: how long a thread that plans or writes a long list runs before others.
+A request needs several dozen switches; with Python's default of 0.005 s it would wait for 0.3 s."""
 NO_FULL_COLLECTION = 1_000_000
-"""Collections of the middle generation before a full one."""
+"""Middle-generation collections before a full one: enough to prevent full ones."""
 LOOK_SECONDS = 0.2
-"""Windows hears Ctrl-C only between two waits."""
+"""Time between checks for Ctrl-C: Windows only notices it between two waits."""
 
 
 def serve(
@@ -56,19 +56,19 @@ def serve(
     open_browser: bool = True,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve the page until Ctrl-C; where it is served already, open that one.
+    """Serve the page until Ctrl-C; if it is already being served, open that one.
 
     Args:
-        settings: Key, journal and so on.
-        reload: Gives the settings again, after a key was stored.
-        sandbox_journal: Where batches of the sandbox are kept.
-        sandbox: Whether to begin with the sandbox.
-        port: Where to listen; ``None`` for the usual port, or any that is free.
-        open_browser: Whether to open the address.
-        say: Tells the user.
+        settings: The key, journal, and other settings.
+        reload: Returns the settings again, after a key was stored.
+        sandbox_journal: The journal for batches of the sandbox.
+        sandbox: Whether to start in the sandbox.
+        port: The port; ``None`` for the default port, or any free one.
+        open_browser: Whether to open the page in the browser.
+        say: Shows a message to the user.
 
     Raises:
-        UsageError: The port is taken, or the page that runs already does not answer.
+        UsageError: The port is taken, or a server that is already running does not answer.
     """
     folder = lists_folder(sandbox_journal if sandbox else settings.journal)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def serve(
     with (
         lock,
         closing(_listen(port)) as listener,
-        # Also when Ctrl-C comes early: the sandbox's thread would keep the process from ending.
+        # Also after an early Ctrl-C: the sandbox's thread would keep the process alive.
         closing(Workspace(settings, reload, sandbox_journal)) as workspace,
     ):
         session = Session(listener.getsockname()[1])
@@ -105,7 +105,7 @@ def serve(
 def _until_stopped(
     workspace: Workspace, server: threading.Thread, say: Callable[[str], None]
 ) -> None:
-    """Wait for Ctrl-C, then for what is in flight; a second Ctrl-C ends that."""
+    """Wait for Ctrl-C, then for requests in flight; a second Ctrl-C ends that wait."""
     with suppress(KeyboardInterrupt):
         while server.is_alive():
             time.sleep(LOOK_SECONDS)
@@ -126,7 +126,7 @@ def _until_stopped(
 
 @contextmanager
 def _serving(app: object, listener: socket.socket) -> Iterator[threading.Thread]:
-    """Serve in a thread while the block lasts, so that this one hears Ctrl-C."""
+    """Serve in a thread until the block ends; the main thread stays free to receive Ctrl-C."""
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # an ASGI app
         access_log=False,
@@ -156,10 +156,10 @@ def _serving(app: object, listener: socket.socket) -> Iterator[threading.Thread]
 
 @contextmanager
 def _answering_beside_long_lists() -> Iterator[None]:
-    """While the block lasts, threads that work on long lists hold no page up.
+    """Keep pages responsive while other threads work on long lists, until the block ends.
 
     A full garbage collection stops all threads, for 0.5 s with a list of 100,000 rows. So there is
-    none while such a list is worked on; `Workspace` collects when nothing is.
+    none while threads work on lists; `Workspace` collects once they are done.
     """
     interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -173,7 +173,7 @@ def _answering_beside_long_lists() -> Iterator[None]:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM and a closed terminal stop as Ctrl-C does while the block lasts."""
+    """Treat SIGTERM and a closed terminal like Ctrl-C, until the block ends."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -189,7 +189,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 @contextmanager
 def _announced(folder: Path, session: Session) -> Iterator[None]:
-    """While the block lasts, a second start finds this one, and only the user's own can."""
+    """Until the block ends, publish how to reach this server in a file only the user can read."""
     path = folder / "page.json"
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -224,7 +224,7 @@ def _listen(port: int | None) -> socket.socket:
     for one in ports:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            if os.name == "posix":  # elsewhere it would let two servers share the port
+            if os.name == "posix":  # on Windows it would let two servers share the port
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((HOST, one))
             listener.listen(128)

@@ -1,4 +1,4 @@
-"""Forms on their way from the browser: fields in memory, a list straight to the disk."""
+"""Receive forms from the browser: fields in memory, a list straight to disk."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ MOST_HEADER_BYTES = 16 * 1024
 LONGEST_NAME = 120
 
 _NEW_BINARY_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-"""Windows would change line ends in a file that is not said to be binary."""
+"""Without ``O_BINARY``, Windows would change line endings."""
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form; the last of a name counts.
+    """Read a form's fields; the last field of a name wins.
 
     Raises:
         UsageError: It is not a form of this page.
@@ -57,11 +57,11 @@ async def read_form(request: Request) -> dict[str, str]:
 
 @dataclass
 class Upload:
-    """A list that has arrived.
+    """An uploaded list.
 
     Attributes:
-        fields: The other fields of the form.
-        path: Where it is; ``None`` where no file was chosen.
+        fields: The form's other fields.
+        path: The file; ``None`` if none was chosen.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -71,17 +71,17 @@ class Upload:
 async def receive_upload(
     request: Request, place: Callable[[dict[str, str], str], Path], most_bytes: int
 ) -> Upload:
-    """Write an uploaded file to the disk as it arrives, readable by the user alone.
+    """Write an uploaded file to disk as it arrives, readable only by the user.
 
     Args:
-        request: The form; its fields come before its file.
-        place: Gives the path to write to, from the fields so far and the file's name; it may
-            refuse by raising.
+        request: The form, with its fields before its file.
+        place: Returns the path to write to, given the fields so far and the file's name; it may
+            raise to refuse the file.
         most_bytes: The largest file, in bytes.
 
     Raises:
         InputError: The file is too large.
-        UsageError: It is not a form with a file, or breaks off.
+        UsageError: It is not a form with a file, or it is incomplete.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or b"boundary" not in options:
@@ -115,7 +115,7 @@ async def receive_upload(
 
 
 class _Parts:
-    """The parts of one form, as the parser meets them."""
+    """Callbacks that receive the parts of one form from the parser."""
 
     def __init__(self, place: Callable[[dict[str, str], str], Path], most_bytes: int) -> None:
         self.upload = Upload()
@@ -159,7 +159,7 @@ class _Parts:
         _, options = parse_options_header(self._headers.get("content-disposition"))
         self._field = options.get(b"name", b"").decode("utf-8", "replace")
         name = options.get(b"filename")
-        if not name:  # no file was chosen, or a plain field
+        if not name:  # no file was chosen, or it is a plain field
             return
         if self.upload.path is not None:
             raise UsageError("More than one list came.", "Send one list at a time.")
@@ -210,7 +210,7 @@ def _too_large() -> UsageError:
 
 
 def file_name(given: str) -> str:
-    """A file's name that is safe on each system, as close as possible to the one it came with."""
+    """Return a file name that is safe on every system, and close to the original."""
     bare = re.split(r"[/\\]", unicodedata.normalize("NFC", given))[-1]
     kept = "".join(each for each in bare if unicodedata.category(each)[0] != "C")
     name = _FORBIDDEN.sub("_", kept).strip(" .")

@@ -1,7 +1,7 @@
-"""Texts as the page shows them: messages in the page's own words, moments on one line.
+"""Texts as the page shows them: messages in the page's own terms, times on one line.
 
-Messages of the library name options and commands of the command line. On the page the same things
-are controls, so `in_page_words` names those instead. Pure.
+The library's messages name options and commands of the command line. The page has controls for
+them, so `in_page_words` names those instead. Pure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ QUOTES = "'\""
 
 
 class Control(NamedTuple):
-    """A control of a list's screen: its label, and its ID in the document."""
+    """A control on a list's screen: its label, and its element ID."""
 
     label: str
     id: str
@@ -47,7 +47,7 @@ CONTROLS = {
     "visible-only": Control("Leave out hidden rows", "visible_only"),
     "workflow": Control("Workflow", "workflow"),
 }
-"""What each option of the command line is on the page."""
+"""The control for each command-line option."""
 
 _PLACES = {
     "batches": "Lists",
@@ -66,7 +66,7 @@ _BUTTONS = {
     "retry": "Send again",
     "sandbox": "Practice without a key",
 }
-"""Where, and with which button, the page does what a command does."""
+"""The button for each command, and where it is on the page."""
 
 _INSTEAD = (
     (r"run the list itself", "Drop the list itself under “Lists”."),
@@ -81,7 +81,7 @@ _INSTEAD = (
     (r"batchrun run (?:THIS_FILE|\S+\.xlsx)", "Save the workbook and drop it under “Lists”."),
     (r"--only|batchrun export \S+ -o fix", "Download the rows without a result and correct them."),
 )  # fmt: skip
-"""What has no control on the page: a pattern, and the sentence in place of one that holds it."""
+"""Things without a control on the page: a pattern, and the sentence to use instead."""
 
 _DROPPED = re.compile(
     r" \(BATCHRUN_\w+\)"
@@ -100,12 +100,12 @@ _COMMAND = re.compile(
     rf"(?P<name>{'|'.join([*_PLACES, *_BUTTONS])})\b{_ARGUMENT}*"
 )
 _FOREIGN = re.compile(r"(?<![\w-])--?[a-z][a-z-]+(?![\w-])|BATCHRUN_[A-Z]|batchrun\.toml")
-"""What is left of the command line; a hint does without a sentence that holds it."""
+"""References to the command line that remain; hints drop sentences with any of them."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z“])")
 
 
 def in_page_words(text: str) -> str:
-    """A message with the page's controls in place of the command line's options and commands."""
+    """Replace command-line options and commands in a message with the page's controls."""
     text = re.sub(r"(?<![\w-])-w(?![\w-])", "--workflow", text)
     text = _COMMAND.sub(_button, _OPTION.sub(_control, _DROPPED.sub("", text)))
     return visible(text.replace(" add “", " choose “"))
@@ -125,7 +125,7 @@ def _button(found: re.Match[str]) -> str:
 
 
 def hint_on_page(error: BatchrunError) -> str:
-    """What to do about an error on the page: what only helps at a terminal is replaced."""
+    """Return an error's hint for the page: terminal-only advice is replaced or dropped."""
     return " ".join(filter(None, map(_sentence_on_page, _SENTENCE_END.split(error.hint))))
 
 
@@ -138,31 +138,31 @@ def _sentence_on_page(sentence: str) -> str:
 
 
 def controls_named(texts: Iterable[str]) -> list[Control]:
-    """The controls that messages name, each once."""
+    """Return the controls that messages name, each once."""
     found = (CONTROLS[each["name"]] for text in texts for each in _OPTION.finditer(text))
     return list(dict.fromkeys(found))
 
 
 def sentence(text: str) -> str:
-    """A text with a capital at its beginning, unless that is a file's name."""
+    """Capitalize the first letter of a text, unless it starts with a file name."""
     first = text.split(" ", 1)[0].rstrip(".,;:")
     return text if "." in first or "_" in first else text[:1].upper() + text[1:]
 
 
 def without_option(notice: str) -> str:
-    """A notice without the clause that names an option: its control is linked beside it."""
+    """Return a notice without the clause that names an option: its control is linked beside it."""
     clauses = notice.split(";")
     kept = [each for each in clauses if not _OPTION.search(each)]
     return ";".join(kept) if kept else notice
 
 
 def short(text: str) -> str:
-    """A text for a table's cell."""
+    """Shorten a text for a table's cell."""
     return one_line(text, LONGEST_CELL)
 
 
 def moment_words(moment: datetime) -> str:
-    """A moment as people say it on this machine: "today, 14:02" or "24 November, 14:02"."""
+    """Format a local time for people, such as "today, 14:02" or "24 November, 14:02"."""
     local = moment.astimezone()
     days = (datetime.now().astimezone().date() - local.date()).days
     names = {0: "today, ", 1: "yesterday, ", -1: "tomorrow, "}

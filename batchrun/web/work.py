@@ -1,6 +1,6 @@
-"""What runs in the background: reading and checking lists, and batches, each in its own thread.
+"""Background work: reading and checking lists, and running batches, each in its own thread.
 
-A screen starts work, looks at where it stands, and stops it; none waits for its end.
+Screens can start work, check its state, and stop it, but never wait for it to end.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FRESH_SECONDS = 0.4
-"""How old what a screen shows may be: polls come once a second from each tab."""
+"""The oldest data that a screen may show: each tab polls once a second."""
 
 FIRST_ROWS = 8
-"""Rows of a list that its screen shows."""
+"""Rows of a list to show on its screen."""
 
 BEGIN_SECONDS = 3.0
-"""How long a click on "Run" waits for the batch's own page before it shows the list's again."""
+"""How long a click on "Run" waits for the batch to start before it shows the list again."""
 
 PRACTICE_SPEED = 30.0
-"""The imitated service's seconds in a real one: a run is short, and can still be watched."""
+"""The sandbox's time factor: fast enough for a short run, slow enough to watch."""
 
 WORKFLOWS_SECONDS = 300.0
-"""How long a list of workflows is shown before the service is asked again."""
+"""How long to reuse a list of workflows before asking the service again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,15 @@ class Read:
     """What was recognized in a list.
 
     Attributes:
-        header: Column names.
-        rows: How many rows it has.
-        first: The first of them.
+        header: The column names.
+        rows: Number of rows.
+        first: The first rows.
         sheet: The sheet that was read; ``None`` for a text file.
         sheets: All visible sheets.
-        notices: How it was read, a sentence each.
-        roles: Which column holds which ID.
-        columns: What the ID columns hold, and those that might be meant.
-        problem: Why the ID columns can't be identified; ``None`` where they can.
+        notices: Sentences about how it was read.
+        roles: The column of each kind of ID.
+        columns: Descriptions of the ID columns, and of other candidates.
+        problem: Why the ID columns can't be identified; ``None`` if they can.
     """
 
     header: tuple[str, ...]
@@ -92,7 +92,7 @@ class Read:
 
     @classmethod
     def of(cls, preview: Preview) -> Read:
-        """What a screen needs of a preview; the cells are let go."""
+        """Extract what a screen needs from a preview, so that the other cells can be freed."""
         table = preview.table
         first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
         return cls(
@@ -110,21 +110,21 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A plan as it was shown. A run is confirmed only if its own plan is the same.
+    """A plan as it was shown. A run only starts if its own plan is the same.
 
     Attributes:
-        id: Names this very check in the form that runs it.
-        workflow: What would be triggered.
-        fingerprint: Of the plan.
-        to_trigger: Jobs to send.
-        duplicates: Rows that share the job of an earlier row.
-        reused: Jobs whose earlier result is reused.
-        known: Jobs that were completed in an earlier batch.
+        id: Identifies this check in the form that runs it.
+        workflow: The workflow that would be triggered.
+        fingerprint: The plan's fingerprint.
+        to_trigger: Number of jobs to send.
+        duplicates: Number of rows that share the job of an earlier row.
+        reused: Number of jobs whose earlier result is reused.
+        known: Number of jobs that were completed in an earlier batch.
         invalid: The rows that can't be sent.
-        reasons: The same rows by the reason why, the most frequent reason first.
-        estimate: Requests and time.
-        credits: What is left; ``None`` where it is not known.
-        first_body: The first request's body.
+        reasons: The same rows grouped by reason, most frequent reason first.
+        estimate: The estimated requests and time.
+        credits: The credits left; ``None`` if not known.
+        first_body: The body of the first request.
         earlier: The newest batch of the same list.
     """
 
@@ -144,7 +144,7 @@ class Checked:
 
     @classmethod
     def of(cls, plan: Plan) -> Checked:
-        """What is kept of a plan."""
+        """Extract the parts of a plan to keep."""
         done = [job for job in plan.known.values() if job.outcome is batchrun.Outcome.COMPLETED]
         return cls(
             secrets.token_hex(8),
@@ -163,7 +163,7 @@ class Checked:
         )
 
     def confirms(self, plan: Plan, earlier: BatchSummary | None, *, again: bool) -> bool:
-        """Whether a run would do what was shown, and go on with the batch that was shown."""
+        """Whether a run would do what was shown, and continue the batch that was shown."""
         shown = None if again or self.earlier is None else self.earlier.batch_id
         return (
             plan.fingerprint() == self.fingerprint
@@ -176,11 +176,11 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The marked rows of a workbook of results, as they were shown.
+    """The marked rows of a results workbook, as they were shown.
 
     Attributes:
-        id: Names them in the form that sends them.
-        rerun: Which rows.
+        id: Identifies them in the form that sends them.
+        rerun: The rows.
     """
 
     id: str
@@ -189,19 +189,19 @@ class Marked:
 
 @dataclass
 class ListState:
-    """What is known of an uploaded list since the server started.
+    """What is known about an uploaded list since the server started.
 
     Attributes:
         busy: Whether it is being read and checked now.
         read: What was recognized.
-        checked: The plan, where a workflow is chosen.
-        marked: For a workbook of results: which of its rows are marked to be sent again.
-        is_results: Whether it is a workbook of results and no list.
-        results_of: The batch whose results it holds; ``""`` where that is not known.
-        sheets: Sheets of a workbook that can't be read as it is.
+        checked: The plan, if a workflow is chosen.
+        marked: For a results workbook: the rows marked to be sent again.
+        is_results: Whether it is a results workbook rather than a list.
+        results_of: The batch whose results it contains; ``""`` if not known.
+        sheets: The sheets to choose from, if the workbook can't be read without a choice.
         error: Why it can't be used.
         run: The run that was started from here.
-        version: Grows with each change.
+        version: A number that grows with each change.
     """
 
     busy: bool = False
@@ -217,7 +217,7 @@ class ListState:
 
 
 class Kind(Enum):
-    """What a run does."""
+    """The kind of a run."""
 
     RUN = "run"
     PILOT = "pilot"
@@ -226,7 +226,7 @@ class Kind(Enum):
 
 
 class _NotingControl(Control):
-    """Stops a batch, and tells when it has begun."""
+    """A control that also signals when the batch has started."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,21 +239,21 @@ class _NotingControl(Control):
 
 @dataclass
 class BatchRun:
-    """A batch that this server works on, or has worked on.
+    """A batch that this server runs, or has run.
 
     Attributes:
-        kind: What it does.
-        control: Stops it, and knows the batch's ID.
-        progress: Where it stood last.
-        report: How it ended.
-        error: What broke it off.
-        ended: Whether nothing more happens.
-        version: Grows with each change.
-        notice: The last thing the user should read.
-        credits: The credits left before it began.
-        check_id: The check it was started from; ``""`` for a batch that goes on.
-        at: When the progress was noted, by the monotonic clock.
-        changes: What is new since an earlier batch; ``None`` before somebody looked.
+        kind: The kind of run.
+        control: Stops the batch, and knows its ID.
+        progress: The latest progress.
+        report: The final report.
+        error: The error that ended it.
+        ended: Whether it has ended.
+        version: A number that grows with each change.
+        notice: The latest message for the user.
+        credits: The credits left before it started.
+        check_id: The check it was started from; ``""`` for a batch that is continued.
+        at: Time of the latest progress, by the monotonic clock.
+        changes: The changes since an earlier batch; ``None`` until they are first requested.
     """
 
     kind: Kind
@@ -272,26 +272,26 @@ class BatchRun:
 
     @property
     def batch_id(self) -> str | None:
-        """The batch; ``None`` before it has begun."""
+        """The batch's ID; ``None`` before it has started."""
         return self.control.batch_id
 
     def cancel(self) -> None:
-        """Stop at once; what is on its way is in doubt then."""
+        """Stop at once; requests in flight are in doubt then."""
         if self._cancel is not None:
             self._cancel()
 
 
 class Workspace:
-    """The user's lists and batches, and what is being done about them.
+    """The user's lists and batches, and the background work on them.
 
     Args:
-        settings: Key, journal and so on.
-        reload: Gives the settings again, after a key was stored.
-        sandbox_journal: Where batches of the sandbox are kept.
+        settings: The key, journal, and other settings.
+        reload: Returns the settings again, after a key was stored.
+        sandbox_journal: The journal for batches of the sandbox.
 
     Attributes:
-        sandbox: Whether the service is imitated.
-        closing: Whether nothing new is started.
+        sandbox: Whether the sandbox is used instead of the service.
+        closing: Whether no new work may start.
     """
 
     def __init__(
@@ -318,7 +318,7 @@ class Workspace:
 
     @property
     def settings(self) -> Settings:
-        """What the library is given, with what was set on the settings page."""
+        """The settings for the library, including those from the settings page."""
         daily = self.lists.preferences().get("daily")
         if isinstance(daily, int) and daily >= 1 and not self.sandbox:
             return self._settings.model_copy(update={"daily": daily})
@@ -326,20 +326,20 @@ class Workspace:
 
     @property
     def has_key(self) -> bool:
-        """Whether there is a key to work with."""
-        with suppress(BatchrunError):  # the keyring is not asked: this is for each look
+        """Whether there is a key to use."""
+        with suppress(BatchrunError):  # does not ask the keyring, because every poll calls this
             settings = self._settings
             return bool(given_key(settings)) or profile_of(settings) is not None
         return False
 
     def use_key(self) -> None:
-        """Read the settings again, after a key was stored or erased."""
+        """Reload the settings, after a key was stored or deleted."""
         with self._lock:
             self._workflows, self._requests = _Kept(), _Kept()
             self._settings = self._reload()
 
     def use_sandbox(self) -> None:
-        """Work with an imitated service from now on; its batches have a journal of their own."""
+        """Switch to the sandbox, whose batches have their own journal."""
         with self._lock:
             if not self.sandbox:
                 imitation = {
@@ -354,7 +354,7 @@ class Workspace:
                 self._switch(self._settings.model_copy(update=imitation))
 
     def leave_sandbox(self) -> None:
-        """Work with the real service from now on.
+        """Switch to the real service.
 
         Raises:
             UsageError: A batch of the sandbox is still running.
@@ -376,7 +376,7 @@ class Workspace:
     # lists
 
     def state(self, saved: SavedList) -> ListState:
-        """What is known of a list; it is read and checked where that was never done."""
+        """Return what is known about a list; read and check it if that was never done."""
         with self._lock:
             state = self.states.get(saved.id)
             if state is None:
@@ -436,10 +436,10 @@ class Workspace:
             state.version += 1
 
     def _read_marks(self, path: Path, state: ListState) -> None:
-        """See which rows of a workbook of results are marked to be sent again.
+        """Read which rows of a results workbook are marked to be sent again.
 
         Raises:
-            BatchrunError: None is, or its batch is not known.
+            BatchrunError: No row is marked, or the batch is not known.
         """
         state.read, state.is_results = None, True
         state.results_of = Rerun.batch_of(path) or ""
@@ -449,10 +449,10 @@ class Workspace:
         state.marked = Marked(secrets.token_hex(8), rerun)
 
     def run_marked(self, saved: SavedList, check_id: str) -> BatchRun:
-        """Send the marked rows of a workbook again, once for each time they were shown.
+        """Send the marked rows of a workbook again; a repeated call returns the same run.
 
         Raises:
-            UsageError: They are not those that were shown.
+            UsageError: They are not the rows that were shown.
         """
         with self._lock:
             state = self.state(saved)
@@ -463,7 +463,7 @@ class Workspace:
             rerun = state.marked.rerun
             output = None if rerun.summary.output is None else Path(rerun.summary.output)
             if output is None or output.parent.parent != self.lists.folder.absolute():
-                output = rerun.output  # beside the uploaded workbook, never over the user's own
+                output = rerun.output  # beside the upload; never overwrite the user's file
             run = state.run = self._go_on(
                 Kind.RETRY,
                 rerun.summary.batch_id,
@@ -474,7 +474,11 @@ class Workspace:
         return run
 
     def erase_list(self, saved: SavedList) -> None:
-        """Erase a list that no batch was made of; another stays until its batch is forgotten."""
+        """Delete a list that was never run; one with a batch stays until its batch is deleted.
+
+        Raises:
+            UsageError: The list has a batch.
+        """
         if any(one.source.path == str(saved.path.absolute()) for one in self.batches()):
             raise UsageError(
                 "This list has been run, and its batch needs it.", "Forget the batch instead."
@@ -484,7 +488,7 @@ class Workspace:
         self.lists.erase(saved.id)
 
     def workflows(self) -> list[Workflow]:
-        """The workflows that the key may use; asked for again after a while.
+        """Return the workflows that the key may use; they are cached for a while.
 
         Raises:
             BatchrunError: The key or the service can't be used.
@@ -494,16 +498,16 @@ class Workspace:
         )
 
     def known_workflows(self) -> list[Workflow]:
-        """The workflows as last heard; nothing is asked."""
+        """Return the cached workflows, without a request."""
         return self._workflows.value or []
 
     # batches
 
     def run(self, saved: SavedList, check_id: str, *, limit: int | None, again: bool) -> BatchRun:
-        """Run a list as its check was shown; one run for each check, however often it is asked for.
+        """Run a list as its check showed it; a repeated call returns the same run.
 
         Raises:
-            UsageError: What was shown is no longer so.
+            UsageError: The list has changed since it was shown.
         """
         with self._lock:
             state = self.state(saved)
@@ -539,10 +543,10 @@ class Workspace:
     def resume(
         self, batch_id: str, *, limit: int | None = None, in_doubt: str = "hold"
     ) -> BatchRun:
-        """Go on with a batch; the run that already does where there is one.
+        """Resume a batch; if it is already running, return that run.
 
         Args:
-            batch_id: Which batch.
+            batch_id: The batch.
             limit: Trigger at most this many jobs.
             in_doubt: ``hold``, ``drop`` or ``retry``.
         """
@@ -553,7 +557,7 @@ class Workspace:
         )
 
     def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:
-        """Send a batch's rows with these outcomes again; as `resume`."""
+        """Send a batch's rows with these outcomes again; like `resume` otherwise."""
         return self._go_on(
             Kind.RETRY,
             batch_id,
@@ -583,7 +587,7 @@ class Workspace:
         return run
 
     def _refuse_strange(self, batch_id: str) -> None:
-        """Go on only with batches of this machine: a journal may be a stranger's.
+        """Refuse batches from other machines: a journal may come from a stranger.
 
         Raises:
             UsageError: Its key or the place of its results is unknown here.
@@ -595,7 +599,7 @@ class Workspace:
             )
 
     def run_of(self, batch_id: str) -> BatchRun | None:
-        """The last run of a batch by this server."""
+        """Return this server's last run of a batch."""
         with self._lock:
             from_lists = (state.run for state in self.states.values() if state.run is not None)
             found = self.runs.get(batch_id)
@@ -615,7 +619,7 @@ class Workspace:
             ]
 
     def stop_all(self) -> None:
-        """Stop every run gently, and start no more."""
+        """Stop every run gracefully, and start no more."""
         with self._lock:
             self.closing = True
             for run in self.active:
@@ -628,33 +632,33 @@ class Workspace:
             run.cancel()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the background work; whether it has all ended."""
+        """Wait for the background work; return whether all of it has ended."""
         until = None if seconds is None else time.monotonic() + seconds
         for thread in list(self._threads):
             thread.join(None if until is None else max(until - time.monotonic(), 0))
         return not any(thread.is_alive() for thread in list(self._threads))
 
     def close(self) -> None:
-        """Let the sandbox go."""
+        """Stop the sandbox."""
         self._resources.close()
 
     def batches(self) -> list[BatchSummary]:
-        """All batches, newest first; what is costly to count is not counted for every look."""
+        """Return all batches, newest first; the answer is cached, since counting takes time."""
 
         def find() -> list[BatchSummary]:
             try:
                 return batchrun.batches(settings=self.settings)
-            except NoBatchError:  # the first run makes the journal
+            except NoBatchError:  # the first run creates the journal
                 return []
 
         return self._batches.get(find)
 
     def status(self, batch_id: str, seconds: float = FRESH_SECONDS) -> BatchStatus:
-        """Where a batch stands; as `batches`.
+        """Return the status of a batch; cached like `batches`.
 
         Args:
-            batch_id: Which batch.
-            seconds: How old the answer may be; 0 for now.
+            batch_id: The batch.
+            seconds: The oldest answer to accept, in seconds; 0 for a fresh one.
 
         Raises:
             JournalError: There is no such batch.
@@ -665,10 +669,10 @@ class Workspace:
         return kept.get(lambda: batchrun.status(batch_id, settings=self.settings), seconds)
 
     def forget(self, batch_id: str) -> None:
-        """Erase a batch, and its list and workbooks where they were uploaded here.
+        """Delete a batch, and its list and workbooks if they were uploaded here.
 
         Raises:
-            JournalError: There is no such batch, or it is being worked on.
+            JournalError: There is no such batch, or it is running.
         """
         summary = self.status(batch_id, 0).summary
         batchrun.forget(summary.batch_id, settings=self.settings)
@@ -689,12 +693,12 @@ class Workspace:
                 self.states.pop(saved.id, None)
 
     def requests_today(self) -> int | None:
-        """How many requests were sent with this key today; ``None`` where that is not known."""
+        """Return how many requests were sent with this key today; ``None`` if not known."""
 
         def find() -> int | None:
             try:
                 return requests_today(self.settings)
-            except NoBatchError:  # the first run makes the journal
+            except NoBatchError:  # the first run creates the journal
                 return 0
             except BatchrunError:
                 return None
@@ -754,13 +758,13 @@ class Workspace:
         self._start(work, "batch")
 
     def _start(self, work: Callable[[], None], name: str) -> None:
-        """Run work in a thread; a daemon, so that nothing keeps the process from ending at last."""
+        """Run work in a daemon thread, which can't keep the process from ending."""
 
         def run() -> None:
             work()
             others = self._threads - {threading.current_thread()}
             if not any(thread.is_alive() for thread in others):
-                gc.collect()  # the server has none of its own while lists are worked on
+                gc.collect()  # the server runs no full collection while lists are worked on
 
         self._threads = {thread for thread in self._threads if thread.is_alive()}
         thread = threading.Thread(target=run, name=f"batchrun-{name}", daemon=True)
@@ -769,7 +773,7 @@ class Workspace:
 
 
 class _Kept(Generic[T]):
-    """A value that takes time to find, found again only when it is old compared to that time."""
+    """A cache for a value that is slow to find: the longer that takes, the longer it is kept."""
 
     def __init__(self) -> None:
         self.value: T | None = None
@@ -777,7 +781,7 @@ class _Kept(Generic[T]):
         self._until = 0.0
 
     def get(self, find: Callable[[], T], seconds: float = FRESH_SECONDS) -> T:
-        """The value, at most this old, or five times as old as it takes to find."""
+        """Return the value, at most this old, or at most five times as old as it took to find."""
         with self._lock:
             if self.value is None or time.monotonic() > self._until:
                 begun = time.monotonic()
@@ -787,7 +791,7 @@ class _Kept(Generic[T]):
             return self.value
 
     def forget(self) -> None:
-        """Find it again next time."""
+        """Discard the cached value."""
         self._until = 0.0
 
 

@@ -1,4 +1,4 @@
-"""Write: a batch's results as an Excel workbook, CSV, JSON Lines or a DataFrame."""
+"""Write a batch's results as an Excel workbook, CSV, JSON Lines, or a DataFrame."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ __all__ = [
 
 
 def list_formats(table: Table) -> bytes | None:
-    """The number formats of a list's cells, to be kept with its batch; ``None`` for none."""
+    """Return the number formats of the list's cells, to store with its batch; ``None`` if none."""
     if table.source.format != "xlsx":
         return None
     from batchrun.workbook.source import list_formats as read  # openpyxl is slow to import
@@ -66,22 +66,24 @@ def write(
     beside: bool = True,
     commands: Commands | None = None,
 ) -> Path:
-    """Write results; the target's ending decides the format.
+    """Write results in the format that the target's file extension selects.
 
-    Values that a workbook can't hold are whole in ``NAME.whole.jsonl`` beside it.
+    Values that don't fit into a workbook cell are also written in full to ``NAME.whole.jsonl``
+    beside it.
 
     Args:
-        results: What to write.
-        target: Where to.
-        form: How; ``None`` for the usual way.
-        beside: Whether they may go beside a target that another program holds open.
-        commands: How the batch is continued; ``None`` for the usual commands.
+        results: The results to write.
+        target: The file to write.
+        form: The output options; ``None`` for the defaults.
+        beside: Whether to write beside the target if another program has it open.
+        commands: The commands that the workbook names to continue the batch; ``None`` for the
+            defaults.
 
     Returns:
-        Where they went: beside the target when another program holds it open.
+        The path written: another one beside the target if another program has the target open.
 
     Raises:
-        OutputError: They could not be written; nothing half-written is left.
+        OutputError: The results could not be written; no partial file is left.
     """
     form = form or Form()
     parts: tuple[Part, ...] = ()
@@ -112,7 +114,7 @@ def write(
 def _write(
     results: BatchResults, path: Path, target: Path, form: Form, commands: Commands | None
 ) -> int:
-    """Write to a path in the target's format; how many values are not whole."""
+    """Write to ``path`` in the target's format; return how many values were shortened."""
     match target.suffix.lower():
         case ".csv" if form.only is not None:
             write_list_csv(results, path, form.only, plain=form.csv_plain)
@@ -146,7 +148,7 @@ def _write_workbook(  # noqa: PLR0917
     commands: Commands | None,
     split: Split | None = None,
 ) -> int:
-    """Write a workbook; if it can't be written as usual, one of plain text with every row."""
+    """Write a workbook; if that fails, write a plain-text one that still has every row."""
     from batchrun.workbook.excel import write_excel, write_plain_excel  # openpyxl: slow to import
 
     whole = _whole(target).name
@@ -154,8 +156,8 @@ def _write_workbook(  # noqa: PLR0917
         return write_excel(results, path, form, whole_name=whole, commands=commands, split=split)
     except OSError:
         raise
-    except Exception as error:  # a paid result doesn't depend on how it looks
-        kind = type(error).__name__  # its words may be the service's
+    except Exception as error:  # a formatting failure must not lose paid results
+        kind = type(error).__name__  # the message may quote the service's answer
         log_event(_LOG, Event.WORKBOOK_SIMPLIFIED, part="the whole workbook", error=kind)
         write_plain_excel(
             results,

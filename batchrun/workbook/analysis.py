@@ -1,4 +1,4 @@
-"""What the results of all rows say together, found in one pass over the rows. Pure."""
+"""Summarize the results of all rows, in one pass over them. Pure."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from batchrun.workbook.layout import Layout, ResultColumn
 
 MOST_COLUMNS = 60
-"""Result columns that are looked at: memory does not grow with what the service sends."""
+"""Result columns to analyze: a limit keeps memory independent of what the service sends."""
 MOST_DISTINCT = 5_000
-"""Different values that are counted; a column with more has neither top values nor a median."""
+"""Distinct values to count; a column with more has neither top values nor a median."""
 MOST_CATEGORIES = 25
 MOST_LETTERS = 60
 BEST = 10
 
 
 def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
-    """The smallest value with at least this share of all at or below it.
+    """Return the smallest value with at least this share of the values at or below it.
 
     Args:
-        counted: The values, ascending, and how many there are of each.
+        counted: The distinct values, ascending, each with its count.
         share: Between 0 and 1.
     """
     left = share * sum(number for _, number in counted)
@@ -50,9 +50,9 @@ class Counted:
 
     Attributes:
         column: The column.
-        values: How many rows have each value.
-        rows: How many rows have any.
-        full: Whether there were more different values than are counted.
+        values: Number of rows for each value.
+        rows: Number of rows with a value.
+        full: Whether there were more distinct values than ``MOST_DISTINCT``.
     """
 
     column: ResultColumn
@@ -61,7 +61,7 @@ class Counted:
     full: bool = False
 
     def see(self, value: str | float) -> None:
-        """Take a value into account."""
+        """Count a value."""
         if value in self.values or len(self.values) < MOST_DISTINCT:
             self.values[value] += 1
         else:
@@ -69,17 +69,17 @@ class Counted:
 
     @property
     def is_category(self) -> bool:
-        """Whether its values are few, and most of them occur more than once."""
+        """Whether there are only a few distinct values and most occur more than once."""
         few = 1 < len(self.values) <= MOST_CATEGORIES
         return few and not self.full and 2 * len(self.values) <= self.rows
 
     def top(self, most: int) -> list[tuple[str, int]]:
-        """The most frequent values, in an order that depends on nothing else."""
+        """Return the most frequent values; ties are broken by name, so the order is stable."""
         ranked = sorted(self.values.items(), key=lambda each: (-each[1], str(each[0]).casefold()))
         return [(str(value), number) for value, number in ranked[:most]]
 
     def quantile(self, share: float) -> float | None:
-        """The smallest number with at least this share of all at or below it."""
+        """Return the smallest number with at least this share of the numbers at or below it."""
         numbers = {} if self.full else self.values
         return quantile(sorted((float(value), many) for value, many in numbers.items()), share)
 
@@ -99,11 +99,11 @@ class Best:
     """One of the best rows.
 
     Attributes:
-        rank: By which it is ordered; the best has the highest.
-        order: Its number, negative: of equal rows the first is better.
-        name: What it is called.
+        rank: The sort key; the best row has the highest.
+        order: The row's number, negated, so that the first of equal rows wins.
+        name: The row's name.
         value: Its score.
-        why: The beginning of the text that says why.
+        why: The beginning of the text that explains the score.
     """
 
     rank: float
@@ -114,23 +114,23 @@ class Best:
 
     @property
     def number(self) -> int:
-        """Its number, counted from 0."""
+        """The row's number, counted from 0."""
         return -self.order
 
 
 class Analysis:
-    """What the results say: fed with all rows, then read.
+    """A summary of the results: call `see` for every row, then read the attributes.
 
     Args:
-        layout: Which columns there are.
+        layout: The columns.
 
     Attributes:
-        score: The column by which rows are ranked; ``None`` where there is no number.
-        ascending: Whether the lowest score is the best, as of ranks.
-        why: The column that says why a row is good; ``None`` where there is no text.
-        numbers: Columns of numbers.
-        categories: Columns of short texts.
-        lists: Columns of lists.
+        score: The column that ranks the rows; ``None`` if there is none.
+        ascending: Whether the lowest score is the best, as for a rank.
+        why: The column that explains why a row is good; ``None`` if there is no text.
+        numbers: Number columns.
+        categories: Short-text columns.
+        lists: List columns.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -151,13 +151,13 @@ class Analysis:
         self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
-        """Take a row into account.
+        """Count a row.
 
         Args:
-            number: Its number, counted from 0.
+            number: The row's number, counted from 0.
             row: The row.
-            flat: Its result.
-            name: What it is called.
+            flat: The row's flattened result.
+            name: The row's name.
         """
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
@@ -174,7 +174,7 @@ class Analysis:
                 counted.values[value] += 1
             else:
                 counted.see(_spelled(value))
-                if len(counted.values) > 4 * MOST_CATEGORIES:  # texts that are rarely the same
+                if len(counted.values) > 4 * MOST_CATEGORIES:  # hardly any text repeats
                     counted.full = True
                     counted.values.clear()
         for counted in self.lists:
@@ -184,11 +184,11 @@ class Analysis:
                 counted.see(item)
 
     def best(self) -> list[Best]:
-        """The rows with the best score, the best first."""
+        """Return the rows with the best scores, best first."""
         return sorted(self._best, reverse=True)
 
     def _see_number(self, counted: Counted, value: float) -> None:
-        if -LARGEST_NUMBER < value < LARGEST_NUMBER:  # else it is no number at all
+        if -LARGEST_NUMBER < value < LARGEST_NUMBER:  # also skips NaN
             counted.rows += 1
             counted.see(value)
 
@@ -217,12 +217,12 @@ _REASONS = {
 def _column_of_reasons(
     columns: Sequence[ResultColumn], score: ResultColumn | None
 ) -> ResultColumn | None:
-    """The column of texts that says why a score is as it is, else the first of long texts."""
+    """Return the text column that explains the score, or else the first column of long texts."""
     texts = [
         column
         for column in columns
         if column.survey.kinds == {str} and column.moments is None and column.survey.spaced
-        if not str(column.survey.example).startswith(("{", "["))  # JSON: nobody reads it
+        if not str(column.survey.example).startswith(("{", "["))  # JSON, which nobody reads
     ]
     stem = set() if score is None else set(words_of(score.path[-1]))
     reasons = [column for column in texts if _REASONS & set(words_of(column.path[-1]))]
@@ -246,7 +246,7 @@ def _spelled(value: object) -> str:
 
 
 def _items(flat: Flat, column: ResultColumn) -> Iterator[str]:
-    """What the items of a list are called."""
+    """Yield the names of a list's items."""
     if column.path in flat.listed:
         yield from (item[:MOST_LETTERS] for item in str(flat.values[column.path]).split("\n"))
         return

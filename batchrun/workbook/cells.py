@@ -1,4 +1,4 @@
-"""What a cell can show of a value, and what is said when it can't show it whole. Pure."""
+"""Convert values to what a cell can show, and mark those it can't show in full. Pure."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much fits; a test may give smaller ones.
+    """The limits of an Excel sheet; tests use smaller ones.
 
     Attributes:
-        rows: Rows of a sheet, its header included.
+        rows: Rows of a sheet, including the header.
         columns: Columns of a sheet.
         text: UTF-16 code units in a cell.
         links: Hyperlinks on a sheet.
-        link_text: Characters of a link's address.
-        details: Sheets for lists of objects; a batchrun bound, not Excel's.
+        link_text: Characters in a link's address.
+        details: Sheets for lists of objects; batchrun's own limit, not Excel's.
     """
 
     rows: int = 1_048_576
@@ -39,57 +39,57 @@ class Limits:
 
 EXCEL = Limits()
 UNLIMITED = Limits(columns=10**9)
-"""What a file that is no workbook can hold."""
+"""The limits of a file that is not a workbook."""
 
 EXACT_DIGITS = 15
-"""Digits of a number that Excel shows; a longer integer is kept as text."""
+"""Digits that Excel shows of a number; a longer integer is kept as text."""
 
 SMALLEST_NUMBER, LARGEST_NUMBER = 2.2251e-308, 9.99999999999999e307
-"""The numbers Excel has, but for their sign and 0; others are kept as text."""
+"""The range of Excel's numbers, apart from sign and 0; others are kept as text."""
 
 SHEET_NAME = 31
 """UTF-16 code units in a sheet's name."""
 
 
 _UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What XML 1.0 has no way to write (section 2.2)."""
+"""Characters that XML 1.0 can't represent (section 2.2)."""
 
 _ESCAPED = re.compile("\r|_(?=x[0-9A-Fa-f]{4}_)")
-"""What Excel would read otherwise than it is written: ECMA-376 part 1, 22.9.2.19 ST_Xstring."""
+"""Text that Excel would unescape: ECMA-376 part 1, 22.9.2.19 ST_Xstring."""
 
 _PART = r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
 _ADDRESS = re.compile(
     r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(?::[0-9]{1,4})?"
     rf"(?:[/?]{_PART})?(?:#{_PART})?"
 )
-"""What RFC 3986 calls a URI, of a web page: Excel repairs a workbook with a link that is none."""
+"""A web page's URI as in RFC 3986: Excel reports a workbook with an invalid link as damaged."""
 
 _NOT_IN_SHEET_NAMES = re.compile(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _EXCELS_FIRST_YEAR = 1900
 _LONGEST = timedelta(days=2_958_465)
-"""The duration that is Excel's last day, 9999-12-31, as a number."""
+"""The longest duration: Excel's last day, 9999-12-31, as a number."""
 
 
 class Fitter:
-    """Turns values into what Excel can hold, and counts those it had to shorten.
+    """Converts values to what Excel can store, and counts those it had to shorten.
 
     Args:
-        limits: What fits.
-        whole_name: Name of the file that has everything whole.
+        limits: The limits of a sheet.
+        whole_name: The name of the file that has every value in full.
 
     Attributes:
-        shortened: How many values are not whole.
+        shortened: Number of values that were shortened.
     """
 
     def __init__(self, limits: Limits, whole_name: str) -> None:
         self.shortened = 0
         self._limits = limits
-        self._whole_name = visible(whole_name, kept="")  # a cell holds no control character
+        self._whole_name = visible(whole_name, kept="")  # a cell can't contain control characters
 
     def fit(self, value: Cell) -> Cell:
-        """A value Excel can hold: the same, or text that says what it is or that it is not whole.
+        """Return a value Excel can store: the same one, or text, marked if it was shortened.
 
-        Texts come back as Excel writes them, with its own escapes.
+        Texts are escaped the way Excel does it.
         """
         fits = True
         match value:
@@ -107,12 +107,12 @@ class Fitter:
                 fits = value.year >= _EXCELS_FIRST_YEAR
             case time():
                 fits = value.tzinfo is None
-            case timedelta():  # Excel shows ##### for any other
+            case timedelta():  # Excel shows ##### for any other duration
                 fits = timedelta(0) <= value <= _LONGEST
         return value if fits else as_text(value)
 
     def runs(self, rich: RichText) -> Sequence[Run] | str:
-        """A text's runs as a cell holds them; all of it as one text where it is of one style."""
+        """Return a text's runs as a cell stores them, or one plain text if no run has a style."""
         text = rich.text
         if not any(run.style for run in rich.runs) or _UNHOLDABLE.search(text):
             return self.text(text)
@@ -123,11 +123,11 @@ class Fitter:
         return [run._replace(text=_ESCAPED.sub(_escape, run.text)) for run in rich.runs]
 
     def plain(self, text: str) -> str:
-        """A text as XML holds it, for what is no cell."""
+        """Return a text that XML can represent, for use outside cells."""
         return _UNHOLDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
     def text(self, text: str) -> str:
-        """A text as a cell holds it."""
+        """Return a text as a cell stores it."""
         if text.isascii() and text.isprintable() and len(text) < self._limits.text:
             return _ESCAPED.sub(_escape, text) if "_x" in text else text
         marks = []
@@ -144,10 +144,10 @@ class Fitter:
 
 
 def as_text(value: Cell) -> str:
-    """A value as text, whatever it is."""
+    """Return any value as text."""
     try:
         return str(value)
-    except ValueError:  # a whole number of more than 4,300 digits
+    except ValueError:  # an integer of more than 4,300 digits
         return f"{value:#x}"
 
 
@@ -156,7 +156,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _units(text: str) -> int:
-    """UTF-16 code units, in which Excel counts."""
+    """Return the number of UTF-16 code units, which is what Excel counts."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -167,10 +167,10 @@ def _first_units(text: str, most: int) -> str:
 
 
 def sheet_name(wanted: str, taken: Container[str]) -> str:
-    """A name Excel allows for a sheet, unlike the others; ``taken`` has them case-folded."""
+    """Return a valid, unique sheet name; ``taken`` has the existing names, case-folded."""
     name = _NOT_IN_SHEET_NAMES.sub("_", wanted).strip().strip("'").strip()
     name = name or "list"
-    if name.casefold() == "history":  # Excel keeps this one for itself
+    if name.casefold() == "history":  # Excel reserves this name
         name = f"{name} _"
     shown, number = _first_units(name, SHEET_NAME), 2
     while shown.casefold() in taken or shown.endswith("'"):
@@ -181,7 +181,7 @@ def sheet_name(wanted: str, taken: Container[str]) -> str:
 
 
 def unlike(header: Sequence[str]) -> list[str]:
-    """The titles of columns where two can't have one name, and none is blank."""
+    """Return unique column titles, none of them blank."""
     titles: dict[str, None] = {}
     for position, name in enumerate(header, 1):
         titles[free_name(name if name.strip() else f"column {position}", titles)] = None
@@ -189,7 +189,7 @@ def unlike(header: Sequence[str]) -> list[str]:
 
 
 def free_name(wanted: str, taken: Container[str]) -> str:
-    """A name, with a number where it is taken."""
+    """Return a name, with a number appended if it is taken."""
     name, number = wanted, 2
     while name in taken:
         name, number = f"{wanted} ({number})", number + 1
@@ -197,11 +197,11 @@ def free_name(wanted: str, taken: Container[str]) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is the address of a web page and nothing else."""
+    """Whether the whole text is the address of a web page."""
     return _ADDRESS.fullmatch(text) is not None
 
 
 def reference(sheet: str, row: int, column: str = "A") -> str:
-    """A place in the workbook, as links and charts name it."""
+    """Return a cell reference as links and charts write it."""
     quoted = sheet.replace("'", "''")
     return f"'{quoted}'!{column}{row}"

@@ -1,4 +1,4 @@
-"""What is new since an earlier batch: which rows, which fields, before and now. Pure."""
+"""Find what changed since an earlier batch: rows and fields, before and now. Pure."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 NEW, CHANGED, SAME = "new", "changed", "same"
 COLUMN = "changed"
-"""The column of Results that says which of the three a row is."""
+"""The column of Results that says whether a row is new, changed, or the same."""
 
 FEW = 3
-"""Rows from which on a field that differs in every one of them is taken to be volatile."""
+"""Rows needed before a field that differs in every one of them counts as volatile."""
 _VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
-"""Words of fields that are volatile where fewer rows are compared."""
+"""Words in field names that mark a field as volatile even with fewer rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A value that is not what it was.
+    """A value that differs from the earlier batch.
 
     Attributes:
-        number: Number of the row, counted from 0.
-        line: Its line in the list.
-        name: What it is called, ``None`` where the list has no names.
-        path: Where the value is in the result.
-        field: What that is called.
-        before: What it was; ``None`` for nothing.
-        now: What it is.
+        number: The row's number, counted from 0.
+        line: The row's line in the list.
+        name: The row's name; ``None`` if the list has no names.
+        path: The path to the value in the result.
+        field: The field's title.
+        before: The earlier value; ``None`` for nothing.
+        now: The current value.
         earlier_at: When the earlier result was finished; aware, UTC.
     """
 
@@ -54,14 +54,14 @@ class Change:
 
 
 class Comparison:
-    """The results of a batch beside those of an earlier one.
+    """The results of a batch compared with those of an earlier one.
 
     Args:
-        results: The batch, with what it is compared with.
+        results: The batch, including the earlier results.
         layout: Its columns.
 
     Attributes:
-        volatile: Fields that are left out, because they differ in every row.
+        volatile: Fields left out because they differ in every row.
     """
 
     def __init__(self, results: BatchResults, layout: Layout) -> None:
@@ -82,13 +82,13 @@ class Comparison:
         )
 
     def _may_be_volatile(self, path: Path, rows: int) -> bool:
-        """Whether a field that differs in all rows is no news; a score or an amount always is."""
+        """Whether to ignore a field that differs in all rows; scores and amounts always matter."""
         if _VOLATILE & set(words_of(path[-1])):
             return True
         return rows >= FEW and not is_quantity(path, self._columns[path].survey)
 
     def changes(self) -> Iterator[Change]:
-        """Each change, row by row."""
+        """Yield each change, row by row."""
         fields = [path for path in self._columns if path not in self.volatile]
         for (number, row), now, before, at in self._pairs():
             name = name_of(row.row.cells, self._layout.names)
@@ -99,7 +99,7 @@ class Comparison:
                     yield Change(number, row.row.line, name, path, title, was, value, at)
 
     def marks(self) -> Iterator[str | None]:
-        """For each row whether it is new, changed or the same; ``None`` without a result."""
+        """Yield for each row whether it is new, changed, or the same; ``None`` without a result."""
         assert self._results.earlier is not None
         fields = [path for path in self._columns if path not in self.volatile]
         for row, (earlier, _) in zip(self._results.rows, self._results.earlier.rows, strict=True):
@@ -115,7 +115,7 @@ class Comparison:
     def _pairs(
         self,
     ) -> Iterator[tuple[tuple[int, ResultRow], Flat, Flat, datetime | None]]:
-        """The rows that have a result now and before."""
+        """Yield the rows that have a result both now and before."""
         assert self._results.earlier is not None
         both = zip(self._results.rows, self._results.earlier.rows, strict=True)
         for number, (row, (earlier, at)) in enumerate(both):
@@ -123,7 +123,7 @@ class Comparison:
                 yield (number, row), self._layout.flat(row.result), self._layout.flat(earlier), at
 
     def _value(self, path: Path, flat: Flat) -> Cell:
-        """A value to compare and to show; of a list of objects what its items are called."""
+        """Return a value to compare and show; for a list of objects, the names of its items."""
         items = flat.items.get(path)
         if items is not None:
             return "\n".join(name_of_item(item) or as_json(dict(item)) for item in items)

@@ -1,4 +1,4 @@
-"""What the values of each column have in common, found in one pass over the rows. Pure."""
+"""Survey the values of each column in one pass over the rows. Pure."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 EXAMPLE_LENGTH = 80
 DECIMALS_SEEN = 1_000
-"""Numbers whose decimals are counted."""
+"""Numbers whose decimals are counted, from the first on."""
 WIDTH_SEEN = 80
-"""Characters of a line that are counted for a column's width; wider ones wrap anyway."""
+"""Characters of a line that count towards a column's width; longer lines wrap anyway."""
 
 _DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d{3}(?:000)?)?"
 _ISO = re.compile(rf"(?P<day>{_DATE})|(?P<moment>{_DATE}[T ]{_TIME})(?P<utc>Z|\+00:00)?|{_TIME}")
 _EXCELS_FIRST_DAY = date(1900, 3, 1)
-"""Excel counts a 29 February 1900 that never was; days before it are off by one."""
+"""Excel counts a 29 February 1900 that never existed, so earlier days are off by one."""
 
 
 class Moments(Enum):
-    """What all texts of a column are, when they all are the same."""
+    """The kind of date or time that all texts of a column have."""
 
     DATE = "date"
     DATE_TIME = "date and time"
@@ -36,7 +36,7 @@ class Moments(Enum):
 
 
 def moment_of(text: str) -> tuple[Moments, date | datetime | time] | None:
-    """An ISO 8601 date or time that Excel can hold exactly, and of which kind it is."""
+    """Parse an ISO 8601 date or time that Excel can store exactly, and return its kind."""
     if not 8 <= len(text) <= 32 or not (found := _ISO.fullmatch(text)):
         return None
     try:
@@ -53,20 +53,20 @@ def moment_of(text: str) -> tuple[Moments, date | datetime | time] | None:
 
 
 class ColumnSurvey:
-    """What is seen of one column.
+    """Statistics about one column's values.
 
     Attributes:
-        filled: Cells that hold something.
-        nulls: Cells whose value is there and is nothing: null, {} or [].
-        kinds: The Python types of what they hold.
+        filled: Cells that have a value.
+        nulls: Cells whose value is present but empty: null, {} or [].
+        kinds: Python types of the values.
         width: Characters of the longest line.
-        example: The first that holds something.
-        largest: The largest whole number, whatever its sign.
-        spaced: Whether a text has a space or line break, where it could be wrapped.
-        varied: Whether there are two different values.
-        decimals: Digits after the point that a number has at most, of the first that are seen.
-        items: Cells that list plain values, one a line.
-        beyond_one: Whether a number that is not whole is above 1 or below -1.
+        example: The first value.
+        largest: The largest absolute value of an integer.
+        spaced: Whether any text has a space or line break, where it could wrap.
+        varied: Whether there are at least two different values.
+        decimals: The most digits after the point, among the first ``DECIMALS_SEEN`` numbers.
+        items: Cells that list plain values, one per line.
+        beyond_one: Whether a number that is not an integer is above 1 or below -1.
     """
 
     __slots__ = (
@@ -90,13 +90,13 @@ class ColumnSurvey:
 
     @property
     def moments(self) -> Moments | None:
-        """What kind of moment every value is, if they are all of one kind."""
+        """The kind of date or time of all values; ``None`` if they are not all of one kind."""
         if self._moments and len(self._moments) == 1 and self.kinds == {str}:
             return next(iter(self._moments))
         return None
 
     def see(self, value: Cell) -> None:
-        """Take a value into account."""
+        """Count a value."""
         if value is None or value == "":
             self.nulls += 1
             return
@@ -108,7 +108,7 @@ class ColumnSurvey:
         kind = type(value)
         self.kinds.add(kind)
         if kind is str:
-            self._see_text(value)  # type: ignore[arg-type]  # its type was just looked at
+            self._see_text(value)  # type: ignore[arg-type]  # `kind` was just checked
             return
         if isinstance(value, int):
             self.largest = max(self.largest, abs(value))
@@ -135,7 +135,7 @@ class ColumnSurvey:
 
     @property
     def is_fraction(self) -> bool:
-        """Whether it holds numbers between -1 and 1 that are not all whole."""
+        """Whether the numbers are between -1 and 1 and not all integers."""
         return (
             self.kinds <= {int, float}
             and self.decimals > 0
@@ -143,7 +143,7 @@ class ColumnSurvey:
         )
 
     def type_name(self, *, turned: bool) -> str:
-        """What the column holds, in plain words; ``turned`` if texts are turned into moments."""
+        """Return the value types in plain words; ``turned`` if texts are converted to moments."""
         if turned and self.moments is not None:
             return self.moments.value
         names = {_TYPE_NAMES.get(kind, "text") for kind in self.kinds}
@@ -162,16 +162,16 @@ _TYPE_NAMES = {
 
 
 class TableSurvey:
-    """What is seen of a table: the results of all rows, or the items of a list of objects.
+    """Statistics about a table: the results of all rows, or the items of a list of objects.
 
     Args:
-        most_columns: How many columns there may be.
-        tickets: One for each table of a list that may still be made, of all tables together.
+        most_columns: The most columns to keep.
+        tickets: Yields once for each list table that may still be created, over all tables.
 
     Attributes:
-        lines: Its lines.
-        columns: By path, in the order in which they were first seen.
-        lists: Tables of the lists of objects in it.
+        lines: Number of lines.
+        columns: The columns by path, in the order in which they were first seen.
+        lists: Tables of the lists of objects inside this one.
         overflow: Whether there were more columns than ``most_columns``.
     """
 
@@ -184,7 +184,7 @@ class TableSurvey:
         self._tickets = tickets
 
     def see(self, flat: Flat) -> None:
-        """Take a flattened result or item into account; its lists are seen by ``list_at``."""
+        """Count a flattened result or item; its lists are counted through ``list_at``."""
         self.lines += 1
         columns = self.columns
         for path, value in flat.values.items():
@@ -200,7 +200,7 @@ class TableSurvey:
                 columns[path].items += 1
 
     def list_at(self, path: Path) -> TableSurvey | None:
-        """The table of a list's items; ``None`` when there are too many lists already."""
+        """Return the table of a list's items; ``None`` if there are too many lists already."""
         table = self.lists.get(path)
         if table is None and next(self._tickets, None) is not None:
             table = self.lists[path] = TableSurvey(self._most_columns, self._tickets)
@@ -208,13 +208,13 @@ class TableSurvey:
 
     @property
     def lists_overflow(self) -> bool:
-        """Whether any list's items have more columns than a sheet takes."""
+        """Whether the items of any list have more columns than a sheet can hold."""
         return any(table.overflow or table.lists_overflow for table in self.lists.values())
 
     def order(self) -> list[Path]:
-        """The columns' paths: siblings together, else as first seen by row order.
+        """Return the columns' paths: siblings together, otherwise in the order first seen.
 
-        A path that never holds anything itself but goes on below is no column.
+        A path that is always empty itself but has longer paths below it is not a column.
         """
         tree: _Tree = {}
         for path in self.columns:
@@ -239,7 +239,7 @@ def _walk(tree: _Tree, prefix: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def shown(value: Cell) -> str | int | float | bool | None:
-    """A value as an example: short, on one line."""
+    """Return a value as a short example on one line."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     text = value if isinstance(value, str) else str(value)
@@ -262,7 +262,7 @@ _PARTS = (
 
 
 def name_columns(header: Sequence[str]) -> tuple[int, ...]:
-    """Positions of the column, or the first and last name, that says who a row is; or none."""
+    """Return the positions of the name column, or of first and last name; empty if none."""
     columns = _by_title(header)
     for first, last in _PARTS:
         if first in columns and last in columns:
@@ -278,18 +278,18 @@ _OWNERS = (
 
 
 def owner_column(header: Sequence[str]) -> int | None:
-    """Position of the column that says who looks after a row, if there is one."""
+    """Return the position of the column that names a row's owner, if there is one."""
     columns = _by_title(header)
     return next((columns[name] for name in _OWNERS if name in columns), None)
 
 
 def _by_title(header: Sequence[str]) -> dict[str, int]:
-    """The first column of each title, spelled in one way."""
+    """Return the first column of each title; titles are normalized."""
     words = [re.findall(r"\w+", title.casefold().replace("_", " ")) for title in header]
     return {" ".join(title): at for at, title in reversed([*enumerate(words)])}
 
 
 def name_of(cells: Sequence[Cell], columns: Sequence[int]) -> str | None:
-    """What a row is called."""
+    """Return a row's name."""
     parts = (cells[column] for column in columns)
     return " ".join(str(part).strip() for part in parts if part not in {None, ""}) or None

@@ -1,9 +1,8 @@
 """Results as an Excel workbook.
 
-Its sheets, in their order: Overview, Results, Needs attention (if anything does), Changes (if there
-is an earlier batch), the details of lists of objects, Columns and, for operators, Run details.
-Around each row, sheet and chart a failure leaves out no more than that, with a note: the results
-are paid for.
+Sheets, in this order: Overview, Results, Needs attention (if any row does), Changes (if there is
+an earlier batch), one per list of objects, Columns, and, for operators, Run details. A failure in
+one row, sheet, or chart leaves out only that part, with a note: the results are paid for.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 
 MOST_ROWS = EXCEL.rows - 1
-"""Rows of a list that fit on one sheet, below the heads."""
+"""Rows of a list that fit on one sheet, below the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,11 @@ class Part:
     """One of the files that a workbook is split into.
 
     Attributes:
-        number: Which one, counted from 1.
-        path: Where it is.
+        number: The part's number, counted from 1.
+        path: The file.
         first: Its first row, counted from 0.
-        rows: How many rows it has.
-        counts: Its rows by outcome.
+        rows: Number of rows.
+        counts: Number of rows by outcome.
     """
 
     number: int
@@ -73,14 +72,14 @@ class Part:
 
 
 def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
-    """Where the parts of a workbook go: the first to the target, the others beside it."""
+    """Return the paths of a workbook's parts: the target, then files beside it."""
     most = min(rows_per_file or MOST_ROWS, MOST_ROWS)
     number = max(1, -(-rows // most))
     return target, *(part_path(target, at) for at in range(2, number + 1))
 
 
 def parts_of(results: BatchResults, target: Path, rows_per_file: int | None) -> tuple[Part, ...]:
-    """The parts of a workbook, in the order of the list; one where all rows fit."""
+    """Return the parts of a workbook, in list order; a single one if all rows fit."""
     rows = results.summary.rows
     paths = part_paths(target, rows, rows_per_file)
     if len(paths) == 1:
@@ -96,7 +95,7 @@ def parts_of(results: BatchResults, target: Path, rows_per_file: int | None) -> 
 
 
 def results_of(results: BatchResults, part: Part) -> BatchResults:
-    """The results of the rows of one part."""
+    """Return the results of one part's rows."""
     earlier, first, end = results.earlier, part.first, part.first + part.rows
     if earlier is not None:
         earlier = replace(earlier, rows=_Slice(earlier.rows, first, end))
@@ -112,11 +111,11 @@ def results_of(results: BatchResults, part: Part) -> BatchResults:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How a workbook is split, and which part is written.
+    """How a workbook is split, and which part is being written.
 
     Attributes:
         parts: All parts.
-        part: This one.
+        part: The part being written.
     """
 
     parts: Sequence[Part]
@@ -124,7 +123,7 @@ class Split:
 
     @property
     def words(self) -> str:
-        """Which rows the part has."""
+        """A sentence that says which rows the part has."""
         part, rows = self.part, sum(each.rows for each in self.parts)
         return (
             f"Part {part.number} of {len(self.parts)}: rows {part.first + 1:,} to "
@@ -133,7 +132,7 @@ class Split:
 
 
 class _Slice(Generic[_Item]):
-    """Some of the items of what may be iterated more than once."""
+    """A slice of an iterable that can be iterated repeatedly."""
 
     def __init__(self, items: Iterable[_Item], first: int, end: int) -> None:
         self._items, self._first, self._end = items, first, end
@@ -152,19 +151,19 @@ def write_excel(  # noqa: PLR0915  # one sheet after the other
     commands: Commands | None = None,
     split: Split | None = None,
 ) -> int:
-    """Write the workbook; its rows are streamed, so that memory does not grow with them.
+    """Write the workbook; rows are streamed, so memory does not grow with their number.
 
     Args:
-        results: What to write.
-        path: Where to.
-        form: Which result columns, in which order, under which names, and for whom.
-        whole_name: What a cell that can't hold its value says where the whole value is.
-        limits: What a sheet can hold.
-        commands: How this batch is continued; ``None`` for the usual way.
-        split: Which part of the results these are; ``None`` for all of them.
+        results: The results to write.
+        path: The file to write.
+        form: Result columns, their order and names, and the audience.
+        whole_name: The file that a shortened cell refers to for the full value.
+        limits: The limits of a sheet.
+        commands: The commands that continue this batch; ``None`` for the defaults.
+        split: The part of the results to write; ``None`` for all of them.
 
     Returns:
-        How many values are not whole in it.
+        The number of values that were shortened.
     """
     form, commands = form or Form(), commands or Commands()
     layout = layout_of(results, form, limits, arranged=True)
@@ -259,7 +258,7 @@ def _write_rows(  # noqa: PLR0917  # one of each kind
 
 
 def write_parts(book: Book, split: Split) -> None:
-    """The sheet Parts: which rows are in which file, all in one folder."""
+    """Write the sheet Parts: which rows are in which file. All files are in one folder."""
     columns = [
         TableColumn("file", 52, wrap=False),
         *(TableColumn(title, 14) for title in ("first row", "last row", "rows")),
@@ -287,13 +286,13 @@ def _describe(book: Book, results: BatchResults) -> None:
 def write_list(
     results: BatchResults, path: Path, outcomes: Collection[Outcome], limits: Limits = EXCEL
 ) -> None:
-    """Write the list's own columns of the rows with these outcomes, each cell as it was, and why.
+    """Write the list's own columns for rows with these outcomes, unchanged, plus the reason.
 
     Args:
         results: The batch.
-        path: Where to.
-        outcomes: Which rows.
-        limits: What a sheet can hold.
+        path: The file to write.
+        outcomes: The outcomes of the rows to write.
+        limits: The limits of a sheet.
     """
     layout = layout_of(results, Form(columns=()), limits)
     fitter = Fitter(limits, "")
@@ -314,12 +313,12 @@ def write_list(
 
 
 def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
-    """Write a workbook of text alone, for results that `write_excel` can't write.
+    """Write a workbook of plain text, for results that `write_excel` can't write.
 
     Args:
-        results: What to write.
-        path: Where to.
-        why: What is said of it on its last sheet.
+        results: The results to write.
+        path: The file to write.
+        why: The explanation on the last sheet.
     """
     fitter = Fitter(EXCEL, "")
     room = EXCEL.columns - len(STATUS_COLUMNS)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 FlatValue: TypeAlias = str | int | float | bool | None
 Path: TypeAlias = tuple[str, ...]
-"""The keys from the result's root to a value. A path, not its dotted spelling, tells columns
-apart: ``{"a.b": 1}`` and ``{"a": {"b": 2}}`` are two."""
+"""The keys from the result's root to a value. Columns are told apart by path, not by dotted name:
+``{"a.b": 1}`` and ``{"a": {"b": 2}}`` are two columns."""
 
 DEEPEST = 6
-"""Keys in a path by default; what is nested deeper stays together as JSON text."""
+"""Default number of keys in a path; anything nested deeper stays together as JSON text."""
 
 NOT_AN_OBJECT: Path = ("result",)
-"""Where a result goes that is a list or a bare value."""
+"""The path for a result that is a list or a bare value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Flat:
     """A result as paths.
 
     Attributes:
-        values: One value a path, in the order the service sent them. A list of objects is its
-            length here.
-        items: The lists of objects, by the same paths.
-        listed: Paths of lists of plain values, whose value is a text of one item a line.
+        values: One value per path, in the order the service sent them. For a list of objects, the
+            value is its length.
+        items: The lists of objects, by path.
+        listed: Paths of lists of plain values; their value is a text with one item per line.
     """
 
     values: dict[Path, FlatValue] = field(default_factory=dict)
@@ -40,12 +40,12 @@ class Flat:
 
 
 def flatten(result: JSON, depth: int = DEEPEST) -> Flat:
-    """A result as paths with one value each.
+    """Flatten a result to paths with one value each.
 
-    Nested objects become longer paths, up to ``depth`` keys; what is deeper is JSON text. A list
-    of plain values is its items, one a line; a list of objects is counted and kept in ``items``;
-    any other list is JSON text. ``null``, ``{}`` and ``[]`` are ``None``; a key that is missing
-    has no path at all.
+    Nested objects become longer paths, up to ``depth`` keys; anything deeper becomes JSON text. A
+    list of plain values becomes text with one item per line. A list of objects becomes its length,
+    and its items go to ``items``; any other list becomes JSON text. ``null``, ``{}`` and ``[]``
+    become ``None``; a missing key has no path.
 
     Args:
         result: Any JSON value.
@@ -57,13 +57,13 @@ def flatten(result: JSON, depth: int = DEEPEST) -> Flat:
             _add(flat, (), result, depth)
         elif result is not None:
             _leaf(flat, NOT_AN_OBJECT, result)
-    except (RecursionError, TypeError, ValueError):  # one odd value: the result stays together
+    except (RecursionError, TypeError, ValueError):  # an odd value: keep the result in one piece
         return Flat({NOT_AN_OBJECT: as_json(result)})
     return flat
 
 
 def dotted(path: Path) -> str:
-    """A path as people read it; a blank key is named so that it can be seen."""
+    """Return a path as dotted text; a blank key is shown as ``(blank)``."""
     return ".".join(key if key.strip() else "(blank)" for key in path)
 
 
@@ -71,7 +71,7 @@ _NAMES = ("title", "name", "label", "headline", "type", "category", "topic")
 
 
 def name_of_item(item: Mapping[str, JSON]) -> str:
-    """What an item of a list is called, on one line; ``""`` for one without a name."""
+    """Return the name of a list's item, on one line; ``""`` if it has none."""
     names = (" ".join(name.split()) for key in _NAMES if isinstance(name := item.get(key), str))
     return next(filter(None, names), "")
 
@@ -79,7 +79,7 @@ def name_of_item(item: Mapping[str, JSON]) -> str:
 def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:
     for key, value in values.items():
         path = (*prefix, key)
-        if type(value) is str or value is None:  # most values; the rest is slower to tell apart
+        if type(value) is str or value is None:  # the common case, and the fastest to check
             flat.values[path] = value
         elif isinstance(value, dict) and value and len(path) < depth:
             _add(flat, path, value, depth)
@@ -107,7 +107,7 @@ def _leaf(flat: Flat, path: Path, value: JSON) -> None:
 
 
 def _lines(values: list[JSON]) -> str | None:
-    """Items one a line, where that can be read back."""
+    """Return the items one per line, if that can be read back."""
     if all(isinstance(item, str) for item in values):
         texts = [item for item in values if isinstance(item, str)]
         if all(text.strip() and "\n" not in text for text in texts):
@@ -118,7 +118,7 @@ def _lines(values: list[JSON]) -> str | None:
 
 
 def as_json(value: JSON) -> str:
-    """JSON as people read it: no escapes but those JSON needs."""
+    """Return JSON text for people: only the escapes that JSON requires."""
     try:
         return json.dumps(value, ensure_ascii=False)
     except (RecursionError, TypeError, ValueError):
@@ -132,7 +132,7 @@ class _Written(str):
 
 
 def _nested_json(value: JSON) -> Iterator[str]:
-    """JSON of a value that Python's own writer refuses, such as one nested deeper than it goes."""
+    """Yield JSON for a value that Python's encoder rejects, such as a deeply nested one."""
     waiting: list[JSON] = [value]
     while waiting:
         match waiting.pop():

@@ -1,4 +1,4 @@
-"""How the user wants results written, and the file that keeps it for the next batch."""
+"""Output options: how results are written, and the form in which a batch stores them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class Audience(StrEnum):
-    """Who a workbook is for."""
+    """The readers of a workbook."""
 
     PEOPLE = "people"
-    """The people it is handed to: no execution IDs, times, key paths or commands."""
+    """The people who receive it: no execution IDs, times, key paths, or commands."""
     OPERATORS = "operators"
     """The people who run batches: everything."""
 
 
 class Crm(StrEnum):
-    """A CRM that takes a CSV back."""
+    """A CRM that imports a CSV."""
 
     SALESFORCE = "salesforce"
     HUBSPOT = "hubspot"
@@ -37,25 +37,24 @@ class Form:
     """How results are written.
 
     Attributes:
-        columns: Which result columns, in this order, by dotted name; ``*`` stands for anything.
-            ``None``: all.
-        rename: Dotted name → the title to show.
-        flat_depth: The most keys in a dotted name; what is deeper stays JSON text. ``None`` for
-            the usual depth.
-        csv_plain: A CSV is for machines: no BOM, no escapes.
-        crm: A CSV is for this CRM's import.
-        write_every_seconds: How often a running batch writes what it has; ``None`` for not.
-        raw_text: Keep the markup of texts in Markdown, which people otherwise don't see.
-        audience: Who a workbook is for; ``None`` for operators.
-        compare: What the results are compared with: the id of an earlier batch, ``"auto"`` for
-            each row's newest result in earlier batches of the same workflow, ``"off"`` for
-            nothing; ``None`` for ``"auto"``.
-        only: Write the list again, with only the rows that have these outcomes and the reason;
+        columns: Dotted names of the result columns, in this order; ``*`` matches anything.
+            ``None`` for all.
+        rename: Dotted name → title.
+        flat_depth: The most keys in a dotted name; anything deeper stays JSON text. ``None`` for
+            the default.
+        csv_plain: Write a CSV for machines: no BOM, no escapes.
+        crm: Write a CSV that this CRM can import.
+        write_every_seconds: How often a running batch writes its results; ``None`` for never.
+        raw_text: Keep Markdown markup in texts, which is otherwise removed.
+        audience: The readers of a workbook; ``None`` for operators.
+        compare: What to compare with: the ID of an earlier batch, ``"auto"`` for each row's newest
+            result in earlier batches of the same workflow, or ``"off"``. ``None`` for ``"auto"``.
+        only: Write the original list, with only the rows that have these outcomes, and the reason;
             ``None`` for the results of all rows.
-        rows_per_file: The most rows in a workbook, which is split into several files beyond them;
-            ``None`` for as many as a sheet of Excel takes.
-        usual: Where results go that have gone nowhere yet: there, or under a free name like it.
-            ``None`` for ``NAME.results.xlsx`` beside the list.
+        rows_per_file: The most rows in a workbook; more rows are split into several files.
+            ``None`` for as many as an Excel sheet can hold.
+        usual: The default path for a batch that has written no results yet; a number is added if
+            it is taken. ``None`` for ``NAME.results.xlsx`` beside the list.
     """
 
     columns: Sequence[str] | None = None
@@ -78,11 +77,11 @@ class Form:
 
     @property
     def for_people(self) -> bool:
-        """Whether a workbook is for the people it is handed to, and not for operators."""
+        """Whether a workbook is for the people who receive it rather than for operators."""
         return self.audience is Audience.PEOPLE
 
     def over(self, kept: Form) -> Form:
-        """This form; what it leaves open is as it was kept, but for the CRM and the times."""
+        """Return this form; options it leaves unset come from ``kept``, if batches store them."""
         return replace(
             self,
             columns=kept.columns if self.columns is None else self.columns,
@@ -96,15 +95,15 @@ class Form:
         )
 
     def remembered(self) -> str:
-        """What a batch remembers of it, as JSON: not for whom and how often it was written."""
+        """Return the options that a batch stores, as JSON: those in ``_REMEMBERED``."""
         kept = {name: getattr(self, name) for name in _REMEMBERED}
         return json.dumps({**kept, "rename": dict(self.rename)}, ensure_ascii=False)
 
     @classmethod
     def recalled(cls, kept: str) -> Form:
-        """The form that ``remembered`` wrote; the usual one where nothing was kept."""
+        """Read the form that ``remembered`` wrote; the default one if nothing was stored."""
         found: dict[str, Any] = json.loads(kept) if kept else {}
-        found.pop("layout", None)  # of a journal written before batchrun.toml replaced it
+        found.pop("layout", None)  # in journals written before batchrun.toml replaced it
         if found.get("audience") is not None:
             found["audience"] = Audience(found["audience"])
         return cls(**found)

@@ -1,6 +1,6 @@
-"""Results in columns of types: a DataFrame, or a Parquet file.
+"""Results in typed columns: a DataFrame, or a Parquet file.
 
-A DataFrame has them beside the caller's own columns and index, where the list was one.
+If the list was a DataFrame, the result keeps its columns and index.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _LARGEST = 2**63 - 1
 def to_frame(
     results: BatchResults, form: Form | None = None, source: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """The columns of the Results sheet as a DataFrame, one row an input row.
+    """Return the columns of the Results sheet as a DataFrame, one row per input row.
 
-    The list's own columns are objects, each cell as it was. Columns of the status and of results
-    whose values are all numbers, all true or false, or all moments have that dtype; the others are
-    objects, with ``None`` for nothing.
+    The list's own columns have dtype object, each cell unchanged. Status and result columns whose
+    values are all numbers, all booleans, or all dates and times get that dtype; others are objects,
+    with ``None`` for empty values.
 
     Args:
         results: The rows.
-        form: Which result columns; ``None`` for all.
-        source: The DataFrame the batch was run with: its columns, dtypes and index are kept.
+        form: The result columns; ``None`` for all.
+        source: The DataFrame the batch was run with; its columns, dtypes, and index are kept.
 
     Raises:
-        InputError: The batch was run with other rows than those of the DataFrame.
+        InputError: The rows of the batch are not those of the DataFrame.
     """
     import pandas as pd
 
@@ -73,15 +73,15 @@ def to_frame(
 def details_frame(
     results: BatchResults, name: str, source: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """The items of a list of objects in the results, one a line.
+    """Return the items of a list of objects in the results, one per row.
 
-    The index is that of `to_frame`, so ``details.join(frame)`` puts each item beside its row. The
-    column ``item`` counts the items of a row, those of a list in a list as ``2.1``.
+    The index is that of `to_frame`, so ``details.join(frame)`` adds each item's input row. The
+    column ``item`` numbers the items of a row; items of a nested list are numbered like ``2.1``.
 
     Args:
         results: The rows.
-        name: What the list is called in the results: its last name, or its path with dots.
-        source: The DataFrame the batch was run with: its index is kept.
+        name: The list's name in the results: its last key, or its path with dots.
+        source: The DataFrame the batch was run with; its index is kept.
 
     Raises:
         UsageError: The results have no such list.
@@ -133,7 +133,7 @@ def _paths(
 
 
 def _titles_like(columns: pd.Index[Any], titles: Sequence[str]) -> pd.Index[Any]:
-    """Titles for a frame whose columns may have several levels: theirs are blank below."""
+    """Return titles for a frame's columns; if those have several levels, lower ones are blank."""
     import pandas as pd
 
     if columns.nlevels == 1:
@@ -162,7 +162,7 @@ def _series(values: Sequence[Cell], index: pd.Index[Any]) -> pd.Series[Any]:
 
 
 def _dtype(values: Sequence[Cell]) -> Any:
-    """The dtype that holds every value of a column exactly."""
+    """Return the dtype that stores every value of a column exactly."""
     some = [value for value in values if value is not None]
     kinds = {type(value) for value in some}
     gaps = len(some) < len(values)
@@ -182,10 +182,10 @@ ROWS_AT_ONCE = 20_000
 
 
 def require_parquet() -> Any:
-    """The library, which is an extra.
+    """Return pyarrow, an optional dependency.
 
     Raises:
-        OutputError: It is not installed.
+        OutputError: pyarrow is not installed.
     """
     try:
         import pyarrow.parquet
@@ -198,9 +198,9 @@ def require_parquet() -> Any:
 
 
 def write_parquet(results: BatchResults, path: Path, form: Form | None = None) -> None:
-    """The columns of the Results sheet, streamed in groups of rows.
+    """Write the columns of the Results sheet, streamed in groups of rows.
 
-    A column whose values are of several types is text. Times of the status are in UTC.
+    A column with values of several types becomes text. Status times are in UTC.
     """
     pyarrow = require_parquet()
     layout = layout_of(results, form, UNLIMITED)
@@ -208,7 +208,7 @@ def write_parquet(results: BatchResults, path: Path, form: Form | None = None) -
     try:
         _write(pyarrow, results, path, layout, kinds)
     except (pyarrow.ArrowException, ValueError, TypeError, OverflowError):
-        # one odd value: the columns are of text rather than the file missing
+        # An odd value: write every column as text rather than no file at all.
         _write(pyarrow, results, path, layout, [str] * len(kinds))
 
 
@@ -274,5 +274,5 @@ def _as(value: Cell, kind: type) -> Any:
 
 
 def _valid(text: str) -> str:
-    """A text that UTF-8 can hold: half of an emoji is replaced."""
+    """Return text that UTF-8 can encode; lone surrogates are replaced."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

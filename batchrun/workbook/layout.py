@@ -1,4 +1,4 @@
-"""Which columns the output has, and the values of a row in them. Pure."""
+"""Decide which columns the output has, and compute a row's values for them. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STATUS_COLUMNS = (
     "seconds",
 )
 AGAIN = "run again"
-"""The head of the column in which anything asks for the row to be sent again."""
+"""The header of the column where any entry asks to send the row again."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
 
@@ -51,14 +51,14 @@ class ResultColumn:
     """A column made from results.
 
     Attributes:
-        path: Where its values are.
-        name: What it is called where programs read it, unlike any other column.
-        title: What it is called where people read it, likewise.
-        survey: What its values have in common.
-        moments: What kind of moments its texts are turned into, if any.
-        counts: Whether it counts a list of objects.
+        path: The path to its values.
+        name: Its unique name for programs.
+        title: Its unique title for people.
+        survey: Statistics about its values.
+        moments: The kind of date or time that its texts are converted to, if any.
+        counts: Whether its values are the lengths of a list of objects.
         aside: Why people rarely want it; ``""`` for a column they may want.
-        as_sent: Whether its values are not turned into others.
+        as_sent: Whether its values need no conversion.
     """
 
     path: Path
@@ -71,19 +71,19 @@ class ResultColumn:
     as_sent: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Note what decides about each value."""
+        """Precompute ``as_sent``, which is checked for each value."""
         object.__setattr__(self, "as_sent", self.moments is None and not self.counts)
 
     @property
     def head(self) -> str:
-        """The title over its cells, which have no zone."""
+        """The column's header: the title, with "(UTC)" if the cells are in UTC."""
         says_zone = self.moments is not Moments.UTC or "UTC" in self.title
         return self.title if says_zone else f"{self.title} (UTC)"
 
     def value(self, flat: Flat) -> Cell:
-        """Its value in a flattened result."""
+        """Return the column's value in a flattened result."""
         value = flat.values.get(self.path)
-        if not self.counts and self.path in flat.items:  # there were too many lists for sheets
+        if not self.counts and self.path in flat.items:  # there are too many lists for sheets
             return as_json([*flat.items[self.path]])
         if self.moments is not None and isinstance(value, str):
             found = moment_of(value)
@@ -95,17 +95,17 @@ class ResultColumn:
 
 @dataclass(frozen=True, slots=True)
 class DetailTable:
-    """The items of a list of objects, one a line.
+    """The items of a list of objects, one per line.
 
     Attributes:
-        path: Where the lists are in a result or, for a list in a list, in its parent's items.
-        title: What the list is called.
-        lines: How many items there are.
-        leading: What each line begins with: the input's line number, the item's number, the
-            row's name if it has one, its IDs.
+        path: The path to the lists in a result, or, for a nested list, in the parent's items.
+        title: The list's title.
+        lines: Number of items.
+        leading: The titles of the columns before the item's own: line number in the list, item
+            number, the row's name if it has one, its IDs.
         named: Whether rows have a name.
-        columns: Its columns.
-        tables: Tables of the lists in its items.
+        columns: The columns of its items.
+        tables: Tables of the lists nested in its items.
     """
 
     path: Path
@@ -117,7 +117,7 @@ class DetailTable:
     tables: tuple[DetailTable, ...]
 
     def with_all_below(self) -> Iterator[DetailTable]:
-        """This table and those of the lists in it."""
+        """Yield this table and all tables nested in it."""
         yield self
         for table in self.tables:
             yield from table.with_all_below()
@@ -125,27 +125,27 @@ class DetailTable:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of the output and what the rows have in common.
+    """The output's columns and facts about all rows.
 
     Attributes:
-        original: The input's own header, untouched. If a sheet can't hold all its columns, the
+        original: The input's own header, unchanged. If a sheet can't hold all its columns, the
             last one stands for the rest.
-        own: How many of the input's columns are columns here.
-        original_surveys: What is seen of each of its columns.
+        own: How many input columns have a column of their own.
+        original_surveys: Statistics about each of the input's columns.
         results: The columns made from results.
         tables: The lists of objects.
-        overflow: Whether there are more result columns than fit; they are in one of JSON.
-        lists_overflow: Whether items of a list have more columns than fit.
-        names: Positions of the input's columns that name a row.
+        overflow: Whether there are too many result columns; the rest is one column of JSON.
+        lists_overflow: Whether the items of a list have more columns than fit.
+        names: Positions of the input columns that name a row.
         roles: The input's ID columns.
         reasons: Why rows are not completed.
-        lines_differ: Whether a row's line in the list is not its row in the sheet Results.
-        undecided: How many rows are in doubt and the user has not decided about.
-        seconds: How long the executions ran, to a tenth of a second, and how many ran so long.
+        lines_differ: Whether any row's line in the list differs from its row in the sheet Results.
+        undecided: Number of rows in doubt that the user has not decided on.
+        seconds: Execution times, rounded to 0.1 s, with the number of executions for each.
         flat_depth: The most keys in a path.
-        owner: Position of the input's column that says who looks after a row.
-        messages: How many rows have a message.
-        filled: How many rows have a result.
+        owner: Position of the input column that names a row's owner.
+        messages: Number of rows with a message.
+        filled: Number of rows with a result.
     """
 
     original: tuple[str, ...]
@@ -168,21 +168,21 @@ class Layout:
 
     @property
     def header(self) -> list[str]:
-        """All columns, as programs read them."""
+        """All column names, as programs read them."""
         more = (MORE,) if self.overflow else ()
         return [*self.original, *STATUS_COLUMNS, *(column.name for column in self.results), *more]
 
     @property
     def incomplete(self) -> int:
-        """How many parts of the input or the results are not in columns of their own."""
+        """How many of input, results, and lists have values without a column of their own."""
         return self.overflow + self.lists_overflow + (self.own < len(self.original))
 
     def flat(self, result: JSON) -> Flat:
-        """A result, or an item of a list in it, as this layout's columns have it."""
+        """Flatten a result, or an item of a list in it, to this layout's depth."""
         return flatten(result, self.flat_depth)
 
     def own_cells(self, cells: Sequence[Cell]) -> Sequence[Cell]:
-        """The input's cells; those without a column of their own are together in the last one."""
+        """Return the input's cells; the last one combines those without a column of their own."""
         if self.own == len(self.original):
             return cells
         rest: dict[str, JSON] = {
@@ -192,7 +192,7 @@ class Layout:
         return (*cells[: self.own], as_json(rest))
 
     def values(self, row: ResultRow, flat: Flat | None = None) -> list[Cell]:
-        """A row's values, one a column."""
+        """Return a row's values, one per column."""
         flat = self.flat(row.result) if flat is None else flat
         values = [
             *self.own_cells(row.row.cells),
@@ -216,7 +216,7 @@ class Layout:
         return values
 
     def readable_values(self, row: ResultRow) -> list[Cell]:
-        """A row's values; texts in Markdown without their markup."""
+        """Return a row's values, with texts in Markdown stripped of their markup."""
         values = self.values(row)
         for position in range(len(values) - len(self.results) - self.overflow, len(values)):
             value = values[position]
@@ -225,7 +225,7 @@ class Layout:
         return values
 
     def plain_values(self, row: ResultRow) -> list[Cell]:
-        """A row's values where its result can't be laid out: the result is JSON in one column."""
+        """Return a row's values with the result as JSON in one column, if it can't be laid out."""
         cells: list[Cell] = [*self.own_cells(row.row.cells), row.outcome.value, row.message or None]
         values = [*cells, row.execution_id, *(None,) * (len(self.header) - len(cells) - 1)]
         if row.result is not None and (self.results or self.overflow):
@@ -240,16 +240,16 @@ def layout_of(
     *,
     arranged: bool = False,
 ) -> Layout:
-    """Look at all rows once and lay out their columns; the same rows give the same layout.
+    """Survey all rows and lay out their columns; the same rows always give the same layout.
 
     Args:
         results: The rows.
-        form: Which result columns; ``None`` for all.
-        limits: What fits.
-        arranged: Whether columns that people rarely want come last, if nobody chose the columns.
+        form: The result columns; ``None`` for all.
+        limits: The limits of a sheet.
+        arranged: Whether to move columns that people rarely want to the end, if none were chosen.
     """
     form = form or Form()
-    room = limits.columns - len(STATUS_COLUMNS) - 2  # "run again" and MORE, too
+    room = limits.columns - len(STATUS_COLUMNS) - 2  # MORE and "run again"
     own = len(results.header) if len(results.header) <= room else room - 1
     header = results.header
     if own < len(header):
@@ -273,7 +273,7 @@ def layout_of(
             for each in (row.company_id, row.contact_id):
                 if each is not None and each in flat.values.values():
                     repeats.update(path for path, value in flat.values.items() if value == each)
-        if row.seconds is not None and row.seconds >= 0:  # two clocks may differ
+        if row.seconds is not None and row.seconds >= 0:  # it is negative if two clocks differ
             seconds[round(row.seconds, 1)] += 1
         undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
         if row.outcome is not Outcome.COMPLETED:
@@ -303,11 +303,11 @@ def layout_of(
 
 
 FEW = 5
-"""Values from which on it means something that they are all the same."""
+"""Rows needed before equal values in all of them count as uninformative."""
 
 
 def _asides(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Path, str]:
-    """The columns that people rarely want, and why."""
+    """Return the columns that people rarely want, each with the reason."""
     found = {}
     for path, seen in survey.columns.items():
         if not seen.filled:
@@ -331,7 +331,7 @@ def _see(survey: TableSurvey, flat: Flat, depth: int) -> None:
 def _chosen(
     survey: TableSurvey, form: Form, taken: Sequence[str], asides: Mapping[Path, str]
 ) -> tuple[ResultColumn, ...]:
-    """The result columns the user wants, in the wanted order, under titles of their own."""
+    """Return the chosen result columns, in the chosen order, with unique titles."""
     by_name: dict[str, list[Path]] = {}
     for path in survey.order():
         by_name.setdefault(dotted(path), []).append(path)
@@ -349,7 +349,7 @@ def _chosen(
 
 
 def titles_by_name(paths: Iterable[Path], taken: Iterable[str]) -> dict[str, Path]:
-    """The paths by their titles, in lower case: what a user may call a column as well."""
+    """Return the paths by lower-case title, since users may name a column by its title, too."""
     return {title.casefold(): path for path, title in titles_of(paths, taken).items()}
 
 
@@ -364,7 +364,7 @@ def _picked(
             yield by_title[name.casefold()]
         elif found or "*" in name:
             yield from found
-        else:  # stays, though empty: the same columns from month to month
+        else:  # keep an empty column, so that the columns are the same from month to month
             yield tuple(name.split("."))
 
 
@@ -418,7 +418,7 @@ def _tables(
 
 
 def _leading(results: BatchResults, names: Sequence[int]) -> tuple[str, ...]:
-    """What a line of a detail sheet begins with, under the input's own titles."""
+    """Return the titles of a detail line's first columns; IDs keep the input's titles."""
     name = " ".join(results.header[at] for at in names)
     ids = (results.header[at] or role.value for role, at in results.roles.items())
     return ("line", "item", *([name] if name else []), *ids)
@@ -428,7 +428,7 @@ Moment: TypeAlias = datetime | None
 
 
 def naive(moment: Moment) -> Moment:
-    """UTC without saying so: Excel has no time zones, the column's title tells it."""
+    """Convert a time to UTC without a time zone: Excel has none, so the column's title says UTC."""
     if moment is None:
         return None
     moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
@@ -440,9 +440,9 @@ class UnknownColumn:
     """A name in ``Form.columns`` or ``Form.rename`` that no result has.
 
     Attributes:
-        name: As it was given.
-        close: The name that results have and that may be meant; ``""`` where none is like it.
-        of_list: Whether it is a column of the list, which are always there.
+        name: The name as given.
+        close: A similar name that results have; ``""`` if there is none.
+        of_list: Whether it is one of the list's columns, which are always included.
     """
 
     name: str
@@ -451,9 +451,9 @@ class UnknownColumn:
 
 
 def unknown_columns(results: BatchResults, form: Form) -> tuple[UnknownColumn, ...]:
-    """The names asked for that no result has; none while there are no results.
+    """Return the requested names that no result has; none as long as there are no results.
 
-    Rows are read until each name has been met, or to the end.
+    Stops reading rows once each name was found.
     """
     asked = dict.fromkeys([*(form.columns or ()), *form.rename])
     known: dict[str, None] = {}

@@ -1,7 +1,7 @@
-"""Markdown in a result's text as people read it: runs of bold and italic text, without markup.
+"""Show Markdown in a result's text as formatted runs (bold, italic) without markup.
 
 A text counts as Markdown only if it has block structure (headings, lists, tables, fenced code) or
-paired emphasis. Any other text stays exactly as it is. Pure.
+paired emphasis. Any other text stays unchanged. Pure.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MOST_CHARACTERS = 32_767
-"""A longer text fits no cell and stays as it is."""
+"""A longer text does not fit into a cell and is not parsed."""
 
 _MOST_SIGNS = {"[": 300, "!": 2_000, "`": 500, "*": 2_000, "_": 2_000, "~": 1_000, "<": 500,
                "&": 1_000, "\\": 2_000, "|": 4_000, ">": 1_000}  # fmt: skip
-"""The most of each sign in a text that is parsed. Markdown's rules search for the partner of each,
-so a text of nothing else takes quadratic time; no real report comes near this number."""
+"""The most of each sign in a text that is parsed. Markdown searches for the partner of each sign,
+so a text of nothing else takes quadratic time; real reports stay far below these numbers."""
 
 _MAY_BE_MARKDOWN = re.compile(
     r"\*[^\s*]|\*\*|(?<!\w)_|~~|\]\("
@@ -37,7 +37,7 @@ _MAY_BE_MARKDOWN = re.compile(
 _ORDERED = re.compile(r"\d{1,9}[.)]")
 
 Style: TypeAlias = frozenset[str]
-"""Of ``bold``, ``italic`` and ``strike``, those that apply."""
+"""Any of ``bold``, ``italic`` and ``strike``."""
 
 PLAIN: Style = frozenset()
 _BOLD: Style = frozenset({"bold"})
@@ -45,7 +45,7 @@ _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 
 
 class Run(NamedTuple):
-    """A stretch of text in one style."""
+    """Consecutive text in one style."""
 
     text: str
     style: Style = PLAIN
@@ -55,9 +55,9 @@ class RichText(NamedTuple):
     """A text without markup.
 
     Attributes:
-        runs: Its stretches; none is empty.
-        text: All of it.
-        link: The address, where all of it is one link; else ``""``.
+        runs: The runs; none is empty.
+        text: The whole text.
+        link: The address, if the whole text is one link; otherwise ``""``.
     """
 
     runs: tuple[Run, ...]
@@ -66,7 +66,7 @@ class RichText(NamedTuple):
 
     @classmethod
     def of(cls, runs: Iterable[Run], link: str = "") -> RichText:
-        """The runs, those of one style that follow each other together; none of them empty."""
+        """Build from runs: drop empty ones and merge neighbors of the same style."""
         merged: list[Run] = []
         parts: list[str] = []
         style: Style | None = None
@@ -87,7 +87,7 @@ class RichText(NamedTuple):
 
 
 def rich_text(text: str) -> RichText | None:
-    """A Markdown text as people read it; ``None`` for a text that is none and stays as it is."""
+    """Render a Markdown text; ``None`` for any other text, which is shown unchanged."""
     if _is_plain(text):
         return None
     if len(text) > MOST_CHARACTERS or "\x00" in text or not _MAY_BE_MARKDOWN.search(text):
@@ -101,7 +101,7 @@ def rich_text(text: str) -> RichText | None:
 
 
 def parsed_rich_text(text: str) -> RichText | None:
-    """The same for any text, by a parser of all of Markdown."""
+    """Do the same as `rich_text` with a full Markdown parser, for any text."""
     tokens = _parser().parse(text)
     if not _is_markdown(tokens):
         return None
@@ -113,11 +113,11 @@ def parsed_rich_text(text: str) -> RichText | None:
 
 
 _ITEM = re.compile(r"(?P<level>#{1,6}) |(?P<bullet>[-*+]) |(?P<number>\d{1,9})(?P<dot>[.)]) ")
-"""What begins a heading or an item of a list."""
+"""The start of a heading or list item."""
 _BEGINS_TEXT = re.compile(
     r"(?!\d{1,9}[.)](?:\s|\Z))(?:[^\W_]|\*\*?[^\W_]|[^\s\x00-\x7f]|[\"'($%@/.,;?])"
 )
-"""A line that begins so belongs to a paragraph; others may begin a block of another kind."""
+"""The start of a line that must belong to a paragraph; others may start another block."""
 _WORDS = r"[^\W_](?:[^*_\[\]\\<`|~&]*(?:[^\W_]|[.!?%)]))?"
 _INLINE = re.compile(
     rf"(?<![^ (])(?P<mark>\*\*?)(?P<strong>{_WORDS})(?P=mark)(?![^ .,;:)])"
@@ -125,20 +125,21 @@ _INLINE = re.compile(
     r"\((?P<address>https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9./_=?#:+,~@-]*)?)\)"
 )
 _UNSURE = re.compile(r"[*\[\]\\`<|]|~~|&[#\w]|(?<!\w)_|_(?!\w)")
-"""What may be markup, outside of what `_INLINE` finds."""
+"""Possible markup outside the matches of `_INLINE`."""
 
 
 class UnsureError(Exception):
-    """A text may have more markup than `simple_rich_text` knows."""
+    """Raised if a text may have markup that `simple_rich_text` does not handle."""
 
 
 def simple_rich_text(text: str) -> RichText | None:  # noqa: C901, PLR0912  # one case a kind
-    """The same for headings, flat lists, paragraphs, emphasis and links, several times as fast.
+    """Do the same as `rich_text`, several times as fast, for simple texts.
 
-    Most results have nothing else, and a workbook has one in each row.
+    Those have only headings, flat lists, paragraphs, emphasis, and links. Most results are that
+    simple, and a workbook has one in each row.
 
     Raises:
-        UnsureError: The text may have anything else.
+        UnsureError: The text may contain anything else.
     """
     if "\t" in text or "\r" in text:
         raise UnsureError
@@ -188,7 +189,7 @@ def simple_rich_text(text: str) -> RichText | None:  # noqa: C901, PLR0912  # on
 
 
 def _add_inline(runs: list[Run], content: str, style: Style) -> int:
-    """Add the runs of a line; how many of them are markup."""
+    """Add the runs of a line; return how many of them are markup."""
     end = count = 0
     if "*" in content or "[" in content:
         for found in _INLINE.finditer(content):
@@ -214,14 +215,14 @@ _MARKS = {"**": _BOLD, "*": frozenset({"italic"})}
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text has none of Markdown's signs: most have none, and this is fast for them."""
+    """Whether a text has no Markdown signs: a fast check that most texts pass."""
     if "\n" in text or "*" in text or "#" in text or "](" in text or "~~" in text:
         return False
     return "_" not in text or " " not in text
 
 
 def without_markup(text: str) -> str:
-    """A Markdown text without its markup; any other text as it is."""
+    """Return a Markdown text without its markup; any other text unchanged."""
     rich = rich_text(text)
     return text if rich is None else str(rich)
 
@@ -230,25 +231,25 @@ _HEADING = re.compile(r"\A#+ .*\n+(?=\S)")
 
 
 def without_heading(text: str) -> str:
-    """The same, and without the heading that it begins with."""
+    """Return a Markdown text without its markup and without a heading at the start."""
     return without_markup(_HEADING.sub("", text))
 
 
 @cache
 def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt  # slow to import, and needed only where there is Markdown
+    from markdown_it import MarkdownIt  # slow to import, and rarely needed
 
     parser = MarkdownIt("commonmark")
     parser.enable(["table", "strikethrough"])
-    # Lines that begin with four spaces are more often plain text than Markdown.
+    # Lines indented by four spaces are more often plain text than Markdown code.
     parser.disable(["code", "reference", "html_block"])
     parser.inline.ruler.at("emphasis", _emphasis)
-    parser.parse("a")  # it compiles its rules at first use, and two threads at once would break it
+    parser.parse("a")  # rules are compiled at first use, which is not thread-safe
     return parser
 
 
 def _emphasis(state: StateInline, silent: bool) -> bool:
-    """Like markdown-it's own rule, except inside of words and formulas: ``2*3*4``."""
+    """Apply markdown-it's emphasis rule, except within words and formulas such as ``2*3*4``."""
     from markdown_it.rules_inline.state_inline import Delimiter
 
     marker = state.src[state.pos]
@@ -304,7 +305,7 @@ def _is_markdown(tokens: Sequence[Token]) -> bool:
 
 
 def _has_emphasis(tokens: Sequence[Token]) -> bool:
-    """Whether text is emphasized or linked; an underscore around one word may be its name."""
+    """Whether text is emphasized or linked; underscores around one word may belong to its name."""
     for position, token in enumerate(tokens):
         match token.type:
             case "link_open" | "image" if token.markup != "autolink":
@@ -324,7 +325,7 @@ def _has_emphasis(tokens: Sequence[Token]) -> bool:
 
 
 def _only_link(tokens: Sequence[Token]) -> RichText | None:
-    """The text of a link, where there is nothing else."""
+    """Return the link's text if the whole text is one link."""
     if len(tokens) != 3 or tokens[1].type != "inline":
         return None
     inline = tokens[1].children or []
@@ -352,7 +353,7 @@ class _Writer:
     cells: int = 0
 
     def write(self, tokens: Sequence[Token]) -> list[Run]:
-        """All tokens of a text."""
+        """Return the runs of all tokens of a text."""
         style = PLAIN
         for token in tokens:
             match token.type:
@@ -373,7 +374,7 @@ class _Writer:
         return self.runs
 
     def _write_token(self, token: Token, style: Style) -> None:
-        """What a token adds to the text."""
+        """Write the text that a token adds."""
         match token.type:
             case "heading_open":
                 self._begin_block(token, blank_before=True)
@@ -395,7 +396,7 @@ class _Writer:
                 pass
 
     def _begin_block(self, token: Token, *, blank_before: bool = False) -> None:
-        """A new line, and an empty one where two paragraphs or sections are apart."""
+        """Start a new line, after an empty one if it separates paragraphs or sections."""
         begin, end = token.map or (self.end_line, self.end_line)
         if self.runs:
             apart = begin > self.end_line and not self.lists and not self.after_heading
@@ -421,12 +422,12 @@ _TAGS = {
     "b": "bold", "strong": "bold", "i": "italic", "em": "italic", "s": "strike", "del": "strike",
     "br": "", "u": "", "p": "", "span": "", "sub": "", "sup": "", "mark": "", "small": "",
 }  # fmt: skip
-"""HTML that Markdown often has, and the style it stands for; any other stays as it is."""
+"""HTML tags common in Markdown, with their style; any other tag stays as text."""
 _TAG = re.compile(rf"<(?P<end>/)?(?P<name>{'|'.join(_TAGS)})\s*/?>", re.IGNORECASE)
 
 
 def _inline_runs(tokens: Sequence[Token], style: Style) -> Iterator[Run]:
-    """The runs of a line; a link is its text with the address."""
+    """Yield the runs of a line; a link becomes its text, then the address."""
     opened: list[str] = []
     links: list[tuple[str, list[str]]] = []
     for token in tokens:
@@ -455,7 +456,7 @@ def _inline_runs(tokens: Sequence[Token], style: Style) -> Iterator[Run]:
 
 
 def _address_after(text: str, address: str) -> str:
-    """What follows a link's text: its address, unless that is the text."""
+    """Return the address in parentheses to put after a link's text, unless they are the same."""
     if not address or text.strip() in {address, address.removeprefix("mailto:")}:
         return ""
     return f" ({address})" if text.strip() else address

@@ -1,6 +1,6 @@
-"""Results that batchrun wrote, given back: which batch they are of, which rows are marked.
+"""Recognize files of results that batchrun wrote: their batch, and the rows marked to run again.
 
-They are known by what they hold, since the properties that name the batch get lost where another
+They are recognized by their content: the properties that name the batch get lost if another
 program saves the file, or saves it as CSV.
 """
 
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 
 STATUS, EXECUTION = STATUS_COLUMNS[0], "execution id"
 ENOUGH_COLUMNS = 4
-"""Of ours, by which results are known that lost some; a list seldom has as many of these names."""
+"""Enough of batchrun's columns to recognize results; lists rarely have as many of these names."""
 MENTION = "batchrun"
-"""What a file with results mentions, in capitals or not."""
+"""Every file with results contains this word, in any case."""
 HEADER_ROWS = 50
-"""Filled rows from the top among which the header of results is looked for."""
+"""Non-empty rows to search for the header of results, from the top."""
 MOST_EXECUTIONS = 1_000
-"""By as many the batch is looked for, where the file does not name it."""
+"""Executions to look up if the file does not name its batch."""
 
 _AS_OF = "batchrun as of"
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedRow:
-    """A row with anything under a column "run again".
+    """A row with an entry in a column "run again".
 
     Attributes:
-        line: Its number in the sheet.
-        cells: Its cells.
+        line: The row's number in the sheet.
+        cells: The row's cells.
     """
 
     line: int
@@ -56,14 +56,14 @@ class MarkedRow:
 
 @dataclass(slots=True)
 class ResultsSheet:
-    """A sheet that holds results.
+    """A sheet that contains results.
 
     Attributes:
-        name: Its name.
-        header: Its column names.
+        name: The sheet's name.
+        header: The column names.
         marked: The rows that may be marked.
-        cells_under: What stands under each column that is called "run again", and how often.
-        executions: Some of the executions it names.
+        cells_under: For each column called "run again", its entries and how often each occurs.
+        executions: Some of the execution IDs in it.
     """
 
     name: str
@@ -74,19 +74,19 @@ class ResultsSheet:
 
     @property
     def execution(self) -> int | None:
-        """Where our execution IDs are; a list may have a column of that name, too."""
+        """The position of batchrun's execution IDs; the list may have such a column, too."""
         return max(self.columns(EXECUTION), default=None)
 
     def columns(self, title: str) -> list[int]:
-        """The columns of this name, those of which pandas made ``name.1`` included."""
+        """Return the columns with this name, including those that pandas renamed to ``name.1``."""
         return [at for at, name in enumerate(self.header) if _plain(name) == _plain(title)]
 
     def again(self, list_header: Sequence[str], own: Counter[str]) -> int | None:
-        """Our column "run again", wherever it stands; the list may have one of its own.
+        """Find batchrun's column "run again"; the list may have one of its own.
 
         Args:
             list_header: The list's own column names.
-            own: What stands in the list's own column of that name, and how often.
+            own: The entries of the list's own column of that name, and how often each occurs.
         """
         found = list(self.cells_under)
         if len(found) <= sum(_plain(name) == _plain(AGAIN) for name in list_header):
@@ -97,11 +97,11 @@ class ResultsSheet:
 
 @dataclass(frozen=True, slots=True)
 class ResultsFile:
-    """A file that holds results of batchrun.
+    """A file that contains results written by batchrun.
 
     Attributes:
-        signature: What it says of itself; ``None`` where that got lost.
-        sheets: Its sheets with results.
+        signature: The batch named in its properties; ``None`` if they got lost.
+        sheets: The sheets with results.
     """
 
     signature: Signature | None
@@ -110,11 +110,11 @@ class ResultsFile:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a workbook says of itself.
+    """The properties by which a workbook names its batch.
 
     Attributes:
         batch_id: The batch it was written from.
-        as_of: The batch's last change that it shows; ``None`` where an older batchrun wrote it.
+        as_of: The last change of the batch that it shows; ``None`` if an older batchrun wrote it.
     """
 
     batch_id: str
@@ -122,10 +122,10 @@ class Signature:
 
 
 def sign(workbook: Workbook, signature: Signature) -> None:
-    """Keep in a workbook what it is of; Excel leaves that there when it saves."""
+    """Store the signature in a workbook's properties, which Excel keeps when it saves."""
     from openpyxl.packaging.custom import StringProperty  # slow to import
 
-    properties: Any = workbook  # its stubs do not know of them
+    properties: Any = workbook  # the stubs lack these properties
     values = {OURS: signature.batch_id}
     if signature.as_of is not None:
         values[_AS_OF] = signature.as_of.isoformat()
@@ -134,16 +134,16 @@ def sign(workbook: Workbook, signature: Signature) -> None:
 
 
 def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | None:
-    """What of batchrun's results a file holds; ``None`` for any other file.
+    """Read the results that batchrun wrote to a file; ``None`` for any other file.
 
     Results have the columns "batchrun status", with an outcome in it, and "execution id", or
-    several others of ours; where the file names its batch, a column "run again" is enough.
+    several others of batchrun's. If the file names its batch, a column "run again" is enough.
 
     Args:
         path: The file.
-        limits: What it is held to.
+        limits: The limits for loading it.
     """
-    with suppress(InputError, OSError):  # whatever is wrong with it is said when it is loaded
+    with suppress(InputError, OSError):  # loading the file as a list reports the error
         with open_raw(path, MENTION, limits or LoadLimits()) as raw:
             signature = _signature(raw.properties)
             sheets = [_sheet(name, blocks, signature) for name, blocks in raw.sheets]
@@ -154,7 +154,7 @@ def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | 
 
 
 def signature_of(path: Path) -> Signature | None:
-    """What a workbook was written from; ``None`` for any other file."""
+    """Read which batch a workbook was written from; ``None`` for any other file."""
     with (
         suppress(InputError, OSError),
         open_raw(path, MENTION, LoadLimits()) as raw,
@@ -221,12 +221,12 @@ def _is_header(titles: Sequence[str], *, signed: bool) -> bool:
 
 
 def _ours(titles: Sequence[str]) -> set[str]:
-    """Our columns among these."""
+    """Return batchrun's columns among these."""
     return _OURS & set(map(_plain, titles))
 
 
 def _plain(title: str) -> str:
-    """A name without what other programs change: capitals, blanks, a number for a repeat."""
+    """Normalize a name, since other programs change case, blanks, and number repeated names."""
     return re.sub(r"\.\d{1,3}\Z|[\s_]+", "", title.casefold())
 
 
@@ -235,7 +235,7 @@ _NO_MARKS = {"false", "falsch", "no", "nein", "non", "0", "-", "none", "nan", "n
 
 
 def is_mark(cell: Cell) -> bool:
-    """Whether a cell under "run again" asks for it: an unticked box or an empty cell does not."""
+    """Whether a cell under "run again" marks the row: not if it is empty or an unticked box."""
     return bool(cell and _text(cell)) and _text(cell).casefold() not in _NO_MARKS
 
 

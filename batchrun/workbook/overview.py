@@ -1,4 +1,4 @@
-"""The sheet Overview: what was asked, what came of it, what the results say. One page."""
+"""The sheet Overview: what was asked, the outcomes, and what the results say. One page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CHART_COLUMN = "J"
 _CHART_CM = 8.6
 _BARS_CM, _BAR_CM = 1.6, 0.62
 _LARGE = 1e9
-"""Numbers from which on millions are shown."""
+"""Numbers from here on are shown in millions."""
 TOP_VALUES = 5
 MOST_NUMBERS, MOST_CATEGORIES, MOST_LISTS = 6, 3, 2
 MOST_CHANGED_FIELDS = 3
@@ -41,7 +41,7 @@ MOST_INCOMPLETE = 10
 
 
 class OverviewSheet:
-    """The first sheet. It is made before the others and written after them.
+    """The first sheet. It is created before the others and written after them.
 
     Args:
         book: The workbook.
@@ -62,17 +62,17 @@ class OverviewSheet:
         changes: ChangesSheet | None = None,
         part: str = "",
     ) -> None:
-        """Write all of it.
+        """Write the whole sheet.
 
         Args:
             results: The batch.
             layout: Its columns.
             analysis: What the results say.
-            rows: The sheet Results, to which the best rows lead.
-            comparison: What has changed since an earlier batch.
+            rows: The sheet Results, which the best rows link to.
+            comparison: The changes since an earlier batch.
             attention: The sheet of rows without a result.
             changes: The sheet with the changes.
-            part: Which part of the results these are; ``""`` for all of them.
+            part: The sentence that says which part of the results this is; ``""`` for all of them.
         """
         page, summary = self._page, results.summary
         notes = filter(None, (*_notes(summary), part))
@@ -94,7 +94,7 @@ class OverviewSheet:
             self._top(each, row, column)
 
     def close(self) -> None:
-        """Write what there is, and which parts of the workbook could not be made."""
+        """Write the cells, and list the parts of the workbook that could not be made."""
         left_out = self._page.book.left_out
         if left_out:
             row = self._page.section(60, _LEFT, "Could not be shown", wide=4)
@@ -103,7 +103,7 @@ class OverviewSheet:
         self._page.write()
 
     def _outcomes(self, summary: BatchSummary, row: int) -> tuple[int, int]:
-        """The rows by outcome; the row below them, and below their chart."""
+        """Write the rows by outcome; return the next row below them, and below their chart."""
         page, top = self._page, row
         row = first = page.section(row, _LEFT, "Status", "rows", "share", wide=4)
         found = [(outcome, number) for outcome, number in summary.counts.items() if number]
@@ -127,13 +127,13 @@ class OverviewSheet:
         top: int,
         colors: Mapping[int, str] | None = None,
     ) -> int:
-        """A chart on the right; how many rows it takes."""
+        """Add a chart on the right; return how many rows it covers."""
         size = _CHART_CM, _BARS_CM + _BAR_CM * (lines[1] - lines[0] + 1)
         place = f"{_CHART_COLUMN}{top}"
         return self._page.bars(title, lines, column, place, colors=colors, size=size) + 1
 
     def _share(self, row: int, column: int, name: str, number: int, *, of: int) -> int:
-        """A line with a number of rows and which share of all that is; the row after it."""
+        """Write a number of rows and their share of all; return the next row."""
         share = number / of
         code = "0.0%" if 0 < share < 0.01 or 0.99 < share < 1 else "0%"
         return self._page.fact(row, column, name, number, share, formats=("#,##0", code))
@@ -209,7 +209,7 @@ class OverviewSheet:
         return row + 1
 
     def _categories(self, categories: Sequence[Counted], row: int, right: int) -> tuple[int, int]:
-        """Columns of few values, the first with a chart; the rows below them."""
+        """Write the columns of few values, the first with a chart; return the next rows."""
         page = self._page
         for position, each in enumerate(categories):
             first = row + 1
@@ -251,7 +251,7 @@ def _is_large(value: float | None) -> bool:
 
 
 def _in_millions(code: str) -> str:
-    """A number format that shows millions, for numbers that are wider than a column."""
+    """Return a number format in millions, for numbers too wide for a column."""
     return re.sub(r"(#,##0|(?<!#)0)(\.0+)?", '#,##0,,"M"', code, count=1)
 
 

@@ -1,4 +1,4 @@
-"""A sheet that is no table: blocks of facts beside and below each other, on one page."""
+"""A sheet that is not a table: blocks of facts side by side on one page."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
     from batchrun.workbook.sheets import Book
 
 ROW_POINTS = 15.0
-"""All rows are equally high, so that blocks beside each other stay in line."""
+"""All rows have the same height, which keeps blocks side by side aligned."""
 _TITLE_POINTS = 26.0
 _POINTS_PER_CM = 72 / 2.54
 CHART_COLOR = "1F5C8B"
 
 
 def shorter(text: str, width: float) -> str:
-    """A text on one line that fits a width."""
+    """Shorten a text to one line of this width."""
     return one_line(text, int(width * WRAPPED_LETTERS_PER_WIDTH))
 
 
 class Page:
-    """Cells that are put anywhere on a sheet, and written at the end.
+    """A sheet whose cells are set in any order and written at the end.
 
     Args:
         book: The workbook.
-        name: What the sheet is called.
-        widths: Of its columns, in characters.
+        name: The sheet's name.
+        widths: The column widths, in characters.
     """
 
     def __init__(self, book: Book, name: str, widths: Sequence[float]) -> None:
@@ -62,11 +62,11 @@ class Page:
         print_on(self.sheet, high=1)
 
     def put(self, row: int, column: int, value: Cell, style: int, location: str = "") -> None:
-        """Put a value into a cell, counted from 1; it may lead to a place in the workbook."""
+        """Set a cell, counted from 1; it may link to a place in the workbook."""
         self._cells.setdefault(row, {})[column] = (value, style, location)
 
     def title(self, text: str, *notes: str) -> int:
-        """The title of the page and notes on it; the row after them."""
+        """Write the page's title and notes; return the next row."""
         self.put(1, 1, text, self.book.styles.title())
         self._heights[1] = _TITLE_POINTS
         for row, note in enumerate(notes, 2):
@@ -76,14 +76,14 @@ class Page:
     def section(
         self, row: int, column: int, *titles: str, wide: int = 0, left: Collection[int] = ()
     ) -> int:
-        """The heads of a block; the row after them.
+        """Write the headers of a block; return the next row.
 
         Args:
-            row: Where.
-            column: The column of the first.
-            titles: The heads.
-            wide: How many columns the block takes at least.
-            left: Positions of heads over texts; the first is one, too.
+            row: The row.
+            column: The column of the first header.
+            titles: The headers.
+            wide: The fewest columns that the block spans.
+            left: Positions of headers over texts, which are left-aligned; the first always is.
         """
         styles = self.book.styles
         for position in range(max(len(titles), wide)):
@@ -103,9 +103,9 @@ class Page:
         location: str = "",
         indent: int = 0,
     ) -> int:
-        """A line of a block, its name on one line; the row after it.
+        """Write a line of a block, with its name on one line; return the next row.
 
-        The name takes the place of the values before the first that is not ``None``.
+        The name extends over the leading values that are ``None``.
         """
         styles = self.book.styles
         style = styles.fact(left=True, indent=indent, link=bool(location))
@@ -131,15 +131,15 @@ class Page:
         upright: bool = False,
         size: tuple[float, float] = (13.0, 6.5),
     ) -> int:
-        """A chart of the numbers beside the names in a column; how many rows it covers.
+        """Add a bar chart of the numbers next to a column of names; return how many rows it covers.
 
         Args:
-            title: What it shows.
-            lines: The first and the last row.
+            title: The chart's title.
+            lines: The first and last row.
             column: The column of the names, counted from 1.
-            place: The cell in which its corner is.
+            place: The cell at the chart's top left corner.
             colors: Colors of single bars, by their position.
-            upright: Whether the bars stand.
+            upright: Whether the bars are vertical.
             size: Width and height in centimeters.
         """
         first, last = lines
@@ -164,10 +164,10 @@ class Page:
             showLegendKey=False,
             showPercent=False,
         )
-        # openpyxl leaves this open, which new versions of Excel take for "no axis"
+        # openpyxl leaves this unset, which newer versions of Excel read as "no axis".
         chart.x_axis.delete, chart.y_axis.delete = False, True
         chart.y_axis.majorGridlines = None
-        if not upright:  # the first name on top
+        if not upright:  # put the first name on top
             chart.x_axis.scaling.orientation = "maxMin"
             chart.y_axis.crosses = "max"
         self.sheet.add_chart(chart, place)
@@ -189,7 +189,7 @@ class Page:
 
 
 def _chart_title(text: str) -> Any:
-    """A title no larger than the heads of the blocks around it."""
+    """Return a chart title no larger than the headers of the blocks around it."""
     letters: Any = CharacterProperties(sz=1200, b=True, solidFill=CHART_COLOR)
     paragraph: Any = Paragraph(
         pPr=ParagraphProperties(defRPr=letters), r=[RegularTextRun(rPr=letters, t=text)]

@@ -1,4 +1,4 @@
-"""Results as people read them: the titles, number formats and names of the workbook. Pure."""
+"""Results for people: titles, number formats, and names as in the workbook. Pure."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ TABLE_COLUMNS = 3
 
 
 def cell_words(cell: Cell) -> str:
-    """A cell on one line; control characters and direction marks are spelled out."""
+    """Return a cell on one line; control characters and direction marks are spelled out."""
     return "" if cell is None else visible(" ".join(str(cell).split()), kept="")
 
 
 class Fields:
-    """The fields of some results, titled and formatted like the columns of the workbook.
+    """The fields of some results, titled and formatted like the workbook's columns.
 
     Args:
-        rows: The rows; their results say how numbers are formatted.
-        header: The list's own column names; a title is unlike any of them.
+        rows: The rows, whose results determine how numbers are formatted.
+        header: The list's own column names; titles differ from all of them.
     """
 
     def __init__(self, rows: Sequence[ResultRow], header: Sequence[str]) -> None:
@@ -50,7 +50,7 @@ class Fields:
         self._titles = {path: visible(title, kept="") for path, title in titles.items()}
 
     def texts(self, row: ResultRow, paths: Iterable[Path] | None = None) -> dict[Path, str]:
-        """A row's fields that say something, or those at some paths; its own IDs are left out."""
+        """Return a row's non-empty fields, or those at some paths, without the row's own IDs."""
         own = {row.company_id, row.contact_id}
         flat = flatten(row.result)
         wanted = flat.values if paths is None else [path for path in paths if path in flat.values]
@@ -66,12 +66,12 @@ class Fields:
     def readable(
         self, row: ResultRow, most: int | None = None, paths: Iterable[Path] | None = None
     ) -> list[tuple[str, str]]:
-        """A row's titles and texts; addresses, IDs and counts come last."""
+        """Return a row's titles and texts; addresses, IDs, and counts come last."""
         texts = sorted(self.texts(row, paths).items(), key=lambda one: _is_reference(one[0]))
         return [(self._titles[path], text) for path, text in islice(texts, most)]
 
     def telling(self) -> list[tuple[Path, str]]:
-        """The fields that are worth a column, with their titles: most results have them."""
+        """Return the fields worth a column, with their titles: most results have them."""
         columns = self._survey.columns
         often = [
             path
@@ -86,7 +86,7 @@ class Fields:
         return [(path, self._titles[path]) for path in ordered[:TABLE_COLUMNS]]
 
     def varying(self, rows: Sequence[ResultRow]) -> list[Path]:
-        """Those of `telling` that differ from row to row; all of them if none does."""
+        """Return those fields of `telling` that differ between rows, or all if none does."""
         paths = [path for path, _ in self.telling()]
         texts = [self.texts(row, paths) for row in rows if row.result is not None]
         return [path for path in paths if len({each.get(path) for each in texts}) > 1] or paths
@@ -104,7 +104,7 @@ class Fields:
         return _plain(value)
 
     def _item_texts(self, items: Sequence[Mapping[str, JSON]]) -> str:
-        """A list of objects: a line for each."""
+        """Format a list of objects, one per line."""
         lines = []
         for item in items:
             values = flatten(dict(item)).values
@@ -122,23 +122,23 @@ class Fields:
         return " ".join(self._text(path, value).split())
 
 
-@lru_cache(512)  # a screen shows the same rows each second while a batch runs
+@lru_cache(512)  # while a batch runs, a screen shows the same rows each second
 def _plain(text: str) -> str:
     return visible(without_heading(text).strip())
 
 
 def _is_reference(path: Path) -> bool:
-    """Whether a field points somewhere else: nobody reads it in a table."""
+    """Whether a field only refers to something else, which nobody reads in a table."""
     return path[-1].lower().endswith(("id", "url", "count"))
 
 
 class Names:
-    """What the rows of a list are called.
+    """The names of a list's rows.
 
     Args:
         header: The list's column names.
-        roles: Which column holds which ID.
-        rows: Some of its rows: without a column for names, the first text is one.
+        roles: The column of each kind of ID.
+        rows: Some rows; if no column has a known name title, the first text column is used.
     """
 
     def __init__(
@@ -157,11 +157,11 @@ class Names:
 
     @classmethod
     def of(cls, page: RowPage) -> Names:
-        """The names of some rows."""
+        """Create the names for a page of rows."""
         return cls(page.header, page.roles, page.rows)
 
     def of_row(self, row: ResultRow) -> str:
-        """What a row is called; ``""`` for nothing."""
+        """Return a row's name; ``""`` if it has none."""
         return cell_words(name_of(row.row.cells, self._columns))
 
 
@@ -172,13 +172,13 @@ def pilot_results(
     *,
     briefly: bool = False,
 ) -> list[tuple[str, ResultRow, list[tuple[str, str]]]]:
-    """The results of a pilot, one for each execution: name of the row, row, fields.
+    """Return the results of a pilot, one per execution: the row's name, the row, its fields.
 
     Args:
         rows: The rows of the pilot.
         header: The list's column names.
-        roles: Which column holds which ID.
-        briefly: Only the few fields that differ from row to row.
+        roles: The column of each kind of ID.
+        briefly: Whether to return only the few fields that differ between rows.
     """
     seen: dict[object, ResultRow] = {}
     for row in rows:

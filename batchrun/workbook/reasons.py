@@ -1,4 +1,4 @@
-"""Why rows have no result, one group per kind of reason, and what to do about each. Pure."""
+"""Group the reasons why rows have no result, and advise what to do about each. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary, ResultRow
 
 SHEET = "Results"
-"""The sheet with a row for each row of the list."""
+"""The sheet with one row per row of the list."""
 
 MENDED = "run it with --reuse 30d"
-"""How a corrected list is sent: it is a new batch, and without that every row is paid for again."""
+"""How to send a corrected list: as a new batch, it would otherwise pay for every row again."""
 
 MOST_KINDS = 1_000
-"""Kinds of reasons that are told apart; later ones are counted together as "other reasons"."""
+"""Reasons to tell apart; further ones are counted together as "other reasons"."""
 
 _VALUE = re.compile(
     r'"[^"]*"'
@@ -31,19 +31,19 @@ _VALUE = re.compile(
     r"|[\w.+-]+@[\w-]+\.[\w.-]*\w"
     r"|(?<!HTTP )(?<![\w.-])[\w-]*\d(?:[\w:/-]|[.,](?=\w))*"
 )
-"""What differs from row to row in one kind of reason: quoted values, IDs, addresses, numbers."""
+"""The parts of a reason that vary between rows: quoted values, IDs, addresses, numbers."""
 
 Key: TypeAlias = tuple[Outcome, bool, str]
 
 
 @dataclass(slots=True)
 class Reason:
-    """One kind of reason.
+    """A reason that several rows share, apart from values that vary.
 
     Attributes:
         outcome: The outcome of its rows.
         dropped: Whether the user has decided not to send them again.
-        rows: How many rows have it.
+        rows: Number of rows.
     """
 
     outcome: Outcome
@@ -53,7 +53,7 @@ class Reason:
     _values: tuple[str | None, ...] = ()
 
     def see(self, skeleton: str, values: tuple[str, ...]) -> None:
-        """Take a row into account."""
+        """Count a row."""
         if not self.rows:
             self._skeleton, self._values = skeleton, values
         elif values != self._values:
@@ -63,17 +63,17 @@ class Reason:
 
     @property
     def varies(self) -> bool:
-        """Whether any value differs from row to row."""
+        """Whether any value differs between rows."""
         return None in self._values
 
     @property
     def text(self) -> str:
-        """The reason; "…" stands for what differs from row to row."""
+        """The reason; "…" stands for a value that differs between rows."""
         values = iter(self._values)
         return re.sub("\0", lambda _: next(values) or "…", self._skeleton)
 
     def value_in(self, message: str) -> str:
-        """What differs from row to row, as it is in one of its rows."""
+        """Return the values in one row's message that differ between rows."""
         found = _VALUE.findall(message)
         both = zip(found, self._values, strict=False)
         return ", ".join(each.strip('"“”') for each, constant in both if constant is None)
@@ -81,13 +81,13 @@ class Reason:
 
 @dataclass(slots=True)
 class Reasons:
-    """The kinds of reasons of a batch, fed with all its rows."""
+    """The kinds of reasons in a batch: call `see` for each row without a result."""
 
     _kinds: dict[Key, Reason] = field(default_factory=dict)
     _others: Counter[Outcome] = field(default_factory=Counter)
 
     def see(self, row: ResultRow) -> None:
-        """Take a row without a result into account."""
+        """Count a row without a result."""
         key, values = _key(row)
         kind = self._kinds.get(key)
         if kind is None:
@@ -98,16 +98,16 @@ class Reasons:
         kind.see(key[2], values)
 
     def of(self, row: ResultRow) -> Reason | None:
-        """The kind of a row's reason; ``None`` for one beyond those that are told apart."""
+        """Return the kind of a row's reason; ``None`` if it is not told apart."""
         return self._kinds.get(_key(row)[0])
 
     @property
     def others(self) -> int:
-        """How many rows have a reason beyond those that are told apart."""
+        """Number of rows whose reason is beyond ``MOST_KINDS``."""
         return self._others.total()
 
     def ranked(self) -> list[Reason]:
-        """The kinds, the most frequent first."""
+        """Return the kinds, most frequent first."""
         return sorted(self._kinds.values(), key=lambda kind: -kind.rows)
 
 
@@ -120,18 +120,18 @@ def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """The commands that continue with a batch, as the user's shell understands them.
+    """Builds commands that continue a batch, for the user's shell.
 
     Attributes:
-        program: How the shell calls batchrun.
-        options: Which journal holds the batch, such as ``--sandbox``; ``""`` for the usual one.
+        program: The command that runs batchrun.
+        options: The option that selects the journal, such as ``--sandbox``; ``""`` for the default.
     """
 
     program: str = "batchrun"
     options: str = ""
 
     def __call__(self, *words: str) -> str:
-        """A command."""
+        """Return a command."""
         return " ".join(filter(None, (self.program, *words, self.options)))
 
 
@@ -164,13 +164,13 @@ _STATUS = re.compile(r"HTTP (\d{3})\b")
 def advice(
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
 ) -> str:
-    """What to do about a row and all others with the same kind of reason.
+    """Return what to do about a row and all others with the same kind of reason.
 
     Args:
         row: The row.
         roles: The list's ID columns.
         summary: The batch.
-        commands: The commands to name; ``None`` for readers who don't run batchrun.
+        commands: The commands to mention; ``None`` for readers who don't run batchrun.
     """
     what, how = _what_and_how(row, roles, summary, commands)
     if commands is None:
@@ -179,7 +179,7 @@ def advice(
 
 
 def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> str:
-    """What to do about a row, without the commands for it."""
+    """Return what to do about a row, without commands."""
     return _what_and_how(row, roles, summary, None)[0]
 
 
@@ -197,7 +197,7 @@ _FOR_PEOPLE: Mapping[Outcome, str] = {
 def _what_and_how(
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
 ) -> tuple[str, Iterable[str]]:
-    """What to do in plain words, and the commands for it."""
+    """Return what to do in plain words, and the commands for it."""
     batch, call = summary.batch_id, commands or Commands()
     marking = f'type x under "run again" on {SHEET}, save, then: {call("run THIS_FILE")}'
     retry = (
@@ -254,7 +254,7 @@ def _about_failure(message: str) -> str:
 
 
 def _about_rejection(message: str) -> tuple[str, bool]:
-    """What to do, and whether the list has to be corrected first."""
+    """Return what to do, and whether the list has to be corrected first."""
     found = _STATUS.match(message)
     match int(found[1]) if found else 0:
         case 401 | 403:

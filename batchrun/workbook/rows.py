@@ -1,12 +1,12 @@
-"""The rows of a sheet as XML, streamed to the disk, and their place in the finished workbook.
+"""Write a sheet's rows as XML: stream them to disk, then insert them into the finished workbook.
 
-openpyxl writes the workbook with empty sheets: styles, widths, filters, charts, all that is little.
+openpyxl writes the workbook with empty sheets: styles, widths, filters, and charts, which are few.
 The rows, which are many, are written here, because openpyxl's write-only mode takes about five
 times as long for a cell with a style and keeps every link in memory (``benchmarks/workbook.py``).
-Cells, rows and hyperlinks are spelled as ECMA-376 part 1, 18.3.1 has them.
+Cells, rows, and hyperlinks follow ECMA-376 part 1, 18.3.1.
 
-The same workbook gives the same bytes whenever it is written, and the machine's clock, which may
-say 1970, plays no part: ZIP has no moments before 1980.
+The same workbook gives the same bytes whenever it is written. It does not depend on the machine's
+clock, which may say 1970: ZIP has no times before 1980.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ _RELATION_PARTS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _NO_ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>\s*</sheetData>")
 _CHART_NAME = re.compile(rb"(<(?:\w+:)?cNvPr\b[^>]*?)(\s*/?>)")
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  # Excel has no zones
-"""The day 0 of Excel's count, which has one day too many in 1900."""
+"""Day 0 of Excel's day count, which includes a nonexistent 29 February 1900."""
 _LARGEST_INT = 10**EXACT_DIGITS
 _SMALLEST_INT = -_LARGEST_INT
 _WHITE = " \t\n\r"
 _LARGE = 2**31 - 2**20
-"""Bytes from which a part of a ZIP file has to say that it is large."""
+"""Bytes from which a part of a ZIP file must be declared as large."""
 LEVEL = 3
-"""Of compression: half the time of the usual 6 for a file that is an eighth larger."""
+"""Compression level: half the time of the default 6 for a file that is an eighth larger."""
 _NO_MOMENT = (1980, 1, 1, 0, 0, 0)
-"""The first moment that ZIP has; said of each part."""
+"""The earliest time in ZIP, used for every part."""
 
 
 def cell_xml(place: str, style: int, value: Cell) -> str:
-    """A cell; the value has to be one Excel can hold (`cells.Fitter`)."""
+    """Return a cell; the value must be one that Excel can store (`cells.Fitter`)."""
     if isinstance(value, str):
         return f'<c r="{place}" s="{style}" t="inlineStr">{text_xml(value)}</c>'
     if value is None:
@@ -64,29 +64,29 @@ def cell_xml(place: str, style: int, value: Cell) -> str:
         return f'<c r="{place}" s="{style}" t="b"><v>{value:d}</v></c>'
     if isinstance(value, (datetime, date, time, timedelta)):
         return f'<c r="{place}" s="{style}"><v>{_serial(value)!r}</v></c>'
-    return f'<c r="{place}" s="{style}"><v>{value!r}</v></c>'  # repr tells all doubles apart
+    return f'<c r="{place}" s="{style}"><v>{value!r}</v></c>'  # repr distinguishes all doubles
 
 
 def usual_number(value: Cell) -> str:
-    """A number or moment as a cell holds it, where it is as nearly all are; else ``""``."""
+    """Return a number or date as a cell stores it, for ordinary values; ``""`` for the others."""
     if type(value) is int:
         return str(value) if _SMALLEST_INT < value < _LARGEST_INT else ""
     if isinstance(value, float):
         return repr(value) if 1e-300 < abs(value) < 1e300 else ""
     if isinstance(value, datetime) and value.year > 1900 and value.tzinfo is None:
-        since = value - _EPOCH  # half of openpyxl's time for the same number
+        since = value - _EPOCH  # takes half the time of openpyxl's function, for the same number
         return repr(since.days + (since.seconds + since.microseconds / 1e6) / 86_400)
     return ""
 
 
 def text_xml(text: str) -> str:
-    """A text in a cell."""
+    """Return the content of a text cell."""
     space = ' xml:space="preserve"' if text[:1] in _WHITE or text[-1:] in _WHITE else ""
     return f"<is><t{space}>{_escaped(text)}</t></is>"
 
 
 def rich_xml(runs: Iterable[Run]) -> str:
-    """A text in several styles; the texts have to be such as Excel can hold."""
+    """Return the content of a cell with several styles; Excel must be able to store the texts."""
     parts = [f"{_RUN_BEGINS[run.style]}{_escaped(run.text)}</t></r>" for run in runs]
     return f"<is>{''.join(parts)}</is>"
 
@@ -96,7 +96,7 @@ def _escaped(text: str) -> str:
 
 
 class _RunBegins(dict["Style", str]):
-    """How a run of each style begins."""
+    """The XML that starts a run of each style."""
 
     def __missing__(self, style: Style) -> str:
         names = {"bold": "<b/>", "italic": "<i/>", "strike": "<strike/>"}
@@ -116,10 +116,10 @@ _serial: Callable[[Cell], float] = serials.to_excel  # untyped in its stubs
 
 
 class SheetRows:
-    """The rows of one sheet on their way to the workbook.
+    """The rows of one sheet, in temporary files until they go into the workbook.
 
     Args:
-        stack: Closes the temporary files in which they wait.
+        stack: Closes the temporary files.
     """
 
     def __init__(self, stack: ExitStack) -> None:
@@ -131,13 +131,13 @@ class SheetRows:
         self.links = 0
 
     def add(self, cells: Iterable[str], height: float | None = None) -> None:
-        """Add a row of cells as `cell_xml` gives them; the height is in points."""
+        """Add a row of cells from `cell_xml`; the height is in points."""
         self.count += 1
         high = "" if height is None else f' ht="{height:g}" customHeight="1"'
         self._rows.write(f'<row r="{self.count}"{high}>{"".join(cells)}</row>')
 
     def link(self, place: str, *, target: str = "", location: str = "") -> None:
-        """Let a cell lead to an address, or to a place in the workbook."""
+        """Link a cell to an address, or to a place in the workbook."""
         if self._links is None or self._relations is None:
             self._links, self._relations = self._file(), self._file()
         self.links += 1
@@ -151,7 +151,7 @@ class SheetRows:
         )
 
     def write_sheet(self, sheet: bytes, part: IO[bytes]) -> None:
-        """Write the sheet that openpyxl made without rows, with them."""
+        """Write a sheet that openpyxl made without rows, with the rows inserted."""
         before, after = _NO_ROWS.split(sheet, maxsplit=1)
         part.write(before + b"<sheetData>")
         _copy(self._rows, part)
@@ -165,7 +165,7 @@ class SheetRows:
         part.write(margins + rest)
 
     def write_relations(self, part: IO[bytes]) -> None:
-        """Write where its links lead; none for a sheet without addresses."""
+        """Write the link targets; a sheet without addresses has none."""
         part.write(f'<Relationships xmlns="{_RELATION_PARTS}">'.encode())
         if self._relations is not None:
             _copy(self._relations, part)
@@ -173,12 +173,12 @@ class SheetRows:
 
     @property
     def size(self) -> int:
-        """Bytes of its longest part, roughly."""
+        """The approximate size of its largest part, in bytes."""
         return self._rows.tell() + (self._links.tell() if self._links is not None else 0)
 
     @property
     def leads_away(self) -> bool:
-        """Whether it has links to addresses."""
+        """Whether it links to any address."""
         return self._relations is not None and self._relations.tell() > 0
 
     def _file(self) -> IO[str]:
@@ -191,13 +191,13 @@ def save(
     path: Path,
     alternatives: Sequence[str] = (),
 ) -> None:
-    """Save a workbook whose sheets are empty, with their rows.
+    """Save a workbook of empty sheets, with these rows inserted.
 
     Args:
-        workbook: The workbook; its sheets hold no cells.
+        workbook: The workbook; its sheets have no cells.
         sheets: The rows of the sheets, by title.
-        path: Where to.
-        alternatives: The text of each chart for those who can't see it, in their order.
+        path: The file to write.
+        alternatives: The alternative text of each chart, in order.
     """
     texts = iter(alternatives)
     frame = io.BytesIO()
@@ -232,7 +232,7 @@ def _with_text(found: re.Match[bytes], text: str) -> bytes:
 
 
 class _Archive(zipfile.ZipFile):
-    """An archive whose parts don't depend on the clock."""
+    """An archive that gives the same bytes at any time."""
 
     def writestr(self, zinfo_or_arcname: Any, data: Any, *args: Any, **kwargs: Any) -> None:
         if isinstance(zinfo_or_arcname, str):
@@ -243,7 +243,7 @@ class _Archive(zipfile.ZipFile):
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, _NO_MOMENT)
     entry.compress_type = zipfile.ZIP_DEFLATED
-    entry._compresslevel = LEVEL  # type: ignore[attr-defined]  # streams take it from nowhere else
+    entry._compresslevel = LEVEL  # type: ignore[attr-defined]  # streams have no other way
     return entry
 
 
@@ -251,7 +251,7 @@ def _copy(text: IO[str], part: IO[bytes]) -> None:
     text.flush()
     end = text.tell()
     text.seek(0)
-    binary: Any = text.buffer  # type: ignore[attr-defined]  # a text file on the disk has one
+    binary: Any = text.buffer  # type: ignore[attr-defined]  # files on disk have one
     shutil.copyfileobj(binary, part, 2**20)
     text.seek(end)
 

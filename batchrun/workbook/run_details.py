@@ -1,4 +1,4 @@
-"""The last sheet, Run details: how the batch went, what it took, how to continue."""
+"""The last sheet, Run details: how the batch ran, what it used, and how to continue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RunDetailsSheet:
         self._row = 1
 
     def write(self, summary: BatchSummary, layout: Layout, commands: Commands) -> None:
-        """Write all of it."""
+        """Write the whole sheet."""
         self._row = self._page.title(TITLE)
         self._facts("Next steps", _next_steps(summary, layout.undecided, commands))
         self._facts("What ran", _settings(summary))
@@ -46,7 +46,7 @@ class RunDetailsSheet:
         self._histogram(layout)
 
     def close(self) -> None:
-        """Write what there is, and which parts of the workbook could not be made."""
+        """Write the cells, and list the parts of the workbook that could not be made."""
         left_out = [(part, "could not be shown") for part in self._page.book.left_out]
         self._facts("Left out", left_out[:100])
         self._page.write()
@@ -74,10 +74,10 @@ class RunDetailsSheet:
 
 
 def histogram(counted: Sequence[tuple[float, int]]) -> list[tuple[str, int]]:
-    """Bins of equal, round width, and how many values are in each.
+    """Group values into bins of equal, round width; return each bin's label and count.
 
     Args:
-        counted: The values, ascending and not negative, and how many there are of each.
+        counted: The distinct values, ascending and not negative, each with its count.
     """
     if not counted:
         return []

@@ -1,4 +1,4 @@
-"""A table on as many sheets as its rows need, streamed: memory does not grow with the rows."""
+"""Stream a table to as many sheets as its rows need: memory does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -38,34 +38,34 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 WIDEST, WIDEST_UNSPACED, NARROWEST = 52.0, 38.0, 9.0
-"""Of a column: a UUID, which has 36 characters and can't be broken, fits the second."""
+"""Column widths: a UUID, 36 characters that can't be broken, fits the second."""
 LETTERS_PER_WIDTH = 1.2
-"""A column's width is counted in digits; letters in running text are narrower."""
+"""Letters per unit of column width: the unit is a digit, and letters in text are narrower."""
 WRAPPED_LETTERS_PER_WIDTH = 1.1
-"""The same where a text takes several lines, which break between words."""
+"""The same for text on several lines, which only breaks between words."""
 
 LINE_POINTS = 15.0
 MOST_LINES = 3
-"""Lines of text a row is high at most: the rest is in the cell, and a click on it shows it all."""
+"""The most lines of text in a row's height: a click on the cell shows the rest."""
 
 BUTTON_WIDTH = 3.0
-"""What the filter's button takes of a head."""
+"""Width of the filter button in a header."""
 
 PAGE_WIDTH = 180.0
-"""Characters that fit across a page of A4 or Letter, landscape, in letters of at least 8 points."""
+"""Characters across a landscape page of A4 or Letter, in letters of at least 8 points."""
 MARGIN_INCHES = 0.4
 
 MOST_KNOWN, MOST_KNOWN_LETTERS = 500, 100
-"""Texts of a column that are kept ready, and how long they may be."""
+"""Texts to cache per column, and the most letters of each."""
 
 MOST_FOOTER = 200
-"""Characters of a footer: Excel takes 255, its codes included."""
+"""Characters of a footer: Excel allows 255, including its codes."""
 
 MOST_ADDRESS = 40
-"""Characters of an address that are shown of a link; it leads to all of it."""
+"""Characters to show of a link's address; the link itself is complete."""
 
 _HEAD_POINTS = 2 * LINE_POINTS + 8
-"""Two lines, and some air: the first row is not to look as if it hung from the head."""
+"""Two lines and some space, which separates the first row from the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,16 @@ class TableColumn:
     """How a column of a table is shown.
 
     Attributes:
-        title: Its head.
-        width: In characters of the default font.
-        kind: Whose it is.
-        wrap: Whether its texts are broken into lines.
-        folded: Whether it is folded away; one click shows it.
-        formats: Number formats by the name of the value's type, where they are not the usual ones.
-        result: Whether its texts are results, which are shown as people read them: Markdown without
-            markup, addresses short.
-        lines: How many lines of its text a row shows at most.
-        left: Whether its numbers stand on the left, too.
+        title: Its header.
+        width: Its width in characters of the default font.
+        kind: The kind of column, which determines the header's color.
+        wrap: Whether its texts wrap.
+        folded: Whether it is collapsed; one click shows it.
+        formats: Number formats by the name of the value's type, if they differ from the defaults.
+        result: Whether its texts are results, which are shown readably: Markdown without markup,
+            short addresses.
+        lines: The most lines of its text that a row shows.
+        left: Whether to align its numbers left, too.
     """
 
     title: str
@@ -97,7 +97,7 @@ class TableColumn:
 
 
 def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
-    """A column as its content needs it: as wide as necessary, within reason."""
+    """Return a column as wide as its content needs, within limits."""
     head = head_width(title)
     if survey.spaced or survey.width <= WIDEST_UNSPACED - 2:
         moments = survey.moments if kind is ColumnKind.RESULT else None
@@ -110,23 +110,23 @@ def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) 
 
 
 def head_width(title: str) -> float:
-    """How wide a column needs to be for its title: two lines, broken between words only."""
+    """Return the width that a title needs on two lines, broken only between words."""
     longest_word = max(map(len, title.split()), default=0)
     half = -(-len(title) // 2)
     return min(max(half, longest_word) * 1.15 + BUTTON_WIDTH, WIDEST)
 
 
 class Book:
-    """The workbook that is being written; a context that owns its temporary files.
+    """The workbook being written; a context manager that owns its temporary files.
 
     Args:
-        limits: What fits.
-        fitter: Makes values fit.
-        footer: What each printed page says at its foot, beside its number.
+        limits: The limits of a sheet.
+        fitter: Converts values to what Excel can store.
+        footer: The text at the foot of each printed page, next to the page number.
 
     Attributes:
         left_out: Parts that could not be made, in plain words.
-        alternatives: The text of each chart for those who can't see it, in their order.
+        alternatives: The alternative text of each chart, in order.
     """
 
     def __init__(self, limits: Limits, fitter: Fitter, footer: str = "") -> None:
@@ -147,7 +147,7 @@ class Book:
         self._files.close()
 
     def sheet(self, wanted: str) -> tuple[Worksheet, SheetRows]:
-        """A new sheet after the others, under a name Excel allows, and its rows."""
+        """Add a sheet at the end, under a valid name; return it and its rows."""
         name = sheet_name(wanted, {title.casefold() for title in self._rows})
         self._rows[name] = SheetRows(self._files)
         sheet = self.workbook.create_sheet(name)
@@ -157,12 +157,12 @@ class Book:
 
     @contextmanager
     def optional(self, part: str) -> Iterator[None]:
-        """Leave a part out when it can't be made: results that are paid for don't depend on it.
+        """Leave a part out if it fails: paid results must not depend on it.
 
-        What the disk says is no such case, and goes on.
+        Disk errors (``OSError``) are raised all the same.
 
         Args:
-            part: What it is, in plain words.
+            part: The part, in plain words.
         """
         try:
             yield
@@ -172,21 +172,21 @@ class Book:
             self.leave_out(part, error)
 
     def leave_out(self, part: str, error: Exception) -> None:
-        """Note a part that could not be made."""
+        """Record a part that could not be made."""
         self.left_out[part] = None
-        kind = type(error).__name__  # its words may be the service's
+        kind = type(error).__name__  # the message may quote the service's answer
         log_event(_LOG, Event.WORKBOOK_SIMPLIFIED, part=part, error=kind)
 
     def save(self, path: Path) -> None:
-        """Put it together."""
+        """Write the workbook to a file."""
         save(self.workbook, self._rows, path, self.alternatives)
 
 
 class CellStyles(dict[tuple[str, str], int]):
-    """The styles of a column's cells by a value's type and number format, each made when needed.
+    """The styles of a column's cells by value type and number format, created on demand.
 
-    The types ``link`` and ``number link`` are those of a value that leads somewhere. The format
-    ``""`` stands for the column's usual one.
+    The types ``link`` and ``number link`` are for values with a link. The format ``""`` stands for
+    the column's default.
     """
 
     def __init__(self, column: TableColumn, styles: Styles) -> None:
@@ -217,10 +217,11 @@ class _Column:
     Attributes:
         letter: Its letter.
         styles: The styles of its cells.
-        letters: How many letters fit on a line.
-        wrap: Its width and the most lines of its texts; ``None`` where they stay on one line.
+        letters: Number of letters on a line.
+        wrap: The width and the most lines of its texts; ``None`` if they don't wrap.
         result: Whether its texts are results.
-        known: Some of its texts, which may occur again: the cell after its place, and its lines.
+        known: A cache of short texts that may occur again: the cell's XML after its reference, and
+            its number of lines.
     """
 
     letter: str
@@ -232,14 +233,14 @@ class _Column:
 
 
 class TableSheets:
-    """A table with a head on each of as many sheets as its rows need.
+    """A table on as many sheets as its rows need, each with a header.
 
     Args:
         book: The workbook.
-        name: What its sheets are called.
+        name: The name of its sheets.
         columns: Its columns.
-        rows: How many rows will be appended.
-        frozen: Columns that stay when one scrolls to the right.
+        rows: Number of rows that will be appended.
+        frozen: Number of columns that stay visible when scrolling to the right.
         outcome: Position of the column that names an outcome, if there is one.
     """
 
@@ -277,17 +278,17 @@ class TableSheets:
         self._appended = 0
 
     def place(self, number: int) -> str:
-        """Where the row is that is appended as this number, counted from 0."""
+        """Return the place of a row, by its number in appended order, counted from 0."""
         sheet, row = divmod(number, self._room)
         return reference(self._names[sheet], row + 2)
 
     def row_of(self, number: int) -> int:
-        """In which row of its sheet that is."""
+        """Return the row's number on its sheet."""
         return number % self._room + 2
 
     @property
     def next_place(self) -> str:
-        """Where the next row goes."""
+        """The place of the next row."""
         return self.place(min(self._appended, self._room * len(self._sheets) - 1))
 
     def append(
@@ -299,16 +300,16 @@ class TableSheets:
         """Add a row.
 
         Args:
-            values: One value a column.
-            inside: Column position → the place in this workbook it leads to.
-            formats: Number formats of the first columns, where they are not the usual ones.
+            values: One value per column.
+            inside: Column position → the place in this workbook that the cell links to.
+            formats: Number formats of the first columns; ``""`` for the default.
         """
         rows = self._sheets[self._appended // self._room]
         try:
             cells, lines = self._cells(rows, values, inside, formats)
         except OSError:
             raise
-        except Exception as error:  # one odd value: the row is written as plain text
+        except Exception as error:  # an odd value: write the row as plain text
             self._book.leave_out(f"formats of line {rows.count + 1}", error)
             cells, lines = self._plain_cells(rows, values), 1
         rows.add(cells, LINE_POINTS * lines if lines > 1 else None)
@@ -321,9 +322,9 @@ class TableSheets:
         inside: Mapping[int, str] | None,
         formats: RowFormats,
     ) -> tuple[list[str], int]:
-        """The cells of a row, and how many lines of text it needs.
+        """Return the cells of a row, and the number of text lines it needs.
 
-        This is the inner loop of the whole workbook.
+        This is the innermost loop when writing a workbook.
         """
         row, lines, position = rows.count + 1, 1, -1
         cells: list[str] = []
@@ -362,7 +363,7 @@ class TableSheets:
         content: tuple[Cell, str],
         location: str,
     ) -> str:
-        """A cell of a value and its format that leads to a place in the workbook."""
+        """Return a cell, from a value and its format, that links to a place in the workbook."""
         fitted = self._fitter.fit(content[0])
         key = type(fitted).__name__
         if self._link(rows, place, location=location):
@@ -372,7 +373,7 @@ class TableSheets:
     def _text(
         self, rows: SheetRows, place: str, column: _Column, value: str, code: str
     ) -> tuple[str, int]:
-        """A text's cell after its place, and how many lines it needs."""
+        """Return a text cell's XML after its reference, and the number of lines it needs."""
         rich = rich_text(value) if column.result else None
         content: Sequence[Run] | str
         if rich is None:
@@ -415,12 +416,12 @@ class TableSheets:
         )
 
     def _link_address(self, rows: SheetRows, place: str, text: str) -> str:
-        """Let a text that is an address lead there; the name of its style."""
+        """Link a text that is an address; return the name of its style."""
         address = len(text) <= self._limits.link_text and is_address(text)
         return "link" if address and self._link(rows, place, target=text) else "str"
 
     def _link(self, rows: SheetRows, place: str, *, target: str = "", location: str = "") -> bool:
-        """Let a cell lead somewhere, as long as Excel takes more links."""
+        """Link a cell, unless the sheet has as many links as Excel allows."""
         if rows.links >= self._limits.links:
             return False
         rows.link(place, target=target, location=location)
@@ -428,13 +429,13 @@ class TableSheets:
 
 
 def short_address(address: str) -> str:
-    """An address as a browser shows it: without what all have in common, and not too long."""
+    """Shorten an address as browsers do, and to `MOST_ADDRESS` characters."""
     short = address.partition("://")[2].removeprefix("www.").rstrip("/")
     return short if len(short) <= MOST_ADDRESS else f"{short[: MOST_ADDRESS - 1]}…"
 
 
 def lines_of(text: str, width: float, most: int = MOST_LINES) -> int:
-    """Lines a text takes in a column, roughly, and no more than there may be."""
+    """Return roughly how many lines a text takes in a column, at most ``most``."""
     whole = int(width * LETTERS_PER_WIDTH)
     if len(text) <= whole and "\n" not in text:
         return 1
@@ -444,24 +445,24 @@ def lines_of(text: str, width: float, most: int = MOST_LINES) -> int:
 
 
 def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
-    """Let a sheet print on landscape pages.
+    """Set a sheet to print on landscape pages.
 
     Args:
         sheet: The sheet.
-        wide: How many pages its columns take.
-        high: How many pages its rows take; 0 for as many as they need.
+        wide: Number of pages for its columns.
+        high: Number of pages for its rows; 0 for as many as they need.
     """
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = wide, high
     sheet.page_setup.pageOrder = "overThenDown"
-    sheet.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # always there
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True  # type: ignore[union-attr]  # always set
     margins = sheet.page_margins
     margins.left = margins.right = margins.top = MARGIN_INCHES
     margins.bottom, margins.header, margins.footer = 1.5 * MARGIN_INCHES, 0.0, 0.7 * MARGIN_INCHES
 
 
 def pages_across(widths: Sequence[float], repeated: float) -> int:
-    """How many pages columns take side by side; none is broken, the first repeat on each page."""
+    """Return how many pages columns take side by side, unsplit, with ``repeated`` on each page."""
     pages, room = 1, PAGE_WIDTH - repeated
     for width in widths:
         if width > room:

@@ -1,8 +1,8 @@
-"""The column widths and the number formats of the list's cells, where the list is a workbook.
+"""Read the column widths and number formats of the list's cells, if the list is a workbook.
 
-They are read once, when a batch begins, and kept with it: the file may change or go meanwhile.
-calamine doesn't give formats and openpyxl would load the whole workbook, so the sheet is read as a
-stream of XML. Whatever can't be found gets the usual format: no results depend on it.
+They are read once, when a batch starts, and stored with it, since the file may change or disappear
+later. calamine doesn't give formats and openpyxl would load the whole workbook, so the sheet is
+read as a stream of XML. If a format can't be found, the default is used: no results depend on it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}"
 
 MOST_FORMATS = 200
-"""Number formats that are kept: Excel has between 200 and 250 in a workbook."""
+"""Number formats to keep: Excel allows between 200 and 250 in a workbook."""
 
 MOST_FORMAT_CHARACTERS = 255
 """Excel's limit for a number format."""
@@ -44,33 +44,33 @@ MOST_FORMAT_CHARACTERS = 255
 WIDEST = 255.0
 _LAST_COLUMN = 16_384
 _MOST_PART_BYTES = 2**26
-"""Bytes of a workbook's list of sheets or its styles; more are not read."""
+"""The largest sheet list or style part to read, in bytes."""
 _MOST_SHEET_BYTES = 2**33
 _CHUNK_BYTES = 2**18
 
 RowFormats: TypeAlias = "tuple[str, ...]"
-"""The number format of each of a row's cells, as far as they are known; ``""`` for the usual."""
+"""The number format of each of a row's cells, as far as known; ``""`` for the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListFormats:
-    """How the list's cells are shown.
+    """The formatting of the list's cells.
 
     Attributes:
-        widths: Width of a column by its position, where it is not the usual one.
-        rows: For runs of rows with the same formats: the formats, and how many rows have them.
+        widths: Column position → width, if it is not the default.
+        rows: Runs of rows with the same formats: the formats, and the number of rows.
     """
 
     widths: Mapping[int, float] = field(default_factory=dict)
     rows: Sequence[tuple[RowFormats, int]] = ()
 
     def of_rows(self) -> Iterator[RowFormats]:
-        """The formats of each row, in order; without end."""
+        """Yield the formats of each row, in order, without end."""
         runs = chain.from_iterable(repeat(formats, count) for formats, count in self.rows)
         return chain(runs, repeat(()))
 
     def part(self, first: int, count: int) -> ListFormats:
-        """The formats of some rows, from the first of them on."""
+        """Return the formats of ``count`` rows from ``first`` on."""
         rows: list[tuple[RowFormats, int]] = []
         at, end = 0, first + count
         for formats, several in self.rows:
@@ -81,7 +81,7 @@ class ListFormats:
         return ListFormats(self.widths, rows)
 
     def encoded(self) -> bytes | None:
-        """The formats as `decoded` reads them; ``None`` where all are the usual ones."""
+        """Encode the formats for `decoded`; ``None`` if all are defaults."""
         if not self.widths and not any(formats for formats, _ in self.rows):
             return None
         kinds = list(dict.fromkeys(formats for formats, _ in self.rows))
@@ -95,7 +95,7 @@ class ListFormats:
 
     @classmethod
     def decoded(cls, kept: bytes | None) -> ListFormats:
-        """Read what `encoded` returned; the usual formats where nothing was kept."""
+        """Decode what `encoded` returned; the defaults if nothing was stored."""
         if not kept:
             return cls()
         found = json.loads(zlib.decompress(kept))
@@ -107,7 +107,7 @@ class ListFormats:
 
 
 def list_formats(table: Table) -> bytes | None:
-    """The formats of a list's cells, to be kept with its batch; ``None`` where there are none."""
+    """Return the formats of a list's cells, to store with its batch; ``None`` if there are none."""
     source = table.source
     if source.path is None or source.sheet is None:
         return None
@@ -120,13 +120,13 @@ def list_formats(table: Table) -> bytes | None:
     except (
         *(OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError),
         *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException),
-    ) as error:  # moved, changed or unusual since it was loaded
+    ) as error:  # moved, changed, or damaged since it was loaded
         log_event(_LOG, Event.WORKBOOK_SIMPLIFIED, part="list formats", error=type(error).__name__)
         return None
 
 
 def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
-    """The part that holds a sheet; ``KeyError`` when there is none."""
+    """Return the path of the part that holds a sheet; raise ``KeyError`` if there is none."""
     book = fromstring(_part(archive, "xl/workbook.xml"))
     ids = {
         each.get("name"): each.get(f"{_RELATION}id") or each.get(f"{_STRICT_RELATION}id")
@@ -139,7 +139,7 @@ def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
 
 
 def _style_formats(archive: zipfile.ZipFile) -> list[str]:
-    """The number format of each cell style; ``""`` for one that is unknown or can't be kept."""
+    """Return the number format of each cell style; ``""`` if it is unknown or can't be kept."""
     styles = fromstring(_part(archive, "xl/styles.xml"))
     known = dict(BUILTIN_FORMATS) | {0: ""}
     numbers: list[int] = []
@@ -179,12 +179,12 @@ def _read_sheet(sheet: IO[bytes], codes: list[str], table: Table) -> ListFormats
 
 
 class _SheetReader:
-    """Receives the elements of a sheet, in the order of the file, and keeps what is wanted of them.
+    """Collects formats from a sheet's elements, which it receives in the order of the file.
 
     Args:
         codes: The number format of each cell style.
-        lines: The lines of the list's rows, ascending.
-        columns: How many columns the list has.
+        lines: The line numbers of the list's rows, ascending.
+        columns: Number of columns in the list.
     """
 
     def __init__(self, codes: list[str], lines: list[int], columns: int) -> None:
@@ -202,11 +202,11 @@ class _SheetReader:
         self._runs: list[list[object]] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element begins."""
+        """Handle the start of an element."""
         match _local(tag):
             case "c":
                 self._start_cell(attributes)
-            case "v" | "is":  # the cell holds something
+            case "v" | "is":  # the cell has a value
                 if self._first_column is None or self._column < self._first_column:
                     self._first_column = self._column
                 if self._code:
@@ -221,7 +221,7 @@ class _SheetReader:
                 pass
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
         if self._cells and _local(tag) == "row":
             lines, at = self._lines, self._next
             while at < len(lines) and lines[at] < self._row:
@@ -234,7 +234,7 @@ class _SheetReader:
             self.done = at >= len(lines)
 
     def formats(self) -> ListFormats:
-        """What was found, by positions in the list."""
+        """Return the formats found, by positions in the list."""
         first = self._first_column or 1
         widths = {
             column - first: width
@@ -264,7 +264,7 @@ class _SheetReader:
         if 0 < width <= WIDEST:
             first, last = _number(attributes.get("min")), _number(attributes.get("max"))
             for column in range(max(first, 1), min(last, _LAST_COLUMN) + 1):
-                if column in self._widths:  # said before: a file that repeats itself costs nothing
+                if column in self._widths:  # set before: keeps a file cheap that repeats ranges
                     break
                 self._widths[column] = width
 
@@ -278,10 +278,10 @@ class _SheetReader:
 
 
 def _local(tag: str) -> str:
-    """An element's name without its namespace: of two kinds of workbook, both are read."""
+    """Return an element's name without its namespace, which differs in strict workbooks."""
     return tag.rpartition("}")[2]
 
 
 def _number(text: str | None) -> int:
-    """A whole number as XML has it; 0 for what is none."""
+    """Parse an integer as XML writes it; 0 for anything else."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0

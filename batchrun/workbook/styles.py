@@ -1,4 +1,4 @@
-"""How the workbook looks: colours, fonts and formats, each in one place."""
+"""The workbook's look: colors, fonts, and formats, each defined once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLORS: Mapping[Outcome, tuple[str, str]] = {
     Outcome.IN_DOUBT: ("F8CBAD", "833C0B"),
     Outcome.PENDING: ("DDEBF7", "1F4E78"),
 }
-"""Fill and font of an outcome, the pairs Excel itself uses for good, bad and neutral."""
+"""Fill and font color of each outcome: Excel's own pairs for good, bad, and neutral."""
 
 CHART_COLORS: Mapping[Outcome, str] = {
     Outcome.COMPLETED: "009E73",
@@ -37,7 +37,7 @@ CHART_COLORS: Mapping[Outcome, str] = {
     Outcome.IN_DOUBT: "56B4E9",
     Outcome.PENDING: "999999",
 }
-"""Colors that color-blind readers tell apart: Okabe and Ito, https://jfly.uni-koeln.de/color/."""
+"""Colors for color-blind readers: Okabe and Ito, https://jfly.uni-koeln.de/color/."""
 
 BAND = "F3F6FA"
 """The fill of every other row of a table."""
@@ -47,13 +47,13 @@ NUMBER_FORMATS: Mapping[str, str] = {
     "date": "yyyy-mm-dd",
     "time": "hh:mm:ss",
     "timedelta": "[h]:mm:ss",
-    "bool": '"TRUE";"TRUE";"FALSE"',  # Excel shows these words anyway, LibreOffice else 1 and 0
+    "bool": '"TRUE";"TRUE";"FALSE"',  # Excel's default words; LibreOffice would show 1 and 0
 }
-"""By the name of the value's type."""
+"""Default number format by the name of the value's type."""
 
 
 class ColumnKind(Enum):
-    """Whose column it is (``INPUT``: the user's to fill); the value is the colour of its head."""
+    """The kind of column (``INPUT``: for the user to fill in); the value is its header color."""
 
     LIST = "44546A"
     STATUS = "2E7D6B"
@@ -65,7 +65,7 @@ FONT = "Calibri"
 
 
 def _font(size: int = 11, **more: Any) -> Font:
-    return Font(name=FONT, size=size, family=2, **more)  # 2: without serifs
+    return Font(name=FONT, size=size, family=2, **more)  # 2: sans serif
 
 
 _PLAIN = _font()
@@ -78,14 +78,14 @@ _HEADING = Alignment(horizontal="left", vertical="center", wrap_text=True, inden
 
 
 class _Parent:
-    """What a cell asks for its styles: a sheet that is nobody's."""
+    """The parent that openpyxl needs to register a cell's styles: a stand-in for a sheet."""
 
     def __init__(self, workbook: Workbook) -> None:
         self.parent = workbook
 
 
 class Styles:
-    """Styles as openpyxl numbers them, each made once.
+    """Registers each style once and returns its number in openpyxl.
 
     Args:
         workbook: The workbook.
@@ -96,36 +96,36 @@ class Styles:
         self._known: dict[tuple[Any, ...], int] = {}
 
     def text(self, number_format: str = "General", *, wrap: bool = True, link: bool = False) -> int:
-        """Text in a table, a little apart from the number to the left of it."""
+        """Return the style of text in a table, indented from the number to its left."""
         align = _WRAPPED if wrap else _ON_ONE_LINE
         key = ("text", number_format, wrap, link)
         font = _LINK if link else _PLAIN
         return self._number(key, font, align, number_format=number_format)
 
     def number(self, number_format: str, *, link: bool = False) -> int:
-        """A number, date or truth value in a table."""
+        """Return the style of a number, date, or boolean in a table."""
         key = ("number", number_format, link)
         font = _LINK if link else _PLAIN
         return self._number(key, font, _RIGHT, number_format=number_format)
 
     def head(self, kind: ColumnKind) -> int:
-        """The head of a column."""
+        """Return the style of a column's header."""
         fill = PatternFill("solid", fgColor=kind.value)
         return self._number((kind,), _HEAD, _HEADING, fill=fill)
 
     def title(self) -> int:
-        """The first line of a sheet that is no table."""
+        """Return the style of the title of a sheet that is not a table."""
         return self._number(("title",), _font(16, bold=True, color="1F3864"), Alignment())
 
     def section(self, *, right: bool = False, indent: int = 0) -> int:
-        """The line over a group of facts."""
+        """Return the style of the header over a group of facts."""
         line = Border(bottom=Side(style="medium", color="1F5C8B"))
         font = _font(12, bold=True, color="1F5C8B")
         align = Alignment(horizontal="right" if right else "left", vertical="center", indent=indent)
         return self._number(("section", right, indent), font, align, border=line)
 
     def note(self) -> int:
-        """A remark."""
+        """Return the style of a note."""
         return self._number(("note",), _font(italic=True, color="595959"), Alignment())
 
     def fact(
@@ -136,7 +136,7 @@ class Styles:
         indent: int = 0,
         link: bool = False,
     ) -> int:
-        """A fact's name, on the left, or its value, as far as it is a number on the right."""
+        """Return the style of a fact's name, on the left, or of its value, right if a number."""
         align = Alignment(
             horizontal="left" if left or indent else None, vertical="center", indent=indent
         )
@@ -166,14 +166,14 @@ class Styles:
 
 
 def color_bands(sheet: Worksheet, cells: str) -> None:
-    """Fill every other row; it stays every other one however the rows are sorted."""
+    """Shade every other row; the pattern stays when the rows are sorted."""
     formula_rule: Any = rule.FormulaRule  # untyped in its stubs
     fill = PatternFill("solid", bgColor=BAND)
     sheet.conditional_formatting.add(cells, formula_rule(formula=["MOD(ROW(),2)=1"], fill=fill))
 
 
 def color_outcomes(sheet: Worksheet, cells: str) -> None:
-    """Colour cells by the outcome they name, and go on doing so when somebody changes one."""
+    """Color cells by the outcome they name, also after somebody changes one."""
     color_rule: Any = rule.CellIsRule  # untyped in its stubs
     for outcome, (fill, font) in COLORS.items():
         sheet.conditional_formatting.add(

@@ -1,8 +1,8 @@
-"""What the sheets that are tables show: Results and those that belong to it.
+"""The sheets that are tables: Results and those that go with it.
 
-A person who opens Results sees, without scrolling, who the row is, its status and the beginning of
-the main result. The list's columns keep their order and come first; where they leave no room, those
-that don't say who the row is are folded away, and one click on [+] shows them.
+A person who opens Results sees without scrolling who the row is, its status, and the beginning of
+the main result. The list's columns come first, in their order. If they take too much space, those
+that don't say who the row is are collapsed, and one click on [+] shows them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from batchrun.workbook.source import ListFormats, RowFormats
 
 SCREEN_PIXELS = 1_840
-"""What a screen of 1920 pixels has left for columns at 100 %."""
+"""Pixels left for columns on a screen 1920 pixels wide, at 100 % zoom."""
 MOST_FROZEN_PIXELS = 800
 UUID_WIDTH = 39.0
 _STATUS_WIDTHS = (13, 34, UUID_WIDTH, 20, 20, 20, 11)
@@ -50,8 +50,8 @@ class ResultsSheet:
         book: The workbook.
         results: The batch.
         layout: Its columns.
-        form: For whom, and whether texts in Markdown keep their markup.
-        formats: How the list's cells are shown.
+        form: The audience, and whether texts in Markdown keep their markup.
+        formats: The formatting of the list's cells.
         compared: Whether a column says which rows have changed.
     """
 
@@ -101,10 +101,10 @@ class ResultsSheet:
         """Add a row.
 
         Args:
-            values: As the layout gives them.
-            lists: Position of a result column → the place of the items it counts.
+            values: The row's values from the layout.
+            lists: Position of a result column → place of the first item of the list it counts.
             formats: Number formats of the list's cells.
-            mark: Whether it is new, changed or the same.
+            mark: Whether the row is new, changed, or the same.
         """
         own = len(self._layout.original)
         beside = [mark] if self._compared else []
@@ -112,7 +112,7 @@ class ResultsSheet:
         if self._for_people:
             technical = ordered[own + 2 : own + len(STATUS_COLUMNS)]
             ordered[own + 2 : own + len(STATUS_COLUMNS)] = beside
-            ordered.append(technical[0])  # the execution's ID
+            ordered.append(technical[0])  # the execution ID
         else:
             ordered[own + 2 : own + 2] = [*beside, None]
         inside = None
@@ -122,7 +122,7 @@ class ResultsSheet:
 
 
 def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
-    """How a column of results is shown."""
+    """Return how a result column is shown."""
     code = number_format(column.path, column.survey)
     return column_for(
         column.head,
@@ -135,7 +135,7 @@ def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
 
 
 def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) -> list[TableColumn]:
-    """The list's own columns: as wide as in the list's workbook, else as their content needs."""
+    """Return the list's own columns, as wide as in its workbook, or else as their content needs."""
     columns = []
     for position, (title, survey) in enumerate(
         zip(layout.original, layout.original_surveys, strict=True)
@@ -166,14 +166,14 @@ def _status_columns(layout: Layout) -> list[TableColumn]:
 
 
 def _who(layout: Layout) -> Sequence[int]:
-    """Positions of the list's columns that say who a row is."""
+    """Return the positions of the list's columns that say who a row is."""
     return layout.names or [at for at in layout.roles.values() if at < len(layout.original)]
 
 
 def _folded(
     own: list[TableColumn], layout: Layout, beside: Sequence[TableColumn]
 ) -> list[TableColumn]:
-    """The list's columns, those folded away that leave no room for what is to be seen first."""
+    """Return the list's columns; collapse some if the main columns don't fit the screen."""
     who = set(_who(layout))
     technical = set(layout.roles.values()) - who
     own = [replace(each, folded=at in technical) for at, each in enumerate(own)]
@@ -196,10 +196,10 @@ ORDER = (
     Outcome.PENDING,
 )
 SHEET_ROW = "row in Results"
-"""The title of a column that says where a row is, if that is not its line in the list."""
+"""The title of the column with a row's place, if that differs from its line in the list."""
 MOST_LINES_OF_ADVICE = 8
 MOST_GROUPED = 20_000
-"""Rows that are sorted by their reasons in memory; with more, they are sorted by outcome only."""
+"""Rows to sort by reason in memory; more rows are sorted by outcome only."""
 
 
 class AttentionSheet:
@@ -209,7 +209,7 @@ class AttentionSheet:
         book: The workbook.
         results: The batch.
         layout: Its columns.
-        commands: How this batch is continued; ``None`` for readers who don't run batchrun.
+        commands: The commands that continue the batch; ``None`` for readers who don't run batchrun.
     """
 
     def __init__(
@@ -251,11 +251,11 @@ class AttentionSheet:
         )
 
     def place(self, reason: Reason) -> str:
-        """Where the rows with this kind of reason begin."""
+        """Return the place of the first row with this kind of reason."""
         return self._places.get(id(reason), self._sheets.place(0))
 
     def write(self, rows: TableSheets) -> None:
-        """Write the rows, those in doubt first; the line number leads to the row in ``rows``."""
+        """Write the rows, those in doubt first; the line number links to the row in ``rows``."""
         explained: set[int] = set()
         layout, roles = self._layout, self._results.roles
         for number, row in self._rows():
@@ -284,7 +284,7 @@ class AttentionSheet:
             self._sheets.append(values, {0: rows.place(number)})
 
     def _rows(self) -> Iterator[tuple[int, ResultRow]]:
-        """The rows with their numbers: by outcome, and in it the most frequent reason first."""
+        """Yield the rows, numbered: by outcome, and within one by reason, most frequent first."""
         counts = self._results.summary.counts
         if sum(counts[outcome] for outcome in ORDER) > MOST_GROUPED:
             for outcome in ORDER:
@@ -311,7 +311,7 @@ class AttentionSheet:
 
 
 def _damaged(row: ResultRow, roles: Mapping[Role, int]) -> str:
-    """What stands where an ID should be, of a row that could not be sent."""
+    """Return the damaged IDs of a row that could not be sent."""
     if row.outcome is not Outcome.INVALID:
         return ""
     parsed = (parse_id(row.row.cells[at]) for at in roles.values())
@@ -323,7 +323,7 @@ class DetailSheets:
 
     Args:
         book: The workbook.
-        layout: What lists there are.
+        layout: The layout, with the lists.
         raw_text: Whether texts in Markdown keep their markup.
     """
 
@@ -339,15 +339,15 @@ class DetailSheets:
                 self._sheets[id(each)] = sheets
 
     def add(self, row: ResultRow, flat: Flat, place: str) -> dict[int, str]:
-        """Write the items of a row.
+        """Write the items of a row's lists.
 
         Args:
             row: The row.
             flat: Its result, flattened.
-            place: Where the row is, for links back.
+            place: The row's place, for links back.
 
         Returns:
-            Position of a result column that counts a list → place of the list's first item.
+            Position of a result column that counts a list → place of that list's first item.
         """
         first: dict[int, str] = {}
         for table in self._layout.tables:
@@ -399,7 +399,7 @@ class ChangesSheet:
     Args:
         book: The workbook.
         layout: The columns of Results.
-        comparison: What has changed.
+        comparison: The changes.
     """
 
     def __init__(self, book: Book, layout: Layout, comparison: Comparison) -> None:
@@ -424,11 +424,11 @@ class ChangesSheet:
 
     @property
     def place(self) -> str:
-        """Where it begins."""
+        """The place of the first change."""
         return self._sheets.place(0)
 
     def write(self, rows: TableSheets) -> None:
-        """Write the changes; the line number leads to the row in ``rows``."""
+        """Write the changes; the line number links to the row in ``rows``."""
         found = False
         for change in self._comparison.changes():
             found = True
@@ -447,7 +447,7 @@ class ChangesSheet:
 
 
 def _code(value: Cell, code: str) -> str:
-    """The number format of a value in a column of values of all kinds."""
+    """Return the number format for a value in a column of mixed types."""
     return code if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
 
 
@@ -467,7 +467,7 @@ _STATUS = {
 }
 
 _TECHNICAL = {AGAIN, "execution id"}
-"""Columns that a workbook for people hides; rows are found by them when it is given back."""
+"""Columns hidden in a workbook for people; needed to recognize its rows when it comes back."""
 
 
 class ColumnsSheet:
@@ -477,7 +477,7 @@ class ColumnsSheet:
         book: The workbook.
         layout: The columns.
         shown: The columns of Results, in their order.
-        with_paths: Whether it says the key paths, for operators.
+        with_paths: Whether to include the key paths, for operators.
     """
 
     def __init__(
@@ -499,10 +499,10 @@ class ColumnsSheet:
         self._sheets = TableSheets(book, "Columns", columns, len(shown), frozen=2)
 
     def write(self, rows: int) -> None:
-        """Write a line for each column.
+        """Write one line per column.
 
         Args:
-            rows: How many rows there are.
+            rows: Number of rows.
         """
         layout = self._layout
         own = list(zip(layout.original, layout.original_surveys, strict=True))
@@ -547,5 +547,5 @@ def _meaning(column: ResultColumn, layout: Layout) -> str:
 
 
 def _ids(row: ResultRow, roles: Iterable[Role]) -> Iterator[str | None]:
-    """The IDs of a row, one for each of the list's ID columns."""
+    """Yield a row's IDs, one per ID column of the list."""
     return (row.company_id if role is Role.COMPANY else row.contact_id for role in roles)

@@ -1,4 +1,4 @@
-"""Where results go: refused early when it can't work, written whole or not at all."""
+"""Where results go: check the target early, and write the whole file or nothing."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
 
 
 def refused_by_windows(path: str) -> str:
-    """Why Windows takes no file of this name, ``""`` where it does.
+    """Return why Windows does not allow a file name; ``""`` if it does.
 
-    A colon would not even fail: what is written lands in a hidden stream of another file.
+    A colon would not even raise an error: the data would go to a hidden stream of another file.
     """
     name = PureWindowsPath(path).name
     if _DEVICE.fullmatch(name):
@@ -45,18 +45,18 @@ def refused_by_windows(path: str) -> str:
 
 
 SHORT_CHARACTERS = 40
-"""Of a name in a temporary file's: together they must fit into what a file system takes."""
+"""Characters of the name to use for the temporary file, whose name must fit the file system."""
 LONGEST_WINDOWS_PATH = 259 - 12
-"""Without long paths switched on in Windows; a temporary name is some characters longer."""
+"""The limit without long paths enabled in Windows, less the extra length of a temporary name."""
 
 ENDINGS = (".xlsx", ".csv", ".jsonl", ".parquet")
 
 
 def check_target(target: Path, source: Path | None) -> None:
-    """Make sure that results can go there, before anything is spent.
+    """Check that results can be written there, before anything is spent.
 
     Raises:
-        OutputError: They can't; it says why and what to do.
+        OutputError: They can't; the error says why and what to do.
     """
     if target.suffix.lower() not in ENDINGS:
         raise OutputError(
@@ -81,7 +81,7 @@ def check_target(target: Path, source: Path | None) -> None:
 def _check_place(target: Path, source: Path | None) -> None:
     folder = target.absolute().parent
     for path in filter(None, (source, target)):
-        # what Python reads for bytes of a name that are not UTF-8
+        # how Python decodes bytes of a name that are not UTF-8
         if any("\ud800" <= each <= "\udfff" for each in str(path.absolute())):
             raise OutputError(
                 f"The journal can't keep the name {visible(str(path))}: not all of it is UTF-8.",
@@ -104,20 +104,20 @@ def _check_place(target: Path, source: Path | None) -> None:
             f"The output {target} is the list itself.",
             "The list is never overwritten: name another.",
         )
-    # The mode, not os.access: a file somebody has marked read-only stays, for an administrator too.
+    # Check the mode, not os.access: administrators, too, keep files marked as read-only.
     if target.exists() and not target.stat().st_mode & stat.S_IWUSR:
         raise OSError(errno.EROFS, "it is read-only")
 
 
 def _try_out(target: Path) -> None:
-    """Make a file there and erase it: what a folder really takes no other question tells."""
-    target.exists()  # its own name may be too long where a shorter one is not
+    """Create a file there and delete it: the only reliable test of whether a folder is writable."""
+    target.exists()  # raises if the target's own name is too long; the temporary one is shorter
     temporary = _temporary(target)
     temporary.unlink()
 
 
 def _temporary(target: Path) -> Path:
-    """A new file beside the target, on the same drive, so that it can take its place."""
+    """Create a temporary file beside the target, on the same drive, so that it can replace it."""
     handle, name = tempfile.mkstemp(
         prefix=f".{target.stem[:SHORT_CHARACTERS]}.",
         suffix=target.suffix,
@@ -128,7 +128,7 @@ def _temporary(target: Path) -> Path:
 
 
 def _words(error: OSError, target: Path) -> str:
-    """What the system says, in words that tell what to do."""
+    """Return the system's error in words that suggest what to do."""
     length = len(str(target.absolute()))
     long_for_windows = sys.platform == "win32" and length > LONGEST_WINDOWS_PATH
     if error.errno == errno.ENAMETOOLONG or long_for_windows:
@@ -139,12 +139,12 @@ def _words(error: OSError, target: Path) -> str:
 
 
 def usual_target(source: Path | None, before: str | None, usual: Path | None) -> Path | None:
-    """Where results go when nobody has said where: where they went before, else a free name.
+    """Return where results go by default: where they went before, or else a free name.
 
     Args:
         source: The list, if it is a file.
-        before: Where the batch's results went.
-        usual: The name to go by; ``None`` for ``NAME.results.xlsx`` beside the list.
+        before: The path of the batch's earlier results.
+        usual: The preferred path; ``None`` for ``NAME.results.xlsx`` beside the list.
     """
     if before is not None:
         return Path(before)
@@ -153,23 +153,23 @@ def usual_target(source: Path | None, before: str | None, usual: Path | None) ->
     wanted = usual or results_path(source)
     for number in count(1):
         target = wanted if number == 1 else wanted.with_stem(f"{wanted.stem} ({number})")
-        if not os.path.exists(target):  # noqa: PTH110  # a name that is too long is refused later
+        if not os.path.exists(target):  # noqa: PTH110  # a name that is too long is rejected later
             return target
     raise AssertionError("count() does not end")
 
 
 def results_path(source: Path) -> Path:
-    """The name of a list's results, beside it."""
+    """Return the path of a list's results, beside it."""
     return source.with_name(f"{source.stem}.results.xlsx")
 
 
 def part_path(target: Path, number: int) -> Path:
-    """Where a later part of a workbook in several files goes; parts are counted from 1."""
+    """Return the path of a later part of a split workbook; parts are counted from 1."""
     return target.with_suffix(f".part{number}{target.suffix}")
 
 
 def other_parts(first: Path) -> tuple[Path, ...]:
-    """The later parts that were written together with the first, or after it."""
+    """Return the later parts that were written together with the first part, or after it."""
     parts: list[Path] = []
     with suppress(OSError):
         written = first.stat().st_mtime_ns
@@ -182,7 +182,7 @@ def other_parts(first: Path) -> tuple[Path, ...]:
 
 
 class Place:
-    """Where a file that is being written is, and where it went."""
+    """The temporary path of a file being written, and its final path."""
 
     def __init__(self, temporary: Path, target: Path) -> None:
         self.temporary = temporary
@@ -191,17 +191,17 @@ class Place:
 
 @contextmanager
 def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
-    """A temporary file beside the target, which takes its place when all is written.
+    """Yield a temporary file beside the target, which replaces the target when it is complete.
 
-    When a program such as Excel holds the target open, the file goes beside it under a new name;
-    ``final`` tells which.
+    If a program such as Excel has the target open, the file goes beside it under a new name, which
+    ``final`` contains.
 
     Args:
-        target: Where the file is to be.
-        beside: Whether it may go beside a target that is held open; an error if not.
+        target: The path of the file.
+        beside: Whether to write beside a target that is open elsewhere; otherwise that is an error.
 
     Raises:
-        OutputError: The disk is full or the folder can't be written.
+        OutputError: The disk is full or the folder can't be written to.
     """
     try:
         place = Place(_temporary(target), target)
@@ -212,7 +212,7 @@ def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
             _open_to_others(place.temporary, target)
             place.final = _put(place.temporary, target, most=9 if beside else 1)
         finally:
-            with suppress(OSError):  # a virus scanner may be looking at it on Windows
+            with suppress(OSError):  # on Windows, a virus scanner may have it open
                 place.temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
@@ -222,13 +222,13 @@ def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
 
 
 def _open_to_others(written: Path, target: Path) -> None:
-    """Give a file the permissions it would have without the detour by a temporary file.
+    """Give a file the permissions it would have if it had been written directly.
 
-    A file that is replaced passes on its own, a new one has those of the folder and the umask: a
-    colleague can open it in a shared folder.
+    It keeps those of a file it replaces; a new file gets those of the folder and the umask, which
+    lets colleagues open it in a shared folder.
     """
     if os.name != "posix":
-        return  # Windows takes them from the folder
+        return  # Windows applies the folder's permissions
     try:
         mode = stat.S_IMODE(target.stat().st_mode)
     except FileNotFoundError:

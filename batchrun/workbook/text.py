@@ -1,4 +1,4 @@
-"""Results as CSV for people and machines, and as JSON Lines."""
+"""Write results as CSV for people and machines, and as JSON Lines."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
 _SIGN = re.compile(
     r"[=+\-@\u207a\u207c\u208a\u208c\ufb29\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
 )
-"""What begins a formula: ``=``, ``+``, ``-``, ``@``, and what Unicode says is the same (NFKC)."""
+"""The start of a formula: ``=``, ``+``, ``-``, ``@``, and their Unicode equivalents (NFKC)."""
 
 _STRONG = frozenset("=@\u207c\u208c\ufe66\ufe6b\uff1d\uff20")
-"""Signs that need nothing behind them; after a ``+`` or ``-`` a blank is a list: "- item"."""
+"""Signs that start a formula even before a blank; a later line "- item" is only a list item."""
 
 _BREAKS = frozenset(";\t\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-"""What begins a new cell where a spreadsheet splits at another delimiter, or at a line break."""
+"""Characters after which a spreadsheet may start a new cell: other delimiters and line breaks."""
 
 _BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Invisible characters that Unicode counts as letters, marks or symbols."""
 
 _LINE_BREAKS = {sign: f"\\u{sign:04x}" for sign in (0x85, 0x2028, 0x2029)}
-"""Where some programs break lines that JSON Lines does not."""
+"""Characters that some programs, but not JSON Lines, treat as line breaks."""
 
 
 def write_csv(results: BatchResults, path: Path, form: Form | None = None) -> None:
-    """The columns of the Results sheet as CSV.
+    """Write the columns of the Results sheet as CSV.
 
-    For people it is UTF-8 with BOM, which Excel needs to see, text that a spreadsheet would take
-    for a formula has an apostrophe before it (OWASP, CSV injection), and Markdown has no markup.
-    For machines it has no BOM and no apostrophes, and each text is exactly as it is.
+    For people, it is UTF-8 with a BOM, which Excel needs to recognize the encoding. An apostrophe
+    goes before text that a spreadsheet would take for a formula (OWASP, CSV injection), and
+    Markdown markup is removed. For machines, it has no BOM or apostrophes, and texts are unchanged.
     """
     form = form or Form()
     layout = layout_of(results, form, UNLIMITED)
@@ -69,7 +69,7 @@ def write_csv(results: BatchResults, path: Path, form: Form | None = None) -> No
 def write_table(
     path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]], *, plain: bool = False
 ) -> None:
-    """A table as CSV; see `write_csv`."""
+    """Write a table as CSV; see `write_csv`."""
     encoding = "utf-8" if plain else "utf-8-sig"
     with path.open("w", encoding=encoding, errors="surrogatepass", newline="") as file:
         writer = csv.writer(file, lineterminator="\n" if plain else "\r\n")
@@ -80,7 +80,7 @@ def write_table(
 def write_list_csv(
     results: BatchResults, path: Path, outcomes: Collection[Outcome], *, plain: bool = False
 ) -> None:
-    """The list's own columns of the rows with these outcomes, and why: ready to correct."""
+    """Write the list's own columns for rows with these outcomes, plus the reason, to be fixed."""
     rows = (
         [*row.row.cells, row.message or row.outcome.value]
         for row in results.rows
@@ -90,7 +90,7 @@ def write_list_csv(
 
 
 def write_json_lines(results: BatchResults, path: Path) -> None:
-    """One object a row, the result whole as the service sent it."""
+    """Write one object per row, with the complete result as the service sent it."""
     keys = unlike(results.header)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in results.rows:
@@ -112,10 +112,10 @@ def write_json_lines(results: BatchResults, path: Path) -> None:
 
 
 def escaped(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, by an apostrophe; numbers stay as they are.
+    """Add apostrophes to text that a spreadsheet would take for a formula; keep numbers unchanged.
 
-    A spreadsheet drops what can't be seen before it looks for a formula, so that is skipped here:
-    blanks, quotes, NUL and other controls, zero-width and bidirectional characters.
+    A spreadsheet ignores invisible characters before a formula, so they are skipped here: blanks,
+    quotes, NUL and other controls, zero-width and bidirectional characters.
     """
     if _SIGN.search(text) is None and text[:1] not in _BREAKS:
         return text
@@ -143,13 +143,13 @@ def _is_unseen(character: str) -> bool:
 
 
 _CALL = re.compile(r"[\w.]{0,99}[(|!]")
-"""What makes a formula dangerous: it calls a function, a program, or another sheet."""
+"""The dangerous part of a formula: a call of a function, a program, or another sheet."""
 
 
 def _escaped_for_crm(text: str) -> str:
-    """Text for a CRM, which would keep an apostrophe: only a formula that calls something gets one.
+    """Return text for a CRM, which would keep apostrophes: only a dangerous formula gets one.
 
-    So does one behind characters that can't be seen, which is nobody's honest text.
+    A formula behind invisible characters gets one too, since nobody writes that in good faith.
     """
     at = next((at for at, each in enumerate(text) if not _is_unseen(each)), len(text))
     if not _SIGN.match(text, at):
@@ -158,13 +158,13 @@ def _escaped_for_crm(text: str) -> str:
 
 
 def _line(entry: dict[str, JSON]) -> str:
-    """An object as a line of valid JSON in valid UTF-8, whatever is in it."""
+    """Return an object as a line of valid JSON in valid UTF-8, whatever it contains."""
     try:
         text = json.dumps(entry, ensure_ascii=False, allow_nan=False)
         text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: escaped, it can be written
+    except UnicodeEncodeError:  # a lone surrogate, which can only be written escaped
         return json.dumps(entry)
-    except ValueError:  # NaN and Infinity are Python's words, not JSON's
+    except ValueError:  # NaN and Infinity are not JSON
         return json.dumps(_finite(entry))
     except RecursionError:
         text = as_json(entry).encode("utf-8", "replace").decode()
@@ -197,7 +197,7 @@ def _field(cell: Cell, *, plain: bool) -> str:
             return "TRUE" if cell else "FALSE"
         case str():
             return cell if plain else escaped(cell)
-        case datetime() if not plain and cell.microsecond:  # Excel reads no more than these
+        case datetime() if not plain and cell.microsecond:  # Excel reads no finer times
             return cell.isoformat(sep=" ", timespec="milliseconds")
         case datetime():
             return cell.isoformat(sep=" ")
@@ -209,7 +209,7 @@ _RECORD_IDS = {
     Crm.SALESFORCE: re.compile(r"[A-Za-z0-9]{15}(?:[A-Z0-5]{3})?"),
     Crm.HUBSPOT: re.compile(r"\d{4,15}"),
 }
-"""What a record's ID looks like: 15 characters and perhaps 3 that check them; a number."""
+"""Salesforce IDs have 15 characters and an optional checksum of 3; HubSpot IDs are numbers."""
 
 _NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
 
@@ -220,15 +220,14 @@ _TITLES = {
 
 
 def write_crm(results: BatchResults, path: Path, form: Form) -> None:
-    """Write completed rows for the CRM's import, each record once.
+    """Write completed rows for import into the CRM, each record once.
 
-    Columns have the titles of the workbook: importers match them with the labels of fields.
-    The values are as they are, since an import reads data; only a formula that calls
-    something gets an apostrophe.
-    Dates and times are ISO 8601, times with the zone.
+    Columns have the workbook's titles, which importers match with field labels. An import reads
+    data, so values stay unchanged; only a formula that calls something gets an apostrophe.
+    Dates and times are ISO 8601, times with their zone.
 
     Raises:
-        OutputError: The list has no column with the CRM's record IDs.
+        OutputError: The list has no column of the CRM's record IDs.
     """
     layout = layout_of(results, form, UNLIMITED)
     assert form.crm is not None
@@ -247,7 +246,7 @@ def _rows(
         name = row.row.cells[record]
         if row.outcome is not Outcome.COMPLETED or name in seen or name in {None, ""}:
             continue
-        seen.add(name)  # an import refuses a file that names a record twice
+        seen.add(name)  # an import rejects a file that names a record twice
         flat = layout.flat(row.result)
         known_as = _importable(name, raw=True)
         yield [known_as, *(_importable(column.value(flat), raw=raw) for column in layout.results)]
@@ -260,7 +259,7 @@ def _importable(value: Cell, *, raw: bool) -> Cell:
 
 
 def _record_column(results: BatchResults, layout: Layout, crm: Crm) -> int:
-    """The column that holds the CRM's own IDs: by its title and by what is in it."""
+    """Return the column of the CRM's own IDs, found by its title and values."""
     pattern = _RECORD_IDS[crm]
     hits = [0] * len(layout.original)
     for row in results.rows:

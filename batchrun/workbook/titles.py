@@ -1,4 +1,4 @@
-"""Titles and number formats for people, made from the keys of a result. Pure.
+"""Make titles and number formats for people from the keys of a result. Pure.
 
 ``company.last_funding.amount_usd`` is titled "Last funding (USD)" and shown as ``$1,000,000``.
 """
@@ -27,7 +27,7 @@ _SPELLINGS = {word.casefold(): word for word in _SPELLED.split()}
 _CAPITALS_INSIDE = [each for each in _SPELLED.split() if not each.isupper() or "2" in each]
 _CAPITALS_INSIDE = [each for each in _SPELLED.split() if not each.isupper() or "2" in each]
 _UNUSUAL = re.compile(rf"(?<![A-Z])({'|'.join(_CAPITALS_INSIDE)})(?![a-z])")
-"""Those that ``camelCase`` would take apart."""
+"""Words in `_SPELLINGS` that splitting ``camelCase`` would break."""
 
 CURRENCIES = {
     "usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "chf": "CHF", "cad": "CA$", "aud": "A$",
@@ -41,7 +41,7 @@ _SCALES = {
     "mio": "millions", "mm": "millions", "mn": "millions", "million": "millions",
     "millions": "millions", "bn": "billions", "billion": "billions", "billions": "billions",
 }  # fmt: skip
-"""What an amount beside the name of its currency is counted in."""
+"""The scale of an amount, by the word beside its currency."""
 _LETTERS = {"": "", "thousands": "K", "millions": "M", "billions": "B"}
 _UNITS = {
     "pct": "%", "percent": "%", "percentage": "%", "km": "km", "kg": "kg", "sqm": "m²",
@@ -49,7 +49,7 @@ _UNITS = {
     "mw": "MW", "gw": "GW", "mb": "MB", "gb": "GB", "tb": "TB",
 }  # fmt: skip
 _CONTAINERS = {"output", "outputs", "result", "results", "data", "response", "payload", "fields"}
-"""Keys that only hold others, and say nothing of them."""
+"""Keys that only contain others and carry no meaning."""
 _AMOUNTS = {"amount", "value", "sum", "total"}
 _MEANINGLESS = {
     *_AMOUNTS, "at", "by", "code", "confidence", "count", "date", "description", "email", "end",
@@ -57,30 +57,30 @@ _MEANINGLESS = {
     "name", "no", "number", "of", "on", "overall", "rationale", "reason", "reasons", "score",
     "start", "status", "text", "time", "title", "to", "type", "unit", "url", "uuid", "year",
 }  # fmt: skip
-"""Words that need the key above them to say what they are of."""
+"""Words that mean nothing without the key above them."""
 _NO_QUANTITY = {
     "cik", "code", "duns", "ein", "established", "fiscal", "founded", "id", "ids", "incorporated",
     "key", "naics", "no", "nr", "number", "phone", "plz", "postal", "postcode", "sic", "since",
     "siren", "siret", "version", "year", "zip",
 }  # fmt: skip
-"""Words of whole numbers that are names or years: nobody separates their thousands."""
+"""Words for integers that are identifiers or years, which have no thousands separators."""
 _SHARES = {
     "confidence", "fraction", "growth", "likelihood", "margin", "probability", "propensity",
     "share",
 }  # fmt: skip
-"""What a number between -1 and 1 of is a share of 1."""
+"""Words for numbers between -1 and 1 that are shares of 1."""
 _IDENTIFIER = re.compile(r"(?:[^\W_]|&)+(?:[_\-]+(?:[^\W_]|&)+)*")
 MOST_DECIMALS = 4
 
 
 class _Unit(NamedTuple):
-    """The unit that the last words of a key name.
+    """The unit that a key's last words name.
 
     Attributes:
-        words: How many words it takes.
-        title: How a title says it.
-        currency: The sign of a currency.
-        scale: What an amount is counted in.
+        words: Number of words that name the unit.
+        title: The unit as a title shows it.
+        currency: The currency sign.
+        scale: The scale of the amount, such as ``millions``.
     """
 
     words: int = 0
@@ -90,14 +90,14 @@ class _Unit(NamedTuple):
 
 
 def words_of(key: str) -> list[str]:
-    """The words of a key, in lower case; a key that is no identifier is one word."""
+    """Return a key's words in lower case; a key that is not an identifier is one word."""
     return [word.lower() for word in _words(key)]
 
 
 def _words(key: str) -> list[str]:
-    """The words of a key as a title spells them; one that is no identifier is for people already.
+    """Return a key's words as titles spell them; a key that is not an identifier stays whole.
 
-    Salesforce ends the names of custom fields in ``__c``.
+    Salesforce custom field names end in ``__c``.
     """
     name = key.removesuffix("__c").strip("_ ")
     date_like = name[:1].isdigit() and "_" not in name
@@ -112,7 +112,7 @@ def _words(key: str) -> list[str]:
 
 
 def _split(part: str) -> list[str]:
-    """The words of ``camelCase``, in any script that has capitals."""
+    """Split ``camelCase`` into words, in any script that has capitals."""
     words: list[str] = []
     for at, piece in enumerate(_UNUSUAL.split(part)):
         first = 0
@@ -126,11 +126,11 @@ def _split(part: str) -> list[str]:
 
 
 def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
-    """A title for each path: its last key, and of those above as much as tells it from others.
+    """Return a title for each path: its last key, plus as many keys above it as make it unique.
 
     Args:
         paths: The paths, in the order of their columns.
-        taken: Titles that others have already.
+        taken: Titles already in use.
     """
     wanted = {path: _shortest(path) for path in paths}
     titles = {path: _title(path, keys) for path, keys in wanted.items()}
@@ -153,12 +153,12 @@ def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
 
 
 def full_title(path: Path) -> str:
-    """A title of all keys of a path."""
+    """Return a title made of all keys of a path."""
     return _title(path, len(path))
 
 
 def _numbered(titles: Mapping[Path, str], taken: set[str]) -> dict[Path, str]:
-    """The same, with a number where two are still alike."""
+    """Append a number to titles that are still the same."""
     found: dict[Path, str] = {}
     for path, wanted in titles.items():
         title, number = wanted, 2
@@ -170,7 +170,7 @@ def _numbered(titles: Mapping[Path, str], taken: set[str]) -> dict[Path, str]:
 
 
 def _shortest(path: Path) -> int:
-    """How many of the last keys a title needs at least."""
+    """Return how many of the last keys a title needs at least."""
     words, keys = words_of(path[-1]), 1
     unit = _unit_of(words)
     words = words[: len(words) - unit.words]
@@ -198,7 +198,7 @@ def _title(path: Path, keys: int) -> str:
 
 
 def _unit_of(words: Sequence[str]) -> _Unit:
-    """The unit at the end of a key's words."""
+    """Return the unit at the end of a key's words."""
     last, before = words[-1], words[-2] if len(words) > 1 else ""
     if last in CURRENCIES:
         code, scale, taken = last, _SCALES.get(before, ""), 1 + (before in _SCALES)
@@ -214,7 +214,7 @@ def _unit_of(words: Sequence[str]) -> _Unit:
 
 
 def number_format(path: Path, survey: ColumnSurvey) -> str:
-    """How a column's numbers are shown; ``""`` for as they are."""
+    """Return the number format of a column; ``""`` for the default."""
     words = words_of(path[-1])
     unit = _unit_of(words)
     decimals = min(survey.decimals, MOST_DECIMALS)
@@ -236,7 +236,7 @@ _CODE = re.compile(r'(?:"([^"]*)")?(#,##)?0(?:\.(0+))?(?:"([^"]*)"|(%))?')
 
 
 def number_as_shown(value: int | float, code: str) -> str:
-    """A number as a spreadsheet shows it in one of the formats of `number_format`."""
+    """Format a number as a spreadsheet does with one of the formats of `number_format`."""
     found = _CODE.fullmatch(code)
     if found is None or not math.isfinite(value):
         return str(value)
@@ -244,7 +244,7 @@ def number_as_shown(value: int | float, code: str) -> str:
     places, comma = len(decimals), "," if grouped else ""
     if percent:
         value, after = value * 100, percent
-    if isinstance(value, int):  # a large one is no float
+    if isinstance(value, int):  # large integers don't fit into a float
         digits = f"{abs(value):{comma}}" + (f".{'0' * places}" if places else "")
     else:
         digits = f"{abs(value):{comma}.{places}f}"
@@ -265,11 +265,11 @@ _SCORES = {
 
 
 _RANKS = {"position", "rank", "ranking"}
-"""Words of numbers of which the lowest is the best."""
+"""Words for numbers of which the lowest is best."""
 
 
 def is_rank(path: Path) -> bool:
-    """Whether the lowest number is the best."""
+    """Whether the lowest number is best."""
     return bool(_RANKS & set(words_of(path[-1])))
 
 

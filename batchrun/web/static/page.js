@@ -1,5 +1,5 @@
-// Live updates, drag and drop, and a word while something is on its way. Without this file the page
-// works too: it reloads by itself while something runs, and lists are sent with a button.
+// Live updates, drag and drop, and a message while a form is being sent. The page also works without
+// this file: it reloads automatically while something runs, and a button uploads lists.
 
 const POLL_MS = 1000;
 const SAY_MS = 10000;
@@ -28,7 +28,7 @@ function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
 
-// Changes only what differs, so that focus, scroll position and a click that has begun are kept.
+// Update only the nodes that differ, which keeps focus, scroll position, and a click in progress.
 function change(old, next) {
   if (old.isEqualNode(next)) return;
   if (old.nodeType !== Node.ELEMENT_NODE || old.nodeName !== next.nodeName) {
@@ -117,7 +117,7 @@ function drop(form) {
   input.addEventListener("change", () => {
     if (!input.files.length) return;
     const tooLarge = input.files[0].size > Number(form.dataset.most);
-    form.querySelector(".too-large").hidden = !tooLarge; // the server would break the upload off
+    form.querySelector(".too-large").hidden = !tooLarge; // the server would abort the upload
     if (tooLarge) input.value = "";
     else form.requestSubmit();
   });
@@ -162,7 +162,7 @@ function choices(form) {
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.sent) {
-    event.preventDefault(); // a double click
+    event.preventDefault(); // ignore a double click
     return;
   }
   if (form.method !== "post") return;
@@ -179,7 +179,7 @@ document.addEventListener("submit", (event) => {
     }
   }
 });
-window.addEventListener("pageshow", (event) => event.persisted && location.reload()); // back
+window.addEventListener("pageshow", (event) => event.persisted && location.reload()); // after Back, the cached page is outdated
 
 start();
 keepPolling();
