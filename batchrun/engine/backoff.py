@@ -144,7 +144,7 @@ class FailureWatch:
         self._batch: tuple[int, int] | None = None  # completed and failed, by all workers, at first
         self._last_success = 0, 0
         self.verdict = ""
-        """Why no more jobs are triggered, in the service's own words; ``""`` to continue."""
+        """Why no more jobs are triggered, with the most common reason; ``""`` to continue."""
 
     def observe(self, completed: int, failed: int) -> None:
         """Update with the totals of all the batch's workers, including this one.

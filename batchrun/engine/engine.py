@@ -205,7 +205,7 @@ class Engine:
                 self._wake.clear()
                 try:
                     await self._step(group)
-                except Exception as error:  # raised again below, once all answers have arrived
+                except Exception as error:  # raised below, once all answers have arrived
                     self._failure = error
         if self._failure is not None:
             raise self._failure

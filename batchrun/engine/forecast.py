@@ -1,4 +1,4 @@
-"""The forecast: when has an execution probably ended, so that a poll is worth its request?
+"""The forecast: when has an execution probably ended, and is worth a poll?
 
 Pure policy: it takes the time and sends nothing. Three rules:
 
@@ -46,7 +46,7 @@ LAST_FEW = 8
 IN_FLIGHT_SHARE = 0.97
 """Enough executions are in flight to use every request until this share of the oldest has ended."""
 QUEUE_AHEAD = 3.0
-"""On a service that queues, this many run times' worth of executions are in flight, so that its
+"""On a service that queues, this many run times' worth of executions are in flight, so its
 queue never runs empty."""
 ENOUGH = 30
 """Number of known run times that is enough to predict the end of a batch."""

@@ -2,7 +2,7 @@
 
 Triggers and polls share one quota. It keeps four bounds at once:
 
-- never more requests than the rate in *any* 60 s window, so that no fixed window of the service is
+- never more requests than the rate in *any* 60 s window, so no fixed window of the service is
   exceeded, wherever it begins; requests are evenly spaced, except for a small burst;
 - the X-RateLimit-Remaining requests left until X-RateLimit-Reset, because other users of the key
   spend from it too;

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchrun.journal import QuotaLedger
 
 AHEAD_SECONDS = 0.5
-"""Slots are taken for this many seconds of real time at once, so that a high rate doesn't wait for
+"""Slots are taken for this many seconds of real time at once, so a high rate doesn't wait for
 the disk at every request."""
 
 MOST_SLOTS = 1_000
@@ -30,8 +30,8 @@ LATE_SECONDS = MARGIN_SECONDS
 """How late a slot may be used, in seconds."""
 
 SPACED_SECONDS = WINDOW_SECONDS + MARGIN_SECONDS + LATE_SECONDS
-"""The slots of one minute's rate are spread over this time. It leaves room for late use, so that no
-60 s window exceeds the rate, and so that the quota's own bound never delays a slot."""
+"""The slots of one minute's rate are spread over this time. That leaves room for late use:
+no 60 s window exceeds the rate, and the quota's own bound never delays a slot."""
 
 
 class QuotaShare:

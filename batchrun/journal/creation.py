@@ -53,7 +53,7 @@ LET_OTHERS_SECONDS = 0.12
 
 
 class BatchMaker:
-    """Creates or erases a batch in chunks, so that other batches can write in between.
+    """Creates or erases a batch in chunks, so other batches can write in between.
 
     Until it is done, the batch is marked as incomplete and hidden from everybody else. The caller
     holds the batch. If its process dies, the next process that creates a batch erases this one.

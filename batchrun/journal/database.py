@@ -276,7 +276,7 @@ def open_database(location: str) -> Engine:
     event.listen(engine, "handle_error", in_words, retval=True)
     try:
         with writing(engine) as connection:
-            if on_server(engine):  # so that no other process makes or migrates tables meanwhile
+            if on_server(engine):  # so no other process makes or migrates tables meanwhile
                 connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
             bring_up_to_date(connection, shown(location))
         if not on_server(engine):  # only now: a file that is not a journal must stay unchanged
@@ -335,11 +335,11 @@ def clock_ahead(engine: Engine) -> float:
 
 
 def compact(engine: Engine) -> None:
-    """Free the space of deleted rows, so that no trace of them is left in the journal's files.
+    """Free the space of deleted rows, so no trace of them is left in the journal's files.
 
     Their content was overwritten when they were deleted (`secure_delete`); free pages are left. If
     these are more than half of the file, the rest is copied. Otherwise they are moved to the end
-    and cut off, a few at a time, so that others can write in between.
+    and cut off, a few at a time, so others can write in between.
 
     Raises:
         JournalError: Another process has the journal open now.
@@ -386,7 +386,7 @@ def _file(location: str) -> Engine:
 
 
 def _make_durable(connection: Any, _record: Any) -> None:
-    """Use WAL with a full fsync at each commit, so that commits survive a power loss."""
+    """Use WAL with a full fsync at each commit, so commits survive a power loss."""
     # By default the driver begins a transaction only at the first write; see _begin.
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -441,7 +441,7 @@ def _is_databases_own(engine: Engine, error: BaseException) -> bool:
 
 
 def _begin(connection: Connection) -> None:
-    """Send BEGIN explicitly, so that a reader sees one state of the journal until it ends.
+    """Send BEGIN explicitly, so a reader sees one state of the journal until it ends.
 
     A writer waits for the write lock here: once it has read, SQLite can't let it wait any more.
     """

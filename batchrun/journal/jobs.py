@@ -285,7 +285,7 @@ class BatchJobs:
     # decisions, only for the process that holds the batch
 
     async def recover(self) -> int:
-        """Commit the steps in rescue files, and put in doubt what dead workers were sending.
+        """Commit the steps in rescue files, and put jobs in doubt that dead workers were sending.
 
         Returns:
             Number of jobs newly in doubt.
@@ -383,7 +383,7 @@ class BatchJobs:
             self._holds(job.slice)
             return False
         if time.time() - asked_at > SURE_SECONDS and not self.slices.holds(job.slice):
-            await self.release(job, "")  # so that the slice's new holder doesn't find it in doubt
+            await self.release(job, "")  # so the slice's new holder doesn't find it in doubt
             self._holds(job.slice)
             return False
         self._tell(Event.JOB_SENDING, job)

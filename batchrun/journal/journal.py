@@ -340,7 +340,7 @@ class Journal:
         return None
 
     def save_copy(self) -> Path | None:
-        """Save the copy of a batch whose journal was lost, so that `resume` can continue it.
+        """Save the copy of a batch whose journal was lost, so `resume` can continue it.
 
         Returns:
             A journal with only this batch; ``None`` if it can't be saved.

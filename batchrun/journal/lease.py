@@ -184,7 +184,7 @@ class Holder:
         return False
 
     def words(self) -> str:
-        """Describe the process so that a user can find it."""
+        """Describe the process so a user can find it."""
         return f"process {self.pid} on {self.host}, since {self.since.astimezone():%d %b %H:%M}"
 
 
@@ -287,7 +287,7 @@ def hold_batch(
     batch_id: str,
     *before: Executable,
 ) -> Iterator[Hold]:
-    """Hold a batch, so that only this process decides about its jobs and writes its results.
+    """Hold a batch, so only this process decides about its jobs and writes its results.
 
     Args:
         engine: The journal's database.
@@ -335,7 +335,7 @@ def hold_batch(
 
 @contextmanager
 def beating(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> Iterator[None]:
-    """Call ``beat`` at each heartbeat, in a thread, so that a long export looks alive.
+    """Call ``beat`` at each heartbeat, in a thread, so a long export looks alive.
 
     Args:
         beat: Renews the lease.

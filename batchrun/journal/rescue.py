@@ -1,4 +1,4 @@
-"""Rescue files and a private copy of the batch, so that paid results survive the journal's loss.
+"""Rescue files and a private copy of the batch, so paid results survive the journal's loss.
 
 A full disk or a damaged journal must not cost a result or, worse, the ID of an execution that
 nobody could find again. A step that can't be committed is appended to a rescue file beside the
@@ -63,7 +63,7 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of one job, from any of some states to a new state, with other columns' new values.
+    """One step of one job: from one of several states to a new one, with other columns' new values.
 
     Attributes:
         job: Number of the job.

@@ -3,7 +3,7 @@
 The states of a job::
 
     pending ──► sending ──► in flight ──► completed | failed
-       ▲           │            └───────► timed out ──► in flight   (resume polls on)
+       ▲           │            └───────► timed out ──► in flight   (polled again)
        │           ├──► rejected | in doubt ──► dropped   (the user decides)
        └───────────┘   certainly not accepted
 

@@ -42,7 +42,7 @@ FEWEST_JOBS = 20
 SLICE_MINUTES = 10
 """How long the quota lasts for one slice, in minutes, at two requests per job."""
 SLICES_PER_BATCH = 16
-"""A batch has at least this many slices if each has `FEWEST_JOBS`, so that workers can share it."""
+"""A batch has at least this many slices if each has `FEWEST_JOBS`, so workers can share it."""
 _INSERTED_AT_ONCE = 1_000
 _FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 _LOOP_PASSES = 4
-"""Passes of the event loop before a request is sent, so that a dead connection is not reused.
+"""Passes of the event loop before a request is sent, so a dead connection is not reused.
 
 The loop notices that a pooled connection was closed, or received more bytes, when it polls its
 sockets: one pass to see it, three with TLS to act on it. A trigger sent on such a connection would

@@ -128,7 +128,7 @@ class _HttpxAnswer:
     async def aclose(self) -> None:
         connection = self._response.extensions.get("network_stream")
         if connection is not None and _has_unread_bytes(self._response):
-            await connection.aclose()  # so that the pool does not reuse it
+            await connection.aclose()  # so the pool does not reuse it
         await self._response.aclose()
 
 
