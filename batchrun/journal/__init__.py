@@ -1,4 +1,4 @@
-"""The journal: durable state of batches, rows, jobs, results, and of the requests spent."""
+"""The journal: durable state of batches, rows, jobs, results, and the requests spent."""
 
 from batchrun.journal.jobs import BatchJobs, Job
 from batchrun.journal.journal import Journal, Remaining, remaining

@@ -1,4 +1,4 @@
-"""Create and erase batches in the journal, a large one in chunks; find those of the same list."""
+"""Create and erase batches in the journal, in chunks; find earlier batches and known jobs."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ _Values: TypeAlias = tuple[Any, ...]
 
 ROWS_AT_ONCE = 1_000
 CHUNK_SECONDS = 0.4
-"""How long the journal is locked at a stretch; other batches that write wait for it."""
+"""How long the journal is locked at a time, in seconds; other batches' writes wait that long."""
 LET_OTHERS_SECONDS = 0.12
-"""SQLite's waiting writers look at most 0.1 s apart whether the lock is free."""
+"""Pause between chunks, in seconds: SQLite's waiting writers retry at most 0.1 s apart."""
 
 
 class BatchMaker:
     """Creates or erases a batch in chunks, so that other batches can write in between.
 
-    While it is at work the batch is marked as incomplete, and nobody else sees it. The caller holds
-    the batch; if its process dies, the next one that creates a batch erases it.
+    Until it is done, the batch is marked as incomplete and hidden from everybody else. The caller
+    holds the batch. If its process dies, the next process that creates a batch erases this one.
 
     Args:
         engine: The journal's database.
-        batch_id: Which batch.
+        batch_id: ID of the batch.
     """
 
     def __init__(self, engine: Engine, batch_id: str) -> None:
@@ -73,7 +73,7 @@ class BatchMaker:
         """Insert the plan's rows and jobs, and the results that it reuses.
 
         Raises:
-            UsageError: One of the results is not there any more.
+            UsageError: A result to be reused is gone.
         """
         self._in_chunks(_planned(self._batch_id, plan), self._insert)
         self._in_chunks(_takings(plan, self._batch_id), self._reuse)
@@ -82,18 +82,18 @@ class BatchMaker:
         """Make the batch visible to everybody.
 
         Args:
-            fingerprint: The plan's.
-            base_url: Of which service.
-            known: The newest batch of the same list at this service that the user knows of.
+            fingerprint: The plan's fingerprint.
+            base_url: The service's base URL.
+            known: The newest batch of the same list at this service that the user knows about.
 
         Raises:
-            UsageError: Somebody has begun the same list meanwhile.
+            UsageError: The same list has been started since, as another batch.
         """
         with writing(self._engine) as connection:
             for statement in count_jobs(self._batch_id):
                 connection.execute(statement)
         with writing(self._engine) as connection:
-            # On a server transactions run side by side; the one that completes locks this row.
+            # Transactions on a server run concurrently; this row lock makes completions take turns.
             connection.execute(
                 select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
             )
@@ -102,7 +102,7 @@ class BatchMaker:
             connection.execute(mine.values(incomplete=0))
 
     def erase(self) -> None:
-        """Erase the batch, its rows and its jobs; it is marked as incomplete."""
+        """Erase the batch, its rows, and its jobs; the batch must be marked as incomplete."""
         for table in (rows, jobs):
             mine = table.c.batch_id == self._batch_id
             with self._engine.connect() as connection:
@@ -112,7 +112,7 @@ class BatchMaker:
             connection.execute(delete(batches).where(batches.c.id == self._batch_id))
 
     def _insert(self, connection: Connection, some: list[tuple[_Values, _Values | None]]) -> None:
-        """Insert rows, and each job with the first of its rows."""
+        """Insert rows, and each job along with the first of its rows."""
         self._insert_into(rows, connection, [row for row, _ in some])
         self._insert_into(jobs, connection, [job for _, job in some if job is not None])
 
@@ -123,7 +123,7 @@ class BatchMaker:
             names = table.columns.keys()
             named = [dict(zip(names, each, strict=True)) for each in values]
             connection.execute(insert(table), named)
-        else:  # without SQLAlchemy's part of it, which takes longer than SQLite's
+        else:  # bypass SQLAlchemy, which takes longer than SQLite itself
             connection.exec_driver_sql(self._sql[table], values)
 
     def _erase(self, table: Table, connection: Connection, some: list[int]) -> None:
@@ -143,7 +143,7 @@ class BatchMaker:
     def _in_chunks(
         self, items: Iterable[T], change: Callable[[Connection, list[T]], object]
     ) -> None:
-        """Make a change for some items at once until none is left, and commit now and then."""
+        """Apply a change to chunks of the items until none is left, and commit now and then."""
         left = iter(items)
         some = list(islice(left, ROWS_AT_ONCE))
         while some:
@@ -160,10 +160,10 @@ class BatchMaker:
 def check_newest(
     connection: Connection, fingerprint: str, base_url: str, known: str | None
 ) -> None:
-    """Check that nobody has begun a list since the user was asked.
+    """Check that the same list has not been started since the user was asked.
 
     Raises:
-        UsageError: Somebody has.
+        UsageError: It has been started.
     """
     newest = newest_of(connection, fingerprint, base_url)
     if newest is not None and newest != known:
@@ -174,7 +174,7 @@ def check_newest(
 
 
 def new_batch(plan: Plan, fingerprint: str, base_url: str, **begun_with: object) -> dict[str, Any]:
-    """The values of a batch that is about to be created."""
+    """Return the column values of a new batch."""
     now = datetime.now(UTC)
     return {
         "id": _batch_id(plan.table.source.name, now),
@@ -194,7 +194,7 @@ def new_batch(plan: Plan, fingerprint: str, base_url: str, **begun_with: object)
 
 
 def newest_of(connection: Connection, fingerprint: str, base_url: str) -> str | None:
-    """The newest batch of the same rows, workflow and parameters at the same service."""
+    """Return the newest batch of the same rows, workflow, and parameters at the same service."""
     return connection.scalar(
         select(batches.c.id)
         .where(batches.c.fingerprint == fingerprint, batches.c.incomplete == 0)
@@ -205,14 +205,14 @@ def newest_of(connection: Connection, fingerprint: str, base_url: str) -> str | 
 
 
 def of_service(connection: Connection, base_url: str) -> ColumnElement[bool]:
-    """Which batches are of a service, however its base URL was spelled when they began."""
+    """The condition that a batch is of a service, whatever the spelling of its base URL."""
     known = connection.scalars(select(batches.c.base_url).distinct())
     service = service_of(base_url)
     return batches.c.base_url.in_([one for one in known if service_of(one) == service])
 
 
 def batches_of(connection: Connection, workflow_id: str, base_url: str) -> list[str]:
-    """The batches of a workflow at a service, newest first."""
+    """Return the batches of a workflow at a service, newest first."""
     query = select(batches.c.id, batches.c.workflow).order_by(batches.c.created_at.desc())
     complete = query.where(batches.c.incomplete == 0)
     found = connection.execute(complete.where(of_service(connection, base_url))).all()
@@ -220,7 +220,7 @@ def batches_of(connection: Connection, workflow_id: str, base_url: str) -> list[
 
 
 def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | None]]:
-    """The plan's rows as the journal keeps them, each first one with its job."""
+    """Yield the plan's rows as column values, each with its job if it is the job's first row."""
     sharing = np.bincount(plan.rows.jobs[plan.rows.jobs >= 0], minlength=len(plan.bodies))
     nothing = (None, None, None, None)
     next_job = 0
@@ -240,7 +240,7 @@ def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | Non
 
 
 def _batch_id(name: str, now: datetime) -> str:
-    # A Mac may spell an accent as a character of its own: both spellings give one id.
+    # macOS may spell an accent as a separate character; both spellings must give the same ID.
     letters = unicodedata.normalize("NFKD", name.rsplit(".", 1)[0].lower())
     plain = "".join(each for each in letters if not unicodedata.combining(each))
     stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:24].strip("-")
@@ -254,21 +254,21 @@ _SENT = tuple(
     for state in JobState
     if state not in {JobState.PENDING, JobState.FAILED, JobState.REJECTED}
 )
-"""States of jobs that have a result, or may have one some day."""
+"""States of jobs that have a result, or may still get one."""
 
 
 def known_jobs(
     connection: Connection, bodies: Sequence[str], workflow_id: str, base_url: str
 ) -> dict[int, KnownJob]:
-    """What became of trigger bodies in the journal's batches, by their positions.
+    """Return what earlier batches know about trigger bodies, by the bodies' positions.
 
-    A completed job comes before one that is under way, and the one completed last before others.
+    Prefers a completed job to one that hasn't completed, and the one that completed last.
 
     Args:
-        connection: A connection that reads.
-        bodies: The trigger bodies, as a plan spells them.
-        workflow_id: Of which workflow.
-        base_url: Of which service.
+        connection: A connection to the journal.
+        bodies: The trigger bodies, exactly as in a plan.
+        workflow_id: ID of the workflow.
+        base_url: The service's base URL.
     """
     found: dict[int, KnownJob] = {}
     earlier = batches_of(connection, workflow_id, base_url)
@@ -302,7 +302,7 @@ _REUSE = (
     .values({name: _EARLIER.c[name] for name in _TAKEN})
     .values(reused_from=bindparam("theirs"), message=bindparam("words"))
 )
-"""Gives a job of a new batch the result of an earlier one."""
+"""Copies an earlier batch's result into a job of a new batch."""
 
 
 def _takings(plan: Plan, batch_id: str) -> Iterator[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Open the journal's database: the right file mode, the right durability, the right schema."""
+"""Open the journal's database, with the right file mode, durability, and schema."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ T = TypeVar("T")
 _CONNECTING = {
     "application_name": "batchrun",
     "connect_timeout": 10,
-    # A server that is gone without a word (a cable, a laptop that moved) is given up after 30 s.
+    # Give up after 30 s on a server that vanished (unplugged cable, laptop that moved).
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-_OPENING = 0x62617463  # "batc": the advisory lock of those who make or migrate the tables
+_OPENING = 0x62617463  # "batc": advisory lock for making or migrating the tables
 
 
 def connect_to_server(location: str) -> Engine:
-    """An engine for the database of a server; nothing is connected yet.
+    """Return an engine for a server's database; nothing is connected yet.
 
     Raises:
         JournalError: The URL can't be used, or the extra `postgres` is not installed.
@@ -57,7 +57,7 @@ def connect_to_server(location: str) -> Engine:
             url,
             connect_args=given,
             isolation_level="REPEATABLE READ",
-            pool_pre_ping=True,  # firewalls and sleeping laptops end connections in silence
+            pool_pre_ping=True,  # firewalls and sleeping laptops drop connections silently
             pool_size=2,
         )
     except ImportError:
@@ -70,7 +70,7 @@ def connect_to_server(location: str) -> Engine:
 
 
 def _make_server_durable(name: str, connection: Any, _record: Any) -> None:
-    """Whatever the role's own setting, what was committed survives the server's power loss."""
+    """Make commits survive a power loss of the server, whatever the role's own setting."""
     import psycopg
 
     try:
@@ -84,8 +84,8 @@ def _make_server_durable(name: str, connection: Any, _record: Any) -> None:
         raise unusable(name, error) from error
 
 
-# SQLite's write-ahead log needs memory shared by all that have the file open, and locks that
-# hold: https://www.sqlite.org/wal.html#noshm, https://www.sqlite.org/howtocorrupt.html
+# SQLite's write-ahead log needs working locks, and memory shared by all processes that have the
+# file open: https://www.sqlite.org/wal.html#noshm, https://www.sqlite.org/howtocorrupt.html
 _NETWORK_FILESYSTEMS = frozenset(
     {
         *("afs", "afpfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "lustre", "ncpfs"),
@@ -99,11 +99,11 @@ _WINDOWS_REMOTE_DRIVE = 4  # DRIVE_REMOTE of GetDriveTypeW
 
 
 def prepare(path: Path) -> None:
-    """Make the journal's folder and file, never readable by others, not even for a moment.
+    """Create the journal's folder and file, never readable by others, even for a moment.
 
     Raises:
-        JournalError: It would live on a network drive, or is no file.
-        OSError: It can't be made there.
+        JournalError: It would be on a network drive, or the path is not a file.
+        OSError: It can't be created there.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     filesystem = network_filesystem(path.parent.resolve())
@@ -123,20 +123,21 @@ def prepare(path: Path) -> None:
             f"The journal {path} is a {'folder' if path.is_dir() else 'device'}, not a file.",
             "Name a file with --journal or BATCHRUN_JOURNAL.",
         )
-    # Never open one that is there: closing it would drop the locks that SQLite has on it in this
+    # Never open an existing file: closing it would drop the locks that SQLite has on it in this
     # process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
+
 def _close_to_others(path: Path) -> None:
-    """Take a journal's files, if others can read them, from everybody but their owner."""
+    """Make a journal's files readable only by their owner, if others can read them."""
     for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         if os.name == "posix" and each.exists() and each.stat().st_mode & 0o077:
             each.chmod(0o600)
 
 
 def network_filesystem(folder: Path) -> str | None:
-    """The name of the network file system a folder is on; ``None`` for a disk of this machine."""
+    """The name of the network file system that a folder is on; ``None`` for a local disk."""
     if sys.platform == "win32":
         import ctypes
 
@@ -149,12 +150,12 @@ def network_filesystem(folder: Path) -> str | None:
         else:
             mounts = os.fsdecode(_MOUNTS.read_bytes())
     except (OSError, subprocess.SubprocessError):
-        return None  # no such list on this system
+        return None  # this system has no such list
     return network_mount(mounts, folder)
 
 
 def network_mount(mounts: str, folder: Path) -> str | None:
-    """As `network_filesystem`, from the mounts as Linux lists or macOS prints them. Pure."""
+    """Like `network_filesystem`, from the mounts listed by Linux or printed by macOS. Pure."""
     deepest, found = -1, ""
     for line in mounts.splitlines():
         on_mac = _MAC_MOUNT.fullmatch(line)
@@ -171,13 +172,13 @@ _HAS_SCHEMA = "SELECT 'ok' FROM meta WHERE name = 'schema_version'"
 
 
 class JournalFile:
-    """Notices when the journal's file is no longer the one that was opened.
+    """Detects that the journal's file is no longer the one that was opened.
 
-    SQLite goes on writing to a file that was deleted or replaced, and everything is lost when the
-    process ends. The files are open all the time, so no other file can get their inodes.
+    SQLite continues to write to a file that was deleted or replaced, and everything is lost when
+    the process ends. The files stay open, so no other file can get their inodes.
 
     Args:
-        path: The journal's file; it is open.
+        path: The journal's file, already open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -189,10 +190,10 @@ class JournalFile:
         self._log_identity: tuple[int, int] | None = None
 
     def check(self) -> None:
-        """Check that it is the same file, that its log is there, and that it is whole.
+        """Check that the file is the same and complete, and that its log is there.
 
         Raises:
-            JournalLostError: It isn't.
+            JournalLostError: It is missing, replaced, or incomplete, or its log is.
         """
         try:
             found = self.path.stat()
@@ -215,21 +216,21 @@ class JournalFile:
             raise self._lost("lost its log (the file ending in -wal)")
 
     def check_content(self) -> None:
-        """Check that a new connection finds a journal in it, not only those that are open.
+        """Check that a new connection, too, finds a journal in the file.
 
         Raises:
-            JournalLostError: It doesn't.
+            JournalLostError: It finds none.
         """
         self.check()
         if not self._finds(_HAS_SCHEMA):
             raise self._lost("was truncated or overwritten")
 
     def _is_whole(self) -> bool:
-        """Whether a file that has become smaller was only compacted, by another process."""
+        """Whether a file that has become smaller was only compacted by another process."""
         return self._finds(_HAS_SCHEMA) and self._finds("PRAGMA quick_check(1)")
 
     def _finds(self, query: str) -> bool:
-        """Whether a new connection answers a question with ``ok``; also where it is locked."""
+        """Whether a new connection answers a query with ``ok``, or can't because of a lock."""
         try:
             with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
                 return bool(connection.execute(query).fetchone() == ("ok",))
@@ -252,13 +253,13 @@ BUSY_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 0.01
 
 _WRITES = "batchrun_writes"
-"""Option of a connection to a file: it takes its turn before it reads."""
+"""Option of a connection to a file: its transactions take the write lock before they read."""
 
 
 def open_database(location: str) -> Engine:
-    """Open the journal, creating it when there is none.
+    """Open the journal, creating it if there is none.
 
-    Whatever goes wrong with it later, too, is raised as a `JournalError`.
+    Later errors of the database are raised as `JournalError`, too.
 
     Args:
         location: Path of a SQLite file, or a database URL.
@@ -275,10 +276,10 @@ def open_database(location: str) -> Engine:
     event.listen(engine, "handle_error", in_words, retval=True)
     try:
         with writing(engine) as connection:
-            if on_server(engine):  # no other process makes or migrates tables meanwhile
+            if on_server(engine):  # so that no other process makes or migrates tables meanwhile
                 connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
             bring_up_to_date(connection, shown(location))
-        if not on_server(engine):  # not before: what is not a journal stays as it is
+        if not on_server(engine):  # only now: a file that is not a journal must stay unchanged
             _close_to_others(Path(str(engine.url.database)))
     except (sqlite3.Error, OSError) as error:
         engine.dispose()
@@ -290,19 +291,19 @@ def open_database(location: str) -> Engine:
 
 
 def on_server(engine: Engine) -> bool:
-    """Whether the database is a server's, which several machines may share."""
+    """Whether the database is on a server, which several machines may share."""
     return engine.dialect.name != "sqlite"
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A connection that writes, in one transaction: committed at the end of the block.
+    """Yield a connection for writing, in one transaction that is committed at the end.
 
-    If the process is suspended in the middle of it, the server ends the transaction: all others
-    would wait for its locks.
+    If the process is suspended in the middle of it, the server ends the transaction. Otherwise all
+    other processes would wait for its locks.
     """
     own = {"isolation_level": "READ COMMITTED"} if on_server(engine) else {_WRITES: True}
-    options = {"preserve_rowcount": True} | own  # how many rows an INSERT made is known, too
+    options = {"preserve_rowcount": True} | own  # also gives the row count of an INSERT
     with engine.connect().execution_options(**options) as connection, connection.begin():
         if on_server(engine):
             milliseconds = round(SUSPENDED_SECONDS * 1_000)
@@ -313,7 +314,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def repeated_on_deadlock(work: Callable[[], T]) -> T:
-    """Repeat a transaction that the server has rolled back, because two waited for each other."""
+    """Run a transaction, and repeat it if the server rolled it back because of a deadlock."""
     for _ in range(DEADLOCK_TRIES - 1):
         try:
             return work()
@@ -324,7 +325,7 @@ def repeated_on_deadlock(work: Callable[[], T]) -> T:
 
 
 def clock_ahead(engine: Engine) -> float:
-    """Seconds that the clock all processes share is ahead of this machine's."""
+    """Seconds by which the clock that all processes share is ahead of this machine's."""
     if not on_server(engine):
         return 0.0
     with engine.connect() as connection:
@@ -334,17 +335,17 @@ def clock_ahead(engine: Engine) -> float:
 
 
 def compact(engine: Engine) -> None:
-    """Give back what deleted rows took, so that they are in no file of the journal any more.
+    """Free the space of deleted rows, so that no trace of them is left in the journal's files.
 
-    Their content was overwritten when they were deleted (`secure_delete`). What is left is free
-    pages: if they are most of the file the rest is copied, else they are moved to its end and cut
-    off, a few at a time, so that others can write in between.
+    Their content was overwritten when they were deleted (`secure_delete`); free pages are left. If
+    these are more than half of the file, the rest is copied. Otherwise they are moved to the end
+    and cut off, a few at a time, so that others can write in between.
 
     Raises:
-        JournalError: Another process has the journal open at this moment.
+        JournalError: Another process has the journal open now.
     """
     if on_server(engine):
-        return  # the server's own housekeeping does it
+        return  # the server does this itself
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
@@ -352,7 +353,7 @@ def compact(engine: Engine) -> None:
             cursor.execute(f"PRAGMA {each}").fetchone()[0]
             for each in ("freelist_count", "page_count", "auto_vacuum")
         )
-        # A journal of an earlier batchrun did not overwrite what it deleted.
+        # An earlier batchrun's journal did not overwrite what it deleted.
         if mode != _INCREMENTAL or free > pages / 2:
             cursor.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
             cursor.execute("VACUUM")
@@ -385,8 +386,8 @@ def _file(location: str) -> Engine:
 
 
 def _make_durable(connection: Any, _record: Any) -> None:
-    """WAL with a full fsync at each commit: what was committed survives a power loss."""
-    # The driver would begin a transaction only at the first write; see _begin.
+    """Use WAL with a full fsync at each commit, so that commits survive a power loss."""
+    # By default the driver begins a transaction only at the first write; see _begin.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=0")
@@ -395,10 +396,10 @@ def _make_durable(connection: Any, _record: Any) -> None:
     cursor.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")
     cursor.execute("PRAGMA secure_delete=ON")
     cursor.execute("PRAGMA synchronous=FULL")
-    # macOS: fsync alone leaves data in the drive's own cache.
+    # On macOS, fsync alone leaves data in the drive's cache.
     cursor.execute("PRAGMA fullfsync=ON")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA trusted_schema=OFF")  # the file may be a stranger's
+    cursor.execute("PRAGMA trusted_schema=OFF")  # the file may come from a stranger
     cursor.close()
     if mode not in {"wal", "memory"}:
         raise JournalError(
@@ -408,9 +409,10 @@ def _make_durable(connection: Any, _record: Any) -> None:
 
 
 def _when_free(cursor: sqlite3.Cursor, pragma: str) -> Any:
-    """Execute a pragma that changes the file; the row that it returns, if any.
+    """Execute a pragma that changes the file, and return its row, if any.
 
-    Where several make a new journal at once, SQLite itself does not always wait for its turn here.
+    Retries while the file is locked: if several processes create a journal at once, SQLite itself
+    does not always wait here.
     """
     until = time.monotonic() + BUSY_SECONDS
     while True:
@@ -424,10 +426,10 @@ def _when_free(cursor: sqlite3.Cursor, pragma: str) -> Any:
 
 
 def _is_databases_own(engine: Engine, error: BaseException) -> bool:
-    """Whether it is the database that fails, not a statement it was given."""
+    """Whether the database itself failed, and not a statement that it was given."""
     driver: Any = engine.dialect.loaded_dbapi
     if on_server(engine) and getattr(error, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
-        return True  # the driver calls it a mistake of the statement
+        return True  # the driver reports it as an error in the statement
     of_statements = (
         driver.InterfaceError,
         driver.ProgrammingError,
@@ -441,7 +443,7 @@ def _is_databases_own(engine: Engine, error: BaseException) -> bool:
 def _begin(connection: Connection) -> None:
     """Send BEGIN explicitly, so that a reader sees one state of the journal until it ends.
 
-    A writer waits for its turn here: once it has read, SQLite can't let it wait any more.
+    A writer waits for the write lock here: once it has read, SQLite can't let it wait any more.
     """
     writes = connection.get_execution_options().get(_WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

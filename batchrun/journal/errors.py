@@ -1,4 +1,4 @@
-"""What goes wrong with a database, in words a user can act on. Pure."""
+"""Errors for database failures, in words that a user can act on. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batchrun.errors import JournalError, JournalLostError, JournalWriteError
 _ELSEWHERE = "Name a journal elsewhere with --journal or BATCHRUN_JOURNAL."
 _NOTHING_LOST = "Nothing that was committed is lost; then run: batchrun resume"
 
-# Primary result codes, https://www.sqlite.org/rescode.html; an extended one holds it in 8 bits.
+# Primary result codes, https://www.sqlite.org/rescode.html: the low 8 bits of an extended code.
 _SQLITE_WORDS = {
     sqlite3.SQLITE_FULL: ("the disk is full", f"Free some space. {_NOTHING_LOST}"),
     sqlite3.SQLITE_READONLY: ("it is read-only", _ELSEWHERE),
@@ -69,7 +69,7 @@ def unusable(location: str, error: BaseException) -> JournalError:
 
 
 def unwritable(location: str, error: BaseException) -> JournalWriteError:
-    """The error for a journal that could be opened and now can't be written."""
+    """The error for a journal that was opened, but now can't be written."""
     cause = error.__cause__ or error if isinstance(error, JournalError) else error
     if _code(cause) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return lost(location, "was damaged")
@@ -78,7 +78,7 @@ def unwritable(location: str, error: BaseException) -> JournalWriteError:
 
 
 def lost(location: str, what: str) -> JournalLostError:
-    """The error for a journal whose file is gone while a batch is running."""
+    """The error for a journal whose file was lost or changed while a batch was running."""
     return JournalLostError(
         f"The journal {location} {what} while the batch was running. Nothing more was triggered.",
         "Exclude the journal's folder from cleaning and sync programs.",
@@ -109,6 +109,6 @@ def _words(error: BaseException) -> tuple[str, str]:
 
 
 def _server_words(text: str) -> str:
-    """What PostgreSQL's client says, without its preamble and its guesses on further lines."""
+    """The message of PostgreSQL's client, without its preamble and the guesses after line one."""
     first = text.strip().partition("\n")[0].strip().rstrip(".")
     return re.sub(r"^(connection (failed|is bad): )?(connection to server .* failed: )?", "", first)

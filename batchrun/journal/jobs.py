@@ -1,4 +1,4 @@
-"""A batch's jobs as the engine works on them; each step is on disk when its call returns."""
+"""A batch's jobs, as the engine works on them; each step is on disk when its call returns."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Job:
     """One distinct trigger body.
 
     Attributes:
-        number: Its number in the batch.
-        body: The trigger body as JSON text.
-        rows: How many rows of the input share it.
-        execution_id: The service's id once it is accepted.
+        number: Number of the job in the batch.
+        body: The trigger body, as JSON text.
+        rows: Number of input rows that share it.
+        execution_id: The service's ID, once it is accepted.
         triggered_at: When it was accepted, in Unix seconds.
-        retried: How often it has been sent again.
-        slice: First job of the slice it was read from.
+        retried: How many times it has been made ready to send again.
+        slice: First job of the slice that it was read from.
     """
 
     number: int
@@ -80,23 +80,23 @@ class Job:
     slice: int = 0
 
     def request(self) -> dict[str, JSON]:
-        """The trigger body as values."""
+        """Return the trigger body, parsed."""
         body: dict[str, JSON] = json.loads(self.body)
         return body
 
 
-# Parameters of conditions; those of values have the columns' names.
+# Parameters of conditions. Parameters of values have the names of their columns.
 _BATCH, _JOB, _SLICE, _HOLDER, _RETRIED = "of_batch", "of_job", "of_slice", "of_holder", "times"
 _EXECUTION, _NEW_EXECUTION = "of_execution", "new_execution"
 
 
 @lru_cache(maxsize=64)
 def _move(old: tuple[JobState, ...], names: frozenset[str]) -> Executable:
-    """The statement of a step with these parameters: conditions, and columns that it sets."""
+    """Return the statement of a step with these parameters: its conditions, and columns it sets."""
     statement = (
         update(jobs)
         .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
-        # SQLAlchemy expands an IN list at each execution, which rules out executemany.
+        # Not IN: SQLAlchemy expands an IN list at each execution, which rules out executemany.
         .where(or_(*(jobs.c.state == state for state in old)))
         .values({name: bindparam(name) for name in sorted(names & set(jobs.c.keys()))})
     )
@@ -123,8 +123,8 @@ _HELD_BY_ANOTHER = or_(
         for table in (_OTHERS, attempts)
     )
 )
-"""Whether an execution of the same service is another job's, now or before that was sent again: its
-result is not this job's, whatever the service answered."""
+"""Whether the execution belongs to another job at the same service, now or before a retry. Its
+result is then not this job's, whatever the service answered."""
 
 
 _TIMES_RETRIED = (
@@ -160,13 +160,13 @@ _EVENTS = {
     JobState.TIMED_OUT: Event.JOB_TIMED_OUT,
     JobState.IN_DOUBT: Event.JOB_IN_DOUBT,
 }
-"""What is logged of a job's steps, each when it is on disk."""
+"""The event that is logged once a job's step is on disk."""
 
-# Until its answer is known. Another process that has taken the slice over meanwhile may have put it
-# in doubt; the process that has the answer knows better.
+# States of a job whose trigger has no answer yet. A process that took over the slice may have put
+# it in doubt meanwhile; the process that has the answer knows better.
 _UNANSWERED = (JobState.SENDING, JobState.IN_DOUBT)
 JOBS_AT_ONCE = 500
-"""Jobs named in one statement; SQLite takes no more than some thousand."""
+"""Maximum number of jobs named in one statement; SQLite accepts only a few thousand."""
 
 _ACCEPTED = (JobState.IN_FLIGHT, JobState.TIMED_OUT)
 
@@ -176,12 +176,12 @@ class BatchJobs:
 
     Args:
         slices: The batch's slices, as this process sees them.
-        key_hash: Under which name requests are counted for the day.
-        rescue: Where steps go that can't be committed.
-        leads: Whether this process holds the batch; it may claim also slices closed to others.
+        key_hash: Hash of the key, under which the day's requests are counted.
+        rescue: Files for steps that can't be committed.
+        leads: Whether this process holds the batch. If so, it may claim slices closed to others.
 
     Attributes:
-        batch_id: Which batch they are of.
+        batch_id: ID of the batch.
         slices: The batch's slices.
         leads: Whether this process holds the batch.
     """
@@ -204,10 +204,10 @@ class BatchJobs:
     # slices
 
     async def claim(self, *, again: bool = False) -> Slice | None:
-        """Claim the next slice in which something is left to do; ``None`` if none is free.
+        """Claim the next slice with something left to do; ``None`` if none is free.
 
         Args:
-            again: This worker has nothing left to do: also claim what it has had before.
+            again: Whether to also claim slices that this worker has had before, when it is idle.
         """
         if again:
             await asyncio.to_thread(self.slices.release)
@@ -216,25 +216,25 @@ class BatchJobs:
     # reading
 
     def pending(self, after: int = -1, limit: int = 500, within: Slice | None = None) -> list[Job]:
-        """The next jobs to trigger, in input order.
+        """Return the next jobs to trigger, in input order.
 
         Args:
-            after: The job number they begin after.
-            limit: The most jobs to return.
-            within: The slice they are of; ``None`` for any.
+            after: Return only jobs with higher numbers than this.
+            limit: Maximum number of jobs to return.
+            within: Slice that the jobs must be in; ``None`` for any.
         """
         return self._read(JobState.PENDING, jobs.c.number > after, limit, within)
 
     def in_flight(self, within: Slice | None = None) -> list[Job]:
-        """The jobs that were accepted and whose end is not known."""
+        """Return the jobs that were accepted and whose end is unknown."""
         return self._read(JobState.IN_FLIGHT, within=within)
 
     def pending_of(self, numbers: Sequence[int], within: Slice | None = None) -> list[Job]:
-        """Those of some jobs that are to be triggered, `JOBS_AT_ONCE` numbers at most."""
+        """Return those of these jobs that are pending; takes at most `JOBS_AT_ONCE` numbers."""
         return self._read(JobState.PENDING, jobs.c.number.in_(numbers), within=within)
 
     def pending_numbers(self) -> frozenset[int]:
-        """The numbers of all jobs left to trigger."""
+        """Return the numbers of all jobs left to trigger."""
         query = select(jobs.c.number).where(
             jobs.c.batch_id == self.batch_id, jobs.c.state == JobState.PENDING
         )
@@ -242,12 +242,12 @@ class BatchJobs:
             return frozenset(connection.scalars(query))
 
     def count_pending(self) -> int:
-        """How many jobs are left to trigger."""
+        """Return the number of jobs left to trigger."""
         with self._engine.connect() as connection:
             return read_counts(connection, self.batch_id)[JobState.PENDING].jobs
 
     def key_was_good(self) -> bool:
-        """Whether a job of this batch was triggered and polled to its end with the same key."""
+        """Whether a job of this batch was triggered and polled to its end with this key."""
         query = select(jobs.c.number).where(
             jobs.c.batch_id == self.batch_id,
             or_(jobs.c.state == JobState.COMPLETED, jobs.c.state == JobState.FAILED),
@@ -282,16 +282,16 @@ class BatchJobs:
         with self._engine.connect() as connection:
             return [Job(*found, first) for found in connection.execute(query)]
 
-    # decisions of the process that holds the batch
+    # decisions, only for the process that holds the batch
 
     async def recover(self) -> int:
-        """Take in what rescue files kept, and doubt what dead workers were sending.
+        """Commit the steps in rescue files, and put in doubt what dead workers were sending.
 
         Returns:
-            How many jobs are newly in doubt.
+            Number of jobs newly in doubt.
 
         Raises:
-            TakenOverError: Another process has taken the batch over.
+            TakenOverError: Another process has taken over the batch.
         """
         steps = [self._change(step) for step in self._rescue.steps()]
         if steps:
@@ -300,11 +300,11 @@ class BatchJobs:
         return await asyncio.to_thread(self.slices.recover)
 
     async def poll_on(self) -> int:
-        """Poll again what timed out; how many jobs."""
+        """Make timed-out jobs in flight again, to poll them; return how many."""
         return await self._move_all(JobState.TIMED_OUT, JobState.IN_FLIGHT, "")
 
     async def drop_doubts(self) -> int:
-        """Leave what is in doubt as it is, for good; how many jobs."""
+        """Leave all jobs in doubt as they are, for good; return how many."""
         return await self._move_all(
             JobState.IN_DOUBT,
             JobState.DROPPED,
@@ -312,25 +312,25 @@ class BatchJobs:
         )
 
     async def retry(self, outcomes: Collection[Outcome]) -> int:
-        """Make ended jobs pending again, and keep their earlier outcome; how many jobs."""
+        """Make ended jobs pending again, and keep their earlier outcome; return how many."""
         states = {state for state in JobState if state.outcome in outcomes}
         return await self._send_again(jobs.c.state.in_(states - {JobState.SENDING}))
 
     async def retry_doubts(self) -> int:
-        """Make the jobs pending again that are in doubt and not dropped; how many."""
+        """Make jobs pending again that are in doubt and not dropped; return how many."""
         return await self._send_again(jobs.c.state == JobState.IN_DOUBT)
 
     async def again(self, seen: Mapping[int, int]) -> int:
-        """Make these jobs pending again, those of them that have ended, as `retry` does.
+        """Make those of these jobs pending again that have ended, as `retry` does.
 
         Args:
-            seen: Number of a job → how often it had been sent again when the user decided.
+            seen: Number of a job → how many times it had been retried when the user decided.
 
         Returns:
-            How many jobs.
+            Number of jobs made pending.
 
         Raises:
-            UsageError: One of them was sent again since; nothing is changed.
+            UsageError: One of them has been sent again since; nothing is changed.
         """
         if not seen:
             return 0
@@ -362,17 +362,17 @@ class BatchJobs:
             update(jobs).where(chosen).values(pending),
         )
 
-    # the steps of one job
+    # steps of one job
 
     async def intend(self, job: Job) -> bool:
-        """Commit the intent to trigger; the request is counted with it.
+        """Commit the intent to trigger a job, and count the request.
 
         Returns:
-            Whether the job is ours to send: ``False`` when it is no longer pending, or another
+            Whether this worker may send the job: ``False`` if it is no longer pending, or another
             worker has its slice.
 
         Raises:
-            TakenOverError: Another process has taken the batch over that this one held.
+            TakenOverError: Another process has taken over the batch that this one held.
             JournalLostError: The journal was replaced.
         """
         named = {_BATCH: self.batch_id, _JOB: job.number, _SLICE: job.slice}
@@ -383,17 +383,17 @@ class BatchJobs:
             self._holds(job.slice)
             return False
         if time.time() - asked_at > SURE_SECONDS and not self.slices.holds(job.slice):
-            await self.release(job, "")  # it need not be in doubt for the new holder
+            await self.release(job, "")  # so that the slice's new holder doesn't find it in doubt
             self._holds(job.slice)
             return False
         self._tell(Event.JOB_SENDING, job)
         return True
 
     def _holds(self, of_slice: int) -> bool:
-        """Whether this worker has a slice.
+        """Whether this worker holds a slice.
 
         Raises:
-            TakenOverError: Another process has taken the batch over that this one held.
+            TakenOverError: Another process has taken over the batch that this one held.
             JournalLostError: The journal was replaced.
         """
         if self.slices.holds(of_slice):
@@ -403,22 +403,22 @@ class BatchJobs:
         return False
 
     async def release(self, job: Job, message: str) -> None:
-        """The trigger was certainly not accepted: the job is pending again."""
+        """Make a job pending again whose trigger was certainly not accepted."""
         await self._move(job, _UNANSWERED, JobState.PENDING, message=message)
 
     async def reject(self, job: Job, message: str) -> None:
-        """The service refused the trigger; nothing ran."""
+        """Record that the service refused the trigger; nothing ran."""
         await self._move(job, _UNANSWERED, JobState.REJECTED, message=message)
 
     async def doubt(self, job: Job, message: str) -> None:
-        """The trigger may have been accepted; only the user can decide."""
+        """Record that the trigger may have been accepted; only the user can decide."""
         await self._move(job, _UNANSWERED, JobState.IN_DOUBT, message=message)
 
     async def accept(self, job: Job, execution: Execution, now: datetime) -> str:
-        """The service accepted the trigger under an execution ID.
+        """Record that the service accepted the trigger, and the execution's ID.
 
         Returns:
-            ``""``, or why the job is in doubt: another job of the journal has that execution.
+            ``""``, or why the job is in doubt: another job in the journal has that execution.
         """
         accepted = await self._move(
             job,
@@ -429,25 +429,25 @@ class BatchJobs:
             message="",
         )
         reason = f"the service answered with the execution of another row ({execution.id})"
-        # A job that is no longer waiting for this answer was settled by another process.
+        # If the job is no longer unanswered, another process has settled it.
         doubtful = not accepted and await self._move(
             job, _UNANSWERED, JobState.IN_DOUBT, message=reason
         )
         return reason if doubtful else ""
 
     def count_request(self, job: Job | None = None) -> None:
-        """Count a request that is no trigger; it may be sent meanwhile.
+        """Count a request that is not a trigger; it may be sent before the count is committed.
 
-        What the request's answer changes is committed later than the count, or with it.
+        The count is committed before, or together with, the changes from the request's answer.
 
         Args:
-            job: The job that is polled; ``None`` for a request about no job.
+            job: The polled job; ``None`` if the request is not about a job.
         """
         of_slice = self._counted_in if job is None else job.slice
         self._writer.note(*self._one_request(of_slice))
 
     def _one_request(self, of_slice: int) -> tuple[Change, Change]:
-        """Count one request for a slice of the batch and for the key's day."""
+        """Return the changes that count one request, for a slice and for the key's day."""
         today = datetime.now(UTC).date().isoformat()
         spent = {"key_hash": self._key_hash, "day": today, "worker": self._holder, "requests": 1}
         return (
@@ -456,7 +456,7 @@ class BatchJobs:
         )
 
     async def finish(self, job: Job, execution: Execution, now: datetime) -> None:
-        """The execution ended; its result is kept as the service sent it."""
+        """Record that the execution ended; its result is kept as the service sent it."""
         completed = execution.status is ExecutionStatus.COMPLETED
         await self._move(
             job,
@@ -470,7 +470,7 @@ class BatchJobs:
         )
 
     async def time_out(self, job: Job, message: str) -> None:
-        """It took too long; the execution ID is kept, and `resume` polls it again."""
+        """Record that it took too long; the execution ID is kept, so `resume` can poll it again."""
         await self._move(
             job, _ACCEPTED, JobState.TIMED_OUT, of_execution=job.execution_id, message=message
         )
@@ -482,16 +482,16 @@ class BatchJobs:
         quota_seconds: float,
         resume_at: datetime | None = None,
     ) -> None:
-        """Keep how a run or resume ended.
+        """Record how a run or resume ended.
 
         Args:
-            note: Why it ended, for people.
-            seconds: How long it took.
-            quota_seconds: How much of that it only waited for the quota.
+            note: Why it ended, in words for the user.
+            seconds: Total duration.
+            quota_seconds: The part of it spent waiting for the quota.
             resume_at: When the spent quota opens again.
 
         Raises:
-            TakenOverError: Another process has taken the batch over, and its words count.
+            TakenOverError: Another process has taken over the batch; its record counts.
         """
         await self._change_many(
             update(batches)
@@ -516,16 +516,16 @@ class BatchJobs:
         of_execution: str | None = None,
         **values: object,
     ) -> bool:
-        """Take one step of a job; nothing where it isn't in one of the old states.
+        """Commit one step of a job, if the job is in one of the old states; return whether it was.
 
-        The lease is no condition: a paid result counts, whichever process received it. But
-        an answer about one execution settles no other that was triggered since.
+        The lease is not a condition: a paid result counts, whichever process received it. But the
+        answer about one execution must not settle a later execution of the same job.
 
         Raises:
-            JournalWriteError: It can't be committed; it is in a rescue file, and the error says
-                where.
+            JournalWriteError: It can't be committed. The step is in a rescue file, which the error
+                names.
         """
-        # Only the sending that this answers is settled by it, not one by another process since.
+        # An answer settles only the trigger it belongs to, not a later one by another process.
         retried = job.retried if old is _UNANSWERED else None
         cleaned = {
             name: clean_text(value) if isinstance(value, str) else value
@@ -543,10 +543,9 @@ class BatchJobs:
         return True
 
     def _change(self, step: Step) -> Change:
-        """The change for a step: nothing where the job is in none of the old states.
+        """Return the change for a step; it has no effect if the job is in none of the old states.
 
-        Nor where the step is of a sending or an execution, and the job has been made pending once
-        more since.
+        A step for a trigger or an execution also has no effect if the job was retried since.
         """
         named = {_BATCH: self.batch_id, _JOB: step.job, "state": step.new} | dict(step.values)
         if step.retried is not None:
@@ -563,17 +562,17 @@ class BatchJobs:
         log_event(_LOG, event, level, batch=self.batch_id, job=job.number, **facts)
 
     async def _move_all(self, old: JobState, new: JobState, message: str) -> int:
-        """Take a step of all jobs in a state; how many there were."""
+        """Move all jobs from one state to another; return how many."""
         chosen = (jobs.c.batch_id == self.batch_id) & (jobs.c.state == old) & self._held
         return await self._change_many(
             update(jobs).where(chosen).values(state=new, message=message)
         )
 
     async def _change_many(self, *statements: Executable) -> int:
-        """Commit what only the holder may; how many jobs the first statement changed.
+        """Commit statements that only the holder may; return how many rows the first one changed.
 
         Raises:
-            TakenOverError: Another process has taken the batch over; nothing was changed.
+            TakenOverError: Another process has taken over the batch; nothing was changed.
         """
         changed = await self._writer.commit(*statements)
         if not changed:
@@ -581,7 +580,7 @@ class BatchJobs:
         return changed
 
     def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
-        """Put a step where it isn't lost; the error that says where."""
+        """Write a step to a rescue file, and return an error that names the file."""
         path = self._rescue.keep(step)
         self._writer.mirror([self._change(step)])
         if path is not None:
@@ -593,7 +592,7 @@ class BatchJobs:
 
 
 def _seconds(values: Mapping[str, object]) -> float | None:
-    """How long an execution ran; ``None`` where it hasn't ended, or nobody knows."""
+    """How long an execution ran, in seconds; ``None`` if it hasn't ended or that is unknown."""
     started, finished = values.get("started_at"), values.get("finished_at")
     if not isinstance(started, float) or not isinstance(finished, float):
         return None
@@ -601,7 +600,7 @@ def _seconds(values: Mapping[str, object]) -> float | None:
 
 
 def _closing_words(execution: Execution) -> str:
-    """What a row of an ended execution says: nothing where all is as it should be."""
+    """The message for an ended execution; ``""`` if it completed with a result."""
     if execution.status is not ExecutionStatus.COMPLETED:
         return execution.message or "the service gave no reason"
     nothing = execution.result is None or execution.result in ("", {}, [])

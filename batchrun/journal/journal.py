@@ -1,4 +1,4 @@
-"""The journal: the only memory of all batches of a user."""
+"""The journal: the durable record of all of a user's batches."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ BATCHES_NAMED = 10
 
 
 class Journal:
-    """All batches of a user, in one database.
+    """All of a user's batches, in one database.
 
     Args:
         location: Path of a SQLite file, or the URL of a PostgreSQL database.
 
     Attributes:
-        location: The same as it may be shown, without a password.
+        location: The path or URL, without a password.
 
     Raises:
         JournalError: The journal can't be opened.
@@ -117,7 +117,7 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close it; an error that its own content has caused is raised as a `JournalError`."""
+        """Close the journal; if its content caused an error, raise that as a `JournalError`."""
         unforeseen = isinstance(error, Exception) and not isinstance(error, BatchrunError)
         column = self._foreign_column() if unforeseen else ""
         self.close()
@@ -130,7 +130,7 @@ class Journal:
             ) from error
 
     def _foreign_column(self) -> str:
-        """The column with a value that batchrun never writes; ``""`` for none, or on a server."""
+        """A column with a value that batchrun never writes; ``""`` if none, or on a server."""
         if self._file is None:
             return ""
         with suppress(JournalError, SQLAlchemyError), self._engine.connect() as connection:
@@ -138,18 +138,18 @@ class Journal:
         return ""
 
     def close(self) -> None:
-        """Commit what is left and close the database."""
+        """Commit what is pending, and close the database."""
         self._writer.close()
         self._engine.dispose()
         self._lock.release()
 
     @property
     def is_shared(self) -> bool:
-        """Whether it is on a server, which several machines may use."""
+        """Whether the journal is on a server, which several machines may use."""
         return self._file is None
 
     def connect(self) -> Connection:
-        """A connection of one's own, for questions the journal has no method for."""
+        """Return a separate connection, for queries that have no method here."""
         return self._engine.connect()
 
     # batches
@@ -164,22 +164,22 @@ class Journal:
         key: str | None = None,
         list_formats: bytes | None = None,
     ) -> str:
-        """Keep a plan as a new batch: all of it or nothing.
+        """Store a plan as a new batch, completely or not at all.
 
         Args:
-            plan: What it is to do.
-            base_url: Of which service.
-            known: The newest batch of the same list at this service that the user knows of.
-            profile: Whose stored key it is started with; ``None`` for a key that is not stored.
-            key: The key; kept of it is a salted hash.
+            plan: The plan.
+            base_url: The service's base URL.
+            known: The newest batch of the same list at this service that the user knows about.
+            profile: Profile of the stored key it is started with; ``None`` for a key not stored.
+            key: The key; only a salted hash of it is stored.
             list_formats: The number formats of the list's cells, for `BatchResults`.
 
         Returns:
-            The new batch's id.
+            ID of the new batch.
 
         Raises:
-            UsageError: Somebody has begun the same list meanwhile, or a result that was to be
-                reused has gone; nothing was kept.
+            UsageError: The same list has been started since, or a result to be reused is gone;
+                nothing was stored.
         """
         key_hash = None if key is None else self.key_hash(key)
         fingerprint = plan.fingerprint()
@@ -195,17 +195,17 @@ class Journal:
                 maker.fill(plan)
                 maker.complete(fingerprint, base_url, known)
             except BaseException:
-                with suppress(JournalError):  # a later run erases what is left
+                with suppress(JournalError):  # if this fails, a later run erases the rest
                     maker.erase()
                 raise
         return batch_id
 
     def key_begun_with(self, batch_id: str) -> str:
-        """The salted hash of the key a batch was started with; ``""`` where it was never kept."""
+        """Return the salted hash of the key a batch was started with; ``""`` if not stored."""
         return self._value(batch_id, batches.c.key_hash)
 
     def form(self, batch_id: str) -> str:
-        """How the batch's results are written, as `keep` was given it; ``""`` before."""
+        """Return the form of the batch's results, as stored by `keep`; ``""`` before that."""
         return self._value(batch_id, batches.c.form)
 
     def _value(self, batch_id: str, column: Column[Any]) -> str:
@@ -213,21 +213,21 @@ class Journal:
             return connection.scalar(select(column).where(batches.c.id == batch_id)) or ""
 
     def known_jobs(self, plan: Plan, base_url: str) -> dict[int, KnownJob]:
-        """What earlier batches at a service made of a plan's jobs, by their numbers."""
+        """Return what earlier batches at a service know about a plan's jobs, by their numbers."""
         with self._engine.connect() as connection, connection.begin():
             return known_jobs(connection, plan.bodies, plan.workflow.id, base_url)
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
-        """The newest batch of the same rows, workflow and parameters at the same service."""
+        """Return the newest batch of the same rows, workflow, and parameters at a service."""
         with self._engine.connect() as connection:
             batch_id = newest_of(connection, fingerprint, base_url)
             return None if batch_id is None else self._summary(connection, batch_id)
 
     def resolve(self, batch_id: str | None) -> BatchSummary:
-        """The batch of this id (or of the only id that begins so), or the newest one.
+        """Return the batch with this ID or unique start of an ID; without one, the newest batch.
 
         Raises:
-            JournalError: There is none, or several begin so.
+            JournalError: There is none, or several IDs start like this.
         """
         with self._engine.connect() as connection:
             every = _all_batches(connection)
@@ -250,73 +250,73 @@ class Journal:
         return self.summary(known[0])
 
     def batches(self) -> list[BatchSummary]:
-        """All batches, newest first."""
+        """Return all batches, newest first."""
         with self._engine.connect() as connection:
             return [self._summary(connection, each) for each in _all_batches(connection)]
 
     def unfinished(self) -> list[BatchSummary]:
-        """The batches of which `resume` has something left to do, oldest first.
+        """Return the batches in which `resume` has something left to do, oldest first.
 
-        Rows in doubt alone are not: they wait for the user's word.
+        Rows in doubt don't count: the user must decide about them.
         """
         found = self.batches()[::-1]
         return [one for one in found if one.unfinished or self.rescued(one.batch_id)]
 
     def summary(self, batch_id: str) -> BatchSummary:
-        """A batch as it stands now; its counts add up to its rows."""
+        """Return a batch's current state; its counts add up to its number of rows."""
         with self._engine.connect() as connection:
             return self._summary(connection, batch_id)
 
     def jobs(self, batch_id: str, key: str, *, leads: bool = True) -> BatchJobs:
-        """The batch's jobs, for a worker with this key.
+        """Return the batch's jobs, for a worker with this key.
 
         Args:
-            batch_id: Which batch.
+            batch_id: ID of the batch.
             key: The key.
             leads: Whether this process holds the batch.
         """
         slices, rescue = self.slices(batch_id), self._rescue(batch_id)
         return BatchJobs(slices, self.key_hash(key), rescue, leads=leads)
 
-    # who works on a batch
+    # holders and workers
 
     def hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
-        """Hold a batch while working on it; the hold tells when another process has it.
+        """Hold a batch while working on it. The hold reports if another process takes it over.
 
         Args:
-            batch_id: Which batch.
-            before: Committed together with the lease: what creates the batch.
+            batch_id: ID of the batch.
+            before: Statements committed together with the lease, which create the batch.
 
         Raises:
-            HeldError: Another process works on it; it says which.
+            HeldError: Another process is working on it; the message names the process.
         """
         return hold_batch(self._engine, self._writer, self._lock, batch_id, *before)
 
     def slices(self, batch_id: str) -> Slices:
-        """The slices of a batch, as this process sees them."""
+        """Return the slices of a batch, as this process sees them."""
         return Slices(self._engine, self._writer, self._lock, batch_id)
 
     def open_batches(self) -> list[str]:
-        """The batches whose slices any worker of their key may claim, the oldest first."""
+        """Return the batches with slices that any worker of their key may claim, oldest first."""
         is_open = exists().where(slices.c.batch_id == batches.c.id, slices.c.closed.is_(None))
         query = select(batches.c.id).where(is_open).order_by(batches.c.created_at)
         with self._engine.connect() as connection:
             return list(connection.scalars(query))
 
     def holder(self, batch_id: str) -> Holder | None:
-        """The process that holds a batch, or did until it died."""
+        """Return the process that holds a batch, or held it until it died."""
         return find_holder(self._engine, batch_id)
 
     @contextmanager
     def safety_copy(self, batch_id: str, *, alone: bool = True) -> Iterator[None]:
-        """Keep a copy of a batch outside of the journal's file until the block ends.
+        """Keep a copy of a batch outside the journal's file until the block ends.
 
-        If the disk has no room there is none; on a server there is no file to lose.
+        Makes no copy if the disk is full, or on a server, where no file can be lost.
 
         Args:
-            batch_id: Which batch.
-            alone: No other process works on the batch. Else the copy lacks what others do: it keeps
-                a restored journal from triggering again, and nothing is made of it.
+            batch_id: ID of the batch.
+            alone: Whether no other process works on the batch. Otherwise the copy lacks the others'
+                changes: it only keeps a restored journal from triggering jobs again.
         """
         if self._file is not None:
             with suppress(sqlite3.Error, SQLAlchemyError, JournalError):
@@ -331,7 +331,7 @@ class Journal:
                 copy.close()
 
     def loss(self) -> JournalLostError | None:
-        """The error to raise when the journal's file is lost; ``None`` while it is whole."""
+        """Return the error to raise if the journal's file is lost; ``None`` if it is fine."""
         try:
             if self._file is not None:
                 self._file.check_content()
@@ -340,27 +340,27 @@ class Journal:
         return None
 
     def save_copy(self) -> Path | None:
-        """Save the copy of a batch whose journal was lost, for `resume`.
+        """Save the copy of a batch whose journal was lost, so that `resume` can continue it.
 
         Returns:
-            A journal that holds this batch; ``None`` if it can't be saved anywhere.
+            A journal with only this batch; ``None`` if it can't be saved.
         """
         if self._copy is None:
             return None
         rescue = self._rescue(self._copy.batch_id)
-        # Should an older copy of the journal come back, this keeps it from triggering again.
+        # If an older copy of the journal is restored, this keeps it from triggering jobs again.
         rescue.keep(*self._copy.steps())
         return self._copy.save(rescue.journals()) if self._copy_is_whole else None
 
     def rescued(self, batch_id: str) -> list[Path]:
-        """Files that hold steps of a batch the journal could not take; `resume` takes them in."""
+        """Return the rescue files of a batch, with steps that the next `resume` will commit."""
         return self._rescue(batch_id).found()
 
     def forget(self, *batch_ids: str) -> None:
-        """Erase batches: their rows, results and rescue files, from the journal's files too.
+        """Erase batches: their rows, results, and rescue files, leaving no trace in the files.
 
         Raises:
-            JournalError: Another process works on one of them, or on the journal.
+            JournalError: Another process is using one of them, or the journal.
         """
         erased = 0
         try:
@@ -383,24 +383,24 @@ class Journal:
             self._rescue(batch_id).discard()
 
     def _erase_incomplete(self) -> None:
-        """Erase what processes have left that died while they created or erased a batch."""
+        """Erase batches whose process died while it created or erased them."""
         with self._engine.connect() as connection:
             found = connection.scalars(select(batches.c.id).where(batches.c.incomplete == 1)).all()
         for batch_id in found:
-            with suppress(JournalError):  # its process is alive
+            with suppress(JournalError):  # its process is still alive
                 self._erase(batch_id)
 
     def ledger(self, key: str) -> QuotaLedger:
-        """What all processes that use the key have spent, and whose turn it is."""
+        """Return the ledger of the quota that all processes with this key share."""
         return QuotaLedger(self._engine, self.key_hash(key))
 
     def run_seconds(self, workflow_id: str, base_url: str, limit: int) -> list[float]:
-        """How long the last executions of a workflow ran, in seconds, oldest first.
+        """Return the run times of a workflow's last executions, in seconds, oldest first.
 
         Args:
-            workflow_id: Which workflow.
-            base_url: Of which service.
-            limit: The most executions to return.
+            workflow_id: ID of the workflow.
+            base_url: The service's base URL.
+            limit: Maximum number of executions to return.
         """
         found: list[float] = []
         with self._engine.connect() as connection:
@@ -417,15 +417,16 @@ class Journal:
         return found[::-1]
 
     def keep(self, batch_id: str, what: Literal["form", "output", "target"], value: str) -> None:
-        """Keep something about a batch; only its holder may.
+        """Store a property of a batch; only its holder may.
 
         Args:
-            batch_id: Which batch.
-            what: How its results are written, where they were written last, or where they belong.
-            value: The form's JSON, or a path.
+            batch_id: ID of the batch.
+            what: The property: how its results are written (``form``), where they were last
+                written (``output``), or where they belong (``target``).
+            value: The form as JSON, or a path.
 
         Raises:
-            TakenOverError: Another process has the batch.
+            TakenOverError: Another process holds the batch.
         """
         self._set(batch_id, **{what: value})
 
@@ -448,18 +449,19 @@ class Journal:
         limit: int | None = None,
         earlier: Sequence[str] = (),
     ) -> Iterator[BatchResults]:
-        """A batch's rows with their outcomes and results, all of one moment.
+        """Yield a batch's rows with their outcomes and results, all from one point in time.
 
-        The rows can be iterated more than once until the context ends, also while the batch runs.
+        The rows can be iterated several times until the context ends, even while the batch runs.
 
         Args:
-            batch_id: Which batch.
-            of_jobs: Only the rows of these jobs, at most some hundred.
-            states: Only the rows whose job is in these states; ``None`` in it stands for rows
+            batch_id: ID of the batch.
+            of_jobs: Only the rows of these jobs, at most a few hundred.
+            states: Only rows whose job is in one of these states; ``None`` in it stands for rows
                 without a job.
-            offset: How many of those to skip.
-            limit: At most this many; ``None`` for all.
-            earlier: The batches with whose newest results they are compared, newest first.
+            offset: Number of these rows to skip.
+            limit: Maximum number of rows; ``None`` for all.
+            earlier: Earlier batches, newest first; each row is compared with its newest result
+                in these.
         """
         with self._engine.connect() as connection, connection.begin():
             found = self._results(connection, batch_id)
@@ -475,7 +477,7 @@ class Journal:
             yield found
 
     def earlier_batches(self, batch_id: str) -> list[str]:
-        """The earlier batches of its workflow that have the newest result of any of its rows."""
+        """Return the earlier batches of the workflow with the newest result of any of the rows."""
         with self._engine.connect() as connection, connection.begin():
             mine = self._results(connection, batch_id)
             every = batches_of(connection, mine.summary.workflow.id, mine.summary.base_url)
@@ -484,7 +486,7 @@ class Journal:
 
     @contextmanager
     def copied_results(self, batch_id: str) -> Iterator[BatchResults | None]:
-        """As `results`, from the safety copy; ``None`` if there is none that is whole."""
+        """Like `results`, from the safety copy; ``None`` if there is no complete copy."""
         if self._copy is None or not self._copy_is_whole:
             yield None
             return
@@ -506,22 +508,22 @@ class Journal:
         )
 
     def undecided(self, batch_id: str) -> list[ResultRow]:
-        """The rows in doubt that the user has not decided about, in input order."""
+        """Return the rows in doubt about which the user hasn't decided, in input order."""
         with self._engine.connect() as connection, connection.begin():
             return list(ResultRows(connection, batch_id, states=[JobState.IN_DOUBT]))
 
     def sent(self, batch_id: str) -> dict[tuple[str | None, str | None], tuple[SentJob, ...]]:
-        """The jobs by the IDs of their rows (company, contact), all of one moment."""
+        """Return the jobs by their rows' (company, contact) IDs, all from one point in time."""
         with self._engine.connect() as connection, connection.begin():
             return read_sent(connection, batch_id)
 
     def batches_with(self, executions: Collection[str]) -> set[str]:
-        """The batches that have any of these executions, replaced ones included."""
+        """Return the batches with any of these executions, including replaced ones."""
         found: set[str] = set()
         wanted = list(executions)
         with self._engine.connect() as connection:
             for table in (jobs, attempts):
-                for at in range(0, len(wanted), 500):  # SQLite takes 999 values in a statement
+                for at in range(0, len(wanted), 500):  # SQLite allows 999 values per statement
                     some = wanted[at : at + 500]
                     query = select(table.c.batch_id).where(table.c.execution_id.in_(some))
                     found.update(connection.scalars(query.distinct()))
@@ -530,14 +532,14 @@ class Journal:
     # reading
 
     def _summary(self, connection: Connection, batch_id: str) -> BatchSummary:
-        if _BATCH_ID.fullmatch(batch_id) is None:  # it stands in commands that people paste
+        if _BATCH_ID.fullmatch(batch_id) is None:  # must be safe to paste into a shell
             raise JournalError(
                 f"The journal {self.location} holds a batch whose ID batchrun did not write.",
                 "If the file came from somebody else, don't use it.",
             )
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
-        for column, value in zip(columns, found, strict=True):  # SQLite takes any value in any
+        for column, value in zip(columns, found, strict=True):  # SQLite doesn't enforce types
             if not isinstance(value, (column.type.python_type, int, type(None))):
                 raise TypeError(column.name)
         states = read_counts(connection, batch_id)
@@ -581,7 +583,7 @@ class Journal:
         return RescueFiles(rescue_folders(self.location), batch_id)
 
     def key_hash(self, key: str) -> str:
-        """A name for the key that can't be turned back into it; making it is slow on purpose."""
+        """Return a one-way hash of the key; computing it is deliberately slow."""
         if key not in self._key_hashes:
             self._key_hashes[key] = self._hash(key)
         return self._key_hashes[key]
@@ -597,7 +599,7 @@ class Journal:
 
 
 def _all_batches(connection: Connection) -> list[str]:
-    """The IDs of all batches, newest first."""
+    """Return the IDs of all batches, newest first."""
     query = select(batches.c.id).where(batches.c.incomplete == 0)
     return list(connection.scalars(query.order_by(batches.c.created_at.desc())))
 
@@ -620,13 +622,13 @@ def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str)
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What is left of a batch.
+    """The part of a batch that is left to do.
 
     Attributes:
-        to_trigger: Jobs that have not been sent.
-        running: Executions that are waited for.
-        running_rows: Rows that wait for those.
-        oldest: When the execution was triggered that has been waited for longest; aware, UTC.
+        to_trigger: Number of jobs that have not been sent.
+        running: Number of executions in flight.
+        running_rows: Number of rows that wait for those.
+        oldest: When the oldest of those executions was triggered; aware, UTC.
     """
 
     to_trigger: int
@@ -636,7 +638,7 @@ class Remaining:
 
 
 def remaining(journal: Journal, batch_id: str) -> Remaining:
-    """What is left of a batch now; reads only."""
+    """Return what is left of a batch now; reads only."""
     oldest = select(func.min(jobs.c.triggered_at)).where(
         jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
     )

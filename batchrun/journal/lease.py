@@ -1,11 +1,10 @@
-"""Who works on what: leases with a heartbeat, and a file lock that shows whether a process lives.
+"""Which process holds a batch: leases with a heartbeat, and a file lock that shows it is alive.
 
-A process that works on batches has a random name, its token. It holds the lock of a file with that
-name until it ends, however it ends, because the system releases the locks of a dead process. So on
-this machine a dead holder is known at once. A journal on a server is shared with other machines
-and users, whose locks don't reach here: there the heartbeat counts, and a holder that has been
-silent for a minute is dead. If it was only suspended (a closed laptop), it finds its lease gone and
-triggers nothing more.
+A process that works on batches has a random name, its token. It locks a file with that name until
+it ends. However it ends, the system then releases the lock, so a dead holder on this machine is
+detected at once. A journal on a server is shared with other machines and users, whose locks can't
+be seen here. For those the heartbeat counts: a holder that has been silent for a minute is dead. If
+it was only suspended (a closed laptop), it finds its lease gone and triggers nothing more.
 """
 
 from __future__ import annotations
@@ -44,23 +43,23 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0
-"""A holder that has been silent for longer than this counts as dead."""
+"""A holder that has been silent for longer than this is considered dead."""
 SURE_SECONDS = 30.0
-"""Re-check the lease if it was last verified longer ago: the process may have been suspended."""
+"""Re-check a lease that was last verified longer ago: the process may have been suspended."""
 TRIES = 2
-"""What a dead process had sent may reach a server after we have looked."""
+"""Attempts to take a lease: a statement from a dead process may still reach a server meanwhile."""
 OLD_LOCK_SECONDS = 86_400.0
 _TOKEN = re.compile("[0-9a-f]{16}")  # a journal from a stranger may hold anything
 
 
 class ProcessLock:
-    """The lock that shows to other processes on this machine that this one lives.
+    """The lock that shows other processes on this machine that this one is alive.
 
     Args:
         location: The journal's path or URL.
 
     Attributes:
-        token: This process's name, under which it holds batches and slices.
+        token: This process's random name, under which it holds batches and slices.
     """
 
     def __init__(self, location: str) -> None:
@@ -71,10 +70,10 @@ class ProcessLock:
         self._changing = threading.Lock()
 
     def acquire(self) -> None:
-        """Acquire it, unless it is ours already.
+        """Acquire the lock, unless this process already has it.
 
         Raises:
-            JournalError: The folder of locks can't be used.
+            JournalError: The lock folder can't be used.
         """
         with self._changing:
             if self._lock is not None:
@@ -89,11 +88,11 @@ class ProcessLock:
             self._lock = lock
 
     def keep_file(self) -> None:
-        """Leave the file behind: leases could not be released, and it shows that they are free."""
+        """Keep the lock file after release: it shows that leases left in the journal are free."""
         self._keeps_file = True
 
     def release(self) -> None:
-        """Release it."""
+        """Release the lock."""
         with self._changing:
             if self._lock is not None:
                 self._lock.release()
@@ -103,10 +102,10 @@ class ProcessLock:
                         self._path(self.token).unlink(missing_ok=True)
 
     def is_dead(self, token: str) -> bool | None:
-        """Whether another process of this machine is dead; ``None`` if it is none of this machine.
+        """Whether another process is dead; ``None`` if it is not a process of this machine.
 
         Raises:
-            JournalError: The folder of locks can't be used.
+            JournalError: The lock folder can't be used.
         """
         if token == self.token:
             return False
@@ -125,7 +124,7 @@ class ProcessLock:
         return self._folder / f"{token}.lock"
 
     def _remove_old(self) -> None:
-        """Remove what dead processes have left; their leases have been silent for long."""
+        """Remove the lock files of dead processes whose leases have long been silent."""
         for path in self._folder.glob("*.lock"):
             with suppress(OSError, Timeout, NotImplementedError):
                 if time.time() - path.stat().st_mtime > OLD_LOCK_SECONDS:
@@ -134,14 +133,14 @@ class ProcessLock:
 
 
 def lock_folder(location: str) -> Path:
-    """Where the locks of this machine's processes are."""
+    """The folder with the locks of this machine's processes."""
     if is_server(location):
         return user_data_path("batchrun", appauthor=False) / "locks"
     return Path(location).expanduser().with_name("locks")
 
 
 def shared_now(engine: Engine) -> ColumnElement[Any]:
-    """The time on the clock that all processes share, in Unix seconds, as an SQL expression."""
+    """An SQL expression for the time on the clock that all processes share, in Unix seconds."""
     if on_server(engine):
         return func.extract("epoch", func.clock_timestamp())
     return literal(time.time())
@@ -149,14 +148,14 @@ def shared_now(engine: Engine) -> ColumnElement[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who works on a batch.
+    """The process that holds a batch.
 
     Attributes:
         token: Random name of the process, one for each opened journal.
         pid: Its process ID.
-        host: Its machine.
-        since: When it began; aware, UTC.
-        beat_at: Its last heartbeat, by this machine's clock; aware, UTC.
+        host: Name of its machine.
+        since: When it took the lease; aware, UTC.
+        beat_at: Its last heartbeat, converted to this machine's clock; aware, UTC.
     """
 
     token: str
@@ -166,15 +165,15 @@ class Holder:
     beat_at: datetime
 
     def silent(self, now: datetime) -> bool:
-        """Whether its last heartbeat is older than that of any process that lives."""
+        """Whether its last heartbeat is too old for a live process."""
         return (now - self.beat_at).total_seconds() > SILENCE_SECONDS
 
     def has_died(self) -> bool:
         """Whether it was a process of this machine and is gone; its lease lasts a little longer.
 
-        For what is shown only: a container may have this machine's name and other processes.
+        Use only for display: a container may have the same host name, but other processes.
         """
-        if self.host != socket.gethostname() or os.name != "posix":  # on Windows it would kill it
+        if self.host != socket.gethostname() or os.name != "posix":  # on Windows, os.kill kills
             return False
         try:
             os.kill(self.pid, 0)
@@ -185,27 +184,27 @@ class Holder:
         return False
 
     def words(self) -> str:
-        """The process, in words by which users can find it."""
+        """Describe the process so that a user can find it."""
         return f"process {self.pid} on {self.host}, since {self.since.astimezone():%d %b %H:%M}"
 
 
 class Hold:
-    """A batch that this process holds until its block ends, or until it is taken over."""
+    """A batch that this process holds until its block ends or another process takes it over."""
 
     def __init__(self) -> None:
         self._lost: Future[JournalError] = Future()
 
     def when_lost(self, tell: Callable[[JournalError], object]) -> None:
-        """Have this called, once and from any thread, when the batch or its journal is lost."""
+        """Call ``tell``, once and from any thread, if the batch or its journal is lost."""
         self._lost.add_done_callback(lambda lost: tell(lost.result()))
 
     def lose(self, error: JournalError) -> None:
-        """Another process has the batch, or the journal is lost."""
+        """Record that another process has taken the batch, or that the journal is lost."""
         self._lost.set_result(error)
 
 
 def find_holder(engine: Engine, batch_id: str) -> Holder | None:
-    """The process that holds a batch according to the journal, dead or alive."""
+    """Return the process that holds a batch according to the journal, dead or alive."""
     query = select(
         leases.c.holder, leases.c.pid, leases.c.host, leases.c.since, leases.c.beat_at
     ).where(leases.c.batch_id == batch_id)
@@ -222,7 +221,7 @@ def find_holder(engine: Engine, batch_id: str) -> Holder | None:
 def held_by(batch_id: str, token: str) -> Exists:
     """The condition that a holder has the lease, and keeps it until the transaction ends.
 
-    On a server another process that takes it waits for the transaction (FOR SHARE); in a file
+    On a server, a process that takes the lease waits for this transaction (FOR SHARE). In a file,
     only one process writes at a time.
     """
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
@@ -230,7 +229,7 @@ def held_by(batch_id: str, token: str) -> Exists:
 
 
 def require_hold(engine: Engine, batch_id: str, token: str) -> None:
-    """Check that a batch is still held under this name.
+    """Check that a batch is still held under this token.
 
     Raises:
         TakenOverError: It is not.
@@ -242,10 +241,10 @@ def require_hold(engine: Engine, batch_id: str, token: str) -> None:
 
 
 def taken_over(engine: Engine, batch_id: str) -> JournalError:
-    """The error for a batch that this process no longer holds.
+    """Return the error for a batch that this process no longer holds.
 
-    A file's batch can't be taken over or forgotten by others while we live: if the lease is gone,
-    the file's content is another one.
+    In a file, others can't take over or forget a batch while its process lives. If the lease is
+    gone, the file was overwritten.
     """
     with engine.connect() as connection:
         there = connection.scalar(select(batches.c.id).where(batches.c.id == batch_id))
@@ -272,7 +271,7 @@ def taken_over(engine: Engine, batch_id: str) -> JournalError:
 
 
 def held(batch_id: str, holder: Holder | None) -> HeldError:
-    """The error for a batch that another process works on."""
+    """The error for a batch that another process is working on."""
     who = f": {holder.words()}" if holder else ""
     return HeldError(
         f"Another batchrun is working on batch {batch_id}{who}.",
@@ -288,20 +287,20 @@ def hold_batch(
     batch_id: str,
     *before: Executable,
 ) -> Iterator[Hold]:
-    """Hold a batch: decide about its jobs, keep how it ended, write its workbook.
+    """Hold a batch, so that only this process decides about its jobs and writes its results.
 
     Args:
         engine: The journal's database.
-        writer: Its writer.
+        writer: The database's writer.
         lock: This process's lock.
-        batch_id: Which batch.
-        before: Committed together with the lease: what creates the batch.
+        batch_id: ID of the batch.
+        before: Statements committed together with the lease, which create the batch.
 
     Yields:
-        The hold, which tells when another process has taken the batch over.
+        The hold, which reports if another process takes over the batch.
 
     Raises:
-        HeldError: Another process holds it; it says which.
+        HeldError: Another process holds it; the message names the process.
     """
     lock.acquire()
     token = lock.token
@@ -336,11 +335,11 @@ def hold_batch(
 
 @contextmanager
 def beating(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> Iterator[None]:
-    """Call ``beat`` at each heartbeat, in a thread: a long export must not look like a death.
+    """Call ``beat`` at each heartbeat, in a thread, so that a long export looks alive.
 
     Args:
-        beat: What renews the lease.
-        lose: Called once, when ``beat`` has raised that the lease or the journal is lost.
+        beat: Renews the lease.
+        lose: Called once, if ``beat`` raises that the lease or the journal is lost.
     """
     over = threading.Event()
 
@@ -351,7 +350,7 @@ def beating(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> I
             except (JournalLostError, TakenOverError) as error:
                 lose(error)
                 return
-            except JournalError:  # the work itself meets it, and says so
+            except JournalError:  # the work itself runs into it, and reports it
                 continue
 
     thread = threading.Thread(target=run, name="lease-heartbeat", daemon=True)
@@ -364,7 +363,7 @@ def beating(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> I
 
 
 def lives(engine: Engine, lock: ProcessLock, token: str, silent_seconds: float) -> bool:
-    """Whether a process lives: by its lock, or if it is elsewhere, by its last heartbeat."""
+    """Whether a process is alive: by its lock, or on another machine by its last heartbeat."""
     dead = lock.is_dead(token)
     if dead is not None:
         return not dead
@@ -372,7 +371,7 @@ def lives(engine: Engine, lock: ProcessLock, token: str, silent_seconds: float) 
 
 
 def _take(engine: Engine, batch_id: str, token: str, seen: Holder | None) -> Executable:
-    """The statement that takes the lease; it changes nothing if another process was faster."""
+    """Return the statement that takes the lease, unless another process was faster."""
     ours = {
         "holder": token,
         "pid": os.getpid(),

@@ -1,9 +1,9 @@
-"""The quota's ledger: batchrun processes that use the same key spend from one quota.
+"""The quota's ledger: processes that use the same key share one quota.
 
-Each asks for turns, moments at which it may send a request, and gets the next ones that are free:
-the generic cell rate algorithm (ITU-T I.371, annex A) with the cell in the database. One
-statement takes them, so two processes never get the same. A process that dies leaves nothing
-behind but a turn unused.
+Each process reserves slots, times at which it may send a request, and gets the next free ones. This
+is the generic cell rate algorithm (ITU-T I.371, annex A), with its state in the database. One
+statement reserves the slots, so no two processes get the same one. A process that dies leaves
+nothing behind except unused slots.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Engine, Executable, Select
 
 KEPT_DAYS = timedelta(days=7)
-"""Requests of earlier days are forgotten."""
+"""How long requests of earlier days are kept."""
 
 LONGEST_QUEUE_SECONDS = 300.0
-"""A next slot further ahead than this was computed with another clock."""
+"""A next slot further ahead than this was computed with a different clock, and is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Slots that were reserved.
+    """Reserved slots.
 
     Attributes:
-        first_at: When the first one is, on the clock the caller gave.
-        requests_today: What was spent under the key since midnight UTC.
-        idle_seconds: How long no slot had been taken before; infinite for never.
+        first_at: Time of the first slot, on the clock that the caller used.
+        requests_today: Requests sent with the key since midnight UTC.
+        idle_seconds: Seconds for which no slot was taken before; infinite if none ever was.
     """
 
     first_at: float
@@ -49,10 +49,10 @@ class QuotaLedger:
 
     Args:
         engine: The journal's database.
-        key_hash: The key, salted and hashed.
+        key_hash: Salted hash of the key.
 
     Attributes:
-        clock_ahead: Seconds that the clock all processes share is ahead of this machine's.
+        clock_ahead: Seconds by which the shared clock is ahead of this machine's.
     """
 
     def __init__(self, engine: Engine, key_hash: str) -> None:
@@ -65,9 +65,9 @@ class QuotaLedger:
         """Reserve the next free slots.
 
         Args:
-            requests: How many; none only reads what was spent today.
-            spacing: Seconds between two.
-            now: The time on a clock that all processes share.
+            requests: Number of slots; 0 only reads how many requests were sent today.
+            spacing: Seconds between two slots.
+            now: The time on the clock that all processes share.
 
         Raises:
             JournalError: The journal can't be written.
@@ -83,7 +83,7 @@ class QuotaLedger:
             return Reservation(first_at, int(connection.scalar(self._today()) or 0), idle)
 
     def spent_today(self) -> int:
-        """Requests that were sent with the key since midnight UTC."""
+        """Number of requests sent with the key since midnight UTC."""
         with self._engine.connect() as connection:
             return int(connection.scalar(self._today()) or 0)
 
@@ -93,7 +93,7 @@ class QuotaLedger:
         )
 
     def hold(self, seconds: float, now: float) -> None:
-        """Give out no slots for this many seconds, at most five minutes.
+        """Hand out no slots for this many seconds, at most five minutes.
 
         Raises:
             JournalError: The journal can't be written.
@@ -128,7 +128,7 @@ class QuotaLedger:
 
 
 def counted(engine: Engine) -> Executable:
-    """The statement that counts one request; its parameters are the columns of `spending`."""
+    """Return the statement that counts one request; its parameters are columns of `spending`."""
     one = inserter(engine)(spending).values({each: bindparam(each.name) for each in spending.c})
     more: Executable = one.on_conflict_do_update(
         index_elements=["key_hash", "day", "worker"],
@@ -138,9 +138,9 @@ def counted(engine: Engine) -> Executable:
 
 
 def inserter(engine: Engine) -> Any:
-    """The database's own ``insert``, which knows ``on conflict``."""
+    """Return the database's own ``insert``, which supports ``ON CONFLICT``."""
     if on_server(engine):
-        from sqlalchemy.dialects import postgresql  # slow to import, as all its drivers come along
+        from sqlalchemy.dialects import postgresql  # slow: imports all of its drivers
 
         return postgresql.insert
     return sqlite.insert

@@ -1,15 +1,14 @@
-"""What was paid for isn't lost with the journal: rescue files, and a private copy of the batch.
+"""Rescue files and a private copy of the batch, so that paid results survive the journal's loss.
 
-A full disk or a damaged journal must not cost a result, or worse the id of an execution that
-nobody could find again. A step that can't be committed is appended to a file beside the journal,
-or where that fails, in another folder of the user; the next process that works on the batch
-takes it into the journal.
+A full disk or a damaged journal must not cost a result or, worse, the ID of an execution that
+nobody could find again. A step that can't be committed is appended to a rescue file beside the
+journal, or if that fails, in another folder of the user. The next process that works on the batch
+commits it to the journal.
 
-A cleaning job, a sync client or a restored backup may delete, truncate or replace a journal file
-under a running batch. What was paid for until then is also in a copy: a temporary SQLite database
-without a name, which nothing outside of this process can reach. From it come the workbook, a
-journal of its own to continue with, and the rescue file that keeps an older copy of the lost
-journal from triggering anything again.
+A cleaning job, a sync client, or a restored backup may delete, truncate, or replace a journal file
+while a batch runs. Everything paid for until then is also in the copy, a temporary SQLite database
+without a name that no other process can reach. It provides the workbook, a new journal to continue
+with, and a rescue file that keeps an older copy of the lost journal from triggering jobs again.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
 _BYTES = "base64"
 _NO_STEP = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What reading a line raises that batchrun did not write."""
+"""Errors from parsing a line that batchrun did not write."""
 _COLUMNS: Mapping[str, tuple[type, ...]] = {
     "execution_id": (str,),
     "triggered_at": (int, float),
@@ -59,21 +58,21 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
     "message": (str,),
     "result": (bytes,),
 }
-"""The columns that a step may set, and their types; all but the message may be empty."""
+"""The columns that a step may set, with their types; all except the message may be NULL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of one job: from one of these states to another, with further columns' values.
+    """One step of one job, from any of some states to a new state, with other columns' new values.
 
     Attributes:
-        job: The job's number.
-        old: The states it may be in before.
-        new: The state it is in then.
-        values: Further columns' values.
-        retried: How often the job had been sent again when it was sent, if it is the answer to
-            that; ``None`` for any other step.
-        execution_id: Of which execution it is the end; ``None`` for any other step.
+        job: Number of the job.
+        old: The states that it may be in before.
+        new: The state that it is in afterwards.
+        values: New values of other columns.
+        retried: If the step is the answer to a trigger, how many times the job had been retried
+            when that was sent; otherwise ``None``.
+        execution_id: If the step is the end of an execution, its ID; otherwise ``None``.
     """
 
     job: int
@@ -85,11 +84,11 @@ class Step:
 
 
 def folders(location: str) -> list[Path]:
-    """Where a rescue file may be, the best place first."""
+    """The folders for rescue files, best first."""
     own = user_data_path("batchrun", appauthor=False)
     beside = own if is_server(location) else Path(location).expanduser().parent
     places = [beside, own]
-    with suppress(RuntimeError):  # a container's user without a home
+    with suppress(RuntimeError):  # a user in a container may have no home
         places.append(Path.home())
     return list(dict.fromkeys([*places, Path(tempfile.gettempdir())]))
 
@@ -98,8 +97,8 @@ class RescueFiles:
     """The rescue files of one batch.
 
     Args:
-        places: Folders to try, the best first.
-        batch_id: Which batch.
+        places: Folders to try, best first.
+        batch_id: ID of the batch.
     """
 
     def __init__(self, places: Iterable[Path], batch_id: str) -> None:
@@ -108,12 +107,12 @@ class RescueFiles:
         self._candidates = [folder / f"batchrun-{batch_id}.rescue.jsonl" for folder in self._places]
 
     def journals(self) -> list[Path]:
-        """Where a journal of the batch's own may be saved, the best place first."""
+        """The paths at which to save a journal with only this batch, best first."""
         names = [f"batchrun-{self._batch_id}.rescue{each}.db" for each in ("", " (2)", " (3)")]
         return [folder / name for folder in self._places for name in names]
 
     def keep(self, *steps: Step) -> Path | None:
-        """Append steps and sync them to disk; ``None`` where no folder takes them."""
+        """Append steps to a file and sync it to disk; return its path, ``None`` if none works."""
         kept = [json.dumps(asdict(step), default=_plain) for step in steps]
         lines = "".join(f"{line}\n" for line in kept).encode("ascii")
         for path in self._candidates:
@@ -125,11 +124,11 @@ class RescueFiles:
         return None
 
     def found(self) -> list[Path]:
-        """The rescue files that there are, and that are this user's own."""
+        """Return the rescue files that exist and belong to this user."""
         return [path for path in self._candidates if _is_own_file(path)]
 
     def steps(self) -> Iterator[Step]:
-        """What was kept; a line that broke off is no step."""
+        """Yield the steps in the files; skip lines that are incomplete or not batchrun's."""
         for path in self.found():
             for line in path.read_bytes().splitlines():
                 try:
@@ -138,14 +137,14 @@ class RescueFiles:
                     continue
 
     def discard(self) -> None:
-        """Erase the files, once their steps are in the journal."""
+        """Erase the files, after their steps were committed to the journal."""
         for path in self.found():
             path.unlink(missing_ok=True)
 
 
 def _append(path: Path, lines: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    # In a folder for everybody, nobody else decides where this goes; Windows alters line ends.
+    # In a shared folder, nobody else may redirect this by a link. Windows would alter line ends.
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o600)
     try:
@@ -167,7 +166,7 @@ def _append(path: Path, lines: bytes) -> None:
 
 
 def _is_own_file(path: Path) -> bool:
-    """Whether it is a plain file of this user: another's must not tell us what became of a job."""
+    """Whether it is a plain file of this user; another user must not decide a job's outcome."""
     try:
         found = path.lstat()
     except OSError:
@@ -177,7 +176,7 @@ def _is_own_file(path: Path) -> bool:
 
 
 def _plain(value: bytes) -> dict[str, str]:
-    """What JSON has no type for."""
+    """Encode bytes, for which JSON has no type."""
     return {_BYTES: base64.b64encode(value).decode()}
 
 
@@ -193,7 +192,7 @@ def _from_json(kept: Any) -> Step:
     old = tuple(JobState(state) for state in kept["old"])
     if not old or not all(_fits(name, value) for name, value in values.items()):
         raise ValueError("not a step that batchrun kept")
-    # Files of earlier versions tell neither.
+    # Files of earlier versions have neither.
     retried, execution_id = kept.get("retried"), kept.get("execution_id")
     return Step(
         int(kept["job"]),
@@ -213,7 +212,7 @@ _PROGRESS = (
     JobState.IN_FLIGHT,
     JobState.TIMED_OUT,
 )
-"""States in the order in which a job goes through them; after the last one it has ended."""
+"""States in the order in which a job passes through them; after the last one it has ended."""
 
 
 class SafetyCopy:
@@ -221,11 +220,11 @@ class SafetyCopy:
 
     Args:
         path: The journal's file.
-        batch_id: Which batch.
+        batch_id: ID of the batch.
 
     Raises:
-        SQLAlchemyError: There is no room for it.
-        sqlite3.Error: The same.
+        SQLAlchemyError: There is no space for it.
+        sqlite3.Error: There is no space for it.
     """
 
     def __init__(self, path: Path, batch_id: str) -> None:
@@ -233,7 +232,7 @@ class SafetyCopy:
         self._busy = threading.RLock()
         self._usable = True
         self._sql: dict[Executable, tuple[str, dict[str, Any]]] = {}
-        # An empty name is a temporary database on disk, erased when the connection is closed.
+        # An empty name means a temporary database on disk, erased when the connection is closed.
         self._raw = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._engine = create_engine(
             "sqlite://",
@@ -270,7 +269,7 @@ class SafetyCopy:
             self._raw.close()
 
     def apply(self, statements: Iterable[Executable | Change]) -> None:
-        """Repeat what was committed to the journal, or could not be and is known all the same."""
+        """Apply statements that were committed to the journal, or steps that could not be."""
         with self._busy:
             if not self._usable:
                 return
@@ -278,7 +277,7 @@ class SafetyCopy:
                 for statement in statements:
                     self._apply(statement)
             except (sqlite3.Error, SQLAlchemyError):
-                self._usable = False  # a full disk; the journal itself is what counts
+                self._usable = False  # the disk is full; the journal itself matters more
 
     def _apply(self, statement: Executable | Change) -> None:
         if not isinstance(statement, Change):
@@ -293,7 +292,7 @@ class SafetyCopy:
 
     @contextmanager
     def connection(self) -> Iterator[Connection | None]:
-        """A connection that reads the copy; ``None`` if there is no copy any more."""
+        """Yield a connection that reads the copy; ``None`` if the copy is no longer usable."""
         with self._busy:
             if not self._usable:
                 yield None
@@ -302,10 +301,10 @@ class SafetyCopy:
                 yield connection
 
     def save(self, paths: Sequence[Path]) -> Path | None:
-        """Save the copy as a journal of its own in the first place that takes it.
+        """Save the copy as a journal at the first path that works; return that path.
 
         Args:
-            paths: Files that may be made; none is overwritten.
+            paths: Paths to try; no existing file is overwritten.
         """
         with self._busy, suppress(sqlite3.Error, SQLAlchemyError):
             if not self._usable:
@@ -326,7 +325,7 @@ class SafetyCopy:
         return None
 
     def steps(self) -> list[Step]:
-        """The state of each job that was sent, as steps that never lead backwards."""
+        """Return the state of each job that was sent, as steps that never lead backwards."""
         with self.connection() as connection:
             if connection is None:
                 return []

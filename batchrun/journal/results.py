@@ -1,4 +1,4 @@
-"""A batch's rows on their way out: each with its outcome and result."""
+"""Read a batch's rows, each with its outcome and result."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 1_000
 FEW_ROWS = 10_000
-"""So many are found by their jobs' state and sorted; more by going through all rows."""
+"""Up to this many rows are found by their jobs' state and sorted; otherwise all are scanned."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
-    """How many jobs are in a state, their rows, and how many of these have an earlier result."""
+    """Number of jobs in a state, of their rows, and of those rows with a reused result."""
 
     jobs: int = 0
     rows: int = 0
@@ -46,7 +46,7 @@ class StateCount:
 
 
 def read_counts(connection: Connection, batch_id: str) -> dict[JobState, StateCount]:
-    """How many jobs of a batch are in each state."""
+    """Return the number of jobs of a batch in each state."""
     sums = (func.sum(each) for each in (counts.c.jobs, counts.c.rows, counts.c.reused))
     query = select(counts.c.state, *sums).where(counts.c.batch_id == batch_id)
     answer = connection.execute(query.group_by(counts.c.state))
@@ -55,16 +55,16 @@ def read_counts(connection: Connection, batch_id: str) -> dict[JobState, StateCo
 
 
 class ResultRows:
-    """The rows of a batch in input order, read afresh at each iteration.
+    """The rows of a batch in input order, read from the journal at each iteration.
 
     Args:
-        connection: To the journal.
-        batch_id: Which batch.
-        of_jobs: Only those of these jobs, by their numbers.
-        states: Only those whose job is in one of these states; ``None`` stands for a row without
-            a job.
-        offset: How many of them to skip.
-        limit: At most this many; ``None`` for all.
+        connection: A connection to the journal.
+        batch_id: ID of the batch.
+        of_jobs: Only the rows of these jobs, by number.
+        states: Only rows whose job is in one of these states; ``None`` in it stands for rows
+            without a job.
+        offset: Number of these rows to skip.
+        limit: Maximum number of rows; ``None`` for all.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ResultRows:
             of_few = None not in states and number <= FEW_ROWS
             chosen = jobs.alias()
             mine = (chosen.c.batch_id == batch_id) & chosen.c.state.in_(states)
-            # The subquery, and the order by an expression, let SQLite begin with the jobs.
+            # The subquery, and ordering by an expression, make SQLite start with the jobs.
             few = rows.c.job.in_(select(chosen.c.number).where(mine))
             which.append(few if of_few else _in_states(states))
         self._query = (
@@ -112,7 +112,7 @@ class ResultRows:
         )
 
     def __iter__(self) -> Iterator[ResultRow]:
-        # Closed also where nobody iterates to the end: a server keeps a cursor for it.
+        # Close it even if the iteration stops early, because a server keeps a cursor open for it.
         with self._connection.execute(self._query) as answer:
             for found in answer:
                 state = None if found.state is None else JobState(found.state)
@@ -149,13 +149,13 @@ def _message(state: JobState, kept: str) -> str:
 
 
 class EarlierRows:
-    """The newest result that earlier batches have for each row of a batch, read at each iteration.
+    """The newest result in earlier batches for each row of a batch, read at each iteration.
 
     Args:
-        connection: To the journal.
-        batch_id: The batch.
-        earlier: The earlier ones.
-        roles: By which IDs a row is the same.
+        connection: A connection to the journal.
+        batch_id: ID of the batch.
+        earlier: IDs of the earlier batches.
+        roles: The ID columns by which rows are matched.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class EarlierRows:
         self._mine = rows.c.batch_id == batch_id
 
     def batches(self) -> list[str]:
-        """Those of the earlier batches that have the newest result of any row, newest first."""
+        """Return the earlier batches that have the newest result of any row, newest first."""
         of = self._found.c.batch_id
         query = (
             select(batches.c.id)
@@ -205,15 +205,15 @@ class EarlierRows:
 
 @dataclass(frozen=True, slots=True)
 class SentJob:
-    """A job as it stands, and what was replaced when it was sent again.
+    """A job's current state, and the executions that retries replaced.
 
     Attributes:
-        number: Its number in the batch.
-        ended: Whether nothing of it is under way.
-        execution_id: Its last execution; ``None`` where none was ever accepted since.
-        replaced: The executions that were replaced by sending it again.
-        retried_at: When it was last made ready to be sent again; aware, UTC.
-        retried: How often that was.
+        number: Number of the job in the batch.
+        ended: Whether the job has ended, so nothing of it is in flight.
+        execution_id: Its current execution; ``None`` if none was accepted since the last retry.
+        replaced: The earlier executions, which retries replaced.
+        retried_at: When it was last made pending again; aware, UTC.
+        retried: How many times it was made pending again.
     """
 
     number: int
@@ -227,7 +227,7 @@ class SentJob:
 def read_sent(
     connection: Connection, batch_id: str
 ) -> dict[tuple[str | None, str | None], tuple[SentJob, ...]]:
-    """The jobs of a batch by the IDs of their rows: company, contact."""
+    """Return the jobs of a batch by the (company, contact) IDs of their rows."""
     earlier: defaultdict[int, list[tuple[str | None, float]]] = defaultdict(list)
     query_earlier = (
         select(attempts.c.number, attempts.c.execution_id, attempts.c.retried_at)
@@ -243,7 +243,7 @@ def read_sent(
         )
         .join_from(rows, jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job))
         .where(rows.c.batch_id == batch_id)
-        .distinct()  # rows may share a job
+        .distinct()  # several rows may share a job
     )
     found: dict[tuple[str | None, str | None], tuple[SentJob, ...]] = {}
     for company, contact, number, state, execution_id in connection.execute(query):

@@ -9,8 +9,8 @@ The states of a job::
 
 `retry` makes an ended job pending again and keeps its earlier outcome in ``attempts``.
 
-`sending` is committed before the trigger is sent. A job that is still `sending` when its worker is
-dead is in doubt: the trigger may or may not have been accepted.
+`sending` is committed before the trigger is sent. If a worker dies, its jobs that are still
+`sending` are in doubt: their triggers may or may not have been accepted.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 
 SCHEMA_VERSION = 11
-"""An older journal gets the tables, columns and indexes that it lacks when it is opened."""
+"""When an older journal is opened, its missing tables, columns, and indexes are added."""
 
 metadata = MetaData()
 
@@ -75,27 +75,27 @@ batches = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("fingerprint", String, nullable=False, index=True),
-    Column("created_at", Float, nullable=False),  # Unix seconds, as all times here
+    Column("created_at", Float, nullable=False),  # Unix seconds, like all times here
     Column("updated_at", Float, nullable=False),
     Column("workflow", Text, nullable=False),  # JSON
     Column("source", Text, nullable=False),  # JSON
     Column("header", Text, nullable=False),  # JSON
     Column("roles", Text, nullable=False),  # JSON: role → column position
-    Column("parameters", Text, nullable=False),  # JSON: the constant ones
+    Column("parameters", Text, nullable=False),  # JSON: the constant parameters
     Column("base_url", String, nullable=False),
     Column("estimated_seconds", Float, nullable=False),
     Column("estimated_requests", Integer, nullable=False, server_default="0"),
     Column("requests", Integer, nullable=False, server_default="0"),
     Column("worked_seconds", Float, nullable=False, server_default="0"),
-    Column("quota_seconds", Float, nullable=False, server_default="0"),  # waited for the quota
+    Column("quota_seconds", Float, nullable=False, server_default="0"),  # spent waiting for quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
-    Column("profile", String),  # whose stored key it was started with
+    Column("profile", String),  # profile of the stored key it was started with
     Column("form", Text, nullable=False, server_default=""),  # JSON: how its results are written
-    Column("key_hash", String),  # of the key it was started with, salted; NULL: not known
-    Column("list_formats", LargeBinary),  # of the list's cells; NULL: not known
+    Column("key_hash", String),  # salted hash of the key it was started with; NULL: unknown
+    Column("list_formats", LargeBinary),  # number formats of the list's cells; NULL: unknown
     Column("resume_at", Float),  # when the spent quota opens again
-    Column("target", Text),  # where its workbook belongs; `output` is where it was written last
+    Column("target", Text),  # where the workbook belongs; `output`: where it was last written
     Column("invalid", Integer, nullable=False, server_default="0"),  # rows without a job
     Column("incomplete", Integer, nullable=False, server_default="0"),  # 1 while created or erased
 )
@@ -120,7 +120,7 @@ jobs = Table(
     Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("body", Text, nullable=False),  # the trigger body, JSON
-    Column("rows", Integer, nullable=False),  # how many rows share it
+    Column("rows", Integer, nullable=False),  # number of rows that share it
     Column("state", String, nullable=False),
     Column("execution_id", String),
     Column("triggered_at", Float),
@@ -128,7 +128,7 @@ jobs = Table(
     Column("finished_at", Float),
     Column("message", Text, nullable=False, default=""),
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
-    Column("reused_from", String),  # the batch whose result it is; NULL: it has one of its own
+    Column("reused_from", String),  # the batch whose result was reused; NULL: it has its own
     Index("jobs_by_state", "batch_id", "state", "number"),
     Index(
         "jobs_by_execution",
@@ -143,37 +143,37 @@ counts = Table(
     metadata,
     Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
     Column("state", String, primary_key=True),
-    Column("writer", Integer, primary_key=True),  # the server's process that counted; 0 in a file
+    Column("writer", Integer, primary_key=True),  # server process that counted; 0 in a file
     Column("jobs", Integer, nullable=False),
     Column("rows", Integer, nullable=False),
-    Column("reused", Integer, nullable=False),  # rows whose result is an earlier batch's
+    Column("reused", Integer, nullable=False),  # rows whose result was reused
 )
-"""How many jobs of a batch are in each state: the sum over all writers.
+"""The number of jobs of a batch in each state: the sum over all writers.
 
-A database trigger keeps it current. Each connection to a server has rows of its own, because
-workers that update the same row wait for each other, or deadlock.
+A database trigger keeps it current. On a server, each connection has its own rows, because workers
+that update the same row would wait for each other, or deadlock.
 """
 
 slices = Table(
     "slices",
     metadata,
     Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
-    Column("first", Integer, primary_key=True),  # its jobs' numbers: from first to last
+    Column("first", Integer, primary_key=True),  # number of its first job
     Column("last", Integer, nullable=False),
     Column("closed", Text),  # why no other worker may claim it; NULL: any worker of the key may
-    Column("holder", String),  # the worker that has it; NULL: it is free
+    Column("holder", String),  # token of the worker that holds it; NULL: it is free
     Column("beat_at", Float, nullable=False, default=0.0),
     Column("requests", Integer, nullable=False, default=0),
 )
-"""The jobs of a batch that is worked on, in ranges that one worker holds at a time.
+"""Ranges of the jobs of an active batch, each held by one worker at a time.
 
-Only the holder of a slice may trigger its jobs. A batch that nobody works on has no slices.
+Only the holder of a slice may trigger its jobs. An inactive batch has no slices.
 """
 
 spending = Table(
     "spending",
     metadata,
-    Column("key_hash", String, primary_key=True),  # salted; the key itself is never kept
+    Column("key_hash", String, primary_key=True),  # salted; the key itself is never stored
     Column("day", String, primary_key=True),  # UTC, 2026-11-24
     Column("worker", String, primary_key=True),  # "" for requests that belong to no batch
     Column("requests", Integer, nullable=False),
@@ -183,7 +183,7 @@ leases = Table(
     "leases",
     metadata,
     Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
-    Column("holder", String, nullable=False),  # random, one for each opened journal
+    Column("holder", String, nullable=False),  # random token, one for each opened journal
     Column("pid", Integer, nullable=False),
     Column("host", String, nullable=False),
     Column("since", Float, nullable=False),
@@ -194,9 +194,9 @@ attempts = Table(
     "attempts",
     metadata,
     Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True),  # the job's
+    Column("number", Integer, primary_key=True),  # of the job
     Column("retried_at", Float, primary_key=True),
-    Column("state", String, nullable=False),  # as the job's columns were before `retry`
+    Column("state", String, nullable=False),  # this and the next ones: the job's before `retry`
     Column("execution_id", String),
     Column("triggered_at", Float),
     Column("message", Text, nullable=False),
@@ -208,7 +208,7 @@ turns = Table(
     "turns",
     metadata,
     Column("key_hash", String, primary_key=True),
-    Column("next_at", Float, nullable=False),  # when the key's next request may leave
+    Column("next_at", Float, nullable=False),  # when the key's next request may be sent
 )
 
 
@@ -241,11 +241,11 @@ _TRIGGERS = {
         f"{_TRIGGER} EXECUTE FUNCTION batchrun_count_jobs()",
     ),
 }
-"""What keeps `counts` current; the first statement removes what an older batchrun made."""
+"""Statements that keep `counts` current; the first removes an older batchrun's trigger."""
 
 
 def count_jobs(batch_id: str) -> tuple[Executable, ...]:
-    """The statements that recount a batch's jobs."""
+    """Return the statements that recount a batch's jobs."""
     reused = func.sum(case((jobs.c.reused_from.is_not(None), jobs.c.rows), else_=0))
     sums = (func.count(), func.sum(jobs.c.rows), reused)
     found = (
@@ -264,7 +264,7 @@ def count_jobs(batch_id: str) -> tuple[Executable, ...]:
 
 
 class JobState(StrEnum):
-    """Where a job stands in the journal."""
+    """The state of a job in the journal."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -275,11 +275,11 @@ class JobState(StrEnum):
     TIMED_OUT = "timed out"
     IN_DOUBT = "in doubt"
     DROPPED = "dropped"
-    """In doubt, and the user has decided to leave it so."""
+    """In doubt, and the user has decided to leave it at that."""
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome a row of such a job has now."""
+        """The current outcome of this job's rows."""
         match self:
             case JobState.PENDING | JobState.IN_FLIGHT:
                 return Outcome.PENDING
@@ -298,68 +298,68 @@ class JobState(StrEnum):
 
 
 OPEN = (JobState.PENDING, JobState.SENDING, JobState.IN_FLIGHT)
-"""States in which a worker has something left to do."""
+"""States in which a worker still has something to do."""
 
 ENDED = tuple(state for state in JobState if state not in OPEN)
-"""States in which nothing of a job is under way."""
+"""States in which nothing of a job is in flight."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Cells that JSON has no type for are kept as a one-entry object; no plain cell is an object.
+# Cells of types that JSON lacks are stored as a one-entry object; no other cell is an object.
 _DATETIME, _DATE, _TIME, _SECONDS = "datetime", "date", "time", "seconds"
 
 
 def encode_cells(cells: tuple[Cell, ...]) -> bytes:
-    """Cells as bytes; ``decode_cells`` gives back equal values of equal types."""
+    """Encode cells as bytes; ``decode_cells`` returns equal values of equal types."""
     return _CELLS.encode(cells).encode("utf-8", "surrogatepass")
 
 
 def decode_cells(stored: bytes) -> tuple[Cell, ...]:
-    """Read what ``encode_cells`` wrote."""
+    """Decode the output of ``encode_cells``."""
     return tuple(_cell(value) for value in json.loads(stored.decode("utf-8", "surrogatepass")))
 
 
 def encode_result(result: JSON) -> bytes:
-    """A result as compressed JSON, keys in the order the service sent them."""
+    """Encode a result as compressed JSON, with its keys in the service's order."""
     try:
         text = json.dumps(result, ensure_ascii=False)
-    except RecursionError:  # nested deeper than Python writes: its text is better than nothing
+    except RecursionError:  # nested deeper than Python can write: keep it as text
         text = json.dumps(_deep_text(result), ensure_ascii=False)
     return zlib.compress(text.encode("utf-8", "surrogatepass"), level=6)
 
 
 MAX_RESULT_BYTES = 250_000_000
-"""The longest result that is read back: five times the longest answer that is accepted."""
+"""Maximum size of a decoded result, in bytes: five times that of the largest accepted answer."""
 
 
 def decode_result(stored: bytes | None) -> JSON:
-    """Read what ``encode_result`` wrote; ``None`` where nothing was kept.
+    """Decode the output of ``encode_result``; ``None`` if nothing was stored.
 
-    A result that Python can't parse is returned as its text: it was paid for.
+    A result that Python can't parse is returned as text, because it was paid for.
     """
     if stored is None:
         return None
     inflater, content = zlib.decompressobj(), b""
     with suppress(zlib.error):
         content = inflater.decompress(stored, MAX_RESULT_BYTES)
-    if not inflater.eof:  # no service sent that much: a few kB of a stranger's can become gigabytes
+    if not inflater.eof:  # a few kB in a stranger's file can expand to gigabytes
         return f"(not read: damaged, or larger than {MAX_RESULT_BYTES // 1_000_000} MB)"
     text = content.decode("utf-8", "surrogatepass")
     try:
         result: JSON = json.loads(text)
-    except (RecursionError, ValueError):  # nested too deep, or a number of 5,000 digits
+    except (RecursionError, ValueError):  # nested too deeply, or a number with 5,000 digits
         return text
     return result
 
 
 def encode_time(moment: datetime | None) -> float | None:
-    """An aware moment as Unix seconds."""
+    """Convert an aware time to Unix seconds."""
     return None if moment is None else moment.timestamp()
 
 
 def decode_time(seconds: float | None) -> datetime | None:
-    """Unix seconds as an aware moment in UTC; ``None`` for one that no calendar here has."""
+    """Convert Unix seconds to an aware UTC time; ``None`` if Python can't represent it."""
     if seconds is None:
         return None
     try:
@@ -369,12 +369,12 @@ def decode_time(seconds: float | None) -> datetime | None:
 
 
 def clean_text(text: str) -> str:
-    """A text that every database can keep: no NUL, no half of a surrogate pair."""
+    """Make a text storable in every database: replace NUL and unpaired surrogates."""
     return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
 def _deep_text(value: JSON) -> str:
-    """A value of any depth as JSON text, without recursion."""
+    """Write a value of any depth as JSON text, without recursion."""
     parts: list[str] = []
     left: list[JSON | _Written] = [value]
     while left:
@@ -399,11 +399,11 @@ def _deep_text(value: JSON) -> str:
 
 
 class _Written(str):
-    """Text that stands as it is."""
+    """Text to output as it is."""
 
 
 def _plain(cell: datetime | date | time | timedelta) -> JSON:
-    """What JSON has no type for."""
+    """Encode a cell for which JSON has no type."""
     match cell:
         case datetime():
             return {_DATETIME: cell.isoformat()}
@@ -417,7 +417,7 @@ def _plain(cell: datetime | date | time | timedelta) -> JSON:
             assert_never(cell)
 
 
-_CELLS = json.JSONEncoder(ensure_ascii=False, default=_plain)  # dumps() would make one per row
+_CELLS = json.JSONEncoder(ensure_ascii=False, default=_plain)  # dumps() would make one for each row
 
 
 def _cell(value: Any) -> Cell:
@@ -437,10 +437,10 @@ def _cell(value: Any) -> Cell:
 
 
 def bring_up_to_date(connection: Connection, location: str) -> None:
-    """Make the tables, or migrate them, within the connection's transaction: all or nothing.
+    """Create or migrate the tables, within the connection's transaction, so all or nothing.
 
     Raises:
-        JournalError: The journal is from a newer batchrun, or is none.
+        JournalError: The database is from a newer batchrun, or is not a journal.
     """
     tables = inspect(connection).get_table_names()
     if tables and not {"meta", "jobs"} <= set(tables):
@@ -468,14 +468,14 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
 
 
 def _make_what_is_missing(connection: Connection, version: int) -> None:
-    """Make tables, columns and indexes; a column that is added to rows has a `server_default`.
+    """Create missing tables, columns, and indexes; an added column needs a `server_default`.
 
     Args:
-        connection: To the journal.
-        version: Its schema's version; 0 for a new journal.
+        connection: A connection to the journal.
+        version: The journal's schema version; 0 for a new journal.
     """
     spent: list[dict[str, Any]] = []
-    if 0 < version < 10:  # since then each worker counts for itself
+    if 0 < version < 10:  # from version 10 on, each worker counts separately
         found = connection.execute(text("SELECT key_hash, day, requests FROM spending")).mappings()
         spent = [dict(each) | {"worker": ""} for each in found]
         for table in (spending, counts):
@@ -501,10 +501,10 @@ def _make_what_is_missing(connection: Connection, version: int) -> None:
 
 
 def require_this_schema(connection: Connection) -> None:
-    """Check that no newer batchrun has migrated the journal while it was open.
+    """Check that no newer batchrun has migrated the journal since it was opened.
 
     Raises:
-        TakenOverError: One has.
+        TakenOverError: A newer batchrun has migrated it.
     """
     found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
     if found != str(SCHEMA_VERSION):
@@ -516,13 +516,13 @@ def require_this_schema(connection: Connection) -> None:
 
 
 def _refuse_foreign_statements(connection: Connection, location: str) -> None:
-    """Refuse a file that brings triggers, views or virtual tables of its own.
+    """Refuse a file that has its own triggers, views, or virtual tables.
 
-    SQLite would run them with every statement: a stranger's file could have jobs sent again, or
-    results erased.
+    SQLite would run these with every statement, so a stranger's file could send jobs again or erase
+    results.
 
     Raises:
-        JournalError: It does.
+        JournalError: The file has some.
     """
     ours = " ".join(_TRIGGERS["sqlite"][-1].split())
     query = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') "
@@ -545,15 +545,16 @@ _JSON = {
     "parameters": ("object",),
     "body": ("object",),
 }
-"""Columns that hold JSON: its type, and what it has at least."""
+"""Columns that hold JSON: the JSON type, and paths that must exist."""
 
 _LAST_MOMENT = 260_000_000_000  # Unix seconds, shortly after the year 9999
 
 
 def foreign_column(connection: Connection) -> str:
-    """The first column of a SQLite journal with a value that batchrun never writes; or ``""``.
+    """Return the first column of a SQLite journal with a value that batchrun never writes.
 
-    SQLite takes any value in any column, so a damaged or foreign file can hold anything.
+    Returns ``""`` if there is none. SQLite accepts any value in any column, so a damaged or foreign
+    file can hold anything.
     """
     for table in metadata.sorted_tables:
         for column in table.columns:
@@ -566,7 +567,7 @@ def foreign_column(connection: Connection) -> str:
 
 
 def _is_valid(column: Column[Any]) -> str:
-    """The SQL condition for a column's value that is not NULL."""
+    """Return the SQL condition for a valid value of a column, other than NULL."""
     name = column.name
     match column.type:
         case Float():

@@ -1,9 +1,9 @@
 """Slices: ranges of a batch's jobs, each held by one worker at a time.
 
-The process that holds the batch (`lease`) cuts it into slices. Workers claim one after another; a
-single process is the only worker. Only the holder of a slice may trigger its jobs (`jobs`). A
-worker that dies leaves its slices to the others: the one that claims a slice puts the
-triggers that were being sent there in doubt.
+The process that holds the batch (`lease`) cuts it into slices. Workers claim them one by one; a
+single process is the only worker. Only the holder of a slice may trigger its jobs (`jobs`). If a
+worker dies, other workers take over its slices. The worker that claims one puts the triggers in
+doubt that were being sent there.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 MOST_JOBS = 1_000
 FEWEST_JOBS = 20
 SLICE_MINUTES = 10
-"""How long the quota takes for a slice, at two requests a job."""
+"""How long the quota lasts for one slice, in minutes, at two requests per job."""
 SLICES_PER_BATCH = 16
-"""A small batch has slices for several workers, too."""
+"""A batch has at least this many slices if each has `FEWEST_JOBS`, so that workers can share it."""
 _INSERTED_AT_ONCE = 1_000
 _FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 
@@ -51,11 +51,11 @@ LEFT_BEHIND = "batchrun was stopped while the trigger was being sent; it may hav
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Jobs that one worker holds.
+    """A range of jobs that one worker holds.
 
     Attributes:
         first: Number of the first job.
-        last: Number of the last one.
+        last: Number of the last job.
     """
 
     first: int
@@ -64,16 +64,17 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """What a worker reads at each heartbeat.
+    """The state of a batch, which each worker reads at each heartbeat.
 
     Attributes:
-        closed: Why nothing more is triggered, ``""`` for a stop by the user; ``None`` if open.
-        workers: Workers of the same key that live, this one included.
+        closed: Why nothing more is triggered, or ``""`` after a stop by the user; ``None`` if the
+            batch is open.
+        workers: Number of live workers of the same key, including this one.
         others: Whether other workers have jobs of this batch.
         counts: Rows by the state of their jobs.
-        pending: Jobs that are left to trigger.
-        completed: Jobs that have a result.
-        failed: Jobs that have ended without one, and are not in doubt.
+        pending: Number of jobs left to trigger.
+        completed: Number of jobs with a result.
+        failed: Number of jobs that ended without a result and are not in doubt.
     """
 
     closed: str | None
@@ -86,10 +87,10 @@ class BatchState:
 
 
 def slice_size(number: int, requests_per_minute: float) -> int:
-    """How many jobs a slice of a batch has.
+    """Return the number of jobs in a slice of a batch.
 
     Args:
-        number: Jobs of the batch.
+        number: Number of jobs in the batch.
         requests_per_minute: The key's rate; infinite for no limit.
     """
     by_quota = min(requests_per_minute * SLICE_MINUTES / 2, MOST_JOBS)
@@ -103,13 +104,13 @@ class Slices:
         engine: The database, for reading and for claims.
         writer: The database's writer.
         lock: This process's lock.
-        batch_id: Which batch.
+        batch_id: ID of the batch.
 
     Attributes:
         engine: The database.
         writer: Its writer.
-        batch_id: Which batch.
-        token: Under which name this process holds slices, and the batch.
+        batch_id: ID of the batch.
+        token: This process's token, under which it holds slices and the batch.
     """
 
     def __init__(
@@ -122,13 +123,13 @@ class Slices:
     # for the process that holds the batch
 
     def recover(self) -> int:
-        """Free the slices of dead workers; put what was being sent there, or in none, in doubt.
+        """Free dead workers' slices, and put `sending` jobs in doubt that no live worker holds.
 
         Returns:
-            How many jobs are newly in doubt.
+            Number of jobs newly in doubt.
 
         Raises:
-            TakenOverError: Another process has taken the batch over.
+            TakenOverError: Another process has taken over the batch.
         """
         dead = (slices.c.batch_id == self.batch_id) & slices.c.holder.in_(self._dead())
         return self._execute(
@@ -137,15 +138,15 @@ class Slices:
         )
 
     def cut(self, size: int, *, alone: bool) -> None:
-        """Cut the jobs that no living worker has into slices.
+        """Cut the jobs into slices, except those that live workers hold.
 
         Args:
-            size: Jobs of a slice.
-            alone: No other worker may claim them.
+            size: Number of jobs per slice.
+            alone: Whether no other worker may claim them.
 
         Raises:
-            HeldError: Other workers are at work, and none should be.
-            TakenOverError: Another process has taken the batch over.
+            HeldError: Other workers are working, although ``alone`` is set.
+            TakenOverError: Another process has taken over the batch.
         """
         kept = self._held_by_others()
         if kept and alone:
@@ -172,10 +173,10 @@ class Slices:
         )
 
     def remove(self) -> None:
-        """Remove the slices that no other worker has, and keep how many requests they took.
+        """Remove the slices that no other live worker holds, and keep their count of requests.
 
         Raises:
-            TakenOverError: Another process has taken the batch over.
+            TakenOverError: Another process has taken over the batch.
         """
         self._execute(*self._removed())
 
@@ -192,7 +193,7 @@ class Slices:
         )
 
     def _execute(self, *statements: Executable) -> int:
-        """Execute what only the process may that holds the batch; rows the last one changed."""
+        """Execute statements that only the batch's holder may; return the last one's row count."""
         mine = (leases.c.batch_id == self.batch_id) & (leases.c.holder == self.token)
 
         def execute() -> list[int]:
@@ -210,21 +211,21 @@ class Slices:
     # for each worker
 
     def close(self, why: str) -> None:
-        """Let no worker claim any more, and have those that work stop triggering.
+        """Let no worker claim another slice, and make the active ones stop triggering.
 
         Args:
-            why: Which failures stopped it; ``""`` where it was not failures.
+            why: The failures that stopped the batch; ``""`` if it was stopped otherwise.
         """
         mine = (slices.c.batch_id == self.batch_id) & slices.c.closed.is_(None)
         self.writer.submit(update(slices).where(mine).values(closed=why)).result()
 
     def claim(self, *, closed: bool) -> Slice | None:
-        """Claim the first free slice in which something is left to do; ``None`` if there is none.
+        """Claim the first free slice with something left to do; ``None`` if there is none.
 
-        What a dead worker was sending there is in doubt.
+        Jobs that a dead worker was sending there are put in doubt.
 
         Args:
-            closed: Claim also what only the process that holds the batch may.
+            closed: Whether to claim closed slices too, which only the batch's holder may.
         """
         self._lock.acquire()
         other = slices.alias("candidate")
@@ -274,18 +275,18 @@ class Slices:
             raise
 
     def beat(self) -> None:
-        """Show that this worker lives."""
+        """Record a heartbeat of this worker."""
         beat = update(slices).where(self._mine).values(beat_at=shared_now(self.engine))
         self.writer.submit(beat).result()
 
     def holds(self, first: int) -> bool:
-        """Whether this worker has a slice, by its first job."""
+        """Whether this worker holds the slice that starts with this job."""
         mine = select(slices.c.first).where(self._mine, slices.c.first == first)
         with self.engine.connect() as connection:
             return connection.scalar(mine) is not None
 
     def state(self) -> BatchState:
-        """How the batch stands.
+        """Return the batch's state.
 
         Raises:
             TakenOverError: A newer batchrun has migrated the journal.
@@ -315,7 +316,7 @@ class Slices:
             )
 
     def _live_workers(self, connection: Connection) -> int:
-        """How many workers share the key's quota now."""
+        """Return the number of workers that share the key's quota now."""
         of_batch = select(batches.c.key_hash).where(batches.c.id == self.batch_id)
         living = slices.c.beat_at > shared_now(self.engine) - SILENCE_SECONDS
         query = (
@@ -327,7 +328,7 @@ class Slices:
         return 1 + len(set(connection.scalars(query)))
 
     def _dead(self) -> list[str]:
-        """The dead workers that have slices of the batch."""
+        """Return the dead workers that still hold slices of the batch."""
         now = shared_now(self.engine)
         query = (
             select(slices.c.holder, now - func.max(slices.c.beat_at))
@@ -343,11 +344,11 @@ class Slices:
         ]
 
     def others_work(self) -> bool:
-        """Whether living workers other than this one have something left to do."""
+        """Whether other live workers have something left to do."""
         return bool(self._held_by_others(_has_open_job(slices)))
 
     def _held_by_others(self, *which: ColumnElement[bool]) -> list[Slice]:
-        """What living workers other than this one have."""
+        """Return the slices that other live workers hold."""
         query = select(slices.c.first, slices.c.last).where(
             slices.c.batch_id == self.batch_id,
             slices.c.holder.is_not(None),
@@ -359,13 +360,13 @@ class Slices:
 
 
 def slice_held(batch: str, job: str, first: str, holder: str) -> Exists:
-    """The condition that a worker has a job's slice, and keeps it until the transaction ends.
+    """The condition that a worker holds a job's slice, and keeps it until the transaction ends.
 
     Args:
-        batch: Name of the parameter that is the batch's ID.
-        job: That of the job's number.
-        first: That of the first job of its slice.
-        holder: That of the worker's token.
+        batch: Name of the parameter for the batch's ID.
+        job: Name of the parameter for the job's number.
+        first: Name of the parameter for the first job of its slice.
+        holder: Name of the parameter for the worker's token.
     """
     mine = and_(
         slices.c.batch_id == bindparam(batch),
@@ -401,7 +402,7 @@ def _doubt(batch_id: str, *which: ColumnElement[bool]) -> Executable:
 
 
 def _gaps(kept: Iterable[Slice], number: int, size: int) -> Iterator[tuple[int, int]]:
-    """Ranges of at most ``size`` numbers that cover ``range(number)`` without what is kept."""
+    """Yield ranges of at most ``size`` numbers that cover ``range(number)`` except ``kept``."""
     at = 0
     for each in sorted(kept, key=lambda each: each.first):
         yield from _pieces(at, each.first, size)

@@ -1,8 +1,8 @@
-"""The journal's only writer: a thread that commits what has gathered in one transaction.
+"""The journal's only writer: a thread that commits all waiting changes in one transaction.
 
-Many executions end at once and each commit costs an fsync; one commit for all that wait costs
-the same one. Changes that are alike are executed together, for SQLAlchemy's part of a statement
-costs more than SQLite's.
+Many executions end at the same time, and each commit costs an fsync. One commit for all waiting
+changes costs no more than one for a single change. Equal statements are executed together, because
+SQLAlchemy's overhead per statement exceeds SQLite's own cost.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 GROUP_SIZE = 256
 GATHER_SECONDS = 0.005
-"""Two groups begin no closer together. What a group costs hardly grows with it, so on a fast disk
-many small ones would take the time that the requests need; after a lull nobody waits."""
+"""Minimum seconds between the starts of two groups. The cost of a group hardly grows with its size,
+so on a fast disk many small ones would take time away from requests. After a lull nobody waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A statement that is made once, and its values for this time.
+    """A reusable statement, and its values for this change.
 
     Attributes:
-        statement: With a bind parameter for each value; it changes at most one row.
+        statement: Has a bind parameter for each value, and changes at most one row.
         values: The parameters' values.
-        lock: What no other process may change meanwhile, such as an execution ID.
+        lock: A value, such as an execution ID, that other processes may not change meanwhile.
     """
 
     statement: Executable
@@ -60,19 +60,19 @@ _Awaited: TypeAlias = "list[tuple[asyncio.Future[int], int | JournalWriteError]]
 
 
 def no_mirror(_: Iterable[Executable | Change]) -> None:
-    """The mirror of a journal without a safety copy."""
+    """Do nothing: the mirror if there is no safety copy."""
 
 
 class JournalWriter:
-    """Commits statements in groups, in the order they were handed over.
+    """Commits statements in groups, in the order in which they were submitted.
 
     Args:
         engine: The database.
-        location: What the journal is called in errors.
-        check: Called before each commit; what it raises is everybody's answer.
+        location: Name of the journal in errors.
+        check: Called before each commit; if it raises, every write of the group fails.
 
     Attributes:
-        mirror: Given what was committed.
+        mirror: Called with the committed statements.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class JournalWriter:
         self._thread.start()
 
     def submit(self, *statements: Executable | Change) -> Future[int]:
-        """Hand over statements that belong together.
+        """Submit statements that belong together.
 
         Returns:
-            A future that is done when they are on disk; it holds how many rows the first one
+            A future that is done when they are on disk. It returns how many rows the first one
             changed, or raises `JournalWriteError`.
         """
         committed: Future[int] = Future()
@@ -100,27 +100,26 @@ class JournalWriter:
         return committed
 
     async def commit(self, *statements: Executable | Change, of: Hashable = None) -> int:
-        """As `submit`, awaited. Not cancelled by half: what was handed over is committed.
+        """Like `submit`, awaited. Cancelling it does not undo the commit.
 
         Args:
-            statements: What belongs together. If all are `Change`, they commute with those of
-                others, and equal ones go together.
-            of: What they are of, where changes of the same must keep their order; ``None`` for
-                changes that commute with all.
+            statements: Statements that belong together. If all are `Change`, they may be reordered
+                with other writes' changes, and equal statements are executed together.
+            of: Key within which changes must keep their order; ``None`` if any order is fine.
         """
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._hand_over(_Write(statements, committed, of))
         return await committed
 
     def note(self, *changes: Change) -> None:
-        """Hand over changes that commute with all others and that nobody waits for.
+        """Submit changes that may be reordered, without waiting for them.
 
-        If they can't be committed no error is raised: what is handed over next can't be, either.
+        If they can't be committed, no error is raised, because the next submitted ones fail too.
         """
         self._hand_over(_Write(changes, None))
 
     def _hand_over(self, write: _Write) -> None:
-        with self._closing:  # nothing may be queued behind the end, where nobody would commit it
+        with self._closing:  # nothing may be queued after the end, or it is never committed
             if self._closed:
                 raise JournalWriteError(
                     f"The journal {self._location} is closed.", "Go on with: batchrun resume"
@@ -128,7 +127,7 @@ class JournalWriter:
             self._queue.put(write)
 
     def close(self) -> None:
-        """Commit what is left and end the thread."""
+        """Commit what is queued, and end the thread."""
         with self._closing:
             if not self._closed:
                 self._closed = True
@@ -144,21 +143,21 @@ class JournalWriter:
             group = [first]
             while len(group) < GROUP_SIZE and not self._queue.empty():
                 if (following := self._queue.get()) is None:
-                    self._queue.put(None)  # nothing is behind the end
+                    self._queue.put(None)  # the end marker is always last
                     break
                 group.append(following)
             self._commit(group)
 
     def _commit(self, group: list[_Write]) -> None:
-        """Commit a group and tell each what came of it; nothing that is raised ends the thread."""
+        """Commit a group and report each write's outcome; no exception ends the thread."""
         try:
             self._check()
             changed = repeated_on_deadlock(lambda: self._execute(group))
         except JournalLostError as error:
             _tell([(write, error) for write in group])
         except Exception as error:
-            # A statement the database can't take must not spoil those it was grouped with.
-            # A fault of the database itself is everybody's.
+            # If one statement is invalid, the others of the group must not fail with it.
+            # But if the database itself fails, all of them do.
             if len(group) > 1 and not isinstance(error, JournalError):
                 for write in group:
                     self._commit([write])
@@ -171,7 +170,7 @@ class JournalWriter:
             _tell(list(zip(group, changed, strict=True)))
 
     def _execute(self, group: list[_Write]) -> list[int]:
-        """How many rows the first statement of each write changed, when all are on disk."""
+        """Return how many rows the first statement of each write changed, after the commit."""
         if self._engine.dialect.supports_sane_multi_rowcount:
             with suppress(_UnclearCountError):
                 return self._execute_runs(list(_runs(group)))
@@ -185,19 +184,19 @@ class JournalWriter:
 
 
 def _lock(connection: Connection, runs: list[list[_Write]]) -> None:
-    """Let no other process change what the changes lock, until the transaction ends."""
+    """Lock the changes' lock values against other processes until the transaction ends."""
     changes = (each for run in runs for write in run for each in write.statements)
     locks = {each.lock for each in changes if isinstance(each, Change) and each.lock is not None}
-    for lock in sorted(locks):  # in one order, or two processes would wait for each other
+    for lock in sorted(locks):  # always in the same order, to avoid deadlocks
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(lock, 0))))
 
 
 class _UnclearCountError(Exception):
-    """Of statements executed together, not each changed a row: who can tell which?"""
+    """Some of the statements executed together changed no row, and it is unknown which."""
 
 
 def _runs(group: list[_Write]) -> Iterator[list[_Write]]:
-    """Split a group where the order counts: what is in one run commutes."""
+    """Split a group into runs of writes that may be reordered within the run."""
     run: list[_Write] = []
     of: set[Hashable] = set()
     for write in group:
@@ -216,7 +215,7 @@ def _runs(group: list[_Write]) -> Iterator[list[_Write]]:
 
 
 def _execute_run(connection: Connection, run: list[_Write]) -> list[int]:
-    """Execute what commutes, equal statements together."""
+    """Execute writes that may be reordered, with equal statements together."""
     if len(run) == 1:
         counts = [_execute_one(connection, each) for each in run[0].statements]
         return counts[:1]
@@ -242,7 +241,7 @@ def _execute_one(connection: Connection, statement: Executable | Change) -> int:
 
 
 def _tell(settled: list[tuple[_Write, int | JournalWriteError]]) -> None:
-    """Tell those who wait, each loop once: waking one costs a system call."""
+    """Report the outcomes, waking each event loop only once, because that costs a system call."""
     loops: dict[asyncio.AbstractEventLoop, _Awaited] = {}
     for write, outcome in settled:
         if isinstance(write.committed, asyncio.Future):
@@ -250,13 +249,13 @@ def _tell(settled: list[tuple[_Write, int | JournalWriteError]]) -> None:
         elif write.committed is not None:
             _settle(write.committed, outcome)
     for loop, awaited in loops.items():
-        with suppress(RuntimeError):  # a loop that is closed waits for nothing
+        with suppress(RuntimeError):  # a closed loop waits for nothing
             loop.call_soon_threadsafe(_settle_all, awaited)
 
 
 def _settle_all(awaited: _Awaited) -> None:
     for committed, outcome in awaited:
-        if not committed.done():  # who was cancelled doesn't wait any more
+        if not committed.done():  # a cancelled caller no longer waits
             _settle(committed, outcome)
 
 

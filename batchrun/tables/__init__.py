@@ -1,17 +1,17 @@
-"""Load: the bytes of a list become a `Table`, and its columns get their roles.
+"""Load a list from a file into a `Table`, and find its ID columns.
 
 ::
 
     files.py           path → Table
-    ├── formats.py         what the bytes are
-    ├── text.py            CSV and its kin, with encoding.py
-    ├── html.py            HTML that is named .xls
-    └── workbooks.py       workbooks, by way of isolated.py, which starts a process for
+    ├── formats.py         detects the file format from the bytes
+    ├── text.py            CSV and other delimited text, with encoding.py
+    ├── html.py            HTML tables, often named .xls
+    └── workbooks.py       workbooks; isolated.py runs their readers in a separate process:
         books.py               XLSX (xlsx.py, archive.py), XLS, XLSB, ODS, spreadsheetml.py
-        build.py           rows → Table, with frames.py; reports.py knows what is no row
-    roles.py           which column is which; ids.py reads a cell
+        build.py           rows → Table, with frames.py; reports.py finds rows to set aside
+    roles.py           finds the ID columns; ids.py parses a cell
 
-The public names are loaded when they are first used: the process that reads a workbook needs few.
+The public names are loaded on first use: the process that reads a workbook needs few of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ZIP archive that a workbook is. What it announces is not believed."""
+"""Unpack the ZIP archive of a workbook safely: its declared sizes are not trusted."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _UNREADABLE = (
 
 
 class Archive:
-    """The parts of a workbook, each unpacked no further than it says and the limits allow.
+    """The parts of a workbook. Unpacking stops at a part's declared size and at the limits.
 
     Args:
         raw: The whole file.
         name: Its name, for messages.
-        limits: What it is held to.
+        limits: The limits to enforce.
 
     Raises:
-        InputError: It is damaged, or built to do harm.
+        InputError: It is damaged or malicious.
     """
 
     def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
@@ -52,26 +52,26 @@ class Archive:
 
     @property
     def parts(self) -> set[str]:
-        """Names of the parts, in lower case."""
+        """Names of the parts, in lowercase."""
         return set(self._members)
 
     def size(self, part: str) -> int:
-        """Unpacked size of a part as announced, in bytes; `chunks` gives no more than that."""
+        """Return the declared unpacked size of a part in bytes; `chunks` never yields more."""
         return self._members[canonical(part)].file_size
 
     def read(self, part: str) -> bytes:
-        """A whole part.
+        """Unpack a whole part.
 
         Raises:
-            InputError: It is damaged, or larger than it says.
+            InputError: It is damaged, or larger than its declared size.
         """
         return b"".join(self.chunks(part))
 
     def chunks(self, part: str) -> Iterator[bytes]:
-        """Unpack a part piece by piece.
+        """Unpack a part in chunks.
 
         Raises:
-            InputError: It is damaged, or larger than it says.
+            InputError: It is damaged, or larger than its declared size.
         """
         left = self.size(part)
         try:
@@ -87,7 +87,7 @@ class Archive:
             raise self.damaged()
 
     def beginning(self, part: str, size: int = PROLOG_BYTES) -> bytes:
-        """The first bytes of a part, for a look.
+        """Unpack the first bytes of a part.
 
         Raises:
             InputError: It is damaged.
@@ -100,19 +100,21 @@ class Archive:
 
     def _opened(self, part: str) -> IO[bytes]:
         member = copy.copy(self._members[canonical(part)])
-        member.file_size = 2**62  # zipfile stops at the announced size without a word
+        member.file_size = 2**62  # otherwise zipfile silently stops at the declared size
         return self._zip.open(member)
 
     def refuse_declarations(self) -> None:
-        """Refuse XML that declares a document type or entities: no workbook needs them.
+        """Refuse XML that declares a document type or entities; no workbook needs them.
+
+        They could expand without limit ("billion laughs") or read other files.
 
         Raises:
-            InputError: A part does; it could be a billion laughs or read another file.
+            InputError: A part declares them.
         """
         for part in self._members:
             if not part.endswith((".xml", ".rels")):
                 continue
-            # a part in UTF-16 shows its ASCII once the NULs are gone
+            # without its NULs, UTF-16 can be searched as ASCII
             prolog = self.beginning(part).replace(b"\0", b"")
             root = _ROOT_ELEMENT.search(prolog)
             if _DECLARATION.search(prolog, 0, root.start() if root else len(prolog)):
@@ -121,14 +123,14 @@ class Archive:
                 raise self.refused(f"{part} begins with {PROLOG_BYTES:,} bytes of nothing")
 
     def damaged(self) -> InputError:
-        """The error for an archive that can't be unpacked."""
+        """Return the error for an archive that can't be unpacked."""
         return InputError(
             f"{self.name} begins like a workbook but is damaged or cut off.",
             "Download or export it again.",
         )
 
     def refused(self, why: str, hint: str = RAISED) -> InputError:
-        """The error for an archive that seems built to do harm."""
+        """Return the error for an archive that looks malicious."""
         return InputError(f"{self.name} was not opened: {why}.", hint)
 
     def _refuse_hostile(self, members: list[zipfile.ZipInfo], limits: LoadLimits) -> None:
@@ -164,8 +166,8 @@ class Archive:
 
 
 def canonical(part: str) -> str:
-    """A part's name, in which case makes no difference (ECMA-376-2 6.2.2.3).
+    """Normalize a part's name: lowercase, because case does not matter (ECMA-376-2 6.2.2.3).
 
-    Some programs write backslashes.
+    Also replaces the backslashes that some programs write.
     """
     return part.replace("\\", "/").lower()

@@ -1,4 +1,4 @@
-"""Readers of workbooks, one for each kind; they run in the process of isolated.py."""
+"""Workbook readers, one for each format. They run in the process that isolated.py starts."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ FILE_PASS, END_OF_RECORDS = 0x2F, 0x0A  # [MS-XLS] 2.4.117 and 2.4.103
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a sheet holds.
+    """The contents of a sheet.
 
     Attributes:
-        rows: All rows from row 1 on.
-        first_column: Number of the column that the first cell of each row is from.
+        rows: All rows, starting with row 1.
+        first_column: Column number (from 1) of the first cell of each row.
         merged: Merged ranges as (first row, first column, last row, last column), from 1.
-        traits: What else is known of it; ``None`` where the format does not tell.
-        notices: What is to be said of it.
+        traits: Other details of the sheet; ``None`` if the format does not provide them.
+        notices: Notices about the sheet.
     """
 
     rows: Iterator[list[Cell]]
@@ -52,29 +52,29 @@ class Content:
 
 
 class WorkbookReader(Protocol):
-    """What each kind of workbook can be asked."""
+    """The interface of all workbook readers."""
 
     format: Format
     sheets: list[Sheet]
 
     def properties(self) -> dict[str, str]:
-        """Its custom properties."""
+        """Return the custom properties."""
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""
 
     def mentions(self, text: str) -> bool:
-        """Whether a text may stand anywhere in it."""
+        """Whether the workbook may contain a text; a quick search that does not parse cells."""
 
     def read(self, sheet: Sheet) -> Content:
-        """What a sheet holds."""
+        """Read a sheet."""
 
 
 def open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
-    """Open a workbook of any kind.
+    """Open a workbook in any supported format.
 
     Raises:
-        InputError: It is none, or can't be opened; the message says why.
+        InputError: The file is not a workbook or can't be opened; the message says why.
     """
     if raw.startswith(ZIP_MAGIC):
         archive = Archive(raw, name, limits)
@@ -96,7 +96,7 @@ def open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
 
 
 class CalamineReader:
-    """XLS, XLSB and ODS, all by calamine."""
+    """Reads XLS, XLSB and ODS with calamine."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class CalamineReader:
         self._content: tuple[str, Any] = ("", None)
 
     def properties(self) -> dict[str, str]:
-        """These formats keep none that batchrun writes."""
+        """Return nothing: batchrun does not write these formats."""
         return {}
 
     def filled(self, sheet: Sheet) -> bool:
@@ -131,7 +131,7 @@ class CalamineReader:
         return self._sheet(sheet).end is not None
 
     def mentions(self, text: str) -> bool:
-        """Whether a text may stand anywhere in it."""
+        """Whether the workbook may contain a text; a quick search that does not parse cells."""
         spellings = (text.encode(), text.encode("utf-16-le"))
         if self._archive is None:
             lowered = self._raw.lower()
@@ -139,7 +139,7 @@ class CalamineReader:
         return any(_holds(self._archive, part, spellings) for part in self._archive.parts)
 
     def read(self, sheet: Sheet) -> Content:
-        """What a sheet holds."""
+        """Read a sheet."""
         content = _content(self._sheet(sheet), self._name, sheet, self._limits)
         traits, merged = read_details(self._raw, self.format, sheet.name)
         return replace(content, traits=traits, merged=content.merged or merged)
@@ -154,7 +154,7 @@ class CalamineReader:
 
 
 class XlsxReader:
-    """XLSX and XLSM: calamine reads a copy of one sheet; see xlsx.py."""
+    """Reads XLSX and XLSM: calamine reads a copy of one sheet; see xlsx.py."""
 
     format = Format.XLSX
 
@@ -165,7 +165,7 @@ class XlsxReader:
         self.sheets = self._parts.sheets
 
     def properties(self) -> dict[str, str]:
-        """Its custom properties."""
+        """Return the custom properties."""
         return xlsx.properties_of(self._archive)
 
     def filled(self, sheet: Sheet) -> bool:
@@ -173,15 +173,15 @@ class XlsxReader:
         return xlsx.is_filled(self._archive, sheet)
 
     def mentions(self, text: str) -> bool:
-        """Whether a text may stand anywhere in it."""
+        """Whether the workbook may contain a text; a quick search that does not parse cells."""
         parts = [part for part in self._archive.parts if part.endswith(".xml")]
         return any(_holds(self._archive, part, (text.encode(),)) for part in parts)
 
     def read(self, sheet: Sheet) -> Content:
-        """What a sheet holds."""
+        """Read a sheet."""
         try:
             content = self._read(sheet)
-        except xlsx.UnreadableError:  # calamine gives up on what others forgive
+        except xlsx.UnreadableError:  # calamine rejects some files that other programs open
             content = self._read(sheet, parsed=True)
         if any(part.startswith("xl/externallinks/") for part in self._archive.parts):
             links = "Links to other files were not followed; the values stored here were read"
@@ -212,7 +212,7 @@ def _opened(source: Any, name: str) -> Any:
 
 
 def _called(read: Any, argument: Any, name: str) -> Any:
-    """What calamine gives; its own words mean nothing to a reader and stay here."""
+    """Call calamine and replace its errors, which users would not understand."""
     import python_calamine as calamine
 
     try:
@@ -222,7 +222,7 @@ def _called(read: Any, argument: Any, name: str) -> Any:
     except (calamine.CalamineError, OSError) as error:
         raise xlsx.unreadable(name) from error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # calamine's own defect; no Exception
+        if type(error).__name__ != "PanicException":  # calamine's own bug; no Exception
             raise
         raise xlsx.unreadable(name) from error
 
@@ -252,7 +252,7 @@ def _holds(archive: Archive, part: str, texts: Sequence[bytes]) -> bool:
 
 
 def _refuse_protected(raw: bytes, name: str) -> None:
-    """Refuse an XLS that says it is encrypted: calamine only says that it knows no such format."""
+    """Refuse an encrypted XLS, because calamine only reports an unknown format."""
     import olefile
 
     try:

@@ -1,4 +1,4 @@
-"""From numbered rows to a `Table`: header, blank rows, what belongs to the report, what is said."""
+"""Build a `Table` from numbered rows: find the header, set aside report rows, collect notices."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ SHOWN_NAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a reader knows of its rows.
+    """What a reader knows about its rows.
 
     Attributes:
-        filler: What a cell is that a row does not have.
-        header_row: Line of the header if the user says so, else ``None``.
-        no_header: Whether the user says that there is none.
-        merged: Merged ranges; their value stands in their first cell.
-        first_column: Number of the column of each row's first cell.
-        exact: Puts a column's cells right, block by block; ``None`` where they are.
-        formats: Column number → how its numbers are displayed, such as ``00000``.
+        filler: Value for the missing cells of a short row.
+        header_row: Line of the header if the user gave it, else ``None``.
+        no_header: Whether the user said that there is no header.
+        merged: Merged ranges; the value is in the first cell of each.
+        first_column: Column number (from 1) of each row's first cell.
+        exact: Corrects the values of a column, block by block; ``None`` if they are correct.
+        formats: Column number → the number format of the column, such as ``00000``.
     """
 
     filler: Cell
@@ -75,15 +75,15 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The header as it was found among the first rows.
+    """The header found among the first rows.
 
     Attributes:
         names: The column names.
-        line: Line of the last row of it; ``None`` for a list without one.
-        end: Position of the first row below it.
-        report: Whether there are lines above it.
-        notices: What to say of it.
-        doubt: Whether they say that another line may be the header.
+        line: Line of the header's last row; ``None`` if the list has no header.
+        end: Position of the first row below the header.
+        report: Whether there are lines above the header.
+        notices: Notices about the header.
+        doubt: Whether a notice says that another line may be the header.
     """
 
     names: list[str]
@@ -95,16 +95,16 @@ class _Head:
 
 
 def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
-    """Make a table of rows.
+    """Build a table from rows.
 
     Args:
-        blocks: All rows of the file, blank ones included.
-        source: Where they come from; its notices stay in front.
-        layout: How they lie.
+        blocks: All rows of the file, including blank ones.
+        source: Where they come from; its notices come first in the table's notices.
+        layout: What is known about the rows.
 
     Raises:
-        InputError: There is no header, or no row under it; a row that holds an ID would be taken
-            for something else.
+        InputError: There is no header or no row below it, the header seems to hold data, or there
+            is a second table.
     """
     with _no_garbage_collection():
         lines, rows = _beginning(blocks, layout.header_row)
@@ -171,7 +171,13 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
 
 
 def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
-    """The lines of rows, wider or narrower than the header, with an ID where others have none."""
+    """Return the lines of ragged rows with an ID in a column that mostly holds no IDs.
+
+    Args:
+        cells: The cells, shape (columns, rows).
+        lines: The line number of each row.
+        ragged: Lines of the rows that are wider or narrower than the header.
+    """
     if not ragged:
         return frozenset()
     places = [at for at, line in enumerate(lines.tolist()) if line in ragged]
@@ -185,7 +191,7 @@ def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
 
 
 def _pushed_aside(merged: Sequence[Merged], long: set[int]) -> set[int]:
-    """The lines of rows that are too wide because a cell spans more rows than it should."""
+    """Return the lines of rows that are too wide because a cell above them spans too many rows."""
     return {line for line in long for top, _, bottom, _ in merged if top < line <= bottom}
 
 
@@ -218,7 +224,7 @@ def _read_head(
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Millions of young lists make the collector run all the time, and none of them is garbage."""
+    """Pause garbage collection: it would scan millions of new lists again and again for nothing."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -231,7 +237,7 @@ def _no_garbage_collection() -> Iterator[None]:
 def _beginning(
     blocks: Iterator[Block], header_row: int | None
 ) -> tuple[list[int], list[list[Cell]]]:
-    """The first rows, as many as it takes to find the header."""
+    """Read enough rows to find the header."""
     lines: list[int] = []
     rows: list[list[Cell]] = []
     filled = 0
@@ -251,7 +257,7 @@ def _place_header(
     source: TableSource,
     layout: Layout,
 ) -> Header:
-    """The header among the filled rows."""
+    """Find the header among the filled rows, or take the line that the user gave."""
     if layout.header_row is None:
         sample = filled[:SAMPLE_ROWS]
         sample_lines, sample_rows = [lines[at] for at in sample], [rows[at] for at in sample]
@@ -269,7 +275,7 @@ def _place_header(
 def _refuse_ids_in_header(
     rows: Sequence[Sequence[Cell]], place: str, line: int, guessed: bool
 ) -> None:
-    """A list without column names would lose its first row."""
+    """Refuse a header that holds an ID or another value: it may be the first row of the list."""
     for row in rows:
         for number, cell in enumerate(row, start=1):
             what = f"(column {number}: {str(cell).strip():.60})"
@@ -295,13 +301,13 @@ def header_names(
     merged: Sequence[Merged] = (),
     first_column: int = 1,
 ) -> list[str]:
-    """The column names of a header of one row or several."""
+    """Return the column names of a header of one or more rows."""
     cells = join_header(lines, rows, merged, first_column) if len(rows) > 1 else rows[0]
     return [header_text(cell) for cell in cells]
 
 
 def header_text(cell: Cell) -> str:
-    """A cell as text, as Excel shows it."""
+    """Return a cell as text, as Excel shows it."""
     match cell:
         case None:
             return ""
@@ -318,7 +324,7 @@ def _first_text(row: Sequence[Cell]) -> str:
 
 
 def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
-    """Leave out columns at the end that have neither a name nor a cell."""
+    """Drop trailing columns that have no name and no values."""
     while names and len(cells) == len(names) and not names[-1] and is_blank(cells[-1]):
         names.pop()
         if is_stored(cells):
@@ -335,7 +341,7 @@ def _header_notices(
     *,
     guessed: bool,
 ) -> list[str]:
-    """What to say of the header, and of the lines above it."""
+    """Return notices about the header and the lines above it."""
     notices = [header.doubt] if header.doubt else []
     if header.depth > 1:
         notices.append(
@@ -355,7 +361,7 @@ def _header_notices(
 
 
 def _spread_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -> None:
-    """A name that is merged over several columns is that of each of them that holds something."""
+    """Copy a name that is merged across columns to each of those columns that has values."""
     for top, left, bottom, right in layout.merged:
         start = left - layout.first_column
         if top == bottom == head.line and 0 <= start < len(names):
@@ -365,14 +371,14 @@ def _spread_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -
 
 
 def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
-    """Whether a second header may be the first: no row above it holds an ID, nor a name of IDs."""
+    """Whether a second header may be the real one: no ID, and no name of an ID column, above it."""
     if head.line is None or any(map(is_known_name, head.names)):
         return False
     return not any(holds_id(row_of(cells, row)) for row in range(second))
 
 
 def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
-    """The error for a second table below the list, where nothing says which of them is meant."""
+    """Return the error for a second table in the file when it is unclear which one is meant."""
     second = _named([header_text(cell) for cell in row if is_filled(cell)])
     if head.line is None:
         return InputError(
@@ -405,9 +411,10 @@ def _named(names: Sequence[str]) -> str:
 def _fill_merged(
     cells: Cells, lines: Lines, layout: Layout, names: Sequence[str], dropped: set[int]
 ) -> list[str]:
-    """Give each row of cells that are merged downwards their value, and say for how many.
+    """Copy the value of vertically merged cells to each row they cover; return notices.
 
-    A row that is blank but for them is no row; a cell below that has a value of its own keeps it.
+    Rows that are otherwise blank are not part of the list. A covered cell with its own value
+    keeps it.
     """
     ranges = [each for each in layout.merged if each[2] > each[0]]
     if not ranges:

@@ -1,7 +1,7 @@
-"""Blocks of cells as bytes, for the pipe between the process that reads a workbook and ours.
+"""Serialize blocks of cells, for the pipe from the process that reads a workbook.
 
-A data format, on purpose: whatever a hostile workbook makes of the process that reads it, what
-comes out of the pipe is cells and nothing that runs.
+The format holds only data, never code (unlike pickle). Even if a malicious workbook takes over the
+reading process, this process receives only cells.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _MOMENTS = {each.__name__: each for each in (datetime, date, time)}
 
 
 class FrameError(Exception):
-    """The pipe ended, or holds what the other side never writes."""
+    """The pipe was closed or holds invalid data."""
 
 
 def write_frame(stream: IO[bytes], head: object, *parts: bytes) -> None:
-    """Write a head in JSON and some binary parts."""
+    """Write a frame: a JSON head and binary parts."""
     packed = json.dumps([head, [len(part) for part in parts]]).encode()
     stream.write(_LENGTH.pack(len(packed)))
     stream.write(packed)
@@ -36,10 +36,10 @@ def write_frame(stream: IO[bytes], head: object, *parts: bytes) -> None:
 
 
 def read_frame(stream: IO[bytes]) -> tuple[Any, list[bytes]]:
-    """Read what `write_frame` wrote.
+    """Read a frame that `write_frame` wrote.
 
     Raises:
-        FrameError: There is no whole frame.
+        FrameError: The frame is incomplete or invalid.
     """
     try:
         head, sizes = json.loads(_read(stream, _LENGTH.unpack(_read(stream, _LENGTH.size))[0]))
@@ -58,16 +58,16 @@ def _read(stream: IO[bytes], size: int) -> bytes:
 
 
 def pack_rows(rows: Sequence[Sequence[Cell]]) -> tuple[list[str], list[bytes]]:
-    """The columns of equally long rows: how each is packed, and its bytes."""
+    """Pack rows of equal length by column; return the packing kind and the bytes of each column."""
     packed = [pack_column(column) for column in zip(*rows, strict=True)]
     return [kind for kind, _ in packed], [content for _, content in packed]
 
 
 def unpack_rows(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> list[list[Cell]]:
-    """What `pack_rows` was given.
+    """Unpack the result of `pack_rows`.
 
     Raises:
-        FrameError: The columns are not all of this length.
+        FrameError: A column is invalid or does not have ``count`` cells.
     """
     try:
         cells = [unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
@@ -79,7 +79,7 @@ def unpack_rows(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> l
 
 
 def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
-    """A column's cells: how they are packed, and their bytes."""
+    """Pack a column; return the packing kind and the bytes."""
     kinds = set(map(type, column))
     if kinds == {str}:
         joined = "\0".join(column)
@@ -95,7 +95,7 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
 
 
 def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
-    """What `pack_column` was given."""
+    """Unpack the result of `pack_column`."""
     match kind:
         case "text":
             return content.decode("utf-8", "surrogatepass").split("\0")

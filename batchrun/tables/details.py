@@ -1,6 +1,6 @@
-"""What calamine doesn't give of XLS, XLSB and ODS: hidden rows, merged cells, formats and more.
+"""Read what calamine doesn't from XLS, XLSB and ODS: hidden rows, merged cells, formats and more.
 
-What can't be found is left as calamine gives it.
+If a detail can't be read, calamine's result is used as it is.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _UNREADABLE = (
 )
 _CHUNK_BYTES = 2**20
 MOST_HIDDEN = 65_536
-"""Hidden rows that one element of an ODS sheet may stand for; more are blank."""
+"""Maximum number of hidden rows to record for one repeated ODS row; longer repeats are blank."""
 _MOST_BYTES = 2**28
-"""Unpacked size of an ODS sheet up to which it is looked through a second time."""
+"""Maximum unpacked size of an ODS file's content in bytes; details of larger ones are not read."""
 
 
 def read_details(raw: bytes, file_format: Format, sheet: str) -> tuple[Traits | None, list[Merged]]:
-    """Look for the traits of a sheet of a workbook that was read, and its merged ranges.
+    """Read the traits and merged ranges of a sheet; ``(None, [])`` if they can't be read.
 
     Args:
         raw: The whole file.
-        file_format: What it is.
+        file_format: Its format.
         sheet: The sheet's name.
     """
     try:
@@ -96,13 +96,13 @@ def _read_ods(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits | None, list
 
 
 class _OdsReader:
-    """Takes the cells of a sheet one after the other."""
+    """Collects the details of a sheet, cell by cell."""
 
     def __init__(self) -> None:
         self.traits = Traits()
         self.merged: list[Merged] = []
         self._shown: dict[int, set[str]] = {}
-        """How the numbers of a column are displayed; ``""`` for other than whole ones."""
+        """Column → its numbers as displayed; ``""`` for any that is not a plain whole number."""
         self._row = self._column = 1
         self._values: list[tuple[int, bool | float]] = []
 
@@ -183,7 +183,7 @@ def _count(element: Any, name: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 8 else 1
 
 
-# XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; others are skipped by their length.
+# XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; unknown ones are skipped.
 
 ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?",
           0x24: "#NUM!", 0x2A: "#N/A"}  # fmt: skip
@@ -193,7 +193,7 @@ _Record = tuple[int, bytes]
 
 
 class _Sheet:
-    """Takes what the records of a sheet tell; they count rows and columns from 0."""
+    """Collects the details of a sheet from its records, which count rows and columns from 0."""
 
     def __init__(self, styles: list[int], formats: dict[int, str]) -> None:
         self.traits = Traits()
@@ -201,20 +201,20 @@ class _Sheet:
         self.numbers = NumberFormats(self.traits, *style_kinds(styles, formats))
 
     def add_number(self, row: int, column: int, style: int, value: bytes) -> None:
-        """Take a number; ``value`` is a double, or the four bytes of an RkNumber."""
+        """Record a number; ``value`` is a double (8 bytes) or an RkNumber (4 bytes)."""
         number = _number(value) if style in self.numbers.dates else 0.0
         self.numbers.add(row + 1, column + 1, style, number)
 
     def add_error(self, row: int, column: int, code: int) -> None:
-        """Note an error cell."""
+        """Record an error cell."""
         self.traits.errors.append((row + 1, column + 1, ERRORS.get(code, "#ERROR!")))
 
     def hide_columns(self, first: int, last: int) -> None:
-        """Note hidden columns."""
+        """Record hidden columns."""
         self.traits.hidden_columns.extend(range(first + 1, min(last, 16_383) + 2))
 
     def details(self) -> tuple[Traits, list[Merged]]:
-        """All of it."""
+        """Return everything collected: traits and merged ranges."""
         self.numbers.settle()
         return self.traits, self.merged
 
@@ -282,7 +282,7 @@ def _add_xls_number(found: _Sheet, content: bytes) -> None:
 
 
 def _xls_records(stream: bytes, at: int) -> Iterator[_Record]:
-    """The records from a place to the end of the substream."""
+    """Yield the records from a position to the end of the substream."""
     while at + 4 <= len(stream):
         kind, size = struct.unpack_from("<HH", stream, at)
         yield kind, stream[at + 4 : at + 4 + size]
@@ -303,7 +303,7 @@ def _read_xlsb(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits, list[Merge
 
     Raises:
         ValueError: There is no such sheet, or a record is damaged.
-        KeyError: A part is not there.
+        KeyError: A part is missing.
     """
     relation = None
     for kind, content in _xlsb_records(archive.read("xl/workbook.bin")):
@@ -392,7 +392,7 @@ def _xlsb_records(part: bytes) -> Iterator[_Record]:
 
 
 def _xlsb_text(content: bytes, at: int) -> tuple[str, int]:
-    """A text and where it ends; a length of all ones is no text."""
+    """Return a text and the position after it; the length 0xFFFFFFFF means no text."""
     length = struct.unpack_from("<I", content, at)[0]
     if length == 0xFFFFFFFF:
         return "", at + 4
@@ -405,7 +405,7 @@ def _u16(content: bytes, at: int) -> int:
 
 
 def _number(content: bytes) -> float:
-    """A double, or an RkNumber ([MS-XLS] 2.5.218), which may be a whole number or hundredths."""
+    """Decode a double, or an RkNumber ([MS-XLS] 2.5.218): an integer or double, maybe times 100."""
     if len(content) == 8:
         return float(struct.unpack("<d", content)[0])
     code = struct.unpack("<i", content)[0]

@@ -1,4 +1,4 @@
-"""How the characters of a text file are written as bytes. Pure."""
+"""Detect the encoding of a text file. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),  # starts like UTF-16, so it comes first
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -24,12 +24,13 @@ PIECE_BYTES = 256 * 1024
 SAMPLE_BYTES = 256 * 1024
 AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 MIXED_SHARE = 0.25
-"""Fewer lines than this share of the others may be UTF-8 by chance, in some languages."""
+"""In a multibyte encoding, a ratio of UTF-8 lines to others below this counts as chance."""
 
 _NAMES = {"cp1252": "Windows-1252 (cp1252)", "mac_roman": "Mac Roman", "utf-16-le": "UTF-16-LE"}
 _PREFERRED = {"iso8859-1": "cp1252", "mac-latin2": "mac_roman", "mac-roman": "mac_roman"}
-"""What is read instead: cp1252 has all of the first but control characters, and chardet takes
-short French and Spanish texts of old Macs for Central European."""
+"""Encodings to use instead of the detected one. cp1252 is ISO 8859-1 with printable characters in
+place of control characters. chardet mistakes short French and Spanish texts from old Macs for
+Central European."""
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _FIELD_ENDS = re.compile(rb"[,;\t|\"\r\n]+")
 _SEVERAL_BYTES = {"cp932", "gb18030", "big5", "cp949", "euc_jp"}
@@ -39,18 +40,18 @@ _KNOWN = (
     *(f"ISO-8859-{number}" for number in (2, 5, 7, 9)),
     *("MacRoman", "MacCyrillic", "IBM866", "cp437", "cp850"),
 )
-"""What lists are found in; of all that the detector knows, others are chance."""
+"""The encodings of real lists. chardet knows more, but a match with those is a coincidence."""
 _LIKE_WESTERN = {"cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-9", "cp437", "cp850"}
 _FEW_CHARACTERS = 12
 _WESTERN = re.compile(
     "(?:[\x00-\x7f\u00b0\u00c0-\u00cf\u00d1-\u00d6\u00d8-\u00dc\u00df-\u00ef\u00f1-\u00f6\u00f8-\u00fc"
     "\u00ff\u20ac\u2013-\u2026\u2122]|\u00ae(?![^\\W\\d_]))*"
 )
-"""Letters of Western Europe but for those of Icelandic, which are Turkish in another encoding."""
+"""Western European letters without Icelandic ones: their bytes are Turkish letters in cp1254."""
 _EURO = b"\xa4"
-"""The euro sign in ISO 8859-15; in Windows-1252 this is a sign that nobody uses."""
+"""The euro sign in ISO 8859-15; in Windows-1252 it is the currency sign, which nobody uses."""
 _ESCAPE = b"\x1b$"
-"""How ISO-2022-JP begins Japanese text; the rest of it is ASCII."""
+"""Starts Japanese text in ISO-2022-JP, which is otherwise ASCII."""
 _OFFERED = (
     "utf-8", "utf-16", "cp1252", "cp1250", "cp1251", "koi8-r", "shift_jis", "gb18030", "big5",
     "euc-kr", "euc-jp", "mac_roman", "latin-1",
@@ -59,12 +60,12 @@ _OFFERED = (
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a text is encoded.
+    """The encoding of a text.
 
     Attributes:
-        name: Python's name of it.
-        notices: What is to be said of it.
-        guessed: What it was taken for, in words; ``""`` where it is certain.
+        name: Python's name for it.
+        notices: Notices about it.
+        guessed: Display name of the encoding if it is a guess; ``""`` if it is certain.
     """
 
     name: str
@@ -73,14 +74,14 @@ class Encoding:
 
 
 _NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
-"""Python's codecs for other things than files; they change text, or fail in ways of their own."""
+"""Python codecs that are not for files: they change text or raise other errors."""
 
 
 def named_encoding(name: str) -> str:
-    """An encoding that the user names.
+    """Return Python's name for an encoding that the user gave.
 
     Raises:
-        InputError: There is no such encoding of text.
+        InputError: There is no such text encoding.
     """
     try:
         found = codecs.lookup(name.strip())
@@ -97,11 +98,12 @@ def named_encoding(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What one look at all bytes of a text tells.
+    """The result of `survey`.
 
     Attributes:
-        is_utf_8: Whether it is UTF-8 without a NUL, with or without a byte order mark in front.
-        is_clean: Whether it is free of byte order marks and Ctrl-Z further in.
+        is_utf_8: Whether the text is UTF-8, with or without a byte order mark at the start. False
+            if it holds a NUL or an ISO-2022-JP escape sequence.
+        is_clean: Whether it holds no Ctrl-Z, and no byte order mark except at the start.
     """
 
     is_utf_8: bool
@@ -109,7 +111,7 @@ class Survey:
 
 
 def survey(stream: BufferedIOBase) -> Survey:
-    """Look at all bytes of a text, piece by piece."""
+    """Check all bytes of a text in one pass, piece by piece."""
     stream.seek(0)
     stream.seek(len(codecs.BOM_UTF8) * (stream.read(3) == codecs.BOM_UTF8))
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -128,14 +130,15 @@ def survey(stream: BufferedIOBase) -> Survey:
 
 
 def detect_encoding(raw: bytes, name: str) -> Encoding:
-    """Find the encoding: by BOM, else UTF-8 or UTF-16 if it is, else a guess.
+    """Detect the encoding: by byte order mark, else by valid UTF-16, UTF-32 or UTF-8, else a guess.
 
     Args:
         raw: The whole file.
         name: Its name, for messages.
 
     Raises:
-        InputError: The bytes are none of these, or hold a NUL character.
+        InputError: The text is damaged, holds a NUL character, or mixes UTF-8 with another
+            encoding.
     """
     marked = next((codec for bom, codec in BOMS if raw.startswith(bom)), None)
     wide = marked or _wide_without_bom(raw)
@@ -158,16 +161,16 @@ def detect_encoding(raw: bytes, name: str) -> Encoding:
 
 
 def check_encoding(raw: bytes, encoding: str, name: str, claim: str) -> None:
-    """Check that a text is in an encoding.
+    """Check that a text is valid in an encoding.
 
     Args:
         raw: The whole file.
-        encoding: Python's name of it.
+        encoding: Python's name for the encoding.
         name: The file's name, for messages.
-        claim: Who says so, such as ``a.csv announces UTF-16``.
+        claim: Start of the error message, such as ``a.csv announces UTF-16``.
 
     Raises:
-        InputError: It is not, or holds a NUL character.
+        InputError: The text is not valid, or holds a NUL character.
     """
     at = _first_error(raw, encoding)
     if at is not None:
@@ -183,7 +186,10 @@ def check_encoding(raw: bytes, encoding: str, name: str, claim: str) -> None:
 
 
 def _first_error(raw: bytes, encoding: str) -> int | None:
-    """Position of the first byte that can't be decoded; piece by piece, to save memory."""
+    """Return the position of the first byte that can't be decoded, if any.
+
+    Decodes piece by piece to save memory.
+    """
     decoder = codecs.getincrementaldecoder(encoding)()
     for start in range(0, len(raw) + 1, PIECE_BYTES):
         pending = len(decoder.getstate()[0])
@@ -203,7 +209,7 @@ def _nul(name: str, before: bytes) -> InputError:
 
 
 def _wide_without_bom(raw: bytes) -> str | None:
-    """UTF-16 and UTF-32 show themselves by NULs in some places only, of what is partly ASCII."""
+    """Detect UTF-16 or UTF-32 without a byte order mark: ASCII has NULs in fixed byte positions."""
     sample = raw[: SAMPLE_BYTES - SAMPLE_BYTES % 4]
     for codec, width, place in (
         ("utf-32-le", 4, 0), ("utf-32-be", 4, 3), ("utf-16-le", 2, 0), ("utf-16-be", 2, 1),
@@ -218,10 +224,10 @@ def _wide_without_bom(raw: bytes) -> str | None:
 
 
 def _guess(raw: bytes, name: str) -> Encoding:
-    """What a detector takes it for; it is shown the texts that are not ASCII, and no IDs.
+    """Guess the encoding with chardet, which gets only the fields that are not ASCII.
 
     Raises:
-        InputError: Some lines are UTF-8: read as anything else, they would be garbled.
+        InputError: Some lines are UTF-8; any other encoding would garble them.
     """
     import chardet
 
@@ -230,7 +236,8 @@ def _guess(raw: bytes, name: str) -> Encoding:
     found = chardet.detect(sample, include_encodings=_KNOWN)["encoding"] or "cp1252"
     candidates = [codecs.lookup(found).name, "cp1252", "mac-roman"]
     candidates = [_PREFERRED.get(each, each) for each in candidates]
-    usable = [each for each in candidates if _first_error(raw, each) is None]  # Mac Roman always is
+    # never empty: Mac Roman can decode any bytes
+    usable = [each for each in candidates if _first_error(raw, each) is None]
     encoding = usable[0]
     _refuse_mixed(raw, name, encoding)
     western = "iso8859-15" if _EURO in sample else "cp1252"
@@ -240,7 +247,13 @@ def _guess(raw: bytes, name: str) -> Encoding:
 
 
 def _may_be_western(sample: bytes, encoding: str, western: str) -> bool:
-    """Whether a text is as good in Windows-1252, which is by far the most common, or the like."""
+    """Whether a text also makes sense in a Western encoding; Windows-1252 is by far most common.
+
+    Args:
+        sample: Some of the text.
+        encoding: The detected encoding.
+        western: The Western encoding to check: ``cp1252`` or ``iso8859-15``.
+    """
     text = sample.decode(western)
     if sample.decode(encoding, "replace") == text:
         return True
@@ -251,9 +264,9 @@ def _may_be_western(sample: bytes, encoding: str, western: str) -> bool:
 
 
 def _refuse_mixed(raw: bytes, name: str, guessed: str) -> None:
-    """Refuse a text of which only some lines are UTF-8: read as one encoding, others are garbled.
+    """Refuse a text in which only some lines are UTF-8: any single encoding would garble the rest.
 
-    In the languages that take several bytes for a character a short line may be UTF-8 by chance.
+    In multibyte encodings, a short line may be valid UTF-8 by chance.
     """
     lines: dict[bool, list[int]] = {True: [], False: []}
     for number, line in enumerate(_LINE_END.split(raw), start=1):

@@ -1,4 +1,4 @@
-"""From a path to a `Table`: read the bytes, see what they are, hand them to their reader."""
+"""Load a `Table` from a path: detect the file format and call its reader."""
 
 from __future__ import annotations
 
@@ -35,25 +35,26 @@ if TYPE_CHECKING:
 
 DEFAULT = LoadOptions()
 MENTION_BYTES = 256 * 1024
-"""Of a text, in which its header must be."""
+"""Bytes of a text file to search for the mention; its header must be within them."""
 
 
 def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any) -> Table:
-    """Read a list from a file; the bytes decide what it is, not the name.
+    """Read a list from a file. The format is detected from the bytes, not the file name.
 
-    CSV and its kin, XLSX, XLSM, XLS, XLSB, ODS, Parquet, and web pages with a table that CRMs name
-    .xls. Files with the same columns may be read as one list.
+    Supported formats: CSV and other delimited text, XLSX, XLSM, XLS, XLSB, ODS, Excel 2003 XML,
+    Parquet, and HTML pages with a table (which CRMs often name .xls). Several files with the same
+    columns can be read as one list.
 
     Args:
-        path: The file; or a folder, or a pattern such as ``exports/*.csv``, for several.
-        options: How to read it.
-        given: Fields of ``LoadOptions`` to set besides, such as ``sheet="Accounts"``.
+        path: A file; or several files, as a folder or a pattern such as ``exports/*.csv``.
+        options: How to read the file.
+        given: Fields of ``LoadOptions`` to override, such as ``sheet="Accounts"``.
 
     Returns:
-        The table, each cell exactly as it is in the file.
+        The table, with each cell exactly as it is in the file.
 
     Raises:
-        InputError: The file can't be read, is of a kind that is not supported, or is no table.
+        InputError: The file can't be read, has an unsupported format, or holds no table.
     """
     options = replace(options, **given)
     try:
@@ -62,7 +63,7 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
         else:
             table = _load(Path(path), options)
     except InputError as error:
-        # names of files, sheets and parts may hold anything: no line breaks, no terminal codes
+        # names of files, sheets and parts may contain line breaks or terminal control codes
         what, hint = _one_line(error.what), _one_line(error.hint)
         raise InputError(what, hint) from error
     source = replace(
@@ -75,11 +76,11 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A file's rows as they stand, before anything is taken for a header.
+    """A file's raw rows, before header detection.
 
     Attributes:
         properties: The custom properties of a workbook.
-        sheets: Each sheet's name and its rows with their numbers; one is read after the other.
+        sheets: Each sheet's name and its numbered rows. Read each sheet before the next one.
     """
 
     properties: Mapping[str, str]
@@ -88,17 +89,17 @@ class RawFile:
 
 @contextmanager
 def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
-    """Open a file to look for rows that are no list: in the same guarded way as a list.
+    """Open a file for its raw rows, with the same safety checks as for a list.
 
     Args:
         file: Its path.
-        mention: What its sheets must mention, in small letters; they are not read where it is not
-            found, in capitals or not.
-        limits: What it is held to.
+        mention: Text to search for, in lowercase; the search ignores case. If the file does not
+            contain it, no sheets are read.
+        limits: The limits to enforce.
 
     Raises:
-        InputError: It can't be read.
-        OSError: It can't be opened.
+        InputError: The file can't be read.
+        OSError: The file can't be opened.
     """
     _refuse_unfit(file, limits, pipes=False)
     with file.open("rb") as stream:
@@ -175,7 +176,7 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
 
 
 def _refuse_unfit(file: Path, limits: LoadLimits, *, pipes: bool) -> None:
-    """Refuse what is too large, and what may have no end or wait for ever."""
+    """Refuse files that are too large, and devices, which may never end or block forever."""
     found = file.stat()
     if not stat.S_ISREG(found.st_mode) and not (pipes and stat.S_ISFIFO(found.st_mode)):
         raise InputError(f"{file.name} is not a file.", "Name the file of the list.")
@@ -200,18 +201,18 @@ SHOWN_FILES, SHOWN_NAMES = 5, 4
 
 
 def _files_of(path: Path) -> list[Path]:
-    """The files of a folder or a pattern such as ``exports/*.csv``, by their names.
+    """List the files of a folder or of a pattern such as ``exports/*.csv``, sorted by name.
 
-    Left out are results of batchrun, and what begins with a dot, an underscore or a tilde.
+    Skips batchrun's results, and names that start with a dot, an underscore or a tilde.
 
     Args:
-        path: A folder, or a path with ``*``, ``?`` or ``[…]`` in it that is no file.
+        path: A folder, or a path with ``*``, ``?`` or ``[…]`` that is not an existing file.
 
     Returns:
-        The files; none for a path that is neither.
+        The files; empty if the path is neither a folder nor a pattern.
 
     Raises:
-        InputError: There is no list in it, or there are too many.
+        InputError: There are no lists, or too many.
     """
     if path.is_dir():
         found = [each for each in path.iterdir() if each.suffix.lower() in ENDINGS]
@@ -237,17 +238,17 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Table]) -> Table:
-    """Read files with the same columns as if they stood one below the other.
+    """Concatenate files with the same columns.
 
-    Line numbers go on from file to file.
+    Line numbers continue from file to file.
 
     Args:
-        path: What the user named.
+        path: The folder or pattern that the user gave.
         files: The files.
-        load: Reads one of them.
+        load: Reads one file.
 
     Raises:
-        InputError: One of them can't be read, or has other columns than the first.
+        InputError: A file can't be read, or its columns differ from those of the first file.
     """
     name = path.name or str(path.absolute())
     header: tuple[str, ...] = ()
@@ -279,7 +280,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
         f"{plural(len(files), 'file')} read as one list; lines count through all of them:"
         f" {'; '.join(spans[:SHOWN_FILES])}{more}"
     )
-    # the name of a workbook with the results is made of it
+    # the name of the results workbook is derived from this path
     place = path.with_name(re.sub(r"[*?\[\]]+", "", path.stem) or "all")
     source = TableSource(
         name,
@@ -295,7 +296,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
 
 
 def _named_width(header: Sequence[str]) -> int:
-    """The columns up to the last one with a name; those behind are of rows that are too wide."""
+    """Return the number of columns up to the last named one; rows that are too wide add others."""
     return max((at for at, name in enumerate(header, start=1) if name), default=0)
 
 

@@ -1,4 +1,4 @@
-"""What a file is, by its bytes. CRMs name HTML `.xls` and people name CSV `.xlsx`."""
+"""Detect a file's format from its bytes. Names mislead: CRMs name HTML .xls, people CSV .xlsx."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _NOT_A_LIST = tuple(
         (rb"begin:vcalendar\b", "a calendar"),
     )
 )
-"""How supported text never begins, and what does; matched against lower-cased bytes."""
+"""Starts of unsupported text formats, with their names; matched against lowercase bytes."""
 
 _XML_2003 = re.compile(
     rb"(<\?xml\b|<workbook\b).*?\burn:schemas-microsoft-com:office:spreadsheet", re.DOTALL
@@ -82,11 +82,13 @@ _OLE_NAMES = (
     ("VisioDocument", "a Visio drawing"),
     ("Quill", "a Publisher document"),
 )
-"""Names in the root storage of a compound file that is no old workbook."""
+"""Names in the root storage of a compound file that is not an XLS workbook.
+
+``None`` stands for a password-protected workbook."""
 
 
 class Format(Enum):
-    """The kinds of file that can be read; the value is what users see."""
+    """The supported file formats; users see the value."""
 
     TEXT = "csv"
     XLSX = "xlsx"
@@ -99,19 +101,19 @@ class Format(Enum):
 
 
 def is_container(head: bytes) -> bool:
-    """Whether it takes the whole file to tell what it is, and not only its beginning."""
+    """Whether detecting the format takes the whole file, not only its first bytes."""
     return head.startswith((ZIP_MAGIC, OLE_MAGIC))
 
 
 def detect_format(head: bytes, name: str) -> Format:
-    """Tell by its first bytes how a file is to be read that is no container.
+    """Detect the format of a file that is not a container.
 
     Args:
-        head: Its first ``HEAD_BYTES``.
+        head: Its first ``HEAD_BYTES`` bytes.
         name: Its name, for messages only.
 
     Raises:
-        InputError: It is something known that can't be read; the message says what.
+        InputError: The format is known but not supported; the message names it.
     """
     if head.startswith(PARQUET_MAGIC):
         return Format.PARQUET
@@ -132,12 +134,12 @@ def _not_a_list(name: str, kind: str) -> InputError:
 
 
 def protected(name: str) -> InputError:
-    """The error for a workbook that needs a password."""
+    """Return the error for a workbook that needs a password."""
     return InputError(f"{name} is protected by a password.", "Save it without one, then try again.")
 
 
 def _ascii_head(raw: bytes) -> bytes:
-    """The beginning in lower case, enough of UTF-16 to see ASCII tags."""
+    """Return the first bytes in lowercase, with UTF-16 reduced to ASCII to match tags."""
     head = raw[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         head = head.replace(b"\0", b"")[2:]
@@ -145,10 +147,10 @@ def _ascii_head(raw: bytes) -> bytes:
 
 
 def detect_ole(raw: bytes, name: str) -> Format:
-    """Tell a compound file's kind by the names in its root storage.
+    """Detect the format of a compound file from the names in its root storage.
 
     Raises:
-        InputError: It is no old workbook, or is protected.
+        InputError: It is not an XLS workbook, or needs a password.
     """
     import io
 
@@ -157,7 +159,7 @@ def detect_ole(raw: bytes, name: str) -> Format:
     try:
         with olefile.OleFileIO(io.BytesIO(raw)) as compound:
             names = {path[0] for path in compound.listdir(streams=True, storages=True)}
-    except Exception:  # it is damaged; what it was meant to be shows all the same
+    except Exception:  # damaged; the names may still be in the bytes
         names = {each for each, _ in _OLE_NAMES if each.encode("utf-16-le") in raw}
     if names & {"Workbook", "Book", "WORKBOOK", "BOOK"}:
         return Format.XLS
@@ -168,10 +170,10 @@ def detect_ole(raw: bytes, name: str) -> Format:
 
 
 def detect_zip(archive: Archive) -> Format:
-    """Tell an archive's kind by its parts.
+    """Detect the format of a ZIP archive from its parts.
 
     Raises:
-        InputError: It is no workbook, or is protected.
+        InputError: It is not a workbook, or needs a password.
     """
     parts = archive.parts
     if "xl/workbook.bin" in parts:

@@ -1,4 +1,4 @@
-"""Rows gathered into the cells of a `Table`, and DataFrames taken as tables."""
+"""Collect rows into the columns of a `Table`, and convert DataFrames to tables."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Cells: TypeAlias = "npt.NDArray[np.object_] | StoredCells"
-"""Cells as an array of (columns, rows), or the like of it on disk."""
+"""Cells as an array of shape (columns, rows), in memory or on disk."""
 
 Lines: TypeAlias = "npt.NDArray[np.int64]"
 """The line number of each row."""
 
 MOST_HELD_CELLS = 1_500_000
-"""Cells of a list that are held in memory, some 100 MB; those of a larger one are on disk."""
+"""Maximum number of cells to keep in memory (about 100 MB); larger lists are stored on disk."""
 
 
 def row_of(cells: Cells, at: int) -> list[Cell]:
-    """The cells of a row."""
+    """Return the cells of a row."""
     return [column[at] for column in cells]
 
 
 def without_rows(cells: Cells, dropped: Collection[int]) -> Cells:
-    """The cells but for those of some rows."""
+    """Return the cells without some rows, given by their positions."""
     if is_stored(cells):
         return cells.without(dropped)
     return cells[:, [at for at in range(cells.shape[1]) if at not in dropped]]
@@ -41,12 +41,12 @@ def without_rows(cells: Cells, dropped: Collection[int]) -> Cells:
 
 @dataclass(slots=True)
 class Ragged:
-    """The lines of rows that are not as wide as the header."""
+    """The lines of rows whose width differs from the header's."""
 
     lines: list[int] = field(default_factory=list)
 
     def notice(self, what: str, besides: set[int]) -> list[str]:
-        """Say it, if there was one; ``besides`` are lines that turned out to be no rows."""
+        """Return a notice if there are any such rows; ``besides`` are lines to ignore."""
         left = [line for line in self.lines if line not in besides]
         if not left:
             return []
@@ -55,26 +55,26 @@ class Ragged:
 
 
 Exact: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
-"""Puts a column's cells right, given their types too."""
+"""Corrects the values of a column, given its cells and the set of their types."""
 
 
 class RowCollector:
-    """Takes rows block by block and makes of them columns.
+    """Collects rows block by block and transposes them to columns.
 
-    A block is copied to its place while its cells are in the processor's cache: to touch millions
-    of cells again at the end takes longer than to read them.
+    Each block is copied while its cells are in the CPU cache: accessing millions of cells again at
+    the end takes longer than reading them.
 
     Args:
-        name: Of the list, for messages.
+        name: Name of the list, for messages.
         width: Number of columns of the header; wider rows add columns.
-        filler: What a cell is that a row does not have.
-        exact: Puts a column's cells right; ``None`` where they are.
+        filler: Value for the missing cells of a short row.
+        exact: Corrects the values of a column; ``None`` if they are correct.
 
     Attributes:
-        after_blank: Positions of rows with a blank row before them.
-        blank_rows: Blank rows between others; those at the end of a file are nobody's concern.
+        after_blank: Positions of rows that follow a blank row.
+        blank_rows: Number of blank rows between other rows; those at the end don't count.
         short: Rows with fewer fields than the header.
-        long: Rows with more.
+        long: Rows with more fields than the header.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class RowCollector:
         return self._count
 
     def lines(self) -> Lines:
-        """The line number of each row."""
+        """Return the line number of each row."""
         import numpy as np
 
         return np.concatenate(self._lines) if self._lines else np.empty(0, dtype=np.int64)
 
     def add_block(self, lines: Sequence[int], rows: list[list[Cell]]) -> None:
-        """Take rows with their line numbers; blank ones are left out and counted."""
+        """Add rows with their line numbers; blank rows are counted but not added."""
         if set(map(len, rows)) != {self._width} or not all(map(any, rows)):
             lines, rows = self._clean(lines, rows)
         elif self._trailing_blank_rows:
@@ -116,7 +116,7 @@ class RowCollector:
             self._store(lines, list(zip(*rows, strict=True)))
 
     def cells(self) -> Cells:
-        """Everything collected, an array of (columns, rows); the collector keeps no cell."""
+        """Return all cells, shape (columns, rows), and release them from the collector."""
         import numpy as np
 
         if self._stored is not None:
@@ -157,7 +157,7 @@ class RowCollector:
     def _clean(
         self, lines: Sequence[int], rows: list[list[Cell]]
     ) -> tuple[list[int], list[list[Cell]]]:
-        """Leave out blank rows and make the others equally wide."""
+        """Drop blank rows and pad the others to the same width."""
         kept_lines: list[int] = []
         kept: list[list[Cell]] = []
         for line, row in zip(lines, rows, strict=True):
@@ -170,7 +170,7 @@ class RowCollector:
                 self.short.lines.append(line)
             elif len(row) > self._width:
                 if is_blank(row[self._width :]):
-                    del row[self._width :]  # a delimiter at the end, and nothing behind it
+                    del row[self._width :]  # only trailing delimiters
                 else:
                     self.long.lines.append(line)
             kept_lines.append(line)
@@ -189,12 +189,12 @@ class RowCollector:
 
 
 def is_blank(row: Iterable[Cell]) -> bool:
-    """Whether a row holds nothing; 0 and FALSE are something."""
+    """Whether all cells are empty; 0 and FALSE are values."""
     return all(cell is None or cell == "" for cell in row)
 
 
 def blank_rows_notice(count: int) -> list[str]:
-    """Say how many blank rows were left out, if any."""
+    """Return a notice about skipped blank rows, if there are any."""
     match count:
         case 0:
             return []
@@ -205,10 +205,10 @@ def blank_rows_notice(count: int) -> list[str]:
 
 
 def check_header(source: TableSource, header: tuple[str, ...], line: int, rows: int) -> None:
-    """Refuse what is no table.
+    """Check that a table has a header and rows.
 
     Raises:
-        InputError: The header is white space only, or there is no row under it.
+        InputError: All column names are blank, or there is no row below them.
     """
     if not any(name.strip() for name in header):
         raise InputError(
@@ -223,11 +223,11 @@ def check_header(source: TableSource, header: tuple[str, ...], line: int, rows: 
 
 
 def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
-    """Take a DataFrame as a table.
+    """Convert a DataFrame to a table.
 
-    Missing values (``NaN``, ``NaT``, ``NA``) become ``None``, NumPy and pandas scalars their
-    Python counterparts, and what is neither text, number, boolean nor date becomes its text. Rows
-    are numbered from 2, as if the frame were saved with a header; its own index is not used.
+    Missing values (``NaN``, ``NaT``, ``NA``) become ``None``. NumPy and pandas scalars become
+    Python values. Anything but text, numbers, booleans, dates and times is converted to text. Rows
+    are numbered from 2, as if the frame were saved with a header; its index is ignored.
 
     Raises:
         InputError: The frame has no column or no row.
@@ -272,7 +272,10 @@ def _plain_cell(cell: object) -> Cell:
 
 
 def _plain_moment(cell: np.datetime64 | np.timedelta64) -> Cell:
-    """NumPy's own conversion makes a bare number of nanoseconds, and of what Python can't hold."""
+    """Convert a NumPy date or duration, which ``item()`` may return as a bare number.
+
+    It does so for nanoseconds, and for values out of Python's range.
+    """
     import numpy as np
     import pandas as pd
 
@@ -281,7 +284,7 @@ def _plain_moment(cell: np.datetime64 | np.timedelta64) -> Cell:
         return plain
     try:
         moment = pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
-    except (ValueError, OverflowError):  # a number of years or months
+    except (ValueError, OverflowError):  # a duration in years or months, or out of range
         return str(cell)
     return _python_moment(moment)
 

@@ -1,8 +1,7 @@
-"""Web pages: many CRMs export a table in HTML and name it .xls.
+"""Read HTML tables: many CRMs export HTML and name it .xls.
 
-The standard library's tokenizer feeds a small collector. Parsers that build a tree were tried and
-lose data or time on such files: libxml2 drops the cells behind some 250 unclosed tags, lexbor takes
-quadratic time for deep nesting.
+Uses the standard library's `HTMLParser`. Parsers that build a tree fail on such files: libxml2
+drops cells after about 250 unclosed tags, and lexbor takes quadratic time for deep nesting.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ _NOT_DISPLAYED = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _INVISIBLE = {"script", "style", "template"}
 WIDEST_SPAN = 1_000
 TALLEST_SPAN = 65_534
-"""Both as browsers have them (HTML Standard 4.9.11)."""
+"""The same limits as in browsers (HTML Standard 4.9.11)."""
 
 DEEPEST_TABLE = 20
-"""Tables nested deeper are text of the cell they stand in."""
+"""Maximum nesting depth; deeper tables become text of the cell that contains them."""
 
 SHOWN_TABLES = 8
 SHOWN_NAMES = 4
@@ -47,7 +46,7 @@ SHOWN_NAMES = 4
 class _Cell:
     columns: int
     rows: int
-    """Rows it spans; 0 for all down to the end of its row group."""
+    """Number of rows it spans; 0 for all rows to the end of its row group."""
     parts: list[str | _Page] = field(default_factory=list)
 
 
@@ -60,7 +59,7 @@ class _Row:
 
 @dataclass(slots=True)
 class _Page:
-    """A table as the page has it."""
+    """A table as parsed from the page."""
 
     rows: list[_Row] = field(default_factory=list)
     group: int = 0
@@ -71,7 +70,7 @@ class _Page:
         return [part for cell in cells for part in cell.parts if isinstance(part, _Page)]
 
     def texts(self) -> list[str]:
-        """The texts of its cells that are not those of tables inside them."""
+        """Return the non-blank texts of its cells, without those of nested tables."""
         cells = (cell for row in self.rows for cell in row.cells)
         own = ("".join(part for part in cell.parts if isinstance(part, str)) for cell in cells)
         return [text for text in own if text.strip()]
@@ -79,7 +78,7 @@ class _Page:
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """A table with its cells in their places."""
+    """A table with its cells placed in rows and columns."""
 
     rows: list[list[Cell]]
     merged: list[Merged]
@@ -92,7 +91,7 @@ class _Grid:
 
 @dataclass(slots=True)
 class _Group:
-    """Tables with the same header, which are one list."""
+    """Tables with the same header; they are read as one list."""
 
     names: tuple[str, ...]
     width: int
@@ -116,15 +115,15 @@ class _Group:
 
 
 def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
-    """Read the table of a web page; tables with the same header are read as one list.
+    """Read the list in an HTML page; tables with the same header are read as one list.
 
     Args:
         raw: The whole file.
-        file: Its path; only named, not opened.
-        options: Where the header is, and which table, if the user says so.
+        file: Its path, used only for names.
+        options: Which table to read and where its header is, if the user gave them.
 
     Raises:
-        InputError: The page holds no table, or not the one that is wanted.
+        InputError: The page has no table, or not the requested one.
     """
     encoding, notices = _encoding(raw, file.name)
     grids = _grids(raw.decode(encoding, "replace"), file.name, options)
@@ -161,7 +160,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
 
 
 def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]:
-    """The rows of each table of a web page as they stand, with their numbers.
+    """Yield the raw rows of each table of an HTML page, numbered from 1.
 
     Raises:
         InputError: A table has too many cells.
@@ -175,13 +174,13 @@ def _grids(text: str, name: str, options: LoadOptions) -> list[_Grid]:
     parser = _TableParser()
     end = text.rfind(">") + 1
     parser.feed(text[:end])
-    parser.handle_data(text[end:])  # the parser takes quadratic time over tags that never close
+    parser.handle_data(text[end:])  # the parser takes quadratic time for an unclosed tag
     grids = [_place(page, name, options) for page in _data_tables(parser.pages)]
     return [grid for grid in grids if any(map(any, grid.rows))]
 
 
 def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
-    """The tables that hold data: a table that lays out others is left for those."""
+    """Return the tables with data; a table used only for layout is replaced by its inner tables."""
     found: list[_Page] = []
     for page in pages:
         inner = page.nested()
@@ -196,10 +195,10 @@ def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
 
 
 def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
-    """Put the cells into their places, as browsers do (HTML Standard 4.9.12)."""
+    """Place the cells in rows and columns as browsers do (HTML Standard 4.9.12)."""
     rows: list[list[Cell]] = []
     merged: list[Merged] = []
-    taken: dict[int, int] = {}  # column: the last row that a cell above takes there
+    taken: dict[int, int] = {}  # column → last row covered by a cell above
     last_of_group = {row.group: number for number, row in enumerate(page.rows, start=1)}
     cells = 0
     for number, row in enumerate(page.rows, start=1):
@@ -233,7 +232,7 @@ def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
 
 
 def _text(cell: _Cell) -> str:
-    """The text as a browser shows it."""
+    """Return a cell's text as a browser shows it."""
     parts = [
         part
         if isinstance(part, str)
@@ -245,7 +244,7 @@ def _text(cell: _Cell) -> str:
 
 
 def _grouped(grids: Sequence[_Grid], options: LoadOptions) -> list[_Group]:
-    """The tables by their headers; one without a header goes on with the table before it."""
+    """Group the tables by header; a table without a header continues the one before it."""
     groups: list[_Group] = []
     for number, grid in enumerate(grids, start=1):
         filled = [at for at, row in enumerate(grid.rows) if any(row)]
@@ -268,7 +267,7 @@ def _grouped(grids: Sequence[_Grid], options: LoadOptions) -> list[_Group]:
 
 
 def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Group, list[str]]:
-    """The tables that are the list, and what to say of the choice."""
+    """Choose the tables to read as the list; return them with notices about the choice."""
     if options.sheet is not None:
         number = int(options.sheet) if options.sheet.isdecimal() else 0
         for group in groups:
@@ -301,11 +300,11 @@ def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Gro
 def _joined(
     group: _Group,
 ) -> tuple[list[int], list[list[Cell]], list[Merged], set[int], int]:
-    """The rows of all tables of a group, numbered on, without the headers of the later tables.
+    """Concatenate the tables of a group, without the headers of the later ones.
 
     Returns:
-        Line numbers, rows, merged ranges, hidden lines, and how many lines above the headers of
-        later tables were left out.
+        Line numbers (continued from table to table), rows, merged ranges, hidden lines, and the
+        number of skipped lines above the headers of later tables.
     """
     lines: list[int] = []
     rows: list[list[Cell]] = []
@@ -331,7 +330,7 @@ def _joined(
 
 
 def _encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
-    """What the page declares, as far as it is true; else by its bytes."""
+    """Return the encoding and notices: the declared encoding if it fits, else a detected one."""
     declared = _CHARSET.search(raw[:4096])
     if declared and not raw.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         try:
@@ -357,7 +356,7 @@ class _TableParser(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.pages: list[_Page] = []
         self._open: list[tuple[_Page, _Cell | None]] = []
-        """The open tables, each with the cell that is open in it."""
+        """The open tables, each with its open cell."""
         self._too_deep = 0
         self._unseen = 0
 

@@ -1,4 +1,4 @@
-"""What a cell holds where an ID should be: an ID, nothing, or something damaged. Pure."""
+"""Parse a cell of an ID column: a valid ID, a damaged ID, or an empty cell. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
 
 SHOWN_CHARACTERS = 40
-"""How much of a damaged value a reason quotes."""
+"""Maximum number of characters of a damaged value to show in messages."""
 
 UUID_DIGITS = 32
 
 
 class IdKind(StrEnum):
-    """What a cell that is not a UUID seems to hold; the value is its name in the singular."""
+    """The likely content of a cell that is not a UUID; the value is its name in the singular."""
 
     SALESFORCE = "Salesforce ID"
     HUBSPOT = "HubSpot number"
@@ -41,9 +41,9 @@ class IdKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ValidId:
-    """A UUID in canonical form: lower case, five groups, hyphens.
+    """A UUID in canonical form: lowercase, five groups, hyphens.
 
-    With lenient reading it may have letters beyond f, then just as it is written.
+    With lenient parsing, it may also be a UUID with letters beyond f, exactly as in the cell.
     """
 
     value: str
@@ -51,12 +51,13 @@ class ValidId:
 
 @dataclass(frozen=True, slots=True)
 class DamagedId:
-    """Something that is not a UUID.
+    """A value that is not a UUID.
 
     Attributes:
-        reason: What it is and the likely cause, in plain words; the same for all cells of a kind.
+        reason: What it seems to be and the likely cause, in plain words and without the value, so
+            that cells can be grouped by reason.
         kind: What it seems to be.
-        shown: The value in quotes, on one line, and where in it the damage is.
+        shown: The value in quotes, on one line, and the position of the damage if known.
     """
 
     reason: str
@@ -81,14 +82,14 @@ _EMBEDDED = re.compile(rf"(?<![0-9a-z-])(?:{_CANONICAL.pattern}|{_PLAIN.pattern}
 
 _SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
-"""What word processors and fonts make of a hyphen."""
+"""Characters that word processors and fonts use in place of a hyphen."""
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _BLANKS = f"{_SPACES}{_INVISIBLE}"
 _WITHOUT_BLANKS = dict.fromkeys(map(ord, _BLANKS))
 _AROUND = f"{_BLANKS}{_QUOTES}{{}}"
 _TEXT_FORMULA = re.compile(rf"=[{_BLANKS}]*[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
-"""What is written so that Excel takes it for a text; Word bends the quotes."""
+"""A formula such as ``="…"``, which makes Excel keep a value as text; Word makes quotes curly."""
 
 _PLACEHOLDERS = frozenset(
     {
@@ -135,25 +136,25 @@ _CAUSES = (
     (IdKind.ADDRESS, r"(https?://|www\.)\S*", "is a web address without an ID in it"),
     (IdKind.DOMAIN, r"([a-z0-9-]+\.)+[a-z]{2,}", "is a domain name, not a UUID"),
 )
-"""What a lower-cased text looks like and what to say of it; the first that fits is said."""
+"""Kind, pattern for lowercase text, and reason to show; the first match wins."""
 
 _COMPILED_CAUSES = tuple((kind, re.compile(pattern), words) for kind, pattern, words in _CAUSES)
 
 _LIKE_A_UUID = range(28, 45)
-"""Lengths at which a text was probably meant as a UUID."""
+"""Lengths of texts that were probably meant to be a UUID."""
 
 
 def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
-    """Read a cell of an identifier column.
+    """Parse a cell of an ID column.
 
-    White space, zero-width characters, quotes, the equals sign of ``="…"``, braces and
-    ``urn:uuid:`` around a UUID are taken off, upper case is lowered, missing hyphens are set, and a
-    URL that holds one UUID gives it.
+    Strips white space, zero-width characters, quotes, the equals sign of ``="…"``, braces and
+    ``urn:uuid:`` around a UUID, converts it to lowercase, and adds missing hyphens. From a URL that
+    contains one UUID, takes the UUID.
 
     Args:
         cell: The cell.
-        lenient: Take for an ID, just as it is written, what has the five groups of a UUID but
-            letters beyond f: the service's own documentation shows such a contact id.
+        lenient: Also accept, unchanged, a value with the five groups of a UUID but with letters
+            beyond f. The service's documentation shows such a contact ID.
     """
     if isinstance(cell, str):
         lowered = cell.lower()
@@ -203,7 +204,7 @@ def _hyphenate(lowered: str) -> str:
 
 
 def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str, str]:
-    """What a text seems to be, in words too, and where in it the damage is."""
+    """Return the likely kind of a text, why it is not a UUID, and where it is damaged."""
     if uuids_inside:
         inside = "several UUIDs" if uuids_inside > 1 else "more than the UUID"
         return IdKind.SEVERAL, f"holds {inside}", ""
@@ -252,5 +253,5 @@ def _named(character: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A value in quotes, on one line and no longer than fits a message."""
+    """Return a value in quotes, on one line, shortened for messages."""
     return f'"{one_line(text, SHOWN_CHARACTERS)}"'

@@ -1,9 +1,10 @@
-"""Workbooks of all kinds, read in a process of its own.
+"""Read workbooks in a separate process.
 
-A workbook that was built to do harm can make a reader ask for more memory than there is, which no
-exception handler survives. So the reader is another process: without our environment, in an empty
-folder of its own, isolated from the folder the user is in, with bounds on its memory and time. Its
-end is an ordinary error here. What it answers is data (cells.py), nothing that runs.
+A malicious workbook can make a reader allocate more memory than there is, and no exception handler
+survives that. So the reader runs in a child process with limits on memory and time, in an empty
+temporary folder, without our environment variables, and without access to modules in the user's
+folder. If it dies, this process raises an ordinary error. Its answers are data (cells.py), never
+code.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ _KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 
 @dataclass(slots=True)
 class Book:
-    """A workbook that another process has open.
+    """A workbook that is open in a child process.
 
     Attributes:
         name: Its name, for messages.
-        format: What it is.
-        sheets: Its worksheets, in their order.
+        format: Its format.
+        sheets: Its worksheets, in order.
         properties: Its custom properties.
     """
 
@@ -63,18 +64,18 @@ class Book:
         return bool(self._child.ask(["filled", self.sheets.index(sheet)])[0])
 
     def mentions(self, text: str) -> bool:
-        """Whether a text may stand anywhere in it; a quick look, without reading the cells."""
+        """Whether the workbook may contain a text; a quick search that does not parse cells."""
         return bool(self._child.ask(["mentions", text])[0])
 
     def read(self, sheet: Sheet, *, visible_only: bool = False) -> Grid:
-        """What a sheet holds; its rows come while they are asked for.
+        """Read a sheet; its rows are streamed.
 
         Args:
             sheet: One of the sheets.
-            visible_only: Leave out hidden rows.
+            visible_only: Whether to skip hidden rows.
 
         Raises:
-            InputError: The sheet is damaged or hostile.
+            InputError: The sheet is damaged or malicious.
         """
         head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
         self._child.sends_rows = True
@@ -99,15 +100,15 @@ class Book:
 
 @contextmanager
 def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
-    """Open a workbook in a process of its own, which ends when this does.
+    """Open a workbook in a child process, which ends when the block ends.
 
     Args:
         raw: The whole file.
         name: Its name, for messages.
-        limits: What it is held to.
+        limits: The limits to enforce.
 
     Raises:
-        InputError: It is no workbook, damaged, hostile, or protected by a password.
+        InputError: The file is not a workbook, is damaged or malicious, or needs a password.
     """
     with _started(name) as child:
         try:
@@ -130,11 +131,12 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
 
 @dataclass(slots=True)
 class _Child:
-    """The process that reads.
+    """The child process that reads a workbook.
 
     Attributes:
-        process: It.
-        sends_rows: Whether rows of a sheet are on their way; nobody may want the rest of them.
+        process: The process.
+        sends_rows: Whether it is still sending the rows of a sheet. They must be consumed before
+            the next request, even if they are no longer needed.
     """
 
     process: subprocess.Popen[bytes]
@@ -145,9 +147,9 @@ class _Child:
         return self.process.poll() is not None
 
     def ask(self, request: object, *parts: bytes) -> tuple[Any, list[bytes]]:
-        """Ask something, and give the answer."""
+        """Send a request and return the answer."""
         assert self.process.stdin is not None
-        while self.sends_rows:  # of a sheet that was not read to its end
+        while self.sends_rows:  # discard the rest of the previous sheet
             self.next_rows()
         with suppress(BrokenPipeError):
             write_frame(self.process.stdin, request, *parts)
@@ -155,18 +157,18 @@ class _Child:
         return self.answer()
 
     def next_rows(self) -> tuple[Any, list[bytes]]:
-        """The next answer with rows; without any at the end of the sheet."""
-        self.sends_rows = False  # also where the answer is a refusal
+        """Return the next block of rows; it is empty at the end of the sheet."""
+        self.sends_rows = False  # also if `answer` raises an error
         answer = self.answer()
         self.sends_rows = bool(answer[0][0])
         return answer
 
     def answer(self) -> tuple[Any, list[bytes]]:
-        """The next answer.
+        """Return the next answer.
 
         Raises:
-            InputError: The answer is a refusal.
-            FrameError: The process has ended.
+            InputError: The process refused the workbook.
+            FrameError: The process has ended, or its answer is invalid.
         """
         assert self.process.stdout is not None
         head, parts = read_frame(self.process.stdout)
@@ -190,7 +192,7 @@ def _started(name: str) -> Iterator[_Child]:
         ) from error
     with (
         folder,
-        subprocess.Popen(  # noqa: S603 - our own interpreter, and no word of the user's
+        subprocess.Popen(  # noqa: S603 - our own interpreter, no user input
             [sys.executable, "-I", "-c", _START, *_package_folders()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -212,22 +214,22 @@ def _started(name: str) -> Iterator[_Child]:
 
 
 def _package_folders() -> list[str]:
-    """Where the packages are that the process needs; it looks nowhere else."""
+    """Return the folders of the packages that the child process may import."""
     found = (importlib.util.find_spec(name) for name in _NEEDED)
     places = (spec.origin for spec in found if spec is not None and spec.origin is not None)
     return list(dict.fromkeys(str(Path(place).resolve().parents[1]) for place in places))
 
 
 def main() -> None:
-    """The process that reads: answer what is asked, until nothing more is."""
+    """Run the child process: answer requests until the pipe is closed."""
     _bound_memory()
-    gc.disable()  # millions of young lists make it run all the time, and none of them is garbage
+    gc.disable()  # it would scan millions of new lists again and again for nothing
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever a library prints is no answer
+    sys.stdout = sys.stderr  # keep anything that a library prints out of the answers
     try:
         (name, limits), (raw,) = read_frame(requests)
         _answer_all(raw, name, LoadLimits(**limits), requests, answers)
-    except FrameError:  # the other side has ended
+    except FrameError:  # the parent process has closed the pipe
         return
     except InputError as error:
         write_frame(answers, ["refused", error.what, error.hint])
@@ -290,7 +292,7 @@ def _answer_rows(stream: IO[bytes], content: Content, *, visible_only: bool) -> 
 
 
 def _bound_memory() -> None:
-    if sys.platform == "win32":  # it has no such bound
+    if sys.platform == "win32":  # Windows has no such limit
         return
     import resource
 

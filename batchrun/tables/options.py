@@ -1,4 +1,4 @@
-"""How a user wants a list to be read."""
+"""Options and limits for reading a list."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """Bounds a file is held to before it is read.
+    """Upper limits for a file.
 
     Attributes:
-        file_bytes: Size of the file itself.
-        unpacked_bytes: Size of all parts of a workbook together, unpacked.
-        ratio: Unpacked size of a part over its packed size; only parts of more than
-            ``RATIO_MATTERS_FROM`` bytes are held to it.
-        cells: Cells of the rectangle that holds everything on a sheet, blank ones included.
-        sheets: Sheets of a workbook.
+        file_bytes: Size of the file.
+        unpacked_bytes: Total unpacked size of the parts of a workbook.
+        ratio: Unpacked size of a part divided by its packed size; applies only to parts of more
+            than ``RATIO_MATTERS_FROM`` bytes.
+        cells: Cells in the used rectangle of a sheet, including blank ones.
+        sheets: Sheets in a workbook.
         parts: Parts of a workbook (files inside its archive).
-        field_characters: Characters of one field of a text file.
+        field_characters: Characters in one field of a text file.
     """
 
     file_bytes: int = 2 * 1024**3
@@ -30,26 +30,26 @@ class LoadLimits:
 
 
 RATIO_MATTERS_FROM = 16 * 1024**2
-"""Bytes of a part below which its ratio does no harm; blank rows pack very well."""
+"""Smaller parts, in unpacked bytes, may have any ratio: blank rows compress very well."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What a user may say of a list.
+    """How to read a list.
 
     Attributes:
         sheet: Sheet of a workbook, by name or by its number among the visible sheets (``"1"``
-            is the first); ``None`` for the first visible sheet that holds anything.
-        header_row: Line of the column names; ``None`` to find it.
+            is the first), or the number of a table in an HTML page. ``None`` for the first visible
+            sheet that is not empty, unless it holds no IDs and exactly one other sheet does.
+        header_row: Line of the column names; ``None`` to detect it.
         no_header: Whether the list has no column names.
-        visible_only: Leave out rows that are hidden or filtered out.
-        encoding: How the characters of a text file are encoded, such as ``cp1251``; ``None`` to
-            find it.
-        delimiter: What is between the fields of a text file: a character, or ``comma``,
-            ``semicolon``, ``tab`` or ``bar``; ``None`` to find it.
-        quoting: ``"literal"`` where quotes in a text file are text like any other; ``None`` for
-            quotes around fields.
-        limits: How large the list may be.
+        visible_only: Whether to skip rows that are hidden or filtered out.
+        encoding: Encoding of a text file, such as ``cp1251``; ``None`` to detect it.
+        delimiter: Field separator of a text file: a character, or ``comma``, ``semicolon``,
+            ``tab`` or ``bar``; ``None`` to detect it.
+        quoting: ``"literal"`` if quotes in a text file are ordinary characters; ``None`` if they
+            enclose fields.
+        limits: Upper limits for the file.
     """
 
     sheet: str | None = None

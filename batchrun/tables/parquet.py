@@ -1,4 +1,4 @@
-"""Parquet files, read in the process of isolated.py like workbooks."""
+"""Read Parquet files, in the child process of isolated.py like workbooks."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
-    """Read a Parquet file; the names of its columns are line 1.
+    """Read a Parquet file; the column names count as line 1.
 
     Args:
         raw: The whole file.
-        file: Its path; only named, not opened.
-        options: What it is held to.
+        file: Its path, used only for names.
+        options: The limits to enforce.
 
     Raises:
-        InputError: It is damaged or holds no rows, or the library for it is not installed.
+        InputError: The file is damaged or has no rows, or pyarrow is not installed.
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise InputError(
@@ -66,10 +66,10 @@ def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
 
 
 class ParquetReader:
-    """A Parquet file as a workbook of one sheet.
+    """Reads a Parquet file as a workbook with one sheet.
 
     Raises:
-        InputError: It is damaged, or has more cells than it may have.
+        InputError: The file is damaged, or has too many cells.
     """
 
     format = Format.PARQUET
@@ -91,20 +91,20 @@ class ParquetReader:
         self.sheets = [Sheet("")]
 
     def properties(self) -> dict[str, str]:
-        """None that batchrun writes."""
+        """Return nothing: batchrun does not write Parquet files."""
         return {}
 
     def filled(self, sheet: Sheet) -> bool:
-        """Whether it holds any row."""
+        """Whether the file has any rows."""
         del sheet
         return bool(self._file.metadata.num_rows)
 
     def mentions(self, text: str) -> bool:
-        """Whether a column's name has this text in it."""
+        """Whether a column name contains a text."""
         return any(text in name.lower() for name in self._names)
 
     def read(self, sheet: Sheet) -> Content:
-        """Its rows, below one with the names of the columns."""
+        """Read the rows; the first one holds the column names."""
         del sheet
         return Content(self._rows(), 1, [])
 
@@ -137,7 +137,7 @@ def _cells(column: Any) -> list[Cell]:
 
 def _cell(value: object) -> Cell:  # noqa: PLR0911 - one for each type
     match value:
-        case float() if value != value:  # noqa: PLR0124 - NaN stands for a missing value
+        case float() if value != value:  # noqa: PLR0124 - NaN means a missing value
             return None
         case None | str() | bool() | int() | float() | datetime() | date() | time() | timedelta():
             return value

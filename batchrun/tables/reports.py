@@ -1,7 +1,7 @@
-"""Report exports: the lines around and between the rows that belong to the report, not the list.
+"""Recognize the parts of a report export that are not rows of the list, and find the header.
 
-A row is set aside only when it is named as what it is (a total, a group, a footer), holds no ID
-and nothing else that a list would miss. What merely looks so stays in the list and is said.
+A row is set aside only if its text identifies it (as a total, a group or a footer) and it holds no
+ID or other data. A row that only looks like part of the report stays in the list, with a notice.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Merged = tuple[int, int, int, int]
 """A merged range: first row, first column, last row, last column; numbers from 1."""
 
 OddCells: TypeAlias = "tuple[npt.NDArray[np.object_] | StoredColumn, list[int]]"
-"""A column that holds IDs, and the positions of its cells that are not as long as a UUID."""
+"""A column that holds IDs, and the positions of its cells that don't look like a UUID."""
 
 SAMPLE_ROWS = 60
-"""Filled rows from the top among which the header is looked for."""
+"""Number of non-blank rows, from the top, to search for the header."""
 
 FOOTER_ROWS = 15
 DEEPEST_HEADER = 5
@@ -49,7 +49,7 @@ _NOT_A_LABEL = re.compile(
 )
 _NUMERIC = re.compile(r"[(+-]?\s*+([A-Z]{3}|[$€£¥])?[\d.,'\s]++(%|[A-Z]{3}|[$€£¥])?\)?")
 _SHORT = r"(?=(?s:.{0,1000})\Z)"
-"""Longer texts are no totals or groups; the patterns below would take long over them."""
+"""Longer texts are not totals or groups, and the patterns below would be slow on them."""
 
 _TOTAL = re.compile(
     _SHORT
@@ -84,13 +84,13 @@ _CUT_OFF_ID = re.compile(r"(?=.*\d)[0-9a-f]{8}-?[0-9a-f-]{8,}", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Where the header is.
+    """The position of the header.
 
     Attributes:
-        index: Position among the given rows of its last row.
-        depth: Rows it consists of; 1 unless merged cells join several.
-        preamble: Positions of the rows above that belong to the report.
-        doubt: What to say when another row might be the header, else ``""``.
+        index: Position of the header's last row among the given rows.
+        depth: Number of header rows; 1 unless merged cells join several.
+        preamble: Positions of the report's rows above the header.
+        doubt: Notice if another row might be the header, else ``""``.
     """
 
     index: int
@@ -100,21 +100,22 @@ class Header:
 
 
 def is_filled(cell: Cell) -> bool:
-    """Whether a cell holds something that can be seen."""
+    """Whether a cell holds anything visible."""
     return cell is not None and (not isinstance(cell, str) or bool(cell.strip()))
 
 
 def find_header(
     lines: Sequence[int], rows: Sequence[Sequence[Cell]], merged: Sequence[Merged] = ()
 ) -> Header:
-    """Find the header among the first rows that are not blank.
+    """Find the header among the first non-blank rows.
 
-    It is the first row unless a later one is wider or names an ID column, consists of labels, and
-    all above it are so narrow that they can only be a report's title, filters and logo.
+    The header is the first row, unless a later row looks more like one: it names an ID column
+    above IDs; or it is wider than all rows above it and holds only labels, and the rows above are
+    so narrow that they can only be a report's title and filters.
 
     Args:
         lines: Line number of each row.
-        rows: The first rows of the file, blank ones left out.
+        rows: The first non-blank rows of the file.
         merged: Merged ranges of the sheet.
     """
     fills = [sum(map(is_filled, row)) for row in rows]
@@ -131,7 +132,7 @@ def find_header(
 
 
 def header_doubt(taken: int | None, other: int) -> str:
-    """Say that another line may be the header."""
+    """Return the notice that another line may be the header."""
     return (
         f"Line {taken} was taken as the header, though line {other} may be it:"
         f" --header-row {other} says so"
@@ -139,10 +140,11 @@ def header_doubt(taken: int | None, other: int) -> str:
 
 
 def _later_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> tuple[int, bool]:
-    """The first row below the first one that looks like a header, and whether it is certain.
+    """Find the first row, apart from the very first, that looks like a header.
 
-    It is certain where it names a column of IDs and no row above holds one. Others have more
-    columns than all rows above. 0 where there is none.
+    Returns:
+        Its position (0 if there is none), and whether it is certain. It is certain if it names a
+        column of IDs and no row above it holds an ID. Otherwise it is wider than all rows above.
     """
     if any(is_known_name(cell) for cell in rows[0]):
         return 0, False
@@ -166,7 +168,12 @@ def _later_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> tuple
 
 
 def _names_ids_below(header: Sequence[Cell], below: Sequence[Sequence[Cell]]) -> bool:
-    """Whether a row has the name of an ID column above a column of IDs."""
+    """Whether a row has the name of an ID column above a column of IDs.
+
+    Args:
+        header: The row.
+        below: Some rows below it.
+    """
     for column, name in enumerate(header):
         if is_known_name(name):
             cells = [row[column] for row in below if column < len(row) and is_filled(row[column])]
@@ -176,9 +183,10 @@ def _names_ids_below(header: Sequence[Cell], below: Sequence[Sequence[Cell]]) ->
 
 
 def _contrasts(header: Sequence[Cell], below: Sequence[Sequence[Cell]]) -> bool:
-    """Whether some column has a label on top and mostly numbers, dates or IDs under it.
+    """Whether some column has a label in the header and mostly numbers, dates or IDs below it.
 
-    Of two columns, as a pair above a header has, only IDs tell, and a header's known name below.
+    A row with two filled cells may be a label and its value above the real header. It counts only
+    if there are mostly IDs below one of them, and no name of an ID column anywhere below.
     """
     pair = sum(map(is_filled, header)) == 2
     if pair and any(is_known_name(cell) for row in below for cell in row):
@@ -200,19 +208,19 @@ def _is_id(cell: Cell) -> bool:
 
 
 def holds_id(row: Iterable[Cell]) -> bool:
-    """Whether some cell of a row is an ID."""
+    """Whether a row contains an ID."""
     return any(map(_is_id, row))
 
 
 def is_like_id(cell: Cell) -> bool:
-    """Whether a cell holds an ID, be it one that was cut off."""
+    """Whether a cell holds an ID, complete or cut off."""
     if not isinstance(cell, str):
         return False
     return _is_id(cell) or bool(_CUT_OFF_ID.fullmatch(cell.strip()))
 
 
 def is_like_value(cell: Cell) -> bool:
-    """Whether a cell holds what rows hold and column names don't: a CRM's ID or an address."""
+    """Whether a cell can't be a column name: a CRM's ID, an email address or a web address."""
     parsed = parse_id(cell)
     kinds = {IdKind.SALESFORCE, IdKind.EMAIL, IdKind.ADDRESS}
     return isinstance(parsed, DamagedId) and parsed.kind in kinds
@@ -234,11 +242,11 @@ def _is_label(cell: Cell) -> bool:
 def _header_extent(
     lines: Sequence[int], rows: Sequence[Sequence[Cell]], index: int, merged: Sequence[Merged]
 ) -> tuple[int, int]:
-    """First and last position of the header's rows, which merged cells tie together.
+    """Return the positions of the first and last row of a header that merged cells may extend.
 
-    A name that is merged downwards ties the rows it covers; names that are merged sideways, above
-    others, tie their row to the next. A row of anything but labels is no part of a header: then
-    the merged cells are a note or a picture beside the list.
+    A name merged vertically joins the rows it covers. Names merged horizontally join their row to
+    the row below. Rows with anything but labels are not part of a header; then the merged cells
+    are a note or a picture beside the list.
     """
     first = last = index
     line = lines[index]
@@ -269,7 +277,7 @@ def join_header(
     merged: Sequence[Merged],
     first_column: int,
 ) -> list[Cell]:
-    """The names of a header of several rows: what stands above a column, joined by ``/``."""
+    """Join the names above each column with ``/``, for a header of several rows."""
     width = max(map(len, rows))
     spread = [[*row, *([None] * (width - len(row)))] for row in rows]
     for top, left, _, right in merged:
@@ -286,18 +294,18 @@ def join_header(
 
 @dataclass(slots=True)
 class Aside:
-    """Rows set aside, by what they are, and rows that stay in doubt: positions in the list."""
+    """Positions of the rows to set aside, by kind, and of doubtful rows, which stay in the list."""
 
     kinds: dict[str, list[int]]
     doubtful: list[int] = field(default_factory=list)
 
     @property
     def positions(self) -> set[int]:
-        """All rows set aside."""
+        """Positions of all rows to set aside."""
         return {at for positions in self.kinds.values() for at in positions}
 
     def notices(self, lines: Lines, columns: Cells) -> list[str]:
-        """Say what was set aside and where."""
+        """Return notices about the rows set aside and the doubtful rows."""
         said = [
             set_aside_notice(kind, [(int(lines[at]), _first_text(columns, at)) for at in positions])
             for kind, positions in self.kinds.items()
@@ -311,7 +319,7 @@ class Aside:
 
 
 def set_aside_notice(kind: str, found: Sequence[tuple[int, str]]) -> str:
-    """Say that lines were set aside: how many, where, and the beginning of the first ones."""
+    """Return a notice about lines set aside: how many, where, and the first few texts."""
     plural = kind if len(found) == 1 else _plural(kind)
     texts = "; ".join(dict.fromkeys(_shown(text) for _, text in found[:SHOWN_TEXTS]))
     more = "; …" if len(found) > SHOWN_TEXTS else ""
@@ -352,16 +360,16 @@ def find_aside(
     *,
     report: bool,
 ) -> Aside:
-    """Find the rows that belong to the report.
+    """Find the rows that belong to the report, not to the list.
 
-    Rows between others are looked at only when the file shows itself a report: by lines above
-    its header, a footer, or a total in its last rows.
+    Totals and groups are searched only if the file is clearly a report: it has lines above the
+    header, a footer, or a total in its last rows.
 
     Args:
         header: The column names.
         columns: The cells, column by column.
-        after_blank: Positions of rows with a blank row before them.
-        odd: What `find_odd_cells` gives.
+        after_blank: Positions of rows that follow a blank row.
+        odd: The result of `find_odd_cells`.
         report: Whether there were lines above the header.
     """
     without_ids = _rows_without_ids(columns, odd)
@@ -395,7 +403,7 @@ def find_aside(
 
 
 def _all(is_such: Callable[[Cell], bool], columns: Cells, at: int) -> bool:
-    """Whether all that a row holds is such."""
+    """Whether all filled cells of a row, at least one, match a condition."""
     filled = _row(columns, at)
     return bool(filled) and all(map(is_such, filled))
 
@@ -405,12 +413,12 @@ def _is_unticked(cell: Cell) -> bool:
 
 
 def _is_rule(cell: Cell) -> bool:
-    """Whether a cell is part of the line that programs print below a header."""
+    """Whether a cell is part of a line of dashes, as some programs print below a header."""
     return isinstance(cell, str) and _RULE.fullmatch(cell.strip()) is not None
 
 
 def _titles(columns: Cells, repeated: Sequence[int], without_ids: set[int]) -> list[int]:
-    """The rows of one cell each right above repeated headers."""
+    """Return the rows with a single label directly above repeated headers."""
     found = []
     for at in repeated:
         above = at - 1
@@ -425,7 +433,7 @@ def _row(columns: Cells, at: int) -> list[Cell]:
 
 
 def _kind(filled: list[Cell]) -> str:
-    """What a row is by its filled cells: a total, a group, doubtful, or ``""`` for a row."""
+    """Classify a row by its filled cells: ``total``, ``group``, ``doubtful``, ``""`` for data."""
     first = filled[0] if filled else None
     texts = [cell for cell in filled if isinstance(cell, str) and not _is_number(cell)]
     named = any(_TOTAL.fullmatch(text.strip()) for text in texts)
@@ -454,7 +462,7 @@ def _is_number(cell: Cell) -> bool:
 
 
 def _footers(columns: Cells, after_blank: set[int]) -> list[int]:
-    """The rows at the end that are a footer: one cell each, in a block that names itself one."""
+    """Find the footer: rows at the end with one cell each, at least one with a footer's text."""
     count = len(columns[0])
     start, named = count, count
     for at in reversed(range(max(0, count - FOOTER_ROWS), count)):
@@ -469,14 +477,15 @@ def _footers(columns: Cells, after_blank: set[int]) -> list[int]:
         elif at in after_blank and named < count and len(columns) > 1:
             start = at
     if len(columns) == 1 and start not in after_blank:
-        return []  # every row of such a list is one cell
+        return []  # with a single column, every row has one cell
     return list(range(start, count)) if start else []
 
 
 def find_odd_cells(columns: Cells) -> list[OddCells]:
-    """The columns that hold IDs in a sample of the rows, and where they may hold none.
+    """Find the columns that hold IDs in a sample of the rows, and their cells that may not be IDs.
 
-    A UUID is 36 characters long nearly always, so that few cells have to be parsed.
+    Checks length and hyphens instead of parsing each cell, which would be slow: nearly all UUIDs
+    are 36 characters long.
     """
     count = len(columns[0])
     sample = sorted({*range(min(count, 60)), *range(0, count, count // 200 + 1),
@@ -498,7 +507,7 @@ def find_odd_cells(columns: Cells) -> list[OddCells]:
 
 
 def _rows_without_ids(columns: Cells, odd: Sequence[OddCells]) -> list[int]:
-    """The rows that hold no ID, of a list that has columns of IDs."""
+    """Return the rows without an ID; none if the list has no ID columns."""
     if not odd:
         return []
     left = set(odd[0][1]).intersection(*(places for _, places in odd[1:]))
@@ -509,7 +518,7 @@ UUID_LENGTH = 36
 
 
 def _repeated(header: Sequence[str], columns: Cells, without_ids: Sequence[int]) -> list[int]:
-    """Rows that say the header again, as reports do on each page."""
+    """Find rows that repeat the header, as reports do on each page."""
     names = [normalise(name) for name in header]
     if sum(map(bool, names)) < 2 and not any(map(is_known_name, header)):
         return []
@@ -534,18 +543,24 @@ def find_second_header(
     aside: set[int],
     odd: Sequence[OddCells],
 ) -> tuple[int, int] | None:
-    """Where another table begins below the first one, with a title maybe, and where its header is.
+    """Find the header of a second table in the file.
 
-    It holds labels only, one of them above each column that holds IDs below it, and it shows
-    itself a header: by the name of an ID column, by a name that the list's own header has, by a
-    blank row before it, or by IDs that stand in other columns below it than above it.
+    The header of a table below the list holds only labels, and has a label above each column with
+    IDs. In addition, one sign of a header is required, such as the name of an ID column, a name
+    from the list's own header, a blank row before it, or IDs in other columns below it than above
+    it. `_is_second` has all of them. A table beside the list needs only the name of an ID column
+    above IDs.
 
     Args:
         header: The column names.
         columns: The cells, column by column.
-        after_blank: Positions of rows with a blank row before them.
-        aside: Positions of rows that are no rows of the list.
-        odd: What `find_odd_cells` gives.
+        after_blank: Positions of rows that follow a blank row.
+        aside: Positions of rows that were set aside.
+        odd: The result of `find_odd_cells`.
+
+    Returns:
+        The position where the table starts, which may be its title, and the position of its
+        header; ``None`` if there is no second table.
     """
     names = {normalise(name) for name in header} - {""}
     without_ids = [at for at in _rows_without_ids(columns, odd) if at not in aside]
@@ -563,7 +578,7 @@ def find_second_header(
         return beside, beside
     if first is None:
         return None
-    # a title may stand above it
+    # the first row may be a title, followed by the header
     run = [first]
     for at in without_ids[without_ids.index(first) + 1 :]:
         if at != run[-1] + 1 or not _is_label_row(column[at] for column in columns):
@@ -573,9 +588,9 @@ def find_second_header(
 
 
 def _named_beside(odd: Sequence[OddCells], aside: set[int]) -> int | None:
-    """The first row with the name of an ID column above IDs, whatever else the row holds.
+    """Find the header of a second list beside the first one.
 
-    It is the header of another list beside the first one.
+    It is the first row with the name of an ID column above IDs; its other cells don't matter.
     """
     found = [
         at
@@ -611,7 +626,7 @@ def _is_second(
         return False
     above = _id_columns(columns, range(at - 1, -1, -1), aside)
     if not above and at not in after_blank and known & below:
-        return False  # it tells more of the columns, such as their types
+        return False  # it describes the columns, for example their types
     return (
         any(_normalised(cell) in names for cell in labels if is_filled(cell))
         or _names_columns(labels)
@@ -623,7 +638,7 @@ def _is_second(
 
 
 def _names_columns(cells: Iterable[Cell]) -> bool:
-    """Whether at least two cells, and half of those filled, are words that name columns."""
+    """Whether at least two cells, and half of the filled ones, are common column names."""
     filled = [cell for cell in cells if is_filled(cell)]
     words = sum(_normalised(cell) in _COLUMN_WORDS for cell in filled)
     return words > 1 and words * 2 >= len(filled)
@@ -640,15 +655,16 @@ _COLUMN_WORDS = frozenset({
     "stage", "state", "status", "strasse", "street", "surname", "telefon", "telephone", "title",
     "type", "unternehmen", "url", "vorname", "website", "ville", "zip",
 })  # fmt: skip
-"""What columns of exported lists are called, normalised; rows seldom hold these words alone."""
+"""Common column names of exported lists, normalized; cells rarely hold just one of these words."""
 
 
 def find_header_in_doubt(
     header: Sequence[str], columns: Cells, aside: set[int], odd: Sequence[OddCells]
 ) -> int | None:
-    """The only row of labels alone that has one in each column, between rows with IDs.
+    """Find a row that may be a second header: labels in all named columns, between rows with IDs.
 
-    It may be a second header of names nobody knows, or a row with a word instead of its ID.
+    It may instead be a row with a word in place of its ID, so it only leads to a notice. Returns
+    ``None`` if there is no such row, or more than one.
     """
     named = [at for at, name in enumerate(header) if name.strip()]
     found = []
@@ -674,7 +690,7 @@ _NAMES_IDS = re.compile(
 
 
 def _contrasts_with_rows(at: int, columns: Cells, aside: set[int]) -> bool:
-    """Whether a row has a label in a column that holds numbers, dates and the like around it."""
+    """Whether a row has a label in a column that otherwise holds numbers or dates nearby."""
     near = [*range(max(at - LOOKED_AT, 0), at), *range(at + 1, at + 1 + LOOKED_AT)]
     for column in columns:
         around = [column[row] for row in near if row < len(column) and row not in aside]
@@ -686,7 +702,7 @@ def _contrasts_with_rows(at: int, columns: Cells, aside: set[int]) -> bool:
 
 
 LOOKED_AT = 20
-"""Rows above and below a row that are looked at to tell which columns hold IDs there."""
+"""Number of rows above and below a row to check for what its columns hold."""
 
 
 def _id_columns(columns: Cells, rows: Iterable[int], aside: set[int]) -> set[int]:

@@ -1,10 +1,12 @@
-"""Which column holds the company IDs and which the contact IDs.
+"""Find the columns with the company IDs and the contact IDs.
 
-The content decides: a column has a role only when most of its filled cells are UUIDs (where no
-column of the list holds any, the names are enough: its rows are then invalid). Among those
-the names decide: the service's own, such as *PG Company ID*, then plain ones, such as *Company ID*,
-then those that CRMs also use for their own IDs, such as *Account ID*. What stays undecided is
-asked, or refused with the candidates and samples of what they hold; never guessed.
+A column gets a role only if most of its filled cells are UUIDs. Among those columns, the name
+decides, in this order: the service's own names, such as *PG Company ID*; plain names, such as
+*Company ID*; names that CRMs also use for their own IDs, such as *Account ID*. If no column of the
+list holds UUIDs, a name of the first two kinds is enough, and the rows are invalid.
+
+If several columns qualify, or none does, the user is asked. Without a user, an error lists the
+candidates with samples of their contents. A column is never guessed.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ _CONTACT = ("contact", "person", "lead")
 
 
 def _own_names(objects: Iterable[str]) -> frozenset[str]:
-    """With our name in any place: Pipedrive has *Organization - PG ID*."""
+    """Add the service's name in any position: Pipedrive has *Organization - PG ID*."""
     return frozenset(
         " ".join(words)
         for each, own, kind in itertools.product(objects, _OWN, ("id", "uuid"))
@@ -50,7 +52,7 @@ NAMES = {
         frozenset({
             "company id", "companyid", "company uuid", "companyuuid", "account uuid",
             "organization id", "organisation id", "organization uuid", "organisation uuid",
-            # as German, French, Spanish and Dutch CRMs name them
+            # names in German, French, Spanish and Dutch CRMs
             "firmen id", "unternehmens id", "id entreprise", "id societe", "id empresa",
             "bedrijfs id",
         }),
@@ -72,13 +74,13 @@ NAMES = {
         }),
     ),
 }  # fmt: skip
-"""Names of ID columns: the service's own, plain ones, and those that CRMs use for their own IDs."""
+"""Names of ID columns, in tiers: the service's own, plain ones, and those of a CRM's own IDs."""
 
 _KNOWN = frozenset({"id", "record id"}).union(*(tier for tiers in NAMES.values() for tier in tiers))
 
 
 def normalise(name: str) -> str:
-    """A header name without case, accents, punctuation and superfluous white space."""
+    """Return a column name in lowercase, without accents, punctuation and extra white space."""
     decomposed = unicodedata.normalize("NFKD", name.casefold())
     kept = (
         character if character.isalnum() else " "
@@ -89,17 +91,17 @@ def normalise(name: str) -> str:
 
 
 def is_known_name(cell: object) -> bool:
-    """Whether a cell is the name of an ID column, as headers have it and rows do not."""
+    """Whether a cell is a known name of an ID column."""
     return isinstance(cell, str) and len(cell) < 60 and not _KNOWN.isdisjoint(_spellings(cell))
 
 
 def _spellings(name: str) -> set[str]:
-    """A name and its parts, normalised: *IDs / Company ID* also names company IDs."""
+    """Return a name and its parts, normalized: *IDs / Company ID* also matches *Company ID*."""
     return {normalise(part) for part in (name, *name.split(" / "))}
 
 
 SAMPLED_CELLS = 1_000
-"""Filled cells of a column that are looked at to tell what it holds."""
+"""Cells of a column to sample."""
 
 SAMPLES = 3
 SAMPLE_CHARACTERS = 40
@@ -107,14 +109,14 @@ SAMPLE_CHARACTERS = 40
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a column holds.
+    """A summary of a column's contents.
 
     Attributes:
-        position: Which column, from 0.
-        name: Its name as it can be shown.
-        uuids: Cells that are IDs.
-        damaged: Other cells by what they seem to be.
-        empty: Cells that hold nothing.
+        position: Position of the column, from 0.
+        name: Its name, ready for display.
+        uuids: Number of cells that are IDs.
+        damaged: Number of other filled cells, by likely kind.
+        empty: Number of empty cells.
         samples: Up to three different filled cells, as text.
     """
 
@@ -144,13 +146,13 @@ def _plural(kind: IdKind, number: int) -> str:
 
 
 def column_name(table: Table, position: int) -> str:
-    """A column's name on one line; its number when it has none."""
+    """Return a column's name on one line, or its number if it has no name."""
     name = visible(" ".join(table.header[position].split()), kept="")
     return name or f"(column {position + 1})"
 
 
 def read_contents(table: Table, position: int, *, lenient: bool = False) -> Contents:
-    """Count what a column holds; every cell is looked at."""
+    """Summarize a column's contents. Reads every cell."""
     column = table.cells[position]
     uuids = empty = 0
     damaged: Counter[IdKind] = Counter()
@@ -175,12 +177,12 @@ def read_contents(table: Table, position: int, *, lenient: bool = False) -> Cont
 
 
 def mostly_ids(table: Table, position: int, *, lenient: bool = False) -> bool:
-    """Whether most filled cells of a column, as far as sampled, are IDs."""
+    """Whether most filled cells in a sample of a column are IDs."""
     column = table.cells[position]
     step = len(column) // SAMPLED_CELLS + 1
     parsed = (parse_id(cell, lenient=lenient) for cell in column[::step])
     filled = [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
-    if not filled and step > 1:  # a column that is filled here and there
+    if not filled and step > 1:  # a sparse column: the sample missed all filled cells
         parsed = (parse_id(cell, lenient=lenient) for cell in column)
         filled = [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
     return sum(filled) * 2 > len(filled)
@@ -189,7 +191,7 @@ def mostly_ids(table: Table, position: int, *, lenient: bool = False) -> bool:
 def candidate_contents(
     table: Table, roles: Mapping[Role, int], *, lenient: bool = False
 ) -> list[Contents]:
-    """What the ID columns hold, and the other columns that might have been meant."""
+    """Summarize the ID columns, then other columns that might hold the IDs."""
     chosen = list(roles.values())
     others = [
         position
@@ -201,7 +203,7 @@ def candidate_contents(
 
 
 def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
-    """What is to be said when the same IDs stand under both roles, else ``""``."""
+    """Return a notice if the same IDs are in both ID columns, else ``""``."""
     if len(roles) < 2:
         return ""
     companies, contacts = (_hashes(table.cells[roles[role]]) for role in Role)
@@ -221,7 +223,7 @@ _NO_ID = 0
 
 
 def _hashes(column: Iterable[Cell]) -> array[int]:
-    """A hash for each ID: a large list's IDs would take much memory."""
+    """Return a hash of each ID, because a large list's IDs would take too much memory."""
     parsed = map(parse_id, column)
     return array(
         "q", (hash(each.value) if isinstance(each, ValidId) else _NO_ID for each in parsed)
@@ -237,17 +239,17 @@ GET_IDS = (
     " can't be sent. Export the list from PG:AI, or add the CRM field that holds the PG:AI ID (such"
     " as PG Company ID or PG Contact ID) to the report or view and export it again."
 )
-"""What to do about a list whose IDs are a CRM's own."""
+"""What to do if the list holds a CRM's own IDs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnQuestion:
-    """A choice only the user can make.
+    """A choice of column that only the user can make.
 
     Attributes:
         text: The question.
-        roles: The roles the column may get.
-        candidates: The columns to choose from, and what they hold.
+        roles: The roles that the column may get.
+        candidates: The columns to choose from, with their contents.
     """
 
     text: str
@@ -256,7 +258,7 @@ class ColumnQuestion:
 
 
 Ask: TypeAlias = "Callable[[ColumnQuestion], tuple[Role, int] | None]"
-"""Puts a question; gives the role and the column's position, or ``None`` for no answer."""
+"""Asks the user; returns the role and the column's position, or ``None`` without an answer."""
 
 
 def find_roles(
@@ -268,20 +270,20 @@ def find_roles(
     lenient: bool = False,
     ask: Ask | None = None,
 ) -> dict[Role, int]:
-    """Find the position of each identifier column; one role is enough.
+    """Find the position of each ID column; a list needs only one of them.
 
     Args:
         table: The list.
         company_column: Name of the company column, or its number from 1; ``None`` to find it.
-        contact_column: The contact column likewise.
+        contact_column: Name of the contact column, or its number from 1; ``None`` to find it.
         without: Roles that are not sent.
-        lenient: Whether what merely looks like a UUID counts as one.
-        ask: Puts a tie to the user; ``None`` when nobody is there.
+        lenient: Whether IDs that are not valid UUIDs also count.
+        ask: Asks the user if several columns qualify; ``None`` if there is no user to ask.
 
     Raises:
-        InputError: A named column does not exist, two columns may have the same role, no column
-            has one, or two lists stand side by side, and nobody could be asked.
-        UsageError: No role is left.
+        InputError: A named column does not exist, the file seems to hold two lists side by side,
+            or several columns or none qualify and the question was not answered.
+        UsageError: The options exclude each other, or leave no role to send.
     """
     named = {Role.COMPANY: company_column, Role.CONTACT: contact_column}
     _check_without(without, named)
@@ -310,7 +312,7 @@ def find_roles(
             roles.update((role, column) for column in candidates)
     holders = [column for column in range(len(table.header)) if holds_ids(column)]
     if not roles and not holders:
-        # nothing else is meant, and each row is told what its cell holds instead of an ID
+        # each row then gets a reason that says what its cell holds instead of an ID
         roles.update(_by_name_alone(table, wanted))
     if not roles:
         roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
@@ -330,7 +332,7 @@ def _check_without(without: Collection[Role], named: Mapping[Role, str | None]) 
 
 
 def role_notices(table: Table, roles: Mapping[Role, int], without: Collection[Role]) -> list[str]:
-    """What to say of the ID columns, and of columns that are named like IDs and have no role."""
+    """Return notices about the ID columns, and about columns named like IDs that are not used."""
     said = _unnamed_notice(table, roles)
     for role in Role:
         if role in without:
@@ -348,7 +350,10 @@ def role_notices(table: Table, roles: Mapping[Role, int], without: Collection[Ro
 
 
 def _unnamed_notice(table: Table, roles: Mapping[Role, int]) -> list[str]:
-    """Say that the header may be a row: no name in it is known, and an ID column has none."""
+    """Return a notice if the header may be a data row: an ID column has no name in it.
+
+    There is no notice if the header contains a known name.
+    """
     line = table.source.header_line
     if line is None or any(map(is_known_name, table.header)):
         return []
@@ -389,7 +394,11 @@ def _named_like(table: Table, role: Role) -> list[int]:
 
 
 def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
-    """Two lists beside each other: a row of the one has nothing to do with that of the other."""
+    """Refuse two lists side by side: their rows don't belong together.
+
+    Raises:
+        InputError: There seem to be two lists.
+    """
     if len(roles) < 2:
         return
     first, last = sorted(roles.values())
@@ -408,7 +417,7 @@ def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
 
 
 def _repeats(column: Iterable[Cell]) -> bool:
-    """Whether an ID is in several rows, as that of a company is in a list of its contacts."""
+    """Whether an ID is in several rows, like a company's ID in a list of contacts."""
     ids = [cell for cell in column if _is_filled(cell)]
     return len(set(ids)) < len(ids)
 
@@ -420,12 +429,12 @@ def _blank_between(table: Table, first: int, last: int) -> str:
     ]
     gap = next((at for at in range(first + 1, last) if blank[at]), None)
     blocks = [len(list(run)) for empty, run in itertools.groupby(blank) if not empty]
-    # a sheet may have a blank column between any two
+    # a sheet may have a blank column between all columns, only for layout
     return "" if gap is None or max(blocks) == 1 < len(blocks) - 1 else f"column {gap + 1} is blank"
 
 
 def _repeated_names(table: Table, first: int, last: int) -> str:
-    """Whether a second list begins with names that are those of the first, but for the ID."""
+    """Return a reason if the column names, except for the IDs, repeat; else ``""``."""
     names = [normalise(name) for name in table.header]
     for start in range(first + 1, last + 1):
         left = {name for at, name in enumerate(names[:start]) if at != first and name}
@@ -436,9 +445,10 @@ def _repeated_names(table: Table, first: int, last: int) -> str:
 
 
 def _tail(table: Table, first: int, last: int) -> str:
-    """Whether the last rows have cells in one part of the columns only, as of a longer list.
+    """Return a reason if the last rows are filled in only one part of the columns, else ``""``.
 
-    Each part has an ID column and another one at least, and above them every row has both IDs.
+    This suggests two lists of different length. Each part must have an ID column and at least one
+    other column, and all rows above must have both IDs.
     """
     width, rows = len(table.header), len(table)
     filled = [at for at in range(width) if rows and _is_filled(table.cells[at][rows - 1])]
@@ -506,7 +516,13 @@ def _ask_for_any(
     *,
     lenient: bool,
 ) -> tuple[Role, int]:
-    """No column is named like an ID and holds UUIDs: those that hold some are the candidates."""
+    """Ask which column to use if none both holds UUIDs and has a known name.
+
+    The candidates are the columns that hold UUIDs.
+
+    Raises:
+        InputError: There are no candidates, or the question was not answered.
+    """
     hint = f"Choose it with {' or '.join(OPTIONS[role] for role in wanted)}."
     kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:
@@ -532,7 +548,7 @@ def _ask_for_any(
 
 
 def _crm_ids(table: Table, position: int) -> bool:
-    """Whether a column holds the IDs of a CRM."""
+    """Whether most filled cells in a sample of a column are a CRM's IDs."""
     column = table.cells[position][:SAMPLED_CELLS]
     parsed = [each for each in map(parse_id, column) if not isinstance(each, MissingId)]
     kinds = {IdKind.SALESFORCE, IdKind.HUBSPOT}
@@ -580,18 +596,21 @@ def _answer(
 
 
 def candidate_words(contents: Contents) -> str:
-    """A column that may be meant, with what it holds and samples."""
+    """Describe a candidate column: its name, contents and samples."""
     samples = f", such as {', '.join(contents.samples)}" if contents.samples else ""
     return f"{contents.name} (column {contents.position + 1}: {contents.words}{samples})"
 
 
 def find_column(table: Table, name: str, option: str) -> int:
-    """The position of the column a user means: by name, by normalised name, or by number from 1.
+    """Find a column by exact name, by normalized name, or by number from 1.
 
     Args:
         table: The list.
-        name: What the user wrote.
-        option: The parameter it was given with, for the error message.
+        name: What the user entered.
+        option: The option it was given with, for the error message.
+
+    Returns:
+        The position of the column, from 0.
 
     Raises:
         InputError: There is no such column, or there are several.

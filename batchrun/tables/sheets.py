@@ -1,4 +1,4 @@
-"""The sheets of a workbook and which of them is the list; what a sheet holds, as rows."""
+"""Sheets of a workbook: their rows, traits and number formats, and which sheet to read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
 
 BLOCK_ROWS = 1_000
-"""Rows held as rows before they are turned into columns: few, so that they stay in the cache."""
+"""Rows to collect before they are transposed to columns; few, so they fit into the CPU cache."""
 
 
 LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
-"""Where an Excel sheet ends (Excel specifications and limits)."""
+"""The last row and column of an Excel sheet (Excel specifications and limits)."""
 
 
 MOST_PATCHES = 200_000
@@ -29,18 +29,19 @@ MOST_PATCHES = 200_000
 
 @dataclass(slots=True)
 class Traits:
-    """What calamine does not tell of a sheet; rows and columns count from 1, as Excel shows them.
+    """Details of a sheet that calamine does not provide. Rows and columns count from 1.
 
     Attributes:
-        errors: Error cells as (row, column, text), such as ``#N/A``.
-        uncalculated: Cells with a formula whose value was never stored.
+        errors: Error cells as (row, column, text); a text is for example ``#N/A``.
+        uncalculated: Cells (row, column) with a formula but no stored value.
         hidden_rows: Rows that are hidden, filtered out or of height 0.
         hidden_columns: Hidden columns.
         filtered: Whether a filter is set on the sheet.
-        negative: Cells with a negative date or time, which no program can show.
-        formats: Columns and the format in which all their numbers are shown, such as ``00000``.
-        mixed: Columns of which only some numbers are shown with leading zeros, and how.
-        values: Values that calamine gives as others, as (row, column, value).
+        negative: Cells (row, column) with a negative date or time, which no program can show.
+        formats: (column, format) if all numbers of the column have the same format with leading
+            zeros, such as ``00000``.
+        mixed: (column, format) if only some numbers of the column have leading zeros.
+        values: Values to use instead of those from calamine, as (row, column, value).
     """
 
     errors: list[tuple[int, int, str]] = field(default_factory=list)
@@ -54,19 +55,19 @@ class Traits:
     values: list[tuple[int, int, bool | float]] = field(default_factory=list)
 
     def add_negative(self, row: int, column: int, days: float) -> None:
-        """Take a negative date or time."""
+        """Record a negative date or time, in days."""
         if len(self.values) < MOST_PATCHES:
             self.negative.append((row, column))
             self.values.append((row, column, days))
 
 
 class NumberFormats:
-    """Takes the numbers of a sheet, and tells how they are shown.
+    """Collects the number formats of a sheet's columns.
 
     Args:
-        traits: Of the sheet.
-        zeros: Styles with leading zeros, and how they show them.
-        dates: Styles of dates and times.
+        traits: The sheet's traits, to which the formats are added.
+        zeros: Style → its format, for styles with leading zeros.
+        dates: Styles for dates and times.
     """
 
     def __init__(
@@ -77,14 +78,14 @@ class NumberFormats:
         self._found: dict[int, Counter[str]] = {}
 
     def add(self, row: int, column: int, style: int | str, number: float) -> None:
-        """Take a number."""
+        """Record a number and its style."""
         if style not in self.dates:
             self._found.setdefault(column, Counter())[self._zeros.get(style, "")] += 1
         elif number < 0:
             self._traits.add_negative(row, column, number)
 
     def settle(self) -> None:
-        """Note the formats of the columns, once all numbers are there."""
+        """Add the columns' formats to the traits; call it after the last number."""
         for column, found in self._found.items():
             code = next(filter(None, found), "")
             if code:
@@ -95,12 +96,12 @@ class NumberFormats:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A worksheet as the workbook lists it.
+    """A worksheet as listed in the workbook.
 
     Attributes:
         name: Its name.
         visible: Whether Excel shows its tab.
-        part: Where it is in the archive; ``""`` where that does not matter.
+        part: Its part in the archive; ``""`` if not needed.
     """
 
     name: str
@@ -110,14 +111,14 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What a sheet holds.
+    """The contents of a sheet.
 
     Attributes:
-        notices: What is to be said of it.
-        first_column: Number of the column (A is 1) that the first cell of each row is from.
-        blocks: The rows from row 1 on, in blocks, with their numbers.
+        notices: Notices about the sheet.
+        first_column: Column number (A is 1) of the first cell of each row.
+        blocks: The rows in blocks with their numbers, starting with row 1.
         merged: Merged ranges as (first row, first column, last row, last column), from 1.
-        traits: What else is known of it; ``None`` for a format that does not tell.
+        traits: Other details of the sheet; ``None`` if the format does not provide them.
     """
 
     notices: tuple[str, ...]
@@ -130,13 +131,16 @@ class Grid:
 def choose_sheet(
     sheets: Sequence[Sheet], wanted: str | None, filled: Callable[[Sheet], bool], name: str
 ) -> tuple[Sheet, list[Sheet]]:
-    """The sheet to read by its place, and the visible sheets besides that hold something.
+    """Choose the sheet to read: the requested one, or the first visible sheet that is not empty.
 
     Args:
-        sheets: The worksheets, in their order.
-        wanted: Name or number among the visible ones; ``None`` for the first that holds anything.
-        filled: Whether a sheet holds anything.
+        sheets: The worksheets, in order.
+        wanted: Name of a sheet, or its number among the visible ones; ``None`` to choose one.
+        filled: Returns whether a sheet holds anything.
         name: The workbook's name, for messages.
+
+    Returns:
+        The sheet, and the other visible sheets that are not empty (none for a requested sheet).
 
     Raises:
         InputError: There is no such sheet, or it is empty.
@@ -163,7 +167,7 @@ def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: s
     exact = {each.name: each for each in sheets}
     if wanted in exact:
         return exact[wanted]
-    # Excel allows no two names that differ in case only
+    # in Excel, two sheet names can't differ only in case
     folded = {each.name.casefold(): each for each in sheets}
     if wanted.casefold() in folded:
         return folded[wanted.casefold()]
@@ -186,7 +190,7 @@ def _listed(sheets: Iterable[Sheet]) -> str:
 
 
 def column_letters(number: int) -> str:
-    """The letters of a column, from its number from 1."""
+    """Return the letters of a column, given its number from 1."""
     letters = ""
     while number:
         number, rest = divmod(number - 1, 26)
@@ -195,17 +199,20 @@ def column_letters(number: int) -> str:
 
 
 _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
-"""Built-in formats of dates and times (ECMA-376 18.8.30)."""
+"""Numbers of the built-in formats for dates and times (ECMA-376 18.8.30)."""
 
 
 def style_kinds(
     styles: Iterable[int], codes: Mapping[int, str]
 ) -> tuple[dict[int, str], frozenset[int]]:
-    """The cell styles with leading zeros and their formats, and those of dates and times.
+    """Find the cell styles with leading zeros and the styles for dates and times.
 
     Args:
-        styles: Number of the format of each style.
-        codes: The formats that are not built in, by their numbers.
+        styles: Format number of each style.
+        codes: Format number → format, for formats that are not built in.
+
+    Returns:
+        Style → its format with leading zeros, and the styles for dates and times.
     """
     zeros: dict[int, str] = {}
     dates = set()
@@ -229,9 +236,9 @@ _ZEROS = re.compile(r"(?:#+(?=0))?(?P<kept>[-/ ()+\0]*0[-/ ()+0\0]*)")
 
 
 def leading_zeros(code: str) -> str:
-    """The zeros, separators and fixed texts of a number format that shows leading zeros.
+    """Reduce a number format with leading zeros to its zeros, separators and fixed texts.
 
-    ``""`` for any other format.
+    Returns ``""`` for any other format.
     """
     first = code.split(";", maxsplit=1)[0]
     if "[<" in first or "[>" in first or "[=" in first:

@@ -1,4 +1,4 @@
-"""Excel 2003 XML (SpreadsheetML), which several CRMs export and name .xls."""
+"""Read Excel 2003 XML (SpreadsheetML), which several CRMs export and name .xls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FIRST_DAY = datetime.fromisoformat("1899-12-31")
 
 
 class Xml2003Reader:
-    """Excel 2003 XML; all sheets are read at once."""
+    """Reads Excel 2003 XML. All sheets are read when it is created."""
 
     format = Format.XML_2003
 
@@ -62,7 +62,7 @@ class Xml2003Reader:
         self.sheets = [Sheet(each.name, each.visible) for each in self._tables]
 
     def properties(self) -> dict[str, str]:
-        """None that batchrun writes."""
+        """Return nothing: batchrun does not write this format."""
         return {}
 
     def filled(self, sheet: Sheet) -> bool:
@@ -70,12 +70,12 @@ class Xml2003Reader:
         return bool(self._table(sheet).rows)
 
     def mentions(self, text: str) -> bool:
-        """Whether a text may stand anywhere in it."""
+        """Whether the workbook may contain a text; a quick search that does not parse cells."""
         lowered = self._raw.lower()
         return text.encode() in lowered or text.encode("utf-16-le") in lowered
 
     def read(self, sheet: Sheet) -> Content:
-        """What a sheet holds."""
+        """Read a sheet."""
         table = self._table(sheet)
         table.numbers.settle()
         width = max((max(row) for row in table.rows.values() if row), default=1)
@@ -174,7 +174,7 @@ def _cell(kind: str, text: str) -> Cell:
                 return text.strip() == "1"
             case "DateTime":
                 moment = datetime.fromisoformat(text.strip())
-                past = moment - _FIRST_DAY  # a time alone is a moment of the day before day 1
+                past = moment - _FIRST_DAY  # a time without a date is stored on the day before 1
                 if timedelta(0) <= past < timedelta(days=1):
                     return moment.time()
                 return moment

@@ -1,6 +1,6 @@
-"""The cells of a large list, in a temporary file instead of memory.
+"""Store the cells of a large list in a temporary file instead of in memory.
 
-The file has no name and is gone with the process. What is in it is cells as `cells.py` packs them.
+The file is deleted when the process ends. It holds cells as packed by `cells.py`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
 
 CACHED_BLOCKS = 3
-"""Blocks that are held unpacked, for those who read cell by cell."""
+"""Unpacked blocks to keep in memory, for reading cell by cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some rows.
+    """A block of rows in the file.
 
     Attributes:
-        first: Position of the first one.
-        rows: How many.
-        at: Where the block begins in the file.
-        kinds: How each column is packed.
-        sizes: Bytes of each column.
+        first: Position of the first row.
+        rows: Number of rows.
+        at: Offset of the block in the file, in bytes.
+        kinds: Packing kind of each column.
+        sizes: Size of each packed column, in bytes.
     """
 
     first: int
@@ -44,17 +44,17 @@ class _Block:
 
 
 class StoredCells:
-    """Cells by column and row, as in an array of that shape.
+    """Cells on disk, used like an array of shape (columns, rows).
 
     Args:
-        name: Of the list, for messages.
-        filler: What a cell is that a row does not have.
+        name: Name of the list, for messages.
+        filler: Value for the missing cells of a short row.
     """
 
     def __init__(self, name: str, filler: Cell) -> None:
         self.width = self.rows_count = 0
         self._name, self._filler = name, filler
-        self._file = tempfile.TemporaryFile(prefix="batchrun-")  # noqa: SIM115 - ends with this
+        self._file = tempfile.TemporaryFile(prefix="batchrun-")  # noqa: SIM115 - closed by the finalizer
         weakref.finalize(self, self._file.close)
         self._size = 0
         self._lock = Lock()
@@ -64,7 +64,7 @@ class StoredCells:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Columns and rows."""
+        """Number of columns and rows."""
         return self.width, self.rows_count
 
     def __len__(self) -> int:
@@ -74,11 +74,11 @@ class StoredCells:
         return (StoredColumn(self, column) for column in range(self.width))
 
     def __getitem__(self, column: int) -> StoredColumn:
-        """A column."""
+        """Return a column."""
         return StoredColumn(self, range(self.width)[column])
 
     def append(self, columns: Sequence[Sequence[Cell]]) -> None:
-        """Add rows, given by their columns.
+        """Add rows, given as columns.
 
         Raises:
             InputError: The disk for temporary files is full.
@@ -99,14 +99,14 @@ class StoredCells:
         self.width = max(self.width, len(columns))
 
     def set(self, column: int, row: int, value: Cell) -> None:
-        """Give a cell another value."""
+        """Change the value of a cell."""
         block = self._block_of(row)
         patch = (column, row - self._blocks[block].first, value)
         self._patches.setdefault(block, []).append(patch)
         self._cache.pop((block, column), None)
 
     def cell(self, column: int, row: int) -> Cell:
-        """A cell."""
+        """Return a cell."""
         block = self._block_of(row)
         key = block, column
         cells = self._cache.get(key)
@@ -117,26 +117,26 @@ class StoredCells:
         return cells[row - self._blocks[block].first]
 
     def column_cells(self, column: int) -> Iterator[Cell]:
-        """The cells of a column."""
+        """Iterate over the cells of a column."""
         blocks = range(len(self._blocks))
         return chain.from_iterable(self._cells(block, column) for block in blocks)
 
     def rows(self) -> Iterator[tuple[Cell, ...]]:
-        """All rows."""
+        """Iterate over all rows."""
         for block in range(len(self._blocks)):
             columns = [self._cells(block, column) for column in range(self.width)]
             yield from zip(*columns, strict=True)
 
     def row(self, number: int) -> tuple[Cell, ...]:
-        """A row."""
+        """Return a row."""
         return tuple(self.cell(column, number) for column in range(self.width))
 
     def drop_last_column(self) -> None:
-        """Leave out the last column."""
+        """Drop the last column."""
         self.width -= 1
 
     def without(self, dropped: Collection[int]) -> StoredCells:
-        """The same cells but for these rows; the file is shared."""
+        """Return a copy without some rows, in a new file."""
         kept = StoredCells(self._name, self._filler)
         left = frozenset(dropped)
         for number, block in enumerate(self._blocks):
@@ -187,7 +187,7 @@ class StoredCells:
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn:
-    """A column of such cells."""
+    """A column of `StoredCells`."""
 
     cells: StoredCells
     column: int
@@ -203,12 +203,12 @@ class StoredColumn:
     @overload
     def __getitem__(self, row: slice) -> list[Cell]: ...
     def __getitem__(self, row: int | slice) -> Cell | list[Cell]:
-        """A cell, or several."""
+        """Return one cell, or several for a slice."""
         places = range(len(self))[row]
         if isinstance(places, int):
             return self.cells.cell(self.column, places)
         return [self.cells.cell(self.column, place) for place in places]
 
     def tolist(self) -> list[Cell]:
-        """All of them."""
+        """Return all cells."""
         return list(self)

@@ -1,7 +1,7 @@
-"""CSV and its kin: bytes → `Table`, every field exactly as it is written.
+"""Read CSV and other delimited text; each field stays exactly as it is in the file.
 
-The fields are told apart by the standard library's csv module: pandas gives the same text, but
-pads short rows without a word and does not tell where a record starts.
+Uses the standard library's csv module. pandas would silently pad short rows, and does not provide
+the line where a record starts.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ _DELIMITER_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the fields of a text are told apart.
+    """How a text separates and quotes its fields.
 
     Attributes:
-        delimiter: One of ``DELIMITERS``, or what a ``sep=`` line names.
-        declared: Whether the first line is such a ``sep=`` line.
-        literal: Whether quotes are text like any other.
-        spaced: Whether white space may stand between quotes and delimiters.
-        quote: What is put around fields.
-        wrapped: Whether quotes are put around whole records, too.
+        delimiter: One of ``DELIMITERS``, or any character from a ``sep=`` line or the user.
+        declared: Whether the first line is a ``sep=`` line.
+        literal: Whether quotes are ordinary characters.
+        spaced: Whether white space between quotes and delimiters is ignored.
+        quote: The character that encloses fields.
+        wrapped: Whether whole records are quoted as well.
     """
 
     delimiter: str
@@ -69,7 +69,7 @@ class Dialect:
     wrapped: bool = False
 
     def reader(self, lines: Iterable[str]) -> Any:
-        """What tells the records of these lines apart."""
+        """Return a reader, like `csv.reader`, for lines in this dialect."""
         if self.wrapped:
             return _WrappedReader(lines, replace(self, wrapped=False))
         if self.literal:
@@ -80,7 +80,7 @@ class Dialect:
 
 
 class _WrappedReader:
-    """Reads records that some program took for one field each, and quoted once more."""
+    """Reads records that a program treated as single fields and quoted again."""
 
     def __init__(self, lines: Iterable[str], dialect: Dialect) -> None:
         self._records = csv.reader(lines, strict=True)
@@ -96,9 +96,9 @@ class _WrappedReader:
 
 
 class _SpacedReader:
-    """A `csv.reader` that leaves out white space before fields and behind closing quotes.
+    """A `csv.reader` that ignores white space before fields and after closing quotes.
 
-    The one of the standard library leaves it out only before fields.
+    The standard library's reader can ignore it only before fields.
     """
 
     def __init__(self, lines: Iterable[str], delimiter: str, quote: str) -> None:
@@ -142,21 +142,25 @@ class _SpacedReader:
 
 
 LONGEST_RECORD_LINES = 1_000
-"""Lines of a record after which its quote is taken for one that is never closed."""
+"""Maximum number of lines in a record; beyond that, a quote is treated as never closed."""
 
 
 def detect_dialect(sample: str) -> Dialect:
-    r"""Find the delimiter among comma, semicolon, tab and bar.
+    r"""Detect the delimiter: comma, semicolon, tab or bar.
 
-    A ``sep=;`` line, as Excel writes and reads it, is believed. Otherwise each delimiter of the
-    header is tried on the first records, quotes respected. The one that gives the most records with
-    an ID as a whole field wins, then the one that most often gives as many fields as it gives in
-    the header, then the one that gives more fields, then any before the
-    comma, which is common in text and numbers. When the header holds no delimiter the list has a
-    single column, unless a table of other rows is below a title.
+    A ``sep=;`` line, as Excel writes and reads it, decides. Otherwise each delimiter is tried on
+    the first records, respecting quotes. These criteria decide, in this order:
+
+    1. the most records that have an ID as a whole field;
+    2. the most records with as many fields as the header;
+    3. the most fields in the header;
+    4. any other delimiter before the comma, which is common in text and numbers.
+
+    If the header has no delimiter, the list has a single column, unless a wider table follows below
+    a title.
 
     Args:
-        sample: The beginning of the text, up to ``SAMPLE_CHARACTERS``.
+        sample: The start of the text, up to ``SAMPLE_CHARACTERS`` characters.
     """
     declared = re.match(r"sep=([^\r\n\"])(?:\r|\n|$)", sample, re.IGNORECASE)
     if declared:
@@ -185,7 +189,7 @@ def detect_dialect(sample: str) -> Dialect:
 
 
 def _wrapped(records: Sequence[Sequence[str]]) -> Dialect | None:
-    """How records are written that are one field each; ``None`` where they are no records."""
+    """Detect the dialect of records that are quoted as a whole; ``None`` if they are not."""
     if any(len(record) != 1 for record in records):
         return None
     inner = detect_dialect("\n".join(field for [field] in records))
@@ -201,7 +205,14 @@ def _rows_with_ids(records: Sequence[Sequence[str]]) -> int:
 
 
 def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
-    """The delimiter of a table of three and more columns below a report's title, and its rows."""
+    """Find a table with at least three columns below a report's title.
+
+    Args:
+        widths: Delimiter → number of fields in each record.
+
+    Returns:
+        Its delimiter and its number of rows; ``None`` if there is no such table.
+    """
     found = {}
     for delimiter, counts in widths.items():
         wide = [count for count in counts if count >= 3]
@@ -217,24 +228,24 @@ def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
 
 
 def _sample_records(sample: str, delimiter: str) -> list[list[str]]:
-    """The first records that are not blank, as far as they can be read with this delimiter."""
+    """Read the first non-blank records, up to one that can't be read with this delimiter."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True)
     records: list[list[str]] = []
     with (
         field_limit(SAMPLE_CHARACTERS),
         suppress(csv.Error),
-    ):  # quotes that make no sense, or the sample's end
+    ):  # misplaced quotes, or the end of the sample
         records.extend(record for record in itertools.islice(reader, SAMPLE_RECORDS) if record)
     if len(sample) >= SAMPLE_CHARACTERS and len(records) > 1:
-        records.pop()  # the sample may end inside it
+        records.pop()  # it may be incomplete
     return records
 
 
 @contextmanager
 def field_limit(characters: int) -> Iterator[None]:
-    """Raise the csv module's field limit (131,072 characters) for a while.
+    """Change the csv module's field size limit (by default 131,072 characters) within the block.
 
-    A field that is longer is almost always a quote that was never closed.
+    A longer field almost always means a quote that is never closed.
     """
     before = csv.field_size_limit(characters)
     try:
@@ -247,18 +258,18 @@ def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table
     """Read delimited text.
 
     Args:
-        stream: The file, which can be read again from the beginning.
-        file: Its path; only named, not opened.
-        options: Where the header is, and how it is written, if the user says so.
+        stream: The file; must be seekable.
+        file: Its path, used only for names.
+        options: Header, encoding and delimiter, if the user gave them.
 
     Raises:
-        InputError: The text can't be decoded, a quote is not closed, or it is no table.
+        InputError: The text can't be decoded, a quote is not closed, or there is no table.
     """
     return _opened(stream, file, options).read()
 
 
 def read_rows(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Iterator[Block]:
-    """The rows of delimited text as they stand.
+    """Yield the raw rows of delimited text.
 
     Raises:
         InputError: The text can't be decoded, or a quote is not closed.
@@ -289,7 +300,7 @@ def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
 
 
 class _BrokenQuoteError(Exception):
-    """A record that starts on this line has a quote left open."""
+    """A quote is not closed, or is misplaced, in the record that starts on this line."""
 
     def __init__(self, line: int) -> None:
         super().__init__(line)
@@ -297,7 +308,7 @@ class _BrokenQuoteError(Exception):
 
 
 class _TextFile:
-    """A text that is read, more than once where something is wrong with it."""
+    """A text file. It is read again if the first attempt shows a problem with quotes."""
 
     def __init__(
         self,
@@ -324,10 +335,10 @@ class _TextFile:
         )
 
     def read(self) -> Table:
-        """The table.
+        """Read the table.
 
         Raises:
-            InputError: A quote is not closed, or it is no table.
+            InputError: A quote is not closed, or there is no table.
         """
         with field_limit(self._options.limits.field_characters), self._text() as text:
             layout = Layout("", self._options.header_row, self._options.no_header)
@@ -349,7 +360,7 @@ class _TextFile:
         return replace(table, source=replace(table.source, notices=tuple(notices)))
 
     def rows(self) -> Iterator[Block]:
-        """All rows as they stand.
+        """Yield all raw rows.
 
         Raises:
             InputError: A quote is not closed.
@@ -368,10 +379,10 @@ class _TextFile:
             yield text
         finally:
             with suppress(ValueError):
-                text.detach()  # the stream stays open
+                text.detach()  # keep the stream open
 
     def _blocks(self, text: TextIO) -> Iterator[Block]:
-        """All records with the lines they start on, in blocks."""
+        """Yield all records in blocks, with the lines they start on."""
         skipped = int(self._dialect.declared)
         lines = itertools.islice(self._lines(text), skipped, None)
         reader = self._dialect.reader(lines)
@@ -393,10 +404,10 @@ class _TextFile:
         return text if self._is_clean else self._cleaned(text)
 
     def _cleaned(self, text: Iterable[str]) -> Iterator[str]:
-        """The lines without marks that only old or careless programs write.
+        """Yield the lines without stray marks.
 
-        Those are a byte order mark where files were put one behind the other, and a Ctrl-Z at the
-        end.
+        Concatenated files have byte order marks inside, and files from old programs end with
+        Ctrl-Z.
         """
         for number, line in enumerate(text, start=1):
             if line[0] == "\ufeff":
@@ -409,7 +420,7 @@ class _TextFile:
                 yield line
 
     def _guess_notice(self, table: Table) -> str:
-        """What the text was taken for, with two cells by which a person can check it."""
+        """Return a notice with the guessed encoding and two cells to check it by."""
         shown: list[str] = []
         for row in table.rows():
             shown += [
@@ -426,7 +437,11 @@ class _TextFile:
         )
 
     def _broken_quotes(self, start: int) -> InputError:
-        """The error for quotes that can't be understood: where, how many, and what to do."""
+        """Return the error for broken quotes: where, how many, and what to do.
+
+        Args:
+            start: First line of the record with the broken quote.
+        """
         field = rf'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^{re.escape(self._dialect.delimiter)}]*+)'
         well_formed = re.compile(f"{field}(?:{re.escape(self._dialect.delimiter)}{field})*+")
         first, broken, escaped = start, 0, False
@@ -455,7 +470,7 @@ class _TextFile:
         return InputError(f"{what}.{more}", hint)
 
     def _spaced_fits(self) -> bool:
-        """Whether every row is as wide as the header with white space around quotes left out."""
+        """Whether every row is as wide as the header if white space around quotes is ignored."""
         if self._dialect.spaced or self._dialect.literal:
             return False
         return self._fits(replace(self._dialect, spaced=True))
@@ -493,10 +508,10 @@ def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
 
 
 def named_delimiter(name: str) -> str:
-    """The delimiter that a user names by itself or in a word.
+    """Return the delimiter that the user gave as a character or a word.
 
     Raises:
-        InputError: It can't be one.
+        InputError: It is not a valid delimiter.
     """
     found = _DELIMITER_NAMES.get(name.strip().lower(), name)
     if len(found) != 1 or found in '"\r\n':
@@ -508,13 +523,14 @@ def named_delimiter(name: str) -> str:
 
 
 _APOSTROPHES = re.compile(r"'[^'\r\n]*'(?:([,;\t|])'[^'\r\n]*'(?=[,;\t|\r\n]))++[\r\n]")
-"""A first line whose fields are all in apostrophes."""
+"""A first line with all fields in single quotes."""
 
 
 def _is_spaced(sample: str, dialect: Dialect) -> bool:
-    """Whether more records are as wide as the header with white space around quotes left out.
+    """Whether more records are as wide as the header if white space around quotes is ignored.
 
-    Names in quotes behind a space are such too: no column is called that.
+    If the number does not change, quoted names after a space in the header decide: quotes are not
+    part of a column name.
     """
     end = re.escape(dialect.delimiter)
     odd = re.compile(rf"{end}[ \t]+{dialect.quote}|{dialect.quote}[ \t]+{end}")

@@ -1,4 +1,4 @@
-"""Workbooks (XLSX, XLSM, XLS, XLSB, ODS): bytes → `Table`, cells as the program holds them."""
+"""Read workbooks (XLSX, XLSM, XLS, XLSB, ODS); each cell keeps its stored value."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from batchrun.tables.sheets import Sheet, Traits
 
 OURS = "batchrun batch"
-"""The property of a workbook that batchrun wrote: its results are on the sheet Results."""
+"""Custom property of the workbooks that batchrun writes; their results are on the sheet Results."""
 
 EXACT_INTEGERS = 2**53
-"""Below this every integer has its own double, and Excel holds each number as a double."""
+"""Excel stores numbers as doubles, which are exact for integers below this."""
 
 
 def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
@@ -37,8 +37,8 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
 
     Args:
         raw: The whole file.
-        file: Its path; only named, not opened.
-        options: Which sheet and which rows.
+        file: Its path, used only for names.
+        options: Which sheet and which rows to read.
 
     Raises:
         InputError: The workbook is damaged, has no such sheet, or the sheet holds no table.
@@ -62,19 +62,19 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
 
 SHOWN_NAMES = 4
 MOST_COMPARED = 12
-"""Sheets besides the first that are read to see whether they hold IDs."""
+"""Maximum number of other sheets to check for IDs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A sheet as it was read.
+    """A sheet that was read to compare it with others.
 
     Attributes:
         name: Its name.
-        table: What it holds, or why that is unknown.
-        ids: Rows that hold an ID.
-        words: What it holds, for people.
-        named: Whether a column of IDs is named like one, or that is unknown.
+        table: Its table, or the error if it can't be read.
+        ids: Number of rows with an ID.
+        words: A description of its contents, for messages.
+        named: Whether a column with IDs has a known name; true if the sheet can't be read.
     """
 
     name: str
@@ -108,15 +108,17 @@ def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _Seen:
 
 
 def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
-    """The table of the first sheet if it holds IDs, else of the only sheet that does.
+    """Return the table of the first sheet if it holds IDs, else of the only sheet that does.
+
+    If no sheet holds IDs, return the table of the first one.
 
     Raises:
-        InputError: Several others hold IDs, or the sheet can't be read.
+        InputError: Only other sheets hold IDs, and there are several; or the sheet can't be read.
     """
     first, *others = seen
     with_ids = [each for each in others if each.ids]
     if first.ids and not first.named and any(each.named for each in with_ids):
-        first = replace(first, ids=0)  # a cover that mentions an ID
+        first = replace(first, ids=0)  # a cover sheet that mentions an ID
         with_ids = [each for each in with_ids if each.named]
     listed = ", ".join([*(each.words for each in others), *unseen])
     chosen = first
@@ -157,7 +159,7 @@ def _read_sheet(
     *,
     whole: bool = False,
 ) -> Table:
-    """Read one sheet; ``whole`` where the book is asked for another one afterwards."""
+    """Read one sheet; set ``whole`` if other sheets of the workbook are read afterwards."""
     grid = book.read(sheet, visible_only=options.visible_only)
     if whole:
         grid = replace(grid, blocks=iter(list(grid.blocks)))
@@ -235,7 +237,7 @@ def _counted(number: int, one: str, many: str) -> str:
 
 
 def _exact_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell]:
-    """Undo what calamine's types lose: 5 is not 5.0, and an empty cell is not an empty text."""
+    """Restore what calamine's types lose: integers are floats, and empty cells are empty text."""
     if kinds == {float}:
         return _exact_numbers(column)
     if float in kinds:
@@ -264,7 +266,7 @@ def _exact_cell(cell: Cell) -> Cell:
 
 
 def _exact_ods_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell]:
-    """The same for ODS, whose durations calamine leaves as ISO 8601 text."""
+    """Do the same for ODS, and convert durations, which calamine returns as ISO 8601 text."""
     exact = _exact_column(column, kinds)
     return [_duration(cell) if isinstance(cell, str) else cell for cell in exact]
 

@@ -1,10 +1,12 @@
-"""XLSX and XLSM: what calamine reads of a sheet, and what it does not tell.
+"""Prepare XLSX and XLSM for calamine, and find what calamine does not report.
 
-calamine gives the values, fast. It keeps silent about hidden rows, takes an error cell and a
-formula that was never calculated for empty, and gives up on much that other programs open. So it
-is given a workbook made here, of the one sheet, its styles and its strings. On the way the sheet's
-XML is searched for the few markers of what calamine hides. Most sheets hold none and are copied as
-they are; those that are written in an unusual way are parsed and written in the usual one.
+calamine reads values fast. But it does not report hidden rows, returns error cells and formulas
+without a stored value as empty, and rejects files that other programs open. So this module writes
+a temporary workbook for calamine, with one sheet, its styles and its strings.
+
+While the sheet's XML is copied, regular expressions search it for hidden rows, errors and formulas.
+Most sheets have none and are copied unchanged. Sheets with unusual XML are parsed and rewritten in
+the usual form.
 """
 
 from __future__ import annotations
@@ -38,12 +40,12 @@ if TYPE_CHECKING:
     from batchrun.tables.options import LoadLimits
 
 KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"}
-"""What calamine takes for the value of an error cell; another one makes it give up."""
+"""The error values that calamine accepts; it rejects the file for any other."""
 
 LONGEST_ROW_BYTES = 64 * 1024**2
 MOST_STYLES = 100_000
 COPY = Path("sheet.xlsx")
-"""Where the workbook for calamine is written: the process that reads has a folder of its own."""
+"""Path of the workbook for calamine, in the child process's own temporary folder."""
 
 _ODD_CELL = re.compile(rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}[1-9]\d{0,5}\")")
 _ODD_TAG = re.compile(
@@ -79,19 +81,19 @@ _TRUE = {"1", "true"}
 
 
 class _UnusualError(Exception):
-    """The sheet's XML is written in a way that only a parser understands."""
+    """The sheet's XML is too unusual for regular expressions and must be parsed."""
 
 
 @dataclass(slots=True)
 class Parts:
-    """Where the parts of a workbook are, and its sheets.
+    """The sheets and other parts of a workbook.
 
     Attributes:
-        sheets: The worksheets; charts and macro sheets are left out.
-        others: The styles and the strings by the last part of their relation's type.
-        from_1904: Whether its dates count from 1904.
-        zeros: Styles that show leading zeros, and how.
-        dates: Styles of dates and times.
+        sheets: The worksheets, without chart and macro sheets.
+        others: Relation type (``styles`` or ``sharedStrings``) → part.
+        from_1904: Whether dates count from 1904.
+        zeros: Style → its format, for styles with leading zeros.
+        dates: Styles for dates and times.
     """
 
     sheets: list[Sheet] = field(default_factory=list)
@@ -102,14 +104,14 @@ class Parts:
 
 
 def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
-    """List the sheets of a workbook.
+    """Find the sheets and other parts of a workbook.
 
     Args:
-        archive: A workbook whose parts declare no entities.
-        limits: How many sheets it may have.
+        archive: A workbook; its parts must not declare entities.
+        limits: The maximum number of sheets.
 
     Raises:
-        InputError: It is damaged, or has too many sheets.
+        InputError: The workbook is damaged, or has too many sheets.
     """
     workbook = workbook_part(archive)
     folder, name = posixpath.split(workbook)
@@ -137,7 +139,7 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
     if listed > limits.sheets:
         raise archive.refused(f"it has {listed:,} sheets, more than {limits.sheets:,}")
     if "styles" in found.others:
-        with suppress(InputError):  # calamine tells what is wrong with them
+        with suppress(InputError):  # calamine will report what is wrong with the styles
             found.zeros, found.dates = _style_kinds(archive, found.others["styles"])
     return found
 
@@ -159,7 +161,7 @@ def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, str], frozenset
 
 
 def workbook_part(archive: Archive) -> str:
-    """The part that lists the sheets; some programs give it another name or folder."""
+    """Return the part that lists the sheets; some programs use another name or folder for it."""
     usual = "xl/workbook.xml"
     if usual in archive.parts or "_rels/.rels" not in archive.parts:
         return usual
@@ -178,7 +180,7 @@ def _part(folder: str, target: str) -> str:
 def _elements(
     archive: Archive, part: str, wanted: set[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """The elements of these names and their attributes; prefixes don't matter, as for calamine."""
+    """Yield the wanted elements with their attributes, ignoring prefixes as calamine does."""
     found: list[tuple[str, dict[str, str]]] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
@@ -199,7 +201,7 @@ def _elements(
 
 
 def is_filled(archive: Archive, sheet: Sheet) -> bool:
-    """Whether any cell holds something: a value or a formula after the first row begins."""
+    """Whether a sheet has any cell with a value or a formula."""
     if sheet.part not in archive.parts:
         raise archive.damaged()
     before, inside = b"", False
@@ -216,17 +218,17 @@ def is_filled(archive: Archive, sheet: Sheet) -> bool:
 def copy_sheet(
     archive: Archive, parts: Parts, sheet: Sheet, limits: LoadLimits, *, parsed: bool = False
 ) -> Traits:
-    """Write a workbook of one sheet for calamine, and say what it will not tell of it.
+    """Write a workbook with one sheet for calamine, and return the details calamine won't report.
 
     Args:
         archive: The workbook.
-        parts: Where its parts are.
-        sheet: Which sheet.
-        limits: What it is held to.
-        parsed: Parse the sheet even where its XML could be copied as it is.
+        parts: Its parts.
+        sheet: The sheet to copy.
+        limits: The limits to enforce.
+        parsed: Whether to parse the sheet even if its XML could be copied unchanged.
 
     Raises:
-        InputError: The sheet is damaged or hostile.
+        InputError: The sheet is damaged or malicious.
     """
     _refuse_made_up_count(archive, parts)
     if not parsed and not parts.zeros:
@@ -242,7 +244,7 @@ def copy_sheet(
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
-    """Refuse a table of strings that announces more strings than it has room for."""
+    """Refuse a string table that declares more strings than bytes."""
     strings = parts.others.get("sharedStrings")
     if strings is not None:
         announced = _COUNT.findall(archive.beginning(strings, 4096))
@@ -254,7 +256,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
     """Refuse a sheet whose cells span too large a rectangle.
 
     Raises:
-        InputError: They do.
+        InputError: The rectangle is larger than the limits or than an Excel sheet.
     """
     too_far = last_row > LAST_ROW or last_column > LAST_COLUMN
     if not too_far and last_row * last_column <= limits.cells:
@@ -301,10 +303,12 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None
 def _searched(
     archive: Archive, sheet: Sheet, traits: Traits, *, has_dates: bool
 ) -> Iterator[bytes]:
-    """The sheet as it is, its markers noted.
+    """Yield the sheet's XML, and record the details found by searching it.
+
+    Only errors that calamine would reject and the declared dimension are changed.
 
     Raises:
-        _UnusualError: It can't be searched, or holds negative numbers that may be dates.
+        _UnusualError: The XML can't be searched, or holds negative numbers that may be dates.
     """
     block = b""
     for number, block in enumerate(_whole_rows(archive.chunks(sheet.part))):
@@ -317,11 +321,11 @@ def _searched(
         if _is_unusual(text, marked=marked) or (has_dates and _NEGATIVE.search(text)):
             raise _UnusualError
         yield _noted(text, traits) if marked else text
-    traits.filtered = b"<autoFilter" in block  # it stands behind the rows
+    traits.filtered = b"<autoFilter" in block  # it comes after the rows
 
 
 def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut between rows, so that no cell is torn apart."""
+    """Regroup chunks to split them only between rows, so no cell is cut in two."""
     pending: list[bytes] = []
     held = 0
     for chunk in chunks:
@@ -337,10 +341,10 @@ def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _is_unusual(block: bytes, *, marked: bool) -> bool:
-    """Whether a search could miss something in it, or calamine be led astray.
+    """Whether a search could miss something in the block, or calamine could misread it.
 
-    Each of these searches begins with letters, which takes a fraction of the time of one that
-    begins with an angle bracket; single rare characters are looked for first.
+    For speed, rare single characters are checked first, and most patterns start with letters: a
+    search that starts with an angle bracket is several times slower.
     """
     if (b"!" in block and b"<!" in block) or (b"?" in block and b"<?" in block):
         return True
@@ -354,12 +358,12 @@ def _is_unusual(block: bytes, *, marked: bool) -> bool:
 
 
 def _is_marked(block: bytes) -> bool:
-    """Whether it may hold anything that calamine keeps silent about."""
+    """Whether the block may hold anything that calamine does not report."""
     return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
 
 
 def _noted(block: bytes, traits: Traits) -> bytes:
-    """Note what calamine keeps silent about; the block, with errors that calamine knows."""
+    """Record what calamine does not report; return the block with errors that calamine accepts."""
     traits.hidden_rows.extend(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
     for found in _UNCALCULATED.finditer(block):
         traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
@@ -381,7 +385,7 @@ def _columns(head: bytes) -> Iterator[dict[str, str]]:
 
 
 def _hidden_columns(columns: Iterator[dict[str, str]]) -> list[int]:
-    """The hidden columns; however many ranges name them, each is looked at once."""
+    """Return the hidden columns; overlapping ranges don't repeat a column."""
     ranges = sorted(
         (int(each["min"]), min(int(each["max"]), LAST_COLUMN))
         for each in columns
@@ -395,7 +399,7 @@ def _hidden_columns(columns: Iterator[dict[str, str]]) -> list[int]:
 
 
 def column_number(letters: str) -> int:
-    """The number of a column, from 1: ``A`` and ``a`` are 1, ``AA`` 27; 0 for no letters."""
+    """Return a column's number: 1 for ``A`` and ``a``, 27 for ``AA``, 0 for no letters."""
     number = 0
     for letter in letters[:8].upper():
         number = number * 26 + ord(letter) - 64
@@ -403,14 +407,14 @@ def column_number(letters: str) -> int:
 
 
 class _Rewriter:
-    """Parses a sheet and writes it in the usual way: each cell with its reference, no comments.
+    """Parses a sheet and rewrites its XML in the usual form: each cell with its reference.
 
-    Rows and cells that don't say where they are are counted, as calamine does.
+    Rows and cells without a position are counted, as calamine does.
 
     Attributes:
-        traits: What calamine does not tell.
-        last_row: Row of the lowest cell that holds something.
-        last_column: Column of the rightmost one.
+        traits: The details that calamine does not report.
+        last_row: Row of the lowest filled cell.
+        last_column: Column of the rightmost filled cell.
     """
 
     def __init__(self, archive: Archive, parts: Parts) -> None:
@@ -430,10 +434,10 @@ class _Rewriter:
         self._phonetic = 0
 
     def blocks(self, sheet: Sheet) -> Iterator[bytes]:
-        """The sheet's XML.
+        """Yield the rewritten XML of the sheet.
 
         Raises:
-            InputError: It can't be parsed.
+            InputError: The XML can't be parsed.
         """
         parser = expat.ParserCreate()
         parser.buffer_text = True
@@ -529,13 +533,16 @@ class _Rewriter:
             return
         self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
         if row > LAST_ROW or column > LAST_COLUMN:
-            return  # it will be refused
+            return  # `refuse_far` will refuse the sheet
         style = f" s={_quoted(attributes['s'])}" if "s" in attributes else ""
         type_ = f" t={_quoted(kind)}" if kind else ""
         self._written.append(f'<c r="{column_letters(column)}{row}"{style}{type_}>{content}</c>')
 
     def _text(self) -> str:
-        """The text of all runs; blank ones that are not to be preserved count only alone."""
+        """Join the text of all runs, without blank runs that need not be preserved.
+
+        If nothing else is left, blank runs are kept.
+        """
         runs = [("".join(pieces), preserved) for pieces, preserved in self._runs]
         text = "".join(run for run, preserved in runs if preserved or run.strip())
         return text or "".join(run for run, _ in runs)
@@ -550,11 +557,11 @@ def _whole_number(digits: str) -> int:
 
 
 class UnreadableError(InputError):
-    """A workbook whose parts are no XML, or contradict each other."""
+    """The workbook has parts that are not valid XML or contradict each other."""
 
 
 def unreadable(name: str) -> UnreadableError:
-    """The error for such a workbook."""
+    """Return the error for a workbook that can't be read."""
     return UnreadableError(
         f"{name} is a workbook that can't be read: it is damaged.",
         "Open it in the program it comes from and save it as .xlsx or CSV.",
@@ -562,7 +569,7 @@ def unreadable(name: str) -> UnreadableError:
 
 
 def properties_of(archive: Archive) -> dict[str, str]:
-    """The custom properties of a workbook: name → text."""
+    """Return the custom properties of a workbook: name → text."""
     part = "docprops/custom.xml"
     found: dict[str, str] = {}
     name = ""

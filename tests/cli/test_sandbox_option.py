@@ -163,6 +163,7 @@ def in_a_venv() -> Iterator[None]:
         ("batchrun run: no such option", ".venv/bin/batchrun run: no such option"),
         ("See: batchrun run --help", "See: .venv/bin/batchrun run --help"),
         ("batchrun runs it", "batchrun runs it"),
+        ('the column "batchrun status" is', 'the column "batchrun status" is'),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("in_a_venv")
