@@ -67,7 +67,7 @@ class Cluster:
             )
 
     def start(self, session: Session, batch_id: str) -> None:
-        """Start a task on each worker. They run until the batch ends, even if this process exits."""
+        """Start a task on each worker. The tasks outlive this process and end with the batch."""
         from distributed import fire_and_forget
 
         shared = _shared(session.settings)

@@ -392,7 +392,7 @@ def _xlsb_records(part: bytes) -> Iterator[_Record]:
 
 
 def _xlsb_text(content: bytes, at: int) -> tuple[str, int]:
-    """Return a text and the position behind it; the length 0xFFFFFFFF means no text."""
+    """Return a text and the position after it; the length 0xFFFFFFFF means no text."""
     length = struct.unpack_from("<I", content, at)[0]
     if length == 0xFFFFFFFF:
         return "", at + 4

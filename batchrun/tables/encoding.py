@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),  # starts like UTF-16, so it comes first
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -24,7 +24,7 @@ PIECE_BYTES = 256 * 1024
 SAMPLE_BYTES = 256 * 1024
 AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 MIXED_SHARE = 0.25
-"""In multibyte encodings, lines may be valid UTF-8 by chance: fewer than this share of the rest."""
+"""In a multibyte encoding, a ratio of UTF-8 lines to others below this counts as chance."""
 
 _NAMES = {"cp1252": "Windows-1252 (cp1252)", "mac_roman": "Mac Roman", "utf-16-le": "UTF-16-LE"}
 _PREFERRED = {"iso8859-1": "cp1252", "mac-latin2": "mac_roman", "mac-roman": "mac_roman"}

@@ -189,7 +189,7 @@ def detect_dialect(sample: str) -> Dialect:
 
 
 def _wrapped(records: Sequence[Sequence[str]]) -> Dialect | None:
-    """Return the dialect inside records that are each a single quoted field; ``None`` if none."""
+    """Detect the dialect of records that are quoted as a whole; ``None`` if they are not."""
     if any(len(record) != 1 for record in records):
         return None
     inner = detect_dialect("\n".join(field for [field] in records))
