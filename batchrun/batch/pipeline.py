@@ -232,7 +232,7 @@ async def run(
         if earlier is not None:
             require_consent(journal, earlier, session.key, options.output)
         known = newest.batch_id if newest else None  # the user has not seen any later batch
-        batch_id = earlier.batch_id if earlier else _begun(session, plan, known)
+        batch_id = earlier.batch_id if earlier else _create_batch(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
         work = _leave_to_workers if options.detach else _work
         report = await work(session, batch_id, replace(options, output=target, frame=frame))
@@ -485,7 +485,7 @@ def _removed_at_end(jobs: BatchJobs) -> Iterator[None]:
             jobs.slices.remove()
 
 
-def _begun(session: Session, plan: Plan, known: str | None) -> str:
+def _create_batch(session: Session, plan: Plan, known: str | None) -> str:
     return session.journal.create(
         plan,
         session.settings.base_url,

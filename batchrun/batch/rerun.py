@@ -17,7 +17,7 @@ from batchrun.settings.location import shown
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import EXECUTION, is_mark, read_results, signature_of
-from batchrun.workbook.reasons import MENDED
+from batchrun.workbook.reasons import RERUN_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -268,8 +268,8 @@ def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJ
 def _unknown_ids() -> _UnclearError:
     return _UnclearError(
         "its IDs are not among those that were sent",
-        f"Correct it in the list and {MENDED}: results of the last 30 days are reused, not paid "
-        "for again.",
+        f"Correct it in the list and {RERUN_HINT}: results of the last 30 days are reused, "
+        "not paid for again.",
     )
 
 

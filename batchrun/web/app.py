@@ -430,9 +430,9 @@ class _Pages:
         except UsageError:
             await run_in_threadpool(self._workspace.check, saved)
             raise
-        return await run_in_threadpool(self._begun, run, f"/lists/{saved.id}")
+        return await run_in_threadpool(self._redirect_when_started, run, f"/lists/{saved.id}")
 
-    def _begun(self, run: BatchRun, else_to: str) -> Response:
+    def _redirect_when_started(self, run: BatchRun, else_to: str) -> Response:
         """Wait for the batch to start; redirect to its screen, or to ``else_to`` if it has not."""
         run.control.begun.wait(BEGIN_SECONDS)
         if run.batch_id is None:
@@ -448,7 +448,7 @@ class _Pages:
         except UsageError:
             await run_in_threadpool(self._workspace.check, saved)
             raise
-        return await run_in_threadpool(self._begun, run, f"/lists/{saved.id}")
+        return await run_in_threadpool(self._redirect_when_started, run, f"/lists/{saved.id}")
 
     async def erase_list(self, request: Request) -> Response:
         """Delete a list that was never run."""
@@ -579,7 +579,7 @@ class _Pages:
         """Resume a batch."""
         await self._form(request)
         batch_id = request.path_params["batch_id"]
-        return await self._go_on(batch_id, lambda: self._workspace.resume(batch_id))
+        return await self._continue_batch(batch_id, lambda: self._workspace.resume(batch_id))
 
     async def retry(self, request: Request) -> Response:
         """Send failed rows again."""
@@ -588,7 +588,9 @@ class _Pages:
         outcomes = [outcome for outcome in Outcome if form.get(f"retry-{outcome.name}")]
         if not outcomes:
             raise UsageError("No kind of row was chosen.", "Go back and tick what to send again.")
-        return await self._go_on(batch_id, lambda: self._workspace.retry(batch_id, outcomes))
+        return await self._continue_batch(
+            batch_id, lambda: self._workspace.retry(batch_id, outcomes)
+        )
 
     async def decide(self, request: Request) -> Response:
         """Resolve the rows in doubt."""
@@ -601,13 +603,15 @@ class _Pages:
                 "Sending rows in doubt again may charge them twice.",
                 "Go back and tick that you accept this. Nothing was sent.",
             )
-        return await self._go_on(
+        return await self._continue_batch(
             batch_id, lambda: self._workspace.resume(batch_id, in_doubt=decision)
         )
 
-    async def _go_on(self, batch_id: str, begin: Callable[[], BatchRun]) -> Response:
+    async def _continue_batch(self, batch_id: str, begin: Callable[[], BatchRun]) -> Response:
         run = await run_in_threadpool(begin)
-        return await run_in_threadpool(self._begun, run, f"/batches/{quote(batch_id)}")
+        return await run_in_threadpool(
+            self._redirect_when_started, run, f"/batches/{quote(batch_id)}"
+        )
 
     async def stop(self, request: Request) -> Response:
         """Stop a batch gracefully."""

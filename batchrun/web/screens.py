@@ -469,7 +469,7 @@ def table_of(
     sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
     names, rows = Names.of(found), found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
-    columns = fields.telling()
+    columns = fields.main_fields()
     return RowTable(
         names.title,
         tuple(title for _, title in columns),

@@ -90,9 +90,9 @@ def serve(
         if sandbox:
             workspace.use_sandbox()
         with (
-            _announced(folder, session),
+            _published_address(folder, session),
             _serving(create_app(workspace, session), listener) as server,
-            _terminated_like_interrupted(),
+            _sigterm_as_interrupt(),
         ):
             address = session.new_address()
             say(f"batchrun is ready: {address}")
@@ -143,7 +143,7 @@ def _serving(app: object, listener: socket.socket) -> Iterator[threading.Thread]
     thread = threading.Thread(
         target=server.run, args=([listener],), name="batchrun-page", daemon=True
     )
-    with _answering_beside_long_lists():
+    with _responsive_during_long_work():
         thread.start()
         while thread.is_alive() and not server.started:
             time.sleep(0.01)
@@ -155,7 +155,7 @@ def _serving(app: object, listener: socket.socket) -> Iterator[threading.Thread]
 
 
 @contextmanager
-def _answering_beside_long_lists() -> Iterator[None]:
+def _responsive_during_long_work() -> Iterator[None]:
     """Keep pages responsive while other threads work on long lists, until the block ends.
 
     A full garbage collection stops all threads, for 0.5 s with a list of 100,000 rows. So there is
@@ -172,7 +172,7 @@ def _answering_beside_long_lists() -> Iterator[None]:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def _sigterm_as_interrupt() -> Iterator[None]:
     """Treat SIGTERM and a closed terminal like Ctrl-C, until the block ends."""
 
     def interrupt(*_: object) -> None:
@@ -188,7 +188,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _announced(folder: Path, session: Session) -> Iterator[None]:
+def _published_address(folder: Path, session: Session) -> Iterator[None]:
     """Until the block ends, publish how to reach this server in a file only the user can read."""
     path = folder / "page.json"
     path.unlink(missing_ok=True)

@@ -225,7 +225,7 @@ class Kind(Enum):
     RETRY = "retry"
 
 
-class _NotingControl(Control):
+class _StartSignal(Control):
     """A control that also signals when the batch has started."""
 
     def __init__(self) -> None:
@@ -258,7 +258,7 @@ class BatchRun:
 
     kind: Kind
     check_id: str = ""
-    control: _NotingControl = field(default_factory=_NotingControl)
+    control: _StartSignal = field(default_factory=_StartSignal)
     progress: Progress | None = None
     report: Report | None = None
     error: BatchrunError | None = None
@@ -302,10 +302,10 @@ class Workspace:
         self._lock = threading.RLock()
         self._resources = ExitStack()
         self._threads: set[threading.Thread] = set()
-        self._statuses: dict[str, _Kept[BatchStatus]] = {}
-        self._batches: _Kept[list[BatchSummary]] = _Kept()
-        self._workflows: _Kept[list[Workflow]] = _Kept()
-        self._requests: _Kept[int | None] = _Kept()
+        self._statuses: dict[str, _Cached[BatchStatus]] = {}
+        self._batches: _Cached[list[BatchSummary]] = _Cached()
+        self._workflows: _Cached[list[Workflow]] = _Cached()
+        self._requests: _Cached[int | None] = _Cached()
         self.sandbox = False
         self.closing = False
         self._begin(settings)
@@ -335,7 +335,7 @@ class Workspace:
     def use_key(self) -> None:
         """Reload the settings, after a key was stored or deleted."""
         with self._lock:
-            self._workflows, self._requests = _Kept(), _Kept()
+            self._workflows, self._requests = _Cached(), _Cached()
             self._settings = self._reload()
 
     def use_sandbox(self) -> None:
@@ -370,7 +370,7 @@ class Workspace:
 
     def _switch(self, settings: Settings) -> None:
         self._statuses.clear()
-        self._batches, self._workflows, self._requests = _Kept(), _Kept(), _Kept()
+        self._batches, self._workflows, self._requests = _Cached(), _Cached(), _Cached()
         self._begin(settings)
 
     # lists
@@ -464,7 +464,7 @@ class Workspace:
             output = None if rerun.summary.output is None else Path(rerun.summary.output)
             if output is None or output.parent.parent != self.lists.folder.absolute():
                 output = rerun.output  # beside the upload; never overwrite the user's file
-            run = state.run = self._go_on(
+            run = state.run = self._continue_batch(
                 Kind.RETRY,
                 rerun.summary.batch_id,
                 lambda common: aio.run_marked(rerun, output=output, **common),
@@ -550,7 +550,7 @@ class Workspace:
             limit: Trigger at most this many jobs.
             in_doubt: ``hold``, ``drop`` or ``retry``.
         """
-        return self._go_on(
+        return self._continue_batch(
             Kind.RESUME,
             batch_id,
             lambda common: aio.resume(batch_id, limit=limit, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
@@ -558,13 +558,13 @@ class Workspace:
 
     def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:
         """Send a batch's rows with these outcomes again; like `resume` otherwise."""
-        return self._go_on(
+        return self._continue_batch(
             Kind.RETRY,
             batch_id,
             lambda common: aio.retry(batch_id, outcomes=outcomes, **common),
         )
 
-    def _go_on(
+    def _continue_batch(
         self,
         kind: Kind,
         batch_id: str,
@@ -576,7 +576,7 @@ class Workspace:
             if running is not None and not running.ended:
                 return running
             self._refuse_while_closing()
-            self._refuse_strange(batch_id)
+            self._require_trusted_batch(batch_id)
             run = self.runs[batch_id] = BatchRun(kind, check_id)
             common: dict[str, Any] = {
                 "settings": self.settings,
@@ -586,7 +586,7 @@ class Workspace:
             self._start_run(run, lambda: begin(common))
         return run
 
-    def _refuse_strange(self, batch_id: str) -> None:
+    def _require_trusted_batch(self, batch_id: str) -> None:
         """Refuse batches from other machines: a journal may come from a stranger.
 
         Raises:
@@ -663,7 +663,7 @@ class Workspace:
         Raises:
             JournalError: There is no such batch.
         """
-        kept = self._statuses.setdefault(batch_id, _Kept())
+        kept = self._statuses.setdefault(batch_id, _Cached())
         if not seconds:
             kept.forget()
         return kept.get(lambda: batchrun.status(batch_id, settings=self.settings), seconds)
@@ -772,7 +772,7 @@ class Workspace:
         thread.start()
 
 
-class _Kept(Generic[T]):
+class _Cached(Generic[T]):
     """A cache for a value that is slow to find: the longer that takes, the longer it is kept."""
 
     def __init__(self) -> None:

@@ -14,11 +14,11 @@ from batchrun.workbook.frame import details_frame, to_frame, write_parquet
 from batchrun.workbook.layout import UnknownColumn, unknown_columns
 from batchrun.workbook.reasons import Commands
 from batchrun.workbook.target import (
+    atomic_file,
     check_target,
     other_parts,
     results_path,
     usual_target,
-    whole_file,
 )
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines, write_list_csv
 
@@ -92,11 +92,11 @@ def write(
 
         parts = parts_of(results, target, form.rows_per_file)
     if len(parts) <= 1:
-        with whole_file(target, beside=beside) as place:
+        with atomic_file(target, beside=beside) as place:
             shortened = _write(results, place.temporary, target, form, commands)
     else:
         with ExitStack() as stack:
-            places = [stack.enter_context(whole_file(each.path, beside=beside)) for each in parts]
+            places = [stack.enter_context(atomic_file(each.path, beside=beside)) for each in parts]
             place = places[0]
             shortened = 0
             for part, each in zip(parts, places, strict=True):
@@ -106,7 +106,7 @@ def write(
                 )
         log_event(_LOG, Event.WORKBOOK_SPLIT, batch=results.summary.batch_id, files=len(parts))
     if shortened:
-        with whole_file(_whole(target)) as whole:
+        with atomic_file(_whole(target)) as whole:
             write_json_lines(results, whole.temporary)
     return place.final
 

@@ -51,7 +51,7 @@ SHEET_NAME = 31
 """UTF-16 code units in a sheet's name."""
 
 
-_UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_INVALID_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML 1.0 can't represent (section 2.2)."""
 
 _ESCAPED = re.compile("\r|_(?=x[0-9A-Fa-f]{4}_)")
@@ -114,7 +114,7 @@ class Fitter:
     def runs(self, rich: RichText) -> Sequence[Run] | str:
         """Return a text's runs as a cell stores them, or one plain text if no run has a style."""
         text = rich.text
-        if not any(run.style for run in rich.runs) or _UNHOLDABLE.search(text):
+        if not any(run.style for run in rich.runs) or _INVALID_XML.search(text):
             return self.text(text)
         if len(text) * 2 > self._limits.text and _units(text) > self._limits.text:
             return self.text(text)
@@ -124,15 +124,15 @@ class Fitter:
 
     def plain(self, text: str) -> str:
         """Return a text that XML can represent, for use outside cells."""
-        return _UNHOLDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+        return _INVALID_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
     def text(self, text: str) -> str:
         """Return a text as a cell stores it."""
         if text.isascii() and text.isprintable() and len(text) < self._limits.text:
             return _ESCAPED.sub(_escape, text) if "_x" in text else text
         marks = []
-        if _UNHOLDABLE.search(text):
-            text = _UNHOLDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+        if _INVALID_XML.search(text):
+            text = _INVALID_XML.sub("\N{REPLACEMENT CHARACTER}", text)
             marks.append("control characters replaced")
         if len(text) * 2 > self._limits.text and _units(text) > self._limits.text:
             marks.append(f"cut, {len(text):,} characters")
@@ -180,7 +180,7 @@ def sheet_name(wanted: str, taken: Container[str]) -> str:
     return shown
 
 
-def unlike(header: Sequence[str]) -> list[str]:
+def unique_titles(header: Sequence[str]) -> list[str]:
     """Return unique column titles, none of them blank."""
     titles: dict[str, None] = {}
     for position, name in enumerate(header, 1):

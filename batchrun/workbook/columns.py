@@ -26,7 +26,7 @@ _EXCELS_FIRST_DAY = date(1900, 3, 1)
 """Excel counts a 29 February 1900 that never existed, so earlier days are off by one."""
 
 
-class Moments(Enum):
+class TemporalKind(Enum):
     """The kind of date or time that all texts of a column have."""
 
     DATE = "date"
@@ -35,19 +35,19 @@ class Moments(Enum):
     TIME = "time"
 
 
-def moment_of(text: str) -> tuple[Moments, date | datetime | time] | None:
+def moment_of(text: str) -> tuple[TemporalKind, date | datetime | time] | None:
     """Parse an ISO 8601 date or time that Excel can store exactly, and return its kind."""
     if not 8 <= len(text) <= 32 or not (found := _ISO.fullmatch(text)):
         return None
     try:
         if found["day"]:
             day = date.fromisoformat(text)
-            return (Moments.DATE, day) if day >= _EXCELS_FIRST_DAY else None
+            return (TemporalKind.DATE, day) if day >= _EXCELS_FIRST_DAY else None
         if found["moment"]:
             moment = datetime.fromisoformat(found["moment"])
-            kind = Moments.UTC if found["utc"] else Moments.DATE_TIME
+            kind = TemporalKind.UTC if found["utc"] else TemporalKind.DATE_TIME
             return (kind, moment) if moment.date() >= _EXCELS_FIRST_DAY else None
-        return Moments.TIME, time.fromisoformat(text)
+        return TemporalKind.TIME, time.fromisoformat(text)
     except ValueError:  # 30 February
         return None
 
@@ -86,10 +86,10 @@ class ColumnSurvey:
         self.decimals = 0
         self.items = 0
         self.beyond_one = False
-        self._moments: set[Moments] | None = set()
+        self._moments: set[TemporalKind] | None = set()
 
     @property
-    def moments(self) -> Moments | None:
+    def moments(self) -> TemporalKind | None:
         """The kind of date or time of all values; ``None`` if they are not all of one kind."""
         if self._moments and len(self._moments) == 1 and self.kinds == {str}:
             return next(iter(self._moments))

@@ -13,8 +13,8 @@ from batchrun.errors import InputError, OutputError, UsageError
 from batchrun.installation import install_hint
 from batchrun.tables import from_frame
 from batchrun.text import did_you_mean
-from batchrun.workbook.cells import UNLIMITED, as_text, unlike
-from batchrun.workbook.columns import Moments
+from batchrun.workbook.cells import UNLIMITED, as_text, unique_titles
+from batchrun.workbook.columns import TemporalKind
 from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def to_frame(
     layout = layout_of(results, form, UNLIMITED)
     rows = [layout.values(row) for row in results.rows]
     own = len(layout.original)
-    titles = unlike(layout.header)[own:]
+    titles = unique_titles(layout.header)[own:]
     columns = list(zip(*rows, strict=True)) or [()] * len(layout.header)
     index = pd.RangeIndex(len(rows)) if source is None else source.index
     found = [_series(values, index) for values in columns[own:]]
@@ -225,7 +225,7 @@ def _write(
         time: pyarrow.time64("us"),
         timedelta: pyarrow.duration("us"),
     }
-    names = unlike([_valid(name) for name in layout.header])
+    names = unique_titles([_valid(name) for name in layout.header])
     schema = pyarrow.schema(list(zip(names, (types[kind] for kind in kinds), strict=True)))
     rows = iter(results.rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
@@ -243,10 +243,10 @@ def _kinds(layout: Layout) -> list[type]:
     kinds = [*map(_kind, layout.original_surveys), *status]
     for column in layout.results:
         moments = {
-            Moments.DATE: date,
-            Moments.TIME: time,
-            Moments.DATE_TIME: datetime,
-            Moments.UTC: datetime,
+            TemporalKind.DATE: date,
+            TemporalKind.TIME: time,
+            TemporalKind.DATE_TIME: datetime,
+            TemporalKind.UTC: datetime,
         }
         if column.moments is not None:
             kinds.append(moments[column.moments])

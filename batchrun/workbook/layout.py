@@ -13,8 +13,8 @@ from batchrun.text import close_matches
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.columns import (
     ColumnSurvey,
-    Moments,
     TableSurvey,
+    TemporalKind,
     moment_of,
     name_columns,
     owner_column,
@@ -65,7 +65,7 @@ class ResultColumn:
     name: str
     title: str
     survey: ColumnSurvey
-    moments: Moments | None
+    moments: TemporalKind | None
     counts: bool = False
     aside: str = ""
     as_sent: bool = field(init=False)
@@ -77,7 +77,7 @@ class ResultColumn:
     @property
     def head(self) -> str:
         """The column's header: the title, with "(UTC)" if the cells are in UTC."""
-        says_zone = self.moments is not Moments.UTC or "UTC" in self.title
+        says_zone = self.moments is not TemporalKind.UTC or "UTC" in self.title
         return self.title if says_zone else f"{self.title} (UTC)"
 
     def value(self, flat: Flat) -> Cell:
@@ -199,9 +199,9 @@ class Layout:
             row.outcome.value,
             row.message or None,
             row.execution_id,
-            naive(row.triggered_at),
-            naive(row.started_at),
-            naive(row.finished_at),
+            utc_without_zone(row.triggered_at),
+            utc_without_zone(row.started_at),
+            utc_without_zone(row.finished_at),
             row.seconds,
         ]
         get, lists = flat.values.get, bool(flat.items)
@@ -279,7 +279,7 @@ def layout_of(
         if row.outcome is not Outcome.COMPLETED:
             reasons.see(row)
     names = name_columns(results.header[:own])
-    asides = _asides(survey, repeats) if arranged and form.columns is None else {}
+    asides = _hidden_reasons(survey, repeats) if arranged and form.columns is None else {}
     columns = _chosen(survey, form, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides)
     return Layout(
         original=header,
@@ -306,7 +306,7 @@ FEW = 5
 """Rows needed before equal values in all of them count as uninformative."""
 
 
-def _asides(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Path, str]:
+def _hidden_reasons(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Path, str]:
     """Return the columns that people rarely want, each with the reason."""
     found = {}
     for path, seen in survey.columns.items():
@@ -427,7 +427,7 @@ def _leading(results: BatchResults, names: Sequence[int]) -> tuple[str, ...]:
 Moment: TypeAlias = datetime | None
 
 
-def naive(moment: Moment) -> Moment:
+def utc_without_zone(moment: Moment) -> Moment:
     """Convert a time to UTC without a time zone: Excel has none, so the column's title says UTC."""
     if moment is None:
         return None

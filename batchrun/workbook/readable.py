@@ -70,7 +70,7 @@ class Fields:
         texts = sorted(self.texts(row, paths).items(), key=lambda one: _is_reference(one[0]))
         return [(self._titles[path], text) for path, text in islice(texts, most)]
 
-    def telling(self) -> list[tuple[Path, str]]:
+    def main_fields(self) -> list[tuple[Path, str]]:
         """Return the fields worth a column, with their titles: most results have them."""
         columns = self._survey.columns
         often = [
@@ -85,9 +85,9 @@ class Fields:
         ordered = [*numbers[:1], *texts, *numbers[1:]]
         return [(path, self._titles[path]) for path in ordered[:TABLE_COLUMNS]]
 
-    def varying(self, rows: Sequence[ResultRow]) -> list[Path]:
-        """Return those fields of `telling` that differ between rows, or all if none does."""
-        paths = [path for path, _ in self.telling()]
+    def differing_fields(self, rows: Sequence[ResultRow]) -> list[Path]:
+        """Return those fields of `main_fields` that differ between rows, or all if none does."""
+        paths = [path for path, _ in self.main_fields()]
         texts = [self.texts(row, paths) for row in rows if row.result is not None]
         return [path for path in paths if len({each.get(path) for each in texts}) > 1] or paths
 
@@ -186,7 +186,7 @@ def pilot_results(
     own = list(seen.values())
     names, fields = Names(header, roles, own), Fields(own, header)
     called = [names.of_row(row) for row in own]
-    paths = fields.varying(own) if briefly else None
+    paths = fields.differing_fields(own) if briefly else None
     often = Counter(called)
     return [
         (

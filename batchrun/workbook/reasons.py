@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHEET = "Results"
 """The sheet with one row per row of the list."""
 
-MENDED = "run it with --reuse 30d"
+RERUN_HINT = "run it with --reuse 30d"
 """How to send a corrected list: as a new batch, it would otherwise pay for every row again."""
 
 MOST_KINDS = 1_000
@@ -222,20 +222,20 @@ def _what_and_how(
             what, how = _about_failure(row.message), retry
         case Outcome.REJECTED:
             what, correct = _about_rejection(row.message)
-            how = _mend(row.outcome, batch, call) if correct else retry
+            how = _correction_commands(row.outcome, batch, call) if correct else retry
         case Outcome.TIMED_OUT:
             what, how = "Its result may still come, and costs nothing more.", resume
         case Outcome.PENDING:
             what, how = _about_waiting(row, summary, people=commands is None), resume
         case Outcome.INVALID:
-            what, how = _about_ids(row, roles), _mend(row.outcome, batch, call)
+            what, how = _about_ids(row, roles), _correction_commands(row.outcome, batch, call)
         case _:
             assert_never(row.outcome)
     return what, how
 
 
-def _mend(outcome: Outcome, batch: str, call: Commands) -> Iterable[str]:
-    again = " ".join(filter(None, (MENDED, call.options)))
+def _correction_commands(outcome: Outcome, batch: str, call: Commands) -> Iterable[str]:
+    again = " ".join(filter(None, (RERUN_HINT, call.options)))
     return (
         f"Get a list of these rows: {call(f'export {batch} --only {outcome} -o fix.xlsx')}",
         (f"Correct it, then {again}: results of the last 30 days are not paid for again."),

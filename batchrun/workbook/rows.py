@@ -177,7 +177,7 @@ class SheetRows:
         return self._rows.tell() + (self._links.tell() if self._links is not None else 0)
 
     @property
-    def leads_away(self) -> bool:
+    def has_external_links(self) -> bool:
         """Whether it links to any address."""
         return self._relations is not None and self._relations.tell() > 0
 
@@ -221,7 +221,7 @@ def save(
             with finished.open(_entry(entry.filename), "w", force_zip64=large) as part:
                 rows.write_sheet(content, part)
         for name, rows in parts.items():
-            if rows.leads_away:
+            if rows.has_external_links:
                 folder, _, file = name.rpartition("/")
                 with finished.open(_entry(f"{folder}/_rels/{file}.rels"), "w") as part:
                     rows.write_relations(part)

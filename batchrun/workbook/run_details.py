@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.workbook.analysis import quantile
-from batchrun.workbook.layout import AGAIN, naive
+from batchrun.workbook.layout import AGAIN, utc_without_zone
 from batchrun.workbook.page import Page
-from batchrun.workbook.reasons import MENDED
+from batchrun.workbook.reasons import RERUN_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,15 +111,15 @@ def _next_steps(
     if undecided:
         yield "settle rows in doubt with", call(f"resume {batch_id}")
     if counts[Outcome.INVALID]:
-        yield "correct invalid rows in the list, then", f"{MENDED} {call.options}".strip()
+        yield "correct invalid rows in the list, then", f"{RERUN_HINT} {call.options}".strip()
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
         yield f'send the rows you mark under "{AGAIN}" with', call("run THIS_FILE")
     yield "write this file again with", call(f"export {batch_id} -o OUT.xlsx")
 
 
 def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
-    yield "created (UTC)", naive(summary.created_at)
-    yield "last change (UTC)", naive(summary.updated_at)
+    yield "created (UTC)", utc_without_zone(summary.created_at)
+    yield "last change (UTC)", utc_without_zone(summary.updated_at)
     yield "estimated", _rounded(summary.estimated_seconds)
     yield "took", _rounded(summary.worked_seconds)
     if summary.worked_seconds:

@@ -13,7 +13,7 @@ from openpyxl.utils import get_column_letter
 
 from batchrun.events import Event, log_event
 from batchrun.workbook.cells import as_text, is_address, reference, sheet_name
-from batchrun.workbook.columns import ColumnSurvey, Moments
+from batchrun.workbook.columns import ColumnSurvey, TemporalKind
 from batchrun.workbook.markdown import rich_text
 from batchrun.workbook.rows import SheetRows, cell_xml, rich_xml, save, text_xml, usual_number
 from batchrun.workbook.styles import (
@@ -103,7 +103,7 @@ def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) 
         moments = survey.moments if kind is ColumnKind.RESULT else None
         content = survey.width
         if moments is not None:
-            content = len("2026-11-24" if moments is Moments.DATE else "2026-11-24 10:00:00")
+            content = len("2026-11-24" if moments is TemporalKind.DATE else "2026-11-24 10:00:00")
         width = max(min(content + 3, WIDEST), head, NARROWEST)
         return TableColumn(title, width, kind, **more)
     return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)
@@ -271,7 +271,7 @@ class TableSheets:
         for first in range(0, max(rows, 1), self._room):
             sheet, sheet_rows = book.sheet(name)
             with book.optional(f"the layout of the sheet {sheet.title}"):
-                _dress(sheet, columns, min(self._room, rows - first), frozen, outcome)
+                _format_sheet(sheet, columns, min(self._room, rows - first), frozen, outcome)
             self._names.append(sheet.title)
             self._sheets.append(sheet_rows)
             self._add_head(sheet_rows, columns, book.styles)
@@ -471,7 +471,7 @@ def pages_across(widths: Sequence[float], repeated: float) -> int:
     return pages
 
 
-def _dress(
+def _format_sheet(
     sheet: Worksheet,
     columns: Sequence[TableColumn],
     rows: int,

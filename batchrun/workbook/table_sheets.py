@@ -18,7 +18,7 @@ from batchrun.text import plural
 from batchrun.workbook.changes import COLUMN
 from batchrun.workbook.columns import name_of, shown
 from batchrun.workbook.flatten import dotted
-from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, naive
+from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, utc_without_zone
 from batchrun.workbook.reasons import SHEET, Commands, Reason, advice
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
@@ -433,7 +433,7 @@ class ChangesSheet:
         for change in self._comparison.changes():
             found = True
             name = [change.name] if self._named else []
-            values = [change.field, change.before, change.now, naive(change.earlier_at)]
+            values = [change.field, change.before, change.now, utc_without_zone(change.earlier_at)]
             code = self._formats[change.path]
             formats = (*[""] * (2 + self._named), *(_code(each, code) for each in values[1:3]))
             line = [change.line, *name, *values]

@@ -70,7 +70,7 @@ def check_target(target: Path, source: Path | None) -> None:
         raise OutputError(f"The output {target} can't be written: {refused}.", "Name another.")
     try:
         _check_place(target, source)
-        _try_out(target)
+        _check_writable(target)
     except OSError as error:
         raise OutputError(
             f"The output {target} can't be written: {_words(error, target)}.",
@@ -109,7 +109,7 @@ def _check_place(target: Path, source: Path | None) -> None:
         raise OSError(errno.EROFS, "it is read-only")
 
 
-def _try_out(target: Path) -> None:
+def _check_writable(target: Path) -> None:
     """Create a file there and delete it: the only reliable test of whether a folder is writable."""
     target.exists()  # raises if the target's own name is too long; the temporary one is shorter
     temporary = _temporary(target)
@@ -181,7 +181,7 @@ def other_parts(first: Path) -> tuple[Path, ...]:
     return tuple(parts)
 
 
-class Place:
+class PendingFile:
     """The temporary path of a file being written, and its final path."""
 
     def __init__(self, temporary: Path, target: Path) -> None:
@@ -190,7 +190,7 @@ class Place:
 
 
 @contextmanager
-def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
+def atomic_file(target: Path, *, beside: bool = True) -> Iterator[PendingFile]:
     """Yield a temporary file beside the target, which replaces the target when it is complete.
 
     If a program such as Excel has the target open, the file goes beside it under a new name, which
@@ -204,7 +204,7 @@ def whole_file(target: Path, *, beside: bool = True) -> Iterator[Place]:
         OutputError: The disk is full or the folder can't be written to.
     """
     try:
-        place = Place(_temporary(target), target)
+        place = PendingFile(_temporary(target), target)
         try:
             yield place
             with place.temporary.open("rb+") as written:

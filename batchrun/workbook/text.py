@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
 from batchrun.text import as_displayed
-from batchrun.workbook.cells import UNLIMITED, unlike
+from batchrun.workbook.cells import UNLIMITED, unique_titles
 from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm, Form
 from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
@@ -91,7 +91,7 @@ def write_list_csv(
 
 def write_json_lines(results: BatchResults, path: Path) -> None:
     """Write one object per row, with the complete result as the service sent it."""
-    keys = unlike(results.header)
+    keys = unique_titles(results.header)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in results.rows:
             entry: dict[str, JSON] = {

@@ -9,7 +9,7 @@ import pytest
 
 from batchrun import workbook
 from batchrun.errors import OutputError
-from batchrun.workbook.target import check_target, refused_by_windows, whole_file
+from batchrun.workbook.target import atomic_file, check_target, refused_by_windows
 from tests.workbook.batches import batch_of, sheet
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target.write_text("before", encoding="utf-8")
 
     def write() -> None:
-        with whole_file(target) as place:
+        with atomic_file(target) as place:
             place.temporary.write_text("half", encoding="utf-8")
             raise ZeroDivisionError
 
@@ -50,7 +50,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_nothing_and_says_what_to_do(tmp_path: Path) -> None:
     target = tmp_path / "out.xlsx"
 
-    with pytest.raises(OutputError, match="No space left") as raised, whole_file(target):
+    with pytest.raises(OutputError, match="No space left") as raised, atomic_file(target):
         raise OSError(28, "No space left on device")
 
     assert "batchrun export" in raised.value.hint
@@ -141,7 +141,7 @@ def test_names_that_windows_takes_are_not_refused(path: str) -> None:
 def test_a_name_as_long_as_the_disk_takes_can_be_written(tmp_path: Path) -> None:
     target = tmp_path / ("ü" * 120 + ".jsonl")  # 246 bytes of 255
     check_target(target, None)
-    with whole_file(target) as place:
+    with atomic_file(target) as place:
         place.temporary.write_text("{}", encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
@@ -191,7 +191,7 @@ def test_a_target_that_is_held_whatever_its_number_is_said(
         raise PermissionError(13, "The process cannot access the file")
 
     monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(OutputError, match="batchrun export"), whole_file(tmp_path / "o.csv") as it:
+    with pytest.raises(OutputError, match="batchrun export"), atomic_file(tmp_path / "o.csv") as it:
         it.temporary.write_text("x", encoding="utf-8")
     assert list(tmp_path.iterdir()) == []
 
@@ -201,7 +201,7 @@ def test_a_target_that_is_held_whatever_its_number_is_said(
 def test_a_workbook_has_the_permissions_of_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
-        with whole_file(tmp_path / "out.xlsx") as place:
+        with atomic_file(tmp_path / "out.xlsx") as place:
             place.temporary.write_bytes(b"results")
     finally:
         os.umask(before)
@@ -213,6 +213,6 @@ def test_a_workbook_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> No
     target = tmp_path / "out.xlsx"
     target.touch()
     target.chmod(0o640)
-    with whole_file(target) as place:
+    with atomic_file(target) as place:
         place.temporary.write_bytes(b"results")
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
