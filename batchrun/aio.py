@@ -400,7 +400,7 @@ def _no_results(request: Request) -> Request:
     """
     if isinstance(request.source, (str, Path)):
         path = Path(request.source)
-        if Rerun.is_given_back(path):
+        if Rerun.holds_results(path):
             raise UsageError(
                 f"{path.name} holds results of batchrun.",
                 "Send its marked rows again with batchrun.run_marked, or run the list itself.",

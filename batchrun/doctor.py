@@ -34,7 +34,13 @@ from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service import Client
 from batchrun.service.proxy import proxy_for
 from batchrun.service.transport import describe
-from batchrun.settings import Kept, find_access, find_configuration, load_settings, stored_profiles
+from batchrun.settings import (
+    KeyStorage,
+    find_access,
+    find_configuration,
+    load_settings,
+    stored_profiles,
+)
 from batchrun.settings.location import checked_base_url, is_loopback, is_server, shown
 from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import plural, quoted_command, without_user
@@ -210,7 +216,9 @@ def _configuration(files: Configuration) -> Finding:
     profiles = ", ".join(f"{one.name} {masked_end(one.end)} ({one.kept})" for one in known.values())
     paths = ", ".join(str(each.path) for each in files.files) or "no batchrun.toml"
     text = f"{paths}; {profiles or 'no profile'}"
-    if any(one.kept is Kept.FILE for one in known.values()) and _is_open_to_others(stored.path):
+    if any(one.kept is KeyStorage.FILE for one in known.values()) and _is_open_to_others(
+        stored.path
+    ):
         close = quoted_command("chmod", "600", str(stored.path))
         advice = f"Replace the key, since others may know it, and close the file: {close}"
         return _fault("Files", f"{text}; others can read {stored.path}", advice)

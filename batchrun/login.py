@@ -13,7 +13,7 @@ from batchrun.settings.location import checked_base_url, is_loopback
 from batchrun.settings.model import key_end
 from batchrun.settings.profiles import (
     DEFAULT_PROFILE,
-    Kept,
+    KeyStorage,
     Profile,
     checked_name,
     stored_profiles,
@@ -34,14 +34,14 @@ class LoggedIn:
         workflows: How many workflows the key can see; ``None`` if it was not checked.
         place: The keyring's name, or the file's path.
         why_a_file: Why it is in a file; ``""`` if it is in the keyring.
-        left_behind: Why an earlier key of the profile is still in the keyring; ``""`` if none is.
+        not_deleted_reason: Why an earlier key is still in the keyring; ``""`` if none is.
     """
 
     profile: Profile
     workflows: int | None
     place: str
     why_a_file: str = ""
-    left_behind: str = ""
+    not_deleted_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class LoggedOut:
 
     Attributes:
         profile: The profile before it was deleted.
-        left_behind: Why its key may still be in the keyring, and what to do; ``""`` if it is not.
+        not_deleted_reason: Why its key may still be in the keyring; ``""`` if it is not.
     """
 
     profile: Profile
-    left_behind: str = ""
+    not_deleted_reason: str = ""
 
 
 def address_for(name: str, settings: Settings) -> str:
@@ -102,7 +102,7 @@ async def log_in(
     name, address, bare = checked_name(name), checked_base_url(base_url), checked_key(key)
     workflows = await _count_workflows(bare, address, timeout_seconds) if check else None
     earlier = stored_profiles().get(name)
-    profile = Profile(name, address, Kept.KEYRING, key_end(bare))
+    profile = Profile(name, address, KeyStorage.KEYRING, key_end(bare))
     saved: str | keyring.NoKeyring = keyring.NoKeyring("it was asked for")
     if not in_file:
         saved = keyring.save(profile, bare)
@@ -110,16 +110,20 @@ async def log_in(
         place, why_a_file = saved, ""
         _add_profile(profile)
     else:
-        profile = replace(profile, kept=Kept.FILE, key=bare)
+        profile = replace(profile, kept=KeyStorage.FILE, key=bare)
         place, why_a_file = str(stored_profiles().path), saved.reason
         stored_profiles().keep(profile)
-    left_behind = ""
-    if earlier is not None and earlier.kept is Kept.KEYRING and not _same_entry(earlier, profile):
+    not_deleted_reason = ""
+    if (
+        earlier is not None
+        and earlier.kept is KeyStorage.KEYRING
+        and not _same_entry(earlier, profile)
+    ):
         try:
-            left_behind = _erase(earlier)
+            not_deleted_reason = _erase(earlier)
         except UsageError as error:  # the new key is already saved
-            left_behind = f"{error.what} {error.hint}"
-    return LoggedIn(profile, workflows, place, why_a_file, left_behind)
+            not_deleted_reason = f"{error.what} {error.hint}"
+    return LoggedIn(profile, workflows, place, why_a_file, not_deleted_reason)
 
 
 def _add_profile(profile: Profile) -> None:
@@ -183,9 +187,9 @@ def log_out(name: str) -> LoggedOut:
         UsageError: There is no such profile, or the keyring refuses.
     """
     profile = stored_profiles().named(name)
-    left_behind = _erase(profile) if profile.kept is Kept.KEYRING else ""
+    not_deleted_reason = _erase(profile) if profile.kept is KeyStorage.KEYRING else ""
     stored_profiles().drop(name)
-    return LoggedOut(profile, left_behind)
+    return LoggedOut(profile, not_deleted_reason)
 
 
 def _erase(profile: Profile) -> str:

@@ -340,7 +340,7 @@ class Plan:
         """Estimated requests and time for the jobs to send."""
         return self.rates.of(self.to_trigger)
 
-    def knowing(
+    def with_known_results(
         self, known: Mapping[int, KnownJob], now: datetime, reuse: timedelta | None
     ) -> Plan:
         """Return this plan with the results of earlier batches.
@@ -399,7 +399,7 @@ class Plan:
         """Return hints that may save money or reveal a mistake."""
         if not len(self.bodies):
             return [GET_IDS]
-        object_, where = _object_of(self.workflow)
+        object_, where = _subject_of(self.workflow)
         if set(self.roles) == set(Role):
             return self._company_hint(object_, where)
         [role] = self.roles
@@ -584,7 +584,7 @@ _OBJECTS = {
 }
 
 
-def _object_of(workflow: Workflow) -> tuple[Role | None, str]:
+def _subject_of(workflow: Workflow) -> tuple[Role | None, str]:
     """Return what a workflow works on, and whether its name or its description says so.
 
     The name is checked first. The role is ``None`` if the text mentions both kinds or neither.

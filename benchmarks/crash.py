@@ -70,7 +70,7 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "all kept, not complete": ("batchrun.journal.creation:BatchMaker", "complete", "before"),
     "plan kept": ("batchrun.journal.journal:Journal", "create", "after"),
     "batch held": ("batchrun.journal.jobs:BatchJobs", "recover", "before"),
-    "before the intent": ("batchrun.journal.jobs:BatchJobs", "intend", "before"),
+    "before the intent": ("batchrun.journal.jobs:BatchJobs", "begin_trigger", "before"),
     "intent kept, not sent": ("batchrun.service.client:Client", "trigger", "before"),
     "sent, answer not read": (
         "batchrun.service.aiohttp_transport:AiohttpTransport",

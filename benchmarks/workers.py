@@ -216,7 +216,7 @@ def settle(location: str, batch_id: str) -> None:
 
             async def one(job: Any) -> None:
                 name = f"exec-{job.number}"
-                await jobs.intend(job)
+                await jobs.begin_trigger(job)
                 await jobs.accept(job, Execution(name, ExecutionStatus.QUEUED, now), now)
                 jobs.count_request(job)
                 ended = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result={"a": 1})

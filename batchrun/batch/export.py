@@ -108,7 +108,7 @@ def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
     return workbook.Commands(program(), f"--journal {quoted_command(location)}")
 
 
-def write_despite(
+def write_after_journal_error(
     error: JournalWriteError,
     journal: Journal,
     batch_id: str,
@@ -160,7 +160,7 @@ def _write(found: BatchResults, target: Path, form: workbook.Form, location: str
 def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> workbook.Form:
     """Return how to lay out a batch's results: as given now, else as in its last run."""
     before = journal.form(batch_id)
-    form = given.over(workbook.Form.recalled(before))
+    form = given.merged_with(workbook.Form.recalled(before))
     kept = form.remembered()
     if kept != before:
         journal.keep(batch_id, "form", kept)

@@ -209,7 +209,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         journal.holder(batch_id),
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
-        journal.key_begun_with(batch_id),
+        journal.started_with_key_hash(batch_id),
         journal.slices(batch_id).others_work(),
     )
 

@@ -20,7 +20,7 @@ from batchrun.batch.export import (
     ending_as_paused,
     refreshed_workbook,
     remembered_form,
-    write_despite,
+    write_after_journal_error,
     write_results,
 )
 from batchrun.batch.history import existing_journal
@@ -39,8 +39,8 @@ from batchrun.batch.worker import (
     limits_of,
     new_engine,
     other_workers,
-    others_gone,
     start_process,
+    wait_for_other_workers,
     working,
 )
 from batchrun.engine import Ending, Progress
@@ -172,7 +172,7 @@ async def check(
         workflow = choose_workflow(await session.workflows(), request.workflow)
         plan = loaded.plan(workflow, session.rates(workflow.id))
         newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
-        plan = replace(session.knowing(plan, request.reuse, newest), earlier=newest)
+        plan = replace(session.with_known_results(plan, request.reuse, newest), earlier=newest)
         return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
@@ -213,7 +213,7 @@ async def run(
         if earlier is not None and not earlier.unfinished and is_practice(base_url):
             earlier = None  # practice is free, so the same command works twice
         if newest is None or not again:
-            plan = session.knowing(plan, request.reuse, earlier)
+            plan = session.with_known_results(plan, request.reuse, earlier)
         if earlier is not None and not earlier.unfinished:
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
@@ -295,7 +295,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         limits = limits_of(settings, options.limit, only, alone=alone)
         engine = new_engine(session, jobs, before, limits, options.on_progress)
         estimate = session.estimate(before, engine.jobs_left)
-        hold.when_lost(from_any_thread(engine.break_off))
+        hold.when_lost(from_any_thread(engine.abort))
         attach(options.control, batch_id, engine, only)
         log_event(
             _LOG,
@@ -322,7 +322,9 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                     ):
                         ending = await engine.work()
                     if not alone:
-                        await others_gone(jobs, settings.drain_seconds / session.clock.speed)
+                        await wait_for_other_workers(
+                            jobs, settings.drain_seconds / session.clock.speed
+                        )
                 effort, resume_at = engine.effort, None
                 if ending is Ending.QUOTA:
                     resume_at = whole_minute(session.seconds_to_quota())
@@ -335,7 +337,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 kind = type(error).__name__  # its message may quote the service
                 log_event(_LOG, Event.BATCH_ABORTED, logging.ERROR, batch=batch_id, error=kind)
                 if isinstance(error, JournalWriteError):
-                    write_despite(error, journal, batch_id, target, form)
+                    write_after_journal_error(error, journal, batch_id, target, form)
                     raise error from raised.__cause__
                 # The cause of this error may make the next steps fail too; report the first error.
                 # If the batch was taken over, nothing is recorded: the new holder does that.

@@ -78,7 +78,7 @@ def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str
         key: The key that would pay now.
         profile: The profile of that key; ``None`` if the key is not a stored one.
     """
-    if journal.key_begun_with(batch.batch_id) in {"", journal.key_hash(key)}:
+    if journal.started_with_key_hash(batch.batch_id) in {"", journal.key_hash(key)}:
         return ""
     return "PGAI_API_KEY" if profile is None else f"profile {profile}"
 
@@ -97,7 +97,7 @@ def needed_consents(
         key: The key that would pay now.
         output: The results file that the user gave; ``None`` for the one in the journal.
     """
-    key_hash = journal.key_begun_with(batch.batch_id)
+    key_hash = journal.started_with_key_hash(batch.batch_id)
     begun_with = key_hash or f"of batch {batch.batch_id}"
     if key_hash != journal.key_hash(key) and not has_agreed(Consent.KEY, begun_with):
         yield ConsentRequest(
@@ -195,14 +195,14 @@ async def prepare_batch(
     """
     await jobs.recover()
     if not retry and not again and only is None:
-        await jobs.poll_on()
+        await jobs.repoll_timed_out()
         await _settle_doubts(journal, jobs, batch_id, decide)
         return None
     before = jobs.pending_numbers()
     await jobs.again(again)
     if retry:
         await jobs.retry(retry)
-    await jobs.poll_on()  # last: some of its jobs may be among those the user sends again
+    await jobs.repoll_timed_out()  # last: some of its jobs may be among those the user sends again
     await _settle_doubts(journal, jobs, batch_id, decide)
     after = jobs.pending_numbers()
     return (after - before) | after.intersection(only or ())

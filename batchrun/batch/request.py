@@ -86,7 +86,7 @@ class Request:
         unsent = {Role.COMPANY: self.no_company, Role.CONTACT: self.no_contact}
         return tuple(role for role, said in unsent.items() if said)
 
-    def over(self, defaults: ListDefaults) -> Request:
+    def merged_with(self, defaults: ListDefaults) -> Request:
         """Return this request with the defaults for everything that it doesn't set."""
         return replace(
             self,

@@ -62,7 +62,7 @@ class Rerun:
         return None if signature is None else signature.batch_id
 
     @staticmethod
-    def is_given_back(file: Path | str) -> bool:
+    def holds_results(file: Path | str) -> bool:
         """Return whether a file holds batchrun results, even if another program has saved it."""
         return read_results(Path(file)) is not None
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from batchrun.plan import Plan
     from batchrun.settings import Settings
 
-LONGEST_TURN_SECONDS = 60.0
+MAX_SLOT_WAIT_SECONDS = 60.0
 """The longest wait to request the list of workflows, whatever other processes are sending."""
 CREDITS_SECONDS = 10.0
 """The longest wait for the answer about credits, in seconds."""
@@ -79,7 +79,7 @@ class Session:
 
     async def _spend_slot(self) -> None:
         await self.share.ask()
-        await self._spend(min(self.share.delay(self.clock.now()), LONGEST_TURN_SECONDS))
+        await self._spend(min(self.share.delay(self.clock.now()), MAX_SLOT_WAIT_SECONDS))
 
     async def credits(self) -> Credits | None:
         """Fetch the credits left; ``None`` if the quota has no request to spare now.
@@ -118,7 +118,9 @@ class Session:
         seconds = self.journal.run_seconds(workflow_id, base_url, limit=REMEMBERED)
         return Forecast(RunTimes(seconds))
 
-    def knowing(self, plan: Plan, reuse: timedelta | None, earlier: BatchSummary | None) -> Plan:
+    def with_known_results(
+        self, plan: Plan, reuse: timedelta | None, earlier: BatchSummary | None
+    ) -> Plan:
         """Add what other batches know about the plan's jobs.
 
         Args:
@@ -132,7 +134,7 @@ class Session:
         """
         if earlier is None or not earlier.unfinished:
             known = self.journal.known_jobs(plan, self.settings.base_url)
-            return plan.knowing(known, datetime.now(UTC), reuse)
+            return plan.with_known_results(known, datetime.now(UTC), reuse)
         if reuse is None:
             return plan
         raise UsageError(

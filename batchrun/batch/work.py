@@ -132,7 +132,7 @@ def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> 
         UsageError: It is another key, or nobody on this machine has agreed to the address.
     """
     access, stored = find_access(settings), profile_of(settings)
-    if journal.key_begun_with(summary.batch_id) != journal.key_hash(access.key):
+    if journal.started_with_key_hash(summary.batch_id) != journal.key_hash(access.key):
         raise UsageError(
             f"Batch {summary.batch_id} was started with another key than this worker has. "
             "Nothing was triggered.",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from batchrun.batch.control import from_any_thread
 from batchrun.engine import UNREACHABLE_SECONDS, Engine, Limits
 from batchrun.errors import JournalError
-from batchrun.journal.lease import HEARTBEAT_SECONDS, beating
+from batchrun.journal.lease import HEARTBEAT_SECONDS, heartbeat
 from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
     Afterwards its slices are free. If this worker holds the batch, the other workers stop too.
     """
     slices = jobs.slices
-    observe, break_off = from_any_thread(engine.observe), from_any_thread(engine.break_off)
+    observe, abort = from_any_thread(engine.observe), from_any_thread(engine.abort)
 
     def beat() -> None:
         slices.beat()
@@ -90,7 +90,7 @@ async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
 
     engine.observe(slices.state())
     try:
-        with beating(beat, break_off):
+        with heartbeat(beat, abort):
             yield
     finally:
         with suppress(JournalError):  # a slice also becomes free after a minute without heartbeat
@@ -100,7 +100,7 @@ async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
             slices.release()
 
 
-async def others_gone(jobs: BatchJobs, drain_seconds: float) -> None:
+async def wait_for_other_workers(jobs: BatchJobs, drain_seconds: float) -> None:
     """Wait until the other workers have stopped, so that the workbook has their last results.
 
     Args:

@@ -16,7 +16,7 @@ import typer
 from batchrun.cli.commands_batches import add_batch_commands
 from batchrun.cli.commands_config import add_config_commands
 from batchrun.cli.commands_run import add_run_commands
-from batchrun.cli.errors import Unseen, end
+from batchrun.cli.errors import HiddenMessages, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.output import name_commands, open_standard_streams, replace_unprintable
 from batchrun.cli.settings import announced
@@ -120,7 +120,7 @@ def main() -> None:
 
 def _run(typed: list[str]) -> int:
     """Run a command and return its exit code."""
-    unseen = Unseen()
+    unseen = HiddenMessages()
     command: Any = typer.main.get_command(app)
     name_commands(program(), command.commands)
     with unseen.listening():

@@ -42,15 +42,15 @@ from batchrun.cli.options import (
     with_option_groups,
 )
 from batchrun.cli.output import (
-    Whole,
+    UnbrokenLine,
     begin_log_block,
     is_screen,
     print_exact,
     print_lines,
     print_text,
-    room_of,
     runnable_commands,
     table,
+    usable_columns,
 )
 from batchrun.cli.prompts import ask, beside_question, confirm_batch, confirmed
 from batchrun.cli.runner import continue_batch
@@ -218,7 +218,7 @@ def _lines_of(stands: BatchStatus) -> list[str]:
 
     lines = [
         f"Batch:     {summary.batch_id}, planned {ago(summary.created_at)}",
-        Whole(f"List:      {summary.source.name}"),
+        UnbrokenLine(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
         f"Requests:  {summary.requests:,}, the last {ago(summary.updated_at)}",
@@ -237,11 +237,11 @@ def _lines_of(stands: BatchStatus) -> list[str]:
     if stands.opens_at is not None:
         lines.append(f"Opens:     {opens_words(stands.opens_at, now)}")
     if summary.output:
-        lines.append(Whole(f"Workbook:  {summary.output}"))
+        lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
     if summary.unfinished and not stands.working:
-        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
-        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
     return lines
 
 
@@ -284,7 +284,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
         ]
         for one in found
     ]
-    return table(header, rows, room_of(sys.stdout), whole={0, 1, 2}).split("\n")
+    return table(header, rows, usable_columns(sys.stdout), whole={0, 1, 2}).split("\n")
 
 
 ROWS_SHOWN = 10

@@ -23,7 +23,7 @@ from batchrun.cli.options import (
     Sandbox,
     SandboxJournal,
 )
-from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, room_of
+from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import ask, confirm_address
 from batchrun.cli.settings import SANDBOX_SPEED, journal_path, settings_from, settings_or_sandbox
 from batchrun.errors import BatchrunError, UsageError
@@ -160,8 +160,8 @@ def login(
         )
     else:
         print_text(f"Kept in:   the system's keyring ({kept.place})")
-    if kept.left_behind:
-        print_text(f"Note:      an earlier key stays in the keyring. {kept.left_behind}")
+    if kept.not_deleted_reason:
+        print_text(f"Note:      an earlier key stays in the keyring. {kept.not_deleted_reason}")
     if settings.api_key is not None:
         print_text("Note:      PGAI_API_KEY is set, and counts unless --profile is given")
 
@@ -209,10 +209,10 @@ def _erase(name: str) -> None:
     from batchrun.login import log_out
 
     gone = log_out(name)
-    what = "profile" if gone.left_behind else "the key of profile"
+    what = "profile" if gone.not_deleted_reason else "the key of profile"
     print_text(f"Erased:    {what} {name} for {gone.profile.base_url}")
-    if gone.left_behind:
-        print_text(f"Note:      {gone.left_behind}")
+    if gone.not_deleted_reason:
+        print_text(f"Note:      {gone.not_deleted_reason}")
 
 
 def _key(name: str, address: str) -> str:
@@ -277,7 +277,7 @@ def show_configuration(
     for one in shown:
         source = f"{one.origin} {one.where}".strip()
         line = f"{one.name:{width}}  {one.value or '-':{room}}  {source}"
-        if is_screen(sys.stdout) and columns_of(line) > room_of(sys.stdout):
+        if is_screen(sys.stdout) and columns_of(line) > usable_columns(sys.stdout):
             line = f"{one.name:{width}}  {one.value or '-'}\n{'':{width}}  {source}"
         print_text(line, hanging=width + 2)
     print_text(

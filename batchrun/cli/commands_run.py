@@ -54,7 +54,7 @@ from batchrun.cli.options import (
 )
 from batchrun.cli.output import (
     OutputMode,
-    Whole,
+    UnbrokenLine,
     begin_log_block,
     print_exact,
     print_lines,
@@ -157,9 +157,9 @@ def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
     yield f"Batch:     {summary.batch_id}"
     yield f"Rows:      {messages.counts(summary)}"
     if summary.unfinished:
-        yield Whole(f"Resume:    batchrun resume {summary.batch_id}")
+        yield UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")
     if summary.output is not None:
-        yield Whole(f"Workbook:  {summary.output}")
+        yield UnbrokenLine(f"Workbook:  {summary.output}")
 
 
 def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
@@ -297,7 +297,7 @@ def check(
         request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
         with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
             print_configuration(files, settings)
-            if Rerun.is_given_back(path) and (marked := Rerun.read(path, settings=settings)):
+            if Rerun.holds_results(path) and (marked := Rerun.read(path, settings=settings)):
                 _show_marked(marked, as_json=as_json)
                 return
             _show_plan(request, settings, as_json=as_json, details=details)
@@ -369,13 +369,13 @@ def run(
             "A run can't read its list from standard input.",
             "Save the list in a file first. To look at it: batchrun check -",
         )
-    if Rerun.is_given_back(file):
+    if Rerun.holds_results(file):
         useless = {"--again": again, "--reuse": reuse, "--detach": pace.detach}
         _refuse_for_results(file, reading.given() | useless)
         settings = settings_from(**given)
         print_configuration(files, settings)
         marked = Rerun.read(file, settings=settings)
-        assert marked is not None  # `is_given_back` has checked it
+        assert marked is not None  # `holds_results` has checked it
         if dry_run:
             _show_marked(marked, as_json=reporting.as_json)
             return
@@ -458,7 +458,7 @@ def resume(
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # a new path or layout
     if not found.something_to_do and not rewrites and written and Path(written).exists():
-        done = Whole(f"Nothing left to do. The results are in {written}")
+        done = UnbrokenLine(f"Nothing left to do. The results are in {written}")
         _end_unchanged(found.summary, mode, [done])
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)

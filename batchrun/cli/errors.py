@@ -22,7 +22,13 @@ from platformdirs import user_log_path
 from typer.exceptions import TyperException
 
 from batchrun.cli.help import options_of
-from batchrun.cli.output import Whole, discard_output, print_exact, print_text, runnable_commands
+from batchrun.cli.output import (
+    UnbrokenLine,
+    discard_output,
+    print_exact,
+    print_text,
+    runnable_commands,
+)
 from batchrun.cli.settings import sandbox_hint
 from batchrun.errors import (
     BatchrunError,
@@ -65,7 +71,7 @@ _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,
 """A word in a usage error that may be a key typed as an argument, which must not reach a log."""
 
 
-class Unseen(logging.Handler):
+class HiddenMessages(logging.Handler):
     """Collects messages that Python would print: warnings and failures of threads.
 
     Attributes:
@@ -110,7 +116,7 @@ class Unseen(logging.Handler):
 
 
 def end(
-    error: BaseException, typed: Sequence[str], commands: Mapping[str, Any], unseen: Unseen
+    error: BaseException, typed: Sequence[str], commands: Mapping[str, Any], unseen: HiddenMessages
 ) -> int:
     """Print an error and return the exit code.
 
@@ -160,7 +166,7 @@ def end(
 
 
 def report_batch_error(
-    error: Exception, batch_id: str, typed: Sequence[str], unseen: Unseen
+    error: Exception, batch_id: str, typed: Sequence[str], unseen: HiddenMessages
 ) -> BatchrunError:
     """Print the error of one batch in `resume --all` and return it as it was shown.
 
@@ -170,7 +176,7 @@ def report_batch_error(
         typed: The arguments after ``batchrun``.
         unseen: Messages that were not shown.
     """
-    shown = error if isinstance(error, BatchrunError) else _unforeseen(error, typed)
+    shown = error if isinstance(error, BatchrunError) else _unexpected_error(error, typed)
     match shown:
         case StoppedError():
             print_text(str(shown), err=True)
@@ -199,8 +205,10 @@ def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
     return error
 
 
-def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen: Unseen) -> int:
-    shown = _unforeseen(error, typed)
+def _unexpected(
+    error: BaseException, typed: Sequence[str], command: str, unseen: HiddenMessages
+) -> int:
+    shown = _unexpected_error(error, typed)
     print_text(f"Error: {shown}", err=True)
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
@@ -208,7 +216,7 @@ def _unexpected(error: BaseException, typed: Sequence[str], command: str, unseen
     return shown.exit_code
 
 
-def _unforeseen(error: BaseException, typed: Sequence[str]) -> BatchrunError:
+def _unexpected_error(error: BaseException, typed: Sequence[str]) -> BatchrunError:
     if isinstance(error, FileNotFoundError) and not _is_in_a_folder():
         return UsageError("The folder you are in no longer exists.", "Go to another: cd ~")
     more = "" if _debugging(typed) else " With --debug the details go to a file."
@@ -236,14 +244,14 @@ def _debugging(typed: Sequence[str]) -> bool:
 
 
 def _point_to_file(
-    error: BaseException, typed: Sequence[str], command: str, unseen: Unseen
+    error: BaseException, typed: Sequence[str], command: str, unseen: HiddenMessages
 ) -> None:
     try:
         path = write_failure(error, unseen.said, command, typed)
     except Exception as problem:  # don't hide the error itself
         print_text(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return
-    print_text(Whole(f"Details:   {path}"), err=True)
+    print_text(UnbrokenLine(f"Details:   {path}"), err=True)
 
 
 def _print_error_json(error: BatchrunError, typed: Sequence[str]) -> None:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from batchrun.cli.notifications import Notice
-from batchrun.cli.output import LABEL, Whole, print_exact, print_lines, print_text, repeats_options
+from batchrun.cli.output import (
+    LABEL,
+    UnbrokenLine,
+    print_exact,
+    print_lines,
+    print_text,
+    repeats_options,
+)
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, duration, one_line, plural
@@ -123,7 +130,7 @@ def plan_lines(
         for role, at in plan.roles.items()
     ]
     lines = [
-        Whole(f"List:      {source.name}{sheet}{header}"),
+        UnbrokenLine(f"List:      {source.name}{sheet}{header}"),
         *(f"           {notice}" for notice in source.notices),
         f"Columns:   {', '.join(columns)}",
         *(f"           {line}" for line in plan.id_lines()),
@@ -548,7 +555,7 @@ def end(
         print_lines(["", *_lines(report, settings)])
     if report.output is not None:
         print_exact(str(report.output)) if quiet else print_text(
-            Whole(f"Workbook:  {report.output}")
+            UnbrokenLine(f"Workbook:  {report.output}")
         )
         print_lines([] if quiet else more_files(report.output))
     raise BatchExit(report, stopped=stopped)
@@ -572,8 +579,8 @@ def _lines(report: Report, settings: Settings) -> list[str]:
     if report.ending is Ending.DETACHED:
         return [
             f"Batch:     {summary.batch_id} goes on without this command",
-            Whole(f"Watch:     batchrun status {summary.batch_id} --watch"),
-            Whole(f"Stop:      batchrun stop {summary.batch_id}"),
+            UnbrokenLine(f"Watch:     batchrun status {summary.batch_id} --watch"),
+            UnbrokenLine(f"Stop:      batchrun stop {summary.batch_id}"),
         ]
     if summary.unfinished:
         running = status(summary.batch_id, settings=settings).left.running_rows
@@ -587,18 +594,18 @@ def _lines(report: Report, settings: Settings) -> list[str]:
     lines += unknown_to_results(summary.batch_id, None, settings)
     if report.resume_at is not None:
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
-    if why := why_beside(report):
+    if why := reason_for_number(report):
         lines.append(f"Note:      {why}")
     if summary.unfinished:
-        lines.append(Whole(f"Resume:    batchrun resume {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
     elif summary.counts[Outcome.IN_DOUBT]:
-        lines.append(Whole(f"Settle:    batchrun resume {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
     if repeats_options("status"):
-        lines.append(Whole(f"Status:    batchrun status {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
     return lines
 
 
-def why_beside(report: Report) -> str:
+def reason_for_number(report: Report) -> str:
     """Return why the workbook has a number in its name; ``""`` without a number."""
     if report.held_open is not None:
         return (

@@ -17,7 +17,7 @@ import typer
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.notifications import command_for
 from batchrun.cli.output import OutputMode, print_text
-from batchrun.cli.prompts import ask_if_somebody_is_here
+from batchrun.cli.prompts import column_prompt
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
 from batchrun.text import did_you_mean, plural
@@ -346,7 +346,7 @@ def form_from(
         rows_per_file=options.rows_per_file,
         audience=None if audience is None else Audience(audience.lower()),
     )
-    return wanted.over(Form(rename=usual.rename))
+    return wanted.merged_with(Form(rename=usual.rename))
 
 
 def _names(columns: Sequence[str]) -> Sequence[str] | None:
@@ -637,10 +637,10 @@ def request_from(
         workflow,
         parameters=parameters,
         parameter_columns=dict(_column_of(text) for text in options.param_column or []),
-        ask=ask_if_somebody_is_here(),
+        ask=column_prompt(),
         reuse=reuse,
         **options.reading(),
-    ).over(defaults)
+    ).merged_with(defaults)
 
 
 def _column_of(text: str) -> tuple[str, str]:

@@ -57,7 +57,7 @@ def width_of(stream: TextIO) -> int:
     return columns or shutil.get_terminal_size().columns
 
 
-def room_of(stream: TextIO) -> int:
+def usable_columns(stream: TextIO) -> int:
     """Return the usable columns of a line: some terminals wrap after the last column."""
     return max(width_of(stream) - 1, 1)
 
@@ -190,7 +190,7 @@ ANSWERS = len(": ") + 1
 """Columns to keep free after a question, for the answer."""
 
 
-class Whole(str):
+class UnbrokenLine(str):
     """A line that is never broken: its value is for copying."""
 
     __slots__ = ()
@@ -208,7 +208,7 @@ def print_text(
         whole: Names given by the user, which are not broken.
     """
     shown = visible(runnable_commands(text))
-    if not isinstance(text, Whole):
+    if not isinstance(text, UnbrokenLine):
         names = [visible(name) for name in whole]
         shown = fitted(shown, sys.stderr if err else sys.stdout, hanging=hanging, whole=names)
     _print(shown, err=err)
@@ -323,7 +323,7 @@ def fitted(
     """
     if not is_screen(stream):
         return text
-    return wrapped(text, max(room_of(stream) - beside, 1), hanging, whole=whole)
+    return wrapped(text, max(usable_columns(stream) - beside, 1), hanging, whole=whole)
 
 
 def question(text: str, stream: TextIO) -> str:
@@ -360,13 +360,13 @@ def open_standard_streams() -> None:
 
 def replace_unprintable() -> None:
     """Replace characters that the console (cp437, cp1252, ASCII) can't encode."""
-    codecs.register_error(_PLAINLY, _plainly)
+    codecs.register_error(_PLAINLY, _replace_character)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_PLAINLY)
 
 
-def _plainly(error: UnicodeError) -> tuple[str, int]:
+def _replace_character(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)  # streams only write
     return plain(error.object[error.start : error.end]), error.end
 

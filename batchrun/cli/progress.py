@@ -16,7 +16,7 @@ from batchrun.cli.output import (
     fitting,
     is_screen,
     print_text,
-    room_of,
+    usable_columns,
 )
 from batchrun.model import Outcome
 from batchrun.text import columns_of, duration, plural
@@ -113,7 +113,7 @@ class ProgressPrinter:
                 discard_output(sys.stderr)
 
     def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
-        room = room_of(sys.stderr)
+        room = usable_columns(sys.stderr)
         width = room - ECHO if room > NARROW else room
         if self._bar is None:
             from tqdm import tqdm

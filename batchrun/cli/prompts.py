@@ -116,7 +116,7 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
     return confirm(question, details)
 
 
-def ask_if_somebody_is_here() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
+def column_prompt() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
     """Return the function that asks for a column; ``None`` without a terminal."""
     return ask_for_column if sys.stdin.isatty() else None
 

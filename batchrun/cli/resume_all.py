@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import typer
 
-from batchrun.cli.errors import Unseen, print_batch_error_json, report_batch_error
+from batchrun.cli.errors import HiddenMessages, print_batch_error_json, report_batch_error
 from batchrun.cli.messages import BatchExit
 from batchrun.cli.output import begin_log_block, print_text
 from batchrun.errors import (
@@ -53,7 +53,7 @@ def resume_all(
     settings: Settings,
     for_one: Mapping[str, object],
     configured: Callable[[BatchSummary], Configured],
-    go_on_with: Callable[[BatchSummary, Configured], None],
+    continue_batch_of: Callable[[BatchSummary, Configured], None],
     *,
     to_stderr: bool,
 ) -> None:
@@ -66,7 +66,7 @@ def resume_all(
         settings: Settings with the journal to use.
         for_one: Options for a single batch, by name; none may be given.
         configured: Returns the configuration of a batch's list, and its settings.
-        go_on_with: Continues one batch, and ends like `resume` for that batch.
+        continue_batch_of: Continues one batch, and ends like `resume` for that batch.
         to_stderr: Whether messages go to standard error.
 
     Raises:
@@ -84,7 +84,7 @@ def resume_all(
     if not left:
         place = shown(settings.journal)
         print_text(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
-    one_by_one = _Round(configured, go_on_with, to_stderr=to_stderr)
+    one_by_one = _Round(configured, continue_batch_of, to_stderr=to_stderr)
     for summary in left:
         one_by_one.take(summary)
     for why, waiting in one_by_one.waiting.items():
@@ -97,7 +97,7 @@ class _Round:
 
     Args:
         configured: As in `resume_all`.
-        go_on_with: As in `resume_all`.
+        continue_batch_of: As in `resume_all`.
         to_stderr: As in `resume_all`.
 
     Attributes:
@@ -108,13 +108,13 @@ class _Round:
     def __init__(
         self,
         configured: Callable[[BatchSummary], Configured],
-        go_on_with: Callable[[BatchSummary, Configured], None],
+        continue_batch_of: Callable[[BatchSummary, Configured], None],
         *,
         to_stderr: bool,
     ) -> None:
         self._to_stderr = to_stderr
         self._configured = configured
-        self._go_on_with = go_on_with
+        self._continue_batch_of = continue_batch_of
         self._stopped: dict[Scope, str] = {}
         self.codes = [ExitCode.COMPLETED]
         self.waiting: dict[str, list[str]] = {}
@@ -127,7 +127,7 @@ class _Round:
             found = self._configured(summary)
             account = account_of(for_batch(found[1], summary))
         except Exception as error:  # a problem with one list's file must not stop the others
-            self.codes.append(_aborted(summary, error, Unseen())[0])
+            self.codes.append(_aborted(summary, error, HiddenMessages())[0])
             return
         scopes: tuple[Scope, ...] = (_ALL, account[0], account)
         why = next((self._stopped[scope] for scope in scopes if scope in self._stopped), None)
@@ -145,11 +145,11 @@ class _Round:
         """Continue a batch; return its exit code and why it ended."""
         from batchrun.engine import Ending
 
-        unseen = Unseen()
+        unseen = HiddenMessages()
         begin_log_block(f"Batch {summary.batch_id}", err=self._to_stderr, always=True)
         try:
             with unseen.listening():
-                self._go_on_with(summary, found)
+                self._continue_batch_of(summary, found)
         except BatchExit as ended:
             return ExitCode(ended.exit_code), (
                 Ending.INTERRUPTED if ended.stopped else ended.ending
@@ -190,7 +190,7 @@ def _stopped_by(why: Ending | BatchrunError, account: Account, batch_id: str) ->
 
 
 def _aborted(
-    summary: BatchSummary, error: Exception, unseen: Unseen
+    summary: BatchSummary, error: Exception, unseen: HiddenMessages
 ) -> tuple[ExitCode, BatchrunError]:
     """Print the error of a batch; return its exit code and the error as shown."""
     typed = sys.argv[1:]

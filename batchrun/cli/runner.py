@@ -12,7 +12,7 @@ import typer
 from batchrun.cli import messages
 from batchrun.cli.messages import end, notice_of, notice_of_error, unknown_to_results
 from batchrun.cli.notifications import notify, words_of
-from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, room_of
+from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import (
     ask,
     beside_question,
@@ -90,8 +90,8 @@ def run_list(
 
         report = display.run(work)
         pilot = not yes and limit is not None and mode.shows_a_pilot
-        if pilot and display.goes_on(report, *before):
-            report = display.rest_of(report, output, form)
+        if pilot and display.confirm_rest(report, *before):
+            report = display.run_rest(report, output, form)
         display.ended = report
 
 
@@ -138,8 +138,8 @@ def continue_batch(
             return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
 
         report = display.run(work)
-        if pilot and display.goes_on(report):
-            report = display.rest_of(report, output, form)
+        if pilot and display.confirm_rest(report):
+            report = display.run_rest(report, output, form)
         display.ended = report
 
 
@@ -182,7 +182,7 @@ class _BatchDisplay:
                     raise
                 self._settings = self._settings.with_typed_key(key)
 
-    def rest_of(self, report: Report, output: Path | None, form: Form | None) -> Report:
+    def run_rest(self, report: Report, output: Path | None, form: Form | None) -> Report:
         """Run the jobs after a pilot; return the report of both."""
         from batchrun import aio
         from batchrun.cli.pilot import with_its_rest
@@ -192,7 +192,7 @@ class _BatchDisplay:
         rest = self.run(lambda settings: aio.resume(batch_id, settings=settings, **shown))
         return with_its_rest(report, rest)
 
-    def goes_on(self, report: Report, before: Credits | None = None) -> bool:
+    def confirm_rest(self, report: Report, before: Credits | None = None) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun import rows
         from batchrun.cli.pilot import pilot_lines
@@ -212,7 +212,7 @@ class _BatchDisplay:
                     pilot,
                     pilot_results(pilot, page.header, page.roles, briefly=True),
                     before,
-                    room_of(sys.stdout),
+                    usable_columns(sys.stdout),
                     _now(),
                     speed=self._settings.speed,
                     mark=mark_of(sys.stdout),

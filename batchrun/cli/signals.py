@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Ended = TypeVar("Ended")
 
-_GENTLY = (
+_STOPPING_MESSAGE = (
     "Stopping: no more triggers, waiting up to a minute for rows that are running. "
     "Press Ctrl-C again to stop now. Nothing is lost."
 )
@@ -65,7 +65,7 @@ class Stopper:
         self._close = close
         self._asking = False
         self._cancelled = False
-        self._deaf = False
+        self._ignores_signals = False
         self._cancel: Callable[[], object] | None = None
         self._soon: Callable[..., object] = lambda *_: None
 
@@ -108,7 +108,7 @@ class Stopper:
         try:
             return asyncio.run(cancellable())
         except (KeyboardInterrupt, asyncio.CancelledError):
-            self._deaf = True  # ignore further signals while the last message is printed
+            self._ignores_signals = True  # ignore further signals while the last message is printed
             if self._control.report is not None:  # the workbook is already written
                 return cast("Ended", self._control.report)
             self._close()
@@ -126,17 +126,17 @@ class Stopper:
         if self._asking:
             raise KeyboardInterrupt
         ended = self._cancel is None and self._control.batch_id is not None
-        if self._deaf or ended or self._control.report is not None:
+        if self._ignores_signals or ended or self._control.report is not None:
             return
         if self._cancel is None or self._cancelled:
-            self._deaf = True
+            self._ignores_signals = True
             raise KeyboardInterrupt
         if self._control.batch_id and not self._control.stopped:
             self._control.stop()  # before the message: the next signal may come while it is printed
             try:
-                self._say(_GENTLY)
+                self._say(_STOPPING_MESSAGE)
             except RuntimeError:  # the signal came during another print
-                self._soon(self._say, _GENTLY)
+                self._soon(self._say, _STOPPING_MESSAGE)
         elif number != getattr(signal, "SIGHUP", None) or not self._control.batch_id:
             self._cancelled = True
             self._control.stop()

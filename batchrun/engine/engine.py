@@ -181,7 +181,7 @@ class Engine:
             counters=self._counters,
             retries=self._retries,
             failures=self._failures,
-            key=KeyRefusals(proven=jobs.key_was_good()),
+            key=KeyRefusals(proven=jobs.key_has_worked()),
         )
         self._workers = 1  # sharing the key's quota
         self._others_stopped = False
@@ -233,7 +233,7 @@ class Engine:
         elif state.closed is not None and not self.stopped_because:
             self.stop()
 
-    def break_off(self, error: Exception) -> None:
+    def abort(self, error: Exception) -> None:
         """Send nothing more, and raise this error once all answers have arrived."""
         self._failure = self._failure or error
         self._wake.set()
@@ -329,7 +329,7 @@ class Engine:
 
     def _ending_when_done(self) -> Ending:
         if not self._jobs_are_left():
-            return Ending.SELECTION_DONE if self._queue.others_wait else Ending.FINISHED
+            return Ending.SELECTION_DONE if self._queue.unselected_pending else Ending.FINISHED
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
 
     def _ending_now(self, now: float) -> Ending | None:
@@ -364,7 +364,7 @@ class Engine:
                 if not await self._wait_for_others(now):
                     self._ending = self._ending_when_done()
             case Wait(seconds) if self._stop_at is not None and now + seconds > self._stop_at:
-                await self._pause_to_the_last(now)
+                await self._drain(now)
             case Wait(seconds):
                 await self._pause(seconds, now)
             case DaySpent():
@@ -409,7 +409,7 @@ class Engine:
         await self._pause(seconds, now)
         self._counters.quota_seconds += self._clock.now() - now
 
-    async def _pause_to_the_last(self, now: float) -> None:
+    async def _drain(self, now: float) -> None:
         """Wait only for requests already sent, because no poll is due before the stop."""
         if self._outstanding:
             await self._pause(math.inf, now)

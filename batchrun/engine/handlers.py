@@ -145,7 +145,7 @@ class RequestHandlers:
         Returns:
             The follow-up to await after the answer; ``None`` if nothing was sent.
         """
-        if not await self._jobs.intend(job):
+        if not await self._jobs.begin_trigger(job):
             self._quota.give_back(taken_at, self._clock.now())
             return None
         answer = await self._client.trigger(job.request())
@@ -410,7 +410,7 @@ class JobQueue:
         return self._pending
 
     @property
-    def others_wait(self) -> bool:
+    def unselected_pending(self) -> bool:
         """Whether unselected jobs are pending; ask only after all selected ones are taken."""
         return self._only is not None and self._jobs.count_pending() > 0
 

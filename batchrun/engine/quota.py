@@ -61,9 +61,9 @@ class Quota:
         self._daily_left = math.inf
         self._day_ends = math.inf
         self._day_limit = math.inf
-        self._days_figure: int | None = None
+        self._daily_limit_from_headers: int | None = None
         self._sent: deque[float] = deque()
-        self._even = -math.inf  # when the next request is due if evenly spaced
+        self._evenly_due_at = -math.inf  # when the next request is due if evenly spaced
         self._window_left: float = math.inf
         self._window_ends = -math.inf
         self._paused_until = -math.inf
@@ -86,7 +86,11 @@ class Quota:
     @property
     def daily(self) -> int | None:
         """Requests per day, from the user's limit or the headers; ``None`` if both are unknown."""
-        return int(self._day_limit) if math.isfinite(self._day_limit) else self._days_figure
+        return (
+            int(self._day_limit)
+            if math.isfinite(self._day_limit)
+            else self._daily_limit_from_headers
+        )
 
     def left_today(self, now: float) -> float:
         """Requests left today; infinite without a limit."""
@@ -127,7 +131,7 @@ class Quota:
         rate = self.rate
         if math.isfinite(rate):
             spacing = WINDOW_SECONDS / rate
-            due = max(due, self._even - max(BURST_SECONDS - spacing, 0.0))
+            due = max(due, self._evenly_due_at - max(BURST_SECONDS - spacing, 0.0))
             whole = max(math.floor(rate), 1)
             if len(self._sent) >= whole:
                 due = max(due, self._sent[-whole] + WINDOW_SECONDS + MARGIN_SECONDS)
@@ -139,7 +143,7 @@ class Quota:
         """Spend one request now; `answered` or `give_back` must follow."""
         self._move_to(now)
         self._sent.append(now)
-        self._even = max(self._even, now) + WINDOW_SECONDS / self.rate
+        self._evenly_due_at = max(self._evenly_due_at, now) + WINDOW_SECONDS / self.rate
         self._daily_left -= 1
         self._window_left -= 1
         self._outstanding += 1
@@ -150,7 +154,7 @@ class Quota:
         self._outstanding -= 1
         self._daily_left += 1
         self._window_left += 1
-        self._even -= WINDOW_SECONDS / self.rate
+        self._evenly_due_at -= WINDOW_SECONDS / self.rate
         place = bisect_left(self._sent, taken_at)
         if place < len(self._sent) and self._sent[place] == taken_at:
             del self._sent[place]
@@ -163,13 +167,13 @@ class Quota:
             return
         reset = reading.reset_seconds
         if reset is not None and reset > DAY_WINDOW_SECONDS:
-            self._days_figure = reading.limit
+            self._daily_limit_from_headers = reading.limit
             if reading.remaining is not None:
                 today = reading.remaining - self._outstanding
                 self._daily_left = min(self._daily_left, today)
                 self._day_ends = min(self._day_ends, now + min(reset, DAY_SECONDS))
             return
-        if reading.limit == self._days_figure:
+        if reading.limit == self._daily_limit_from_headers:
             return  # the day's window has under two minutes left, so it looks like a minute's
         self._learned_rate = max(reading.limit, 1)
         if reading.remaining is not None and reset is not None:
@@ -230,7 +234,7 @@ class Quota:
 
     def _shift(self, seconds: float) -> None:
         self._sent = deque(at + seconds for at in self._sent)
-        self._even += seconds
+        self._evenly_due_at += seconds
         self._window_ends += seconds
         self._paused_until += seconds
         self._refused_at += seconds

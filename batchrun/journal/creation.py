@@ -48,7 +48,7 @@ _Values: TypeAlias = tuple[Any, ...]
 ROWS_AT_ONCE = 1_000
 CHUNK_SECONDS = 0.4
 """How long the journal is locked at a time, in seconds; other batches' writes wait that long."""
-LET_OTHERS_SECONDS = 0.12
+CHUNK_PAUSE_SECONDS = 0.12
 """Pause between chunks, in seconds: SQLite's waiting writers retry at most 0.1 s apart."""
 
 
@@ -76,7 +76,7 @@ class BatchMaker:
             UsageError: A result to be reused is gone.
         """
         self._in_chunks(_planned(self._batch_id, plan), self._insert)
-        self._in_chunks(_takings(plan, self._batch_id), self._reuse)
+        self._in_chunks(_reuse_parameters(plan, self._batch_id), self._reuse)
 
     def complete(self, fingerprint: str, base_url: str, known: str | None) -> None:
         """Make the batch visible to everybody.
@@ -154,7 +154,7 @@ class BatchMaker:
                     some = list(islice(left, ROWS_AT_ONCE))
                     more = bool(some) and time.monotonic() < until
             if some and not on_server(self._engine):
-                time.sleep(LET_OTHERS_SECONDS)
+                time.sleep(CHUNK_PAUSE_SECONDS)
 
 
 def check_newest(
@@ -287,25 +287,25 @@ def known_jobs(
                 continue
             ended = decode_time(finished_at)
             job = KnownJob(batch_id, number, JobState(state).outcome, ended)
-            if mine not in found or _worth(job) > _worth(found[mine]):
+            if mine not in found or _preference(job) > _preference(found[mine]):
                 found[mine] = job
     return found
 
 
 _EARLIER = jobs.alias()
-_TAKEN = ("state", "execution_id", "triggered_at", "started_at", "finished_at", "result")
+_REUSED_COLUMNS = ("state", "execution_id", "triggered_at", "started_at", "finished_at", "result")
 _REUSE = (
     update(jobs)
     .where(jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("mine"))
     .where(_EARLIER.c.batch_id == bindparam("theirs"), _EARLIER.c.number == bindparam("other"))
     .where(_EARLIER.c.state == JobState.COMPLETED, _EARLIER.c.body == jobs.c.body)
-    .values({name: _EARLIER.c[name] for name in _TAKEN})
+    .values({name: _EARLIER.c[name] for name in _REUSED_COLUMNS})
     .values(reused_from=bindparam("theirs"), message=bindparam("words"))
 )
 """Copies an earlier batch's result into a job of a new batch."""
 
 
-def _takings(plan: Plan, batch_id: str) -> Iterator[dict[str, object]]:
+def _reuse_parameters(plan: Plan, batch_id: str) -> Iterator[dict[str, object]]:
     for number in sorted(plan.reused):
         job = plan.known[number]
         day = "" if job.finished_at is None else f" of {job.finished_at:%Y-%m-%d}"
@@ -318,6 +318,6 @@ def _takings(plan: Plan, batch_id: str) -> Iterator[dict[str, object]]:
         }
 
 
-def _worth(job: KnownJob) -> tuple[bool, float]:
+def _preference(job: KnownJob) -> tuple[bool, float]:
     completed = job.outcome is Outcome.COMPLETED
     return completed, job.finished_at.timestamp() if job.finished_at else 0.0

@@ -41,7 +41,7 @@ _CONNECTING = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-_OPENING = 0x62617463  # "batc": advisory lock for making or migrating the tables
+_SCHEMA_LOCK_ID = 0x62617463  # "batc": advisory lock for making or migrating the tables
 
 
 def connect_to_server(location: str) -> Engine:
@@ -277,7 +277,7 @@ def open_database(location: str) -> Engine:
     try:
         with writing(engine) as connection:
             if on_server(engine):  # so no other process makes or migrates tables meanwhile
-                connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
+                connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK_ID)))
             bring_up_to_date(connection, shown(location))
         if not on_server(engine):  # only now: a file that is not a journal must stay unchanged
             _close_to_others(Path(str(engine.url.database)))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from batchrun.errors import JournalWriteError, UsageError
 from batchrun.events import Event, log_event
-from batchrun.journal.lease import SURE_SECONDS, held_by, require_hold
+from batchrun.journal.lease import LEASE_RECHECK_SECONDS, held_by, require_hold
 from batchrun.journal.ledger import counted
 from batchrun.journal.rescue import Step
 from batchrun.journal.results import read_counts
@@ -246,7 +246,7 @@ class BatchJobs:
         with self._engine.connect() as connection:
             return read_counts(connection, self.batch_id)[JobState.PENDING].jobs
 
-    def key_was_good(self) -> bool:
+    def key_has_worked(self) -> bool:
         """Whether a job of this batch was triggered and polled to its end with this key."""
         query = select(jobs.c.number).where(
             jobs.c.batch_id == self.batch_id,
@@ -299,7 +299,7 @@ class BatchJobs:
             self._rescue.discard()
         return await asyncio.to_thread(self.slices.recover)
 
-    async def poll_on(self) -> int:
+    async def repoll_timed_out(self) -> int:
         """Make timed-out jobs in flight again, to poll them; return how many."""
         return await self._move_all(JobState.TIMED_OUT, JobState.IN_FLIGHT, "")
 
@@ -364,7 +364,7 @@ class BatchJobs:
 
     # steps of one job
 
-    async def intend(self, job: Job) -> bool:
+    async def begin_trigger(self, job: Job) -> bool:
         """Commit the intent to trigger a job, and count the request.
 
         Returns:
@@ -382,7 +382,7 @@ class BatchJobs:
         if await self._writer.commit(*changes, of=job.number) != 1:
             self._holds(job.slice)
             return False
-        if time.time() - asked_at > SURE_SECONDS and not self.slices.holds(job.slice):
+        if time.time() - asked_at > LEASE_RECHECK_SECONDS and not self.slices.holds(job.slice):
             await self.release(job, "")  # so the slice's new holder doesn't find it in doubt
             self._holds(job.slice)
             return False

@@ -200,7 +200,7 @@ class Journal:
                 raise
         return batch_id
 
-    def key_begun_with(self, batch_id: str) -> str:
+    def started_with_key_hash(self, batch_id: str) -> str:
         """Return the salted hash of the key a batch was started with; ``""`` if not stored."""
         return self._value(batch_id, batches.c.key_hash)
 

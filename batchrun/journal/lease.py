@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0
 """A holder that has been silent for longer than this is considered dead."""
-SURE_SECONDS = 30.0
+LEASE_RECHECK_SECONDS = 30.0
 """Re-check a lease that was last verified longer ago: the process may have been suspended."""
 TRIES = 2
 """Attempts to take a lease: a statement from a dead process may still reach a server meanwhile."""
@@ -308,7 +308,7 @@ def hold_batch(
         holder = find_holder(engine, batch_id)
         if holder is not None:
             silent = (datetime.now(UTC) - holder.beat_at).total_seconds()
-            if lives(engine, lock, holder.token, silent):
+            if is_alive(engine, lock, holder.token, silent):
                 raise held(batch_id, holder)
         take = _take(engine, batch_id, token, holder)
         if writer.submit(*before, take).result() == 1:
@@ -324,7 +324,7 @@ def hold_batch(
             raise taken_over(engine, batch_id)
 
     try:
-        with beating(beat, hold.lose):
+        with heartbeat(beat, hold.lose):
             yield hold
     finally:
         try:
@@ -334,7 +334,7 @@ def hold_batch(
 
 
 @contextmanager
-def beating(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> Iterator[None]:
+def heartbeat(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> Iterator[None]:
     """Call ``beat`` at each heartbeat, in a thread, so a long export looks alive.
 
     Args:
@@ -362,7 +362,7 @@ def beating(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> I
         thread.join()
 
 
-def lives(engine: Engine, lock: ProcessLock, token: str, silent_seconds: float) -> bool:
+def is_alive(engine: Engine, lock: ProcessLock, token: str, silent_seconds: float) -> bool:
     """Whether a process is alive: by its lock, or on another machine by its last heartbeat."""
     dead = lock.is_dead(token)
     if dead is not None:

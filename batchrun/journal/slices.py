@@ -16,7 +16,7 @@ from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, selec
 
 from batchrun.errors import HeldError, JournalError
 from batchrun.journal.database import repeated_on_deadlock, writing
-from batchrun.journal.lease import SILENCE_SECONDS, lives, shared_now, taken_over
+from batchrun.journal.lease import SILENCE_SECONDS, is_alive, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
@@ -340,7 +340,7 @@ class Slices:
         return [
             token
             for token, silent in found
-            if silent > SILENCE_SECONDS or not lives(self.engine, self._lock, token, silent)
+            if silent > SILENCE_SECONDS or not is_alive(self.engine, self._lock, token, silent)
         ]
 
     def others_work(self) -> bool:

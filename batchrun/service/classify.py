@@ -82,7 +82,7 @@ class Reply:
     body: bytes
     quota: QuotaReading | None = None
     location: str = ""
-    flaw: str = ""
+    body_error: str = ""
     dated: float | None = None
 
     def document(self, *, lenient: bool = False) -> JSON:
@@ -94,8 +94,8 @@ class Reply:
         Raises:
             UnusableAnswerError: The body is incomplete or not JSON.
         """
-        if self.flaw:
-            raise UnusableAnswerError(self.flaw)
+        if self.body_error:
+            raise UnusableAnswerError(self.body_error)
         return read_json(self.body, lenient=lenient)
 
 
@@ -127,7 +127,7 @@ def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
                 reply,
                 body=reply.body.replace(spelling.encode(), _KEY.encode()),
                 location=reply.location.replace(spelling, _KEY),
-                flaw=reply.flaw.replace(spelling, _KEY),
+                body_error=reply.body_error.replace(spelling, _KEY),
             )
     return reply
 
@@ -220,5 +220,5 @@ def _refused(reply: Reply) -> KeyRefused | Throttled | None:
 
 def _why_unusable(reply: Reply, error: UnusableAnswerError) -> str:
     # An incomplete body may be half a result, so its text explains nothing.
-    seen = f"HTTP {reply.status}" if reply.flaw else explain(reply.status, reply.body)
+    seen = f"HTTP {reply.status}" if reply.body_error else explain(reply.status, reply.body)
     return tidy(f"{error} ({seen})")

@@ -292,7 +292,7 @@ class Client:
             path=path,
             status=None if isinstance(reply, NoReply) else reply.status,
             seconds=round(time.monotonic() - began, 3),
-            fault=fault_for_log(reply.reason if isinstance(reply, NoReply) else reply.flaw),
+            fault=fault_for_log(reply.reason if isinstance(reply, NoReply) else reply.body_error),
         )
         return reply
 

@@ -174,7 +174,7 @@ class _Body:
 
     def __init__(self, codings: str) -> None:
         self.content = bytearray()
-        self.flaw = ""
+        self.body_error = ""
         self._received = 0
         self._inflater: zlib._Decompress | None = None
         match [name for part in codings.split(",") if (name := part.strip().lower())]:
@@ -183,7 +183,9 @@ class _Body:
             case ["gzip" | "x-gzip"]:
                 self._inflater = _gzip_inflater()
             case _:
-                self.flaw = f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
+                self.body_error = (
+                    f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
+                )
 
     def add(self, chunk: bytes) -> None:
         """Add the next bytes; the caller stops once there is a flaw."""
@@ -193,7 +195,7 @@ class _Body:
         else:
             self._inflate(chunk)
         if max(self._received, len(self.content)) > BODY_BYTES:
-            self.flaw = f"answer larger than {BODY_BYTES // 1_000_000} MB"
+            self.body_error = f"answer larger than {BODY_BYTES // 1_000_000} MB"
 
     def _inflate(self, chunk: bytes) -> None:
         assert self._inflater is not None
@@ -205,12 +207,12 @@ class _Body:
                 self.content += self._inflater.decompress(chunk, room)
                 chunk = self._inflater.unconsumed_tail or self._inflater.unused_data
         except zlib.error:
-            self.flaw = "the answer is not the gzip that it says it is"
+            self.body_error = "the answer is not the gzip that it says it is"
 
     def end(self) -> None:
         """Check that the body is complete, after its last bytes."""
         if self._inflater is not None and self._received and not self._inflater.eof:
-            self.flaw = self.flaw or "the answer broke off: its gzip is incomplete"
+            self.body_error = self.body_error or "the answer broke off: its gzip is incomplete"
 
 
 def _gzip_inflater() -> zlib._Decompress:
@@ -235,17 +237,17 @@ async def exchange(
         async with asyncio.timeout(deadline_seconds):
             answer = await transport.send(method, url, content)
             body = _Body(answer.headers.get("content-encoding", ""))
-            if not body.flaw:
+            if not body.body_error:
                 async for chunk in answer.chunks():
                     body.add(chunk)
-                    if body.flaw:
+                    if body.body_error:
                         break
                 body.end()
     # OSError covers the deadline (TimeoutError) and TLS errors that httpx doesn't wrap.
     except (httpx.RequestError, OSError) as error:
         if answer is None:
             return NoReply(describe(error), sent=not isinstance(error, _NOT_SENT))
-        body.flaw = f"the answer broke off: {describe(error)}"
+        body.body_error = f"the answer broke off: {describe(error)}"
     finally:
         if answer is not None:
             await answer.aclose()
@@ -254,7 +256,7 @@ async def exchange(
         body=bytes(body.content),
         quota=read_quota(answer.headers, time.time()),
         location=answer.headers.get("location", ""),
-        flaw=body.flaw,
+        body_error=body.body_error,
         dated=read_date(answer.headers),
     )
 

@@ -22,7 +22,13 @@ from batchrun.settings.files import (
 from batchrun.settings.loading import load_settings
 from batchrun.settings.location import DEFAULT_BASE_URL, service_of
 from batchrun.settings.model import Settings, default_journal, read_rate, variable_of
-from batchrun.settings.profiles import DEFAULT_PROFILE, Kept, Profile, Profiles, stored_profiles
+from batchrun.settings.profiles import (
+    DEFAULT_PROFILE,
+    KeyStorage,
+    Profile,
+    Profiles,
+    stored_profiles,
+)
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -30,7 +36,7 @@ __all__ = [
     "Access",
     "Configuration",
     "ConfigurationFile",
-    "Kept",
+    "KeyStorage",
     "ListDefaults",
     "Profile",
     "Profiles",

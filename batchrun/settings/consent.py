@@ -117,7 +117,7 @@ def require_consent(settings: Settings, base_url: str) -> None:
     Raises:
         UsageError: The address comes from a file such as a journal, and nobody has agreed to it.
     """
-    if settings.stated_service != service_of(base_url) and needs_consent(base_url):
+    if settings.named_service != service_of(base_url) and needs_consent(base_url):
         raise UsageError(
             f"{punycode(base_url)} is not an address of PG:AI, and nobody has agreed to it on this "
             "machine. Nothing was sent there.",

@@ -113,7 +113,7 @@ class ListDefaults(BaseModel):
     csv_plain: bool = False
     write_every: str | None = None
 
-    def overridden_by(self, other: ListDefaults) -> ListDefaults:
+    def merged_with(self, other: ListDefaults) -> ListDefaults:
         """Return these defaults with the other's values on top; tables are merged by entry."""
         values = {name: getattr(other, name) for name in other.model_fields_set}
         tables = {
@@ -144,7 +144,7 @@ def is_plain_name(name: str) -> bool:
 FILE_NAME = "batchrun.toml"
 MOST_BYTES = 1_000_000
 
-NEVER = frozenset({"api_key", KEY_VARIABLE.lower()})
+KEYS_BANNED_IN_FILES = frozenset({"api_key", KEY_VARIABLE.lower()})
 """Settings that may not be in any file."""
 
 LIMITS_ON_SPENDING = frozenset({"daily", "stop_after_failures"})
@@ -192,7 +192,7 @@ class Configuration:
         """The defaults that apply to the list."""
         found = ListDefaults()
         for file in reversed(self.files):
-            found = found.overridden_by(file.defaults)
+            found = found.merged_with(file.defaults)
         return found
 
     @property
@@ -380,7 +380,7 @@ def _too_deep(path: Path) -> UsageError:
 
 def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
     """Refuse a key that this file may not contain."""
-    if name.lower() in NEVER:
+    if name.lower() in KEYS_BANNED_IN_FILES:
         raise UsageError(
             f"{path}: {name} does not belong in a configuration file.",
             "Take it out, and save the key with: batchrun login",
@@ -398,7 +398,7 @@ def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
 
 def known_names(*, beside_list: bool = False) -> list[str]:
     """Return the keys that a file may contain."""
-    settings = BESIDE_A_LIST if beside_list else Settings.model_fields.keys() - NEVER
+    settings = BESIDE_A_LIST if beside_list else Settings.model_fields.keys() - KEYS_BANNED_IN_FILES
     return [*ListDefaults.model_fields, *sorted(settings)]
 
 

@@ -154,7 +154,7 @@ class Settings(BaseModel):
         return self._notices
 
     @property
-    def stated_service(self) -> str:
+    def named_service(self) -> str:
         """The service named by an option or the environment; ``""`` for none."""
         return self._stated_service
 

@@ -30,7 +30,7 @@ FILE_NAME = "profiles.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
-class Kept(StrEnum):
+class KeyStorage(StrEnum):
     """Where a key is kept."""
 
     KEYRING = "keyring"
@@ -51,7 +51,7 @@ class Profile:
 
     name: str
     base_url: str
-    kept: Kept
+    kept: KeyStorage
     end: str = ""
     key: str | None = field(default=None, repr=False)
 
@@ -156,9 +156,9 @@ def checked_name(name: str) -> str:
 
 def _read(name: str, entry: Any) -> Profile:
     key = entry.get("key")
-    kept, base_url, end = Kept(entry["kept"]), entry["base_url"], entry.get("end", "")
+    kept, base_url, end = KeyStorage(entry["kept"]), entry["base_url"], entry.get("end", "")
     texts = (base_url, end, "" if key is None else key)
-    if not all(isinstance(text, str) for text in texts) or (kept is Kept.FILE) != bool(key):
+    if not all(isinstance(text, str) for text in texts) or (kept is KeyStorage.FILE) != bool(key):
         raise ValueError(name)
     return Profile(name, base_url, kept, end, key)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1024
 PROLOG_BYTES = 64 * 1024
-RAISED = "A limit can be raised by a setting if you trust the file; see docs/loading.md."
+RAISE_LIMIT_HINT = "A limit can be raised by a setting if you trust the file; see docs/loading.md."
 
 _DECLARATION = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ROOT_ELEMENT = re.compile(rb"<[A-Za-z_]")
@@ -129,7 +129,7 @@ class Archive:
             "Download or export it again.",
         )
 
-    def refused(self, why: str, hint: str = RAISED) -> InputError:
+    def refused(self, why: str, hint: str = RAISE_LIMIT_HINT) -> InputError:
         """Return the error for an archive that looks malicious."""
         return InputError(f"{self.name} was not opened: {why}.", hint)
 

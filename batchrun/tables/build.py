@@ -22,10 +22,10 @@ from batchrun.tables.reports import (
     SAMPLE_ROWS,
     Header,
     Merged,
-    find_aside,
     find_header,
     find_header_in_doubt,
     find_odd_cells,
+    find_report_rows,
     find_second_header,
     header_doubt,
     holds_id,
@@ -118,11 +118,11 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         cells, found_lines = collector.cells(), collector.lines()
         if layout.exact is not None:
             cells = _without_empty_columns(names, cells)
-        _spread_names(names, cells, head, layout)
+        _fill_merged_names(names, cells, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         after_blank = collector.after_blank
         odd = find_odd_cells(cells)
-        aside = find_aside(names, cells, after_blank, odd, report=head.report)
+        aside = find_report_rows(names, cells, after_blank, odd, report=head.report)
         dropped = aside.positions
         notices = [*source.notices, *head.notices, *aside.notices(found_lines, cells)]
         second = find_second_header(names, cells, after_blank, dropped, odd)
@@ -166,7 +166,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         )
         ragged = {*collector.short.lines, *collector.long.lines} - dropped_lines
         misaligned = _misaligned(cells, kept_lines, ragged)
-        misaligned |= _pushed_aside(layout.merged, {*collector.long.lines} - dropped_lines)
+        misaligned |= _shifted_by_merge(layout.merged, {*collector.long.lines} - dropped_lines)
         return Table(table_source, tuple(names), cells, kept_lines, misaligned)
 
 
@@ -190,7 +190,7 @@ def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _pushed_aside(merged: Sequence[Merged], long: set[int]) -> set[int]:
+def _shifted_by_merge(merged: Sequence[Merged], long: set[int]) -> set[int]:
     """Return the lines of rows that are too wide because a cell above them spans too many rows."""
     return {line for line in long for top, _, bottom, _ in merged if top < line <= bottom}
 
@@ -360,7 +360,7 @@ def _header_notices(
     return notices
 
 
-def _spread_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -> None:
+def _fill_merged_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -> None:
     """Copy a name that is merged across columns to each of those columns that has values."""
     for top, left, bottom, right in layout.merged:
         start = left - layout.first_column

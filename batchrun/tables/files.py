@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.archive import RAISED
+from batchrun.tables.archive import RAISE_LIMIT_HINT
 from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container
 from batchrun.tables.frames import RowCollector
 from batchrun.tables.html import read_page, read_tables
@@ -188,7 +188,7 @@ def _refuse_large(file: Path, size: int, limits: LoadLimits) -> None:
         raise InputError(
             f"{file.name} has {size / 1024**2:,.0f} MB,"
             f" more than {limits.file_bytes / 1024**2:,.0f}.",
-            RAISED,
+            RAISE_LIMIT_HINT,
         )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Merged = tuple[int, int, int, int]
 """A merged range: first row, first column, last row, last column; numbers from 1."""
 
-OddCells: TypeAlias = "tuple[npt.NDArray[np.object_] | StoredColumn, list[int]]"
+NonUuidCells: TypeAlias = "tuple[npt.NDArray[np.object_] | StoredColumn, list[int]]"
 """A column that holds IDs, and the positions of its cells that don't look like a UUID."""
 
 SAMPLE_ROWS = 60
@@ -293,7 +293,7 @@ def join_header(
 
 
 @dataclass(slots=True)
-class Aside:
+class ReportRows:
     """Positions of the rows to set aside, by kind, and of doubtful rows, which stay in the list."""
 
     kinds: dict[str, list[int]]
@@ -352,14 +352,14 @@ def _first_text(columns: Cells, at: int) -> str:
     return next((str(column[at]) for column in columns if is_filled(column[at])), "")
 
 
-def find_aside(
+def find_report_rows(
     header: Sequence[str],
     columns: Cells,
     after_blank: set[int],
-    odd: Sequence[OddCells],
+    odd: Sequence[NonUuidCells],
     *,
     report: bool,
-) -> Aside:
+) -> ReportRows:
     """Find the rows that belong to the report, not to the list.
 
     Totals and groups are searched only if the file is clearly a report: it has lines above the
@@ -377,7 +377,7 @@ def find_aside(
     footers = _footers(columns, after_blank)
     groups: list[int] = []
     totals: list[int] = []
-    aside = Aside({
+    aside = ReportRows({
         "repeated header": repeated,
         "title above a repeated header": _titles(columns, repeated, set(without_ids)),
         "group row": groups,
@@ -481,7 +481,7 @@ def _footers(columns: Cells, after_blank: set[int]) -> list[int]:
     return list(range(start, count)) if start else []
 
 
-def find_odd_cells(columns: Cells) -> list[OddCells]:
+def find_odd_cells(columns: Cells) -> list[NonUuidCells]:
     """Find the columns that hold IDs in a sample of the rows, and their cells that may not be IDs.
 
     Checks length and hyphens instead of parsing each cell, which would be slow: nearly all UUIDs
@@ -506,7 +506,7 @@ def find_odd_cells(columns: Cells) -> list[OddCells]:
     ]
 
 
-def _rows_without_ids(columns: Cells, odd: Sequence[OddCells]) -> list[int]:
+def _rows_without_ids(columns: Cells, odd: Sequence[NonUuidCells]) -> list[int]:
     """Return the rows without an ID; none if the list has no ID columns."""
     if not odd:
         return []
@@ -541,7 +541,7 @@ def find_second_header(
     columns: Cells,
     after_blank: set[int],
     aside: set[int],
-    odd: Sequence[OddCells],
+    odd: Sequence[NonUuidCells],
 ) -> tuple[int, int] | None:
     """Find the header of a second table in the file.
 
@@ -587,7 +587,7 @@ def find_second_header(
     return first, max(run, key=lambda at: len(_row(columns, at)))
 
 
-def _named_beside(odd: Sequence[OddCells], aside: set[int]) -> int | None:
+def _named_beside(odd: Sequence[NonUuidCells], aside: set[int]) -> int | None:
     """Find the header of a second list beside the first one.
 
     It is the first row with the name of an ID column above IDs; its other cells don't matter.
@@ -600,7 +600,7 @@ def _named_beside(odd: Sequence[OddCells], aside: set[int]) -> int | None:
         and "id" in cell.lower()
         and at not in aside
         and is_known_name(cell)
-        and any(map(_is_id, column[at + 1 : at + 1 + LOOKED_AT]))
+        and any(map(_is_id, column[at + 1 : at + 1 + NEARBY_ROWS]))
     ]
     return min(found, default=None)
 
@@ -659,7 +659,7 @@ _COLUMN_WORDS = frozenset({
 
 
 def find_header_in_doubt(
-    header: Sequence[str], columns: Cells, aside: set[int], odd: Sequence[OddCells]
+    header: Sequence[str], columns: Cells, aside: set[int], odd: Sequence[NonUuidCells]
 ) -> int | None:
     """Find a row that may be a second header: labels in all named columns, between rows with IDs.
 
@@ -691,7 +691,7 @@ _NAMES_IDS = re.compile(
 
 def _contrasts_with_rows(at: int, columns: Cells, aside: set[int]) -> bool:
     """Whether a row has a label in a column that otherwise holds numbers or dates nearby."""
-    near = [*range(max(at - LOOKED_AT, 0), at), *range(at + 1, at + 1 + LOOKED_AT)]
+    near = [*range(max(at - NEARBY_ROWS, 0), at), *range(at + 1, at + 1 + NEARBY_ROWS)]
     for column in columns:
         around = [column[row] for row in near if row < len(column) and row not in aside]
         filled = [cell for cell in around if is_filled(cell) and not _is_id(cell)]
@@ -701,12 +701,12 @@ def _contrasts_with_rows(at: int, columns: Cells, aside: set[int]) -> bool:
     return False
 
 
-LOOKED_AT = 20
+NEARBY_ROWS = 20
 """Number of rows above and below a row to check for what its columns hold."""
 
 
 def _id_columns(columns: Cells, rows: Iterable[int], aside: set[int]) -> set[int]:
-    near = list(islice((at for at in rows if at not in aside), LOOKED_AT))
+    near = list(islice((at for at in rows if at not in aside), NEARBY_ROWS))
     return {
         number for number, column in enumerate(columns) if any(_is_id(column[at]) for at in near)
     }

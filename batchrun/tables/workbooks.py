@@ -66,7 +66,7 @@ MOST_COMPARED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _SheetSummary:
     """A sheet that was read to compare it with others.
 
     Attributes:
@@ -84,14 +84,14 @@ class _Seen:
     named: bool = True
 
 
-def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _Seen:
+def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _SheetSummary:
     try:
         table = _read_sheet(book, sheet, file, options, whole=True)
     except InputError as error:
         blocks = list(book.read(sheet).blocks)
         ids = sum(holds_id(row) for _, rows in blocks for row in rows)
         held = f"{plural(ids, 'row')} with IDs" if ids else "no IDs"
-        return _Seen(sheet.name, error, ids, f"{sheet.name} ({held})")
+        return _SheetSummary(sheet.name, error, ids, f"{sheet.name} ({held})")
     found = [
         read_contents(table, column)
         for column in range(len(table.header))
@@ -104,10 +104,10 @@ def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _Seen:
         held = f"no IDs, {plural(len(table), 'row')}: {', '.join(names)}"
     ids = max((each.uuids for each in found), default=0)
     named = any(is_known_name(each.name) for each in found)
-    return _Seen(sheet.name, table, ids, f"{sheet.name} ({held})", named)
+    return _SheetSummary(sheet.name, table, ids, f"{sheet.name} ({held})", named)
 
 
-def _choose_by_ids(seen: list[_Seen], unseen: list[str], name: str) -> Table:
+def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> Table:
     """Return the table of the first sheet if it holds IDs, else of the only sheet that does.
 
     If no sheet holds IDs, return the table of the first one.

@@ -320,7 +320,7 @@ def _searched(
         marked = _is_marked(text)
         if _is_unusual(text, marked=marked) or (has_dates and _NEGATIVE.search(text)):
             raise _UnusualError
-        yield _noted(text, traits) if marked else text
+        yield _record_details(text, traits) if marked else text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows
 
 
@@ -362,7 +362,7 @@ def _is_marked(block: bytes) -> bool:
     return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
 
 
-def _noted(block: bytes, traits: Traits) -> bytes:
+def _record_details(block: bytes, traits: Traits) -> bytes:
     """Record what calamine does not report; return the block with errors that calamine accepts."""
     traits.hidden_rows.extend(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
     for found in _UNCALCULATED.finditer(block):

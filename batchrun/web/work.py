@@ -402,7 +402,7 @@ class Workspace:
     def _check(self, saved: SavedList, state: ListState) -> None:
         settings, choices = self.settings, saved.choices
         try:
-            if Rerun.is_given_back(saved.path):
+            if Rerun.holds_results(saved.path):
                 self._read_marks(saved.path, state)
                 return
             state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))

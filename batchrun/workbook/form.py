@@ -80,7 +80,7 @@ class Form:
         """Whether a workbook is for the people who receive it rather than for operators."""
         return self.audience is Audience.PEOPLE
 
-    def over(self, kept: Form) -> Form:
+    def merged_with(self, kept: Form) -> Form:
         """Return this form; options it leaves unset come from ``kept``, if batches store them."""
         return replace(
             self,

@@ -15,7 +15,7 @@ from batchrun.sandbox import SandboxSettings, Scope, running
 from batchrun.settings import (
     DEFAULT_BASE_URL,
     DEFAULT_PROFILE,
-    Kept,
+    KeyStorage,
     Profile,
     load_settings,
     stored_profiles,
@@ -227,7 +227,7 @@ def test_logout_all_deletes_every_key(batchrun: CommandLine, service: str) -> No
 
 
 def test_logout_all_goes_on_after_a_locked_keyring(batchrun: CommandLine, service: str) -> None:
-    stored_profiles().keep(Profile("early", service, Kept.KEYRING, "1111"))
+    stored_profiles().keep(Profile("early", service, KeyStorage.KEYRING, "1111"))
     login(batchrun, KEY, "--base-url", service, "--profile", "late", "--in-file")
     with system_keyring(LockedKeyring()):
         ended = batchrun("logout", "--all")
@@ -246,7 +246,7 @@ def test_a_profile_without_its_keyring_is_deleted_and_the_entry_named(
     batchrun: CommandLine,
 ) -> None:
     url = "https://api.example.com/v1"
-    stored_profiles().keep(Profile("north", url, Kept.KEYRING, "1111"))
+    stored_profiles().keep(Profile("north", url, KeyStorage.KEYRING, "1111"))
     ended = batchrun("logout", "--profile", "north")
     assert ended.exit_code == ExitCode.COMPLETED
     assert f"Erased:    profile north for {url}" in ended.stdout

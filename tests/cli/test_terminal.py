@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.cli.output import (
-    Whole,
+    UnbrokenLine,
     fitting,
     is_screen,
     mark_of,
@@ -131,7 +131,7 @@ def test_a_line_to_be_copied_is_not_broken_on_a_narrow_screen(
     monkeypatch.setattr("batchrun.cli.output.is_screen", lambda _: True)
     monkeypatch.setenv("COLUMNS", "30")
     path = "/home/anna/Mr. X, 3 h (a; b)/no ending of a file"
-    print_lines([f"Note:      {path}", Whole(f"Workbook:  {path}")])
+    print_lines([f"Note:      {path}", UnbrokenLine(f"Workbook:  {path}")])
     shown = capsys.readouterr().out
     assert f"Workbook:  {path}\n" in shown
     assert f"Note:      {path}\n" not in shown

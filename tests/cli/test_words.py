@@ -105,7 +105,7 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
 
         async def trigger_one() -> None:
             [job] = jobs.pending(limit=1)
-            assert await jobs.intend(job)
+            assert await jobs.begin_trigger(job)
             in_the_future = replace(accepted(0), created_at=NOW.replace(year=2999))
             await jobs.accept(job, in_the_future, NOW.replace(year=2999))
 

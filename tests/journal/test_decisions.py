@@ -30,7 +30,7 @@ def batch_id(journal: Journal) -> str:
 
     async def work(batch_jobs: BatchJobs) -> None:
         for job in batch_jobs.pending():
-            assert await batch_jobs.intend(job)
+            assert await batch_jobs.begin_trigger(job)
             if job.number == DOUBTFUL:
                 await batch_jobs.doubt(job, "no answer")
                 continue

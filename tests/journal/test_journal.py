@@ -43,7 +43,7 @@ def test_a_result_lands_on_every_row_of_its_job(journal: Journal) -> None:
 
     async def finish_first(jobs: BatchJobs) -> None:
         job = jobs.pending()[0]
-        assert await jobs.intend(job)
+        assert await jobs.begin_trigger(job)
         await jobs.accept(job, accepted(0), NOW)
         await jobs.finish(job, completed(0, {"score": 3}), NOW)
 
@@ -62,7 +62,7 @@ def test_a_job_that_was_being_sent_when_the_process_died_is_in_doubt(location: s
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
         with working_on(journal, batch_id) as jobs:
-            asyncio.run(jobs.intend(jobs.pending()[1]))
+            asyncio.run(jobs.begin_trigger(jobs.pending()[1]))
     with Journal(location) as journal, journal.hold(batch_id):
         jobs = journal.jobs(batch_id, "key")
         assert asyncio.run(jobs.recover()) == 1
@@ -75,7 +75,7 @@ def test_a_job_can_be_taken_for_triggering_only_once(journal: Journal) -> None:
 
     async def take_twice(jobs: BatchJobs) -> list[bool]:
         job = jobs.pending()[0]
-        return list(await asyncio.gather(jobs.intend(job), jobs.intend(job)))
+        return list(await asyncio.gather(jobs.begin_trigger(job), jobs.begin_trigger(job)))
 
     with working_on(journal, batch_id) as jobs:
         assert sorted(asyncio.run(take_twice(jobs))) == [False, True]
@@ -88,7 +88,7 @@ def test_requests_are_counted_for_the_batch_and_for_the_keys_day(journal: Journa
     for batch_id in (first, second):
         with working_on(journal, batch_id) as jobs:
             jobs.count_request()
-            asyncio.run(jobs.poll_on())  # committed later, so the count is on disk
+            asyncio.run(jobs.repoll_timed_out())  # committed later, so the count is on disk
     assert journal.ledger("key").reserve(0, 0, 0).requests_today == 2
     assert journal.ledger("another key").reserve(0, 0, 0).requests_today == 0
     assert {summary.requests for summary in journal.batches()} == {0, 1}
@@ -99,14 +99,14 @@ def test_a_timed_out_job_is_polled_on_by_the_next_process(journal: Journal) -> N
 
     async def time_out(jobs: BatchJobs) -> None:
         job = jobs.pending()[0]
-        await jobs.intend(job)
+        await jobs.begin_trigger(job)
         await jobs.accept(job, accepted(0), NOW)
         await jobs.time_out(job, "not finished after 30 minutes")
 
     with working_on(journal, batch_id) as jobs:
         asyncio.run(time_out(jobs))
         assert outcomes(journal, batch_id)[0] is Outcome.TIMED_OUT
-        asyncio.run(jobs.poll_on())
+        asyncio.run(jobs.repoll_timed_out())
     assert [job.execution_id for job in jobs.in_flight()] == ["exec_0"]
 
 

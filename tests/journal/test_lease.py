@@ -149,7 +149,7 @@ def test_of_two_machines_that_ask_at_the_same_moment_one_gets_the_batch(
                 _pretend(one, holder="x", age=timedelta(seconds=SILENCE_SECONDS + 1))
         seen = one.holder(batch_id)
         with other.hold(batch_id), monkeypatch.context() as patched:
-            patched.setattr(lease, "lives", lambda *_: False)
+            patched.setattr(lease, "is_alive", lambda *_: False)
             patched.setattr(lease, "find_holder", lambda *_: seen)
             with pytest.raises(JournalError, match="working on batch"), one.hold(batch_id):
                 pass
@@ -190,7 +190,7 @@ def test_who_has_been_taken_over_triggers_nothing_more(location: str, taker: str
         ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
         first, second, _ = ours.pending()
         with working_on(slept, batch_id):
-            assert asyncio.run(ours.intend(first))
+            assert asyncio.run(ours.begin_trigger(first))
             _pretend(slept, holder=other._lock.token, pid=4711, host="elsewhere")
             asyncio.run(theirs.recover())
             claim_all(theirs)
@@ -199,7 +199,7 @@ def test_who_has_been_taken_over_triggers_nothing_more(location: str, taker: str
                 _let_go(slept)
             lost = taker == "has ended" and not is_server(location)  # nobody else can let go of it
             with pytest.raises(JournalLostError if lost else TakenOverError) as told:
-                asyncio.run(ours.intend(second))
+                asyncio.run(ours.begin_trigger(second))
             assert told.value.exit_code is ExitCode.PAUSED
             if taker == "works":
                 assert "process 4711 on elsewhere" in told.value.what
@@ -212,7 +212,7 @@ def test_who_has_been_taken_over_triggers_nothing_more(location: str, taker: str
         assert [job.execution_id for job in theirs.in_flight()] == ["exec_0"]
         assert outcomes(other, batch_id) == [Outcome.PENDING] * 3
         if taker == "works":
-            assert asyncio.run(theirs.intend(second))
+            assert asyncio.run(theirs.begin_trigger(second))
 
 
 @pytest.mark.parametrize("taker", ["works", "has ended", "has forgotten it"])
@@ -246,7 +246,7 @@ def test_the_heartbeat_tells_that_the_batch_is_anothers(
 
 DECISIONS: dict[str, Callable[[Journal, BatchJobs, str], object]] = {
     "recover": lambda _, jobs, __: asyncio.run(jobs.recover()),
-    "poll on": lambda _, jobs, __: asyncio.run(jobs.poll_on()),
+    "poll on": lambda _, jobs, __: asyncio.run(jobs.repoll_timed_out()),
     "retry": lambda _, jobs, __: asyncio.run(jobs.retry({Outcome.FAILED})),
     "marked rows": lambda _, jobs, __: asyncio.run(jobs.again({2: 0})),
     "retry doubts": lambda _, jobs, __: asyncio.run(jobs.retry_doubts()),
@@ -306,13 +306,13 @@ def test_an_answer_settles_only_the_sending_it_is_of(location: str, answer: str)
         ours, theirs = slept.jobs(batch_id, "key"), other.jobs(batch_id, "key")
         first, *_ = ours.pending()
         with working_on(slept, batch_id):
-            assert asyncio.run(ours.intend(first))
+            assert asyncio.run(ours.begin_trigger(first))
             _pretend(slept, holder=other._lock.token)
             asyncio.run(theirs.recover())
             asyncio.run(theirs.retry_doubts())
             claim_all(theirs)
             again, *_ = theirs.pending()
-            assert asyncio.run(theirs.intend(again))
+            assert asyncio.run(theirs.begin_trigger(again))
             match answer:
                 case "accept":
                     asyncio.run(ours.accept(first, accepted(0), NOW))
@@ -336,7 +336,7 @@ def test_a_poll_settles_only_the_execution_it_is_of(location: str, answer: str) 
         [first] = ours.pending()
         old = Execution("exec_0", ExecutionStatus.FAILED, NOW, NOW, NOW, message="no luck")
         with working_on(slept, batch_id):
-            asyncio.run(ours.intend(first))
+            asyncio.run(ours.begin_trigger(first))
             asyncio.run(ours.accept(first, accepted(0), NOW))
             [polled] = ours.in_flight()
             _pretend(slept, holder=other._lock.token)
@@ -344,7 +344,7 @@ def test_a_poll_settles_only_the_execution_it_is_of(location: str, answer: str) 
             asyncio.run(theirs.retry({Outcome.FAILED}))
             claim_all(theirs)
             [again] = theirs.pending()
-            asyncio.run(theirs.intend(again))
+            asyncio.run(theirs.begin_trigger(again))
             asyncio.run(theirs.accept(again, accepted(7), NOW))
             [new] = theirs.in_flight()
             match answer:
@@ -367,7 +367,7 @@ def test_what_a_paid_execution_brought_counts_also_from_who_lost_the_batch(locat
         ours = slept.jobs(batch_id, "key")
         [first] = ours.pending()
         with working_on(slept, batch_id):
-            asyncio.run(ours.intend(first))
+            asyncio.run(ours.begin_trigger(first))
             asyncio.run(ours.accept(first, accepted(0), NOW))
             [polled] = ours.in_flight()
             _pretend(slept, holder=other._lock.token)
@@ -396,7 +396,7 @@ def test_who_slept_between_the_intent_and_the_request_does_not_send_it(
             monkeypatch.setattr(slept._writer, "commit", commit_and_sleep)
             monkeypatch.setattr(time, "time", lambda: clock[0])
             with pytest.raises(TakenOverError):
-                asyncio.run(ours.intend(first))
+                asyncio.run(ours.begin_trigger(first))
         assert first in theirs.pending()  # nobody need be in doubt about it
 
 
@@ -410,7 +410,7 @@ def test_an_intent_waits_for_the_process_that_is_taking_the_batch(location: str)
         with working_on(ours, batch_id), psycopg.connect(location) as taker:
             taker.execute("UPDATE leases SET holder = 'x'")
             taker.execute("UPDATE slices SET holder = 'x'")
-            intended = pool.submit(asyncio.run, jobs.intend(first))
+            intended = pool.submit(asyncio.run, jobs.begin_trigger(first))
             with psycopg.connect(location, autocommit=True) as watching:
                 waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                 while not intended.done() and watching.execute(waits).fetchone() == (0,):

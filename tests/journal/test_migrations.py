@@ -102,11 +102,11 @@ def test_a_migration_that_fails_in_the_middle_leaves_the_journal_as_it_was(
 ) -> None:
     journal_of_version(1, location)
 
-    def break_off(*_: object, **__: object) -> None:
+    def abort(*_: object, **__: object) -> None:
         raise JournalError("the power failed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "count_jobs", break_off)
+        patched.setattr(schema, "count_jobs", abort)
         with pytest.raises(JournalError, match="power"):
             Journal(location)
     assert "leases" not in tables_of(location)

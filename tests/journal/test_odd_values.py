@@ -27,7 +27,7 @@ def test_an_execution_with_odd_times_and_words_ends(
     batch_id = journal.create(plan_of(*IDS), URL)
     with working_on(journal, batch_id) as jobs:
         job = jobs.pending()[0]
-        asyncio.run(jobs.intend(job))
+        asyncio.run(jobs.begin_trigger(job))
         asyncio.run(jobs.accept(job, accepted(0), NOW))
         status = ExecutionStatus.FAILED
         odd = Execution("exec_0", status, NOW, NOW, ended, {"a": "\ud83d\x00"}, message)

@@ -54,7 +54,7 @@ async def work(batch: BatchJobs, log: Path) -> list[Promise]:
         def promised(state: JobState) -> None:
             promises.append(Promise(log.stat().st_size, job.number, state))
 
-        assert await batch.intend(job)
+        assert await batch.begin_trigger(job)
         promised(JobState.SENDING)
         await batch.accept(job, accepted(job.number), NOW)
         promised(JobState.IN_FLIGHT)
@@ -66,7 +66,7 @@ async def work(batch: BatchJobs, log: Path) -> list[Promise]:
             group.create_task(one(job))
             if job.number % 5 == 0:
                 batch.count_request()
-                await batch.poll_on()  # lets the group's commits interleave
+                await batch.repoll_timed_out()  # lets the group's commits interleave
     return promises
 
 

@@ -47,7 +47,7 @@ def test_a_result_the_journal_cannot_take_is_kept_beside_it_and_taken_in_later(
         with working_on(journal, batch_id) as jobs:
             first, second, third = jobs.pending()
             for job in (first, second, third):
-                assert asyncio.run(jobs.intend(job))
+                assert asyncio.run(jobs.begin_trigger(job))
         asyncio.run(jobs.accept(first, accepted(0), NOW))
         with locked_out(path):
             for step in (
@@ -85,7 +85,7 @@ def test_a_step_taken_in_twice_changes_nothing_the_second_time(tmp_path: Path) -
         step = Step(0, (JobState.SENDING,), JobState.IN_FLIGHT, {"execution_id": "exec_0"})
         with working_on(journal, batch_id) as jobs:
             [job] = jobs.pending()
-            asyncio.run(jobs.intend(job))
+            asyncio.run(jobs.begin_trigger(job))
             files.keep(step)
             asyncio.run(jobs.recover())
             asyncio.run(_finish(jobs))
@@ -108,7 +108,7 @@ def test_where_no_folder_takes_the_file_the_error_names_the_execution(
     with Journal(str(path)) as journal:
         with working_on(journal, journal.create(plan_of(*IDS), URL)) as jobs:
             job = jobs.pending()[0]
-            asyncio.run(jobs.intend(job))
+            asyncio.run(jobs.begin_trigger(job))
         with locked_out(path), pytest.raises(JournalWriteError, match="exec_0"):
             asyncio.run(jobs.accept(job, accepted(0), NOW))
 
@@ -126,7 +126,7 @@ def test_a_rescued_end_settles_only_the_execution_it_is_of(tmp_path: Path) -> No
         files = RescueFiles([tmp_path], batch_id)
         with working_on(journal, batch_id) as jobs:
             [job] = jobs.pending()
-            asyncio.run(jobs.intend(job))
+            asyncio.run(jobs.begin_trigger(job))
             asyncio.run(jobs.accept(job, accepted(0), NOW))
             files.keep(_end_of("exec_9"))
             asyncio.run(jobs.recover())

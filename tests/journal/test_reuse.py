@@ -28,7 +28,7 @@ def run_all(journal: Journal, plan: Plan, days_ago: int = 0, score: int = 1) -> 
 
     async def work() -> None:
         for job in jobs.pending():
-            assert await jobs.intend(job)
+            assert await jobs.begin_trigger(job)
             await jobs.accept(job, accepted(job.number), then)
             ended = replace(completed(job.number, {"score": score}), completed_at=then)
             await jobs.finish(job, ended, then)
@@ -38,14 +38,14 @@ def run_all(journal: Journal, plan: Plan, days_ago: int = 0, score: int = 1) -> 
     return batch_id
 
 
-def knowing(journal: Journal, plan: Plan, reuse: timedelta | None) -> Plan:
-    return plan.knowing(journal.known_jobs(plan, URL), NOW, reuse)
+def with_known_results(journal: Journal, plan: Plan, reuse: timedelta | None) -> Plan:
+    return plan.with_known_results(journal.known_jobs(plan, URL), NOW, reuse)
 
 
 def test_a_longer_list_reuses_what_is_known_and_sends_the_rest(journal: Journal) -> None:
     earlier = run_all(journal, plan_of(*IDS[:2]), days_ago=3)
 
-    plan = knowing(journal, plan_of(*IDS), MONTH)
+    plan = with_known_results(journal, plan_of(*IDS), MONTH)
 
     assert (plan.to_trigger, plan.first_body) == (1, plan.bodies[2])
     batch_id = journal.create(plan, URL)
@@ -61,7 +61,7 @@ def test_a_longer_list_reuses_what_is_known_and_sends_the_rest(journal: Journal)
 
 def test_without_being_told_so_nothing_is_reused(journal: Journal) -> None:
     run_all(journal, plan_of(*IDS[:2]))
-    plan = knowing(journal, plan_of(*IDS), None)
+    plan = with_known_results(journal, plan_of(*IDS), None)
     assert len(plan.known) == 2
     assert plan.to_trigger == 3
     assert outcomes(journal, journal.create(plan, URL)) == [Outcome.PENDING] * 3
@@ -69,13 +69,13 @@ def test_without_being_told_so_nothing_is_reused(journal: Journal) -> None:
 
 def test_a_result_that_is_too_old_is_sent_again(journal: Journal) -> None:
     run_all(journal, plan_of(IDS[0]), days_ago=31)
-    assert knowing(journal, plan_of(*IDS), MONTH).to_trigger == 3
+    assert with_known_results(journal, plan_of(*IDS), MONTH).to_trigger == 3
 
 
 def test_the_newest_result_is_the_one_that_is_reused(journal: Journal) -> None:
     run_all(journal, plan_of(IDS[0], IDS[1]), days_ago=1, score=2)
     run_all(journal, plan_of(IDS[0]), days_ago=9, score=1)
-    batch_id = journal.create(knowing(journal, plan_of(*IDS), MONTH), URL)
+    batch_id = journal.create(with_known_results(journal, plan_of(*IDS), MONTH), URL)
     with journal.results(batch_id) as found:
         assert next(iter(found.rows)).result == {"score": 2}
 
@@ -86,14 +86,14 @@ def test_what_runs_or_is_in_doubt_elsewhere_is_known_and_not_reused(journal: Jou
 
     async def leave_under_way() -> None:
         first, second = jobs.pending()
-        assert await jobs.intend(first)
+        assert await jobs.begin_trigger(first)
         await jobs.accept(first, accepted(0), NOW)
-        assert await jobs.intend(second)
+        assert await jobs.begin_trigger(second)
         await jobs.doubt(second, "no answer came")
 
     with working_on(journal, batch_id):
         asyncio.run(leave_under_way())
-    plan = knowing(journal, plan_of(*IDS), MONTH)
+    plan = with_known_results(journal, plan_of(*IDS), MONTH)
     assert {job.outcome for job in plan.known.values()} == {Outcome.PENDING, Outcome.IN_DOUBT}
     assert plan.reused == frozenset()
 
@@ -105,7 +105,7 @@ def test_results_of_another_service_are_not_known(journal: Journal) -> None:
 
 def test_a_result_forgotten_meanwhile_is_not_sent_unasked(journal: Journal) -> None:
     earlier = run_all(journal, plan_of(*IDS[:2]))
-    plan = knowing(journal, plan_of(*IDS), MONTH)
+    plan = with_known_results(journal, plan_of(*IDS), MONTH)
     journal.forget(earlier)
     with pytest.raises(UsageError, match="gone from the journal"):
         journal.create(plan, URL)
@@ -114,14 +114,14 @@ def test_a_result_forgotten_meanwhile_is_not_sent_unasked(journal: Journal) -> N
 
 def test_a_reused_result_stays_when_its_first_batch_is_forgotten(journal: Journal) -> None:
     earlier = run_all(journal, plan_of(*IDS[:2]))
-    batch_id = journal.create(knowing(journal, plan_of(*IDS), MONTH), URL)
+    batch_id = journal.create(with_known_results(journal, plan_of(*IDS), MONTH), URL)
     journal.forget(earlier)
     assert outcomes(journal, batch_id)[:2] == [Outcome.COMPLETED] * 2
 
 
 def test_a_reused_row_that_is_sent_again_is_its_own_from_then_on(journal: Journal) -> None:
     run_all(journal, plan_of(*IDS[:2]))
-    batch_id = journal.create(knowing(journal, plan_of(*IDS), MONTH), URL)
+    batch_id = journal.create(with_known_results(journal, plan_of(*IDS), MONTH), URL)
     jobs = journal.jobs(batch_id, "key")
     with working_on(journal, batch_id):
         assert asyncio.run(jobs.again({0: 0})) == 1
@@ -131,5 +131,5 @@ def test_a_reused_row_that_is_sent_again_is_its_own_from_then_on(journal: Journa
 
 def test_reused_run_times_teach_the_forecast_nothing_twice(journal: Journal) -> None:
     run_all(journal, plan_of(*IDS[:2]))
-    journal.create(knowing(journal, plan_of(*IDS), MONTH), URL)
+    journal.create(with_known_results(journal, plan_of(*IDS), MONTH), URL)
     assert len(journal.run_seconds("wf_1", URL, limit=10)) == 2

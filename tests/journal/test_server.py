@@ -52,7 +52,7 @@ def test_of_two_connections_that_want_a_job_one_gets_it(location: str) -> None:
             jobs = journal.jobs(batch_id, "key")
 
             async def at_once() -> list[bool]:
-                return list(await asyncio.gather(*map(jobs.intend, jobs.pending())))
+                return list(await asyncio.gather(*map(jobs.begin_trigger, jobs.pending())))
 
             return asyncio.run(at_once())
 
@@ -127,9 +127,9 @@ def test_what_is_in_hand_when_the_server_stops_is_rescued_and_taken_in_later(
         jobs = journal.jobs(batch_id, "key")
         with working_on(journal, batch_id):
             first, second, third = jobs.pending()
-            asyncio.run(jobs.intend(first))
+            asyncio.run(jobs.begin_trigger(first))
             asyncio.run(jobs.accept(first, accepted(0), NOW))
-            asyncio.run(jobs.intend(second))
+            asyncio.run(jobs.begin_trigger(second))
             stoppable.stop()
             for step in (
                 jobs.finish(first, completed(0, {"score": 3}), NOW),
@@ -141,7 +141,7 @@ def test_what_is_in_hand_when_the_server_stops_is_rescued_and_taken_in_later(
                 assert PASSWORD not in str(told.value)
                 assert "batchrun resume" in told.value.hint
             with pytest.raises(JournalWriteError):  # so it is not sent
-                asyncio.run(jobs.intend(third))
+                asyncio.run(jobs.begin_trigger(third))
             [kept] = journal.rescued(batch_id)
             assert kept.is_relative_to(tmp_path)
             assert PASSWORD not in kept.read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ def test_what_is_in_hand_when_the_server_stops_is_rescued_and_taken_in_later(
                 *(Outcome.COMPLETED, Outcome.PENDING, Outcome.PENDING),
             ]
             assert [job.execution_id for job in jobs.in_flight()] == ["exec_1"]
-            assert asyncio.run(jobs.intend(third))
+            assert asyncio.run(jobs.begin_trigger(third))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_without_the_extra_it_is_said_how_to_install_it(
 
 async def _finish_all(jobs: BatchJobs, result: JSON = None) -> None:
     for job in jobs.pending():
-        assert await jobs.intend(job)
+        assert await jobs.begin_trigger(job)
         await jobs.accept(job, accepted(job.number), NOW)
         await jobs.finish(job, completed(job.number, result), NOW)
 

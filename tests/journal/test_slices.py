@@ -92,10 +92,10 @@ def test_only_the_holder_of_its_slice_triggers_a_job(location: str) -> None:
         holder, stranger = one.jobs(batch_id, "key"), other.jobs(batch_id, "key", leads=False)
         claimed = asyncio.run(holder.claim())
         first, second = holder.pending(within=claimed)
-        assert not asyncio.run(stranger.intend(first))
-        assert asyncio.run(holder.intend(first))
+        assert not asyncio.run(stranger.begin_trigger(first))
+        assert asyncio.run(holder.begin_trigger(first))
         one.slices(batch_id).release()
-        assert not asyncio.run(holder.intend(second))
+        assert not asyncio.run(holder.begin_trigger(second))
 
 
 def test_a_dead_workers_slice_goes_to_another_and_only_what_it_was_sending_is_in_doubt(
@@ -124,10 +124,10 @@ def test_a_silent_workers_slice_goes_to_another_and_it_triggers_nothing_more(
         theirs = slept.jobs(batch_id, "key", leads=False)
         claimed = asyncio.run(theirs.claim())
         first, second, *_ = theirs.pending(within=claimed)
-        assert asyncio.run(theirs.intend(first))
+        assert asyncio.run(theirs.begin_trigger(first))
         _silence(one)
         assert numbers(one.jobs(batch_id, "key")) == [1, 2, 3, 4, 5]
-        assert not asyncio.run(theirs.intend(second))
+        assert not asyncio.run(theirs.begin_trigger(second))
         asyncio.run(theirs.accept(first, accepted(0), NOW))  # the answer was under way
         assert outcomes(one, batch_id)[0] is Outcome.PENDING
 
@@ -211,7 +211,7 @@ def test_a_batch_nobody_works_on_has_no_slices_and_keeps_its_requests(location: 
         jobs = journal.jobs(batch_id, "key")
         claimed = asyncio.run(jobs.claim())
         for job in jobs.pending(within=claimed):
-            assert asyncio.run(jobs.intend(job))
+            assert asyncio.run(jobs.begin_trigger(job))
             asyncio.run(jobs.release(job, ""))
         assert journal.summary(batch_id).requests == 2
         jobs.slices.remove()
@@ -266,7 +266,7 @@ def test_the_same_execution_id_at_two_services_is_two_executions(location: str) 
             batch_id = journal.create(plan_of(COMPANIES[0]), url)
             with working_on(journal, batch_id) as jobs:
                 [job] = jobs.pending()
-                assert asyncio.run(jobs.intend(job))
+                assert asyncio.run(jobs.begin_trigger(job))
                 assert asyncio.run(jobs.accept(job, accepted(0), NOW)) == ""
 
 
@@ -283,7 +283,7 @@ def test_of_two_processes_that_get_one_execution_id_at_once_the_second_is_in_dou
         def accept(journal: Journal, batch_id: str) -> str:
             jobs = journal.jobs(batch_id, "key")
             [job] = jobs.pending()
-            assert asyncio.run(jobs.intend(job))
+            assert asyncio.run(jobs.begin_trigger(job))
             arrived.append(batch_id)
             return asyncio.run(jobs.accept(job, accepted(0), NOW))
 

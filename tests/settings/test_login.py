@@ -205,8 +205,8 @@ def test_a_profile_whose_keyring_is_gone_can_be_logged_out(
     keep(KEY, service)
     with system_keyring(fail.Keyring()):
         gone = log_out("default")
-    assert "may still be there: this system has no keyring" in gone.left_behind
-    assert f'"batchrun {service}" of user default' in gone.left_behind
+    assert "may still be there: this system has no keyring" in gone.not_deleted_reason
+    assert f'"batchrun {service}" of user default' in gone.not_deleted_reason
     assert stored_profiles().all() == {}
 
 
@@ -217,7 +217,7 @@ def test_a_new_key_is_kept_although_the_keyring_with_the_old_one_is_locked(
     with system_keyring(LockedKeyring()):
         kept = keep(KEY, service)
         assert find_access(load_settings()).key == KEY
-    assert "by hand" in kept.left_behind
+    assert "by hand" in kept.not_deleted_reason
 
 
 def test_what_can_not_be_noted_is_not_left_in_the_keyring(

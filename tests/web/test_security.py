@@ -300,7 +300,7 @@ def test_a_stranger_s_batch_is_not_continued(site: Site, tmp_path: Path) -> None
     (summary,) = batchrun.batches(settings=settings)
     assert summary.output is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("batchrun.journal.Journal.key_begun_with", lambda *_: "of a stranger")
+        patch.setattr("batchrun.journal.Journal.started_with_key_hash", lambda *_: "of a stranger")
         answer = site.post(f"/batches/{summary.batch_id}/resume")
     assert answer.status_code == 400
     assert "was not started on this computer" in answer.text

@@ -180,7 +180,7 @@ async def complete(
         for number in order:
             name = f"{prefix}_{number}"
             job = pending[number]
-            assert await jobs.intend(job)
+            assert await jobs.begin_trigger(job)
             queued = Execution(name, ExecutionStatus.QUEUED, created_at=now)
             await jobs.accept(job, queued, now)
             done = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result=sent[number])
