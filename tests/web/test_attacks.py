@@ -189,8 +189,7 @@ def test_what_the_service_says_is_only_ever_text(
     window: Window, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow = Workflow("wf_account_research", HOSTILE, HOSTILE)
-    listed = [{"id": workflow.id, "name": HOSTILE, "description": HOSTILE, "status": "active"}]
-    monkeypatch.setattr("batchrun.sandbox.model._workflow_list", lambda: listed)
+    monkeypatch.setattr("batchrun.sandbox.model.WORKFLOWS", (workflow,))
     monkeypatch.setattr(
         "batchrun.sandbox.model.draw_result",
         lambda *_, **__: {HOSTILE: HOSTILE, "summary": HOSTILE, "list": [{HOSTILE: HOSTILE}]},
