@@ -79,10 +79,11 @@ def wait_for_workers(journal: str, number: int) -> None:
             pass
 
 
-def silence(journal: str) -> None:
-    """All that hold something have been silent for two minutes; those that live beat again."""
+def silence(journal: str, *, holder: bool = True) -> None:
+    """Let all workers, or all but the holder, be silent for two minutes; the living beat again."""
     with psycopg.connect(journal) as connection:
-        connection.execute("UPDATE leases SET beat_at = beat_at - 120")
+        if holder:
+            connection.execute("UPDATE leases SET beat_at = beat_at - 120")
         connection.execute("UPDATE slices SET beat_at = beat_at - 120")
 
 
