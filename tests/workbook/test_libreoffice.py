@@ -66,7 +66,7 @@ def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> No
             continue  # several sheets, or a list's own formats: those have tests of their own
         layout = layout_of(results, shape, arranged=True)
         values_of = layout.values if shape.raw_text else layout.readable_values
-        titles = [column.title for column in layout.results]
+        titles = [column.head for column in layout.results]
         end = len(layout.header) - (layout.header[-1] == MORE)  # of all but what had no room
         header = [*layout.header[: end - len(titles)], *titles, *layout.header[end:]]
         meant: list[list[Cell]] = [[*header], *map(values_of, results.rows)]
