@@ -504,6 +504,8 @@ def demo(
     del use_sandbox  # always true; the parameter exists so that printed commands get --sandbox
 
     source = Path("batchrun-demo.csv").absolute()
+    if source.is_symlink():
+        raise UsageError(f"{source} is a link.", "Remove it, or go to a folder of your own first.")
     try:
         write_demo_list(source)
     except OSError as error:

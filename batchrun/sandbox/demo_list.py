@@ -52,7 +52,7 @@ def write_demo_list(path: Path, count: int = 40, seed: int = 0) -> None:
         count: Number of rows below the header, at least 3.
         seed: The same seed gives the same list.
     """
-    path.unlink(missing_ok=True)  # don't write through a link, or block on a pipe without a reader
+    path.unlink(missing_ok=True)  # it may be a pipe without a reader
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(DEMO_HEADER)

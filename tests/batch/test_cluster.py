@@ -30,7 +30,7 @@ KEY = "key-of-the-batch-1234"
     [
         ({"PGAI_API_KEY": KEY}, ""),
         ({}, "There is no API key."),
-        ({"PGAI_API_KEY": "another-key-5678"}, "was begun with another key"),
+        ({"PGAI_API_KEY": "another-key-5678"}, "was started with another key"),
         ({"PGAI_API_KEY": KEY, "BATCHRUN_BASE_URL": ""}, "is not an address of PG:AI"),
         ({"PGAI_API_KEY": KEY, "BATCHRUN_JOURNAL": "postgresql://127.0.0.1:1/x"}, "can't be used"),
         ({"PGAI_API_KEY": KEY, "BATCHRUN_JOURNAL": "elsewhere.db"}, "elsewhere.db"),

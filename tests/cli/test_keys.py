@@ -132,7 +132,7 @@ def test_a_wrong_key_is_reported_and_not_saved(batchrun: CommandLine, service: s
 def test_a_missing_key_is_reported(batchrun: CommandLine, service: str) -> None:
     batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO())
     ended = batchrun("login", "--base-url", service)
-    assert_refused(ended, ExitCode.UNUSABLE, "nothing was kept")
+    assert_refused(ended, ExitCode.UNUSABLE, "Nothing was saved")
     assert stored_profiles().all() == {}
 
 

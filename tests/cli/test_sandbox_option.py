@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.cli.commands import CommandLine, Ended
 
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
-WITHOUT = {"help", "sandbox", "version", "work"}
+WITHOUT = {"help", "sandbox", "stop", "version", "work"}
 RUN = ("run", "accounts.csv", "-w", "Account Research", "--sandbox", "--yes")
 
 

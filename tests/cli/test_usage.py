@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from openpyxl import Workbook
 
 from batchrun.cli.options import ColumnOptions, form_from
 from batchrun.errors import ExitCode, UsageError
@@ -61,12 +62,12 @@ def test_a_mistyped_batch_gets_a_suggestion(batchrun: CommandLine, accounts: Pat
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_mistyped_sheet_gets_a_suggestion(batchrun: CommandLine, accounts: Path) -> None:
-    batchrun("run", str(accounts), "-w", "Account Research", "--yes")
-    ended = batchrun(
-        "check", "accounts.results.xlsx", "-w", "Account Research", "--sheet", "Reslts"
-    )
-    assert_refused(ended, ExitCode.UNUSABLE, "Reslts", "Results")
+def test_a_mistyped_sheet_gets_a_suggestion(batchrun: CommandLine) -> None:
+    book = Workbook()
+    book.create_sheet("Accounts")
+    book.save(batchrun.folder / "list.xlsx")
+    ended = batchrun("check", "list.xlsx", "-w", "Account Research", "--sheet", "Acounts")
+    assert_refused(ended, ExitCode.UNUSABLE, "Acounts", "Did you mean Accounts")
 
 
 @pytest.mark.parametrize(
