@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -26,6 +25,7 @@ from tests.acceptance.verdict import assert_nothing_lost_or_doubled, write_list
 if TYPE_CHECKING:
     from collections import Counter
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tests.postgres import PostgresServer
 
@@ -183,34 +183,6 @@ def test_a_worker_with_another_key_is_refused_with_words(
             assert second("work", "--until-done").returncode == 0  # none of its key is open
             barrier.lift()
             run.communicate()
-        assert set(first.verdict(sandbox)) == {"completed"}
-
-
-@pytest.mark.parametrize("offset", ["+1h", "-1h"])
-def test_a_worker_whose_clock_is_an_hour_off_takes_nothing_from_the_living(
-    tmp_path: Path, postgres: PostgresServer, offset: str
-) -> None:
-    faketime = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not faketime:
-        pytest.skip("libfaketime is not installed")
-    journal = postgres.new_database()
-    with sandbox_with_barrier() as (sandbox, barrier):
-        first, second = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))
-        second.env |= {
-            "LD_PRELOAD": str(faketime[0]),
-            "FAKETIME": offset,
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-        barrier.hold_after(6)
-        with first.start(*RUN) as run, ExitStack() as stack:
-            sandbox.wait_for_triggers(6, run)
-            work = stack.enter_context(second.start(*WORK))
-            wait_for_workers(journal, 2)
-            _wait_for_a_heartbeat(journal)  # both have had time to take the other for dead
-            barrier.lift()
-            _, said = run.communicate()
-            work.communicate()
-            assert (run.returncode, work.returncode) == (0, 0), said
         assert set(first.verdict(sandbox)) == {"completed"}
 
 

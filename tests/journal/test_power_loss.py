@@ -116,7 +116,7 @@ from tests.journal.batches import IDS, URL, plan_of, working_on
 with Journal(sys.argv[1]) as journal:
     with working_on(journal, journal.create(plan_of(*IDS), URL)) as batch:
         for job in batch.pending():
-            asyncio.run(batch.intend(job))
+            asyncio.run(batch.begin_trigger(job))
             os.write(1, b"promised")
 """
 

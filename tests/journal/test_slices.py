@@ -37,7 +37,7 @@ from batchrun.journal import Journal
 with Journal(sys.argv[1]) as journal:
     jobs = journal.jobs(sys.argv[2], "key", leads=False)
     claimed = asyncio.run(jobs.claim())
-    assert asyncio.run(jobs.intend(jobs.pending(within=claimed)[0]))
+    assert asyncio.run(jobs.begin_trigger(jobs.pending(within=claimed)[0]))
     print(claimed.first, flush=True)
     sys.stdin.read()
 """
