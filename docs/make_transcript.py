@@ -357,6 +357,7 @@ DIFFERENT_EACH_TIME = (
     (r"^(Running: +)\d+ executions?", r"\1N executions"),
     (r"about \d+ requests", "about N requests"),
     (r", done at \d\d:\d\d", ", done at CLOCK"),
+    (r" +age +rows", " age rows"),
     (r"^(It cost: +)\d+ requests \([\d.]+ a job\)", r"\1REQUESTS"),
 )
 """What a page holds that differs from one making to the next, and what stands for it."""

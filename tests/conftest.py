@@ -75,9 +75,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test, and no process a test starts, meets anybody's real files or keyring."""
+    """No test, and no process a test starts, meets anybody's real files, keyring or settings."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("BATCHRUN_", "PGAI_")) and not name.startswith("BATCHRUN_TESTS_"):
+                patch.delenv(name)
         for name in HOMES:
             patch.setenv(name, str(home))
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")

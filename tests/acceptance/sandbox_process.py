@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.waiting import BETWEEN_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "batchrun"]
-BETWEEN_SECONDS = 0.02
 """Between two looks at a run: to look all the time would take the run its processor."""
 
 

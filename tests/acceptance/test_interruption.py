@@ -26,6 +26,7 @@ from tests.acceptance.sandbox_process import (
     status_of,
 )
 from tests.acceptance.verdict import WORKFLOW, assert_nothing_lost_or_doubled, write_list
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -366,8 +367,9 @@ def test_a_machine_that_slept_goes_on(held: tuple[SandboxProcess, Barrier], tmp_
     with running(sandbox, tmp_path) as process:
         process.send_signal(signal.SIGSTOP)
         barrier.lift()
-        while (executions := sandbox.report()["executions"])["queued"] + executions["running"]:
-            pass
+        wait_until(
+            lambda: not any(sandbox.report()["executions"][s] for s in ("queued", "running"))
+        )
         process.send_signal(signal.SIGCONT)
         _, stderr = process.communicate()
     assert process.returncode == ExitCode.COMPLETED, stderr

@@ -21,6 +21,7 @@ from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
 from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun, started
 from tests.acceptance.test_server_journal import fall_asleep
 from tests.acceptance.verdict import assert_nothing_lost_or_doubled, write_list
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -75,8 +76,17 @@ def wait_for_workers(journal: str, number: int) -> None:
     """Return once this many workers have a slice."""
     query = "SELECT count(DISTINCT holder) FROM slices"
     with psycopg.connect(journal, autocommit=True) as watching:
-        while watching.execute(query).fetchone() != (number,):
-            pass
+        wait_until(lambda: watching.execute(query).fetchone() == (number,))
+
+
+def wait_for_heartbeats(journal: str) -> None:
+    """Return once every worker has sent two heartbeats: it has read what is new."""
+    beats = "SELECT coalesce(min(beat_at), %s) FROM slices WHERE holder IS NOT NULL"
+    with psycopg.connect(journal, autocommit=True) as watching:
+        now = watching.execute("SELECT extract(epoch FROM clock_timestamp())").fetchone()
+        assert now is not None
+        enough = float(now[0]) + 8
+        wait_until(lambda: (watching.execute(beats, [enough]).fetchone() or (0,))[0] >= enough)
 
 
 def silence(journal: str, *, holder: bool = True) -> None:
@@ -132,8 +142,7 @@ def test_local_workers_finish_a_batch_whose_first_process_was_killed(tmp_path: P
         os.kill(children[0], signal.SIGKILL)
         barrier.lift()
         assert machine("work", "--until-done").returncode in {0, 3}
-        while any(map(_lives, children)):
-            pass
+        wait_until(lambda: not any(map(_lives, children)))
         outcomes = machine.verdict(sandbox)
     assert outcomes["in doubt"] <= 2 * 64
     assert (machine.folder / "list.results.xlsx").exists()
@@ -153,9 +162,8 @@ def test_ctrl_c_stops_the_workers_on_other_machines_too(
             run.send_signal(signal.SIGINT)
             with psycopg.connect(journal, autocommit=True) as watching:
                 open_slices = "SELECT count(*) FROM slices WHERE closed IS NULL"
-                while watching.execute(open_slices).fetchone() != (0,):
-                    pass
-            _wait_for_a_heartbeat(journal)
+                wait_until(lambda: watching.execute(open_slices).fetchone() == (0,))
+            wait_for_heartbeats(journal)
             barrier.lift()
             _, said = run.communicate()
             assert run.returncode == 4, said
@@ -236,13 +244,3 @@ def _lives(pid: int) -> bool:
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return listed.stdout.strip()[:1] not in {"", "Z"}
-
-
-def _wait_for_a_heartbeat(journal: str) -> None:
-    """Return once every worker has shown twice that it lives: it has read what is new."""
-    beats = "SELECT min(beat_at) FROM slices WHERE holder IS NOT NULL"
-    with psycopg.connect(journal, autocommit=True) as watching:
-        now = "SELECT extract(epoch FROM clock_timestamp())"
-        (since,) = watching.execute(now).fetchone() or (0,)
-        while ((watching.execute(beats).fetchone() or (0,))[0] or since + 9) < since + 8:
-            pass

@@ -25,6 +25,7 @@ from batchrun.journal.lease import SILENCE_SECONDS
 from batchrun.journal.schema import JobState, attempts, batches, jobs, leases, slices
 from batchrun.model import Execution, ExecutionStatus, Outcome
 from batchrun.settings.location import is_server
+from tests.waiting import wait_until
 
 from .batches import IDS, NOW, URL, accepted, claim_all, completed, outcomes, plan_of, working_on
 
@@ -116,8 +117,7 @@ def test_a_holder_is_heard_of_again_and_again(
     batch_id = journal.create(plan_of(*IDS), URL)
     with journal.hold(batch_id):
         first = journal.holder(batch_id)
-        while journal.holder(batch_id) == first:
-            pass
+        wait_until(lambda: journal.holder(batch_id) != first)
     assert "lease-heartbeat" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -413,8 +413,7 @@ def test_an_intent_waits_for_the_process_that_is_taking_the_batch(location: str)
             intended = pool.submit(asyncio.run, jobs.begin_trigger(first))
             with psycopg.connect(location, autocommit=True) as watching:
                 waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                while not intended.done() and watching.execute(waits).fetchone() == (0,):
-                    pass
+                wait_until(lambda: intended.done() or watching.execute(waits).fetchone() != (0,))
             taker.commit()
             with pytest.raises(TakenOverError):
                 intended.result()

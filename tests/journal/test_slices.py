@@ -21,6 +21,7 @@ from batchrun.journal.lease import SILENCE_SECONDS
 from batchrun.journal.schema import leases, meta, slices
 from batchrun.journal.slices import slice_size
 from batchrun.model import Outcome
+from tests.waiting import wait_until
 
 from .batches import NOW, URL, accepted, claim_all, outcomes, plan_of, working_on
 
@@ -298,8 +299,7 @@ def test_of_two_processes_that_get_one_execution_id_at_once_the_second_is_in_dou
             doubts = [pool.submit(accept, *each) for each in batches]
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
             with psycopg.connect(location, autocommit=True) as watching:
-                while watching.execute(waiting).fetchone() != (2,):
-                    pass
+                wait_until(lambda: watching.execute(waiting).fetchone() == (2,))
         assert sorted(bool(each.result()) for each in doubts) == [False, True]
 
 

@@ -43,13 +43,12 @@ CORPUS = sorted(
     for path in (Path(__file__).parents[1] / "corpus" / "files").iterdir()
     if path.suffix != ".json"
 )
-SAMPLED = CORPUS if os.environ.get("BATCHRUN_TESTS_NEED_BROWSER") else CORPUS[::12]
-"""CI drops each file; elsewhere some are enough, because other tests read all of them."""
-ONE_OF_EACH_KIND = list({path.suffix.lower(): path for path in CORPUS[::-1]}.values())
-if SAMPLED is not CORPUS:
-    ONE_OF_EACH_KIND = [
-        path for path in ONE_OF_EACH_KIND if path.suffix in {".csv", ".html", ".xls", ".xlsx"}
-    ]
+SAMPLED = CORPUS[::12]
+"""Some are enough: the tests of tables read each file of the corpus."""
+ONE_OF_EACH_KIND = [
+    next(path for path in CORPUS if path.suffix == kind)
+    for kind in (".csv", ".html", ".xls", ".xlsx")
+]
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/open\?token=\S+")
 
 
