@@ -161,6 +161,14 @@ _INCOMPLETE = re.compile(
 _STATUS = re.compile(r"HTTP (\d{3})\b")
 
 
+_FOR_OPERATORS = re.compile(r"; --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z")
+
+
+def message_for_people(message: str) -> str:
+    """Return a row's message without options and batch IDs."""
+    return _FOR_OPERATORS.sub("", message)
+
+
 def advice(
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
 ) -> str:
