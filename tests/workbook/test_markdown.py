@@ -203,7 +203,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=1_500)
+@settings(max_examples=500)
 @given(st.lists(pieces, max_size=14).map("".join))
 def test_simple_markdown_is_read_as_the_parser_reads_it(text: str) -> None:
     try:
