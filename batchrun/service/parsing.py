@@ -393,9 +393,13 @@ def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
         created_at=read_time(fields.get("created_at")),
         started_at=read_time(fields.get("started_at")),
         completed_at=read_time(fields.get("completed_at")),
-        result=fields.get("result"),
+        result=next((fields[n] for n in _RESULT_KEYS if fields.get(n) is not None), None),
         message=message,
     )
+
+
+_RESULT_KEYS = ("result", "results", "outputs", "output")
+"""The API says ``result``. A paid result under another usual name must not be lost."""
 
 
 _STATUSES = {
