@@ -142,7 +142,9 @@ def end(
         case TyperException():
             option = getattr(error, "option_name", None)
             others = [name for name in commands if option in options_of(commands[name])]
-            shown = usage_error(error.format_message(), f"batchrun {command}".strip(), others)
+            shown: BatchrunError = usage_error(
+                error.format_message(), f"batchrun {command}".strip(), others
+            )
         case BatchrunError():
             shown = _as_typed(error, typed)
         case typer.Abort() | KeyboardInterrupt():
