@@ -103,6 +103,7 @@ class TableSource:
         formats: Columns whose numbers are displayed with leading zeros: position and format,
             such as ``00000``.
         notices: What the user should know about how the file was read, one sentence each.
+        header_doubts: Those of the notices that say that another line may be the header.
     """
 
     name: str
@@ -114,6 +115,7 @@ class TableSource:
     header_line: int | None = None
     formats: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
+    header_doubts: tuple[str, ...] = ()
 
     def place(self, line: int) -> str:
         """Where a line is, for messages: ``accounts.xlsx, sheet Export, line 7``."""

@@ -83,7 +83,7 @@ class _Head:
         end: Position of the first row below the header.
         report: Whether there are lines above the header.
         notices: Notices about the header.
-        doubt: Whether a notice says that another line may be the header.
+        doubt: The notice that another line may be the header, else ``""``.
     """
 
     names: list[str]
@@ -91,7 +91,7 @@ class _Head:
     end: int
     report: bool
     notices: list[str]
-    doubt: bool = False
+    doubt: str = ""
 
 
 def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
@@ -125,9 +125,12 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         aside = find_report_rows(names, cells, after_blank, odd, report=head.report)
         dropped = aside.positions
         notices = [*source.notices, *head.notices, *aside.notices(found_lines, cells)]
+        doubt = head.doubt
         second = find_second_header(names, cells, after_blank, dropped, odd)
         if second is not None and _is_header_in_doubt(head, cells, second[0]):
-            notices += [] if head.doubt else [header_doubt(head.line, int(found_lines[second[1]]))]
+            if not doubt:
+                doubt = header_doubt(head.line, int(found_lines[second[1]]))
+                notices.append(doubt)
         elif second is not None:
             start, at = second
             rest = range(start, cells.shape[1])
@@ -161,6 +164,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         table_source = replace(
             source,
             notices=tuple(notices),
+            header_doubts=(doubt,) if doubt else (),
             header_line=head.line,
             formats=_column_formats(layout, len(names)),
         )
@@ -219,7 +223,7 @@ def _read_head(
     )
     above = [(lines[filled[index]], rows[filled[index]]) for index in header.preamble]
     notices = _header_notices(header, line, above, guessed=layout.header_row is None)
-    return _Head(names, line, spots[-1] + 1, bool(above), notices, doubt=bool(header.doubt))
+    return _Head(names, line, spots[-1] + 1, bool(above), notices, header.doubt)
 
 
 @contextmanager

@@ -255,6 +255,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     formats: tuple[tuple[int, str], ...] = ()
     collector: RowCollector | None = None
     notices: list[str] = []
+    doubts: list[str] = []
     spans: list[str] = []
     misaligned: set[int] = set()
     offset = 0
@@ -271,6 +272,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
             collector.add_block([line + offset for line in lines], rows)
         misaligned |= {line + offset for line in table.misaligned}
         notices += [f"{file.name}: {notice}" for notice in table.source.notices]
+        doubts += [f"{file.name}: {doubt}" for doubt in table.source.header_doubts]
         last = offset + int(table.lines[-1])
         spans.append(f"{file.name} {offset + 1:,}-{last:,}")
         offset = last
@@ -289,6 +291,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
         header_line=table.source.header_line,
         formats=formats,
         notices=(said, *notices),
+        header_doubts=tuple(doubts),
     )
     cells = collector.cells()
     header += ("",) * (len(cells) - len(header))
