@@ -128,9 +128,8 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         doubt = head.doubt
         second = find_second_header(names, cells, after_blank, dropped, odd)
         if second is not None and _is_header_in_doubt(head, cells, second[0]):
-            if not doubt:
-                doubt = header_doubt(head.line, int(found_lines[second[1]]))
-                notices.append(doubt)
+            doubt = head.doubt or header_doubt(head.line, int(found_lines[second[1]]))
+            notices += [] if head.doubt else [doubt]
         elif second is not None:
             start, at = second
             rest = range(start, cells.shape[1])
@@ -144,12 +143,8 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             dropped |= set(rest)
         doubtful = find_header_in_doubt(names, cells, dropped, odd) if second is None else None
         if doubtful is not None:
-            row = _named([header_text(cell) for cell in row_of(cells, doubtful) if is_filled(cell)])
-            line = int(found_lines[doubtful])
-            notices.append(
-                f"Line {line} may be a second header ({row}): if it is, put the rows below it into"
-                f" a file of their own, or read only those with --header-row {line}"
-            )
+            row, line = row_of(cells, doubtful), int(found_lines[doubtful])
+            notices.append(_second_header_notice(row, line))
         notices += _fill_merged(cells, found_lines, layout, names, dropped)
         kept_lines = found_lines
         if dropped:
@@ -379,6 +374,14 @@ def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
     if head.line is None or any(map(is_known_name, head.names)):
         return False
     return not any(holds_id(row_of(cells, row)) for row in range(second))
+
+
+def _second_header_notice(row: Iterable[Cell], line: int) -> str:
+    names = _named([header_text(cell) for cell in row if is_filled(cell)])
+    return (
+        f"Line {line} may be a second header ({names}): if it is, put the rows below it into a file"
+        f" of their own, or read only those with --header-row {line}"
+    )
 
 
 def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
