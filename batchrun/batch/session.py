@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from batchrun.engine import (
     RunTimes,
 )
 from batchrun.errors import UsageError
-from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal, remaining
 from batchrun.service import Client, Credits
 from batchrun.settings import find_access
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import timedelta
 
-    from batchrun.estimate import Estimate
+    from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary, Workflow
     from batchrun.plan import Plan
     from batchrun.settings import Settings
@@ -145,13 +144,9 @@ class Session:
 
     def rates(self, workflow_id: str) -> EstimateRates:
         """Return the current rates for estimates of a workflow's batch."""
-        return EstimateRates(
-            requests_per_minute=self.quota.rate,
-            seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
-            daily=self.settings.daily or self.quota.daily,
-            daily_left=self.quota.left_today(self.clock.now()),
-            seconds_to_next_day=self.quota.seconds_to_next_day(self.clock.now()),
-        )
+        seconds = self.forecast(workflow_id).seconds_per_execution
+        rates = self.quota.rates(seconds, self.clock.now())
+        return replace(rates, daily=self.settings.daily or rates.daily)
 
     def estimate(self, batch: BatchSummary, to_trigger: int) -> Estimate:
         """Estimate the jobs to trigger and those that are running already.

@@ -17,7 +17,6 @@ from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
 from batchrun.engine.handlers import JobQueue, RequestHandlers
 from batchrun.engine.limits import Ending, Limits
 from batchrun.engine.progress import Counters, Effort, Progress
-from batchrun.estimate import EstimateRates
 from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
@@ -462,13 +461,7 @@ class Engine:
 
     def _make_progress(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:
         now = self._clock.now()
-        rates = EstimateRates(
-            requests_per_minute=self._quota.rate,
-            seconds_per_execution=self._forecast.seconds_per_execution,
-            daily=self._quota.daily,
-            daily_left=self._quota.left_today(now),
-            seconds_to_next_day=self._quota.seconds_to_next_day(now),
-        )
+        rates = self._quota.rates(self._forecast.seconds_per_execution, now)
         return Progress(
             counts=counts,
             in_flight=self._handlers.in_flight,

@@ -17,6 +17,8 @@ from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING
 
+from batchrun.estimate import DAY_SECONDS, EstimateRates
+
 if TYPE_CHECKING:
     from batchrun.service.answers import QuotaReading
 
@@ -30,7 +32,6 @@ MARGIN_SECONDS = 0.3
 BURST_SECONDS = 2.0
 """After a lull, this many seconds' worth of requests may be sent at once."""
 
-DAY_SECONDS = 86_400.0
 DAY_WINDOW_SECONDS = 120.0
 """A longer reset isn't that of a minute's window. The service doesn't document which window its
 headers describe (sandbox/openapi.yaml)."""
@@ -115,6 +116,16 @@ class Quota:
         """Seconds until the next day's budget begins; 24 hours if unknown."""
         self._begin_day(now)
         return self._day_ends - now if math.isfinite(self._day_ends) else DAY_SECONDS
+
+    def rates(self, seconds_per_execution: float, now: float) -> EstimateRates:
+        """Return what an estimate is based on, with how long the slower executions take."""
+        return EstimateRates(
+            requests_per_minute=self.rate,
+            seconds_per_execution=seconds_per_execution,
+            daily=self.daily,
+            daily_left=self.left_today(now),
+            seconds_to_next_day=self.seconds_to_next_day(now),
+        )
 
     def window_left(self, now: float) -> float:
         """Requests left in the current window, as far as is known; infinite for no limit."""
