@@ -143,8 +143,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             dropped |= set(rest)
         doubtful = find_header_in_doubt(names, cells, dropped, odd) if second is None else None
         if doubtful is not None:
-            row, line = row_of(cells, doubtful), int(found_lines[doubtful])
-            notices.append(_second_header_notice(row, line))
+            notices.append(_second_header_notice(cells, found_lines, doubtful))
         notices += _fill_merged(cells, found_lines, layout, names, dropped)
         kept_lines = found_lines
         if dropped:
@@ -376,8 +375,9 @@ def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
     return not any(holds_id(row_of(cells, row)) for row in range(second))
 
 
-def _second_header_notice(row: Iterable[Cell], line: int) -> str:
-    names = _named([header_text(cell) for cell in row if is_filled(cell)])
+def _second_header_notice(cells: Cells, lines: Lines, at: int) -> str:
+    names = _named([header_text(cell) for cell in row_of(cells, at) if is_filled(cell)])
+    line = int(lines[at])
     return (
         f"Line {line} may be a second header ({names}): if it is, put the rows below it into a file"
         f" of their own, or read only those with --header-row {line}"
