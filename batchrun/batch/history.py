@@ -21,7 +21,7 @@ from batchrun.journal import Holder, Journal, Remaining, remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
 from batchrun.notebook import TableList
-from batchrun.settings import Settings, find_access, for_batch, load_settings
+from batchrun.settings import Settings, find_credentials, for_batch, load_settings
 from batchrun.settings.location import is_server
 from batchrun.text import counted, html_table, plural
 
@@ -90,9 +90,9 @@ class BatchStatus:
             UsageError: There is no key, or none that may continue the batch.
             JournalError: The journal can't be read.
         """
-        access = find_access(for_batch(settings, self.summary))
+        credentials = find_credentials(for_batch(settings, self.summary))
         with existing_journal(settings.journal) as journal:
-            return unlike_its_key(journal, self.summary, access.key, access.profile)
+            return unlike_its_key(journal, self.summary, credentials.key, credentials.profile)
 
     def needed_consents(self, settings: Settings, output: Path | None) -> list[ConsentRequest]:
         """Return what a person must agree to before the batch continues.
@@ -107,7 +107,7 @@ class BatchStatus:
             UsageError: There is no key, or none that may continue the batch.
             JournalError: The journal can't be read.
         """
-        key = find_access(for_batch(settings, self.summary)).key
+        key = find_credentials(for_batch(settings, self.summary)).key
         with existing_journal(settings.journal) as journal:
             return list(needed_consents(journal, self.summary, key, output))
 
@@ -221,7 +221,7 @@ def requests_today(settings: Settings) -> int:
         BatchrunError: There is no journal or no key.
     """
     with existing_journal(settings.journal) as journal:
-        return journal.ledger(find_access(settings).key).spent_today()
+        return journal.ledger(find_credentials(settings).key).spent_today()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from batchrun.engine import (
 from batchrun.errors import UsageError
 from batchrun.journal import Journal, remaining
 from batchrun.service import Client, Credits
-from batchrun.settings import find_access
+from batchrun.settings import find_credentials
 from batchrun.settings.location import checked_base_url, is_loopback
 
 if TYPE_CHECKING:
@@ -177,8 +177,8 @@ async def open_session(settings: Settings, *, few_requests: bool = False) -> Asy
         UsageError: There is no key, or the address can't be used.
         JournalError: The journal can't be opened.
     """
-    access = find_access(settings)
-    key, base_url = access.key, checked_base_url(access.base_url)
+    credentials = find_credentials(settings)
+    key, base_url = credentials.key, checked_base_url(credentials.base_url)
     if settings.speed != 1 and not is_loopback(base_url):
         raise UsageError(
             "BATCHRUN_SPEED other than 1 is for a sandbox on this machine.",
@@ -190,4 +190,4 @@ async def open_session(settings: Settings, *, few_requests: bool = False) -> Asy
     async with Client(key, base_url, timeout_seconds=timeout, few_requests=few_requests) as client:
         with Journal(settings.journal) as journal:
             share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
-            yield Session(settings, key, client, quota, share, clock, journal, access.profile)
+            yield Session(settings, key, client, quota, share, clock, journal, credentials.profile)

@@ -1,10 +1,10 @@
 """Settings, stored keys, and consents given on this machine."""
 
 from batchrun.settings.credentials import (
-    Access,
+    Credentials,
     account_of,
     address_of,
-    find_access,
+    find_credentials,
     for_batch,
     given_key,
     key_source,
@@ -33,9 +33,9 @@ from batchrun.settings.profiles import (
 __all__ = [
     "DEFAULT_BASE_URL",
     "DEFAULT_PROFILE",
-    "Access",
     "Configuration",
     "ConfigurationFile",
+    "Credentials",
     "KeyStorage",
     "ListDefaults",
     "Profile",
@@ -45,8 +45,8 @@ __all__ = [
     "address_of",
     "configuration_folder",
     "default_journal",
-    "find_access",
     "find_configuration",
+    "find_credentials",
     "for_batch",
     "given_key",
     "key_source",
