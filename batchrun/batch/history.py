@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from batchrun import workbook
 from batchrun.arguments import checked_arguments
 from batchrun.batch.export import write_results
-from batchrun.batch.recover import needed_consents, unlike_its_key
+from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining, remaining
 from batchrun.journal.schema import JobState
@@ -80,7 +80,7 @@ class BatchStatus:
         """When the quota opens again; ``None`` if the quota isn't spent or a process is working."""
         return None if self.working else self.summary.resume_at
 
-    def unlike_its_key(self, settings: Settings) -> str:
+    def key_replaced_by(self, settings: Settings) -> str:
         """Return the source of the key that would pay if it isn't the batch's key, else ``""``.
 
         Args:
@@ -92,7 +92,7 @@ class BatchStatus:
         """
         credentials = find_credentials(for_batch(settings, self.summary))
         with existing_journal(settings.journal) as journal:
-            return unlike_its_key(journal, self.summary, credentials.key, credentials.profile)
+            return key_replaced_by(journal, self.summary, credentials.key, credentials.profile)
 
     def needed_consents(self, settings: Settings, output: Path | None) -> list[ConsentRequest]:
         """Return what a person must agree to before the batch continues.

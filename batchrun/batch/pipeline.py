@@ -26,11 +26,11 @@ from batchrun.batch.export import (
 from batchrun.batch.history import existing_journal
 from batchrun.batch.recover import (
     hold_doubts,
+    key_replaced_by,
     prepare_batch,
     require_consent,
     same_key,
     same_service,
-    unlike_its_key,
 )
 from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
@@ -56,7 +56,7 @@ from batchrun.journal.slices import slice_size
 from batchrun.model import retriable
 from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
-from batchrun.settings import Settings, for_batch, load_settings, other_key
+from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
 from batchrun.settings.consent import Consent, agree
 from batchrun.settings.location import is_practice
 
@@ -223,7 +223,7 @@ async def run(
             )
         if earlier is not None:
             same_key(earlier, session.profile)
-            _log_other_key(session, earlier)
+            _log_replaced_key(session, earlier)
         target = _checked_target(options, source, earlier)
         if with_credits and plan.to_trigger:
             plan = replace(plan, credits=await session.credits())
@@ -263,7 +263,7 @@ async def resume(
         require_consent(
             session.journal, summary, session.key, options.output, trusted=options.trusted
         )
-        _log_other_key(session, summary, other_key(settings, summary))
+        _log_replaced_key(session, summary, profile_replaced_by(settings, summary))
         work = _leave_to_workers if options.detach else _work
         return await work(session, summary.batch_id, replace(options, output=target))
 
@@ -381,9 +381,9 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             return report
 
 
-def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:
+def _log_replaced_key(session: Session, batch: BatchSummary, other: str = "") -> None:
     """Log if a batch continues with another key than the one that started it."""
-    if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
+    if other := other or key_replaced_by(session.journal, batch, session.key, session.profile):
         facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
         log_event(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
 

@@ -66,7 +66,7 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
     )
 
 
-def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str | None) -> str:
+def key_replaced_by(journal: Journal, batch: BatchSummary, key: str, profile: str | None) -> str:
     """Return the source of the key in use if another key started the batch, else ``""``.
 
     Another key is not an error: the user may have replaced a key by another one of the same

@@ -8,8 +8,8 @@ from batchrun.settings.credentials import (
     for_batch,
     given_key,
     key_source,
-    other_key,
     profile_of,
+    profile_replaced_by,
 )
 from batchrun.settings.files import (
     Configuration,
@@ -51,8 +51,8 @@ __all__ = [
     "given_key",
     "key_source",
     "load_settings",
-    "other_key",
     "profile_of",
+    "profile_replaced_by",
     "read_rate",
     "service_of",
     "stored_profiles",

@@ -177,7 +177,7 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
     return at_address
 
 
-def other_key(settings: Settings, batch: BatchSummary) -> str:
+def profile_replaced_by(settings: Settings, batch: BatchSummary) -> str:
     """Return the source of the key that replaces a deleted profile's; ``""`` if none does.
 
     Args:

@@ -20,7 +20,7 @@ from batchrun.settings import (
     find_credentials,
     for_batch,
     load_settings,
-    other_key,
+    profile_replaced_by,
 )
 from batchrun.settings.files import read_configuration
 
@@ -148,7 +148,7 @@ def test_a_batch_goes_on_with_the_key_it_was_begun_with(monkeypatch: pytest.Monk
     assert find_credentials(for_batch(load_settings(), batch)).key == KEYS["emea"]
     monkeypatch.setenv("PGAI_API_KEY", "key-of-the-environment")
     assert find_credentials(for_batch(load_settings(), batch)).key == KEYS["emea"]
-    assert other_key(for_batch(load_settings(), batch), batch) == ""
+    assert profile_replaced_by(for_batch(load_settings(), batch), batch) == ""
     typed = load_settings().with_typed_key("typed-key")
     assert find_credentials(for_batch(typed, batch)).key == "typed-key"
 
@@ -189,7 +189,7 @@ def test_a_batch_whose_profile_is_erased_takes_a_key_that_is_named_and_says_so(
     settings = for_batch(load_settings(**given), batch)
     found = find_credentials(settings)
     assert (found.key, found.base_url) == (key, THERE)
-    assert other_key(settings, batch) == said
+    assert profile_replaced_by(settings, batch) == said
 
 
 def test_the_address_is_known_without_opening_the_keyring() -> None:
