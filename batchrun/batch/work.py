@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary
     from batchrun.settings import Settings
 
-LOOK_AGAIN_SECONDS = 1.0
+OPEN_CHECK_SECONDS = 1.0
 """How often a worker with nothing to do checks for open batches."""
 
 
@@ -85,7 +85,7 @@ async def work(
                 worked.add(summary.batch_id)
             if until_done and not batches:
                 break
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(OPEN_CHECK_SECONDS)
         return [journal.summary(each) for each in sorted(worked)]
 
 

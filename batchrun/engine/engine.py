@@ -119,7 +119,7 @@ REPORT_WAIT_AFTER_SECONDS = 10.0
 """Waits for the quota are reported from this length; shorter ones only space requests evenly."""
 MAX_UNCOMMITTED_PER_CONNECTION = 1
 """Answers per connection that may still be uncommitted while other requests are sent."""
-LOOK_AGAIN_SECONDS = 2.0
+OTHERS_CHECK_SECONDS = 2.0
 """How often an idle worker checks whether others are still working, in seconds of real time."""
 NAP_SECONDS = 30.0
 """The longest single wait, in seconds of real time, because the machine may sleep during it."""
@@ -302,7 +302,7 @@ class Engine:
             return True
         if not (await asyncio.to_thread(self._jobs.slices.state)).others:
             return False
-        await self._pause(LOOK_AGAIN_SECONDS * self._clock.speed, now)
+        await self._pause(OTHERS_CHECK_SECONDS * self._clock.speed, now)
         return True
 
     @property

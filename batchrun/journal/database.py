@@ -250,7 +250,7 @@ DEADLOCK = "40P01"
 DEADLOCK_TRIES = 5
 
 BUSY_SECONDS = 30.0
-LOOK_AGAIN_SECONDS = 0.01
+BUSY_RETRY_SECONDS = 0.01
 
 _WRITES = "batchrun_writes"
 """Option of a connection to a file: its transactions take the write lock before they read."""
@@ -422,7 +422,7 @@ def _when_free(cursor: sqlite3.Cursor, pragma: str) -> Any:
             locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not locked or time.monotonic() > until:
                 raise
-        time.sleep(LOOK_AGAIN_SECONDS)
+        time.sleep(BUSY_RETRY_SECONDS)
 
 
 def _is_databases_own(engine: Engine, error: BaseException) -> bool:
