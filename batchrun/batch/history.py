@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from batchrun.settings.consent import ConsentRequest
 
 
-SHORTEST_PREFIX = 4
+MIN_PREFIX = 4
 """The minimum number of characters of a batch ID that `forget` accepts."""
 
 
@@ -414,10 +414,10 @@ def forget(
     with existing_journal((settings or load_settings()).journal) as journal:
         chosen = {batch.batch_id: batch for batch in map(journal.resolve, batch_ids)}
         for given in batch_ids:
-            if len(given.strip()) < SHORTEST_PREFIX and given not in chosen:
+            if len(given.strip()) < MIN_PREFIX and given not in chosen:
                 raise UsageError(
                     f"{given} is too short to say which batch to erase.",
-                    f"Give at least {SHORTEST_PREFIX} characters; to list them: batchrun batches",
+                    f"Give at least {MIN_PREFIX} characters; to list them: batchrun batches",
                 )
         if older_than is not None:
             before = datetime.now(UTC) - older_than

@@ -351,12 +351,12 @@ def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
     from batchrun import rows
 
     again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
-    found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
+    found = rows(batch_id, again, limit=_MAX_REASONED, settings=settings).rows
     for message, number in Counter(row.message for row in found).most_common(3):
         yield f"Again:     {plural(number, 'row')}: {one_line(message, 300)}"
 
 
-_MOST_REASONED = 1_000
+_MAX_REASONED = 1_000
 
 
 def forget(

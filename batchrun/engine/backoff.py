@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 60.0
+MAX_BACKOFF_SECONDS = 60.0
 
 EARLY_JOBS_PER_FAILURE = 4
 """Early failures are counted among this many first jobs per allowed failure. With 10 allowed, the
@@ -66,7 +66,7 @@ class RetryState:
             self._since = now
         self._failures += 1
         doublings = min(self._failures, 10)  # reaches the maximum, without overflow
-        ceiling = min(FIRST_BACKOFF_SECONDS * 2.0**doublings, LONGEST_BACKOFF_SECONDS)
+        ceiling = min(FIRST_BACKOFF_SECONDS * 2.0**doublings, MAX_BACKOFF_SECONDS)
         return self._between(0, ceiling)
 
     def given_up(self, now: float) -> bool:

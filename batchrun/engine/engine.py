@@ -113,7 +113,7 @@ def next_step(
     return DaySpent() if may_trigger else Done()
 
 
-FASTEST_PER_SECOND = 1_000.0
+MAX_PER_SECOND = 1_000.0
 """Maximum number of requests that one process sends per second, whatever the quota."""
 REPORT_WAIT_AFTER_SECONDS = 10.0
 """Waits for the quota are reported from this length; shorter ones only space requests evenly."""
@@ -260,7 +260,7 @@ class Engine:
 
     @property
     def _requests_per_second(self) -> float:
-        return min(self._quota.rate / 60 / self._workers, FASTEST_PER_SECOND)
+        return min(self._quota.rate / 60 / self._workers, MAX_PER_SECOND)
 
     @property
     def _waits_for_something(self) -> bool:

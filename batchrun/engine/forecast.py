@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import Execution
 
-SCOUT_SECONDS = (4.0, 20.0, MAX_RUN_SECONDS / 2, LONGEST_SECONDS * 4 / 5)
+SCOUT_SECONDS = (4.0, 20.0, MAX_RUN_SECONDS / 2, MAX_RUN_SECONDS * 4 / 5)
 """Ages of the first scouts, in seconds. Cached answers take 4 s. At 20 s a short batch may have
 ended and only need polls. The other ages divide up the rest of the documented two minutes."""
 SCOUT_GROWTH = 1.2
@@ -52,7 +52,7 @@ ENOUGH = 30
 """Number of known run times that is enough to predict the end of a batch."""
 SAMPLE = 64
 """Number of executions from which to predict the pace of a queue, and the end of a batch."""
-SHORTEST_INTERVAL_SECONDS = 2.0
+MIN_INTERVAL_SECONDS = 2.0
 """Minimum time between two polls of one execution. A start within this time is immediate."""
 PLAUSIBLE_RUN_SECONDS = 86_400.0
 """A run time above a day means that a timestamp is wrong."""
@@ -76,7 +76,7 @@ class Queue:
 
     def started(self, number: int, triggered_at: float, at: float) -> None:
         """Record when an execution started."""
-        waited = at - triggered_at > SHORTEST_INTERVAL_SECONDS
+        waited = at - triggered_at > MIN_INTERVAL_SECONDS
         if not waited:
             self._at_once = max(self._at_once, number + 1) if not self.waits else self._at_once
         insort(self._starts, _Start(number, at, waited))
@@ -156,7 +156,7 @@ class _Timing:
     def shortest_interval(self) -> float:
         """Minimum seconds until its next poll; each unusable answer in a row doubles it."""
         doublings = min(self.unusable, 10)  # reaches the maximum, without overflow
-        return min(SHORTEST_INTERVAL_SECONDS * 2.0**doublings, MAX_RUN_SECONDS)
+        return min(MIN_INTERVAL_SECONDS * 2.0**doublings, MAX_RUN_SECONDS)
 
 
 class Forecast:
@@ -198,7 +198,7 @@ class Forecast:
             pace = min(pace, QUEUE_AHEAD * self._queue.pace(self._run_times.mean))
         elif not self._run_times.explained:
             return math.inf
-        stay = max(self.seconds_per_execution, SHORTEST_INTERVAL_SECONDS)
+        stay = max(self.seconds_per_execution, MIN_INTERVAL_SECONDS)
         return max(pace * stay, 1.0)
 
     @property

@@ -37,7 +37,7 @@ DAY_WINDOW_SECONDS = 120.0
 headers describe (sandbox/openapi.yaml)."""
 
 FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 60.0
+MAX_PAUSE_SECONDS = 60.0
 
 SLOWER = 0.8
 """A second 429 within `MEMORY_SECONDS` multiplies the rate by this factor; as long without one
@@ -201,7 +201,7 @@ class Quota:
                 self._slow_down()
             self._refusals += 1
         self._refused_at = now
-        guess = min(FIRST_PAUSE_SECONDS * 2 ** max(self._refusals - 1, 0), LONGEST_PAUSE_SECONDS)
+        guess = min(FIRST_PAUSE_SECONDS * 2 ** max(self._refusals - 1, 0), MAX_PAUSE_SECONDS)
         wait: float | None = None
         if reading is not None:
             wait = reading.retry_after_seconds

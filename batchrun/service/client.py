@@ -82,7 +82,7 @@ def checked_key(key: str) -> str:
 # connect, TLS, first byte). Only an answer that trickles in takes longer.
 _DEADLINE_FACTOR = 4
 
-MOST_PAGES = 50
+MAX_PAGES = 50
 """Maximum number of workflow pages to read: a faulty service may always name a next page."""
 
 _BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
@@ -192,7 +192,7 @@ class Client:
         """Yield the workflows page by page, with one request for each page as it is needed.
 
         Stops after the last page, after a page that can't be read or has nothing new, and after
-        `MOST_PAGES`.
+        `MAX_PAGES`.
 
         Raises:
             KeyRefusedError: The service refuses the key.
@@ -201,7 +201,7 @@ class Client:
         known: set[str] = set()
         asked: set[str] = set()
         query = ""
-        for number in range(1, MOST_PAGES + 1):
+        for number in range(1, MAX_PAGES + 1):
             asked.add(query)
             reply = await self._exchange("GET", f"/workflows?{query}" if query else "/workflows")
             try:
@@ -212,7 +212,7 @@ class Client:
                 listed, query = (), ""  # keep the pages before it
             new = tuple(workflow for workflow in listed if workflow.id not in known)
             known.update(workflow.id for workflow in new)
-            more = bool(query and new and query not in asked and number < MOST_PAGES)
+            more = bool(query and new and query not in asked and number < MAX_PAGES)
             quota = reply.quota if isinstance(reply, Reply) else None
             yield WorkflowList(new, quota, more)
             if not more:
@@ -342,7 +342,7 @@ def _wait_seconds(reply: Reply) -> float | None:
 
 ACTIVE = "active"
 
-_LEAST_LIKENESS, _MARGIN, _MOST_SUGGESTIONS = 0.6, 0.1, 3
+_MIN_LIKENESS, _MARGIN, _MAX_SUGGESTIONS = 0.6, 0.1, 3
 """Suggestions need at least the first likeness (0 to 1), and at most the second below the best."""
 
 
@@ -377,9 +377,9 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
 def _closest(name: str, known: Iterable[str]) -> list[str]:
     """The most similar names, best first."""
     likeness = {each: SequenceMatcher(None, each.casefold(), name).ratio() for each in known}
-    least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _MARGIN)
+    least = max(_MIN_LIKENESS, max(likeness.values(), default=0.0) - _MARGIN)
     close = [each for each in sorted(likeness) if likeness[each] >= least]
-    return sorted(close, key=lambda each: -likeness[each])[:_MOST_SUGGESTIONS]
+    return sorted(close, key=lambda each: -likeness[each])[:_MAX_SUGGESTIONS]
 
 
 def _suggestion(workflows: Sequence[Workflow], name: str) -> str:

@@ -196,7 +196,7 @@ ENDINGS = frozenset({
     ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".html", ".htm",
     ".parquet",
 })  # fmt: skip
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 SHOWN_FILES, SHOWN_NAMES = 5, 4
 
 
@@ -230,9 +230,9 @@ def _files_of(path: Path) -> list[Path]:
             f"{path} has no list in it.",
             "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes.",
         )
-    if len(files) > MOST_FILES:
+    if len(files) > MAX_FILES:
         raise InputError(
-            f"{path} has {len(files):,} files, more than {MOST_FILES:,}.", "Name fewer."
+            f"{path} has {len(files):,} files, more than {MAX_FILES:,}.", "Name fewer."
         )
     return files
 

@@ -23,7 +23,7 @@ Cells: TypeAlias = "npt.NDArray[np.object_] | StoredCells"
 Lines: TypeAlias = "npt.NDArray[np.int64]"
 """The line number of each row."""
 
-MOST_HELD_CELLS = 1_500_000
+MAX_HELD_CELLS = 1_500_000
 """Maximum number of cells to keep in memory (about 100 MB); larger lists are stored on disk."""
 
 
@@ -141,7 +141,7 @@ class RowCollector:
         self._count += len(lines)
         if self._exact is not None:
             columns = [self._exact(column, set(map(type, column))) for column in columns]
-        if self._stored is None and self._count * self._width > MOST_HELD_CELLS:
+        if self._stored is None and self._count * self._width > MAX_HELD_CELLS:
             self._stored = StoredCells(self._name, self._filler)
             for held in self._blocks:
                 self._stored.append(held.tolist())

@@ -126,7 +126,7 @@ class _SpacedReader:
             if (fields := self._fields(record)) is not None:
                 self.line_num += lines
                 return fields
-            if record.count(self._quote) % 2 == 0 or lines > LONGEST_RECORD_LINES:
+            if record.count(self._quote) % 2 == 0 or lines > MAX_RECORD_LINES:
                 raise csv.Error("a quote is in an odd place")
 
     def _fields(self, record: str) -> list[str] | None:
@@ -141,7 +141,7 @@ class _SpacedReader:
         return None
 
 
-LONGEST_RECORD_LINES = 1_000
+MAX_RECORD_LINES = 1_000
 """Maximum number of lines in a record; beyond that, a quote is treated as never closed."""
 
 

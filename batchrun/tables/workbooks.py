@@ -51,17 +51,17 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         hidden = [each for each in book.sheets if not each.visible and wanted is None]
         if not others and not hidden:
             return _read_sheet(book, sheet, file, options)
-        seen = [_look(book, each, file, options) for each in (sheet, *others[:MOST_COMPARED])]
+        seen = [_look(book, each, file, options) for each in (sheet, *others[:MAX_COMPARED])]
         if not any(each.ids for each in seen):
             filled = [each for each in hidden if book.filled(each)]
-            looked = [_look(book, each, file, options) for each in filled[:MOST_COMPARED]]
+            looked = [_look(book, each, file, options) for each in filled[:MAX_COMPARED]]
             seen += [each for each in looked if each.ids]
-        unseen = [each.name for each in others[MOST_COMPARED:]]
+        unseen = [each.name for each in others[MAX_COMPARED:]]
         return _choose_by_ids(seen, unseen, file.name)
 
 
 SHOWN_NAMES = 4
-MOST_COMPARED = 12
+MAX_COMPARED = 12
 """Maximum number of other sheets to check for IDs."""
 
 

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"}
 """The error values that calamine accepts; it rejects the file for any other."""
 
-LONGEST_ROW_BYTES = 64 * 1024**2
-MOST_STYLES = 100_000
+MAX_ROW_BYTES = 64 * 1024**2
+MAX_STYLES = 100_000
 COPY = Path("sheet.xlsx")
 """Path of the workbook for calamine, in the child process's own temporary folder."""
 
@@ -153,7 +153,7 @@ def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, str], frozenset
         number = _whole_number(attributes.get("numFmtId", ""))
         if element == "numFmt":
             codes[number] = attributes.get("formatCode", "")
-        elif element == "xf" and inside and len(styles) < MOST_STYLES:
+        elif element == "xf" and inside and len(styles) < MAX_STYLES:
             styles.append(number)
         elif element != "xf":
             inside = element == "cellXfs"
@@ -335,7 +335,7 @@ def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
             pending, held, chunk = [], 0, chunk[cut:]  # noqa: PLW2901
         pending.append(chunk)
         held += len(chunk)
-        if held > LONGEST_ROW_BYTES:
+        if held > MAX_ROW_BYTES:
             raise _UnusualError
     yield b"".join(pending)
 
@@ -450,7 +450,7 @@ class _Rewriter:
             for chunk in itertools.chain(self._archive.chunks(sheet.part), [b""]):
                 parser.Parse(chunk, not chunk)
                 held = 0 if self._written else held + len(chunk)
-                if held > LONGEST_ROW_BYTES:
+                if held > MAX_ROW_BYTES:
                     raise self._archive.damaged()
                 yield "".join(self._written).encode("utf-8", "surrogatepass")
                 self._written.clear()

@@ -53,9 +53,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 PILOT_ROWS = 5
-MOST_PILOT_ROWS = 20
+MAX_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
-MOST_PARAMETERS = 50
+MAX_PARAMETERS = 50
 WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
 OPTION_CONTROLS = frozenset(
@@ -492,7 +492,7 @@ class _Pages:
         report = None if view.run is None else view.run.report
         pilot = None
         if view.phase is screens.Phase.PILOT and report is not None:
-            rows = report.pilot(MOST_PILOT_ROWS).rows
+            rows = report.pilot(MAX_PILOT_ROWS).rows
             header = batchrun.rows(
                 view.summary.batch_id, limit=0, settings=self._workspace.settings
             )
@@ -730,7 +730,7 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
         )
     constants: dict[str, Any] = {}
     columns: dict[str, str] = {}
-    for at in range(MOST_PARAMETERS):
+    for at in range(MAX_PARAMETERS):
         name = form.get(f"parameter-{at}-name", "").strip()
         value, column = form.get(f"parameter-{at}-value", ""), form.get(f"parameter-{at}-from", "")
         if not name:

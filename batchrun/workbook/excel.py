@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
-MOST_ROWS = EXCEL.rows - 1
+MAX_ROWS = EXCEL.rows - 1
 """Rows of a list that fit on one sheet, below the header."""
 
 
@@ -73,7 +73,7 @@ class Part:
 
 def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
     """Return the paths of a workbook's parts: the target, then files beside it."""
-    most = min(rows_per_file or MOST_ROWS, MOST_ROWS)
+    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
     number = max(1, -(-rows // most))
     return target, *(part_path(target, at) for at in range(2, number + 1))
 
@@ -84,7 +84,7 @@ def parts_of(results: BatchResults, target: Path, rows_per_file: int | None) -> 
     paths = part_paths(target, rows, rows_per_file)
     if len(paths) == 1:
         return (Part(1, target, 0, rows, Counter(results.summary.counts)),)
-    most = min(rows_per_file or MOST_ROWS, MOST_ROWS)
+    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
     counts = [Counter[Outcome]() for _ in paths]
     for number, row in enumerate(results.rows):
         counts[number // most][row.outcome] += 1

@@ -35,7 +35,7 @@ MENTION = "batchrun"
 """Every file with results contains this word, in any case."""
 HEADER_ROWS = 50
 """Non-empty rows to search for the header of results, from the top."""
-MOST_EXECUTIONS = 1_000
+MAX_EXECUTIONS = 1_000
 """Executions to look up if the file does not name its batch."""
 
 _AS_OF = "batchrun as of"
@@ -194,7 +194,7 @@ def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> Res
             continue
         if 0 <= status < len(cells) and cells[status] in _OUTCOMES:
             certain = True
-        if 0 <= execution < len(cells) and len(sheet.executions) < MOST_EXECUTIONS:
+        if 0 <= execution < len(cells) and len(sheet.executions) < MAX_EXECUTIONS:
             sheet.executions |= {text for text in [_text(cells[execution])] if text}
         _note_marks(sheet, line, cells)
     return sheet if certain else None

@@ -21,7 +21,7 @@ SHEET = "Results"
 RERUN_HINT = "run it with --reuse 30d"
 """How to send a corrected list: as a new batch, it would otherwise pay for every row again."""
 
-MOST_KINDS = 1_000
+MAX_KINDS = 1_000
 """Reasons to tell apart; further ones are counted together as "other reasons"."""
 
 _VALUE = re.compile(
@@ -91,7 +91,7 @@ class Reasons:
         key, values = _key(row)
         kind = self._kinds.get(key)
         if kind is None:
-            if len(self._kinds) >= MOST_KINDS:
+            if len(self._kinds) >= MAX_KINDS:
                 self._others[row.outcome] += 1
                 return
             kind = self._kinds[key] = Reason(row.outcome, row.dropped)
@@ -103,7 +103,7 @@ class Reasons:
 
     @property
     def others(self) -> int:
-        """Number of rows whose reason is beyond ``MOST_KINDS``."""
+        """Number of rows whose reason is beyond ``MAX_KINDS``."""
         return self._others.total()
 
     def ranked(self) -> list[Reason]:

@@ -46,7 +46,7 @@ def refused_by_windows(path: str) -> str:
 
 SHORT_CHARACTERS = 40
 """Characters of the name to use for the temporary file, whose name must fit the file system."""
-LONGEST_WINDOWS_PATH = 259 - 12
+MAX_WINDOWS_PATH = 259 - 12
 """The limit without long paths enabled in Windows, less the extra length of a temporary name."""
 
 ENDINGS = (".xlsx", ".csv", ".jsonl", ".parquet")
@@ -130,7 +130,7 @@ def _temporary(target: Path) -> Path:
 def _words(error: OSError, target: Path) -> str:
     """Return the system's error in words that suggest what to do."""
     length = len(str(target.absolute()))
-    long_for_windows = sys.platform == "win32" and length > LONGEST_WINDOWS_PATH
+    long_for_windows = sys.platform == "win32" and length > MAX_WINDOWS_PATH
     if error.errno == errno.ENAMETOOLONG or long_for_windows:
         return f"its path of {length} characters is too long"
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:

@@ -9,7 +9,7 @@ import pytest
 from batchrun.errors import KeyRefusedError, ServiceError
 from batchrun.model import Workflow
 from batchrun.service import QuotaReading
-from batchrun.service.client import MOST_PAGES
+from batchrun.service.client import MAX_PAGES
 
 from .calls import workflows
 from .misbehaving import Behaviour, ScriptedServer, answering, reset_after_request
@@ -142,8 +142,8 @@ def test_a_next_page_that_was_read_already_is_not_read_again() -> None:
 
 def test_the_number_of_pages_is_bounded() -> None:
     with ScriptedServer(*(page(number, nextPage=number + 1) for number in range(1, 99))) as server:
-        assert len(workflows(server.url).workflows) == 2 * MOST_PAGES
-    assert server.connections == MOST_PAGES
+        assert len(workflows(server.url).workflows) == 2 * MAX_PAGES
+    assert server.connections == MAX_PAGES
 
 
 @pytest.mark.parametrize(
