@@ -20,7 +20,7 @@ from batchrun.tables.frames import (
 )
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
-    Header,
+    HeaderPosition,
     Merged,
     find_header,
     find_header_in_doubt,
@@ -40,7 +40,7 @@ from batchrun.tables.roles import is_known_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from batchrun.tables.frames import Cells, Exact, Lines
+    from batchrun.tables.frames import Cells, Corrector, Lines
 
 Block = tuple["Sequence[int]", "list[list[Cell]]"]
 """Line numbers and the rows."""
@@ -55,26 +55,26 @@ class Layout:
     """What a reader knows about its rows.
 
     Attributes:
-        filler: Value for the missing cells of a short row.
+        fill_value: Value for the missing cells of a short row.
         header_row: Line of the header if the user gave it, else ``None``.
         no_header: Whether the user said that there is no header.
         merged: Merged ranges; the value is in the first cell of each.
         first_column: Column number (from 1) of each row's first cell.
-        exact: Corrects the values of a column, block by block; ``None`` if they are correct.
+        correct: Corrects the values of a column, block by block; ``None`` if they are correct.
         formats: Column number → the number format of the column, such as ``00000``.
     """
 
-    filler: Cell
+    fill_value: Cell
     header_row: int | None = None
     no_header: bool = False
     merged: Sequence[Merged] = ()
     first_column: int = 1
-    exact: Exact | None = None
+    correct: Corrector | None = None
     formats: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class _Header:
     """The header found among the first rows.
 
     Attributes:
@@ -110,13 +110,13 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         lines, rows = _beginning(blocks, layout.header_row)
         head = _read_head(lines, rows, source, layout)
         names = head.names
-        collector = RowCollector(source.name, len(names), layout.filler, layout.exact)
+        collector = RowCollector(source.name, len(names), layout.fill_value, layout.correct)
         collector.add_block(lines[head.end :], rows[head.end :])
         for numbers, block in blocks:
             collector.add_block(numbers, block)
         del rows
         cells, found_lines = collector.cells(), collector.lines()
-        if layout.exact is not None:
+        if layout.correct is not None:
             cells = _without_empty_columns(names, cells)
         _fill_merged_names(names, cells, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
@@ -195,7 +195,7 @@ def _shifted_by_merge(merged: Sequence[Merged], long: set[int]) -> set[int]:
 
 def _read_head(
     lines: list[int], rows: list[list[Cell]], source: TableSource, layout: Layout
-) -> _Head:
+) -> _Header:
     filled = [at for at, row in enumerate(rows) if not is_blank(row)]
     if not filled:
         raise InputError(f"{source.name} holds nothing but blank lines.", "Export it again.")
@@ -207,7 +207,7 @@ def _read_head(
             )
         names = [f"Column {number + 1}" for number in range(max(map(len, rows)))]
         said = "Read without a header: the columns are named by their numbers"
-        return _Head(names, None, 0, report=False, notices=[said])
+        return _Header(names, None, 0, report=False, notices=[said])
     header = _place_header(lines, rows, filled, source, layout)
     spots = filled[header.index - header.depth + 1 : header.index + 1]
     line, header_rows = lines[spots[-1]], [rows[at] for at in spots]
@@ -217,7 +217,7 @@ def _read_head(
     )
     above = [(lines[filled[index]], rows[filled[index]]) for index in header.preamble]
     notices = _header_notices(header, line, above, guessed=layout.header_row is None)
-    return _Head(names, line, spots[-1] + 1, bool(above), notices, header.doubt)
+    return _Header(names, line, spots[-1] + 1, bool(above), notices, header.doubt)
 
 
 @contextmanager
@@ -254,7 +254,7 @@ def _place_header(
     filled: list[int],
     source: TableSource,
     layout: Layout,
-) -> Header:
+) -> HeaderPosition:
     """Find the header among the filled rows, or take the line that the user gave."""
     if layout.header_row is None:
         sample = filled[:SAMPLE_ROWS]
@@ -267,7 +267,7 @@ def _place_header(
             " begins there.",
             "Give --header-row the number of the line with the column names.",
         )
-    return Header(index, preamble=tuple(range(index)))
+    return HeaderPosition(index, preamble=tuple(range(index)))
 
 
 def _refuse_ids_in_header(
@@ -333,7 +333,7 @@ def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
 
 
 def _header_notices(
-    header: Header,
+    header: HeaderPosition,
     line: int,
     above: Sequence[tuple[int, Sequence[Cell]]],
     *,
@@ -358,7 +358,7 @@ def _header_notices(
     return notices
 
 
-def _fill_merged_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -> None:
+def _fill_merged_names(names: list[str], cells: Cells, head: _Header, layout: Layout) -> None:
     """Copy a name that is merged across columns to each of those columns that has values."""
     for top, left, bottom, right in layout.merged:
         start = left - layout.first_column
@@ -368,7 +368,7 @@ def _fill_merged_names(names: list[str], cells: Cells, head: _Head, layout: Layo
                     names[column] = names[start]
 
 
-def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
+def _is_header_in_doubt(head: _Header, cells: Cells, second: int) -> bool:
     """Whether a second header may be the real one: no ID, and no name of an ID column, above it."""
     if head.line is None or any(map(is_known_name, head.names)):
         return False
@@ -384,7 +384,9 @@ def _second_header_notice(cells: Cells, lines: Lines, at: int) -> str:
     )
 
 
-def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
+def _second_header(
+    head: _Header, row: Iterable[Cell], line: int, source: TableSource
+) -> InputError:
     """Return the error for a second table in the file when it is unclear which one is meant."""
     second = _named([header_text(cell) for cell in row if is_filled(cell)])
     if head.line is None:

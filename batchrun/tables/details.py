@@ -91,7 +91,7 @@ def _read_ods(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits | None, list
                     repeated = _count(element, "number-rows-repeated")
                     reader.end_row(repeated, _attribute(element, "visibility") or "")
                 element.clear()
-    reader.settle()
+    reader.finish()
     return reader.traits, reader.merged
 
 
@@ -129,7 +129,7 @@ class _OdsReader:
         self._column = 1
         self._values = []
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         for column, codes in self._shown.items():
             [width, *others] = {len(code) for code in codes}
             if not others and width > 1 and any(code.startswith("0") for code in codes):
@@ -215,7 +215,7 @@ class _Sheet:
 
     def details(self) -> tuple[Traits, list[Merged]]:
         """Return everything collected: traits and merged ranges."""
-        self.numbers.settle()
+        self.numbers.finish()
         return self.traits, self.merged
 
 

@@ -119,7 +119,7 @@ def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
             yield RawFile({}, named)
             return
     with open_book(raw, file.name, limits) as book:
-        found = bool(book.properties) or book.mentions(mention)
+        found = bool(book.properties) or book.may_contain(mention)
         filled = (each for each in book.sheets if found and book.filled(each))
         yield RawFile(
             book.properties, ((each.name, iter(book.read(each).blocks)) for each in filled)

@@ -15,7 +15,7 @@ from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import Layout, gather, header_names
 from batchrun.tables.encoding import detect_encoding
-from batchrun.tables.reports import Header, Merged, find_header, holds_id
+from batchrun.tables.reports import HeaderPosition, Merged, find_header, holds_id
 from batchrun.tables.roles import normalise
 from batchrun.text import plural
 
@@ -95,7 +95,7 @@ class _Group:
 
     names: tuple[str, ...]
     width: int
-    members: list[tuple[int, _Grid, Header | None]] = field(default_factory=list)
+    members: list[tuple[int, _Grid, HeaderPosition | None]] = field(default_factory=list)
 
     @property
     def ids(self) -> int:
@@ -257,7 +257,7 @@ def _grouped(grids: Sequence[_Grid], options: LoadOptions) -> list[_Group]:
         spots = filled[header.index - header.depth + 1 : header.index + 1]
         names = header_names([at + 1 for at in spots], [grid.rows[at] for at in spots], grid.merged)
         key = tuple(map(normalise, names))
-        found = Header(filled[header.index], header.depth)
+        found = HeaderPosition(filled[header.index], header.depth)
         group = next((each for each in groups if tuple(map(normalise, each.names)) == key), None)
         if group is None:
             group = _Group(tuple(names), grid.width)

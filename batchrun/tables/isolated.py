@@ -26,13 +26,13 @@ from batchrun.errors import InputError
 from batchrun.tables.cells import FrameError, pack_rows, read_frame, unpack_rows, write_frame
 from batchrun.tables.formats import Format
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, Traits
+from batchrun.tables.sheets import BLOCK_ROWS, Sheet, SheetBlocks, Traits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from batchrun.model import Cell
-    from batchrun.tables.books import Content
+    from batchrun.tables.books import SheetRows
 
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
@@ -63,11 +63,11 @@ class Book:
         """Whether a sheet holds anything."""
         return bool(self._child.ask(["filled", self.sheets.index(sheet)])[0])
 
-    def mentions(self, text: str) -> bool:
+    def may_contain(self, text: str) -> bool:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
-        return bool(self._child.ask(["mentions", text])[0])
+        return bool(self._child.ask(["may_contain", text])[0])
 
-    def read(self, sheet: Sheet, *, visible_only: bool = False) -> Grid:
+    def read(self, sheet: Sheet, *, visible_only: bool = False) -> SheetBlocks:
         """Read a sheet; its rows are streamed.
 
         Args:
@@ -80,7 +80,7 @@ class Book:
         head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
         self._child.sends_rows = True
         first_column, merged, traits, notices = head
-        return Grid(
+        return SheetBlocks(
             tuple(map(str, notices)),
             int(first_column),
             self._blocks(),
@@ -249,8 +249,8 @@ def _answer_all(
         match request:
             case ["filled", int(at)]:
                 _answer(answers, reader.filled(reader.sheets[at]))
-            case ["mentions", str(text)]:
-                _answer(answers, reader.mentions(text))
+            case ["may_contain", str(text)]:
+                _answer(answers, reader.may_contain(text))
             case ["read", int(at), bool(visible_only)]:
                 content = reader.read(reader.sheets[at])
                 _answer_rows(answers, content, visible_only=visible_only)
@@ -263,7 +263,7 @@ def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
     stream.flush()
 
 
-def _answer_rows(stream: IO[bytes], content: Content, *, visible_only: bool) -> None:
+def _answer_rows(stream: IO[bytes], content: SheetRows, *, visible_only: bool) -> None:
     traits = content.traits or Traits()
     patches: dict[int, list[tuple[int, Cell]]] = {}
     changes: list[tuple[int, int, Cell]] = [*traits.values, *traits.errors]

@@ -84,7 +84,7 @@ class NumberFormats:
         elif number < 0:
             self._traits.add_negative(row, column, number)
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Add the columns' formats to the traits; call it after the last number."""
         for column, found in self._found.items():
             code = next(filter(None, found), "")
@@ -110,7 +110,7 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class SheetBlocks:
     """The contents of a sheet.
 
     Attributes:

@@ -176,13 +176,13 @@ def _read_sheet(
         notices=notices,
     )
     layout = Layout(
-        filler=None,
+        fill_value=None,
         header_row=options.header_row,
         no_header=options.no_header,
         merged=grid.merged,
         formats={} if grid.traits is None else dict(grid.traits.formats),
         first_column=grid.first_column,
-        exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
+        correct=_exact_ods_column if book.format is Format.ODS else _exact_column,
     )
     return gather(grid.blocks, source, layout)
 

@@ -456,7 +456,7 @@ class _Rewriter:
                 self._written.clear()
         except (expat.ExpatError, ValueError) as error:
             raise unreadable(self._archive.name) from error
-        self._numbers.settle()
+        self._numbers.finish()
         self.traits.hidden_columns = _hidden_columns(iter(self._columns))
         merged = "".join(f"<mergeCell ref={_quoted(each)}/>" for each in self._merged)
         yield f"</sheetData><mergeCells>{merged}</mergeCells></worksheet>".encode()
