@@ -416,7 +416,7 @@ def forget(
         for given in batch_ids:
             if len(given.strip()) < MIN_PREFIX and given not in chosen:
                 raise UsageError(
-                    f"{given} is too short to say which batch to erase.",
+                    f"{given} is too short to say which batch to delete.",
                     f"Give at least {MIN_PREFIX} characters; to list them: batchrun batches",
                 )
         if older_than is not None:
@@ -425,7 +425,7 @@ def forget(
             chosen |= {batch.batch_id: batch for batch in old}
         found = list(chosen.values())
         if found and confirm is not None and not confirm(found):
-            raise NotConfirmedError("It was not confirmed.", "Nothing was erased.")
+            raise NotConfirmedError("It was not confirmed.", "Nothing was deleted.")
         journal.forget(*chosen)
         return found
 

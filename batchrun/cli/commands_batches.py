@@ -373,7 +373,7 @@ def forget(
         str | None,
         typer.Option(
             metavar="AGE",
-            help="Erase all batches unused for longer than this, such as 90d.",
+            help="Delete all batches unused for longer than this, such as 90d.",
             rich_help_panel=THE_BATCH,
         ),
     ] = None,
@@ -408,7 +408,7 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     for one in found:
         line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
         print_text(line, err=beside_question(yes=yes), hanging=2)
-    if not confirmed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
+    if not confirmed(f"Delete {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
 

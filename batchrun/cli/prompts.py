@@ -221,7 +221,7 @@ def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> s
     if other := profile_replaced_by(settings, batch):
         return (
             f"batch {batch.batch_id} was started with profile {batch.profile}, whose key is "
-            f"erased: {other} pays from now on"
+            f"deleted: {other} pays from now on"
         )
     if other := now.key_replaced_by(settings):
         return (

@@ -1,4 +1,4 @@
-"""Create and erase batches in the journal, in chunks; find earlier batches and known jobs."""
+"""Create and delete batches in the journal, in chunks; find earlier batches and known jobs."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ CHUNK_PAUSE_SECONDS = 0.12
 
 
 class BatchMaker:
-    """Creates or erases a batch in chunks, so other batches can write in between.
+    """Creates or deletes a batch in chunks, so other batches can write in between.
 
     Until it is done, the batch is marked as incomplete and hidden from everybody else. The caller
-    holds the batch. If its process dies, the next process that creates a batch erases this one.
+    holds the batch. If its process dies, the next process that creates a batch deletes this one.
 
     Args:
         engine: The journal's database.
@@ -101,13 +101,13 @@ class BatchMaker:
             mine = update(batches).where(batches.c.id == self._batch_id)
             connection.execute(mine.values(incomplete=0))
 
-    def erase(self) -> None:
-        """Erase the batch, its rows, and its jobs; the batch must be marked as incomplete."""
+    def delete(self) -> None:
+        """Delete the batch, its rows, and its jobs; the batch must be marked as incomplete."""
         for table in (rows, jobs):
             mine = table.c.batch_id == self._batch_id
             with self._engine.connect() as connection:
                 last = connection.scalar(select(func.max(table.c.number)).where(mine))
-            self._in_chunks(range(0 if last is None else last + 1), partial(self._erase, table))
+            self._in_chunks(range(0 if last is None else last + 1), partial(self._delete, table))
         with writing(self._engine) as connection:
             connection.execute(delete(batches).where(batches.c.id == self._batch_id))
 
@@ -126,7 +126,7 @@ class BatchMaker:
         else:  # bypass SQLAlchemy, which takes longer than SQLite itself
             connection.exec_driver_sql(self._sql[table], values)
 
-    def _erase(self, table: Table, connection: Connection, some: list[int]) -> None:
+    def _delete(self, table: Table, connection: Connection, some: list[int]) -> None:
         numbers = table.c.number.between(some[0], some[-1])
         connection.execute(delete(table).where(table.c.batch_id == self._batch_id, numbers))
 

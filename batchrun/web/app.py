@@ -117,7 +117,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/lists/{list_id}/choices", pages.choose, methods=["POST"]),
         Route("/lists/{list_id}/run", pages.run, methods=["POST"]),
         Route("/lists/{list_id}/again", pages.run_marked, methods=["POST"]),
-        Route("/lists/{list_id}/erase", pages.erase_list, methods=["POST"]),
+        Route("/lists/{list_id}/delete", pages.delete_list, methods=["POST"]),
         Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
         Route("/batches/{batch_id}", pages.show_batch),
         Route("/batches/{batch_id}/live", pages.batch_live),
@@ -217,7 +217,7 @@ class _Pages:
                 "Go back to your lists and try again.",
             )
         else:
-            problem = NoBatchError("There is nothing at this address.", "It may have been erased.")
+            problem = NoBatchError("There is nothing at this address.", "It may have been deleted.")
         return self._show("problem.html", error.status_code, error=problem)
 
     def unexpected(self, request: Request, error: Exception) -> Response:
@@ -450,11 +450,11 @@ class _Pages:
             raise
         return await run_in_threadpool(self._redirect_when_started, run, f"/lists/{saved.id}")
 
-    async def erase_list(self, request: Request) -> Response:
+    async def delete_list(self, request: Request) -> Response:
         """Delete a list that was never run."""
         await self._form(request)
         saved = await run_in_threadpool(self._list, request)
-        await run_in_threadpool(self._workspace.erase_list, saved)
+        await run_in_threadpool(self._workspace.delete_list, saved)
         return RedirectResponse("/", 303)
 
     def unsendable(self, request: Request) -> Response:

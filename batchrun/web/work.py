@@ -473,7 +473,7 @@ class Workspace:
             self.lists.note_batch(saved, rerun.summary.batch_id)
         return run
 
-    def erase_list(self, saved: SavedList) -> None:
+    def delete_list(self, saved: SavedList) -> None:
         """Delete a list that was never run; one with a batch stays until its batch is deleted.
 
         Raises:
@@ -485,7 +485,7 @@ class Workspace:
             )
         with self._lock:
             self.states.pop(saved.id, None)
-        self.lists.erase(saved.id)
+        self.lists.delete(saved.id)
 
     def workflows(self) -> list[Workflow]:
         """Return the workflows that the key may use; they are cached for a while.
@@ -665,7 +665,7 @@ class Workspace:
         """
         kept = self._statuses.setdefault(batch_id, _Cached())
         if not seconds:
-            kept.forget()
+            kept.expire()
         return kept.get(lambda: batchrun.status(batch_id, settings=self.settings), seconds)
 
     def forget(self, batch_id: str) -> None:
@@ -679,8 +679,8 @@ class Workspace:
         saved = self.lists.of_source(summary.source.path)
         marked = [one for one in self.lists.all() if one.batch_id == summary.batch_id]
         for one in marked:
-            self.lists.erase(one.id)
-        self._batches.forget()
+            self.lists.delete(one.id)
+        self._batches.expire()
         with self._lock:
             self._statuses.pop(batch_id, None)
             self.runs.pop(batch_id, None)
@@ -688,7 +688,7 @@ class Workspace:
             return
         others = [one for one in self.batches() if one.source.path == summary.source.path]
         if not others:
-            self.lists.erase(saved.id)
+            self.lists.delete(saved.id)
             with self._lock:
                 self.states.pop(saved.id, None)
 
@@ -750,7 +750,7 @@ class Workspace:
             finally:
                 run.ended = True
                 run.version += 1
-                self._batches.forget()
+                self._batches.expire()
                 if run.batch_id is not None:
                     self._statuses.pop(run.batch_id, None)
                 run.control.begun.set()
@@ -790,7 +790,7 @@ class _Cached(Generic[T]):
                 self._until = now + max(seconds, 5 * (now - begun))
             return self.value
 
-    def forget(self) -> None:
+    def expire(self) -> None:
         """Discard the cached value."""
         self._until = 0.0
 

@@ -164,7 +164,7 @@ def test_a_batch_of_an_address_without_a_key_says_so() -> None:
 
 
 @pytest.mark.parametrize("named", [None, "gone"])
-def test_a_batch_whose_profile_is_erased_is_not_paid_by_another_workspace(
+def test_a_batch_whose_profile_is_deleted_is_not_paid_by_another_workspace(
     named: str | None,
 ) -> None:
     """The default profile's key would fit the address."""
@@ -182,7 +182,7 @@ def test_a_batch_whose_profile_is_erased_is_not_paid_by_another_workspace(
         ({"profile": "emea"}, KEYS["emea"], "profile emea"),
     ],
 )
-def test_a_batch_whose_profile_is_erased_takes_a_key_that_is_named_and_says_so(
+def test_a_batch_whose_profile_is_deleted_takes_a_key_that_is_named_and_says_so(
     given: dict[str, Any], key: str, said: str
 ) -> None:
     batch = batch_of("gone")

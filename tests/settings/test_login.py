@@ -170,7 +170,7 @@ def test_a_key_never_travels_unencrypted(home: Path) -> None:
     assert not home.exists()
 
 
-def test_logging_out_erases_the_key_everywhere(
+def test_logging_out_deletes_the_key_everywhere(
     service: str, memory: MemoryKeyring, home: Path
 ) -> None:
     keep(KEY, service)
@@ -193,7 +193,7 @@ def test_a_key_moved_to_another_address_leaves_none_behind(
 
 def test_a_key_the_keyring_does_not_let_go_stays_known(service: str, memory: MemoryKeyring) -> None:
     keep(KEY, service)
-    with system_keyring(LockedKeyring()), pytest.raises(UsageError, match="can't be erased"):
+    with system_keyring(LockedKeyring()), pytest.raises(UsageError, match="can't be deleted"):
         log_out("default")
     assert "default" in stored_profiles().all()
 
@@ -232,7 +232,7 @@ def test_what_can_not_be_noted_is_not_left_in_the_keyring(
     assert memory.kept == {}
 
 
-def test_a_key_erased_in_the_keyring_by_hand_can_be_logged_out(
+def test_a_key_deleted_in_the_keyring_by_hand_can_be_logged_out(
     service: str, memory: MemoryKeyring
 ) -> None:
     keep(KEY, service)
