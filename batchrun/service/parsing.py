@@ -333,10 +333,10 @@ def explain(status: int, body: bytes) -> str:
     return tidy(f"HTTP {status}: {words}")
 
 
-def tidy(text: str, characters: int = REASON_CHARACTERS) -> str:
-    """Return the text on one line, without control characters, at most ``characters`` long."""
+def tidy(text: str) -> str:
+    """Return the text on one line, shortened and without control characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= characters else line[: characters - 1] + "…"
+    return line if len(line) <= REASON_CHARACTERS else line[: REASON_CHARACTERS - 1] + "…"
 
 
 def _number(digits: str) -> float | str:

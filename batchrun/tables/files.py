@@ -88,37 +88,36 @@ class RawFile:
 
 
 @contextmanager
-def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
+def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
     """Open a file for its raw rows, with the same safety checks as for a list.
 
     Args:
         file: Its path.
         mention: Text to search for, in lowercase; the search ignores case. If the file does not
             contain it, no sheets are read.
-        limits: The limits to enforce.
 
     Raises:
         InputError: The file can't be read.
         OSError: The file can't be opened.
     """
-    _refuse_unfit(file, limits, pipes=False)
+    options = LoadOptions()
+    _refuse_unfit(file, options.limits, pipes=False)
     with file.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
         if not is_container(head) and detect_format(head, file.name) is Format.TEXT:
             head += stream.read(MENTION_BYTES)
             wide, lowered = mention.encode("utf-16-le"), head.lower()
             found = mention.encode() in lowered or wide in lowered or wide[1:] + b"\0" in lowered
-            options = LoadOptions(limits=limits)
             blocks = read_rows(stream, file, options) if found else iter(())
             yield RawFile({}, iter([(file.name, blocks)] if found else []))
             return
         raw = head + stream.read()
         if not is_container(head) and detect_format(head, file.name) is Format.HTML:
-            tables = read_tables(raw, file, LoadOptions(limits=limits))
+            tables = read_tables(raw, file, options)
             named = ((str(number), iter([rows])) for number, rows in enumerate(tables, start=1))
             yield RawFile({}, named)
             return
-    with open_book(raw, file.name, limits) as book:
+    with open_book(raw, file.name, options.limits) as book:
         found = bool(book.properties) or book.may_contain(mention)
         filled = (each for each in book.sheets if found and book.filled(each))
         yield RawFile(

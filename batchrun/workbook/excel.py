@@ -283,26 +283,23 @@ def _describe(book: Book, results: BatchResults) -> None:
     sign(book.workbook, Signature(summary.batch_id, summary.updated_at))
 
 
-def write_list(
-    results: BatchResults, path: Path, outcomes: Collection[Outcome], limits: Limits = EXCEL
-) -> None:
+def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome]) -> None:
     """Write the list's own columns for rows with these outcomes, unchanged, plus the reason.
 
     Args:
         results: The batch.
         path: The file to write.
         outcomes: The outcomes of the rows to write.
-        limits: The limits of a sheet.
     """
-    layout = layout_of(results, Form(columns=()), limits)
-    fitter = Fitter(limits, "")
+    layout = layout_of(results, Form(columns=()), EXCEL)
+    fitter = Fitter(EXCEL, "")
     formats = ListFormats.decoded(results.list_formats)
     columns = [
         *list_columns(results, layout, formats),
         TableColumn(STATUS_COLUMNS[1], 52, ColumnKind.STATUS),
     ]
     rows = sum(results.summary.counts[outcome] for outcome in outcomes)
-    with Book(limits, fitter, footer=results.summary.source.name) as book:
+    with Book(EXCEL, fitter, footer=results.summary.source.name) as book:
         sheets = TableSheets(book, results.summary.source.sheet or "List", columns, rows)
         for row, codes in zip(results.rows, formats.of_rows(), strict=False):
             if row.outcome in outcomes:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.model import Outcome
-from batchrun.tables import LoadLimits
 from batchrun.tables.files import open_raw
 from batchrun.tables.workbooks import OURS
 from batchrun.workbook.layout import AGAIN, STATUS_COLUMNS
@@ -133,18 +132,14 @@ def sign(workbook: Workbook, signature: Signature) -> None:
         properties.custom_doc_props.append(StringProperty(name=name, value=value))
 
 
-def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | None:
+def read_results(path: Path) -> ResultsFile | None:
     """Read the results that batchrun wrote to a file; ``None`` for any other file.
 
     Results have the columns "batchrun status", with an outcome in it, and "execution id", or
     several others of batchrun's. If the file names its batch, a column "run again" is enough.
-
-    Args:
-        path: The file.
-        limits: The limits for loading it.
     """
     with suppress(InputError, OSError):  # loading the file as a list reports the error
-        with open_raw(path, MENTION, limits or LoadLimits()) as raw:
+        with open_raw(path, MENTION) as raw:
             signature = _signature(raw.properties)
             sheets = [_sheet(name, blocks, signature) for name, blocks in raw.sheets]
         found = tuple(each for each in sheets if each is not None)
@@ -155,10 +150,7 @@ def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | 
 
 def signature_of(path: Path) -> Signature | None:
     """Read which batch a workbook was written from; ``None`` for any other file."""
-    with (
-        suppress(InputError, OSError),
-        open_raw(path, MENTION, LoadLimits()) as raw,
-    ):
+    with suppress(InputError, OSError), open_raw(path, MENTION) as raw:
         return _signature(raw.properties)
     return None
 
