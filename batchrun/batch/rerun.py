@@ -159,8 +159,8 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     for sheet, row in marked:
         try:
             ids = _ids(sheet, row, header, roles)
-            if sheet.execution is None:
-                found_jobs.append(_job_of_ids(ids, sent, as_of))
+            if sheet.execution is None:  # the column was deleted
+                found_jobs.append(_due_since(_only_job(ids, sent), as_of))
             else:
                 found_jobs.append(_job(_execution(sheet, row), ids, sent, as_of))
         except _UnclearError as error:
@@ -239,13 +239,6 @@ def _job(
         f"the batch knows no execution {execution} of its IDs",
         "Mark it in the workbook as batchrun wrote it: batchrun export {batch} -o OUT.xlsx",
     )
-
-
-def _job_of_ids(
-    ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]], as_of: datetime | None
-) -> tuple[SentJob, bool]:
-    """Do the same as `_job` for a sheet whose execution ID column was deleted."""
-    return _due_since(_only_job(ids, sent), as_of)
 
 
 def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJob:

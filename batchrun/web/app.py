@@ -36,7 +36,7 @@ from batchrun.web import screens, words
 from batchrun.web.lists import NO_COLUMN
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
-from batchrun.web.work import BEGIN_SECONDS
+from batchrun.web.work import BEGIN_SECONDS, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
 
@@ -223,11 +223,7 @@ class _Pages:
     def unexpected(self, request: Request, error: Exception) -> Response:
         """Return the page for an unexpected error, which is a bug."""
         _LOG.error("%s failed", request.url.path, exc_info=error)
-        defect = BatchrunError(
-            "Something went wrong inside batchrun.",
-            "Nothing is lost. The terminal that runs batchrun web shows the details.",
-        )
-        return self._show("problem.html", 500, error=defect)
+        return self._show("problem.html", 500, error=unexpected_error())
 
     async def _form(self, request: Request) -> dict[str, str]:
         """Read a form that this page has shown.

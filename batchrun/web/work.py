@@ -430,7 +430,7 @@ class Workspace:
                 state.sheets = sheet_names(saved.path, settings)
         except Exception:
             _LOG.exception("A list could not be checked.")
-            state.error = _unexpected()
+            state.error = unexpected_error()
         finally:
             state.busy = False
             state.version += 1
@@ -746,7 +746,7 @@ class Workspace:
                 run.error = StoppedError("Stopped at once.", "Nothing is lost.")
             except Exception:
                 _LOG.exception("A batch broke off.")
-                run.error = _unexpected()
+                run.error = unexpected_error()
             finally:
                 run.ended = True
                 run.version += 1
@@ -802,7 +802,8 @@ def _changed() -> UsageError:
     )
 
 
-def _unexpected() -> BatchrunError:
+def unexpected_error() -> BatchrunError:
+    """Return what the page shows after a bug; the log has its details."""
     return BatchrunError(
         "Something went wrong inside batchrun.",
         "Nothing is lost. The terminal that runs batchrun web shows the details.",

@@ -59,10 +59,7 @@ def check_target(target: Path, source: Path | None) -> None:
         OutputError: They can't; the error says why and what to do.
     """
     if target.suffix.lower() not in ENDINGS:
-        raise OutputError(
-            f"The output {target} has an ending batchrun does not write.",
-            f"End it in {', '.join(ENDINGS)}.",
-        )
+        raise unknown_ending(target)
     if target.suffix.lower() == ".parquet":
         require_parquet()
     refused = refused_by_windows(str(target)) if sys.platform == "win32" else ""
@@ -76,6 +73,14 @@ def check_target(target: Path, source: Path | None) -> None:
             f"The output {target} can't be written: {_words(error, target)}.",
             "Choose another with -o.",
         ) from error
+
+
+def unknown_ending(target: Path) -> OutputError:
+    """Return the error for a file that is none of the formats that batchrun writes."""
+    return OutputError(
+        f"The output {target} has an ending batchrun does not write.",
+        f"End it in {', '.join(ENDINGS)}.",
+    )
 
 
 def _check_place(target: Path, source: Path | None) -> None:
