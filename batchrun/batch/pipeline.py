@@ -110,12 +110,17 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options that `run` and `resume` share; most are parameters of `batchrun.aio.resume`.
+    """The options that `run` and `resume` share.
 
-    ``retry`` sends all jobs with one of these outcomes again. ``again`` sends single jobs again, by
-    number, unless they were sent more often than its value says. Both leave jobs that were never
-    sent waiting. ``frame`` is the list, if it is a DataFrame. ``joined`` is true if other workers
-    are or may be working on the batch. ``cluster`` provides additional workers.
+    Those without a description are parameters of `batchrun.aio.resume`. Jobs that were never sent
+    keep waiting if ``retry`` or ``again`` is given.
+
+    Attributes:
+        retry: Send all jobs with one of these outcomes again.
+        again: Send jobs with these numbers again, unless sent more often than the value says.
+        frame: The list, if it is a DataFrame.
+        joined: Whether other workers are or may be working on the batch.
+        cluster: Provides additional workers.
     """
 
     output: Path | None = None
