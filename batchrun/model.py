@@ -103,7 +103,6 @@ class TableSource:
         formats: Columns whose numbers are displayed with leading zeros: position and format,
             such as ``00000``.
         notices: What the user should know about how the file was read, one sentence each.
-        header_doubts: Those of the notices that say that another line may be the header.
     """
 
     name: str
@@ -115,7 +114,6 @@ class TableSource:
     header_line: int | None = None
     formats: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
-    header_doubts: tuple[str, ...] = ()
 
     def place(self, line: int) -> str:
         """Where a line is, for messages: ``accounts.xlsx, sheet Export, line 7``."""
@@ -155,6 +153,7 @@ class Table:
             disk.
         lines: The line number of each row, shape (rows,), read-only.
         misaligned: Lines of rows whose fields seem to be shifted relative to the header.
+        header_doubts: Those of the source's notices that say that another line may be the header.
     """
 
     source: TableSource
@@ -162,6 +161,7 @@ class Table:
     cells: npt.NDArray[np.object_] | StoredCells
     lines: npt.NDArray[np.int64]
     misaligned: frozenset[int] = frozenset()
+    header_doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: a DataFrame shares them, and must not change what is sent."""

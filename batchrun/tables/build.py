@@ -158,14 +158,20 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         table_source = replace(
             source,
             notices=tuple(notices),
-            header_doubts=(doubt,) if doubt else (),
             header_line=head.line,
             formats=_column_formats(layout, len(names)),
         )
         ragged = {*collector.short.lines, *collector.long.lines} - dropped_lines
         misaligned = _misaligned(cells, kept_lines, ragged)
         misaligned |= _shifted_by_merge(layout.merged, {*collector.long.lines} - dropped_lines)
-        return Table(table_source, tuple(names), cells, kept_lines, misaligned)
+        return Table(
+            table_source,
+            tuple(names),
+            cells,
+            kept_lines,
+            misaligned,
+            header_doubts=(doubt,) if doubt else (),
+        )
 
 
 def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:

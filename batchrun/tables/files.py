@@ -271,7 +271,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
             collector.add_block([line + offset for line in lines], rows)
         misaligned |= {line + offset for line in table.misaligned}
         notices += [f"{file.name}: {notice}" for notice in table.source.notices]
-        doubts += [f"{file.name}: {doubt}" for doubt in table.source.header_doubts]
+        doubts += [f"{file.name}: {doubt}" for doubt in table.header_doubts]
         last = offset + int(table.lines[-1])
         spans.append(f"{file.name} {offset + 1:,}-{last:,}")
         offset = last
@@ -290,11 +290,11 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
         header_line=table.source.header_line,
         formats=formats,
         notices=(said, *notices),
-        header_doubts=tuple(doubts),
     )
     cells = collector.cells()
     header += ("",) * (len(cells) - len(header))
-    return Table(source, header, cells, collector.lines(), frozenset(misaligned))
+    lines = collector.lines()
+    return Table(source, header, cells, lines, frozenset(misaligned), tuple(doubts))
 
 
 def _named_width(header: Sequence[str]) -> int:

@@ -563,7 +563,7 @@ def _delimiter_hint(table: Table) -> str:
 
 
 def _doubt_hint(table: Table) -> str:
-    return "".join(f" {each}." for each in table.source.header_doubts)
+    return "".join(f" {each}." for each in table.header_doubts)
 
 
 def _header_hint(table: Table) -> str:
