@@ -169,7 +169,7 @@ class _RowPlanner:
         return text
 
 
-_MISALIGNED = "the row is not as wide as the header, and an ID stands in another column"
+_MISALIGNED = "the row is not as wide as the header, and an ID is in another column"
 
 
 def _json(value: JSON) -> str:

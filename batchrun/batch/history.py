@@ -440,7 +440,7 @@ def existing_journal(location: str) -> Iterator[Journal]:
     if is_missing(location):
         raise NoBatchError(
             f"There is no journal at {Path(location).expanduser()}.",
-            "The first batchrun run makes it; another one is named with --journal or "
+            "The first batchrun run creates it. To use another one, add --journal or set "
             "BATCHRUN_JOURNAL.",
         )
     with Journal(location) as journal:

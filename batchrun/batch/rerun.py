@@ -276,7 +276,7 @@ def _due_since(job: SentJob, as_of: datetime | None) -> tuple[SentJob, bool]:
 def _ended(job: SentJob) -> SentJob:
     if not job.ended:
         waits = "has not ended yet" if job.execution_id is not None else "has not been sent yet"
-        raise _UnclearError(f"it {waits}", "Go on with: batchrun resume {batch}")
+        raise _UnclearError(f"it {waits}", "Resume with: batchrun resume {batch}")
     return job
 
 

@@ -139,7 +139,7 @@ class Session:
         raise UsageError(
             f"Batch {earlier.batch_id} of this list has begun and isn't finished: "
             f"--reuse comes too late for it, and nothing was triggered.",
-            f"Go on with it: batchrun resume {earlier.batch_id}",
+            f"Resume with: batchrun resume {earlier.batch_id}",
         )
 
     def rates(self, workflow_id: str) -> EstimateRates:

@@ -199,17 +199,17 @@ def status(
         print_lines(_lines_of(status_of(batch, settings=settings)))
 
 
-def _status_json(stands: BatchStatus) -> dict[str, Any]:
-    holder = stands.holder if stands.working else None
-    return summary_json(stands.summary) | {
+def _status_json(status: BatchStatus) -> dict[str, Any]:
+    holder = status.holder if status.working else None
+    return summary_json(status.summary) | {
         "working": None if holder is None else holder.words(),
-        "rescue_files": [str(path) for path in stands.rescued],
+        "rescue_files": [str(path) for path in status.rescued],
     }
 
 
-def _lines_of(stands: BatchStatus) -> list[str]:
+def _lines_of(status: BatchStatus) -> list[str]:
     """Return the state of a batch, in lines."""
-    summary, left, holder = stands.summary, stands.left, stands.holder
+    summary, left, holder = status.summary, status.left, status.holder
     now = datetime.now(UTC)
 
     def ago(moment: datetime) -> str:
@@ -230,15 +230,15 @@ def _lines_of(stands: BatchStatus) -> list[str]:
         lines.append(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
     lines += [
         f"Rescued:   results wait in {path}; batchrun resume takes them in"
-        for path in stands.rescued
+        for path in status.rescued
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")
-    if stands.opens_at is not None:
-        lines.append(f"Opens:     {opens_words(stands.opens_at, now)}")
+    if status.opens_at is not None:
+        lines.append(f"Opens:     {opens_words(status.opens_at, now)}")
     if summary.output:
         lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
-    if summary.unfinished and not stands.working:
+    if summary.unfinished and not status.working:
         lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
         lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))

@@ -136,7 +136,7 @@ class BatchMaker:
         mine = (jobs.c.batch_id == self._batch_id) & number & jobs.c.reused_from.is_not(None)
         if connection.scalar(select(func.count()).select_from(jobs).where(mine)) != len(some):
             raise UsageError(
-                "Results that were to be reused have gone from the journal meanwhile.",
+                "Results to reuse have been deleted from the journal in the meantime.",
                 "Nothing was triggered. Start it again to see what is left to send.",
             )
 
@@ -168,8 +168,8 @@ def check_newest(
     newest = newest_of(connection, fingerprint, base_url)
     if newest is not None and newest != known:
         raise UsageError(
-            f"This list was started meanwhile as batch {newest}; nothing was triggered here.",
-            f"Go on with: batchrun resume {newest}",
+            f"This list was started in the meantime as batch {newest}; nothing was triggered here.",
+            f"Resume with: batchrun resume {newest}",
         )
 
 

@@ -84,7 +84,7 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
 def _object(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
     found = dict(members)
     if len(found) < len(members):
-        raise ValueError("a name stands twice in an object")
+        raise ValueError("a name occurs twice in an object")
     return found
 
 

@@ -286,7 +286,7 @@ def _refuse_ids_in_header(
             if guessed and is_like_value(cell):
                 raise InputError(
                     f"{place} holds a value {what}, so it may not be a header.",
-                    "If the list has no column names, add --no-header. If they stand in another"
+                    "If the list has no column names, add --no-header. If they are in another"
                     f" line, give its number to --header-row; --header-row {line} takes this one.",
                 )
             if is_like_id(cell):
@@ -294,7 +294,7 @@ def _refuse_ids_in_header(
                     f"{place} holds an ID {what}, so it is not a header.",
                     f"If the list has no column names, add --no-header and name"
                     f" the column: --company-column {number} or"
-                    f" --contact-column {number}. If they stand in another line,"
+                    f" --contact-column {number}. If they are in another line,"
                     f" give its number to --header-row.",
                 )
 

@@ -266,7 +266,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
     how_far = "further than an Excel sheet does" if too_far else count
     raise InputError(
         f"{name} was not opened: the cells of sheet {sheet} reach to {corner:.20}, {how_far}.",
-        "" if too_far else "Delete what stands far from the list.",
+        "" if too_far else "Delete the cells far from the list.",
     )
 
 

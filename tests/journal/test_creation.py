@@ -133,7 +133,7 @@ def test_of_two_who_create_the_same_list_one_does(location: str) -> None:
     with Journal(location) as journal:
         [batch] = journal.batches()
         assert batch.batch_id in outcomes
-        assert f"This list was started meanwhile as batch {batch.batch_id}" in outcomes
+        assert f"This list was started in the meantime as batch {batch.batch_id}" in outcomes
         assert number_of(journal, rows) == len(IDS)
 
 

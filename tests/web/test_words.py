@@ -69,7 +69,7 @@ def test_advice_on_the_page_names_no_option_command_or_variable(message: str) ->
         ("Choose the one to read, such as --sheet Data.", "such as “Sheet: Data”."),
         ("Choose the one to read, such as --sheet 'Q4 plan'.", "such as “Sheet: Q4 plan”."),
         ("To trigger it once more, add --again.", "choose “Run everything again”."),
-        ("Go on with: batchrun resume 1129-list-7f3a", "Go on with “Continue”"),
+        ("Resume with: batchrun resume 1129-list-7f3a", "Resume with “Continue”"),
         ("Keep yours with: batchrun login", "Keep yours under “Settings”"),
         ("Check the base URL (BATCHRUN_BASE_URL).", "Check the base URL."),
         ("Try again. Or add --no-such-option.", "Try again."),
