@@ -109,8 +109,8 @@ def prepare(path: Path) -> None:
     filesystem = network_filesystem(path.parent.resolve())
     if filesystem is not None:
         raise JournalError(
-            f"The journal {path} would live on a network drive ({filesystem}), where SQLite can't "
-            "promise that what is committed stays.",
+            f"The journal {path} would be on a network drive ({filesystem}), where SQLite can "
+            "lose what is committed.",
             "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
         )
     if path.is_symlink() and not path.exists():
@@ -369,7 +369,7 @@ def compact(engine: Engine) -> None:
         raise JournalError(
             "The batch is forgotten, but another program reads the journal: traces stay in its "
             "log until it has ended.",
-            "Run batchrun forget once more then.",
+            "Run batchrun forget again after that.",
         )
 
 

@@ -70,7 +70,7 @@ def test_advice_on_the_page_names_no_option_command_or_variable(message: str) ->
         ("Choose the one to read, such as --sheet 'Q4 plan'.", "such as “Sheet: Q4 plan”."),
         ("To trigger it once more, add --again.", "choose “Run everything again”."),
         ("Resume with: batchrun resume 1129-list-7f3a", "Resume with “Continue”"),
-        ("Keep yours with: batchrun login", "Keep yours under “Settings”"),
+        ("Save yours with: batchrun login", "Save yours under “Settings”"),
         ("Check the base URL (BATCHRUN_BASE_URL).", "Check the base URL."),
         ("Try again. Or add --no-such-option.", "Try again."),
         ("Name its journal with --journal, or run the list itself.", "Drop the list itself"),
