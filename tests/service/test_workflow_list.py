@@ -169,7 +169,7 @@ def test_a_further_page_that_can_not_be_read_leaves_the_pages_before_it(broken: 
             ServiceError,
             "in 7 s",
         ),
-        (answering("502 Bad Gateway"), ServiceError, "in trouble"),
+        (answering("502 Bad Gateway"), ServiceError, "failed: HTTP 502"),
         (reset_after_request, ServiceError, "can't be reached"),
     ],
 )
