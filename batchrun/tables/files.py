@@ -293,8 +293,8 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     )
     cells = collector.cells()
     header += ("",) * (len(cells) - len(header))
-    lines = collector.lines()
-    return Table(source, header, cells, lines, frozenset(misaligned), tuple(doubts))
+    line_numbers = collector.lines()
+    return Table(source, header, cells, line_numbers, frozenset(misaligned), tuple(doubts))
 
 
 def _named_width(header: Sequence[str]) -> int:
