@@ -267,10 +267,6 @@ class KnownJob:
     finished_at: datetime | None = None
 
 
-BEING_SENT = "the trigger is on its way"
-"""The message of a row whose trigger is being sent, or was being sent when its process died."""
-
-
 @dataclass(frozen=True, slots=True)
 class ResultRow:
     """An input row with its outcome and result, as the workbook gets it.
@@ -287,6 +283,7 @@ class ResultRow:
         finished_at: When it ended.
         result: The execution's result as the service sent it; ``None`` without one.
         dropped: Whether the user decided to leave it in doubt for good.
+        sending: Whether its trigger is being sent, or was being sent when its process died.
     """
 
     row: Row
@@ -300,6 +297,7 @@ class ResultRow:
     finished_at: datetime | None = None
     result: JSON = None
     dropped: bool = False
+    sending: bool = False
 
     @property
     def seconds(self) -> float | None:

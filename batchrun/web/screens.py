@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 import batchrun
 from batchrun import Ending, Outcome
 from batchrun.batch.pipeline import note_of
-from batchrun.model import BEING_SENT, ResultRow
+from batchrun.estimate import REQUESTS_PER_JOB
+from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
 from batchrun.web.words import (
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 ROWS_A_PAGE = 50
 COUNTED_SECONDS = 30.0
 """How long to reuse a batch's counts from the journal while its run reports progress."""
-REQUESTS_PER_RETRY = 2.05
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
 GROUPED_ROWS = 5_000
@@ -310,7 +311,7 @@ def home_of(workspace: Workspace) -> Home:
                 )
             )
         elif view.phase in {Phase.PAUSED, Phase.PILOT}:
-            words = f"{ended_words(view)}"
+            words = ended_words(view)
             tag = ("wait", "Paused") if view.phase is Phase.PAUSED else ("wait", "Tried")
             decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
         else:
@@ -534,7 +535,7 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
         return ("busy", "Running") if row.execution_id else ("none", "Waiting")
     if row.dropped:
         return "wait", "In doubt, left so"
-    if row.message == BEING_SENT:
+    if row.sending:
         return "busy", "Sending"
     return _TAGS[row.outcome]
 
@@ -647,8 +648,8 @@ def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> li
 
 def retry_words(rows: int) -> str:
     """Return the cost of sending rows again, in words."""
-    requests = -(-rows * REQUESTS_PER_RETRY // 1)
-    return f"About {int(requests):,} requests. {plural(rows, 'row is', 'rows are')} charged again."
+    requests = math.ceil(rows * REQUESTS_PER_JOB)
+    return f"About {requests:,} requests. {plural(rows, 'row is', 'rows are')} charged again."
 
 
 # credits and reasons for stopping
