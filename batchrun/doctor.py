@@ -32,6 +32,7 @@ from batchrun.journal.database import connect_to_server, network_filesystem
 from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service import Client
+from batchrun.service.client import unreachable_hint
 from batchrun.service.proxy import proxy_for
 from batchrun.service.transport import describe
 from batchrun.settings import (
@@ -424,9 +425,8 @@ async def _connect(host: str, port: int, *, encrypt: bool) -> str | None:
 def _answer(probe: Probe, base_url: str) -> Finding:
     took = f"after {probe.seconds * 1000:.0f} ms"
     if probe.status is None:
-        advice = "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL)."
         text = f"no answer from {base_url}: {probe.reason}"
-        return _fault("Service", text, advice, ExitCode.PAUSED)
+        return _fault("Service", text, unreachable_hint(base_url), ExitCode.PAUSED)
     if probe.status in {401, 403} or (probe.status == 200 and not probe.reason):
         return _ok("Service", f"answers {took} (HTTP {probe.status})")
     advice = "Try again later; or check the base URL (BATCHRUN_BASE_URL)."

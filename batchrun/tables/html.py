@@ -15,6 +15,7 @@ from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import Layout, gather, header_names
 from batchrun.tables.encoding import detect_encoding
+from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.reports import HeaderPosition, Merged, find_header, holds_id
 from batchrun.tables.roles import normalise
 from batchrun.text import plural
@@ -131,7 +132,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         raise InputError(
             f"{file.name} is a web page (HTML) without a table, whatever its name says;"
             " it can't be read as a list.",
-            "Open it in the program it comes from and save it as .xlsx or CSV.",
+            SAVE_AS,
         )
     if file.suffix.lower() not in {".html", ".htm"}:
         notices += (

@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.tables.cells import FrameError, pack_rows, read_frame, unpack_rows, write_frame
-from batchrun.tables.formats import Format
+from batchrun.tables.formats import SAVE_AS, Format
 from batchrun.tables.options import LoadLimits
 from batchrun.tables.sheets import BLOCK_ROWS, Sheet, SheetBlocks, Traits
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
-UNREADABLE = "Open it in the program it comes from and save it as .xlsx or CSV."
 _START = "import sys; sys.path += sys.argv[1:]; from batchrun.tables.isolated import main; main()"
 _NEEDED = ("batchrun", "python_calamine", "olefile", "defusedxml", "pyarrow", "numpy")
 _KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
@@ -124,7 +123,7 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
             if child.ended or isinstance(error, FrameError):
                 raise InputError(
                     f"{name} is a workbook that can't be read: it is damaged, or built to do harm.",
-                    UNREADABLE,
+                    SAVE_AS,
                 ) from error
             raise
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 from batchrun.errors import InputError
+from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.sheets import (
     LAST_COLUMN,
     LAST_ROW,
@@ -564,7 +565,7 @@ def unreadable(name: str) -> UnreadableError:
     """Return the error for a workbook that can't be read."""
     return UnreadableError(
         f"{name} is a workbook that can't be read: it is damaged.",
-        "Open it in the program it comes from and save it as .xlsx or CSV.",
+        SAVE_AS,
     )
 
 
