@@ -94,7 +94,7 @@ class _Header:
     doubt: str = ""
 
 
-def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
+def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
     """Build a table from rows.
 
     Args:
@@ -122,9 +122,9 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         after_blank = collector.after_blank
         odd = find_odd_cells(cells)
-        aside = find_report_rows(names, cells, after_blank, odd, report=head.report)
-        dropped = aside.positions
-        notices = [*source.notices, *head.notices, *aside.notices(found_lines, cells)]
+        report_rows = find_report_rows(names, cells, after_blank, odd, report=head.report)
+        dropped = report_rows.positions
+        notices = [*source.notices, *head.notices, *report_rows.notices(found_lines, cells)]
         doubt = head.doubt
         second = find_second_header(names, cells, after_blank, dropped, odd)
         if second is not None and _is_header_in_doubt(head, cells, second[0]):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import Layout, gather, header_names
+from batchrun.tables.build import Layout, build_table, header_names
 from batchrun.tables.encoding import detect_encoding
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.reports import HeaderPosition, Merged, find_header, holds_id
@@ -157,7 +157,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         notices=(*notices, *said),
     )
     layout = Layout("", options.header_row, options.no_header, merged)
-    return gather(iter([(lines, rows)]), source, layout)
+    return build_table(iter([(lines, rows)]), source, layout)
 
 
 def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]:

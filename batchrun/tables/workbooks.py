@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.build import Layout, gather
+from batchrun.tables.build import Layout, build_table
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
 from batchrun.tables.reports import holds_id
@@ -184,7 +184,7 @@ def _read_sheet(
         first_column=grid.first_column,
         correct=_exact_ods_column if book.format is Format.ODS else _exact_column,
     )
-    return gather(grid.blocks, source, layout)
+    return build_table(grid.blocks, source, layout)
 
 
 def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:

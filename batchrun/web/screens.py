@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import Choices, SavedList
-    from batchrun.web.work import BatchRun, Read, Workspace
+    from batchrun.web.work import BatchRun, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
@@ -346,7 +346,7 @@ class ColumnChoice:
     holds: str
 
 
-def column_choices(read: Read) -> list[ColumnChoice]:
+def column_choices(read: ReadList) -> list[ColumnChoice]:
     """Return the columns of a list, with a description of those that may contain IDs."""
     holds = {each.position: each.words for each in read.columns}
     counts = Counter(read.header)
@@ -359,7 +359,7 @@ def column_choices(read: Read) -> list[ColumnChoice]:
     return found
 
 
-def role_name(read: Read, role: Role) -> str:
+def role_name(read: ReadList, role: Role) -> str:
     """Return the name of the column found for a role; ``""`` if none was."""
     at = read.roles.get(role)
     if at is None:
@@ -367,13 +367,13 @@ def role_name(read: Read, role: Role) -> str:
     return cell_words(read.header[at]) or f"Column {at + 1}"
 
 
-def role_holds(read: Read, role: Role) -> str:
+def role_holds(read: ReadList, role: Role) -> str:
     """Return what the column for a role contains; ``""`` if none was found."""
     at = read.roles.get(role)
     return next((each.words for each in read.columns if each.position == at), "")
 
 
-def first_rows(read: Read) -> list[tuple[int, list[str]]]:
+def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
     """Return the first rows of a list, as text."""
     return [(row.line, [short(cell_words(cell)) for cell in row.cells]) for row in read.first]
 

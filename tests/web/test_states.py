@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from batchrun.web.lists import SavedList
-    from batchrun.web.work import Checked
+    from batchrun.web.work import CheckedPlan
     from tests.web.conftest import Site, Window
 
 CORPUS = sorted(
@@ -487,7 +487,7 @@ def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
     assert len(addresses) > 1
 
 
-def checked_list(workspace: Workspace, saved: SavedList) -> Checked:
+def checked_list(workspace: Workspace, saved: SavedList) -> CheckedPlan:
     """A list as its screen would show it."""
     workspace.state(saved)
     assert workspace.wait(60)
