@@ -119,11 +119,11 @@ def _text_begins(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
-    """Join as many of the parts as fit into the width, from the first; none is cut."""
+def fitting(parts: Sequence[str], width: int) -> str:
+    """Join parts with commas, as many as fit into the width; none is cut."""
     line = ""
     for part in parts:
-        longer = f"{line}{between}{part}" if line else part
+        longer = f"{line}, {part}" if line else part
         if columns_of(longer) <= width:
             line = longer
     return line

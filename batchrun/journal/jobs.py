@@ -346,7 +346,7 @@ class BatchJobs:
             now = {found.number: found.times for found in connection.execute(query)}
         if any(now.get(number, 0) != times for number, times in seen.items()):
             raise UsageError(
-                "Marked rows were sent again elsewhere since the workbook was looked at.",
+                "Marked rows were sent again elsewhere since the workbook was read.",
                 "Nothing was triggered here. Give the workbook again to see what is left to send.",
             )
         ordered, changed = sorted(seen), 0

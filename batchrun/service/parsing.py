@@ -26,11 +26,11 @@ REASON_CHARACTERS = 300
 
 _ID_CHARACTERS = 200
 _EXCERPT_CHARACTERS = 20_000  # enough for an error message or a page's title
-_MOST_CREDITS = 1e15  # anything larger is not a plausible number of credits, or overflows a float
+_MAX_CREDITS = 1e15  # anything larger is not a plausible number of credits, or overflows a float
 _FIRST_MILLISECONDS = 1e11  # as Unix seconds this would be the year 5138
 MAX_DEPTH = 100
 """Maximum nesting of a result that Python's parser refused; anything deeper is kept as text."""
-_LONGEST_INTEGER = 4_000  # digits; Python's own limit is 4,300
+_MAX_INTEGER_DIGITS = 4_000  # Python's own limit is 4,300
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -84,7 +84,7 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
 def _object(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
     found = dict(members)
     if len(found) < len(members):
-        raise ValueError("a name stands twice in an object")
+        raise ValueError("a name occurs twice in an object")
     return found
 
 
@@ -235,7 +235,7 @@ def read_credits(document: JSON) -> dict[str, float]:
         for name, number in (stated.items() if isinstance(stated, dict) else ())
         if isinstance(number, int | float)
         and not isinstance(number, bool)
-        and abs(number) < _MOST_CREDITS
+        and abs(number) < _MAX_CREDITS
     }
     if not credits_left:
         raise UnusableAnswerError("the answer tells of no credits")
@@ -333,10 +333,10 @@ def explain(status: int, body: bytes) -> str:
     return tidy(f"HTTP {status}: {words}")
 
 
-def tidy(text: str, characters: int = REASON_CHARACTERS) -> str:
-    """Return the text on one line, without control characters, at most ``characters`` long."""
+def tidy(text: str) -> str:
+    """Return the text on one line, shortened and without control characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= characters else line[: characters - 1] + "…"
+    return line if len(line) <= REASON_CHARACTERS else line[: REASON_CHARACTERS - 1] + "…"
 
 
 def _number(digits: str) -> float | str:
@@ -347,7 +347,7 @@ def _number(digits: str) -> float | str:
 
 def _integer(digits: str) -> int | str:
     """Parse a whole number; return its digits if Python refuses to read that many."""
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else digits
 
 
 def _workflow(entry: JSON) -> Workflow | None:
@@ -492,7 +492,7 @@ _COUNT = re.compile(r"\s*(-?\d{1,15})\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 
 
-_MOST_A_MINUTE = 600
+_MAX_PER_MINUTE = 600
 """A higher limit is per day: this is ten times the standard plan's limit per minute."""
 
 
@@ -516,7 +516,7 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
     limit, reset_at = _count(named.get("x-ratelimit-limit", "")), named.get("x-ratelimit-reset", "")
     reset = _span(reset_at, reference)
     is_moment = reset != _span(reset_at, reference + 1)
-    if sent_at is None and is_moment and limit is not None and limit <= _MOST_A_MINUTE:
+    if sent_at is None and is_moment and limit is not None and limit <= _MAX_PER_MINUTE:
         # The local clock may be hours off: don't mistake a one-minute window for a day's.
         reset = min(reset or 0.0, 60.0)
     reading = QuotaReading(

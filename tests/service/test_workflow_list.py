@@ -9,7 +9,7 @@ import pytest
 from batchrun.errors import KeyRefusedError, ServiceError
 from batchrun.model import Workflow
 from batchrun.service import QuotaReading
-from batchrun.service.client import MOST_PAGES
+from batchrun.service.client import MAX_PAGES
 
 from .calls import workflows
 from .misbehaving import Behaviour, ScriptedServer, answering, reset_after_request
@@ -151,8 +151,8 @@ def test_a_next_page_that_was_read_already_is_not_read_again() -> None:
 
 def test_the_number_of_pages_is_bounded() -> None:
     with ScriptedServer(*(page(number, nextPage=number + 1) for number in range(1, 99))) as server:
-        assert len(workflows(server.url).workflows) == 2 * MOST_PAGES
-    assert server.connections == MOST_PAGES
+        assert len(workflows(server.url).workflows) == 2 * MAX_PAGES
+    assert server.connections == MAX_PAGES
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_further_page_that_can_not_be_read_leaves_the_pages_before_it(broken: 
         ),
         (answering("429 Too Many Requests", b"", [("Retry-After", "-7")]), ServiceError, "later"),
         (answering("503 Busy", b"", [("Retry-After", "7")]), ServiceError, "in 7 s"),
-        (answering("502 Bad Gateway"), ServiceError, "in trouble"),
+        (answering("502 Bad Gateway"), ServiceError, "failed: HTTP 502"),
         (reset_after_request, ServiceError, "can't be reached"),
     ],
 )
