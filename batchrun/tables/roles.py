@@ -95,6 +95,11 @@ def is_known_name(cell: object) -> bool:
     return isinstance(cell, str) and len(cell) < 60 and not _KNOWN.isdisjoint(_spellings(cell))
 
 
+def is_role_name(name: str) -> bool:
+    """Whether a column name says that company or contact IDs stand below it."""
+    return any(tier & _spellings(name) for tiers in NAMES.values() for tier in tiers)
+
+
 def _spellings(name: str) -> set[str]:
     """Return a name and its parts, normalized: *IDs / Company ID* also matches *Company ID*."""
     return {normalise(part) for part in (name, *name.split(" / "))}

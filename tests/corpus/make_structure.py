@@ -313,6 +313,56 @@ def pages() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def shifted() -> Iterator[Case]:
+    """Rows that are not as wide as the header, most of them, so that no column is like another."""
+    ids = [[A, B], [B, C], [C, D]]
+    numbered = [[str(at), *row] for at, row in enumerate(ids, start=1)]
+    named = [*HEAD[:2], ""]
+    wider = ["3 rows have more fields"]
+    yield Case(
+        "shifted-by-row-names-of-r.csv", text(HEAD[:2], *numbered), [named, *numbered], [2, 3, 4],
+        wider, misaligned=[2, 3, 4],
+    )  # fmt: skip
+    yield Case(
+        "shifted-names-in-a-workbook.xlsx", book(HEAD[:2], *numbered), [named, *numbered],
+        [2, 3, 4], misaligned=[2, 3, 4],
+    )  # fmt: skip
+    yield Case(
+        "shifted-by-a-box-in-each-row.html", page(plain(HEAD[:2], *(["", *row] for row in ids))),
+        [named, *(["", *row] for row in ids)], [2, 3, 4], wider, misaligned=[2, 3, 4],
+    )  # fmt: skip
+    head = ["Name", *HEAD[:2], "City"]
+    for name, city, extra in (("", "Ulm", True), ("-and-blank-fields", "", False)):
+        rows = [["Acme", " Inc", each, "", city] for each in (A, B, C)]
+        width = 5 if extra else 4
+        yield Case(
+            f"shifted-by-a-comma-in-each-name{name}.csv", text(head, *rows),
+            [[*head, ""][:width], *(row[:width] for row in rows)], [2, 3, 4],
+            wider if extra else [], misaligned=[2, 3, 4],
+        )  # fmt: skip
+    yield Case(
+        "shifted-by-a-missing-field.csv", text(["Nr", *HEAD[:2]], *ids),
+        [["Nr", *HEAD[:2]], *([*row, ""] for row in ids)], [2, 3, 4], ["3 rows have fewer fields"],
+        misaligned=[2, 3, 4],
+    )  # fmt: skip
+    yield Case(
+        "shifted-one-row-of-a-workbook.xlsx", book(HEAD[:2], *ids, [None, A, B]),
+        [named, *([*row, None] for row in ids), [None, A, B]], [2, 3, 4, 5], misaligned=[5],
+    )  # fmt: skip
+    notes = [["Account ID", "PG Company ID"], *(["0015g00000XyZabAAB", each] for each in (A, B))]
+    noted = [[*notes[0], ""], *([*row, "call"] for row in notes[1:])]
+    yield Case("shifted-it-is-not-notes.xlsx", book(*noted), noted, [2, 3])
+    ended = [*([*row, ""] for row in ids), ["", D, ""]]
+    yield Case(
+        "shifted-it-is-not-delimiters.csv", text(HEAD[:2], *ended),
+        [HEAD[:2], *(row[:2] for row in ended)], [2, 3, 4, 5],
+    )  # fmt: skip
+    yield Case(
+        "shifted-it-is-not-short-rows.csv", text(HEAD, *ids), [HEAD, *([*row, ""] for row in ids)],
+        [2, 3, 4], ["3 rows have fewer fields"],
+    )  # fmt: skip
+
+
 def wrapped() -> Iterator[Case]:
     """Texts whose records some program took for one field each."""
     head, rows = ["Company ID", "Name", "City"], [[A, "Acme, Inc", "Ulm"], [B, "Bay", "Bonn"]]
@@ -459,7 +509,8 @@ def oddities() -> Iterator[Case]:
 def cases() -> list[Case]:
     """All of them."""
     kinds = (
-        spans, merged, seconds, beside_the_header, pages, wrapped, headerless, sheets, oddities,
+        spans, merged, seconds, beside_the_header, pages, shifted, wrapped, headerless, sheets,
+        oddities,
     )  # fmt: skip
     return [case for kind in kinds for case in kind()]
 
