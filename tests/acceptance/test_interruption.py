@@ -237,6 +237,23 @@ def test_output_that_nobody_takes_does_no_harm(
     assert (tmp_path / "accounts.results.xlsx").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["config"]])
+def test_output_on_a_full_disk_is_one_plain_error(tmp_path: Path, words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*COMMAND, *words],
+            env=os.environ | {"HOME": str(tmp_path)},
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.stderr.count("The output can't be written: No space left on device.") == 1
+    assert "unexpectedly" not in ended.stderr
+
+
 def test_a_terminal_that_is_closed_stops_gently(
     held: tuple[SandboxProcess, Barrier], tmp_path: Path
 ) -> None:

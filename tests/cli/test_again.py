@@ -242,7 +242,7 @@ def test_a_marked_row_that_was_never_sent_is_not_said_to_be_sent_again(
 
     assert before.exit_code == 2
     assert "line 3 is marked, but it has not been sent yet." in before.stderr
-    assert "Go on with: batchrun resume" in before.stderr
+    assert "Resume with: batchrun resume" in before.stderr
     assert "1 marked row was sent since the workbook was written." in after.stdout
     assert triggers(sandbox) == 2
 

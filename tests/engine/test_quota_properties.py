@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from batchrun.engine.quota import DAY_SECONDS, WINDOW_SECONDS, Quota
+from batchrun.engine.quota import WINDOW_SECONDS, Quota
+from batchrun.estimate import DAY_SECONDS
 from batchrun.service import QuotaReading
 
 SPANS = st.one_of(

@@ -144,8 +144,9 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("BATCHRUN_TESTS_NEED_BROWSER"):
             pytest.fail("Chromium is missing: apt-get install chromium")
         pytest.skip("Chromium is not installed.")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # a loaded machine needs more than the default of 5 s
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield found
@@ -172,7 +173,7 @@ class Window:
 def opened(browser: Browser, site: Site, **options: Any) -> Iterator[Window]:
     """A tab that is connected to a page; it ends with no message and no foreign call."""
     context = browser.new_context(**options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(30_000)
     found = Window(context.new_page())
     found.page.goto(site.session.new_address())
     yield found
