@@ -103,7 +103,7 @@ def resume_to_the_end(sandbox: SandboxProcess, folder: Path) -> int:
     return assert_nothing_lost_or_doubled(sandbox, env, folder, ROWS)["in doubt"]
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_one_signal_stops_gently_with_the_workbook_written(
     held: tuple[SandboxProcess, Barrier], tmp_path: Path, name: str
 ) -> None:
@@ -200,7 +200,7 @@ def test_ctrl_c_after_the_work_is_done_changes_nothing(
     assert "Stopped" not in stdout + stderr
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
 def test_closed_standard_streams_do_no_harm(
     sandbox: SandboxProcess, tmp_path: Path, closed: str
 ) -> None:
