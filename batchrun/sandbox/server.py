@@ -157,7 +157,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise UsageError(
-            f"The sandbox can't listen on {host}, port {port}: {error}.",
+            f"The sandbox can't listen on {host}, port {port}: {getattr(error, 'strerror', error)}.",
             "Choose another port, or 0 for any that is free.",
         ) from error
     return listener
