@@ -147,7 +147,7 @@ async def run(
         workers: How many processes on this machine work on it, or a ``distributed.Client`` of a
             Dask cluster whose workers help; ``None`` for the setting. With ``limit``, this process
             works alone.
-        detach: Return at once and leave the batch to the workers; `watch` shows how it stands.
+        detach: Return at once and leave the batch to the workers; `watch` shows its state.
         settings: Key, address and so on; ``None`` to read them from the environment.
         reading: How the list is read and what of it is sent: ``sheet``, ``header_row``,
             ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
@@ -354,7 +354,7 @@ async def run_marked(
         raise UsageError(
             f"All marked rows of {marked.workbook.name} were sent since it was written, "
             "or wait to be.",
-            f"See where they stand with: batchrun status {marked.summary.batch_id}",
+            f"To see their state: batchrun status {marked.summary.batch_id}",
         )
     if confirm is not None and not confirm(marked):
         raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")

@@ -60,7 +60,7 @@ def checked_arguments(more: Iterable[str] = ()) -> Callable[[Callable[P, T]], Ca
                 if each in positional and each not in given:
                     raise ArgumentError(f"{name} needs the argument {each}.", help_hint)
             for each, value in given.items():
-                words, fits = _KINDS.get(each, ("", _anything))
+                words, fits = _KINDS.get(each, ("", _is(object)))
                 if not fits(value) and not (value is None and each in may_be_none):
                     shown = one_line(repr(value), 60)
                     raise ArgumentError(f"{name}: {each} is {words}, not {shown}.", help_hint)
@@ -69,10 +69,6 @@ def checked_arguments(more: Iterable[str] = ()) -> Callable[[Callable[P, T]], Ca
         return wrapper
 
     return decorate
-
-
-def _anything(_value: object) -> bool:
-    return True
 
 
 def _is(*types: type[Any]) -> Callable[[object], bool]:

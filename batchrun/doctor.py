@@ -32,12 +32,13 @@ from batchrun.journal.database import connect_to_server, network_filesystem
 from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service import Client
+from batchrun.service.client import unreachable_hint
 from batchrun.service.proxy import proxy_for
 from batchrun.service.transport import describe
 from batchrun.settings import (
     KeyStorage,
-    find_access,
     find_configuration,
+    find_credentials,
     load_settings,
     stored_profiles,
 )
@@ -359,17 +360,19 @@ _UNTRIED = "workflows:execute can't be tried without paying"
 async def _service(settings: Settings) -> list[Finding]:
     """Check key, network, service, scopes, clock and quota with one request."""
     try:
-        access = find_access(settings)
-        base_url = checked_base_url(access.base_url)
+        credentials = find_credentials(settings)
+        base_url = checked_base_url(credentials.base_url)
     except BatchrunError as error:
         return [_fault("Key", error.what, error.hint, error.exit_code)]
-    source = "PGAI_API_KEY" if access.profile is None else f"profile {access.profile}"
-    key = _ok("Key", f"{masked_key(access.key)} ({source}) for {base_url}")
+    source = "PGAI_API_KEY" if credentials.profile is None else f"profile {credentials.profile}"
+    key = _ok("Key", f"{masked_key(credentials.key)} ({source}) for {base_url}")
     try:
         network = await _network(base_url, settings.timeout_seconds)
         if network.verdict is Verdict.FAULT:
             return [key, network]
-        async with Client(access.key, base_url, timeout_seconds=settings.timeout_seconds) as client:
+        async with Client(
+            credentials.key, base_url, timeout_seconds=settings.timeout_seconds
+        ) as client:
             began = time.time()
             probe = await client.probe()
     except BatchrunError as error:
@@ -422,9 +425,8 @@ async def _connect(host: str, port: int, *, encrypt: bool) -> str | None:
 def _answer(probe: Probe, base_url: str) -> Finding:
     took = f"after {probe.seconds * 1000:.0f} ms"
     if probe.status is None:
-        advice = "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL)."
         text = f"no answer from {base_url}: {probe.reason}"
-        return _fault("Service", text, advice, ExitCode.PAUSED)
+        return _fault("Service", text, unreachable_hint(base_url), ExitCode.PAUSED)
     if probe.status in {401, 403} or (probe.status == 200 and not probe.reason):
         return _ok("Service", f"answers {took} (HTTP {probe.status})")
     advice = "Try again later; or check the base URL (BATCHRUN_BASE_URL)."

@@ -13,7 +13,7 @@
     │   ├── NoBatchError          2   the journal has no batch yet
     │   ├── TakenOverError        4   another process has taken over the batch
     │   └── JournalWriteError     4   the journal can't be written any more: full disk, lock
-    │       └── JournalLostError  4   its file was deleted, truncated or replaced meanwhile
+    │       └── JournalLostError  4   its file was deleted, truncated or replaced
     ├── NotConfirmedError         0   the user answered no: nothing was triggered
     ├── StoppedError              4   stopped at once, by Ctrl-C twice or a signal; 130 if
     │                                 nothing was triggered

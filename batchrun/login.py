@@ -120,7 +120,7 @@ async def log_in(
         and not _same_entry(earlier, profile)
     ):
         try:
-            not_deleted_reason = _erase(earlier)
+            not_deleted_reason = _delete(earlier)
         except UsageError as error:  # the new key is already saved
             not_deleted_reason = f"{error.what} {error.hint}"
     return LoggedIn(profile, workflows, place, why_a_file, not_deleted_reason)
@@ -132,7 +132,7 @@ def _add_profile(profile: Profile) -> None:
         stored_profiles().keep(profile)
     except UsageError:
         if profile.name not in stored_profiles().all():
-            keyring.erase(profile)
+            keyring.delete(profile)
         raise
 
 
@@ -187,14 +187,14 @@ def log_out(name: str) -> LoggedOut:
         UsageError: There is no such profile, or the keyring refuses.
     """
     profile = stored_profiles().named(name)
-    not_deleted_reason = _erase(profile) if profile.kept is KeyStorage.KEYRING else ""
+    not_deleted_reason = _delete(profile) if profile.kept is KeyStorage.KEYRING else ""
     stored_profiles().drop(name)
     return LoggedOut(profile, not_deleted_reason)
 
 
-def _erase(profile: Profile) -> str:
+def _delete(profile: Profile) -> str:
     """Delete a key from the keyring; return why it may still be there, and what to do."""
-    gone = keyring.erase(profile)
+    gone = keyring.delete(profile)
     if gone is None:
         return ""
     return f"The key may still be there: {gone.reason}. {keyring.removal_hint(profile)}"

@@ -153,6 +153,7 @@ class Table:
             disk.
         lines: The line number of each row, shape (rows,), read-only.
         misaligned: Lines of rows whose fields seem to be shifted relative to the header.
+        header_doubts: Those of the source's notices that say that another line may be the header.
     """
 
     source: TableSource
@@ -160,6 +161,7 @@ class Table:
     cells: npt.NDArray[np.object_] | StoredCells
     lines: npt.NDArray[np.int64]
     misaligned: frozenset[int] = frozenset()
+    header_doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: a DataFrame shares them, and must not change what is sent."""
@@ -265,10 +267,6 @@ class KnownJob:
     finished_at: datetime | None = None
 
 
-BEING_SENT = "the trigger is on its way"
-"""The message of a row whose trigger is being sent, or was being sent when its process died."""
-
-
 @dataclass(frozen=True, slots=True)
 class ResultRow:
     """An input row with its outcome and result, as the workbook gets it.
@@ -285,6 +283,7 @@ class ResultRow:
         finished_at: When it ended.
         result: The execution's result as the service sent it; ``None`` without one.
         dropped: Whether the user decided to leave it in doubt for good.
+        sending: Whether its trigger is being sent, or was being sent when its process died.
     """
 
     row: Row
@@ -298,6 +297,7 @@ class ResultRow:
     finished_at: datetime | None = None
     result: JSON = None
     dropped: bool = False
+    sending: bool = False
 
     @property
     def seconds(self) -> float | None:

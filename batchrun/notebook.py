@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from batchrun.engine import Progress
 
 T = TypeVar("T")
-MOST_SHOWN = 50
+MAX_SHOWN = 50
 
 
 class TableList(list[T]):
@@ -35,11 +35,11 @@ class TableList(list[T]):
         titles = "".join(f"<th>{escape(title)}</th>" for title in self._columns)
         lines = (
             "".join(f"<td>{escape(str(shown(item)))}</td>" for shown in self._columns.values())
-            for item in self[:MOST_SHOWN]
+            for item in self[:MAX_SHOWN]
         )
         rows = "".join(f"<tr>{line}</tr>" for line in lines)
-        more = f"<caption>The first {MOST_SHOWN} of {len(self):,}</caption>"
-        shortened = more if len(self) > MOST_SHOWN else ""
+        more = f"<caption>The first {MAX_SHOWN} of {len(self):,}</caption>"
+        shortened = more if len(self) > MAX_SHOWN else ""
         return f"<table>{shortened}<thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>"
 
 

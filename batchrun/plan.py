@@ -109,7 +109,6 @@ class _RowPlanner:
         formats = dict(table.source.formats)
         self._named = [(name, formats.get(at, "")) for name, at in parameters.columns.items()]
         self._constant = dict(parameters.constant)
-        self._workflow = workflow.id
         self._body_start = _json({"workflow_id": workflow.id})[:-1]
         self._body_end = _parameters_text(self._constant) + "}"
 
@@ -169,7 +168,7 @@ class _RowPlanner:
         return text
 
 
-_MISALIGNED = "the row is not as wide as the header, and an ID stands in another column"
+_MISALIGNED = "the row is not as wide as the header, and an ID is in another column"
 
 
 def _json(value: JSON) -> str:

@@ -131,7 +131,7 @@ def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:
 
 HIDDEN = "***"
 MASK = "[masked]"
-SHORTEST_SECRET = 8
+MIN_SECRET_CHARACTERS = 8
 """A shorter word is not a key, and masking it would garble any text."""
 
 _secrets: set[str] = set()
@@ -139,7 +139,7 @@ _secrets: set[str] = set()
 
 def hide_secret(secret: str) -> None:
     """Make `masked` hide this from now on; called wherever a key enters the program."""
-    if len(secret) >= SHORTEST_SECRET:
+    if len(secret) >= MIN_SECRET_CHARACTERS:
         _secrets.add(secret)
 
 
@@ -186,7 +186,7 @@ def masked(text: str, more: Iterable[str] = ()) -> str:
         more: Other secrets to hide.
     """
     named = (value for name, value in os.environ.items() if _SECRET_NAMES.search(name))
-    secrets = {each for each in (*_secrets, *named, *more) if len(each) >= SHORTEST_SECRET}
+    secrets = {each for each in (*_secrets, *named, *more) if len(each) >= MIN_SECRET_CHARACTERS}
     found = {spelling for secret in secrets for spelling in spellings(secret)}
     for spelling in sorted(found, key=len, reverse=True):
         text = text.replace(spelling, MASK)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZES = (10_000, 100_000, 1_000_000)
-LARGEST_XLSX = 500_000
+MAX_XLSX = 500_000
 HEADER = [
     "Company ID", "Contact ID", "Name", "Email", "City", "Postal Code", "Amount", "Count", "Since",
     "Flag", "Note", "Status",
@@ -114,7 +114,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for count in given.rows:
             for kind, make, alone in (("CSV", make_csv, PANDAS), ("XLSX", make_xlsx, CALAMINE)):
-                size = min(count, LARGEST_XLSX) if kind == "XLSX" else count
+                size = min(count, MAX_XLSX) if kind == "XLSX" else count
                 path = Path(folder) / f"list.{kind.lower()}"
                 make(path, size)
                 ours, others = measure([OURS, alone], path, given.runs)

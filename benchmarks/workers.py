@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 COMMAND = (sys.executable, "-m", "batchrun")
-MOST_IN_DOUBT = 64
+MAX_IN_DOUBT = 64
 ROWS = 300
 SPEED = 10.0
 RATE = 600
@@ -326,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed = options.seed + number
             found = local_kills(seed) if options.local else kills(server, seed)
             print(json.dumps({"seed": seed, **found}), flush=True)
-            in_doubt = found["in doubt"] > MOST_IN_DOUBT * (found["kills"] + found["suspended"])
+            in_doubt = found["in doubt"] > MAX_IN_DOUBT * (found["kills"] + found["suspended"])
             wrong += bool(found["doubled"] or found["lost"] or in_doubt)
         if options.quota or everything:
             for workers in (1, 2, 4):

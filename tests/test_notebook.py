@@ -14,7 +14,7 @@ import pytest
 
 import batchrun
 from batchrun.errors import ArgumentError
-from batchrun.notebook import MOST_SHOWN, TableList
+from batchrun.notebook import MAX_SHOWN, TableList
 
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "notebook.ipynb"
 
@@ -105,7 +105,7 @@ def test_a_mistyped_parameter_names_the_function_that_was_called(function: Any) 
 
 
 def test_a_long_list_is_shown_in_part_and_never_as_markup() -> None:
-    html = TableList(["<b>"] * (MOST_SHOWN + 1), {"<i>": str})._repr_html_()
-    assert html.count("<td>&lt;b&gt;</td>") == MOST_SHOWN
+    html = TableList(["<b>"] * (MAX_SHOWN + 1), {"<i>": str})._repr_html_()
+    assert html.count("<td>&lt;b&gt;</td>") == MAX_SHOWN
     assert "<i>" not in html
     assert "of 51" in html

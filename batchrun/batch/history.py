@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from batchrun import workbook
 from batchrun.arguments import checked_arguments
 from batchrun.batch.export import write_results
-from batchrun.batch.recover import needed_consents, unlike_its_key
+from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining, remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome
 from batchrun.notebook import TableList
-from batchrun.settings import Settings, find_access, for_batch, load_settings
+from batchrun.settings import Settings, find_credentials, for_batch, load_settings
 from batchrun.settings.location import is_server
 from batchrun.text import counted, html_table, plural
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from batchrun.settings.consent import ConsentRequest
 
 
-SHORTEST_PREFIX = 4
+MIN_PREFIX = 4
 """The minimum number of characters of a batch ID that `forget` accepts."""
 
 
@@ -80,7 +80,7 @@ class BatchStatus:
         """When the quota opens again; ``None`` if the quota isn't spent or a process is working."""
         return None if self.working else self.summary.resume_at
 
-    def unlike_its_key(self, settings: Settings) -> str:
+    def key_replaced_by(self, settings: Settings) -> str:
         """Return the source of the key that would pay if it isn't the batch's key, else ``""``.
 
         Args:
@@ -90,9 +90,9 @@ class BatchStatus:
             UsageError: There is no key, or none that may continue the batch.
             JournalError: The journal can't be read.
         """
-        access = find_access(for_batch(settings, self.summary))
+        credentials = find_credentials(for_batch(settings, self.summary))
         with existing_journal(settings.journal) as journal:
-            return unlike_its_key(journal, self.summary, access.key, access.profile)
+            return key_replaced_by(journal, self.summary, credentials.key, credentials.profile)
 
     def needed_consents(self, settings: Settings, output: Path | None) -> list[ConsentRequest]:
         """Return what a person must agree to before the batch continues.
@@ -107,7 +107,7 @@ class BatchStatus:
             UsageError: There is no key, or none that may continue the batch.
             JournalError: The journal can't be read.
         """
-        key = find_access(for_batch(settings, self.summary)).key
+        key = find_credentials(for_batch(settings, self.summary)).key
         with existing_journal(settings.journal) as journal:
             return list(needed_consents(journal, self.summary, key, output))
 
@@ -221,7 +221,7 @@ def requests_today(settings: Settings) -> int:
         BatchrunError: There is no journal or no key.
     """
     with existing_journal(settings.journal) as journal:
-        return journal.ledger(find_access(settings).key).spent_today()
+        return journal.ledger(find_credentials(settings).key).spent_today()
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,10 +414,10 @@ def forget(
     with existing_journal((settings or load_settings()).journal) as journal:
         chosen = {batch.batch_id: batch for batch in map(journal.resolve, batch_ids)}
         for given in batch_ids:
-            if len(given.strip()) < SHORTEST_PREFIX and given not in chosen:
+            if len(given.strip()) < MIN_PREFIX and given not in chosen:
                 raise UsageError(
-                    f"{given} is too short to say which batch to erase.",
-                    f"Give at least {SHORTEST_PREFIX} characters; to list them: batchrun batches",
+                    f"{given} is too short to say which batch to delete.",
+                    f"Give at least {MIN_PREFIX} characters; to list them: batchrun batches",
                 )
         if older_than is not None:
             before = datetime.now(UTC) - older_than
@@ -425,7 +425,7 @@ def forget(
             chosen |= {batch.batch_id: batch for batch in old}
         found = list(chosen.values())
         if found and confirm is not None and not confirm(found):
-            raise NotConfirmedError("It was not confirmed.", "Nothing was erased.")
+            raise NotConfirmedError("It was not confirmed.", "Nothing was deleted.")
         journal.forget(*chosen)
         return found
 
@@ -440,7 +440,7 @@ def existing_journal(location: str) -> Iterator[Journal]:
     if is_missing(location):
         raise NoBatchError(
             f"There is no journal at {Path(location).expanduser()}.",
-            "The first batchrun run makes it; another one is named with --journal or "
+            "The first batchrun run creates it. To use another one, add --journal or set "
             "BATCHRUN_JOURNAL.",
         )
     with Journal(location) as journal:

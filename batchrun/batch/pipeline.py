@@ -26,11 +26,11 @@ from batchrun.batch.export import (
 from batchrun.batch.history import existing_journal
 from batchrun.batch.recover import (
     hold_doubts,
+    key_replaced_by,
     prepare_batch,
     require_consent,
     same_key,
     same_service,
-    unlike_its_key,
 )
 from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
@@ -56,7 +56,7 @@ from batchrun.journal.slices import slice_size
 from batchrun.model import retriable
 from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
-from batchrun.settings import Settings, for_batch, load_settings, other_key
+from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
 from batchrun.settings.consent import Consent, agree
 from batchrun.settings.location import is_practice
 
@@ -110,12 +110,17 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options that `run` and `resume` share; most are parameters of `batchrun.aio.resume`.
+    """The options that `run` and `resume` share.
 
-    ``retry`` sends all jobs with one of these outcomes again. ``again`` sends single jobs again, by
-    number, unless they were sent more often than its value says. Both leave jobs that were never
-    sent waiting. ``frame`` is the list, if it is a DataFrame. ``joined`` is true if other workers
-    are or may be working on the batch. ``cluster`` provides additional workers.
+    Those without a description are parameters of `batchrun.aio.resume`. Jobs that were never sent
+    keep waiting if ``retry`` or ``again`` is given.
+
+    Attributes:
+        retry: Send all jobs with one of these outcomes again.
+        again: Send jobs with these numbers again, unless sent more often than the value says.
+        frame: The list, if it is a DataFrame.
+        joined: Whether other workers are or may be working on the batch.
+        cluster: Provides additional workers.
     """
 
     output: Path | None = None
@@ -223,7 +228,7 @@ async def run(
             )
         if earlier is not None:
             same_key(earlier, session.profile)
-            _log_other_key(session, earlier)
+            _log_replaced_key(session, earlier)
         target = _checked_target(options, source, earlier)
         if with_credits and plan.to_trigger:
             plan = replace(plan, credits=await session.credits())
@@ -263,7 +268,7 @@ async def resume(
         require_consent(
             session.journal, summary, session.key, options.output, trusted=options.trusted
         )
-        _log_other_key(session, summary, other_key(settings, summary))
+        _log_replaced_key(session, summary, profile_replaced_by(settings, summary))
         work = _leave_to_workers if options.detach else _work
         return await work(session, summary.batch_id, replace(options, output=target))
 
@@ -381,9 +386,9 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             return report
 
 
-def _log_other_key(session: Session, batch: BatchSummary, other: str = "") -> None:
+def _log_replaced_key(session: Session, batch: BatchSummary, other: str = "") -> None:
     """Log if a batch continues with another key than the one that started it."""
-    if other := other or unlike_its_key(session.journal, batch, session.key, session.profile):
+    if other := other or key_replaced_by(session.journal, batch, session.key, session.profile):
         facts = {"batch": batch.batch_id, "profile": batch.profile, "key": other}
         log_event(_LOG, Event.KEY_REPLACED, logging.WARNING, **facts)
 

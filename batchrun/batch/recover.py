@@ -39,7 +39,7 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     """
     if service_of(own) == service_of(given):
         return
-    hint = "Leave --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml out to go on there."
+    hint = "Leave out --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml to use that one."
     if is_loopback(own):
         hint = f"That was a sandbox on this machine: batchrun resume {batch_id} --sandbox"
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
@@ -61,12 +61,12 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
     raise UsageError(
         f"Batch {earlier.batch_id} of this list was started with profile {earlier.profile} and "
         f"isn't finished, and now {payer} would pay for it. Nothing was triggered.",
-        f"Go on with: batchrun resume {earlier.batch_id}. "
+        f"Resume with: batchrun resume {earlier.batch_id}. "
         f"To trigger it all once more for this key, add --again.",
     )
 
 
-def unlike_its_key(journal: Journal, batch: BatchSummary, key: str, profile: str | None) -> str:
+def key_replaced_by(journal: Journal, batch: BatchSummary, key: str, profile: str | None) -> str:
     """Return the source of the key in use if another key started the batch, else ``""``.
 
     Another key is not an error: the user may have replaced a key by another one of the same

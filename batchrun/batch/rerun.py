@@ -37,23 +37,22 @@ class Rerun:
 
     Attributes:
         summary: The batch of the workbook.
-        rows: How many marked rows are due to be sent again.
-        already: How many marked rows are not due, because they were sent again after the workbook
-            was written, or are about to be.
-        jobs: Numbers of the jobs to send again, and how often each was sent before; empty if no
-            marked row is due.
+        rows: Number of marked rows to send again.
+        rows_sent: Number of marked rows that were sent again after the workbook was written.
+        rows_waiting: Number of marked rows that wait for `resume` to send them.
+        jobs: Numbers of the jobs to send again, and how often each was sent before; empty if there
+            are no rows to send.
         output: The path of the new workbook, beside this one; this one is kept.
         workbook: The marked workbook.
-        waiting: How many rows of ``already`` still wait for `resume` to send them.
     """
 
     summary: BatchSummary
     rows: int
-    already: int
+    rows_sent: int
+    rows_waiting: int
     jobs: Mapping[int, int]
     output: Path
     workbook: Path
-    waiting: int = 0
 
     @staticmethod
     def batch_of(workbook: Path | str) -> str | None:
@@ -160,8 +159,8 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     for sheet, row in marked:
         try:
             ids = _ids(sheet, row, header, roles)
-            if sheet.execution is None:
-                found_jobs.append(_job_of_ids(ids, sent, as_of))
+            if sheet.execution is None:  # the column was deleted
+                found_jobs.append(_due_since(_only_job(ids, sent), as_of))
             else:
                 found_jobs.append(_job(_execution(sheet, row), ids, sent, as_of))
         except _UnclearError as error:
@@ -174,7 +173,8 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     waiting = sum(not job.ended and job.execution_id is None for job in done)
     again_jobs = {job.number: job.retried for job in due}
     output = _beside(path, summary.batch_id)
-    return Rerun(summary, len(due), len(done), again_jobs, output, path, waiting)
+    sent_again = len(done) - waiting
+    return Rerun(summary, len(due), sent_again, waiting, again_jobs, output, path)
 
 
 def _is_filled(cell: Cell) -> bool:
@@ -241,13 +241,6 @@ def _job(
     )
 
 
-def _job_of_ids(
-    ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]], as_of: datetime | None
-) -> tuple[SentJob, bool]:
-    """Do the same as `_job` for a sheet whose execution ID column was deleted."""
-    return _due_since(_only_job(ids, sent), as_of)
-
-
 def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJob:
     if ids is None:
         raise _UnclearError(
@@ -283,7 +276,7 @@ def _due_since(job: SentJob, as_of: datetime | None) -> tuple[SentJob, bool]:
 def _ended(job: SentJob) -> SentJob:
     if not job.ended:
         waits = "has not ended yet" if job.execution_id is not None else "has not been sent yet"
-        raise _UnclearError(f"it {waits}", "Go on with: batchrun resume {batch}")
+        raise _UnclearError(f"it {waits}", "Resume with: batchrun resume {batch}")
     return job
 
 

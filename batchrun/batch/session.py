@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,17 +17,16 @@ from batchrun.engine import (
     RunTimes,
 )
 from batchrun.errors import UsageError
-from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal, remaining
 from batchrun.service import Client, Credits
-from batchrun.settings import find_access
+from batchrun.settings import find_credentials
 from batchrun.settings.location import checked_base_url, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import timedelta
 
-    from batchrun.estimate import Estimate
+    from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary, Workflow
     from batchrun.plan import Plan
     from batchrun.settings import Settings
@@ -140,18 +139,14 @@ class Session:
         raise UsageError(
             f"Batch {earlier.batch_id} of this list has begun and isn't finished: "
             f"--reuse comes too late for it, and nothing was triggered.",
-            f"Go on with it: batchrun resume {earlier.batch_id}",
+            f"Resume with: batchrun resume {earlier.batch_id}",
         )
 
     def rates(self, workflow_id: str) -> EstimateRates:
         """Return the current rates for estimates of a workflow's batch."""
-        return EstimateRates(
-            requests_per_minute=self.quota.rate,
-            seconds_per_execution=self.forecast(workflow_id).seconds_per_execution,
-            daily=self.settings.daily or self.quota.daily,
-            daily_left=self.quota.left_today(self.clock.now()),
-            seconds_to_next_day=self.quota.seconds_to_next_day(self.clock.now()),
-        )
+        seconds = self.forecast(workflow_id).seconds_per_execution
+        rates = self.quota.rates(seconds, self.clock.now())
+        return replace(rates, daily=self.settings.daily or rates.daily)
 
     def estimate(self, batch: BatchSummary, to_trigger: int) -> Estimate:
         """Estimate the jobs to trigger and those that are running already.
@@ -182,8 +177,8 @@ async def open_session(settings: Settings, *, few_requests: bool = False) -> Asy
         UsageError: There is no key, or the address can't be used.
         JournalError: The journal can't be opened.
     """
-    access = find_access(settings)
-    key, base_url = access.key, checked_base_url(access.base_url)
+    credentials = find_credentials(settings)
+    key, base_url = credentials.key, checked_base_url(credentials.base_url)
     if settings.speed != 1 and not is_loopback(base_url):
         raise UsageError(
             "BATCHRUN_SPEED other than 1 is for a sandbox on this machine.",
@@ -195,4 +190,4 @@ async def open_session(settings: Settings, *, few_requests: bool = False) -> Asy
     async with Client(key, base_url, timeout_seconds=timeout, few_requests=few_requests) as client:
         with Journal(settings.journal) as journal:
             share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
-            yield Session(settings, key, client, quota, share, clock, journal, access.profile)
+            yield Session(settings, key, client, quota, share, clock, journal, credentials.profile)

@@ -17,7 +17,7 @@ from batchrun.batch.worker import limits_of, new_engine, working
 from batchrun.errors import HeldError, UsageError
 from batchrun.journal import Journal
 from batchrun.settings import (
-    find_access,
+    find_credentials,
     for_batch,
     load_settings,
     profile_of,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary
     from batchrun.settings import Settings
 
-LOOK_AGAIN_SECONDS = 1.0
+OPEN_CHECK_SECONDS = 1.0
 """How often a worker with nothing to do checks for open batches."""
 
 
@@ -85,7 +85,7 @@ async def work(
                 worked.add(summary.batch_id)
             if until_done and not batches:
                 break
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(OPEN_CHECK_SECONDS)
         return [journal.summary(each) for each in sorted(worked)]
 
 
@@ -131,16 +131,16 @@ def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> 
     Raises:
         UsageError: It is another key, or nobody on this machine has agreed to the address.
     """
-    access, stored = find_access(settings), profile_of(settings)
-    if journal.started_with_key_hash(summary.batch_id) != journal.key_hash(access.key):
+    credentials, stored = find_credentials(settings), profile_of(settings)
+    if journal.started_with_key_hash(summary.batch_id) != journal.key_hash(credentials.key):
         raise UsageError(
             f"Batch {summary.batch_id} was started with another key than this worker has. "
             "Nothing was triggered.",
             f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
         )
     # The journal may come from somebody else: it must not decide where the key is sent.
-    if stored is None or service_of(stored.base_url) != service_of(access.base_url):
-        require_consent(settings, access.base_url)
+    if stored is None or service_of(stored.base_url) != service_of(credentials.base_url):
+        require_consent(settings, credentials.base_url)
 
 
 def _target(summary: BatchSummary) -> Path | None:

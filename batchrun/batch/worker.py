@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary
 
-LOOK_AGAIN_SECONDS = 0.5
+END_CHECK_SECONDS = 0.5
 END_SECONDS = 30.0
 """How long worker processes may take to exit when nothing is left to do."""
 _OWN = ("api_key", "profile", "log_file", "workers", "dask", "rate")
@@ -111,7 +111,7 @@ async def wait_for_other_workers(jobs: BatchJobs, drain_seconds: float) -> None:
     while time.monotonic() < until:
         if not await asyncio.to_thread(jobs.slices.others_work):
             return
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        await asyncio.sleep(END_CHECK_SECONDS)
 
 
 @asynccontextmanager

@@ -199,17 +199,17 @@ def status(
         print_lines(_lines_of(status_of(batch, settings=settings)))
 
 
-def _status_json(stands: BatchStatus) -> dict[str, Any]:
-    holder = stands.holder if stands.working else None
-    return summary_json(stands.summary) | {
+def _status_json(status: BatchStatus) -> dict[str, Any]:
+    holder = status.holder if status.working else None
+    return summary_json(status.summary) | {
         "working": None if holder is None else holder.words(),
-        "rescue_files": [str(path) for path in stands.rescued],
+        "rescue_files": [str(path) for path in status.rescued],
     }
 
 
-def _lines_of(stands: BatchStatus) -> list[str]:
+def _lines_of(status: BatchStatus) -> list[str]:
     """Return the state of a batch, in lines."""
-    summary, left, holder = stands.summary, stands.left, stands.holder
+    summary, left, holder = status.summary, status.left, status.holder
     now = datetime.now(UTC)
 
     def ago(moment: datetime) -> str:
@@ -230,15 +230,15 @@ def _lines_of(stands: BatchStatus) -> list[str]:
         lines.append(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
     lines += [
         f"Rescued:   results wait in {path}; batchrun resume takes them in"
-        for path in stands.rescued
+        for path in status.rescued
     ]
     if summary.note:
         lines.append(f"Note:      {summary.note}")
-    if stands.opens_at is not None:
-        lines.append(f"Opens:     {opens_words(stands.opens_at, now)}")
+    if status.opens_at is not None:
+        lines.append(f"Opens:     {opens_words(status.opens_at, now)}")
     if summary.output:
         lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
-    if summary.unfinished and not stands.working:
+    if summary.unfinished and not status.working:
         lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
     elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
         lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
@@ -351,12 +351,12 @@ def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
     from batchrun import rows
 
     again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
-    found = rows(batch_id, again, limit=_MOST_REASONED, settings=settings).rows
+    found = rows(batch_id, again, limit=_MAX_REASONED, settings=settings).rows
     for message, number in Counter(row.message for row in found).most_common(3):
         yield f"Again:     {plural(number, 'row')}: {one_line(message, 300)}"
 
 
-_MOST_REASONED = 1_000
+_MAX_REASONED = 1_000
 
 
 def forget(
@@ -373,7 +373,7 @@ def forget(
         str | None,
         typer.Option(
             metavar="AGE",
-            help="Erase all batches unused for longer than this, such as 90d.",
+            help="Delete all batches unused for longer than this, such as 90d.",
             rich_help_panel=THE_BATCH,
         ),
     ] = None,
@@ -408,7 +408,7 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     for one in found:
         line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
         print_text(line, err=beside_question(yes=yes), hanging=2)
-    if not confirmed(f"Erase {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
+    if not confirmed(f"Delete {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
 

@@ -187,7 +187,7 @@ def logout(
     left = []
     for name in names:
         try:
-            _erase(name)
+            _delete(name)
         except UsageError as error:  # a locked keyring must not keep the other keys from deletion
             if not every:
                 raise
@@ -199,18 +199,18 @@ def logout(
         print_text(f"Note:      {key_source(settings)} is still set")
     if left:
         raise UsageError(
-            f"Not all keys are erased: of {len(names)}, {', '.join(left)} "
+            f"Not all keys are deleted: of {len(names)}, {', '.join(left)} "
             f"{'is' if len(left) == 1 else 'are'} left.",
             "Follow the advice for each, then run again: batchrun logout --all",
         )
 
 
-def _erase(name: str) -> None:
+def _delete(name: str) -> None:
     from batchrun.login import log_out
 
     gone = log_out(name)
     what = "profile" if gone.not_deleted_reason else "the key of profile"
-    print_text(f"Erased:    {what} {name} for {gone.profile.base_url}")
+    print_text(f"Deleted:   {what} {name} for {gone.profile.base_url}")
     if gone.not_deleted_reason:
         print_text(f"Note:      {gone.not_deleted_reason}")
 
@@ -432,9 +432,18 @@ def sandbox(
 
     def announce(url: str) -> None:
         print_text(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
-        print_exact(
-            f"  export BATCHRUN_BASE_URL={url} PGAI_API_KEY=sandbox BATCHRUN_SPEED={speed:g}"
-        )
+        values = {
+            "BATCHRUN_BASE_URL": url,
+            "PGAI_API_KEY": "sandbox",
+            "BATCHRUN_SPEED": f"{speed:g}",
+        }
+        if sys.platform == "win32":
+            given = "; ".join(f"$env:{name}='{value}'" for name, value in values.items())
+            print_exact(f"  PowerShell: {given}")
+            given = " && ".join(f'set "{name}={value}"' for name, value in values.items())
+            print_exact(f"  cmd: {given}")
+        else:
+            print_exact(f"  export {' '.join(f'{name}={value}' for name, value in values.items())}")
 
     serve(settings, port=port, speed=speed, on_ready=announce)
 

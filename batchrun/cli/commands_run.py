@@ -142,12 +142,11 @@ def _marked_words(marked: Rerun) -> str:
 
 def _already_words(marked: Rerun) -> Iterator[str]:
     """Yield why marked rows are not sent now."""
-    sent = marked.already - marked.waiting
-    if sent:
-        were = plural(sent, "marked row was", "marked rows were")
+    if marked.rows_sent:
+        were = plural(marked.rows_sent, "marked row was", "marked rows were")
         yield f"{were} sent since the workbook was written."
-    if marked.waiting:
-        wait = plural(marked.waiting, "marked row waits", "marked rows wait")
+    if marked.rows_waiting:
+        wait = plural(marked.rows_waiting, "marked row waits", "marked rows wait")
         yield f"{wait} to be sent already; batchrun resume sends them."
 
 

@@ -578,7 +578,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
     summary, running = report.summary, 0
     if report.ending is Ending.DETACHED:
         return [
-            f"Batch:     {summary.batch_id} goes on without this command",
+            f"Batch:     {summary.batch_id} continues without this command",
             UnbrokenLine(f"Watch:     batchrun status {summary.batch_id} --watch"),
             UnbrokenLine(f"Stop:      batchrun stop {summary.batch_id}"),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
 import shutil
@@ -118,11 +119,11 @@ def _text_begins(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def fitting(parts: Sequence[str], width: int, between: str = ", ") -> str:
-    """Join as many of the parts as fit into the width, from the first; none is cut."""
+def fitting(parts: Sequence[str], width: int) -> str:
+    """Join parts with commas, as many as fit into the width; none is cut."""
     line = ""
     for part in parts:
-        longer = f"{line}{between}{part}" if line else part
+        longer = f"{line}, {part}" if line else part
         if columns_of(longer) <= width:
             line = longer
     return line
@@ -300,8 +301,10 @@ def _print(text: str, *, err: bool) -> None:
     try:
         typer.echo(text, err=err)
         stream.flush()
-    except OSError:
+    except OSError as error:
         discard_output(stream)
+        if error.errno == errno.ENOSPC and not err:
+            _print(f"The output can't be written: {error.strerror}.", err=True)
 
 
 def fitted(

@@ -216,14 +216,14 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
 
 def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> str:
     """Return a note if another key pays from now on; ``""`` for the same key."""
-    from batchrun.settings import other_key
+    from batchrun.settings import profile_replaced_by
 
-    if other := other_key(settings, batch):
+    if other := profile_replaced_by(settings, batch):
         return (
             f"batch {batch.batch_id} was started with profile {batch.profile}, whose key is "
-            f"erased: {other} pays from now on"
+            f"deleted: {other} pays from now on"
         )
-    if other := now.unlike_its_key(settings):
+    if other := now.key_replaced_by(settings):
         return (
             f"batch {batch.batch_id} was started with another key: {other} pays from now on; a key "
             "of another workspace can't see the executions that run already"

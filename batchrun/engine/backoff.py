@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 60.0
+MAX_BACKOFF_SECONDS = 60.0
 
 EARLY_JOBS_PER_FAILURE = 4
 """Early failures are counted among this many first jobs per allowed failure. With 10 allowed, the
@@ -66,7 +66,7 @@ class RetryState:
             self._since = now
         self._failures += 1
         doublings = min(self._failures, 10)  # reaches the maximum, without overflow
-        ceiling = min(FIRST_BACKOFF_SECONDS * 2.0**doublings, LONGEST_BACKOFF_SECONDS)
+        ceiling = min(FIRST_BACKOFF_SECONDS * 2.0**doublings, MAX_BACKOFF_SECONDS)
         return self._between(0, ceiling)
 
     def given_up(self, now: float) -> bool:
@@ -138,7 +138,6 @@ class FailureWatch:
     def __init__(self, allowed: int) -> None:
         self._allowed = allowed
         self._settled = 0
-        self._failed_early = 0
         self._reasons: Counter[str] = Counter()
         self._in_a_row: Counter[str] = Counter()
         self._batch: tuple[int, int] | None = None  # completed and failed, by all workers, at first
@@ -158,19 +157,9 @@ class FailureWatch:
             self._batch = self._last_success = completed, failed
         elif completed != self._last_success[0]:
             self._last_success = completed, failed
-        in_a_row = failed - self._last_success[1]
         failed_early = failed - self._batch[1]
         settled = completed - self._batch[0] + failed_early
-        if not self._allowed or self.verdict:
-            return
-        if in_a_row >= self._allowed:
-            jobs_in_a_row = plural(in_a_row, "job")
-            self.verdict = f"{jobs_in_a_row} in a row came to nothing{_most(self._in_a_row)}"
-        elif settled <= self._allowed * EARLY_JOBS_PER_FAILURE and failed_early >= self._allowed:
-            self.verdict = (
-                f"{failed_early} of the first {plural(settled, 'job')} came to nothing"
-                f"{_most(self._reasons)}"
-            )
+        self._judge(failed - self._last_success[1], failed_early, settled)
 
     def settled(self, outcome: Outcome, reason: str) -> None:
         """Record how a job of this worker ended."""
@@ -179,20 +168,23 @@ class FailureWatch:
             self._in_a_row.clear()
             return
         self._in_a_row[reason] += 1
-        early = self._settled <= self._allowed * EARLY_JOBS_PER_FAILURE
-        if early:
-            self._failed_early += 1
+        if self._is_early(self._settled):
             self._reasons[reason] += 1
+        self._judge(self._in_a_row.total(), self._reasons.total(), self._settled)
+
+    def _is_early(self, settled: int) -> bool:
+        return settled <= self._allowed * EARLY_JOBS_PER_FAILURE
+
+    def _judge(self, in_a_row: int, failed_early: int, settled: int) -> None:
         if not self._allowed or self.verdict:
             return
-        if self._in_a_row.total() >= self._allowed:
-            jobs = plural(self._allowed, "job")
-            self.verdict = f"{jobs} in a row came to nothing{_most(self._in_a_row)}"
-        elif early and self._failed_early >= self._allowed:
-            self.verdict = (
-                f"{self._failed_early} of the first {plural(self._settled, 'job')} came to nothing"
-                f"{_most(self._reasons)}"
-            )
+        if in_a_row >= self._allowed:
+            what, reasons = f"{plural(in_a_row, 'job')} in a row", self._in_a_row
+        elif self._is_early(settled) and failed_early >= self._allowed:
+            what, reasons = f"{failed_early} of the first {plural(settled, 'job')}", self._reasons
+        else:
+            return
+        self.verdict = f"{what} came to nothing{_most(reasons)}"
 
 
 def _most(reasons: Counter[str]) -> str:

@@ -17,7 +17,6 @@ from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
 from batchrun.engine.handlers import JobQueue, RequestHandlers
 from batchrun.engine.limits import Ending, Limits
 from batchrun.engine.progress import Counters, Effort, Progress
-from batchrun.estimate import EstimateRates
 from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
@@ -114,13 +113,13 @@ def next_step(
     return DaySpent() if may_trigger else Done()
 
 
-FASTEST_PER_SECOND = 1_000.0
+MAX_PER_SECOND = 1_000.0
 """Maximum number of requests that one process sends per second, whatever the quota."""
 REPORT_WAIT_AFTER_SECONDS = 10.0
 """Waits for the quota are reported from this length; shorter ones only space requests evenly."""
 MAX_UNCOMMITTED_PER_CONNECTION = 1
 """Answers per connection that may still be uncommitted while other requests are sent."""
-LOOK_AGAIN_SECONDS = 2.0
+OTHERS_CHECK_SECONDS = 2.0
 """How often an idle worker checks whether others are still working, in seconds of real time."""
 NAP_SECONDS = 30.0
 """The longest single wait, in seconds of real time, because the machine may sleep during it."""
@@ -261,7 +260,7 @@ class Engine:
 
     @property
     def _requests_per_second(self) -> float:
-        return min(self._quota.rate / 60 / self._workers, FASTEST_PER_SECOND)
+        return min(self._quota.rate / 60 / self._workers, MAX_PER_SECOND)
 
     @property
     def _waits_for_something(self) -> bool:
@@ -303,7 +302,7 @@ class Engine:
             return True
         if not (await asyncio.to_thread(self._jobs.slices.state)).others:
             return False
-        await self._pause(LOOK_AGAIN_SECONDS * self._clock.speed, now)
+        await self._pause(OTHERS_CHECK_SECONDS * self._clock.speed, now)
         return True
 
     @property
@@ -462,13 +461,7 @@ class Engine:
 
     def _make_progress(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:
         now = self._clock.now()
-        rates = EstimateRates(
-            requests_per_minute=self._quota.rate,
-            seconds_per_execution=self._forecast.seconds_per_execution,
-            daily=self._quota.daily,
-            daily_left=self._quota.left_today(now),
-            seconds_to_next_day=self._quota.seconds_to_next_day(now),
-        )
+        rates = self._quota.rates(self._forecast.seconds_per_execution, now)
         return Progress(
             counts=counts,
             in_flight=self._handlers.in_flight,

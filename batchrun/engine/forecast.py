@@ -18,7 +18,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from batchrun.engine.run_times import LONGEST_SECONDS, RunTimes
+from batchrun.engine.run_times import MAX_RUN_SECONDS, RunTimes
 from batchrun.model import ExecutionStatus
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import Execution
 
-SCOUT_SECONDS = (4.0, 20.0, LONGEST_SECONDS / 2, LONGEST_SECONDS * 4 / 5)
+SCOUT_SECONDS = (4.0, 20.0, MAX_RUN_SECONDS / 2, MAX_RUN_SECONDS * 4 / 5)
 """Ages of the first scouts, in seconds. Cached answers take 4 s. At 20 s a short batch may have
 ended and only need polls. The other ages divide up the rest of the documented two minutes."""
 SCOUT_GROWTH = 1.2
@@ -52,9 +52,9 @@ ENOUGH = 30
 """Number of known run times that is enough to predict the end of a batch."""
 SAMPLE = 64
 """Number of executions from which to predict the pace of a queue, and the end of a batch."""
-SHORTEST_INTERVAL_SECONDS = 2.0
+MIN_INTERVAL_SECONDS = 2.0
 """Minimum time between two polls of one execution. A start within this time is immediate."""
-LONGEST_RUN_SECONDS = 86_400.0
+PLAUSIBLE_RUN_SECONDS = 86_400.0
 """A run time above a day means that a timestamp is wrong."""
 
 
@@ -76,7 +76,7 @@ class Queue:
 
     def started(self, number: int, triggered_at: float, at: float) -> None:
         """Record when an execution started."""
-        waited = at - triggered_at > SHORTEST_INTERVAL_SECONDS
+        waited = at - triggered_at > MIN_INTERVAL_SECONDS
         if not waited:
             self._at_once = max(self._at_once, number + 1) if not self.waits else self._at_once
         insort(self._starts, _Start(number, at, waited))
@@ -142,7 +142,9 @@ class DuePoll:
 
 
 @dataclass(slots=True)
-class _Watched:
+class _Timing:
+    """What is known about when an execution started."""
+
     number: int
     triggered_at: float
     created_at: datetime | None
@@ -154,7 +156,7 @@ class _Watched:
     def shortest_interval(self) -> float:
         """Minimum seconds until its next poll; each unusable answer in a row doubles it."""
         doublings = min(self.unusable, 10)  # reaches the maximum, without overflow
-        return min(SHORTEST_INTERVAL_SECONDS * 2.0**doublings, LONGEST_SECONDS)
+        return min(MIN_INTERVAL_SECONDS * 2.0**doublings, MAX_RUN_SECONDS)
 
 
 class Forecast:
@@ -173,7 +175,7 @@ class Forecast:
         self._queue = Queue()
         self._triggered = 0
         self._ended = 0
-        self._watched: dict[int, _Watched] = {}
+        self._timings: dict[int, _Timing] = {}
         self._fresh: list[tuple[int, int]] = []  # heap of (number, job), not polled yet
         self._again: list[DuePoll] = []  # heap, seen running
         self._again_for = (0, False)
@@ -196,7 +198,7 @@ class Forecast:
             pace = min(pace, QUEUE_AHEAD * self._queue.pace(self._run_times.mean))
         elif not self._run_times.explained:
             return math.inf
-        stay = max(self.seconds_per_execution, SHORTEST_INTERVAL_SECONDS)
+        stay = max(self.seconds_per_execution, MIN_INTERVAL_SECONDS)
         return max(pace * stay, 1.0)
 
     @property
@@ -212,7 +214,7 @@ class Forecast:
             created_at: When the service says that it accepted the trigger.
             now: The same time on the engine's clock, in seconds.
         """
-        self._watched[job] = _Watched(self._triggered, now, created_at)
+        self._timings[job] = _Timing(self._triggered, now, created_at)
         heapq.heappush(self._fresh, (self._triggered, job))
         self._triggered += 1
 
@@ -235,7 +237,7 @@ class Forecast:
         again = self._next_again(last=ending and known)
         if ending:
             # Polls that start now, without a gap, finish just when the last execution ends.
-            latest = self._ends_at(now) - len(self._watched) / requests_per_second
+            latest = self._ends_at(now) - len(self._timings) / requests_per_second
             if latest > now:
                 again = _not_before(latest, again)
                 fresh = _not_before(latest, fresh) if known else self._next_to_learn()
@@ -254,41 +256,41 @@ class Forecast:
 
     def put_back(self, poll: DuePoll) -> None:
         """Make a poll that got no answer due again, as before."""
-        watched = self._watched[poll.job]
+        timing = self._timings[poll.job]
         self._answered(poll.job)
-        if watched.seen_running:
+        if timing.seen_running:
             heapq.heappush(self._again, poll)
         else:
-            heapq.heappush(self._fresh, (watched.number, poll.job))
+            heapq.heappush(self._fresh, (timing.number, poll.job))
 
     def still_running(self, job: int, execution: Execution | None, now: float) -> None:
         """Record a poll whose execution hasn't ended, or that got no usable answer (``None``)."""
-        watched = self._watched[job]
+        timing = self._timings[job]
         self._answered(job)
         if execution is not None and execution.status is ExecutionStatus.QUEUED:
-            self._queue.still_queued(watched.number, now)
-            heapq.heappush(self._fresh, (watched.number, job))
+            self._queue.still_queued(timing.number, now)
+            heapq.heappush(self._fresh, (timing.number, job))
             return
         if execution is not None and execution.started_at is not None:
-            self._learn_start(watched, execution.started_at)
-        start = self._start(watched)
-        watched.seen_running = max(now - start, 0.1)
-        watched.unusable = watched.unusable + 1 if execution is None else 0
+            self._learn_start(timing, execution.started_at)
+        start = self._start(timing)
+        timing.seen_running = max(now - start, 0.1)
+        timing.unusable = timing.unusable + 1 if execution is None else 0
         if execution is not None and execution.status is ExecutionStatus.RUNNING:
-            self._run_times.seen_running(job, watched.seen_running)
-        self._scout_at = max(self._scout_at, self._next_scout_age(watched.seen_running, start))
-        heapq.heappush(self._again, DuePoll(max(self._due_again(watched), now), job))
+            self._run_times.seen_running(job, timing.seen_running)
+        self._scout_at = max(self._scout_at, self._next_scout_age(timing.seen_running, start))
+        heapq.heappush(self._again, DuePoll(max(self._due_again(timing), now), job))
 
     def ended(self, job: int, execution: Execution, now: float) -> None:
         """Record that the execution ended."""
-        watched = self._watched.pop(job)
+        timing = self._timings.pop(job)
         self._answered(job)
         self._ended += 1
         if execution.started_at is not None:
-            self._learn_start(watched, execution.started_at)
+            self._learn_start(timing, execution.started_at)
         seconds = _run_seconds(execution)
         if seconds is None:
-            seconds = now - self._start(watched)
+            seconds = now - self._start(timing)
             # Without timestamps only the time of the poll is known. Taking a late poll for the end
             # would make the next poll later still.
             if self._run_times.known and seconds >= self._run_times.mean:
@@ -298,7 +300,7 @@ class Forecast:
 
     def dropped(self, job: int) -> None:
         """Stop watching an execution, although it may still run."""
-        del self._watched[job]
+        del self._timings[job]
         self._answered(job)
         self._run_times.dropped(job)
 
@@ -316,7 +318,7 @@ class Forecast:
         if not self._run_times.explained and after > self._run_times.longest_ended:
             return None  # leave it to the scouts
         _, job = self._fresh[0]
-        return DuePoll(self._start(self._watched[job]) + after, job)
+        return DuePoll(self._start(self._timings[job]) + after, job)
 
     def _next_again(self, *, last: bool) -> DuePoll | None:
         """The next poll among the executions seen running."""
@@ -326,24 +328,24 @@ class Forecast:
         if self._again_for != asked_for:
             self._again_for = asked_for
             self._again = [
-                DuePoll(self._due_again(self._watched[poll.job]), poll.job) for poll in self._again
+                DuePoll(self._due_again(self._timings[poll.job]), poll.job) for poll in self._again
             ]
             heapq.heapify(self._again)
         return self._again[0]
 
-    def _due_again(self, watched: _Watched) -> float:
+    def _due_again(self, timing: _Timing) -> float:
         """When to poll an execution again that was seen running."""
-        ran = watched.seen_running
+        ran = timing.seen_running
         share = LAST_SHARE if self._again_for[1] else NEXT_SHARE
         after = self._run_times.quantile(share, beyond=ran)
-        return self._start(watched) + max(after, ran + watched.shortest_interval)
+        return self._start(timing) + max(after, ran + timing.shortest_interval)
 
     def _next_to_learn(self) -> DuePoll | None:
         """A poll at the age at which the last polled execution had ended; it risks little."""
         if not self._fresh or not self._run_times.known:
             return None
         _, job = self._fresh[0]
-        return DuePoll(self._start(self._watched[job]) + self._scout_at, job)
+        return DuePoll(self._start(self._timings[job]) + self._scout_at, job)
 
     def _next_scout(self) -> DuePoll | None:
         """A poll to learn how long executions take; one at a time, until that is known."""
@@ -352,12 +354,12 @@ class Forecast:
         if self._fresh:
             job = self._fresh[0][1]
         elif self._again:  # poll each once before any twice, because one may be stuck
-            job = min(self._again, key=lambda poll: self._watched[poll.job].seen_running).job
+            job = min(self._again, key=lambda poll: self._timings[poll.job].seen_running).job
         else:
             return None
-        watched = self._watched[job]
-        after = max(self._scout_at, watched.seen_running + watched.shortest_interval)
-        return DuePoll(self._start(watched) + after, job, scout=True)
+        timing = self._timings[job]
+        after = max(self._scout_at, timing.seen_running + timing.shortest_interval)
+        return DuePoll(self._start(timing) + after, job, scout=True)
 
     def _next_scout_age(self, seconds: float, started_at: float) -> float:
         """The age of the next scout, if one was still running at this age."""
@@ -377,25 +379,25 @@ class Forecast:
             self._ends_for = known
             self._ends = max([poll.at for poll in self._again], default=now)
             step = len(self._fresh) // SAMPLE + 1  # a sample is enough
-            starts = [self._start(self._watched[job]) for _, job in self._fresh[::step]]
+            starts = [self._start(self._timings[job]) for _, job in self._fresh[::step]]
             if starts:
                 left = min(1.0, LAST_SHARE * len(self._fresh)) / step  # the last one
                 self._ends = max(self._ends, self._run_times.when_left(left, starts))
         return self._ends
 
-    def _start(self, watched: _Watched) -> float:
-        if watched.started_at is not None:
-            return watched.started_at
-        return self._queue.start(watched.number, watched.triggered_at, self._run_times.mean)
+    def _start(self, timing: _Timing) -> float:
+        if timing.started_at is not None:
+            return timing.started_at
+        return self._queue.start(timing.number, timing.triggered_at, self._run_times.mean)
 
-    def _learn_start(self, watched: _Watched, started_at: datetime) -> None:
+    def _learn_start(self, timing: _Timing, started_at: datetime) -> None:
         """Learn an execution's start; compare only the service's times, as its clock may be off."""
         waited = 0.0
-        if watched.created_at is not None:
-            waited = max((started_at - watched.created_at).total_seconds(), 0.0)
-        if watched.started_at is None and waited < LONGEST_RUN_SECONDS:
-            watched.started_at = watched.triggered_at + waited
-            self._queue.started(watched.number, watched.triggered_at, watched.started_at)
+        if timing.created_at is not None:
+            waited = max((started_at - timing.created_at).total_seconds(), 0.0)
+        if timing.started_at is None and waited < PLAUSIBLE_RUN_SECONDS:
+            timing.started_at = timing.triggered_at + waited
+            self._queue.started(timing.number, timing.triggered_at, timing.started_at)
 
 
 def _not_before(at: float, poll: DuePoll | None) -> DuePoll | None:
@@ -407,4 +409,4 @@ def _run_seconds(execution: Execution) -> float | None:
     if execution.started_at is None or execution.completed_at is None:
         return None
     seconds = (execution.completed_at - execution.started_at).total_seconds()
-    return seconds if 0 <= seconds < LONGEST_RUN_SECONDS and math.isfinite(seconds) else None
+    return seconds if 0 <= seconds < PLAUSIBLE_RUN_SECONDS and math.isfinite(seconds) else None

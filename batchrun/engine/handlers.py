@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from batchrun.engine.run_times import MAX_RUN_SECONDS
 from batchrun.errors import KeyRefusedError
 from batchrun.model import Execution, ExecutionStatus, Outcome
 from batchrun.service import (
@@ -49,9 +50,8 @@ Followup: TypeAlias = "Coroutine[None, None, None]"
 """Applies an answer. The request itself is over, so the next one may be sent meanwhile."""
 
 UNCHANGED_POLLS = 5
-LONGEST_RUN_SECONDS = 120.0
-"""An execution has ended if this many polls in a row return the same unknown status, and the 2
-minutes that an execution may take have passed (sandbox/openapi.yaml)."""
+"""An execution has ended if this many polls in a row return the same unknown status, and the time
+that an execution may take has passed."""
 
 
 @dataclass(slots=True)
@@ -359,7 +359,7 @@ def _ended_if_unchanged(watched: _Watched, execution: Execution, now: float) -> 
         return execution
     watched.same = watched.same + 1 if execution.message == watched.word else 1
     watched.word = execution.message
-    if watched.same < UNCHANGED_POLLS or now - watched.since < LONGEST_RUN_SECONDS:
+    if watched.same < UNCHANGED_POLLS or now - watched.since < MAX_RUN_SECONDS:
         return execution
     message = f"{execution.message}, unchanged in {watched.same} polls"
     return replace(execution, status=ExecutionStatus.FAILED, message=message)

@@ -17,6 +17,8 @@ from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING
 
+from batchrun.estimate import DAY_SECONDS, EstimateRates
+
 if TYPE_CHECKING:
     from batchrun.service.answers import QuotaReading
 
@@ -30,13 +32,12 @@ MARGIN_SECONDS = 0.3
 BURST_SECONDS = 2.0
 """After a lull, this many seconds' worth of requests may be sent at once."""
 
-DAY_SECONDS = 86_400.0
 DAY_WINDOW_SECONDS = 120.0
 """A longer reset isn't that of a minute's window. The service doesn't document which window its
 headers describe (sandbox/openapi.yaml)."""
 
 FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 60.0
+MAX_PAUSE_SECONDS = 60.0
 
 SLOWER = 0.8
 """A second 429 within `MEMORY_SECONDS` multiplies the rate by this factor; as long without one
@@ -116,6 +117,16 @@ class Quota:
         self._begin_day(now)
         return self._day_ends - now if math.isfinite(self._day_ends) else DAY_SECONDS
 
+    def rates(self, seconds_per_execution: float, now: float) -> EstimateRates:
+        """Return what an estimate is based on, with how long the slower executions take."""
+        return EstimateRates(
+            requests_per_minute=self.rate,
+            seconds_per_execution=seconds_per_execution,
+            daily=self.daily,
+            daily_left=self.left_today(now),
+            seconds_to_next_day=self.seconds_to_next_day(now),
+        )
+
     def window_left(self, now: float) -> float:
         """Requests left in the current window, as far as is known; infinite for no limit."""
         self._move_to(now)
@@ -190,7 +201,7 @@ class Quota:
                 self._slow_down()
             self._refusals += 1
         self._refused_at = now
-        guess = min(FIRST_PAUSE_SECONDS * 2 ** max(self._refusals - 1, 0), LONGEST_PAUSE_SECONDS)
+        guess = min(FIRST_PAUSE_SECONDS * 2 ** max(self._refusals - 1, 0), MAX_PAUSE_SECONDS)
         wait: float | None = None
         if reading is not None:
             wait = reading.retry_after_seconds

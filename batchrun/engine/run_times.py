@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-LONGEST_SECONDS = 120.0
+MAX_RUN_SECONDS = 120.0
 """An execution takes up to two minutes (sandbox/openapi.yaml). Until anything is known, run times
 are assumed to be uniform up to this."""
 
@@ -97,7 +97,7 @@ class RunTimes:
 
     def seen_running(self, job: int, seconds: float) -> None:
         """Record that an execution was seen running after this time."""
-        if seconds > max(LONGEST_SECONDS, STUCK * max(self._ended, default=0.0)):
+        if seconds > max(MAX_RUN_SECONDS, STUCK * max(self._ended, default=0.0)):
             self.dropped(job)
             return
         self._running[job] = max(seconds, self._running.get(job, 0.0))
@@ -140,7 +140,7 @@ class RunTimes:
 
     @staticmethod
     def _latest(seen: float) -> float:
-        return max(LONGEST_SECONDS, seen * GROWTH_BEYOND)
+        return max(MAX_RUN_SECONDS, seen * GROWTH_BEYOND)
 
     def when_left(self, number: float, starts: Sequence[float]) -> float:
         """When this many of the executions are expected to still be running.
@@ -181,7 +181,7 @@ class RunTimes:
         self._longest_seen = max(ended[-1:] + running[-1:], default=0.0)
         self._explained = 0.0
         body: list[tuple[float, float]] = []
-        tail = [(LONGEST_SECONDS * place, 1.0 / _CURVE_POINTS) for place in _PLACES]
+        tail = [(MAX_RUN_SECONDS * place, 1.0 / _CURVE_POINTS) for place in _PLACES]
         if ended:
             known = [(time, 1.0) for time in ended]
             self._explained = _product_limit(known, running)[1][-1]
@@ -202,7 +202,7 @@ class RunTimes:
         spent = TAIL_EXCESS * begin + sum(time - begin for time in ended[-few:])
         spent += sum(time - begin for time in running if time > begin)
         self._excess = spent / few
-        longest = max(LONGEST_SECONDS, self._longest_seen)
+        longest = max(MAX_RUN_SECONDS, self._longest_seen)
         return [
             (min(begin - self._excess * math.log1p(-place), longest), few / _CURVE_POINTS)
             for place in _PLACES

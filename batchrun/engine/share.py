@@ -24,7 +24,7 @@ AHEAD_SECONDS = 0.5
 """Slots are taken for this many seconds of real time at once, so a high rate doesn't wait for
 the disk at every request."""
 
-MOST_SLOTS = 1_000
+MAX_SLOTS = 1_000
 
 LATE_SECONDS = MARGIN_SECONDS
 """How late a slot may be used, in seconds."""
@@ -78,7 +78,7 @@ class QuotaShare:
             requests, spacing = 0, 0.0
         else:
             ahead = AHEAD_SECONDS * self._clock.speed
-            requests = min(max(math.floor(rate / WINDOW_SECONDS * ahead), 1), MOST_SLOTS)
+            requests = min(max(math.floor(rate / WINDOW_SECONDS * ahead), 1), MAX_SLOTS)
             spacing = SPACED_SECONDS / rate
         asked_at, shared_now = self._clock.now(), self._shared_now()
         taken = await asyncio.to_thread(self._ledger.reserve, requests, spacing, shared_now)

@@ -1,4 +1,4 @@
-"""Create and erase batches in the journal, in chunks; find earlier batches and known jobs."""
+"""Create and delete batches in the journal, in chunks; find earlier batches and known jobs."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ CHUNK_PAUSE_SECONDS = 0.12
 
 
 class BatchMaker:
-    """Creates or erases a batch in chunks, so other batches can write in between.
+    """Creates or deletes a batch in chunks, so other batches can write in between.
 
     Until it is done, the batch is marked as incomplete and hidden from everybody else. The caller
-    holds the batch. If its process dies, the next process that creates a batch erases this one.
+    holds the batch. If its process dies, the next process that creates a batch deletes this one.
 
     Args:
         engine: The journal's database.
@@ -101,13 +101,13 @@ class BatchMaker:
             mine = update(batches).where(batches.c.id == self._batch_id)
             connection.execute(mine.values(incomplete=0))
 
-    def erase(self) -> None:
-        """Erase the batch, its rows, and its jobs; the batch must be marked as incomplete."""
+    def delete(self) -> None:
+        """Delete the batch, its rows, and its jobs; the batch must be marked as incomplete."""
         for table in (rows, jobs):
             mine = table.c.batch_id == self._batch_id
             with self._engine.connect() as connection:
                 last = connection.scalar(select(func.max(table.c.number)).where(mine))
-            self._in_chunks(range(0 if last is None else last + 1), partial(self._erase, table))
+            self._in_chunks(range(0 if last is None else last + 1), partial(self._delete, table))
         with writing(self._engine) as connection:
             connection.execute(delete(batches).where(batches.c.id == self._batch_id))
 
@@ -126,7 +126,7 @@ class BatchMaker:
         else:  # bypass SQLAlchemy, which takes longer than SQLite itself
             connection.exec_driver_sql(self._sql[table], values)
 
-    def _erase(self, table: Table, connection: Connection, some: list[int]) -> None:
+    def _delete(self, table: Table, connection: Connection, some: list[int]) -> None:
         numbers = table.c.number.between(some[0], some[-1])
         connection.execute(delete(table).where(table.c.batch_id == self._batch_id, numbers))
 
@@ -136,7 +136,7 @@ class BatchMaker:
         mine = (jobs.c.batch_id == self._batch_id) & number & jobs.c.reused_from.is_not(None)
         if connection.scalar(select(func.count()).select_from(jobs).where(mine)) != len(some):
             raise UsageError(
-                "Results that were to be reused have gone from the journal meanwhile.",
+                "Results to reuse have been deleted from the journal in the meantime.",
                 "Nothing was triggered. Start it again to see what is left to send.",
             )
 
@@ -168,8 +168,8 @@ def check_newest(
     newest = newest_of(connection, fingerprint, base_url)
     if newest is not None and newest != known:
         raise UsageError(
-            f"This list was started meanwhile as batch {newest}; nothing was triggered here.",
-            f"Go on with: batchrun resume {newest}",
+            f"This list was started in the meantime as batch {newest}; nothing was triggered here.",
+            f"Resume with: batchrun resume {newest}",
         )
 
 

@@ -109,8 +109,8 @@ def prepare(path: Path) -> None:
     filesystem = network_filesystem(path.parent.resolve())
     if filesystem is not None:
         raise JournalError(
-            f"The journal {path} would live on a network drive ({filesystem}), where SQLite can't "
-            "promise that what is committed stays.",
+            f"The journal {path} would be on a network drive ({filesystem}), where SQLite can "
+            "lose what is committed.",
             "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
         )
     if path.is_symlink() and not path.exists():
@@ -250,7 +250,7 @@ DEADLOCK = "40P01"
 DEADLOCK_TRIES = 5
 
 BUSY_SECONDS = 30.0
-LOOK_AGAIN_SECONDS = 0.01
+BUSY_RETRY_SECONDS = 0.01
 
 _WRITES = "batchrun_writes"
 """Option of a connection to a file: its transactions take the write lock before they read."""
@@ -369,7 +369,7 @@ def compact(engine: Engine) -> None:
         raise JournalError(
             "The batch is forgotten, but another program reads the journal: traces stay in its "
             "log until it has ended.",
-            "Run batchrun forget once more then.",
+            "Run batchrun forget again after that.",
         )
 
 
@@ -422,7 +422,7 @@ def _when_free(cursor: sqlite3.Cursor, pragma: str) -> Any:
             locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not locked or time.monotonic() > until:
                 raise
-        time.sleep(LOOK_AGAIN_SECONDS)
+        time.sleep(BUSY_RETRY_SECONDS)
 
 
 def _is_databases_own(engine: Engine, error: BaseException) -> bool:

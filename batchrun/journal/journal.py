@@ -185,7 +185,7 @@ class Journal:
         fingerprint = plan.fingerprint()
         with self._engine.connect() as connection:
             check_newest(connection, fingerprint, base_url, known)
-        self._erase_incomplete()
+        self._delete_incomplete()
         begun_with = {"profile": profile, "key_hash": key_hash, "list_formats": list_formats}
         batch = new_batch(plan, fingerprint, base_url, **begun_with)
         batch_id: str = batch["id"]
@@ -195,8 +195,8 @@ class Journal:
                 maker.fill(plan)
                 maker.complete(fingerprint, base_url, known)
             except BaseException:
-                with suppress(JournalError):  # if this fails, a later run erases the rest
-                    maker.erase()
+                with suppress(JournalError):  # if this fails, a later run deletes the rest
+                    maker.delete()
                 raise
         return batch_id
 
@@ -357,21 +357,21 @@ class Journal:
         return self._rescue(batch_id).found()
 
     def forget(self, *batch_ids: str) -> None:
-        """Erase batches: their rows, results, and rescue files, leaving no trace in the files.
+        """Delete batches: their rows, results, and rescue files, leaving no trace in the files.
 
         Raises:
             JournalError: Another process is using one of them, or the journal.
         """
-        erased = 0
+        deleted = 0
         try:
             for batch_id in batch_ids:
-                self._erase(batch_id)
-                erased += 1
+                self._delete(batch_id)
+                deleted += 1
         finally:
-            if erased:
+            if deleted:
                 compact(self._engine)
 
-    def _erase(self, batch_id: str) -> None:
+    def _delete(self, batch_id: str) -> None:
         with self.hold(batch_id):
             if self.slices(batch_id).others_work():
                 raise HeldError(
@@ -379,16 +379,16 @@ class Journal:
                     f"Watch them with: batchrun status {batch_id}",
                 )
             self._set(batch_id, incomplete=1)
-            BatchMaker(self._engine, batch_id).erase()
+            BatchMaker(self._engine, batch_id).delete()
             self._rescue(batch_id).discard()
 
-    def _erase_incomplete(self) -> None:
-        """Erase batches whose process died while it created or erased them."""
+    def _delete_incomplete(self) -> None:
+        """Delete batches whose process died while it created or deleted them."""
         with self._engine.connect() as connection:
             found = connection.scalars(select(batches.c.id).where(batches.c.incomplete == 1)).all()
         for batch_id in found:
             with suppress(JournalError):  # its process is still alive
-                self._erase(batch_id)
+                self._delete(batch_id)
 
     def ledger(self, key: str) -> QuotaLedger:
         """Return the ledger of the quota that all processes with this key share."""

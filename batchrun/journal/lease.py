@@ -261,7 +261,7 @@ def taken_over(engine: Engine, batch_id: str) -> JournalError:
         return TakenOverError(
             f"Batch {batch_id} was taken over by another batchrun, which has ended, while this "
             "one was silent; nothing more was triggered here.",
-            f"Go on with: batchrun resume {batch_id}",
+            f"Resume with: batchrun resume {batch_id}",
         )
     return TakenOverError(
         f"Batch {batch_id} was taken over by another batchrun ({holder.words()}) while this one "

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KEPT_DAYS = timedelta(days=7)
 """How long requests of earlier days are kept."""
 
-LONGEST_QUEUE_SECONDS = 300.0
+MAX_QUEUE_SECONDS = 300.0
 """A next slot further ahead than this was computed with a different clock, and is ignored."""
 
 
@@ -98,7 +98,7 @@ class QuotaLedger:
         Raises:
             JournalError: The journal can't be written.
         """
-        until = now + min(seconds, LONGEST_QUEUE_SECONDS)
+        until = now + min(seconds, MAX_QUEUE_SECONDS)
         latest = case((self._ahead(until, now), turns.c.next_at), else_=until)
         with writing(self._engine) as connection:
             connection.execute(self._upsert(until, latest))
@@ -117,7 +117,7 @@ class QuotaLedger:
             connection.execute(delete(spending).where(spending.c.day < old))
 
     def _ahead(self, since: float, now: float) -> ColumnElement[bool]:
-        return turns.c.next_at.between(since, now + LONGEST_QUEUE_SECONDS)
+        return turns.c.next_at.between(since, now + MAX_QUEUE_SECONDS)
 
     def _upsert(self, first: float, later: ColumnElement[Any]) -> Any:
         return (

@@ -137,7 +137,7 @@ class RescueFiles:
                     continue
 
     def discard(self) -> None:
-        """Erase the files, after their steps were committed to the journal."""
+        """Delete the files, after their steps were committed to the journal."""
         for path in self.found():
             path.unlink(missing_ok=True)
 
@@ -232,7 +232,7 @@ class SafetyCopy:
         self._busy = threading.RLock()
         self._usable = True
         self._sql: dict[Executable, tuple[str, dict[str, Any]]] = {}
-        # An empty name means a temporary database on disk, erased when the connection is closed.
+        # An empty name means a temporary database on disk, deleted when the connection is closed.
         self._raw = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._engine = create_engine(
             "sqlite://",
@@ -262,7 +262,7 @@ class SafetyCopy:
         self._raw.execute("DETACH journal")
 
     def close(self) -> None:
-        """Erase the copy."""
+        """Delete the copy."""
         with self._busy:
             self._usable = False
             self._engine.dispose()

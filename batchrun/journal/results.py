@@ -20,7 +20,7 @@ from batchrun.journal.schema import (
     jobs,
     rows,
 )
-from batchrun.model import BEING_SENT, Outcome, ResultRow, Row
+from batchrun.model import Outcome, ResultRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -128,6 +128,7 @@ class ResultRows:
                     finished_at=decode_time(found.finished_at),
                     result=decode_result(found.result),
                     dropped=state is JobState.DROPPED,
+                    sending=state is JobState.SENDING,
                 )
 
 
@@ -141,7 +142,7 @@ def _message(state: JobState, kept: str) -> str:
         case JobState.PENDING:
             return f"not sent yet: {kept}" if kept else "not sent yet"
         case JobState.SENDING:
-            return BEING_SENT
+            return "the trigger is on its way"
         case JobState.IN_FLIGHT:
             return "triggered; its result has not been collected yet"
         case _:

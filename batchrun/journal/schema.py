@@ -97,7 +97,7 @@ batches = Table(
     Column("resume_at", Float),  # when the spent quota opens again
     Column("target", Text),  # where the workbook belongs; `output`: where it was last written
     Column("invalid", Integer, nullable=False, server_default="0"),  # rows without a job
-    Column("incomplete", Integer, nullable=False, server_default="0"),  # 1 while created or erased
+    Column("incomplete", Integer, nullable=False, server_default="0"),  # 1 while created or deleted
 )
 
 rows = Table(
@@ -517,8 +517,8 @@ def require_this_schema(connection: Connection) -> None:
 def _refuse_foreign_statements(connection: Connection, location: str) -> None:
     """Refuse a file that has its own triggers, views, or virtual tables.
 
-    SQLite would run these with every statement, so a stranger's file could send jobs again or erase
-    results.
+    SQLite would run these with every statement, so a stranger's file could send jobs again, or
+    delete results.
 
     Raises:
         JournalError: The file has some.

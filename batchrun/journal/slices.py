@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from batchrun.journal.writer import JournalWriter
 
 
-MOST_JOBS = 1_000
-FEWEST_JOBS = 20
+MAX_JOBS = 1_000
+MIN_JOBS = 20
 SLICE_MINUTES = 10
 """How long the quota lasts for one slice, in minutes, at two requests per job."""
 SLICES_PER_BATCH = 16
-"""A batch has at least this many slices if each has `FEWEST_JOBS`, so workers can share it."""
+"""A batch has at least this many slices if each has `MIN_JOBS`, so workers can share it."""
 _INSERTED_AT_ONCE = 1_000
 _FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 
@@ -93,8 +93,8 @@ def slice_size(number: int, requests_per_minute: float) -> int:
         number: Number of jobs in the batch.
         requests_per_minute: The key's rate; infinite for no limit.
     """
-    by_quota = min(requests_per_minute * SLICE_MINUTES / 2, MOST_JOBS)
-    return math.ceil(max(min(number / SLICES_PER_BATCH, by_quota), FEWEST_JOBS))
+    by_quota = min(requests_per_minute * SLICE_MINUTES / 2, MAX_JOBS)
+    return math.ceil(max(min(number / SLICES_PER_BATCH, by_quota), MIN_JOBS))
 
 
 class Slices:

@@ -122,7 +122,7 @@ class JournalWriter:
         with self._closing:  # nothing may be queued after the end, or it is never committed
             if self._closed:
                 raise JournalWriteError(
-                    f"The journal {self._location} is closed.", "Go on with: batchrun resume"
+                    f"The journal {self._location} is closed.", "Resume with: batchrun resume"
                 )
             self._queue.put(write)
 

@@ -21,42 +21,33 @@ _ENDINGS = ("Inc.", "GmbH", "Ltd", "S.A.")
 _OWNERS = ("Amélie Roux", "Ben Carter", "Chiara Rossi", "Dana Novák")
 
 
-def demo_rows(count: int = 40, seed: int = 0) -> Iterator[tuple[str, ...]]:
-    """Yield the demo list's rows; the columns are `DEMO_HEADER`.
+_ROWS = 40
+
+
+def demo_rows() -> Iterator[tuple[str, ...]]:
+    """Yield the demo list's rows, always the same; the columns are `DEMO_HEADER`.
 
     One row repeats the first row's company with another owner, and one has an invalid ID.
-
-    Args:
-        count: Number of rows, at least 3.
-        seed: The same seed gives the same list.
     """
-    if count < 3:
-        raise ValueError("the demo list needs at least 3 rows: a good, a repeated, a damaged one")
-    random = Random(seed)
-    first, *rest = (_account(random) for _ in range(count))
+    random = Random(0)
+    first, *rest = (_account(random) for _ in range(_ROWS))
     yield first
     for position, account in enumerate(rest, start=1):
-        if position == count // 3:
+        if position == _ROWS // 3:
             yield (*first[:3], account[3], *first[4:])
-        elif position == 2 * count // 3:
+        elif position == 2 * _ROWS // 3:
             yield (_DAMAGED_ID, *account[1:])
         else:
             yield account
 
 
-def write_demo_list(path: Path, count: int = 40, seed: int = 0) -> None:
-    """Write the demo list as UTF-8 CSV. Replaces an existing file.
-
-    Args:
-        path: The file to write.
-        count: Number of rows below the header, at least 3.
-        seed: The same seed gives the same list.
-    """
+def write_demo_list(path: Path) -> None:
+    """Write the demo list as UTF-8 CSV. Replaces an existing file."""
     path.unlink(missing_ok=True)  # it may be a pipe without a reader
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(DEMO_HEADER)
-        writer.writerows(demo_rows(count, seed))
+        writer.writerows(demo_rows())
 
 
 def _account(random: Random) -> tuple[str, ...]:

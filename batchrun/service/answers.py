@@ -34,7 +34,7 @@ class QuotaReading:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowList:
-    """Workflows of the key's organization: one page, or all of them.
+    """A page of the workflows of the key's organization.
 
     Attributes:
         workflows: The workflows, in the service's order.

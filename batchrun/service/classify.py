@@ -52,7 +52,7 @@ from batchrun.service.parsing import (
     read_polled,
     tidy,
 )
-from batchrun.text import SHORTEST_SECRET, spellings
+from batchrun.text import MIN_SECRET_CHARACTERS, spellings
 
 if TYPE_CHECKING:
     from batchrun.model import JSON
@@ -117,7 +117,7 @@ def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
 
     A short or all-digit key is not masked, because it could occur in unrelated text.
     """
-    if len(key) < SHORTEST_SECRET or key.isdecimal():
+    if len(key) < MIN_SECRET_CHARACTERS or key.isdecimal():
         return reply
     for spelling in sorted(spellings(key), key=len, reverse=True):
         if isinstance(reply, NoReply):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
@@ -48,10 +47,10 @@ from batchrun.service.proxy import proxy_for, unusable_environment
 from batchrun.service.transport import exchange, fault_for_log, open_transport
 from batchrun.settings import DEFAULT_BASE_URL
 from batchrun.settings.location import checked_base_url, is_encrypted, is_loopback
-from batchrun.text import duration
+from batchrun.text import close_matches, duration
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from types import TracebackType
 
     from batchrun.model import JSON, Workflow
@@ -69,7 +68,7 @@ def checked_key(key: str) -> str:
     """
     bare = key.strip()
     if not bare:
-        raise KeyRefusedError("There is no API key.", "Keep yours with: batchrun login")
+        raise KeyRefusedError("There is no API key.", "Save yours with: batchrun login")
     if not all("!" <= character <= "~" for character in bare):
         raise KeyRefusedError(
             "The API key holds a space or a character that no key has.",
@@ -82,7 +81,7 @@ def checked_key(key: str) -> str:
 # connect, TLS, first byte). Only an answer that trickles in takes longer.
 _DEADLINE_FACTOR = 4
 
-MOST_PAGES = 50
+MAX_PAGES = 50
 """Maximum number of workflow pages to read: a faulty service may always name a next page."""
 
 _BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
@@ -177,22 +176,11 @@ class Client:
         """Close all connections."""
         await self._transport.aclose()
 
-    async def workflows(self) -> WorkflowList:
-        """List all workflows, with one request per page.
-
-        Raises:
-            KeyRefusedError: The service refuses the key.
-            ServiceError: The service can't be reached, or something else answers in its place.
-        """
-        pages = [page async for page in self.workflow_pages()]
-        workflows = tuple(workflow for page in pages for workflow in page.workflows)
-        return WorkflowList(workflows, pages[-1].quota)
-
     async def workflow_pages(self) -> AsyncIterator[WorkflowList]:
         """Yield the workflows page by page, with one request for each page as it is needed.
 
         Stops after the last page, after a page that can't be read or has nothing new, and after
-        `MOST_PAGES`.
+        `MAX_PAGES`.
 
         Raises:
             KeyRefusedError: The service refuses the key.
@@ -201,7 +189,7 @@ class Client:
         known: set[str] = set()
         asked: set[str] = set()
         query = ""
-        for number in range(1, MOST_PAGES + 1):
+        for number in range(1, MAX_PAGES + 1):
             asked.add(query)
             reply = await self._exchange("GET", f"/workflows?{query}" if query else "/workflows")
             try:
@@ -212,7 +200,7 @@ class Client:
                 listed, query = (), ""  # keep the pages before it
             new = tuple(workflow for workflow in listed if workflow.id not in known)
             known.update(workflow.id for workflow in new)
-            more = bool(query and new and query not in asked and number < MOST_PAGES)
+            more = bool(query and new and query not in asked and number < MAX_PAGES)
             quota = reply.quota if isinstance(reply, Reply) else None
             yield WorkflowList(new, quota, more)
             if not more:
@@ -299,6 +287,8 @@ class Client:
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """Return the error for a list of workflows that failed (any status except 200)."""
         reason = explain_reply(reply)
+        wait = min(_wait_seconds(reply) or 0.0, _LONGEST_WAIT_SECONDS)
+        later = f"Try again in {duration(wait)}." if wait else "Try again later."
         match reply.status:
             case 401 | 403 if is_html(reply.body):
                 return ServiceError(
@@ -309,28 +299,28 @@ class Client:
             case 401:
                 return KeyRefusedError(
                     f"The service at {self.base_url} refuses the key: {reason}.",
-                    "Keep your current key with batchrun login, or in PGAI_API_KEY.",
+                    "Save your current key with batchrun login, or set it in PGAI_API_KEY.",
                 )
             case 403:
                 return KeyRefusedError(
-                    f"The service at {self.base_url} keeps workflows from this key: {reason}.",
+                    f"The service at {self.base_url} lists no workflows for this key: {reason}.",
                     "The key needs the scopes workflows:read and workflows:execute.",
                 )
             case 429:
-                wait = _wait_seconds(reply)
                 return ServiceError(
-                    f"The key's quota at {self.base_url} is spent: {reason}.",
-                    f"Try again in {duration(wait)}." if wait else "Try again later.",
+                    f"The key's quota at {self.base_url} is spent: {reason}.", later
                 )
             case status if status >= 500:
-                return ServiceError(
-                    f"The service at {self.base_url} is in trouble: {reason}.", "Try again later."
-                )
+                return ServiceError(f"The service at {self.base_url} failed: {reason}.", later)
             case _:
                 return ServiceError(
                     f"What answers at {self.base_url} is not the service: {reason}.",
                     _BASE_URL_HINT,
                 )
+
+
+_LONGEST_WAIT_SECONDS = 86_400.0
+"""The longest quota is a day's; a service that names a later time is not believed."""
 
 
 def _wait_seconds(reply: Reply) -> float | None:
@@ -342,15 +332,12 @@ def _wait_seconds(reply: Reply) -> float | None:
 
 ACTIVE = "active"
 
-_LEAST_LIKENESS, _MARGIN, _MOST_SUGGESTIONS = 0.6, 0.1, 3
-"""Suggestions need at least the first likeness (0 to 1), and at most the second below the best."""
-
 
 def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
     """Return the workflow with this ID, or with this name in any case.
 
     Raises:
-        WorkflowError: No workflow matches (the error suggests close matches), several have the
+        WorkflowError: No workflow matches (the error suggests a close match), several have the
             name, or the match is not active.
     """
     name = " ".join(wanted.split()).casefold()
@@ -374,16 +361,8 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
     return active[0]
 
 
-def _closest(name: str, known: Iterable[str]) -> list[str]:
-    """The most similar names, best first."""
-    likeness = {each: SequenceMatcher(None, each.casefold(), name).ratio() for each in known}
-    least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _MARGIN)
-    close = [each for each in sorted(likeness) if likeness[each] >= least]
-    return sorted(close, key=lambda each: -likeness[each])[:_MOST_SUGGESTIONS]
-
-
 def _suggestion(workflows: Sequence[Workflow], name: str) -> str:
-    close = [f'"{match}"' for match in _closest(name, {each.name for each in workflows})]
+    close = close_matches(name, [each.name for each in workflows], 1)
     if close:
-        return f"Did you mean {' or '.join(close)}? All of them: batchrun workflows"
-    return "See which there are with: batchrun workflows"
+        return f'Did you mean "{close[0]}"? To list them all: batchrun workflows'
+    return "To list them: batchrun workflows"

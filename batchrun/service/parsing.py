@@ -26,11 +26,11 @@ REASON_CHARACTERS = 300
 
 _ID_CHARACTERS = 200
 _EXCERPT_CHARACTERS = 20_000  # enough for an error message or a page's title
-_MOST_CREDITS = 1e15  # anything larger is not a plausible number of credits, or overflows a float
+_MAX_CREDITS = 1e15  # anything larger is not a plausible number of credits, or overflows a float
 _FIRST_MILLISECONDS = 1e11  # as Unix seconds this would be the year 5138
 MAX_DEPTH = 100
 """Maximum nesting of a result that Python's parser refused; anything deeper is kept as text."""
-_LONGEST_INTEGER = 4_000  # digits; Python's own limit is 4,300
+_MAX_INTEGER_DIGITS = 4_000  # Python's own limit is 4,300
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -84,7 +84,7 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
 def _object(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
     found = dict(members)
     if len(found) < len(members):
-        raise ValueError("a name stands twice in an object")
+        raise ValueError("a name occurs twice in an object")
     return found
 
 
@@ -138,10 +138,10 @@ def read_workflows(document: JSON, page: int = 1) -> tuple[tuple[Workflow, ...],
         query = _next_page(holder, page) or _next_page(document, page)
     if not isinstance(entries, list):
         raise UnusableAnswerError("the answer holds no list of workflows")
-    workflows = tuple(found for entry in entries if (found := _workflow(entry)) is not None)
-    if entries and not workflows:
+    by_id = {found.id: found for entry in entries if (found := _workflow(entry)) is not None}
+    if entries and not by_id:
         raise UnusableAnswerError("the answer lists things that are not workflows")
-    return workflows, query
+    return tuple(by_id.values()), query
 
 
 _PAGING_KEYS = ("pagination", "paging", "meta", "page_info", "pageInfo", "links", "_links")
@@ -235,7 +235,7 @@ def read_credits(document: JSON) -> dict[str, float]:
         for name, number in (stated.items() if isinstance(stated, dict) else ())
         if isinstance(number, int | float)
         and not isinstance(number, bool)
-        and abs(number) < _MOST_CREDITS
+        and abs(number) < _MAX_CREDITS
     }
     if not credits_left:
         raise UnusableAnswerError("the answer tells of no credits")
@@ -333,10 +333,10 @@ def explain(status: int, body: bytes) -> str:
     return tidy(f"HTTP {status}: {words}")
 
 
-def tidy(text: str, characters: int = REASON_CHARACTERS) -> str:
-    """Return the text on one line, without control characters, at most ``characters`` long."""
+def tidy(text: str) -> str:
+    """Return the text on one line, shortened and without control characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= characters else line[: characters - 1] + "…"
+    return line if len(line) <= REASON_CHARACTERS else line[: REASON_CHARACTERS - 1] + "…"
 
 
 def _number(digits: str) -> float | str:
@@ -347,22 +347,27 @@ def _number(digits: str) -> float | str:
 
 def _integer(digits: str) -> int | str:
     """Parse a whole number; return its digits if Python refuses to read that many."""
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else digits
 
 
 def _workflow(entry: JSON) -> Workflow | None:
     if not isinstance(entry, dict):
         return None
     workflow_id = _id(entry, "id", "workflow_id")
-    if not workflow_id:
+    if workflow_id is None or not is_usable_id(workflow_id):
         return None
     name, description, status = entry.get("name"), entry.get("description"), entry.get("status")
     return Workflow(
         id=workflow_id,
-        name=name if isinstance(name, str) and name.strip() else workflow_id,
-        description=description if isinstance(description, str) else "",
+        name=_encodable(name) if isinstance(name, str) and name.strip() else workflow_id,
+        description=_encodable(description) if isinstance(description, str) else "",
         status=status.strip().lower() if isinstance(status, str) else "active",
     )
+
+
+def _encodable(text: str) -> str:
+    """Replace halves of surrogate pairs, which UTF-8 can't encode."""
+    return text.encode(errors="replace").decode()
 
 
 def _unwrapped(document: JSON) -> dict[str, JSON]:
@@ -393,9 +398,13 @@ def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
         created_at=read_time(fields.get("created_at")),
         started_at=read_time(fields.get("started_at")),
         completed_at=read_time(fields.get("completed_at")),
-        result=fields.get("result"),
+        result=next((fields[n] for n in _RESULT_KEYS if fields.get(n) is not None), None),
         message=message,
     )
+
+
+_RESULT_KEYS = ("result", "results", "outputs", "output")
+"""The API says ``result``. A paid result under another usual name must not be lost."""
 
 
 _STATUSES = {
@@ -483,7 +492,7 @@ _COUNT = re.compile(r"\s*(-?\d{1,15})\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 
 
-_MOST_A_MINUTE = 600
+_MAX_PER_MINUTE = 600
 """A higher limit is per day: this is ten times the standard plan's limit per minute."""
 
 
@@ -507,7 +516,7 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
     limit, reset_at = _count(named.get("x-ratelimit-limit", "")), named.get("x-ratelimit-reset", "")
     reset = _span(reset_at, reference)
     is_moment = reset != _span(reset_at, reference + 1)
-    if sent_at is None and is_moment and limit is not None and limit <= _MOST_A_MINUTE:
+    if sent_at is None and is_moment and limit is not None and limit <= _MAX_PER_MINUTE:
         # The local clock may be hours off: don't mistake a one-minute window for a day's.
         reset = min(reset or 0.0, 60.0)
     reading = QuotaReading(

@@ -1,15 +1,15 @@
 """Settings, stored keys, and consents given on this machine."""
 
 from batchrun.settings.credentials import (
-    Access,
+    Credentials,
     account_of,
     address_of,
-    find_access,
+    find_credentials,
     for_batch,
     given_key,
     key_source,
-    other_key,
     profile_of,
+    profile_replaced_by,
 )
 from batchrun.settings.files import (
     Configuration,
@@ -33,9 +33,9 @@ from batchrun.settings.profiles import (
 __all__ = [
     "DEFAULT_BASE_URL",
     "DEFAULT_PROFILE",
-    "Access",
     "Configuration",
     "ConfigurationFile",
+    "Credentials",
     "KeyStorage",
     "ListDefaults",
     "Profile",
@@ -45,14 +45,14 @@ __all__ = [
     "address_of",
     "configuration_folder",
     "default_journal",
-    "find_access",
     "find_configuration",
+    "find_credentials",
     "for_batch",
     "given_key",
     "key_source",
     "load_settings",
-    "other_key",
     "profile_of",
+    "profile_replaced_by",
     "read_rate",
     "service_of",
     "stored_profiles",

@@ -26,7 +26,7 @@ FILE_NAME = "agreed.json"
 KNOWN_HOSTS = frozenset({"api.pipelinegeneration.ai", "api.getpg.ai"})
 """The hosts of the service."""
 
-MOST_REMEMBERED = 1_000
+MAX_REMEMBERED = 1_000
 """The most consents of each kind to remember; the oldest are dropped first."""
 
 
@@ -77,7 +77,7 @@ def agree(kind: Consent, value: str) -> None:
 
     def added(text: str) -> str:
         found = _read(text)
-        found[kind] = [*found.get(kind, []), value][-MOST_REMEMBERED:]
+        found[kind] = [*found.get(kind, []), value][-MAX_REMEMBERED:]
         return json.dumps(found, indent=2)
 
     with suppress(OSError, ValueError, UsageError):

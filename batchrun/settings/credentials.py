@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Credentials:
     """A key and its address.
 
     Attributes:
@@ -43,7 +43,7 @@ class Access:
     profile: str | None = None
 
 
-def find_access(settings: Settings) -> Access:
+def find_credentials(settings: Settings) -> Credentials:
     """Return the key to use and the address it goes to.
 
     The key comes from the first of these:
@@ -66,7 +66,7 @@ def find_access(settings: Settings) -> Access:
         if not given:
             raise _no_key()
         require_consent(settings, settings.base_url)
-        return Access(settings.typed_key or given, settings.base_url)
+        return Credentials(settings.typed_key or given, settings.base_url)
     address = address_of(settings)
     if service_of(address) != service_of(stored.base_url):
         raise UsageError(
@@ -77,7 +77,7 @@ def find_access(settings: Settings) -> Access:
         )
     key = settings.typed_key or stored.key or keyring.fetch(stored)
     hide_secret(key)
-    return Access(key, address, stored.name)
+    return Credentials(key, address, stored.name)
 
 
 def _no_key() -> UsageError:
@@ -177,7 +177,7 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
     return at_address
 
 
-def other_key(settings: Settings, batch: BatchSummary) -> str:
+def profile_replaced_by(settings: Settings, batch: BatchSummary) -> str:
     """Return the source of the key that replaces a deleted profile's; ``""`` if none does.
 
     Args:

@@ -142,7 +142,7 @@ def is_plain_name(name: str) -> bool:
 
 
 FILE_NAME = "batchrun.toml"
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 
 KEYS_BANNED_IN_FILES = frozenset({"api_key", KEY_VARIABLE.lower()})
 """Settings that may not be in any file."""
@@ -349,7 +349,7 @@ def _value(value: object) -> str:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as opened:
-            if os.fstat(opened.fileno()).st_size > MOST_BYTES:
+            if os.fstat(opened.fileno()).st_size > MAX_BYTES:
                 raise UsageError(
                     f"{path} is too large for a configuration.", "Rename it, or make it shorter."
                 )

@@ -102,7 +102,7 @@ def fetch(profile: Profile) -> str:
     return key
 
 
-def erase(profile: Profile) -> NoKeyring | None:
+def delete(profile: Profile) -> NoKeyring | None:
     """Delete a profile's key from the keyring. A missing key is not an error.
 
     Returns:
@@ -121,7 +121,7 @@ def erase(profile: Profile) -> NoKeyring | None:
             _with_timeout(lambda: backend.delete_password(service, profile.name))
     except Exception as error:  # as in `save`
         raise UsageError(
-            f"The key can't be erased ({_reason(error)}).", removal_hint(profile)
+            f"The key can't be deleted ({_reason(error)}).", removal_hint(profile)
         ) from None
     return None
 

@@ -33,7 +33,7 @@ FILE_PASS, END_OF_RECORDS = 0x2F, 0x0A  # [MS-XLS] 2.4.117 and 2.4.103
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class SheetRows:
     """The contents of a sheet.
 
     Attributes:
@@ -63,10 +63,10 @@ class WorkbookReader(Protocol):
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""
 
-    def mentions(self, text: str) -> bool:
+    def may_contain(self, text: str) -> bool:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
 
-    def read(self, sheet: Sheet) -> Content:
+    def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
 
 
@@ -130,7 +130,7 @@ class CalamineReader:
         """Whether a sheet holds anything."""
         return self._sheet(sheet).end is not None
 
-    def mentions(self, text: str) -> bool:
+    def may_contain(self, text: str) -> bool:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
         spellings = (text.encode(), text.encode("utf-16-le"))
         if self._archive is None:
@@ -138,7 +138,7 @@ class CalamineReader:
             return any(each in lowered for each in spellings)
         return any(_holds(self._archive, part, spellings) for part in self._archive.parts)
 
-    def read(self, sheet: Sheet) -> Content:
+    def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
         content = _content(self._sheet(sheet), self._name, sheet, self._limits)
         traits, merged = read_details(self._raw, self.format, sheet.name)
@@ -172,12 +172,12 @@ class XlsxReader:
         """Whether a sheet holds anything."""
         return xlsx.is_filled(self._archive, sheet)
 
-    def mentions(self, text: str) -> bool:
+    def may_contain(self, text: str) -> bool:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
         parts = [part for part in self._archive.parts if part.endswith(".xml")]
         return any(_holds(self._archive, part, (text.encode(),)) for part in parts)
 
-    def read(self, sheet: Sheet) -> Content:
+    def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
         try:
             content = self._read(sheet)
@@ -188,7 +188,7 @@ class XlsxReader:
             return replace(content, notices=[links])
         return content
 
-    def _read(self, sheet: Sheet, *, parsed: bool = False) -> Content:
+    def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
         name = self._archive.name
         try:
             traits = xlsx.copy_sheet(self._archive, self._parts, sheet, self._limits, parsed=parsed)
@@ -229,7 +229,7 @@ def _called(read: Any, argument: Any, name: str) -> Any:
 
 def _content(
     found: Any, name: str, sheet: Sheet, limits: LoadLimits, traits: Traits | None = None
-) -> Content:
+) -> SheetRows:
     if found.start is None:
         raise InputError(f"{name}, sheet {sheet.name}: every cell is empty.", "Name another sheet.")
     xlsx.refuse_far(name, sheet.name, found.total_height, found.width, limits)
@@ -237,7 +237,7 @@ def _content(
         (top + 1, left + 1, bottom + 1, right + 1)
         for (top, left), (bottom, right) in found.merged_cell_ranges or ()
     ]
-    return Content(iter(found.iter_rows()), found.start[1] + 1, merged, traits)
+    return SheetRows(iter(found.iter_rows()), found.start[1] + 1, merged, traits)
 
 
 def _holds(archive: Archive, part: str, texts: Sequence[bytes]) -> bool:

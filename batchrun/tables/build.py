@@ -20,7 +20,7 @@ from batchrun.tables.frames import (
 )
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
-    Header,
+    HeaderPosition,
     Merged,
     find_header,
     find_header_in_doubt,
@@ -40,7 +40,7 @@ from batchrun.tables.roles import is_known_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from batchrun.tables.frames import Cells, Exact, Lines
+    from batchrun.tables.frames import Cells, Corrector, Lines
 
 Block = tuple["Sequence[int]", "list[list[Cell]]"]
 """Line numbers and the rows."""
@@ -55,26 +55,26 @@ class Layout:
     """What a reader knows about its rows.
 
     Attributes:
-        filler: Value for the missing cells of a short row.
+        fill_value: Value for the missing cells of a short row.
         header_row: Line of the header if the user gave it, else ``None``.
         no_header: Whether the user said that there is no header.
         merged: Merged ranges; the value is in the first cell of each.
         first_column: Column number (from 1) of each row's first cell.
-        exact: Corrects the values of a column, block by block; ``None`` if they are correct.
+        correct: Corrects the values of a column, block by block; ``None`` if they are correct.
         formats: Column number → the number format of the column, such as ``00000``.
     """
 
-    filler: Cell
+    fill_value: Cell
     header_row: int | None = None
     no_header: bool = False
     merged: Sequence[Merged] = ()
     first_column: int = 1
-    exact: Exact | None = None
+    correct: Corrector | None = None
     formats: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class _Header:
     """The header found among the first rows.
 
     Attributes:
@@ -83,7 +83,7 @@ class _Head:
         end: Position of the first row below the header.
         report: Whether there are lines above the header.
         notices: Notices about the header.
-        doubt: Whether a notice says that another line may be the header.
+        doubt: The notice that another line may be the header, else ``""``.
     """
 
     names: list[str]
@@ -91,10 +91,10 @@ class _Head:
     end: int
     report: bool
     notices: list[str]
-    doubt: bool = False
+    doubt: str = ""
 
 
-def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
+def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
     """Build a table from rows.
 
     Args:
@@ -110,24 +110,26 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         lines, rows = _beginning(blocks, layout.header_row)
         head = _read_head(lines, rows, source, layout)
         names = head.names
-        collector = RowCollector(source.name, len(names), layout.filler, layout.exact)
+        collector = RowCollector(source.name, len(names), layout.fill_value, layout.correct)
         collector.add_block(lines[head.end :], rows[head.end :])
         for numbers, block in blocks:
             collector.add_block(numbers, block)
         del rows
         cells, found_lines = collector.cells(), collector.lines()
-        if layout.exact is not None:
+        if layout.correct is not None:
             cells = _without_empty_columns(names, cells)
         _fill_merged_names(names, cells, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         after_blank = collector.after_blank
         odd = find_odd_cells(cells)
-        aside = find_report_rows(names, cells, after_blank, odd, report=head.report)
-        dropped = aside.positions
-        notices = [*source.notices, *head.notices, *aside.notices(found_lines, cells)]
+        report_rows = find_report_rows(names, cells, after_blank, odd, report=head.report)
+        dropped = report_rows.positions
+        notices = [*source.notices, *head.notices, *report_rows.notices(found_lines, cells)]
+        doubt = head.doubt
         second = find_second_header(names, cells, after_blank, dropped, odd)
         if second is not None and _is_header_in_doubt(head, cells, second[0]):
-            notices += [] if head.doubt else [header_doubt(head.line, int(found_lines[second[1]]))]
+            doubt = head.doubt or header_doubt(head.line, int(found_lines[second[1]]))
+            notices += [] if head.doubt else [doubt]
         elif second is not None:
             start, at = second
             rest = range(start, cells.shape[1])
@@ -141,12 +143,7 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
             dropped |= set(rest)
         doubtful = find_header_in_doubt(names, cells, dropped, odd) if second is None else None
         if doubtful is not None:
-            row = _named([header_text(cell) for cell in row_of(cells, doubtful) if is_filled(cell)])
-            line = int(found_lines[doubtful])
-            notices.append(
-                f"Line {line} may be a second header ({row}): if it is, put the rows below it into"
-                f" a file of their own, or read only those with --header-row {line}"
-            )
+            notices.append(_second_header_notice(cells, found_lines, doubtful))
         notices += _fill_merged(cells, found_lines, layout, names, dropped)
         kept_lines = found_lines
         if dropped:
@@ -167,7 +164,14 @@ def gather(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Tabl
         ragged = {*collector.short.lines, *collector.long.lines} - dropped_lines
         misaligned = _misaligned(cells, kept_lines, ragged)
         misaligned |= _shifted_by_merge(layout.merged, {*collector.long.lines} - dropped_lines)
-        return Table(table_source, tuple(names), cells, kept_lines, misaligned)
+        return Table(
+            table_source,
+            tuple(names),
+            cells,
+            kept_lines,
+            misaligned,
+            header_doubts=(doubt,) if doubt else (),
+        )
 
 
 def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
@@ -197,7 +201,7 @@ def _shifted_by_merge(merged: Sequence[Merged], long: set[int]) -> set[int]:
 
 def _read_head(
     lines: list[int], rows: list[list[Cell]], source: TableSource, layout: Layout
-) -> _Head:
+) -> _Header:
     filled = [at for at, row in enumerate(rows) if not is_blank(row)]
     if not filled:
         raise InputError(f"{source.name} holds nothing but blank lines.", "Export it again.")
@@ -209,7 +213,7 @@ def _read_head(
             )
         names = [f"Column {number + 1}" for number in range(max(map(len, rows)))]
         said = "Read without a header: the columns are named by their numbers"
-        return _Head(names, None, 0, report=False, notices=[said])
+        return _Header(names, None, 0, report=False, notices=[said])
     header = _place_header(lines, rows, filled, source, layout)
     spots = filled[header.index - header.depth + 1 : header.index + 1]
     line, header_rows = lines[spots[-1]], [rows[at] for at in spots]
@@ -219,7 +223,7 @@ def _read_head(
     )
     above = [(lines[filled[index]], rows[filled[index]]) for index in header.preamble]
     notices = _header_notices(header, line, above, guessed=layout.header_row is None)
-    return _Head(names, line, spots[-1] + 1, bool(above), notices, doubt=bool(header.doubt))
+    return _Header(names, line, spots[-1] + 1, bool(above), notices, header.doubt)
 
 
 @contextmanager
@@ -256,7 +260,7 @@ def _place_header(
     filled: list[int],
     source: TableSource,
     layout: Layout,
-) -> Header:
+) -> HeaderPosition:
     """Find the header among the filled rows, or take the line that the user gave."""
     if layout.header_row is None:
         sample = filled[:SAMPLE_ROWS]
@@ -269,7 +273,7 @@ def _place_header(
             " begins there.",
             "Give --header-row the number of the line with the column names.",
         )
-    return Header(index, preamble=tuple(range(index)))
+    return HeaderPosition(index, preamble=tuple(range(index)))
 
 
 def _refuse_ids_in_header(
@@ -282,7 +286,7 @@ def _refuse_ids_in_header(
             if guessed and is_like_value(cell):
                 raise InputError(
                     f"{place} holds a value {what}, so it may not be a header.",
-                    "If the list has no column names, add --no-header. If they stand in another"
+                    "If the list has no column names, add --no-header. If they are in another"
                     f" line, give its number to --header-row; --header-row {line} takes this one.",
                 )
             if is_like_id(cell):
@@ -290,7 +294,7 @@ def _refuse_ids_in_header(
                     f"{place} holds an ID {what}, so it is not a header.",
                     f"If the list has no column names, add --no-header and name"
                     f" the column: --company-column {number} or"
-                    f" --contact-column {number}. If they stand in another line,"
+                    f" --contact-column {number}. If they are in another line,"
                     f" give its number to --header-row.",
                 )
 
@@ -335,7 +339,7 @@ def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
 
 
 def _header_notices(
-    header: Header,
+    header: HeaderPosition,
     line: int,
     above: Sequence[tuple[int, Sequence[Cell]]],
     *,
@@ -360,7 +364,7 @@ def _header_notices(
     return notices
 
 
-def _fill_merged_names(names: list[str], cells: Cells, head: _Head, layout: Layout) -> None:
+def _fill_merged_names(names: list[str], cells: Cells, head: _Header, layout: Layout) -> None:
     """Copy a name that is merged across columns to each of those columns that has values."""
     for top, left, bottom, right in layout.merged:
         start = left - layout.first_column
@@ -370,14 +374,25 @@ def _fill_merged_names(names: list[str], cells: Cells, head: _Head, layout: Layo
                     names[column] = names[start]
 
 
-def _is_header_in_doubt(head: _Head, cells: Cells, second: int) -> bool:
+def _is_header_in_doubt(head: _Header, cells: Cells, second: int) -> bool:
     """Whether a second header may be the real one: no ID, and no name of an ID column, above it."""
     if head.line is None or any(map(is_known_name, head.names)):
         return False
     return not any(holds_id(row_of(cells, row)) for row in range(second))
 
 
-def _second_header(head: _Head, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
+def _second_header_notice(cells: Cells, lines: Lines, at: int) -> str:
+    names = _named([header_text(cell) for cell in row_of(cells, at) if is_filled(cell)])
+    line = int(lines[at])
+    return (
+        f"Line {line} may be a second header ({names}): if it is, put the rows below it into a file"
+        f" of their own, or read only those with --header-row {line}"
+    )
+
+
+def _second_header(
+    head: _Header, row: Iterable[Cell], line: int, source: TableSource
+) -> InputError:
     """Return the error for a second table in the file when it is unclear which one is meant."""
     second = _named([header_text(cell) for cell in row if is_filled(cell)])
     if head.line is None:

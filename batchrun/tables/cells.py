@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from batchrun.model import Cell
 
 _LENGTH = struct.Struct("<Q")
-LARGEST_FRAME_BYTES = 2 * 1024**3
+MAX_FRAME_BYTES = 2 * 1024**3
 _MOMENTS = {each.__name__: each for each in (datetime, date, time)}
 
 
@@ -49,7 +49,7 @@ def read_frame(stream: IO[bytes]) -> tuple[Any, list[bytes]]:
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
-    if not 0 <= size <= LARGEST_FRAME_BYTES:
+    if not 0 <= size <= MAX_FRAME_BYTES:
         raise FrameError
     found = stream.read(size)
     if len(found) < size:

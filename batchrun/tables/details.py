@@ -18,7 +18,7 @@ from defusedxml.ElementTree import ParseError, iterparse
 
 from batchrun.tables.archive import canonical
 from batchrun.tables.formats import Format
-from batchrun.tables.sheets import MOST_PATCHES, NumberFormats, Traits, style_kinds
+from batchrun.tables.sheets import MAX_PATCHES, NumberFormats, Traits, style_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,9 @@ _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException),
 )
 _CHUNK_BYTES = 2**20
-MOST_HIDDEN = 65_536
+MAX_HIDDEN = 65_536
 """Maximum number of hidden rows to record for one repeated ODS row; longer repeats are blank."""
-_MOST_BYTES = 2**28
+_MAX_BYTES = 2**28
 """Maximum unpacked size of an ODS file's content in bytes; details of larger ones are not read."""
 
 
@@ -70,7 +70,7 @@ _OVERLAP = 1_000
 
 
 def _read_ods(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits | None, list[Merged]]:
-    if archive.getinfo("content.xml").file_size > _MOST_BYTES:
+    if archive.getinfo("content.xml").file_size > _MAX_BYTES:
         return None, []
     reader = _OdsReader()
     inside = False
@@ -91,7 +91,7 @@ def _read_ods(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits | None, list
                     repeated = _count(element, "number-rows-repeated")
                     reader.end_row(repeated, _attribute(element, "visibility") or "")
                 element.clear()
-    reader.settle()
+    reader.finish()
     return reader.traits, reader.merged
 
 
@@ -114,9 +114,9 @@ class _OdsReader:
 
     def end_row(self, repeated: int, visibility: str) -> None:
         if visibility in {"collapse", "filter"}:
-            self.traits.hidden_rows.extend(range(self._row, self._row + min(repeated, MOST_HIDDEN)))
+            self.traits.hidden_rows.extend(range(self._row, self._row + min(repeated, MAX_HIDDEN)))
             self.traits.filtered = self.traits.filtered or visibility == "filter"
-        left = MOST_PATCHES - len(self.traits.values)
+        left = MAX_PATCHES - len(self.traits.values)
         for row in range(self._row, self._row + repeated)[: left // max(len(self._values), 1)]:
             for column, value in self._values:
                 if isinstance(value, bool):
@@ -129,7 +129,7 @@ class _OdsReader:
         self._column = 1
         self._values = []
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         for column, codes in self._shown.items():
             [width, *others] = {len(code) for code in codes}
             if not others and width > 1 and any(code.startswith("0") for code in codes):
@@ -187,7 +187,7 @@ def _count(element: Any, name: str) -> int:
 
 ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?",
           0x24: "#NUM!", 0x2A: "#N/A"}  # fmt: skip
-MOST_STYLES = 100_000
+MAX_STYLES = 100_000
 
 _Record = tuple[int, bytes]
 
@@ -215,7 +215,7 @@ class _Sheet:
 
     def details(self) -> tuple[Traits, list[Merged]]:
         """Return everything collected: traits and merged ranges."""
-        self.numbers.settle()
+        self.numbers.finish()
         return self.traits, self.merged
 
 
@@ -237,7 +237,7 @@ def _read_xls(raw: bytes, sheet: str) -> tuple[Traits, list[Merged]]:
         match kind:
             case 0x041E:
                 formats[_u16(content, 0)] = _xls_text(content[2:], wide_length=True)
-            case 0x00E0 if len(styles) < MOST_STYLES:
+            case 0x00E0 if len(styles) < MAX_STYLES:
                 styles.append(_u16(content, 2))
             case 0x0085 if _xls_text(content[6:], wide_length=False) == sheet:
                 start = struct.unpack_from("<I", content)[0]
@@ -365,7 +365,7 @@ def _xlsb_styles(archive: zipfile.ZipFile) -> tuple[list[int], dict[int, str]]:
                 formats[_u16(content, 0)] = _xlsb_text(content, 2)[0]
             case 617 | 618:
                 inside = kind == 617
-            case 47 if inside and len(styles) < MOST_STYLES:
+            case 47 if inside and len(styles) < MAX_STYLES:
                 styles.append(_u16(content, 2))
             case _:
                 pass

@@ -88,38 +88,37 @@ class RawFile:
 
 
 @contextmanager
-def open_raw(file: Path, mention: str, limits: LoadLimits) -> Iterator[RawFile]:
+def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
     """Open a file for its raw rows, with the same safety checks as for a list.
 
     Args:
         file: Its path.
         mention: Text to search for, in lowercase; the search ignores case. If the file does not
             contain it, no sheets are read.
-        limits: The limits to enforce.
 
     Raises:
         InputError: The file can't be read.
         OSError: The file can't be opened.
     """
-    _refuse_unfit(file, limits, pipes=False)
+    options = LoadOptions()
+    _refuse_unfit(file, options.limits, pipes=False)
     with file.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
         if not is_container(head) and detect_format(head, file.name) is Format.TEXT:
             head += stream.read(MENTION_BYTES)
             wide, lowered = mention.encode("utf-16-le"), head.lower()
             found = mention.encode() in lowered or wide in lowered or wide[1:] + b"\0" in lowered
-            options = LoadOptions(limits=limits)
             blocks = read_rows(stream, file, options) if found else iter(())
             yield RawFile({}, iter([(file.name, blocks)] if found else []))
             return
         raw = head + stream.read()
         if not is_container(head) and detect_format(head, file.name) is Format.HTML:
-            tables = read_tables(raw, file, LoadOptions(limits=limits))
+            tables = read_tables(raw, file, options)
             named = ((str(number), iter([rows])) for number, rows in enumerate(tables, start=1))
             yield RawFile({}, named)
             return
-    with open_book(raw, file.name, limits) as book:
-        found = bool(book.properties) or book.mentions(mention)
+    with open_book(raw, file.name, options.limits) as book:
+        found = bool(book.properties) or book.may_contain(mention)
         filled = (each for each in book.sheets if found and book.filled(each))
         yield RawFile(
             book.properties, ((each.name, iter(book.read(each).blocks)) for each in filled)
@@ -197,7 +196,7 @@ ENDINGS = frozenset({
     ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".html", ".htm",
     ".parquet",
 })  # fmt: skip
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 SHOWN_FILES, SHOWN_NAMES = 5, 4
 
 
@@ -231,9 +230,9 @@ def _files_of(path: Path) -> list[Path]:
             f"{path} has no list in it.",
             "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes.",
         )
-    if len(files) > MOST_FILES:
+    if len(files) > MAX_FILES:
         raise InputError(
-            f"{path} has {len(files):,} files, more than {MOST_FILES:,}.", "Name fewer."
+            f"{path} has {len(files):,} files, more than {MAX_FILES:,}.", "Name fewer."
         )
     return files
 
@@ -256,6 +255,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     formats: tuple[tuple[int, str], ...] = ()
     collector: RowCollector | None = None
     notices: list[str] = []
+    doubts: list[str] = []
     spans: list[str] = []
     misaligned: set[int] = set()
     offset = 0
@@ -272,6 +272,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
             collector.add_block([line + offset for line in lines], rows)
         misaligned |= {line + offset for line in table.misaligned}
         notices += [f"{file.name}: {notice}" for notice in table.source.notices]
+        doubts += [f"{file.name}: {doubt}" for doubt in table.header_doubts]
         last = offset + int(table.lines[-1])
         spans.append(f"{file.name} {offset + 1:,}-{last:,}")
         offset = last
@@ -293,7 +294,8 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     )
     cells = collector.cells()
     header += ("",) * (len(cells) - len(header))
-    return Table(source, header, cells, collector.lines(), frozenset(misaligned))
+    line_numbers = collector.lines()
+    return Table(source, header, cells, line_numbers, frozenset(misaligned), tuple(doubts))
 
 
 def _named_width(header: Sequence[str]) -> int:

@@ -23,7 +23,7 @@ Cells: TypeAlias = "npt.NDArray[np.object_] | StoredCells"
 Lines: TypeAlias = "npt.NDArray[np.int64]"
 """The line number of each row."""
 
-MOST_HELD_CELLS = 1_500_000
+MAX_HELD_CELLS = 1_500_000
 """Maximum number of cells to keep in memory (about 100 MB); larger lists are stored on disk."""
 
 
@@ -54,7 +54,7 @@ class Ragged:
         return [f"{rows} {what} (first: line {left[0]})"]
 
 
-Exact: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
+Corrector: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
 """Corrects the values of a column, given its cells and the set of their types."""
 
 
@@ -67,8 +67,8 @@ class RowCollector:
     Args:
         name: Name of the list, for messages.
         width: Number of columns of the header; wider rows add columns.
-        filler: Value for the missing cells of a short row.
-        exact: Corrects the values of a column; ``None`` if they are correct.
+        fill_value: Value for the missing cells of a short row.
+        correct: Corrects the values of a column; ``None`` if they are correct.
 
     Attributes:
         after_blank: Positions of rows that follow a blank row.
@@ -81,8 +81,8 @@ class RowCollector:
         self,
         name: str,
         width: int,
-        filler: Cell,
-        exact: Exact | None = None,
+        fill_value: Cell,
+        correct: Corrector | None = None,
     ) -> None:
         self._name = name
         self.after_blank: set[int] = set()
@@ -91,8 +91,8 @@ class RowCollector:
         self._count = 0
         self._trailing_blank_rows = 0
         self._width = width
-        self._filler = filler
-        self._exact = exact
+        self._fill_value = fill_value
+        self._correct = correct
         self._lines: list[Lines] = []
         self._blocks: list[npt.NDArray[np.object_]] = []
         self._stored: StoredCells | None = None
@@ -129,7 +129,7 @@ class RowCollector:
         width = max(len(block) for block in blocks)
         for at, block in enumerate(blocks):
             if len(block) < width:
-                blocks[at] = np.full((width, block.shape[1]), self._filler, dtype=object)
+                blocks[at] = np.full((width, block.shape[1]), self._fill_value, dtype=object)
                 blocks[at][: len(block)] = block
         return np.concatenate(blocks, axis=1)
 
@@ -139,10 +139,10 @@ class RowCollector:
         numbers = np.arange(lines.start, lines.stop) if isinstance(lines, range) else lines
         self._lines.append(np.asarray(numbers, dtype=np.int64))
         self._count += len(lines)
-        if self._exact is not None:
-            columns = [self._exact(column, set(map(type, column))) for column in columns]
-        if self._stored is None and self._count * self._width > MOST_HELD_CELLS:
-            self._stored = StoredCells(self._name, self._filler)
+        if self._correct is not None:
+            columns = [self._correct(column, set(map(type, column))) for column in columns]
+        if self._stored is None and self._count * self._width > MAX_HELD_CELLS:
+            self._stored = StoredCells(self._name, self._fill_value)
             for held in self._blocks:
                 self._stored.append(held.tolist())
             self._blocks.clear()
@@ -179,7 +179,7 @@ class RowCollector:
         width = max(width, self._width)
         for row in kept:
             if len(row) < width:
-                row.extend([self._filler] * (width - len(row)))
+                row.extend([self._fill_value] * (width - len(row)))
         return kept_lines, kept
 
     def _end_blank(self, position: int) -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import Layout, gather, header_names
+from batchrun.tables.build import Layout, build_table, header_names
 from batchrun.tables.encoding import detect_encoding
-from batchrun.tables.reports import Header, Merged, find_header, holds_id
+from batchrun.tables.formats import SAVE_AS
+from batchrun.tables.reports import HeaderPosition, Merged, find_header, holds_id
 from batchrun.tables.roles import normalise
 from batchrun.text import plural
 
@@ -95,7 +96,7 @@ class _Group:
 
     names: tuple[str, ...]
     width: int
-    members: list[tuple[int, _Grid, Header | None]] = field(default_factory=list)
+    members: list[tuple[int, _Grid, HeaderPosition | None]] = field(default_factory=list)
 
     @property
     def ids(self) -> int:
@@ -131,7 +132,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         raise InputError(
             f"{file.name} is a web page (HTML) without a table, whatever its name says;"
             " it can't be read as a list.",
-            "Open it in the program it comes from and save it as .xlsx or CSV.",
+            SAVE_AS,
         )
     if file.suffix.lower() not in {".html", ".htm"}:
         notices += (
@@ -156,7 +157,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         notices=(*notices, *said),
     )
     layout = Layout("", options.header_row, options.no_header, merged)
-    return gather(iter([(lines, rows)]), source, layout)
+    return build_table(iter([(lines, rows)]), source, layout)
 
 
 def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]:
@@ -257,7 +258,7 @@ def _grouped(grids: Sequence[_Grid], options: LoadOptions) -> list[_Group]:
         spots = filled[header.index - header.depth + 1 : header.index + 1]
         names = header_names([at + 1 for at in spots], [grid.rows[at] for at in spots], grid.merged)
         key = tuple(map(normalise, names))
-        found = Header(filled[header.index], header.depth)
+        found = HeaderPosition(filled[header.index], header.depth)
         group = next((each for each in groups if tuple(map(normalise, each.names)) == key), None)
         if group is None:
             group = _Group(tuple(names), grid.width)

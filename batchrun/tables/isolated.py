@@ -24,19 +24,18 @@ from typing import IO, TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.tables.cells import FrameError, pack_rows, read_frame, unpack_rows, write_frame
-from batchrun.tables.formats import Format
+from batchrun.tables.formats import SAVE_AS, Format
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.sheets import BLOCK_ROWS, Grid, Sheet, Traits
+from batchrun.tables.sheets import BLOCK_ROWS, Sheet, SheetBlocks, Traits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from batchrun.model import Cell
-    from batchrun.tables.books import Content
+    from batchrun.tables.books import SheetRows
 
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
-UNREADABLE = "Open it in the program it comes from and save it as .xlsx or CSV."
 _START = "import sys; sys.path += sys.argv[1:]; from batchrun.tables.isolated import main; main()"
 _NEEDED = ("batchrun", "python_calamine", "olefile", "defusedxml", "pyarrow", "numpy")
 _KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
@@ -63,11 +62,11 @@ class Book:
         """Whether a sheet holds anything."""
         return bool(self._child.ask(["filled", self.sheets.index(sheet)])[0])
 
-    def mentions(self, text: str) -> bool:
+    def may_contain(self, text: str) -> bool:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
-        return bool(self._child.ask(["mentions", text])[0])
+        return bool(self._child.ask(["may_contain", text])[0])
 
-    def read(self, sheet: Sheet, *, visible_only: bool = False) -> Grid:
+    def read(self, sheet: Sheet, *, visible_only: bool = False) -> SheetBlocks:
         """Read a sheet; its rows are streamed.
 
         Args:
@@ -80,7 +79,7 @@ class Book:
         head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
         self._child.sends_rows = True
         first_column, merged, traits, notices = head
-        return Grid(
+        return SheetBlocks(
             tuple(map(str, notices)),
             int(first_column),
             self._blocks(),
@@ -124,7 +123,7 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
             if child.ended or isinstance(error, FrameError):
                 raise InputError(
                     f"{name} is a workbook that can't be read: it is damaged, or built to do harm.",
-                    UNREADABLE,
+                    SAVE_AS,
                 ) from error
             raise
 
@@ -249,8 +248,8 @@ def _answer_all(
         match request:
             case ["filled", int(at)]:
                 _answer(answers, reader.filled(reader.sheets[at]))
-            case ["mentions", str(text)]:
-                _answer(answers, reader.mentions(text))
+            case ["may_contain", str(text)]:
+                _answer(answers, reader.may_contain(text))
             case ["read", int(at), bool(visible_only)]:
                 content = reader.read(reader.sheets[at])
                 _answer_rows(answers, content, visible_only=visible_only)
@@ -263,7 +262,7 @@ def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
     stream.flush()
 
 
-def _answer_rows(stream: IO[bytes], content: Content, *, visible_only: bool) -> None:
+def _answer_rows(stream: IO[bytes], content: SheetRows, *, visible_only: bool) -> None:
     traits = content.traits or Traits()
     patches: dict[int, list[tuple[int, Cell]]] = {}
     changes: list[tuple[int, int, Cell]] = [*traits.values, *traits.errors]

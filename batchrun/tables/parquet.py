@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchrun.errors import InputError
 from batchrun.installation import install_hint
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.books import Content
+from batchrun.tables.books import SheetRows
 from batchrun.tables.formats import Format
 from batchrun.tables.frames import RowCollector, blank_rows_notice, check_header
 from batchrun.tables.isolated import open_book
@@ -99,14 +99,14 @@ class ParquetReader:
         del sheet
         return bool(self._file.metadata.num_rows)
 
-    def mentions(self, text: str) -> bool:
+    def may_contain(self, text: str) -> bool:
         """Whether a column name contains a text."""
         return any(text in name.lower() for name in self._names)
 
-    def read(self, sheet: Sheet) -> Content:
+    def read(self, sheet: Sheet) -> SheetRows:
         """Read the rows; the first one holds the column names."""
         del sheet
-        return Content(self._rows(), 1, [])
+        return SheetRows(self._rows(), 1, [])
 
     def _rows(self) -> Iterator[list[Cell]]:
         import pyarrow

@@ -83,7 +83,7 @@ _CUT_OFF_ID = re.compile(r"(?=.*\d)[0-9a-f]{8}-?[0-9a-f-]{8,}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class HeaderPosition:
     """The position of the header.
 
     Attributes:
@@ -106,7 +106,7 @@ def is_filled(cell: Cell) -> bool:
 
 def find_header(
     lines: Sequence[int], rows: Sequence[Sequence[Cell]], merged: Sequence[Merged] = ()
-) -> Header:
+) -> HeaderPosition:
     """Find the header among the first non-blank rows.
 
     The header is the first row, unless a later row looks more like one: it names an ID column
@@ -128,7 +128,7 @@ def find_header(
     first, last = _header_extent(lines, rows, index, merged)
     if first <= later <= last:
         doubt = ""
-    return Header(last, last - first + 1, tuple(range(first)), doubt)
+    return HeaderPosition(last, last - first + 1, tuple(range(first)), doubt)
 
 
 def header_doubt(taken: int | None, other: int) -> str:

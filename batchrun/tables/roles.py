@@ -214,7 +214,7 @@ def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
     lines = [line for line, company, contact in pairs if company in both or contact in both]
     rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
     return (
-        f"{rows} an ID that stands under both {column_name(table, roles[Role.COMPANY])} and"
+        f"{rows} an ID that is in both {column_name(table, roles[Role.COMPANY])} and"
         f" {column_name(table, roles[Role.CONTACT])}: some may be swapped (first: line {lines[0]})"
     )
 
@@ -411,7 +411,7 @@ def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
         company, contact = (column_name(table, roles[role]) for role in Role)
         raise InputError(
             f"{table.source.name}: {reason}, and the company IDs ({company}) and the contact IDs"
-            f" ({contact}) stand in different parts: there may be two lists side by side.",
+            f" ({contact}) are in different parts: there may be two lists side by side.",
             ONE_OF_TWO,
         )
 
@@ -563,7 +563,7 @@ def _delimiter_hint(table: Table) -> str:
 
 
 def _doubt_hint(table: Table) -> str:
-    return "".join(f" {each}." for each in table.source.notices if " may be it: " in each)
+    return "".join(f" {each}." for each in table.header_doubts)
 
 
 def _header_hint(table: Table) -> str:

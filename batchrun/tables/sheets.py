@@ -24,7 +24,7 @@ LAST_COLUMN = 16_384
 """The last row and column of an Excel sheet (Excel specifications and limits)."""
 
 
-MOST_PATCHES = 200_000
+MAX_PATCHES = 200_000
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Traits:
 
     def add_negative(self, row: int, column: int, days: float) -> None:
         """Record a negative date or time, in days."""
-        if len(self.values) < MOST_PATCHES:
+        if len(self.values) < MAX_PATCHES:
             self.negative.append((row, column))
             self.values.append((row, column, days))
 
@@ -84,7 +84,7 @@ class NumberFormats:
         elif number < 0:
             self._traits.add_negative(row, column, number)
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Add the columns' formats to the traits; call it after the last number."""
         for column, found in self._found.items():
             code = next(filter(None, found), "")
@@ -110,7 +110,7 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class SheetBlocks:
     """The contents of a sheet.
 
     Attributes:

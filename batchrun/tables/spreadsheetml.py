@@ -11,7 +11,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from batchrun.errors import InputError
-from batchrun.tables.books import Content
+from batchrun.tables.books import SheetRows
 from batchrun.tables.formats import SAVE_AS, Format
 from batchrun.tables.sheets import (
     LAST_COLUMN,
@@ -69,15 +69,15 @@ class Xml2003Reader:
         """Whether a sheet holds anything."""
         return bool(self._table(sheet).rows)
 
-    def mentions(self, text: str) -> bool:
+    def may_contain(self, text: str) -> bool:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
         lowered = self._raw.lower()
         return text.encode() in lowered or text.encode("utf-16-le") in lowered
 
-    def read(self, sheet: Sheet) -> Content:
+    def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
         table = self._table(sheet)
-        table.numbers.settle()
+        table.numbers.finish()
         width = max((max(row) for row in table.rows.values() if row), default=1)
         height = max(table.rows, default=1)
         refuse_far(self._name, sheet.name, height, width, self._limits)
@@ -87,7 +87,7 @@ class Xml2003Reader:
                 cells = table.rows.get(line, {})
                 yield [cells.get(column) for column in range(1, width + 1)]
 
-        return Content(rows(), 1, table.merged, table.traits)
+        return SheetRows(rows(), 1, table.merged, table.traits)
 
     def _table(self, sheet: Sheet) -> _Sheet:
         return self._tables[self.sheets.index(sheet)]

@@ -48,12 +48,12 @@ class StoredCells:
 
     Args:
         name: Name of the list, for messages.
-        filler: Value for the missing cells of a short row.
+        fill_value: Value for the missing cells of a short row.
     """
 
-    def __init__(self, name: str, filler: Cell) -> None:
+    def __init__(self, name: str, fill_value: Cell) -> None:
         self.width = self.rows_count = 0
-        self._name, self._filler = name, filler
+        self._name, self._fill_value = name, fill_value
         self._file = tempfile.TemporaryFile(prefix="batchrun-")  # noqa: SIM115 - closed by the finalizer
         weakref.finalize(self, self._file.close)
         self._size = 0
@@ -137,7 +137,7 @@ class StoredCells:
 
     def without(self, dropped: Collection[int]) -> StoredCells:
         """Return a copy without some rows, in a new file."""
-        kept = StoredCells(self._name, self._filler)
+        kept = StoredCells(self._name, self._fill_value)
         left = frozenset(dropped)
         for number, block in enumerate(self._blocks):
             columns = [self._cells(number, column) for column in range(self.width)]
@@ -160,7 +160,7 @@ class StoredCells:
     def _cells(self, number: int, column: int) -> Sequence[Cell]:
         block = self._blocks[number]
         if column >= len(block.kinds):
-            cells: Sequence[Cell] = [self._filler] * block.rows
+            cells: Sequence[Cell] = [self._fill_value] * block.rows
         else:
             try:
                 with self._lock:

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import MORE, Block, Layout, gather
+from batchrun.tables.build import MORE, Block, Layout, build_table
 from batchrun.tables.encoding import (
     Encoding,
     check_encoding,
@@ -126,7 +126,7 @@ class _SpacedReader:
             if (fields := self._fields(record)) is not None:
                 self.line_num += lines
                 return fields
-            if record.count(self._quote) % 2 == 0 or lines > LONGEST_RECORD_LINES:
+            if record.count(self._quote) % 2 == 0 or lines > MAX_RECORD_LINES:
                 raise csv.Error("a quote is in an odd place")
 
     def _fields(self, record: str) -> list[str] | None:
@@ -141,7 +141,7 @@ class _SpacedReader:
         return None
 
 
-LONGEST_RECORD_LINES = 1_000
+MAX_RECORD_LINES = 1_000
 """Maximum number of lines in a record; beyond that, a quote is treated as never closed."""
 
 
@@ -343,7 +343,7 @@ class _TextFile:
         with field_limit(self._options.limits.field_characters), self._text() as text:
             layout = Layout("", self._options.header_row, self._options.no_header)
             try:
-                table = gather(self._blocks(text), self._source, layout)
+                table = build_table(self._blocks(text), self._source, layout)
             except _BrokenQuoteError as error:
                 if not self._spaced_fits():
                     raise self._broken_quotes(error.line) from error

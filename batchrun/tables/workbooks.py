@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.build import Layout, gather
+from batchrun.tables.build import Layout, build_table
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
 from batchrun.tables.reports import holds_id
@@ -51,17 +51,17 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         hidden = [each for each in book.sheets if not each.visible and wanted is None]
         if not others and not hidden:
             return _read_sheet(book, sheet, file, options)
-        seen = [_look(book, each, file, options) for each in (sheet, *others[:MOST_COMPARED])]
+        seen = [_look(book, each, file, options) for each in (sheet, *others[:MAX_COMPARED])]
         if not any(each.ids for each in seen):
             filled = [each for each in hidden if book.filled(each)]
-            looked = [_look(book, each, file, options) for each in filled[:MOST_COMPARED]]
+            looked = [_look(book, each, file, options) for each in filled[:MAX_COMPARED]]
             seen += [each for each in looked if each.ids]
-        unseen = [each.name for each in others[MOST_COMPARED:]]
+        unseen = [each.name for each in others[MAX_COMPARED:]]
         return _choose_by_ids(seen, unseen, file.name)
 
 
 SHOWN_NAMES = 4
-MOST_COMPARED = 12
+MAX_COMPARED = 12
 """Maximum number of other sheets to check for IDs."""
 
 
@@ -176,15 +176,15 @@ def _read_sheet(
         notices=notices,
     )
     layout = Layout(
-        filler=None,
+        fill_value=None,
         header_row=options.header_row,
         no_header=options.no_header,
         merged=grid.merged,
         formats={} if grid.traits is None else dict(grid.traits.formats),
         first_column=grid.first_column,
-        exact=_exact_ods_column if book.format is Format.ODS else _exact_column,
+        correct=_exact_ods_column if book.format is Format.ODS else _exact_column,
     )
-    return gather(grid.blocks, source, layout)
+    return build_table(grid.blocks, source, layout)
 
 
 def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:

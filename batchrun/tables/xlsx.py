@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 from batchrun.errors import InputError
+from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.sheets import (
     LAST_COLUMN,
     LAST_ROW,
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"}
 """The error values that calamine accepts; it rejects the file for any other."""
 
-LONGEST_ROW_BYTES = 64 * 1024**2
-MOST_STYLES = 100_000
+MAX_ROW_BYTES = 64 * 1024**2
+MAX_STYLES = 100_000
 COPY = Path("sheet.xlsx")
 """Path of the workbook for calamine, in the child process's own temporary folder."""
 
@@ -153,7 +154,7 @@ def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, str], frozenset
         number = _whole_number(attributes.get("numFmtId", ""))
         if element == "numFmt":
             codes[number] = attributes.get("formatCode", "")
-        elif element == "xf" and inside and len(styles) < MOST_STYLES:
+        elif element == "xf" and inside and len(styles) < MAX_STYLES:
             styles.append(number)
         elif element != "xf":
             inside = element == "cellXfs"
@@ -266,7 +267,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
     how_far = "further than an Excel sheet does" if too_far else count
     raise InputError(
         f"{name} was not opened: the cells of sheet {sheet} reach to {corner:.20}, {how_far}.",
-        "" if too_far else "Delete what stands far from the list.",
+        "" if too_far else "Delete the cells far from the list.",
     )
 
 
@@ -335,7 +336,7 @@ def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
             pending, held, chunk = [], 0, chunk[cut:]  # noqa: PLW2901
         pending.append(chunk)
         held += len(chunk)
-        if held > LONGEST_ROW_BYTES:
+        if held > MAX_ROW_BYTES:
             raise _UnusualError
     yield b"".join(pending)
 
@@ -450,13 +451,13 @@ class _Rewriter:
             for chunk in itertools.chain(self._archive.chunks(sheet.part), [b""]):
                 parser.Parse(chunk, not chunk)
                 held = 0 if self._written else held + len(chunk)
-                if held > LONGEST_ROW_BYTES:
+                if held > MAX_ROW_BYTES:
                     raise self._archive.damaged()
                 yield "".join(self._written).encode("utf-8", "surrogatepass")
                 self._written.clear()
         except (expat.ExpatError, ValueError) as error:
             raise unreadable(self._archive.name) from error
-        self._numbers.settle()
+        self._numbers.finish()
         self.traits.hidden_columns = _hidden_columns(iter(self._columns))
         merged = "".join(f"<mergeCell ref={_quoted(each)}/>" for each in self._merged)
         yield f"</sheetData><mergeCells>{merged}</mergeCells></worksheet>".encode()
@@ -564,7 +565,7 @@ def unreadable(name: str) -> UnreadableError:
     """Return the error for a workbook that can't be read."""
     return UnreadableError(
         f"{name} is a workbook that can't be read: it is damaged.",
-        "Open it in the program it comes from and save it as .xlsx or CSV.",
+        SAVE_AS,
     )
 
 

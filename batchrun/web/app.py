@@ -36,7 +36,7 @@ from batchrun.web import screens, words
 from batchrun.web.lists import NO_COLUMN
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
-from batchrun.web.work import BEGIN_SECONDS
+from batchrun.web.work import BEGIN_SECONDS, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
 
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 PILOT_ROWS = 5
-MOST_PILOT_ROWS = 20
+MAX_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
-MOST_PARAMETERS = 50
+MAX_PARAMETERS = 50
 WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
 OPTION_CONTROLS = frozenset(
@@ -117,7 +117,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/lists/{list_id}/choices", pages.choose, methods=["POST"]),
         Route("/lists/{list_id}/run", pages.run, methods=["POST"]),
         Route("/lists/{list_id}/again", pages.run_marked, methods=["POST"]),
-        Route("/lists/{list_id}/erase", pages.erase_list, methods=["POST"]),
+        Route("/lists/{list_id}/delete", pages.delete_list, methods=["POST"]),
         Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
         Route("/batches/{batch_id}", pages.show_batch),
         Route("/batches/{batch_id}/live", pages.batch_live),
@@ -217,17 +217,13 @@ class _Pages:
                 "Go back to your lists and try again.",
             )
         else:
-            problem = NoBatchError("There is nothing at this address.", "It may have been erased.")
+            problem = NoBatchError("There is nothing at this address.", "It may have been deleted.")
         return self._show("problem.html", error.status_code, error=problem)
 
     def unexpected(self, request: Request, error: Exception) -> Response:
         """Return the page for an unexpected error, which is a bug."""
         _LOG.error("%s failed", request.url.path, exc_info=error)
-        defect = BatchrunError(
-            "Something went wrong inside batchrun.",
-            "Nothing is lost. The terminal that runs batchrun web shows the details.",
-        )
-        return self._show("problem.html", 500, error=defect)
+        return self._show("problem.html", 500, error=unexpected_error())
 
     async def _form(self, request: Request) -> dict[str, str]:
         """Read a form that this page has shown.
@@ -450,11 +446,11 @@ class _Pages:
             raise
         return await run_in_threadpool(self._redirect_when_started, run, f"/lists/{saved.id}")
 
-    async def erase_list(self, request: Request) -> Response:
+    async def delete_list(self, request: Request) -> Response:
         """Delete a list that was never run."""
         await self._form(request)
         saved = await run_in_threadpool(self._list, request)
-        await run_in_threadpool(self._workspace.erase_list, saved)
+        await run_in_threadpool(self._workspace.delete_list, saved)
         return RedirectResponse("/", 303)
 
     def unsendable(self, request: Request) -> Response:
@@ -492,7 +488,7 @@ class _Pages:
         report = None if view.run is None else view.run.report
         pilot = None
         if view.phase is screens.Phase.PILOT and report is not None:
-            rows = report.pilot(MOST_PILOT_ROWS).rows
+            rows = report.pilot(MAX_PILOT_ROWS).rows
             header = batchrun.rows(
                 view.summary.batch_id, limit=0, settings=self._workspace.settings
             )
@@ -730,7 +726,7 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
         )
     constants: dict[str, Any] = {}
     columns: dict[str, str] = {}
-    for at in range(MOST_PARAMETERS):
+    for at in range(MAX_PARAMETERS):
         name = form.get(f"parameter-{at}-name", "").strip()
         value, column = form.get(f"parameter-{at}-value", ""), form.get(f"parameter-{at}-from", "")
         if not name:

@@ -192,7 +192,7 @@ class Lists:
         """Record the batch whose marked rows were sent from a workbook."""
         self._save(replace(saved, batch_id=batch_id))
 
-    def erase(self, list_id: str) -> None:
+    def delete(self, list_id: str) -> None:
         """Delete a list, its choices, and the workbooks beside it."""
         if _LIST_ID.fullmatch(list_id) is not None:
             shutil.rmtree(self.folder / list_id, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 import batchrun
 from batchrun import Ending, Outcome
 from batchrun.batch.pipeline import note_of
-from batchrun.model import BEING_SENT, ResultRow
+from batchrun.estimate import REQUESTS_PER_JOB
+from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
 from batchrun.web.words import (
@@ -33,14 +35,13 @@ if TYPE_CHECKING:
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import Choices, SavedList
-    from batchrun.web.work import BatchRun, Read, Workspace
+    from batchrun.web.work import BatchRun, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
 ROWS_A_PAGE = 50
 COUNTED_SECONDS = 30.0
 """How long to reuse a batch's counts from the journal while its run reports progress."""
-REQUESTS_PER_RETRY = 2.05
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
 GROUPED_ROWS = 5_000
@@ -310,7 +311,7 @@ def home_of(workspace: Workspace) -> Home:
                 )
             )
         elif view.phase in {Phase.PAUSED, Phase.PILOT}:
-            words = f"{ended_words(view)}"
+            words = ended_words(view)
             tag = ("wait", "Paused") if view.phase is Phase.PAUSED else ("wait", "Tried")
             decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
         else:
@@ -345,7 +346,7 @@ class ColumnChoice:
     holds: str
 
 
-def column_choices(read: Read) -> list[ColumnChoice]:
+def column_choices(read: ReadList) -> list[ColumnChoice]:
     """Return the columns of a list, with a description of those that may contain IDs."""
     holds = {each.position: each.words for each in read.columns}
     counts = Counter(read.header)
@@ -358,7 +359,7 @@ def column_choices(read: Read) -> list[ColumnChoice]:
     return found
 
 
-def role_name(read: Read, role: Role) -> str:
+def role_name(read: ReadList, role: Role) -> str:
     """Return the name of the column found for a role; ``""`` if none was."""
     at = read.roles.get(role)
     if at is None:
@@ -366,13 +367,13 @@ def role_name(read: Read, role: Role) -> str:
     return cell_words(read.header[at]) or f"Column {at + 1}"
 
 
-def role_holds(read: Read, role: Role) -> str:
+def role_holds(read: ReadList, role: Role) -> str:
     """Return what the column for a role contains; ``""`` if none was found."""
     at = read.roles.get(role)
     return next((each.words for each in read.columns if each.position == at), "")
 
 
-def first_rows(read: Read) -> list[tuple[int, list[str]]]:
+def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
     """Return the first rows of a list, as text."""
     return [(row.line, [short(cell_words(cell)) for cell in row.cells]) for row in read.first]
 
@@ -534,7 +535,7 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
         return ("busy", "Running") if row.execution_id else ("none", "Waiting")
     if row.dropped:
         return "wait", "In doubt, left so"
-    if row.message == BEING_SENT:
+    if row.sending:
         return "busy", "Sending"
     return _TAGS[row.outcome]
 
@@ -647,8 +648,8 @@ def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> li
 
 def retry_words(rows: int) -> str:
     """Return the cost of sending rows again, in words."""
-    requests = -(-rows * REQUESTS_PER_RETRY // 1)
-    return f"About {int(requests):,} requests. {plural(rows, 'row is', 'rows are')} charged again."
+    requests = math.ceil(rows * REQUESTS_PER_JOB)
+    return f"About {requests:,} requests. {plural(rows, 'row is', 'rows are')} charged again."
 
 
 # credits and reasons for stopping

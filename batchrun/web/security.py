@@ -29,7 +29,7 @@ LINK_PATH = "/link"
 
 LINK_HEADER = "x-batchrun-secret"
 
-MOST_LINKS = 8
+MAX_LINKS = 8
 """One-time tokens that may wait to be used; beyond that, the oldest expires."""
 
 _HEADERS = {
@@ -71,7 +71,7 @@ class Session:
     def new_address(self) -> str:
         """Return an address that opens the page once."""
         token = secrets.token_urlsafe(32)
-        self._tokens = [*self._tokens, token][-MOST_LINKS:]
+        self._tokens = [*self._tokens, token][-MAX_LINKS:]
         return f"http://127.0.0.1:{self.port}{OPEN_PATH}?token={token}"
 
     def redeem(self, token: str) -> bool:

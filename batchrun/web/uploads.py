@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-MOST_FORM_BYTES = 1024 * 1024
-MOST_FIELD_BYTES = 64 * 1024
-MOST_FIELDS = 5_000
-MOST_HEADER_BYTES = 16 * 1024
-LONGEST_NAME = 120
+MAX_FORM_BYTES = 1024 * 1024
+MAX_FIELD_BYTES = 64 * 1024
+MAX_FIELDS = 5_000
+MAX_HEADER_BYTES = 16 * 1024
+MAX_NAME_CHARACTERS = 120
 
 _NEW_BINARY_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 """Without ``O_BINARY``, Windows would change line endings."""
@@ -44,11 +44,11 @@ async def read_form(request: Request) -> dict[str, str]:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_FORM_BYTES:
+        if len(body) > MAX_FORM_BYTES:
             raise _too_large()
     try:
         pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
         )
     except ValueError as error:
         raise UsageError("The form can't be read.", "Go back and send it again.") from error
@@ -135,7 +135,7 @@ class _Parts:
         self._headers, self._name, self._value, self._text = {}, b"", b"", b""
         self._parts += 1
         self._header_bytes = 0
-        if self._parts > MOST_FIELDS:
+        if self._parts > MAX_FIELDS:
             raise _too_large()
 
     def header_name(self, data: bytes, start: int, end: int) -> None:
@@ -148,7 +148,7 @@ class _Parts:
 
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
-        if self._header_bytes > MOST_HEADER_BYTES:
+        if self._header_bytes > MAX_HEADER_BYTES:
             raise _too_large()
 
     def header_end(self) -> None:
@@ -171,7 +171,7 @@ class _Parts:
     def data(self, data: bytes, start: int, end: int) -> None:
         if self._file is None:
             self._text += data[start:end]
-            if len(self._text) > MOST_FIELD_BYTES:
+            if len(self._text) > MAX_FIELD_BYTES:
                 raise _too_large()
             return
         self._size += end - start
@@ -216,9 +216,9 @@ def file_name(given: str) -> str:
     name = _FORBIDDEN.sub("_", kept).strip(" .")
     stem, dot, suffix = name.rpartition(".")
     if dot and len(suffix) <= 10:
-        name = f"{stem[: LONGEST_NAME - len(suffix)].strip(' .')}.{suffix}"
+        name = f"{stem[: MAX_NAME_CHARACTERS - len(suffix)].strip(' .')}.{suffix}"
     else:
-        name = name[:LONGEST_NAME]
+        name = name[:MAX_NAME_CHARACTERS]
     if not name.strip("._ "):
         return "list"
     return f"_{name}" if _RESERVED.fullmatch(name) else name

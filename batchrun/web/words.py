@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from batchrun.errors import BatchrunError
 
-LONGEST_CELL = 300
+MAX_CELL_CHARACTERS = 300
 QUOTES = "'\""
 
 
@@ -158,7 +158,7 @@ def without_option(notice: str) -> str:
 
 def short(text: str) -> str:
     """Shorten a text for a table's cell."""
-    return one_line(text, LONGEST_CELL)
+    return one_line(text, MAX_CELL_CHARACTERS)
 
 
 def moment_words(moment: datetime) -> str:

@@ -13,7 +13,6 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -37,7 +36,7 @@ from batchrun.web.lists import Choices, Lists, lists_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from batchrun import BatchSummary, Credits, Estimate, Plan, Preview, Progress, Report, Settings
+    from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus
     from batchrun.model import Outcome, Row, Workflow
     from batchrun.plan import PlannedRow
@@ -65,7 +64,7 @@ WORKFLOWS_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadList:
     """What was recognized in a list.
 
     Attributes:
@@ -91,8 +90,9 @@ class Read:
     problem: BatchrunError | None
 
     @classmethod
-    def of(cls, preview: Preview) -> Read:
-        """Extract what a screen needs from a preview, so that the other cells can be freed."""
+    def of(cls, saved: SavedList, settings: Settings) -> ReadList:
+        """Read a list, and keep only what a screen needs, so that the other cells can be freed."""
+        preview = batchrun.preview(saved.choices.request(saved.path), settings)
         table = preview.table
         first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
         return cls(
@@ -109,7 +109,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedPlan:
     """A plan as it was shown. A run only starts if its own plan is the same.
 
     Attributes:
@@ -143,7 +143,7 @@ class Checked:
     earlier: BatchSummary | None
 
     @classmethod
-    def of(cls, plan: Plan) -> Checked:
+    def of(cls, plan: Plan) -> CheckedPlan:
         """Extract the parts of a plan to keep."""
         done = [job for job in plan.known.values() if job.outcome is batchrun.Outcome.COMPLETED]
         return cls(
@@ -175,7 +175,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class MarkedRows:
     """The marked rows of a results workbook, as they were shown.
 
     Attributes:
@@ -205,24 +205,15 @@ class ListState:
     """
 
     busy: bool = False
-    read: Read | None = None
-    checked: Checked | None = None
-    marked: Marked | None = None
+    read: ReadList | None = None
+    checked: CheckedPlan | None = None
+    marked: MarkedRows | None = None
     is_results: bool = False
     results_of: str = ""
     sheets: tuple[str, ...] = ()
     error: BatchrunError | None = None
     run: BatchRun | None = None
     version: int = 0
-
-
-class Kind(Enum):
-    """The kind of a run."""
-
-    RUN = "run"
-    PILOT = "pilot"
-    RESUME = "resume"
-    RETRY = "retry"
 
 
 class _StartSignal(Control):
@@ -242,7 +233,6 @@ class BatchRun:
     """A batch that this server runs, or has run.
 
     Attributes:
-        kind: The kind of run.
         control: Stops the batch, and knows its ID.
         progress: The latest progress.
         report: The final report.
@@ -256,7 +246,6 @@ class BatchRun:
         changes: The changes since an earlier batch; ``None`` until they are first requested.
     """
 
-    kind: Kind
     check_id: str = ""
     control: _StartSignal = field(default_factory=_StartSignal)
     progress: Progress | None = None
@@ -405,13 +394,13 @@ class Workspace:
             if Rerun.holds_results(saved.path):
                 self._read_marks(saved.path, state)
                 return
-            state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
-            if not choices.workflow and choices == Choices():
+            state.read = ReadList.of(saved, settings)
+            if choices == Choices():
                 recalled = self.lists.remembered(state.read.header)
                 if recalled is not None and recalled != choices:
                     saved = self.lists.choose(saved, recalled)
                     choices = recalled
-                    state.read = Read.of(batchrun.preview(choices.request(saved.path), settings))
+                    state.read = ReadList.of(saved, settings)
             state.version += 1
             if not self.has_key:
                 return
@@ -423,14 +412,14 @@ class Workspace:
             if choices.workflow and state.read.problem is None:
                 request = choices.request(saved.path)
                 plan = asyncio.run(aio.check(request, settings=settings, with_credits=True))
-                state.checked = Checked.of(plan)
+                state.checked = CheckedPlan.of(plan)
         except BatchrunError as error:
             state.error = error
             if state.read is None and not state.is_results:
                 state.sheets = sheet_names(saved.path, settings)
         except Exception:
             _LOG.exception("A list could not be checked.")
-            state.error = _unexpected()
+            state.error = unexpected_error()
         finally:
             state.busy = False
             state.version += 1
@@ -446,7 +435,7 @@ class Workspace:
         rerun = Rerun.read(path, settings=self.settings)
         assert rerun is not None
         state.results_of = rerun.summary.batch_id
-        state.marked = Marked(secrets.token_hex(8), rerun)
+        state.marked = MarkedRows(secrets.token_hex(8), rerun)
 
     def run_marked(self, saved: SavedList, check_id: str) -> BatchRun:
         """Send the marked rows of a workbook again; a repeated call returns the same run.
@@ -465,7 +454,6 @@ class Workspace:
             if output is None or output.parent.parent != self.lists.folder.absolute():
                 output = rerun.output  # beside the upload; never overwrite the user's file
             run = state.run = self._continue_batch(
-                Kind.RETRY,
                 rerun.summary.batch_id,
                 lambda common: aio.run_marked(rerun, output=output, **common),
                 check_id,
@@ -473,7 +461,7 @@ class Workspace:
             self.lists.note_batch(saved, rerun.summary.batch_id)
         return run
 
-    def erase_list(self, saved: SavedList) -> None:
+    def delete_list(self, saved: SavedList) -> None:
         """Delete a list that was never run; one with a batch stays until its batch is deleted.
 
         Raises:
@@ -485,7 +473,7 @@ class Workspace:
             )
         with self._lock:
             self.states.pop(saved.id, None)
-        self.lists.erase(saved.id)
+        self.lists.delete(saved.id)
 
     def workflows(self) -> list[Workflow]:
         """Return the workflows that the key may use; they are cached for a while.
@@ -517,8 +505,7 @@ class Workspace:
             if checked is None or checked.id != check_id:
                 raise _changed()
             self._refuse_while_closing()
-            kind = Kind.RUN if limit is None else Kind.PILOT
-            run = state.run = BatchRun(kind, check_id=check_id, credits=checked.credits)
+            run = state.run = BatchRun(check_id, credits=checked.credits)
             self.lists.remember(state.read.header if state.read else (), saved.choices)
             request, settings = saved.choices.request(saved.path), self.settings
 
@@ -551,7 +538,6 @@ class Workspace:
             in_doubt: ``hold``, ``drop`` or ``retry``.
         """
         return self._continue_batch(
-            Kind.RESUME,
             batch_id,
             lambda common: aio.resume(batch_id, limit=limit, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
         )
@@ -559,14 +545,12 @@ class Workspace:
     def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:
         """Send a batch's rows with these outcomes again; like `resume` otherwise."""
         return self._continue_batch(
-            Kind.RETRY,
             batch_id,
             lambda common: aio.retry(batch_id, outcomes=outcomes, **common),
         )
 
     def _continue_batch(
         self,
-        kind: Kind,
         batch_id: str,
         begin: Callable[[dict[str, Any]], Coroutine[Any, Any, Report]],
         check_id: str = "",
@@ -577,7 +561,7 @@ class Workspace:
                 return running
             self._refuse_while_closing()
             self._require_trusted_batch(batch_id)
-            run = self.runs[batch_id] = BatchRun(kind, check_id)
+            run = self.runs[batch_id] = BatchRun(check_id)
             common: dict[str, Any] = {
                 "settings": self.settings,
                 "on_progress": self._note(run),
@@ -665,7 +649,7 @@ class Workspace:
         """
         kept = self._statuses.setdefault(batch_id, _Cached())
         if not seconds:
-            kept.forget()
+            kept.expire()
         return kept.get(lambda: batchrun.status(batch_id, settings=self.settings), seconds)
 
     def forget(self, batch_id: str) -> None:
@@ -679,8 +663,8 @@ class Workspace:
         saved = self.lists.of_source(summary.source.path)
         marked = [one for one in self.lists.all() if one.batch_id == summary.batch_id]
         for one in marked:
-            self.lists.erase(one.id)
-        self._batches.forget()
+            self.lists.delete(one.id)
+        self._batches.expire()
         with self._lock:
             self._statuses.pop(batch_id, None)
             self.runs.pop(batch_id, None)
@@ -688,7 +672,7 @@ class Workspace:
             return
         others = [one for one in self.batches() if one.source.path == summary.source.path]
         if not others:
-            self.lists.erase(saved.id)
+            self.lists.delete(saved.id)
             with self._lock:
                 self.states.pop(saved.id, None)
 
@@ -746,11 +730,11 @@ class Workspace:
                 run.error = StoppedError("Stopped at once.", "Nothing is lost.")
             except Exception:
                 _LOG.exception("A batch broke off.")
-                run.error = _unexpected()
+                run.error = unexpected_error()
             finally:
                 run.ended = True
                 run.version += 1
-                self._batches.forget()
+                self._batches.expire()
                 if run.batch_id is not None:
                     self._statuses.pop(run.batch_id, None)
                 run.control.begun.set()
@@ -790,7 +774,7 @@ class _Cached(Generic[T]):
                 self._until = now + max(seconds, 5 * (now - begun))
             return self.value
 
-    def forget(self) -> None:
+    def expire(self) -> None:
         """Discard the cached value."""
         self._until = 0.0
 
@@ -802,7 +786,8 @@ def _changed() -> UsageError:
     )
 
 
-def _unexpected() -> BatchrunError:
+def unexpected_error() -> BatchrunError:
+    """Return what the page shows after a bug; the log has its details."""
     return BatchrunError(
         "Something went wrong inside batchrun.",
         "Nothing is lost. The terminal that runs batchrun web shows the details.",

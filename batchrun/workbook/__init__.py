@@ -18,6 +18,7 @@ from batchrun.workbook.target import (
     check_target,
     other_parts,
     results_path,
+    unknown_ending,
     usual_target,
 )
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines, write_list_csv
@@ -135,8 +136,10 @@ def _write(
             write_csv(results, path, form)
         case ".parquet":
             write_parquet(results, path, form)
-        case _:
+        case ".jsonl":
             write_json_lines(results, path)
+        case _:
+            raise unknown_ending(target)
     return 0
 
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from batchrun.workbook.flatten import Flat
     from batchrun.workbook.layout import Layout, ResultColumn
 
-MOST_COLUMNS = 60
+MAX_COLUMNS = 60
 """Result columns to analyze: a limit keeps memory independent of what the service sends."""
-MOST_DISTINCT = 5_000
+MAX_DISTINCT = 5_000
 """Distinct values to count; a column with more has neither top values nor a median."""
-MOST_CATEGORIES = 25
-MOST_LETTERS = 60
+MAX_CATEGORIES = 25
+MAX_LETTERS = 60
 BEST = 10
 
 
@@ -52,7 +52,7 @@ class Counted:
         column: The column.
         values: Number of rows for each value.
         rows: Number of rows with a value.
-        full: Whether there were more distinct values than ``MOST_DISTINCT``.
+        full: Whether there were more distinct values than ``MAX_DISTINCT``.
     """
 
     column: ResultColumn
@@ -62,7 +62,7 @@ class Counted:
 
     def see(self, value: str | float) -> None:
         """Count a value."""
-        if value in self.values or len(self.values) < MOST_DISTINCT:
+        if value in self.values or len(self.values) < MAX_DISTINCT:
             self.values[value] += 1
         else:
             self.full = True
@@ -70,7 +70,7 @@ class Counted:
     @property
     def is_category(self) -> bool:
         """Whether there are only a few distinct values and most occur more than once."""
-        few = 1 < len(self.values) <= MOST_CATEGORIES
+        few = 1 < len(self.values) <= MAX_CATEGORIES
         return few and not self.full and 2 * len(self.values) <= self.rows
 
     def top(self, most: int) -> list[tuple[str, int]]:
@@ -134,7 +134,7 @@ class Analysis:
     """
 
     def __init__(self, layout: Layout) -> None:
-        columns = [column for column in layout.results[:MOST_COLUMNS] if not column.aside]
+        columns = [column for column in layout.results[:MAX_COLUMNS] if not column.aside]
         quantities = [
             column
             for column in columns
@@ -174,7 +174,7 @@ class Analysis:
                 counted.values[value] += 1
             else:
                 counted.see(_spelled(value))
-                if len(counted.values) > 4 * MOST_CATEGORIES:  # hardly any text repeats
+                if len(counted.values) > 4 * MAX_CATEGORIES:  # hardly any text repeats
                     counted.full = True
                     counted.values.clear()
         for counted in self.lists:
@@ -227,7 +227,7 @@ def _column_of_reasons(
     stem = set() if score is None else set(words_of(score.path[-1]))
     reasons = [column for column in texts if _REASONS & set(words_of(column.path[-1]))]
     reasons.sort(key=lambda column: not stem & set(words_of(column.path[-1])))
-    long = [column for column in texts if column.survey.width > MOST_LETTERS // 2]
+    long = [column for column in texts if column.survey.width > MAX_LETTERS // 2]
     return next(iter([*reasons, *long, *texts]), None)
 
 
@@ -235,21 +235,21 @@ def _may_be_category(column: ResultColumn) -> bool:
     survey: ColumnSurvey = column.survey
     if column.counts or survey.items or column.moments is not None:
         return False
-    short = survey.kinds == {str} and survey.width <= MOST_LETTERS
+    short = survey.kinds == {str} and survey.width <= MAX_LETTERS
     return short or survey.kinds == {bool}
 
 
 def _spelled(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return " ".join(str(value).split())[:MOST_LETTERS]
+    return " ".join(str(value).split())[:MAX_LETTERS]
 
 
 def _items(flat: Flat, column: ResultColumn) -> Iterator[str]:
     """Yield the names of a list's items."""
     if column.path in flat.listed:
-        yield from (item[:MOST_LETTERS] for item in str(flat.values[column.path]).split("\n"))
+        yield from (item[:MAX_LETTERS] for item in str(flat.values[column.path]).split("\n"))
         return
     for item in flat.items.get(column.path, ()):
         if called := name_of_item(item):
-            yield called[:MOST_LETTERS]
+            yield called[:MAX_LETTERS]

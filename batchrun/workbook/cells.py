@@ -201,7 +201,7 @@ def is_address(text: str) -> bool:
     return _ADDRESS.fullmatch(text) is not None
 
 
-def reference(sheet: str, row: int, column: str = "A") -> str:
-    """Return a cell reference as links and charts write it."""
+def reference(sheet: str, row: int) -> str:
+    """Return a reference to a row's first cell as links and charts write it."""
     quoted = sheet.replace("'", "''")
-    return f"'{quoted}'!{column}{row}"
+    return f"'{quoted}'!A{row}"

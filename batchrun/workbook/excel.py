@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
-MOST_ROWS = EXCEL.rows - 1
+MAX_ROWS = EXCEL.rows - 1
 """Rows of a list that fit on one sheet, below the header."""
 
 
@@ -73,7 +73,7 @@ class Part:
 
 def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
     """Return the paths of a workbook's parts: the target, then files beside it."""
-    most = min(rows_per_file or MOST_ROWS, MOST_ROWS)
+    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
     number = max(1, -(-rows // most))
     return target, *(part_path(target, at) for at in range(2, number + 1))
 
@@ -84,7 +84,7 @@ def parts_of(results: BatchResults, target: Path, rows_per_file: int | None) -> 
     paths = part_paths(target, rows, rows_per_file)
     if len(paths) == 1:
         return (Part(1, target, 0, rows, Counter(results.summary.counts)),)
-    most = min(rows_per_file or MOST_ROWS, MOST_ROWS)
+    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
     counts = [Counter[Outcome]() for _ in paths]
     for number, row in enumerate(results.rows):
         counts[number // most][row.outcome] += 1
@@ -283,26 +283,23 @@ def _describe(book: Book, results: BatchResults) -> None:
     sign(book.workbook, Signature(summary.batch_id, summary.updated_at))
 
 
-def write_list(
-    results: BatchResults, path: Path, outcomes: Collection[Outcome], limits: Limits = EXCEL
-) -> None:
+def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome]) -> None:
     """Write the list's own columns for rows with these outcomes, unchanged, plus the reason.
 
     Args:
         results: The batch.
         path: The file to write.
         outcomes: The outcomes of the rows to write.
-        limits: The limits of a sheet.
     """
-    layout = layout_of(results, Form(columns=()), limits)
-    fitter = Fitter(limits, "")
+    layout = layout_of(results, Form(columns=()), EXCEL)
+    fitter = Fitter(EXCEL, "")
     formats = ListFormats.decoded(results.list_formats)
     columns = [
         *list_columns(results, layout, formats),
         TableColumn(STATUS_COLUMNS[1], 52, ColumnKind.STATUS),
     ]
     rows = sum(results.summary.counts[outcome] for outcome in outcomes)
-    with Book(limits, fitter, footer=results.summary.source.name) as book:
+    with Book(EXCEL, fitter, footer=results.summary.source.name) as book:
         sheets = TableSheets(book, results.summary.source.sheet or "List", columns, rows)
         for row, codes in zip(results.rows, formats.of_rows(), strict=False):
             if row.outcome in outcomes:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-MOST_CHARACTERS = 32_767
+MAX_CHARACTERS = 32_767
 """A longer text does not fit into a cell and is not parsed."""
 
-_MOST_SIGNS = {"[": 300, "!": 2_000, "`": 500, "*": 2_000, "_": 2_000, "~": 1_000, "<": 500,
+_MAX_SIGNS = {"[": 300, "!": 2_000, "`": 500, "*": 2_000, "_": 2_000, "~": 1_000, "<": 500,
                "&": 1_000, "\\": 2_000, "|": 4_000, ">": 1_000}  # fmt: skip
 """The most of each sign in a text that is parsed. Markdown searches for the partner of each sign,
 so a text of nothing else takes quadratic time; real reports stay far below these numbers."""
@@ -90,12 +90,12 @@ def rich_text(text: str) -> RichText | None:
     """Render a Markdown text; ``None`` for any other text, which is shown unchanged."""
     if _is_plain(text):
         return None
-    if len(text) > MOST_CHARACTERS or "\x00" in text or not _MAY_BE_MARKDOWN.search(text):
+    if len(text) > MAX_CHARACTERS or "\x00" in text or not _MAY_BE_MARKDOWN.search(text):
         return None
     try:
         return simple_rich_text(text)
     except UnsureError:
-        if any(text.count(sign) > most for sign, most in _MOST_SIGNS.items()):
+        if any(text.count(sign) > most for sign, most in _MAX_SIGNS.items()):
             return None
         return parsed_rich_text(text)
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
 from batchrun.model import Outcome
-from batchrun.tables import LoadLimits
 from batchrun.tables.files import open_raw
 from batchrun.tables.workbooks import OURS
 from batchrun.workbook.layout import AGAIN, STATUS_COLUMNS
@@ -35,7 +34,7 @@ MENTION = "batchrun"
 """Every file with results contains this word, in any case."""
 HEADER_ROWS = 50
 """Non-empty rows to search for the header of results, from the top."""
-MOST_EXECUTIONS = 1_000
+MAX_EXECUTIONS = 1_000
 """Executions to look up if the file does not name its batch."""
 
 _AS_OF = "batchrun as of"
@@ -133,18 +132,14 @@ def sign(workbook: Workbook, signature: Signature) -> None:
         properties.custom_doc_props.append(StringProperty(name=name, value=value))
 
 
-def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | None:
+def read_results(path: Path) -> ResultsFile | None:
     """Read the results that batchrun wrote to a file; ``None`` for any other file.
 
     Results have the columns "batchrun status", with an outcome in it, and "execution id", or
     several others of batchrun's. If the file names its batch, a column "run again" is enough.
-
-    Args:
-        path: The file.
-        limits: The limits for loading it.
     """
     with suppress(InputError, OSError):  # loading the file as a list reports the error
-        with open_raw(path, MENTION, limits or LoadLimits()) as raw:
+        with open_raw(path, MENTION) as raw:
             signature = _signature(raw.properties)
             sheets = [_sheet(name, blocks, signature) for name, blocks in raw.sheets]
         found = tuple(each for each in sheets if each is not None)
@@ -155,10 +150,7 @@ def read_results(path: Path, limits: LoadLimits | None = None) -> ResultsFile | 
 
 def signature_of(path: Path) -> Signature | None:
     """Read which batch a workbook was written from; ``None`` for any other file."""
-    with (
-        suppress(InputError, OSError),
-        open_raw(path, MENTION, LoadLimits()) as raw,
-    ):
+    with suppress(InputError, OSError), open_raw(path, MENTION) as raw:
         return _signature(raw.properties)
     return None
 
@@ -194,7 +186,7 @@ def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> Res
             continue
         if 0 <= status < len(cells) and cells[status] in _OUTCOMES:
             certain = True
-        if 0 <= execution < len(cells) and len(sheet.executions) < MOST_EXECUTIONS:
+        if 0 <= execution < len(cells) and len(sheet.executions) < MAX_EXECUTIONS:
             sheet.executions |= {text for text in [_text(cells[execution])] if text}
         _note_marks(sheet, line, cells)
     return sheet if certain else None

@@ -35,9 +35,9 @@ _BARS_CM, _BAR_CM = 1.6, 0.62
 _LARGE = 1e9
 """Numbers from here on are shown in millions."""
 TOP_VALUES = 5
-MOST_NUMBERS, MOST_CATEGORIES, MOST_LISTS = 6, 3, 2
-MOST_CHANGED_FIELDS = 3
-MOST_INCOMPLETE = 10
+MAX_NUMBERS, MAX_CATEGORIES, MAX_LISTS = 6, 3, 2
+MAX_CHANGED_FIELDS = 3
+MAX_INCOMPLETE = 10
 
 
 class OverviewSheet:
@@ -83,8 +83,8 @@ class OverviewSheet:
         if comparison is not None and results.earlier is not None:
             left = self._changes(results.earlier, comparison, changes, left)
         categories = [each for each in analysis.categories if each.is_category]
-        lists = [each for each in analysis.lists if each.values and not each.full][:MOST_LISTS]
-        middle, right = self._categories(categories[:MOST_CATEGORIES], top, right)
+        lists = [each for each in analysis.lists if each.values and not each.full][:MAX_LISTS]
+        middle, right = self._categories(categories[:MAX_CATEGORIES], top, right)
         below = max(left, middle)
         last = self._best(analysis, rows, below)
         right = self._completeness(layout, max(right, below))
@@ -157,7 +157,7 @@ class OverviewSheet:
             row = page.fact(row, _LEFT, mark, marks[mark], formats=("#,##0",), location=where)
             if mark is CHANGED:
                 fields = Counter(change.field for change in comparison.changes())
-                for field, number in fields.most_common(MOST_CHANGED_FIELDS):
+                for field, number in fields.most_common(MAX_CHANGED_FIELDS):
                     row = page.fact(row, _LEFT, field, number, formats=("#,##0",), indent=2)
         return row + 1
 
@@ -186,7 +186,7 @@ class OverviewSheet:
             return
         page = self._page
         row = page.section(row, _LEFT, "Numbers", "lowest", "median", "highest")
-        for each in numbers[:MOST_NUMBERS]:
+        for each in numbers[:MAX_NUMBERS]:
             code = number_format(each.column.path, each.column.survey)
             values = (each.lowest, each.quantile(0.5), each.highest)
             formats = [_in_millions(code) if _is_large(value) else code for value in values]
@@ -234,9 +234,9 @@ class OverviewSheet:
         row = page.section(row, _RIGHT, "How complete the results are", "rows", "share")
         gaps = [column for column in columns if column.survey.filled < layout.filled]
         gaps.sort(key=lambda column: column.survey.filled)
-        for column in gaps[:MOST_INCOMPLETE]:
+        for column in gaps[:MAX_INCOMPLETE]:
             row = self._share(row, _RIGHT, column.title, column.survey.filled, of=layout.filled)
-        if more := gaps[MOST_INCOMPLETE:]:
+        if more := gaps[MAX_INCOMPLETE:]:
             least = more[0].survey.filled
             name = f"{plural(len(more), 'other column')}, at least"
             row = self._share(row, _RIGHT, name, least, of=layout.filled)

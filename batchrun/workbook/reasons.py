@@ -21,7 +21,7 @@ SHEET = "Results"
 RERUN_HINT = "run it with --reuse 30d"
 """How to send a corrected list: as a new batch, it would otherwise pay for every row again."""
 
-MOST_KINDS = 1_000
+MAX_KINDS = 1_000
 """Reasons to tell apart; further ones are counted together as "other reasons"."""
 
 _VALUE = re.compile(
@@ -91,7 +91,7 @@ class Reasons:
         key, values = _key(row)
         kind = self._kinds.get(key)
         if kind is None:
-            if len(self._kinds) >= MOST_KINDS:
+            if len(self._kinds) >= MAX_KINDS:
                 self._others[row.outcome] += 1
                 return
             kind = self._kinds[key] = Reason(row.outcome, row.dropped)
@@ -103,7 +103,7 @@ class Reasons:
 
     @property
     def others(self) -> int:
-        """Number of rows whose reason is beyond ``MOST_KINDS``."""
+        """Number of rows whose reason is beyond ``MAX_KINDS``."""
         return self._others.total()
 
     def ranked(self) -> list[Reason]:
@@ -159,6 +159,12 @@ _INCOMPLETE = re.compile(
     re.IGNORECASE,
 )
 _STATUS = re.compile(r"HTTP (\d{3})\b")
+_NO_ACCESS = "Ask your PG:AI administrator for access to this workflow and these records."
+_ABOUT_THE_KEY = {
+    401: _NO_ACCESS,
+    402: "The credits are used up. Ask your PG:AI administrator for more.",
+    403: _NO_ACCESS,
+}
 
 
 def advice(
@@ -257,13 +263,8 @@ def _about_rejection(message: str) -> tuple[str, bool]:
     """Return what to do, and whether the list has to be corrected first."""
     found = _STATUS.match(message)
     match int(found[1]) if found else 0:
-        case 401 | 403:
-            return (
-                "Ask your PG:AI administrator for access to this workflow and these records.",
-                False,
-            )
-        case 402:
-            return "The credits are used up. Ask your PG:AI administrator for more.", False
+        case 401 | 402 | 403 as status:
+            return _ABOUT_THE_KEY[status], False
         case 404 | 410:
             return (
                 (
@@ -290,10 +291,8 @@ def _about_waiting(row: ResultRow, summary: BatchSummary, *, people: bool) -> st
     if row.execution_id is not None:
         return "It is being researched; its result is not here yet."
     found = _STATUS.search(row.message)
-    if found and found[1] in {"401", "403"}:
-        return "Ask your PG:AI administrator for access to this workflow and these records."
-    if found and found[1] == "402":
-        return "The credits are used up. Ask your PG:AI administrator for more."
+    if found and int(found[1]) in _ABOUT_THE_KEY:
+        return _ABOUT_THE_KEY[int(found[1])]
     if summary.resume_at is not None:
         when = f"{summary.resume_at:%Y-%m-%d}" if people else f"{summary.resume_at:%Y-%m-%d %H:%M}"
         return f"Wait until the quota opens again: {when}{'' if people else ' UTC'}."

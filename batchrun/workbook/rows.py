@@ -43,8 +43,8 @@ _NO_ROWS = re.compile(rb"<sheetData\s*/>|<sheetData>\s*</sheetData>")
 _CHART_NAME = re.compile(rb"(<(?:\w+:)?cNvPr\b[^>]*?)(\s*/?>)")
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  # Excel has no zones
 """Day 0 of Excel's day count, which includes a nonexistent 29 February 1900."""
-_LARGEST_INT = 10**EXACT_DIGITS
-_SMALLEST_INT = -_LARGEST_INT
+_MAX_INT = 10**EXACT_DIGITS
+_MIN_INT = -_MAX_INT
 _WHITE = " \t\n\r"
 _LARGE = 2**31 - 2**20
 """Bytes from which a part of a ZIP file must be declared as large."""
@@ -70,7 +70,7 @@ def cell_xml(place: str, style: int, value: Cell) -> str:
 def usual_number(value: Cell) -> str:
     """Return a number or date as a cell stores it, for ordinary values; ``""`` for the others."""
     if type(value) is int:
-        return str(value) if _SMALLEST_INT < value < _LARGEST_INT else ""
+        return str(value) if _MIN_INT < value < _MAX_INT else ""
     if isinstance(value, float):
         return repr(value) if 1e-300 < abs(value) < 1e300 else ""
     if isinstance(value, datetime) and value.year > 1900 and value.tzinfo is None:

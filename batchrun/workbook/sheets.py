@@ -45,7 +45,7 @@ WRAPPED_LETTERS_PER_WIDTH = 1.1
 """The same for text on several lines, which only breaks between words."""
 
 LINE_POINTS = 15.0
-MOST_LINES = 3
+MAX_LINES = 3
 """The most lines of text in a row's height: a click on the cell shows the rest."""
 
 BUTTON_WIDTH = 3.0
@@ -55,13 +55,13 @@ PAGE_WIDTH = 180.0
 """Characters across a landscape page of A4 or Letter, in letters of at least 8 points."""
 MARGIN_INCHES = 0.4
 
-MOST_KNOWN, MOST_KNOWN_LETTERS = 500, 100
+MAX_KNOWN, MAX_KNOWN_LETTERS = 500, 100
 """Texts to cache per column, and the most letters of each."""
 
-MOST_FOOTER = 200
+MAX_FOOTER_CHARACTERS = 200
 """Characters of a footer: Excel allows 255, including its codes."""
 
-MOST_ADDRESS = 40
+MAX_ADDRESS = 40
 """Characters to show of a link's address; the link itself is complete."""
 
 _HEAD_POINTS = 2 * LINE_POINTS + 8
@@ -92,7 +92,7 @@ class TableColumn:
     folded: bool = False
     formats: Mapping[str, str] = field(default_factory=dict)
     result: bool = False
-    lines: int = MOST_LINES
+    lines: int = MAX_LINES
     left: bool = False
 
 
@@ -136,7 +136,7 @@ class Book:
         self.fitter = fitter
         self.left_out: dict[str, None] = {}
         self.alternatives: list[str] = []
-        self._footer = fitter.plain(footer).replace("&", "&&")[:MOST_FOOTER]
+        self._footer = fitter.plain(footer).replace("&", "&&")[:MAX_FOOTER_CHARACTERS]
         self._rows: dict[str, SheetRows] = {}
         self._files = ExitStack()
 
@@ -390,8 +390,8 @@ class TableSheets:
             lines = lines_of(shown, *column.wrap)
         text = text_xml(content) if isinstance(content, str) else rich_xml(content)
         found = f'" s="{column.styles[key, code]}" t="inlineStr">{text}</c>', lines
-        if not link and not code and len(column.known) < MOST_KNOWN:
-            column.known[value if len(value) < MOST_KNOWN_LETTERS else ""] = found
+        if not link and not code and len(column.known) < MAX_KNOWN:
+            column.known[value if len(value) < MAX_KNOWN_LETTERS else ""] = found
         return found
 
     def _plain_cells(self, rows: SheetRows, values: Sequence[Cell]) -> list[str]:
@@ -429,12 +429,12 @@ class TableSheets:
 
 
 def short_address(address: str) -> str:
-    """Shorten an address as browsers do, and to `MOST_ADDRESS` characters."""
+    """Shorten an address as browsers do, and to `MAX_ADDRESS` characters."""
     short = address.partition("://")[2].removeprefix("www.").rstrip("/")
-    return short if len(short) <= MOST_ADDRESS else f"{short[: MOST_ADDRESS - 1]}…"
+    return short if len(short) <= MAX_ADDRESS else f"{short[: MAX_ADDRESS - 1]}…"
 
 
-def lines_of(text: str, width: float, most: int = MOST_LINES) -> int:
+def lines_of(text: str, width: float, most: int = MAX_LINES) -> int:
     """Return roughly how many lines a text takes in a column, at most ``most``."""
     whole = int(width * LETTERS_PER_WIDTH)
     if len(text) <= whole and "\n" not in text:

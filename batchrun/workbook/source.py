@@ -35,17 +35,17 @@ _LOG = logging.getLogger(__name__)
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}"
 
-MOST_FORMATS = 200
+MAX_FORMATS = 200
 """Number formats to keep: Excel allows between 200 and 250 in a workbook."""
 
-MOST_FORMAT_CHARACTERS = 255
+MAX_FORMAT_CHARACTERS = 255
 """Excel's limit for a number format."""
 
 WIDEST = 255.0
 _LAST_COLUMN = 16_384
-_MOST_PART_BYTES = 2**26
+_MAX_PART_BYTES = 2**26
 """The largest sheet list or style part to read, in bytes."""
-_MOST_SHEET_BYTES = 2**33
+_MAX_SHEET_BYTES = 2**33
 _CHUNK_BYTES = 2**18
 
 RowFormats: TypeAlias = "tuple[str, ...]"
@@ -147,7 +147,7 @@ def _style_formats(archive: zipfile.ZipFile) -> list[str]:
         match _local(each.tag):
             case "numFmt":
                 code = each.get("formatCode", "")
-                fits = 0 < len(code) <= MOST_FORMAT_CHARACTERS and code.isprintable()
+                fits = 0 < len(code) <= MAX_FORMAT_CHARACTERS and code.isprintable()
                 known[_number(each.get("numFmtId"))] = code if fits else ""
             case "cellXfs":
                 numbers = [_number(style.get("numFmtId")) for style in each]
@@ -155,15 +155,15 @@ def _style_formats(archive: zipfile.ZipFile) -> list[str]:
                 pass
     kept: dict[str, None] = {}
     for number in numbers:
-        if len(kept) < MOST_FORMATS:
+        if len(kept) < MAX_FORMATS:
             kept[known.get(number, "")] = None
     return [code if (code := known.get(number, "")) in kept else "" for number in numbers]
 
 
 def _part(archive: zipfile.ZipFile, name: str) -> bytes:
     with archive.open(name) as part:
-        content = part.read(_MOST_PART_BYTES + 1)
-    if len(content) > _MOST_PART_BYTES:
+        content = part.read(_MAX_PART_BYTES + 1)
+    if len(content) > _MAX_PART_BYTES:
         raise ValueError(f"{name} is too large")
     return content
 
@@ -171,7 +171,7 @@ def _part(archive: zipfile.ZipFile, name: str) -> bytes:
 def _read_sheet(sheet: IO[bytes], codes: list[str], table: Table) -> ListFormats:
     reader = _SheetReader(codes, [int(line) for line in table.lines], len(table.header))
     parser = DefusedXMLParser(target=reader, forbid_dtd=True)
-    left = _MOST_SHEET_BYTES
+    left = _MAX_SHEET_BYTES
     while (chunk := sheet.read(_CHUNK_BYTES)) and left > 0 and not reader.done:
         parser.feed(chunk)
         left -= len(chunk)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SCREEN_PIXELS = 1_840
 """Pixels left for columns on a screen 1920 pixels wide, at 100 % zoom."""
-MOST_FROZEN_PIXELS = 800
+MAX_FROZEN_PIXELS = 800
 UUID_WIDTH = 39.0
 _STATUS_WIDTHS = (13, 34, UUID_WIDTH, 20, 20, 20, 11)
 _TEXT_WIDTH = 52.0
@@ -178,7 +178,7 @@ def _folded(
     technical = set(layout.roles.values()) - who
     own = [replace(each, folded=at in technical) for at, each in enumerate(own)]
     frozen = own[: max(who, default=-1) + 1]
-    if _pixels([*own, *beside]) <= SCREEN_PIXELS and _pixels(frozen) <= MOST_FROZEN_PIXELS:
+    if _pixels([*own, *beside]) <= SCREEN_PIXELS and _pixels(frozen) <= MAX_FROZEN_PIXELS:
         return own
     return [replace(each, folded=at not in who) for at, each in enumerate(own)]
 
@@ -197,8 +197,8 @@ ORDER = (
 )
 SHEET_ROW = "row in Results"
 """The title of the column with a row's place, if that differs from its line in the list."""
-MOST_LINES_OF_ADVICE = 8
-MOST_GROUPED = 20_000
+MAX_LINES_OF_ADVICE = 8
+MAX_GROUPED = 20_000
 """Rows to sort by reason in memory; more rows are sorted by outcome only."""
 
 
@@ -240,7 +240,7 @@ class AttentionSheet:
             TableColumn("reason", 46, why),
             *([TableColumn("value", UUID_WIDTH, why, wrap=False)] if self._with_values else []),
             TableColumn(
-                "what to do", 72 if commands is None else 92, why, lines=MOST_LINES_OF_ADVICE
+                "what to do", 72 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
             ),
         ]
         outcome = [column.title for column in columns].index("outcome")
@@ -286,7 +286,7 @@ class AttentionSheet:
     def _rows(self) -> Iterator[tuple[int, ResultRow]]:
         """Yield the rows, numbered: by outcome, and within one by reason, most frequent first."""
         counts = self._results.summary.counts
-        if sum(counts[outcome] for outcome in ORDER) > MOST_GROUPED:
+        if sum(counts[outcome] for outcome in ORDER) > MAX_GROUPED:
             for outcome in ORDER:
                 if counts[outcome]:
                     found = enumerate(self._results.rows)

@@ -46,7 +46,7 @@ def refused_by_windows(path: str) -> str:
 
 SHORT_CHARACTERS = 40
 """Characters of the name to use for the temporary file, whose name must fit the file system."""
-LONGEST_WINDOWS_PATH = 259 - 12
+MAX_WINDOWS_PATH = 259 - 12
 """The limit without long paths enabled in Windows, less the extra length of a temporary name."""
 
 ENDINGS = (".xlsx", ".csv", ".jsonl", ".parquet")
@@ -59,10 +59,7 @@ def check_target(target: Path, source: Path | None) -> None:
         OutputError: They can't; the error says why and what to do.
     """
     if target.suffix.lower() not in ENDINGS:
-        raise OutputError(
-            f"The output {target} has an ending batchrun does not write.",
-            f"End it in {', '.join(ENDINGS)}.",
-        )
+        raise unknown_ending(target)
     if target.suffix.lower() == ".parquet":
         require_parquet()
     refused = refused_by_windows(str(target)) if sys.platform == "win32" else ""
@@ -78,6 +75,14 @@ def check_target(target: Path, source: Path | None) -> None:
         ) from error
 
 
+def unknown_ending(target: Path) -> OutputError:
+    """Return the error for a file that is none of the formats that batchrun writes."""
+    return OutputError(
+        f"The output {target} has an ending batchrun does not write.",
+        f"End it in {', '.join(ENDINGS)}.",
+    )
+
+
 def _check_place(target: Path, source: Path | None) -> None:
     folder = target.absolute().parent
     for path in filter(None, (source, target)):
@@ -90,7 +95,7 @@ def _check_place(target: Path, source: Path | None) -> None:
     if not folder.is_dir():
         raise OutputError(
             f"There is no folder {folder}.",
-            "Make it first, or choose another -o.",
+            "Create it first, or choose another with -o.",
         )
     if target.is_dir():
         raise OutputError(f"The output {target} is a folder.", "Name a file with -o.")
@@ -130,7 +135,7 @@ def _temporary(target: Path) -> Path:
 def _words(error: OSError, target: Path) -> str:
     """Return the system's error in words that suggest what to do."""
     length = len(str(target.absolute()))
-    long_for_windows = sys.platform == "win32" and length > LONGEST_WINDOWS_PATH
+    long_for_windows = sys.platform == "win32" and length > MAX_WINDOWS_PATH
     if error.errno == errno.ENAMETOOLONG or long_for_windows:
         return f"its path of {length} characters is too long"
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:

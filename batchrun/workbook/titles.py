@@ -70,7 +70,7 @@ _SHARES = {
 }  # fmt: skip
 """Words for numbers between -1 and 1 that are shares of 1."""
 _IDENTIFIER = re.compile(r"(?:[^\W_]|&)+(?:[_\-]+(?:[^\W_]|&)+)*")
-MOST_DECIMALS = 4
+MAX_DECIMALS = 4
 
 
 class _Unit(NamedTuple):
@@ -217,7 +217,7 @@ def number_format(path: Path, survey: ColumnSurvey) -> str:
     """Return the number format of a column; ``""`` for the default."""
     words = words_of(path[-1])
     unit = _unit_of(words)
-    decimals = min(survey.decimals, MOST_DECIMALS)
+    decimals = min(survey.decimals, MAX_DECIMALS)
     fraction = f".{'0' * decimals}" if decimals else ""
     if unit.currency:
         letter = _LETTERS[unit.scale]

@@ -163,7 +163,7 @@ def test_a_machine_that_slept_through_a_takeover_sends_nothing_more(
             _, said = process.communicate()
         assert process.returncode == 4
         assert "was taken over by another batchrun, which has ended" in said
-        assert "Go on with: batchrun resume" in said
+        assert "Resume with: batchrun resume" in said
         # What it was about to send when it fell asleep is in doubt, and may have left since.
         assert sandbox.report()["triggers_accepted"] <= accepted + doubts < ROWS
         ended = other("resume")

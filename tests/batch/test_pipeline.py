@@ -76,7 +76,7 @@ def test_a_list_that_somebody_started_during_the_question_is_not_started_twice(
         other.join()
         return True
 
-    with pytest.raises(UsageError, match=r"started meanwhile as batch \d{4}-accounts") as refused:
+    with pytest.raises(UsageError, match=r"in the meantime as batch \d{4}-accounts") as refused:
         asyncio.run(aio.run(request, settings=settings, again=again, confirm=meanwhile))
 
     assert "batchrun resume" in refused.value.hint

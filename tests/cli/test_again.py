@@ -242,7 +242,7 @@ def test_a_marked_row_that_was_never_sent_is_not_said_to_be_sent_again(
 
     assert before.exit_code == 2
     assert "line 3 is marked, but it has not been sent yet." in before.stderr
-    assert "Go on with: batchrun resume" in before.stderr
+    assert "Resume with: batchrun resume" in before.stderr
     assert "1 marked row was sent since the workbook was written." in after.stdout
     assert triggers(sandbox) == 2
 
@@ -308,6 +308,7 @@ def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twic
     paid = triggers(sandbox)
 
     def answered(*_question: object, **_how: object) -> bool:
+        monkeypatch.setattr("batchrun.cli.commands_run.confirmed", lambda *_, **__: True)
         batchrun("run", RESULTS, "--yes")
         return True
 

@@ -123,6 +123,6 @@ def test_where_standard_error_goes_to_a_file_the_question_is_on_the_screen(
     screen = Keyboard()
     monkeypatch.setattr(sys, "stdin", Keyboard("y\n"))
     monkeypatch.setattr(sys, "stdout", screen)
-    assert confirm("Erase it?")
-    assert screen.getvalue() == "Erase it? [y/N]: "
+    assert confirm("Delete it?")
+    assert screen.getvalue() == "Delete it? [y/N]: "
     assert capsys.readouterr().err == ""

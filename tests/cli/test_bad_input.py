@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.cli.commands import CommandLine, Ended
 
-LONGEST_ERROR_LINES = 2
+MAX_ERROR_LINES = 2
 
 
 def reported(base_url: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def assert_refused(ended: Ended, code: ExitCode, *words: str) -> None:
     lines = [line for line in ended.stderr.strip().splitlines() if not line.startswith(notices)]
     assert ended.exit_code == code, ended
     assert lines[0].startswith("Error: ")
-    assert len(lines) <= LONGEST_ERROR_LINES
+    assert len(lines) <= MAX_ERROR_LINES
     for word in words:
         assert word in ended.stderr
 

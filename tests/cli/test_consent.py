@@ -15,7 +15,7 @@ import pytest
 import batchrun as batchrun_library
 from batchrun.errors import BatchrunError, ExitCode, UsageError
 from batchrun.sandbox import SandboxSettings, Scope, running
-from batchrun.settings import find_access, load_settings, stored_profiles
+from batchrun.settings import find_credentials, load_settings, stored_profiles
 from batchrun.settings.consent import Consent, agree, has_agreed, is_known_service, punycode
 from tests.cli.conftest import SPEED
 
@@ -189,10 +189,10 @@ def test_a_key_is_not_sent_to_an_address_that_only_a_file_names(
     own.write_text('base_url = "https://evil.example/v1"\n', encoding="utf-8")
     batchrun.monkeypatch.setenv("PGAI_API_KEY", KEY)
     with pytest.raises(UsageError, match="nobody has agreed"):
-        find_access(load_settings())
+        find_credentials(load_settings())
     agree(Consent.ADDRESS, "https://evil.example/v1")
     assert has_agreed(Consent.ADDRESS, "https://evil.example/v1")
-    assert find_access(load_settings()).base_url == "https://evil.example/v1"
+    assert find_credentials(load_settings()).base_url == "https://evil.example/v1"
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_a_batch_resumes_with_its_own_workspace(
     assert triggers_accepted(service) == 2
 
 
-def test_a_batch_whose_profile_is_erased_needs_another_key_by_name(
+def test_a_batch_whose_profile_is_deleted_needs_another_key_by_name(
     batchrun: CommandLine, service: str, accounts: Path
 ) -> None:
     """Neither the default profile nor anybody's key pays for it in silence."""
@@ -232,7 +232,7 @@ def test_logout_all_goes_on_after_a_locked_keyring(batchrun: CommandLine, servic
     with system_keyring(LockedKeyring()):
         ended = batchrun("logout", "--all")
         assert ended.exit_code == ExitCode.UNUSABLE
-        assert ended.stdout == f"Erased:    the key of profile late for {service}\n"
+        assert ended.stdout == f"Deleted:   the key of profile late for {service}\n"
         assert "of 2, early is left" in ended.stderr
         assert "Failed to unlock the collection!" in ended.stderr
         assert f'Remove the entry "batchrun {service}" of user early' in ended.stderr
@@ -249,7 +249,7 @@ def test_a_profile_without_its_keyring_is_deleted_and_the_entry_named(
     stored_profiles().keep(Profile("north", url, KeyStorage.KEYRING, "1111"))
     ended = batchrun("logout", "--profile", "north")
     assert ended.exit_code == ExitCode.COMPLETED
-    assert f"Erased:    profile north for {url}" in ended.stdout
+    assert f"Deleted:   profile north for {url}" in ended.stdout
     assert f'Remove the entry "batchrun {url}" of user north' in ended.stdout
     assert stored_profiles().all() == {}
 

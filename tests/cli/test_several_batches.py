@@ -127,7 +127,7 @@ def test_a_list_of_failures_stops_no_other_batch(batchrun: CommandLine) -> None:
         assert completed(batchrun, other) == 3
 
 
-def test_a_profile_that_is_erased_stops_its_own_batch_alone(
+def test_a_profile_that_is_deleted_stops_its_own_batch_alone(
     batchrun: CommandLine, service: str
 ) -> None:
     for profile, key in KEYS.items():
@@ -146,7 +146,7 @@ def test_each_batch_has_its_line_of_json_however_it_ends(
 ) -> None:
     for profile, key in KEYS.items():
         login(batchrun, profile, service, key)
-    erased, held = begin(batchrun, "north", 2), begin(batchrun, "south", 2)
+    deleted, held = begin(batchrun, "north", 2), begin(batchrun, "south", 2)
     good = begin(batchrun, "south", 2)
     stored_profiles().drop("north")
     with Journal(str(tmp_path / "journal" / "journal.db")) as journal, journal.hold(held):
@@ -157,7 +157,7 @@ def test_each_batch_has_its_line_of_json_however_it_ends(
         for line, name in zip(lines, ["batch_error", "batch_error", "run"], strict=True)
     ]
     assert [(one["batch"], one["exit_code"]) for one in documents] == [
-        (erased, ExitCode.UNUSABLE),
+        (deleted, ExitCode.UNUSABLE),
         (held, ExitCode.PAUSED),
         (good, ExitCode.COMPLETED),
     ]

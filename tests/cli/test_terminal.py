@@ -93,7 +93,7 @@ def test_below_a_label_a_line_goes_on_where_its_text_began() -> None:
     ],
 )
 def test_a_path_an_address_and_a_command_stay_whole(whole: str) -> None:
-    assert wrapped(f"Go on with: {whole}", 30) == f"Go on with:\n{whole}"
+    assert wrapped(f"Resume with: {whole}", 30) == f"Resume with:\n{whole}"
     assert wrapped(f"Workbook:  {whole}", 30) == f"Workbook:  {whole}"
     assert (
         whole in wrapped(f"A sentence goes first: {whole}. Another comes then.", 40).split("\n")[1]
@@ -112,7 +112,7 @@ def test_a_path_an_address_and_a_command_stay_whole(whole: str) -> None:
     ],
 )
 def test_a_name_with_brackets_commas_and_quotes_stays_whole(whole: str) -> None:
-    assert wrapped(f"Go on with: {whole}", 30) == f"Go on with:\n{whole}"
+    assert wrapped(f"Resume with: {whole}", 30) == f"Resume with:\n{whole}"
     assert f"{whole}. Give" in wrapped(f"A sentence goes first: {whole}. Give one.", 100)
 
 

@@ -350,7 +350,7 @@ def test_an_option_out_of_range_is_named(
 def test_a_mistyped_workflow_gets_the_closest_names(wanted: str, offered: str) -> None:
     with pytest.raises(WorkflowError) as refused:
         choose_workflow(WORKFLOWS, wanted)
-    assert refused.value.hint.startswith(f"Did you mean {offered}" if offered else "See which")
+    assert refused.value.hint.startswith(f"Did you mean {offered}" if offered else "To list")
 
 
 @pytest.mark.parametrize("option", [["--again"], ["--sheet", "Results"], ["--param", "depth=2"]])

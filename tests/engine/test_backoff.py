@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import batchrun
 from batchrun import Outcome
 from batchrun.engine import Ending, QuotaShare
-from batchrun.engine.backoff import LONGEST_BACKOFF_SECONDS, FailureWatch, RetryState
+from batchrun.engine.backoff import MAX_BACKOFF_SECONDS, FailureWatch, RetryState
 from batchrun.errors import ExitCode, JournalWriteError
 from batchrun.service.transport import AIOHTTP_AT_ONCE
 from tests.engine.faults import Fault, faulty_sandbox
@@ -46,7 +46,7 @@ def test_each_setback_doubles_the_wait_until_a_minute() -> None:
 def test_a_wait_is_never_negative_nor_longer_than_a_minute(setbacks: int) -> None:
     retries = RetryState(900)
     waits = [retries.failed(0) for _ in range(setbacks)]
-    assert all(0 <= wait <= LONGEST_BACKOFF_SECONDS for wait in waits)
+    assert all(0 <= wait <= MAX_BACKOFF_SECONDS for wait in waits)
 
 
 def test_patience_is_counted_from_the_first_setback() -> None:

@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from batchrun.engine.quota import DAY_SECONDS, WINDOW_SECONDS, Quota
+from batchrun.engine.quota import WINDOW_SECONDS, Quota
+from batchrun.estimate import DAY_SECONDS
 from batchrun.service import QuotaReading
 
 SPANS = st.one_of(
@@ -120,5 +121,5 @@ class QuotaMachine(RuleBasedStateMachine):
         raise AssertionError(f"no request may leave, ever: {delay} s more")
 
 
-QuotaMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+QuotaMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestQuota = QuotaMachine.TestCase

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from batchrun.model import Table
 
 FINDINGS = Path("fuzz-findings")
-LONGEST_SECONDS = 20.0
-LARGEST_BYTES = 300_000
+MAX_SECONDS = 20.0
+MAX_BYTES = 300_000
 LIMITS = LoadLimits(cells=5_000_000)
 
 TOKENS = (
@@ -122,7 +122,7 @@ def mutate_workbook(content: bytes, other: bytes, chance: random.Random) -> byte
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = {name: archive.read(name) for name in dict.fromkeys(archive.namelist())}
     name = chance.choice(list(parts))
-    if sum(map(len, parts.values())) > LARGEST_BYTES:
+    if sum(map(len, parts.values())) > MAX_BYTES:
         return mutate(content, other, chance)
     if chance.random() < 0.5:
         for _ in range(chance.choice((1, 2, 3))):
@@ -200,7 +200,7 @@ class Child:
         """How loading a file ends; ``died`` and ``hung`` need a new child."""
         self._pipe.send(str(path))
         try:
-            return str(self._pipe.recv()) if self._pipe.poll(LONGEST_SECONDS) else "hung"
+            return str(self._pipe.recv()) if self._pipe.poll(MAX_SECONDS) else "hung"
         except EOFError:
             return "died"
 
@@ -220,7 +220,7 @@ def main() -> None:
     kinds = tuple(f".{kind}" for kind in given.kinds.split())
     files = [path for path in sorted(FILES.iterdir()) if path.suffix in kinds]
     seeds = [(path.name, path.read_bytes()) for path in files]
-    seeds = [(name, content) for name, content in seeds if len(content) < LARGEST_BYTES]
+    seeds = [(name, content) for name, content in seeds if len(content) < MAX_BYTES]
     chance = random.Random(given.seed)
     FINDINGS.mkdir(exist_ok=True)
     trial = FINDINGS / f"trial-{given.seed}"
@@ -274,7 +274,7 @@ def is_workbook(content: bytes) -> bool:
             return (
                 len(set(names)) == len(names)
                 and "xl/workbook.xml" in names
-                and sum(archive.getinfo(name).file_size for name in names) < LARGEST_BYTES
+                and sum(archive.getinfo(name).file_size for name in names) < MAX_BYTES
                 and all(archive.read(name).decode() is not None for name in texts)
             )
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):

@@ -45,7 +45,7 @@ def number_of(journal: Journal, table: object) -> int:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 @pytest.mark.parametrize("point", ["fill", "_insert", "complete"])
-def test_half_a_batch_of_a_dead_process_is_seen_by_nobody_and_erased(
+def test_half_a_batch_of_a_dead_process_is_seen_by_nobody_and_deleted(
     location: str, point: str
 ) -> None:
     dead = subprocess.run([sys.executable, "-c", DIES, location, point], check=False)
@@ -78,7 +78,7 @@ def test_a_batch_that_a_living_process_is_creating_is_left_alone(
         thread = threading.Thread(target=slow.create, args=(plan_of(*IDS), URL))
         thread.start()
         assert began.wait(60)
-        other.create(plan_of(IDS[0]), URL)  # it writes meanwhile, and erases nothing
+        other.create(plan_of(IDS[0]), URL)  # it writes meanwhile, and deletes nothing
         may_end.set()
         thread.join()
         assert sorted(each.rows for each in other.batches()) == [1, len(IDS)]
@@ -133,11 +133,11 @@ def test_of_two_who_create_the_same_list_one_does(location: str) -> None:
     with Journal(location) as journal:
         [batch] = journal.batches()
         assert batch.batch_id in outcomes
-        assert f"This list was started meanwhile as batch {batch.batch_id}" in outcomes
+        assert f"This list was started in the meantime as batch {batch.batch_id}" in outcomes
         assert number_of(journal, rows) == len(IDS)
 
 
-def test_forgetting_erases_rows_jobs_and_counts(location: str) -> None:
+def test_forgetting_deletes_rows_jobs_and_counts(location: str) -> None:
     with Journal(location) as journal:
         journal.forget(journal.create(plan_of(*MANY), URL))
         assert [number_of(journal, table) for table in (batches, rows, jobs, counts)] == [0] * 4

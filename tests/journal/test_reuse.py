@@ -107,7 +107,7 @@ def test_a_result_forgotten_meanwhile_is_not_sent_unasked(journal: Journal) -> N
     earlier = run_all(journal, plan_of(*IDS[:2]))
     plan = with_known_results(journal, plan_of(*IDS), MONTH)
     journal.forget(earlier)
-    with pytest.raises(UsageError, match="gone from the journal"):
+    with pytest.raises(UsageError, match="deleted from the journal"):
         journal.create(plan, URL)
     assert journal.batches() == []
 

@@ -35,7 +35,9 @@ def poll(base_url: str, execution_id: str = "exec_1", timeout_seconds: float = 6
 def workflows(base_url: str) -> WorkflowList:
     async def ask() -> WorkflowList:
         async with Client(KEY, base_url) as client:
-            return await client.workflows()
+            pages = [page async for page in client.workflow_pages()]
+            every = tuple(workflow for page in pages for workflow in page.workflows)
+            return WorkflowList(every, pages[-1].quota)
 
     return asyncio.run(ask())
 

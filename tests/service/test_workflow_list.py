@@ -9,7 +9,7 @@ import pytest
 from batchrun.errors import KeyRefusedError, ServiceError
 from batchrun.model import Workflow
 from batchrun.service import QuotaReading
-from batchrun.service.client import MOST_PAGES
+from batchrun.service.client import MAX_PAGES
 
 from .calls import workflows
 from .misbehaving import Behaviour, ScriptedServer, answering, reset_after_request
@@ -46,6 +46,15 @@ def test_workflows_bare_or_wrapped(wrap: Callable[[Any], Any]) -> None:
     )
     assert listed.quota == QuotaReading(remaining=59)
     assert not listed.more
+
+
+@pytest.mark.parametrize("odd_id", ["wf_\ud83d", "wf\x1b[2J", "", " ", "x" * 5_000, None, ["wf_2"]])
+def test_of_odd_and_repeated_entries_those_that_can_be_triggered_are_listed(odd_id: Any) -> None:
+    entry = {"id": "wf_1", "name": "half \ud83d an emoji", "description": "\udcff"}
+    with ScriptedServer(answering("200 OK", [{"id": odd_id}, entry, entry])) as server:
+        [found] = workflows(server.url).workflows
+
+    assert found == Workflow("wf_1", "half ? an emoji", "?", "active")
 
 
 def page(number: int, **wrapping: Any) -> Behaviour:
@@ -142,8 +151,8 @@ def test_a_next_page_that_was_read_already_is_not_read_again() -> None:
 
 def test_the_number_of_pages_is_bounded() -> None:
     with ScriptedServer(*(page(number, nextPage=number + 1) for number in range(1, 99))) as server:
-        assert len(workflows(server.url).workflows) == 2 * MOST_PAGES
-    assert server.connections == MOST_PAGES
+        assert len(workflows(server.url).workflows) == 2 * MAX_PAGES
+    assert server.connections == MAX_PAGES
 
 
 @pytest.mark.parametrize(
@@ -169,7 +178,14 @@ def test_a_further_page_that_can_not_be_read_leaves_the_pages_before_it(broken: 
             ServiceError,
             "in 7 s",
         ),
-        (answering("502 Bad Gateway"), ServiceError, "in trouble"),
+        (
+            answering("429 Too Many Requests", b"", [("Retry-After", "31536000")]),
+            ServiceError,
+            "in 1 d",
+        ),
+        (answering("429 Too Many Requests", b"", [("Retry-After", "-7")]), ServiceError, "later"),
+        (answering("503 Busy", b"", [("Retry-After", "7")]), ServiceError, "in 7 s"),
+        (answering("502 Bad Gateway"), ServiceError, "failed: HTTP 502"),
         (reset_after_request, ServiceError, "can't be reached"),
     ],
 )

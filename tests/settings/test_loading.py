@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batchrun.errors import UsageError
-from batchrun.settings import DEFAULT_BASE_URL, Settings, find_access, load_settings
+from batchrun.settings import DEFAULT_BASE_URL, Settings, find_credentials, load_settings
 
 KEY = "key-of-dotenv-0001"
 
@@ -31,8 +31,8 @@ def dotenv(text: str | bytes) -> None:
 def test_a_key_in_a_dotenv_is_used_and_announced(line: str) -> None:
     dotenv(f"# ours\n{line}\nOTHER=1\n")
     settings = load_settings()
-    assert find_access(settings).key == KEY
-    assert find_access(settings).base_url == DEFAULT_BASE_URL
+    assert find_credentials(settings).key == KEY
+    assert find_credentials(settings).base_url == DEFAULT_BASE_URL
     [notice] = settings.notices
     assert str(Path(".env").absolute()) in notice
     assert "using its PGAI_API_KEY" in notice
@@ -87,7 +87,7 @@ def test_nothing_in_a_dotenv_is_expanded(value: str, monkeypatch: pytest.MonkeyP
 )
 def test_a_dotenv_in_another_encoding_is_read(content: bytes) -> None:
     dotenv(content)
-    assert find_access(load_settings()).key == KEY
+    assert find_credentials(load_settings()).key == KEY
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x00" * 9, b"=\n==\n", b"x" * 100_000])
@@ -106,9 +106,9 @@ def test_a_key_of_a_dotenv_goes_only_where_the_environment_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dotenv(f"PGAI_API_KEY={KEY}\nBATCHRUN_BASE_URL=https://evil.example/v1\n")
-    assert find_access(load_settings()).base_url == DEFAULT_BASE_URL
+    assert find_credentials(load_settings()).base_url == DEFAULT_BASE_URL
     monkeypatch.setenv("BATCHRUN_BASE_URL", "https://mine.example/v1")
-    assert find_access(load_settings()).base_url == "https://mine.example/v1"
+    assert find_credentials(load_settings()).base_url == "https://mine.example/v1"
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "0", "-1", "fast", "1e999"])

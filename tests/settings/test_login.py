@@ -16,7 +16,7 @@ from keyring.backends import chainer, fail, null
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.login import LoggedIn, log_in, log_out
 from batchrun.sandbox import SandboxSettings, Scope, running
-from batchrun.settings import Profiles, find_access, load_settings, stored_profiles
+from batchrun.settings import Profiles, find_credentials, load_settings, stored_profiles
 from batchrun.settings.private_file import PrivateFile
 from batchrun.settings.profiles import FILE_NAME
 from tests.settings.keyrings import LockedKeyring, MemoryKeyring, SilentKeyring, system_keyring
@@ -52,7 +52,7 @@ def test_a_key_is_kept_in_the_keyring_and_nowhere_else(
     files = [path for path in home.rglob("*") if path.is_file()]
     assert files
     assert all(KEY not in path.read_text(encoding="utf-8") for path in files)
-    assert find_access(load_settings()).key == KEY
+    assert find_credentials(load_settings()).key == KEY
 
 
 def test_without_a_keyring_it_is_in_a_file_that_only_its_owner_can_read(
@@ -64,7 +64,7 @@ def test_without_a_keyring_it_is_in_a_file_that_only_its_owner_can_read(
     assert "no keyring" in kept.why_a_file
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert find_access(load_settings()).key == KEY
+    assert find_credentials(load_settings()).key == KEY
 
 
 def test_a_file_that_others_could_read_is_closed_by_the_next_login(
@@ -122,7 +122,7 @@ def test_a_keyring_that_locks_later_is_told_with_what_to_do(
 ) -> None:
     keep(KEY, service)
     with system_keyring(LockedKeyring()), pytest.raises(UsageError) as refused:
-        find_access(load_settings())
+        find_credentials(load_settings())
     assert "can't be read" in refused.value.what
     assert "batchrun login" in refused.value.hint
 
@@ -132,7 +132,7 @@ def test_a_file_is_used_where_one_is_asked_for(service: str, memory: MemoryKeyri
     kept = keep(KEY, service, in_file=True)
     assert kept.why_a_file == "it was asked for"
     assert memory.kept == {}  # and no second copy stays behind
-    assert find_access(load_settings()).key == KEY
+    assert find_credentials(load_settings()).key == KEY
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_key_never_travels_unencrypted(home: Path) -> None:
     assert not home.exists()
 
 
-def test_logging_out_erases_the_key_everywhere(
+def test_logging_out_deletes_the_key_everywhere(
     service: str, memory: MemoryKeyring, home: Path
 ) -> None:
     keep(KEY, service)
@@ -193,7 +193,7 @@ def test_a_key_moved_to_another_address_leaves_none_behind(
 
 def test_a_key_the_keyring_does_not_let_go_stays_known(service: str, memory: MemoryKeyring) -> None:
     keep(KEY, service)
-    with system_keyring(LockedKeyring()), pytest.raises(UsageError, match="can't be erased"):
+    with system_keyring(LockedKeyring()), pytest.raises(UsageError, match="can't be deleted"):
         log_out("default")
     assert "default" in stored_profiles().all()
 
@@ -216,7 +216,7 @@ def test_a_new_key_is_kept_although_the_keyring_with_the_old_one_is_locked(
     keep(KEY, service)
     with system_keyring(LockedKeyring()):
         kept = keep(KEY, service)
-        assert find_access(load_settings()).key == KEY
+        assert find_credentials(load_settings()).key == KEY
     assert "by hand" in kept.not_deleted_reason
 
 
@@ -232,13 +232,13 @@ def test_what_can_not_be_noted_is_not_left_in_the_keyring(
     assert memory.kept == {}
 
 
-def test_a_key_erased_in_the_keyring_by_hand_can_be_logged_out(
+def test_a_key_deleted_in_the_keyring_by_hand_can_be_logged_out(
     service: str, memory: MemoryKeyring
 ) -> None:
     keep(KEY, service)
     memory.kept.clear()
     with pytest.raises(UsageError, match="no longer has"):
-        find_access(load_settings())
+        find_credentials(load_settings())
     log_out("default")
     assert stored_profiles().all() == {}
 

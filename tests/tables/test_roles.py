@@ -267,5 +267,5 @@ def test_what_a_column_holds_is_counted_by_kind() -> None:
 def test_ids_under_both_roles_are_said() -> None:
     frame = pd.DataFrame({"Company ID": [UUID, OTHER_UUID], "Contact ID": [OTHER_UUID, None]})
     notice = swap_notice(from_frame(frame), {Role.COMPANY: 0, Role.CONTACT: 1})
-    assert notice.startswith("2 rows have an ID that stands under both Company ID and Contact ID")
+    assert notice.startswith("2 rows have an ID that is in both Company ID and Contact ID")
     assert swap_notice(from_frame(frame), {Role.COMPANY: 0}) == ""

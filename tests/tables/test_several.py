@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_files_of_a_folder_or_pattern_are_one_list(
     folder: Path, pattern: str, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "MOST_HELD_CELLS", held)
+    monkeypatch.setattr(frames, "MAX_HELD_CELLS", held)
     if pattern == "*.*":
         (folder / "notes.md").unlink()
     table = load(folder / pattern)

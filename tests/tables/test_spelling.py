@@ -25,7 +25,7 @@ from tests.tables.files import cells, load_bytes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.tables.books import Content
+    from batchrun.tables.books import SheetRows
 
 
 def is_read_without_options(path: Path) -> bool:
@@ -76,7 +76,7 @@ def written(sheet: str, cell: str) -> bytes:
     return str(xlsx_parts(text)["xl/worksheets/sheet1.xml"]).encode()
 
 
-def read_in(folder: Path, sheet: bytes) -> Content:
+def read_in(folder: Path, sheet: bytes) -> SheetRows:
     """What the reader of XLSX makes of a sheet; it writes its copy to the current folder."""
     parts = xlsx_parts("") | {"xl/worksheets/sheet1.xml": sheet}
     with contextlib.chdir(folder):

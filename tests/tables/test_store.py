@@ -36,9 +36,9 @@ def test_a_list_on_disk_is_the_same_as_in_memory(
 ) -> None:
     assert len(paths) > 10
     for path in paths:
-        monkeypatch.setattr(frames, "MOST_HELD_CELLS", 10**9)
+        monkeypatch.setattr(frames, "MAX_HELD_CELLS", 10**9)
         held = read(path)
-        monkeypatch.setattr(frames, "MOST_HELD_CELLS", -1)
+        monkeypatch.setattr(frames, "MAX_HELD_CELLS", -1)
         stored = read(path)
         if isinstance(held, str) or isinstance(stored, str):
             assert held == stored, path
@@ -64,7 +64,7 @@ def roles(table: Table) -> object:
 def test_a_wider_row_later_on_widens_a_list_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "MOST_HELD_CELLS", -1)
+    monkeypatch.setattr(frames, "MAX_HELD_CELLS", -1)
     rows = [f"{UUID},x"] * 2_500 + [f"{OTHER_UUID},y,more"] + [f"{UUID},z"] * 1_200
     table = load_bytes(tmp_path, "\n".join(["Company ID,Name", *rows, ""]))
     assert table.header == ("Company ID", "Name", "")
@@ -85,7 +85,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             del content
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(frames, "MOST_HELD_CELLS", -1)
+    monkeypatch.setattr(frames, "MAX_HELD_CELLS", -1)
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
     with pytest.raises(InputError, match=r"list\.csv is too large .*No space left") as caught:
         load_bytes(tmp_path, f"Company ID\n{UUID}\n", "list.csv")

@@ -196,7 +196,7 @@ def test_a_run_is_refused_when_the_list_has_changed_since_it_was_shown(
     assert site.triggers == []
 
 
-def test_forget_erases_the_batch_and_the_uploaded_list(window: Window, site: Site) -> None:
+def test_forget_deletes_the_batch_and_the_uploaded_list(window: Window, site: Site) -> None:
     page = window.page
     drop(page, SAMPLES / "salesforce_report.xlsx")
     page.get_by_role("button", name="Run all").click()

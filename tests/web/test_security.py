@@ -151,7 +151,7 @@ POSTS = [
     "/lists/sample",
     "/lists/0123456789ab/run",
     "/lists/0123456789ab/choices",
-    "/lists/0123456789ab/erase",
+    "/lists/0123456789ab/delete",
     "/batches/x/resume",
     "/batches/x/retry",
     "/batches/x/decide",

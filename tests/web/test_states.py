@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from batchrun.web.lists import SavedList
-    from batchrun.web.work import Checked
+    from batchrun.web.work import CheckedPlan
     from tests.web.conftest import Site, Window
 
 CORPUS = sorted(
@@ -342,7 +342,7 @@ def test_a_workbook_of_results_without_marks_is_not_run_as_a_list(
     assert "mark the rows" in shown
     assert "Run all" not in shown
     assert "Can&#39;t be read" not in home  # it can, and says what to do
-    assert site.post(f"/lists/{list_id}/erase").status_code == 303
+    assert site.post(f"/lists/{list_id}/delete").status_code == 303
     assert site.workspace.lists.all() == []
     assert len(site.triggers) == sent
 
@@ -490,7 +490,7 @@ def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
     assert len(addresses) > 1
 
 
-def checked_list(workspace: Workspace, saved: SavedList) -> Checked:
+def checked_list(workspace: Workspace, saved: SavedList) -> CheckedPlan:
     """A list as its screen would show it."""
     workspace.state(saved)
     assert workspace.wait(60)

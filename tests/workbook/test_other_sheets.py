@@ -10,7 +10,7 @@ import pytest
 from batchrun.model import Outcome
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.run_details import histogram
-from batchrun.workbook.sheets import LINE_POINTS, MOST_LINES
+from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def test_a_long_text_is_shown_in_whole_lines(written: Write) -> None:
 
     results = openpyxl.load_workbook(path)["Results"]
     heights = [results.row_dimensions[line].height for line in (2, 3)]
-    assert heights == [MOST_LINES * LINE_POINTS, 2 * LINE_POINTS]
+    assert heights == [MAX_LINES * LINE_POINTS, 2 * LINE_POINTS]
 
 
 def test_names_of_sheets_are_legal_and_unlike_whatever_the_keys_are(written: Write) -> None:

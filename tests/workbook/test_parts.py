@@ -12,7 +12,7 @@ from batchrun import workbook
 from batchrun.errors import OutputError
 from batchrun.model import EarlierResults, Outcome
 from batchrun.workbook import Form, other_parts
-from batchrun.workbook.excel import MOST_ROWS, part_paths
+from batchrun.workbook.excel import MAX_ROWS, part_paths
 from batchrun.workbook.form import Audience
 from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import read_results
@@ -96,7 +96,7 @@ def test_a_workbook_that_fits_is_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "files"), [(0, 1), (MOST_ROWS, 1), (MOST_ROWS + 1, 2), (10_000_000, 10)]
+    ("rows", "files"), [(0, 1), (MAX_ROWS, 1), (MAX_ROWS + 1, 2), (10_000_000, 10)]
 )
 def test_more_rows_than_a_sheet_holds_are_split_without_being_asked(
     tmp_path: Path, rows: int, files: int

@@ -104,7 +104,7 @@ def test_a_reason_on_the_overview_leads_to_its_first_row(written: Write) -> None
 def test_more_kinds_of_reasons_than_are_told_apart_are_counted_together(
     monkeypatch: pytest.MonkeyPatch, written: Write
 ) -> None:
-    monkeypatch.setattr("batchrun.workbook.reasons.MOST_KINDS", 2)
+    monkeypatch.setattr("batchrun.workbook.reasons.MAX_KINDS", 2)
 
     path = written(failed("one", "two", "three", "four"))
 
