@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -219,6 +220,9 @@ def _unexpected(
 def _unexpected_error(error: BaseException, typed: Sequence[str]) -> BatchrunError:
     if isinstance(error, FileNotFoundError) and not _is_in_a_folder():
         return UsageError("The folder you are in no longer exists.", "Go to another: cd ~")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        # Files are checked where they are written, so this is standard output.
+        return UsageError(f"The output can't be written: {error.strerror}.", "Free some space.")
     more = "" if _debugging(typed) else " With --debug the details go to a file."
     return BatchrunError(
         f"batchrun failed unexpectedly ({_in_words(error)}).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
 import shutil
@@ -300,8 +301,10 @@ def _print(text: str, *, err: bool) -> None:
     try:
         typer.echo(text, err=err)
         stream.flush()
-    except OSError:
+    except OSError as error:
         discard_output(stream)
+        if error.errno == errno.ENOSPC and not err:
+            _print(f"The output can't be written: {error.strerror}.", err=True)
 
 
 def fitted(

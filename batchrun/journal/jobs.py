@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from sqlalchemy import (
     Executable,
@@ -87,7 +88,8 @@ class Job:
 
 # Parameters of conditions. Parameters of values have the names of their columns.
 _BATCH, _JOB, _SLICE, _HOLDER, _RETRIED = "of_batch", "of_job", "of_slice", "of_holder", "times"
-_EXECUTION, _NEW_EXECUTION = "of_execution", "new_execution"
+_EXECUTION = "of_execution"
+_SPELLINGS = ("as_sent", "lower_case", "upper_case", "lower_digits", "upper_digits", "in_braces")
 
 
 @lru_cache(maxsize=64)
@@ -104,7 +106,7 @@ def _move(old: tuple[JobState, ...], names: frozenset[str]) -> Executable:
         statement = statement.where(bindparam(_RETRIED) == _TIMES_RETRIED)
     if _EXECUTION in names:
         statement = statement.where(jobs.c.execution_id == bindparam(_EXECUTION))
-    if _NEW_EXECUTION in names:
+    if _SPELLINGS[0] in names:
         statement = statement.where(~_HELD_BY_ANOTHER)
     return statement
 
@@ -114,7 +116,8 @@ _SERVICE = select(batches.c.base_url).where(batches.c.id == bindparam(_BATCH)).s
 _HELD_BY_ANOTHER = or_(
     *(
         exists().where(
-            table.c.execution_id == bindparam(_NEW_EXECUTION),
+            # Explicit parameters, for executemany.
+            table.c.execution_id.in_([bindparam(name) for name in _SPELLINGS]),
             or_(table.c.batch_id != bindparam(_BATCH), table.c.number != bindparam(_JOB)),
             # Not a join: PostgreSQL would read all jobs of the batch to find this one.
             select(_BATCHES.c.base_url).where(_BATCHES.c.id == table.c.batch_id).scalar_subquery()
@@ -553,9 +556,11 @@ class BatchJobs:
         if step.execution_id is not None:
             named[_EXECUTION] = step.execution_id
         execution = step.values.get("execution_id")
-        if "execution_id" in step.values:
-            named[_NEW_EXECUTION] = execution
-        return Change(_move(step.old, frozenset(named)), named, lock=execution)
+        if execution is None:
+            return Change(_move(step.old, frozenset(named)), named)
+        spellings = _spellings(execution)
+        named |= dict(zip(_SPELLINGS, spellings, strict=True))
+        return Change(_move(step.old, frozenset(named)), named, lock=spellings[1])
 
     def _tell(self, event: Event, job: Job, **facts: object) -> None:
         level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO
@@ -589,6 +594,16 @@ class BatchJobs:
             known = step.values.get("execution_id") or job.execution_id
             what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
         return type(error)(f"{error.what} {what}", error.hint)
+
+
+def _spellings(execution_id: str) -> tuple[str, ...]:
+    """Return an execution ID as sent, and if it is a UUID, in the other ways to write it."""
+    try:
+        same = UUID(execution_id)
+    except ValueError:
+        return (execution_id,) * len(_SPELLINGS)
+    lower, digits = str(same), same.hex
+    return (execution_id, lower, lower.upper(), digits, digits.upper(), f"{{{lower}}}")
 
 
 def _seconds(values: Mapping[str, object]) -> float | None:

@@ -171,5 +171,7 @@ def _as_httpx_error(error: Exception) -> httpx.TransportError:
             return httpx.ReadTimeout(str(error))
         case aiohttp.ClientResponseError():
             return httpx.RemoteProtocolError("the answer is not valid HTTP")
+        case aiohttp.ClientPayloadError():  # its text is a dump of the parser's state
+            return httpx.RemoteProtocolError("the connection was closed before its end")
         case _:
             return httpx.ReadError(str(error))

@@ -287,6 +287,8 @@ class Client:
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """Return the error for a list of workflows that failed (any status except 200)."""
         reason = explain_reply(reply)
+        wait = min(_wait_seconds(reply) or 0.0, _LONGEST_WAIT_SECONDS)
+        later = f"Try again in {duration(wait)}." if wait else "Try again later."
         match reply.status:
             case 401 | 403 if is_html(reply.body):
                 return ServiceError(
@@ -305,20 +307,20 @@ class Client:
                     "The key needs the scopes workflows:read and workflows:execute.",
                 )
             case 429:
-                wait = _wait_seconds(reply)
                 return ServiceError(
-                    f"The key's quota at {self.base_url} is spent: {reason}.",
-                    f"Try again in {duration(wait)}." if wait else "Try again later.",
+                    f"The key's quota at {self.base_url} is spent: {reason}.", later
                 )
             case status if status >= 500:
-                return ServiceError(
-                    f"The service at {self.base_url} failed: {reason}.", "Try again later."
-                )
+                return ServiceError(f"The service at {self.base_url} failed: {reason}.", later)
             case _:
                 return ServiceError(
                     f"What answers at {self.base_url} is not the service: {reason}.",
                     _BASE_URL_HINT,
                 )
+
+
+_LONGEST_WAIT_SECONDS = 86_400.0
+"""The longest quota is a day's; a service that names a later time is not believed."""
 
 
 def _wait_seconds(reply: Reply) -> float | None:

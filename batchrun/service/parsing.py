@@ -138,10 +138,10 @@ def read_workflows(document: JSON, page: int = 1) -> tuple[tuple[Workflow, ...],
         query = _next_page(holder, page) or _next_page(document, page)
     if not isinstance(entries, list):
         raise UnusableAnswerError("the answer holds no list of workflows")
-    workflows = tuple(found for entry in entries if (found := _workflow(entry)) is not None)
-    if entries and not workflows:
+    by_id = {found.id: found for entry in entries if (found := _workflow(entry)) is not None}
+    if entries and not by_id:
         raise UnusableAnswerError("the answer lists things that are not workflows")
-    return workflows, query
+    return tuple(by_id.values()), query
 
 
 _PAGING_KEYS = ("pagination", "paging", "meta", "page_info", "pageInfo", "links", "_links")
@@ -354,15 +354,20 @@ def _workflow(entry: JSON) -> Workflow | None:
     if not isinstance(entry, dict):
         return None
     workflow_id = _id(entry, "id", "workflow_id")
-    if not workflow_id:
+    if workflow_id is None or not is_usable_id(workflow_id):
         return None
     name, description, status = entry.get("name"), entry.get("description"), entry.get("status")
     return Workflow(
         id=workflow_id,
-        name=name if isinstance(name, str) and name.strip() else workflow_id,
-        description=description if isinstance(description, str) else "",
+        name=_encodable(name) if isinstance(name, str) and name.strip() else workflow_id,
+        description=_encodable(description) if isinstance(description, str) else "",
         status=status.strip().lower() if isinstance(status, str) else "active",
     )
+
+
+def _encodable(text: str) -> str:
+    """Replace halves of surrogate pairs, which UTF-8 can't encode."""
+    return text.encode(errors="replace").decode()
 
 
 def _unwrapped(document: JSON) -> dict[str, JSON]:
@@ -393,9 +398,13 @@ def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
         created_at=read_time(fields.get("created_at")),
         started_at=read_time(fields.get("started_at")),
         completed_at=read_time(fields.get("completed_at")),
-        result=fields.get("result"),
+        result=next((fields[n] for n in _RESULT_KEYS if fields.get(n) is not None), None),
         message=message,
     )
+
+
+_RESULT_KEYS = ("result", "results", "outputs", "output")
+"""The API says ``result``. A paid result under another usual name must not be lost."""
 
 
 _STATUSES = {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource, is_stored
@@ -18,6 +21,7 @@ from batchrun.tables.frames import (
     row_of,
     without_rows,
 )
+from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
     HeaderPosition,
@@ -35,7 +39,7 @@ from batchrun.tables.reports import (
     join_header,
     set_aside_notice,
 )
-from batchrun.tables.roles import is_known_name
+from batchrun.tables.roles import is_known_name, is_role_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -161,9 +165,7 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
             header_line=head.line,
             formats=_column_formats(layout, len(names)),
         )
-        ragged = {*collector.short.lines, *collector.long.lines} - dropped_lines
-        misaligned = _misaligned(cells, kept_lines, ragged)
-        misaligned |= _shifted_by_merge(layout.merged, {*collector.long.lines} - dropped_lines)
+        misaligned = _misaligned(cells, kept_lines, names, collector, layout.merged)
         return Table(
             table_source,
             tuple(names),
@@ -174,7 +176,22 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         )
 
 
-def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
+def _misaligned(
+    cells: Cells,
+    lines: Lines,
+    names: Sequence[str],
+    collector: RowCollector,
+    merged: Sequence[Merged],
+) -> frozenset[int]:
+    """Return the lines of rows whose IDs may not stand under their names."""
+    short, long = collector.short.lines, collector.long.lines
+    found = _among_others(cells, lines, {*short, *long})
+    found |= _beside_their_names(cells, lines, names, [*collector.trimmed, *short])
+    found |= _shifted_by_merge(merged, set(long))
+    return frozenset(found.intersection(lines.tolist())) if found else frozenset()
+
+
+def _among_others(cells: Cells, lines: Lines, ragged: set[int]) -> set[int]:
     """Return the lines of ragged rows with an ID in a column that mostly holds no IDs.
 
     Args:
@@ -183,15 +200,72 @@ def _misaligned(cells: Cells, lines: Lines, ragged: set[int]) -> frozenset[int]:
         ragged: Lines of the rows that are wider or narrower than the header.
     """
     if not ragged:
-        return frozenset()
+        return set()
     places = [at for at, line in enumerate(lines.tolist()) if line in ragged]
     step = len(lines) // SAMPLE_ROWS + 1
-    found = set()
+    found: set[int] = set()
     for column in cells:
         ids = [at for at in places if is_like_id(column[at])]
         if ids and sum(map(is_like_id, column[::step])) * 2 <= len(column[::step]):
             found |= {int(lines[at]) for at in ids}
-    return frozenset(found)
+    return found
+
+
+def _beside_their_names(
+    cells: Cells, lines: Lines, names: Sequence[str], uneven: Sequence[int]
+) -> set[int]:
+    """Return the lines of rows that are not as wide as the header, with IDs not under their names.
+
+    If most rows are wider, the names may stand one column too far left, as R writes them, or every
+    row has a delimiter that belongs to its text.
+
+    Args:
+        cells: The cells, shape (columns, rows).
+        lines: The line number of each row.
+        names: The column names.
+        uneven: Lines of the rows that are shorter, or had only blank fields beyond the header.
+    """
+    named = [at for at, name in enumerate(names) if is_role_name(name)]
+    width = max((at for at, name in enumerate(names, start=1) if name.strip()), default=0)
+    beyond = [cells[at] for at in range(width, len(cells))]
+    wide = {at for column in beyond for at, cell in enumerate(column) if is_filled(cell)}
+    found = {
+        at
+        for at in wide
+        if any(is_like_id(column[at]) for column in beyond)
+        and not all(is_like_id(cells[column][at]) for column in named)
+    }
+    if uneven:
+        wide |= set(np.flatnonzero(np.isin(lines, uneven)).tolist())
+    if named and len(wide) * 2 >= len(lines) and _are_shifted(cells, names, named, sorted(wide)):
+        found = wide
+    return {int(lines[at]) for at in found}
+
+
+_NAMES_IDS = re.compile(r"(?i:(?<![a-z])ids?\b|uuid|guid|\bkey\b|\bref)|[a-z]I[dD]s?\b")
+"""Column names under which IDs of other things may stand."""
+
+
+def _are_shifted(
+    cells: Cells, names: Sequence[str], named: Sequence[int], wide: Sequence[int]
+) -> bool:
+    """Whether a column with the name of IDs holds none in the wide rows, but other columns do.
+
+    Either a column without such a name holds the IDs, or there is text where they should be. The
+    IDs of a CRM are not text.
+    """
+    sample = wide[:: len(wide) // SAMPLE_ROWS + 1]
+    parsed = [[parse_id(column[at]) for at in sample] for column in cells]
+    ids = [sum(isinstance(each, ValidId) for each in column) for column in parsed]
+    enough = max(ids) / 10
+    lacking = [at for at in named if ids[at] <= enough]
+    stray = any(ids[at] > enough and not _NAMES_IDS.search(name) for at, name in enumerate(names))
+    text = any(
+        isinstance(each, DamagedId) and each.kind is IdKind.OTHER
+        for at in lacking
+        for each in parsed[at]
+    )
+    return bool(enough and lacking) and (stray or text)
 
 
 def _shifted_by_merge(merged: Sequence[Merged], long: set[int]) -> set[int]:

@@ -45,7 +45,7 @@ _LIKE_WESTERN = {"cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-9
 _FEW_CHARACTERS = 12
 _WESTERN = re.compile(
     "(?:[\x00-\x7f\u00b0\u00c0-\u00cf\u00d1-\u00d6\u00d8-\u00dc\u00df-\u00ef\u00f1-\u00f6\u00f8-\u00fc"
-    "\u00ff\u20ac\u2013-\u2026\u2122]|\u00ae(?![^\\W\\d_]))*"
+    "\u00ff\u0152\u0153\u20ac\u2013-\u2026\u2122]|\u00ae(?![^\\W\\d_]))*"
 )
 """Western European letters without Icelandic ones: their bytes are Turkish letters in cp1254."""
 _EURO = b"\xa4"

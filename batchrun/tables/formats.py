@@ -130,7 +130,9 @@ def detect_format(head: bytes, name: str) -> Format:
 
 
 def _not_a_list(name: str, kind: str) -> InputError:
-    return InputError(f"{name} is {kind}; it can't be read as a list.", SAVE_AS)
+    archive = kind.endswith(" archive")
+    hint = "Unpack it, and save the list in it as .xlsx or CSV." if archive else SAVE_AS
+    return InputError(f"{name} is {kind}; it can't be read as a list.", hint)
 
 
 def protected(name: str) -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -75,6 +76,7 @@ class RowCollector:
         blank_rows: Number of blank rows between other rows; those at the end don't count.
         short: Rows with fewer fields than the header.
         long: Rows with more fields than the header.
+        trimmed: Lines of the rows with only blank fields beyond the header, which are dropped.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class RowCollector:
         self.after_blank: set[int] = set()
         self.blank_rows = 0
         self.short, self.long = Ragged(), Ragged()
+        self.trimmed = array("q")
         self._count = 0
         self._trailing_blank_rows = 0
         self._width = width
@@ -171,6 +174,7 @@ class RowCollector:
             elif len(row) > self._width:
                 if is_blank(row[self._width :]):
                     del row[self._width :]  # only trailing delimiters
+                    self.trimmed.append(line)
                 else:
                     self.long.lines.append(line)
             kept_lines.append(line)

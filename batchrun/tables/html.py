@@ -18,6 +18,7 @@ from batchrun.tables.encoding import detect_encoding
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.reports import HeaderPosition, Merged, find_header, holds_id
 from batchrun.tables.roles import normalise
+from batchrun.tables.sheets import shown_ranges
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -147,6 +148,11 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         are = "is hidden" if len(hidden) == 1 else "are hidden"
         said.append(f"{plural(len(hidden), 'row')} {are} on the page and {fate}")
         if options.visible_only:
+            places = {line: at for at, line in enumerate(lines)}
+            ranges = list(shown_ranges(merged, hidden))
+            for top, (line, left, _, _) in ranges:
+                rows[places[line]][left - 1] = rows[places[top]][left - 1]
+            merged = [each for _, each in ranges]
             shown = [at for at, line in enumerate(lines) if line not in hidden]
             lines, rows = [lines[at] for at in shown], [rows[at] for at in shown]
     source = TableSource(

@@ -83,11 +83,13 @@ _EMBEDDED = re.compile(rf"(?<![0-9a-z-])(?:{_CANONICAL.pattern}|{_PLAIN.pattern}
 _SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
 """Characters that word processors and fonts use in place of a hyphen."""
-_INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_INVISIBLE = (
+    "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u2060\u2066\u2068\u2069\ufeff"
+)
 _QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _BLANKS = f"{_SPACES}{_INVISIBLE}"
 _WITHOUT_BLANKS = dict.fromkeys(map(ord, _BLANKS))
-_AROUND = f"{_BLANKS}{_QUOTES}{{}}"
+_AROUND = f"{_BLANKS}{_QUOTES}{{}}()[]<>,;"
 _TEXT_FORMULA = re.compile(rf"=[{_BLANKS}]*[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
 """A formula such as ``="…"``, which makes Excel keep a value as text; Word makes quotes curly."""
 

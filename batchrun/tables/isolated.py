@@ -26,7 +26,7 @@ from batchrun.errors import InputError
 from batchrun.tables.cells import FrameError, pack_rows, read_frame, unpack_rows, write_frame
 from batchrun.tables.formats import SAVE_AS, Format
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.sheets import BLOCK_ROWS, Sheet, SheetBlocks, Traits
+from batchrun.tables.sheets import BLOCK_ROWS, Sheet, SheetBlocks, Traits, shown_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -269,18 +269,27 @@ def _answer_rows(stream: IO[bytes], content: SheetRows, *, visible_only: bool) -
     for row, column, value in changes:
         patches.setdefault(row, []).append((column - content.first_column, value))
     hidden = set(traits.hidden_rows) if visible_only else set()
+    shown = list(shown_ranges(content.merged, hidden))
+    copies: dict[int, list[tuple[int, int]]] = {}
+    for top, (row, left, _, _) in shown:
+        if row > top:
+            copies.setdefault(top, []).append((row, left - content.first_column))
+            patches.setdefault(row, [])
     plain = None if content.traits is None else asdict(replace(traits, values=[]))
-    _answer(stream, [content.first_column, content.merged, plain, content.notices])
+    _answer(stream, [content.first_column, [range_ for _, range_ in shown], plain, content.notices])
     line = 1
     block: list[list[Any]]
     while block := list(itertools.islice(content.rows, BLOCK_ROWS)):
         lines = list(range(line, line + len(block)))
         line += len(block)
-        for number in patches.keys() & set(lines):
+        for number in sorted((patches.keys() | copies.keys()) & set(lines)):
             cells = block[number - lines[0]]
-            for at, value in patches[number]:
+            for at, value in patches.get(number, ()):
                 if 0 <= at < len(cells):
                     cells[at] = value
+            for row, at in copies.get(number, ()):
+                if 0 <= at < len(cells):
+                    patches[row].append((at, cells[at]))
         if hidden and not hidden.isdisjoint(lines):
             kept = [at for at, number in enumerate(lines) if number not in hidden]
             lines, block = [lines[at] for at in kept], [block[at] for at in kept]

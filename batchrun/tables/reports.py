@@ -409,7 +409,13 @@ def _all(is_such: Callable[[Cell], bool], columns: Cells, at: int) -> bool:
 
 
 def _is_unticked(cell: Cell) -> bool:
-    return cell is False or cell in {"FALSE", "false"}
+    return cell is False or (isinstance(cell, str) and cell.strip().casefold() in _UNTICKED)
+
+
+_UNTICKED = frozenset({
+    "false", "falsch", "faux", "falso", "onwaar", "falskt", "fałsz", "ложь", "☐",
+})  # fmt: skip
+"""Unticked boxes as spreadsheets export them in several languages."""
 
 
 def _is_rule(cell: Cell) -> bool:

@@ -12,6 +12,7 @@ candidates with samples of their contents. A column is never guessed.
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from array import array
 from collections import Counter
@@ -40,9 +41,10 @@ _CONTACT = ("contact", "person", "lead")
 def _own_names(objects: Iterable[str]) -> frozenset[str]:
     """Add the service's name in any position: Pipedrive has *Organization - PG ID*."""
     return frozenset(
-        " ".join(words)
+        separator.join(words)
         for each, own, kind in itertools.product(objects, _OWN, ("id", "uuid"))
-        for words in ((own, each, kind), (each, own, kind), (each, kind, own))
+        for words in ((own, each, kind), (each, own, kind), (each, kind, own), (own, each + kind))
+        for separator in (" ", "")
     )
 
 
@@ -95,9 +97,15 @@ def is_known_name(cell: object) -> bool:
     return isinstance(cell, str) and len(cell) < 60 and not _KNOWN.isdisjoint(_spellings(cell))
 
 
+def is_role_name(name: str) -> bool:
+    """Whether a column name says that company or contact IDs stand below it."""
+    return any(tier & _spellings(name) for tiers in NAMES.values() for tier in tiers)
+
+
 def _spellings(name: str) -> set[str]:
     """Return a name and its parts, normalized: *IDs / Company ID* also matches *Company ID*."""
-    return {normalise(part) for part in (name, *name.split(" / "))}
+    custom = re.sub(r"__c\Z", "", name.strip(), flags=re.IGNORECASE)  # a field of Salesforce
+    return {normalise(part) for part in (name, custom, *name.split(" / "))}
 
 
 SAMPLED_CELLS = 1_000

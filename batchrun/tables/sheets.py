@@ -198,6 +198,24 @@ def column_letters(number: int) -> str:
     return letters
 
 
+def shown_ranges(
+    merged: Iterable[tuple[int, int, int, int]], hidden: Collection[int]
+) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
+    """Yield each merged range without its hidden rows at the top.
+
+    Args:
+        merged: First row, first column, last row and last column of each range.
+        hidden: The hidden rows.
+
+    Yields:
+        The row with the value, and the range; the value must be copied to the range's first row.
+    """
+    for top, left, bottom, right in merged:
+        first = next((row for row in range(top, bottom + 1) if row not in hidden), None)
+        if first is not None:
+            yield top, (first, left, bottom, right)
+
+
 _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
 """Numbers of the built-in formats for dates and times (ECMA-376 18.8.30)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,11 @@ class Xml2003Reader:
         self._tables: list[_Sheet] = []
         self._zeros: dict[str, str] = {}
         try:
-            for _, element in iterparse(io.BytesIO(raw), ("start", "end"), forbid_dtd=True):
+            for _, element in iterparse(
+                io.BytesIO(raw.removeprefix(codecs.BOM_UTF8).lstrip()),
+                ("start", "end"),
+                forbid_dtd=True,
+            ):
                 self._take(_, element)
         except DefusedXmlException as error:
             raise InputError(

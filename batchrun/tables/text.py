@@ -322,6 +322,7 @@ class _TextFile:
         self._is_clean = is_clean
         self._stream, self._encoding, self._options = stream, encoding, options
         self._odd_marks: list[int] = []
+        self._swallowed: list[tuple[int, int]] = []
         with self._text() as text:
             sample = text.read(SAMPLE_CHARACTERS)
         self._dialect = _dialect_of(sample, options)
@@ -340,6 +341,7 @@ class _TextFile:
         Raises:
             InputError: A quote is not closed, or there is no table.
         """
+        self._swallowed.clear()
         with field_limit(self._options.limits.field_characters), self._text() as text:
             layout = Layout("", self._options.header_row, self._options.no_header)
             try:
@@ -351,7 +353,7 @@ class _TextFile:
         if table is None or (MORE in " ".join(table.source.notices) and self._spaced_fits()):
             self._dialect = replace(self._dialect, spaced=True)
             return self.read()
-        notices = list(table.source.notices)
+        notices = [*table.source.notices, *self._swallowed_notice()]
         if self._encoding.guessed:
             notices.insert(0, self._guess_notice(table))
         if self._odd_marks:
@@ -391,7 +393,9 @@ class _TextFile:
             for row in reader:
                 starts.append(line)
                 rows.append(row)
-                line = skipped + reader.line_num + 1
+                begin, line = line, skipped + reader.line_num + 1
+                if line - begin > 1 and self._holds_rows(row):
+                    self._swallowed.append((begin, line - 1))
                 if len(rows) == BLOCK_ROWS:
                     yield starts, rows
                     starts, rows = [], []
@@ -399,6 +403,36 @@ class _TextFile:
             raise _BrokenQuoteError(line) from error
         if rows:
             yield starts, rows
+
+    def _holds_rows(self, row: Iterable[str]) -> bool:
+        """Whether a field contains lines that look like rows of the list, with IDs."""
+        return any(
+            len(fields) > 1 and any(map(_UUID.fullmatch, fields))
+            for cell in row
+            if "\n" in cell or "\r" in cell
+            for fields in (line.split(self._dialect.delimiter) for line in cell.splitlines())
+        )
+
+    def _swallowed_notice(self) -> list[str]:
+        """Return a notice about quoted fields that contain rows.
+
+        Raises:
+            InputError: Quotes taken as text give every row the width of the header, so one that
+                was never closed has swallowed the rows.
+        """
+        if not self._swallowed:
+            return []
+        first, last = self._swallowed[0]
+        what = f"a quote is closed only in line {last}, and the lines between hold IDs"
+        count = len(self._swallowed)
+        more = f" There are {count:,} such places." if count > 1 else ""
+        if self._fits(replace(self._dialect, literal=True, spaced=False)):
+            raise InputError(
+                f"{self._source.place(first)}: {what}.{more}",
+                "Taken as text, quotes leave every row as wide as the header: try again with"
+                " --quoting literal.",
+            )
+        return [f"In line {first}, {what}: they are read as one text, not as rows.{more}"]
 
     def _lines(self, text: Iterable[str]) -> Iterable[str]:
         return text if self._is_clean else self._cleaned(text)
@@ -521,6 +555,8 @@ def named_delimiter(name: str) -> str:
         )
     return found
 
+
+_UUID = re.compile(r'[\s"]*[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[\s"]*', re.IGNORECASE)
 
 _APOSTROPHES = re.compile(r"'[^'\r\n]*'(?:([,;\t|])'[^'\r\n]*'(?=[,;\t|\r\n]))++[\r\n]")
 """A first line with all fields in single quotes."""

@@ -104,6 +104,7 @@ class Best:
         name: The row's name.
         value: Its score.
         why: The beginning of the text that explains the score.
+        execution: The ID of its execution, which duplicate rows share.
     """
 
     rank: float
@@ -111,6 +112,7 @@ class Best:
     name: str
     value: float
     why: str
+    execution: str | None
 
     @property
     def number(self) -> int:
@@ -164,7 +166,7 @@ class Analysis:
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 self._see_number(counted, value)
                 if counted is self.numbers[0] and counted.column is self.score:
-                    self._rank(value, number, name or f"line {row.row.line}", flat)
+                    self._rank(value, number, row, name, flat)
         for counted in self.categories:
             value = flat.values.get(counted.column.path)
             if counted.full or value is None or value == "":
@@ -192,7 +194,12 @@ class Analysis:
             counted.rows += 1
             counted.see(value)
 
-    def _rank(self, value: float, number: int, name: str, flat: Flat) -> None:
+    def _rank(
+        self, value: float, number: int, row: ResultRow, name: str | None, flat: Flat
+    ) -> None:
+        execution = row.execution_id
+        if execution is not None and any(each.execution == execution for each in self._best):
+            return  # a duplicate row of the list
         rank = -float(value) if self.ascending else float(value)
         full = len(self._best) == BEST
         if not -LARGEST_NUMBER < value < LARGEST_NUMBER:
@@ -201,7 +208,8 @@ class Analysis:
             return
         found = None if self.why is None else flat.values.get(self.why.path)
         text = "" if found is None else without_heading(str(found))
-        entry = Best(rank, -number, name, value, " ".join(text.split()))
+        shown = name or f"line {row.row.line}"
+        entry = Best(rank, -number, shown, value, " ".join(text.split()), execution)
         if full:
             heapq.heapreplace(self._best, entry)
         else:

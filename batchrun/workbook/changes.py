@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.workbook.cells import as_text
 from batchrun.workbook.columns import name_of
 from batchrun.workbook.flatten import as_json, name_of_item
 from batchrun.workbook.titles import is_quantity, words_of
@@ -26,6 +26,35 @@ FEW = 3
 """Rows needed before a field that differs in every one of them counts as volatile."""
 _VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
 """Words in field names that mark a field as volatile even with fewer rows."""
+_MOST_VALUES = 1_000
+"""Values of a field to tell apart: enough to see whether they repeat."""
+
+
+@dataclass(slots=True)
+class _Compared:
+    """How a field's values compare in the rows that have one both before and now.
+
+    Attributes:
+        rows: Number of those rows.
+        differing: Number of rows in which they differ.
+        values: The first values.
+    """
+
+    rows: int = 0
+    differing: int = 0
+    values: set[Cell] = field(default_factory=set)
+
+    def see(self, now: Cell, *, differs: bool) -> None:
+        """Count a row."""
+        self.rows += 1
+        self.differing += differs
+        if self.rows <= _MOST_VALUES:
+            self.values.add(now)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether rows share values, as in a category."""
+        return 1 < len(self.values) < 0.9 * min(self.rows, _MOST_VALUES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +96,27 @@ class Comparison:
     def __init__(self, results: BatchResults, layout: Layout) -> None:
         self._results, self._layout = results, layout
         self._columns = {column.path: column for column in layout.results}
-        compared: Counter[Path] = Counter()
-        differing: Counter[Path] = Counter()
+        pairs, compared = 0, {path: _Compared() for path in self._columns}
         for _, now, before, _ in self._pairs():
-            for path in self._columns:
-                values = self._value(path, before), self._value(path, now)
-                if values != (None, None):
-                    compared[path] += 1
-                    differing[path] += values[0] != values[1]
+            pairs += 1
+            for path, seen in compared.items():
+                value = self._value(path, now)
+                if value is not None and self._value(path, before) is not None:
+                    seen.see(value, differs=self._change(path, before, now) is not None)
         self.volatile = tuple(
             path
-            for path, times in differing.items()
-            if times == compared[path] and self._may_be_volatile(path, times)
+            for path, seen in compared.items()
+            if 0 < seen.rows == seen.differing and self._may_be_volatile(path, seen, pairs)
         )
 
-    def _may_be_volatile(self, path: Path, rows: int) -> bool:
+    def _may_be_volatile(self, path: Path, seen: _Compared, pairs: int) -> bool:
         """Whether to ignore a field that differs in all rows; scores and amounts always matter."""
         if _VOLATILE & set(words_of(path[-1])):
             return True
-        return rows >= FEW and not is_quantity(path, self._columns[path].survey)
+        column = self._columns[path]
+        if is_quantity(path, column.survey) or (column.moments is None and seen.repeats):
+            return False
+        return seen.rows >= FEW and 2 * seen.rows >= pairs
 
     def changes(self) -> Iterator[Change]:
         """Yield each change, row by row."""
@@ -93,10 +124,10 @@ class Comparison:
         for (number, row), now, before, at in self._pairs():
             name = name_of(row.row.cells, self._layout.names)
             for path in fields:
-                was, value = self._value(path, before), self._value(path, now)
-                if was != value:
+                change = self._change(path, before, now)
+                if change is not None:
                     title = self._columns[path].title
-                    yield Change(number, row.row.line, name, path, title, was, value, at)
+                    yield Change(number, row.row.line, name, path, title, *change, at)
 
     def marks(self) -> Iterator[str | None]:
         """Yield for each row whether it is new, changed, or the same; ``None`` without a result."""
@@ -109,7 +140,7 @@ class Comparison:
                 yield NEW
             else:
                 now, before = self._layout.flat(row.result), self._layout.flat(earlier)
-                differ = any(self._value(each, before) != self._value(each, now) for each in fields)
+                differ = any(self._change(each, before, now) is not None for each in fields)
                 yield CHANGED if differ else SAME
 
     def _pairs(
@@ -122,6 +153,14 @@ class Comparison:
             if row.result is not None and earlier is not None:
                 yield (number, row), self._layout.flat(row.result), self._layout.flat(earlier), at
 
+    def _change(self, path: Path, before: Flat, now: Flat) -> tuple[Cell, Cell] | None:
+        """Return the values before and now; ``None`` if nothing in them is news."""
+        was, value = self._value(path, before), self._value(path, now)
+        if was == value:
+            return None
+        lists = any(path in flat.items or path in flat.listed for flat in (before, now))
+        return None if _gist(was, lists) == _gist(value, lists) else (was, value)
+
     def _value(self, path: Path, flat: Flat) -> Cell:
         """Return a value to compare and show; for a list of objects, the names of its items."""
         items = flat.items.get(path)
@@ -130,3 +169,13 @@ class Comparison:
         column = self._columns[path]
         value = column.value(flat) if path in flat.values and not column.counts else None
         return None if value == "" else value
+
+
+def _gist(value: Cell, is_list: bool) -> str | None:
+    """Return a value without what is no news: letter case, white space, the order of a list."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return as_text(value).casefold().removesuffix(".0")
+    lines = value.casefold().split("\n") if is_list else [value.casefold()]
+    return "\n".join(sorted(" ".join(line.split()) for line in lines))

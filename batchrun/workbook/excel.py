@@ -22,7 +22,7 @@ from batchrun.workbook.form import Form
 from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet
-from batchrun.workbook.reasons import SHEET, Commands
+from batchrun.workbook.reasons import SHEET, Commands, message_for_people
 from batchrun.workbook.run_details import RunDetailsSheet
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.model import BatchResults
+    from batchrun.model import BatchResults, ResultRow
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.source import RowFormats
 
@@ -131,6 +131,18 @@ class Split:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _RowsForPeople:
+    """Rows whose messages say nothing that only operators need."""
+
+    rows: Iterable[ResultRow]
+
+    def __iter__(self) -> Iterator[ResultRow]:
+        for row in self.rows:
+            message = message_for_people(row.message)
+            yield replace(row, message=message) if message != row.message else row
+
+
 class _Slice(Generic[_Item]):
     """A slice of an iterable that can be iterated repeatedly."""
 
@@ -166,6 +178,8 @@ def write_excel(  # noqa: PLR0915  # one sheet after the other
         The number of values that were shortened.
     """
     form, commands = form or Form(), commands or Commands()
+    if form.for_people:
+        results = replace(results, rows=_RowsForPeople(results.rows))
     layout = layout_of(results, form, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
     summary = results.summary

@@ -67,13 +67,22 @@ def dotted(path: Path) -> str:
     return ".".join(key if key.strip() else "(blank)" for key in path)
 
 
-_NAMES = ("title", "name", "label", "headline", "type", "category", "topic")
+_NAMES = ("name", "title", "label", "headline", "type", "category", "topic")
 
 
 def name_of_item(item: Mapping[str, JSON]) -> str:
-    """Return the name of a list's item, on one line; ``""`` if it has none."""
-    names = (" ".join(name.split()) for key in _NAMES if isinstance(name := item.get(key), str))
-    return next(filter(None, names), "")
+    """Return the name of a list's item, on one line; ``""`` if it has none.
+
+    A person's title follows the name: it is the news when somebody is promoted.
+    """
+    found = {key: name for key in _NAMES if (name := _on_one_line(item.get(key)))}
+    if "name" in found and "title" in found:
+        return f"{found['name']}, {found['title']}"
+    return next(iter(found.values()), "")
+
+
+def _on_one_line(value: JSON) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:

@@ -7,6 +7,7 @@ paired emphasis. Any other text stays unchanged. Pure.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -34,7 +35,9 @@ _MAY_BE_MARKDOWN = re.compile(
     r"|^[ \t|:-]{0,200}-[ \t|:-]{0,200}$|^={3,} *$",
     re.MULTILINE,
 )
-_ORDERED = re.compile(r"\d{1,9}[.)]")
+_LINE_END = re.compile(r"\r\n?|\n")
+_BARE_ADDRESS = re.compile(r"""://[^\s<>"'`|\[\]()]*[^\s<>"'`|\[\]()*_~.,;:!?\\]""")
+"""The rest of an address, after ``https``."""
 
 Style: TypeAlias = frozenset[str]
 """Any of ``bold``, ``italic`` and ``strike``."""
@@ -108,7 +111,7 @@ def parsed_rich_text(text: str) -> RichText | None:
     link = _only_link(tokens)
     if link:
         return link
-    rich = RichText.of(_Writer().write(tokens))
+    rich = RichText.of(_Writer(_LINE_END.split(text)).write(tokens))
     return rich if rich.runs else None
 
 
@@ -244,8 +247,19 @@ def _parser() -> MarkdownIt:
     # Lines indented by four spaces are more often plain text than Markdown code.
     parser.disable(["code", "reference", "html_block"])
     parser.inline.ruler.at("emphasis", _emphasis)
+    parser.inline.ruler.before("escape", "address", _address)
     parser.parse("a")  # rules are compiled at first use, which is not thread-safe
     return parser
+
+
+def _address(state: StateInline, silent: bool) -> bool:
+    """Keep the signs of an address in a text, such as ``https://x.example/_a_``."""
+    found = _BARE_ADDRESS.match(state.src, state.pos)
+    if silent or found is None or not state.pending.endswith(("http", "https")):
+        return False
+    state.pending += found[0]
+    state.pos = found.end()
+    return True
 
 
 def _emphasis(state: StateInline, silent: bool) -> bool:
@@ -261,6 +275,8 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     neighbors = state.src[max(state.pos - 1, 0) : state.pos] + state.src[end : end + 1]
     if scanned.length < 2 or any(sign.isdigit() for sign in neighbors):
         scanned = whole_words
+    elif marker == "*" and state.pos and unicodedata.category(neighbors[0]) in {"Po", "Pe"}:
+        scanned = scanned._replace(can_close=True)  # **Label:**text
     if marker == "_" and re.match(r"[.(/]\w", state.src[end:]):  # __init__.py
         scanned = whole_words._replace(can_close=False)
     for _ in range(scanned.length):
@@ -343,8 +359,13 @@ _TASKS = {"[ ] ": "☐", "[x] ": "☑", "[X] ": "☑"}
 
 @dataclass(slots=True)
 class _Writer:
-    """Writes tokens as runs, block by block."""
+    """Writes tokens as runs, block by block.
 
+    Attributes:
+        lines: The lines of the text.
+    """
+
+    lines: Sequence[str]
     runs: list[Run] = field(default_factory=list)
     lists: list[int | None] = field(default_factory=list)
     mark: str = ""
@@ -383,6 +404,8 @@ class _Writer:
             case "tr_open":
                 self._begin_block(token)
                 self.cells = 0
+            case "tr_close" if not style:
+                self._write_cells_beyond(self.end_line - 1)
             case "th_open" | "td_open":
                 self.runs += [Run(" | ", style)] * (self.cells > 0)
                 self.cells += 1
@@ -407,11 +430,21 @@ class _Writer:
             self.runs.append(Run("   " * (depth - 1) + self.mark if self.mark else "   " * depth))
             self.mark = ""
 
+    def _write_cells_beyond(self, line: int) -> None:
+        """Write the cells of a table's row beyond those of its header, which the parser drops."""
+        from markdown_it.rules_block.table import escapedSplit
+
+        cells = escapedSplit(self.lines[line].lstrip(" \t>").removeprefix("|").rstrip())
+        for cell in cells[self.cells : len(cells) - (not cells[-1])]:
+            self.runs.append(Run(" | "))
+            self.runs += _inline_runs(_parser().parseInline(cell.strip())[0].children or (), PLAIN)
+
     def _write_inline(self, token: Token, style: Style) -> None:
         first = token.children[0] if token.children else token
-        if self.runs and self.runs[-1].text.endswith("• ") and first.content[:4] in _TASKS:
-            bullet = self.runs.pop().text
-            self.runs.append(Run(f"{bullet[:-2]}{_TASKS[first.content[:4]]} "))
+        begins_item = self.runs and self.runs[-1].text.endswith(("• ", ". ", ") "))
+        if begins_item and first.content[:4] in _TASKS:
+            number = self.runs.pop().text.removesuffix("• ")
+            self.runs.append(Run(f"{number}{_TASKS[first.content[:4]]} "))
             first.content = first.content[4:]
         indent = "\n" + "   " * len(self.lists)
         for run in _inline_runs(token.children or (), style):

@@ -167,6 +167,14 @@ _ABOUT_THE_KEY = {
 }
 
 
+_FOR_OPERATORS = re.compile(r"; --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z")
+
+
+def message_for_people(message: str) -> str:
+    """Return a row's message without options and batch IDs."""
+    return _FOR_OPERATORS.sub("", message)
+
+
 def advice(
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
 ) -> str:

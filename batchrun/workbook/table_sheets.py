@@ -8,6 +8,7 @@ that don't say who the row is are collapsed, and one click on [+] shows them.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from openpyxl.utils import get_column_letter
@@ -18,7 +19,8 @@ from batchrun.text import plural
 from batchrun.workbook.changes import COLUMN
 from batchrun.workbook.columns import name_of, shown
 from batchrun.workbook.flatten import dotted
-from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, utc_without_zone
+from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
+from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.reasons import SHEET, Commands, Reason, advice
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
@@ -411,16 +413,14 @@ class ChangesSheet:
             TableColumn("field", 26, ColumnKind.RESULT),
             TableColumn("before", 42, ColumnKind.RESULT, result=True, left=True),
             TableColumn("now", 42, ColumnKind.RESULT, result=True, left=True),
-            TableColumn(
-                "earlier result (UTC)", 16, ColumnKind.STATUS, formats={"datetime": "yyyy-mm-dd"}
-            ),
+            TableColumn("earlier result", 16, ColumnKind.STATUS),
         ]
-        rows = sum(1 for _ in comparison.changes()) + bool(comparison.volatile)
+        rows = max(1, sum(1 for _ in comparison.changes())) + bool(comparison.volatile)
         frozen = 2 if self._named else 1
         self._formats = {
             column.path: number_format(column.path, column.survey) for column in layout.results
         }
-        self._sheets = TableSheets(book, "Changes", columns, max(rows, 1), frozen=frozen)
+        self._sheets = TableSheets(book, "Changes", columns, rows, frozen=frozen)
 
     @property
     def place(self) -> str:
@@ -429,20 +429,20 @@ class ChangesSheet:
 
     def write(self, rows: TableSheets) -> None:
         """Write the changes; the line number links to the row in ``rows``."""
-        found = False
+        blank, found = [None] * (1 + self._named), False
+        if self._comparison.volatile:
+            left_out = ", ".join(self._titles[path] for path in self._comparison.volatile)
+            self._sheets.append([*blank, "not compared", f"differs in every row: {left_out}"])
         for change in self._comparison.changes():
             found = True
             name = [change.name] if self._named else []
-            values = [change.field, change.before, change.now, utc_without_zone(change.earlier_at)]
+            day = None if change.earlier_at is None else change.earlier_at.astimezone(UTC).date()
+            values = [change.field, change.before, change.now, day]
             code = self._formats[change.path]
             formats = (*[""] * (2 + self._named), *(_code(each, code) for each in values[1:3]))
             line = [change.line, *name, *values]
             self._sheets.append(line, {0: rows.place(change.number)}, formats)
-        blank = [None] * (1 + self._named)
-        if self._comparison.volatile:
-            left_out = ", ".join(self._titles[path] for path in self._comparison.volatile)
-            self._sheets.append([*blank, "left out", f"differs in every row: {left_out}"])
-        elif not found:
+        if not found:
             self._sheets.append([*blank, "nothing has changed"])
 
 
@@ -511,6 +511,7 @@ class ColumnsSheet:
             if not self._with_paths and column.title in _TECHNICAL and position > len(own):
                 continue
             letter, survey, kind, path, code = get_column_letter(position), None, "", None, ""
+            found = None
             if position <= len(own):
                 survey, source, what = own[position - 1][1], "your list", "unchanged"
                 kind = survey.type_name(turned=False)
@@ -527,9 +528,13 @@ class ColumnsSheet:
                 assert column.title == MORE
             line: list[Cell] = [letter, column.title or "(blank)", source, what]
             line += [*([path] if self._with_paths else []), kind]
-            example = None if survey is None else shown(survey.example)
+            example = None if survey is None else survey.example
+            if found is not None and isinstance(example, str):
+                example = without_markup(example)
+            example = shown(example)
             if survey is not None:
-                line += [survey.filled, survey.filled / rows if rows else None, example]
+                of = rows if found is None else layout.filled
+                line += [survey.filled, survey.filled / of if of else None, example]
             is_number = isinstance(example, (int, float)) and not isinstance(example, bool)
             self._sheets.append(line, None, ("",) * (len(line) - 1) + (code,) if is_number else ())
 
@@ -541,8 +546,8 @@ def _meaning(column: ResultColumn, layout: Layout) -> str:
         notes.append(f"how many; each is a line of the sheet {sheet}")
     if column.aside:
         notes.append(f"{column.aside}; folded away at the end")
-    elif column.survey.nulls and not column.counts:
-        notes.append(f"empty in {plural(column.survey.nulls, 'result')}")
+    elif (empty := layout.filled - column.survey.filled) and not column.counts:
+        notes.append(f"empty in {plural(empty, 'result')}")
     return "; ".join(notes) or "a value of the result"
 
 

@@ -25,7 +25,6 @@ TAM TCV UAE UI UK URL URLs US USP UTC UX VAT VC VP WACC XML YoY YouTube ZIP
 _SPELLINGS = {word.casefold(): word for word in _SPELLED.split()}
 """Words that are not written in lower case."""
 _CAPITALS_INSIDE = [each for each in _SPELLED.split() if not each.isupper() or "2" in each]
-_CAPITALS_INSIDE = [each for each in _SPELLED.split() if not each.isupper() or "2" in each]
 _UNUSUAL = re.compile(rf"(?<![A-Z])({'|'.join(_CAPITALS_INSIDE)})(?![a-z])")
 """Words in `_SPELLINGS` that splitting ``camelCase`` would break."""
 

@@ -97,8 +97,9 @@ def silence(journal: str, *, holder: bool = True) -> None:
         connection.execute("UPDATE slices SET beat_at = beat_at - 120")
 
 
-@pytest.mark.parametrize("victim", ["the first process", "the worker"])
-@pytest.mark.parametrize("fault", ["killed", "suspended"])
+@pytest.mark.parametrize(
+    ("victim", "fault"), [("the first process", "suspended"), ("the worker", "killed")]
+)
 def test_the_others_go_on_when_one_dies_or_sleeps(
     tmp_path: Path, postgres: PostgresServer, victim: str, fault: str
 ) -> None:

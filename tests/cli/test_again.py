@@ -308,6 +308,7 @@ def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twic
     paid = triggers(sandbox)
 
     def answered(*_question: object, **_how: object) -> bool:
+        monkeypatch.setattr("batchrun.cli.commands_run.confirmed", lambda *_, **__: True)
         batchrun("run", RESULTS, "--yes")
         return True
 

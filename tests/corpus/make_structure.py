@@ -135,6 +135,22 @@ def merged() -> Iterator[Case]:
         "merged-company-over-rows.xlsx", book(HEAD, *body, merge="A2:A4"), filled, [2, 3, 4, 5],
         ["2 cells were filled from the merged cells above them (Company ID 2)"],
     )  # fmt: skip
+    filtered = openpyxl.load_workbook(io.BytesIO(book(HEAD, *body, merge="A2:A4")))
+    for row in (2, 3):
+        filtered.worksheets[0].row_dimensions[row].hidden = True
+    stream = io.BytesIO()
+    filtered.save(stream)
+    yield Case(
+        "merged-company-over-hidden-rows.xlsx", stream.getvalue(), [HEAD, *filled[3:]], [4, 5],
+        ["2 rows are hidden and left out"], options={"visible_only": True},
+    )  # fmt: skip
+    hidden = f"<tr hidden><td rowspan=3>{A}<td>{B}<td>Ann<tr><td>{C}<td>Bo<tr><td>{D}<td>Cy"
+    names = "".join(f"<th>{name}" for name in HEAD)
+    yield Case(
+        "merged-company-over-hidden-rows.html", page(f"<table><tr>{names}{hidden}</table>"),
+        [HEAD, *filled[2:4]], [3, 4], ["1 row is hidden on the page", "1 cell was filled"],
+        options={"visible_only": True},
+    )  # fmt: skip
     total = ["Total", None, None]
     yield Case(
         "merged-over-a-total-and-a-blank-row.xlsx",
@@ -313,6 +329,56 @@ def pages() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def shifted() -> Iterator[Case]:
+    """Rows that are not as wide as the header, most of them, so that no column is like another."""
+    ids = [[A, B], [B, C], [C, D]]
+    numbered = [[str(at), *row] for at, row in enumerate(ids, start=1)]
+    named = [*HEAD[:2], ""]
+    wider = ["3 rows have more fields"]
+    yield Case(
+        "shifted-by-row-names-of-r.csv", text(HEAD[:2], *numbered), [named, *numbered], [2, 3, 4],
+        wider, misaligned=[2, 3, 4],
+    )  # fmt: skip
+    yield Case(
+        "shifted-names-in-a-workbook.xlsx", book(HEAD[:2], *numbered), [named, *numbered],
+        [2, 3, 4], misaligned=[2, 3, 4],
+    )  # fmt: skip
+    yield Case(
+        "shifted-by-a-box-in-each-row.html", page(plain(HEAD[:2], *(["", *row] for row in ids))),
+        [named, *(["", *row] for row in ids)], [2, 3, 4], wider, misaligned=[2, 3, 4],
+    )  # fmt: skip
+    head = ["Name", *HEAD[:2], "City"]
+    for name, city, extra in (("", "Ulm", True), ("-and-blank-fields", "", False)):
+        rows = [["Acme", " Inc", each, "", city] for each in (A, B, C)]
+        width = 5 if extra else 4
+        yield Case(
+            f"shifted-by-a-comma-in-each-name{name}.csv", text(head, *rows),
+            [[*head, ""][:width], *(row[:width] for row in rows)], [2, 3, 4],
+            wider if extra else [], misaligned=[2, 3, 4],
+        )  # fmt: skip
+    yield Case(
+        "shifted-by-a-missing-field.csv", text(["Nr", *HEAD[:2]], *ids),
+        [["Nr", *HEAD[:2]], *([*row, ""] for row in ids)], [2, 3, 4], ["3 rows have fewer fields"],
+        misaligned=[2, 3, 4],
+    )  # fmt: skip
+    yield Case(
+        "shifted-one-row-of-a-workbook.xlsx", book(HEAD[:2], *ids, [None, A, B]),
+        [named, *([*row, None] for row in ids), [None, A, B]], [2, 3, 4, 5], misaligned=[5],
+    )  # fmt: skip
+    notes = [["Account ID", "PG Company ID"], *(["0015g00000XyZabAAB", each] for each in (A, B))]
+    noted = [[*notes[0], ""], *([*row, "call"] for row in notes[1:])]
+    yield Case("shifted-it-is-not-notes.xlsx", book(*noted), noted, [2, 3])
+    ended = [*([*row, ""] for row in ids), ["", D, ""]]
+    yield Case(
+        "shifted-it-is-not-delimiters.csv", text(HEAD[:2], *ended),
+        [HEAD[:2], *(row[:2] for row in ended)], [2, 3, 4, 5],
+    )  # fmt: skip
+    yield Case(
+        "shifted-it-is-not-short-rows.csv", text(HEAD, *ids), [HEAD, *([*row, ""] for row in ids)],
+        [2, 3, 4], ["3 rows have fewer fields"],
+    )  # fmt: skip
+
+
 def wrapped() -> Iterator[Case]:
     """Texts whose records some program took for one field each."""
     head, rows = ["Company ID", "Name", "City"], [[A, "Acme, Inc", "Ulm"], [B, "Bay", "Bonn"]]
@@ -320,6 +386,27 @@ def wrapped() -> Iterator[Case]:
         lines = [delimiter.join(f'""{cell}""' for cell in row) for row in (head, *rows)]
         content = "".join(f'"{line}"\n' for line in lines).encode()
         yield Case(f"quote-around-whole-lines-{name}.csv", content, [head, *rows], [2, 3])
+
+
+def swallowed() -> Iterator[Case]:
+    """Quotes that are closed by another line's quote, so that the rows between look like text."""
+    rows = f'{A},"Acme\n{B},Bay"\n{C},Cat\n'
+    yield Case(
+        "quote-closed-in-another-row.csv", f"Company ID,Name\n{rows}".encode(),
+        error="line 2: a quote is closed only in line 3, and the lines between hold IDs.",
+    )  # fmt: skip
+    yield Case(
+        "quote-closed-in-another-row-literal.csv", f"Company ID,Name\n{rows}".encode(),
+        [["Company ID", "Name"], [A, '"Acme'], [B, 'Bay"'], [C, "Cat"]], [2, 3, 4],
+        options={"quoting": "literal"},
+    )  # fmt: skip
+    inner = f"see\n{B},{C},x"
+    yield Case(
+        "quote-around-a-list-in-a-cell.csv",
+        f'Company ID,Note\n{A},"{inner}"\n{D},"a, b"\n'.encode(),
+        [["Company ID", "Note"], [A, inner], [D, "a, b"]], [2, 4],
+        ["In line 2, a quote is closed only in line 3, and the lines between hold IDs"],
+    )  # fmt: skip
 
 
 def headerless() -> Iterator[Case]:
@@ -435,6 +522,10 @@ def oddities() -> Iterator[Case]:
         "rows-of-unticked-boxes.csv", text(head, [A, "TRUE"], [B, "FALSE"], ["", "FALSE"]),
         [head, [A, "TRUE"], [B, "FALSE"]], [2, 3], ["1 row of unticked boxes"],
     )  # fmt: skip
+    yield Case(
+        "rows-of-unticked-boxes-in-german.csv", text(head, [A, "WAHR"], ["", "FALSCH"]),
+        [head, [A, "WAHR"]], [2], ["1 row of unticked boxes"],
+    )  # fmt: skip
     report = ["Company ID", "Name", "Amount"]
     sums = [["Subtotal", "Sum", 30], [None, "Count", 2], ["Total", "Average", 15]]
     yield Case(
@@ -459,7 +550,8 @@ def oddities() -> Iterator[Case]:
 def cases() -> list[Case]:
     """All of them."""
     kinds = (
-        spans, merged, seconds, beside_the_header, pages, wrapped, headerless, sheets, oddities,
+        spans, merged, seconds, beside_the_header, pages, shifted, wrapped, swallowed,
+        headerless, sheets, oddities,
     )  # fmt: skip
     return [case for kind in kinds for case in kind()]
 

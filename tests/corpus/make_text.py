@@ -54,12 +54,13 @@ def encodings() -> Iterator[Case]:
         ("koi8_r", "ООО Рога и копыта", "Санкт-Петербург"),  # noqa: RUF001
         ("cp1250", "Grzegorz Brzęczyszczykiewicz", "Łódź"),
         ("iso8859_2", "Žďárské strojírny", "Jiří Dvořák, Plzeň"),
+        ("iso8859_15-french", "Œuvre d'été", "Citroën, 10 €"),
         ("iso8859_15", "Müller, 10 €", "Söhne, 20 €"),
         ("cp1253", "Ελληνικά Πετρέλαια", "Θεσσαλονίκη"),
         ("cp1254", "Türkiye İş Bankası", "Çağrı Gündoğdu"),  # noqa: RUF001
     ):
         names = [["Company ID", "Name"], [A, first], [B, second]]
-        content = csv(names, ";").encode(encoding)
+        content = csv(names, ";").encode(encoding.partition("-")[0])
         yield Case(
             f"encoding-{encoding}.csv", content, names, [2, 3], [f'a guess: check "{first}"']
         )

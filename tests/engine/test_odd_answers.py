@@ -40,6 +40,22 @@ def test_an_execution_that_another_row_has_puts_the_row_in_doubt(tmp_path: Path)
     assert report.exit_code is resumed.exit_code is ExitCode.INCOMPLETE
 
 
+UUID = "0b9e2c1a-5d4f-4e3b-8a7c-6f1d2e3c4b5a"
+
+
+@pytest.mark.parametrize("spelling", [UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_execution_is_the_same_however_its_uuid_is_written(
+    tmp_path: Path, spelling: str, turned: bool
+) -> None:
+    done = Fault(200, {"status": "completed", "result": {"a": 1}})
+    triggers = [accepted_as(UUID), accepted_as(spelling)]
+    with faulty_sandbox(triggers[::-1] if turned else triggers, [done] * 9) as (url, _):
+        settings = settings_for(url, tmp_path, max_in_flight=1)
+        batchrun.run(accounts_of(2), WORKFLOW, settings=settings)
+    assert outcomes(settings) == ["completed", "in doubt"]
+
+
 def test_two_triggers_answered_with_one_execution_at_the_same_time(tmp_path: Path) -> None:
     running = Fault(200, {"status": "running"})
     with faulty_sandbox([accepted_as("exec_1")] * 9, [running] * 99) as (url, _):

@@ -302,5 +302,11 @@ def test_result_is_kept_as_sent(result: JSON) -> None:
     assert read_polled(document, "e").result == result
 
 
+@pytest.mark.parametrize("name", ["results", "outputs", "output"])
+def test_a_result_under_another_usual_name_is_kept(name: str) -> None:
+    fields: dict[str, JSON] = {"status": "completed", "result": None, name: {"a": 1}}
+    assert read_polled(fields, "e").result == {"a": 1}
+
+
 def test_numbers_that_json_lacks_are_read_as_text() -> None:
     assert read_json(b"[NaN, -Infinity, 1e999, 1.5]") == ["NaN", "-Infinity", "1e999", 1.5]

@@ -48,6 +48,15 @@ def test_workflows_bare_or_wrapped(wrap: Callable[[Any], Any]) -> None:
     assert not listed.more
 
 
+@pytest.mark.parametrize("odd_id", ["wf_\ud83d", "wf\x1b[2J", "", " ", "x" * 5_000, None, ["wf_2"]])
+def test_of_odd_and_repeated_entries_those_that_can_be_triggered_are_listed(odd_id: Any) -> None:
+    entry = {"id": "wf_1", "name": "half \ud83d an emoji", "description": "\udcff"}
+    with ScriptedServer(answering("200 OK", [{"id": odd_id}, entry, entry])) as server:
+        [found] = workflows(server.url).workflows
+
+    assert found == Workflow("wf_1", "half ? an emoji", "?", "active")
+
+
 def page(number: int, **wrapping: Any) -> Behaviour:
     entries = [{"id": f"wf_{number}{letter}", "name": f"{number}{letter}"} for letter in "ab"]
     return answering("200 OK", {"data": entries} | wrapping)
@@ -169,6 +178,13 @@ def test_a_further_page_that_can_not_be_read_leaves_the_pages_before_it(broken: 
             ServiceError,
             "in 7 s",
         ),
+        (
+            answering("429 Too Many Requests", b"", [("Retry-After", "31536000")]),
+            ServiceError,
+            "in 1 d",
+        ),
+        (answering("429 Too Many Requests", b"", [("Retry-After", "-7")]), ServiceError, "later"),
+        (answering("503 Busy", b"", [("Retry-After", "7")]), ServiceError, "in 7 s"),
         (answering("502 Bad Gateway"), ServiceError, "failed: HTTP 502"),
         (reset_after_request, ServiceError, "can't be reached"),
     ],

@@ -44,6 +44,11 @@ if TYPE_CHECKING:
         f"https://app.example.com/companies/{UUID}",
         f"https://app.example.com/companies/{UUID.upper()}?tab=all#top",
         f"app.example.com/{UUID}/edit",
+        f"({UUID})",
+        f"[{UUID}]",
+        f"<{UUID}>",
+        f"{UUID};",
+        f"\u202a{UUID}\u202c",
     ],
 )
 def test_every_spelling_of_a_uuid_is_the_same_id(spelling: str) -> None:

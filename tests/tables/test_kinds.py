@@ -115,8 +115,9 @@ XML_2003 = f"""<?xml version="1.0" encoding="UTF-8"?><?mso-application progid="E
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_excel_2003_xml_is_read(tmp_path: Path, encoding: str) -> None:
-    table = load_bytes(tmp_path, XML_2003.encode(encoding), "list.xls")
+@pytest.mark.parametrize("before", ["", "\r\n"])
+def test_excel_2003_xml_is_read(tmp_path: Path, encoding: str, before: str) -> None:
+    table = load_bytes(tmp_path, (before + XML_2003).encode(encoding), "list.xls")
     assert table.source.sheet == "Accounts"
     first, second = cells(table)
     assert first[:3] == [UUID, "Müller & Söhne", 5]
@@ -165,7 +166,13 @@ def test_what_is_no_list_is_refused_by_name(
     with pytest.raises(InputError) as refused:
         load_bytes(tmp_path, content, name)
     assert kind in str(refused.value)
-    assert "save it as .xlsx or CSV" in str(refused.value)
+    assert "as .xlsx or CSV" in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"PK\x05\x06" + bytes(18), b"\x1f\x8b\x08\x00"])
+def test_an_archive_is_to_be_unpacked(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InputError, match="Unpack it"):
+        load_bytes(tmp_path, content, "list.csv")
 
 
 def test_a_list_whose_first_column_is_called_id_is_no_sylk_file(tmp_path: Path) -> None:

@@ -39,6 +39,13 @@ def test_a_known_name_is_found_however_it_is_written(name: str) -> None:
     assert find_roles(table(("Name", "x"), (name, UUID))) == {Role.COMPANY: 1}
 
 
+@pytest.mark.parametrize(
+    "name", ["PG_Company_ID__c", "pg_companyid", "PGCompanyId", "PgAiCompanyUuid", "Company_Id__C"]
+)
+def test_names_of_fields_as_programs_see_them_are_known(name: str) -> None:
+    assert find_roles(table(("Id", OTHER_UUID), (name, UUID))) == {Role.COMPANY: 1}
+
+
 def test_both_roles_are_used() -> None:
     roles = find_roles(table(("Contact ID", UUID), ("Name", "x"), ("Account UUID", OTHER_UUID)))
     assert roles == {Role.CONTACT: 0, Role.COMPANY: 2}

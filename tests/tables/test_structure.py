@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import openpyxl
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -240,6 +241,7 @@ def check(sheet: Sheet, file: Path) -> None:
 EXAMPLES = int(os.environ.get("BATCHRUN_STRUCTURE_EXAMPLES", "60"))
 
 
+@pytest.mark.timeout(max(300, EXAMPLES))
 @given(laid_out(), st.sampled_from((write_csv, write_html, write_xlsx)))
 @settings(
     max_examples=EXAMPLES, deadline=None,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import openpyxl
+import pytest
 
 from batchrun.model import BatchResults, EarlierResults, Outcome
 from batchrun.workbook.changes import Comparison
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from batchrun.model import JSON
+    from batchrun.model import JSON, Cell
 
     Write = Callable[..., Path]
 
@@ -54,15 +55,16 @@ def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> Non
         (each["line"], each["name"], each["field"], each["before"], each["now"])
         for each in table(path, "Changes")
     ]
-    assert found[:3] == [
+    assert found[1:] == [
         (2, "Firm 0", "Score", 4, 5),
         (2, "Firm 0", "News", "A", "A\nB"),
         (4, "Firm 2", "City", "", "Osaka"),
     ]
-    assert "Report ID" in found[3][3]
-    link = openpyxl.load_workbook(path)["Changes"]["A2"].hyperlink
+    assert found[0][2:4] == ("not compared", "differs in every row: Report ID")
+    link = openpyxl.load_workbook(path)["Changes"]["A3"].hyperlink
     assert link is not None
     assert link.location == "'Results'!A2"
+    assert {each["earlier result"] for each in table(path, "Changes")} == {"", MONTH_AGO.date()}
 
 
 def test_results_says_which_rows_are_new_changed_or_the_same(written: Write) -> None:
@@ -101,3 +103,64 @@ def test_a_score_that_differs_in_every_row_is_news() -> None:
 
     assert set(comparison.volatile) == {("token",), ("at",)}
     assert [change.field for change in comparison.changes()] == ["Fit"] * 4
+
+
+def changes_of(before: list[JSON], now: list[JSON]) -> list[tuple[str, Cell, Cell]]:
+    rows = [row(number, result) for number, result in enumerate(now)]
+    earlier = EarlierResults(("1",), MONTH_AGO, [(result, MONTH_AGO) for result in before])
+    results = replace(batch(rows), earlier=earlier)
+    comparison = Comparison(results, layout_of(results))
+    found = [(change.field, change.before, change.now) for change in comparison.changes()]
+    assert ("changed" in comparison.marks()) == bool(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("Acme Corp", "ACME corp"),
+        ("two\r\nlines", "two\nlines "),
+        (5, 5.0),
+        (5.0, "5"),
+        (True, "true"),
+        ("", None),
+        ([], None),
+        (["SAP", "AWS"], ["aws", "SAP"]),
+        ([{"title": "A"}, {"title": "B"}], [{"title": "B"}, {"title": "A"}]),
+    ],
+)
+def test_another_spelling_or_order_is_no_news(before: JSON, now: JSON) -> None:
+    assert changes_of([{"x": before, "y": 1}], [{"x": now, "y": 1}]) == []
+
+
+@pytest.mark.parametrize("rows", [3, 20])
+def test_a_field_that_no_row_had_before_is_news(rows: int) -> None:
+    now: list[JSON] = [{"city": "Bern", "funding": f"Series {at}"} for at in range(rows)]
+
+    found = changes_of([{"city": "Bern"}] * rows, now)
+
+    assert found == [("Funding", None, f"Series {at}") for at in range(rows)]
+
+
+def test_a_field_that_changed_in_each_of_the_few_rows_that_have_it_is_news() -> None:
+    now: list[JSON] = [{"city": "Bern", "parent": f"New {at}" * (at < 4)} for at in range(20)]
+    before: list[JSON] = [{"city": "Bern", "parent": f"Old {at}" * (at < 4)} for at in range(20)]
+
+    assert changes_of(before, now) == [("Parent", f"Old {at}", f"New {at}") for at in range(4)]
+
+
+def test_a_category_that_changed_in_every_row_is_news() -> None:
+    now: list[JSON] = [{"stage": stage} for stage in ("Aware", "Ready", "Ready", "Aware")]
+
+    assert [now for _, _, now in changes_of([{"stage": "Unknown"}] * 4, now)] == [
+        "Aware", "Ready", "Ready", "Aware",
+    ]  # fmt: skip
+
+
+def test_a_new_title_of_a_person_is_news() -> None:
+    before: JSON = {"contacts": [{"title": "Head of RevOps", "name": "Sam Lee"}]}
+    now: JSON = {"contacts": [{"title": "Chief Revenue Officer", "name": "Sam Lee"}]}
+
+    assert changes_of([before], [now]) == [
+        ("Contacts", "Sam Lee, Head of RevOps", "Sam Lee, Chief Revenue Officer")
+    ]

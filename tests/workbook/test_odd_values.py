@@ -135,21 +135,19 @@ def test_half_an_emoji_is_written(tmp_path: Path, suffix: str) -> None:
     assert rows_of(path) == 2
 
 
-@pytest.mark.parametrize("own", [16_376, 17_000])
-def test_a_list_of_too_many_columns_is_written(tmp_path: Path, own: int) -> None:
-    header = tuple(f"c{number}" for number in range(own))
-    cells = tuple(f"v{number}" for number in range(own))
+def test_a_list_of_too_many_columns_is_written(tmp_path: Path) -> None:
+    header = tuple(f"c{number}" for number in range(17_000))
+    cells = tuple(f"v{number}" for number in range(17_000))
 
     path = workbook.write(batch([row(0, {"a": 1}, cells=cells)], header), tmp_path / "out.xlsx")
 
     check_workbook(path)
     head, values = sheet(path)
-    first = min(own, head.index(MORE_OF_LIST) if MORE_OF_LIST in head else own)
+    first = head.index(MORE_OF_LIST)
     assert values[:first] == list(cells[:first])
-    if first < own:
-        assert f"v{own - 1}" in values[first]
-        kept = json.loads(path.with_suffix(".whole.jsonl").read_text(encoding="utf-8"))
-        assert list(kept["input"].values()) == list(cells)
+    assert cells[-1] in values[first]
+    kept = json.loads(path.with_suffix(".whole.jsonl").read_text(encoding="utf-8"))
+    assert list(kept["input"].values()) == list(cells)
 
 
 @pytest.mark.parametrize("year", [1970, 1601, 2150])
@@ -263,7 +261,7 @@ def batches(draw: st.DrawFn) -> BatchResults:
     return replace(results, list_formats=kept)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(batches())
 def test_whatever_the_service_answers_every_row_is_in_the_workbook(results: BatchResults) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -187,6 +188,29 @@ def test_columns_says_of_each_column_what_it_is(written: Write) -> None:
     assert by_name["When"]["type"] == "date"
     assert by_name["When"]["example"] == "2026-05-01"
     assert "sheet L" in by_name["L"]["what it is"]
+
+
+def test_columns_says_how_many_of_the_results_have_a_value(written: Write) -> None:
+    rows = [
+        row(0, {"text": "## Head\n\n**One** thing", "more": {"n": 1}}),
+        row(1, {"text": "- a\n- b", "more": None}),
+        row(2, None, Outcome.FAILED),
+    ]
+
+    found = {each["name"]: each for each in table(written(batch(rows)), "Columns")}
+
+    assert (found["Text"]["filled share"], found["N"]["filled share"]) == (1, 0.5)
+    assert found["N"]["what it is"] == "empty in 1 result"
+    assert found["Text"]["example"] == "Head One thing"
+
+
+def test_the_best_rows_are_of_different_executions(written: Write) -> None:
+    rows = [row(number, {"score": 90}) for number in range(3)]
+    rows[1] = replace(rows[1], execution_id=rows[0].execution_id)
+
+    cells = [line[0] for line in sheet(written(batch(rows)), "Overview")]
+
+    assert [cell for cell in cells if str(cell).startswith("Firm")] == ["Firm 0", "Firm 2"]
 
 
 def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
