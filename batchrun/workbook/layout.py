@@ -42,6 +42,9 @@ STATUS_COLUMNS = (
 )
 AGAIN = "run again"
 """The header of the column where any entry asks to send the row again."""
+REASON = "why it had no result"
+"""The header of the column with the reason, in a list of the rows to correct: the next results have
+it beside their own status, so it must not look like that."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
 
