@@ -41,7 +41,7 @@ from batchrun.errors import (
     TakenOverError,
     UsageError,
 )
-from batchrun.text import MASK, masked
+from batchrun.text import MASK, masked, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +56,8 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
         others: Commands that have the unknown option.
     """
     what = " ".join(said.replace("Value error, ", "").split())  # pydantic adds this prefix
+    if others:
+        what = what.partition(" (Possible options")[0]  # what was typed is no misspelling
     shown = _LIKE_A_KEY.sub(MASK, what)
     end = "" if what.endswith((".", "?")) else "."
     hint = f"See: {command} --help"
@@ -223,6 +225,9 @@ def _unexpected_error(error: BaseException, typed: Sequence[str]) -> BatchrunErr
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         # Files are checked where they are written, so this is standard output.
         return UsageError(f"The output can't be written: {error.strerror}.", "Free some space.")
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        path = one_line(str(error.filename), 60)
+        return UsageError(f"The path {path} is longer than this system allows.", "Shorten it.")
     more = "" if _debugging(typed) else " With --debug the details go to a file."
     return BatchrunError(
         f"batchrun failed unexpectedly ({_in_words(error)}).",

@@ -276,7 +276,7 @@ def layout_of(
             for each in (row.company_id, row.contact_id):
                 if each is not None and each in flat.values.values():
                     repeats.update(path for path, value in flat.values.items() if value == each)
-        if row.seconds is not None and row.seconds >= 0:  # it is negative if two clocks differ
+        if row.seconds is not None:
             seconds[round(row.seconds, 1)] += 1
         undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
         if row.outcome is not Outcome.COMPLETED:
