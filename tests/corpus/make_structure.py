@@ -493,7 +493,7 @@ def sheets() -> Iterator[Case]:
     )  # fmt: skip
     yield Case(
         "sheets-the-list-hidden.xlsx", several(cover, pivot, accounts, hidden=(2,)), accounts,
-        [2, 3], ["Sheet S3 was read, the only one with IDs"],
+        [2, 3], ["Hidden sheet S3 was read, the only one with IDs"],
     )  # fmt: skip
     yield Case(
         "sheets-a-cover-with-an-id.xlsx", several([["Export ID", C], ["By", "Dana"]], accounts),
