@@ -373,6 +373,13 @@ def shifted() -> Iterator[Case]:
         "shifted-it-is-not-delimiters.csv", text(HEAD[:2], *ended),
         [HEAD[:2], *(row[:2] for row in ended)], [2, 3, 4, 5],
     )  # fmt: skip
+    people = [[A, "Ann", ""], [B, "Bo", ""], [C, "Cy", ""]]
+    yield Case(
+        "shifted-it-is-not-names-of-people.csv", text(HEAD[:2], *people),
+        [HEAD[:2], *(row[:2] for row in people)], [2, 3, 4],
+    )  # fmt: skip
+    waiting = [[*HEAD[:2], ""], [A, "pending", "x"], [B, None, "y"], [C, None, "z"]]
+    yield Case("shifted-it-is-not-a-word.xlsx", book(*waiting), waiting, [2, 3, 4])
     yield Case(
         "shifted-it-is-not-short-rows.csv", text(HEAD, *ids), [HEAD, *([*row, ""] for row in ids)],
         [2, 3, 4], ["3 rows have fewer fields"],
