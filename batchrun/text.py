@@ -14,6 +14,8 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from batchrun.model import JSON
+
 
 Kind = TypeVar("Kind", bound=str)
 Shown = TypeVar("Shown")
@@ -116,6 +118,31 @@ def did_you_mean(typed: str, known: Iterable[str]) -> str:
     """The start of a hint, such as ``Did you mean run? ``; ``""`` if nothing is similar."""
     close = close_matches(typed, known)
     return f"Did you mean {' or '.join(close)}? " if close else ""
+
+
+def strict_json(text: str) -> JSON:
+    """Parse JSON without NaN and Infinity, which the standard doesn't have.
+
+    Raises:
+        ValueError: It is not JSON, or is nested too deeply.
+    """
+
+    def refuse(name: str) -> JSON:
+        raise ValueError(f"it holds {name}")
+
+    try:
+        parsed: JSON = json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return parsed
+
+
+def json_or_text(typed: str) -> JSON:
+    """Parse a parameter's value as it was typed: as JSON, or else as text."""
+    try:
+        return strict_json(typed)
+    except ValueError:
+        return typed
 
 
 def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:

@@ -126,7 +126,7 @@ def write_after_journal_error(
         if saved is not None:
             again = quoted_command("batchrun", "resume", batch_id, "--journal", str(saved))
             error.what += f" The batch is saved in {saved}."
-            error.hint = f"Continue with: {again}\n{error.hint}"
+            error.hint = f"Resume with: {again}\n{error.hint}"
     if target is None:
         return
     # The cause of ``error`` may make this fail too, and ``error`` is the one to report.

@@ -432,9 +432,18 @@ def sandbox(
 
     def announce(url: str) -> None:
         print_text(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
-        print_exact(
-            f"  export BATCHRUN_BASE_URL={url} PGAI_API_KEY=sandbox BATCHRUN_SPEED={speed:g}"
-        )
+        values = {
+            "BATCHRUN_BASE_URL": url,
+            "PGAI_API_KEY": "sandbox",
+            "BATCHRUN_SPEED": f"{speed:g}",
+        }
+        if sys.platform == "win32":
+            given = "; ".join(f"$env:{name}='{value}'" for name, value in values.items())
+            print_exact(f"  PowerShell: {given}")
+            given = " && ".join(f'set "{name}={value}"' for name, value in values.items())
+            print_exact(f"  cmd: {given}")
+        else:
+            print_exact(f"  export {' '.join(f'{name}={value}' for name, value in values.items())}")
 
     serve(settings, port=port, speed=speed, on_ready=announce)
 

@@ -237,7 +237,7 @@ def add_run_commands(app: typer.Typer) -> None:
         app,
         with_option_groups(check),
         'batchrun check accounts.xlsx -w "Account Research"',
-        "batchrun check contacts.csv -w wf_abc123 --sandbox  # no key needed",
+        'batchrun check contacts.csv -w "Contact Research" --sandbox  # no key needed',
         "cat accounts.csv | batchrun check - --json",
         panel=RUN_PANEL,
     )

@@ -56,6 +56,8 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
         others: Commands that have the unknown option.
     """
     what = " ".join(said.replace("Value error, ", "").split())  # pydantic adds this prefix
+    if others:
+        what = what.partition(" (Possible options")[0]  # what was typed is no misspelling
     shown = _LIKE_A_KEY.sub(MASK, what)
     end = "" if what.endswith((".", "?")) else "."
     hint = f"See: {command} --help"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -20,7 +19,7 @@ from batchrun.cli.output import OutputMode, print_text
 from batchrun.cli.prompts import column_prompt
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
-from batchrun.text import did_you_mean, plural
+from batchrun.text import did_you_mean, json_or_text, plural, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -668,10 +667,7 @@ def parse_parameter(text: str) -> tuple[str, JSON]:
         raise UsageError(
             f"The parameter {text} has no value.", "Write it as --param depth=comprehensive."
         )
-    try:
-        return name.strip(), json.loads(value, parse_constant=_refuse_constant)
-    except ValueError:
-        return name.strip(), value
+    return name.strip(), json_or_text(value)
 
 
 def read_parameters(path: Path) -> dict[str, JSON]:
@@ -681,7 +677,7 @@ def read_parameters(path: Path) -> dict[str, JSON]:
         UsageError: The file can't be read, or is not an object.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
+        found = strict_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(
             f"The parameter file {path} can't be read: {error.strerror}.",
@@ -698,10 +694,6 @@ def read_parameters(path: Path) -> dict[str, JSON]:
             'Write it as {"depth": "comprehensive"}.',
         )
     return found
-
-
-def _refuse_constant(name: str) -> JSON:
-    raise ValueError(name)  # NaN and Infinity are not JSON
 
 
 def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:

@@ -135,11 +135,11 @@ class _Round:
             self.waiting.setdefault(why, []).append(summary.batch_id)
             self.codes.append(ExitCode.PAUSED)
             return
-        code, why_ended = self._go_on(summary, found)
+        code, why_ended = self._continue(summary, found)
         self.codes.append(code)
         self._stopped |= _stopped_by(why_ended, account, summary.batch_id)
 
-    def _go_on(
+    def _continue(
         self, summary: BatchSummary, found: Configured
     ) -> tuple[ExitCode, Ending | BatchrunError]:
         """Continue a batch; return its exit code and why it ended."""

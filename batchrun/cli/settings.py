@@ -218,7 +218,7 @@ def _note_synchronised(settings: Settings) -> None:
     service = synchronised_by(path.absolute())
     if service is not None:
         print_text(
-            f"Note: the journal {path} lies in a folder of {service}, which may put back an older "
+            f"Note: the journal {path} is in a folder of {service}, which may restore an older "
             "copy of it. Name one outside with --journal or BATCHRUN_JOURNAL.",
             err=True,
             whole=[str(path)],

@@ -156,8 +156,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
+        reason = getattr(error, "strerror", error)
         raise UsageError(
-            f"The sandbox can't listen on {host}, port {port}: {error}.",
+            f"The sandbox can't listen on {host}, port {port}: {reason}.",
             "Choose another port, or 0 for any that is free.",
         ) from error
     return listener

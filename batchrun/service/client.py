@@ -287,7 +287,7 @@ class Client:
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """Return the error for a list of workflows that failed (any status except 200)."""
         reason = explain_reply(reply)
-        wait = min(_wait_seconds(reply) or 0.0, _LONGEST_WAIT_SECONDS)
+        wait = min(_wait_seconds(reply) or 0.0, _MAX_WAIT_SECONDS)
         later = f"Try again in {duration(wait)}." if wait else "Try again later."
         match reply.status:
             case 401 | 403 if is_html(reply.body):
@@ -319,7 +319,7 @@ class Client:
                 )
 
 
-_LONGEST_WAIT_SECONDS = 86_400.0
+_MAX_WAIT_SECONDS = 86_400.0
 """The longest quota is a day's; a service that names a later time is not believed."""
 
 

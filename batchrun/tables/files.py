@@ -139,9 +139,10 @@ def _load(file: Path, options: LoadOptions) -> Table:
             _refuse_large(file, len(held), options.limits)
             return _read(BytesIO(held), file, options)
     except FileNotFoundError as error:
-        raise InputError(
-            f"There is no file {file}.", "Check the name and the folder, then try again."
-        ) from error
+        hint = "Check the name and the folder, then try again."
+        if str(file).startswith(("http:", "https:")):
+            hint = "batchrun reads files, not web addresses: download the list first."
+        raise InputError(f"There is no file {file}.", hint) from error
     except OSError as error:
         raise InputError(
             f"{file} can't be read: {error.strerror or error}.",

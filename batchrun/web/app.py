@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 import tempfile
 from contextlib import suppress
@@ -31,7 +30,7 @@ from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
 from batchrun.settings.location import shown
 from batchrun.settings.model import masked_end, masked_key
-from batchrun.text import duration, plural, visible
+from batchrun.text import duration, json_or_text, plural, visible
 from batchrun.web import screens, words
 from batchrun.web.lists import NO_COLUMN
 from batchrun.web.security import Guard
@@ -39,6 +38,7 @@ from batchrun.web.uploads import read_form, receive_upload
 from batchrun.web.work import BEGIN_SECONDS, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
+from batchrun.workbook.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -734,7 +734,7 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
         if column:
             columns[name] = column
         elif value.strip():
-            constants[name] = _parameter_value(value)
+            constants[name] = json_or_text(value)
     days = form.get("reuse_days", "0")
     return replace(
         before,
@@ -755,25 +755,12 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
     )
 
 
-def _parameter_value(text: str) -> Any:
-    """Parse a value as the command line does: as JSON, or else as text."""
-
-    def refuse(name: str) -> Any:
-        raise ValueError(name)  # NaN and Infinity are not JSON
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError):
-        return text
-
-
 def _csv_answer(name: str, lines: list[list[Any]]) -> Response:
     """Return a CSV to download; no cell is a formula to the program that opens it."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     for line in lines:
-        cells = ("" if cell is None else str(cell) for cell in line)
-        writer.writerow([f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell for cell in cells])
+        writer.writerow(["" if cell is None else escaped(str(cell)) for cell in line])
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
     return Response(
         text.getvalue().encode("utf-8-sig", "replace"),

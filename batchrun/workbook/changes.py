@@ -26,7 +26,7 @@ FEW = 3
 """Rows needed before a field that differs in every one of them counts as volatile."""
 _VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
 """Words in field names that mark a field as volatile even with fewer rows."""
-_MOST_VALUES = 1_000
+_MAX_VALUES = 1_000
 """Values of a field to tell apart: enough to see whether they repeat."""
 
 
@@ -48,13 +48,13 @@ class _Compared:
         """Count a row."""
         self.rows += 1
         self.differing += differs
-        if self.rows <= _MOST_VALUES:
+        if self.rows <= _MAX_VALUES:
             self.values.add(now)
 
     @property
     def repeats(self) -> bool:
         """Whether rows share values, as in a category."""
-        return 1 < len(self.values) < 0.9 * min(self.rows, _MOST_VALUES)
+        return 1 < len(self.values) < 0.9 * min(self.rows, _MAX_VALUES)
 
 
 @dataclass(frozen=True, slots=True)

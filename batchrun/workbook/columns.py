@@ -67,11 +67,12 @@ class ColumnSurvey:
         decimals: The most digits after the point, among the first ``DECIMALS_SEEN`` numbers.
         items: Cells that list plain values, one per line.
         beyond_one: Whether a number that is not an integer is above 1 or below -1.
+        tiny: Whether a number is so small that its decimals would all be 0.
     """
 
     __slots__ = (
         "_moments", "beyond_one", "decimals", "example", "filled", "items", "kinds", "largest",
-        "nulls", "spaced", "varied", "width",
+        "nulls", "spaced", "tiny", "varied", "width",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -86,6 +87,7 @@ class ColumnSurvey:
         self.decimals = 0
         self.items = 0
         self.beyond_one = False
+        self.tiny = False
         self._moments: set[TemporalKind] | None = set()
 
     @property
@@ -117,6 +119,7 @@ class ColumnSurvey:
             digits = repr(value).partition(".")[2] if self.filled <= DECIMALS_SEEN else ""
             if digits.isdigit() and digits != "0":
                 self.decimals = max(self.decimals, len(digits))
+            self.tiny = self.tiny or 0 < abs(value) < 1e-4
         if self.width < 20:
             self.width = max(self.width, len(str(value)))
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from batchrun.model import Outcome
 from batchrun.workbook.analysis import Analysis
-from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text
+from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
 from batchrun.workbook.changes import Comparison
 from batchrun.workbook.columns import name_of
 from batchrun.workbook.flatten import Flat, as_json
 from batchrun.workbook.form import Form
-from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
+from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet
 from batchrun.workbook.reasons import SHEET, Commands, message_for_people
@@ -310,7 +310,7 @@ def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome])
     formats = ListFormats.decoded(results.list_formats)
     columns = [
         *list_columns(results, layout, formats),
-        TableColumn(STATUS_COLUMNS[1], 52, ColumnKind.STATUS),
+        TableColumn(free_name(REASON, results.header), 52, ColumnKind.STATUS),
     ]
     rows = sum(results.summary.counts[outcome] for outcome in outcomes)
     with Book(EXCEL, fitter, footer=results.summary.source.name) as book:

@@ -42,6 +42,9 @@ STATUS_COLUMNS = (
 )
 AGAIN = "run again"
 """The header of the column where any entry asks to send the row again."""
+REASON = "why it had no result"
+"""The header of the column with the reason, in a list of the rows to correct: the next results have
+it beside their own status, so it must not look like that."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
 
@@ -273,7 +276,7 @@ def layout_of(
             for each in (row.company_id, row.contact_id):
                 if each is not None and each in flat.values.values():
                     repeats.update(path for path, value in flat.values.items() if value == each)
-        if row.seconds is not None and row.seconds >= 0:  # it is negative if two clocks differ
+        if row.seconds is not None:
             seconds[round(row.seconds, 1)] += 1
         undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
         if row.outcome is not Outcome.COMPLETED:

@@ -218,7 +218,7 @@ def _what_and_how(
         f"Retry all {row.outcome} rows: {call(f'retry {batch} --outcome {row.outcome}')}",
         f"Retry single rows: {marking}",
     )
-    resume = (f"Continue with: {call(f'resume {batch}')}",)
+    resume = (f"Resume with: {call(f'resume {batch}')}",)
     how: Iterable[str]
     match row.outcome:
         case Outcome.COMPLETED:

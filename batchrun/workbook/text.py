@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
 from batchrun.text import as_displayed
-from batchrun.workbook.cells import UNLIMITED, unique_titles
+from batchrun.workbook.cells import UNLIMITED, free_name, unique_titles
 from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm, Form
-from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
+from batchrun.workbook.layout import REASON, layout_of
 from batchrun.workbook.markdown import without_markup
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def write_list_csv(
         for row in results.rows
         if row.outcome in outcomes
     )
-    write_table(path, [*results.header, STATUS_COLUMNS[1]], rows, plain=plain)
+    write_table(path, [*results.header, free_name(REASON, results.header)], rows, plain=plain)
 
 
 def write_json_lines(results: BatchResults, path: Path) -> None:

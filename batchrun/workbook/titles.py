@@ -35,6 +35,7 @@ CURRENCIES = {
     "hkd": "HK$", "ils": "₪", "try": "TRY", "huf": "HUF", "aed": "AED", "ars": "ARS", "clp": "CLP",
     "idr": "IDR", "myr": "MYR", "sar": "SAR", "thb": "THB", "twd": "NT$", "uah": "UAH",
 }  # fmt: skip
+_SPELLINGS |= {code: code.upper() for code in CURRENCIES if code != "try"}
 _SCALES = {
     "k": "thousands", "thousand": "thousands", "thousands": "thousands", "m": "millions",
     "mio": "millions", "mm": "millions", "mn": "millions", "million": "millions",
@@ -58,9 +59,10 @@ _MEANINGLESS = {
 }  # fmt: skip
 """Words that mean nothing without the key above them."""
 _NO_QUANTITY = {
-    "cik", "code", "duns", "ein", "established", "fiscal", "founded", "id", "ids", "incorporated",
-    "key", "naics", "no", "nr", "number", "phone", "plz", "postal", "postcode", "sic", "since",
-    "siren", "siret", "version", "year", "zip",
+    "cik", "cnpj", "code", "date", "duns", "ein", "epoch", "established", "fax", "fiscal",
+    "founded", "founding", "id", "ids", "incorporated", "key", "naics", "no", "nr", "number",
+    "phone", "plz", "postal", "postcode", "sic", "since", "siren", "siret", "tel", "telephone",
+    "timestamp", "unix", "version", "year", "zip",
 }  # fmt: skip
 """Words for integers that are identifiers or years, which have no thousands separators."""
 _SHARES = {
@@ -226,9 +228,9 @@ def number_format(path: Path, survey: ColumnSurvey) -> str:
         return f"#,##0{fraction[:1] + fraction[3:] if decimals > 2 else ''}%"
     if unit.title == "%":
         return f'#,##0{fraction}"%"'
-    if survey.kinds == {int} and _NO_QUANTITY & set(words):
+    if not decimals and _NO_QUANTITY & set(words):
         return "0"
-    return f"#,##0{fraction}"
+    return "" if survey.tiny else f"#,##0{fraction}"
 
 
 _CODE = re.compile(r'(?:"([^"]*)")?(#,##)?0(?:\.(0+))?(?:"([^"]*)"|(%))?')
@@ -254,7 +256,7 @@ def is_quantity(path: Path, survey: ColumnSurvey) -> bool:
     """Whether a column's values are numbers that can be compared."""
     if not survey.kinds or not survey.kinds <= {int, float}:
         return False
-    return survey.kinds != {int} or not _NO_QUANTITY & set(words_of(path[-1]))
+    return bool(survey.decimals) or not _NO_QUANTITY & set(words_of(path[-1]))
 
 
 _SCORES = {

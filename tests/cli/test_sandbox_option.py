@@ -174,3 +174,29 @@ def test_a_printed_command_can_be_pasted(text: str, printed: str) -> None:
 def test_hints_in_json_can_be_pasted_too(batchrun: CommandLine, accounts: Path) -> None:
     ended = batchrun("check", "accounts.csv", "-w", "Nothing", "--sandbox", "--json")
     assert "batchrun workflows --sandbox" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("platform", "shown"),
+    [
+        ("linux", ["export BATCHRUN_BASE_URL=http://127.0.0.1:8020/v1 PGAI_API_KEY=sandbox "]),
+        (
+            "win32",
+            [
+                "$env:BATCHRUN_BASE_URL='http://127.0.0.1:8020/v1'; $env:PGAI_API_KEY='sandbox';",
+                'set "BATCHRUN_BASE_URL=http://127.0.0.1:8020/v1" && set "PGAI_API_KEY=sandbox"',
+            ],
+        ),
+    ],
+)
+def test_the_sandbox_prints_how_to_use_it_in_this_system_s_shells(
+    batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch, platform: str, shown: list[str]
+) -> None:
+    monkeypatch.setattr(
+        "batchrun.sandbox.serve",
+        lambda *_, on_ready, **__: on_ready("http://127.0.0.1:8020/v1"),
+    )
+    monkeypatch.setattr("sys.platform", platform)
+    ended = batchrun("sandbox")
+    for each in shown:
+        assert each in ended.stdout

@@ -46,6 +46,14 @@ def test_a_mistyped_command_points_to_the_help(
     assert ended.stdout == ""
 
 
+def test_an_option_of_another_command_is_not_taken_for_a_misspelling(
+    batchrun: CommandLine,
+) -> None:
+    ended = batchrun("check", "a.csv", "--quiet")
+    assert_refused(ended, ExitCode.UNUSABLE, "No such option: --quiet.", "an option of run")
+    assert "--quoting" not in ended.stderr
+
+
 def test_a_mistyped_crm_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match="hubsot is not known") as refused:
         form_from(ColumnOptions(), crm="hubsot")

@@ -79,6 +79,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert caught.value.exit_code is ExitCode.UNUSABLE
 
 
+def test_a_web_address_is_to_be_downloaded_first() -> None:
+    with pytest.raises(InputError) as caught:
+        load("https://example.com/list.csv")
+    assert "download the list first" in caught.value.hint
+
+
 def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.csv"
     file.touch()

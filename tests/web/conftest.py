@@ -172,7 +172,7 @@ class Window:
 @contextmanager
 def opened(browser: Browser, site: Site, **options: Any) -> Iterator[Window]:
     """A tab that is connected to a page; it ends with no message and no foreign call."""
-    context = browser.new_context(**options)
+    context = browser.new_context(reduced_motion="reduce", **options)  # drawing takes cores
     context.set_default_timeout(30_000)
     found = Window(context.new_page())
     found.page.goto(site.session.new_address())

@@ -52,6 +52,8 @@ from batchrun.workbook.titles import number_as_shown, number_format, titles_of
         ("sec_filing", "SEC filing"),
         ("energy_kwh", "Energy (kWh)"),
         ("contacts.0.name", "Contacts 0 name"),
+        ("usd_raised", "USD raised"),
+        ("try_again", "Try again"),
         ("fit.score", "Fit score"),
         ("fit.reason", "Fit reason"),
         ("outputs.score", "Score"),
@@ -91,6 +93,13 @@ def test_titles_alike_get_the_shortest_part_that_tells_them_apart() -> None:
         ("growth_pct", 1, '#,##0"%"'),
         ("growth", 1.25, "#,##0.00"),
         ("fit_score", 0.75, "#,##0.00"),
+        ("founded", 1999.0, "0"),
+        ("date", 20240131, "0"),
+        ("phone", 4_971_112_345, "0"),
+        ("fax", 4_971_112_345, "0"),
+        ("p_value", 0.000012, ""),
+        ("p_value", 1e-300, ""),
+        ("usd_amount", 1_000, "#,##0"),
     ],
 )
 def test_numbers_are_shown_by_their_unit(key: str, value: float, code: str) -> None:
