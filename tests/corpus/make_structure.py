@@ -378,7 +378,7 @@ def shifted() -> Iterator[Case]:
         "shifted-it-is-not-names-of-people.csv", text(HEAD[:2], *people),
         [HEAD[:2], *(row[:2] for row in people)], [2, 3, 4],
     )  # fmt: skip
-    waiting = [[*HEAD[:2], ""], [A, "pending", "x"], [B, None, "y"], [C, None, "z"]]
+    waiting: Rows = [[*HEAD[:2], ""], [A, "pending", "x"], [B, None, "y"], [C, None, "z"]]
     yield Case("shifted-it-is-not-a-word.xlsx", book(*waiting), waiting, [2, 3, 4])
     yield Case(
         "shifted-it-is-not-short-rows.csv", text(HEAD, *ids), [HEAD, *([*row, ""] for row in ids)],
