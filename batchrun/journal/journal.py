@@ -122,12 +122,22 @@ class Journal:
         column = self._foreign_column() if unforeseen else ""
         self.close()
         if column:
-            raise JournalError(
-                f"The journal {self.location} holds something that batchrun did not write, in "
-                f"{column}.",
-                "It is damaged, or somebody has changed it. Put a copy of it back, or name another "
-                "with --journal or BATCHRUN_JOURNAL.",
-            ) from error
+            raise self._damaged(column) from error
+
+    def _damaged(self, where: str) -> JournalError:
+        return JournalError(
+            f"The journal {self.location} holds something that batchrun did not write, in {where}.",
+            "It is damaged, or somebody has changed it. Put a copy of it back, or name another "
+            "with --journal or BATCHRUN_JOURNAL.",
+        )
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """Convert the error of a value that batchrun never writes to a `JournalError`."""
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise self._damaged(self._foreign_column() or batches.name) from error
 
     def _foreign_column(self) -> str:
         """A column with a value that batchrun never writes; ``""`` if none, or on a server."""
@@ -494,16 +504,20 @@ class Journal:
             yield None if connection is None else self._results(connection, batch_id)
 
     def _results(self, connection: Connection, batch_id: str) -> BatchResults:
-        header, roles, list_formats = connection.execute(
+        kept, positions, list_formats = connection.execute(
             select(batches.c.header, batches.c.roles, batches.c.list_formats).where(
                 batches.c.id == batch_id
             )
         ).one()
+        with self._decoding():
+            header = tuple(map(str, json.loads(kept)))
+            at = range(len(header))
+            roles = {Role(role): at[column] for role, column in json.loads(positions).items()}
         return BatchResults(
             summary=self._summary(connection, batch_id),
-            header=tuple(json.loads(header)),
+            header=header,
             rows=ResultRows(connection, batch_id),
-            roles={Role(role): column for role, column in json.loads(roles).items()},
+            roles=roles,
             list_formats=list_formats,
         )
 
@@ -537,6 +551,10 @@ class Journal:
                 f"The journal {self.location} holds a batch whose ID batchrun did not write.",
                 "If the file came from somebody else, don't use it.",
             )
+        with self._decoding():
+            return self._decoded_summary(connection, batch_id)
+
+    def _decoded_summary(self, connection: Connection, batch_id: str) -> BatchSummary:
         columns = [each for each in batches.c if each is not batches.c.list_formats]
         found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
         for column, value in zip(columns, found, strict=True):  # SQLite doesn't enforce types

@@ -546,6 +546,11 @@ _JSON = {
 }
 """Columns that hold JSON: the JSON type, and paths that must exist."""
 
+_ARE_CELLS = """CASE WHEN json_valid(CAST(cells AS TEXT))
+    THEN json_array_length(CAST(cells AS TEXT))
+        = (SELECT json_array_length(header) FROM batches WHERE id = batch_id)
+    ELSE 0 END"""
+
 _LAST_MOMENT = 260_000_000_000  # Unix seconds, shortly after the year 9999
 
 
@@ -576,8 +581,8 @@ def _is_valid(column: Column[Any]) -> str:
         case Integer():
             return f"typeof({name}) = 'integer' AND {name} BETWEEN 0 AND {2**53}"
         case LargeBinary():
-            json_ = f" AND json_valid(CAST({name} AS TEXT))" if name == "cells" else ""
-            return f"typeof({name}) = 'blob'{json_}"
+            is_blob = f"typeof({name}) = 'blob'"
+            return f"{is_blob} AND {_ARE_CELLS}" if name == "cells" else is_blob
     if name == "state":
         return f"{name} IN ({', '.join(repr(state.value) for state in JobState)})"
     if name not in _JSON:

@@ -53,7 +53,8 @@ def read_rate(rate: object) -> object:
     return int(number)
 
 
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Field(allow_inf_nan=False, le=1e9)]
+Count = Annotated[int, Field(ge=1, le=10**15)]
 
 
 class Settings(BaseModel):
@@ -111,17 +112,17 @@ class Settings(BaseModel):
         default_factory=lambda: str(default_journal()), repr=False, min_length=1
     )
     rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = None
-    daily: Annotated[int | None, Field(ge=1)] = None
-    max_in_flight: Annotated[int | None, Field(ge=1)] = None
+    daily: Count | None = None
+    max_in_flight: Count | None = None
     patience_seconds: Annotated[Seconds, Field(gt=0)] = 1800.0
     drain_seconds: Annotated[Seconds, Field(ge=0)] = 60.0
     longest_pause_seconds: Annotated[Seconds, Field(ge=0)] = 300.0
-    largest_file_mb: Annotated[int, Field(ge=1)] = 2048
-    largest_unpacked_mb: Annotated[int, Field(ge=1)] = 4096
-    most_cells: Annotated[int, Field(ge=1)] = 50_000_000
-    most_sheets: Annotated[int, Field(ge=1)] = 500
+    largest_file_mb: Count = 2048
+    largest_unpacked_mb: Count = 4096
+    most_cells: Count = 50_000_000
+    most_sheets: Count = 500
     wait: bool = False
-    stop_after_failures: Annotated[int, Field(ge=0)] = 10
+    stop_after_failures: Annotated[int, Field(ge=0, le=10**15)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     dask: Any = None
     timeout_seconds: Annotated[Seconds, Field(gt=0)] = 30.0

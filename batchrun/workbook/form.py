@@ -101,12 +101,15 @@ class Form:
 
     @classmethod
     def recalled(cls, kept: str) -> Form:
-        """Read the form that ``remembered`` wrote; the default one if nothing was stored."""
-        found: dict[str, Any] = json.loads(kept) if kept else {}
-        found.pop("layout", None)  # in journals written before batchrun.toml replaced it
-        if found.get("audience") is not None:
-            found["audience"] = Audience(found["audience"])
-        return cls(**found)
+        """Read the form that ``remembered`` wrote; the default one if it can't be read."""
+        try:
+            stored: dict[str, Any] = json.loads(kept)
+            found = {name: stored[name] for name in _REMEMBERED if name in stored}
+            if found.get("audience") is not None:
+                found["audience"] = Audience(found["audience"])
+            return cls().merged_with(cls(**found))
+        except (AttributeError, TypeError, ValueError):
+            return cls()
 
 
 _REMEMBERED = (

@@ -75,10 +75,24 @@ def test_a_table_that_batchrun_does_not_know_does_no_harm(
 
 VALUES: dict[str, tuple[object, ...]] = {
     "batches.created_at": (-1e300, 1e300, "soon", b"x"),
-    "batches.workflow": ("[" * 5_000, "{}", "null", "no JSON", b"x"),
-    "batches.source": ("[]", '{"name": 1}', "no JSON"),
-    "batches.header": ('{"a": 1}', "no JSON"),
-    "batches.roles": ("[]", "no JSON"),
+    "batches.workflow": (
+        "[" * 5_000,
+        "{}",
+        "null",
+        "no JSON",
+        b"x",
+        '{"id": [], "name": 1, "x": 2}',
+    ),
+    "batches.source": ("[]", '{"name": 1}', "no JSON", '{"name": 1, "notices": 2, "x": 3}'),
+    "batches.header": ('{"a": 1}', "no JSON", "[1, {}]", "[]"),
+    "batches.roles": (
+        "[]",
+        "no JSON",
+        '{"owner_id": 0}',
+        '{"company_id": 99}',
+        '{"company_id": []}',
+    ),
+    "batches.form": ("[]", "no JSON", '{"x": 1}', '{"rename": 5}', '{"audience": "x"}', b"x"),
     "batches.parameters": ("[]", "no JSON"),
     "batches.requests": ("many", -1, b"x"),
     "batches.invalid": ("many", b"x"),

@@ -132,3 +132,19 @@ def test_a_setting_that_does_not_exist_is_named_with_the_closest() -> None:
     with pytest.raises(UsageError, match="There is no setting journl") as refused:
         load_settings(journl="x.db")
     assert refused.value.hint == "Did you mean journal?"
+
+
+NUMBERS = [
+    name
+    for name, field in Settings.model_fields.items()
+    if any(kind in str(field.annotation) for kind in ("int", "float"))
+]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_too_large_to_work_with_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"BATCHRUN_{name.upper()}", "9" * 400)
+    with pytest.raises(UsageError, match=f"BATCHRUN_{name.upper()}"):
+        load_settings()
