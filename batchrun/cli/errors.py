@@ -41,7 +41,7 @@ from batchrun.errors import (
     TakenOverError,
     UsageError,
 )
-from batchrun.text import MASK, masked
+from batchrun.text import MASK, masked, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -225,6 +225,9 @@ def _unexpected_error(error: BaseException, typed: Sequence[str]) -> BatchrunErr
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         # Files are checked where they are written, so this is standard output.
         return UsageError(f"The output can't be written: {error.strerror}.", "Free some space.")
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        path = one_line(str(error.filename), 60)
+        return UsageError(f"The path {path} is longer than this system allows.", "Shorten it.")
     more = "" if _debugging(typed) else " With --debug the details go to a file."
     return BatchrunError(
         f"batchrun failed unexpectedly ({_in_words(error)}).",

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-MAX_CHARACTERS = 32_767
-"""A longer text does not fit into a cell and is not parsed."""
+MAX_CHARACTERS = 100_000
+"""A longer text is not parsed, which would take seconds. A cell holds a third of it."""
 
 _MAX_SIGNS = {"[": 300, "!": 2_000, "`": 500, "*": 2_000, "_": 2_000, "~": 1_000, "<": 500,
                "&": 1_000, "\\": 2_000, "|": 4_000, ">": 1_000}  # fmt: skip

@@ -203,7 +203,7 @@ class CellStyles(dict[tuple[str, str], int]):
                 style = self._styles.number(code or "General", link=True)
             case _:
                 usual = NUMBER_FORMATS.get(kind, "General")
-                code = code or self._column.formats.get(kind, usual)
+                code = code or self._column.formats.get(kind) or usual
                 left = self._column.left
                 style = self._styles.text(code, wrap=False) if left else self._styles.number(code)
         self[key] = style

@@ -36,6 +36,26 @@ def test_a_list_that_is_a_device_is_refused_at_once(batchrun: CommandLine, devic
 
 
 @pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("path", ["x" * 400, "/".join(["x" * 200] * 30)], ids=["name", "folders"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "PATH", *RUN),
+        ("status", "--journal", "PATH"),
+        ("run", "accounts.csv", *RUN, "--log-file", "PATH"),
+        ("run", "accounts.csv", *RUN, "-o", "PATH.csv"),
+        ("run", "accounts.csv", *RUN, "--params", "PATH"),
+    ],
+)
+def test_a_path_longer_than_the_system_allows_is_one_plain_error(
+    batchrun: CommandLine, accounts: Path, words: tuple[str, ...], path: str
+) -> None:
+    ended = batchrun(*(word.replace("PATH", path) for word in words))
+    assert ended.exit_code == 2
+    assert "unexpectedly" not in ended.stderr
+
+
+@pytest.mark.usefixtures("sandbox")
 def test_a_pipe_longer_than_a_list_may_be_is_refused(
     batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

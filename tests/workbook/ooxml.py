@@ -121,6 +121,7 @@ def _check_styles(tree: ET.Element) -> tuple[int, int]:
     numbers = [int(each.get("numFmtId", "")) for each in tree.iter(f"{MAIN}numFmt")]
     _unlike(numbers, "number format")
     assert all(number >= 164 for number in numbers)
+    assert all(each.get("formatCode") for each in tree.iter(f"{MAIN}numFmt")), "an empty format"
     kinds = {kind: len(list(tree.find(f"{MAIN}{kind}") or ())) for kind in ("fonts", "fills")}
     cell_styles = list(tree.find(f"{MAIN}cellXfs") or ())
     assert 0 < len(cell_styles) <= 64_000
