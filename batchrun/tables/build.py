@@ -21,7 +21,7 @@ from batchrun.tables.frames import (
     row_of,
     without_rows,
 )
-from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, IdKind, ParsedId, ValidId, parse_id
 from batchrun.tables.reports import (
     SAMPLE_ROWS,
     HeaderPosition,
@@ -186,7 +186,7 @@ def _misaligned(
     """Return the lines of rows whose IDs may not stand under their names."""
     short, long = collector.short.lines, collector.long.lines
     found = _among_others(cells, lines, {*short, *long})
-    found |= _beside_their_names(cells, lines, names, [*collector.trimmed, *short])
+    found |= _beside_their_names(cells, lines, names, collector.trimmed, short)
     found |= _shifted_by_merge(merged, set(long))
     return frozenset(found.intersection(lines.tolist())) if found else frozenset()
 
@@ -212,7 +212,7 @@ def _among_others(cells: Cells, lines: Lines, ragged: set[int]) -> set[int]:
 
 
 def _beside_their_names(
-    cells: Cells, lines: Lines, names: Sequence[str], uneven: Sequence[int]
+    cells: Cells, lines: Lines, names: Sequence[str], trimmed: Sequence[int], short: Sequence[int]
 ) -> set[int]:
     """Return the lines of rows that are not as wide as the header, with IDs not under their names.
 
@@ -223,7 +223,8 @@ def _beside_their_names(
         cells: The cells, shape (columns, rows).
         lines: The line number of each row.
         names: The column names.
-        uneven: Lines of the rows that are shorter, or had only blank fields beyond the header.
+        trimmed: Lines of the rows that had only blank fields beyond the header.
+        short: Lines of the rows that are shorter than the header.
     """
     named = [at for at, name in enumerate(names) if is_role_name(name)]
     width = max((at for at, name in enumerate(names, start=1) if name.strip()), default=0)
@@ -235,9 +236,14 @@ def _beside_their_names(
         if any(is_like_id(column[at]) for column in beyond)
         and not all(is_like_id(cells[column][at]) for column in named)
     }
-    if uneven:
+    if uneven := [*trimmed, *short]:
         wide |= set(np.flatnonzero(np.isin(lines, uneven)).tolist())
-    if named and len(wide) * 2 >= len(lines) and _are_shifted(cells, names, named, sorted(wide)):
+    narrow = len(short) * 2 >= len(lines)
+    if (
+        named
+        and len(wide) * 2 >= len(lines)
+        and _are_shifted(cells, names, named, sorted(wide), narrow=narrow)
+    ):
         found = wide
     return {int(lines[at]) for at in found}
 
@@ -247,12 +253,12 @@ _NAMES_IDS = re.compile(r"(?i:(?<![a-z])ids?\b|uuid|guid|\bkey\b|\bref)|[a-z]I[d
 
 
 def _are_shifted(
-    cells: Cells, names: Sequence[str], named: Sequence[int], wide: Sequence[int]
+    cells: Cells, names: Sequence[str], named: Sequence[int], wide: Sequence[int], *, narrow: bool
 ) -> bool:
     """Whether a column with the name of IDs holds none in the wide rows, but other columns do.
 
-    Either a column without such a name holds the IDs, or there is text where they should be. The
-    IDs of a CRM are not text.
+    Either a column without such a name holds the IDs, or there is text where they should be: to
+    their left, or anywhere if the rows are narrower than the header. The IDs of a CRM are not text.
     """
     sample = wide[:: len(wide) // SAMPLE_ROWS + 1]
     parsed = [[parse_id(column[at]) for at in sample] for column in cells]
@@ -260,12 +266,16 @@ def _are_shifted(
     enough = max(ids) / 10
     lacking = [at for at in named if ids[at] <= enough]
     stray = any(ids[at] > enough and not _NAMES_IDS.search(name) for at, name in enumerate(names))
+    holders = [at for at in named if ids[at] > enough]
     text = any(
-        isinstance(each, DamagedId) and each.kind is IdKind.OTHER
+        _texts(parsed[at]) * 2 >= len(sample) and (narrow or at < max(holders, default=-1))
         for at in lacking
-        for each in parsed[at]
     )
     return bool(enough and lacking) and (stray or text)
+
+
+def _texts(parsed: Sequence[ParsedId]) -> int:
+    return sum(isinstance(each, DamagedId) and each.kind is IdKind.OTHER for each in parsed)
 
 
 def _shifted_by_merge(merged: Sequence[Merged], long: set[int]) -> set[int]:

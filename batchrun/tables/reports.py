@@ -212,9 +212,13 @@ def holds_id(row: Iterable[Cell]) -> bool:
     return any(map(_is_id, row))
 
 
+MIN_CUT_OFF_CHARACTERS = 16
+"""Minimum length of a cut-off ID; most cells are shorter, and need not be parsed."""
+
+
 def is_like_id(cell: Cell) -> bool:
     """Whether a cell holds an ID, complete or cut off."""
-    if not isinstance(cell, str):
+    if not isinstance(cell, str) or len(cell) < MIN_CUT_OFF_CHARACTERS:
         return False
     return _is_id(cell) or bool(_CUT_OFF_ID.fullmatch(cell.strip()))
 

@@ -305,7 +305,7 @@ def find_roles(
     for role in wanted:
         if role in roles:
             continue
-        candidates = _candidates(table, role, roles, holds_ids)
+        candidates = _distinct(table, _candidates(table, role, roles, holds_ids))
         if len(candidates) > 1:
             question = _question(
                 table,
@@ -394,6 +394,15 @@ def _by_name_alone(table: Table, wanted: Sequence[Role]) -> Iterator[tuple[Role,
         found = [at for at, spellings in enumerate(names) if spellings & (own | plain)]
         if len(found) == 1:
             yield role, found[0]
+
+
+def _distinct(table: Table, columns: list[int]) -> list[int]:
+    """Leave out the columns with the same IDs as the first one, such as the twin left by a join."""
+    if len(columns) < 2:
+        return columns
+    first, *others = columns
+    ids = _hashes(table.cells[first])
+    return [first, *(each for each in others if _hashes(table.cells[each]) != ids)]
 
 
 def _named_like(table: Table, role: Role) -> list[int]:
@@ -565,8 +574,17 @@ def _crm_ids(table: Table, position: int) -> bool:
 
 
 def _delimiter_hint(table: Table) -> str:
-    if table.source.delimiter is None or len(table.header) > 1:
+    if len(table.header) > 1:
         return ""
+    if table.source.delimiter is None:
+        names = re.split(r"[,;\t|]", table.header[0])
+        whole = len(names) > 1 and any(map(is_known_name, names))
+        return (
+            " Its cells hold whole lines of a text file: use that file, or split them in Excel"
+            " (Data, Text to Columns)."
+            if whole
+            else ""
+        )
     return " If its fields are separated by another character, such as ^, add --delimiter."
 
 

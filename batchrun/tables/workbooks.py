@@ -75,6 +75,7 @@ class _SheetSummary:
         ids: Number of rows with an ID.
         words: A description of its contents, for messages.
         named: Whether a column with IDs has a known name; true if the sheet can't be read.
+        hidden: Whether Excel hides it.
     """
 
     name: str
@@ -82,6 +83,7 @@ class _SheetSummary:
     ids: int
     words: str
     named: bool = True
+    hidden: bool = False
 
 
 def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _SheetSummary:
@@ -104,7 +106,7 @@ def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _SheetS
         held = f"no IDs, {plural(len(table), 'row')}: {', '.join(names)}"
     ids = max((each.uuids for each in found), default=0)
     named = any(is_known_name(each.name) for each in found)
-    return _SheetSummary(sheet.name, table, ids, f"{sheet.name} ({held})", named)
+    return _SheetSummary(sheet.name, table, ids, f"{sheet.name} ({held})", named, not sheet.visible)
 
 
 def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> Table:
@@ -135,10 +137,8 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
     if not first.ids and with_ids:
         [chosen] = with_ids
         rest = ", ".join([*(each.words for each in seen if each.name != chosen.name), *unseen])
-        said = (
-            f"Sheet {chosen.name} was read, the only one with IDs; not read: {rest};"
-            " --sheet reads another"
-        )
+        sheet = f"{'Hidden sheet' if chosen.hidden else 'Sheet'} {chosen.name}"
+        said = f"{sheet} was read, the only one with IDs; not read: {rest}; --sheet reads another"
     if isinstance(chosen.table, InputError):
         hint = chosen.table.hint
         if with_ids:

@@ -373,6 +373,13 @@ def shifted() -> Iterator[Case]:
         "shifted-it-is-not-delimiters.csv", text(HEAD[:2], *ended),
         [HEAD[:2], *(row[:2] for row in ended)], [2, 3, 4, 5],
     )  # fmt: skip
+    people = [[A, "Ann", ""], [B, "Bo", ""], [C, "Cy", ""]]
+    yield Case(
+        "shifted-it-is-not-names-of-people.csv", text(HEAD[:2], *people),
+        [HEAD[:2], *(row[:2] for row in people)], [2, 3, 4],
+    )  # fmt: skip
+    waiting: Rows = [[*HEAD[:2], ""], [A, "pending", "x"], [B, None, "y"], [C, None, "z"]]
+    yield Case("shifted-it-is-not-a-word.xlsx", book(*waiting), waiting, [2, 3, 4])
     yield Case(
         "shifted-it-is-not-short-rows.csv", text(HEAD, *ids), [HEAD, *([*row, ""] for row in ids)],
         [2, 3, 4], ["3 rows have fewer fields"],
@@ -493,7 +500,7 @@ def sheets() -> Iterator[Case]:
     )  # fmt: skip
     yield Case(
         "sheets-the-list-hidden.xlsx", several(cover, pivot, accounts, hidden=(2,)), accounts,
-        [2, 3], ["Sheet S3 was read, the only one with IDs"],
+        [2, 3], ["Hidden sheet S3 was read, the only one with IDs"],
     )  # fmt: skip
     yield Case(
         "sheets-a-cover-with-an-id.xlsx", several([["Export ID", C], ["By", "Dana"]], accounts),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -12,10 +13,14 @@ from batchrun.tables import (
     candidate_contents,
     find_roles,
     from_frame,
+    load,
     role_notices,
     swap_notice,
 )
-from tests.tables.files import OTHER_UUID, UUID
+from tests.tables.files import OTHER_UUID, UUID, write_workbook
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SALESFORCE_ID = "0015g00000XyZabAAB"
 
@@ -44,6 +49,20 @@ def test_a_known_name_is_found_however_it_is_written(name: str) -> None:
 )
 def test_names_of_fields_as_programs_see_them_are_known(name: str) -> None:
     assert find_roles(table(("Id", OTHER_UUID), (name, UUID))) == {Role.COMPANY: 1}
+
+
+def test_two_columns_with_the_same_ids_are_one() -> None:
+    joined = [("Company ID", UUID), ("Name", "x"), ("Company ID", f" {UUID.upper()}")]
+    assert find_roles(table(*joined)) == {Role.COMPANY: 0}
+    with pytest.raises(InputError, match="2 columns that may hold the company IDs"):
+        find_roles(table(*joined[:2], ("Company ID", OTHER_UUID)))
+
+
+def test_lines_of_a_text_file_in_the_cells_of_a_workbook_are_named(tmp_path: Path) -> None:
+    rows = [["Company ID;Name"], [f"{UUID};Acme"]]
+    lines = load(write_workbook(tmp_path / "list.xlsx", {"S": rows}))
+    with pytest.raises(InputError, match="Text to Columns"):
+        find_roles(lines)
 
 
 def test_both_roles_are_used() -> None:

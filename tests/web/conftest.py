@@ -37,6 +37,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--renderer-process-limit=1",
     "--host-resolver-rules=MAP rebound.example 127.0.0.1",
 ]
 
@@ -149,6 +150,7 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=30_000)  # a loaded machine needs more than the default of 5 s
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        found.new_context(reduced_motion="reduce").set_default_timeout(30_000)  # for `opened`
         yield found
         found.close()
 
@@ -171,13 +173,21 @@ class Window:
 
 @contextmanager
 def opened(browser: Browser, site: Site, **options: Any) -> Iterator[Window]:
-    """A tab that is connected to a page; it ends with no message and no foreign call."""
-    context = browser.new_context(reduced_motion="reduce", **options)  # drawing takes cores
-    context.set_default_timeout(30_000)
+    """A tab that is connected to a page; it ends with no message and no foreign call.
+
+    Tabs without options share one context, because a new one takes a second of a core.
+    """
+    context = browser.contexts[0]
+    if options:
+        context = browser.new_context(reduced_motion="reduce", **options)
+        context.set_default_timeout(30_000)
     found = Window(context.new_page())
     found.page.goto(site.session.new_address())
     yield found
-    context.close()
+    for page in context.pages:
+        page.close()
+    if options:
+        context.close()
     assert found.messages == []
     assert found.foreign == []
 

@@ -55,12 +55,10 @@ def another_port(folder: Path, html: str, policy: str = "") -> Iterator[str]:
 @pytest.fixture
 def victim(browser: Browser, shared_site: Site) -> Iterator[Page]:
     """A window whose cookie opens the page."""
-    context = browser.new_context()
-    context.set_default_timeout(20_000)
-    page = context.new_page()
+    page = browser.contexts[0].new_page()
     page.goto(shared_site.session.new_address())
     yield page
-    context.close()
+    page.close()
 
 
 def untouched(site: Site) -> bool:
