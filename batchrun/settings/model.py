@@ -127,7 +127,7 @@ class Settings(BaseModel):
     dask: Any = None
     timeout_seconds: Annotated[Seconds, Field(gt=0)] = 30.0
     log_file: Path | None = None
-    speed: Annotated[Seconds, Field(gt=0)] = 1.0
+    speed: Annotated[Seconds, Field(ge=0.01)] = 1.0
 
     _typed_key: SecretStr | None = PrivateAttr(default=None)
     _origins: dict[str, tuple[Origin, str]] = PrivateAttr(default_factory=dict)
