@@ -112,8 +112,8 @@ class Settings(BaseModel):
         default_factory=lambda: str(default_journal()), repr=False, min_length=1
     )
     rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = None
-    daily: Count | None = None
-    max_in_flight: Count | None = None
+    daily: Annotated[int | None, Field(ge=1, le=10**15)] = None
+    max_in_flight: Annotated[int | None, Field(ge=1, le=10**15)] = None
     patience_seconds: Annotated[Seconds, Field(gt=0)] = 1800.0
     drain_seconds: Annotated[Seconds, Field(ge=0)] = 60.0
     longest_pause_seconds: Annotated[Seconds, Field(ge=0)] = 300.0
@@ -127,7 +127,7 @@ class Settings(BaseModel):
     dask: Any = None
     timeout_seconds: Annotated[Seconds, Field(gt=0)] = 30.0
     log_file: Path | None = None
-    speed: Annotated[Seconds, Field(ge=0.01)] = 1.0
+    speed: Annotated[Seconds, Field(gt=0)] = 1.0
 
     _typed_key: SecretStr | None = PrivateAttr(default=None)
     _origins: dict[str, tuple[Origin, str]] = PrivateAttr(default_factory=dict)
@@ -255,6 +255,8 @@ def problem_of(error: Mapping[str, Any]) -> str:
             return f"is less than {bounds['ge']:g}"
         case "greater_than":
             return f"is not more than {bounds['gt']:g}"
+        case "less_than_equal":
+            return f"is more than {bounds['le']:,.0f}"
         case kind:
             return _PROBLEMS.get(kind, "can't be used")
 

@@ -122,6 +122,22 @@ def test_a_number_that_is_no_amount_of_time_is_refused(
     assert "greater than 0" in refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "most"),
+    [
+        ("speed", "1e12", "1,000,000,000"),
+        ("workers", "65", "64"),
+        ("daily", "9" * 20, "1,000,000,"),
+    ],
+)
+def test_a_number_that_is_too_large_is_refused_with_the_largest(
+    name: str, value: str, most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"BATCHRUN_{name.upper()}", value)
+    with pytest.raises(UsageError, match=f"BATCHRUN_{name.upper()} is more than {most}"):
+        load_settings()
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DAILY", "LOG_FILE", "JOURNAL", "BASE_URL", "SPEED"):
         monkeypatch.setenv(f"BATCHRUN_{name}", " ")
