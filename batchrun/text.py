@@ -39,17 +39,24 @@ def plural(number: int, noun: str, several: str = "") -> str:
     return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
+_CONDITION = re.compile(r"\[<(?P<equal>=?)(?P<limit>\d{1,15})\](?P<small>[^;]*);(?P<large>.*)")
+
+
 def as_displayed(value: Shown, code: str) -> Shown | str:
     """A value as a spreadsheet displays it with a number format that keeps leading zeros.
 
     Args:
         value: A cell.
-        code: A format of zeros and separators, such as ``00000`` or ``000-00-0000``; ``""`` for
-            any other.
+        code: A format of zeros and separators, such as ``00000`` or ``000-00-0000``, or two of them
+            with a condition, such as ``[<=99999]00000;00000-0000``; ``""`` for any other.
     """
-    if not code or isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return value
-    places = code.count("0")
+    if found := _CONDITION.fullmatch(code):
+        limit = int(found["limit"]) + bool(found["equal"])
+        code = found["small" if value < limit else "large"]
+    if not (places := code.count("0")):
+        return value
     digits = str(value).zfill(places)
     rest = iter(digits[len(digits) - places :])
     placed = "".join(next(rest) if character == "0" else character for character in code)

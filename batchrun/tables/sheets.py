@@ -61,6 +61,10 @@ class Traits:
             self.values.append((row, column, days))
 
 
+UNCLEAR = "?"
+"""Before a format with leading zeros that numbers can't be written with."""
+
+
 class NumberFormats:
     """Collects the number formats of a sheet's columns.
 
@@ -89,8 +93,9 @@ class NumberFormats:
         for column, found in self._found.items():
             code = next(filter(None, found), "")
             if code:
-                (self._traits.mixed if len(found) > 1 else self._traits.formats).append(
-                    (column, code)
+                kept = len(found) == 1 and not code.startswith(UNCLEAR)
+                (self._traits.formats if kept else self._traits.mixed).append(
+                    (column, code.removeprefix(UNCLEAR))
                 )
 
 
@@ -230,13 +235,14 @@ def style_kinds(
         codes: Format number → format, for formats that are not built in.
 
     Returns:
-        Style → its format with leading zeros, and the styles for dates and times.
+        Style → its format with leading zeros, after `UNCLEAR` if numbers can't be written with it;
+        and the styles for dates and times.
     """
     zeros: dict[int, str] = {}
     dates = set()
     for style, number in enumerate(styles):
         code = codes.get(number, "")
-        if zero := leading_zeros(code):
+        if zero := zero_format(code):
             zeros[style] = zero
         elif number in _DATE_IDS or _is_date(code):
             dates.add(style)
@@ -250,15 +256,29 @@ def _is_date(code: str) -> bool:
 
 _LITERAL = re.compile(r"\\(.)|\"([^\"]*)\"|[_*].")
 _SPECIAL = re.compile(r"\[[^\]]*\]")
+_CONDITION = re.compile(r"\[<=?\d{1,15}\]")
+_UNCLEAR_ZEROS = re.compile(r"[#,?]*0,*0[^%E]*")
+"""Zeros in front that `leading_zeros` can't reduce, such as ``0000.00`` and ``000,000``."""
 _ZEROS = re.compile(r"(?:#+(?=0))?(?P<kept>[-/ ()+\0]*0[-/ ()+0\0]*)")
+
+
+def zero_format(code: str) -> str:
+    """Return `leading_zeros`, or the format after `UNCLEAR` if it shows zeros in another way."""
+    first = _SPECIAL.sub("", code.split(";", maxsplit=1)[0])
+    unclear = _UNCLEAR_ZEROS.fullmatch(first) and not _is_date(code)
+    return leading_zeros(code) or (UNCLEAR + code if unclear else "")
 
 
 def leading_zeros(code: str) -> str:
     """Reduce a number format with leading zeros to its zeros, separators and fixed texts.
 
-    Returns ``""`` for any other format.
+    A format for small numbers and one for all others, such as ``[<=99999]00000;00000-0000``, keep
+    their condition. Returns ``""`` for any other format.
     """
-    first = code.split(";", maxsplit=1)[0]
+    first, *others = code.split(";")
+    if condition := _CONDITION.match(first):
+        both = [leading_zeros(each) for each in (first[condition.end() :], *others[:1])]
+        return f"{condition[0]}{';'.join(both)}" if len(both) == 2 and all(both) else ""
     if "[<" in first or "[>" in first or "[=" in first:
         return ""
     bare = _SPECIAL.sub("", first)

@@ -20,7 +20,7 @@ from batchrun.tables.sheets import (
     NumberFormats,
     Sheet,
     Traits,
-    leading_zeros,
+    zero_format,
 )
 from batchrun.tables.xlsx import refuse_far
 
@@ -102,7 +102,7 @@ class Xml2003Reader:
         if event == "end" and name == "Style" and not self._tables:
             formats = [each for each in element if _local(each.tag) == "NumberFormat"]
             for each in formats:
-                code = leading_zeros(_attribute(each, "Format"))
+                code = zero_format(_attribute(each, "Format"))
                 self._zeros[_attribute(element, "ID")] = code
         if event == "start":
             if name == "Worksheet":

@@ -225,8 +225,8 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
         place = f"{column_letters(column)}{row}"
         notices.append(f"{cells} a negative date or time (first: {place}); the number was kept")
     notices += [
-        f"Column {column_letters(column)} shows some of its numbers with leading zeros"
-        f" ({code}) and others in another way: parameters carry all of them without"
+        f"Column {column_letters(column)} shows numbers with leading zeros ({code}) in a way that"
+        " parameters can't carry: they have no leading zeros there"
         for column, code in traits.mixed
     ]
     return notices

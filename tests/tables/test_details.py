@@ -46,7 +46,11 @@ if TYPE_CHECKING:
         ("0", 7, 7),
         ("0.00", 7, 7),
         ("#,##0", 7, 7),
-        ("[<=99999]00000;00000-0000", 7, 7),
+        ("[<=99999]00000;00000-0000", 7, "00007"),
+        ("[<=99999]00000;00000-0000", 99999, "99999"),
+        ("[<100000]00000;00000-0000", 100000, "00010-0000"),
+        ("[<=99999]00000;00000\\-0000", 12345678, "01234-5678"),
+        ("[<=99999]00000;General", 7, 7),
         ("dd.mm.yyyy", 7, 7),
     ],
 )
@@ -108,6 +112,23 @@ def test_leading_zeros_and_hidden_rows_are_seen_in_old_and_open_workbooks(ending
     assert table.cells[1].tolist() == [1234]
 
 
+@pytest.mark.parametrize("make", [excel_2003_xml, binary])
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        *[("0000.00", True), ("000,000", True), ("[>99999]000000;00000", True), ("0,000", True)],
+        *[("0.00", False), ("#,##0", False), ("00%", False), ("0.00E+00", False)],
+        *[("hh:mm", False), ("General", False), ('"00"0', False)],
+    ],
+)
+def test_leading_zeros_that_can_not_be_carried_are_said(
+    tmp_path: Path, code: str, said: bool, make: Callable[[str], bytes]
+) -> None:
+    table = load_bytes(tmp_path, make(code), "list.xls")
+    assert table.source.formats == ()
+    assert any(f"leading zeros ({code})" in each for each in table.source.notices) == said
+
+
 def test_a_column_that_mixes_formats_is_said(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
@@ -116,4 +137,4 @@ def test_a_column_that_mixes_formats_is_said(tmp_path: Path) -> None:
     sheet["B2"].number_format = "00000"
     book.save(tmp_path / "list.xlsx")
     [notice] = load(tmp_path / "list.xlsx").source.notices
-    assert notice.startswith("Column B shows some of its numbers with leading zeros (00000)")
+    assert notice.startswith("Column B shows numbers with leading zeros (00000)")
