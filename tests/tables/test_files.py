@@ -50,7 +50,7 @@ def test_a_known_kind_that_is_not_supported_is_named(
 ) -> None:
     with pytest.raises(InputError, match=kind) as caught:
         load_bytes(tmp_path, content, "list.xls")
-    assert caught.value.hint.endswith(("save it as .xlsx or CSV.", "without one, then try again."))
+    assert caught.value.hint.endswith(("as .xlsx or CSV.", "without one, then try again."))
 
 
 @pytest.mark.parametrize(
