@@ -159,6 +159,9 @@ class OverviewSheet:
                 fields = Counter(change.field for change in comparison.changes())
                 for field, number in fields.most_common(MAX_CHANGED_FIELDS):
                     row = page.fact(row, _LEFT, field, number, formats=("#,##0",), indent=2)
+                if (more := len(fields) - MAX_CHANGED_FIELDS) > 0:
+                    name = f"and {plural(more, 'other field')}"
+                    row = page.fact(row, _LEFT, name, None, location=there, indent=2)
         return row + 1
 
     def _best(self, analysis: Analysis, rows: TableSheets, row: int) -> int:

@@ -76,6 +76,18 @@ def test_results_says_which_rows_are_new_changed_or_the_same(written: Write) -> 
     assert ["changed", 2] in overview
 
 
+def test_the_overview_counts_the_fields_that_it_does_not_name(written: Write) -> None:
+    fields = ("city", "industry", "size", "stage", "country")
+    old: JSON = dict.fromkeys(fields, "A")
+    now = [row(0, dict.fromkeys(fields, "B")), *(row(number, old) for number in range(1, 4))]
+    earlier = EarlierResults(("1",), MONTH_AGO, [(old, MONTH_AGO)] * 4)
+    results = replace(batch(now), earlier=earlier)
+
+    first = [line[0] for line in sheet(written(results), "Overview")]
+
+    assert first[first.index("changed") + 4] == "and 2 other fields"
+
+
 def test_without_an_earlier_batch_there_is_nothing_of_it(written: Write) -> None:
     path = written(batch([row(0, {"a": 1})]))
 
