@@ -195,13 +195,17 @@ class Lists:
     def delete(self, list_id: str) -> None:
         """Delete a list, its choices, and the workbooks beside it."""
         if _LIST_ID.fullmatch(list_id) is not None:
-            shutil.rmtree(self.folder / list_id, ignore_errors=True)
+            folder, deleted = self.folder / list_id, self.folder / f".{list_id}"
+            with suppress(OSError):
+                folder.rename(deleted)  # at once: a check may be writing into it
+            for each in (folder, deleted):
+                shutil.rmtree(each, ignore_errors=True)
 
     def remember(self, header: Sequence[str], choices: Choices) -> None:
         """Store choices for the next list with the same columns."""
         kept = _read(self.folder / REMEMBERED_FILE)
         kept[_shape(header)] = kept[""] = asdict(choices)
-        _write(self.folder / REMEMBERED_FILE, kept)
+        self._keep(REMEMBERED_FILE, kept)
 
     def remembered(self, header: Sequence[str]) -> Choices | None:
         """Return the choices made for the last list with these columns.
@@ -222,7 +226,11 @@ class Lists:
 
     def prefer(self, preferences: Mapping[str, Any]) -> None:
         """Save the preferences from the settings page."""
-        _write(self.folder / PREFERENCES_FILE, preferences)
+        self._keep(PREFERENCES_FILE, preferences)
+
+    def _keep(self, name: str, kept: Mapping[str, Any]) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(self.folder / name, kept)
 
     def _save(self, saved: SavedList) -> None:
         kept = {
@@ -231,7 +239,8 @@ class Lists:
             "choices": asdict(saved.choices),
             "batch_id": saved.batch_id,
         }
-        _write(saved.path.parent / LIST_FILE, kept)
+        with suppress(FileNotFoundError):  # the list was deleted while it was being checked
+            _write(saved.path.parent / LIST_FILE, kept)
 
 
 def lists_folder(journal: str) -> Path:
@@ -257,7 +266,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, kept: Mapping[str, Any]) -> None:
     """Write the file atomically, readable only by the user."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     temporary.touch(mode=0o600)
     temporary.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")

@@ -22,7 +22,7 @@ from playwright.sync_api import expect
 
 import batchrun
 from batchrun.sandbox import SandboxSettings, write_demo_list
-from batchrun.web.lists import Choices
+from batchrun.web.lists import Choices, Lists
 from batchrun.web.screens import Phase, sandbox_gone, view_batch
 from batchrun.web.work import Workspace
 from tests.sandbox.faults import Faults
@@ -345,6 +345,19 @@ def test_a_workbook_of_results_without_marks_is_not_run_as_a_list(
     assert site.post(f"/lists/{list_id}/delete").status_code == 303
     assert site.workspace.lists.all() == []
     assert len(site.triggers) == sent
+
+
+def test_a_list_deleted_while_it_is_checked_stays_deleted(tmp_path: Path) -> None:
+    lists = Lists(tmp_path / "lists")
+    path = lists.new_path("list.csv")
+    path.write_text("Company ID\n", encoding="utf-8")
+    saved = lists.add(path)
+    lists.delete(saved.id)
+
+    lists.choose(saved, Choices(workflow="wf"))  # as the check does at its end
+
+    assert lists.all() == []
+    assert not path.exists()
 
 
 def test_ten_tabs_are_all_live(window: Window, site: Site) -> None:
