@@ -61,7 +61,7 @@ class Traits:
             self.values.append((row, column, days))
 
 
-UNCLEAR = "?"
+UNCLEAR = "\0"
 """Before a format with leading zeros that numbers can't be written with."""
 
 

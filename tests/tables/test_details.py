@@ -101,6 +101,7 @@ def test_leading_zeros_are_seen_in_every_kind_of_workbook(
 ) -> None:
     table = load_bytes(tmp_path, make('"D-"00000'), "list.xls")
     assert table.source.formats == ((1, "D-00000"),)
+    assert load_bytes(tmp_path, make('"?"00000'), "list.xls").source.formats == ((1, "?00000"),)
     assert table.cells[1].tolist() == [1234]
     assert load_bytes(tmp_path, make("0"), "list.xls").source.formats == ()
 
