@@ -89,7 +89,7 @@ class _Server:
         with its:
             # The environment of each command replaces this one.
             env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # a fork takes no other thread along
-            subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.preloaded", str(its.fileno())],
                 pass_fds=[its.fileno()],
                 env=env,
