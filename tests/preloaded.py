@@ -116,7 +116,8 @@ def _adopt_orphans(adopt: bool) -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(adopt))
 
 
-def _import_everything() -> None:
+def import_everything() -> None:
+    """Import what a command may need, in a process that then forks."""
     import typer
 
     import batchrun
@@ -203,7 +204,7 @@ def _run() -> None:
 
 
 if __name__ == "__main__":
-    _import_everything()
+    import_everything()
     gc.freeze()  # a collection in a command would copy the pages of all these objects
     with socket.socket(fileno=int(sys.argv[1])) as incoming:
         _become(*_next_command(incoming))
