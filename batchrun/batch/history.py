@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.arguments import checked_arguments
-from batchrun.batch.export import write_results
+from batchrun.batch.export import own_target, write_results
 from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining, remaining
@@ -329,6 +329,7 @@ def export(
         batch_id: The batch; ``None`` for the newest.
         output: The file to write: .xlsx, .csv, .jsonl or .parquet.
         settings: As in `batches`.
+            A file that isn't from this batch is kept: the results go beside it.
         form: How to lay out the results; ``None`` for the default. If it leaves ``rows_per_file``
             or ``compare`` open, the values of the batch's own run apply.
 
@@ -351,6 +352,7 @@ def export(
             rows_per_file=form.rows_per_file or as_run.rows_per_file,
             compare=form.compare or as_run.compare,
         )
+        output = own_target(output, summary)
         written = write_results(journal, summary.batch_id, output, form, as_its_workbook=False)
         assert written is not None  # a target was given
         return written

@@ -59,6 +59,7 @@ from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
 from batchrun.settings.consent import Consent, agree
 from batchrun.settings.location import is_practice
+from batchrun.workbook.marks import read_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -511,9 +512,16 @@ def _checked_target(
 ) -> Path | None:
     """Return the workbook path of a batch, or of a new batch. Checks that it can be written."""
     before = None if batch is None else batch.target or batch.output
+
+    def is_own(path: Path) -> bool:
+        known = before is not None and Path(before).absolute() == path.absolute()
+        return known or read_results(path) is not None
+
     target = options.output or workbook.usual_target(source, before, options.form.usual)
     if target is not None:
         workbook.check_target(target, source)
+        if options.output is not None:
+            target = workbook.free_target(target, is_own)
     return target
 
 

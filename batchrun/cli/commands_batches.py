@@ -19,6 +19,7 @@ from batchrun.cli.messages import (
     age_words,
     counts,
     counts_in_short,
+    kept_words,
     more_files,
     opens_words,
     summary_json,
@@ -162,6 +163,8 @@ def export(
     print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
     print_text(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(more_files(written))
+    if written.name != output.name:
+        print_text(f"Note:      {kept_words(output, written)}", err=True)
     if crm is not None:
         _print_left_out(summary)
 

@@ -659,13 +659,16 @@ def reason_for_number(report: Report) -> str:
     if path is None or numbered is None:
         return ""
     usual = path.with_stem(numbered[1])
-    if not usual.exists():
-        return ""
+    return kept_words(usual, path) if usual.exists() else ""
+
+
+def kept_words(usual: Path, written: Path) -> str:
+    """Return that a file was kept, and the results are in a new one beside it."""
     from batchrun import Rerun
 
     other = Rerun.batch_of(usual)
     holds = "was there before" if other is None else f"holds the results of batch {other}"
-    return f"{usual.name} {holds} and is left as it is. {path.name} is the newest."
+    return f"{usual.name} {holds} and is left as it is. {written.name} is the newest."
 
 
 def notice_of(report: Report) -> Notice:

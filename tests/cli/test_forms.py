@@ -156,3 +156,49 @@ def test_options_are_read_as_people_write_them() -> None:
 def test_a_title_without_a_column_is_refused(rename: str) -> None:
     with pytest.raises(UsageError, match="has no title"):
         form_from(ColumnOptions(rename=[rename]))
+
+
+FOREIGN = b"somebody's own"
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_export_replaces_its_own_file_and_no_other(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    batchrun("run", accounts.name, "-w", "account research", "--yes", "-o", "first.csv")
+    for name, *options in (
+        ("out.xlsx",),
+        ("out.csv",),
+        ("out.jsonl",),
+        ("out.parquet",),
+        ("invalid.csv", "--only", "invalid"),
+        ("invalid.xlsx", "--only", "invalid"),
+        ("first.csv",),
+    ):
+        export = ("export", "-o", name, *options)
+        own, beside = batchrun.folder / name, batchrun.folder / name.replace(".", " (2).")
+        assert f": {name}\n" in batchrun(*export).stdout
+        assert f": {name}\n" in batchrun(*export).stdout  # its own file
+        own.write_bytes(FOREIGN)
+        ended = batchrun(*export)
+        assert own.read_bytes() == FOREIGN
+        assert f": {beside.name}\n" in ended.stdout
+        assert f"{name} was there before and is left as it is." in ended.stderr
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_foreign_file_beside_the_workbook_is_kept(batchrun: CommandLine, accounts: Path) -> None:
+    batchrun("run", accounts.name, "-w", "account research", "--yes")
+    foreign = batchrun.folder / "out.whole.jsonl"
+    foreign.write_bytes(FOREIGN)
+    assert "out (2).xlsx" in batchrun("export", "-o", "out.xlsx").stdout
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_run_keeps_a_foreign_output(batchrun: CommandLine, accounts: Path) -> None:
+    output = batchrun.folder / "out.csv"
+    output.write_bytes(FOREIGN)
+    run = ("run", accounts.name, "-w", "account research", "--yes", "-o", "out.csv")
+    ended = batchrun(*run)
+    assert output.read_bytes() == FOREIGN
+    assert ended.stdout.splitlines()[-1].endswith("out (2).csv")
