@@ -52,6 +52,7 @@ class BatchStatus:
         rescued: Files with results that the journal could not store; ``resume`` imports them.
         key_hash: The journal's salted hash of the key that started the batch; ``""`` if unknown.
         workers: Whether live workers have claimed some of its jobs.
+        starts_soon: Whether it was left to workers, and none has begun.
     """
 
     summary: BatchSummary
@@ -61,6 +62,7 @@ class BatchStatus:
     rescued: tuple[Path, ...]
     key_hash: str = ""
     workers: bool = False
+    starts_soon: bool = False
 
     @property
     def working(self) -> bool:
@@ -195,7 +197,7 @@ def watch(
     with existing_journal((settings or load_settings()).journal) as journal:
         found = _status(journal, journal.resolve(batch_id))
         yield found
-        while found.working:
+        while found.working or found.starts_soon:
             time.sleep(interval_seconds)
             found = _status(journal, journal.summary(found.summary.batch_id))
             yield found
@@ -203,14 +205,16 @@ def watch(
 
 def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     batch_id = summary.batch_id
+    holder, workers = journal.holder(batch_id), journal.slices(batch_id).others_work()
     return BatchStatus(
         summary,
         remaining(journal, batch_id),
-        journal.holder(batch_id),
+        holder,
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
         journal.started_with_key_hash(batch_id),
-        journal.slices(batch_id).others_work(),
+        workers,
+        starts_soon=holder is None and not workers and batch_id in journal.open_batches(),
     )
 
 

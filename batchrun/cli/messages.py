@@ -132,6 +132,7 @@ def plan_lines(
         costs: Their cost, in lines.
         details: Name every invalid row.
     """
+    checking = now is None
     now = plan.to_trigger if now is None else now
     source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
@@ -147,7 +148,7 @@ def plan_lines(
         *(f"           {line}" for line in plan.id_lines()),
         *_below("Sends:", parameter_lines(plan)),
     ]
-    if plan.first_body is not None:
+    if checking and plan.first_body is not None:
         lines.append(f"First:     {plan.first_body}")
     lines += _below("Invalid:", invalid_lines(plan, details=details))
     lines += [
@@ -642,9 +643,28 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
     elif summary.counts[Outcome.IN_DOUBT]:
         lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
+    lines += retry_lines(summary, settings)
     if repeats_options("status"):
-        lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Look at:    batchrun status {summary.batch_id}"))
     return lines
+
+
+def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
+    """Return why rows of a finished batch failed, and how to send them again."""
+    from batchrun import rows
+    from batchrun.model import RETRIED_BY_ITSELF
+
+    if summary.unfinished or not any(summary.counts[each] for each in RETRIED_BY_ITSELF):
+        return []
+    found = rows(summary.batch_id, RETRIED_BY_ITSELF, limit=_MAX_REASONED, settings=settings).rows
+    lines = [
+        f"Reason:    {plural(number, 'row')}: {one_line(message, 300)}"
+        for message, number in Counter(row.message for row in found).most_common(3)
+    ]
+    return [*lines, UnbrokenLine(f"Retry:     batchrun retry {summary.batch_id}")]
+
+
+_MAX_REASONED = 1_000
 
 
 def reason_for_number(report: Report) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.cli.commands import CommandLine
 
+COMPANY = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 WORKFLOW = ("-w", "Account Research", "--yes")
 
 
@@ -202,3 +204,24 @@ def test_a_run_keeps_a_foreign_output(batchrun: CommandLine, accounts: Path) -> 
     ended = batchrun(*run)
     assert output.read_bytes() == FOREIGN
     assert ended.stdout.splitlines()[-1].endswith("out (2).csv")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_rows_to_correct_are_sent_with_their_own_values(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    accounts.write_text("Company ID,Phone\nnot-an-id,+49 221 4\nnot-another,'-\nthe-third,=x\n")
+    run = ("-w", "account research", "--param-column", "phone=Phone")
+    accounts.write_text(accounts.read_text() + f"{COMPANY},555\n")
+    batchrun("run", accounts.name, *run, "--yes")
+    fixed = batchrun.folder / "fixed.csv"
+    batchrun("export", "-o", fixed.name, "--only", "invalid")
+    text = fixed.read_text(encoding="utf-8-sig")
+    assert "'+49 221 4" in text
+    for at, word in enumerate(("not-an-id", "not-another", "the-third")):
+        text = text.replace(word, f"{COMPANY[:-1]}{at}")
+    fixed.write_text(text, encoding="utf-8")
+    ended = batchrun("run", fixed.name, *run, "--yes", "-o", "out.jsonl")
+    assert ended.exit_code == 0
+    sent = [json.loads(line) for line in (batchrun.folder / "out.jsonl").read_text().splitlines()]
+    assert [each["input"]["Phone"] for each in sent] == ["+49 221 4", "'-", "=x"]
